@@ -1,0 +1,57 @@
+# Two commands do everything: `make run` serves the example app, `make test` proves the project.
+# Each sets up .venv on first use; a second run finds it there.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types floors suite format bench docs clean
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml src/dewar/version.py
+	@$(PYTHON) -c 'import sys; sys.exit("Dewar needs Python 3.11 or newer, and this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(STAMP)
+
+## make run      serve the example app (HOST=, PORT=, THREADS=)
+run: $(STAMP)
+	@$(BIN)/dewar run examples.shop:app --bind $${HOST:-127.0.0.1}:$${PORT:-8000} --threads $${THREADS:-16}
+
+## make test     lint, types, floors, then the whole suite
+test: lint types floors suite
+
+lint: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	@$(BIN)/mypy
+
+floors: $(STAMP)
+	@$(BIN)/lint-imports
+
+suite: $(STAMP)
+	@$(BIN)/python -m pytest -n $(JOBS) -q
+
+## make format   let ruff lay out the code
+format: $(STAMP)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+## make bench    build a venv of peers and print one table of ratios
+bench: $(STAMP)
+	@$(PYTHON) -m bench
+
+## make docs     check that every documented example runs and every link leads somewhere
+docs: $(STAMP)
+	@$(BIN)/python -m pytest -q tests/docs
+
+## make clean    remove everything the other commands made
+clean:
+	rm -rf $(VENV) .bench-venv .scratch .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
