@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml src/dewar/version.py
 
 ## make run      serve the example app (HOST=, PORT=, THREADS=)
 run: $(STAMP)
-	@$(BIN)/dewar run examples.shop:app --bind $${HOST:-127.0.0.1}:$${PORT:-8000} --threads $${THREADS:-16}
+	@$(BIN)/dewar run examples.tour:app --bind $${HOST:-127.0.0.1}:$${PORT:-8000} --threads $${THREADS:-16}
 
 ## make test     lint, types, floors, then the whole suite
 test: lint types floors suite

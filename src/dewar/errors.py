@@ -1,0 +1,40 @@
+"""The root of every error that Dewar raises on its own account.
+
+An error says what went wrong, names the object, and shows the repair. Each class here also
+inherits the built-in that a Flask user would catch today, so that existing ``except`` clauses
+keep working.
+"""
+
+
+class DewarError(Exception):
+    """Raised, through its subclasses, for a mistake that Dewar itself found."""
+
+
+class UnboundError(DewarError, RuntimeError):
+    """Raised where a proxy is used and nothing stands behind it in this owner.
+
+    It is a `RuntimeError`, as Flask's "Working outside of request context" is.
+    """
+
+
+class ContextOrderError(DewarError, AssertionError):
+    """Raised where a context is popped that is not the one on top.
+
+    It is an `AssertionError`, as Flask's "Popped wrong request context" is.
+    """
+
+
+class MissingExtraError(DewarError, ImportError):
+    """Raised where a feature needs an optional dependency that is not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs the optional {extra!r} extra."
+            f" Install it with: pip install 'dewar-web[{extra}]'"
+        )
+        self.feature = feature
+        self.extra = extra
+
+
+class SetupFinishedError(DewarError, AssertionError):
+    """Raised where a route or hook is registered after the first request was served."""
