@@ -1,0 +1,302 @@
+"""`TaggedJSONSerializer`: JSON that gives back tuples, bytes, markup, UUIDs and datetimes.
+
+A value that JSON doesn't know becomes a dict with one key, its *tag*: ``{" t": [1, 2]}`` is the
+tuple ``(1, 2)``. A dict of the user's that looks the same is itself tagged, so that nothing is
+taken for what it is not. The form is Flask's: either side reads the other's session cookies.
+"""
+
+import copy
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Protocol, Self
+from uuid import UUID
+
+from markupsafe import Markup
+from werkzeug.http import http_date, parse_date
+
+from dewar.json.errors import TagTakenError
+from dewar.json.provider import to_jsonable
+
+__all__ = ["JSONTag", "JSONText", "TaggedJSONSerializer"]
+
+
+class JSONText(Protocol):
+    """What turns plain values into text and back: a provider does."""
+
+    def dumps(self, obj: Any, *, separators: tuple[str, str]) -> str:
+        """Return `obj` as JSON text."""
+
+    def loads(self, s: str) -> Any:
+        """Return the value that JSON text stands for."""
+
+
+class _StandardJSON:
+    """Writes JSON for a serializer that belongs to no app."""
+
+    __slots__ = ()
+
+    def dumps(self, obj: Any, *, separators: tuple[str, str]) -> str:
+        return json.dumps(obj, default=to_jsonable, separators=separators)
+
+    def loads(self, s: str) -> Any:
+        return json.loads(s)
+
+
+class JSONTag:
+    """One type that tagged JSON knows. Subclass it, set `key`, and write the three methods.
+
+    A tag without a `key` only changes how a type is written: it overrides `tag`.
+
+    Args:
+        serializer: the serializer it is registered with, which tags what is inside a value.
+    """
+
+    __slots__ = ("serializer",)
+
+    key: str = ""
+
+    def __init__(self, serializer: "TaggedJSONSerializer") -> None:
+        self.serializer = serializer
+
+    def check(self, value: Any) -> bool:
+        """Tell whether `value` is of the type that this tag is for."""
+        raise NotImplementedError
+
+    def to_json(self, value: Any) -> Any:
+        """Return `value` as something that JSON can write; the tag is put around it."""
+        raise NotImplementedError
+
+    def to_python(self, value: Any) -> Any:
+        """Return the original of what `to_json` gave."""
+        raise NotImplementedError
+
+    def tag(self, value: Any) -> Any:
+        """Return `value` as it is written, with the tag around it."""
+        return {self.key: self.to_json(value)}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.key!r}>"
+
+
+class TagDict(JSONTag):
+    """A dict with one item whose key is a tag: the key is written with ``__`` behind it."""
+
+    __slots__ = ()
+    key = " di"
+
+    def check(self, value: Any) -> bool:
+        tags = self.serializer.tags
+        return isinstance(value, dict) and len(value) == 1 and _key_of(value) in tags
+
+    def to_json(self, value: Any) -> Any:
+        key = _key_of(value)
+        return {f"{key}__": self.serializer.tag(value[key])}
+
+    def to_python(self, value: Any) -> Any:
+        key = _key_of(value)
+        return {key.removesuffix("__"): value[key]}
+
+
+class PassDict(JSONTag):
+    """Any other dict; JSON makes strings of its keys."""
+
+    __slots__ = ()
+
+    def check(self, value: Any) -> bool:
+        return isinstance(value, dict)
+
+    def tag(self, value: Any) -> Any:
+        tag = self.serializer.tag
+        return {key: tag(item) for key, item in value.items()}
+
+    to_json = tag
+
+
+class TagTuple(JSONTag):
+    """A tuple, which JSON would turn into a list."""
+
+    __slots__ = ()
+    key = " t"
+
+    def check(self, value: Any) -> bool:
+        return isinstance(value, tuple)
+
+    def to_json(self, value: Any) -> Any:
+        return [self.serializer.tag(item) for item in value]
+
+    def to_python(self, value: Any) -> Any:
+        return tuple(value)
+
+
+class PassList(JSONTag):
+    """A list, for what is inside it."""
+
+    __slots__ = ()
+
+    def check(self, value: Any) -> bool:
+        return isinstance(value, list)
+
+    def tag(self, value: Any) -> Any:
+        return [self.serializer.tag(item) for item in value]
+
+    to_json = tag
+
+
+class TagBytes(JSONTag):
+    """Bytes, as base64."""
+
+    __slots__ = ()
+    key = " b"
+
+    def check(self, value: Any) -> bool:
+        return isinstance(value, bytes)
+
+    def to_json(self, value: Any) -> Any:
+        return b64encode(value).decode("ascii")
+
+    def to_python(self, value: Any) -> Any:
+        return b64decode(value)
+
+
+class TagMarkup(JSONTag):
+    """Anything with an ``__html__`` method; it comes back as `~markupsafe.Markup`."""
+
+    __slots__ = ()
+    key = " m"
+
+    def check(self, value: Any) -> bool:
+        return callable(getattr(value, "__html__", None))
+
+    def to_json(self, value: Any) -> Any:
+        return str(value.__html__())
+
+    def to_python(self, value: Any) -> Any:
+        return Markup(value)  # noqa: S704  # only what was markup carries this tag
+
+
+class TagUUID(JSONTag):
+    """A UUID, as its 32 hexadecimal digits."""
+
+    __slots__ = ()
+    key = " u"
+
+    def check(self, value: Any) -> bool:
+        return isinstance(value, UUID)
+
+    def to_json(self, value: Any) -> Any:
+        return value.hex
+
+    def to_python(self, value: Any) -> Any:
+        return UUID(value)
+
+
+class TagDateTime(JSONTag):
+    """A datetime, as an HTTP date: it comes back in UTC and without the fraction of a second."""
+
+    __slots__ = ()
+    key = " d"
+
+    def check(self, value: Any) -> bool:
+        return isinstance(value, datetime)
+
+    def to_json(self, value: Any) -> Any:
+        return http_date(value)
+
+    def to_python(self, value: Any) -> Any:
+        return parse_date(value)
+
+
+class TaggedJSONSerializer:
+    """Turns values into compact text and back, with the types that `default_tags` know.
+
+    `tags` holds the tags by their keys and `order` all of them in the order in which they are
+    asked whether a value is theirs. `text` writes what they give.
+    """
+
+    __slots__ = ("order", "tags", "text")
+
+    default_tags: ClassVar[Sequence[type[JSONTag]]] = (
+        TagDict,
+        PassDict,
+        TagTuple,
+        PassList,
+        TagBytes,
+        TagMarkup,
+        TagUUID,
+        TagDateTime,
+    )
+
+    def __init__(self) -> None:
+        self.tags: dict[str, JSONTag] = {}
+        self.order: list[JSONTag] = []
+        self.text: JSONText = _StandardJSON()
+        for tag_class in self.default_tags:
+            self.register(tag_class)
+
+    def register(
+        self, tag_class: type[JSONTag], force: bool = False, index: int | None = None
+    ) -> None:
+        """Teach the serializer another type.
+
+        Args:
+            tag_class: the tag, of which one is made for this serializer.
+            force: let it replace the meaning of a key that is taken.
+            index: where it stands in `order`. A tag for a special kind of dict must stand before
+                the one for dicts, hence at 0; None puts it last.
+
+        Raises:
+            TagTakenError: (a `KeyError`) where the key is taken, without `force`.
+        """
+        tag = tag_class(self)
+        if tag.key:
+            if tag.key in self.tags and not force:
+                raise TagTakenError(tag.key)
+            self.tags[tag.key] = tag
+        self.order.insert(len(self.order) if index is None else index, tag)
+
+    def through(self, text: JSONText) -> Self:
+        """Return a serializer with the same tags, now and later, that writes by way of `text`."""
+        other = copy.copy(self)
+        other.text = text
+        return other
+
+    def tag(self, value: Any) -> Any:
+        """Return `value` as it is written: in a tag, if it is of a tagged type."""
+        for tag in self.order:
+            if tag.check(value):
+                return tag.tag(value)
+        return value
+
+    def untag(self, value: dict[str, Any]) -> Any:
+        """Return the original of a dict that may be a tag; what is inside it is not looked at."""
+        tag = self.tags.get(_key_of(value)) if len(value) == 1 else None
+        return value if tag is None else tag.to_python(value[tag.key])
+
+    def dumps(self, value: Any) -> str:
+        """Return `value` as text.
+
+        Raises:
+            TypeError: where it contains a type that neither the tags nor JSON know.
+        """
+        return self.text.dumps(self.tag(value), separators=(",", ":"))
+
+    def loads(self, value: str) -> Any:
+        """Return the value that `dumps` gave the text for."""
+        return self._untag_all(self.text.loads(value))
+
+    def _untag_all(self, value: Any) -> Any:
+        untag_all = self._untag_all
+        if isinstance(value, dict):
+            return self.untag({key: untag_all(item) for key, item in value.items()})
+        if isinstance(value, list):
+            return [untag_all(item) for item in value]
+        return value
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {sorted(self.tags)}>"
+
+
+def _key_of(value: dict[str, Any]) -> str:
+    return next(iter(value))
