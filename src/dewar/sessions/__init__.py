@@ -1,0 +1,1 @@
+"""Sessions: what a browser is remembered by, and where that is kept between requests."""

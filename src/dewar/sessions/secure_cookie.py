@@ -1,0 +1,175 @@
+"""`SecureCookieSessionInterface`: sessions in a signed cookie, in the form that Flask has.
+
+SECURITY: the cookie is signed and not encrypted. Whoever has it can read it; without the secret
+key nobody can change it. Nothing here shows or logs a key.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from itsdangerous import BadSignature, Signer, TimestampSigner, URLSafeTimedSerializer
+from werkzeug.sansio.response import Response
+
+from dewar.json.tagged import TaggedJSONSerializer
+from dewar.sessions.errors import SecretKeyError, SessionUnavailableError
+from dewar.sessions.interface import SessionApp, SessionInterface, SessionMixin, SessionRequest
+from dewar.sessions.session import NullSession, SecureCookieSession
+
+__all__ = ["NullSession", "SecureCookieSession", "SecureCookieSessionInterface"]
+
+
+def lazy_sha1(string: bytes = b"") -> Any:
+    """Return a SHA-1 hash; the function is looked up at the call, as some systems have none."""
+    # SECURITY: inside an HMAC, where SHA-1's collisions are of no use to an attacker.
+    return hashlib.sha1(string)  # noqa: S324
+
+
+class _LastingSigner(TimestampSigner):
+    """Derives each secret key once; the keys of a signer never change."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._derived: dict[Any, bytes] = {}
+
+    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
+        derived = self._derived.get(secret_key)
+        if derived is None:
+            derived = self._derived[secret_key] = super().derive_key(secret_key)
+        return derived
+
+
+class _SigningSerializer(URLSafeTimedSerializer):
+    """Keeps its signer, which has no state but its keys, so threads may share it."""
+
+    default_signer: type[TimestampSigner] = _LastingSigner
+
+    @cached_property
+    def _signer(self) -> Signer:
+        return super().make_signer(self.salt)
+
+    def make_signer(self, salt: str | bytes | None = None) -> Signer:
+        own = salt is None or salt == self.salt
+        return self._signer if own else super().make_signer(salt)
+
+
+class SecureCookieSessionInterface(SessionInterface):
+    """Keeps each session in a cookie that is signed with the app's secret key.
+
+    - ``salt``: sets these signatures apart from others made with the same key.
+    - ``digest_method`` and ``key_derivation``: how the signature is made.
+    - ``serializer``: how a session becomes text; each interface has its own.
+    - ``session_class``: what `open_session` makes.
+    """
+
+    salt = "cookie-session"
+    digest_method: Callable[..., Any] = staticmethod(lazy_sha1)
+    key_derivation = "hmac"
+    session_class: type[SecureCookieSession] = SecureCookieSession
+
+    # What the last signing serializer was made from, and the serializer. Set as one, so that
+    # threads never see halves.
+    _signing: tuple[tuple[Any, ...], URLSafeTimedSerializer] | None = None
+
+    @cached_property
+    def serializer(self) -> Any:
+        """What turns a session into text and back; any object with ``dumps`` and ``loads``."""
+        return TaggedJSONSerializer()
+
+    def get_signing_serializer(self, app: SessionApp) -> URLSafeTimedSerializer | None:
+        """Return what signs and verifies the app's cookies, or None without a secret key.
+
+        It is made once, and again when a key or an attribute has changed.
+
+        Raises:
+            SecretKeyError: (a `TypeError`) where ``SECRET_KEY_FALLBACKS`` is not a list.
+        """
+        secret_key = app.secret_key
+        if not secret_key:
+            return None
+        fallbacks = app.config["SECRET_KEY_FALLBACKS"] or ()
+        if isinstance(fallbacks, (str, bytes)):
+            raise SecretKeyError
+        made_from = (
+            (*fallbacks, secret_key),
+            self.salt,
+            self.key_derivation,
+            self.digest_method,
+            self.serializer,
+            app.json,
+        )
+        kept = self._signing
+        if kept is None or kept[0] != made_from:
+            kept = self._signing = (made_from, _make_signing(*made_from))
+        return kept[1]
+
+    def open_session(self, app: SessionApp, request: SessionRequest) -> SecureCookieSession | None:
+        """Return what the cookie holds; an empty session for one that is forged or too old."""
+        signing = self.get_signing_serializer(app)
+        if signing is None:
+            return None
+        cookie = request.cookies.get(self.get_cookie_name(app))
+        if not cookie:
+            return self.session_class()
+        max_age = int(app.permanent_session_lifetime.total_seconds())
+        try:
+            return self.session_class(signing.loads(cookie, max_age=max_age))
+        except BadSignature:
+            return self.session_class()
+
+    def save_session(self, app: SessionApp, session: SessionMixin, response: Response) -> None:
+        """Set the cookie, delete it, or leave it, by what the request did to the session.
+
+        Raises:
+            SessionUnavailableError: (a `RuntimeError`) where the secret key is gone by now.
+        """
+        if session.accessed:
+            response.vary.add("Cookie")
+        if not session:
+            if session.modified:
+                response.delete_cookie(**self._cookie(app))
+                response.vary.add("Cookie")
+            return
+        if not self.should_set_cookie(app, session):
+            return
+        signing = self.get_signing_serializer(app)
+        if signing is None:
+            raise SessionUnavailableError
+        response.set_cookie(
+            value=signing.dumps(dict(session)),
+            expires=self.get_expiration_time(app, session),
+            **self._cookie(app),
+        )
+        response.vary.add("Cookie")
+
+    def _cookie(self, app: SessionApp) -> dict[str, Any]:
+        """Return what setting and deleting the cookie have in common."""
+        return {
+            "key": self.get_cookie_name(app),
+            "domain": self.get_cookie_domain(app),
+            "path": self.get_cookie_path(app),
+            "secure": self.get_cookie_secure(app),
+            "partitioned": self.get_cookie_partitioned(app),
+            "samesite": self.get_cookie_samesite(app),
+            "httponly": self.get_cookie_httponly(app),
+        }
+
+
+def _make_signing(
+    secret_keys: tuple[Any, ...],
+    salt: str | bytes,
+    key_derivation: str,
+    digest_method: Callable[..., Any],
+    serializer: Any,
+    json: Any,
+) -> URLSafeTimedSerializer:
+    if isinstance(serializer, TaggedJSONSerializer):
+        serializer = serializer.through(json)
+    # The last key signs; the others only verify.
+    return _SigningSerializer(
+        list(secret_keys),
+        salt=salt,
+        serializer=serializer,
+        signer_kwargs={"key_derivation": key_derivation, "digest_method": digest_method},
+    )
