@@ -19,6 +19,9 @@ from dewar.sessions.session import NullSession, SecureCookieSession
 
 __all__ = ["NullSession", "SecureCookieSession", "SecureCookieSessionInterface"]
 
+# How many apps may share an interface before they make each other's serializers anew.
+MAX_KEPT = 8
+
 
 def lazy_sha1(string: bytes = b"") -> Any:
     """Return a SHA-1 hash; the function is looked up at the call, as some systems have none."""
@@ -68,9 +71,9 @@ class SecureCookieSessionInterface(SessionInterface):
     key_derivation = "hmac"
     session_class: type[SecureCookieSession] = SecureCookieSession
 
-    # What the last signing serializer was made from, and the serializer. Set as one, so that
-    # threads never see halves.
-    _signing: tuple[tuple[Any, ...], URLSafeTimedSerializer] | None = None
+    # The signing serializers with what each was made from, the newest first. Replaced as a
+    # whole, so threads never see halves; there are several where apps share an interface.
+    _kept: tuple[tuple[tuple[Any, ...], URLSafeTimedSerializer], ...] = ()
 
     @cached_property
     def serializer(self) -> Any:
@@ -99,10 +102,12 @@ class SecureCookieSessionInterface(SessionInterface):
             self.serializer,
             app.json,
         )
-        kept = self._signing
-        if kept is None or kept[0] != made_from:
-            kept = self._signing = (made_from, _make_signing(*made_from))
-        return kept[1]
+        for kept_from, signing in self._kept:
+            if kept_from == made_from:
+                return signing
+        signing = _make_signing(*made_from)
+        self._kept = ((made_from, signing), *self._kept[: MAX_KEPT - 1])
+        return signing
 
     def open_session(self, app: SessionApp, request: SessionRequest) -> SecureCookieSession | None:
         """Return what the cookie holds; an empty session for one that is forged or too old."""
