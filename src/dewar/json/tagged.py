@@ -96,7 +96,7 @@ class TagDict(JSONTag):
 
     def to_python(self, value: Any) -> Any:
         key = _key_of(value)
-        return {key.removesuffix("__"): value[key]}
+        return {key[: -len("__")]: value[key]}
 
 
 class PassDict(JSONTag):
@@ -271,8 +271,11 @@ class TaggedJSONSerializer:
 
     def untag(self, value: dict[str, Any]) -> Any:
         """Return the original of a dict that may be a tag; what is inside it is not looked at."""
-        tag = self.tags.get(_key_of(value)) if len(value) == 1 else None
-        return value if tag is None else tag.to_python(value[tag.key])
+        if len(value) != 1:
+            return value
+        key = _key_of(value)
+        tag = self.tags.get(key)
+        return value if tag is None else tag.to_python(value[key])
 
     def dumps(self, value: Any) -> str:
         """Return `value` as text.
