@@ -30,22 +30,23 @@ class LocalStack(Generic[T]):
             module level: the interpreter never forgets a context variable.
     """
 
-    __slots__ = ("__weakref__", "_get", "_set")
+    __slots__ = ("__weakref__", "_set", "reader")
 
     def __init__(self, context_var: ContextVar[Any] | None = None) -> None:
         if context_var is None:
             context_var = ContextVar(f"dewar.LocalStack<{id(self)}>")
-        self._get: Callable[..., Node] = context_var.get
+        #: Reads the pair ``(top, rest)``, given what to return where the stack is empty.
+        self.reader: Callable[[None], Node] = context_var.get
         self._set: Callable[[Node], object] = context_var.set
 
     def push(self, obj: T) -> "LocalStack[T]":
         """Put `obj` on top and return the stack, which iterates from the bottom up."""
-        self._set((obj, self._get(None)))
+        self._set((obj, self.reader(None)))
         return self
 
     def pop(self) -> T | None:
         """Take the top off and return it, or return None where the stack is empty."""
-        node = self._get(None)
+        node = self.reader(None)
         if not node:
             return None
         self._set(node[1])
@@ -54,14 +55,14 @@ class LocalStack(Generic[T]):
     @property
     def top(self) -> T | None:
         """The object on top, or None where the stack is empty."""
-        node = self._get(None)
+        node = self.reader(None)
         return node[0] if node else None
 
     def __len__(self) -> int:
-        return len(_from_bottom(self._get(None)))
+        return len(_from_bottom(self.reader(None)))
 
     def __iter__(self) -> Iterator[T]:
-        return iter(_from_bottom(self._get(None)))
+        return iter(_from_bottom(self.reader(None)))
 
     def __bool__(self) -> bool:
         # A stack is an object to pass around: an empty one is not nothing.
@@ -77,7 +78,7 @@ class LocalStack(Generic[T]):
         self._set(None)
 
     def __resolver__(self, name: str | None, unbound_message: str) -> Callable[[], Any]:
-        get = self._get
+        get = self.reader
 
         def resolve() -> Any:
             node = get(None)
@@ -90,7 +91,7 @@ class LocalStack(Generic[T]):
 
     @property
     def _storage(self) -> "_Storage":
-        return _Storage(self._get)
+        return _Storage(self.reader)
 
     def __repr__(self) -> str:
         return f"<LocalStack {list(self)!r}>"
@@ -101,7 +102,7 @@ class _Storage:
 
     __slots__ = ("_get",)
 
-    def __init__(self, get: Callable[..., Node]) -> None:
+    def __init__(self, get: Callable[[None], Node]) -> None:
         self._get = get
 
     def get(self, default: object = None) -> object:

@@ -1,1 +1,55 @@
-"""JSON: how an app reads and writes it, and the tagged form that keeps a session's types."""
+"""JSON as the current app reads and writes it.
+
+These are what `json` of the standard library offers, through the provider of the current app
+where there is one: dates, UUIDs, decimals and dataclasses work.
+"""
+
+import json as _json
+from typing import IO, Any
+
+from werkzeug.wrappers import Response
+
+from dewar.contexts.current import current, maybe_current
+from dewar.json.provider import to_jsonable
+
+__all__ = ["dump", "dumps", "jsonify", "load", "loads"]
+
+
+def dumps(obj: Any, **kwargs: Any) -> str:
+    """Return `obj` as JSON text."""
+    context = maybe_current()
+    if context is not None:
+        text: str = context.app.json.dumps(obj, **kwargs)
+        return text
+    kwargs.setdefault("default", to_jsonable)
+    return _json.dumps(obj, **kwargs)
+
+
+def dump(obj: Any, fp: IO[str], **kwargs: Any) -> None:
+    """Write `obj` as JSON text to a file."""
+    context = maybe_current()
+    if context is not None:
+        context.app.json.dump(obj, fp, **kwargs)
+        return
+    kwargs.setdefault("default", to_jsonable)
+    _json.dump(obj, fp, **kwargs)
+
+
+def loads(s: str | bytes, **kwargs: Any) -> Any:
+    """Return the object that JSON text stands for."""
+    context = maybe_current()
+    reader = _json if context is None else context.app.json
+    return reader.loads(s, **kwargs)
+
+
+def load(fp: IO[Any], **kwargs: Any) -> Any:
+    """Return the object that the JSON text in a file stands for."""
+    context = maybe_current()
+    reader = _json if context is None else context.app.json
+    return reader.load(fp, **kwargs)
+
+
+def jsonify(*args: Any, **kwargs: Any) -> Response:
+    """Return a JSON response of one value, of several as a list, or of keywords as an object."""
+    response: Response = current().app.json.response(*args, **kwargs)
+    return response

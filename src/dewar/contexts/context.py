@@ -1,0 +1,391 @@
+"""`Context`: everything one request carries, or an app context, which is one without a request.
+
+Ownership: a context belongs to the thread, greenlet or task that pushed it. Nothing here is
+locked, because nothing here is shared; `Context.copy` makes one for another owner.
+
+What is costly is made when it is first asked for: the request object, the session, `g`, the URL
+adapter. A request that asks for none pays for none.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Protocol, Self
+from wsgiref.types import WSGIEnvironment
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter, Rule
+
+from dewar.contexts.current import OUTSIDE_REQUEST, contexts
+from dewar.errors import ContextOrderError, UnboundError
+from dewar.messages.request import Request
+from dewar.routing.index import RouteIndex
+from dewar.sessions.interface import SessionInterface, SessionMixin
+from dewar.signals import (
+    appcontext_popped,
+    appcontext_pushed,
+    appcontext_tearing_down,
+    request_tearing_down,
+)
+
+__all__ = ["Context", "ContextApp"]
+
+_UNGIVEN: Any = object()
+_read = contexts.reader
+
+
+class Composed(Protocol):
+    """What a context asks of what was worked out from the app's routes."""
+
+    index: RouteIndex
+    opens_session_at_once: bool
+    has_teardown: bool
+
+
+class ContextApp(Protocol):
+    """What a context asks of its app."""
+
+    name: str
+    debug: bool
+    json: Any
+    request_class: type[Request]
+    app_ctx_globals_class: type
+    session_interface: SessionInterface
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration."""
+
+    @property
+    def composition(self) -> Composed:
+        """What was worked out from the registrations."""
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Return Werkzeug's adapter for a request."""
+
+    def do_teardown_request(self, exc: BaseException | None = ...) -> None:
+        """Run the teardown functions of a request."""
+
+    def do_teardown_appcontext(self, exc: BaseException | None = ...) -> None:
+        """Run the teardown functions of an app context."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that can be called without ``await``."""
+
+
+class Context:
+    """The app, and while a request is handled also the request, its session and its `g`.
+
+    Use it in a ``with`` block, or `push` and `pop` it. It may be pushed more than once; the
+    teardown functions run at the last pop.
+
+    Args:
+        app: the app.
+        environ: the WSGI environ of the request; None makes an app context.
+        request: an existing request object for that environ.
+        session: an existing session.
+    """
+
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_below",
+        "_g",
+        "_pushes",
+        "_url_adapter",
+        "after_functions",
+        "app",
+        "environ",
+        "flashes",
+        "made_request",
+        "opened_session",
+        "routing_exception",
+        "url_rule",
+        "view_args",
+    )
+
+    def __init__(
+        self,
+        app: Any,
+        environ: WSGIEnvironment | None = None,
+        request: Request | None = None,
+        session: SessionMixin | None = None,
+    ) -> None:
+        self.app: ContextApp = app
+        #: The WSGI environ, or None in an app context.
+        self.environ = environ
+        #: The request object and the session if anybody has asked for them, else None.
+        self.made_request = request
+        self.opened_session = session
+        self._g: Any = None
+        self._below: Context | None = None
+        self._pushes = 0
+        self._url_adapter: Any = _UNGIVEN
+        #: What is called with the response of this request only.
+        self.after_functions: list[Callable[..., Any]] | None = None
+        self.url_rule: Rule | None = None
+        self.view_args: dict[str, Any] | None = None
+        self.routing_exception: HTTPException | None = None
+        self.flashes: list[tuple[str, str]] | None = None
+
+    @property
+    def has_request(self) -> bool:
+        """Whether a request is being handled, here or in the context below."""
+        return self.request_context is not None
+
+    @property
+    def request_context(self) -> "Context | None":
+        """The context that carries the request: this one, or the one it was pushed over."""
+        if self.environ is not None:
+            return self
+        return None if self._below is None else self._below.request_context
+
+    @property
+    def request(self) -> Request:
+        """The request object."""
+        request = self.made_request
+        return self._make_request() if request is None else request
+
+    @property
+    def session(self) -> SessionMixin:
+        """The session of the request; reading it marks it as accessed."""
+        session = self.opened_session
+        if session is None:
+            session = self.open_session()
+        session.accessed = True
+        return session
+
+    def open_session(self) -> SessionMixin:
+        """Return the session without marking it as accessed."""
+        if self.opened_session is not None:
+            return self.opened_session
+        if self.environ is None:
+            carrier = self.request_context
+            if carrier is None:
+                raise UnboundError(OUTSIDE_REQUEST)
+            return carrier.open_session()
+        interface, app = self.app.session_interface, self.app
+        session = interface.open_session(app, self.request)  # type: ignore[arg-type]  # the app is wider
+        if session is None:
+            session = interface.make_null_session(app)  # type: ignore[arg-type]  # as above
+        self.opened_session = session
+        return session
+
+    @property
+    def g(self) -> Any:
+        """The namespace for this request or app context."""
+        if self._g is None:
+            below = self._below
+            # A request inside an app context of its own app shares that context's namespace.
+            shared = below is not None and self.environ is not None and below.app is self.app
+            self._g = below.g if shared and below else self.app.app_ctx_globals_class()
+        return self._g
+
+    @g.setter
+    def g(self, value: Any) -> None:
+        self._g = value
+
+    @property
+    def url_adapter(self) -> MapAdapter | None:
+        """Werkzeug's adapter for this request, or for ``SERVER_NAME`` without a request."""
+        if self._url_adapter is _UNGIVEN:
+            self._url_adapter = None
+            try:
+                request = None if self.environ is None else self.request
+                self._url_adapter = self.app.create_url_adapter(request)
+            except HTTPException as error:
+                self._fail_routing(error)
+        return self._url_adapter  # type: ignore[no-any-return]  # holds a marker at first
+
+    @url_adapter.setter
+    def url_adapter(self, value: MapAdapter | None) -> None:
+        self._url_adapter = value
+
+    def after_this_request(self, function: Callable[..., Any]) -> None:
+        """Have `function` called with the response of this request only."""
+        if self.after_functions is None:
+            self.after_functions = []
+        self.after_functions.append(function)
+
+    def copy(self) -> "Context":
+        """Return a context for another owner, with the same request object and session."""
+        if self.environ is None:
+            return type(self)(self.app)
+        copied = type(self)(self.app, self.environ, self.request, self.opened_session)
+        copied.url_rule = self.url_rule
+        copied.view_args = self.view_args
+        copied.routing_exception = self.routing_exception
+        return copied
+
+    def push(self) -> None:
+        """Make this the current context of the running thread, greenlet or task."""
+        node = _read(None)
+        if self._pushes == 0 and node:
+            self._below = node[0]
+        contexts.push(self)
+        self._pushes += 1
+        if appcontext_pushed.receivers and self._owns_app_context:
+            appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
+        if self.environ is not None and self.url_rule is None:
+            self._begin_request()
+
+    def pop(self, exc: BaseException | None = _UNGIVEN) -> None:
+        """Take this context off, after the teardown functions if it was pushed once.
+
+        All teardown functions run even if some raise; the first error is raised at the end.
+
+        Args:
+            exc: the error that ended the work, passed to the teardown functions; the one being
+                handled where it is not given.
+
+        Raises:
+            ContextOrderError: where another context is on top, or this one is not pushed.
+        """
+        node = _read(None)
+        if not node or node[0] is not self:
+            raise ContextOrderError(_wrong_order(self))
+        if self._pushes > 1:
+            self._leave()
+        elif _somebody_watches(self.app):
+            self._tear_down(sys.exc_info()[1] if exc is _UNGIVEN else exc)
+        else:
+            try:
+                self._close_request()
+            finally:
+                self._leave()
+
+    def match_request(self) -> None:
+        """Find the rule for the request; keep what is wrong with it for later."""
+        found = None
+        app = self.app
+        if app.config["TRUSTED_HOSTS"] is None:
+            found = app.composition.index.match(self.environ or {})
+        if found is None:
+            adapter = self.url_adapter
+            if adapter is None:
+                return
+            try:
+                rule, values = adapter.match(return_rule=True)
+            except HTTPException as error:
+                self._fail_routing(error)
+                return
+            found = rule, dict(values)
+        self.url_rule, self.view_args = found
+        if self.made_request is not None:
+            self.made_request.url_rule, self.made_request.view_args = found
+
+    def __enter__(self) -> Self:
+        self.push()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.pop(exc_value)
+
+    def __repr__(self) -> str:
+        environ = self.environ
+        if environ is None:
+            return f"<{type(self).__name__} of {self.app.name}>"
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        return (
+            f"<{type(self).__name__} {environ.get('REQUEST_METHOD')} {path!r} of {self.app.name}>"
+        )
+
+    @property
+    def _owns_app_context(self) -> bool:
+        """Whether the app's teardown is ours: not for a request inside its own app's context."""
+        below = self._below
+        return self.environ is None or below is None or below.app is not self.app
+
+    def _begin_request(self) -> None:
+        # The session first: a URL converter may want to look at it.
+        if self.opened_session is None and self.app.composition.opens_session_at_once:
+            self.open_session()
+        if self.routing_exception is None:
+            self.match_request()
+
+    def _make_request(self) -> Request:
+        if self.environ is None:
+            carrier = self.request_context
+            if carrier is None:
+                raise UnboundError(OUTSIDE_REQUEST)
+            return carrier.request
+        app = self.app
+        request = self.made_request = app.request_class(self.environ)
+        request.json_module = app.json
+        request.app = app  # the request's one tie to its app
+        request.url_rule = self.url_rule
+        request.view_args = self.view_args
+        request.routing_exception = self.routing_exception
+        return request
+
+    def _fail_routing(self, error: HTTPException) -> None:
+        self.routing_exception = error
+        if self.made_request is not None:
+            self.made_request.routing_exception = error
+
+    def _leave(self) -> None:
+        contexts.pop()
+        self._pushes -= 1
+
+    def _tear_down(self, exc: BaseException | None) -> None:
+        """Run every step of the end, whatever the others do, and raise the first error."""
+        errors: list[BaseException] = []
+        owns_app_context = self._owns_app_context
+        if self.environ is not None:
+            _attempt(errors, self.app.do_teardown_request, exc)
+            _attempt(errors, self._close_request)
+        if owns_app_context:
+            _attempt(errors, self.app.do_teardown_appcontext, exc)
+        self._leave()
+        if owns_app_context and appcontext_popped.receivers:
+            _attempt(errors, appcontext_popped.send, self.app)
+        if errors:
+            raise errors[0]
+
+    def _close_request(self) -> None:
+        request = self.made_request
+        if request is None:
+            return
+        # Not every request class has a close(): a user may bring one.
+        close = getattr(request, "close", None)
+        if close is not None:
+            close()
+        # The environ refers to the request and the other way round; without this the memory
+        # waits for the garbage collector.
+        request.environ["werkzeug.request"] = None
+
+
+def _somebody_watches(app: ContextApp) -> bool:
+    """Whether the end of a context means more than leaving it."""
+    return (
+        app.composition.has_teardown
+        or bool(request_tearing_down.receivers)
+        or bool(appcontext_tearing_down.receivers)
+        or bool(appcontext_popped.receivers)
+    )
+
+
+def _attempt(errors: list[BaseException], step: Callable[..., object], *args: object) -> None:
+    try:
+        step(*args)
+    except BaseException as error:  # noqa: BLE001  # raised by the caller after the other steps
+        errors.append(error)
+
+
+def _wrong_order(context: Context) -> str:
+    top = contexts.top
+    if top is None or context not in list(contexts):
+        return (
+            f"{context!r} can't be popped: it is not pushed in this thread, greenlet or task."
+            " Push and pop a context in the same place, best with a with block:"
+            " with app.app_context(): ..."
+        )
+    return (
+        f"{context!r} can't be popped before {top!r}, which was pushed after it. Pop them in"
+        " the opposite order of pushing, best with nested with blocks."
+    )

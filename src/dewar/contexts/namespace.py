@@ -1,0 +1,63 @@
+"""`AppGlobals`: the namespace behind `g`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from dewar.contexts.current import maybe_current
+
+__all__ = ["AppGlobals"]
+
+_MISSING: Any = object()
+
+
+class AppGlobals:
+    """A plain namespace for whatever a request wants to remember until it ends.
+
+    Attributes are the values: ``g.user = load_user()``. Each context has its own.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached only where the attribute is missing; here so that type checkers allow any name.
+        raise AttributeError(
+            f"g has no {name!r} in this context. Set it first (g.{name} = ...),"
+            f" or give a default: g.get({name!r}, None)."
+        )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.__dict__[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        try:
+            del self.__dict__[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of `name`, or `default` where it is not set."""
+        return self.__dict__.get(name, default)
+
+    def pop(self, name: str, default: Any = _MISSING) -> Any:
+        """Remove `name` and return its value.
+
+        Raises:
+            KeyError: where it is not set and no `default` is given.
+        """
+        if default is _MISSING:
+            return self.__dict__.pop(name)
+        return self.__dict__.pop(name, default)
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        """Return the value of `name`, setting it to `default` first where it is not set."""
+        return self.__dict__.setdefault(name, default)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.__dict__
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__dict__)
+
+    def __repr__(self) -> str:
+        context = maybe_current()
+        if context is None:
+            return object.__repr__(self)
+        return f"<g of {context.app.name!r}>"

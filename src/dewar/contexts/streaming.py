@@ -1,0 +1,84 @@
+"""Keeping the request for a response that is produced while it is sent.
+
+The view has returned and its context is popped when the first piece is asked for. The generator
+therefore runs in a copy of the view's whole `contextvars.Context`, entered for each step and left
+again. So whoever sends the response (a pool thread that will serve others) never keeps anything
+of it between two steps, however the stream ends: at its end, by an error, or abandoned half way.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextvars import Context as ContextVars
+from contextvars import copy_context
+from functools import update_wrapper
+from typing import Any, TypeVar, overload
+
+from dewar.contexts.context import Context
+from dewar.contexts.current import contexts, current_request
+
+__all__ = ["stream_with_context"]
+
+T = TypeVar("T")
+
+
+@overload
+def stream_with_context(generator_or_function: Iterable[T]) -> Generator[T, None, None]: ...
+@overload
+def stream_with_context(
+    generator_or_function: Callable[..., Iterable[T]],
+) -> Callable[..., Generator[T, None, None]]: ...
+def stream_with_context(generator_or_function: Any) -> Any:
+    """Return a generator, or a generator function, that still sees the current request.
+
+    ::
+
+        @app.get("/stream")
+        def stream():
+            @stream_with_context
+            def rows():
+                yield f"Hello {request.args['name']}"
+
+            return rows()
+
+    Raises:
+        UnboundError: where no request is being handled when the generator is made.
+    """
+    if not callable(generator_or_function):
+        return _steps(iter(generator_or_function), current_request("stream_with_context"))
+
+    def decorated(*args: Any, **kwargs: Any) -> Any:
+        return stream_with_context(generator_or_function(*args, **kwargs))
+
+    return update_wrapper(decorated, generator_or_function)
+
+
+def _steps(items: Iterator[T], request: Context) -> Generator[T, None, None]:
+    stream = _run(items, request, copy_context())
+    # Into the try block, so that a stream that is closed before its first step is closed too.
+    next(stream)
+    return stream
+
+
+def _run(
+    items: Iterator[Any], request: Context, context: ContextVars
+) -> Generator[Any, None, None]:
+    try:
+        yield None
+        while True:
+            try:
+                item = context.run(next, items)
+            except StopIteration:
+                return
+            yield item
+    finally:
+        context.run(_finish, items, request)
+
+
+def _finish(items: Iterator[Any], request: Context) -> None:
+    """Close the iterator inside the request, and run the teardown for what it opened."""
+    # The copied stack still holds the request that the view has popped.
+    while contexts.pop() is not request:
+        pass
+    with request:
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()

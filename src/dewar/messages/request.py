@@ -1,0 +1,242 @@
+"""`Request`: Werkzeug's request, made without the work that nobody asked for."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar, overload
+from wsgiref.types import WSGIEnvironment
+
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.routing import Rule
+from werkzeug.wrappers import Request as WerkzeugRequest
+
+from dewar.errors import DewarError
+
+__all__ = ["Request", "RequestApp", "split_blueprint_path"]
+
+T = TypeVar("T")
+
+
+class RequestApp(Protocol):
+    """What a request asks of the app that it was made for."""
+
+    debug: bool
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration, for the limits on forms and bodies."""
+
+
+class FormEncodingError(DewarError, KeyError):
+    """Raised in debug mode where a file is looked for in a form that could not send files."""
+
+    def __init__(self, request: "Request", key: str) -> None:
+        sent = [f"{name!r}" for name in request.form.getlist(key)]
+        super().__init__(key)
+        self.add_note(
+            f"The form sent {request.mimetype!r}, so {key!r} is no file but text"
+            f" ({', '.join(sent)}). To upload files, write"
+            ' <form method="post" enctype="multipart/form-data">.'
+        )
+
+
+class _FromEnviron:
+    """An attribute worked out of the environ at first use and then kept on the request.
+
+    PERF: Werkzeug works all of them out in the constructor, which takes longer than everything
+    else that happens to a request that only looks at one.
+    """
+
+    __slots__ = ("_name", "_work_out")
+
+    def __init__(self, work_out: Callable[[WSGIEnvironment], object]) -> None:
+        self._work_out = work_out
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, request: "Request | None", owner: type) -> Any:
+        if request is None:
+            return self
+        value = request.__dict__[self._name] = self._work_out(request.environ)
+        return value
+
+
+def _decoded(value: str) -> str:
+    # PEP 3333: environ strings carry bytes as latin-1.
+    return value if value.isascii() else value.encode("latin-1").decode(errors="replace")
+
+
+def _server(environ: WSGIEnvironment) -> tuple[str, int | None] | None:
+    name = environ.get("SERVER_NAME")
+    if name is None:
+        return None
+    try:
+        return name, int(environ["SERVER_PORT"])
+    except (KeyError, TypeError, ValueError):
+        return name, None  # a UNIX socket has no port
+
+
+class _Args:
+    """The query string, parsed at first use and then kept on the request.
+
+    PERF: a query string with nothing to decode takes half the time here; whatever has to be
+    decoded is Werkzeug's to parse. A property test holds the two equal.
+    """
+
+    __slots__ = ()
+
+    def __get__(self, request: "Request | None", owner: type) -> Any:
+        if request is None:
+            return self
+        query = request.environ.get("QUERY_STRING", "")
+        if "%" in query or "+" in query or not query.isascii():
+            args = request.decode_args()
+        else:
+            pairs = [piece.partition("=") for piece in query.split("&") if piece]
+            args = request.parameter_storage_class([(name, value) for name, _, value in pairs])
+        request.__dict__["args"] = args
+        return args
+
+
+class _Limit:
+    """A limit of the form parser: the request's own value, else the app's configuration."""
+
+    __slots__ = ("_key", "_name")
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, request: None, owner: type) -> "_Limit": ...
+    @overload
+    def __get__(self, request: "Request", owner: type) -> int | None: ...
+    def __get__(self, request: "Request | None", owner: type) -> "_Limit | int | None":
+        if request is None:
+            return self
+        if self._name in request.__dict__:
+            own: int | None = request.__dict__[self._name]
+            return own
+        app = request.app
+        configured: int | None = app.config[self._key] if app is not None else None
+        return configured
+
+    def __set__(self, request: "Request", value: int | None) -> None:
+        request.__dict__[self._name] = value
+
+
+class Request(WerkzeugRequest):
+    """The request that the client sent, with what routing found out about it.
+
+    Everything Werkzeug's request offers is here; each attribute is worked out when it is first
+    read. In views use the proxy `dewar.request`.
+
+    Args:
+        environ: the WSGI environ (PEP 3333).
+        populate_request: keep this object in ``environ["werkzeug.request"]``.
+        shallow: refuse to read the body.
+    """
+
+    json_module: Any
+
+    #: The rule that matched, or None where none did.
+    url_rule: Rule | None = None
+    #: The values of the rule's variables, or None where no rule matched.
+    view_args: dict[str, Any] | None = None
+    #: What is raised in place of calling a view, where routing failed.
+    routing_exception: HTTPException | None = None
+
+    #: The app, for its limits and debug mode; None for a request made outside of any.
+    app: RequestApp | None = None
+
+    method = _FromEnviron(lambda environ: environ.get("REQUEST_METHOD", "GET").upper())
+    scheme = _FromEnviron(lambda environ: environ.get("wsgi.url_scheme", "http"))
+    server = _FromEnviron(_server)
+    root_path = _FromEnviron(lambda environ: _decoded(environ.get("SCRIPT_NAME") or "").rstrip("/"))
+    path = _FromEnviron(lambda environ: "/" + _decoded(environ.get("PATH_INFO") or "").lstrip("/"))
+    query_string = _FromEnviron(lambda environ: environ.get("QUERY_STRING", "").encode("latin-1"))
+    headers = _FromEnviron(EnvironHeaders)
+    remote_addr = _FromEnviron(lambda environ: environ.get("REMOTE_ADDR"))
+
+    decode_args = WerkzeugRequest.args.fget  # type: ignore[attr-defined]  # a kind of property
+    args = _Args()
+
+    max_content_length = _Limit("MAX_CONTENT_LENGTH")
+    max_form_memory_size = _Limit("MAX_FORM_MEMORY_SIZE")
+    max_form_parts = _Limit("MAX_FORM_PARTS")  # type: ignore[assignment]  # None: no limit
+
+    def __init__(
+        self,
+        environ: WSGIEnvironment,
+        populate_request: bool = True,
+        shallow: bool = False,
+    ) -> None:
+        # Not super().__init__(): it works out everything at once, see _FromEnviron.
+        self.environ = environ
+        self.shallow = shallow
+        if populate_request and not shallow:
+            environ["werkzeug.request"] = self
+
+    @property
+    def endpoint(self) -> str | None:
+        """The endpoint that matched, or None where none did."""
+        rule = self.url_rule
+        return None if rule is None else rule.endpoint
+
+    @property
+    def blueprint(self) -> str | None:
+        """The name of the blueprint that the endpoint belongs to, dotted where nested."""
+        endpoint = self.endpoint
+        if endpoint is None or "." not in endpoint:
+            return None
+        return endpoint.rpartition(".")[0]
+
+    @property
+    def blueprints(self) -> list[str]:
+        """The names of the blueprint and its parents, the innermost first."""
+        name = self.blueprint
+        return [] if name is None else split_blueprint_path(name)
+
+    def _load_form_data(self) -> None:
+        super()._load_form_data()
+        app = self.app
+        if app is not None and app.debug and self.mimetype != "multipart/form-data":
+            _explain_missing_files(self)
+
+    def on_json_loading_failed(self, e: ValueError | None) -> Any:
+        """Answer 400 or 415; in debug mode the answer says what was wrong with the JSON."""
+        try:
+            return super().on_json_loading_failed(e)
+        except BadRequest as error:
+            if self.app is not None and self.app.debug:
+                raise
+            raise BadRequest from error
+
+
+def split_blueprint_path(name: str) -> list[str]:
+    """Return a dotted blueprint name and those of its parents, the innermost first."""
+    names = [name]
+    while "." in name:
+        name = name.rpartition(".")[0]
+        names.append(name)
+    return names
+
+
+def _explain_missing_files(request: Request) -> None:
+    """Make ``request.files[key]`` say why a file is missing that came as plain text."""
+    if request.files:
+        return
+    plain = type(request.files)
+
+    class ExplainedFiles(plain):  # type: ignore[misc, valid-type]  # the class is the request's own
+        def __getitem__(self, key: str) -> Any:
+            try:
+                return super().__getitem__(key)
+            except KeyError:
+                if key not in request.form:
+                    raise
+                raise FormEncodingError(request, key) from None
+
+    request.files = ExplainedFiles(request.files)

@@ -1,0 +1,100 @@
+"""From what a view returned to a `Response`."""
+
+from collections.abc import Iterator
+from typing import Any
+from wsgiref.types import WSGIEnvironment
+
+from werkzeug.datastructures import Headers
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from dewar.errors import DewarError
+from dewar.messages.response import Response
+from dewar.pipeline.interface import PipelineApp
+
+__all__ = ["InvalidReturnError", "make_response"]
+
+_ALLOWED = "a str, bytes, dict, list, tuple, iterator, Response or WSGI callable"
+
+
+class InvalidReturnError(DewarError, TypeError):
+    """Raised where a view returned something that can't become a response."""
+
+
+def make_response(
+    app: PipelineApp, returned: Any, endpoint: str | None, environ: WSGIEnvironment
+) -> Response:
+    """Return the response that stands for what a view returned.
+
+    Args:
+        app: whose response class and JSON provider are used.
+        returned: the value; a tuple is ``(body, status, headers)``, ``(body, status)`` or
+            ``(body, headers)``.
+        endpoint: the view, to be named in errors.
+        environ: the request, for a returned WSGI callable.
+
+    Raises:
+        InvalidReturnError: where the value is of none of the allowed kinds.
+    """
+    body, status, headers = _unpack(returned, endpoint)
+    if body is None:
+        raise InvalidReturnError(
+            f"The view function for {endpoint!r} did not return a valid response. The function"
+            " either returned None or ended without a return statement."
+            f" Return {_ALLOWED}; for an empty answer write: return '', 204."
+        )
+    if isinstance(body, (str, bytes, bytearray, Iterator)):
+        # Status and headers go to the constructor, because a given Content-Type must replace
+        # the default one.
+        return app.response_class(body, status=status, headers=headers)  # type: ignore[arg-type]  # an iterator is iterable
+    response = _from_object(app, body, environ)
+    if status is not None:
+        _set_status(response, status)
+    if headers:
+        response.headers.update(headers)
+    return response
+
+
+def _unpack(returned: Any, endpoint: str | None) -> tuple[Any, Any, Any]:
+    if not isinstance(returned, tuple):
+        return returned, None, None
+    if len(returned) == 3:
+        return returned
+    if len(returned) == 2:
+        body, second = returned
+        if isinstance(second, (Headers, dict, tuple, list)):
+            return body, None, second
+        return body, second, None
+    raise InvalidReturnError(
+        "The view function did not return a valid response tuple. The tuple must have the form"
+        " (body, status, headers), (body, status), or (body, headers);"
+        f" {endpoint!r} returned {len(returned)} items."
+    )
+
+
+def _from_object(app: PipelineApp, body: Any, environ: WSGIEnvironment) -> Response:
+    if isinstance(body, app.response_class):
+        return body
+    if isinstance(body, (dict, list)):
+        response: Response = app.json.response(body)
+        return response
+    if isinstance(body, WerkzeugResponse) or callable(body):
+        try:
+            return app.response_class.force_type(body, environ)  # type: ignore[return-value]  # of that class
+        except TypeError as error:
+            raise InvalidReturnError(f"{error}\n{_invalid(body)}") from error
+    raise InvalidReturnError(_invalid(body))
+
+
+def _invalid(body: object) -> str:
+    return (
+        "The view function did not return a valid response. The return type must be a string,"
+        " dict, list, tuple with headers or status, Response instance, or WSGI callable, but it"
+        f" was a {type(body).__name__}."
+    )
+
+
+def _set_status(response: Response, status: Any) -> None:
+    if isinstance(status, (str, bytes, bytearray)):
+        response.status = status  # type: ignore[assignment]  # Werkzeug takes bytes as well
+    else:
+        response.status_code = status

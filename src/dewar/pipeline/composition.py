@@ -1,0 +1,102 @@
+"""`Composition`: everything worked out from an app's registrations, until the next one."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from werkzeug.routing import Map
+
+from dewar.messages.response import Response
+from dewar.pipeline.plan import Plan, PlannedApp, compose
+from dewar.routing.index import RouteIndex
+from dewar.routing.rules import RouteMap
+from dewar.sessions.interface import SessionInterface
+from dewar.sessions.secure_cookie import SecureCookieSessionInterface
+
+__all__ = ["SEEN_BY_COMPOSITION", "ComposedApp", "Composition"]
+
+# The methods that the fast lane passes by: where a subclass or an instance brings its own, every
+# request takes the full lane.
+_STAGES = (
+    "dispatch_request",
+    "finalize_request",
+    "full_dispatch_request",
+    "make_response",
+    "preprocess_request",
+    "process_response",
+)
+_TEARDOWNS = ("do_teardown_appcontext", "do_teardown_request")
+
+#: The attributes of an app whose assignment outdates its composition.
+SEEN_BY_COMPOSITION = frozenset(
+    {
+        *_STAGES,
+        *_TEARDOWNS,
+        "create_url_adapter",
+        "ensure_sync",
+        "response_class",
+        "session_interface",
+        "url_map",
+    }
+)
+
+
+class ComposedApp(PlannedApp, Protocol):
+    """What a composition takes of the app."""
+
+    url_map: Map
+    response_class: type[Response]
+    session_interface: SessionInterface
+    teardown_appcontext_funcs: list[Callable[..., Any]]
+
+
+class Composition:
+    """The route index, the plans, and whether there is a fast lane.
+
+    Args:
+        app: the app.
+        stock: the class whose methods the fast lane stands for.
+    """
+
+    __slots__ = (
+        "_app",
+        "_plans",
+        "has_fast_lane",
+        "has_teardown",
+        "index",
+        "opens_session_at_once",
+    )
+
+    def __init__(self, app: ComposedApp, stock: type) -> None:
+        self._app = app
+        self._plans: dict[str | None, Plan] = {}
+        can_index = isinstance(app.url_map, RouteMap) and _is_stock(
+            app, stock, "create_url_adapter"
+        )
+        self.index = RouteIndex(app.url_map if can_index else None)
+        self.has_fast_lane = (
+            app.response_class is Response
+            and Response.default_mimetype == "text/html"
+            and all(_is_stock(app, stock, name) for name in _STAGES)
+        )
+        # An interface of the user's own may count on being asked for every request.
+        self.opens_session_at_once = (
+            type(app.session_interface).open_session
+            is not SecureCookieSessionInterface.open_session
+        )
+        self.has_teardown = (
+            bool(app.teardown_appcontext_funcs)
+            or any(app.teardown_request_funcs.values())
+            or not all(_is_stock(app, stock, name) for name in _TEARDOWNS)
+        )
+
+    def plan_for(self, endpoint: str | None) -> Plan:
+        """Return the plan of an endpoint, None standing for no matching rule."""
+        plan = self._plans.get(endpoint)
+        if plan is None:
+            # Two threads may both compose it: the plans are equal, and either may stay.
+            plan = self._plans[endpoint] = compose(self._app, endpoint)
+        return plan
+
+
+def _is_stock(app: object, stock: type, name: str) -> bool:
+    return name not in vars(app) and getattr(type(app), name) is getattr(stock, name)

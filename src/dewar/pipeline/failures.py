@@ -1,0 +1,79 @@
+"""What becomes of an error: a handler's answer, the error's own page, or a 500."""
+
+from collections.abc import Callable
+from typing import Any
+
+from werkzeug.exceptions import BadRequestKeyError, HTTPException, InternalServerError
+from werkzeug.routing import RoutingException
+
+from dewar.contexts.context import Context
+from dewar.messages.response import Response
+from dewar.pipeline.interface import PipelineApp
+from dewar.registration.error_handlers import find_handler
+from dewar.signals import got_request_exception
+
+__all__ = ["answer_failure", "answer_http_error", "answer_user_error", "traps"]
+
+
+def answer_user_error(app: PipelineApp, context: Context, error: Exception) -> Any:
+    """Return the answer to an error that a view or a hook raised.
+
+    Raises:
+        Exception: the error itself, where nothing handles it.
+    """
+    if isinstance(error, BadRequestKeyError) and (
+        app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]
+    ):
+        error.show_exception = True
+    if isinstance(error, HTTPException) and not app.trap_http_exception(error):
+        return app.handle_http_exception(error)
+    handler = _handler(app, context, error)
+    if handler is None:
+        raise error
+    return handler(error)
+
+
+def answer_http_error(app: PipelineApp, context: Context, error: HTTPException) -> Any:
+    """Return the answer of the handler for an HTTP error, or the error, which is a response."""
+    # An error without a status, and a redirect by the router, are answers already.
+    if error.code is None or isinstance(error, RoutingException):
+        return error
+    handler = _handler(app, context, error)
+    return error if handler is None else handler(error)
+
+
+def answer_failure(app: PipelineApp, context: Context, error: Exception) -> Response:
+    """Return the 500 for an error that nothing handled, after logging it.
+
+    Raises:
+        Exception: the error itself, where errors propagate (debug mode, tests).
+    """
+    got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
+    propagate = app.config["PROPAGATE_EXCEPTIONS"]
+    if propagate is None:
+        propagate = app.testing or app.debug
+    if propagate:
+        raise error
+    app.log_exception((type(error), error, error.__traceback__))
+    server_error = InternalServerError(original_exception=error)
+    handler = _handler(app, context, server_error)
+    answer = server_error if handler is None else handler(server_error)
+    return app.finalize_request(answer, from_error_handler=True)
+
+
+def traps(app: PipelineApp, error: Exception) -> bool:
+    """Whether an HTTP error is to be treated like any other error."""
+    if app.config["TRAP_HTTP_EXCEPTIONS"]:
+        return True
+    trap_bad_request = app.config["TRAP_BAD_REQUEST_ERRORS"]
+    if trap_bad_request is None and app.debug and isinstance(error, BadRequestKeyError):
+        return True
+    return bool(trap_bad_request) and getattr(error, "code", None) == 400
+
+
+def _handler(app: PipelineApp, context: Context, error: Exception) -> Callable[[Any], Any] | None:
+    rule = context.url_rule
+    # No request object is made just to ask for its blueprints.
+    blueprints = context.request.blueprints if rule is not None and "." in rule.endpoint else ()
+    handler = find_handler(app.error_handler_spec, error, blueprints)
+    return None if handler is None else app.ensure_sync(handler)

@@ -1,0 +1,154 @@
+"""The stages of a request that the app's public methods stand for."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dewar.contexts.context import Context
+from dewar.errors import DewarError
+from dewar.messages.response import Response
+from dewar.pipeline.interface import PipelineApp
+from dewar.pipeline.plan import Plan
+from dewar.signals import (
+    appcontext_tearing_down,
+    request_finished,
+    request_started,
+    request_tearing_down,
+)
+
+__all__ = [
+    "finalize",
+    "full_dispatch",
+    "plan_of",
+    "preprocess",
+    "process_response",
+    "session_cookie_name",
+    "tear_down_app_context",
+    "tear_down_request",
+]
+
+
+class NoResponseReturnedError(DewarError, TypeError):
+    """Raised where an `after_request` function forgot to return the response."""
+
+
+def plan_of(app: PipelineApp, context: Context) -> Plan:
+    """Return the plan for the rule that a request matched, or for none."""
+    rule = context.url_rule
+    return app.composition.plan_for(None if rule is None else rule.endpoint)
+
+
+def full_dispatch(app: PipelineApp) -> Response:
+    """Take a request through the app's methods, from its hooks to its response."""
+    try:
+        if request_started.receivers:
+            request_started.send(app, _async_wrapper=app.ensure_sync)
+        returned = app.preprocess_request()
+        if returned is None:
+            returned = app.dispatch_request()
+    except Exception as error:  # noqa: BLE001  # the app decides what it becomes
+        returned = app.handle_user_exception(error)
+    return app.finalize_request(returned)
+
+
+def preprocess(plan: Plan, context: Context) -> Any:
+    """Run what comes before the view; return the first answer that is not None."""
+    if plan.preprocessors:
+        request = context.request
+        for preprocessor in plan.preprocessors:
+            preprocessor(request.endpoint, request.view_args)
+    for before in plan.before:
+        returned = before()
+        if returned is not None:
+            return returned
+    return None
+
+
+def finalize(app: PipelineApp, returned: Any, from_error_handler: bool) -> Response:
+    """Make a response of what was returned, and run what comes after the view."""
+    response = app.make_response(returned)
+    try:
+        response = app.process_response(response)
+        if request_finished.receivers:
+            request_finished.send(app, _async_wrapper=app.ensure_sync, response=response)
+    except Exception:
+        if not from_error_handler:
+            raise
+        # The client gets the error's answer rather than another error.
+        app.logger.exception("Request finalizing failed with an error while handling an error")
+    return response
+
+
+def process_response(app: PipelineApp, context: Context, response: Response) -> Response:
+    """Run the functions that want to see the response, and save the session into it."""
+    for function in context.after_functions or ():
+        response = _after(app.ensure_sync(function), response)
+    for function in plan_of(app, context).after:
+        response = _after(function, response)
+    session = context.opened_session
+    if session is None and has_session_cookie(app, context):
+        # A permanent session that nobody read has its cookie refreshed all the same.
+        session = context.open_session()
+    if session is not None and not app.session_interface.is_null_session(session):
+        app.session_interface.save_session(app, session, response)  # type: ignore[arg-type]  # the app is wider
+    return response
+
+
+def _after(function: Callable[..., Any], response: Response) -> Response:
+    returned: Response | None = function(response)
+    if returned is None:
+        raise NoResponseReturnedError(
+            f"The after_request function {function!r} returned None. It has to return the"
+            " response that it was given, or another one: return response."
+        )
+    return returned
+
+
+def has_session_cookie(app: PipelineApp, context: Context) -> bool:
+    """Whether the client may have sent a session; cheap, and true once too often."""
+    cookie = None if context.environ is None else context.environ.get("HTTP_COOKIE")
+    return cookie is not None and session_cookie_name(app) in cookie
+
+
+def session_cookie_name(app: PipelineApp) -> str:
+    """Return the name of the cookie that the app's session is kept in."""
+    return app.session_interface.get_cookie_name(app)  # type: ignore[arg-type]  # the app is wider
+
+
+def tear_down_request(app: PipelineApp, context: Context, error: BaseException | None) -> None:
+    """Run all teardown functions of a request, then raise the first error among theirs."""
+    steps: list[Callable[[], Any]] = [
+        lambda function=function: function(error)  # type: ignore[misc]  # bound per function
+        for function in plan_of(app, context).teardown
+    ]
+    if request_tearing_down.receivers:
+        steps.append(
+            lambda: request_tearing_down.send(app, _async_wrapper=app.ensure_sync, exc=error)
+        )
+    _run_all(app, steps)
+
+
+def tear_down_app_context(app: PipelineApp, error: BaseException | None) -> None:
+    """Run all teardown functions of an app context, then raise the first error among theirs."""
+    steps: list[Callable[[], Any]] = [
+        lambda function=function: app.ensure_sync(function)(error)  # type: ignore[misc]  # as above
+        for function in reversed(app.teardown_appcontext_funcs)
+    ]
+    if appcontext_tearing_down.receivers:
+        steps.append(
+            lambda: appcontext_tearing_down.send(app, _async_wrapper=app.ensure_sync, exc=error)
+        )
+    _run_all(app, steps)
+
+
+def _run_all(app: PipelineApp, steps: list[Callable[[], Any]]) -> None:
+    first: BaseException | None = None
+    for step in steps:
+        try:
+            step()
+        except BaseException as error:  # the others have to run as well
+            if first is None:
+                first = error
+            else:
+                app.logger.exception("A second teardown function failed")
+    if first is not None:
+        raise first

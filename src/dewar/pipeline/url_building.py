@@ -1,0 +1,88 @@
+"""From an endpoint and values to a URL."""
+
+from typing import Any
+from urllib.parse import quote
+
+from werkzeug.routing import BuildError
+
+from dewar.contexts.current import maybe_current
+from dewar.errors import DewarError
+from dewar.messages.request import split_blueprint_path
+from dewar.pipeline.interface import PipelineApp
+
+__all__ = ["build_url", "inject_defaults", "recover"]
+
+# What a fragment may hold unquoted: RFC 3986 §3.5.
+_FRAGMENT = "%!#$&'()*+,/:;=?@"
+
+
+class NoServerNameError(DewarError, RuntimeError):
+    """Raised where a URL is built outside of a request and nobody said for which host."""
+
+
+def build_url(
+    app: PipelineApp,
+    endpoint: str,
+    values: dict[str, Any],
+    *,
+    anchor: str | None,
+    method: str | None,
+    scheme: str | None,
+    external: bool | None,
+) -> str:
+    """Return the URL of an endpoint; `dewar.helpers.url_for` says what the arguments mean."""
+    context = maybe_current()
+    carrier = None if context is None else context.request_context
+    if carrier is not None:
+        adapter = carrier.url_adapter
+        endpoint = _absolute(endpoint, carrier.request.blueprint)
+        external = scheme is not None if external is None else external
+    else:
+        adapter = app.create_url_adapter(None) if context is None else context.url_adapter
+        external = True if external is None else external
+    if adapter is None:
+        raise NoServerNameError(
+            "Unable to build URLs outside an active request without 'SERVER_NAME' configured:"
+            " app.config['SERVER_NAME'] = 'example.com'. Also configure 'APPLICATION_ROOT' and"
+            " 'PREFERRED_URL_SCHEME' as needed."
+        )
+    if scheme is not None and not external:
+        # It would silently be dropped, and the link be less safe than its author thinks.
+        raise ValueError("When specifying '_scheme', '_external' must be True.")
+    app.inject_url_defaults(endpoint, values)
+    try:
+        url = adapter.build(
+            endpoint, values, method=method, url_scheme=scheme, force_external=external
+        )
+    except BuildError as error:
+        values.update(_anchor=anchor, _method=method, _scheme=scheme, _external=external)
+        return app.handle_url_build_error(error, endpoint, values)
+    return url if anchor is None else f"{url}#{quote(anchor, safe=_FRAGMENT)}"
+
+
+def inject_defaults(app: PipelineApp, endpoint: str, values: dict[str, Any]) -> None:
+    """Let the app's and the endpoint's blueprints' `url_defaults` functions add values."""
+    blueprint = endpoint.rpartition(".")[0]
+    for name in (None, *(reversed(split_blueprint_path(blueprint)) if blueprint else ())):
+        for function in app.url_default_functions.get(name, ()):
+            function(endpoint, values)
+
+
+def recover(app: PipelineApp, error: BuildError, endpoint: str, values: dict[str, Any]) -> str:
+    """Return the URL that one of the app's `url_build_error_handlers` knows, or raise."""
+    for handler in app.url_build_error_handlers:
+        try:
+            url = handler(error, endpoint, values)
+        except BuildError as another:
+            error = another
+        else:
+            if url is not None:
+                return url
+    raise error
+
+
+def _absolute(endpoint: str, blueprint: str | None) -> str:
+    """Return an endpoint that starts with a dot with the current blueprint before it."""
+    if not endpoint.startswith("."):
+        return endpoint
+    return endpoint[1:] if blueprint is None else f"{blueprint}{endpoint}"

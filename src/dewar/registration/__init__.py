@@ -1,0 +1,1 @@
+"""What users hang on an app or a blueprint: routes, hooks, error handlers."""

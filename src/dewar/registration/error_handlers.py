@@ -1,0 +1,72 @@
+"""Which function handles which error."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from inspect import isclass
+from typing import Any
+
+from werkzeug.exceptions import HTTPException, default_exceptions
+
+__all__ = ["ErrorHandlers", "class_and_code", "find_handler", "new_error_handlers"]
+
+Handler = Callable[[Any], Any]
+# By blueprint name (None: the app), then status code (None: any other exception), then class.
+ErrorHandlers = dict[str | None, dict[int | None, dict[type[Exception], Handler]]]
+
+
+def new_error_handlers() -> ErrorHandlers:
+    """Return an empty table whose inner tables appear as they are asked for."""
+    return defaultdict(lambda: defaultdict(dict))
+
+
+def class_and_code(exception: type[Exception] | int) -> tuple[type[Exception], int | None]:
+    """Return the exception class and, for an HTTP error, its status code.
+
+    Raises:
+        TypeError: where an instance, or no exception at all, is given.
+        ValueError: for a number that is no HTTP error status.
+    """
+    if isinstance(exception, int):
+        if exception not in default_exceptions:
+            raise ValueError(
+                f"{exception!r} is no HTTP error status, so nothing can be handled by it."
+                " Give a code such as 404, or an exception class."
+            )
+        return default_exceptions[exception], exception
+    if isinstance(exception, Exception):
+        raise TypeError(
+            f"{exception!r} is an instance, not a class. Write"
+            f" @app.errorhandler({type(exception).__name__})."
+        )
+    if not _is_exception_class(exception):
+        raise ValueError(
+            f"{exception!r} is not an exception class. Give a subclass of Exception,"
+            " or an HTTP error status such as 404."
+        )
+    code = exception.code if issubclass(exception, HTTPException) else None
+    return exception, code
+
+
+def _is_exception_class(thing: object) -> bool:
+    return isclass(thing) and issubclass(thing, Exception)
+
+
+def find_handler(
+    handlers: ErrorHandlers, error: Exception, blueprints: Iterable[str]
+) -> Handler | None:
+    """Return the handler for an error, or None.
+
+    A handler for the status code goes before one for the class alone, the blueprint's (innermost
+    first) before the app's, and the nearest class before its parents.
+    """
+    error_class, code = class_and_code(type(error))
+    names: tuple[str | None, ...] = (*blueprints, None)
+    for wanted in (code, None) if code is not None else (None,):
+        for name in names:
+            # get(): looking must not make inner tables appear.
+            by_class = handlers.get(name, {}).get(wanted)
+            if by_class:
+                for cls in error_class.__mro__:
+                    if cls in by_class:
+                        return by_class[cls]
+    return None

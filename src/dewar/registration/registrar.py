@@ -1,0 +1,237 @@
+"""`Registrar`: the decorators that an app and a blueprint share."""
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from jinja2 import BaseLoader, FileSystemLoader
+
+from dewar.errors import DewarError
+from dewar.registration.error_handlers import (
+    ErrorHandlers,
+    class_and_code,
+    new_error_handlers,
+)
+from dewar.registration.hooks import HookTable, WatchedDict
+from dewar.registration.packages import root_path_of
+
+__all__ = ["Registrar", "setup_method"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class MethodsGivenError(DewarError, TypeError):
+    """Raised where ``methods=`` is given to `get`, `post` and their like."""
+
+
+def setup_method(method: F) -> F:
+    """Refuse a registration that comes too late to take effect everywhere."""
+
+    @wraps(method)
+    def checked(self: "Registrar", *args: Any, **kwargs: Any) -> Any:
+        self._check_setup_finished(method.__name__)
+        return method(self, *args, **kwargs)
+
+    return cast("F", checked)
+
+
+class Registrar:
+    """Collects routes, hooks and error handlers under a name.
+
+    Args:
+        import_name: the module that this belongs to, usually ``__name__``.
+        static_folder: where static files are, relative to `root_path`.
+        static_url_path: the URL path they are served under.
+        template_folder: where templates are, relative to `root_path`.
+        root_path: the folder that the others are relative to; that of `import_name` by default.
+    """
+
+    name: str
+
+    def __init__(
+        self,
+        import_name: str,
+        static_folder: str | Path | None = None,
+        static_url_path: str | None = None,
+        template_folder: str | Path | None = None,
+        root_path: str | None = None,
+    ) -> None:
+        self.import_name = import_name
+        self.static_folder = static_folder
+        self.static_url_path = static_url_path
+        self.template_folder = template_folder
+        self.root_path = root_path_of(import_name) if root_path is None else root_path
+        changed = self._changed
+        self.view_functions: WatchedDict[str, Callable[..., Any]] = WatchedDict(changed)
+        self.error_handler_spec: ErrorHandlers = new_error_handlers()
+        self.before_request_funcs: HookTable[Callable[..., Any]] = HookTable(changed)
+        self.after_request_funcs: HookTable[Callable[..., Any]] = HookTable(changed)
+        self.teardown_request_funcs: HookTable[Callable[..., Any]] = HookTable(changed)
+        self.template_context_processors: HookTable[Callable[..., Any]] = HookTable(changed)
+        self.url_value_preprocessors: HookTable[Callable[..., Any]] = HookTable(changed)
+        self.url_default_functions: HookTable[Callable[..., Any]] = HookTable(changed)
+
+    @property
+    def static_folder(self) -> str | None:
+        """The absolute path of the static files, or None."""
+        if self._static_folder is None:
+            return None
+        return str(Path(self.root_path, self._static_folder))
+
+    @static_folder.setter
+    def static_folder(self, value: str | Path | None) -> None:
+        self._static_folder = value
+
+    @property
+    def has_static_folder(self) -> bool:
+        """Whether static files are served."""
+        return self._static_folder is not None
+
+    @property
+    def static_url_path(self) -> str | None:
+        """The URL path of the static files: the one given, else the name of their folder."""
+        if self._static_url_path is not None or self._static_folder is None:
+            return self._static_url_path
+        return f"/{Path(self._static_folder).name}".rstrip("/")
+
+    @static_url_path.setter
+    def static_url_path(self, value: str | None) -> None:
+        self._static_url_path = None if value is None else value.rstrip("/")
+
+    @property
+    def jinja_loader(self) -> BaseLoader | None:
+        """The loader for the templates of this app or blueprint, or None."""
+        if self.template_folder is None:
+            return None
+        return FileSystemLoader(Path(self.root_path, self.template_folder))
+
+    def get(self, rule: str, **options: Any) -> Callable[[F], F]:
+        """Register a view for GET (and HEAD) requests: ``@app.get("/")``."""
+        return self._method_route("GET", rule, options)
+
+    def post(self, rule: str, **options: Any) -> Callable[[F], F]:
+        """Register a view for POST requests."""
+        return self._method_route("POST", rule, options)
+
+    def put(self, rule: str, **options: Any) -> Callable[[F], F]:
+        """Register a view for PUT requests."""
+        return self._method_route("PUT", rule, options)
+
+    def delete(self, rule: str, **options: Any) -> Callable[[F], F]:
+        """Register a view for DELETE requests."""
+        return self._method_route("DELETE", rule, options)
+
+    def patch(self, rule: str, **options: Any) -> Callable[[F], F]:
+        """Register a view for PATCH requests."""
+        return self._method_route("PATCH", rule, options)
+
+    @setup_method
+    def route(self, rule: str, **options: Any) -> Callable[[F], F]:
+        """Register the decorated view for a URL rule: ``@app.route("/user/<int:id>")``.
+
+        Args:
+            rule: the rule, with variables as ``<converter:name>``.
+            options: ``endpoint``, ``methods``, ``defaults`` and what `werkzeug.routing.Rule`
+                takes.
+        """
+
+        def decorate(view: F) -> F:
+            endpoint = options.pop("endpoint", None)
+            self.add_url_rule(rule, endpoint, view, **options)
+            return view
+
+        return decorate
+
+    @setup_method
+    def add_url_rule(
+        self,
+        rule: str,
+        endpoint: str | None = None,
+        view_func: Callable[..., Any] | None = None,
+        provide_automatic_options: bool | None = None,
+        **options: Any,
+    ) -> None:
+        """Register a URL rule, as `route` does, without a decorator."""
+        raise NotImplementedError
+
+    @setup_method
+    def endpoint(self, endpoint: str) -> Callable[[F], F]:
+        """Register the decorated view for an endpoint whose rule is added on its own."""
+
+        def decorate(view: F) -> F:
+            self.view_functions[endpoint] = view
+            return view
+
+        return decorate
+
+    @setup_method
+    def before_request(self, f: F) -> F:
+        """Call `f` before each request; what it returns, unless None, is the response."""
+        self.before_request_funcs[None].append(f)
+        return f
+
+    @setup_method
+    def after_request(self, f: F) -> F:
+        """Call `f` with each response; it returns the response to send."""
+        self.after_request_funcs[None].append(f)
+        return f
+
+    @setup_method
+    def teardown_request(self, f: F) -> F:
+        """Call `f` with the error, or None, when a request's context is popped."""
+        self.teardown_request_funcs[None].append(f)
+        return f
+
+    @setup_method
+    def context_processor(self, f: F) -> F:
+        """Add the names that `f` returns to every template."""
+        self.template_context_processors[None].append(f)
+        return f
+
+    @setup_method
+    def url_value_preprocessor(self, f: F) -> F:
+        """Call `f` with the endpoint and the values of each matched rule, before the hooks."""
+        self.url_value_preprocessors[None].append(f)
+        return f
+
+    @setup_method
+    def url_defaults(self, f: F) -> F:
+        """Call `f` with the endpoint and the values of each URL that is built."""
+        self.url_default_functions[None].append(f)
+        return f
+
+    @setup_method
+    def errorhandler(self, code_or_exception: type[Exception] | int) -> Callable[[F], F]:
+        """Register the decorated function for an HTTP status or an exception class."""
+
+        def decorate(handler: F) -> F:
+            self.register_error_handler(code_or_exception, handler)
+            return handler
+
+        return decorate
+
+    @setup_method
+    def register_error_handler(
+        self, code_or_exception: type[Exception] | int, f: Callable[[Any], Any]
+    ) -> None:
+        """Register `f` for an HTTP status or an exception class, without a decorator."""
+        exception, code = class_and_code(code_or_exception)
+        self.error_handler_spec[None][code][exception] = f
+
+    def _method_route(self, method: str, rule: str, options: dict[str, Any]) -> Callable[[F], F]:
+        if "methods" in options:
+            raise MethodsGivenError(
+                f"@{method.lower()}() is for one method. For several, write"
+                f" @route({rule!r}, methods={options['methods']!r})."
+            )
+        return self.route(rule, methods=[method], **options)
+
+    def _check_setup_finished(self, name: str) -> None:
+        """Raise where it is too late to call the setup method `name`."""
+
+    def _changed(self) -> None:
+        """Called after every change of a table."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"

@@ -1,0 +1,80 @@
+"""What a route's rule is made of."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from werkzeug.routing import Rule
+
+from dewar.errors import DewarError
+
+__all__ = ["DuplicateEndpointError", "endpoint_of", "make_rule"]
+
+
+class DuplicateEndpointError(DewarError, AssertionError):
+    """Raised where a second view is registered for an endpoint."""
+
+    def __init__(self, endpoint: str, known: Callable[..., Any], new: Callable[..., Any]) -> None:
+        super().__init__(
+            "View function mapping is overwriting an existing endpoint function:"
+            f" {endpoint}. It belongs to {known!r} already. Give {new!r} another name, or the"
+            f" route another endpoint: @app.route(..., endpoint={endpoint + '2'!r})."
+        )
+
+
+class MethodsAreTextError(DewarError, TypeError):
+    """Raised where ``methods="POST"`` is given for ``methods=["POST"]``."""
+
+
+def endpoint_of(view: Callable[..., Any] | None) -> str:
+    """Return the endpoint a view has where none is given: its name.
+
+    Raises:
+        TypeError: where there is no view either.
+    """
+    if view is None:
+        raise TypeError(
+            "A rule needs an endpoint or a view function:"
+            " app.add_url_rule('/', view_func=index) or app.add_url_rule('/', 'index')."
+        )
+    return view.__name__
+
+
+def make_rule(
+    rule_class: type[Rule],
+    rule: str,
+    view: Callable[..., Any] | None,
+    options: dict[str, Any],
+    *,
+    automatic_options: bool | None,
+    automatic_by_default: bool,
+) -> Rule:
+    """Return the rule, with the methods that the view or its class asks for.
+
+    Args:
+        rule_class: what to make.
+        rule: the URL rule.
+        view: the view; its ``methods``, ``required_methods`` and
+            ``provide_automatic_options`` count where the options don't say.
+        options: the options of the route; ``methods`` among them.
+        automatic_options: whether OPTIONS is answered without asking the view.
+        automatic_by_default: whether it is where nobody says.
+    """
+    methods = _upper(options.pop("methods", None) or getattr(view, "methods", None) or ("GET",))
+    required = _upper(getattr(view, "required_methods", ()))
+    if automatic_options is None:
+        automatic_options = getattr(view, "provide_automatic_options", None)
+    if automatic_options is None:
+        automatic_options = "OPTIONS" not in methods and automatic_by_default
+        if automatic_options:
+            required.add("OPTIONS")
+    made = rule_class(rule, methods=methods | required, **options)
+    made.provide_automatic_options = automatic_options  # type: ignore[attr-defined]  # Flask's addition
+    return made
+
+
+def _upper(methods: Iterable[str]) -> set[str]:
+    if isinstance(methods, str):
+        raise MethodsAreTextError(
+            f"Allowed methods must be a list of strings: methods=[{methods!r}]."
+        )
+    return {method.upper() for method in methods}

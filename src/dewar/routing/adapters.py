@@ -1,0 +1,56 @@
+"""Werkzeug's adapter, which matches and builds URLs for one request or one server name."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from werkzeug.routing import Map, MapAdapter
+from werkzeug.wrappers import Request
+from werkzeug.wsgi import get_host
+
+__all__ = ["AdaptedApp", "make_adapter"]
+
+
+class AdaptedApp(Protocol):
+    """What an adapter takes of the app."""
+
+    url_map: Map
+    subdomain_matching: bool
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration: ``SERVER_NAME``, ``TRUSTED_HOSTS`` and their like."""
+
+
+def make_adapter(app: AdaptedApp, request: Request | None) -> MapAdapter | None:
+    """Return the adapter for a request; without one for ``SERVER_NAME``, or None.
+
+    Raises:
+        werkzeug.exceptions.SecurityError: where the request names a host that is not among
+            ``TRUSTED_HOSTS``.
+    """
+    if request is None:
+        return _without_request(app)
+    trusted = app.config["TRUSTED_HOSTS"]
+    if trusted is not None:
+        request.trusted_hosts = trusted
+    request.host = get_host(request.environ, request.trusted_hosts)
+    server_name, subdomain = app.config["SERVER_NAME"], None
+    if app.url_map.host_matching:
+        # With a server name the map would ignore the host that it is to match.
+        server_name = None
+    elif not app.subdomain_matching:
+        subdomain = app.url_map.default_subdomain or ""
+    return app.url_map.bind_to_environ(
+        request.environ, server_name=server_name, subdomain=subdomain
+    )
+
+
+def _without_request(app: AdaptedApp) -> MapAdapter | None:
+    config = app.config
+    if config["SERVER_NAME"] is None:
+        return None
+    return app.url_map.bind(
+        config["SERVER_NAME"],
+        script_name=config["APPLICATION_ROOT"],
+        url_scheme=config["PREFERRED_URL_SCHEME"],
+    )

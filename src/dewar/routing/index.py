@@ -1,0 +1,196 @@
+"""`RouteIndex`: the fast lane over Werkzeug's `Map`.
+
+The index answers only what it is sure of and leaves everything else to the map, which stays the
+public contract. It is sure where the map's own search (static parts first, then variables, depth
+first) could not come to another answer:
+
+- the path is plain ASCII, and no WebSocket is asked for;
+- at no point of the way two different variables compete;
+- the rule that matches needs no redirect, alias, default or host.
+
+A property test holds the two equal on random rules, methods and paths.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from wsgiref.types import WSGIEnvironment
+
+from werkzeug.routing import BaseConverter, Map, Rule, ValidationError
+
+__all__ = ["Match", "RouteIndex"]
+
+Match = tuple[Rule, dict[str, Any]]
+
+# A whole segment that is one variable: <name>, <int:name>, <float(min=1):name>.
+_VARIABLE = re.compile(r"<(?:[a-zA-Z_][a-zA-Z0-9_]*(?:\([^<>]*\))?:)?([a-zA-Z_][a-zA-Z0-9_]*)>")
+
+
+@dataclass(slots=True)
+class _Node:
+    """A point in the tree of path segments."""
+
+    static: dict[str, "_Node"] = field(default_factory=dict)
+    variable: "_Variable | None" = None
+    rules: list["_Entry"] = field(default_factory=list)
+    #: Several variables, or one that spans segments, compete here: the map decides.
+    is_contested: bool = False
+
+
+@dataclass(slots=True)
+class _Variable:
+    """The one way on from a node by a segment that varies."""
+
+    kind: tuple[str, int]
+    matches: Callable[[str], object]
+    node: _Node
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A rule that ends at a node."""
+
+    rule: Rule
+    converters: list[tuple[str, Callable[[str], Any]]]
+    is_plain: bool
+
+    def allows(self, method: str) -> bool:
+        return self.rule.methods is None or method in self.rule.methods
+
+
+class _UnsureError(Exception):
+    """Raised to leave the search: only the map can tell."""
+
+
+class RouteIndex:
+    """Answers most requests without a search through Werkzeug's map.
+
+    Args:
+        url_map: the map to index; None makes an index that never answers.
+    """
+
+    __slots__ = ("_root", "_static")
+
+    def __init__(self, url_map: Map | None = None) -> None:
+        self._root = _Node()
+        self._static: dict[tuple[str, str], Rule] = {}
+        if url_map is None or url_map.host_matching:
+            return
+        rules = list(url_map.iter_rules())
+        redirecting = {rule.endpoint for rule in rules if rule.defaults}
+        for rule in rules:
+            if not rule.build_only and rule.subdomain == url_map.default_subdomain:
+                self._add(rule, rule.endpoint not in redirecting)
+        self._static = dict(_static_answers("", self._root))
+
+    def match(self, environ: WSGIEnvironment) -> Match | None:
+        """Return the rule and its values, or None where the map has to be asked."""
+        path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
+        if "HTTP_UPGRADE" in environ:
+            return None
+        rule = self._static.get((method, path))
+        if rule is not None:
+            return rule, {}
+        if not path.isascii():
+            return None
+        values: list[str] = []
+        try:
+            entry = _search(self._root, path.split("/"), 1, method, values)
+            return None if entry is None else _converted(entry, values)
+        except _UnsureError:
+            return None
+
+    def _add(self, rule: Rule, is_plain: bool) -> None:
+        node = self._root
+        converters: list[tuple[str, Callable[[str], Any]]] = []
+        if not rule.rule.startswith("/"):
+            node.is_contested = True
+            return
+        for segment in rule.rule.split("/")[1:]:
+            if "<" not in segment:
+                node = node.static.setdefault(segment, _Node())
+                continue
+            variable = _VARIABLE.fullmatch(segment)
+            converter = rule._converters[variable[1]] if variable else None  # noqa: SLF001  # no public way to a rule's converters
+            if variable is None or converter is None or not converter.part_isolating:
+                node.is_contested = True
+                return
+            converters.append((variable[1], converter.to_python))
+            node = _step(node, converter)
+        simple = is_plain and not (rule.alias or rule.redirect_to or rule.websocket)
+        node.rules.append(_Entry(rule, converters, simple and rule.defaults is None))
+
+
+def _step(node: _Node, converter: BaseConverter) -> _Node:
+    """Return the node behind a variable, making it, or contesting it where another one stands."""
+    kind, known = (converter.regex, converter.weight), node.variable
+    if known is None:
+        known = _Variable(kind, re.compile(converter.regex).fullmatch, _Node())
+        node.variable = known
+    elif known.kind != kind:
+        node.is_contested = True
+    return known.node
+
+
+def _static_answers(path: str, node: _Node) -> Iterable[tuple[tuple[str, str], Rule]]:
+    """Yield ``(method, path), rule`` for every path without a variable."""
+    for segment, child in node.static.items():
+        yield from _static_answers(f"{path}/{segment}", child)
+    seen: set[str] = set()
+    for entry in node.rules:
+        if entry.rule.methods is None:
+            return
+        if entry.is_plain:
+            for method in entry.rule.methods - seen:
+                yield (method, path), entry.rule
+        seen |= entry.rule.methods
+
+
+def _search(
+    node: _Node, segments: list[str], position: int, method: str, values: list[str]
+) -> _Entry | None:
+    """Find the rule that the map would find, and append the values of its variables."""
+    for position in range(position, len(segments)):  # noqa: B020  # the way on, from where we are
+        segment = segments[position]
+        child, variable = node.static.get(segment), node.variable
+        if child is not None:
+            if variable is None and not node.is_contested:
+                node = child
+                continue
+            # Only here are there two ways on; the map tries the static one first.
+            known = len(values)
+            found = _search(child, segments, position + 1, method, values)
+            if found is not None:
+                return found
+            del values[known:]
+        if node.is_contested or not segment:
+            # An empty segment is a trailing or a doubled slash: the map's redirects begin there.
+            raise _UnsureError
+        if variable is None or variable.matches(segment) is None:
+            return None
+        values.append(segment)
+        node = variable.node
+    return _end(node, method)
+
+
+def _end(node: _Node, method: str) -> _Entry | None:
+    for entry in node.rules:
+        if entry.allows(method):
+            if not entry.is_plain:
+                raise _UnsureError
+            return entry
+    if "" in node.static:
+        # There is a rule with a trailing slash: a redirect, perhaps.
+        raise _UnsureError
+    return None
+
+
+def _converted(entry: _Entry, raw: list[str]) -> Match:
+    values: dict[str, Any] = {}
+    try:
+        for (name, to_python), value in zip(entry.converters, raw):  # noqa: B905  # PERF: as many by construction
+            values[name] = to_python(value)
+    except ValidationError:
+        raise _UnsureError from None
+    return entry.rule, values

@@ -1,0 +1,203 @@
+"""Jinja templates with the app's names in them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+from jinja2 import BaseLoader, Template, TemplateNotFound
+from jinja2 import Environment as JinjaEnvironment
+
+from dewar.contexts.context import Context
+from dewar.contexts.current import current, current_request
+from dewar.contexts.streaming import stream_with_context
+from dewar.helpers import get_flashed_messages
+from dewar.isolation.proxy import LocalProxy
+from dewar.registration.hooks import HookTable
+from dewar.signals import before_render_template, template_rendered
+
+__all__ = [
+    "Environment",
+    "TemplatedApp",
+    "TemplatesOfAll",
+    "make_environment",
+    "render_template",
+    "render_template_string",
+    "standard_names",
+    "stream_template",
+    "stream_template_string",
+    "update_context",
+]
+
+
+class TemplatedApp(Protocol):
+    """What templates take of the app."""
+
+    template_context_processors: HookTable[Callable[..., Any]]
+
+    @property
+    def jinja_loader(self) -> BaseLoader | None:
+        """The loader for the app's own templates."""
+
+    def iter_blueprints(self) -> Iterable[Any]:
+        """Return the blueprints, which have a `jinja_loader` as well."""
+
+    def create_global_jinja_loader(self) -> BaseLoader:
+        """Return the loader for all templates."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that can be called without ``await``."""
+
+
+class Environment(JinjaEnvironment):
+    """A Jinja environment that finds the templates of an app and its blueprints.
+
+    Args:
+        app: the app.
+        options: what `jinja2.Environment` takes.
+    """
+
+    def __init__(self, app: TemplatedApp, **options: Any) -> None:
+        options.setdefault("loader", app.create_global_jinja_loader())
+        super().__init__(**options)
+        self.app = app
+
+
+class TemplatesOfAll(BaseLoader):
+    """Looks for a template in the app first and then in its blueprints.
+
+    Args:
+        app: the app.
+    """
+
+    def __init__(self, app: TemplatedApp) -> None:
+        self.app = app
+
+    def get_source(
+        self, environment: JinjaEnvironment, template: str
+    ) -> tuple[str, str | None, Callable[[], bool] | None]:
+        """Return the first source found.
+
+        Raises:
+            jinja2.TemplateNotFound: where nobody has it; the message says where was looked.
+        """
+        for loader in self._loaders():
+            try:
+                return loader.get_source(environment, template)
+            except TemplateNotFound:
+                continue
+        raise TemplateNotFound(template)
+
+    def list_templates(self) -> list[str]:
+        """Return the names of all templates."""
+        return sorted({name for loader in self._loaders() for name in loader.list_templates()})
+
+    def _loaders(self) -> Iterator[BaseLoader]:
+        for owner in (self.app, *self.app.iter_blueprints()):
+            loader = owner.jinja_loader
+            if loader is not None:
+                yield loader
+
+
+#: A proxy, because a page that doesn't look at the session must not count as having read it.
+_session: LocalProxy[Any] = LocalProxy(lambda: current_request().session)
+_request: LocalProxy[Any] = LocalProxy(lambda: current_request().request)
+_g: LocalProxy[Any] = LocalProxy(lambda: current().g)
+
+
+def standard_names() -> dict[str, Any]:
+    """Return the names that every template has: `g`, and in a request `request`, `session`."""
+    context = current()
+    names = {"g": context.g}
+    carrier: Context | None = context.request_context
+    if carrier is not None:
+        names["request"] = carrier.request
+        names["session"] = _session
+    return names
+
+
+def update_context(app: TemplatedApp, names: dict[str, Any]) -> None:
+    """Add what the context processors return; the names given to the template stay."""
+    given = names.copy()
+    carrier: Context | None = current().request_context
+    blueprints = [] if carrier is None else carrier.request.blueprints
+    for name in (None, *reversed(blueprints)):
+        for processor in app.template_context_processors.get(name, ()):
+            names.update(app.ensure_sync(processor)())
+    names.update(given)
+
+
+def make_environment(app: Any) -> JinjaEnvironment:
+    """Return the template environment of an app, with its options and globals."""
+    options = dict(app.jinja_options)
+    options.setdefault("autoescape", app.select_jinja_autoescape)
+    if "auto_reload" not in options:
+        reload = app.config["TEMPLATES_AUTO_RELOAD"]
+        options["auto_reload"] = app.debug if reload is None else reload
+    environment: JinjaEnvironment = app.jinja_environment(app, **options)
+    environment.globals.update(
+        url_for=app.url_for,
+        get_flashed_messages=get_flashed_messages,
+        config=app.config,
+        # In imported templates there is no context; these look it up.
+        request=_request,
+        session=_session,
+        g=_g,
+    )
+    environment.policies["json.dumps_function"] = app.json.dumps
+    return environment
+
+
+def render_template(
+    template_name_or_list: str | Template | list[str | Template], **context: Any
+) -> str:
+    """Return a template, filled in.
+
+    Args:
+        template_name_or_list: the name of the template, or several: the first that exists.
+        context: the names in the template.
+    """
+    app = current().app
+    return _render(app, app.jinja_env.get_or_select_template(template_name_or_list), context)
+
+
+def render_template_string(source: str, **context: Any) -> str:
+    """Return a template given as text, filled in."""
+    app = current().app
+    return _render(app, app.jinja_env.from_string(source), context)
+
+
+def stream_template(
+    template_name_or_list: str | Template | list[str | Template], **context: Any
+) -> Iterator[str]:
+    """Return a template as a stream of its pieces, for large pages."""
+    app = current().app
+    return _stream(app, app.jinja_env.get_or_select_template(template_name_or_list), context)
+
+
+def stream_template_string(source: str, **context: Any) -> Iterator[str]:
+    """Return a template given as text as a stream of its pieces."""
+    app = current().app
+    return _stream(app, app.jinja_env.from_string(source), context)
+
+
+def _announce(signal: Any, app: Any, template: Template, context: dict[str, Any]) -> None:
+    signal.send(app, _async_wrapper=app.ensure_sync, template=template, context=context)
+
+
+def _render(app: Any, template: Template, context: dict[str, Any]) -> str:
+    app.update_template_context(context)
+    _announce(before_render_template, app, template, context)
+    text = template.render(context)
+    _announce(template_rendered, app, template, context)
+    return text
+
+
+def _stream(app: Any, template: Template, context: dict[str, Any]) -> Iterator[str]:
+    app.update_template_context(context)
+    _announce(before_render_template, app, template, context)
+
+    def pieces() -> Iterator[str]:
+        yield from template.generate(context)
+        _announce(template_rendered, app, template, context)
+
+    # Outside of a request there is nothing to keep.
+    return stream_with_context(pieces()) if current().has_request else pieces()
