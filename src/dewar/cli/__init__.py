@@ -1,0 +1,1 @@
+"""The ``dewar`` command, and what an app's own commands are made with."""

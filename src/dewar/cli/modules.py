@@ -1,0 +1,131 @@
+"""From what a user typed to a module: ``package.module``, ``folder/file.py`` or ``file``."""
+
+import os
+import pkgutil
+import re
+import sys
+import traceback
+from collections.abc import Iterable
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType, TracebackType
+
+from dewar.cli.errors import NoAppError
+
+__all__ = ["import_file", "import_named", "near_match", "prepare_import", "split_target"]
+
+# A colon before a slash is part of a Windows path. The name may hold colons of its own: a dict.
+_TARGET = re.compile(r"(?P<module>(?:[A-Za-z]:[\\/])?[^:]*)(?::(?P<name>.*))?", re.DOTALL)
+
+
+def split_target(target: str) -> tuple[str, str | None]:
+    """Return the module and the name of ``module:name``; the name is None where there is none."""
+    match = _TARGET.fullmatch(target)
+    if match is None:
+        return target, None
+    return match["module"], match["name"]
+
+
+def prepare_import(path: str) -> str:
+    """Return the name to import a file, folder or module by, and make it importable.
+
+    The folder that holds the outermost package goes to the front of ``sys.path``.
+    """
+    file = Path(os.path.realpath(path))
+    if file.suffix == ".py":
+        file = file.with_suffix("")
+    if file.name == "__init__":
+        file = file.parent
+    parts = [file.name]
+    folder = file.parent
+    while (folder / "__init__.py").exists():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    if sys.path[:1] != [str(folder)]:
+        sys.path.insert(0, str(folder))
+    return ".".join(parts)
+
+
+def import_file(path: str) -> ModuleType:
+    """Import what a user typed before the colon.
+
+    Raises:
+        NoAppError: where there is no such file or module, where another module has its name, or
+            where the module itself fails, with the whole of its traceback.
+    """
+    file = Path(path)
+    is_file = file.suffix == ".py" or file.name != path
+    if is_file and not file.exists() and not file.with_suffix(".py").exists():
+        others = [other.name for other in file.parent.glob("*.py")]
+        raise NoAppError(f"There is no file {path!r}.{near_match(file.name, others)}")
+    module = import_named(prepare_import(path))
+    if is_file and file.is_file():
+        _check_origin(module, file)
+    return module
+
+
+def import_named(name: str) -> ModuleType:
+    """Import a module.
+
+    Raises:
+        NoAppError: where there is no such module, or where it fails while it is imported.
+    """
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if name != missing and not name.startswith(f"{missing}."):
+            raise _broken(name, error) from error
+        raise NoAppError(
+            f"Could not import {name!r}: there is no module {missing!r} in"
+            f" {Path.cwd()} or among what is installed.{near_match(missing, _neighbours(missing))}"
+        ) from None
+    except Exception as error:
+        raise _broken(name, error) from error
+
+
+def near_match(name: str, candidates: Iterable[str]) -> str:
+    """Return a sentence that names the candidate most like `name`, or nothing."""
+    matches = get_close_matches(name, list(candidates), n=1)
+    return f" Did you mean {matches[0]!r}?" if matches else ""
+
+
+def _neighbours(missing: str) -> list[str]:
+    """Return the modules that are where `missing` would be."""
+    parent = missing.rpartition(".")[0]
+    prefix = f"{parent}." if parent else ""
+    path = getattr(sys.modules.get(parent), "__path__", None) or sys.path[:1]
+    return [prefix + module.name for module in pkgutil.iter_modules(path)]
+
+
+def _broken(name: str, error: Exception) -> NoAppError:
+    shown = "".join(traceback.format_exception(type(error), error, _own_frames(error)))
+    return NoAppError(
+        f"While importing {name!r}, {_with_article(type(error).__name__)} was raised:\n\n{shown}"
+    )
+
+
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'AEIOU' else 'a'} {noun}"
+
+
+def _own_frames(error: Exception) -> TracebackType | None:
+    """Return the part of the traceback that begins in the user's module."""
+    frames = error.__traceback__
+    while frames is not None:
+        filename = frames.tb_frame.f_code.co_filename
+        machinery = filename == __file__ or "importlib" in filename
+        if not machinery:
+            break
+        frames = frames.tb_next
+    return frames
+
+
+def _check_origin(module: ModuleType, file: Path) -> None:
+    origin = getattr(module, "__file__", None)
+    if origin is not None and not Path(origin).samefile(file):
+        raise NoAppError(
+            f"{str(file)!r} can't be imported as {module.__name__!r}: that module is {origin!r}"
+            " already. Give the file another name."
+        )

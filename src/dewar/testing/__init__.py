@@ -1,0 +1,1 @@
+"""What tests are written with: a client, made-up requests, and a runner for commands."""

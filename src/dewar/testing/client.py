@@ -1,0 +1,188 @@
+"""`DewarClient`: sends requests to an app without a server, and lets a test look inside them."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from copy import copy
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, Protocol, Self
+from urllib.parse import urlsplit
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import werkzeug.test
+from werkzeug.test import Client, TestResponse
+from werkzeug.wrappers import Request, Response
+
+from dewar.contexts.context import Context
+from dewar.sessions.interface import SessionInterface, SessionMixin
+from dewar.testing.environ import EnvironBuilder
+from dewar.testing.errors import ClientNestedError, CookiesDisabledError, NoSessionError
+
+__all__ = ["ClientApp", "DewarClient"]
+
+
+class ClientApp(Protocol):
+    """What a client asks of its app."""
+
+    json: Any
+    session_interface: SessionInterface
+    secret_key: Any
+    permanent_session_lifetime: Any
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The settings."""
+
+    @property
+    def response_class(self) -> Callable[[], Response]:
+        """What makes an empty response."""
+
+    def test_request_context(self, *args: Any, **kwargs: Any) -> Context:
+        """Return the context of a made-up request."""
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+
+
+class DewarClient(Client):
+    """A browser without a window: it sends requests, keeps cookies, follows redirects.
+
+    In a ``with`` block the context of the last request stays current after its response, so that
+    a test can look at what the view left behind::
+
+        with app.test_client() as client:
+            client.get("/basket?item=7")
+            assert request.args["item"] == "7"
+            assert session["basket"] == [7]
+
+    - ``environ_base``: what every request's environ starts with; a test may add to it.
+    - ``preserve_context``: whether the client is in a ``with`` block.
+
+    The constructor's arguments are those of `werkzeug.test.Client`; `app.test_client` gives them.
+    """
+
+    application: ClientApp
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.preserve_context = False
+        self.environ_base: WSGIEnvironment = {
+            "REMOTE_ADDR": "127.0.0.1",
+            "HTTP_USER_AGENT": f"Werkzeug/{version('werkzeug')}",
+        }
+        # Contexts that ended during the present request, and those that were entered again.
+        self._ended: list[AbstractContextManager[Any]] = []
+        self._kept = ExitStack()
+
+    @contextmanager
+    def session_transaction(self, *args: Any, **kwargs: Any) -> Iterator[SessionMixin]:
+        """Open the client's session in a ``with`` block, and save it when the block ends.
+
+        ::
+
+            with client.session_transaction() as session:
+                session["user"] = 42
+
+        Args:
+            args: as `EnvironBuilder` takes them, for sessions that depend on the request.
+            kwargs: the same by name.
+
+        Raises:
+            CookiesDisabledError: where the client was made with ``use_cookies=False``.
+            NoSessionError: where the app opens no session, for instance without a secret key.
+        """
+        if self._cookies is None:
+            raise CookiesDisabledError
+        app = self.application
+        interface = app.session_interface
+        context = app.test_request_context(*args, **kwargs)
+        request = context.request
+        self._add_cookies_to_wsgi(request.environ)
+        with context:
+            session = interface.open_session(app, request)
+        if session is None:
+            raise NoSessionError(interface)
+        yield session
+        if interface.is_null_session(session):
+            return
+        response = app.response_class()
+        with context:
+            interface.save_session(app, session, response)
+        self._update_cookies_from_response(
+            urlsplit(request.url).hostname or "localhost",
+            request.path,
+            response.headers.getlist("Set-Cookie"),
+        )
+
+    def open(
+        self,
+        *args: Any,
+        buffered: bool = False,
+        follow_redirects: bool = False,
+        **kwargs: Any,
+    ) -> TestResponse:
+        """Send a request and return the response.
+
+        Args:
+            args: as `EnvironBuilder` takes them after the app, the path first; or one builder,
+                environ or request that is ready to be sent.
+            buffered: read the whole body and close the app's iterator at once.
+            follow_redirects: go on until a response is not a redirect.
+            kwargs: as `EnvironBuilder` takes them: ``method``, ``json``, ``headers`` and so on.
+        """
+        request = self._request_of(args, kwargs)
+        self._forget_contexts()
+        response = super().open(request, buffered=buffered, follow_redirects=follow_redirects)
+        response.json_module = self.application.json
+        for context in self._ended:
+            self._kept.enter_context(context)
+        self._ended.clear()
+        return response
+
+    def __enter__(self) -> Self:
+        if self.preserve_context:
+            raise ClientNestedError(self)
+        self.preserve_context = True
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.preserve_context = False
+        self._forget_contexts()
+
+    def _request_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:
+        ready = args[0] if args else None
+        if isinstance(ready, Request):
+            request = copy(ready)
+            request.environ = self._with_base(request.environ)
+            return request
+        if isinstance(ready, werkzeug.test.EnvironBuilder):
+            builder = copy(ready)
+            builder.environ_base = self._with_base(builder.environ_base or {})
+            return builder.get_request()
+        if isinstance(ready, dict):
+            return EnvironBuilder.from_environ(
+                ready, app=self.application, environ_base=self._with_base({})
+            ).get_request()
+        kwargs["environ_base"] = self._with_base(kwargs.get("environ_base") or {})
+        builder = EnvironBuilder(self.application, *args, **kwargs)
+        try:
+            return builder.get_request()
+        finally:
+            builder.close()
+
+    def _with_base(self, environ: Mapping[str, Any]) -> WSGIEnvironment:
+        combined = {**self.environ_base, **environ}
+        if self.preserve_context:
+            # The app calls this with the context before the context ends.
+            combined["werkzeug.debug.preserve_context"] = self._ended.append
+        return combined
+
+    def _forget_contexts(self) -> None:
+        # What ended in a request that a redirect or an error left behind is not entered again.
+        self._ended.clear()
+        self._kept.close()

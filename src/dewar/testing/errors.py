@@ -1,0 +1,64 @@
+"""What a test can ask of its tools that they can't do."""
+
+from dewar.errors import DewarError
+
+__all__ = [
+    "AddressGivenTwiceError",
+    "ClientNestedError",
+    "CookiesDisabledError",
+    "NoSessionError",
+]
+
+
+class AddressGivenTwiceError(DewarError, AssertionError):
+    """Raised where a base URL is given together with a part of one.
+
+    It is an `AssertionError`, as Flask's is.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(
+            "'subdomain' and 'url_scheme' build a base URL, and"
+            f" base_url={base_url!r} is one already. Leave them out, or leave base_url out."
+        )
+        self.base_url = base_url
+
+
+class CookiesDisabledError(DewarError, TypeError):
+    """Raised where a client without cookies is asked for its session, which is a cookie.
+
+    It is a `TypeError`, as Flask's is.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This client keeps no cookies, so it has no session. Make one that does:"
+            " app.test_client(use_cookies=True)."
+        )
+
+
+class NoSessionError(DewarError, RuntimeError):
+    """Raised where the app's session interface opens no session for the client.
+
+    It is a `RuntimeError`, as Flask's is.
+    """
+
+    def __init__(self, interface: object) -> None:
+        super().__init__(
+            f"{interface!r} did not open a session. Cookie sessions need a key to sign them"
+            " with: app.secret_key = 'any text, in a test'."
+        )
+        self.interface = interface
+
+
+class ClientNestedError(DewarError, RuntimeError):
+    """Raised where a ``with client:`` block is opened inside another of the same client.
+
+    It is a `RuntimeError`, as Flask's is.
+    """
+
+    def __init__(self, client: object) -> None:
+        super().__init__(
+            f"{client!r} is in a with block already, and it keeps one request's context at a"
+            " time. Use a client of its own for the inner block: with app.test_client() as other:"
+        )
