@@ -1,0 +1,151 @@
+"""Measures Dewar beside its peers and prints one table."""
+
+import argparse
+import datetime as dt
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import generator, machine, plan, table
+from bench.contestants import Contestants
+from bench.macro import blocking, throughput
+from bench.macro.rounds import Arena, Result, environment
+from bench.micro.rows import PROXY, REQUEST, proxy_rows, request_rows
+from bench.plan import Plan
+from bench.table import Row
+from bench.venv import BenchVenv
+
+ROOT = Path(__file__).resolve().parent.parent
+GROUPS = ("proxy", "request", "server", "blocking")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """One run: what it measures with, and how long."""
+
+    venv: BenchVenv
+    arena: Arena
+    plan: Plan
+
+    def measure(self, group: str) -> tuple[list[Row], Any]:
+        """Return the rows of one group and the raw figures behind them."""
+        if group == "proxy":
+            return self._proxy()
+        if group == "request":
+            return self._request()
+        contestants = Contestants(venv=self.venv)
+        module = throughput if group == "server" else blocking
+        rows, results = module.measure(self.arena, contestants, self.plan)
+        return rows, [_raw(result) for result in results]
+
+    def header(self) -> list[tuple[str, str]]:
+        """Return what must be known to read the figures."""
+        versions = self.venv.versions()
+        bursts = f"{self.plan.server_rounds} rounds of {self.plan.server_seconds} s in turn"
+        return [
+            ("date", dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")),
+            ("Python", versions.pop("python")),
+            ("machine", self.arena.machine.describe()),
+            ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
+            ("pinning", self.arena.machine.describe_pinning()),
+            ("load", self.arena.generator.describe()),
+            ("bursts", f"{bursts}, {self.plan.connections} connections"),
+        ]
+
+    def _proxy(self) -> tuple[list[Row], Any]:
+        rounds, loops = self.plan.proxy_rounds, self.plan.proxy_loops
+        raw = self._script("proxy", ["--rounds", str(rounds), "--loops", str(loops)])
+        if isinstance(raw, str):
+            return [table.failed(PROXY, "everything", raw)], raw
+        return proxy_rows(raw["cases"], raw["failures"]), raw
+
+    def _request(self) -> tuple[list[Row], Any]:
+        rounds, requests = self.plan.request_rounds, self.plan.requests
+        raw = self._script("in_process", ["--rounds", str(rounds), "--requests", str(requests)])
+        if isinstance(raw, str):
+            return [table.failed(REQUEST, "everything", raw)], raw
+        return request_rows(raw["figures"], raw["failures"]), raw
+
+    def _script(self, name: str, arguments: list[str]) -> Any:
+        """Return what a script of ``micro`` printed, or the last line of its complaint."""
+        command = [str(self.venv.python), "-m", f"bench.micro.{name}", *arguments]
+        done = subprocess.run(
+            [*self.arena.machine.pin_server(), *command],
+            cwd=ROOT,
+            env=dict(environment(ROOT)),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            said = done.stderr.strip().splitlines()
+            return said[-1] if said else f"status {done.returncode}"
+        return json.loads(done.stdout)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print the table, and return 1 where a row failed."""
+    options = _options(arguments)
+    # Ended from outside, the servers must end too: leave through every `with` block.
+    signal.signal(signal.SIGTERM, _stop)
+    here = machine.inspect()
+    try:
+        load = generator.choose(options.load, here)
+    except LookupError as error:
+        print(error, file=sys.stderr)
+        return 2
+    bench = Bench(
+        venv=BenchVenv(root=ROOT, folder=ROOT / ".bench-venv"),
+        arena=Arena(machine=here, generator=load, root=ROOT),
+        plan=plan.QUICK if options.quick else plan.FULL,
+    )
+    try:
+        return _run(bench, options)
+    except KeyboardInterrupt:
+        print("bench: interrupted; every server it started has ended", file=sys.stderr)
+        return 130
+
+
+def _run(bench: Bench, options: argparse.Namespace) -> int:
+    problems = bench.venv.prepare(rebuild=options.rebuild)
+    rows: list[Row] = []
+    raw: dict[str, Any] = {}
+    for group in options.only or GROUPS:
+        print(f"bench: measuring {group} …", file=sys.stderr, flush=True)
+        its_rows, raw[group] = bench.measure(group)
+        rows += its_rows
+    header = [*bench.header(), *(("problem", problem) for problem in problems)]
+    print((table.markdown if options.markdown else table.text)(header, rows), end="")
+    if options.json is not None:
+        figures = {"header": dict(header), "rows": [asdict(row) for row in rows], "raw": raw}
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    return 1 if problems or any(row.is_failed for row in rows) else 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python3 -m bench", description=__doc__)
+    parser.add_argument("--only", action="append", choices=GROUPS, help="one group (repeatable)")
+    parser.add_argument("--quick", action="store_true", help="rough figures within 90 seconds")
+    parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw figures too")
+    parser.add_argument("--load", choices=("auto", "own", "wrk"), default="auto")
+    parser.add_argument("--rebuild", action="store_true", help="build .bench-venv anew")
+    return parser.parse_args(arguments)
+
+
+def _raw(result: Result) -> dict[str, Any]:
+    shots = [asdict(shot) for shot in result.shots]
+    return {"name": result.name, "failure": result.failure, "shots": shots}
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

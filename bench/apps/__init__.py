@@ -1,0 +1,1 @@
+"""The same tiny application, written once for each framework."""

@@ -1,0 +1,89 @@
+"""Who is measured, and with which words each server is started.
+
+Each server gets one process and, where it has threads, the same number of them; otherwise its own
+defaults, without an access log.
+"""
+
+from dataclasses import dataclass
+
+from bench.servers import Contestant
+from bench.venv import BenchVenv
+
+THREADS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestants:
+    """Makes the commands of every server in the bench venv."""
+
+    venv: BenchVenv
+
+    def dewar(self, app: str, threads: int, name: str = "Dewar") -> Contestant:
+        """Return Dewar's server."""
+        words = ["run", app, "--bind", "127.0.0.1:{port}", "--threads", str(threads)]
+        return self._contestant(f"{name}, {_threads(threads)}", "dewar", words)
+
+    def granian(self, app: str, threads: int, name: str = "granian") -> Contestant:
+        """Return granian, HTTP/1 only as all others are."""
+        words = ["--interface", "wsgi", "--workers", "1", "--blocking-threads", str(threads)]
+        words += ["--http", "1", "--no-ws", "--host", "127.0.0.1", "--port", "{port}", app]
+        return self._contestant(f"{name}, {_threads(threads)}", "granian", words)
+
+    def fastpysgi(self, app: str, name: str = "fastpysgi") -> Contestant:
+        """Return fastpysgi, which has one thread."""
+        words = ["--host", "127.0.0.1", "--port", "{port}", app]
+        return self._contestant(f"{name}, {_threads(1)}", "fastpysgi", words)
+
+    def waitress(self, app: str, threads: int, name: str = "waitress") -> Contestant:
+        """Return waitress."""
+        words = ["--listen", "127.0.0.1:{port}", "--threads", str(threads), app]
+        return self._contestant(f"{name}, {_threads(threads)}", "waitress-serve", words)
+
+    def gunicorn(self, app: str, threads: int, name: str = "gunicorn gthread") -> Contestant:
+        """Return gunicorn with one threaded worker."""
+        words = ["--config", "python:bench.apps.gunicorn_settings", "--worker-class", "gthread"]
+        words += ["--workers", "1", "--threads", str(threads), "--bind", "127.0.0.1:{port}", app]
+        return self._contestant(f"{name}, {_threads(threads)}", "gunicorn", words)
+
+    def raw(self) -> list[Contestant]:
+        """Return everyone who serves the raw WSGI application."""
+        app = "bench.apps.raw:app"
+        return [
+            *(self.dewar(app, threads) for threads in (1, THREADS, 32)),
+            self.granian(app, 1),
+            self.granian(app, THREADS),
+            self.fastpysgi(app),
+            self.waitress(app, THREADS),
+            self.gunicorn(app, THREADS),
+        ]
+
+    def pairs(self) -> list[Contestant]:
+        """Return the pairs of a framework and a server that people deploy, or might."""
+        flask, falcon, bottle = (f"bench.apps.{name}_app:app" for name in FRAMEWORKS)
+        return [
+            self.dewar("bench.apps.dewar_app:app", THREADS, "Dewar + Dewar"),
+            self.gunicorn(flask, THREADS, "Flask + gunicorn gthread"),
+            self.waitress(flask, THREADS, "Flask + waitress"),
+            self.granian(flask, THREADS, "Flask + granian"),
+            self.fastpysgi(flask, "Flask + fastpysgi"),
+            self.granian(falcon, THREADS, "Falcon + granian"),
+            self.fastpysgi(falcon, "Falcon + fastpysgi"),
+            self.waitress(bottle, THREADS, "Bottle + waitress"),
+            self.fastpysgi(bottle, "Bottle + fastpysgi"),
+        ]
+
+    def sleepers(self) -> list[Contestant]:
+        """Return everyone who has threads, with 32 of them."""
+        app = "bench.apps.raw:app"
+        makers = (self.dewar, self.granian, self.waitress, self.gunicorn)
+        return [make(app, 32) for make in makers]
+
+    def _contestant(self, name: str, script: str, words: list[str]) -> Contestant:
+        return Contestant(name=name, command=(str(self.venv.script(script)), *words))
+
+
+FRAMEWORKS = ("flask", "falcon", "bottle")
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' if count != 1 else ''}"

@@ -1,0 +1,74 @@
+"""The load generator in use: wrk, or our own, each in a process on the second core."""
+
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+
+from bench import shot, wrk
+from bench.machine import Machine
+from bench.shot import Shot
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generator:
+    """Fires bursts of load at a port of this machine."""
+
+    machine: Machine
+    wrk: str | None
+
+    def describe(self) -> str:
+        """Return one line for the head of the table."""
+        if self.wrk is None:
+            return (
+                "own (bench/load.py); a server noted 'load at its limit' may be faster than shown"
+            )
+        return (
+            "wrk --latency, one thread; a server noted 'load at its limit' may be faster than shown"
+        )
+
+    def fire(self, port: int, path: str, connections: int, seconds: int) -> Shot:
+        """Load one server and return what was seen.
+
+        Raises:
+            RuntimeError: The generator gave no figures; the message is what it said.
+        """
+        command = [*self.machine.pin_load(), *self._command(port, path, connections, seconds)]
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds + 30, check=False
+        )
+        took = time.perf_counter() - began
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if done.returncode:
+            said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+            raise RuntimeError(said[-1] if said else f"load generator: status {done.returncode}")
+        if self.wrk is None:
+            return shot.from_json(done.stdout)
+        try:
+            seen = wrk.parse(done.stdout)
+        except ValueError as error:
+            raise RuntimeError(str(error)) from error
+        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return replace(seen, busy=spent / took)
+
+    def _command(self, port: int, path: str, connections: int, seconds: int) -> list[str]:
+        if self.wrk is None:
+            own = [sys.executable, "-m", "bench.load", "--port", str(port), "--path", path]
+            return [*own, "--connections", str(connections), "--seconds", str(seconds)]
+        own = [self.wrk, "--latency", "-t1", f"-c{connections}", f"-d{seconds}s"]
+        return [*own, f"http://127.0.0.1:{port}{path}"]
+
+
+def choose(wish: str, machine: Machine) -> Generator:
+    """Return the generator for ``own``, ``wrk`` or ``auto`` (wrk where it is installed).
+
+    Raises:
+        LookupError: wrk is wished for and not installed.
+    """
+    found = shutil.which("wrk") if wish != "own" else None
+    if wish == "wrk" and found is None:
+        raise LookupError("wrk is not installed. Install it, or use --load own.")
+    return Generator(machine=machine, wrk=found)

@@ -1,0 +1,1 @@
+"""Measurements of whole servers, each in a process of its own."""

@@ -1,0 +1,125 @@
+"""Servers that take turns: A B C, A B C, …, so that a ratio holds where the machine is noisy."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import stats
+from bench.generator import Generator
+from bench.machine import Machine
+from bench.servers import Contestant, Server, ServerFailedError
+from bench.shot import Shot
+
+# Above this share of its core the load generator, not the server, may set the pace.
+LIMIT = 0.97
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What is asked of every server in a group, and how hard."""
+
+    path: str
+    expected: bytes
+    connections: int
+    rounds: int
+    seconds: int
+    warm_seconds: int = 0
+
+
+@dataclass(kw_only=True)
+class Result:
+    """What one contestant did: its shots, or why it has none."""
+
+    name: str
+    shots: list[Shot] = field(default_factory=list)
+    failure: str = ""
+
+    @property
+    def rate(self) -> float | None:
+        """The median of the rounds in requests per second, or None after a failure."""
+        return None if self.failure else stats.median([shot.rate for shot in self.shots])
+
+    @property
+    def p99_ms(self) -> float | None:
+        """The median of the rounds' 99th percentiles, or None after a failure."""
+        return None if self.failure else stats.median([shot.p99_ms for shot in self.shots])
+
+    @property
+    def note(self) -> str:
+        """What a reader must know about the figures."""
+        notes = []
+        if errors := sum(shot.errors for shot in self.shots):
+            notes.append(f"{errors} errors")
+        if self.shots and stats.median([shot.busy for shot in self.shots]) > LIMIT:
+            notes.append("load at its limit")
+        return ", ".join(notes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arena:
+    """Where servers meet: the machine, the load generator, and the folder they start in."""
+
+    machine: Machine
+    generator: Generator
+    root: Path
+
+    def measure(self, contestants: Sequence[Contestant], target: Target) -> list[Result]:
+        """Start everyone, let them take turns, end everyone.
+
+        A contestant that fails at any point is out, and its result says why. All servers stay up
+        for all rounds; the ones whose turn it is not have no connections and sleep.
+        """
+        results = [Result(name=contestant.name) for contestant in contestants]
+        running: list[tuple[Server, Result]] = []
+        with ExitStack() as stack:
+            for contestant, result in zip(contestants, results, strict=True):
+                try:
+                    server = stack.enter_context(self._server(contestant))
+                    server.check(target.path, target.expected)
+                except ServerFailedError as error:
+                    result.failure = str(error)
+                else:
+                    running.append((server, result))
+            if target.warm_seconds:
+                self._round(running, target, target.warm_seconds, kept=False)
+            for number in range(target.rounds):
+                _say(f"{target.path}, round {number + 1} of {target.rounds}")
+                self._round(running, target, target.seconds, kept=True)
+        return results
+
+    def _round(
+        self, running: list[tuple[Server, Result]], target: Target, seconds: int, *, kept: bool
+    ) -> None:
+        for server, result in running:
+            if result.failure:
+                continue
+            try:
+                shot = self.generator.fire(server.port, target.path, target.connections, seconds)
+            except (RuntimeError, subprocess.TimeoutExpired) as error:
+                result.failure = f"{error}; {server.last_line()}"
+                continue
+            if not server.is_alive():
+                result.failure = f"died under load; {server.last_line()}"
+            elif kept:
+                result.shots.append(shot)
+
+    def _server(self, contestant: Contestant) -> Server:
+        return Server(
+            contestant=contestant,
+            folder=self.root,
+            environment=environment(self.root),
+            prefix=self.machine.pin_server(),
+        )
+
+
+def environment(root: Path) -> Mapping[str, str]:
+    """Return the environment of whatever runs in the bench venv: it can import ``bench``."""
+    return {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def _say(what: str) -> None:
+    print(f"bench: {what} …", file=sys.stderr, flush=True)

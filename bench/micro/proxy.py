@@ -1,0 +1,86 @@
+"""What an attribute costs through a proxy, and what a push and pop of a stack cost.
+
+Run inside the bench venv; prints ``{"cases": {case: {library: ns}}, "failures": {library: why}}``.
+Every case runs in alternating rounds, library by library, and its smallest figure counts: noise
+only ever adds.
+"""
+
+import argparse
+import contextvars
+import importlib
+import json
+import timeit
+from typing import Any
+
+DIRECT = "attribute of the object itself"
+LIBRARIES = {"theirs": "werkzeug.local", "ours": "dewar"}
+ATTRIBUTE = "proxy.path"
+
+
+class Target:
+    """Something with an attribute, as a request is."""
+
+    def __init__(self) -> None:
+        self.path = "/"
+        self.inner = self
+
+
+def timers(library: Any) -> dict[str, timeit.Timer]:
+    """Return what is timed with one library's proxies and stacks."""
+    target = Target()
+    current: contextvars.ContextVar[Target] = contextvars.ContextVar("current")
+    current.set(target)
+    stack = library.LocalStack()
+    stack.push(target)
+    through_stack = library.LocalProxy(stack, "inner")
+    assert through_stack.path == "/"
+    return {
+        "proxy over a ContextVar": _timer(ATTRIBUTE, library.LocalProxy(current)),
+        "proxy over a ContextVar's attribute": _timer(
+            ATTRIBUTE, library.LocalProxy(current, "inner")
+        ),
+        "proxy over a LocalStack's attribute": _timer(ATTRIBUTE, through_stack),
+        "push and pop of a LocalStack": _timer(
+            "push(target); pop()", None, push=stack.push, pop=stack.pop, target=target
+        ),
+    }
+
+
+def _timer(statement: str, proxy: object, **names: object) -> timeit.Timer:
+    # As in a module of views: the proxy is a global name.
+    return timeit.Timer(statement, globals={"proxy": proxy, **names})
+
+
+def measure(rounds: int, loops: int) -> dict[str, Any]:
+    """Time everything and return the smallest nanoseconds of each case."""
+    prepared = {(DIRECT, "direct"): _timer(ATTRIBUTE, Target())}
+    failures: dict[str, str] = {}
+    for who, name in LIBRARIES.items():
+        try:
+            made = timers(importlib.import_module(name))
+        except Exception as error:
+            failures[who] = f"{type(error).__name__}: {error}"
+        else:
+            prepared |= {(case, who): timer for case, timer in made.items()}
+    cases: dict[str, dict[str, float]] = {}
+    for _ in range(rounds):
+        for case in dict.fromkeys(case for case, _ in prepared):
+            for (its_case, who), timer in prepared.items():
+                if its_case == case:
+                    took = timer.timeit(loops) / loops * 1e9
+                    best = cases.setdefault(case, {})
+                    best[who] = min(took, best.get(who, took))
+    return {"cases": cases, "failures": failures}
+
+
+def main() -> None:
+    """Read the command line, measure, print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--loops", type=int, default=50_000)
+    options = parser.parse_args()
+    print(json.dumps(measure(options.rounds, options.loops)))
+
+
+if __name__ == "__main__":
+    main()

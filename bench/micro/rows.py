@@ -1,0 +1,53 @@
+"""The rows of the two groups that run inside one process."""
+
+from collections.abc import Mapping, Sequence
+
+from bench.stats import median, ratio
+from bench.table import Row, failed
+
+PROXY = "proxy and stack"
+REQUEST = "one request in process"
+
+Cases = Mapping[str, Mapping[str, float]]
+Figures = Mapping[str, Mapping[str, Sequence[float]]]
+
+
+def proxy_rows(cases: Cases, failures: Mapping[str, str]) -> list[Row]:
+    """Return two rows for each case, ours as a multiple of Werkzeug's."""
+    rows: list[Row] = []
+    for case, figures in cases.items():
+        if "direct" in figures:
+            rows.append(Row(group=PROXY, what=case, figure=figures["direct"], unit="ns"))
+            continue
+        theirs, ours = figures.get("theirs"), figures.get("ours")
+        rows += [
+            _proxy_row(f"{case}, Werkzeug", theirs, failures.get("theirs", "")),
+            _proxy_row(f"{case}, Dewar", ours, failures.get("ours", ""), ratio(ours, theirs)),
+        ]
+    return rows
+
+
+def _proxy_row(what: str, figure: float | None, failure: str, share: float | None = None) -> Row:
+    if figure is None:
+        return failed(PROXY, what, failure)
+    return Row(group=PROXY, what=what, figure=figure, unit="ns", ratio=share, baseline="Werkzeug")
+
+
+def request_rows(figures: Figures, failures: Mapping[str, str]) -> list[Row]:
+    """Return a row for each path and framework, each as a multiple of Flask's."""
+    rows: list[Row] = []
+    for path, frameworks in figures.items():
+        middle = {name: median(rounds) for name, rounds in frameworks.items()}
+        flask = middle.get("Flask")
+        rows += [
+            Row(
+                group=REQUEST,
+                what=f"{path}, {name}",
+                figure=figure,
+                unit="µs",
+                ratio=ratio(figure, flask) if name != "Flask" else None,
+                baseline="Flask",
+            )
+            for name, figure in middle.items()
+        ]
+    return [*rows, *(failed(REQUEST, name, reason) for name, reason in failures.items())]

@@ -1,0 +1,45 @@
+"""How much is measured: the one place where a bench's length is decided."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Rounds and lengths of every group."""
+
+    proxy_rounds: int
+    proxy_loops: int
+    request_rounds: int
+    requests: int
+    server_rounds: int
+    server_seconds: int
+    warm_seconds: int
+    sleep_rounds: int
+    sleep_seconds: int
+    # wrk and our own client both keep one request under way on each.
+    connections: int = 32
+
+
+# About five minutes; the long bursts are in the server groups, where a machine is noisy.
+FULL = Plan(
+    proxy_rounds=25,
+    proxy_loops=50_000,
+    request_rounds=15,
+    requests=2000,
+    server_rounds=5,
+    server_seconds=2,
+    warm_seconds=1,
+    sleep_rounds=2,
+    sleep_seconds=4,
+)
+QUICK = Plan(
+    proxy_rounds=7,
+    proxy_loops=30_000,
+    request_rounds=5,
+    requests=1000,
+    server_rounds=2,
+    server_seconds=1,
+    warm_seconds=0,
+    sleep_rounds=1,
+    sleep_seconds=2,
+)

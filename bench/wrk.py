@@ -1,0 +1,26 @@
+"""What wrk prints, read."""
+
+import re
+
+from bench.shot import Shot
+
+_RATE = re.compile(r"^Requests/sec:\s+([\d.]+)", re.MULTILINE)
+_P99 = re.compile(r"^\s+99%\s+([\d.]+)(us|ms|s|m|h)\s*$", re.MULTILINE)
+_STATUS = re.compile(r"Non-2xx or 3xx responses:\s+(\d+)")
+_SOCKET = re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
+_MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0, "h": 3_600_000.0}
+
+
+def parse(output: str) -> Shot:
+    """Return the shot that ``wrk --latency`` reported.
+
+    Raises:
+        ValueError: The output holds no rate or no 99th percentile.
+    """
+    rate, p99 = _RATE.search(output), _P99.search(output)
+    if rate is None or p99 is None:
+        raise ValueError(f"wrk reported no figures; it said: {output.strip()!r}")
+    status, socket = _STATUS.search(output), _SOCKET.search(output)
+    errors = int(status[1]) if status else 0
+    errors += sum(map(int, socket.groups())) if socket else 0
+    return Shot(rate=float(rate[1]), p99_ms=float(p99[1]) * _MILLISECONDS[p99[2]], errors=errors)
