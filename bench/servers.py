@@ -113,14 +113,17 @@ class Server:
         """End the process group: politely, then for certain."""
         process, self._process = self._process, None
         if process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_SECONDS)
-            # What is left of the group: a leader that ignores TERM, or workers that outlived it.
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            try:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(STOP_SECONDS)
+            finally:
+                # What is left: a leader that ignores TERM, workers that outlived it, or everyone,
+                # where a second Ctrl+C comes while we wait.
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         if self._log is not None:
             self._log.close()
             self._log = None
