@@ -1,0 +1,1 @@
+"""Small, complete apps that show what Dewar is for."""

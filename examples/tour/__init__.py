@@ -1,0 +1,18 @@
+"""A tour of Dewar: seven small pages, each showing one thing you can check for yourself.
+
+From the project's root: ``make run``, or ``dewar run examples.tour:app``.
+"""
+
+from examples.tour import (  # noqa: F401 - importing a page registers its views
+    counter,
+    errors,
+    guestbook,
+    home,
+    selfcheck,
+    slow,
+    stream,
+    whoami,
+)
+from examples.tour.application import app
+
+__all__ = ["app"]
