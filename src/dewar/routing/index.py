@@ -92,7 +92,8 @@ class RouteIndex:
         rule = self._static.get((method, path))
         if rule is not None:
             return rule, {}
-        if not path.isascii():
+        # The map decodes the path and reads the method in capitals.
+        if not (path.isascii() and method.isupper()):
             return None
         values: list[str] = []
         try:
@@ -137,14 +138,13 @@ def _static_answers(path: str, node: _Node) -> Iterable[tuple[tuple[str, str], R
     """Yield ``(method, path), rule`` for every path without a variable."""
     for segment, child in node.static.items():
         yield from _static_answers(f"{path}/{segment}", child)
-    seen: set[str] = set()
-    for entry in node.rules:
-        if entry.rule.methods is None:
-            return
-        if entry.is_plain:
-            for method in entry.rule.methods - seen:
-                yield (method, path), entry.rule
-        seen |= entry.rule.methods
+    for method in {method for entry in node.rules for method in entry.rule.methods or ()}:
+        try:
+            entry = _end(node, method)
+        except _UnsureError:
+            continue
+        if entry is not None:
+            yield (method, path), entry.rule
 
 
 def _search(
@@ -175,15 +175,17 @@ def _search(
 
 
 def _end(node: _Node, method: str) -> _Entry | None:
-    for entry in node.rules:
-        if entry.allows(method):
-            if not entry.is_plain:
-                raise _UnsureError
-            return entry
-    if "" in node.static:
-        # There is a rule with a trailing slash: a redirect, perhaps.
+    """Return the one rule that ends here and allows the method."""
+    allowed = [entry for entry in node.rules if entry.allows(method)]
+    if not allowed:
+        if "" in node.static:
+            # There is a rule with a trailing slash: a redirect, perhaps.
+            raise _UnsureError
+        return None
+    if len(allowed) > 1 or not allowed[0].is_plain:
+        # The map takes the rule that was added first, and only the map knows which one that is.
         raise _UnsureError
-    return None
+    return allowed[0]
 
 
 def _converted(entry: _Entry, raw: list[str]) -> Match:

@@ -1,0 +1,129 @@
+"""`stream_with_context`: the request while the response is produced."""
+
+import gc
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dewar import Dewar, g, has_request_context, request, stream_with_context
+from dewar.contexts.current import contexts
+
+
+@pytest.fixture
+def app() -> Dewar:
+    return Dewar("streaming", static_folder=None)
+
+
+def test_the_request_is_seen_in_every_step_and_never_between(app: Dewar) -> None:
+    """Whoever drives the stream is in no context when it has control."""
+    with app.test_request_context("/stream?a=1"):
+        g.x = "kept"
+
+        @stream_with_context
+        def pieces() -> Iterator[str]:
+            yield request.path
+            yield request.args["a"]
+            yield g.x
+
+        stream = pieces()
+    seen = []
+    for piece in stream:
+        assert not has_request_context()
+        assert contexts.top is None
+        seen.append(piece)
+    assert seen == ["/stream", "1", "kept"]
+
+
+def test_an_abandoned_stream_leaves_nothing_on_the_thread(app: Dewar) -> None:
+    """However it ends: closed early, dropped, never started, or failing."""
+    closed: list[str] = []
+
+    def pieces(name: str) -> Iterator[str]:
+        try:
+            yield request.path
+            if name == "failing":
+                raise ZeroDivisionError
+            yield "more"
+        finally:
+            closed.append(name)
+
+    def make(name: str) -> Any:
+        with app.test_request_context("/stream"):
+            return stream_with_context(pieces(name))
+
+    stream = make("closed")
+    assert next(stream) == "/stream"
+    stream.close()
+    assert contexts.top is None
+    stream = make("dropped")
+    next(stream)
+    del stream
+    gc.collect()
+    stream = make("failing")
+    next(stream)
+    with pytest.raises(ZeroDivisionError):
+        next(stream)
+    make("never started").close()
+    assert contexts.top is None
+    assert closed == ["closed", "dropped", "failing"]
+
+
+def test_teardown_functions_run_when_the_stream_has_ended(app: Dewar) -> None:
+    """What the stream opened is torn down as well, as in Flask."""
+    ends: list[Any] = []
+    app.teardown_request(lambda error: ends.append(request.path))
+    with app.test_request_context("/stream"):
+        stream = stream_with_context(iter(["a", "b"]))
+    assert ends == ["/stream"]
+    assert list(stream) == ["a", "b"]
+    assert ends == ["/stream", "/stream"]
+
+
+def test_a_context_opened_inside_the_stream_stays_inside(app: Dewar) -> None:
+    """A generator may yield from within a with block of another app."""
+    other = Dewar("other", static_folder=None)
+
+    def pieces() -> Iterator[str]:
+        with other.app_context():
+            yield contexts.top.app.name
+        yield contexts.top.app.name
+
+    with app.test_request_context("/"):
+        stream = stream_with_context(pieces())
+    assert next(stream) == "other"
+    assert contexts.top is None
+    assert list(stream) == ["streaming"]
+
+
+def test_streams_of_many_requests_interleave_on_one_thread(app: Dewar) -> None:
+    """Each step finds its own request."""
+
+    def pieces() -> Iterator[str]:
+        for _ in range(5):
+            yield request.args["n"]
+
+    streams = []
+    for number in range(20):
+        with app.test_request_context(f"/?n={number}"):
+            streams.append(stream_with_context(pieces()))
+    for _ in range(5):
+        assert [next(stream) for stream in streams] == [str(number) for number in range(20)]
+
+
+def test_another_thread_may_drive_the_stream(app: Dewar) -> None:
+    """The request goes with the stream, not with the thread that made it."""
+    with app.test_request_context("/elsewhere"):
+        stream = stream_with_context(request.path for _ in range(2))
+    seen: list[Any] = []
+    thread = threading.Thread(target=lambda: seen.extend([*stream, has_request_context()]))
+    thread.start()
+    thread.join()
+    assert seen == ["/elsewhere", "/elsewhere", False]
+
+
+def test_outside_of_a_request_it_says_so() -> None:
+    """The error names the function."""
+    with pytest.raises(RuntimeError, match="'stream_with_context' was called here"):
+        stream_with_context(iter([]))

@@ -1,0 +1,160 @@
+"""The route index gives Werkzeug's answer or none at all."""
+
+from typing import Any
+
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, Rule
+from werkzeug.test import EnvironBuilder
+
+from dewar.routing.index import RouteIndex
+
+SEGMENTS = ["a", "b", "user", "1", "42", "", "a-b", "x.y"]
+VARIABLES = [
+    "<v{}>", "<int:v{}>", "<float:v{}>", "<path:v{}>", "<uuid:v{}>", "<any(a, b):v{}>",
+    "<int(min=5):v{}>", "<int(fixed_digits=2):v{}>", "<int(signed=True):v{}>",
+    "<string(length=1):v{}>", "<string(minlength=2):v{}>", "pre-<v{}>", "<v{}>.x",
+]  # fmt: skip
+METHODS = ["GET", "POST", "PUT", "OPTIONS"]
+
+
+@st.composite
+def rule_texts(draw: st.DrawFn) -> str:
+    parts = draw(
+        st.lists(st.sampled_from(SEGMENTS[:5] + VARIABLES), min_size=0, max_size=4)
+    )
+    numbered = [part.format(number) for number, part in enumerate(parts)]
+    return "/" + "/".join(numbered) + draw(st.sampled_from(["", "/"])) * bool(numbered)
+
+
+@st.composite
+def rule_arguments(draw: st.DrawFn) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"rule": draw(rule_texts())}
+    arguments["endpoint"] = draw(st.sampled_from(["e1", "e2", "e3", "e4"]))
+    if draw(st.booleans()):
+        arguments["methods"] = draw(st.lists(st.sampled_from(METHODS), min_size=1, unique=True))
+    odd = draw(st.integers(0, 19))
+    if odd == 0:
+        arguments["strict_slashes"] = False
+    elif odd == 1:
+        arguments["merge_slashes"] = False
+    elif odd == 2:
+        arguments["defaults"] = {"extra": 1}
+    elif odd == 3:
+        arguments["defaults"] = {"v0": 1}
+    elif odd == 4:
+        arguments["redirect_to"] = "/elsewhere"
+    elif odd == 5:
+        arguments["alias"] = True
+    elif odd == 6:
+        arguments["build_only"] = True
+    elif odd == 7:
+        arguments["websocket"] = True
+        arguments.pop("methods", None)
+    elif odd == 8:
+        arguments["subdomain"] = "sub"
+    return arguments
+
+
+paths = st.lists(
+    st.sampled_from([*SEGMENTS, "7", "007", "-3", "1.5", "é", "aa", "pre-z", "q.x", "%2F"]),
+    max_size=5,
+).map(lambda parts: "/" + "/".join(parts))
+
+
+def environ_for(path: str, method: str, **more: Any) -> dict[str, Any]:
+    environ = EnvironBuilder(method=method).get_environ()
+    environ["PATH_INFO"] = path.encode().decode("latin-1")
+    environ.update(more)
+    return environ
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    st.lists(rule_arguments(), max_size=6),
+    st.lists(paths, min_size=1, max_size=6),
+    st.sampled_from([*METHODS, "HEAD", "get"]),
+    st.booleans(),
+)
+@example([{"rule": "/a/", "endpoint": "e"}, {"rule": "/<v>", "endpoint": "f"}], ["/a"], "GET", True)
+@example(
+    [
+        {"rule": "/a/<v>", "endpoint": "e", "methods": ["POST"]},
+        {"rule": "/<w>/b", "endpoint": "f"},
+    ],
+    ["/a/b"],
+    "GET",
+    True,
+)
+@example(
+    [{"rule": "/<int:p>", "endpoint": "e"}, {"rule": "/", "endpoint": "e", "defaults": {"p": 1}}],
+    ["/1", "/2"],
+    "GET",
+    True,
+)
+def test_the_index_answers_as_the_map_does_or_not_at_all(
+    rules: list[dict[str, Any]], paths: list[str], method: str, merge_slashes: bool
+) -> None:
+    """For any rules, path and method: the map's rule and values, or None to ask the map."""
+    url_map = Map(merge_slashes=merge_slashes)
+    try:
+        for arguments in rules:
+            arguments = dict(arguments)
+            rule = arguments.pop("rule")
+            url_map.add(Rule(rule, **arguments))
+    except (ValueError, LookupError, TypeError):
+        assume(False)
+    index = RouteIndex(url_map)
+    for path in paths:
+        environ = environ_for(path, method)
+        found = index.match(environ)
+        if found is None:
+            continue
+        adapter = url_map.bind_to_environ(environ, subdomain="")
+        try:
+            rule, values = adapter.match(return_rule=True)
+        except HTTPException as error:
+            raise AssertionError(f"{path}: index found {found}, the map raised {error}") from error
+        assert found == (rule, dict(values))
+
+
+def test_the_index_does_answer_the_common_cases() -> None:
+    """Static paths and simple variables never reach the map."""
+    url_map = Map(
+        [
+            Rule("/", endpoint="home", methods=["GET"]),
+            Rule("/about/", endpoint="about", methods=["GET"]),
+            Rule("/user/<int:id>", endpoint="user", methods=["GET"]),
+            Rule("/user/<int:id>", endpoint="change", methods=["PUT"]),
+            Rule("/user/<int:id>/post/<slug>", endpoint="post", methods=["GET"]),
+            Rule("/user/me", endpoint="me", methods=["GET"]),
+            Rule("/files/<path:name>", endpoint="file", methods=["GET"]),
+        ]
+    )
+    index = RouteIndex(url_map)
+
+    def answer(path: str, method: str = "GET") -> Any:
+        found = index.match(environ_for(path, method))
+        return found and (found[0].endpoint, found[1])
+
+    assert answer("/") == ("home", {})
+    assert answer("/", "HEAD") == ("home", {})
+    assert answer("/about/") == ("about", {})
+    assert answer("/user/7") == ("user", {"id": 7})
+    assert answer("/user/7", "PUT") == ("change", {"id": 7})
+    assert answer("/user/7/post/hello") == ("post", {"id": 7, "slug": "hello"})
+    assert answer("/user/me") == ("me", {})
+    # These are the map's: a redirect, another method, a path, nothing, a WebSocket.
+    assert answer("/about") is None
+    assert answer("/", "POST") is None
+    assert answer("/files/a/b") is None
+    assert answer("/nowhere") is None
+    assert index.match(environ_for("/", "GET", HTTP_UPGRADE="websocket")) is None
+
+
+def test_host_matching_leaves_everything_to_the_map() -> None:
+    """An index without answers is always right."""
+    url_map = Map([Rule("/", endpoint="e", host="x.org")], host_matching=True)
+    assert RouteIndex(url_map).match(environ_for("/", "GET")) is None
+    assert RouteIndex(None).match(environ_for("/", "GET")) is None
