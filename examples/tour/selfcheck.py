@@ -22,7 +22,7 @@ def mixed_up(subject: Dewar, names: list[str], hold: float = 0) -> list[str]:
         return [name for name, isolated in checked if not isolated]
 
 
-@app.cli.command("self-check")
+@app.cli.command("self-check")  # type: ignore[untyped-decorator]  # until AppGroup.command is typed
 @click.option("--requests", default=32, type=click.IntRange(1, 256), show_default=True)
 def self_check(requests: int) -> None:
     """Send many requests at once and see that each keeps its state to itself."""
