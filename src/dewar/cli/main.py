@@ -1,0 +1,155 @@
+"""`main`: the ``dewar`` command, and `DewarGroup` for a project's own command line."""
+
+import traceback
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import click
+
+from dewar.cli.errors import AppNotNamedError, NoAppError
+from dewar.cli.group import AppGroup, ScriptInfo
+from dewar.cli.interface import is_command_app
+from dewar.cli.options import (
+    app_option,
+    debug_option,
+    env_file_option,
+    load_defaults,
+    version_option,
+)
+from dewar.cli.routes import routes_command
+from dewar.cli.run import run_command
+from dewar.cli.shell import shell_command
+from dewar.contexts.current import maybe_current
+
+__all__ = ["DewarGroup", "main", "make_cli"]
+
+_HELP = """\
+Serve, inspect and run commands of a Dewar app.
+
+The app is named with '--app' or in the environment variable DEWAR_APP; otherwise it is the one in
+'wsgi.py' or 'app.py' in the working directory.
+"""
+
+
+class DewarGroup(AppGroup):
+    """A command line with Dewar's commands, those of the app and those of installed packages.
+
+    A project makes its own with its factory::
+
+        @click.group(cls=DewarGroup, create_app=create_app)
+        def shop():
+            "Run the shop."
+
+    Args:
+        add_default_commands: have ``run``, ``shell`` and ``routes``.
+        create_app: makes the app, instead of ``--app``.
+        add_version_option: have ``--version``.
+        load_dotenv: read ``.env`` and ``.flaskenv``.
+        set_debug_flag: give the app the debug mode that was asked for.
+        extra: as `click.Group` takes it.
+    """
+
+    def __init__(
+        self,
+        add_default_commands: bool = True,
+        create_app: Callable[..., Any] | None = None,
+        add_version_option: bool = True,
+        load_dotenv: bool = True,
+        set_debug_flag: bool = True,
+        **extra: Any,
+    ) -> None:
+        params = [*(extra.pop("params", None) or ()), env_file_option, app_option, debug_option]
+        if add_version_option:
+            params.append(version_option)
+        settings = {"auto_envvar_prefix": "DEWAR", **(extra.pop("context_settings", None) or {})}
+        super().__init__(params=params, context_settings=settings, **extra)
+        self.create_app = create_app
+        self.load_dotenv = load_dotenv
+        self.set_debug_flag = set_debug_flag
+        if add_default_commands:
+            for command in (run_command, shell_command, routes_command):
+                self.add_command(command)
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Return the context of one call of the command line, with a `ScriptInfo` in it."""
+        if "obj" not in self.context_settings:
+            extra.setdefault(
+                "obj",
+                ScriptInfo(
+                    create_app=self.create_app,
+                    set_debug_flag=self.set_debug_flag,
+                    load_dotenv_defaults=self.load_dotenv,
+                ),
+            )
+        return super().make_context(info_name, args, parent=parent, **extra)
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help, with the commands of the app."""
+        # Click asks for it before the options that were not given; their files may name the app.
+        load_defaults(ctx)
+        return super().get_help(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command: one of Dewar's, else a package's, else the app's, in its context."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            return command
+        plugin = _plugins().get(cmd_name)
+        if plugin is not None:
+            loaded: click.Command = plugin.load()
+            return loaded
+        try:
+            app = ctx.ensure_object(ScriptInfo).load_app()
+        except NoAppError as error:
+            # Click goes on to say that there is no such command: this is why.
+            _show_error(error.format_message())
+            return None
+        if not is_command_app(app):
+            return None
+        commands = app.cli
+        context = maybe_current()
+        if context is None or context.app is not app:
+            ctx.with_resource(app.app_context())
+        return commands.get_command(ctx, cmd_name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands; an app that fails is shown and left out."""
+        names = {*super().list_commands(ctx), *_plugins()}
+        try:
+            app = ctx.ensure_object(ScriptInfo).load_app()
+        except AppNotNamedError:
+            pass  # nobody asked for one
+        except NoAppError as error:
+            _show_error(error.format_message())
+        except Exception:  # noqa: BLE001  # the user's; the help is of use all the same
+            _show_error(traceback.format_exc())
+        else:
+            if is_command_app(app):
+                names.update(app.cli.list_commands(ctx))
+        return sorted(names)
+
+
+def make_cli() -> DewarGroup:
+    """Return the ``dewar`` command line."""
+    return DewarGroup(name="dewar", help=_HELP)
+
+
+def main() -> None:
+    """Run the ``dewar`` command line and end the process with its exit code."""
+    make_cli().main(prog_name="dewar")
+
+
+def _plugins() -> dict[str, EntryPoint]:
+    """Return the commands of installed packages, by name and not yet imported."""
+    return {point.name: point for point in entry_points(group="dewar.commands")}
+
+
+def _show_error(message: str) -> None:
+    click.secho(f"Error: {message}\n", fg="red", err=True)

@@ -1,0 +1,93 @@
+"""The options that stand before any command: which app, which environment, debug, version."""
+
+import platform
+from importlib.metadata import version
+from importlib.util import find_spec
+
+import click
+
+from dewar.cli.environment import load_dotenv, switch_debug
+from dewar.cli.group import ScriptInfo
+from dewar.version import __version__
+
+__all__ = ["app_option", "debug_option", "env_file_option", "load_defaults", "version_option"]
+
+
+def load_defaults(ctx: click.Context) -> None:
+    """Read ``.env`` and ``.flaskenv``, where the commands are to have them."""
+    if ctx.ensure_object(ScriptInfo).load_dotenv_defaults:
+        load_dotenv()
+
+
+def _set_app(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.ensure_object(ScriptInfo).app_import_path = value
+
+
+def _set_debug(_ctx: click.Context, _param: click.Parameter, value: bool | None) -> None:
+    # Through the environment, because a factory may ask before there is an app to be told.
+    if value is not None:
+        switch_debug(value)
+
+
+def _read_env_file(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is None:
+        load_defaults(ctx)
+        return
+    if find_spec("dotenv") is None:
+        raise click.BadParameter(
+            "Reading a file needs python-dotenv: pip install 'dewar-web[dotenv]'.", ctx, param
+        )
+    load_dotenv(value, load_defaults=ctx.ensure_object(ScriptInfo).load_dotenv_defaults)
+
+
+def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    click.echo(
+        f"Python {platform.python_version()}\nDewar {__version__}\nWerkzeug {version('werkzeug')}",
+        color=ctx.color,
+    )
+    ctx.exit()
+
+
+#: ``-e``: eager and first, so that the other options may come from the file.
+env_file_option = click.Option(
+    ["-e", "--env-file"],
+    type=click.Path(exists=True, dir_okay=False),
+    help="Set environment variables from this file, before '.env' and '.flaskenv'; what is"
+    " set already stays. Needs python-dotenv.",
+    is_eager=True,
+    expose_value=False,
+    callback=_read_env_file,
+)
+
+#: ``-A``: eager, so that help shows the commands of the app.
+app_option = click.Option(
+    ["-A", "--app"],
+    metavar="MODULE:NAME",
+    help="The app: 'module:app', 'folder/file.py:app' or 'module:factory(arguments)'. The name"
+    " may be left out where it is app, application, create_app or make_app.",
+    is_eager=True,
+    expose_value=False,
+    callback=_set_app,
+)
+
+#: Before a command and, where that has it, after.
+debug_option = click.Option(
+    ["--debug/--no-debug"],
+    default=None,
+    help="Turn debug mode on or off.",
+    expose_value=False,
+    callback=_set_debug,
+)
+
+#: Prints what is installed and ends.
+version_option = click.Option(
+    ["--version"],
+    help="Show the versions of Python, Dewar and Werkzeug.",
+    expose_value=False,
+    callback=_show_version,
+    is_flag=True,
+    is_eager=True,
+)
