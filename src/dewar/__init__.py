@@ -1,5 +1,97 @@
-"""Dewar: Flask's programming model on a core that keeps every request's state to itself."""
+"""Dewar: Flask's programming model on a core that keeps every request's state to itself.
 
+Every public name, once.
+"""
+
+from dewar import json
+from dewar.app import Dewar
+from dewar.config import Config
+from dewar.contexts.copying import copy_current_request_context
+from dewar.contexts.streaming import stream_with_context
+from dewar.errors import DewarError
+from dewar.files import send_file, send_from_directory
+from dewar.globals import current_app, g, request, session
+from dewar.helpers import (
+    abort,
+    after_this_request,
+    flash,
+    get_flashed_messages,
+    has_app_context,
+    has_request_context,
+    make_response,
+    redirect,
+    url_for,
+)
+from dewar.isolation.local import Local, release_local
+from dewar.isolation.manager import LocalManager
+from dewar.isolation.proxy import LocalProxy
+from dewar.isolation.stack import LocalStack
+from dewar.json import jsonify
+from dewar.messages.request import Request
+from dewar.messages.response import Response
+from dewar.signals import (
+    appcontext_popped,
+    appcontext_pushed,
+    appcontext_tearing_down,
+    before_render_template,
+    got_request_exception,
+    message_flashed,
+    request_finished,
+    request_started,
+    request_tearing_down,
+    template_rendered,
+)
+from dewar.templating import (
+    render_template,
+    render_template_string,
+    stream_template,
+    stream_template_string,
+)
 from dewar.version import __version__
 
-__all__ = ["__version__"]
+__all__ = [
+    "Config",
+    "Dewar",
+    "DewarError",
+    "Local",
+    "LocalManager",
+    "LocalProxy",
+    "LocalStack",
+    "Request",
+    "Response",
+    "__version__",
+    "abort",
+    "after_this_request",
+    "appcontext_popped",
+    "appcontext_pushed",
+    "appcontext_tearing_down",
+    "before_render_template",
+    "copy_current_request_context",
+    "current_app",
+    "flash",
+    "g",
+    "get_flashed_messages",
+    "got_request_exception",
+    "has_app_context",
+    "has_request_context",
+    "json",
+    "jsonify",
+    "make_response",
+    "message_flashed",
+    "redirect",
+    "release_local",
+    "render_template",
+    "render_template_string",
+    "request",
+    "request_finished",
+    "request_started",
+    "request_tearing_down",
+    "send_file",
+    "send_from_directory",
+    "session",
+    "stream_template",
+    "stream_template_string",
+    "stream_with_context",
+    "template_rendered",
+    "url_for",
+]

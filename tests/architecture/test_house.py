@@ -97,6 +97,17 @@ def test_folders_re_export_nothing() -> None:
         assert len(body) == 1, f"{path} holds more than its docstring"
 
 
+def test_what_is_ours_is_not_taken_from_werkzeug() -> None:
+    """The locals, the server and the dispatcher are Dewar's own."""
+    theirs = ("werkzeug.local", "werkzeug.serving", "werkzeug.middleware.dispatcher")
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert not (node.module or "").startswith(theirs), path
+            elif isinstance(node, ast.Import):
+                assert not any(alias.name.startswith(theirs) for alias in node.names), path
+
+
 def test_no_assert_checks_input() -> None:
     """Assertions vanish under -O; mistakes are exceptions."""
     for path in SOURCES:

@@ -112,9 +112,7 @@ def test_a_request_inside_its_apps_context_shares_g(app: Dewar) -> None:
     assert torn_down == ["request", "app"]
 
 
-def test_popping_in_the_wrong_order_names_both_and_breaks_nothing(
-    app: Dewar, other: Dewar
-) -> None:
+def test_popping_in_the_wrong_order_names_both_and_breaks_nothing(app: Dewar, other: Dewar) -> None:
     """The stack stays as it was, so the right order still works."""
     first, second = app.app_context(), other.app_context()
     first.push()

@@ -21,9 +21,7 @@ METHODS = ["GET", "POST", "PUT", "OPTIONS"]
 
 @st.composite
 def rule_texts(draw: st.DrawFn) -> str:
-    parts = draw(
-        st.lists(st.sampled_from(SEGMENTS[:5] + VARIABLES), min_size=0, max_size=4)
-    )
+    parts = draw(st.lists(st.sampled_from(SEGMENTS[:5] + VARIABLES), min_size=0, max_size=4))
     numbered = [part.format(number) for number, part in enumerate(parts)]
     return "/" + "/".join(numbered) + draw(st.sampled_from(["", "/"])) * bool(numbered)
 

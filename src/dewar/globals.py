@@ -1,0 +1,69 @@
+"""`request`, `session`, `g` and `current_app`: what is current where they are used.
+
+Each is a proxy over the one cell in `dewar.contexts.current`. Framework code never uses them: it
+is handed its context.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from dewar.app import Dewar
+from dewar.contexts.context import Context
+from dewar.contexts.current import contexts, current, current_request
+from dewar.contexts.namespace import AppGlobals
+from dewar.isolation.proxy import LocalProxy
+from dewar.messages.request import Request
+from dewar.sessions.interface import SessionMixin
+
+__all__ = ["context", "current_app", "g", "request", "session"]
+
+# PERF: one frame from the proxy to the object. The stack's own reader gives (top, rest); None
+# and a missing request are told apart only on the way out.
+_read: Callable[..., Any] = contexts.reader
+
+
+def _current_request_object() -> Any:
+    try:
+        found = _read(None)[0].made_request
+    except TypeError:
+        found = None
+    return current_request().request if found is None else found
+
+
+def _current_session() -> Any:
+    return current_request().session
+
+
+def _current_app() -> Any:
+    try:
+        return _read(None)[0].app
+    except TypeError:
+        return current().app
+
+
+def _current_namespace() -> Any:
+    try:
+        found = _read(None)[0]._g  # noqa: SLF001  # PERF: as above; None is asked for below
+    except TypeError:
+        found = None
+    return current().g if found is None else found
+
+
+if TYPE_CHECKING:
+    # To a type checker each proxy is what it stands for.
+    current_app = cast("Dewar", None)
+    g = cast("AppGlobals", None)
+    request = cast("Request", None)
+    session = cast("SessionMixin", None)
+    context = cast("Context", None)
+else:
+    #: The app that is handling the request, or whose app context is pushed.
+    current_app = LocalProxy(_current_app)
+    #: A namespace for this request.
+    g = LocalProxy(_current_namespace)
+    #: The request that is being handled.
+    request = LocalProxy(_current_request_object)
+    #: The session of the client.
+    session = LocalProxy(_current_session)
+    #: The context itself.
+    context = LocalProxy(current)
