@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types floors suite format bench docs clean
+.PHONY: help run test lint types floors suite soak format bench docs clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ floors: $(STAMP)
 
 suite: $(STAMP)
 	@$(BIN)/python -m pytest -n $(JOBS) -q
+
+## make soak     the long form of what the suite runs short: 640,000 requests looking for crossings
+soak: $(STAMP)
+	@$(BIN)/python tests/soak/isolation.py
 
 ## make format   let ruff lay out the code
 format: $(STAMP)

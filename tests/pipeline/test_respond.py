@@ -130,9 +130,7 @@ def test_error_handlers_are_found_by_status_and_by_class(app: Dewar) -> None:
     app.register_error_handler(ValueError, lambda error: (f"value {error}", 400))
     app.register_error_handler(HTTPException, lambda error: (f"http {error.code}", error.code))
     app.register_error_handler(404, lambda error: ("gone fishing", 404))
-    app.register_error_handler(
-        500, lambda error: (type(error.original_exception).__name__, 500)
-    )
+    app.register_error_handler(500, lambda error: (type(error.original_exception).__name__, 500))
     app.add_url_rule("/odd", "odd", lambda: (_ for _ in ()).throw(Odd("x")))
     app.add_url_rule("/abort/<int:code>", "abort", lambda code: abort(code))
     app.add_url_rule("/broken", "broken", lambda: 1 / 0)

@@ -1,0 +1,22 @@
+"""The short form of the soaks."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+
+def load(name: str) -> Any:
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"soak_{name}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_no_state_crosses_between_requests() -> None:
+    """Threads, greenlets, tasks and streams of two apps: nothing crosses and nothing is left."""
+    findings = load("isolation").Soak().run(threads=16, requests=200)
+    assert findings.crossings == []
+    assert findings.leftovers == []
