@@ -155,6 +155,8 @@ class Dewar(Registrar):
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request. Middleware goes here: ``app.wsgi_app = Middleware(app.wsgi_app)``."""
+        if not self._got_first_request:
+            self._got_first_request = True
         return respond.respond(self, environ, start_response)
 
     def run(
@@ -426,7 +428,6 @@ class Dewar(Registrar):
         """What was worked out from the registrations; worked out anew after each."""
         composition = self._composition
         if composition is None:
-            self._got_first_request = True
             # Two threads may both compose: the compositions are equal, and either may stay.
             composition = self._composition = Composition(self, Dewar)
         return composition

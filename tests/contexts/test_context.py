@@ -21,6 +21,7 @@ from dewar import (
 )
 from dewar.contexts.current import contexts
 from dewar.errors import ContextOrderError, UnboundError
+from dewar.sessions.interface import SessionInterface
 
 
 @pytest.fixture
@@ -253,3 +254,24 @@ def test_g_is_a_namespace_with_a_dicts_helpers(app: Dewar) -> None:
         with pytest.raises(AttributeError):
             del g.b
         assert repr(g) == "<g of 'first'>"
+
+
+def test_a_context_that_fails_to_open_leaves_nothing(app: Dewar) -> None:
+    """A session interface may raise while the request begins."""
+
+    class Broken(SessionInterface):
+        def open_session(self, app: Any, request: Any) -> Any:
+            raise ConnectionError("no session store")
+
+    app.session_interface = Broken()
+    with pytest.raises(ConnectionError), app.test_request_context("/"):
+        pass
+    assert contexts.top is None
+
+
+def test_a_made_up_request_does_not_end_the_setup(app: Dewar) -> None:
+    """Only a request that is served does."""
+    with app.test_request_context("/"):
+        pass
+    app.add_url_rule("/late", "late", lambda: "late")
+    assert app.test_client().get("/late").text == "late"

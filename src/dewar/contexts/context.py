@@ -275,7 +275,12 @@ class Context:
             self.made_request.url_rule, self.made_request.view_args = found
 
     def __enter__(self) -> Self:
-        self.push()
+        try:
+            self.push()
+        except BaseException:
+            # Nobody else will: __exit__ is not called where __enter__ failed.
+            self.pop()
+            raise
         return self
 
     def __exit__(

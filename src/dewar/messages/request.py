@@ -120,8 +120,10 @@ class _Limit:
             own: int | None = request.__dict__[self._name]
             return own
         app = request.app
-        configured: int | None = app.config[self._key] if app is not None else None
-        return configured
+        limit: int | None = (
+            getattr(WerkzeugRequest, self._name) if app is None else app.config[self._key]
+        )
+        return limit
 
     def __set__(self, request: "Request", value: int | None) -> None:
         request.__dict__[self._name] = value

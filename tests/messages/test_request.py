@@ -1,0 +1,111 @@
+"""`Request`: Werkzeug's answers, worked out late."""
+
+import io
+from typing import Any
+
+import pytest
+import werkzeug
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from werkzeug.test import EnvironBuilder
+
+from dewar import Dewar, Request, request
+
+NAMES = [
+    "method", "scheme", "server", "root_path", "path", "query_string", "remote_addr", "url",
+    "base_url", "host", "host_url", "full_path", "script_root", "is_secure", "mimetype", "args",
+    "max_content_length", "max_form_memory_size", "max_form_parts",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"path": "/a/é?x=1&y=%20z+q&x=2"},
+        {"path": "//a//b", "base_url": "https://example.com:8443/app"},
+        {"method": "post", "data": {"k": "v"}},
+    ],
+)
+def test_every_attribute_is_werkzeugs(name: str, arguments: dict[str, Any]) -> None:
+    """Being lazy changes no value."""
+    ours = Request(EnvironBuilder(**arguments).get_environ())
+    theirs = werkzeug.Request(EnvironBuilder(**arguments).get_environ())
+    assert getattr(ours, name) == getattr(theirs, name)
+    assert getattr(ours, name) == getattr(theirs, name), "the second look must give the same"
+
+
+def test_odd_servers_are_told_apart() -> None:
+    """A UNIX socket has no port, and some servers say nothing of themselves."""
+    assert Request({"SERVER_NAME": "/run/x.sock"}).server == ("/run/x.sock", None)
+    assert Request({"SERVER_NAME": "x", "SERVER_PORT": "unix"}).server == ("x", None)
+    assert Request({}).server is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet="abc=&;%20+é ü\t#?", max_size=24))
+def test_the_query_string_is_parsed_as_werkzeug_does(query: str) -> None:
+    """With and without anything to decode."""
+    environ = {"QUERY_STRING": query.encode().decode("latin-1")}
+    ours, theirs = Request(dict(environ)), werkzeug.Request(dict(environ))
+    assert list(ours.args.items(multi=True)) == list(theirs.args.items(multi=True))
+    assert type(ours.args) is type(theirs.args)
+
+
+def test_a_request_refers_to_itself_in_its_environ_unless_told_not_to() -> None:
+    """As Werkzeug's does."""
+    environ: dict[str, Any] = {}
+    assert environ.get("werkzeug.request") is None
+    made = Request(environ)
+    assert environ["werkzeug.request"] is made
+    environ = {}
+    Request(environ, populate_request=False)
+    Request(environ, shallow=True)
+    assert environ == {}
+
+
+def test_limits_come_from_the_app_and_can_be_set_for_one_request() -> None:
+    """MAX_CONTENT_LENGTH and its like."""
+    app = Dewar("limits", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = 10
+    app.add_url_rule("/", "home", lambda: str(len(request.get_data())), methods=["POST"])
+    client = app.test_client()
+    assert client.post("/", data=b"x" * 10).text == "10"
+    assert client.post("/", data=b"x" * 11).status_code == 413
+    with app.test_request_context("/"):
+        assert request.max_content_length == 10
+        request.max_content_length = 99
+        assert request.max_content_length == 99
+
+
+def test_blueprint_names_are_read_off_the_endpoint() -> None:
+    """The innermost blueprint first."""
+    app = Dewar("names", static_folder=None)
+    app.add_url_rule("/", "outer.inner.view", lambda: "")
+    app.add_url_rule("/plain", "plain", lambda: "")
+    with app.test_request_context("/"):
+        assert (request.blueprint, request.blueprints) == ("outer.inner", ["outer.inner", "outer"])
+    with app.test_request_context("/plain"):
+        assert (request.endpoint, request.blueprint, request.blueprints) == ("plain", None, [])
+    with app.test_request_context("/missing"):
+        assert (request.endpoint, request.blueprints) == (None, [])
+
+
+def test_debug_mode_says_what_is_wrong_with_a_form_or_json() -> None:
+    """Otherwise the client learns nothing."""
+    app = Dewar("debug", static_folder=None)
+    app.add_url_rule("/json", "json", lambda: {"got": request.json}, methods=["POST"])
+    app.add_url_rule("/file", "file", lambda: request.files["upload"].filename, methods=["POST"])
+    client = app.test_client()
+    broken = {"data": "{", "content_type": "application/json"}
+    assert "Failed to decode" not in client.post("/json", **broken).text
+    assert client.post("/json", data="{}").status_code == 415
+    app.debug = True
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    assert "Failed to decode" in client.post("/json", **broken).text
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    with pytest.raises(KeyError, match="upload") as caught:
+        client.post("/file", data={"upload": "name.txt"})
+    assert 'enctype="multipart/form-data"' in caught.value.__notes__[0]
+    answer = client.post("/file", data={"upload": (io.BytesIO(b"x"), "name.txt")})
+    assert answer.text == "name.txt"
