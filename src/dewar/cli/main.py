@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from dewar.cli.errors import AppNotNamedError, NoAppError
-from dewar.cli.group import AppGroup, ScriptInfo
+from dewar.cli.group import AppGroup, ScriptInfo, command_app
 from dewar.cli.interface import is_command_app
 from dewar.cli.options import (
     app_option,
@@ -97,7 +97,7 @@ class DewarGroup(AppGroup):
         return super().get_help(ctx)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command: one of Dewar's, else a package's, else the app's, in its context."""
+        """Return a command: one of Dewar's, else a package's, else the app's."""
         command = super().get_command(ctx, cmd_name)
         if command is not None:
             return command
@@ -111,13 +111,20 @@ class DewarGroup(AppGroup):
             # Click goes on to say that there is no such command: this is why.
             _show_error(error.format_message())
             return None
-        if not is_command_app(app):
-            return None
-        commands = app.cli
-        context = maybe_current()
-        if context is None or context.app is not app:
-            ctx.with_resource(app.app_context())
-        return commands.get_command(ctx, cmd_name)
+        return app.cli.get_command(ctx, cmd_name) if is_command_app(app) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command to run; one of the app's has the app's context from here on."""
+        # Not in get_command: help asks for every command, and then nothing would end the context.
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None and name not in self.commands and name not in _plugins():
+            app = command_app(ctx)
+            context = maybe_current()
+            if context is None or context.app is not app:
+                ctx.with_resource(app.app_context())
+        return name, command, rest
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands; an app that fails is shown and left out."""

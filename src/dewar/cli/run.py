@@ -1,5 +1,6 @@
 """``dewar run``: serves an app, or any WSGI callable."""
 
+from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -25,7 +26,9 @@ _PORT = 8000
     "--bind",
     "-b",
     metavar="ADDRESS",
-    help=f"Where to listen: 'host:port', '[ipv6]:port' or 'unix:path'.  [default: {_HOST}:{_PORT}]",
+    multiple=True,
+    help="Where to listen: 'host:port', '[ipv6]:port' or 'unix:path'. May be given several times."
+    f"  [default: {_HOST}:{_PORT}]",
 )
 @click.option(
     "--host", "-h", envvar=["DEWAR_RUN_HOST", "FLASK_RUN_HOST"], help="The host of --bind."
@@ -58,7 +61,7 @@ def run_command(info: ScriptInfo, /, target: str | None, **options: Any) -> None
 
     It may be a Dewar app or any other WSGI callable.
     """
-    if options["bind"] is not None:
+    if options["bind"]:
         _drop_variables(options, "host", "port")
     if target is not None:
         info.app_import_path = target
@@ -72,28 +75,33 @@ def run_command(info: ScriptInfo, /, target: str | None, **options: Any) -> None
         raise click.ClickException(str(error)) from error
 
 
-def address_of(bind: str | None, host: str | None, port: int | None) -> str:
-    """Return the address to listen on.
+def address_of(binds: Sequence[str], host: str | None, port: int | None) -> str:
+    """Return where to listen, with commas between several addresses.
 
     Raises:
         click.UsageError: where it is given both as a whole and in parts.
     """
-    if bind is None:
+    if not binds:
         host = host or _HOST
         host = f"[{host}]" if ":" in host and not host.startswith("[") else host
         return f"{host}:{_PORT if port is None else port}"
     if host is not None or port is not None:
         raise click.UsageError(
-            f"'--bind {bind}' is the whole address, so '--host' and '--port' can't be given too."
+            f"'--bind {binds[0]}' is the whole address, so '--host' and '--port' can't be given"
+            " too."
         )
-    return bind
+    return ",".join(binds)
 
 
 def is_loopback(bind: str) -> bool:
-    """Whether an address can be reached from this machine only."""
-    if bind.startswith("unix:"):
+    """Whether none of the addresses can be reached from another machine."""
+    return all(_is_loopback(address.strip()) for address in bind.split(","))
+
+
+def _is_loopback(address: str) -> bool:
+    if address.startswith("unix:"):
         return True
-    host = bind.rpartition(":")[0].strip("[]")
+    host = address.rpartition(":")[0].strip("[]")
     if host == "localhost":
         return True
     try:
