@@ -18,6 +18,7 @@ from werkzeug.routing import BuildError, Map, MapAdapter, Rule
 from werkzeug.utils import redirect as werkzeug_redirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from dewar.cli.environment import debug_flag
 from dewar.cli.group import AppGroup
 from dewar.config import Config, ConfigAttribute, default_config
 from dewar.contexts.context import Context
@@ -38,7 +39,7 @@ from dewar.registration.registrar import Registrar, setup_method
 from dewar.registration.url_rules import DuplicateEndpointError, endpoint_of, make_rule
 from dewar.routing import adapters
 from dewar.routing.rules import RouteMap
-from dewar.running import debug_flag, run_app
+from dewar.running import run_app
 from dewar.sessions.interface import SessionInterface
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
 from dewar.templating import (

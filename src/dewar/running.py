@@ -1,22 +1,29 @@
 """`app.run()`: from a script to a server."""
 
+import logging
 import os
 from collections.abc import Iterable
 from typing import Any, Protocol
-from wsgiref.types import StartResponse, WSGIEnvironment
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug.debug import DebuggedApplication
 
+from dewar.cli.environment import RUN_FROM_CLI, load_dotenv, skips_dotenv
+from dewar.cli.run import is_loopback
 from dewar.errors import DewarError
 from dewar.server import run
 
-__all__ = ["RunnableApp", "debug_flag", "run_app"]
+__all__ = ["RunnableApp", "run_app"]
 
-_OFF = {"0", "false", "no", "off", ""}
+logger = logging.getLogger("dewar")
 
 
 class ReloaderUnavailableError(DewarError, RuntimeError):
     """Raised where `app.run` is asked to restart on changes, which it can't yet."""
+
+
+class ExposedDebuggerError(DewarError, ValueError):
+    """Raised where the debugger, which runs any code sent to it, would be open to others."""
 
 
 class RunnableApp(Protocol):
@@ -36,39 +43,32 @@ class RunnableApp(Protocol):
         """Answer a request."""
 
 
-def debug_flag() -> bool:
-    """Whether the environment asks for debug mode: ``DEWAR_DEBUG``, or ``FLASK_DEBUG``."""
-    value = os.environ.get("DEWAR_DEBUG", os.environ.get("FLASK_DEBUG", ""))
-    return value.lower() not in _OFF
-
-
 def run_app(
     app: RunnableApp,
     host: str | None,
     port: int | None,
     debug: bool | None,
-    load_dotenv: bool,
+    reads_dotenv: bool,
     options: dict[str, Any],
 ) -> None:
     """Serve an app until it is told to stop; `dewar.Dewar.run` says what the arguments mean."""
-    if os.environ.get("DEWAR_RUN_FROM_CLI") == "true":
+    if os.environ.get(RUN_FROM_CLI) == "true":
         # ``dewar run`` imports the module of a script that calls app.run() at its end.
         return
-    if load_dotenv:
-        _load_dotenv()
+    if reads_dotenv and not skips_dotenv():
+        load_dotenv()
     if debug is not None:
         app.debug = debug
-    served: Any = app
-    if options.pop("use_debugger", app.debug):
-        served = DebuggedApplication(app, evalex=True)
     if options.pop("use_reloader", False):
         raise ReloaderUnavailableError(
             "app.run(use_reloader=True) is not available yet. Restart on changes from outside:"
             " watchfiles 'python app.py'."
         )
+    bind = _address(app, host, port)
+    served = _with_debugger(app, bind, options.pop("use_debugger", None))
     if not options.pop("threaded", True):
         options["threads"] = 1
-    run(served, bind=_address(app, host, port), name=app.name, **options)
+    run(served, bind=bind, name=app.name, **options)
 
 
 def _address(app: RunnableApp, host: str | None, port: int | None) -> str:
@@ -79,14 +79,17 @@ def _address(app: RunnableApp, host: str | None, port: int | None) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _load_dotenv() -> None:
-    if os.environ.get("FLASK_SKIP_DOTENV", "").lower() not in _OFF:
-        return
-    try:
-        import dotenv
-    except ImportError:
-        return  # the extra is not installed, and nobody asked for a file
-    for name in (".env", ".flaskenv"):
-        path = dotenv.find_dotenv(name, usecwd=True)
-        if path:
-            dotenv.load_dotenv(path)
+def _with_debugger(app: RunnableApp, bind: str, wanted: bool | None) -> WSGIApplication:
+    # SECURITY: the debugger runs any code that is sent to it.
+    if not is_loopback(bind):
+        if wanted:
+            raise ExposedDebuggerError(
+                f"use_debugger=True on {bind} would let other machines run code here. Leave it"
+                " out, or listen on 127.0.0.1."
+            )
+        if app.debug and wanted is None:
+            logger.warning("The debugger is off, because %s is not a loopback address.", bind)
+        return app
+    return (
+        DebuggedApplication(app, evalex=True) if (app.debug if wanted is None else wanted) else app
+    )

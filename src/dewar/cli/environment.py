@@ -11,10 +11,19 @@ from pathlib import Path
 
 import click
 
-__all__ = ["app_variable", "debug_flag", "importing", "load_dotenv", "skips_dotenv", "switch_debug"]
+__all__ = [
+    "RUN_FROM_CLI",
+    "app_variable",
+    "debug_flag",
+    "importing",
+    "load_dotenv",
+    "skips_dotenv",
+    "switch_debug",
+]
 
 _OFF = frozenset({"0", "false", "no", "off", ""})
-_RUN_FROM_CLI = "DEWAR_RUN_FROM_CLI"
+#: The variable that keeps ``app.run()`` from serving while a command imports the module.
+RUN_FROM_CLI = "DEWAR_RUN_FROM_CLI"
 
 
 def app_variable() -> str | None:
@@ -44,15 +53,15 @@ def importing() -> Iterator[None]:
     A module may call it at its end without asking for ``__main__``; a command that only wants
     the module's app would then never get any further.
     """
-    before = os.environ.get(_RUN_FROM_CLI)
-    os.environ[_RUN_FROM_CLI] = "true"
+    before = os.environ.get(RUN_FROM_CLI)
+    os.environ[RUN_FROM_CLI] = "true"
     try:
         yield
     finally:
         if before is None:
-            del os.environ[_RUN_FROM_CLI]
+            del os.environ[RUN_FROM_CLI]
         else:
-            os.environ[_RUN_FROM_CLI] = before
+            os.environ[RUN_FROM_CLI] = before
 
 
 def load_dotenv(path: str | os.PathLike[str] | None = None, load_defaults: bool = True) -> bool:
