@@ -1,0 +1,32 @@
+"""The access log, in the Combined format of Apache and nginx."""
+
+import logging
+import time
+from typing import Any
+
+_logger = logging.getLogger("dewar.server.access")
+
+
+def log_access(environ: dict[str, Any], status: str, sent: int) -> None:
+    """Log one response at INFO on the logger ``dewar.server.access``.
+
+    What the client chose is escaped, so that it can not add lines or end a quoted part.
+    """
+    _logger.info(
+        '%s - %s [%s] "%s %s %s" %s %s "%s" "%s"',
+        environ.get("REMOTE_ADDR") or "-",
+        _escape(environ.get("REMOTE_USER") or "-"),
+        time.strftime("%d/%b/%Y:%H:%M:%S %z"),
+        environ["REQUEST_METHOD"],
+        _escape(environ["REQUEST_URI"]),
+        environ["SERVER_PROTOCOL"],
+        status[:3],
+        sent or "-",
+        _escape(environ.get("HTTP_REFERER") or "-"),
+        _escape(environ.get("HTTP_USER_AGENT") or "-"),
+    )
+
+
+def _escape(text: str) -> str:
+    escaped = text.encode("unicode_escape").decode("ascii")
+    return escaped.replace('"', '\\"')

@@ -1,0 +1,290 @@
+"""One client: its socket, what it has sent, and what it has yet to take.
+
+Who may call what. A connection belongs to the leader, except while it is RUNNING: then it
+belongs to the thread that called `run`. `receive`, `flush`, `expire` and `close` are the
+leader's. No method blocks but `run`, and that only in the application or for a slow reader of
+a streamed response.
+"""
+
+import socket
+from contextvars import Context
+
+from dewar.server.connection.environ import Environ
+from dewar.server.connection.exchange import Exchange
+from dewar.server.connection.outbox import Outbox, wait_writable
+from dewar.server.connection.progress import Progress
+from dewar.server.connection.service import Service
+from dewar.server.connection.state import MOVES, State
+from dewar.server.errors import ClientGoneError, ServerStateError
+from dewar.server.wire.errors import TIMEOUT, Refusal
+from dewar.server.wire.reader import Phase, RequestReader
+from dewar.server.wire.writer import CONTINUE
+
+# One read: as much as a busy client sends at once, and below the size from which malloc maps
+# memory anew each time (128 KiB).
+_READ = 65536
+# Up to here it is cheaper to copy a body behind its head than to have the kernel gather the two.
+_COPY = 16384
+# How long a client may take to notice that we have shut our side.
+_LINGER = 2.0
+# How often a thread that is held back by a slow client looks at the clock, in seconds.
+_PATIENCE = 1.0
+
+_IDLE, _RUNNING, _FLUSHING = State.IDLE, State.RUNNING, State.FLUSHING
+_START = Phase.START
+
+
+class Connection:
+    """A client's connection, from accept to close.
+
+    Attributes:
+        sock: The socket, non-blocking.
+        fd: Its number, which outlives its closing.
+        state: What it is doing.
+        armed: What the poller reports of it; the pool keeps it here.
+        served: Requests answered.
+    """
+
+    __slots__ = (
+        "_end", "_outbox", "_progress", "_reader", "_recv", "_seen", "_send",
+        "_service", "_since", "armed", "fd", "served", "sock", "state",
+    )  # fmt: skip
+
+    def __init__(self, service: Service, sock: socket.socket, environ: Environ) -> None:
+        self._service = service
+        self.sock = sock
+        self.fd = sock.fileno()
+        self._recv = sock.recv
+        self._send = sock.send
+        self._reader = RequestReader(environ, service.names, service.settings.limits)
+        self._outbox = Outbox()
+        self._progress: Progress | None = None
+        self._end: State | None = None  # where to go when all is answered; None to read on
+        self._seen = 0
+        self._since = service.now
+        self.state = _IDLE
+        self.armed = 0
+        self.served = 0
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.fd} {self.state.name}, {self.served} served>"
+
+    def receive(self) -> bool:
+        """Take in what has come; return whether there is a request to `run`."""
+        try:
+            data = self._recv(_READ)
+        except BlockingIOError:
+            return False  # a stale event, or none of ours
+        except OSError:
+            data = b""  # reset by the client: the same as its end, to us
+        if not data:
+            self._move(State.CLOSED)
+            return False
+        reader = self._reader
+        reader.feed(data)
+        if reader.completed:
+            return True
+        if self.state is not State.LINGERING:
+            self._read_on(len(data))
+        return False
+
+    def run(self) -> None:
+        """Answer the requests that are complete, in order, as far as the client takes it."""
+        self.state = _RUNNING
+        service = self._service
+        completed = self._reader.completed
+        while completed:
+            exchange = Exchange(service, self, completed.pop(0))
+            # A fresh context: whatever a request sets ends with it, on every thread.
+            Context().run(exchange.respond)
+            self.served += 1
+            if not exchange.keep_alive:
+                self._finish_with(State.CLOSED)
+                return
+            if self._outbox.size:
+                self._begin_flushing()
+                return
+        # PERF: the common case is that nothing else has come.
+        if self._reader.phase is _START:
+            self.state = _IDLE
+        else:
+            self._read_on(0)
+
+    def flush(self) -> bool:
+        """Send what waits; return whether there is a request to `run` then."""
+        try:
+            sent = self._outbox.flush_nowait(self.sock)
+        except OSError:
+            self._abandon()
+            return False
+        if self._progress is not None:
+            self._progress.advance(sent, self._service.now)
+        if self._outbox.size:
+            return False
+        self._progress = None
+        if self._end is not None:
+            self._finish_with(self._end)
+            return False
+        if self._reader.completed:
+            return True
+        self._read_on(0)
+        return False
+
+    def expire(self, now: float) -> None:
+        """Give up on the client where it is past its deadline."""
+        settings = self._service.settings
+        state = self.state
+        if state is _IDLE:
+            self._expire_idle(now)
+        elif state is State.HEAD:
+            if now - self._since > settings.header_timeout:
+                self._refuse(Refusal(TIMEOUT, "The head of the request did not come in time."))
+        elif state is State.BODY:
+            progress = self._progress
+            if progress and progress.is_overdue(now, settings.body_timeout, settings.min_rate):
+                self._refuse(Refusal(TIMEOUT, "The body of the request did not come in time."))
+        elif state is _FLUSHING:
+            if self._progress is not None and self._is_overdue(self._progress, now):
+                self._abandon()
+        elif state is State.LINGERING and now - self._since > _LINGER:
+            self._move(State.CLOSED)
+
+    def drain(self, now: float, grace: float) -> None:
+        """End the connection if it is idle, because the server stops.
+
+        One that has not had a request yet is given *grace* seconds from its accept: its client
+        may have been told a moment ago that we listen.
+        """
+        if self.state is _IDLE and (self.served or now - self._since > grace):
+            self._move(State.CLOSED)
+
+    def close(self) -> None:
+        """Close the socket and let go of everything. Call it once, off the poller."""
+        self.state = State.CLOSED
+        self._reader.discard()
+        self._outbox.clear()
+        self.sock.close()
+
+    # For the exchange, on the thread that runs it.
+
+    def send(self, data: bytes) -> None:
+        """Send *data*, or keep for later what does not go out at once."""
+        start = 0
+        if not self._outbox.size:
+            try:
+                start = self._send(data)
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                raise ClientGoneError(f"The client has gone: {error}") from error
+        if start != len(data):
+            self._outbox.add(data, start)
+
+    def send_pair(self, head: bytes, body: bytes) -> None:
+        """Send *head* and *body* in one system call."""
+        if len(body) <= _COPY:
+            self.send(head + body)
+            return
+        self._outbox.add(head)
+        self._outbox.add(body)
+        self._flush_now()
+
+    def send_waiting(self, data: bytes) -> None:
+        """Send *data*; block while more than the high-water mark waits."""
+        self.send(data)
+        high_water = self._service.settings.high_water
+        if self._outbox.size <= high_water:
+            return
+        clock = self._service.clock
+        progress = Progress(clock())
+        while self._outbox.size > high_water:
+            wait_writable(self.sock, _PATIENCE)
+            now = clock()
+            progress.advance(self._flush_now(), now)
+            if self._outbox.size and self._is_overdue(progress, now):
+                raise ClientGoneError("The client does not read what it asked for.")
+
+    # Below: how it goes on.
+
+    def _flush_now(self) -> int:
+        try:
+            return self._outbox.flush_nowait(self.sock)
+        except OSError as error:
+            raise ClientGoneError(f"The client has gone: {error}") from error
+
+    def _move(self, state: State) -> None:
+        if state is self.state:
+            return
+        if state not in MOVES[self.state]:
+            raise ServerStateError(f"{self!r} can not become {state.name}.")
+        self.state = state
+        self._since = self._service.now
+
+    def _read_on(self, count: int) -> None:
+        """Wait for what the reader waits for; *count* bytes have just come."""
+        reader = self._reader
+        if reader.refusal is not None:
+            self._refuse(reader.refusal)
+        elif reader.phase is Phase.HEAD:
+            self._move(State.HEAD)
+        elif reader.phase is Phase.BODY:
+            self._await_body(count)
+        else:
+            self._move(_IDLE)
+
+    def _await_body(self, count: int) -> None:
+        now = self._service.now
+        if self._progress is None or self.state is not State.BODY:
+            self._progress = Progress(now)
+        self._progress.advance(count, now)
+        self._move(State.BODY)
+        if self._reader.wants_continue:
+            self._reader.wants_continue = False
+            try:
+                self.send(CONTINUE)
+            except ClientGoneError:
+                self._abandon()
+
+    def _begin_flushing(self) -> None:
+        self._progress = Progress(self._service.now)
+        self._move(_FLUSHING)
+
+    def _finish_with(self, end: State) -> None:
+        """Go to *end*, CLOSED or LINGERING, once all that was written is sent."""
+        self._end = end
+        self._reader.discard()
+        if self._outbox.size:
+            self._begin_flushing()
+            return
+        if end is State.LINGERING:
+            try:
+                self.sock.shutdown(socket.SHUT_WR)
+            except OSError:
+                end = State.CLOSED  # the client was quicker
+        self._move(end)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        try:
+            self.send(self._service.writer.refuse(refusal))
+        except ClientGoneError:
+            self._abandon()
+        else:
+            self._finish_with(State.LINGERING)
+
+    def _abandon(self) -> None:
+        self._outbox.clear()
+        self._move(State.CLOSED)
+
+    def _expire_idle(self, now: float) -> None:
+        # PERF: a request leaves no time behind. Idleness counts from the first look that finds
+        # no new request, which is at most one look, a second, late.
+        settings = self._service.settings
+        if self.served != self._seen:
+            self._seen = self.served
+            self._since = now
+        elif now - self._since > (settings.keep_alive if self.served else settings.header_timeout):
+            self._move(State.CLOSED)
+
+    def _is_overdue(self, progress: Progress, now: float) -> bool:
+        settings = self._service.settings
+        return progress.is_overdue(now, settings.write_timeout, settings.min_rate)

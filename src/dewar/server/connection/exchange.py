@@ -1,0 +1,249 @@
+"""One request's way through the application and back (PEP 3333).
+
+An exchange lives as long as its request. What the application may keep of it, ``start_response``
+and ``write``, is dead afterwards and can not touch the next request of the connection.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from enum import Enum
+from types import TracebackType
+from typing import Protocol
+
+from dewar.server.access_log import log_access
+from dewar.server.connection.service import Service
+from dewar.server.errors import ApplicationError, ClientGoneError
+from dewar.server.wire.errors import INTERNAL
+from dewar.server.wire.reader import Request
+from dewar.server.wire.writer import LAST_CHUNK, Framing, Head, Headers, chunk
+
+_logger = logging.getLogger("dewar.server")
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None] | None
+
+
+class Phase(Enum):
+    """How far a response has come."""
+
+    FRESH = "start_response was not called"
+    STARTED = "the head can still be replaced"
+    SENT = "the head is out"
+    DONE = "nothing more goes out"
+
+
+class Client(Protocol):
+    """What an exchange needs of a connection. Each raises `ClientGoneError`."""
+
+    def send(self, data: bytes) -> None:
+        """Send *data*, or keep for later what does not go out at once."""
+
+    def send_pair(self, head: bytes, body: bytes) -> None:
+        """Send two things, in one system call where that is cheaper."""
+
+    def send_waiting(self, data: bytes) -> None:
+        """Send *data*; block while too much of what was sent before still waits."""
+
+
+class Exchange:
+    """Calls the application for one request and sends what it answers.
+
+    Attributes:
+        keep_alive: After `respond`: whether the connection can take another request.
+    """
+
+    __slots__ = (
+        "_connection", "_framing", "_headers", "_left", "_phase", "_request", "_sent", "_service",
+        "_status", "keep_alive",
+    )  # fmt: skip
+
+    def __init__(self, service: Service, connection: Client, request: Request) -> None:
+        self._service = service
+        self._connection = connection
+        self._request = request
+        self._phase = Phase.FRESH
+        self._sent = 0
+        self.keep_alive = request.keep_alive and not service.draining
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self._request!r} {self._phase.name}>"
+
+    def respond(self) -> None:
+        """Run the application, send its response, and call its ``close``. Never raises."""
+        request = self._request
+        try:
+            result = self._service.app(request.environ, self.start_response)
+            # PERF: a list or tuple has no close().
+            if (type(result) is list or type(result) is tuple) and self._phase is Phase.STARTED:
+                self._send_whole(result[0] if len(result) == 1 else b"".join(result))
+            else:
+                self._send_iterated(result)
+        except BaseException as error:  # noqa: BLE001 - a view's sys.exit() must not end our thread
+            self._fail(error)
+        self._phase = Phase.DONE
+        if request.body is not None:
+            request.body.close()
+        if self._service.logs_access:
+            log_access(request.environ, self._status, self._sent)
+
+    def start_response(
+        self, status: str, headers: Headers, exc_info: ExcInfo = None, /
+    ) -> Callable[[bytes], None]:
+        """Take the status line and the fields; see PEP 3333.
+
+        Raises:
+            ApplicationError: It was called before, without ``exc_info``.
+            BaseException: That of *exc_info*, where the head is out already.
+        """
+        if self._phase is not Phase.FRESH:
+            self._restart(exc_info)
+        self._status = status
+        self._headers = headers if type(headers) is list else list(headers)
+        self._phase = Phase.STARTED
+        return self.write
+
+    def write(self, data: bytes, /) -> None:
+        """Send *data* at once; blocks while the client is slow.
+
+        Raises:
+            ApplicationError: The request is over, or *data* is not bytes.
+            ClientGoneError: Nobody is there to read it.
+        """
+        if self._phase is Phase.DONE:
+            raise ApplicationError("write() was called after the request had ended.")
+        self._emit(data)
+
+    def _restart(self, exc_info: ExcInfo) -> None:
+        if self._phase is Phase.DONE:
+            raise ApplicationError("start_response() was called after the request had ended.")
+        if exc_info is None:
+            raise ApplicationError(
+                "start_response() was called twice. Pass exc_info=sys.exc_info() to replace the"
+                " head after an error."
+            )
+        try:
+            if self._phase is Phase.SENT and exc_info[1] is not None:
+                raise exc_info[1].with_traceback(exc_info[2])
+        finally:
+            exc_info = None  # a traceback that holds its own frame is a cycle
+
+    def _send_whole(self, body: bytes) -> None:
+        """Send a response whose body is here in full, in one system call where it fits."""
+        if type(body) is not bytes:
+            raise ApplicationError(f"The body has {type(body).__name__} in it; send bytes.")
+        size = len(body)
+        if self._request.environ["REQUEST_METHOD"] == "HEAD":
+            # The body may have been left out already, so that its size says nothing.
+            self._begin(None if size == 0 else size)
+            return
+        head, framing, count, self.keep_alive = self._compose(size)
+        self._phase = Phase.SENT
+        if framing is Framing.NONE:
+            body = b""
+        elif count != size:
+            body = self._fit(body, count)
+        self._connection.send_pair(head, body)
+        self._sent = len(body)
+
+    def _send_iterated(self, result: Iterable[bytes]) -> None:
+        try:
+            for data in result:
+                if data:
+                    self._emit(data)
+                elif type(data) is not bytes:
+                    raise ApplicationError(f"The body has {type(data).__name__} in it; send bytes.")
+            self._finish()
+        finally:
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+
+    def _compose(self, size: int | None) -> Head:
+        request = self._request
+        try:
+            return self._service.writer.compose(
+                self._status, self._headers, request.http11, self.keep_alive, size
+            )
+        except (TypeError, ValueError) as error:
+            raise ApplicationError(
+                "The response's fields must be a list of (name, value) tuples of latin-1 str,"
+                f" and one is not: {error}"
+            ) from error
+
+    def _begin(self, size: int | None) -> None:
+        """Send the head alone."""
+        head, self._framing, self._left, self.keep_alive = self._compose(size)
+        if self._request.environ["REQUEST_METHOD"] == "HEAD":
+            self._framing = Framing.NONE
+        self._phase = Phase.SENT
+        self._connection.send(head)
+
+    def _emit(self, data: bytes) -> None:
+        if type(data) is not bytes:
+            raise ApplicationError(f"The body has {type(data).__name__} in it; send bytes.")
+        head = b""
+        if self._phase is Phase.FRESH:
+            raise ApplicationError("The body began before start_response() was called.")
+        if self._phase is Phase.STARTED:
+            head, self._framing, self._left, self.keep_alive = self._compose(None)
+            if self._request.environ["REQUEST_METHOD"] == "HEAD":
+                self._framing = Framing.NONE
+            self._phase = Phase.SENT
+        self._connection.send_waiting(head + self._frame(data))
+
+    def _frame(self, data: bytes) -> bytes:
+        """Return *data* as it goes on the wire."""
+        if self._framing is Framing.NONE or not data:
+            return b""
+        if self._framing is Framing.LENGTH:
+            if len(data) > self._left:
+                data = self._fit(data, self._left)
+            self._left -= len(data)
+        self._sent += len(data)
+        return chunk(data) if self._framing is Framing.CHUNKED else data
+
+    def _fit(self, data: bytes, count: int) -> bytes:
+        """Cut *data* to the declared *count*; where it is less, the connection can't go on."""
+        if len(data) < count:
+            self.keep_alive = False
+        _logger.error(
+            "%r sent %s than its Content-Length says.",
+            self._request, "less" if len(data) < count else "more",
+        )  # fmt: skip
+        return data[:count]
+
+    def _finish(self) -> None:
+        if self._phase is Phase.FRESH:
+            raise ApplicationError("The application returned without calling start_response().")
+        if self._phase is Phase.STARTED:
+            self._begin(None if self._request.environ["REQUEST_METHOD"] == "HEAD" else 0)
+        if self._framing is Framing.CHUNKED:
+            self._connection.send(LAST_CHUNK)
+        elif self._framing is Framing.LENGTH and self._left:
+            self._fit(b"", self._left)
+        self._phase = Phase.DONE  # from here a failing close() costs a log line, no connection
+
+    def _fail(self, error: BaseException) -> None:
+        """Log *error*; answer 500 where the head is not out, else cut the connection."""
+        before, self._phase = self._phase, Phase.DONE
+        if isinstance(error, ClientGoneError):
+            self.keep_alive = False
+            _logger.debug("%r: %s", self._request, error)
+            return
+        _logger.error("%r failed", self._request, exc_info=error)
+        if before in (Phase.FRESH, Phase.STARTED):
+            self._answer_500()
+        elif before is Phase.SENT:
+            self.keep_alive = False
+
+    def _answer_500(self) -> None:
+        self._status = INTERNAL
+        self._headers = [("Content-Type", "text/plain; charset=utf-8")]
+        body = b"Internal Server Error\n"
+        head, _, _, self.keep_alive = self._compose(len(body))
+        if self._request.environ["REQUEST_METHOD"] == "HEAD":
+            body = b""
+        try:
+            self._connection.send_pair(head, body)
+        except ClientGoneError:
+            self.keep_alive = False
+        self._sent = len(body)

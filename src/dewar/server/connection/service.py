@@ -1,0 +1,42 @@
+"""What all connections of one server share."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+from dewar.server.connection.environ import server_environ
+from dewar.server.settings import Settings
+from dewar.server.wire.head import FieldNames
+from dewar.server.wire.writer import HeadWriter
+
+
+class Service:
+    """An application with everything that is needed to serve it.
+
+    Attributes:
+        app: The WSGI callable.
+        draining: Set once, when the server is told to stop: no connection persists from then on.
+        now: When the leader last looked at the clock. Only the leader writes it.
+    """
+
+    __slots__ = (
+        "app", "base_environ", "clock", "draining", "logs_access", "names", "now", "settings",
+        "writer",
+    )  # fmt: skip
+
+    def __init__(
+        self, app: WSGIApplication, settings: Settings, clock: Callable[[], float]
+    ) -> None:
+        self.app: Callable[[dict[str, Any], Any], Any] = app
+        self.settings = settings
+        self.clock = clock
+        self.names = FieldNames()
+        self.writer = HeadWriter(settings.server_name, time.time())
+        self.base_environ = server_environ(multithread=settings.threads > 1)
+        self.logs_access = settings.access_log
+        self.draining = False
+        self.now = clock()
+
+    def __repr__(self) -> str:
+        return f"<Service for {self.app!r}{', draining' if self.draining else ''}>"

@@ -1,0 +1,36 @@
+"""What a connection is doing, and what may follow."""
+
+from enum import Enum
+
+
+class State(Enum):
+    """One connection's state. The leader owns a connection in every state but RUNNING."""
+
+    IDLE = "between requests"
+    HEAD = "a part of a head has come"
+    BODY = "a part of a body has come"
+    RUNNING = "a thread is inside the application for it"
+    FLUSHING = "the client has yet to take the rest of a response"
+    LINGERING = "all is sent and our side shut; waiting for the client to see it"
+    CLOSED = "done"
+
+
+# LINGERING is RFC 9112 §9.6: closing while unread input waits makes the kernel reset the
+# connection, and the client may lose the very response that says why.
+MOVES: dict[State, frozenset[State]] = {
+    State.IDLE: frozenset(
+        {State.HEAD, State.BODY, State.RUNNING, State.FLUSHING, State.LINGERING, State.CLOSED}
+    ),
+    State.HEAD: frozenset(
+        {State.BODY, State.RUNNING, State.FLUSHING, State.LINGERING, State.CLOSED}
+    ),
+    State.BODY: frozenset({State.RUNNING, State.FLUSHING, State.LINGERING, State.CLOSED}),
+    State.RUNNING: frozenset(
+        {State.IDLE, State.HEAD, State.BODY, State.FLUSHING, State.LINGERING, State.CLOSED}
+    ),
+    State.FLUSHING: frozenset(
+        {State.IDLE, State.HEAD, State.BODY, State.RUNNING, State.LINGERING, State.CLOSED}
+    ),
+    State.LINGERING: frozenset({State.CLOSED}),
+    State.CLOSED: frozenset(),
+}

@@ -1,0 +1,41 @@
+"""What can go wrong in the server on its own side: settings, addresses, and the application's use of WSGI.
+
+What a *client* does wrong is a value, `dewar.server.wire.errors.Refusal`.
+"""
+
+from dewar.errors import DewarError
+
+
+class ServerError(DewarError):
+    """The root of the server's errors."""
+
+
+class SettingsError(ServerError, ValueError):
+    """Raised where a setting has a value that the server cannot work with."""
+
+
+class BindError(ServerError, OSError):
+    """Raised where the server cannot listen on an address.
+
+    Carries the bind string as ``bind``; the system's own error is the cause.
+    """
+
+    def __init__(self, bind: str, reason: str) -> None:
+        super().__init__(f"Cannot listen on {bind!r}: {reason}")
+        self.bind = bind
+
+
+class ServerStateError(ServerError, RuntimeError):
+    """Raised where a server is started twice, or asked for what it has only while it runs."""
+
+
+class ApplicationError(ServerError, RuntimeError):
+    """Raised where an application breaks PEP 3333; the message names the rule.
+
+    It is raised inside ``start_response`` or ``write`` where the application called them, and
+    logged with the request otherwise. The client gets a 500 if the response had not begun.
+    """
+
+
+class ClientGoneError(ServerError, ConnectionError):
+    """Raised out of ``write`` where the client has gone or does not read within the deadline."""

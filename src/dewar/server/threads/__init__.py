@@ -1,0 +1,1 @@
+"""Who runs what: the leader, its followers, the watchdog and the poller."""

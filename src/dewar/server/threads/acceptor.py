@@ -1,0 +1,120 @@
+"""New connections: taken from the listeners, counted, and turned away where there are too many.
+
+Only the leader uses it.
+"""
+
+import errno
+import logging
+import socket
+
+from dewar.server.connection.connection import Connection
+from dewar.server.connection.environ import connection_environ
+from dewar.server.connection.service import Service
+from dewar.server.listeners import close_listeners
+from dewar.server.threads.poller import READ, Poller
+from dewar.server.wire.errors import UNAVAILABLE, Refusal
+
+_logger = logging.getLogger("dewar.server")
+
+# Taken at one go; the connections that are there already wait meanwhile.
+_ACCEPTS = 64
+# The process or the system is out of something. Trying at once again would only spin.
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_PAUSE = 1.0
+
+
+class Acceptor:
+    """Accepts on the listeners and pauses where the system has no more to give.
+
+    Attributes:
+        accepted: Connections taken since the start.
+        refused: Those of them turned away with 503.
+    """
+
+    def __init__(self, service: Service, listeners: list[socket.socket], poller: Poller) -> None:
+        self._service = service
+        self._poller = poller
+        self._listeners = listeners
+        self._by_fd = {listener.fileno(): listener for listener in listeners}
+        self._resume_at: float | None = None
+        self.accepted = 0
+        self.refused = 0
+        for fd in self._by_fd:
+            poller.watch(fd, READ)
+
+    def __repr__(self) -> str:
+        paused = "" if self._resume_at is None else ", paused"
+        return f"<Acceptor {len(self._by_fd)} listeners, {self.accepted} accepted{paused}>"
+
+    def accept(self, fd: int, room: int) -> list[Connection]:
+        """Return the new connections on the listener *fd*, at most *room*; none is watched yet."""
+        listener = self._by_fd.get(fd)
+        made: list[Connection] = []
+        if listener is None:
+            return made  # a stale event
+        for _ in range(_ACCEPTS):
+            try:
+                sock, peer = listener.accept()
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    self._pause(error)
+                    break
+                continue  # ECONNABORTED and its like: that client has gone, the next may not
+            self.accepted += 1
+            if len(made) >= room:
+                self._turn_away(sock)
+            else:
+                made += self._welcome(sock, peer)
+        return made
+
+    def is_paused(self) -> bool:
+        """Tell whether accepting waits for the system to have something to give again."""
+        return self._resume_at is not None
+
+    def tick(self, now: float) -> None:
+        """Resume after a pause; called about once a second."""
+        if self._resume_at is not None and now >= self._resume_at:
+            self._resume_at = None
+            for fd in self._by_fd:
+                self._poller.watch(fd, READ)
+
+    def close(self, room: int) -> list[Connection]:
+        """Stop listening; return the connections that the kernel had ready for us."""
+        last: list[Connection] = []
+        for fd in self._by_fd:
+            last += self.accept(fd, room - len(last))
+        if self._resume_at is None:
+            for fd in self._by_fd:
+                self._poller.forget(fd)
+        self._by_fd.clear()
+        close_listeners(self._listeners)
+        return last
+
+    def _welcome(self, sock: socket.socket, peer: object) -> list[Connection]:
+        try:
+            sock.setblocking(False)
+            if sock.family != getattr(socket, "AF_UNIX", None):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            environ = connection_environ(self._service.base_environ, sock, peer)
+        except OSError:
+            sock.close()  # reset between its arrival and now
+            return []
+        return [Connection(self._service, sock, environ)]
+
+    def _turn_away(self, sock: socket.socket) -> None:
+        self.refused += 1
+        refusal = Refusal(UNAVAILABLE, "There are too many connections. Try again later.")
+        with sock:
+            sock.setblocking(False)
+            try:
+                sock.send(self._service.writer.refuse(refusal))
+            except OSError as error:
+                _logger.debug("A client that was turned away has gone: %s", error)
+
+    def _pause(self, error: OSError) -> None:
+        _logger.warning("Accepting pauses for %g s: %s", _PAUSE, error)
+        self._resume_at = self._service.now + _PAUSE
+        for fd in self._by_fd:
+            self._poller.forget(fd)

@@ -1,0 +1,103 @@
+"""The thread that notices a leader who does not come back.
+
+It asks one question about every millisecond: is the leader in the very request it was in the
+last time? If so, it deposes the leader. While nothing happens for a while it sleeps on a lock,
+and the leader wakes it before the next request; so an idle server costs nothing.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from contextvars import Context
+from typing import Protocol
+
+_TICK = 0.001
+# Ticks without a request after which it goes to sleep: long enough that a busy server's gaps do
+# not wake it over and over.
+_PATIENCE = 100
+
+
+class Watched(Protocol):
+    """What the watchdog needs of the pool."""
+
+    @property
+    def turn(self) -> int:
+        """The number of the leader's latest run."""
+
+    def is_running(self) -> bool:
+        """Tell whether the leader is inside a run."""
+
+    def depose(self) -> None:
+        """Give the leadership to another thread, unless the leader comes back first."""
+
+    def credit(self, runs: int) -> None:
+        """Note that the leader got through *runs* in a tick."""
+
+
+class Watchdog:
+    """Watches one pool.
+
+    Attributes:
+        is_asleep: Whether it must be woken before it sees anything. Written by its own thread
+            and read by the leader: the watchdog sets it and then looks at the pool once more,
+            the leader enters its run and then looks here. So one of the two sees the other.
+    """
+
+    def __init__(self, pool: Watched, wait: Callable[[float], None] = time.sleep) -> None:
+        self._pool = pool
+        self._wait = wait
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(
+            target=lambda: Context().run(self._watch), name="dewar-watchdog", daemon=True
+        )
+        self.is_asleep = False
+
+    def __repr__(self) -> str:
+        return f"<Watchdog {'asleep' if self.is_asleep else 'awake'}>"
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """End its sleep. Called by the leader, where `is_asleep` is set."""
+        self.is_asleep = False
+        try:
+            self._lock.release()
+        except RuntimeError:
+            return  # two have seen it asleep, and the other one was first
+
+    def stop(self) -> None:
+        """End the thread and wait for it."""
+        self._stopping.set()
+        self.wake()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _watch(self) -> None:
+        pool = self._pool
+        last, quiet = pool.turn, 0
+        while not self._stopping.is_set():
+            self._wait(_TICK)
+            turn = pool.turn
+            if turn != last:
+                pool.credit(turn - last)
+                last, quiet = turn, 0
+            elif pool.is_running():
+                pool.depose()
+                quiet = 0
+            else:
+                quiet += 1
+                if quiet > _PATIENCE:
+                    self._sleep()
+                    quiet = 0
+
+    def _sleep(self) -> None:
+        self.is_asleep = True
+        if self._pool.is_running() or self._stopping.is_set():
+            self.is_asleep = False
+            return
+        self._lock.acquire()
+        self.is_asleep = False

@@ -1,0 +1,49 @@
+"""One thread of the pool, and how it is woken."""
+
+import threading
+from collections.abc import Callable
+from contextvars import Context
+
+
+class Worker:
+    """A thread that leads when it is told to and parks in between.
+
+    Its lock is the signal, and it is used the other way round: held while there is nothing to
+    do, and released, by another thread, when there is. A lock is the cheapest thing to wake a
+    thread with, and there is never more than one call outstanding: whoever wakes a worker has
+    taken it off the pool's stack of parked ones first.
+
+    Args:
+        name: The thread's name.
+        main: What the thread does; it gets this worker.
+    """
+
+    def __init__(self, name: str, main: Callable[["Worker"], None]) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        # An empty context: from Python 3.14 on a thread may begin with a copy of its starter's.
+        self._thread = threading.Thread(
+            target=lambda: Context().run(main, self), name=name, daemon=True
+        )
+        self.is_started = False
+
+    def __repr__(self) -> str:
+        return f"<Worker {self._thread.name} {'started' if self.is_started else 'new'}>"
+
+    def wake(self) -> None:
+        """Let the thread go on; the first time, start it."""
+        if self.is_started:
+            self._lock.release()
+        else:
+            self.is_started = True
+            self._thread.start()
+
+    def park(self) -> None:
+        """Wait for `wake`. Only the worker's own thread calls it."""
+        self._lock.acquire()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread's end; tell whether it came within *timeout* seconds."""
+        if self.is_started and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+        return not self._thread.is_alive()

@@ -1,0 +1,85 @@
+"""A request's body: in memory while it is small, in a temporary file past the limit."""
+
+import io
+import tempfile
+from typing import IO
+
+from dewar.server.wire.limits import Limits
+
+
+class EmptyBody(io.RawIOBase):
+    """The ``wsgi.input`` of every request without a body.
+
+    It has no state, so that all requests can share one: reading gives ``b""``, closing nothing.
+    """
+
+    def readable(self) -> bool:
+        """Tell that reading is allowed."""
+        return True
+
+    def readinto(self, buffer: object) -> int:  # noqa: ARG002 - there is never anything to copy
+        """Read nothing."""
+        return 0
+
+    def read(self, size: int = -1, /) -> bytes:  # noqa: ARG002
+        """Return ``b""``: the body has ended."""
+        return b""
+
+    def readline(self, size: int | None = -1, /) -> bytes:  # noqa: ARG002
+        """Return ``b""``: the body has ended."""
+        return b""
+
+    def close(self) -> None:
+        """Do nothing: another request may be reading from this very object."""
+
+
+class BodyBuffer:
+    """What has come of one body so far.
+
+    Only the thread that reads the connection uses it, until `take` gives the file away.
+    """
+
+    __slots__ = ("_file", "_limits", "_parts", "size")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._parts: list[bytes] = []
+        self._file: IO[bytes] | None = None
+        self.size = 0
+
+    def __repr__(self) -> str:
+        where = "memory" if self._file is None else "disk"
+        return f"<BodyBuffer {self.size} bytes in {where}>"
+
+    def add(self, data: bytes) -> None:
+        """Append *data*.
+
+        Raises:
+            OSError: The temporary file could not be written, so the body is lost.
+        """
+        self.size += len(data)
+        if self._file is not None:
+            self._file.write(data)
+            return
+        self._parts.append(data)
+        if self.size > self._limits.buffered_body:
+            self._spool()
+
+    def take(self) -> IO[bytes]:
+        """Return the whole body as a file at its start; the caller closes it."""
+        if self._file is None:
+            return io.BytesIO(b"".join(self._parts))
+        file, self._file = self._file, None
+        file.seek(0)
+        return file
+
+    def discard(self) -> None:
+        """Give back the temporary file of a body that nobody will read."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _spool(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by discard or the exchange
+        self._file.write(b"".join(self._parts))
+        self._parts.clear()

@@ -1,0 +1,86 @@
+"""The head of a request in WSGI's words: the target, the Host, and the names of the fields."""
+
+import re
+from urllib.parse import unquote
+
+from dewar.server.wire.errors import BAD_REQUEST, Refusal
+
+# RFC 3986 §3.2.2 with RFC 9110 §7.2: reg-name, IPv4 or a bracketed literal, and a port. No user
+# information: RFC 9110 §4.2.4 has it rejected where it comes from a client.
+_HOST = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]*|\[[0-9A-Za-z:.\-_~%]+\])(?::[0-9]*)?")
+_ABSOLUTE = re.compile(r"https?://([^/?]+)([^?]*)(?:\?(.*))?", re.IGNORECASE | re.DOTALL)
+
+# How many distinct field names a server remembers. A client that invents names fills the memo
+# once and then costs the slow way; it can not make it grow.
+MEMO_SIZE = 512
+MEMO_NAME = 64
+
+Target = tuple[str, str, str | None]
+
+
+class FieldNames:
+    """A bounded memo from a field's name on the wire to its key in the environ.
+
+    ``None`` stands for a field that the application must not see: a name with ``_`` would fall
+    together with the one that has ``-`` there, which is how proxies' own fields are forged.
+
+    Shared by all threads of a server: its one write is a dict store, and two threads that learn
+    the same name store the same key.
+    """
+
+    __slots__ = ("keys",)
+
+    def __init__(self) -> None:
+        self.keys: dict[bytes, str | None] = {}
+
+    def __repr__(self) -> str:
+        return f"<FieldNames {len(self.keys)} of {MEMO_SIZE} known>"
+
+    def learn(self, name: bytes) -> str | None:
+        """Return the environ key for *name*, or ``None`` where the field is dropped."""
+        text = name.decode("ascii").upper()
+        key: str | None
+        if "_" in text:
+            key = None
+        elif text in ("CONTENT-TYPE", "CONTENT-LENGTH"):
+            key = text.replace("-", "_")
+        else:
+            key = "HTTP_" + text.replace("-", "_")
+        if len(self.keys) < MEMO_SIZE and len(name) <= MEMO_NAME:
+            self.keys[name] = key
+        return key
+
+
+def check_host(host: str) -> None:
+    """Raise a 400 where *host* is no valid Host (RFC 9112 §3.2)."""
+    if _HOST.fullmatch(host) is None:
+        raise Refusal(BAD_REQUEST, "The Host field is not a host and port.")
+
+
+def split_target(method: str, target: str) -> Target:
+    """Return the decoded path, the query and the authority (``None`` in origin-form).
+
+    Percent-escapes become latin-1 characters, as PEP 3333 has it.
+
+    Raises:
+        Refusal: The target is in none of the forms of RFC 9112 §3.2, or has a fragment.
+    """
+    if "#" in target:
+        raise Refusal(BAD_REQUEST, "A request target has no fragment.")
+    if target[0] == "/":
+        path, _, query = target.partition("?")
+        authority = None
+    elif target == "*":
+        if method != "OPTIONS":
+            raise Refusal(BAD_REQUEST, "The target * is for OPTIONS only.")
+        return "", "", None
+    else:
+        match = _ABSOLUTE.fullmatch(target)
+        if match is None:
+            raise Refusal(BAD_REQUEST, "The request target is neither a path nor an http URL.")
+        authority = match[1]
+        check_host(authority)
+        path, query = match[2] or "/", match[3] or ""
+    if "%" in path:
+        path = unquote(path, "latin-1")
+    return path, query, authority

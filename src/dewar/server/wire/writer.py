@@ -1,0 +1,194 @@
+"""Responses as bytes: status line and fields, chunks, and the answers that no application gave.
+
+What an application hands over is checked here, on the joined head, because a CR or LF that got
+through would let a visitor write the rest of the response (CWE-113).
+"""
+
+import re
+from email.utils import formatdate
+from enum import Enum
+
+from dewar.server.errors import ApplicationError
+from dewar.server.wire.errors import Refusal
+
+Headers = list[tuple[str, str]]
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+
+_MEMO_SIZE = 512
+_MEMO_TEXT = 64
+_STATUS = re.compile(r"([2-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
+
+# What a field's name means for the head that it is in. Bits, so that one pass can join them.
+_PLAIN, _LENGTH, _DATE, _SERVER, _HOP = 0, 1, 2, 4, 8
+_KINDS = {
+    "content-length": _LENGTH,
+    "date": _DATE,
+    "server": _SERVER,
+    "connection": _HOP,
+    "keep-alive": _HOP,
+    "proxy-connection": _HOP,
+    "te": _HOP,
+    "trailer": _HOP,
+    "transfer-encoding": _HOP,
+    "upgrade": _HOP,
+}
+
+
+class Framing(Enum):
+    """How the client finds the end of a body (RFC 9112 §6.3)."""
+
+    NONE = "there is none"
+    LENGTH = "Content-Length"
+    CHUNKED = "chunked"
+    CLOSE = "the end of the connection"
+
+
+# The head's bytes, its framing, the declared length (0 where there is none), and whether the
+# connection persists. A tuple and not a class: one is made for each response.
+Head = tuple[bytes, Framing, int, bool]
+
+
+class HeadWriter:
+    """Turns what an application gave to ``start_response`` into bytes.
+
+    One per server, used by all its threads: memos are filled by single dict stores, and the
+    dated tails are replaced as one tuple by whoever leads.
+
+    Args:
+        server: The value of the Server field, or ``None`` for no such field.
+        wall: The time of day in seconds since the epoch, for the Date field.
+    """
+
+    def __init__(self, server: str | None, wall: float) -> None:
+        self._kinds: dict[str, int] = {}
+        self._statuses: dict[str, tuple[str, bool]] = {}
+        self._server = "" if server is None else f"\r\nServer: {server}"
+        self._tails: tuple[str, ...] = ()
+        self.refresh(wall)
+
+    def __repr__(self) -> str:
+        return f"<HeadWriter {len(self._kinds)} names, {len(self._statuses)} statuses known>"
+
+    def refresh(self, wall: float) -> None:
+        """Set the Date of the responses from now on; once a second is enough."""
+        date = f"\r\nDate: {formatdate(wall, usegmt=True)}"
+        end = "\r\n\r\n"
+        # Indexed by the bits _DATE | _SERVER of what the application set itself, halved.
+        self._tails = (self._server + date + end, self._server + end, date + end, end)
+
+    def compose(
+        self, status: str, headers: Headers, http11: bool, keep_alive: bool, size: int | None
+    ) -> Head:
+        """Return the head for *status* and *headers*.
+
+        Args:
+            status: As given to ``start_response``.
+            headers: As given to ``start_response``.
+            http11: Whether the client may be sent chunks.
+            keep_alive: Whether both sides are ready to go on after this response.
+            size: Bytes of the body where they are known.
+
+        Raises:
+            ApplicationError: The head can not be sent; the message says why.
+        """
+        line, bodyless = self._statuses.get(status) or self._learn_status(status)
+        kinds = self._kinds
+        found = 0
+        length = None
+        for name, value in headers:
+            kind = kinds.get(name)
+            if kind is None:
+                kind = self._learn_name(name)
+            if kind:
+                if kind & found & _LENGTH:
+                    raise ApplicationError("There are two Content-Length fields; send one.")
+                found |= kind
+                if kind == _LENGTH:
+                    length = value
+        if found & _HOP:
+            headers, keep_alive = self._without_hops(headers, keep_alive)
+        if bodyless:
+            headers, extra, framing, count = _no_body(line, headers)
+        elif length is not None:
+            extra, framing, count = "", Framing.LENGTH, _count(length)
+        elif size is not None:
+            extra, framing, count = f"\r\nContent-Length: {size}", Framing.LENGTH, size
+        elif http11:
+            extra, framing, count = "\r\nTransfer-Encoding: chunked", Framing.CHUNKED, 0
+        else:
+            extra, framing, count, keep_alive = "", Framing.CLOSE, 0, False
+        if not keep_alive:
+            extra += "\r\nConnection: close"
+        elif not http11:
+            extra += "\r\nConnection: keep-alive"
+        text = "\r\n".join((line, *map(": ".join, headers)))
+        lines = len(headers)
+        if text.count("\n") != lines or text.count("\r") != lines or "\0" in text:
+            raise ApplicationError(_explain_injection(headers))
+        head = f"{text}{extra}{self._tails[(found & 6) >> 1]}"
+        return head.encode("latin-1"), framing, count, keep_alive
+
+    def refuse(self, refusal: Refusal) -> bytes:
+        """Return a whole response that closes the connection."""
+        body = f"{refusal.reason}\n".encode()
+        headers = [("Content-Type", "text/plain; charset=utf-8")]
+        return self.compose(refusal.status, headers, True, False, len(body))[0] + body
+
+    def _learn_name(self, name: str) -> int:
+        if type(name) is not str or _TOKEN.fullmatch(name) is None:
+            raise ApplicationError(f"{name!r} is no name for a response header.")
+        kind = _KINDS.get(name.lower(), _PLAIN)
+        if len(self._kinds) < _MEMO_SIZE and len(name) <= _MEMO_TEXT:
+            self._kinds[name] = kind
+        return kind
+
+    def _learn_status(self, status: str) -> tuple[str, bool]:
+        match = _STATUS.fullmatch(status) if type(status) is str else None
+        if match is None:
+            raise ApplicationError(
+                f"{status!r} is no final status; pass three digits from 200 up, a space and a"
+                ' reason, such as "200 OK".'
+            )
+        space = "" if " " in status else " "  # RFC 9112 §4: the space stays, the reason may go
+        entry = f"HTTP/1.1 {status}{space}", match[1] in ("204", "304")
+        if len(self._statuses) < _MEMO_SIZE and len(status) <= _MEMO_TEXT:
+            self._statuses[status] = entry
+        return entry
+
+    def _without_hops(self, headers: Headers, keep_alive: bool) -> tuple[Headers, bool]:
+        """Drop the fields that are the server's own (RFC 9110 §7.6.1), but heed a ``close``."""
+        kept = []
+        for name, value in headers:
+            if _KINDS.get(name.lower(), _PLAIN) != _HOP:
+                kept.append((name, value))
+            elif name.lower() == "connection" and "close" in value.lower():
+                keep_alive = False
+        return kept, keep_alive
+
+
+def chunk(data: bytes) -> bytes:
+    """Return *data*, which is not empty, as one chunk (RFC 9112 §7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def _count(length: str) -> int:
+    if not (length.isascii() and length.isdigit()):
+        raise ApplicationError(f"Content-Length {length!r} is no number of bytes.")
+    return int(length)
+
+
+def _no_body(line: str, headers: Headers) -> tuple[Headers, str, Framing, int]:
+    """Return what compose needs for a 204, which has no length, or a 304, which may (§8.6)."""
+    if line.startswith("HTTP/1.1 204"):
+        headers = [field for field in headers if field[0].lower() != "content-length"]
+    return headers, "", Framing.NONE, 0
+
+
+def _explain_injection(headers: Headers) -> str:
+    for name, value in headers:
+        if any(character in value for character in "\r\n\0"):
+            return f"The value of the response header {name!r} has a CR, LF or NUL in it."
+    return "The response head has a CR, LF or NUL in it."
