@@ -1,5 +1,10 @@
 """``dewar run``: from a command line to a server."""
 
+import logging
+import re
+import subprocess
+import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -204,3 +209,45 @@ def test_a_slip_in_the_name_is_answered(invoke: Invoke) -> None:
     assert "Did you mean 'app'?" in result.output
     assert "Traceback" not in result.output
     assert "Did you mean 'shop'?" in invoke("run", "shpo:app").output
+
+
+@pytest.mark.parametrize(
+    ("args", "logs"),
+    [
+        ([], False),
+        (["--access-log"], True),
+        (["--debug"], True),
+        (["--debug", "--no-access-log"], False),
+    ],
+)
+def test_requests_are_shown_on_request(
+    args: list[str],
+    logs: bool,
+    served: Served,
+    invoke: Invoke,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The access log is on where it was asked for and in debug mode, and then it is seen."""
+    logger = logging.getLogger("dewar.server.access")
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(logger, "propagate", False)
+    monkeypatch.setattr(logger, "level", logging.NOTSET)
+    assert invoke("run", "shop", *args).exit_code == 0
+    assert served[0][1]["access_log"] is logs
+    assert (len(logger.handlers), logger.level == logging.INFO) == (int(logs), logs)
+
+
+@pytest.mark.parametrize(("name", "body"), [("shop:plain", b"plain"), ("shop:app", b"hello")])
+def test_the_installed_command_serves(name: str, body: bytes, write: Write) -> None:
+    """``dewar run`` answers requests until it is told to stop, and then ends well."""
+    write("shop.py", SHOP + '\napp.add_url_rule("/", view_func=lambda: "hello")\n')
+    command = [Path(sys.executable).with_name("dewar"), "run", name, "--port", "0"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    with process:
+        banner = process.stderr.readline() if process.stderr else ""
+        address = re.search(r"http://127\.0\.0\.1:\d+", banner)
+        assert address, banner
+        with urllib.request.urlopen(address[0] + "/", timeout=10) as response:
+            assert response.read() == body
+        process.terminate()
+        assert process.wait(10) == 0

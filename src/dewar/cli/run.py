@@ -1,5 +1,6 @@
 """``dewar run``: serves an app, or any WSGI callable."""
 
+import logging
 from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any
@@ -55,6 +56,11 @@ _PORT = 8000
     help="Answer errors with an interactive traceback. It is on in debug mode, and only on a"
     " loopback address.",
 )
+@click.option(
+    "--access-log/--no-access-log",
+    default=None,
+    help="Show each request. It is on in debug mode.",
+)
 @pass_script_info
 def run_command(info: ScriptInfo, /, target: str | None, **options: Any) -> None:
     """Serve MODULE:APP, or the app that '--app' names, until told to stop.
@@ -69,8 +75,9 @@ def run_command(info: ScriptInfo, /, target: str | None, **options: Any) -> None
     app = info.load_app()
     served = DebuggedApplication(app, evalex=True) if _debugs(options["debugger"], bind) else app
     threads = options["threads"] if options["with_threads"] else 1
+    logs = _logs_access(options["access_log"])
     try:
-        serve(served, bind=bind, threads=threads, name=_name_of(app, info))
+        serve(served, bind=bind, threads=threads, name=_name_of(app, info), access_log=logs)
     except ServerError as error:
         raise click.ClickException(str(error)) from error
 
@@ -131,6 +138,17 @@ def _debugs(wanted: bool | None, bind: str) -> bool:
             f"The debugger runs any code that is sent to it, and {bind} can be reached from other"
             f" machines. Leave '--debugger' out, or listen on {_HOST}."
         )
+    return wanted
+
+
+def _logs_access(wanted: bool | None) -> bool:
+    """Whether each request is logged; if so, see to it that somebody sees it."""
+    wanted = debug_flag() if wanted is None else wanted
+    logger = logging.getLogger("dewar.server.access")
+    if wanted and not logger.hasHandlers():
+        # Nobody has set up logging, so it is a terminal that waits for the lines.
+        logger.addHandler(logging.StreamHandler())
+        logger.setLevel(logging.INFO)
     return wanted
 
 
