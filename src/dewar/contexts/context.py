@@ -31,7 +31,8 @@ from dewar.signals import (
 __all__ = ["Context", "ContextApp"]
 
 _UNGIVEN: Any = object()
-_read = contexts.reader
+# PERF: the two halves of the stack's push and pop, which happen to every request.
+_read, _write = contexts.reader, contexts.writer
 
 
 class Composed(Protocol):
@@ -222,7 +223,7 @@ class Context:
         node = _read(None)
         if self._pushes == 0 and node:
             self._below = node[0]
-        contexts.push(self)
+        _write((self, node))
         self._pushes += 1
         if appcontext_pushed.receivers and self._owns_app_context:
             appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
@@ -244,15 +245,11 @@ class Context:
         node = _read(None)
         if not node or node[0] is not self:
             raise ContextOrderError(_wrong_order(self))
-        if self._pushes > 1:
-            self._leave()
-        elif _somebody_watches(self.app):
+        if self._pushes == 1 and (self.made_request is not None or self._is_watched):
             self._tear_down(sys.exc_info()[1] if exc is _UNGIVEN else exc)
         else:
-            try:
-                self._close_request()
-            finally:
-                self._leave()
+            _write(node[1])
+            self._pushes -= 1
 
     def match_request(self) -> None:
         """Find the rule for the request; keep what is wrong with it for later."""
@@ -306,6 +303,16 @@ class Context:
         below = self._below
         return self.environ is None or below is None or below.app is not self.app
 
+    @property
+    def _is_watched(self) -> bool:
+        """Whether anybody wants to know when the context ends."""
+        return (
+            self.app.composition.has_teardown
+            or bool(request_tearing_down.receivers)
+            or bool(appcontext_tearing_down.receivers)
+            or bool(appcontext_popped.receivers)
+        )
+
     def _begin_request(self) -> None:
         # The session first: a URL converter may want to look at it.
         if self.opened_session is None and self.app.composition.opens_session_at_once:
@@ -333,20 +340,18 @@ class Context:
         if self.made_request is not None:
             self.made_request.routing_exception = error
 
-    def _leave(self) -> None:
-        contexts.pop()
-        self._pushes -= 1
-
     def _tear_down(self, exc: BaseException | None) -> None:
         """Run every step of the end, whatever the others do, and raise the first error."""
         errors: list[BaseException] = []
         owns_app_context = self._owns_app_context
         if self.environ is not None:
-            _attempt(errors, self.app.do_teardown_request, exc)
+            if self._is_watched:
+                _attempt(errors, self.app.do_teardown_request, exc)
             _attempt(errors, self._close_request)
-        if owns_app_context:
+        if owns_app_context and self._is_watched:
             _attempt(errors, self.app.do_teardown_appcontext, exc)
-        self._leave()
+        contexts.pop()
+        self._pushes -= 1
         if owns_app_context and appcontext_popped.receivers:
             _attempt(errors, appcontext_popped.send, self.app)
         if errors:
@@ -363,16 +368,6 @@ class Context:
         # The environ refers to the request and the other way round; without this the memory
         # waits for the garbage collector.
         request.environ["werkzeug.request"] = None
-
-
-def _somebody_watches(app: ContextApp) -> bool:
-    """Whether the end of a context means more than leaving it."""
-    return (
-        app.composition.has_teardown
-        or bool(request_tearing_down.receivers)
-        or bool(appcontext_tearing_down.receivers)
-        or bool(appcontext_popped.receivers)
-    )
 
 
 def _attempt(errors: list[BaseException], step: Callable[..., object], *args: object) -> None:

@@ -30,18 +30,19 @@ class LocalStack(Generic[T]):
             module level: the interpreter never forgets a context variable.
     """
 
-    __slots__ = ("__weakref__", "_set", "reader")
+    __slots__ = ("__weakref__", "reader", "writer")
 
     def __init__(self, context_var: ContextVar[Any] | None = None) -> None:
         if context_var is None:
             context_var = ContextVar(f"dewar.LocalStack<{id(self)}>")
         #: Reads the pair ``(top, rest)``, given what to return where the stack is empty.
         self.reader: Callable[[None], Node] = context_var.get
-        self._set: Callable[[Node], object] = context_var.set
+        #: Makes such a pair the stack.
+        self.writer: Callable[[Node], object] = context_var.set
 
     def push(self, obj: T) -> "LocalStack[T]":
         """Put `obj` on top and return the stack, which iterates from the bottom up."""
-        self._set((obj, self.reader(None)))
+        self.writer((obj, self.reader(None)))
         return self
 
     def pop(self) -> T | None:
@@ -49,7 +50,7 @@ class LocalStack(Generic[T]):
         node = self.reader(None)
         if not node:
             return None
-        self._set(node[1])
+        self.writer(node[1])
         return node[0]  # type: ignore[no-any-return]  # a recursive pair can't be typed
 
     @property
@@ -75,7 +76,7 @@ class LocalStack(Generic[T]):
         return LocalProxy(self, name, unbound_message=unbound_message)
 
     def __release_local__(self) -> None:
-        self._set(None)
+        self.writer(None)
 
     def __resolver__(self, name: str | None, unbound_message: str) -> Callable[[], Any]:
         get = self.reader
