@@ -1,0 +1,227 @@
+"""The documentation is true: its examples run, its links lead somewhere, its tables are complete.
+
+What the word after ```` ```python ```` says about a block:
+
+- nothing: it is executed, after the blocks above it on the page and in the same namespace;
+- ``file=name``: it is written to a file of that name (blocks in any language may have it), and a
+  Python file is then imported, and its functions named ``test_…`` are called;
+- ``no-run``: it is only compiled, because it would not come back, or needs what is not there.
+
+The working directory is a temporary one.
+"""
+
+import dataclasses
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import click
+import flask
+import pytest
+
+import dewar
+from dewar.cli.main import make_cli
+from dewar.config import default_config
+from dewar.server.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+FOLDERS = {"tutorials", "how-to", "reference", "explanation"}
+
+_FENCE = re.compile(r"^```(\w+)?[ ]*([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_ROW = re.compile(r"^\| `([^`]+)` \|(.*)\|$", re.MULTILINE)
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, what is said about it, its text, and its first line."""
+
+    language: str
+    info: str
+    text: str
+    line: int
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    content = page.read_text(encoding="utf-8")
+    for match in _FENCE.finditer(content):
+        line = content.count("\n", 0, match.start()) + 2
+        yield Block(match[1] or "", match[2].strip(), match[3], line)
+
+
+def prose(page: Path) -> str:
+    return _FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def rows(page: str, below: str = "") -> dict[str, list[str]]:
+    """Return the table rows, below a heading, that begin with a name in backticks."""
+    found: dict[str, list[str]] = {}
+    text = (DOCS / page).read_text(encoding="utf-8")
+    for name, rest in _ROW.findall(text[text.index(below) :]):
+        assert name not in found, f"{name} is there twice"
+        found[name] = [cell.strip() for cell in rest.split(" | ")]
+    return found
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what a link to the page may have behind ``#``."""
+    titles = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def import_anew(name: str) -> ModuleType:
+    sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+    return importlib.import_module(name)
+
+
+def run_file(name: str) -> None:
+    """Import a file of the working directory and call its tests."""
+    module = import_anew(Path(name).stem)
+    for attribute, value in list(vars(module).items()):
+        if attribute.startswith("test_"):
+            value()
+
+
+@pytest.fixture
+def namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """Give a page a module of its own whose folder is the temporary one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    module = ModuleType("documented")
+    module.__file__ = str(tmp_path / "documented.py")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    known = set(sys.modules)
+    yield vars(module)
+    for name in set(sys.modules) - known:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@every_page
+def test_every_example_runs(page: Path, namespace: dict[str, Any], tmp_path: Path) -> None:
+    """The Python blocks of a page do what they say, one after the other."""
+    for block in blocks(page):
+        filename = block.info.removeprefix("file=") if block.info.startswith("file=") else ""
+        if filename:
+            path = tmp_path / filename
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+        if block.language != "python":
+            continue
+        # Blank lines before it, so that a traceback names the line of the page.
+        source = "\n" * (block.line - 1) + block.text
+        code = compile(source, str(page), "exec", dont_inherit=True)
+        if filename:
+            run_file(filename)
+        elif block.info != "no-run":
+            assert block.info == "", f"{page}:{block.line}: what does {block.info!r} mean?"
+            exec(code, namespace)
+
+
+@every_page
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    """The file is there, and so is the heading behind ``#``."""
+    for target in _LINK.findall(prose(page)):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{target} on {page.name}"
+        assert file.is_relative_to(ROOT), f"{target} on {page.name}"
+        if anchor:
+            assert anchor in anchors(file), f"{target} on {page.name}"
+
+
+def test_the_index_leads_to_every_page() -> None:
+    """Nobody has to guess that a page exists."""
+    index = DOCS / "index.md"
+    linked = {(DOCS / target).resolve() for target in _LINK.findall(prose(index))}
+    assert {page.resolve() for page in DOCS.rglob("*.md")} - {index.resolve()} <= linked
+
+
+def test_pages_stand_in_the_four_folders() -> None:
+    """A page teaches, helps, states or explains; beside them is only the index."""
+    for page in DOCS.rglob("*.md"):
+        parts = page.relative_to(DOCS).parts
+        assert parts == ("index.md",) or (len(parts) == 2 and parts[0] in FOLDERS), page
+
+
+@every_page
+def test_a_page_has_one_title_and_stays_short(page: Path) -> None:
+    """One heading of the first level, and at most 200 lines."""
+    assert len(re.findall(r"^# ", prose(page), re.MULTILINE)) == 1
+    if page.is_relative_to(DOCS):
+        assert len(page.read_text(encoding="utf-8").splitlines()) <= 200
+
+
+def test_every_public_name_is_listed() -> None:
+    """``names.md`` has each name of ``dewar.__all__``, and no other."""
+    assert set(rows("reference/names.md")) == set(dewar.__all__)
+
+
+def test_every_setting_of_an_app_is_listed_with_its_default() -> None:
+    """``configuration.md`` has the keys and the defaults of `default_config`."""
+    listed = {key: cells[0] for key, cells in rows("reference/configuration.md").items()}
+    assert listed == {key: f"`{_shown(value)}`" for key, value in default_config().items()}
+
+
+def test_every_setting_of_the_server_is_listed_with_its_default() -> None:
+    """``server-settings.md`` has the fields that `Settings` takes, and their defaults."""
+    listed = {name: cells[0] for name, cells in rows("reference/server-settings.md").items()}
+    fields = {field.name: field.default for field in dataclasses.fields(Settings) if field.init}
+    assert listed == {name: f"`{_shown(value)}`" for name, value in fields.items()}
+
+
+def test_every_public_member_of_the_app_is_listed() -> None:
+    """``app.md`` names all that an app has."""
+    page = (DOCS / "reference/app.md").read_text(encoding="utf-8")
+    app = dewar.Dewar("documented", static_folder=None)
+    members = {name for name in dir(app) if not name.startswith("_")}
+    mentioned = set(re.findall(r"`(?:@?app\.)?(\w+)", page))
+    assert members - mentioned == set()
+
+
+def test_every_name_of_flask_that_is_missing_is_listed() -> None:
+    """``differences-from-flask.md`` names what Flask has and Dewar lacks, and nothing else."""
+    named = {name for name in dir(flask) if _is_public_api(name)} - {"Flask"}
+    missing = {name for name in named if not hasattr(dewar, name)}
+    app = dewar.Dewar("documented", static_folder=None)
+    members = {name for name in dir(flask.Flask) if not name.startswith("_")}
+    missing |= {f"app.{name}" for name in members if not hasattr(app, name)}
+    if importlib.util.find_spec("dewar.views") is None:
+        missing |= {"views.View", "views.MethodView"}
+    listed = rows("reference/differences-from-flask.md", below="## Not there yet")
+    assert set(listed) == missing
+
+
+def test_every_command_and_option_is_listed() -> None:
+    """``cli.md`` names each command of ``dewar`` and each of its options."""
+    page = (DOCS / "reference/cli.md").read_text(encoding="utf-8")
+    group = make_cli()
+    for command in (group, *group.commands.values()):
+        assert command is group or f"`dewar {command.name}" in page
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                for option in (*parameter.opts, *parameter.secondary_opts):
+                    assert re.search(rf"`[^`]*{re.escape(option)}\b", page), option
+
+
+def _is_public_api(name: str) -> bool:
+    if name.startswith("_"):
+        return False
+    return str(getattr(getattr(flask, name), "__module__", "")).startswith("flask")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return re.sub(r"\bdatetime\.", "", text)
