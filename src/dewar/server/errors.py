@@ -1,4 +1,4 @@
-"""What can go wrong in the server on its own side: settings, addresses, and the application's use of WSGI.
+"""What can go wrong on the server's own side: settings, addresses, the application's use of WSGI.
 
 What a *client* does wrong is a value, `dewar.server.wire.errors.Refusal`.
 """

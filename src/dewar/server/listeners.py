@@ -9,6 +9,9 @@ from pathlib import Path
 
 from dewar.server.errors import BindError
 
+# What getaddrinfo gives for TCP, and a path for a UNIX socket.
+Address = str | tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+
 _UNIX = "unix:"
 _HELP = 'Give "host:port", "[::1]:port" or "unix:/path".'
 _CAUSES = {
@@ -55,6 +58,8 @@ def display(listener: socket.socket) -> str:
 
 
 def _open(bind: str, backlog: int) -> socket.socket:
+    family: socket.AddressFamily
+    address: Address
     if bind.startswith(_UNIX):
         family, address = socket.AF_UNIX, _unix_path(bind)
     else:
@@ -84,7 +89,7 @@ def _unix_path(bind: str) -> str:
     return path
 
 
-def _resolve(bind: str) -> tuple[socket.AddressFamily, tuple[str | int, ...]]:
+def _resolve(bind: str) -> tuple[socket.AddressFamily, Address]:
     host, colon, port = bind.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if not colon or not port.isdecimal() or int(port) > 65535 or (":" in host and not bracketed):

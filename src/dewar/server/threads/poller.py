@@ -76,10 +76,7 @@ class SelectorPoller:
         """See `Poller`."""
         while self._changes:
             self._apply(*self._changes.popleft())
-        return [
-            (key.fd, (mask & selectors.EVENT_READ and READ) | (mask & selectors.EVENT_WRITE and WRITE))
-            for key, mask in self._selector.select(timeout)
-        ]  # fmt: skip
+        return [(key.fd, _interest_of(mask)) for key, mask in self._selector.select(timeout)]
 
     def watch(self, fd: int, interest: int) -> None:
         """See `Poller`."""
@@ -103,6 +100,12 @@ class SelectorPoller:
             self._selector.register(fd, selectors.EVENT_READ)
         elif interest == WRITE:
             self._selector.register(fd, selectors.EVENT_WRITE)
+
+
+def _interest_of(mask: int) -> int:
+    """Return what `selectors` found in the pool's terms."""
+    interest = READ if mask & selectors.EVENT_READ else 0
+    return interest | WRITE if mask & selectors.EVENT_WRITE else interest
 
 
 class Waker:

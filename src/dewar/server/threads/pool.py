@@ -217,16 +217,19 @@ class Pool:
     def _work(self, worker: Worker) -> None:
         while True:
             self._lead()
-            while self._stage is not Stage.ENDED and self._wanted:
+            while self._wanted and not self._has_ended():
                 self._wanted = False
                 if self._seize():
                     self._lead()
             self._parked.append(worker)
-            if self._stage is Stage.ENDED:
+            if self._has_ended():
                 return
             worker.park()
-            if self._stage is Stage.ENDED:
+            if self._has_ended():
                 return
+
+    def _has_ended(self) -> bool:
+        return self._stage is Stage.ENDED
 
     def _lead(self) -> None:
         """Poll and run until another thread leads or the pool has ended."""

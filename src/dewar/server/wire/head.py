@@ -4,6 +4,7 @@ import re
 from urllib.parse import unquote
 
 from dewar.server.wire.errors import BAD_REQUEST, Refusal
+from dewar.server.wire.repeat import RequestLines
 
 # RFC 3986 §3.2.2 with RFC 9110 §7.2: reg-name, IPv4 or a bracketed literal, and a port. No user
 # information: RFC 9110 §4.2.4 has it rejected where it comes from a client.
@@ -28,10 +29,11 @@ class FieldNames:
     the same name store the same key.
     """
 
-    __slots__ = ("keys",)
+    __slots__ = ("keys", "lines")
 
     def __init__(self) -> None:
         self.keys: dict[bytes, str | None] = {}
+        self.lines = RequestLines()
 
     def __repr__(self) -> str:
         return f"<FieldNames {len(self.keys)} of {MEMO_SIZE} known>"

@@ -19,6 +19,7 @@ from dewar.server.wire.body import BodyBuffer
 from dewar.server.wire.errors import Refusal
 from dewar.server.wire.head import FieldNames, check_host, split_target
 from dewar.server.wire.limits import Limits
+from dewar.server.wire.repeat import Repeat
 
 Environ = dict[str, Any]
 
@@ -34,6 +35,10 @@ class Phase(Enum):
     HEAD = "the rest of a head"
     BODY = "the rest of a body"
     ENDED = "nothing: input is ignored from here on"
+
+
+# PERF: a member of an enum is slower to reach than a name of this module.
+_START, _HEAD, _BODY, _ENDED = Phase.START, Phase.HEAD, Phase.BODY, Phase.ENDED
 
 
 class Request:
@@ -84,6 +89,7 @@ class RequestReader:
         "_max_keys",
         "_names",
         "_parser",
+        "_repeat",
         "_repeats",
         "_threshold",
         "_url",
@@ -109,10 +115,11 @@ class RequestReader:
         self._http11 = self._keep_alive = True
         self._body: BodyBuffer | None = None
         self._repeats = 0
+        self._repeat = Repeat(names.lines, limits.request_line)
         self._held: Environ = {}
         self.completed: list[Request] = []
         self.refusal: Refusal | None = None
-        self.phase = Phase.START
+        self.phase = _START
         self.received = 0
         self.wants_continue = False
 
@@ -124,8 +131,14 @@ class RequestReader:
 
         Never raises on account of *data*.
         """
-        if self.phase is Phase.ENDED:
+        if self.phase is _START and not self.received:
+            environ = self._repeat.maybe_environ(data)
+            if environ is not None:
+                self.completed.append(Request(environ, True, True, None))
+                return
+        elif self.phase is _ENDED:
             return
+        before = len(self.completed)
         self.received += len(data)
         try:
             self._parser.feed_data(data)
@@ -136,10 +149,16 @@ class RequestReader:
         # PERF: zero right after a complete request, the common case.
         if self.received:
             self._check_progress()
+        elif len(self.completed) == before + 1:
+            self._learn(data, self.completed[-1])
+
+    def _learn(self, data: bytes, request: Request) -> None:
+        if request.body is None and request.http11 and request.keep_alive:
+            self._repeat.learn(data, request.environ)
 
     def discard(self) -> None:
         """Give back what an unfinished or unanswered request holds; input is ignored from here."""
-        self.phase = Phase.ENDED
+        self.phase = _ENDED
         if self._body is not None:
             self._body.discard()
             self._body = None
@@ -152,7 +171,7 @@ class RequestReader:
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self.phase = Phase.HEAD
+        self.phase = _HEAD
         self._environ = self._base.copy()
         self._url = b""
         self._repeats = 0
@@ -221,7 +240,7 @@ class RequestReader:
             body = self._end_body(self._body)
         self.completed.append(Request(self._environ, self._http11, self._keep_alive, body))
         self.received = 0
-        self.phase = Phase.START if self._keep_alive else Phase.ENDED
+        self.phase = _START if self._keep_alive else _ENDED
 
     # The uncommon cases.
 
@@ -272,7 +291,7 @@ class RequestReader:
     def _check_progress(self) -> None:
         """Bound what an incomplete message may cost, in bytes that reach no callback too."""
         limits = self._limits
-        if self.phase is Phase.HEAD and len(self._url) > limits.request_line:
+        if self.phase is _HEAD and len(self._url) > limits.request_line:
             self._refuse(Refusal(errors.URI_TOO_LONG, "The request line is too long."))
             return
         bound = limits.request_line + 2 * limits.header_bytes
@@ -297,7 +316,7 @@ class RequestReader:
             raise Refusal(errors.BAD_REQUEST, "HTTP/1.0 has no Transfer-Encoding.")
         elif coding.lower() != "chunked":
             raise Refusal(errors.NOT_IMPLEMENTED, "The only transfer coding here is chunked.")
-        self.phase = Phase.BODY
+        self.phase = _BODY
         self._body = BodyBuffer(self._limits)
         self._held, self._environ = environ, {}  # trailers go into the empty one
 
@@ -326,7 +345,7 @@ class RequestReader:
         while True:
             if self._body is not None:
                 self._parser = self._parser_for_body()
-            if not rest or self.phase is Phase.ENDED:
+            if not rest or self.phase is _ENDED:
                 return
             try:
                 self._parser.feed_data(rest)
@@ -347,9 +366,9 @@ class RequestReader:
         return parser
 
     def _refuse(self, refusal: Refusal) -> None:
-        if self.phase is Phase.ENDED:
+        if self.phase is _ENDED:
             return  # bytes after a request that closes the connection
-        self.phase = Phase.ENDED
+        self.phase = _ENDED
         self.received = 0
         self.refusal = refusal
         if self._body is not None:
