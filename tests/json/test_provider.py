@@ -83,7 +83,7 @@ def provider(app):
     return DefaultJSONProvider(app)
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: ",".join(settings) or "none")
 @pytest.mark.parametrize("debug", [False, True])
 def test_output_is_flasks(app, provider, settings, debug):
     """Text and response are Flask's, for every kind of value and setting."""
@@ -194,7 +194,9 @@ def test_the_mimetype_can_be_changed(provider):
     assert repr(provider) == "<DefaultJSONProvider application/vnd.api+json>"
 
 
-@pytest.mark.parametrize("value", [object(), {1}, Point, b"bytes"])
+@pytest.mark.parametrize(
+    "value", [object(), {1}, Point, b"bytes"], ids=["object", "set", "class", "bytes"]
+)
 def test_an_unknown_type_is_named(provider, value):
     """A value without a JSON form is a TypeError that names its type and the way out."""
     with pytest.raises(TypeError, match=r"is not JSON serializable.*app\.json\.default") as caught:

@@ -42,7 +42,7 @@ class Connection:
         fd: Its number, which outlives its closing.
         state: What it is doing.
         armed: What the poller reports of it; the pool keeps it here.
-        served: Requests answered.
+        served: Requests answered or being answered.
     """
 
     __slots__ = (
@@ -95,9 +95,10 @@ class Connection:
         completed = self._reader.completed
         while completed:
             exchange = Exchange(service, self, completed.pop(0))
+            # Counted now, so that whoever has an answer finds it counted.
+            self.served += 1
             # A fresh context: whatever a request sets ends with it, on every thread.
             Context().run(exchange.respond)
-            self.served += 1
             if not exchange.keep_alive:
                 self._finish_with(State.CLOSED)
                 return
