@@ -392,9 +392,11 @@ class Dewar(Registrar):
         age = self.config["SEND_FILE_MAX_AGE_DEFAULT"]
         return int(age.total_seconds()) if isinstance(age, timedelta) else age
 
-    def open_resource(self, resource: str, mode: str = "rb") -> IO[Any]:
-        """Open a file beside the app for reading."""
-        return open_for_reading(Path(self.root_path, resource), mode)
+    def open_resource(
+        self, resource: str, mode: str = "rb", encoding: str | None = None
+    ) -> IO[Any]:
+        """Open a file beside the app for reading; text is UTF-8 unless `encoding` says else."""
+        return open_for_reading(Path(self.root_path, resource), mode, encoding)
 
     # What the app is made of; a subclass may make it another way.
 

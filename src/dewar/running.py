@@ -8,7 +8,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug.debug import DebuggedApplication
 
-from dewar.cli.environment import RUN_FROM_CLI, load_dotenv, skips_dotenv
+from dewar.cli.environment import RUN_FROM_CLI, debug_flag, load_dotenv, skips_dotenv
 from dewar.cli.run import is_loopback
 from dewar.errors import DewarError
 from dewar.server import run
@@ -57,6 +57,8 @@ def run_app(
         return
     if reads_dotenv and not skips_dotenv():
         load_dotenv()
+        if debug is None and {"DEWAR_DEBUG", "FLASK_DEBUG"} & os.environ.keys():
+            app.debug = debug_flag()
     if debug is not None:
         app.debug = debug
     if options.pop("use_reloader", False):

@@ -196,7 +196,9 @@ def test_contexts_announce_themselves(app: Dewar) -> None:
     with appcontext_pushed.connected_to(pushed, app), appcontext_popped.connected_to(popped, app):
         with app.test_request_context("/"):
             seen.append("inside")
-    assert seen == ["pushed", "inside", "popped"]
+        with app.app_context() as context, context:
+            seen.append("twice")
+    assert seen == ["pushed", "inside", "popped", "pushed", "pushed", "twice", "popped", "popped"]
 
 
 def test_nothing_is_made_that_nobody_asks_for(app: Dewar) -> None:

@@ -75,3 +75,15 @@ def test_outside_of_a_request_there_is_nothing_to_copy(app: Dewar) -> None:
         copy_current_request_context(print)
     with app.app_context(), pytest.raises(RuntimeError, match="outside of request context"):
         copy_current_request_context(print)
+
+
+def test_a_copy_made_before_anybody_looked_has_the_same_session(app: Dewar) -> None:
+    """What the view puts into the session later is there for the thread as well."""
+    with app.test_request_context("/"):
+        work = copy_current_request_context(lambda: session["later"])
+        session["later"] = 1
+        thread_saw: list[int] = []
+        thread = threading.Thread(target=lambda: thread_saw.append(work()))
+        thread.start()
+        thread.join()
+    assert thread_saw == [1]

@@ -212,7 +212,8 @@ class Context:
         """Return a context for another owner, with the same request object and session."""
         if self.environ is None:
             return type(self)(self.app)
-        copied = type(self)(self.app, self.environ, self.request, self.opened_session)
+        # Opened now, so that the copy has the same session and not another of the same client.
+        copied = type(self)(self.app, self.environ, self.request, self.open_session())
         copied.url_rule = self.url_rule
         copied.view_args = self.view_args
         copied.routing_exception = self.routing_exception
@@ -250,6 +251,8 @@ class Context:
         else:
             _write(node[1])
             self._pushes -= 1
+            if appcontext_popped.receivers and self._owns_app_context:
+                self._announce_pop()
 
     def match_request(self) -> None:
         """Find the rule for the request; keep what is wrong with it for later."""
@@ -353,9 +356,12 @@ class Context:
         contexts.pop()
         self._pushes -= 1
         if owns_app_context and appcontext_popped.receivers:
-            _attempt(errors, appcontext_popped.send, self.app)
+            _attempt(errors, self._announce_pop)
         if errors:
             raise errors[0]
+
+    def _announce_pop(self) -> None:
+        appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
 
     def _close_request(self) -> None:
         request = self.made_request
