@@ -246,11 +246,13 @@ class Context:
         node = _read(None)
         if not node or node[0] is not self:
             raise ContextOrderError(_wrong_order(self))
-        if self._pushes == 1 and (self.made_request is not None or self._is_watched):
+        if self._pushes == 1 and self._is_watched:
             self._tear_down(sys.exc_info()[1] if exc is _UNGIVEN else exc)
         else:
             _write(node[1])
             self._pushes -= 1
+            if self._pushes == 0:
+                self._close_request()
             if appcontext_popped.receivers and self._owns_app_context:
                 self._announce_pop()
 
@@ -348,10 +350,9 @@ class Context:
         errors: list[BaseException] = []
         owns_app_context = self._owns_app_context
         if self.environ is not None:
-            if self._is_watched:
-                _attempt(errors, self.app.do_teardown_request, exc)
+            _attempt(errors, self.app.do_teardown_request, exc)
             _attempt(errors, self._close_request)
-        if owns_app_context and self._is_watched:
+        if owns_app_context:
             _attempt(errors, self.app.do_teardown_appcontext, exc)
         contexts.pop()
         self._pushes -= 1
