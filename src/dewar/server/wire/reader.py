@@ -37,6 +37,9 @@ class Phase(Enum):
     ENDED = "nothing: input is ignored from here on"
 
 
+# What a reader adds to the environ besides the fields.
+_REQUEST_KEYS = frozenset({"REQUEST_METHOD", "REQUEST_URI", "PATH_INFO", "QUERY_STRING"})
+
 # PERF: a member of an enum is slower to reach than a name of this module.
 _START, _HEAD, _BODY, _ENDED = Phase.START, Phase.HEAD, Phase.BODY, Phase.ENDED
 
@@ -80,6 +83,7 @@ class RequestReader:
         "_base",
         "_body",
         "_environ",
+        "_feeding",
         "_held",
         "_host",
         "_http11",
@@ -107,7 +111,8 @@ class RequestReader:
         self._limits = limits
         # Below this many bytes no limit of the head can be passed, so that none is looked at.
         self._threshold = min(limits.request_line, limits.header_bytes)
-        self._max_keys = len(base) + 5 + limits.header_count
+        self._max_keys = len(base.keys() | _REQUEST_KEYS) + limits.header_count
+        self._feeding = 0
         self._parser = httptools.HttpRequestParser(self)
         self._environ: Environ = {}
         self._url = b""
@@ -139,15 +144,18 @@ class RequestReader:
         elif self.phase is _ENDED:
             return
         before = len(self.completed)
-        self.received += len(data)
+        self._feeding = len(data)
+        self.received += self._feeding
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._decline_upgrades(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            self._refuse(_explain(error, data))
-        # PERF: zero right after a complete request, the common case.
-        if self.received:
+            self._refuse(_explain(error))
+        if self.phase is _HEAD or self.phase is _BODY:
+            # Without a count so far, some of these bytes are the last message's, and the parser
+            # does not say which: all are taken for the next one's.
+            self.received = self.received or self._feeding
             self._check_progress()
         elif len(self.completed) == before + 1:
             self._learn(data, self.completed[-1])
@@ -197,6 +205,9 @@ class RequestReader:
         environ = self._environ
         parser = self._parser
         method = environ["REQUEST_METHOD"] = parser.get_method().decode()
+        if method == "CONNECT":
+            # Before its target, which has a form of its own (RFC 9112 §3.2.3).
+            raise Refusal(errors.NOT_IMPLEMENTED, "This server is no proxy: no CONNECT.")
         keep_alive = self._keep_alive = parser.should_keep_alive()
         # PERF: without a Connection field only 1.1 persists (llhttp knows 0.9, 1.0, 1.1, 2.0), so
         # the version need not be asked for, which would format a string.
@@ -209,10 +220,10 @@ class RequestReader:
         environ["PATH_INFO"] = path
         if authority is not None:
             environ["HTTP_HOST"] = authority  # RFC 9112 §3.2.2: it outdoes the Host field
-        if len(environ) + self._repeats > self._max_keys or self.received > self._threshold:
+        # `received` says nothing of a message that began in this feed, after another one.
+        size = self.received or self._feeding
+        if size > self._threshold or len(environ) + self._repeats > self._max_keys:
             self._check_size(method)
-        if method == "CONNECT":
-            raise Refusal(errors.NOT_IMPLEMENTED, "This server is no proxy: no CONNECT.")
         if "HTTP_TRANSFER_ENCODING" in environ or "CONTENT_LENGTH" in environ:
             self._begin_body(environ)
         if "HTTP_EXPECT" in environ:
@@ -352,7 +363,7 @@ class RequestReader:
             except httptools.HttpParserUpgrade as upgrade:
                 rest = rest[upgrade.args[0] :]
             except httptools.HttpParserError as error:
-                self._refuse(_explain(error, rest))
+                self._refuse(_explain(error))
             else:
                 return
 
@@ -384,15 +395,17 @@ class _BodySink:
         self.on_message_complete = reader.on_message_complete
 
 
-def _explain(error: httptools.HttpParserError, data: bytes) -> Refusal:
+def _explain(error: httptools.HttpParserError) -> Refusal:
     """Return the refusal that stands for a fault that llhttp or a callback found."""
     cause = error.__context__
     if isinstance(cause, Refusal):
         return cause
     if isinstance(error, httptools.HttpParserCallbackError) and cause is not None:
         raise cause  # a mistake of ours, not the client's
-    if isinstance(error, httptools.HttpParserInvalidMethodError) and data[:1].isalpha():
-        return Refusal(errors.NOT_IMPLEMENTED, "The method is not known here.")
+    if isinstance(error, httptools.HttpParserInvalidMethodError):
+        # The parser stops at the first wrong letter, before it is known whether the rest is a
+        # request line (501, RFC 9110 §9.1) or no HTTP at all (400, RFC 9112 §3).
+        return Refusal(errors.BAD_REQUEST, "This is no request, or its method is not known here.")
     reason = str(error)
     if reason in ("Invalid HTTP version", "Expected HTTP/2 Connection Preface"):
         return Refusal(errors.VERSION, "This server speaks HTTP/1.1 and HTTP/1.0.")

@@ -22,7 +22,7 @@ _MEMO_SIZE = 512
 _MEMO_TEXT = 64
 _FIELDS_SIZE = 2048
 _FIELDS_TEXT = 256
-_STATUS = re.compile(r"([2-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
+_STATUS = re.compile(r"([2-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
 
 # What a field's name means for the head that it is in. Bits, so that one pass can join them.
@@ -169,7 +169,7 @@ class HeadWriter:
         match = _STATUS.fullmatch(status) if type(status) is str else None
         if match is None:
             raise ApplicationError(
-                f"{status!r} is no final status; pass three digits from 200 up, a space and a"
+                f"{status!r} is no final status; pass three digits from 200 to 599, a space and a"
                 ' reason, such as "200 OK".'
             )
         space = "" if " " in status else " "  # RFC 9112 §4: the space stays, the reason may go

@@ -1,0 +1,31 @@
+"""A server on a free port for each test that asks for one."""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from servertools import Serve, Served
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    running: list[Served] = []
+
+    def start(app: Any, clock: Callable[[], float] | None = None, **settings: Any) -> Served:
+        running.append(Served(app, clock, settings))
+        return running[-1]
+
+    yield start
+    for served in running:
+        served.stop()
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Keep what a test provokes out of the log."""
+    logger = logging.getLogger("dewar.server")
+    logger.disabled = True
+    yield
+    logger.disabled = False
