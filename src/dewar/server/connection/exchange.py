@@ -66,7 +66,7 @@ class Exchange:
         self._request = request
         self._phase = _FRESH
         self._sent = 0
-        self.keep_alive = request.keep_alive and not service.draining
+        self.keep_alive = request.keep_alive
 
     def __repr__(self) -> str:
         return f"<Exchange {self._request!r} {self._phase.name}>"
@@ -162,8 +162,10 @@ class Exchange:
     def _compose(self, size: int | None) -> Head:
         request = self._request
         try:
+            # A server that stops says so in the answers that were still being worked on.
+            stays = self.keep_alive and not self._service.draining
             return self._service.writer.compose(
-                self._status, self._headers, request.http11, self.keep_alive, size
+                self._status, self._headers, request.http11, stays, size
             )
         except (TypeError, ValueError) as error:
             raise ApplicationError(

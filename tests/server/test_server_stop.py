@@ -1,0 +1,189 @@
+"""Starting and stopping: nothing accepted is dropped."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dewar.server import Server, Settings
+from dewar.server.errors import BindError, ServerStateError, SettingsError
+from servertools import Serve
+
+SCRIPT = """
+import sys, time
+from dewar.server import run
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/slow":
+        print("begun", flush=True)
+        time.sleep(float(environ["QUERY_STRING"]))
+    start_response("200 OK", [])
+    return [b"done"]
+
+run(app, bind="127.0.0.1:0", threads=4, name="the app")
+print("ended", flush=True)
+"""
+
+
+def plain(environ: Any, start_response: Any) -> Any:
+    start_response("200 OK", [])
+    return [b"plain"]
+
+
+def test_a_stop_answers_what_is_in_flight_and_closes_what_is_idle(serve: Serve) -> None:
+    """The running request is finished and told to close; nobody new is let in."""
+    entered, gate = threading.Event(), threading.Event()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        if environ["PATH_INFO"] == "/slow":
+            entered.set()
+            gate.wait(10)
+        start_response("200 OK", [])
+        return [b"done"]
+
+    served = serve(app, threads=2)
+    idle, slow = served.client(), served.client()
+    idle.get()
+    slow.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert entered.wait(5)
+    stopped: list[bool] = []
+    stopper = threading.Thread(target=lambda: stopped.append(served.server.stop(10)))
+    stopper.start()
+    assert idle.is_closed()
+    gate.set()
+    _, fields, body = slow.answer()
+    assert (fields[b"connection"], body) == (b"close", b"done")
+    stopper.join(10)
+    assert stopped == [True]
+    assert served.server.wait_stopped(0)
+    with pytest.raises(ConnectionRefusedError):
+        served.client()
+
+
+def test_a_request_that_is_half_sent_may_be_finished(serve: Serve) -> None:
+    """It was accepted, so it is answered."""
+    served = serve(plain)
+    client = served.client()
+    client.get()
+    client.send(b"GET / HTTP/1.1\r\nHost")
+    other = served.client()
+    other.get()  # by now the server has seen the half
+    stopper = threading.Thread(target=served.server.stop, args=(10,))
+    stopper.start()
+    client.send(b": x\r\n\r\n")
+    assert client.answer()[2] == b"plain"
+    stopper.join(10)
+
+
+def test_a_handler_that_does_not_come_back_is_left_at_the_timeout(serve: Serve) -> None:
+    """The stop returns, and says that it had to leave a thread behind."""
+    entered, gate = threading.Event(), threading.Event()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        entered.set()
+        gate.wait(20)
+        start_response("200 OK", [])
+        return []
+
+    served = serve(app, threads=2)
+    client = served.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert entered.wait(5)
+    assert served.server.stop(0) is False
+    gate.set()
+
+
+def test_a_server_starts_once_and_may_be_stopped_often() -> None:
+    """A second start names the repair."""
+    server = Server(plain, Settings(bind="127.0.0.1:0"))
+    assert server.addresses == ()
+    server.start()
+    with pytest.raises(ServerStateError, match="Make a new Server"):
+        server.start()
+    assert server.stop(5)
+    assert server.stop(5)
+
+
+def test_nothing_is_left_of_a_stopped_server() -> None:
+    """No thread, no descriptor."""
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.exists():
+        pytest.skip("descriptors can only be counted on Linux")
+    before = len(list(descriptors.iterdir())), threading.active_count()
+    for _ in range(5):
+        server = Server(plain, Settings(bind="127.0.0.1:0", threads=4))
+        server.start()
+        host, _, port = server.addresses[0].removeprefix("http://").rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=5) as client:
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert client.recv(1000).startswith(b"HTTP/1.1 200 OK")
+        server.stop(5)
+    assert (len(list(descriptors.iterdir())), threading.active_count()) == before
+
+
+def test_an_address_in_use_is_named() -> None:
+    """With what to do about it."""
+    server = Server(plain, Settings(bind="127.0.0.1:0"))
+    server.start()
+    taken = server.addresses[0].removeprefix("http://")
+    with pytest.raises(BindError, match=r"in use by another program.*choose another port"):
+        Server(plain, Settings(bind=taken)).start()
+    server.stop(5)
+
+
+@pytest.mark.parametrize(
+    "bind", ["nonsense", "127.0.0.1", "127.0.0.1:x", "::1:80", "unix:", ":70000"]
+)
+def test_what_is_no_address_is_named(bind: str) -> None:
+    """With the forms that are."""
+    with pytest.raises(BindError, match=r"unix:/path"):
+        Server(plain, Settings(bind=bind)).start()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"threads": 0}, "threads=0 must be a whole number, 1 or more"),
+        ({"threads": "8"}, "threads='8' must be a whole number"),
+        ({"processes": 2}, "processes=2 is not available yet"),
+        ({"keep_alive": -1}, "keep_alive=-1 must be a number of seconds"),
+        ({"max_body": -5}, "max_body=-5 must be a whole number, 0 or more"),
+        ({"server_name": "a\nb"}, "must be printable"),
+    ],
+)
+def test_a_setting_that_can_not_be_is_named(settings: dict[str, Any], message: str) -> None:
+    """When it is made, not when it is used."""
+    with pytest.raises(SettingsError, match=message):
+        Settings(**settings)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_process_after_what_is_in_flight(number: signal.Signals) -> None:
+    """The banner says where it is; the request is answered; the process ends by itself."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    if process.stdout is None:
+        raise AssertionError("no output")
+    banner = process.stdout.readline()
+    assert "the app" in banner
+    assert "(4 threads)" in banner
+    port = int(banner.partition("http://127.0.0.1:")[2].split()[0])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(b"GET /slow?0.3 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        data = b"".join(iter(lambda: client.recv(1000), b""))
+    assert data.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert data.endswith(b"done")
+    assert process.stdout.read().splitlines()[-1] == "ended"
+    assert process.wait(10) == 0
+    process.stdout.close()

@@ -1,0 +1,91 @@
+"""`Watchdog`: one question a tick, in virtual time."""
+
+import queue
+import threading
+
+from dewar.server.threads.watchdog import Watchdog
+
+
+class FakePool:
+    """A pool whose leader is where the test puts it."""
+
+    def __init__(self) -> None:
+        self.turn = 0
+        self.running = False
+        self.deposed: queue.Queue[int] = queue.Queue()
+        self.credits: list[int] = []
+        self.watchdog: Watchdog | None = None
+        self.saw_it_asleep = threading.Event()
+
+    def is_running(self) -> bool:
+        """Tell whether the leader is inside a run."""
+        if self.watchdog is not None and self.watchdog.is_asleep:
+            self.saw_it_asleep.set()
+        return self.running
+
+    def depose(self) -> None:
+        """Take the leadership."""
+        self.deposed.put(self.turn)
+        self.running = False
+
+    def credit(self, runs: int) -> None:
+        """Note quick runs."""
+        self.credits.append(runs)
+
+
+class Ticks:
+    """Stands for time.sleep: each tick comes when the test says so, and is waited for."""
+
+    def __init__(self) -> None:
+        self._go = threading.Semaphore(0)
+        self._arrived = threading.Semaphore(0)
+
+    def __call__(self, seconds: float) -> None:
+        self._arrived.release()
+        self._go.acquire()
+
+    def tick(self, count: int = 1) -> None:
+        """Let `count` ticks go by; return when the watchdog waits for the next one."""
+        for _ in range(count):
+            self._arrived.acquire()
+            self._go.release()
+        self._arrived.acquire()
+        self._arrived.release()
+
+    def run_out(self) -> None:
+        """Let the thread go on for ever."""
+        self._go.release(1_000_000)
+
+
+def test_a_leader_that_is_in_the_same_run_for_a_whole_tick_is_deposed() -> None:
+    """And one that got on is credited with what it did."""
+    pool, ticks = FakePool(), Ticks()
+    watchdog = Watchdog(pool, ticks)
+    watchdog.start()
+    pool.turn, pool.running = 5, True
+    ticks.tick()
+    assert pool.deposed.empty()
+    assert pool.credits == [5]
+    ticks.tick()
+    assert pool.deposed.get(timeout=5) == 5
+    ticks.run_out()
+    watchdog.stop()
+
+
+def test_an_idle_pool_lets_it_sleep_until_the_leader_wakes_it() -> None:
+    """It costs nothing while nothing happens."""
+    pool, ticks = FakePool(), Ticks()
+    watchdog = pool.watchdog = Watchdog(pool, ticks)
+    watchdog.start()
+    for _ in range(101):
+        ticks._arrived.acquire()
+        ticks._go.release()
+    # It looks at the pool once more after it has said that it sleeps.
+    assert pool.saw_it_asleep.wait(5)
+    assert repr(watchdog) == "<Watchdog asleep>"
+    pool.turn, pool.running = 1, True
+    watchdog.wake()
+    ticks._arrived.acquire()
+    assert not watchdog.is_asleep
+    ticks.run_out()
+    watchdog.stop()
