@@ -12,6 +12,13 @@ class Machine:
 
     cores: tuple[int, ...]
     taskset: str | None
+    # How many processes wanted a core in the minute before the bench, where the system tells.
+    load_before: float | None = None
+
+    @property
+    def others(self) -> str:
+        """What else was going on before the bench began, as words for the head of the table."""
+        return "" if self.load_before is None else f", load {self.load_before:.1f} before the run"
 
     @property
     def is_pinned(self) -> bool:
@@ -34,7 +41,7 @@ class Machine:
     def describe(self) -> str:
         """Return one line for the head of the table."""
         count = f"{len(self.cores)} CPU{'s' if len(self.cores) != 1 else ''}"
-        return f"{count}, {platform.machine()}, {platform.system()}"
+        return f"{count}, {platform.machine()}, {platform.system()}{self.others}"
 
     def describe_pinning(self) -> str:
         """Return one line that says who runs where, and why nobody is pinned if nobody is."""
@@ -51,4 +58,5 @@ def inspect() -> Machine:
         cores = tuple(sorted(os.sched_getaffinity(0)))
     else:
         cores = tuple(range(os.cpu_count() or 1))
-    return Machine(cores=cores, taskset=shutil.which("taskset"))
+    load_before = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return Machine(cores=cores, taskset=shutil.which("taskset"), load_before=load_before)

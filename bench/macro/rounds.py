@@ -16,6 +16,9 @@ from bench.shot import Shot
 
 # Above this share of its core the load generator, not the server, may set the pace.
 LIMIT = 0.97
+# Above this the machine was busy with something else, and a median may be off too. Rounds of a
+# quiet machine lie within some 5 % of each other.
+UNSTEADY = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,8 @@ class Result:
             notes.append(f"{errors} errors")
         if self.shots and stats.median([shot.busy for shot in self.shots]) > LIMIT:
             notes.append("load at its limit")
+        if self.shots and (apart := stats.spread([shot.rate for shot in self.shots])) > UNSTEADY:
+            notes.append(f"unsteady: rounds {apart:.0%} apart")
         return ", ".join(notes)
 
 

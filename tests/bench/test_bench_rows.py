@@ -12,7 +12,7 @@ def result(name, *rates, errors=0, busy=0.0, p99_ms=1.0):
 
 def test_servers_are_multiples_of_gunicorn():
     """Every row but gunicorn's own names it as the baseline."""
-    results = [result("Dewar, 8 threads", 80.0, 90.0, 85.0), result("gunicorn gthread, 8", 8.5)]
+    results = [result("Dewar, 8 threads", 84.0, 86.0, 85.0), result("gunicorn gthread, 8", 8.5)]
     ours, baseline = throughput.rows("raw", results)
     assert (ours.figure, ours.ratio, ours.baseline) == (85.0, 10.0, "gunicorn gthread")
     assert (baseline.ratio, baseline.baseline) == (None, "")
@@ -30,6 +30,12 @@ def test_errors_and_a_busy_load_generator_are_noted():
     """What makes a figure doubtful stands beside it."""
     (row,) = throughput.rows("raw", [result("Dewar", 5.0, 6.0, errors=2, busy=0.99)])
     assert row.note == "4 errors, load at its limit"
+
+
+def test_rounds_far_apart_are_noted():
+    """A machine that was busy with something else is told beside the figure it spoilt."""
+    (row,) = throughput.rows("raw", [result("Dewar", 50.0, 100.0, 104.0)])
+    assert row.note == "unsteady: rounds 54% apart"
 
 
 def test_sleeping_handlers_are_measured_by_the_ideal():
