@@ -14,7 +14,7 @@ from dewar.server.access_log import log_access
 from dewar.server.connection.service import Service
 from dewar.server.errors import ApplicationError, ClientGoneError
 from dewar.server.wire.errors import INTERNAL
-from dewar.server.wire.reader import Request
+from dewar.server.wire.request import Request
 from dewar.server.wire.writer import LAST_CHUNK, Framing, Head, Headers, chunk
 
 _logger = logging.getLogger("dewar.server")

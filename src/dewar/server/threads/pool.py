@@ -332,11 +332,13 @@ class Pool:
         interest = WRITE if connection.state is _FLUSHING else READ
         if interest == connection.armed:
             return
-        if connection.armed:
+        was_armed, connection.armed = connection.armed, interest
+        # The last step: from here on the connection is the leader's, who may be another thread
+        # and may have sent it away again before this call returns.
+        if was_armed:
             self._poller.change(connection.fd, interest)
         else:
             self._poller.watch(connection.fd, interest)
-        connection.armed = interest
 
     def _remove(self, connection: Connection) -> None:
         # In this order: once the socket is closed its number may come back as a new client's.

@@ -20,6 +20,7 @@ from dewar.server.wire.errors import Refusal
 from dewar.server.wire.head import FieldNames, check_host, split_target
 from dewar.server.wire.limits import Limits
 from dewar.server.wire.repeat import Repeat
+from dewar.server.wire.request import Request
 
 Environ = dict[str, Any]
 
@@ -42,24 +43,6 @@ _REQUEST_KEYS = frozenset({"REQUEST_METHOD", "REQUEST_URI", "PATH_INFO", "QUERY_
 
 # PERF: a member of an enum is slower to reach than a name of this module.
 _START, _HEAD, _BODY, _ENDED = Phase.START, Phase.HEAD, Phase.BODY, Phase.ENDED
-
-
-class Request:
-    """One complete request, ready for an application."""
-
-    __slots__ = ("body", "environ", "http11", "keep_alive")
-
-    def __init__(
-        self, environ: Environ, http11: bool, keep_alive: bool, body: IO[bytes] | None
-    ) -> None:
-        self.environ = environ
-        self.http11 = http11
-        self.keep_alive = keep_alive
-        self.body = body
-
-    def __repr__(self) -> str:
-        environ = self.environ
-        return f"<Request {environ['REQUEST_METHOD']} {environ['PATH_INFO']!r}>"
 
 
 class RequestReader:

@@ -1,0 +1,239 @@
+"""`Connection`: one client, with a socket of straw and a clock of our own."""
+
+import logging
+import socket
+from typing import Any
+
+import pytest
+
+from dewar.server.connection.connection import Connection
+from dewar.server.connection.service import Service
+from dewar.server.connection.state import MOVES, State
+from dewar.server.errors import ServerStateError
+from dewar.server.settings import Settings
+
+
+class Straw:
+    """A socket that gives what it was told to and takes as much as it may."""
+
+    def __init__(self) -> None:
+        self.incoming: list[bytes | OSError] = []
+        self.sent = b""
+        self.takes: int | None = None
+        self.is_shut = self.is_closed = self.is_gone = False
+
+    def fileno(self) -> int:
+        """Return a number that no real descriptor has."""
+        return 9999
+
+    def recv(self, size: int) -> bytes:
+        """Give the next piece."""
+        if not self.incoming:
+            raise BlockingIOError
+        piece = self.incoming.pop(0)
+        if isinstance(piece, OSError):
+            raise piece
+        return piece
+
+    def send(self, data: Any) -> int:
+        """Take what may be taken."""
+        if self.is_gone:
+            raise BrokenPipeError
+        count = len(data) if self.takes is None else min(self.takes, len(data))
+        if not count and len(data):
+            raise BlockingIOError
+        if self.takes is not None:
+            self.takes -= count
+        self.sent += bytes(data[:count])
+        return count
+
+    def shutdown(self, how: int) -> None:
+        """Shut the writing side."""
+        if how != socket.SHUT_WR:
+            raise ValueError(how)
+        self.is_shut = True
+
+    def close(self) -> None:
+        """Close."""
+        self.is_closed = True
+
+
+class Bench:
+    """A connection with its straw socket and clock."""
+
+    def __init__(self, app: Any = None, **settings: Any) -> None:
+        self.now = 1000.0
+        self.service = Service(app or hello, Settings(**settings), lambda: self.now)
+        self.sock = Straw()
+        self.connection = Connection(self.service, self.sock, {})  # type: ignore[arg-type]
+
+    def receive(self, *pieces: bytes | OSError) -> bool:
+        """Let the pieces come one by one; tell whether a request is complete."""
+        ready = False
+        for piece in pieces:
+            self.sock.incoming.append(piece)
+            ready = self.connection.receive()
+        return ready
+
+    def later(self, seconds: float) -> State:
+        """Let time go by, look at the deadlines, and return the state."""
+        self.now += seconds
+        self.service.now = self.now
+        self.connection.expire(self.now)
+        return self.connection.state
+
+
+def hello(environ: Any, start_response: Any) -> Any:
+    start_response("200 OK", [])
+    return [b"hello"]
+
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_every_state_can_be_left_except_the_last() -> None:
+    """The table is complete, and nothing comes back from the dead."""
+    assert set(MOVES) == set(State)
+    assert MOVES[State.CLOSED] == frozenset()
+    for state, following in MOVES.items():
+        assert state not in following
+        assert state is State.CLOSED or State.CLOSED in following
+
+
+def test_a_move_that_is_not_in_the_table_is_a_mistake_of_ours() -> None:
+    """It is named, and not made."""
+    bench = Bench()
+    bench.receive(b"")
+    with pytest.raises(ServerStateError, match="can not become HEAD"):
+        bench.connection._move(State.HEAD)
+    assert bench.connection.state is State.CLOSED
+
+
+def test_a_request_goes_through_its_states() -> None:
+    """Idle, head, body, running, idle."""
+    bench = Bench()
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
+    assert not bench.receive(head[:10])
+    assert bench.connection.state is State.HEAD
+    assert not bench.receive(head[10:])
+    assert bench.connection.state is State.BODY
+    assert bench.receive(b"ok")
+    bench.connection.run()
+    assert bench.connection.state is State.IDLE
+    assert bench.sock.sent.endswith(b"\r\n\r\nhello")
+
+
+@pytest.mark.parametrize("end", [b"", ConnectionResetError()])
+def test_a_client_that_hangs_up_is_closed(end: Any) -> None:
+    """Politely or not."""
+    bench = Bench()
+    assert not bench.receive(end)
+    assert bench.connection.state is State.CLOSED
+
+
+def test_a_stale_event_changes_nothing() -> None:
+    """There was nothing to read after all."""
+    bench = Bench()
+    assert not bench.connection.receive()
+    assert bench.connection.state is State.IDLE
+
+
+@pytest.mark.parametrize(
+    ("begun", "deadline", "says"),
+    [
+        (b"GET / HT", "header_timeout", b"408"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\na", "body_timeout", b"408"),
+        (b"", "header_timeout", b""),
+    ],
+)
+def test_each_deadline_is_kept_to(begun: bytes, deadline: str, says: bytes) -> None:
+    """Nothing happens before it, and the end comes after it."""
+    bench = Bench(**{deadline: 20.0})
+    if begun:
+        bench.receive(begun)
+    state = bench.connection.state
+    assert bench.later(19) is state
+    bench.later(2)
+    assert bench.connection.state in (State.LINGERING, State.CLOSED)
+    assert bench.sock.sent[9:12] == says
+
+
+def test_more_bytes_of_a_head_do_not_move_its_deadline() -> None:
+    """A client can't buy time letter by letter."""
+    bench = Bench(header_timeout=15.0)
+    bench.receive(b"GET / HTTP/1.1\r\n")
+    for letter in b"X: slow":
+        assert not bench.receive(bytes([letter]))
+        bench.later(2)
+    bench.later(2)
+    assert bench.sock.sent.startswith(b"HTTP/1.1 408")
+
+
+def test_an_idle_connection_has_its_own_deadline() -> None:
+    """Longer than that of one that never asked anything."""
+    bench = Bench(header_timeout=15.0, keep_alive=75.0)
+    bench.receive(GET)
+    bench.connection.run()
+    assert bench.later(1) is State.IDLE
+    assert bench.later(70) is State.IDLE
+    assert bench.later(6) is State.CLOSED
+
+
+def test_a_refusal_waits_for_the_client_to_see_it() -> None:
+    """Our side is shut; what still comes is thrown away; after two seconds it is over."""
+    bench = Bench()
+    bench.receive(b"NONSENSE\r\n\r\n")
+    assert bench.connection.state is State.LINGERING
+    assert bench.sock.is_shut
+    assert bench.sock.sent.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert not bench.receive(GET)
+    assert bench.later(1) is State.LINGERING
+    assert bench.later(2) is State.CLOSED
+
+
+def test_what_the_client_does_not_take_waits_and_goes_out_later() -> None:
+    """The next request is answered only then."""
+    bench = Bench()
+    bench.sock.takes = 30
+    bench.receive(GET + GET)
+    bench.connection.run()
+    assert bench.connection.state is State.FLUSHING
+    assert len(bench.sock.sent) == 30
+    bench.sock.takes = None
+    assert bench.connection.flush(), "the second request is ready to run"
+    bench.connection.run()
+    assert bench.sock.sent.count(b"hello") == 2
+    assert bench.connection.state is State.IDLE
+
+
+def test_a_client_that_takes_nothing_is_given_up() -> None:
+    """At the write deadline."""
+    bench = Bench(write_timeout=30.0)
+    bench.sock.takes = 10
+    bench.receive(GET)
+    bench.connection.run()
+    assert bench.later(29) is State.FLUSHING
+    assert bench.later(2) is State.CLOSED
+
+
+def test_a_client_that_is_gone_costs_a_line_of_debugging_at_most(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is nobody's mistake."""
+    bench = Bench()
+    bench.sock.is_gone = True
+    bench.receive(GET)
+    with caplog.at_level(logging.INFO):
+        bench.connection.run()
+    assert bench.connection.state is State.CLOSED
+    assert caplog.records == []
+
+
+def test_a_connection_tells_what_it_is() -> None:
+    """For whoever looks at it in a debugger."""
+    bench = Bench()
+    bench.receive(GET)
+    bench.connection.run()
+    assert repr(bench.connection) == "<Connection 9999 IDLE, 1 served>"
+    bench.connection.close()
+    assert bench.sock.is_closed
