@@ -1,5 +1,7 @@
 """Sending files."""
 
+from collections.abc import Callable
+from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any
@@ -13,17 +15,42 @@ from dewar.contexts.current import current_request
 __all__ = ["open_for_reading", "send_file", "send_from_directory"]
 
 
-def send_file(path_or_file: Any, *args: Any, **kwargs: Any) -> WerkzeugResponse:
+def send_file(
+    path_or_file: PathLike[str] | str | IO[bytes],
+    mimetype: str | None = None,
+    as_attachment: bool = False,
+    download_name: str | None = None,
+    conditional: bool = True,
+    etag: bool | str = True,
+    last_modified: datetime | float | None = None,
+    max_age: int | Callable[[str | None], int | None] | None = None,
+) -> WerkzeugResponse:
     """Return a response with the content of a file, with ranges and conditions honoured.
 
     Never pass a path that the client names: that is what `send_from_directory` is for.
 
     Args:
         path_or_file: the path, relative to the app's `root_path`, or an open binary file.
-        args: as for `werkzeug.utils.send_file`: mimetype, as_attachment, …
-        kwargs: likewise.
+        mimetype: the type; told from the name where it is not given.
+        as_attachment: have the browser save it rather than show it.
+        download_name: the name to save it under.
+        conditional: answer 304 or 206 where the request asks for it.
+        etag: a tag for the content, or whether to make one.
+        last_modified: when it was changed, as a time or in seconds since the epoch.
+        max_age: how many seconds it may be kept, or a function of its name that says so; the
+            app's ``SEND_FILE_MAX_AGE_DEFAULT`` where it is not given.
     """
-    return werkzeug_send_file(path_or_file, *args, **_with_defaults(kwargs))
+    options = _with_defaults({"max_age": max_age})
+    return werkzeug_send_file(
+        path_or_file,
+        mimetype=mimetype,
+        as_attachment=as_attachment,
+        download_name=download_name,
+        conditional=conditional,
+        etag=etag,
+        last_modified=last_modified,
+        **options,
+    )
 
 
 def send_from_directory(

@@ -24,6 +24,7 @@ MORE_PARAMETERS = {
     "Dewar.url_for",
     "url_for",
     "build_url",
+    "send_file",
     "DewarClient.open",
     "EnvironBuilder.__init__",
 }

@@ -125,6 +125,21 @@ def test_the_standard_librarys_validator_finds_nothing(serve: Serve, caplog: Any
     assert caplog.records == []
 
 
+def test_the_validator_finds_nothing_in_a_dewar_app_either(serve: Serve, caplog: Any) -> None:
+    """On both lanes, with a stream and with errors."""
+    app = dewar_app()
+    app.logger.disabled = True
+    app.add_url_rule("/broken", "broken", lambda: 1 / 0)
+    client = serve(validator(app)).client()
+    assert client.get("/hello/you")[2] == b"Hello, you"
+    assert client.get("/stream")[2] == b"/stream" * 3
+    assert client.get("/missing")[0] == b"HTTP/1.1 404 NOT FOUND"
+    assert client.get("/broken")[0] == b"HTTP/1.1 500 INTERNAL SERVER ERROR"
+    assert client.ask(b"HEAD /hello/you HTTP/1.1\r\nHost: x\r\n\r\n")[2] == b""
+    app.logger.disabled = False
+    assert caplog.records == []
+
+
 def test_the_environ_says_who_and_where(serve: Serve) -> None:
     """The keys of PEP 3333 and of CGI."""
     seen: dict[str, Any] = {}
