@@ -13,7 +13,9 @@ import timeit
 from typing import Any
 
 DIRECT = "attribute of the object itself"
-LIBRARIES = {"theirs": "werkzeug.local", "ours": "dewar"}
+# Where the locals are, and where the app class is.
+LIBRARIES = {"theirs": ("werkzeug.local", "flask", "Flask"), "ours": ("dewar", "dewar", "Dewar")}
+CONTEXT = "push and pop of an app context"
 ATTRIBUTE = "proxy.path"
 
 
@@ -25,8 +27,8 @@ class Target:
         self.inner = self
 
 
-def timers(library: Any) -> dict[str, timeit.Timer]:
-    """Return what is timed with one library's proxies and stacks."""
+def timers(library: Any, app_class: Any) -> dict[str, timeit.Timer]:
+    """Return what is timed with one library's proxies, stacks and contexts."""
     target = Target()
     current: contextvars.ContextVar[Target] = contextvars.ContextVar("current")
     current.set(target)
@@ -43,6 +45,11 @@ def timers(library: Any) -> dict[str, timeit.Timer]:
         "push and pop of a LocalStack": _timer(
             "push(target); pop()", None, push=stack.push, pop=stack.pop, target=target
         ),
+        CONTEXT: _timer(
+            "context = app.app_context(); context.push(); context.pop()",
+            None,
+            app=app_class("bench", static_folder=None),
+        ),
     }
 
 
@@ -55,9 +62,10 @@ def measure(rounds: int, loops: int) -> dict[str, Any]:
     """Time everything and return the smallest nanoseconds of each case."""
     prepared = {(DIRECT, "direct"): _timer(ATTRIBUTE, Target())}
     failures: dict[str, str] = {}
-    for who, name in LIBRARIES.items():
+    for who, (locals_in, app_in, app_name) in LIBRARIES.items():
         try:
-            made = timers(importlib.import_module(name))
+            app_class = getattr(importlib.import_module(app_in), app_name)
+            made = timers(importlib.import_module(locals_in), app_class)
         except Exception as error:
             failures[who] = f"{type(error).__name__}: {error}"
         else:

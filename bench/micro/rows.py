@@ -20,17 +20,26 @@ def proxy_rows(cases: Cases, failures: Mapping[str, str]) -> list[Row]:
             rows.append(Row(group=PROXY, what=case, figure=figures["direct"], unit="ns"))
             continue
         theirs, ours = figures.get("theirs"), figures.get("ours")
+        # A context is the framework's above the locals.
+        name = "Flask" if case.endswith("context") else "Werkzeug"
         rows += [
-            _proxy_row(f"{case}, Werkzeug", theirs, failures.get("theirs", "")),
-            _proxy_row(f"{case}, Dewar", ours, failures.get("ours", ""), ratio(ours, theirs)),
+            _proxy_row(f"{case}, {name}", theirs, failures.get("theirs", "")),
+            _proxy_row(
+                f"{case}, Dewar", ours, failures.get("ours", ""), (ratio(ours, theirs), name)
+            ),
         ]
     return rows
 
 
-def _proxy_row(what: str, figure: float | None, failure: str, share: float | None = None) -> Row:
+def _proxy_row(
+    what: str,
+    figure: float | None,
+    failure: str,
+    share: tuple[float | None, str] = (None, ""),
+) -> Row:
     if figure is None:
         return failed(PROXY, what, failure)
-    return Row(group=PROXY, what=what, figure=figure, unit="ns", ratio=share, baseline="Werkzeug")
+    return Row(group=PROXY, what=what, figure=figure, unit="ns", ratio=share[0], baseline=share[1])
 
 
 def request_rows(figures: Figures, failures: Mapping[str, str]) -> list[Row]:
