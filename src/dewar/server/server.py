@@ -11,7 +11,8 @@ from dewar.server.connection.service import Service
 from dewar.server.errors import ServerStateError
 from dewar.server.listeners import display, open_listeners
 from dewar.server.settings import Settings
-from dewar.server.threads.pool import Pool, PoolStatistics
+from dewar.server.threads.pool import Pool
+from dewar.server.threads.statistics import PoolStatistics
 
 # What a thread gets to leave after its connection was cut. Longer, and a handler that hangs
 # would hang the stop; threads are daemons, so that it does not hang the process.
@@ -96,7 +97,7 @@ class Server:
             return True
         pool.drain_soon()
         if not pool.ended.wait(self.settings.graceful_timeout if timeout is None else timeout):
-            pool.end_soon()
+            pool.end()
         with self._changing:
             self._phase = Phase.STOPPED
             left = pool.join(_LEAVE)

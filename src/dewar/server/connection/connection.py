@@ -7,6 +7,7 @@ a streamed response.
 """
 
 import socket
+from contextlib import suppress
 from contextvars import Context
 
 from dewar.server.connection.environ import Environ
@@ -165,6 +166,14 @@ class Connection:
         self._reader.discard()
         self._outbox.clear()
         self.sock.close()
+
+    def cut(self) -> None:
+        """Shut the socket under the thread that runs the connection; it will find out.
+
+        Only while that thread can not be closing it.
+        """
+        with suppress(OSError):  # the client was quicker
+            self.sock.shutdown(socket.SHUT_RDWR)
 
     # For the exchange, on the thread that runs it.
 

@@ -84,7 +84,10 @@ class Acceptor:
         """Stop listening; return the connections that the kernel had ready for us."""
         last: list[Connection] = []
         for fd in self._by_fd:
-            last += self.accept(fd, room - len(last))
+            before = -1
+            while self.accepted != before:
+                before = self.accepted
+                last += self.accept(fd, room - len(last))
         if self._resume_at is None:
             for fd in self._by_fd:
                 self._poller.forget(fd)

@@ -30,13 +30,18 @@ class Worker:
     def __repr__(self) -> str:
         return f"<Worker {self._thread.name} {'started' if self.is_started else 'new'}>"
 
+    def start(self) -> None:
+        """Start the thread; what it does first is to park.
+
+        Raises:
+            RuntimeError: The system has no thread to give. It may have one later.
+        """
+        self._thread.start()
+        self.is_started = True
+
     def wake(self) -> None:
-        """Let the thread go on; the first time, start it."""
-        if self.is_started:
-            self._lock.release()
-        else:
-            self.is_started = True
-            self._thread.start()
+        """Let the thread go on."""
+        self._lock.release()
 
     def park(self) -> None:
         """Wait for `wake`. Only the worker's own thread calls it."""

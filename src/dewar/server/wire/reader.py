@@ -317,6 +317,7 @@ class RequestReader:
     def _end_body(self, body: BodyBuffer) -> IO[bytes]:
         """Put the body into the environ; its length is known now, chunked or not."""
         self._body = None
+        self.wants_continue = False  # it has sent all without waiting
         environ = self._environ = self._held
         file = environ["wsgi.input"] = body.take()
         environ["CONTENT_LENGTH"] = str(body.size)
