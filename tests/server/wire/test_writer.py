@@ -129,7 +129,8 @@ def test_the_memo_of_fields_is_bounded_and_forgets_nothing_it_needs() -> None:
     for number in range(5000):
         head, *_ = made.compose("200 OK", [("X", str(number))], True, True, 0)
         assert f"X: {number}\r\n".encode() in head
-    assert repr(made) == "<HeadWriter 2048 fields, 1 statuses known>"
+        assert len(made._fields) <= 2048
+    assert repr(made) == "<HeadWriter 904 fields, 1 statuses known>"
     huge = "v" * 5000
     assert huge.encode() in made.compose("200 OK", [("X", huge)], True, True, 0)[0]
 

@@ -16,8 +16,7 @@ Headers = list[tuple[str, str]]
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
-# What a writer remembers at most. An application that makes up fields, or sends a new length each
-# time, fills the memo once and then costs the slow way.
+# What a writer remembers at most.
 _MEMO_SIZE = 512
 _MEMO_TEXT = 64
 _FIELDS_SIZE = 2048
@@ -158,7 +157,11 @@ class HeadWriter:
         # join(), because a subclass of str may have its own idea of adding and formatting.
         text = "".join(("\r\n", name, ": ", value))  # noqa: FLY002  # as said
         field = text, kind, _count(value) if kind == _LENGTH else 0
-        if len(self._fields) < _FIELDS_SIZE and len(text) <= _FIELDS_TEXT:
+        if len(text) <= _FIELDS_TEXT:
+            if len(self._fields) >= _FIELDS_SIZE:
+                # What is sent often comes back at once; what was made up for one response does
+                # not, and must not keep the others out.
+                self._fields.clear()
             self._fields[header] = field
         return field
 
