@@ -1,0 +1,182 @@
+"""Pollers: one contract, held by each of them; and the whole server on the portable one."""
+
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import dewar.server.threads.pool
+from dewar.server.threads.poller import (
+    READ,
+    WRITE,
+    EpollPoller,
+    Poller,
+    SelectorPoller,
+    Waker,
+    open_poller,
+)
+from servertools import Serve
+
+
+@pytest.fixture
+def waker() -> Iterator[Waker]:
+    made = Waker()
+    yield made
+    made.close()
+
+
+class PollerContract:
+    """What every poller does."""
+
+    @pytest.fixture
+    def poller(self, waker: Waker) -> Iterator[Poller]:
+        made = self.make(waker)
+        made.watch(waker.fd, READ)
+        yield made
+        made.close()
+
+    def make(self, waker: Waker) -> Poller:
+        """Return a new poller."""
+        raise NotImplementedError
+
+    def events(self, poller: Poller, waker: Waker, timeout: float = 0) -> dict[int, int]:
+        """Return what is ready besides the waker."""
+        found = dict(poller.poll(timeout))
+        if found.pop(waker.fd, None):
+            waker.settle()
+            found = {fd: mask for fd, mask in poller.poll(timeout) if fd != waker.fd}
+        return found
+
+    def test_it_reports_as_long_as_there_is_something(self, poller: Poller, waker: Waker) -> None:
+        """Level-triggered: what was not taken is reported again."""
+        a, b = socket.socketpair()
+        with a, b:
+            poller.watch(a.fileno(), READ)
+            assert self.events(poller, waker) == {}
+            b.send(b"x")
+            for _ in range(3):
+                assert self.events(poller, waker) == {a.fileno(): READ}
+            a.recv(10)
+            assert self.events(poller, waker) == {}
+            poller.forget(a.fileno())
+
+    def test_interest_can_change_and_end(self, poller: Poller, waker: Waker) -> None:
+        """From reading to writing to nothing, and back."""
+        a, b = socket.socketpair()
+        with a, b:
+            poller.watch(a.fileno(), READ)
+            poller.change(a.fileno(), WRITE)
+            assert self.events(poller, waker) == {a.fileno(): WRITE}
+            poller.forget(a.fileno())
+            b.send(b"x")
+            assert self.events(poller, waker) == {}
+            poller.watch(a.fileno(), READ)
+            assert self.events(poller, waker) == {a.fileno(): READ}
+            poller.forget(a.fileno())
+
+    def test_a_number_that_is_used_again_is_somebody_else(
+        self, poller: Poller, waker: Waker
+    ) -> None:
+        """After forget and close nothing of the former one is left."""
+        a, b = socket.socketpair()
+        number = a.fileno()
+        poller.watch(number, READ)
+        b.send(b"x")
+        poller.forget(number)
+        a.close()
+        b.close()
+        c, d = socket.socketpair()
+        with c, d:
+            poller.watch(c.fileno(), READ)
+            assert self.events(poller, waker) == {}
+            d.send(b"y")
+            assert self.events(poller, waker) == {c.fileno(): READ}
+            poller.forget(c.fileno())
+
+    def test_another_thread_may_add_to_a_poll_that_waits(
+        self, poller: Poller, waker: Waker
+    ) -> None:
+        """It takes effect in the very poll that is going on, or in the next one at once."""
+        a, b = socket.socketpair()
+        with a, b:
+            b.send(b"x")
+            adder = threading.Thread(target=poller.watch, args=(a.fileno(), READ))
+            adder.start()
+            found: dict[int, int] = {}
+            while a.fileno() not in found:
+                found = self.events(poller, waker, timeout=5)
+            adder.join()
+            assert found == {a.fileno(): READ}
+            poller.forget(a.fileno())
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="epoll is Linux's")
+class TestEpollPoller(PollerContract):
+    """The poller on Linux."""
+
+    def make(self, waker: Waker) -> Poller:
+        """Return an EpollPoller."""
+        return EpollPoller()
+
+
+class TestSelectorPoller(PollerContract):
+    """The poller elsewhere."""
+
+    def make(self, waker: Waker) -> Poller:
+        """Return a SelectorPoller."""
+        return SelectorPoller(waker.wake)
+
+
+def test_a_waker_can_be_woken_any_number_of_times(waker: Waker) -> None:
+    """Also by many threads at once; one settle is enough."""
+    poller = open_poller(waker)
+    for _ in range(100_000):
+        waker.wake()
+    assert poller.poll(0) == [(waker.fd, READ)]
+    while poller.poll(0):
+        waker.settle()
+    waker.settle()
+    poller.close()
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_the_server_works_on_the_portable_poller(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """Quick and slow handlers, large answers, many clients."""
+
+    def portable(waker: Waker) -> Poller:
+        made = SelectorPoller(waker.wake)
+        made.watch(waker.fd, READ)
+        return made
+
+    monkeypatch.setattr(dewar.server.threads.pool, "open_poller", portable)
+    gate = threading.Event()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        name = environ["PATH_INFO"].encode()
+        if name.endswith(b"3"):
+            gate.wait(0.005)
+        start_response("200 OK", [])
+        return [name * (100_000 if name.endswith(b"5") else 1)]
+
+    served = serve(app, threads=threads)
+    wrong: list[str] = []
+
+    def work(number: int) -> None:
+        client = served.client()
+        for turn in range(20):
+            name = f"/{number}-{turn}"
+            expected = name.encode() * (100_000 if name.endswith("5") else 1)
+            if client.get(name)[2] != expected:
+                wrong.append(name)
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert wrong == []
