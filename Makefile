@@ -37,7 +37,7 @@ floors: $(STAMP)
 	@$(BIN)/lint-imports
 
 suite: $(STAMP)
-	@$(BIN)/python -m pytest -n $(JOBS) -q
+	@$(BIN)/python -m pytest -n $(JOBS)
 
 ## make soak     the long form of what the suite runs short: 640,000 requests looking for crossings
 soak: $(STAMP)
