@@ -81,15 +81,17 @@ class Local:
 
     def __setattr__(self, name: str, value: Any) -> None:
         variable = _variable_of(self)
-        _set_values(self, variable, {**variable.get(_NOTHING), name: value})
+        values = _Values(variable.get(_NOTHING))
+        values[name] = value
+        _publish(self, variable, values)
 
     def __delattr__(self, name: str) -> None:
         variable = _variable_of(self)
-        values = variable.get(_NOTHING).copy()
+        values = _Values(variable.get(_NOTHING))
         if name not in values:
             raise AttributeError(name)
         del values[name]
-        _set_values(self, variable, values)
+        _publish(self, variable, values)
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         return iter(_variable_of(self).get(_NOTHING).items())
@@ -137,10 +139,8 @@ _variable_of: Callable[[Local], ContextVar[dict[str, Any]]] = _slots["_values"].
 _live_of: Callable[[Local], _LiveValues] = _slots["_live"].__get__
 
 
-def _set_values(
-    local: Local, variable: ContextVar[dict[str, Any]], content: dict[str, Any]
-) -> None:
-    values = _Values(content)
+def _publish(local: Local, variable: ContextVar[dict[str, Any]], values: _Values) -> None:
+    """Make `values`, which nobody changes from now on, those of the running owner."""
     values.owner = current_owner()
     _live_of(local).add(values)
     variable.set(values)

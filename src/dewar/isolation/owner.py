@@ -7,11 +7,14 @@ ident that is handed out again can't bring old values back.
 
 import sys
 import threading
+from asyncio import _get_running_loop, current_task
 from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
 __all__ = ["Owner", "current_ident", "current_owner"]
+
+_modules = sys.modules
 
 
 class Owner:
@@ -53,17 +56,14 @@ class _ThreadOwner(threading.local):
 _this_thread = _ThreadOwner()
 
 
-def _current_task() -> Any:
-    # No task can be running in a process that never imported asyncio, or without a loop.
-    running_loop = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
-    if running_loop is None or (loop := running_loop()) is None:
-        return None
-    return sys.modules["asyncio"].current_task(loop)
-
-
-def _current_greenlet() -> Any:
-    # A module that another thread is still importing has no getcurrent yet.
-    getcurrent = getattr(sys.modules.get("greenlet"), "getcurrent", None)
+def _current_subject() -> Any:
+    """Return the running task, else the greenlet, or None where the thread itself is the owner."""
+    loop = _get_running_loop()
+    if loop is not None and (task := current_task(loop)) is not None:
+        return task
+    # Not imported here: greenlets are an option, and may come after us. A module that another
+    # thread is still importing has no getcurrent yet.
+    getcurrent = getattr(_modules.get("greenlet"), "getcurrent", None)
     if getcurrent is None:
         return None
     current = getcurrent()
@@ -73,7 +73,7 @@ def _current_greenlet() -> Any:
 
 def current_owner() -> Owner:
     """Return the running task, else the greenlet, else the thread."""
-    subject = _current_task() or _current_greenlet()
+    subject = _current_subject()
     return _this_thread.owner if subject is None else Owner(id(subject), subject)
 
 
