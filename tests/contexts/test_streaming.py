@@ -127,3 +127,30 @@ def test_outside_of_a_request_it_says_so() -> None:
     """The error names the function."""
     with pytest.raises(RuntimeError, match="'stream_with_context' was called here"):
         stream_with_context(iter([]))
+
+
+def test_a_generator_that_pops_too_much_ends_all_the_same(app: Dewar) -> None:
+    """What it took off was the copy's."""
+
+    def pieces() -> Iterator[str]:
+        contexts.pop()
+        yield "popped"
+
+    with app.test_request_context("/"):
+        stream = stream_with_context(pieces())
+        assert list(stream) == ["popped"]
+        assert contexts.top is not None
+
+
+def test_what_can_be_iterated_is_not_called(app: Dewar) -> None:
+    """As in Flask."""
+
+    class Both:
+        def __iter__(self) -> Iterator[str]:
+            return iter(["iterated"])
+
+        def __call__(self) -> Iterator[str]:
+            raise AssertionError("called")
+
+    with app.test_request_context("/"):
+        assert list(stream_with_context(Both())) == ["iterated"]

@@ -42,8 +42,12 @@ def stream_with_context(generator_or_function: Any) -> Any:
     Raises:
         UnboundError: where no request is being handled when the generator is made.
     """
-    if not callable(generator_or_function):
-        return _steps(iter(generator_or_function), current_request("stream_with_context"))
+    try:
+        items = iter(generator_or_function)
+    except TypeError:
+        pass  # a function, then
+    else:
+        return _steps(items, current_request("stream_with_context"))
 
     def decorated(*args: Any, **kwargs: Any) -> Any:
         return stream_with_context(generator_or_function(*args, **kwargs))
@@ -76,7 +80,7 @@ def _run(
 def _finish(items: Iterator[Any], request: Context) -> None:
     """Close the iterator inside the request, and run the teardown for what it opened."""
     # The copied stack still holds the request that the view has popped.
-    while contexts.pop() is not request:
+    while contexts.pop() not in (request, None):
         pass
     with request:
         close = getattr(items, "close", None)
