@@ -24,17 +24,5 @@ class ContextOrderError(DewarError, AssertionError):
     """
 
 
-class MissingExtraError(DewarError, ImportError):
-    """Raised where a feature needs an optional dependency that is not installed."""
-
-    def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(
-            f"{feature} needs the optional {extra!r} extra."
-            f" Install it with: pip install 'dewar-web[{extra}]'"
-        )
-        self.feature = feature
-        self.extra = extra
-
-
 class SetupFinishedError(DewarError, AssertionError):
     """Raised where a route or hook is registered after the first request was served."""

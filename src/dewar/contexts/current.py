@@ -5,7 +5,7 @@ current. It knows nothing of what a context is made of: see `dewar.contexts.cont
 """
 
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any
 
 from dewar.errors import UnboundError
 from dewar.isolation.stack import LocalStack
@@ -13,18 +13,6 @@ from dewar.isolation.stack import LocalStack
 __all__ = ["contexts", "current", "current_request", "maybe_current"]
 
 _cell: ContextVar[Any] = ContextVar("dewar.contexts")
-
-
-class Current(Protocol):
-    """What can be asked of whatever context is current."""
-
-    @property
-    def app(self) -> Any:
-        """The app."""
-
-    @property
-    def has_request(self) -> bool:
-        """Whether a request is being handled."""
 
 
 #: The contexts of the running thread, greenlet or task; the innermost is on top.

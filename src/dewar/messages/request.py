@@ -9,6 +9,7 @@ from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.routing import Rule
 from werkzeug.wrappers import Request as WerkzeugRequest
 
+from dewar import json
 from dewar.errors import DewarError
 
 __all__ = ["Request", "RequestApp", "split_blueprint_path"]
@@ -141,7 +142,7 @@ class Request(WerkzeugRequest):
         shallow: refuse to read the body.
     """
 
-    json_module: Any
+    json_module: Any = json
 
     #: The rule that matched, or None where none did.
     url_rule: Rule | None = None

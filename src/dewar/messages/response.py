@@ -1,9 +1,8 @@
 """`Response`: Werkzeug's response with a web page's defaults."""
 
-from typing import Any
-
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from dewar import json
 from dewar.contexts.current import maybe_current
 
 __all__ = ["Response"]
@@ -17,7 +16,7 @@ class Response(WerkzeugResponse):
     """
 
     default_mimetype = "text/html"
-    json_module: Any
+    json_module = json
     autocorrect_location_header = False
 
     @property
