@@ -171,6 +171,17 @@ def test_every_teardown_function_runs_and_the_first_error_is_raised(app: Dewar) 
     assert ran == ["request b", "request a", "app b", "app a"]
 
 
+def test_a_teardown_function_that_leaves_a_context_pushed_harms_nobody(
+    app: Dewar, other: Dewar
+) -> None:
+    """The stack is what it was before the context."""
+    app.teardown_request(lambda error: other.app_context().push())
+    with other.app_context() as outer:
+        with app.test_request_context("/"):
+            pass
+        assert contexts.top is outer
+
+
 def test_teardown_functions_are_told_the_error(app: Dewar) -> None:
     """The exception that left the with block, or None."""
     errors: list[Any] = []

@@ -233,6 +233,8 @@ def test_registering_by_the_tables_takes_effect_at_once(app: Dewar) -> None:
     assert client.get("/").text == "y"
     app.url_map.add(app.url_rule_class("/late", endpoint="home"))
     assert client.get("/late").text == "y"
+    app.view_functions = {"home": lambda: "replaced"}  # type: ignore[assignment]  # any dict
+    assert client.get("/").text == "replaced"
     ends: list[Any] = []
     app.teardown_request_funcs[None] = [ends.append]
     app.teardown_appcontext_funcs.append(ends.append)

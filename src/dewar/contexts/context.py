@@ -247,7 +247,7 @@ class Context:
         if not node or node[0] is not self:
             raise ContextOrderError(_wrong_order(self))
         if self._pushes == 1 and self._is_watched:
-            self._tear_down(sys.exc_info()[1] if exc is _UNGIVEN else exc)
+            self._tear_down(sys.exc_info()[1] if exc is _UNGIVEN else exc, node[1])
         else:
             _write(node[1])
             self._pushes -= 1
@@ -345,8 +345,8 @@ class Context:
         if self.made_request is not None:
             self.made_request.routing_exception = error
 
-    def _tear_down(self, exc: BaseException | None) -> None:
-        """Run every step of the end, whatever the others do, and raise the first error."""
+    def _tear_down(self, exc: BaseException | None, rest: Any) -> None:
+        """Run every step of the end and leave `rest` as the stack; raise the first error."""
         errors: list[BaseException] = []
         owns_app_context = self._owns_app_context
         if self.environ is not None:
@@ -354,7 +354,7 @@ class Context:
             _attempt(errors, self._close_request)
         if owns_app_context:
             _attempt(errors, self.app.do_teardown_appcontext, exc)
-        contexts.pop()
+        _write(rest)
         self._pushes -= 1
         if owns_app_context and appcontext_popped.receivers:
             _attempt(errors, self._announce_pop)

@@ -24,12 +24,21 @@ _STAGES = (
     "preprocess_request",
     "process_response",
 )
+_TABLES = (
+    "after_request_funcs",
+    "before_request_funcs",
+    "teardown_appcontext_funcs",
+    "teardown_request_funcs",
+    "url_value_preprocessors",
+    "view_functions",
+)
 _TEARDOWNS = ("do_teardown_appcontext", "do_teardown_request")
 
 #: The attributes of an app whose assignment outdates its composition.
 SEEN_BY_COMPOSITION = frozenset(
     {
         *_STAGES,
+        *_TABLES,
         *_TEARDOWNS,
         "create_url_adapter",
         "ensure_sync",

@@ -18,10 +18,10 @@ from dewar.signals import (
 __all__ = [
     "finalize",
     "full_dispatch",
+    "has_session_cookie",
     "plan_of",
     "preprocess",
     "process_response",
-    "session_cookie_name",
     "tear_down_app_context",
     "tear_down_request",
 ]
@@ -106,12 +106,7 @@ def _after(function: Callable[..., Any], response: Response) -> Response:
 def has_session_cookie(app: PipelineApp, context: Context) -> bool:
     """Whether the client may have sent a session; cheap, and true once too often."""
     cookie = None if context.environ is None else context.environ.get("HTTP_COOKIE")
-    return cookie is not None and session_cookie_name(app) in cookie
-
-
-def session_cookie_name(app: PipelineApp) -> str:
-    """Return the name of the cookie that the app's session is kept in."""
-    return app.session_interface.get_cookie_name(app)  # type: ignore[arg-type]  # the app is wider
+    return cookie is not None and app.session_interface.get_cookie_name(app) in cookie  # type: ignore[arg-type]  # the app is wider
 
 
 def tear_down_request(app: PipelineApp, context: Context, error: BaseException | None) -> None:

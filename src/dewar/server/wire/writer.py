@@ -62,7 +62,7 @@ Head = tuple[bytes, Framing, int, bool]
 class HeadWriter:
     """Turns what an application gave to ``start_response`` into bytes.
 
-    One per server, used by all its threads: memos are filled by single dict stores, and the
+    One per server, used by all its threads: memos are changed by single dict operations, and the
     dated tails are replaced as one tuple by whoever leads.
 
     Args:
@@ -125,7 +125,7 @@ class HeadWriter:
         elif length is not None:
             extra, framing, count = "", _BY_LENGTH, length
         elif size is not None:
-            extra, framing, count = f"\r\nContent-Length: {size}", Framing.LENGTH, size
+            extra, framing, count = f"\r\nContent-Length: {size}", _BY_LENGTH, size
         elif http11:
             extra, framing, count = "\r\nTransfer-Encoding: chunked", Framing.CHUNKED, 0
         else:
