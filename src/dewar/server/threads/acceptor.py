@@ -84,10 +84,13 @@ class Acceptor:
         """Stop listening; return the connections that the kernel had ready for us."""
         last: list[Connection] = []
         for fd in self._by_fd:
-            before = -1
-            while self.accepted != before:
+            # As many as the kernel can have had waiting, and no more: clients that keep coming
+            # must not keep the server from stopping.
+            for _ in range(self._service.settings.backlog // _ACCEPTS + 1):
                 before = self.accepted
                 last += self.accept(fd, room - len(last))
+                if self.accepted == before:
+                    break
         if self._resume_at is None:
             for fd in self._by_fd:
                 self._poller.forget(fd)
