@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types floors suite soak format bench docs clean
+.PHONY: help run test lint types floors suite soak format bench conformance docs clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ format: $(STAMP)
 ## make bench    build a venv of peers and print one table of ratios
 bench: $(STAMP)
 	@$(PYTHON) -m bench
+
+## make conformance   run Flask's and its extensions' published tests on Dewar (ARGS="--fast")
+conformance:
+	@$(PYTHON) -m conformance $(ARGS)
 
 ## make docs     check that every documented example runs and every link leads somewhere
 docs: $(STAMP)

@@ -1,0 +1,1 @@
+"""Runs other projects' published tests on Dewar, and the same tests on Flask beside it."""

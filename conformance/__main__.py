@@ -1,0 +1,93 @@
+"""Runs published test suites on Flask and on Dewar, and prints a line for each."""
+
+# ruff: noqa: T201 - a command prints
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance import excuses, verdict
+from conformance.runs import On, missing, run
+from conformance.scratch import NotPreparedError, Scratch
+from conformance.suites import TABLE, Suite, Table
+from conformance.verdict import Verdict
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTED = ROOT / "docs" / "reference" / "compatibility.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conformance:
+    """One run: where, on what, and which failures are documented."""
+
+    scratch: Scratch
+    on: frozenset[On]
+    documented: frozenset[str]
+
+    def judge(self, suite: Suite) -> Verdict:
+        """Return the verdict on a suite; what stops it stops no other."""
+        try:
+            place = self.scratch.prepare(suite)
+        except (NotPreparedError, OSError, ValueError) as error:
+            return Verdict.failed(suite, f"not run: {error}")
+        for service in missing(suite):
+            told = " ".join(service.without)
+            _say(f"{suite.name}: {service.name} does not answer, so its tests are left out: {told}")
+        flask, here = (
+            run(suite, place, on) if on in self.on else None for on in (On.FLASK, On.DEWAR)
+        )
+        return Verdict.of(suite, here, flask, self.documented)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the suites, print the table, and return 1 where a test fails on Dewar only."""
+    options = _options(arguments)
+    try:
+        chosen = Table.read(TABLE.read_text("utf-8")).choose(options.only, fast=options.fast)
+    except LookupError as error:
+        print(error.args[0], file=sys.stderr)
+        return 2
+    conformance = Conformance(
+        scratch=Scratch(folder=options.scratch.resolve()),
+        on=frozenset(On if options.on == "both" else {On(options.on)}),
+        documented=_documented(),
+    )
+    print(verdict.HEADER, flush=True)
+    verdicts = []
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for found in pool.map(conformance.judge, chosen):
+            verdicts.append(found)
+            print(verdict.line(found), flush=True)
+    print("\n".join(verdict.details(verdicts)))
+    return 1 if any(found.is_bad for found in verdicts) else 0
+
+
+def _documented() -> frozenset[str]:
+    return excuses.read(DOCUMENTED.read_text("utf-8")) if DOCUMENTED.exists() else frozenset()
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python3 -m conformance", description=__doc__)
+    parser.add_argument("--only", action="append", metavar="NAME", help="one suite (repeatable)")
+    parser.add_argument("--fast", action="store_true", help="Flask's and Werkzeug's own tests")
+    parser.add_argument("--on", choices=("both", *On), default="both")
+    parser.add_argument("--jobs", type=int, default=1, help="suites at a time (default: 1)")
+    parser.add_argument(
+        "--scratch",
+        type=Path,
+        metavar="DIR",
+        default=Path(tempfile.gettempdir()) / "dewar-conformance",
+        help="where releases and virtual environments are kept (default: %(default)s)",
+    )
+    return parser.parse_args(arguments)
+
+
+def _say(what: str) -> None:
+    print(f"conformance: {what}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""The scratch folder: releases fetched and unpacked, and a virtual environment for each."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.suites import Suite
+
+
+class NotPreparedError(Exception):
+    """A suite can't be fetched, unpacked or installed; the text is the last line of the reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where one suite lives."""
+
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        """The interpreter of its virtual environment."""
+        windows = sys.platform == "win32"
+        return self.folder / "venv" / ("Scripts/python.exe" if windows else "bin/python")
+
+    @property
+    def source(self) -> Path:
+        """The unpacked release: its tests run here."""
+        return self.folder / "source"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scratch:
+    """A folder outside the repository that a second run finds as the first one left it."""
+
+    folder: Path
+
+    def place(self, suite: Suite) -> Place:
+        """Return where a suite lives, prepared or not."""
+        return Place(folder=self.folder / suite.folder)
+
+    def prepare(self, suite: Suite) -> Place:
+        """Return the place of a suite, unpacked and installed.
+
+        Raises:
+            NotPreparedError: That was not possible.
+        """
+        place = self.place(suite)
+        if not place.python.exists():
+            venv.create(place.folder / "venv", clear=True, with_pip=True)
+        if not place.source.exists():
+            self._fetch(suite, place)
+        self._install(suite, place)
+        return place
+
+    def _fetch(self, suite: Suite, place: Place) -> None:
+        release = f"{suite.project}=={suite.version}"
+        download = place.folder / "download"
+        shutil.rmtree(download, ignore_errors=True)
+        arguments = ["--no-deps", "--no-binary", suite.project, "--dest", str(download), release]
+        _pip(place, "download", arguments)
+        unpacked = place.folder / "unpacked"
+        shutil.rmtree(unpacked, ignore_errors=True)
+        for archive in download.iterdir():
+            # A release is a stranger's file: nothing in it may lead outside the folder.
+            shutil.unpack_archive(archive, unpacked, filter="data")
+        # An archive holds one folder. It takes its place in one step: it is never there in part.
+        (inside,) = unpacked.iterdir()
+        inside.rename(place.source)
+
+    def _install(self, suite: Suite, place: Place) -> None:
+        wanted = [*suite.requires]
+        if suite.project not in {requirement.split("==")[0].casefold() for requirement in wanted}:
+            wanted.append(f"{suite.project}=={suite.version}")
+        stamp = place.folder / "installed"
+        digest = hashlib.sha256("\n".join(wanted).encode()).hexdigest()
+        if stamp.exists() and stamp.read_text("utf-8") == digest:
+            return
+        _pip(place, "install", wanted)
+        stamp.write_text(digest, "utf-8")
+
+
+def _pip(place: Place, command: str, arguments: Sequence[str]) -> None:
+    pip = [str(place.python), "-m", "pip", command, "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run(  # noqa: S603 - the table of suites is ours
+        [*pip, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        raise NotPreparedError(f"pip {command}: {said[-1] if said else done.stderr[-200:].strip()}")

@@ -1,0 +1,98 @@
+"""Compares the two runs of a suite, and says what came of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from conformance.junit import Outcome
+from conformance.runs import Run
+from conformance.suites import Suite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the runs of one suite came to; each test id names its suite."""
+
+    suite: Suite
+    #: How many tests passed on Dewar and on Flask; None is "not run".
+    here: int | None = None
+    flask: int | None = None
+    total: int = 0
+    problems: tuple[str, ...] = ()
+    #: Pass on Flask and not on Dewar: those nobody knows of, and those that are documented.
+    failing: tuple[str, ...] = ()
+    excused: tuple[str, ...] = ()
+    #: Documented not to pass, and pass, or are not there at all.
+    stale: tuple[str, ...] = ()
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether there is something to repair."""
+        return bool(self.problems or self.failing)
+
+    @classmethod
+    def failed(cls, suite: Suite, problem: str) -> Self:
+        """Return the verdict on a suite that could not be run."""
+        return cls(suite=suite, problems=(problem,))
+
+    @classmethod
+    def of(
+        cls, suite: Suite, here: Run | None, flask: Run | None, documented: Iterable[str]
+    ) -> Self:
+        """Return the verdict on a suite that ran on one of the two or on both."""
+        runs = [run for run in (flask, here) if run is not None]
+        failing = _failing(suite, here, flask) if here and flask else frozenset()
+        documented = {test for test in documented if test.startswith(f"{suite.name}: ")}
+        return cls(
+            suite=suite,
+            here=here.passed if here else None,
+            flask=flask.passed if flask else None,
+            total=max(len(run.results) for run in runs),
+            problems=tuple(run.problem for run in runs if run.problem),
+            failing=tuple(sorted(failing - documented)),
+            excused=tuple(sorted(failing & documented)),
+            stale=tuple(sorted(documented - failing)) if here and flask else (),
+        )
+
+
+def _failing(suite: Suite, here: Run, flask: Run) -> frozenset[str]:
+    passed = {test for test, outcome in flask.results.items() if outcome is Outcome.PASSED}
+    # What is not even reported here has not passed here.
+    return frozenset(
+        f"{suite.name}: {test}" for test in passed if here.results.get(test) is not Outcome.PASSED
+    )
+
+
+HEADER = f"{'suite':20} {'version':10} {'Dewar':>6} {'Flask':>6} {'tests':>6}"
+
+
+def line(verdict: Verdict) -> str:
+    """Return one line: passed here, passed on Flask, and how many tests there are."""
+    here, flask = ("-" if n is None else str(n) for n in (verdict.here, verdict.flask))
+    suite = verdict.suite
+    figures = f"{here:>6} {flask:>6} {verdict.total:>6}"
+    remarks = [
+        *verdict.problems,
+        *([f"{len(verdict.failing)} fail here only"] if verdict.failing else []),
+        *([f"{len(verdict.excused)} of Flask's internals"] if verdict.excused else []),
+        *([f"({suite.note})"] if suite.note else []),
+    ]
+    return f"{suite.name:20} {suite.version:10} {figures}  {'; '.join(remarks)}".rstrip()
+
+
+def details(verdicts: Iterable[Verdict]) -> list[str]:
+    """Return, under a heading each, the tests that the lines only count."""
+    verdicts = list(verdicts)
+    chapters = {
+        "Pass on Flask and fail here:": [test for v in verdicts for test in v.failing],
+        "Documented tests of Flask's internals:": [test for v in verdicts for test in v.excused],
+        "Documented, but pass or are not there (take them off the list):": [
+            test for v in verdicts for test in v.stale
+        ],
+    }
+    return [
+        text
+        for heading, tests in chapters.items()
+        if tests
+        for text in ("", heading, *(f"  {test}" for test in tests))
+    ]
