@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 from werkzeug.debug import DebuggedApplication
+from werkzeug.middleware.shared_data import SharedDataMiddleware
 
 import dewar.running
 from dewar import Dewar
+from dewar.running import run_simple
 
 
 @pytest.fixture
@@ -61,10 +63,55 @@ def test_debug_mode_brings_the_debugger_on_loopback_only(
         app.run("0.0.0.0", use_debugger=True)
 
 
-def test_a_reloader_is_refused_with_the_way_out(app: Dewar, served: list[Any]) -> None:
-    """It is not there yet."""
-    with pytest.raises(RuntimeError, match=r"watchfiles 'python app\.py'"):
+def test_a_reloader_is_missed_with_the_way_out(
+    app: Dewar, served: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is not there yet: the app is served without, and a warning says so."""
+    with caplog.at_level(logging.WARNING):
         app.run(use_reloader=True)
+    assert "watchfiles 'python app.py'" in caplog.text
+    assert len(served) == 1
+
+
+def test_who_replaces_werkzeugs_run_simple_hears_of_run(
+    app: Dewar, served: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tests of Flask programs do so, and tracing tools."""
+    calls: list[Any] = []
+    monkeypatch.setattr("werkzeug.serving.run_simple", lambda *a, **kw: calls.append((a, kw)))
+    app.run(port=1)
+    options = {"use_reloader": False, "use_debugger": False, "threaded": True}
+    assert calls == [(("127.0.0.1", 1, app), options)]
+    assert served == []
+
+
+def test_run_simple_serves_one_request_at_a_time_unless_threaded(served: list[Any]) -> None:
+    """As Werkzeug's does; a program may count on it."""
+
+    def hello(environ: Any, start_response: Any) -> list[bytes]:
+        return []
+
+    run_simple("localhost", 1, hello)
+    run_simple("unix:///tmp/x", 0, hello, threaded=True)
+    assert [options for _, options in served] == [
+        {"bind": "localhost:1", "name": None, "threads": 1},
+        {"bind": "unix:/tmp/x", "name": None},
+    ]
+
+
+def test_run_simple_wraps_the_app_as_asked(served: list[Any]) -> None:
+    """In the debugger, and in what serves static files."""
+    app = Dewar("wrapped", static_folder=None)
+    run_simple("127.0.0.1", 1, app, use_debugger=True, static_files={"/x": "folder"})
+    assert isinstance(served[0][0], DebuggedApplication)
+    assert isinstance(served[0][0].app, SharedDataMiddleware)
+
+
+@pytest.mark.parametrize("option", ["processes", "ssl_context", "request_handler"])
+def test_run_simple_refuses_what_it_has_not_got(served: list[Any], option: str) -> None:
+    """Rather than serving another way than asked."""
+    with pytest.raises(NotImplementedError, match=option):
+        run_simple("127.0.0.1", 1, Dewar("x"), **{option: 2})
 
 
 def test_it_does_nothing_while_a_command_imports_the_script(

@@ -56,7 +56,7 @@ def test_the_usual_names_are_there(app: Dewar) -> None:
         assert render_template_string(macro) == "/p"
     with app.app_context():
         assert render_template_string("{{ g }} {{ request is defined }}") == (
-            "&lt;g of &#39;templating&#39;&gt; True"
+            "&lt;flask.g of &#39;templating&#39;&gt; True"
         )
 
 

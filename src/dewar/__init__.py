@@ -5,6 +5,7 @@ Every public name, once.
 
 from dewar import json
 from dewar.app import Dewar
+from dewar.blueprints.blueprint import Blueprint
 from dewar.config import Config
 from dewar.contexts.copying import copy_current_request_context
 from dewar.contexts.streaming import stream_with_context
@@ -42,6 +43,7 @@ from dewar.signals import (
     template_rendered,
 )
 from dewar.templating import (
+    get_template_attribute,
     render_template,
     render_template_string,
     stream_template,
@@ -50,6 +52,7 @@ from dewar.templating import (
 from dewar.version import __version__
 
 __all__ = [
+    "Blueprint",
     "Config",
     "Dewar",
     "DewarError",
@@ -71,6 +74,7 @@ __all__ = [
     "flash",
     "g",
     "get_flashed_messages",
+    "get_template_attribute",
     "got_request_exception",
     "has_app_context",
     "has_request_context",

@@ -1,50 +1,46 @@
 """`Dewar`: the app, a facade whose every method is one step into a folder of its own."""
 
 import logging as std_logging
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import cached_property
-from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import IO, Any, ClassVar, NoReturn, TypeVar
+from typing import IO, Any, ClassVar, TypeVar
 from weakref import ref
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from jinja2 import BaseLoader
 from jinja2 import Environment as JinjaEnvironment
-from werkzeug.exceptions import Aborter, HTTPException
+from werkzeug.exceptions import Aborter
 from werkzeug.routing import BuildError, Map, MapAdapter, Rule
 from werkzeug.utils import redirect as werkzeug_redirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from dewar.cli.environment import debug_flag
 from dewar.cli.group import AppGroup
 from dewar.config import Config, ConfigAttribute, default_config
 from dewar.contexts.context import Context
-from dewar.contexts.current import current, current_request
+from dewar.contexts.current import current
 from dewar.contexts.namespace import AppGlobals
-from dewar.errors import SetupFinishedError
-from dewar.files import open_for_reading, send_from_directory
+from dewar.environment import debug_flag
 from dewar.json.provider import DefaultJSONProvider, JSONProvider
 from dewar.logging import create_logger
 from dewar.messages.request import Request
 from dewar.messages.response import Response
-from dewar.pipeline import coerce, failures, respond, stages, url_building
-from dewar.pipeline.async_views import to_sync
+from dewar.pipeline import respond, url_building
 from dewar.pipeline.composition import SEEN_BY_COMPOSITION, Composition
-from dewar.registration.hooks import WatchedList
+from dewar.pipeline.lifecycle import Lifecycle
+from dewar.registration.app_registrar import AppRegistrar
+from dewar.registration.hooks import weakly
 from dewar.registration.packages import instance_path_of, name_of
-from dewar.registration.registrar import Registrar, setup_method
-from dewar.registration.url_rules import DuplicateEndpointError, endpoint_of, make_rule
 from dewar.routing import adapters
+from dewar.routing.errors import StaticHostError
 from dewar.routing.rules import RouteMap
 from dewar.running import run_app
 from dewar.sessions.interface import SessionInterface
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
+from dewar.template_lookup import TemplatesOfAll
 from dewar.templating import (
     Environment,
-    TemplatesOfAll,
     make_environment,
     standard_names,
     update_context,
@@ -59,7 +55,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _UNGIVEN: Any = object()
 
 
-class Dewar(Registrar):
+class Dewar(Lifecycle, AppRegistrar):
     """A web app: its routes, hooks, configuration, and itself a WSGI callable (PEP 3333).
 
     ::
@@ -121,7 +117,6 @@ class Dewar(Registrar):
         root_path: str | None = None,
     ) -> None:
         self._composition: Composition | None = None
-        self._got_first_request = False
         super().__init__(import_name, static_folder, static_url_path, template_folder, root_path)
         if instance_path is None:
             instance_path = self.auto_find_instance_path()
@@ -134,10 +129,6 @@ class Dewar(Registrar):
         self.config = self.make_config(instance_relative_config)
         self.aborter = self.make_aborter()
         self.json: Any = self.json_provider_class(self)
-        self.url_build_error_handlers: list[Callable[..., str | None]] = []
-        self.teardown_appcontext_funcs: list[Callable[..., Any]] = WatchedList(self._changed)
-        self.shell_context_processors: list[Callable[[], dict[str, Any]]] = []
-        self.blueprints: dict[str, Any] = {}
         self.extensions: dict[str, Any] = {}
         if not hasattr(type(self), "session_interface"):
             self.session_interface = SecureCookieSessionInterface()
@@ -207,134 +198,6 @@ class Dewar(Registrar):
         finally:
             builder.close()
 
-    # The stages of a request; a subclass may override any of them.
-
-    def full_dispatch_request(self) -> Response:
-        """Take the current request from its hooks to its response."""
-        self._got_first_request = True
-        return stages.full_dispatch(self)
-
-    def preprocess_request(self) -> Any:
-        """Run the functions that come before the view; return the first answer, or None."""
-        context = current_request()
-        return stages.preprocess(stages.plan_of(self, context), context)
-
-    def dispatch_request(self) -> Any:
-        """Return what the view of the current request returns."""
-        context = current_request()
-        return respond.dispatch(self, stages.plan_of(self, context), context)
-
-    def raise_routing_exception(self, request: Request) -> NoReturn:
-        """Raise what routing found wrong with a request."""
-        raise request.routing_exception or LookupError("Routing found nothing wrong.")
-
-    def make_default_options_response(self) -> Response:
-        """Return the automatic answer to OPTIONS: the methods that are allowed."""
-        response = self.response_class()
-        adapter = current_request().url_adapter
-        response.allow.update(adapter.allowed_methods())
-        return response
-
-    def make_response(self, rv: Any) -> Response:
-        """Return the response for what a view returned; see `dewar.pipeline.coerce`."""
-        context = current_request()
-        rule = context.url_rule
-        return coerce.make_response(self, rv, rule and rule.endpoint, context.environ)
-
-    def finalize_request(self, rv: Any, from_error_handler: bool = False) -> Response:
-        """Make a response of what was returned and run what comes after the view."""
-        return stages.finalize(self, rv, from_error_handler)
-
-    def process_response(self, response: Response) -> Response:
-        """Run the `after_request` functions and save the session."""
-        return stages.process_response(self, current_request(), response)
-
-    def do_teardown_request(self, exc: BaseException | None = _UNGIVEN) -> None:
-        """Run the teardown functions of the current request."""
-        error = sys.exc_info()[1] if exc is _UNGIVEN else exc
-        stages.tear_down_request(self, current_request(), error)
-
-    def do_teardown_appcontext(self, exc: BaseException | None = _UNGIVEN) -> None:
-        """Run the teardown functions of the current app context."""
-        stages.tear_down_app_context(self, sys.exc_info()[1] if exc is _UNGIVEN else exc)
-
-    def handle_user_exception(self, e: Exception) -> Any:
-        """Return the answer to an error that a view or a hook raised, or raise it."""
-        return failures.answer_user_error(self, current_request(), e)
-
-    def handle_http_exception(self, e: HTTPException) -> Any:
-        """Return the answer to an HTTP error: its handler's, or the error itself."""
-        return failures.answer_http_error(self, current_request(), e)
-
-    def handle_exception(self, e: Exception) -> Response:
-        """Log an error that nothing handled and return a 500, or raise it in debug mode."""
-        return failures.answer_failure(self, current_request(), e)
-
-    def trap_http_exception(self, e: Exception) -> bool:
-        """Whether an HTTP error is treated like any other error."""
-        return failures.traps(self, e)
-
-    def log_exception(self, exc_info: Any) -> None:
-        """Log an error that nothing handled."""
-        request = current_request().request
-        self.logger.error("Exception on %s [%s]", request.path, request.method, exc_info=exc_info)
-
-    def should_ignore_error(self, error: BaseException | None) -> bool:  # noqa: ARG002  # for subclasses
-        """Whether the teardown functions are not told of an error."""
-        return False
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that can be called without ``await``."""
-        return self.async_to_sync(func) if iscoroutinefunction(func) else func
-
-    def async_to_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that runs a coroutine function to its end."""
-        return to_sync(func)
-
-    # Registering what belongs to the app alone.
-
-    @setup_method
-    def add_url_rule(
-        self,
-        rule: str,
-        endpoint: str | None = None,
-        view_func: Callable[..., Any] | None = None,
-        provide_automatic_options: bool | None = None,
-        **options: Any,
-    ) -> None:
-        """Register a URL rule, as `route` does, without a decorator.
-
-        Raises:
-            DuplicateEndpointError: where the endpoint has another view already.
-        """
-        endpoint = endpoint_of(view_func) if endpoint is None else endpoint
-        made = make_rule(
-            self.url_rule_class,
-            rule,
-            view_func,
-            {**options, "endpoint": endpoint},
-            automatic_options=provide_automatic_options,
-            automatic_by_default=self.config["PROVIDE_AUTOMATIC_OPTIONS"],
-        )
-        known = self.view_functions.get(endpoint)
-        if view_func is not None and known is not None and known != view_func:
-            raise DuplicateEndpointError(endpoint, known, view_func)
-        self.url_map.add(made)
-        if view_func is not None:
-            self.view_functions[endpoint] = view_func
-
-    @setup_method
-    def teardown_appcontext(self, f: F) -> F:
-        """Call `f` with the error, or None, when an app context ends."""
-        self.teardown_appcontext_funcs.append(f)
-        return f
-
-    @setup_method
-    def shell_context_processor(self, f: F) -> F:
-        """Add the names that `f` returns to ``dewar shell``."""
-        self.shell_context_processors.append(f)
-        return f
-
     # URLs, templates, files.
 
     def url_for(
@@ -381,23 +244,6 @@ class Dewar(Registrar):
         """Add what the context processors return to a template's names."""
         update_context(self, context)
 
-    def send_static_file(self, filename: str) -> WerkzeugResponse:
-        """Return a file from the static folder."""
-        if self.static_folder is None:
-            raise RuntimeError("'static_folder' must be set to serve static_files.")
-        return send_from_directory(self.static_folder, filename)
-
-    def get_send_file_max_age(self, filename: str | None) -> int | None:  # noqa: ARG002  # for subclasses
-        """Return how many seconds a client may keep a file, or None to ask each time."""
-        age = self.config["SEND_FILE_MAX_AGE_DEFAULT"]
-        return int(age.total_seconds()) if isinstance(age, timedelta) else age
-
-    def open_resource(
-        self, resource: str, mode: str = "rb", encoding: str | None = None
-    ) -> IO[Any]:
-        """Open a file beside the app for reading; text is UTF-8 unless `encoding` says else."""
-        return open_for_reading(Path(self.root_path, resource), mode, encoding)
-
     # What the app is made of; a subclass may make it another way.
 
     @cached_property
@@ -411,7 +257,7 @@ class Dewar(Registrar):
         return create_logger(self)
 
     @cached_property
-    def jinja_env(self) -> JinjaEnvironment:
+    def jinja_env(self) -> JinjaEnvironment:  # type: ignore[override]  # cached, and so assignable
         """The template environment."""
         return self.create_jinja_environment()
 
@@ -448,6 +294,13 @@ class Dewar(Registrar):
         """Return the folder for what this installation keeps."""
         return instance_path_of(self.import_name, self.root_path)
 
+    def open_instance_resource(
+        self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
+    ) -> IO[Any]:
+        """Open a file in the instance folder, for writing as well."""
+        path = Path(self.instance_path, resource)
+        return path.open(mode, encoding=None if "b" in mode else encoding)
+
     def create_jinja_environment(self) -> JinjaEnvironment:
         """Return the template environment with its options and globals."""
         return make_environment(self)
@@ -460,10 +313,6 @@ class Dewar(Registrar):
         """Whether the values in a template are escaped: in HTML, XML and SVG."""
         return filename is None or filename.endswith((".html", ".htm", ".xml", ".xhtml", ".svg"))
 
-    def iter_blueprints(self) -> Iterable[Any]:
-        """Return the registered blueprints."""
-        return self.blueprints.values()
-
     def make_shell_context(self) -> dict[str, Any]:
         """Return the names that ``dewar shell`` starts with."""
         names: dict[str, Any] = {"app": self, "g": current().g}
@@ -473,7 +322,7 @@ class Dewar(Registrar):
 
     def _serve_static_files(self, host: str | None, host_matching: bool) -> None:
         if bool(host) != host_matching:
-            raise ValueError(
+            raise StaticHostError(
                 "static_host and host_matching go together: give both,"
                 " or turn static files off with static_folder=None."
             )
@@ -485,14 +334,6 @@ class Dewar(Registrar):
 
         self.add_url_rule(f"{self.static_url_path}/<path:filename>", "static", static, host=host)
 
-    def _check_setup_finished(self, name: str) -> None:
-        if self._got_first_request:
-            raise SetupFinishedError(
-                f"The setup method {name!r} can no longer be called on {self!r}, because it has"
-                " handled its first request: some requests would have gone without. Call it where"
-                " the app is made, before it is served."
-            )
-
     def _changed(self) -> None:
         self._composition = None
 
@@ -501,4 +342,4 @@ class Dewar(Registrar):
         if name in SEEN_BY_COMPOSITION:
             self._changed()
             if isinstance(value, RouteMap):
-                value.watch(self._changed)
+                value.watch(weakly(self._changed))

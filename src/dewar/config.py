@@ -243,7 +243,7 @@ class Config(dict[str, Any]):
         return True
 
     def from_prefixed_env(
-        self, prefix: str = "DEWAR", *, loads: Callable[[str], Any] = json.loads
+        self, prefix: str | None = None, *, loads: Callable[[str], Any] = json.loads
     ) -> bool:
         """Take every environment variable that starts with `prefix` and an underscore.
 
@@ -251,7 +251,8 @@ class Config(dict[str, Any]):
         are made. Variables are taken in the order of their names.
 
         Args:
-            prefix: what the names start with; the key is what follows.
+            prefix: what the names start with; the key is what follows. By default both
+                ``FLASK`` and ``DEWAR``, of which ``DEWAR`` wins.
             loads: turns the text into a value. Text that it rejects is taken as it is, so with
                 JSON, the default, ``8`` is a number and ``eight`` a string.
 
@@ -259,11 +260,11 @@ class Config(dict[str, Any]):
             ConfigKeyError: (a `TypeError`) where a double underscore reaches into a setting that
                 is not a dict.
         """
-        start = f"{prefix}_"
-        for variable in sorted(os.environ):
-            if variable.startswith(start):
-                value = _load_or_keep(os.environ[variable], loads)
-                self._set_nested(variable, variable.removeprefix(start), value)
+        for start in ("FLASK_", "DEWAR_") if prefix is None else (f"{prefix}_",):
+            for variable in sorted(os.environ):
+                if variable.startswith(start):
+                    value = _load_or_keep(os.environ[variable], loads)
+                    self._set_nested(variable, variable.removeprefix(start), value)
         return True
 
     def get_namespace(

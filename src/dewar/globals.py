@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 from dewar.app import Dewar
 from dewar.contexts.context import Context
 from dewar.contexts.current import contexts, current, current_request
+from dewar.contexts.legacy import app_cell, request_cell
 from dewar.contexts.namespace import AppGlobals
 from dewar.isolation.proxy import LocalProxy
 from dewar.messages.request import Request
 from dewar.sessions.interface import SessionMixin
 
-__all__ = ["context", "current_app", "g", "request", "session"]
+__all__ = ["app_ctx", "context", "current_app", "g", "request", "request_ctx", "session"]
 
 # PERF: one frame from the proxy to the object. The stack's own reader gives (top, rest); None
 # and a missing request are told apart only on the way out.
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
     request = cast("Request", None)
     session = cast("SessionMixin", None)
     context = cast("Context", None)
+    app_ctx = cast("Context", None)
+    request_ctx = cast("Context", None)
 else:
     #: The app that is handling the request, or whose app context is pushed.
     current_app = LocalProxy(_current_app)
@@ -67,3 +70,6 @@ else:
     session = LocalProxy(_current_session)
     #: The context itself.
     context = LocalProxy(current)
+    #: The context of the app, and that of the request: they may be one.
+    app_ctx = LocalProxy(app_cell.current)
+    request_ctx = LocalProxy(request_cell.current)

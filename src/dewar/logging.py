@@ -7,7 +7,13 @@ from typing import Any, Protocol, TextIO, cast
 from dewar.contexts.current import maybe_current
 from dewar.isolation.proxy import LocalProxy
 
-__all__ = ["LoggingApp", "create_logger", "has_level_handler", "wsgi_errors_stream"]
+__all__ = [
+    "LoggingApp",
+    "create_logger",
+    "default_handler",
+    "has_level_handler",
+    "wsgi_errors_stream",
+]
 
 
 class LoggingApp(Protocol):
@@ -30,6 +36,13 @@ def _errors_stream() -> Any:
 #: Writes to the server's log during a request, and to stderr otherwise.
 wsgi_errors_stream: TextIO = cast("TextIO", LocalProxy(_errors_stream))
 
+#: What apps' loggers write through where logging is not configured; remove it from a logger with
+#: ``app.logger.removeHandler(default_handler)``.
+default_handler = logging.StreamHandler(wsgi_errors_stream)
+default_handler.setFormatter(
+    logging.Formatter("[%(asctime)s] %(levelname)s in %(module)s: %(message)s")
+)
+
 
 def has_level_handler(logger: logging.Logger) -> bool:
     """Whether some handler up the chain would write what this logger lets through."""
@@ -47,9 +60,5 @@ def create_logger(app: LoggingApp) -> logging.Logger:
     if app.debug and not logger.level:
         logger.setLevel(logging.DEBUG)
     if not has_level_handler(logger):
-        handler = logging.StreamHandler(wsgi_errors_stream)
-        handler.setFormatter(
-            logging.Formatter("[%(asctime)s] %(levelname)s in %(module)s: %(message)s")
-        )
-        logger.addHandler(handler)
+        logger.addHandler(default_handler)
     return logger

@@ -1,23 +1,22 @@
 """Jinja templates with the app's names in them."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import Any
 
-from jinja2 import BaseLoader, Template, TemplateNotFound
 from jinja2 import Environment as JinjaEnvironment
+from jinja2 import Template
 
 from dewar.contexts.context import Context
 from dewar.contexts.current import current, current_request
 from dewar.contexts.streaming import stream_with_context
 from dewar.helpers import get_flashed_messages
 from dewar.isolation.proxy import LocalProxy
-from dewar.registration.hooks import HookTable
 from dewar.signals import before_render_template, template_rendered
+from dewar.template_lookup import TemplatedApp
 
 __all__ = [
     "Environment",
-    "TemplatedApp",
-    "TemplatesOfAll",
+    "get_template_attribute",
     "make_environment",
     "render_template",
     "render_template_string",
@@ -26,25 +25,6 @@ __all__ = [
     "stream_template_string",
     "update_context",
 ]
-
-
-class TemplatedApp(Protocol):
-    """What templates take of the app."""
-
-    template_context_processors: HookTable[Callable[..., Any]]
-
-    @property
-    def jinja_loader(self) -> BaseLoader | None:
-        """The loader for the app's own templates."""
-
-    def iter_blueprints(self) -> Iterable[Any]:
-        """Return the blueprints, which have a `jinja_loader` as well."""
-
-    def create_global_jinja_loader(self) -> BaseLoader:
-        """Return the loader for all templates."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that can be called without ``await``."""
 
 
 class Environment(JinjaEnvironment):
@@ -59,42 +39,6 @@ class Environment(JinjaEnvironment):
         options.setdefault("loader", app.create_global_jinja_loader())
         super().__init__(**options)
         self.app = app
-
-
-class TemplatesOfAll(BaseLoader):
-    """Looks for a template in the app first and then in its blueprints.
-
-    Args:
-        app: the app.
-    """
-
-    def __init__(self, app: TemplatedApp) -> None:
-        self.app = app
-
-    def get_source(
-        self, environment: JinjaEnvironment, template: str
-    ) -> tuple[str, str | None, Callable[[], bool] | None]:
-        """Return the first source found.
-
-        Raises:
-            jinja2.TemplateNotFound: where nobody has it; the message says where was looked.
-        """
-        for loader in self._loaders():
-            try:
-                return loader.get_source(environment, template)
-            except TemplateNotFound:
-                continue
-        raise TemplateNotFound(template)
-
-    def list_templates(self) -> list[str]:
-        """Return the names of all templates."""
-        return sorted({name for loader in self._loaders() for name in loader.list_templates()})
-
-    def _loaders(self) -> Iterator[BaseLoader]:
-        for owner in (self.app, *self.app.iter_blueprints()):
-            loader = owner.jinja_loader
-            if loader is not None:
-                yield loader
 
 
 #: A proxy, because a page that doesn't look at the session must not count as having read it.
@@ -144,6 +88,16 @@ def make_environment(app: Any) -> JinjaEnvironment:
     )
     environment.policies["json.dumps_function"] = app.json.dumps
     return environment
+
+
+def get_template_attribute(template_name: str, attribute: str) -> Any:
+    """Return what a template exports, for instance a macro, to be called from Python.
+
+    Args:
+        template_name: the name of the template.
+        attribute: the name of the macro or variable in it.
+    """
+    return getattr(current().app.jinja_env.get_template(template_name).module, attribute)
 
 
 def render_template(

@@ -1,10 +1,6 @@
-"""A folder with an app to load, and a process that is the same after each test."""
+"""The command line, and a process that is the same after each test."""
 
-import os
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from textwrap import dedent
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,40 +10,8 @@ from dewar.cli.main import make_cli
 
 
 @pytest.fixture(autouse=True)
-def _same_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Take back what loading an app does to the environment and to what is imported."""
-    for name in list(os.environ):
-        if name.startswith(("DEWAR_", "FLASK_")):
-            monkeypatch.delenv(name)
-    environ, path, modules = dict(os.environ), list(sys.path), set(sys.modules)
-    yield
-    os.environ.clear()
-    os.environ.update(environ)
-    sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        origin = getattr(sys.modules[name], "__file__", None)
-        if origin is not None and "pytest-" in origin:
-            del sys.modules[name]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def write(folder: Path) -> Callable[[str, str], Path]:
-    """Write a file into the working directory."""
-
-    def write_file(name: str, text: str) -> Path:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dedent(text), encoding="utf-8")
-        return path
-
-    return write_file
+def _same_process(same_process: None) -> None:
+    """Loading an app changes the environment and what is imported."""
 
 
 @pytest.fixture

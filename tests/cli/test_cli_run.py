@@ -13,7 +13,8 @@ import pytest
 from click.testing import Result
 from werkzeug.debug import DebuggedApplication
 
-from dewar.cli.run import address_of, is_loopback
+from dewar.cli.run import address_of
+from dewar.running import is_loopback
 from dewar.server.errors import BindError, SettingsError
 
 Write = Callable[[str, str], Path]

@@ -266,7 +266,7 @@ def test_g_is_a_namespace_with_a_dicts_helpers(app: Dewar) -> None:
         del g.b
         with pytest.raises(AttributeError):
             del g.b
-        assert repr(g) == "<g of 'first'>"
+        assert repr(g) == "<flask.g of 'first'>"
 
 
 def test_a_context_that_fails_to_open_leaves_nothing(app: Dewar) -> None:

@@ -6,11 +6,11 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from dewar.cli.environment import app_variable, debug_flag, importing, skips_dotenv
 from dewar.cli.errors import PlainCallableError
 from dewar.cli.interface import CommandApp, is_command_app
 from dewar.cli.loading import load_app, load_default_app
 from dewar.contexts.current import maybe_current
+from dewar.environment import app_variable, debug_flag, importing, skips_dotenv
 
 __all__ = ["AppGroup", "ScriptInfo", "command_app", "pass_script_info", "with_appcontext"]
 

@@ -57,7 +57,8 @@ def load_default_app() -> Any:
     example = others[0] if others else "module"
     raise AppNotNamedError(
         f"No app was named, and there is neither a wsgi.py nor an app.py in {Path.cwd()}."
-        f" Say which module it is in: 'dewar --app {example}', or set DEWAR_APP={example}."
+        f" Say which module it is in: 'dewar --app {example}', or set DEWAR_APP={example}"
+        " (FLASK_APP is read too)."
     )
 
 

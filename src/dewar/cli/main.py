@@ -3,7 +3,7 @@
 import traceback
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -50,6 +50,17 @@ class DewarGroup(AppGroup):
         extra: as `click.Group` takes it.
     """
 
+    #: The commands that are always there.
+    default_commands: ClassVar[tuple[click.Command, ...]] = (
+        run_command,
+        shell_command,
+        routes_command,
+    )
+    #: The groups of entry points in which installed packages offer commands.
+    plugin_groups: ClassVar[tuple[str, ...]] = ("dewar.commands",)
+    #: What the variables begin with that give options: ``DEWAR_RUN_PORT``.
+    variable_prefix: ClassVar[str] = "DEWAR"
+
     def __init__(
         self,
         add_default_commands: bool = True,
@@ -62,13 +73,16 @@ class DewarGroup(AppGroup):
         params = [*(extra.pop("params", None) or ()), env_file_option, app_option, debug_option]
         if add_version_option:
             params.append(version_option)
-        settings = {"auto_envvar_prefix": "DEWAR", **(extra.pop("context_settings", None) or {})}
+        settings = {
+            "auto_envvar_prefix": self.variable_prefix,
+            **(extra.pop("context_settings", None) or {}),
+        }
         super().__init__(params=params, context_settings=settings, **extra)
         self.create_app = create_app
         self.load_dotenv = load_dotenv
         self.set_debug_flag = set_debug_flag
         if add_default_commands:
-            for command in (run_command, shell_command, routes_command):
+            for command in self.default_commands:
                 self.add_command(command)
 
     def make_context(
@@ -101,7 +115,7 @@ class DewarGroup(AppGroup):
         command = super().get_command(ctx, cmd_name)
         if command is not None:
             return command
-        plugin = _plugins().get(cmd_name)
+        plugin = self._plugins().get(cmd_name)
         if plugin is not None:
             loaded: click.Command = plugin.load()
             return loaded
@@ -119,7 +133,7 @@ class DewarGroup(AppGroup):
         """Return the command to run; one of the app's has the app's context from here on."""
         # Not in get_command: help asks for every command, and then nothing would end the context.
         name, command, rest = super().resolve_command(ctx, args)
-        if name is not None and name not in self.commands and name not in _plugins():
+        if name is not None and name not in self.commands and name not in self._plugins():
             app = command_app(ctx)
             context = maybe_current()
             if context is None or context.app is not app:
@@ -128,11 +142,11 @@ class DewarGroup(AppGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands; an app that fails is shown and left out."""
-        names = {*super().list_commands(ctx), *_plugins()}
+        names = {*super().list_commands(ctx), *self._plugins()}
         try:
             app = ctx.ensure_object(ScriptInfo).load_app()
-        except AppNotNamedError:
-            pass  # nobody asked for one
+        except AppNotNamedError as error:
+            self.tell_of_missing_app(error)
         except NoAppError as error:
             _show_error(error.format_message())
         except Exception:  # noqa: BLE001  # the user's; the help is of use all the same
@@ -141,6 +155,15 @@ class DewarGroup(AppGroup):
             if is_command_app(app):
                 names.update(app.cli.list_commands(ctx))
         return sorted(names)
+
+    def tell_of_missing_app(self, error: AppNotNamedError) -> None:
+        """Say, above the help, that no app was named: nothing, for nobody asked for one."""
+
+    def _plugins(self) -> dict[str, EntryPoint]:
+        """Return the commands of installed packages, by name and not yet imported."""
+        return {
+            point.name: point for group in self.plugin_groups for point in entry_points(group=group)
+        }
 
 
 def make_cli() -> DewarGroup:
@@ -151,11 +174,6 @@ def make_cli() -> DewarGroup:
 def main() -> None:
     """Run the ``dewar`` command line and end the process with its exit code."""
     make_cli().main(prog_name="dewar")
-
-
-def _plugins() -> dict[str, EntryPoint]:
-    """Return the commands of installed packages, by name and not yet imported."""
-    return {point.name: point for point in entry_points(group="dewar.commands")}
 
 
 def _show_error(message: str) -> None:

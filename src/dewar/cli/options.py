@@ -6,8 +6,8 @@ from importlib.util import find_spec
 
 import click
 
-from dewar.cli.environment import load_dotenv, switch_debug
 from dewar.cli.group import ScriptInfo
+from dewar.environment import load_dotenv, switch_debug
 from dewar.version import __version__
 
 __all__ = ["app_option", "debug_option", "env_file_option", "load_defaults", "version_option"]

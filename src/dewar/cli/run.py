@@ -2,20 +2,20 @@
 
 import logging
 from collections.abc import Sequence
-from ipaddress import ip_address
 from typing import Any
 
 import click
 from click.core import ParameterSource
 from werkzeug.debug import DebuggedApplication
 
-from dewar.cli.environment import debug_flag
 from dewar.cli.group import ScriptInfo, pass_script_info
 from dewar.cli.options import debug_option
+from dewar.environment import debug_flag
+from dewar.running import is_loopback
 from dewar.server import run as serve
 from dewar.server.errors import ServerError
 
-__all__ = ["address_of", "is_loopback", "run_command"]
+__all__ = ["address_of", "run_command"]
 
 _HOST = "127.0.0.1"
 _PORT = 8000
@@ -98,23 +98,6 @@ def address_of(binds: Sequence[str], host: str | None, port: int | None) -> str:
             " too."
         )
     return ",".join(binds)
-
-
-def is_loopback(bind: str) -> bool:
-    """Whether none of the addresses can be reached from another machine."""
-    return all(_is_loopback(address.strip()) for address in bind.split(","))
-
-
-def _is_loopback(address: str) -> bool:
-    if address.startswith("unix:"):
-        return True
-    host = address.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _drop_variables(options: dict[str, Any], *names: str) -> None:

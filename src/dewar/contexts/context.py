@@ -8,19 +8,19 @@ adapter. A request that asks for none pays for none.
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 from wsgiref.types import WSGIEnvironment
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter, Rule
 
 from dewar.contexts.current import OUTSIDE_REQUEST, contexts
+from dewar.contexts.interface import ContextApp
 from dewar.errors import ContextOrderError, UnboundError
 from dewar.messages.request import Request
-from dewar.routing.index import RouteIndex
-from dewar.sessions.interface import SessionInterface, SessionMixin
+from dewar.sessions.interface import SessionMixin
 from dewar.signals import (
     appcontext_popped,
     appcontext_pushed,
@@ -28,50 +28,11 @@ from dewar.signals import (
     request_tearing_down,
 )
 
-__all__ = ["Context", "ContextApp"]
+__all__ = ["Context"]
 
 _UNGIVEN: Any = object()
 # PERF: the two halves of the stack's push and pop, which happen to every request.
 _read, _write = contexts.reader, contexts.writer
-
-
-class Composed(Protocol):
-    """What a context asks of what was worked out from the app's routes."""
-
-    index: RouteIndex
-    opens_session_at_once: bool
-    has_teardown: bool
-
-
-class ContextApp(Protocol):
-    """What a context asks of its app."""
-
-    name: str
-    debug: bool
-    json: Any
-    request_class: type[Request]
-    app_ctx_globals_class: type
-    session_interface: SessionInterface
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """The configuration."""
-
-    @property
-    def composition(self) -> Composed:
-        """What was worked out from the registrations."""
-
-    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Return Werkzeug's adapter for a request."""
-
-    def do_teardown_request(self, exc: BaseException | None = ...) -> None:
-        """Run the teardown functions of a request."""
-
-    def do_teardown_appcontext(self, exc: BaseException | None = ...) -> None:
-        """Run the teardown functions of an app context."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that can be called without ``await``."""
 
 
 class Context:
@@ -142,6 +103,13 @@ class Context:
         return None if self._below is None else self._below.request_context
 
     @property
+    def app_context(self) -> "Context":
+        """The context that the app's work began with: this one, unless it was pushed over it."""
+        if self._owns_app_context or self._below is None:
+            return self
+        return self._below.app_context
+
+    @property
     def request(self) -> Request:
         """The request object."""
         request = self.made_request
@@ -171,6 +139,15 @@ class Context:
             session = interface.make_null_session(app)  # type: ignore[arg-type]  # as above
         self.opened_session = session
         return session
+
+    @property
+    def _session(self) -> SessionMixin:
+        """Flask's name for the session as it is, whether or not anybody has read it."""
+        return self.open_session()
+
+    @_session.setter
+    def _session(self, session: SessionMixin) -> None:
+        self.opened_session = session
 
     @property
     def g(self) -> Any:

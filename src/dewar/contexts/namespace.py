@@ -60,4 +60,5 @@ class AppGlobals:
         context = maybe_current()
         if context is None:
             return object.__repr__(self)
-        return f"<g of {context.app.name!r}>"
+        # Flask's own text: tests of Flask programs compare it.
+        return f"<flask.g of {context.app.name!r}>"

@@ -10,7 +10,8 @@ from werkzeug.routing import Rule
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 from dewar import json
-from dewar.errors import DewarError
+from dewar.contexts.current import maybe_current
+from dewar.messages.errors import DebugFilesKeyError
 
 __all__ = ["Request", "RequestApp", "split_blueprint_path"]
 
@@ -25,19 +26,6 @@ class RequestApp(Protocol):
     @property
     def config(self) -> Mapping[str, Any]:
         """The configuration, for the limits on forms and bodies."""
-
-
-class FormEncodingError(DewarError, KeyError):
-    """Raised in debug mode where a file is looked for in a form that could not send files."""
-
-    def __init__(self, request: "Request", key: str) -> None:
-        sent = [f"{name!r}" for name in request.form.getlist(key)]
-        super().__init__(key)
-        self.add_note(
-            f"The form sent {request.mimetype!r}, so {key!r} is no file but text"
-            f" ({', '.join(sent)}). To upload files, write"
-            ' <form method="post" enctype="multipart/form-data">.'
-        )
 
 
 class _FromEnviron:
@@ -121,6 +109,10 @@ class _Limit:
             own: int | None = request.__dict__[self._name]
             return own
         app = request.app
+        if app is None:
+            # Made by hand: the app is the one that is current where it is read.
+            context = maybe_current()
+            app = None if context is None else context.app
         limit: int | None = (
             getattr(WerkzeugRequest, self._name) if app is None else app.config[self._key]
         )
@@ -246,6 +238,6 @@ def _explain_missing_files(request: Request) -> None:
             except KeyError:
                 if key not in request.form:
                     raise
-                raise FormEncodingError(request, key) from None
+                raise DebugFilesKeyError(request, key) from None
 
     request.files = ExplainedFiles(request.files)

@@ -44,6 +44,7 @@ SEEN_BY_COMPOSITION = frozenset(
         "ensure_sync",
         "response_class",
         "session_interface",
+        "subdomain_matching",
         "url_map",
     }
 )
@@ -53,6 +54,7 @@ class ComposedApp(PlannedApp, Protocol):
     """What a composition takes of the app."""
 
     url_map: Map
+    subdomain_matching: bool
     response_class: type[Response]
     session_interface: SessionInterface
     teardown_appcontext_funcs: list[Callable[..., Any]]
@@ -78,8 +80,11 @@ class Composition:
     def __init__(self, app: ComposedApp, stock: type) -> None:
         self._app = app
         self._plans: dict[str | None, Plan] = {}
-        can_index = isinstance(app.url_map, RouteMap) and _is_stock(
-            app, stock, "create_url_adapter"
+        can_index = (
+            isinstance(app.url_map, RouteMap)
+            # The index does not look at the host.
+            and not app.subdomain_matching
+            and _is_stock(app, stock, "create_url_adapter")
         )
         self.index = RouteIndex(app.url_map if can_index else None)
         self.has_fast_lane = (

@@ -1,18 +1,45 @@
 """What becomes of an error: a handler's answer, the error's own page, or a 500."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from werkzeug.exceptions import BadRequestKeyError, HTTPException, InternalServerError
-from werkzeug.routing import RoutingException
+from werkzeug.routing import RequestRedirect, RoutingException
 
 from dewar.contexts.context import Context
+from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.pipeline.interface import PipelineApp
 from dewar.registration.error_handlers import find_handler
+from dewar.routing.errors import FormDataRoutingRedirect
 from dewar.signals import got_request_exception
 
-__all__ = ["answer_failure", "answer_http_error", "answer_user_error", "traps"]
+__all__ = [
+    "answer_failure",
+    "answer_http_error",
+    "answer_user_error",
+    "raise_routing_failure",
+    "traps",
+]
+
+
+def raise_routing_failure(app: PipelineApp, request: Request) -> NoReturn:
+    """Raise what routing found wrong with a request.
+
+    In debug mode that is a `FormDataRoutingRedirect` where a redirect would lose a form.
+    """
+    error = request.routing_exception
+    if error is None:
+        raise LookupError("Routing found nothing wrong.")
+    if (
+        app.debug
+        and isinstance(error, RequestRedirect)
+        # 307 and 308 have the client repeat the request as it was (RFC 9110 §15.4).
+        and error.code not in {307, 308}
+        and request.method not in {"GET", "HEAD", "OPTIONS"}
+    ):
+        raise FormDataRoutingRedirect(request, error)
+    raise error
 
 
 def answer_user_error(app: PipelineApp, context: Context, error: Exception) -> Any:

@@ -29,8 +29,8 @@ def class_and_code(exception: type[Exception] | int) -> tuple[type[Exception], i
     if isinstance(exception, int):
         if exception not in default_exceptions:
             raise ValueError(
-                f"{exception!r} is no HTTP error status, so nothing can be handled by it."
-                " Give a code such as 404, or an exception class."
+                f"{exception!r} is not a recognized HTTP error code. Use a subclass of"
+                " HTTPException with that code instead: @app.errorhandler(MyError)."
             )
         return default_exceptions[exception], exception
     if isinstance(exception, Exception):
@@ -40,11 +40,15 @@ def class_and_code(exception: type[Exception] | int) -> tuple[type[Exception], i
         )
     if not _is_exception_class(exception):
         raise ValueError(
-            f"{exception!r} is not an exception class. Give a subclass of Exception,"
-            " or an HTTP error status such as 404."
+            f"{_name(exception)!r} is not a subclass of Exception. Give one, or an HTTP error"
+            " status such as 404."
         )
     code = exception.code if issubclass(exception, HTTPException) else None
     return exception, code
+
+
+def _name(thing: object) -> str:
+    return thing.__name__ if isclass(thing) else repr(thing)
 
 
 def _is_exception_class(thing: object) -> bool:

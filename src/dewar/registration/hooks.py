@@ -8,12 +8,25 @@ tables themselves report every change, and the plans are composed anew.
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Generic, TypeVar
+from weakref import WeakMethod
 
-__all__ = ["HookTable", "WatchedDict", "WatchedList"]
+__all__ = ["HookTable", "WatchedDict", "WatchedList", "weakly"]
 
 K = TypeVar("K")
 V = TypeVar("V")
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def weakly(method: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that calls a bound method as long as its object lives."""
+    weak = WeakMethod(method)
+
+    def call() -> None:
+        alive = weak()
+        if alive is not None:
+            alive()
+
+    return call
 
 
 def _reporting(names: tuple[str, ...]) -> Callable[[type], type]:

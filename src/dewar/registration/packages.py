@@ -59,7 +59,7 @@ def instance_path_of(import_name: str, root_path: str) -> str:
     for _ in range(depth):
         folder = folder.parent
     prefix = Path(sys.prefix).resolve()
-    if folder.is_relative_to(prefix) and "site-packages" in folder.parts:
+    if folder.is_relative_to(prefix):
         return str(prefix / "var" / f"{import_name.partition('.')[0]}-instance")
     return str(folder / "instance")
 

@@ -1,22 +1,26 @@
 """`Registrar`: the decorators that an app and a blueprint share."""
 
 from collections.abc import Callable
-from functools import wraps
+from datetime import timedelta
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import IO, Any, TypeVar, cast
 
 from jinja2 import BaseLoader, FileSystemLoader
+from werkzeug.wrappers import Response as WerkzeugResponse
 
+from dewar.contexts.current import current
 from dewar.errors import DewarError
+from dewar.files import open_for_reading, send_from_directory
 from dewar.registration.error_handlers import (
     ErrorHandlers,
     class_and_code,
     new_error_handlers,
 )
-from dewar.registration.hooks import HookTable, WatchedDict
+from dewar.registration.hooks import HookTable, WatchedDict, weakly
 from dewar.registration.packages import root_path_of
 
-__all__ = ["Registrar", "setup_method"]
+__all__ = ["Registrar", "named_decorator", "setup_method"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,6 +38,19 @@ def setup_method(method: F) -> F:
         return method(self, *args, **kwargs)
 
     return cast("F", checked)
+
+
+def named_decorator(add: Callable[..., None], name: Any) -> Any:
+    """Return a decorator that adds a function under a name, or add it where it is given."""
+    if callable(name):
+        add(name)
+        return name
+
+    def decorate(f: F) -> F:
+        add(f, name=name)
+        return f
+
+    return decorate
 
 
 class Registrar:
@@ -62,7 +79,8 @@ class Registrar:
         self.static_url_path = static_url_path
         self.template_folder = template_folder
         self.root_path = root_path_of(import_name) if root_path is None else root_path
-        changed = self._changed
+        # Weak, so that an app nobody holds any more is freed at once.
+        changed = weakly(self._changed)
         self.view_functions: WatchedDict[str, Callable[..., Any]] = WatchedDict(changed)
         self.error_handler_spec: ErrorHandlers = new_error_handlers()
         self.before_request_funcs: HookTable[Callable[..., Any]] = HookTable(changed)
@@ -99,12 +117,32 @@ class Registrar:
     def static_url_path(self, value: str | None) -> None:
         self._static_url_path = None if value is None else value.rstrip("/")
 
-    @property
+    @cached_property
     def jinja_loader(self) -> BaseLoader | None:
         """The loader for the templates of this app or blueprint, or None."""
         if self.template_folder is None:
             return None
         return FileSystemLoader(Path(self.root_path, self.template_folder))
+
+    def send_static_file(self, filename: str) -> WerkzeugResponse:
+        """Return a file from the static folder."""
+        folder = self.static_folder
+        if folder is None:
+            raise RuntimeError(
+                f"{self!r} has no static files: 'static_folder' must be set to serve static_files."
+            )
+        return send_from_directory(folder, filename, max_age=self.get_send_file_max_age(filename))
+
+    def get_send_file_max_age(self, filename: str | None) -> int | None:  # noqa: ARG002  # for subclasses
+        """Return how many seconds a client may keep a file, or None to ask each time."""
+        age = current().app.config["SEND_FILE_MAX_AGE_DEFAULT"]
+        return int(age.total_seconds()) if isinstance(age, timedelta) else age
+
+    def open_resource(
+        self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
+    ) -> IO[Any]:
+        """Open a file below `root_path` for reading."""
+        return open_for_reading(Path(self.root_path, resource), mode, encoding)
 
     def get(self, rule: str, **options: Any) -> Callable[[F], F]:
         """Register a view for GET (and HEAD) requests: ``@app.get("/")``."""

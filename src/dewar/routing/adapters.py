@@ -1,5 +1,6 @@
 """Werkzeug's adapter, which matches and builds URLs for one request or one server name."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -8,6 +9,9 @@ from werkzeug.wrappers import Request
 from werkzeug.wsgi import get_host
 
 __all__ = ["AdaptedApp", "make_adapter"]
+
+# What Werkzeug gives a host that is not the server's: no rule can have it.
+_NOWHERE = "<invalid>"
 
 
 class AdaptedApp(Protocol):
@@ -40,8 +44,36 @@ def make_adapter(app: AdaptedApp, request: Request | None) -> MapAdapter | None:
         server_name = None
     elif not app.subdomain_matching:
         subdomain = app.url_map.default_subdomain or ""
+    elif server_name is not None:
+        subdomain = _subdomain(request.host, server_name, request.scheme)
+        if subdomain is None:
+            subdomain = _NOWHERE
+            _warn_of_other_host(request.host, server_name)
     return app.url_map.bind_to_environ(
         request.environ, server_name=server_name, subdomain=subdomain
+    )
+
+
+def _subdomain(host: str, server_name: str, scheme: str) -> str | None:
+    """Return what stands before the server name in a host, or None where it is another host."""
+    host, server_name = host.lower(), server_name.lower()
+    # The host is without a scheme's own port.
+    server_name = server_name.removesuffix(":443" if scheme in {"https", "wss"} else ":80")
+    if host == server_name:
+        return ""
+    return host.removesuffix(f".{server_name}") if host.endswith(f".{server_name}") else None
+
+
+def _warn_of_other_host(host: str, server_name: str) -> None:
+    warnings.warn_explicit(
+        f"Current server name {host!r} doesn't match configured server name {server_name!r}, so no"
+        " rule matches. With subdomain_matching, SERVER_NAME is the host without its subdomain.",
+        UserWarning,
+        __file__,
+        0,
+        # The module it comes from in Flask, by which Flask programs filter it.
+        module="flask.app",
+        registry=globals().setdefault("__warningregistry__", {}),
     )
 
 

@@ -130,7 +130,7 @@ class DewarClient(Client):
             follow_redirects: go on until a response is not a redirect.
             kwargs: as `EnvironBuilder` takes them: ``method``, ``json``, ``headers`` and so on.
         """
-        request = self._request_of(args, kwargs)
+        request = self._request_from_builder_args(args, kwargs)
         self._forget_contexts()
         response = super().open(request, buffered=buffered, follow_redirects=follow_redirects)
         response.json_module = self.application.json
@@ -154,7 +154,7 @@ class DewarClient(Client):
         self.preserve_context = False
         self._forget_contexts()
 
-    def _request_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:
+    def _request_from_builder_args(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:
         ready = args[0] if args else None
         if isinstance(ready, Request):
             request = copy(ready)

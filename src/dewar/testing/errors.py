@@ -32,7 +32,7 @@ class CookiesDisabledError(DewarError, TypeError):
 
     def __init__(self) -> None:
         super().__init__(
-            "This client keeps no cookies, so it has no session. Make one that does:"
+            "Cookies are disabled. Create a client with 'use_cookies=True', which has a session:"
             " app.test_client(use_cookies=True)."
         )
 
@@ -45,8 +45,8 @@ class NoSessionError(DewarError, RuntimeError):
 
     def __init__(self, interface: object) -> None:
         super().__init__(
-            f"{interface!r} did not open a session. Cookie sessions need a key to sign them"
-            " with: app.secret_key = 'any text, in a test'."
+            f"Session backend did not open a session: {interface!r}. Cookie sessions need a key to"
+            " sign them with: app.secret_key = 'any text, in a test'."
         )
         self.interface = interface
 

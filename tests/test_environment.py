@@ -10,10 +10,12 @@ import flask.cli
 import flask.helpers
 import pytest
 
-from dewar.cli import environment
+from dewar import environment
 from dewar.cli.group import ScriptInfo
 
 Write = Callable[[str, str], Path]
+
+pytestmark = pytest.mark.usefixtures("same_process")
 
 
 @pytest.mark.parametrize("value", ["", "0", "1", "true", "TRUE", "False", "no", "yes", "off"])

@@ -1,0 +1,1 @@
+"""Parts of an app that are written apart and registered together."""

@@ -1,0 +1,77 @@
+"""The options ``--cert`` and ``--key``: what a server shows to prove who it is."""
+
+from typing import Any
+
+import click
+from werkzeug.utils import import_string
+
+__all__ = ["CertificateType", "join_key"]
+
+
+class CertificateType(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.4
+    """A certificate file, ``adhoc`` for one made up on the spot, or an `ssl.SSLContext` to import.
+
+    What comes out is the path, ``"adhoc"`` or the context.
+    """
+
+    name = "path"
+
+    def __init__(self) -> None:
+        self.path_type = click.Path(exists=True, dir_okay=False, resolve_path=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return what the text names.
+
+        Raises:
+            click.BadParameter: where it is none of the three, or what it takes is not installed.
+        """
+        try:
+            import ssl
+        except ImportError:
+            raise click.BadParameter(
+                "Using '--cert' requires a Python that was built with SSL.", ctx, param
+            ) from None
+        try:
+            return self.path_type(value, param, ctx)
+        except click.BadParameter:
+            if str(value).lower() == "adhoc":
+                return _adhoc(ctx, param)
+            found = import_string(str(value), silent=True)
+            if isinstance(found, ssl.SSLContext):
+                return found
+            raise
+
+
+def _adhoc(ctx: click.Context | None, param: click.Parameter | None) -> str:
+    try:
+        import cryptography  # type: ignore[import-not-found]  # noqa: F401  # whether it is there
+    except ImportError:
+        raise click.BadParameter(
+            "Using ad-hoc certificates requires the cryptography library:"
+            " pip install cryptography.",
+            ctx,
+            param,
+        ) from None
+    return "adhoc"
+
+
+def join_key(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Put the key beside its certificate: ``ctx.params["cert"]`` becomes a pair.
+
+    Raises:
+        click.BadParameter: for a key without a certificate file, and the other way round.
+    """
+    certificate = ctx.params.get("cert")
+    is_file = isinstance(certificate, str) and certificate != "adhoc"
+    if value is None:
+        if is_file:
+            raise click.BadParameter("Required when using '--cert' with a file.", ctx, param)
+    elif certificate is None:
+        raise click.BadParameter("'--cert' must be given as well.", ctx, param)
+    elif not is_file:
+        raise click.BadParameter(
+            "Not used with '--cert adhoc' or an SSLContext, which have a key.", ctx, param
+        )
+    else:
+        ctx.params["cert"] = certificate, value
+    return value

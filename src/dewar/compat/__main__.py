@@ -1,0 +1,5 @@
+"""``python -m dewar.compat script.py [args]``: runs a Flask program on Dewar."""
+
+from dewar.compat.script import main
+
+main()

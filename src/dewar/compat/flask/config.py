@@ -1,0 +1,8 @@
+"""`flask.config`."""
+
+from dewar.config import Config, ConfigAttribute
+
+__all__ = [
+    "Config",
+    "ConfigAttribute",
+]

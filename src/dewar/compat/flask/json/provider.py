@@ -1,0 +1,10 @@
+"""`flask.json.provider`."""
+
+from dewar.json.provider import DefaultJSONProvider, JSONProvider
+from dewar.json.provider import to_jsonable as _default
+
+__all__ = [
+    "DefaultJSONProvider",
+    "JSONProvider",
+    "_default",
+]

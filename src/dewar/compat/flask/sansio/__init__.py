@@ -1,0 +1,1 @@
+"""`flask.sansio`: where Flask keeps the bases of its app and its blueprint."""

@@ -1,0 +1,21 @@
+"""`flask.sessions`."""
+
+from dewar.json.tagged import TaggedJSONSerializer
+from dewar.sessions.interface import SessionInterface
+from dewar.sessions.secure_cookie import SecureCookieSessionInterface
+from dewar.sessions.secure_cookie import lazy_sha1 as _lazy_sha1
+from dewar.sessions.session import NullSession, SecureCookieSession, SessionMixin
+
+__all__ = [
+    "NullSession",
+    "SecureCookieSession",
+    "SecureCookieSessionInterface",
+    "SessionInterface",
+    "SessionMixin",
+    "TaggedJSONSerializer",
+    "_lazy_sha1",
+    "session_json_serializer",
+]
+
+#: For extensions that keep their own sessions in this form.
+session_json_serializer = TaggedJSONSerializer()

@@ -1,0 +1,29 @@
+"""`flask.templating`."""
+
+from dewar.contexts.streaming import stream_with_context
+from dewar.globals import current_app, request
+from dewar.signals import before_render_template, template_rendered
+from dewar.template_lookup import TemplatesOfAll as DispatchingJinjaLoader
+from dewar.templating import (
+    Environment,
+    render_template,
+    render_template_string,
+    stream_template,
+    stream_template_string,
+)
+from dewar.templating import standard_names as _default_template_ctx_processor
+
+__all__ = [
+    "DispatchingJinjaLoader",
+    "Environment",
+    "_default_template_ctx_processor",
+    "before_render_template",
+    "current_app",
+    "render_template",
+    "render_template_string",
+    "request",
+    "stream_template",
+    "stream_template_string",
+    "stream_with_context",
+    "template_rendered",
+]

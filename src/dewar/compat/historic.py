@@ -1,0 +1,34 @@
+"""Names that Flask has given up and that teaching material and old extensions still use."""
+
+from functools import cache
+from typing import Any
+
+from markupsafe import Markup, escape
+from werkzeug.security import safe_join
+
+from dewar.contexts.legacy import ContextStack, app_part, request_part
+
+__all__ = ["historic"]
+
+_PLAIN = {"Markup": Markup, "escape": escape, "safe_join": safe_join}
+_STACKS = {"_app_ctx_stack": app_part, "_request_ctx_stack": request_part}
+
+
+@cache
+def _stack(name: str) -> ContextStack:
+    # Made when somebody asks: it watches every context from then on.
+    return ContextStack(_STACKS[name])
+
+
+def historic(module: str, name: str) -> Any:
+    """Return what a name stood for in older releases of Flask.
+
+    Raises:
+        AttributeError: where it never stood for anything.
+    """
+    if name in _STACKS:
+        return _stack(name)
+    try:
+        return _PLAIN[name]
+    except KeyError:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}") from None

@@ -1,0 +1,1 @@
+"""The parts of Werkzeug that Dewar has its own of."""

@@ -1,0 +1,51 @@
+"""`ContextApp`: what a context asks of its app, which documents each member."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from werkzeug.routing import MapAdapter
+
+from dewar.messages.request import Request
+from dewar.routing.index import RouteIndex
+from dewar.sessions.interface import SessionInterface
+
+__all__ = ["Composed", "ContextApp"]
+
+
+class Composed(Protocol):
+    """What a context asks of what was worked out from the app's routes."""
+
+    index: RouteIndex
+    opens_session_at_once: bool
+    has_teardown: bool
+
+
+class ContextApp(Protocol):
+    """What a context asks of its app."""
+
+    name: str
+    debug: bool
+    json: Any
+    request_class: type[Request]
+    app_ctx_globals_class: type
+    session_interface: SessionInterface
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration."""
+
+    @property
+    def composition(self) -> Composed:
+        """What was worked out from the registrations."""
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Return Werkzeug's adapter for a request."""
+
+    def do_teardown_request(self, exc: BaseException | None = ...) -> None:
+        """Run the teardown functions of a request."""
+
+    def do_teardown_appcontext(self, exc: BaseException | None = ...) -> None:
+        """Run the teardown functions of an app context."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that can be called without ``await``."""

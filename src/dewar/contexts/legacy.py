@@ -1,0 +1,134 @@
+"""The current context as Flask 3 (two context variables) and Flask 2.1 (two stacks) showed it.
+
+There is one stack of contexts here (`dewar.contexts.current`). Extensions and teaching material
+look at it as two: one of app contexts, one of request contexts. These are views; they keep
+nothing of their own but what `ContextStack` has seen of other threads.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from dewar.contexts.current import OUTSIDE_APP, OUTSIDE_REQUEST, contexts, maybe_current
+from dewar.errors import UnboundError
+from dewar.isolation.local import Local, release_local
+from dewar.signals import appcontext_popped, appcontext_pushed
+
+__all__ = ["ContextCell", "ContextStack", "app_cell", "app_part", "request_cell", "request_part"]
+
+_UNGIVEN: Any = object()
+Part = Callable[[Any], Any]
+
+
+def app_part(context: Any) -> Any:
+    """Return the context that began the app's work: not a request inside its own app's context."""
+    return None if context is None else context.app_context
+
+
+def request_part(context: Any) -> Any:
+    """Return the context that carries the request, or None."""
+    return None if context is None else context.request_context
+
+
+class ContextCell:
+    """The current context, as the `contextvars.ContextVar` that Flask 3 keeps it in.
+
+    Args:
+        name: the variable's name.
+        part: takes what the variable holds from the context on top.
+        unbound_message: the error's text where it holds nothing.
+    """
+
+    def __init__(self, name: str, part: Part, unbound_message: str) -> None:
+        self.name = name
+        self._part = part
+        self._unbound_message = unbound_message
+
+    def get(self, default: Any = _UNGIVEN) -> Any:
+        """Return the context, or the default.
+
+        Raises:
+            LookupError: where there is neither.
+        """
+        context = self._part(maybe_current())
+        if context is not None:
+            return context
+        if default is _UNGIVEN:
+            raise LookupError(self._unbound_message)
+        return default
+
+    def set(self, context: Any) -> Any:
+        """Put a context on top without its hooks; return what `reset` takes."""
+        below = contexts.reader(None)
+        contexts.push(context)
+        return below
+
+    def reset(self, token: Any) -> None:
+        """Go back to where `set` was called."""
+        contexts.writer(token)
+
+    def current(self) -> Any:
+        """Return the context.
+
+        Raises:
+            UnboundError: where there is none.
+        """
+        context = self._part(maybe_current())
+        if context is None:
+            raise UnboundError(self._unbound_message)
+        return context
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}: {self.get(None)!r}>"
+
+
+#: Flask's ``_cv_app`` and ``_cv_request``.
+app_cell = ContextCell("flask.app_ctx", app_part, OUTSIDE_APP)
+request_cell = ContextCell("flask.request_ctx", request_part, OUTSIDE_REQUEST)
+
+
+class ContextStack:
+    """The contexts of one kind, as the `LocalStack` that Flask 2.1 kept them on.
+
+    Args:
+        part: tells whether a context is of this kind: it is its own part.
+    """
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+        self._seen = Local()
+        # From now on, what other threads push can be shown as well.
+        appcontext_pushed.connect(self._see)
+        appcontext_popped.connect(self._see)
+
+    @property
+    def top(self) -> Any:
+        """The innermost context of this kind, or None."""
+        return self._part(maybe_current())
+
+    @property
+    def _local(self) -> Local:
+        """The storage: ``_local.__storage__`` is ``{owner: {"stack": [context, ...]}}``."""
+        self._see()
+        return self._seen
+
+    def push(self, context: Any) -> list[Any]:
+        """Put a context on top without its hooks."""
+        contexts.push(context)
+        return self._own()
+
+    def pop(self) -> Any:
+        """Take the innermost context off without its hooks, and return it or None."""
+        return contexts.pop()
+
+    def _own(self) -> list[Any]:
+        return [context for context in contexts if self._part(context) is context]
+
+    def _see(self, _app: Any = None, **_: Any) -> None:
+        stack = self._own()
+        if stack:
+            self._seen.stack = stack
+        else:
+            release_local(self._seen)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._own()!r}>"

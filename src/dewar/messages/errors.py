@@ -1,0 +1,42 @@
+"""What debug mode says of requests that can't be what their author meant."""
+
+from typing import Protocol
+
+from werkzeug.datastructures import MultiDict
+
+from dewar.errors import DewarError
+
+__all__ = ["DebugFilesKeyError"]
+
+
+class FormRequest(Protocol):
+    """What an explanation takes of the request."""
+
+    @property
+    def form(self) -> MultiDict[str, str]:
+        """The form that was sent."""
+
+    @property
+    def mimetype(self) -> str:
+        """How it was sent."""
+
+
+class DebugFilesKeyError(DewarError, KeyError, AssertionError):
+    """Raised in debug mode where a file is looked for in a form that could not send files.
+
+    It is a `KeyError` and an `AssertionError`, as Flask's is.
+    """
+
+    def __init__(self, request: FormRequest, key: str) -> None:
+        names = [f"{name!r}" for name in request.form.getlist(key)]
+        self._message = (
+            f"You tried to access the file {key!r} in request.files, but it does not exist. The"
+            f" form was sent as {request.mimetype!r}, so no file contents were transmitted. To"
+            ' upload files, write <form method="post" enctype="multipart/form-data">.'
+        )
+        if names:
+            self._message += f" This was submitted: {', '.join(names)}."
+        super().__init__(key)
+
+    def __str__(self) -> str:
+        return self._message

@@ -1,0 +1,1 @@
+"""Several apps in one process."""

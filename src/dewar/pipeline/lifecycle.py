@@ -1,0 +1,111 @@
+"""`Lifecycle`: the stages of a request as methods, which a subclass of the app may override.
+
+Each is one step into the file that does the work. Where a stage is overridden, every request goes
+through it (see `dewar.pipeline.composition`).
+"""
+
+import sys
+from collections.abc import Callable
+from inspect import iscoroutinefunction
+from typing import Any, NoReturn
+
+from werkzeug.exceptions import HTTPException
+
+from dewar.contexts.current import current_request
+from dewar.messages.request import Request
+from dewar.messages.response import Response
+from dewar.pipeline import coerce, failures, respond, stages
+from dewar.pipeline.async_views import to_sync
+from dewar.pipeline.interface import PipelineApp
+
+__all__ = ["Lifecycle"]
+
+_UNGIVEN: Any = object()
+
+
+class Lifecycle:
+    """What happens to a request, stage by stage, in the order in which it happens."""
+
+    _got_first_request: bool = False
+
+    def full_dispatch_request(self: PipelineApp) -> Response:
+        """Take the current request from its hooks to its response."""
+        self._got_first_request = True
+        return stages.full_dispatch(self)
+
+    def preprocess_request(self: PipelineApp) -> Any:
+        """Run the functions that come before the view; return the first answer, or None."""
+        context = current_request()
+        return stages.preprocess(stages.plan_of(self, context), context)
+
+    def dispatch_request(self: PipelineApp) -> Any:
+        """Return what the view of the current request returns."""
+        context = current_request()
+        return respond.dispatch(self, stages.plan_of(self, context), context)
+
+    def raise_routing_exception(self: PipelineApp, request: Request) -> NoReturn:
+        """Raise what routing found wrong with a request."""
+        failures.raise_routing_failure(self, request)
+
+    def make_default_options_response(self: PipelineApp) -> Response:
+        """Return the automatic answer to OPTIONS: the methods that are allowed."""
+        response = self.response_class()
+        adapter = current_request().url_adapter
+        response.allow.update(adapter.allowed_methods())
+        return response
+
+    def make_response(self: PipelineApp, rv: Any) -> Response:
+        """Return the response for what a view returned; see `dewar.pipeline.coerce`."""
+        context = current_request()
+        rule = context.url_rule
+        return coerce.make_response(self, rv, rule and rule.endpoint, context.environ)
+
+    def finalize_request(self: PipelineApp, rv: Any, from_error_handler: bool = False) -> Response:
+        """Make a response of what was returned and run what comes after the view."""
+        return stages.finalize(self, rv, from_error_handler)
+
+    def process_response(self: PipelineApp, response: Response) -> Response:
+        """Run the `after_request` functions and save the session."""
+        return stages.process_response(self, current_request(), response)
+
+    def do_teardown_request(self: PipelineApp, exc: BaseException | None = _UNGIVEN) -> None:
+        """Run the teardown functions of the current request."""
+        error = sys.exc_info()[1] if exc is _UNGIVEN else exc
+        stages.tear_down_request(self, current_request(), error)
+
+    def do_teardown_appcontext(self: PipelineApp, exc: BaseException | None = _UNGIVEN) -> None:
+        """Run the teardown functions of the current app context."""
+        stages.tear_down_app_context(self, sys.exc_info()[1] if exc is _UNGIVEN else exc)
+
+    def handle_user_exception(self: PipelineApp, e: Exception) -> Any:
+        """Return the answer to an error that a view or a hook raised, or raise it."""
+        return failures.answer_user_error(self, current_request(), e)
+
+    def handle_http_exception(self: PipelineApp, e: HTTPException) -> Any:
+        """Return the answer to an HTTP error: its handler's, or the error itself."""
+        return failures.answer_http_error(self, current_request(), e)
+
+    def handle_exception(self: PipelineApp, e: Exception) -> Response:
+        """Log an error that nothing handled and return a 500, or raise it in debug mode."""
+        return failures.answer_failure(self, current_request(), e)
+
+    def trap_http_exception(self: PipelineApp, e: Exception) -> bool:
+        """Whether an HTTP error is treated like any other error."""
+        return failures.traps(self, e)
+
+    def log_exception(self: PipelineApp, exc_info: Any) -> None:
+        """Log an error that nothing handled."""
+        request = current_request().request
+        self.logger.error("Exception on %s [%s]", request.path, request.method, exc_info=exc_info)
+
+    def should_ignore_error(self: PipelineApp, error: BaseException | None) -> bool:  # noqa: ARG002  # for subclasses
+        """Whether the teardown functions are not told of an error."""
+        return False
+
+    def ensure_sync(self: PipelineApp, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that can be called without ``await``."""
+        return self.async_to_sync(func) if iscoroutinefunction(func) else func
+
+    def async_to_sync(self: PipelineApp, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that runs a coroutine function to its end."""
+        return to_sync(func)
