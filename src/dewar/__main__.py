@@ -1,5 +1,20 @@
-"""``python -m dewar`` is the ``dewar`` command."""
+"""The ``dewar`` command, which is also ``python -m dewar``."""
 
-from dewar.cli.main import main
+from dewar.cli.main import DewarGroup, make_cli
+from dewar.compat.option import flask_option
 
-main()
+__all__ = ["cli", "main"]
+
+
+def cli() -> DewarGroup:
+    """Return the command line with everything that belongs to it."""
+    return make_cli(flask_option)
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    cli().main(prog_name="dewar")
+
+
+if __name__ == "__main__":
+    main()

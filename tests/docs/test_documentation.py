@@ -24,7 +24,7 @@ import flask
 import pytest
 
 import dewar
-from dewar.cli.main import make_cli
+import dewar.__main__
 from dewar.config import default_config
 from dewar.server.settings import Settings
 
@@ -203,7 +203,7 @@ def test_no_name_of_flask_is_missing() -> None:
 def test_every_command_and_option_is_listed() -> None:
     """``cli.md`` names each command of ``dewar`` and each of its options."""
     page = (DOCS / "reference/cli.md").read_text(encoding="utf-8")
-    group = make_cli()
+    group = dewar.__main__.cli()
     for command in (group, *group.commands.values()):
         assert command is group or f"`dewar {command.name}" in page
         for parameter in command.params:

@@ -97,7 +97,7 @@ class FlaskGroup(DewarGroup):
         shell_command,
         routes_command,
     )
-    plugin_groups: ClassVar[tuple[str, ...]] = (*DewarGroup.plugin_groups, "flask.commands")
+    plugin_groups: tuple[str, ...] = (*DewarGroup.plugin_groups, "flask.commands")
     variable_prefix: ClassVar[str] = "FLASK"
 
     def tell_of_missing_app(self, error: AppNotNamedError) -> None:

@@ -1,7 +1,8 @@
-"""`main`: the ``dewar`` command, and `DewarGroup` for a project's own command line."""
+"""The ``dewar`` command line, and `DewarGroup` for a project's own command line."""
 
 import traceback
 from collections.abc import Callable
+from copy import copy
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar
 
@@ -22,7 +23,7 @@ from dewar.cli.run import run_command
 from dewar.cli.shell import shell_command
 from dewar.contexts.current import maybe_current
 
-__all__ = ["DewarGroup", "main", "make_cli"]
+__all__ = ["DewarGroup", "make_cli"]
 
 _HELP = """\
 Serve, inspect and run commands of a Dewar app.
@@ -57,7 +58,7 @@ class DewarGroup(AppGroup):
         routes_command,
     )
     #: The groups of entry points in which installed packages offer commands.
-    plugin_groups: ClassVar[tuple[str, ...]] = ("dewar.commands",)
+    plugin_groups: tuple[str, ...] = ("dewar.commands",)
     #: What the variables begin with that give options: ``DEWAR_RUN_PORT``.
     variable_prefix: ClassVar[str] = "DEWAR"
 
@@ -166,14 +167,17 @@ class DewarGroup(AppGroup):
         }
 
 
-def make_cli() -> DewarGroup:
-    """Return the ``dewar`` command line."""
-    return DewarGroup(name="dewar", help=_HELP)
+def make_cli(*options: click.Option) -> DewarGroup:
+    """Return the ``dewar`` command line.
 
-
-def main() -> None:
-    """Run the ``dewar`` command line and end the process with its exit code."""
-    make_cli().main(prog_name="dewar")
+    Args:
+        options: more options, before any command and after ``run``.
+    """
+    group = DewarGroup(name="dewar", help=_HELP, params=list(options))
+    run = copy(run_command)
+    run.params = [*run_command.params, *options]
+    group.add_command(run)
+    return group
 
 
 def _show_error(message: str) -> None:
