@@ -18,6 +18,7 @@ __all__ = [
     "Environment",
     "get_template_attribute",
     "make_environment",
+    "render",
     "render_template",
     "render_template_string",
     "standard_names",
@@ -110,13 +111,13 @@ def render_template(
         context: the names in the template.
     """
     app = current().app
-    return _render(app, app.jinja_env.get_or_select_template(template_name_or_list), context)
+    return render(app, app.jinja_env.get_or_select_template(template_name_or_list), context)
 
 
 def render_template_string(source: str, **context: Any) -> str:
     """Return a template given as text, filled in."""
     app = current().app
-    return _render(app, app.jinja_env.from_string(source), context)
+    return render(app, app.jinja_env.from_string(source), context)
 
 
 def stream_template(
@@ -137,7 +138,8 @@ def _announce(signal: Any, app: Any, template: Template, context: dict[str, Any]
     signal.send(app, _async_wrapper=app.ensure_sync, template=template, context=context)
 
 
-def _render(app: Any, template: Template, context: dict[str, Any]) -> str:
+def render(app: Any, template: Template, context: dict[str, Any]) -> str:
+    """Return a template filled in: every page that is not streamed comes through here."""
     app.update_template_context(context)
     _announce(before_render_template, app, template, context)
     text = template.render(context)

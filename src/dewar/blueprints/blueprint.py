@@ -162,7 +162,7 @@ class Blueprint(Registrar):
         """Register a URL rule, as `route` does, without a decorator."""
         if endpoint:
             _refuse_dot("endpoint", endpoint)
-        elif view_func is not None and hasattr(view_func, "__name__"):
+        if view_func is not None and hasattr(view_func, "__name__"):
             _refuse_dot("view_func", view_func.__name__)
         self.record(
             lambda state: state.add_url_rule(

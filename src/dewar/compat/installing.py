@@ -14,6 +14,7 @@ import werkzeug.serving
 import werkzeug.wsgi
 
 import dewar.compat.flask
+from dewar.compat.mapped import MappedModule
 from dewar.compat.version import FLASK_VERSION
 from dewar.compat.werkzeug import dispatcher, local, serving
 
@@ -32,7 +33,9 @@ def install() -> None:
         return
     _warn_of_imported()
     for name in _names_of(dewar.compat.flask):
-        sys.modules[name.removeprefix(_HERE)] = import_module(name)
+        module = import_module(name)
+        module.__class__ = MappedModule
+        sys.modules[name.removeprefix(_HERE)] = module
     _install_werkzeug()
     # The last to be asked: an installed Flask tells of itself.
     sys.meta_path.append(_Metadata())

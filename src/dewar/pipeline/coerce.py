@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from typing import Any
-from wsgiref.types import WSGIEnvironment
 
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from dewar.contexts.context import Context
 from dewar.errors import DewarError
 from dewar.messages.response import Response
 from dewar.pipeline.interface import PipelineApp
@@ -20,33 +20,31 @@ class InvalidReturnError(DewarError, TypeError):
     """Raised where a view returned something that can't become a response."""
 
 
-def make_response(
-    app: PipelineApp, returned: Any, endpoint: str | None, environ: WSGIEnvironment
-) -> Response:
+def make_response(app: PipelineApp, returned: Any, context: Context | None) -> Response:
     """Return the response that stands for what a view returned.
 
     Args:
         app: whose response class and JSON provider are used.
         returned: the value; a tuple is ``(body, status, headers)``, ``(body, status)`` or
             ``(body, headers)``.
-        endpoint: the view, to be named in errors.
-        environ: the request, for a returned WSGI callable.
+        context: the request's, which a returned WSGI callable is called with, and whose view is
+            named in errors; None outside of any.
 
     Raises:
         InvalidReturnError: where the value is of none of the allowed kinds.
     """
-    body, status, headers = _unpack(returned, endpoint)
+    body, status, headers = _unpack(returned, context)
     if body is None:
         raise InvalidReturnError(
-            f"The view function for {endpoint!r} did not return a valid response. The function"
-            " either returned None or ended without a return statement."
+            f"The view function for {_view_of(context)!r} did not return a valid response. The"
+            " function either returned None or ended without a return statement."
             f" Return {_ALLOWED}; for an empty answer write: return '', 204."
         )
     if isinstance(body, (str, bytes, bytearray, Iterator)):
         # Status and headers go to the constructor, because a given Content-Type must replace
         # the default one.
         return app.response_class(body, status=status, headers=headers)  # type: ignore[arg-type]  # an iterator is iterable
-    response = _from_object(app, body, environ)
+    response = _from_object(app, body, context)
     if status is not None:
         _set_status(response, status)
     if headers:
@@ -54,7 +52,7 @@ def make_response(
     return response
 
 
-def _unpack(returned: Any, endpoint: str | None) -> tuple[Any, Any, Any]:
+def _unpack(returned: Any, context: Context | None) -> tuple[Any, Any, Any]:
     if not isinstance(returned, tuple):
         return returned, None, None
     if len(returned) == 3:
@@ -67,11 +65,16 @@ def _unpack(returned: Any, endpoint: str | None) -> tuple[Any, Any, Any]:
     raise InvalidReturnError(
         "The view function did not return a valid response tuple. The tuple must have the form"
         " (body, status, headers), (body, status), or (body, headers);"
-        f" {endpoint!r} returned {len(returned)} items."
+        f" {_view_of(context)!r} returned {len(returned)} items."
     )
 
 
-def _from_object(app: PipelineApp, body: Any, environ: WSGIEnvironment) -> Response:
+def _view_of(context: Context | None) -> str | None:
+    rule = None if context is None else context.url_rule
+    return None if rule is None else rule.endpoint
+
+
+def _from_object(app: PipelineApp, body: Any, context: Context | None) -> Response:
     if isinstance(body, app.response_class):
         return body
     if isinstance(body, (dict, list)):
@@ -79,6 +82,7 @@ def _from_object(app: PipelineApp, body: Any, environ: WSGIEnvironment) -> Respo
         return response
     if isinstance(body, WerkzeugResponse) or callable(body):
         try:
+            environ = None if context is None else context.environ
             return app.response_class.force_type(body, environ)  # type: ignore[return-value]  # of that class
         except TypeError as error:
             raise InvalidReturnError(f"{error}\n{_invalid(body)}") from error

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from werkzeug.exceptions import HTTPException
 
-from dewar.contexts.current import current_request
+from dewar.contexts.current import current_request, maybe_current
 from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.pipeline import coerce, failures, respond, stages
@@ -56,9 +56,8 @@ class Lifecycle:
 
     def make_response(self: PipelineApp, rv: Any) -> Response:
         """Return the response for what a view returned; see `dewar.pipeline.coerce`."""
-        context = current_request()
-        rule = context.url_rule
-        return coerce.make_response(self, rv, rule and rule.endpoint, context.environ)
+        context = maybe_current()
+        return coerce.make_response(self, rv, None if context is None else context.request_context)
 
     def finalize_request(self: PipelineApp, rv: Any, from_error_handler: bool = False) -> Response:
         """Make a response of what was returned and run what comes after the view."""

@@ -61,7 +61,10 @@ def _subdomain(host: str, server_name: str, scheme: str) -> str | None:
     server_name = server_name.removesuffix(":443" if scheme in {"https", "wss"} else ":80")
     if host == server_name:
         return ""
-    return host.removesuffix(f".{server_name}") if host.endswith(f".{server_name}") else None
+    if not host.endswith(f".{server_name}"):
+        return None
+    # An empty label is no subdomain: "a..example.com" is "a".
+    return ".".join(filter(None, host.removesuffix(f".{server_name}").split(".")))
 
 
 def _warn_of_other_host(host: str, server_name: str) -> None:

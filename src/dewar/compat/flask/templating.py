@@ -11,12 +11,14 @@ from dewar.templating import (
     stream_template,
     stream_template_string,
 )
+from dewar.templating import render as _render
 from dewar.templating import standard_names as _default_template_ctx_processor
 
 __all__ = [
     "DispatchingJinjaLoader",
     "Environment",
     "_default_template_ctx_processor",
+    "_render",
     "before_render_template",
     "current_app",
     "render_template",
