@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar.cli.group import AppGroup
 from dewar.config import Config, ConfigAttribute, default_config
+from dewar.contexts.carried import CarriedContext
 from dewar.contexts.context import Context
 from dewar.contexts.current import current
 from dewar.contexts.namespace import AppGlobals
@@ -94,6 +95,8 @@ class Dewar(Lifecycle, AppRegistrar):
     default_config: Mapping[str, Any] = default_config()
     jinja_options: ClassVar[dict[str, Any]] = {}
 
+    _request_context_class: type[Context] = Context
+
     testing = ConfigAttribute[bool]("TESTING")
     secret_key = ConfigAttribute[str | bytes | None]("SECRET_KEY")
     permanent_session_lifetime = ConfigAttribute[timedelta](
@@ -138,6 +141,11 @@ class Dewar(Lifecycle, AppRegistrar):
         self.cli = AppGroup(self.name)
         if self.has_static_folder:
             self._serve_static_files(static_host, host_matching)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.app_context is not Dewar.app_context:
+            cls._request_context_class = CarriedContext
 
     # Running.
 
@@ -188,7 +196,7 @@ class Dewar(Lifecycle, AppRegistrar):
 
     def request_context(self, environ: WSGIEnvironment) -> Context:
         """Return the context of a request."""
-        return Context(self, environ)
+        return self._request_context_class(self, environ)
 
     def test_request_context(self, *args: Any, **kwargs: Any) -> Context:
         """Return the context of a request made up from `EnvironBuilder`'s arguments."""

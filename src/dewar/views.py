@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from werkzeug.exceptions import MethodNotAllowed
 
-from dewar.contexts.current import current_request
+from dewar.contexts.current import current, current_request
 
 __all__ = ["MethodView", "View", "http_method_funcs"]
 
@@ -81,7 +81,7 @@ class View:
 
 
 def _answer(instance: View, values: dict[str, Any]) -> Any:
-    return current_request().app.ensure_sync(instance.dispatch_request)(**values)
+    return current().app.ensure_sync(instance.dispatch_request)(**values)
 
 
 class MethodView(View):

@@ -41,6 +41,9 @@ class ContextApp(Protocol):
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Return Werkzeug's adapter for a request."""
 
+    def app_context(self) -> Any:
+        """Return a context without a request."""
+
     def do_teardown_request(self, exc: BaseException | None = ...) -> None:
         """Run the teardown functions of a request."""
 

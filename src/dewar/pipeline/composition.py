@@ -32,6 +32,9 @@ _TABLES = (
     "url_value_preprocessors",
     "view_functions",
 )
+_SESSION_STEPS = frozenset(
+    {"is_null_session", "make_null_session", "open_session", "save_session", "should_set_cookie"}
+)
 _TEARDOWNS = ("do_teardown_appcontext", "do_teardown_request")
 
 #: The attributes of an app whose assignment outdates its composition.
@@ -93,10 +96,7 @@ class Composition:
             and all(_is_stock(app, stock, name) for name in _STAGES)
         )
         # An interface of the user's own may count on being asked for every request.
-        self.opens_session_at_once = (
-            type(app.session_interface).open_session
-            is not SecureCookieSessionInterface.open_session
-        )
+        self.opens_session_at_once = not _is_lazy(app.session_interface)
         self.has_teardown = (
             bool(app.teardown_appcontext_funcs)
             or any(app.teardown_request_funcs.values())
@@ -110,6 +110,14 @@ class Composition:
             # Two threads may both compose it: the plans are equal, and either may stay.
             plan = self._plans[endpoint] = compose(self._app, endpoint)
         return plan
+
+
+def _is_lazy(interface: SessionInterface) -> bool:
+    """Whether nobody could tell that a session which is not looked at was never opened."""
+    return not vars(interface).keys() & _SESSION_STEPS and all(
+        getattr(type(interface), name) is getattr(SecureCookieSessionInterface, name)
+        for name in _SESSION_STEPS
+    )
 
 
 def _is_stock(app: object, stock: type, name: str) -> bool:
