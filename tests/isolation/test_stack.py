@@ -151,3 +151,25 @@ class StackLikeAList(RuleBasedStateMachine):
 
 TestStackLikeAList = StackLikeAList.TestCase
 TestStackLikeAList.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_older_code_sees_the_stacks_of_all_owners() -> None:
+    """``_local.__storage__`` has them by owner, from when it was first looked at."""
+    stack: LocalStack[int] = LocalStack()
+    stack.push(1)
+    mine = threading.get_ident()
+    assert stack._local.__storage__ == {mine: {"stack": [1]}}
+    assert stack._local.stack == [1]
+    seen: list[Any] = []
+
+    def push() -> None:
+        stack.push(2)
+        seen.append((threading.get_ident(), stack._local.__storage__))
+
+    thread = threading.Thread(target=push)
+    thread.start()
+    thread.join()
+    ident, storage = seen[0]
+    assert storage == {mine: {"stack": [1]}, ident: {"stack": [2]}}
+    stack.pop()
+    assert stack._local.__storage__ == {}

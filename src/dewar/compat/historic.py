@@ -6,11 +6,27 @@ from typing import Any
 from markupsafe import Markup, escape
 from werkzeug.security import safe_join
 
-from dewar.contexts.legacy import ContextStack, app_part, request_part
+from dewar.contexts.legacy import ContextStack, app_cell, app_part, request_cell, request_part
 
 __all__ = ["historic"]
 
-_PLAIN = {"Markup": Markup, "escape": escape, "safe_join": safe_join}
+
+def _lookup_app_object(name: str) -> Any:
+    return getattr(app_cell.current(), name)
+
+
+def _lookup_req_object(name: str) -> Any:
+    return getattr(request_cell.current(), name)
+
+
+_PLAIN = {
+    "Markup": Markup,
+    "_find_app": lambda: app_cell.current().app,
+    "_lookup_app_object": _lookup_app_object,
+    "_lookup_req_object": _lookup_req_object,
+    "escape": escape,
+    "safe_join": safe_join,
+}
 _STACKS = {"_app_ctx_stack": app_part, "_request_ctx_stack": request_part}
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from dewar.contexts.current import OUTSIDE_APP, OUTSIDE_REQUEST, contexts, maybe_current
 from dewar.errors import UnboundError
-from dewar.isolation.local import Local, release_local
+from dewar.isolation.local import Local
+from dewar.isolation.stack import show
 from dewar.signals import appcontext_popped, appcontext_pushed
 
 __all__ = ["ContextCell", "ContextStack", "app_cell", "app_part", "request_cell", "request_part"]
@@ -124,11 +125,7 @@ class ContextStack:
         return [context for context in contexts if self._part(context) is context]
 
     def _see(self, _app: Any = None, **_: Any) -> None:
-        stack = self._own()
-        if stack:
-            self._seen.stack = stack
-        else:
-            release_local(self._seen)
+        show(self._seen, self._own())
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._own()!r}>"

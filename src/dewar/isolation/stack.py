@@ -11,9 +11,10 @@ from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from dewar.errors import UnboundError
+from dewar.isolation.local import Local, release_local
 from dewar.isolation.proxy import LocalProxy
 
-__all__ = ["LocalStack"]
+__all__ = ["LocalStack", "show"]
 
 T = TypeVar("T")
 Node = Any  # None when empty, else the pair (top, rest); a pair can't name itself
@@ -30,7 +31,7 @@ class LocalStack(Generic[T]):
             module level: the interpreter never forgets a context variable.
     """
 
-    __slots__ = ("__weakref__", "reader", "writer")
+    __slots__ = ("__weakref__", "_shown", "reader", "writer")
 
     def __init__(self, context_var: ContextVar[Any] | None = None) -> None:
         if context_var is None:
@@ -39,6 +40,7 @@ class LocalStack(Generic[T]):
         self.reader: Callable[[None], Node] = context_var.get
         #: Makes such a pair the stack.
         self.writer: Callable[[Node], object] = context_var.set
+        self._shown: Local | None = None
 
     def push(self, obj: T) -> "LocalStack[T]":
         """Put `obj` on top and return the stack, which iterates from the bottom up."""
@@ -91,6 +93,19 @@ class LocalStack(Generic[T]):
         return resolve
 
     @property
+    def _local(self) -> Local:
+        """What older code looks into: ``_local.__storage__`` is ``{owner: {"stack": [...]}}``.
+
+        What other owners pushed before anybody looked is not in it: nothing keeps it for show.
+        """
+        shown = self._shown
+        if shown is None:
+            shown = self._shown = Local()
+            self.writer = _showing(shown, self.writer)
+        show(shown, list(self))
+        return shown
+
+    @property
     def _storage(self) -> "_Storage":
         return _Storage(self.reader)
 
@@ -108,6 +123,22 @@ class _Storage:
 
     def get(self, default: object = None) -> object:
         return _from_bottom(self._get(None)) or default
+
+
+def show(shown: Local, items: list[Any]) -> None:
+    """Have ``shown.stack`` be the running owner's items; nothing where there are none."""
+    if items:
+        shown.stack = items
+    else:
+        release_local(shown)
+
+
+def _showing(shown: Local, writer: Callable[[Node], object]) -> Callable[[Node], object]:
+    def write(node: Node) -> None:
+        writer(node)
+        show(shown, _from_bottom(node))
+
+    return write
 
 
 def _from_bottom(node: Node) -> list[Any]:
