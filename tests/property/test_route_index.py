@@ -149,6 +149,9 @@ def test_the_index_does_answer_the_common_cases() -> None:
     assert answer("/files/a/b") is None
     assert answer("/nowhere") is None
     assert index.match(environ_for("/", "GET", HTTP_UPGRADE="websocket")) is None
+    # So is a host that the map refuses.
+    for host in ("a..org", ".org", "a" * 64):
+        assert index.match(environ_for("/", "GET", HTTP_HOST=host)) is None
 
 
 def test_host_matching_leaves_everything_to_the_map() -> None:

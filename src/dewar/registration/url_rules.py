@@ -59,7 +59,9 @@ def make_rule(
         automatic_options: whether OPTIONS is answered without asking the view.
         automatic_by_default: whether it is where nobody says.
     """
-    methods = _upper(options.pop("methods", None) or getattr(view, "methods", None) or ("GET",))
+    given = options.pop("methods", None)
+    # An empty list is an answer: OPTIONS only.
+    methods = _upper((getattr(view, "methods", None) or ("GET",)) if given is None else given)
     required = _upper(getattr(view, "required_methods", ()))
     if automatic_options is None:
         automatic_options = getattr(view, "provide_automatic_options", None)

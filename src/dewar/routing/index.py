@@ -4,7 +4,7 @@ The index answers only what it is sure of and leaves everything else to the map,
 public contract. It is sure where the map's own search (static parts first, then variables, depth
 first) could not come to another answer:
 
-- the path is plain ASCII, and no WebSocket is asked for;
+- the path is plain ASCII, no WebSocket is asked for, and the host could be one;
 - at no point of the way two different variables compete;
 - the rule that matches needs no redirect, alias, default or host.
 
@@ -25,6 +25,8 @@ Match = tuple[Rule, dict[str, Any]]
 
 # A whole segment that is one variable: <name>, <int:name>, <float(min=1):name>.
 _VARIABLE = re.compile(r"<(?:[a-zA-Z_][a-zA-Z0-9_]*(?:\([^<>]*\))?:)?([a-zA-Z_][a-zA-Z0-9_]*)>")
+
+_LONGEST_LABEL = 63  # RFC 1035 §2.3.4
 
 
 @dataclass(slots=True)
@@ -87,7 +89,9 @@ class RouteIndex:
     def match(self, environ: WSGIEnvironment) -> Match | None:
         """Return the rule and its values, or None where the map has to be asked."""
         path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
-        if "HTTP_UPGRADE" in environ:
+        # The map refuses a host with an empty label or a long one, as no DNS name can be.
+        host = environ.get("HTTP_HOST", "")
+        if "HTTP_UPGRADE" in environ or len(host) > _LONGEST_LABEL or ".." in f".{host}":
             return None
         rule = self._static.get((method, path))
         if rule is not None:
