@@ -2,6 +2,7 @@
 
 # ruff: noqa: T201 - a command prints
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance import excuses, verdict
-from conformance.runs import On, missing, run
+from conformance.runs import On, Runner, missing
 from conformance.scratch import NotPreparedError, Scratch
 from conformance.suites import TABLE, Suite, Table
 from conformance.verdict import Verdict
@@ -24,6 +25,7 @@ class Conformance:
     """One run: where, on what, and which failures are documented."""
 
     scratch: Scratch
+    runner: Runner
     on: frozenset[On]
     documented: frozenset[str]
 
@@ -37,7 +39,8 @@ class Conformance:
             told = " ".join(service.without)
             _say(f"{suite.name}: {service.name} does not answer, so its tests are left out: {told}")
         flask, here = (
-            run(suite, place, on) if on in self.on else None for on in (On.FLASK, On.DEWAR)
+            self.runner.run(suite, place, on) if on in self.on else None
+            for on in (On.FLASK, On.DEWAR)
         )
         return Verdict.of(suite, here, flask, self.documented)
 
@@ -52,17 +55,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     conformance = Conformance(
         scratch=Scratch(folder=options.scratch.resolve()),
+        runner=Runner(),
         on=frozenset(On if options.on == "both" else {On(options.on)}),
         documented=_documented(),
     )
+    # Ended from outside, the tests must end too: leave through every `finally`.
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        return _run(conformance, chosen, options.jobs)
+    except KeyboardInterrupt:
+        print("conformance: interrupted; every run has ended", file=sys.stderr)
+        return 130
+
+
+def _run(conformance: Conformance, chosen: list[Suite], jobs: int) -> int:
     print(verdict.HEADER, flush=True)
     verdicts = []
-    with ThreadPoolExecutor(options.jobs) as pool:
-        for found in pool.map(conformance.judge, chosen):
-            verdicts.append(found)
-            print(verdict.line(found), flush=True)
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            for found in pool.map(conformance.judge, chosen):
+                verdicts.append(found)
+                print(verdict.line(found), flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            conformance.runner.stop()
+            raise
     print("\n".join(verdict.details(verdicts)))
     return 1 if any(found.is_bad for found in verdicts) else 0
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _documented() -> frozenset[str]:

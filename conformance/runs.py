@@ -7,9 +7,11 @@ import platform
 import signal
 import socket
 import subprocess
+import threading
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import IO
 
 from conformance import junit
 from conformance.junit import Outcome, Results
@@ -42,19 +44,61 @@ class Run:
         return sum(1 for outcome in self.results.values() if outcome is Outcome.PASSED)
 
 
-def run(suite: Suite, place: Place, on: On) -> Run:
-    """Return what the tests of a suite say; Flask's answer is remembered."""
-    if on is On.DEWAR:
-        return _run(suite, place, on)
-    memory = place.folder / "flask.json"
-    circumstances = [platform.python_version(), *(service.name for service in missing(suite))]
-    fingerprint = suite.fingerprint(*circumstances)
-    if (remembered := _recall(memory, fingerprint)) is not None:
-        return Run(results=remembered)
-    found = _run(suite, place, on)
-    if not found.problem:
-        memory.write_text(json.dumps({"fingerprint": fingerprint, "results": found.results}))
-    return found
+class Runner:
+    """Runs suites, several at a time if that is wanted, and can be stopped from another thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._is_stopped = False
+
+    def run(self, suite: Suite, place: Place, on: On) -> Run:
+        """Return what the tests of a suite say; Flask's answer is remembered."""
+        if on is On.DEWAR:
+            return self._run(suite, place, on)
+        memory = place.folder / "flask.json"
+        circumstances = [platform.python_version(), *(service.name for service in missing(suite))]
+        fingerprint = suite.fingerprint(*circumstances)
+        if (remembered := _recall(memory, fingerprint)) is not None:
+            return Run(results=remembered)
+        found = self._run(suite, place, on)
+        if not found.problem:
+            memory.write_text(json.dumps({"fingerprint": fingerprint, "results": found.results}))
+        return found
+
+    def stop(self) -> None:
+        """End what is running; what would start later does not."""
+        with self._lock:
+            self._is_stopped = True
+            for process in self._running:
+                _kill(process)
+
+    def _run(self, suite: Suite, place: Place, on: On) -> Run:
+        report, log = place.folder / f"{on}.xml", place.folder / f"{on}.log"
+        report.unlink(missing_ok=True)
+        with log.open("wb") as output:
+            ended = self._wait(_start(suite, place, on, output), suite.timeout)
+        results = _read(report, place.source)
+        if ended in _ANSWERS and results:
+            return Run(results=results)
+        how = f"stopped after {suite.timeout} s" if ended is None else f"ended with status {ended}"
+        return Run(results=results, problem=f"the run on {on} {how}: see {log}")
+
+    def _wait(self, process: subprocess.Popen[bytes], timeout: int) -> int | None:
+        """Return pytest's exit status, or None where it had to be stopped."""
+        with self._lock:
+            self._running.add(process)
+            if self._is_stopped:
+                _kill(process)
+        try:
+            return process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            with self._lock:
+                self._running.discard(process)
+                _kill(process)  # with what its tests started and left behind
+            process.wait()
 
 
 def missing(suite: Suite) -> list[Service]:
@@ -79,43 +123,27 @@ def _recall(memory: Path, fingerprint: str) -> Results | None:
     return {test: Outcome(outcome) for test, outcome in remembered["results"].items()}
 
 
-def _run(suite: Suite, place: Place, on: On) -> Run:
-    report, log = place.folder / f"{on}.xml", place.folder / f"{on}.log"
-    report.unlink(missing_ok=True)
-    ended = _pytest(suite, place, on, report, log)
-    results: Results = {}
-    if report.exists():
-        is_file = lambda path: (place.source / path).is_file()  # noqa: E731
-        results = junit.parse(report.read_text("utf-8"), is_file)
-    if ended in _ANSWERS and results:
-        return Run(results=results)
-    how = f"was stopped after {suite.timeout} s" if ended is None else f"ended with status {ended}"
-    return Run(results=results, problem=f"the run on {on} {how}: see {log}")
+def _read(report: Path, source: Path) -> Results:
+    if not report.exists():
+        return {}
+    return junit.parse(report.read_text("utf-8"), lambda path: (source / path).is_file())
 
 
-def _pytest(suite: Suite, place: Place, on: On, report: Path, log: Path) -> int | None:
-    """Return pytest's exit status, or None where it had to be stopped."""
+def _start(suite: Suite, place: Place, on: On, output: IO[bytes]) -> subprocess.Popen[bytes]:
     start = ["-m", "pytest"] if on is On.FLASK else ["-m", "dewar.compat", "-m", "pytest"]
     # A release's own `addopts` measure coverage and the like: they are no part of the tests.
+    report = place.folder / f"{on}.xml"
     ours = ["-v", "-o", "addopts=", "-p", "no:cacheprovider", f"--junitxml={report}"]
     without = [argument for service in missing(suite) for argument in service.without]
-    command = [str(place.python), *start, *ours, *suite.arguments, *without, *suite.tests]
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - the table of suites is ours
-            command,
-            cwd=place.source,
-            env=_environment(suite, place, on),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            return process.wait(suite.timeout)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            _end(process)
+    return subprocess.Popen(  # noqa: S603 - the table of suites is ours
+        [str(place.python), *start, *ours, *suite.arguments, *without, *suite.tests],
+        cwd=place.source,
+        env=_environment(suite, place, on),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # a group of its own, to be ended as a whole
+    )
 
 
 def _environment(suite: Suite, place: Place, on: On) -> dict[str, str]:
@@ -129,8 +157,6 @@ def _environment(suite: Suite, place: Place, on: On) -> dict[str, str]:
     return {**kept, "PATH": path, **dewar, **suite.environment}
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End pytest and what its tests started and left behind."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # all ended by themselves
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # all have ended by themselves
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

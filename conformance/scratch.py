@@ -11,6 +11,8 @@ from pathlib import Path
 
 from conformance.suites import Suite
 
+SUPPLIED = Path(__file__).with_name("supplied")
+
 
 class NotPreparedError(Exception):
     """A suite can't be fetched, unpacked or installed; the text is the last line of the reason."""
@@ -55,6 +57,8 @@ class Scratch:
             venv.create(place.folder / "venv", clear=True, with_pip=True)
         if not place.source.exists():
             self._fetch(suite, place)
+        for where, name in suite.supplied.items():
+            shutil.copyfile(SUPPLIED / name, place.source / where)
         self._install(suite, place)
         return place
 

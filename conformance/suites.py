@@ -33,6 +33,8 @@ class Suite:
     arguments: tuple[str, ...] = ()
     environment: Mapping[str, str]
     services: tuple[Service, ...] = ()
+    #: Files of ours that stand in for what the release lacks: where they go, and their names.
+    supplied: Mapping[str, str]
     #: Why some of its tests are left out, if any are.
     note: str = ""
     timeout: int = 600
@@ -89,6 +91,7 @@ def _suite(entry: dict[str, Any], common: list[str], services: dict[str, int]) -
         requires=(*common, *entry.pop("requires", [])),
         arguments=tuple(entry.pop("arguments", [])),
         environment=entry.pop("environment", {}),
+        supplied=entry.pop("supplied", {}),
         services=tuple(
             Service(name=name, port=services[name], without=tuple(arguments))
             for name, arguments in without.items()

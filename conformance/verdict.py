@@ -57,13 +57,15 @@ class Verdict:
 
 def _failing(suite: Suite, here: Run, flask: Run) -> frozenset[str]:
     passed = {test for test, outcome in flask.results.items() if outcome is Outcome.PASSED}
+    if not here.results:
+        return frozenset()  # nothing ran: that is a problem, and no list of tests
     # What is not even reported here has not passed here.
     return frozenset(
         f"{suite.name}: {test}" for test in passed if here.results.get(test) is not Outcome.PASSED
     )
 
 
-HEADER = f"{'suite':20} {'version':10} {'Dewar':>6} {'Flask':>6} {'tests':>6}"
+HEADER = f"{'suite':22} {'version':10} {'Dewar':>6} {'Flask':>6} {'tests':>6}"
 
 
 def line(verdict: Verdict) -> str:
@@ -77,7 +79,7 @@ def line(verdict: Verdict) -> str:
         *([f"{len(verdict.excused)} of Flask's internals"] if verdict.excused else []),
         *([f"({suite.note})"] if suite.note else []),
     ]
-    return f"{suite.name:20} {suite.version:10} {figures}  {'; '.join(remarks)}".rstrip()
+    return f"{suite.name:22} {suite.version:10} {figures}  {'; '.join(remarks)}".rstrip()
 
 
 def details(verdicts: Iterable[Verdict]) -> list[str]:

@@ -6,7 +6,13 @@ from conformance.verdict import Verdict
 from conformance import verdict
 
 SUITE = Suite(
-    name="Ext", project="ext", version="1.0", tests=("tests",), requires=(), environment={}
+    name="Ext",
+    project="ext",
+    version="1.0",
+    tests=("tests",),
+    requires=(),
+    environment={},
+    supplied={},
 )
 FLASK = Run(
     results={
