@@ -6,6 +6,8 @@ import click
 from werkzeug.datastructures import Headers, ImmutableDict
 from werkzeug.exceptions import BadRequestKeyError, HTTPException, InternalServerError
 from werkzeug.routing import BuildError, Map, MapAdapter, RequestRedirect, RoutingException, Rule
+from werkzeug.wrappers import Response as BaseResponse
+from werkzeug.wsgi import get_host
 
 from dewar.app import Dewar as Flask
 from dewar.contexts.context import Context as AppContext
@@ -32,6 +34,7 @@ from dewar.templating import Environment
 __all__ = [
     "AppContext",
     "BadRequestKeyError",
+    "BaseResponse",
     "BuildError",
     "Environment",
     "Flask",
@@ -57,6 +60,7 @@ __all__ = [
     "g",
     "get_debug_flag",
     "get_flashed_messages",
+    "get_host",
     "got_request_exception",
     "iscoroutinefunction",
     "request",

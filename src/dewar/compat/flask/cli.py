@@ -26,6 +26,7 @@ from dewar.cli.options import (
 )
 from dewar.cli.routes import routes_command
 from dewar.cli.shell import shell_command
+from dewar.compat.flask.helpers import get_load_dotenv
 from dewar.compat.version import flask_version
 from dewar.environment import debug_flag as get_debug_flag
 from dewar.environment import load_dotenv
@@ -49,6 +50,7 @@ __all__ = [
     "find_app_by_string",
     "find_best_app",
     "get_debug_flag",
+    "get_load_dotenv",
     "get_version",
     "load_dotenv",
     "locate_app",

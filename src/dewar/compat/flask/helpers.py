@@ -1,5 +1,7 @@
 """`flask.helpers`."""
 
+from dewar.contexts.legacy import app_cell as _cv_app
+from dewar.contexts.legacy import request_cell as _cv_request
 from dewar.contexts.streaming import stream_with_context
 from dewar.environment import debug_flag as get_debug_flag
 from dewar.environment import skips_dotenv
@@ -12,6 +14,8 @@ from dewar.signals import message_flashed
 from dewar.templating import get_template_attribute
 
 __all__ = [
+    "_cv_app",
+    "_cv_request",
     "_split_blueprint_path",
     "abort",
     "current_app",

@@ -1,5 +1,10 @@
 """`flask.templating`."""
 
+from jinja2 import BaseLoader, Template, TemplateNotFound
+from jinja2 import Environment as BaseEnvironment
+
+from dewar.contexts.legacy import app_cell as _cv_app
+from dewar.contexts.legacy import request_cell as _cv_request
 from dewar.contexts.streaming import stream_with_context
 from dewar.globals import current_app, request
 from dewar.signals import before_render_template, template_rendered
@@ -15,8 +20,14 @@ from dewar.templating import render as _render
 from dewar.templating import standard_names as _default_template_ctx_processor
 
 __all__ = [
+    "BaseEnvironment",
+    "BaseLoader",
     "DispatchingJinjaLoader",
     "Environment",
+    "Template",
+    "TemplateNotFound",
+    "_cv_app",
+    "_cv_request",
     "_default_template_ctx_processor",
     "_render",
     "before_render_template",

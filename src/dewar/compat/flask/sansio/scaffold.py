@@ -4,9 +4,11 @@ from dewar.registration.packages import root_path_of as get_root_path
 from dewar.registration.registrar import Registrar as Scaffold
 from dewar.registration.registrar import setup_method as setupmethod
 from dewar.registration.url_rules import endpoint_of as _endpoint_from_view_func
+from dewar.templating import standard_names as _default_template_ctx_processor
 
 __all__ = [
     "Scaffold",
+    "_default_template_ctx_processor",
     "_endpoint_from_view_func",
     "get_root_path",
     "setupmethod",
