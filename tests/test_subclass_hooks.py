@@ -286,3 +286,24 @@ def test_a_session_interface_of_its_own_is_asked_each_time(step: str) -> None:
     app.session_interface = stock
     app.test_client().get("/")
     assert asked == [step, step]
+
+
+@pytest.mark.parametrize(
+    "step", ["dispatch_request", "full_dispatch_request", "process_response", "preprocess_request"]
+)
+def test_what_a_tracing_tool_puts_on_the_class_is_called(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It replaces methods of the class itself, where nobody overrides anything."""
+    called: list[str] = []
+    method = getattr(dewar.Dewar, step)
+
+    def traced_step(self: Any, *args: Any) -> Any:
+        called.append(step)
+        return method(self, *args)
+
+    monkeypatch.setattr(dewar.Dewar, step, traced_step)
+    app = dewar.Dewar("plain", static_folder=None)
+    app.add_url_rule("/", "index", lambda: "text")
+    assert app.test_client().get("/").text == "text"
+    assert called == [step]

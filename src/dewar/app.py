@@ -28,7 +28,7 @@ from dewar.logging import create_logger
 from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.pipeline import respond, url_building
-from dewar.pipeline.composition import SEEN_BY_COMPOSITION, Composition
+from dewar.pipeline.composition import SEEN_BY_COMPOSITION, Composition, stock_methods
 from dewar.pipeline.lifecycle import Lifecycle
 from dewar.registration.app_registrar import AppRegistrar
 from dewar.registration.hooks import weakly
@@ -286,7 +286,7 @@ class Dewar(Lifecycle, AppRegistrar):
         composition = self._composition
         if composition is None:
             # Two threads may both compose: the compositions are equal, and either may stay.
-            composition = self._composition = Composition(self, Dewar)
+            composition = self._composition = Composition(self, _STOCK)
         return composition
 
     def make_config(self, instance_relative: bool = False) -> Config:
@@ -351,3 +351,6 @@ class Dewar(Lifecycle, AppRegistrar):
             self._changed()
             if isinstance(value, RouteMap):
                 value.watch(weakly(self._changed))
+
+
+_STOCK = stock_methods(Dewar)

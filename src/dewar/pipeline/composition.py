@@ -1,6 +1,7 @@
 """`Composition`: everything worked out from an app's registrations, until the next one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from werkzeug.routing import Map
@@ -12,7 +13,7 @@ from dewar.routing.rules import RouteMap
 from dewar.sessions.interface import SessionInterface
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
 
-__all__ = ["SEEN_BY_COMPOSITION", "ComposedApp", "Composition"]
+__all__ = ["SEEN_BY_COMPOSITION", "ComposedApp", "Composition", "stock_methods"]
 
 # The methods that the fast lane passes by: where a subclass or an instance brings its own, every
 # request takes the full lane.
@@ -32,9 +33,17 @@ _TABLES = (
     "url_value_preprocessors",
     "view_functions",
 )
-_SESSION_STEPS = frozenset(
-    {"is_null_session", "make_null_session", "open_session", "save_session", "should_set_cookie"}
-)
+# As they are now, for the reason that `stock_methods` gives.
+_LAZY_STEPS = {
+    name: getattr(SecureCookieSessionInterface, name)
+    for name in (
+        "is_null_session",
+        "make_null_session",
+        "open_session",
+        "save_session",
+        "should_set_cookie",
+    )
+}
 _TEARDOWNS = ("do_teardown_appcontext", "do_teardown_request")
 
 #: The attributes of an app whose assignment outdates its composition.
@@ -68,7 +77,7 @@ class Composition:
 
     Args:
         app: the app.
-        stock: the class whose methods the fast lane stands for.
+        stock: the methods that the fast lane stands for, from `stock_methods`.
     """
 
     __slots__ = (
@@ -80,7 +89,7 @@ class Composition:
         "opens_session_at_once",
     )
 
-    def __init__(self, app: ComposedApp, stock: type) -> None:
+    def __init__(self, app: ComposedApp, stock: Mapping[str, object]) -> None:
         self._app = app
         self._plans: dict[str | None, Plan] = {}
         can_index = (
@@ -114,11 +123,20 @@ class Composition:
 
 def _is_lazy(interface: SessionInterface) -> bool:
     """Whether nobody could tell that a session which is not looked at was never opened."""
-    return not vars(interface).keys() & _SESSION_STEPS and all(
-        getattr(type(interface), name) is getattr(SecureCookieSessionInterface, name)
-        for name in _SESSION_STEPS
+    return not vars(interface).keys() & _LAZY_STEPS.keys() and all(
+        getattr(type(interface), name) is method for name, method in _LAZY_STEPS.items()
     )
 
 
-def _is_stock(app: object, stock: type, name: str) -> bool:
-    return name not in vars(app) and getattr(type(app), name) is getattr(stock, name)
+def stock_methods(cls: type) -> Mapping[str, object]:
+    """Return the methods of a class that matter to a composition, as they are now.
+
+    Taken when the class is made: tracing tools replace methods on the class itself, and what they
+    put there has to be called.
+    """
+    names = (*_STAGES, *_TEARDOWNS, "create_url_adapter")
+    return MappingProxyType({name: getattr(cls, name) for name in names})
+
+
+def _is_stock(app: object, stock: Mapping[str, object], name: str) -> bool:
+    return name not in vars(app) and getattr(type(app), name) is stock[name]
