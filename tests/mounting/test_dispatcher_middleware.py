@@ -1,0 +1,76 @@
+"""Several apps under one address."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from werkzeug.middleware.dispatcher import DispatcherMiddleware as WerkzeugsDispatcher
+from werkzeug.test import create_environ
+
+from dewar import Dewar, request, url_for
+from dewar.mounting.dispatcher import DispatcherMiddleware
+
+SEGMENTS = ["a", "b", "ab", "", ".", "é", "%2F", "a b"]
+paths = st.lists(st.sampled_from(SEGMENTS), max_size=5).map("/".join)
+mounts = st.dictionaries(paths.map(lambda path: f"/{path}") | paths, st.just(None), max_size=4)
+
+
+def naming(name: str) -> Callable[..., Any]:
+    """Return a WSGI app that answers with its name and where it believes to be."""
+
+    def answer(environ: Any, start_response: Any) -> Any:
+        return [name, environ.get("SCRIPT_NAME"), environ.get("PATH_INFO")]
+
+    return answer
+
+
+@given(mounts, paths | paths.map(lambda path: f"/{path}"), st.sampled_from(["", "/root", None]))
+@example({"": None}, "/x", "")
+@example({"/": None}, "/x", "")
+@example({"": None, "a": None}, "a/b", None)
+@example({"/a/": None, "/a": None}, "/a//b", "")
+def test_every_path_goes_where_werkzeug_s_sends_it(
+    mounted: dict[str, None], path: str, script_name: str | None
+) -> None:
+    """Whatever is mounted, and however odd the path: the app and what it is told."""
+
+    def answer(kind: Any) -> Any:
+        middleware = kind(naming("root"), {mount: naming(mount) for mount in mounted})
+        environ = {"PATH_INFO": path}
+        if script_name is not None:
+            environ["SCRIPT_NAME"] = script_name
+        return middleware(environ, None), environ
+
+    assert answer(DispatcherMiddleware) == answer(WerkzeugsDispatcher)
+
+
+def test_an_environ_without_a_path_is_the_root_s() -> None:
+    """PEP 3333 lets a server leave out what is empty."""
+    assert DispatcherMiddleware(naming("root"), {"/a": naming("a")})({}, None) == ["root", "", ""]
+    assert DispatcherMiddleware(naming("root"))(create_environ("/a"), None) == ["root", "", "/a"]
+
+
+def test_the_longest_mount_answers_and_its_urls_lead_back() -> None:
+    """A mounted app builds URLs below its mount."""
+    apps = {}
+    for name in ("root", "shop", "basket"):
+        app = apps[name] = Dewar(name, static_folder=None)
+        app.add_url_rule(
+            "/<path:path>",
+            "show",
+            lambda path, name=name: (
+                f"{name} {path} {request.root_path} {url_for('show', path='u')}"
+            ),
+        )
+    root = apps["root"]
+    mounts = {"/shop": apps["shop"]}
+    root.wsgi_app = DispatcherMiddleware(root.wsgi_app, mounts)  # type: ignore[method-assign]
+    client = root.test_client()
+    assert client.get("/x").text == "root x  /u"
+    assert client.get("/shop/x/y").text == "shop x/y /shop /shop/u"
+    assert client.get("/shops").text == "root shops  /u"
+    assert client.get("/shop/basket/x").text == "shop basket/x /shop /shop/u"
+    mounts["/shop/basket"] = apps["basket"]  # it is seen at once
+    assert client.get("/shop/basket/x").text == "basket x /shop/basket /shop/basket/u"
+    assert repr(root.wsgi_app).startswith("<DispatcherMiddleware ['/shop', '/shop/basket'] beside")
