@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance import excuses, verdict
-from conformance.runs import On, Runner, missing
+from conformance.runs import On, Runner
 from conformance.scratch import NotPreparedError, Scratch
 from conformance.suites import TABLE, Suite, Table
 from conformance.verdict import Verdict
@@ -33,11 +33,8 @@ class Conformance:
         """Return the verdict on a suite; what stops it stops no other."""
         try:
             place = self.scratch.prepare(suite)
-        except (NotPreparedError, OSError, ValueError) as error:
+        except NotPreparedError as error:
             return Verdict.failed(suite, f"not run: {error}")
-        for service in missing(suite):
-            told = " ".join(service.without)
-            _say(f"{suite.name}: {service.name} does not answer, so its tests are left out: {told}")
         flask, here = (
             self.runner.run(suite, place, on) if on in self.on else None
             for on in (On.FLASK, On.DEWAR)
@@ -55,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     conformance = Conformance(
         scratch=Scratch(folder=options.scratch.resolve()),
-        runner=Runner(),
+        runner=Runner(remembers=not options.fresh),
         on=frozenset(On if options.on == "both" else {On(options.on)}),
         documented=_documented(),
     )
@@ -96,6 +93,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m conformance", description=__doc__)
     parser.add_argument("--only", action="append", metavar="NAME", help="one suite (repeatable)")
     parser.add_argument("--fast", action="store_true", help="Flask's and Werkzeug's own tests")
+    parser.add_argument("--fresh", action="store_true", help="forget what Flask's runs came to")
     parser.add_argument("--on", choices=("both", *On), default="both")
     parser.add_argument("--jobs", type=int, default=1, help="suites at a time (default: 1)")
     parser.add_argument(
@@ -106,10 +104,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="where releases and virtual environments are kept (default: %(default)s)",
     )
     return parser.parse_args(arguments)
-
-
-def _say(what: str) -> None:
-    print(f"conformance: {what}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

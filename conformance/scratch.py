@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,6 +54,13 @@ class Scratch:
             NotPreparedError: That was not possible.
         """
         place = self.place(suite)
+        try:
+            self._prepare(suite, place)
+        except (OSError, ValueError, subprocess.SubprocessError, tarfile.TarError) as error:
+            raise NotPreparedError(str(error)) from error
+        return place
+
+    def _prepare(self, suite: Suite, place: Place) -> None:
         if not place.python.exists():
             venv.create(place.folder / "venv", clear=True, with_pip=True)
         if not place.source.exists():
@@ -60,7 +68,6 @@ class Scratch:
         for where, name in suite.supplied.items():
             shutil.copyfile(SUPPLIED / name, place.source / where)
         self._install(suite, place)
-        return place
 
     def _fetch(self, suite: Suite, place: Place) -> None:
         release = f"{suite.project}=={suite.version}"

@@ -12,16 +12,6 @@ TABLE = Path(__file__).with_name("suites.toml")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Service:
-    """A server on this machine that some tests of a suite talk to."""
-
-    name: str
-    port: int
-    #: What pytest is told where the service does not answer, so that its tests are left out.
-    without: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Suite:
     """One release of a project, and how its tests are run."""
 
@@ -32,7 +22,6 @@ class Suite:
     requires: tuple[str, ...]
     arguments: tuple[str, ...] = ()
     environment: Mapping[str, str]
-    services: tuple[Service, ...] = ()
     #: Files of ours that stand in for what the release lacks: where they go, and their names.
     supplied: Mapping[str, str]
     #: Why some of its tests are left out, if any are.
@@ -62,8 +51,7 @@ class Table:
         """Return the table that a TOML document describes."""
         document = tomllib.loads(text)
         common: list[str] = document["common"]
-        services: dict[str, int] = document["services"]
-        suites = tuple(_suite(entry, common, services) for entry in document["suite"])
+        suites = tuple(_suite(entry, common) for entry in document["suite"])
         return cls(suites=suites, fast=frozenset(document["fast"]))
 
     def choose(self, names: list[str] | None, *, fast: bool) -> list[Suite]:
@@ -84,17 +72,12 @@ class Table:
         return [suite for suite in self.suites if not wanted or suite.name in wanted]
 
 
-def _suite(entry: dict[str, Any], common: list[str], services: dict[str, int]) -> Suite:
-    without: dict[str, list[str]] = entry.pop("without", {})
+def _suite(entry: dict[str, Any], common: list[str]) -> Suite:
     return Suite(
         tests=tuple(entry.pop("tests", ["tests"])),
         requires=(*common, *entry.pop("requires", [])),
         arguments=tuple(entry.pop("arguments", [])),
         environment=entry.pop("environment", {}),
         supplied=entry.pop("supplied", {}),
-        services=tuple(
-            Service(name=name, port=services[name], without=tuple(arguments))
-            for name, arguments in without.items()
-        ),
         **entry,
     )

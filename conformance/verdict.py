@@ -48,11 +48,17 @@ class Verdict:
             here=here.passed if here else None,
             flask=flask.passed if flask else None,
             total=max(len(run.results) for run in runs),
-            problems=tuple(run.problem for run in runs if run.problem),
+            problems=tuple(problem for run in runs if (problem := _problem(run, run is flask))),
             failing=tuple(sorted(failing - documented)),
             excused=tuple(sorted(failing & documented)),
             stale=tuple(sorted(documented - failing)) if here and flask else (),
         )
+
+
+def _problem(run: Run, on_flask: bool) -> str:
+    if on_flask and not run.passed and not run.problem:
+        return "nothing passes on Flask: what its tests need is not installed"
+    return run.problem
 
 
 def _failing(suite: Suite, here: Run, flask: Run) -> frozenset[str]:

@@ -7,9 +7,6 @@ DOCUMENT = """
 fast = ["One"]
 common = ["Flask==3.1.3"]
 
-[services]
-Redis = 6379
-
 [[suite]]
 name = "One"
 project = "one"
@@ -21,7 +18,7 @@ name = "Two"
 project = "two"
 version = "2.0"
 tests = ["test_two.py"]
-without.Redis = ["--deselect=test_two.py::test_redis"]
+environment.MODE = "test"
 """
 
 
@@ -31,7 +28,7 @@ def test_the_table_fills_in_what_suites_share():
     assert one.requires == ("Flask==3.1.3", "more==2")
     assert one.tests == ("tests",)
     assert two.tests == ("test_two.py",)
-    assert (two.services[0].name, two.services[0].port) == ("Redis", 6379)
+    assert (one.environment, two.environment) == ({}, {"MODE": "test"})
 
 
 def test_suites_are_chosen_by_name_in_any_case():

@@ -66,6 +66,12 @@ def test_a_run_on_one_of_the_two_compares_nothing():
     assert verdict.line(found).split() == ["Ext", "1.0", "-", "4", "6"]
 
 
+def test_a_suite_of_which_nothing_passes_on_flask_is_bad():
+    """Two times nothing is not equal: such a suite is not set up."""
+    broken = Run(results={"t.py": Outcome.FAILED})
+    assert Verdict.of(SUITE, broken, broken, ()).is_bad
+
+
 def test_a_suite_that_cannot_be_installed_is_a_line():
     """It stops no other suite, and does not look like a success."""
     found = Verdict.failed(SUITE, "not run: pip install: no")
