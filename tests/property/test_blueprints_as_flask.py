@@ -1,5 +1,6 @@
 """Any tree of blueprints means on Dewar what it means on Flask."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -26,78 +27,100 @@ HANDLERS: list[tuple[str, Any]] = [
     for method in ("errorhandler", "app_errorhandler", "register_error_handler")
     for what in (404, 405, 403, ZeroDivisionError, ArithmeticError, Exception)
 ]
+VALUES = {"m": "w", "filename": "f", "k": 2, "n0": 3, "n1": 4, "n2": 5, "s0": "v", "s1": "w"}
 ERRORS: dict[str, Any] = {"divides": ZeroDivisionError, "misses": KeyError}
 
-names = st.sampled_from(["a", "b", "c", "a", "b", "x-y", "a.b", ""])
-good_names = st.sampled_from(["a", "b", "c", "d", "e"])
-prefixes = st.sampled_from([None, None, "/p", "/q/", "", "/", "/<int:n>", "/p/<n>/", "unrooted"])
-subdomains = st.sampled_from([None, None, None, "s", "t", "<sub>"])
-defaults = st.sampled_from([None, None, {"n": 3}, {"n": 3, "m": "x"}, {"sub": "s"}])
 groups = st.sampled_from(["ungiven", "ungiven", None, "tools"])
+defaults = st.sampled_from([None, None, {"n": 3}, {"n": 3, "m": "x"}, {"s0": "s"}])
 
 
 @st.composite
-def rules(draw: st.DrawFn) -> dict[str, Any]:
+def rules(draw: st.DrawFn, number: int, flawed: bool, prefixed: bool) -> dict[str, Any]:
+    """A rule; without flaws its path is rooted and its view and endpoint are its own."""
+    view, endpoint = f"view{number}", f"end{number}"
+    paths = ["/", "/x", "/y/", "/<m>", "/z/<int:k>"]
+    if flawed or prefixed:
+        paths += ["", "x"]
+    via = draw(st.sampled_from(["route", "add_url_rule", "get", "endpoint"]))
+    methods = draw(st.sampled_from([None, None, ["POST"], ["get", "put"], ["OPTIONS"], []]))
+    if flawed:
+        view = draw(st.sampled_from([view, "view", "dotted.view"]))
+        endpoint = draw(st.sampled_from([endpoint, "one", "dotted.one"]))
+    elif via == "get":
+        methods = None
     return {
-        "rule": draw(st.sampled_from(["/", "", "/x", "x", "/y/", "/<m>", "/z/<int:n>"])),
-        "endpoint": draw(st.sampled_from([None, None, None, "one", "two", "dotted.one"])),
-        "view_name": draw(st.sampled_from(["view", "view", "other", "dotted.view"])),
-        "methods": draw(st.sampled_from([None, None, ["POST"], ["get", "put"], ["OPTIONS"], []])),
+        "rule": draw(st.sampled_from(paths)),
+        "endpoint": draw(st.sampled_from([None, None, endpoint])),
+        "view_name": view,
+        "methods": methods,
         "defaults": draw(st.sampled_from([None, None, None, {"n": 5}, {"m": "y"}])),
         "subdomain": draw(st.sampled_from([None, None, None, "u"])),
         "does": draw(
             st.sampled_from(["tells", "tells", "aborts", "divides", "misses", "renders", "links"])
         ),
-        "via": draw(st.sampled_from(["route", "add_url_rule", "get", "endpoint"])),
+        "via": via,
     }
 
 
 @st.composite
-def options(draw: st.DrawFn) -> dict[str, Any]:
-    given: dict[str, Any] = {}
+def options(draw: st.DrawFn, number: int, depth: int, flawed: bool) -> dict[str, Any]:
+    """The options of a blueprint's registration; without flaws only its first is nameless."""
+    given: dict[str, Any] = {} if number == 0 or flawed else {"name": f"again{number}"}
     for name, values in (
-        ("name", good_names | st.sampled_from(["dotted.name", ""])),
-        ("url_prefix", prefixes),
-        ("subdomain", subdomains),
-        ("url_defaults", st.sampled_from([{}, {"n": 4}, {"m": "z"}])),
-        ("cli_group", st.sampled_from([None, "other"])),
+        ("name", [f"named{number}", "dotted.name", ""] if flawed else [f"named{number}"]),
+        ("url_prefix", [None, "/o", f"/o/<n{depth}>"] + (["", "unrooted"] if flawed else [])),
+        ("subdomain", [None, "", "o"]),
+        ("url_defaults", [{}, {"n": 4}, {"m": "z"}]),
+        ("cli_group", [None, "other"]),
     ):
-        if draw(st.integers(0, 4)) == 0:
-            given[name] = draw(values)
+        if name not in given and draw(st.integers(0, 4)) == 0:
+            given[name] = draw(st.sampled_from(values))
     return given
 
 
 @st.composite
-def blueprints(draw: st.DrawFn, depth: int = 0) -> dict[str, Any]:
-    children = st.lists(blueprints(depth + 1), max_size=2) if depth < 2 else st.just([])
+def blueprints(draw: st.DrawFn, number: int, depth: int, flawed: bool) -> dict[str, Any]:
+    name = f"{draw(st.sampled_from('abc'))}{number}"
+    prefix = draw(st.sampled_from([None, "/p", "/q/", "/", f"/<int:n{depth}>", f"/p/<n{depth}>/"]))
+    if flawed:
+        name = draw(st.sampled_from([name, "a", "a", "x-y", "a.b", ""]))
+        prefix = draw(st.sampled_from([prefix, "", "unrooted", "/<m>"]))
+    children = draw(st.integers(0, 2 if depth < 2 else 0))
     return {
-        "name": draw(names if draw(st.integers(0, 9)) == 0 else good_names),
-        "url_prefix": draw(prefixes),
-        "subdomain": draw(subdomains),
+        "name": name,
+        "url_prefix": prefix,
+        "subdomain": draw(st.sampled_from([None, None, None, "s", "t", f"<s{depth}>"])),
         "url_defaults": draw(defaults),
         "static": draw(st.sampled_from([None, None, None, ("static", None), ("s/t/", "/as/")])),
         "cli_group": draw(groups),
         "commands": draw(st.booleans()),
         "hooks": draw(st.lists(st.sampled_from(HOOKS), max_size=4)),
         "handlers": draw(st.lists(st.sampled_from(HANDLERS), max_size=3)),
-        "rules": draw(st.lists(rules(), max_size=3)),
-        "children": draw(children),
+        "rules": [
+            draw(rules(rule, flawed, bool(prefix))) for rule in range(draw(st.integers(0, 3)))
+        ],
+        "children": [draw(blueprints(child, depth + 1, flawed)) for child in range(children)],
         # It is registered once for each of these.
-        "options": draw(st.lists(options(), min_size=1, max_size=2)),
+        "options": [
+            draw(options(again, depth, flawed)) for again in range(draw(st.integers(1, 2)))
+        ],
     }
 
 
 @st.composite
 def apps(draw: st.DrawFn) -> dict[str, Any]:
+    # One in four may be wrong in any way; most of those are refused.
+    flawed = draw(st.integers(0, 3)) == 3
+    own_handlers = [handler for handler in HANDLERS if "app_" not in handler[0]]
     return {
         "hooks": draw(st.lists(st.sampled_from(APP_HOOKS), max_size=3)),
-        "handlers": draw(
-            st.lists(st.sampled_from([h for h in HANDLERS if "app_" not in h[0]]), max_size=2)
-        ),
-        "rules": draw(st.lists(rules(), max_size=2)),
-        "blueprints": draw(st.lists(blueprints(), min_size=1, max_size=3)),
+        "handlers": draw(st.lists(st.sampled_from(own_handlers), max_size=2)),
+        "rules": [draw(rules(rule, flawed, False)) for rule in range(draw(st.integers(0, 2)))],
+        "blueprints": [
+            draw(blueprints(number, 0, flawed)) for number in range(draw(st.integers(1, 3)))
+        ],
         "subdomain_matching": draw(st.booleans()),
-        "late": draw(st.sampled_from([None, None, None, "blueprint", "app", "itself"])),
+        "late": draw(st.sampled_from([None, "blueprint", "app", "itself"])) if flawed else None,
     }
 
 
@@ -208,7 +231,7 @@ class Built:
             if rule["does"] == "renders":
                 return framework.render_template_string("{{ word }} {{ word_0 and word_0() }}")
             if rule["does"] == "links":
-                return framework.url_for(".view", n=1)
+                return framework.url_for(".view0", n0=1, n1=1, n2=1, k=1)
             request = framework.request
             return repr((request.endpoint, request.blueprint, request.blueprints, values))
 
@@ -264,11 +287,11 @@ def places(built: Built) -> list[tuple[str, str]]:
     found = {("", "/nowhere"), ("s", "/p/nowhere")}
     for rule in built.app.url_map.iter_rules():
         path = rule.rule
-        for variable, value in (
-            ("<int:n>", "7"), ("<n>", "7"), ("<m>", "word"), ("<path:filename>", "no.txt"),
-        ):  # fmt: skip
-            path = path.replace(variable, value)
-        found.add(((rule.subdomain or "").replace("<sub>", "any"), path))
+        path = re.sub(r"<(int:)?[nk]\d?>", "7", path)
+        path = path.replace("<m>", "word").replace("<path:filename>", "no.txt")
+        # An empty label, of a subdomain "" within another, can't be asked for.
+        labels = re.sub(r"<s\d>", "any", rule.subdomain or "").split(".")
+        found.add((".".join(filter(None, labels)), path))
     return sorted(found)
 
 
@@ -294,8 +317,8 @@ def links(built: Built, place: tuple[str, str]) -> Any:
         for rule in built.app.url_map.iter_rules():
             # The last: as seen from the blueprint that the request is in.
             for endpoint in (rule.endpoint, f".{rule.endpoint.rpartition('.')[2]}"):
-                found.append(built.framework.url_for(endpoint, m="w", filename="f", sub="v"))
-                found.append(built.app.url_for(endpoint, _external=True, n=6))
+                found.append(built.framework.url_for(endpoint, **VALUES))
+                found.append(built.app.url_for(endpoint, _external=True, n0=6, k=6))
     return found, list(built.trace)
 
 

@@ -54,6 +54,10 @@ def named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     return other
 
 
+def first(*given: Any) -> Any:
+    return given[0] if given else None
+
+
 def setup_calls() -> Iterator[tuple[str, Callable[[Any], Any]]]:
     """Every way to register something on an app, with a call of it."""
     for name in ("get", "post", "put", "delete", "patch", "route"):
