@@ -3,8 +3,11 @@
 import runpy
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
+from zipfile import is_zipfile
 
 from dewar.compat.installing import install
 
@@ -20,46 +23,58 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: the command line; ``sys.argv[1:]`` by default.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if not given or given[0] in {"-h", "--help"}:
-        sys.exit(f"Usage: {_USAGE}")
+    if given and given[0] in {"-h", "--help"}:
+        print(f"Usage: {_USAGE}")  # noqa: T201  # the answer of a command
+        return
+    if not given:
+        _refuse("Nothing to run.")
     option = given[0]
     if option in {"-m", "-c"} and len(given) < 2:
-        sys.exit(f"{option} needs an argument. Usage: {_USAGE}")
+        _refuse(f"{option} needs an argument.")
     install()
     if option == "-m":
         _run_module(given[1], given[1:])
     elif option == "-c":
-        _run_code(given[1], "<string>", ["-c", *given[2:]], folder="")
+        _run_code(given[1], None, ["-c", *given[2:]], folder="")
     elif option.startswith("-"):
-        sys.exit(f"There is no option {option!r}. Usage: {_USAGE}")
+        _refuse(f"There is no option {option!r}.")
     else:
         _run_file(Path(option), given)
 
 
+def _refuse(why: str) -> NoReturn:
+    sys.stderr.write(f"{why} Usage: {_USAGE}\n")
+    # As Python does for what it can't make out.
+    sys.exit(2)
+
+
 def _run_module(name: str, argv: list[str]) -> None:
+    if find_spec(name.partition(".")[0]) is None:
+        sys.exit(f"No module named {name}")
     sys.argv[:] = argv
     # Python puts the working directory there for -m, and has done so for dewar.compat.
     runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 
 def _run_file(path: Path, argv: list[str]) -> None:
-    if path.is_dir():
+    if path.is_dir() or is_zipfile(path):
         sys.argv[:] = argv
         runpy.run_path(str(path), run_name="__main__")
         return
     try:
         source = path.read_bytes()
     except OSError as error:
-        sys.exit(f"The script can't be read: {error}. Usage: {_USAGE}")
-    _run_code(source, str(path), argv, folder=str(path.resolve().parent))
+        _refuse(f"The script can't be read: {error}.")
+    _run_code(source, str(Path.cwd() / path), argv, folder=str(path.resolve().parent))
 
 
-def _run_code(source: str | bytes, filename: str, argv: list[str], folder: str) -> None:
+def _run_code(source: str | bytes, filename: str | None, argv: list[str], folder: str) -> None:
     # A module of its own, which stays for threads that outlive the script.
     module = ModuleType("__main__")
-    module.__file__ = filename
+    if filename is not None:
+        module.__file__ = filename
     module.__builtins__ = __builtins__  # type: ignore[attr-defined]  # as Python's own has
     sys.modules["__main__"] = module
     sys.argv[:] = argv
     sys.path[0] = folder
-    exec(compile(source, filename, "exec"), module.__dict__)  # noqa: S102  # the user's program
+    exec(compile(source, filename or "<string>", "exec"), module.__dict__)  # noqa: S102  # the user's program
