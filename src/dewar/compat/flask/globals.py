@@ -15,7 +15,6 @@ __all__ = [
     "app_ctx",
     "current_app",
     "g",
-    "historic",
     "request",
     "request_ctx",
     "session",

@@ -33,7 +33,6 @@ __all__ = [
     "send_file",
     "send_from_directory",
     "session",
-    "skips_dotenv",
     "stream_with_context",
     "url_for",
 ]
