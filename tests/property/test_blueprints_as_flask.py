@@ -63,18 +63,18 @@ def rules(draw: st.DrawFn, number: int, flawed: bool, prefixed: bool) -> dict[st
 
 
 @st.composite
-def options(draw: st.DrawFn, number: int, depth: int, flawed: bool) -> dict[str, Any]:
+def options(draw: st.DrawFn, name: str, number: int, depth: int, flawed: bool) -> dict[str, Any]:
     """The options of a blueprint's registration; without flaws only its first is nameless."""
-    given: dict[str, Any] = {} if number == 0 or flawed else {"name": f"again{number}"}
-    for name, values in (
-        ("name", [f"named{number}", "dotted.name", ""] if flawed else [f"named{number}"]),
+    given: dict[str, Any] = {} if number == 0 or flawed else {"name": f"{name}-{number}"}
+    for option, values in (
+        ("name", [f"{name}-x", "dotted.name", ""] if flawed else [f"{name}-x"]),
         ("url_prefix", [None, "/o", f"/o/<n{depth}>"] + (["", "unrooted"] if flawed else [])),
         ("subdomain", [None, "", "o"]),
         ("url_defaults", [{}, {"n": 4}, {"m": "z"}]),
         ("cli_group", [None, "other"]),
     ):
-        if name not in given and draw(st.integers(0, 4)) == 0:
-            given[name] = draw(st.sampled_from(values))
+        if option not in given and draw(st.integers(0, 4)) == 0:
+            given[option] = draw(st.sampled_from(values))
     return given
 
 
@@ -102,7 +102,7 @@ def blueprints(draw: st.DrawFn, number: int, depth: int, flawed: bool) -> dict[s
         "children": [draw(blueprints(child, depth + 1, flawed)) for child in range(children)],
         # It is registered once for each of these.
         "options": [
-            draw(options(again, depth, flawed)) for again in range(draw(st.integers(1, 2)))
+            draw(options(name, again, depth, flawed)) for again in range(draw(st.integers(1, 2)))
         ],
     }
 

@@ -36,10 +36,19 @@ class CertificateType(click.ParamType):  # type: ignore[type-arg]  # generic sin
         except click.BadParameter:
             if str(value).lower() == "adhoc":
                 return _adhoc(ctx, param)
-            found = import_string(str(value), silent=True)
+            found = _imported(str(value))
             if isinstance(found, ssl.SSLContext):
                 return found
             raise
+
+
+def _imported(name: str) -> object:
+    """Return what an import name stands for, or None."""
+    try:
+        return import_string(name, silent=True)
+    except ValueError:
+        # A text that no name can be: "" or ".".
+        return None
 
 
 def _adhoc(ctx: click.Context | None, param: click.Parameter | None) -> str:
