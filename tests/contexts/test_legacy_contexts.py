@@ -123,7 +123,8 @@ def test_a_context_can_be_put_there_without_its_hooks(
     assert (app_cell.get(), request_cell.get()) == (inner.app_context, inner)
     request_cell.reset(second)
     assert (app_cell.get(), request_cell.get(None)) == (outer, None)
-    app_cell.reset(first)
+    app_cell.set(inner)
+    app_cell.reset(first)  # whatever came on top since
     assert app_cell.get(None) is None
     apps, requests = stacks
     assert apps.push(outer) == [outer]
