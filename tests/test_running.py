@@ -1,6 +1,7 @@
 """`app.run()`: what it hands to the server."""
 
 import logging
+import sys
 from typing import Any
 
 import pytest
@@ -50,9 +51,13 @@ def test_server_name_says_where_to_listen(app: Dewar, served: list[Any]) -> None
 
 
 def test_debug_mode_brings_the_debugger_on_loopback_only(
-    app: Dewar, served: list[Any], caplog: pytest.LogCaptureFixture
+    app: Dewar,
+    served: list[Any],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It runs any code that is sent to it."""
+    monkeypatch.setenv("DEWAR_RELOADED", "true")
     app.run(debug=True)
     assert isinstance(served[0][0], DebuggedApplication)
     with caplog.at_level(logging.WARNING):
@@ -63,14 +68,42 @@ def test_debug_mode_brings_the_debugger_on_loopback_only(
         app.run("0.0.0.0", use_debugger=True)
 
 
-def test_a_reloader_is_missed_with_the_way_out(
-    app: Dewar, served: list[Any], caplog: pytest.LogCaptureFixture
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What is watched; the process is not ended as it would be."""
+    calls: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(dewar.running, "run_with_reload", lambda *args: calls.append(args))
+    return calls
+
+
+def test_debug_mode_restarts_on_changes(
+    app: Dewar, served: list[Any], watched: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is not there yet: the app is served without, and a warning says so."""
+    """As Flask does, unless told not to; the child only serves."""
+    app.run()
+    app.run(debug=True, use_reloader=False)
+    assert watched == []
+    app.run(debug=True, extra_files=["a.txt"])
+    app.run(debug=False, use_reloader=True, exclude_patterns=["*.tmp"])
+    assert watched == [(["a.txt"], None), (None, ["*.tmp"])]
+    monkeypatch.setenv("DEWAR_RELOADED", "true")
+    app.run(debug=True)
+    assert len(watched) == 2
+
+
+def test_without_watchfiles_it_serves_all_the_same(
+    app: Dewar,
+    served: list[Any],
+    watched: list[Any],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A warning says what to install."""
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
     with caplog.at_level(logging.WARNING):
         app.run(use_reloader=True)
-    assert "watchfiles 'python app.py'" in caplog.text
-    assert len(served) == 1
+    assert "pip install 'dewar-web[reload]'" in caplog.text
+    assert (len(served), watched) == (1, [])
 
 
 def test_who_replaces_werkzeugs_run_simple_hears_of_run(

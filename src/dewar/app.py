@@ -20,7 +20,7 @@ from dewar.cli.group import AppGroup
 from dewar.config import Config, ConfigAttribute, default_config
 from dewar.contexts.carried import CarriedContext
 from dewar.contexts.context import Context
-from dewar.contexts.current import current
+from dewar.contexts.current import current, current_request
 from dewar.contexts.namespace import AppGlobals
 from dewar.environment import debug_flag
 from dewar.json.provider import DefaultJSONProvider, JSONProvider
@@ -205,6 +205,12 @@ class Dewar(Lifecycle, AppRegistrar):
             return self.request_context(builder.get_environ())
         finally:
             builder.close()
+
+    def log_exception(self, exc_info: Any) -> None:
+        """Log an error that nothing handled."""
+        # Here, because log lines name the module: "ERROR in app", as Flask's do.
+        request = current_request().request
+        self.logger.error("Exception on %s [%s]", request.path, request.method, exc_info=exc_info)
 
     # URLs, templates, files.
 

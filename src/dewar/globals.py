@@ -39,7 +39,8 @@ def _current_app() -> Any:
     try:
         return _read(None)[0].app
     except TypeError:
-        return current().app
+        pass  # outside of any: not the cause of the error that says so
+    return current().app
 
 
 def _current_namespace() -> Any:

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
 from ipaddress import ip_address
 from typing import Any, Protocol
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -14,8 +15,14 @@ from werkzeug.middleware.shared_data import SharedDataMiddleware
 from dewar.environment import RUN_FROM_CLI, debug_flag, load_dotenv, skips_dotenv
 from dewar.errors import DewarError
 from dewar.server import run
+from dewar.server.reload import (
+    ReloadUnavailableError,
+    can_reload,
+    is_reloaded,
+    run_with_reload,
+)
 
-__all__ = ["RunnableApp", "is_loopback", "run_app", "run_simple"]
+__all__ = ["RunnableApp", "is_loopback", "reloads", "run_app", "run_simple"]
 
 logger = logging.getLogger("dewar")
 
@@ -51,6 +58,35 @@ class RunnableApp(Protocol):
         """Answer a request."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What Werkzeug's `run_simple` can be asked for, and so `app.run()` too."""
+
+    use_reloader: bool | None = None
+    use_debugger: bool | None = None
+    use_evalex: bool = True
+    extra_files: Iterable[str] | None = None
+    exclude_patterns: Iterable[str] | None = None
+    reloader_interval: float = 1
+    reloader_type: str = "auto"
+    threaded: bool = True
+    processes: int = 1
+    request_handler: type | None = None
+    static_files: Mapping[str, str | tuple[str, str]] | None = None
+    passthrough_errors: bool = False
+    ssl_context: Any = None
+
+    def __post_init__(self) -> None:
+        unavailable = {
+            "processes": self.processes != 1,
+            "request_handler": self.request_handler is not None,
+            "ssl_context": self.ssl_context is not None,
+        }
+        for argument, asked in unavailable.items():
+            if asked:
+                raise UnavailableError(argument)
+
+
 def run_app(
     app: RunnableApp,
     host: str | None,
@@ -72,20 +108,12 @@ def run_app(
     host, port = _address(app, host, port)
     replaced = _replaced_run_simple()
     if replaced is not None:
-        for name, value in (
-            ("use_reloader", app.debug),
-            ("use_debugger", app.debug),
-            ("threaded", True),
-        ):
-            options.setdefault(name, value)
-        replaced(host, port, app, **options)
+        defaults = {"use_reloader": app.debug, "use_debugger": app.debug, "threaded": True}
+        replaced(host, port, app, **{**defaults, **options})
         return
-    _warn_of_reloader(options.pop("use_reloader", False))
-    bind = _bind(host, port)
-    served = _with_debugger(app, bind, options.pop("use_debugger", None), debug=app.debug)
-    if not options.pop("threaded", True):
-        options["threads"] = 1
-    run(served, bind=bind, name=app.name, **options)
+    names = {wish.name for wish in fields(Wishes)}
+    wishes = Wishes(**{name: options.pop(name) for name in names & options.keys()})
+    _serve(app, _bind(host, port), wishes, debug=app.debug, name=app.name, **options)
 
 
 def run_simple(
@@ -95,15 +123,15 @@ def run_simple(
     use_reloader: bool = False,
     use_debugger: bool = False,
     use_evalex: bool = True,
-    extra_files: Iterable[str] | None = None,  # noqa: ARG001  # of the reloader
-    exclude_patterns: Iterable[str] | None = None,  # noqa: ARG001  # of the reloader
-    reloader_interval: float = 1,  # noqa: ARG001  # of the reloader
-    reloader_type: str = "auto",  # noqa: ARG001  # of the reloader
+    extra_files: Iterable[str] | None = None,
+    exclude_patterns: Iterable[str] | None = None,
+    reloader_interval: float = 1,
+    reloader_type: str = "auto",
     threaded: bool = False,
     processes: int = 1,
     request_handler: type | None = None,
     static_files: Mapping[str, str | tuple[str, str]] | None = None,
-    passthrough_errors: bool = False,  # noqa: ARG001  # the server logs what an app raises
+    passthrough_errors: bool = False,
     ssl_context: Any = None,
 ) -> None:
     """Serve a WSGI app until told to stop, with the arguments of Werkzeug's function.
@@ -112,39 +140,76 @@ def run_simple(
         hostname: the address to listen on, or ``unix:///path``.
         port: the port; 0 takes a free one.
         application: any WSGI callable.
-        use_reloader: not available yet; a warning says so.
+        use_reloader: restart on changes to the code; needs watchfiles.
         use_debugger: answer errors with an interactive traceback, on a loopback address.
         use_evalex: let the traceback run code.
-        extra_files: for the reloader.
-        exclude_patterns: for the reloader.
-        reloader_interval: for the reloader.
-        reloader_type: for the reloader.
+        extra_files: more files to restart for.
+        exclude_patterns: shell patterns of files not to restart for.
+        reloader_interval: no effect: changes are told of, not looked for.
+        reloader_type: no effect.
         threaded: handle many requests at a time; one after the other otherwise.
         processes: not more than 1 yet.
         request_handler: nothing else than None; the server is another one.
         static_files: folders to serve by URL path.
-        passthrough_errors: no effect.
+        passthrough_errors: no effect: the server logs what an app raises.
         ssl_context: nothing else than None yet.
 
     Raises:
         UnavailableError: for what can't be had yet.
     """
-    unavailable = {
-        "processes": processes != 1,
-        "request_handler": request_handler is not None,
-        "ssl_context": ssl_context is not None,
-    }
-    for argument, asked in unavailable.items():
-        if asked:
-            raise UnavailableError(argument)
-    _warn_of_reloader(use_reloader)
-    if static_files:
-        application = SharedDataMiddleware(application, static_files)
-    bind = _bind(hostname, port)
-    served = _with_debugger(application, bind, use_debugger, evalex=use_evalex)
-    settings: dict[str, Any] = {} if threaded else {"threads": 1}
-    name: object = getattr(application, "name", None)
-    run(served, bind=bind, name=name if isinstance(name, str) else None, **settings)
+    wishes = Wishes(
+        use_reloader=use_reloader,
+        use_debugger=use_debugger,
+        use_evalex=use_evalex,
+        extra_files=extra_files,
+        exclude_patterns=exclude_patterns,
+        reloader_interval=reloader_interval,
+        reloader_type=reloader_type,
+        threaded=threaded,
+        processes=processes,
+        request_handler=request_handler,
+        static_files=static_files,
+        passthrough_errors=passthrough_errors,
+        ssl_context=ssl_context,
+    )
+    named: object = getattr(application, "name", None)
+    name = named if isinstance(named, str) else None
+    _serve(application, _bind(hostname, port), wishes, debug=False, name=name)
+
+
+def _serve(
+    app: WSGIApplication,
+    bind: str,
+    wishes: Wishes,
+    *,
+    debug: bool,
+    name: str | None,
+    **settings: Any,
+) -> None:
+    if reloads(wishes.use_reloader, debug=debug):
+        run_with_reload(wishes.extra_files, wishes.exclude_patterns)
+    if wishes.static_files:
+        app = SharedDataMiddleware(app, wishes.static_files)
+    served = _with_debugger(app, bind, wishes, debug=debug)
+    if not wishes.threaded:
+        settings["threads"] = 1
+    run(served, bind=bind, name=name, **settings)
+
+
+def reloads(wanted: bool | None, *, debug: bool) -> bool:
+    """Whether this process is to watch the code, and a child of it to serve.
+
+    Args:
+        wanted: what was asked for; None leaves it to `debug`.
+        debug: whether debug mode is on.
+    """
+    if is_reloaded() or not (debug if wanted is None else wanted):
+        return False
+    if not can_reload():
+        # A program that asks for it is better served without than not at all.
+        logger.warning("%s Serving without.", ReloadUnavailableError())
+        return False
+    return True
 
 
 def _replaced_run_simple() -> Callable[..., None] | None:
@@ -156,14 +221,6 @@ def _replaced_run_simple() -> Callable[..., None] | None:
     found: Callable[..., None] | None = getattr(serving, "run_simple", None)
     ours = found is run_simple or getattr(found, "__module__", None) == "werkzeug.serving"
     return None if ours else found
-
-
-def _warn_of_reloader(wanted: bool) -> None:
-    if wanted:
-        logger.warning(
-            "There is no reloader yet: changes to the code take effect at the next start. Restart"
-            " on changes from outside: watchfiles 'python app.py'."
-        )
 
 
 def _address(app: RunnableApp, host: str | None, port: int | None) -> tuple[str, int]:
@@ -178,18 +235,18 @@ def _bind(host: str, port: int) -> str:
 
 
 def _with_debugger(
-    app: WSGIApplication, bind: str, wanted: bool | None, debug: bool = False, evalex: bool = True
+    app: WSGIApplication, bind: str, wishes: Wishes, *, debug: bool
 ) -> WSGIApplication:
     # SECURITY: the debugger runs any code that is sent to it.
     if is_loopback(bind):
-        wanted = debug if wanted is None else wanted
-        return DebuggedApplication(app, evalex=evalex) if wanted else app
-    if wanted:
+        wanted = debug if wishes.use_debugger is None else wishes.use_debugger
+        return DebuggedApplication(app, evalex=wishes.use_evalex) if wanted else app
+    if wishes.use_debugger:
         raise ExposedDebuggerError(
             f"use_debugger=True on {bind} would let other machines run code here. Leave it out, or"
             " listen on 127.0.0.1."
         )
-    if debug and wanted is None:
+    if debug and wishes.use_debugger is None:
         logger.warning("The debugger is off, because %s is not a loopback address.", bind)
     return app
 

@@ -37,6 +37,8 @@ def served(write: Write, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dic
     write("shop.py", SHOP)
     calls: list[tuple[Any, dict[str, Any]]] = []
     monkeypatch.setattr("dewar.cli.run.serve", lambda app, **kw: calls.append((app, kw)))
+    # As in the process that serves: the one that watches is another.
+    monkeypatch.setenv("DEWAR_RELOADED", "true")
     return calls
 
 
@@ -252,3 +254,31 @@ def test_the_installed_command_serves(name: str, body: bytes, write: Write) -> N
             assert response.read() == body
         process.terminate()
         assert process.wait(10) == 0
+
+
+def test_it_restarts_on_changes_where_asked_and_in_debug_mode(
+    served: Served, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that watches doesn't even load the app."""
+    watched: list[str] = []
+    monkeypatch.setattr("dewar.cli.run.run_with_reload", lambda: watched.append("yes"))
+    monkeypatch.delenv("DEWAR_RELOADED")
+    invoke("run", "shop")
+    invoke("run", "shop", "--debug", "--no-reload")
+    assert watched == []
+    invoke("run", "shop", "--reload")
+    invoke("run", "shop", "--debug")
+    assert watched == ["yes", "yes"]
+
+
+def test_a_restart_that_can_not_be_had_is_refused(
+    served: Served, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it was asked for; debug mode does without."""
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    monkeypatch.delenv("DEWAR_RELOADED")
+    result = invoke("run", "shop", "--reload")
+    assert (result.exit_code, served) == (1, [])
+    assert "pip install 'dewar-web[reload]'" in result.output
+    assert invoke("run", "shop", "--debug").exit_code == 0
+    assert len(served) == 1

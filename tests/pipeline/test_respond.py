@@ -248,7 +248,7 @@ def test_a_registration_that_comes_too_late_is_refused(app: Dewar) -> None:
     app.test_client().get("/")
     with pytest.raises(AssertionError, match="'before_request' can no longer be called"):
         app.before_request(lambda: None)
-    with pytest.raises(AssertionError, match="'route'"):
+    with pytest.raises(AssertionError, match="'get'"):
         app.get("/late")
 
 

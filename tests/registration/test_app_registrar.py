@@ -133,9 +133,10 @@ def test_a_method_is_called_weakly() -> None:
     assert told == ["heard"]
 
 
+@pytest.mark.parametrize("requests", [0, 1])
 @pytest.mark.parametrize("static_folder", [None, "static"])
-def test_an_app_nobody_holds_is_freed_at_once(static_folder: str | None) -> None:
-    """Without the garbage collector, whatever was registered on it."""
+def test_an_app_nobody_holds_is_freed_at_once(static_folder: str | None, requests: int) -> None:
+    """Without the garbage collector, whatever was registered on it, and after it has served."""
     gc.collect()
     gc.disable()
     try:
@@ -146,6 +147,8 @@ def test_an_app_nobody_holds_is_freed_at_once(static_folder: str | None) -> None
         blueprint = Blueprint("inner", __name__, url_prefix="/inner")
         blueprint.add_url_rule("/", "index", lambda: "y")
         app.register_blueprint(blueprint)
+        for _ in range(requests):
+            app.test_client().get("/").close()
         alive = weakref.ref(app)
         del app
         assert alive() is None

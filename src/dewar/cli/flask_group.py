@@ -58,7 +58,7 @@ class SeparatedPathType(click.Path):
 @click.option("--exclude-patterns", type=SeparatedPathType(), help="Files not to restart for.")
 @pass_script_info
 def flask_run_command(info: ScriptInfo, /, host: str, port: int, **options: Any) -> None:
-    """Serve the app on Dewar's server, with the options of ``flask run``."""
+    """Serve the app on Dewar's server, with the options of 'flask run'."""
     app = info.load_app()
     debug = debug_flag()
     show_server_banner(debug, info.app_import_path)
@@ -67,7 +67,7 @@ def flask_run_command(info: ScriptInfo, /, host: str, port: int, **options: Any)
             host,
             port,
             app,
-            use_reloader=bool(options["reload"]),
+            use_reloader=debug if options["reload"] is None else options["reload"],
             use_debugger=debug if options["debugger"] is None else options["debugger"],
             extra_files=options["extra_files"],
             exclude_patterns=options["exclude_patterns"],

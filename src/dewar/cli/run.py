@@ -11,9 +11,10 @@ from werkzeug.debug import DebuggedApplication
 from dewar.cli.group import ScriptInfo, pass_script_info
 from dewar.cli.options import debug_option
 from dewar.environment import debug_flag
-from dewar.running import is_loopback
+from dewar.running import is_loopback, reloads
 from dewar.server import run as serve
 from dewar.server.errors import ServerError
+from dewar.server.reload import ReloadUnavailableError, can_reload, run_with_reload
 
 __all__ = ["address_of", "run_command"]
 
@@ -57,6 +58,11 @@ _PORT = 8000
     " loopback address.",
 )
 @click.option(
+    "--reload/--no-reload",
+    default=None,
+    help="Restart on changes to the code. It is on in debug mode; needs watchfiles.",
+)
+@click.option(
     "--access-log/--no-access-log",
     default=None,
     help="Show each request. It is on in debug mode.",
@@ -71,6 +77,10 @@ def run_command(info: ScriptInfo, /, target: str | None, **options: Any) -> None
         _drop_variables(options, "host", "port")
     if target is not None:
         info.app_import_path = target
+    if options["reload"] and not can_reload():
+        raise click.ClickException(str(ReloadUnavailableError()))
+    if reloads(options["reload"], debug=debug_flag()):
+        run_with_reload()
     bind = address_of(options["bind"], options["host"], options["port"])
     app = info.load_app()
     served = DebuggedApplication(app, evalex=True) if _debugs(options["debugger"], bind) else app

@@ -4,6 +4,7 @@ import click
 
 from dewar.cli.flask_group import FlaskGroup
 from dewar.cli.main import DewarGroup
+from dewar.compat.children import carry_to_children
 from dewar.compat.installing import install
 
 __all__ = ["flask_option"]
@@ -13,6 +14,7 @@ def _install(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if not value:
         return
     install()
+    carry_to_children()
     if isinstance(ctx.command, DewarGroup):
         # The commands of Flask extensions, which import what is installed now.
         ctx.command.plugin_groups = FlaskGroup.plugin_groups

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import NoReturn
 from zipfile import is_zipfile
 
+from dewar.compat.children import carry_to_children
 from dewar.compat.installing import install
 
 __all__ = ["main"]
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if option in {"-m", "-c"} and len(given) < 2:
         _refuse(f"{option} needs an argument.")
     install()
+    carry_to_children()
     if option == "-m":
         _run_module(given[1], given[1:])
     elif option == "-c":
@@ -59,7 +61,8 @@ def _run_module(name: str, argv: list[str]) -> None:
 def _run_file(path: Path, argv: list[str]) -> None:
     if path.is_dir() or is_zipfile(path):
         sys.argv[:] = argv
-        runpy.run_path(str(path), run_name="__main__")
+        # Absolute, as Python's own first entry of the path is.
+        runpy.run_path(str(path.resolve()), run_name="__main__")
         return
     try:
         source = path.read_bytes()

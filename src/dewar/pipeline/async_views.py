@@ -6,9 +6,9 @@ task starts with a copy of the caller's context.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextvars import copy_context
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
 from functools import wraps
-from threading import Thread
 from typing import Any, ParamSpec, TypeVar
 
 __all__ = ["to_sync"]
@@ -17,35 +17,47 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+_MISSING: Any = object()
+
+
 def to_sync(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
-    """Return a function that runs a coroutine function and waits for its result."""
+    """Return a function that runs a coroutine function and waits for its result.
+
+    What the coroutine sets in context variables stays set afterwards, as if it had run in the
+    caller itself.
+    """
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        ended_in: list[Context] = []
+
+        async def work() -> R:
+            try:
+                return await function(*args, **kwargs)
+            finally:
+                ended_in.append(copy_context())
+
         try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return asyncio.run(function(*args, **kwargs))
-        return _run_elsewhere(lambda: function(*args, **kwargs))
+            return _run(work)
+        finally:
+            for context in ended_in:
+                _take_over(context)
 
     # The wrapper is a plain function, whatever `wraps` copied from the coroutine function.
     return call
 
 
-def _run_elsewhere(start: Callable[[], Coroutine[Any, Any, R]]) -> R:
-    """Run a coroutine while this thread's own loop is busy waiting for us."""
-    results: list[R] = []
-    errors: list[BaseException] = []
+def _take_over(context: Context) -> None:
+    for variable, value in context.items():
+        if variable.get(_MISSING) is not value:
+            variable.set(value)
 
-    def work() -> None:
-        try:
-            results.append(asyncio.run(start()))
-        except BaseException as error:  # noqa: BLE001  # raised in the waiting thread below
-            errors.append(error)
 
-    thread = Thread(target=copy_context().run, args=(work,), name="dewar-async-view")
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]
+def _run(work: Callable[[], Coroutine[Any, Any, R]]) -> R:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work())
+    # This thread's own loop is busy waiting for us.
+    with ThreadPoolExecutor(1, "dewar-async-view") as pool:
+        return pool.submit(copy_context().run, asyncio.run, work()).result()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
+from weakref import ref
 
 from werkzeug.routing import Map
 
@@ -90,7 +91,8 @@ class Composition:
     )
 
     def __init__(self, app: ComposedApp, stock: Mapping[str, object]) -> None:
-        self._app = app
+        # Weak, so that an app nobody holds any more is freed at once.
+        self._app = ref(app)
         self._plans: dict[str | None, Plan] = {}
         can_index = (
             isinstance(app.url_map, RouteMap)
@@ -117,7 +119,7 @@ class Composition:
         plan = self._plans.get(endpoint)
         if plan is None:
             # Two threads may both compose it: the plans are equal, and either may stay.
-            plan = self._plans[endpoint] = compose(self._app, endpoint)
+            plan = self._plans[endpoint] = compose(self._app(), endpoint)  # type: ignore[arg-type]  # it is handling a request
         return plan
 
 

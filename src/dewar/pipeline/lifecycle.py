@@ -92,11 +92,6 @@ class Lifecycle:
         """Whether an HTTP error is treated like any other error."""
         return failures.traps(self, e)
 
-    def log_exception(self: PipelineApp, exc_info: Any) -> None:
-        """Log an error that nothing handled."""
-        request = current_request().request
-        self.logger.error("Exception on %s [%s]", request.path, request.method, exc_info=exc_info)
-
     def should_ignore_error(self: PipelineApp, error: BaseException | None) -> bool:  # noqa: ARG002  # for subclasses
         """Whether the teardown functions are not told of an error."""
         return False

@@ -144,22 +144,27 @@ class Registrar:
         """Open a file below `root_path` for reading."""
         return open_for_reading(Path(self.root_path, resource), mode, encoding)
 
+    @setup_method
     def get(self, rule: str, **options: Any) -> Callable[[F], F]:
         """Register a view for GET (and HEAD) requests: ``@app.get("/")``."""
         return self._method_route("GET", rule, options)
 
+    @setup_method
     def post(self, rule: str, **options: Any) -> Callable[[F], F]:
         """Register a view for POST requests."""
         return self._method_route("POST", rule, options)
 
+    @setup_method
     def put(self, rule: str, **options: Any) -> Callable[[F], F]:
         """Register a view for PUT requests."""
         return self._method_route("PUT", rule, options)
 
+    @setup_method
     def delete(self, rule: str, **options: Any) -> Callable[[F], F]:
         """Register a view for DELETE requests."""
         return self._method_route("DELETE", rule, options)
 
+    @setup_method
     def patch(self, rule: str, **options: Any) -> Callable[[F], F]:
         """Register a view for PATCH requests."""
         return self._method_route("PATCH", rule, options)

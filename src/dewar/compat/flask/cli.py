@@ -12,18 +12,9 @@ from dewar.cli.flask_group import flask_run_command as run_command
 from dewar.cli.group import AppGroup, ScriptInfo, pass_script_info, with_appcontext
 from dewar.cli.loading import find_app_by_string, find_best_app, locate_app
 from dewar.cli.modules import prepare_import
-from dewar.cli.options import (
-    app_option as _app_option,
-)
-from dewar.cli.options import (
-    debug_option as _debug_option,
-)
-from dewar.cli.options import (
-    env_file_option as _env_file_option,
-)
-from dewar.cli.options import (
-    version_option,
-)
+from dewar.cli.options import app_option as _app_option
+from dewar.cli.options import debug_option as _debug_option
+from dewar.cli.options import env_file_option as _env_file_option
 from dewar.cli.routes import routes_command
 from dewar.cli.shell import shell_command
 from dewar.compat.flask.helpers import get_load_dotenv
@@ -66,9 +57,6 @@ __all__ = [
     "with_appcontext",
 ]
 
-#: The command line, with Flask's name for it.
-cli = FlaskGroup(name="flask", help="Serve, inspect and run commands of a Flask app, on Dewar.")
-
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
@@ -86,3 +74,22 @@ def get_version(ctx: click.Context, _param: click.Parameter | None, value: objec
         color=ctx.color,
     )
     ctx.exit()
+
+
+#: ``--version``, which names Flask too.
+version_option = click.Option(
+    ["--version"],
+    help="Show the versions of Python, Flask and Werkzeug.",
+    expose_value=False,
+    callback=get_version,
+    is_flag=True,
+    is_eager=True,
+)
+
+#: The command line, with Flask's name for it.
+cli = FlaskGroup(
+    name="flask",
+    help="Serve, inspect and run commands of a Flask app, on Dewar.",
+    add_version_option=False,
+    params=[version_option],
+)
