@@ -61,8 +61,7 @@ def _run_module(name: str, argv: list[str]) -> None:
 def _run_file(path: Path, argv: list[str]) -> None:
     if path.is_dir() or is_zipfile(path):
         sys.argv[:] = argv
-        # Absolute, as Python's own first entry of the path is.
-        runpy.run_path(str(path.resolve()), run_name="__main__")
+        runpy.run_path(str(path), run_name="__main__")
         return
     try:
         source = path.read_bytes()
