@@ -41,7 +41,7 @@ class ScriptInfo:
         self.data: dict[Any, Any] = {}
         self.set_debug_flag = set_debug_flag
         self.load_dotenv_defaults = load_dotenv_defaults and not skips_dotenv()
-        self._app: Any = None
+        self._loaded_app: Any = None
 
     def load_app(self) -> Any:
         """Return the app: a Dewar app or another WSGI callable, the same one each time.
@@ -49,13 +49,13 @@ class ScriptInfo:
         Raises:
             NoAppError: where there is none.
         """
-        if self._app is None:
+        if self._loaded_app is None:
             with importing():
                 app = self._find_app()
             if self.set_debug_flag and is_command_app(app):
                 app.debug = debug_flag()
-            self._app = app
-        return self._app
+            self._loaded_app = app
+        return self._loaded_app
 
     def _find_app(self) -> Any:
         if self.create_app is not None:
@@ -64,7 +64,7 @@ class ScriptInfo:
         return load_app(target) if target else load_default_app()
 
     def __repr__(self) -> str:
-        app = self._app or self.create_app or self.app_import_path or app_variable()
+        app = self._loaded_app or self.create_app or self.app_import_path or app_variable()
         return f"<{type(self).__name__} {app!r}>"
 
 

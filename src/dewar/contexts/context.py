@@ -181,9 +181,14 @@ class Context:
 
     def after_this_request(self, function: Callable[..., Any]) -> None:
         """Have `function` called with the response of this request only."""
+        self._after_request_functions.append(function)
+
+    @property
+    def _after_request_functions(self) -> list[Callable[..., Any]]:
+        """Flask's name for what `after_this_request` adds to."""
         if self.after_functions is None:
             self.after_functions = []
-        self.after_functions.append(function)
+        return self.after_functions
 
     def copy(self) -> "Context":
         """Return a context for another owner, with the same request object and session."""

@@ -8,6 +8,7 @@ from jinja2 import Environment
 from werkzeug.routing import Map, Rule
 
 from dewar.errors import SetupFinishedError
+from dewar.registration.error_handlers import find_handler
 from dewar.registration.hooks import WatchedList, weakly
 from dewar.registration.registrar import Registrar, named_decorator, setup_method
 from dewar.registration.url_rules import DuplicateEndpointError, endpoint_of, make_rule
@@ -139,6 +140,12 @@ class AppRegistrar(Registrar):
     def add_template_global(self, f: Callable[..., Any], name: str | None = None) -> None:
         """Register a name for all templates: the function's own or another."""
         self.jinja_env.globals[name or f.__name__] = f
+
+    def _find_error_handler(
+        self, e: Exception, blueprints: Iterable[str]
+    ) -> Callable[[Any], Any] | None:
+        """Return the handler for an error, by the name that extensions ask for it by."""
+        return find_handler(self.error_handler_spec, e, blueprints)
 
     def _check_setup_finished(self, name: str) -> None:
         if self._got_first_request:

@@ -262,6 +262,9 @@ class Registrar:
         exception, code = class_and_code(code_or_exception)
         self.error_handler_spec[None][code][exception] = f
 
+    #: Flask's own names for these steps, which extensions call.
+    _get_exc_class_and_code = staticmethod(class_and_code)
+
     def _method_route(self, method: str, rule: str, options: dict[str, Any]) -> Callable[[F], F]:
         if "methods" in options:
             raise MethodsGivenError(

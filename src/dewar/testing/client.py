@@ -71,8 +71,8 @@ class DewarClient(Client):
             "HTTP_USER_AGENT": f"Werkzeug/{version('werkzeug')}",
         }
         # Contexts that ended during the present request, and those that were entered again.
-        self._ended: list[AbstractContextManager[Any]] = []
-        self._kept = ExitStack()
+        self._new_contexts: list[AbstractContextManager[Any]] = []
+        self._context_stack = ExitStack()
 
     @contextmanager
     def session_transaction(self, *args: Any, **kwargs: Any) -> Iterator[SessionMixin]:
@@ -134,9 +134,9 @@ class DewarClient(Client):
         self._forget_contexts()
         response = super().open(request, buffered=buffered, follow_redirects=follow_redirects)
         response.json_module = self.application.json
-        for context in self._ended:
-            self._kept.enter_context(context)
-        self._ended.clear()
+        for context in self._new_contexts:
+            self._context_stack.enter_context(context)
+        self._new_contexts.clear()
         return response
 
     def __enter__(self) -> Self:
@@ -158,31 +158,31 @@ class DewarClient(Client):
         ready = args[0] if args else None
         if isinstance(ready, Request):
             request = copy(ready)
-            request.environ = self._with_base(request.environ)
+            request.environ = self._copy_environ(request.environ)
             return request
         if isinstance(ready, werkzeug.test.EnvironBuilder):
             builder = copy(ready)
-            builder.environ_base = self._with_base(builder.environ_base or {})
+            builder.environ_base = self._copy_environ(builder.environ_base or {})
             return builder.get_request()
         if isinstance(ready, dict):
             return EnvironBuilder.from_environ(
-                ready, app=self.application, environ_base=self._with_base({})
+                ready, app=self.application, environ_base=self._copy_environ({})
             ).get_request()
-        kwargs["environ_base"] = self._with_base(kwargs.get("environ_base") or {})
+        kwargs["environ_base"] = self._copy_environ(kwargs.get("environ_base") or {})
         builder = EnvironBuilder(self.application, *args, **kwargs)
         try:
             return builder.get_request()
         finally:
             builder.close()
 
-    def _with_base(self, environ: Mapping[str, Any]) -> WSGIEnvironment:
+    def _copy_environ(self, environ: Mapping[str, Any]) -> WSGIEnvironment:
         combined = {**self.environ_base, **environ}
         if self.preserve_context:
             # The app calls this with the context before the context ends.
-            combined["werkzeug.debug.preserve_context"] = self._ended.append
+            combined["werkzeug.debug.preserve_context"] = self._new_contexts.append
         return combined
 
     def _forget_contexts(self) -> None:
         # What ended in a request that a redirect or an error left behind is not entered again.
-        self._ended.clear()
-        self._kept.close()
+        self._new_contexts.clear()
+        self._context_stack.close()
