@@ -72,9 +72,11 @@ class RouteIndex:
         url_map: the map to index; None makes an index that never answers.
     """
 
-    __slots__ = ("_root", "_static")
+    __slots__ = ("_good_host", "_root", "_static")
 
     def __init__(self, url_map: Map | None = None) -> None:
+        # Several threads may set it: any good host will do.
+        self._good_host = ""
         self._root = _Node()
         self._static: dict[tuple[str, str], Rule] = {}
         if url_map is None or url_map.host_matching:
@@ -89,10 +91,15 @@ class RouteIndex:
     def match(self, environ: WSGIEnvironment) -> Match | None:
         """Return the rule and its values, or None where the map has to be asked."""
         path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
-        # The map refuses a host with an empty label or a long one, as no DNS name can be.
-        host = environ.get("HTTP_HOST", "")
-        if "HTTP_UPGRADE" in environ or len(host) > _LONGEST_LABEL or ".." in f".{host}":
+        if "HTTP_UPGRADE" in environ:
             return None
+        host = environ.get("HTTP_HOST", "")
+        # PERF: the last good host is most often this one too.
+        if host != self._good_host:
+            # The map refuses a host with an empty label or a long one, as no DNS name can be.
+            if len(host) > _LONGEST_LABEL or ".." in f".{host}":
+                return None
+            self._good_host = host
         rule = self._static.get((method, path))
         if rule is not None:
             return rule, {}
