@@ -40,6 +40,8 @@ assert flask.cli.FlaskGroup and flask.json.tag and flask.testing.FlaskClient
 # Names of older releases.
 import markupsafe
 from flask import _app_ctx_stack, _request_ctx_stack, Markup, escape, safe_join
+from flask.ctx import _request_ctx_stack as the_same
+assert the_same is _request_ctx_stack and werkzeug.LocalStack is dewar.LocalStack
 assert (Markup, escape) == (markupsafe.Markup, markupsafe.escape)
 assert flask.globals._request_ctx_stack is _request_ctx_stack is not _app_ctx_stack
 assert _app_ctx_stack.top is None and _request_ctx_stack._local.__storage__ == {}

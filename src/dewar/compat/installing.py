@@ -70,6 +70,11 @@ def _install_werkzeug() -> None:
     werkzeug.wsgi.DispatcherMiddleware = dispatcher.DispatcherMiddleware  # type: ignore[attr-defined]
     werkzeug.run_simple = serving.run_simple
     werkzeug.serving.run_simple = serving.run_simple
+    # Before Werkzeug 1.0 the package had every name.
+    for module in (local, dispatcher):
+        for name in module.__all__:
+            if not hasattr(werkzeug, name):
+                setattr(werkzeug, name, getattr(module, name))
 
 
 class _FlaskDistribution(Distribution):

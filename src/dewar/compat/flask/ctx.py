@@ -1,5 +1,8 @@
 """`flask.ctx`: one class is both of Flask's contexts."""
 
+from typing import Any
+
+from dewar.compat.historic import historic
 from dewar.contexts.context import Context as AppContext
 from dewar.contexts.context import Context as RequestContext
 from dewar.contexts.copying import copy_current_request_context
@@ -22,3 +25,7 @@ __all__ = [
     "has_app_context",
     "has_request_context",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return historic(__name__, name)
