@@ -16,13 +16,13 @@ from dewar.server.errors import BindError, ServerStateError, SettingsError
 from servertools import Serve
 
 SCRIPT = """
-import sys, time
+import sys
 from dewar.server import run
 
 def app(environ, start_response):
     if environ["PATH_INFO"] == "/slow":
         print("begun", flush=True)
-        time.sleep(float(environ["QUERY_STRING"]))
+        sys.stdin.readline()
     start_response("200 OK", [])
     return [b"done"]
 
@@ -168,22 +168,67 @@ def test_a_signal_ends_the_process_after_what_is_in_flight(number: signal.Signal
     """The banner says where it is; the request is answered; the process ends by itself."""
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
-    if process.stdout is None:
+    if process.stdout is None or process.stdin is None:
         raise AssertionError("no output")
     banner = process.stdout.readline()
     assert "the app" in banner
     assert "(4 threads)" in banner
     port = int(banner.partition("http://127.0.0.1:")[2].split()[0])
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-        client.sendall(b"GET /slow?0.3 HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
         assert process.stdout.readline() == "begun\n"
         process.send_signal(number)
+        _until_refused(port)
+        process.stdin.write("go on\n")
+        process.stdin.close()
         data = b"".join(iter(lambda: client.recv(1000), b""))
     assert data.startswith(b"HTTP/1.1 200 OK\r\n")
     assert data.endswith(b"done")
     assert process.stdout.read().splitlines()[-1] == "ended"
     assert process.wait(10) == 0
     process.stdout.close()
+
+
+def _until_refused(port: int) -> None:
+    """Connect until nobody listens any more."""
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=10).close()
+        except ConnectionRefusedError:
+            return
+        except ConnectionResetError:
+            pass  # it closed while we came
+
+
+def test_a_server_ends_while_clients_keep_coming(serve: Serve) -> None:
+    """What waits to be let in is bounded: a stop is not put off by those that come meanwhile."""
+    served = serve(plain, threads=4)
+    over, coming = threading.Event(), threading.Barrier(5)
+
+    def keep_coming() -> None:
+        is_first = True
+        while not over.is_set():
+            try:
+                with socket.create_connection(served.address, timeout=10) as client:
+                    client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                    while client.recv(1000):
+                        pass
+            except OSError:
+                continue
+            if is_first:
+                coming.wait(10)
+                is_first = False
+
+    clients = [threading.Thread(target=keep_coming, daemon=True) for _ in range(4)]
+    for client in clients:
+        client.start()
+    coming.wait(10)
+    try:
+        assert served.server.stop(20)
+    finally:
+        over.set()
+    for client in clients:
+        client.join(20)
