@@ -99,6 +99,7 @@ class Supervised:
 
     def _watch(self) -> Iterator[list[tuple[object, str]]]:
         threading.Thread(target=self._end_when_stopped, daemon=True).start()
+        yield []
         while (changed := self._changes.get()) is not None:
             yield changed
 
@@ -178,9 +179,16 @@ def test_a_running_program_takes_up_its_changes(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "text.py").write_text("TEXT = 'one'")
     process = subprocess.Popen(
-        [sys.executable, "-B", "script.py"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-B", "script.py"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stderr is not None
+    # Should it not come to an end, then neither it nor its child holds up the tests.
+    limit = threading.Timer(60, os.killpg, (process.pid, signal.SIGKILL))
+    limit.start()
     try:
         assert ask(await_line(process, "serving")) == "one"
         (tmp_path / "text.py").write_text("TEXT = 'other'")
@@ -192,6 +200,7 @@ def test_a_running_program_takes_up_its_changes(tmp_path: Path) -> None:
         # The child has the same pipe: it ends when both are gone.
         process.stderr.read()
         process.stderr.close()
+        limit.cancel()
     assert process.wait(10) == 0
     with pytest.raises(ConnectionRefusedError):
         ask(last)

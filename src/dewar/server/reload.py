@@ -23,6 +23,8 @@ __all__ = ["ReloadUnavailableError", "can_reload", "is_reloaded", "roots", "run_
 MARKS = ("DEWAR_RELOADED", "WERKZEUG_RUN_MAIN")
 # How long a child may take to finish what it has in hand, in seconds.
 PATIENCE = 5.0
+# How often the watch comes back without a change, in milliseconds.
+_TICK = 200
 
 # Sets of (what happened, path), as watchfiles gives them.
 Changes = Iterable[Iterable[tuple[object, str]]]
@@ -75,6 +77,9 @@ def run_with_reload(
         *(path for path in extra if path.exists()),
         watch_filter=counts,
         stop_event=stop,
+        # An empty batch after each such time: the first says that the watch is on.
+        rust_timeout=_TICK,
+        yield_on_timeout=True,
     )
     _exit_on_sigterm()
     sys.exit(_supervise(_start_child, watched, stop, _say))
@@ -122,13 +127,17 @@ def _supervise(
     stop: threading.Event,
     say: Callable[[str], None],
 ) -> int:
-    """Keep one child, a new one after each change; return the status to end with."""
+    """Keep one child, a new one after each change; return the status to end with.
+
+    The first batch is empty. Nothing starts before it is there, so that no change is missed.
+    """
     batches = iter(changes)
+    next(batches, None)
     while True:
         child, told = start(), threading.Event()
         threading.Thread(target=_stop_when_done, args=(child, told, stop), daemon=True).start()
         try:
-            changed = next(batches, None)
+            changed = next(filter(None, batches), None)
         except KeyboardInterrupt:
             changed = None  # the child has heard it too
         finally:
