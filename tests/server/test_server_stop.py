@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ from dewar.server.errors import BindError, ServerStateError, SettingsError
 from servertools import Serve
 
 SCRIPT = """
-import sys
+import signal, sys, threading
 from dewar.server import run
 
 def app(environ, start_response):
     if environ["PATH_INFO"] == "/slow":
         print("begun", flush=True)
         sys.stdin.readline()
+    elif environ["PATH_INFO"] == "/signal":
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
     start_response("200 OK", [])
     return [b"done"]
 
@@ -163,20 +166,38 @@ def test_a_setting_that_can_not_be_is_named(settings: dict[str, Any], message: s
         Settings(**settings)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_process_after_what_is_in_flight(number: signal.Signals) -> None:
-    """The banner says where it is; the request is answered; the process ends by itself."""
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[str]]:
+    """A process that serves `SCRIPT`."""
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    if process.stdout is None or process.stdin is None:
-        raise AssertionError("no output")
+    )
+    with process:
+        yield process
+        process.kill()
+
+
+def _port_of(process: subprocess.Popen[str]) -> int:
+    assert process.stdout is not None
     banner = process.stdout.readline()
     assert "the app" in banner
     assert "(4 threads)" in banner
-    port = int(banner.partition("http://127.0.0.1:")[2].split()[0])
+    return int(banner.partition("http://127.0.0.1:")[2].split()[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_process_after_what_is_in_flight(
+    number: signal.Signals, process: subprocess.Popen[str]
+) -> None:
+    """The banner says where it is; the request is answered; the process ends by itself."""
+    port = _port_of(process)
+    assert process.stdout is not None
+    assert process.stdin is not None
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
         assert process.stdout.readline() == "begun\n"
@@ -189,7 +210,15 @@ def test_a_signal_ends_the_process_after_what_is_in_flight(number: signal.Signal
     assert data.endswith(b"done")
     assert process.stdout.read().splitlines()[-1] == "ended"
     assert process.wait(10) == 0
-    process.stdout.close()
+
+
+def test_a_signal_is_heard_on_whatever_thread_it_arrives(process: subprocess.Popen[str]) -> None:
+    """The system may choose any; Python's handler runs on the main one, which is asleep."""
+    port = _port_of(process)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(b"GET /signal HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b"".join(iter(lambda: client.recv(1000), b"")).endswith(b"done")
+    assert process.wait(20) == 0
 
 
 def _until_refused(port: int) -> None:

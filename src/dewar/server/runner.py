@@ -1,6 +1,7 @@
 """Serving until a signal comes: what a command or ``app.run()`` calls."""
 
 import signal
+import socket
 import sys
 import threading
 from dataclasses import fields
@@ -43,7 +44,7 @@ def run(
     with stop:
         server.start()
         print(banner(server, name or describe(app)), file=sys.stderr, flush=True)  # noqa: T201
-        stop.first.wait()
+        stop.wait()
         stopper = threading.Thread(target=server.stop, name="dewar-stop", daemon=True)
         stopper.start()
         while stopper.is_alive() and not stop.second.wait(0.05):
@@ -82,22 +83,45 @@ def describe(app: object) -> str:
 
 
 class _StopSignal:
-    """Turns the first and the second stop signal into events, while it is entered."""
+    """Turns the first and the second stop signal into events, while it is entered.
+
+    The system may hand a signal to any thread, and Python runs the handler on the main thread
+    alone, which may sleep through it. So the main thread waits for the byte that every signal
+    writes, on whatever thread it arrives (`signal.set_wakeup_fd`).
+    """
 
     def __init__(self) -> None:
         self.first = threading.Event()
         self.second = threading.Event()
         self._former: dict[int, object] = {}
+        self._former_fd = -1
+        self._bytes: tuple[socket.socket, socket.socket] | None = None
+
+    def wait(self) -> None:
+        """Wait for the first signal, which no other thread than the main one ever sees."""
+        if self._bytes is None:
+            self.first.wait()
+            return
+        while not self.first.is_set():
+            self._bytes[0].recv(16)
 
     def __enter__(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            for name in _SIGNALS:
-                number = getattr(signal, name)
-                self._former[number] = signal.signal(number, self._note)
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self._bytes = socket.socketpair()
+        self._bytes[1].setblocking(False)
+        self._former_fd = signal.set_wakeup_fd(self._bytes[1].fileno(), warn_on_full_buffer=False)
+        for name in _SIGNALS:
+            number = getattr(signal, name)
+            self._former[number] = signal.signal(number, self._note)
 
     def __exit__(self, *exc_info: object) -> None:
         for number, handler in self._former.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() returned
+        if self._bytes is not None:
+            signal.set_wakeup_fd(self._former_fd)
+            for end in self._bytes:
+                end.close()
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         (self.second if self.first.is_set() else self.first).set()
