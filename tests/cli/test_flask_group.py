@@ -175,3 +175,15 @@ def test_the_banner(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == " * Serving Flask app 'shop:app'\n * Debug mode: on\n"
     show_server_banner(None, None)
     assert capsys.readouterr().out == ""
+
+
+def test_debug_mode_on_an_open_address_does_without_the_debugger(
+    invoke: Invoke, served: Served
+) -> None:
+    """As in a container; a debugger that was asked for by name is refused there."""
+    result = invoke("--app", "shop", "run", "--debug", "--host", "0.0.0.0")
+    assert "The debugger is off, because 0.0.0.0:5000" in result.output
+    assert served[0][3]["use_debugger"] is False
+    result = invoke("--app", "shop", "run", "--debugger", "--host", "0.0.0.0")
+    assert (result.exit_code, len(served)) == (2, 1)
+    assert "can be reached from other machines" in result.output

@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 PARENT = """\
 import multiprocessing, subprocess, sys
 
@@ -56,10 +54,8 @@ def test_the_users_own_sitecustomize_still_runs(tmp_path: Path) -> None:
 
 
 def test_the_flask_command_runs_on_dewar(tmp_path: Path) -> None:
-    """Flask's own console script, where Flask is installed."""
+    """Flask's own console script."""
     command = Path(sys.executable).with_name("flask")
-    if not command.exists():
-        pytest.skip("Flask is not installed")
     code = f"import subprocess; subprocess.run([{str(command)!r}, '--version'])"
     result = run(tmp_path, "-m", "dewar.compat", "-c", code)
     assert "on Dewar" in result.stdout

@@ -14,6 +14,7 @@ from dewar.cli.group import ScriptInfo, pass_script_info
 from dewar.cli.main import DewarGroup
 from dewar.cli.options import debug_option
 from dewar.cli.routes import routes_command
+from dewar.cli.run import address_of, debugs
 from dewar.cli.shell import shell_command
 from dewar.environment import debug_flag
 from dewar.errors import DewarError
@@ -68,7 +69,7 @@ def flask_run_command(info: ScriptInfo, /, host: str, port: int, **options: Any)
             port,
             app,
             use_reloader=debug if options["reload"] is None else options["reload"],
-            use_debugger=debug if options["debugger"] is None else options["debugger"],
+            use_debugger=debugs(options["debugger"], address_of((), host, port)),
             extra_files=options["extra_files"],
             exclude_patterns=options["exclude_patterns"],
             threaded=options["with_threads"],

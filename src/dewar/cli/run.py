@@ -16,7 +16,7 @@ from dewar.server import run as serve
 from dewar.server.errors import ServerError
 from dewar.server.reload import ReloadUnavailableError, can_reload, run_with_reload
 
-__all__ = ["address_of", "run_command"]
+__all__ = ["address_of", "debugs", "run_command"]
 
 _HOST = "127.0.0.1"
 _PORT = 8000
@@ -83,7 +83,7 @@ def run_command(info: ScriptInfo, /, target: str | None, **options: Any) -> None
         run_with_reload()
     bind = address_of(options["bind"], options["host"], options["port"])
     app = info.load_app()
-    served = DebuggedApplication(app, evalex=True) if _debugs(options["debugger"], bind) else app
+    served = DebuggedApplication(app, evalex=True) if debugs(options["debugger"], bind) else app
     threads = options["threads"] if options["with_threads"] else 1
     logs = _logs_access(options["access_log"])
     try:
@@ -118,8 +118,16 @@ def _drop_variables(options: dict[str, Any], *names: str) -> None:
             options[name] = None
 
 
-def _debugs(wanted: bool | None, bind: str) -> bool:
-    """Whether errors are answered with the debugger."""
+def debugs(wanted: bool | None, bind: str) -> bool:
+    """Whether errors are answered with the debugger.
+
+    Args:
+        wanted: what was asked for; None leaves it to debug mode, and to where it is safe.
+        bind: the addresses.
+
+    Raises:
+        click.UsageError: where it was asked for and other machines could reach it.
+    """
     # SECURITY: it runs any code that is sent to it.
     if wanted is None:
         wanted = debug_flag()
