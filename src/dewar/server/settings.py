@@ -1,5 +1,6 @@
 """What a server can be told, checked before anything is opened."""
 
+import ssl
 from dataclasses import dataclass, field
 
 from dewar.server.errors import SettingsError
@@ -15,6 +16,13 @@ class Settings:
             with commas between. Port 0 takes a free one.
         threads: How many requests may be inside the application at a time.
         processes: How many processes share the address. Only 1 is available yet.
+        preload: Whether the application is loaded once, before the processes are forked.
+        max_requests: Requests after which a process is replaced; 0 for never. gunicorn 0.
+        max_requests_jitter: Up to how many more it may answer, chosen at random, so that not all
+            processes are replaced at once.
+        worker_timeout: For a process in which no thread comes back, before it is replaced.
+            gunicorn 30.
+        pid_file: Where to write the number of the process that takes signals.
         backlog: Connections that the kernel holds until they are accepted. nginx 511,
             gunicorn 2048, waitress 1024.
         header_timeout: For a request's head, from its first byte. nginx 60, Apache 20 to 40.
@@ -26,6 +34,7 @@ class Settings:
             on the whole, once its timeout has gone by. Apache ``MinRate=500``.
         graceful_timeout: For requests in flight when the server is told to stop. gunicorn 30.
         max_connections: Open connections; past them a client gets 503. nginx 512 a worker.
+        max_queue: Complete requests that may wait for a thread; past them a client gets 503.
         max_request_line: See `Limits`; so for the three after it.
         max_header_count: Fields in a head.
         max_header_bytes: Bytes of a head.
@@ -34,7 +43,21 @@ class Settings:
         high_water: Bytes of a streamed response that may wait for the client before the
             application is held back. asyncio 64 KiB.
         server_name: The Server field, or ``None`` for none.
-        access_log: Whether each response is logged, in the Combined format.
+        access_log: Whether each response is logged.
+        access_log_format: ``"combined"`` or ``"json"``.
+        access_log_file: Where the lines go; ``None`` leaves it to `logging`.
+        metrics: Where to listen for requests for the statistics; written as *bind* is.
+        certfile: A PEM file with the certificate and its chain; turns TLS on.
+        keyfile: The PEM file of its key, where that is not in *certfile*.
+        client_ca: A PEM file of authorities; clients must show a certificate of theirs.
+        ssl_context: An `ssl.SSLContext`, in place of these three.
+        trusted_hosts: Addresses and networks of the proxies in front, with commas between;
+            ``"unix"`` stands for UNIX sockets, ``"*"`` for all.
+        forwarded_headers: What trusted hosts say of the client in: ``"auto"``, ``"x-forwarded"``
+            or ``"forwarded"`` (RFC 7239).
+        proxy_protocol: Whether trusted hosts begin a connection with a PROXY line or header.
+        script_name: The path that the application is mounted at, such as ``"/shop"``.
+        unix_mode: The permissions of UNIX sockets in octal, such as ``"660"``.
 
     Raises:
         SettingsError: A value is out of its range.
@@ -43,6 +66,11 @@ class Settings:
     bind: str = "127.0.0.1:8000"
     threads: int = 16
     processes: int = 1
+    preload: bool = False
+    max_requests: int = 0
+    max_requests_jitter: int = 0
+    worker_timeout: float = 60.0
+    pid_file: str | None = None
     backlog: int = 2048
     header_timeout: float = 15.0
     body_timeout: float = 30.0
@@ -51,6 +79,7 @@ class Settings:
     min_rate: int = 500
     graceful_timeout: float = 30.0
     max_connections: int = 8192
+    max_queue: int = 1024
     max_request_line: int = 8190
     max_header_count: int = 100
     max_header_bytes: int = 64 * KIB
@@ -59,6 +88,18 @@ class Settings:
     high_water: int = 64 * KIB
     server_name: str | None = "Dewar"
     access_log: bool = False
+    access_log_format: str = "combined"
+    access_log_file: str | None = None
+    metrics: str | None = None
+    certfile: str | None = None
+    keyfile: str | None = None
+    client_ca: str | None = None
+    ssl_context: ssl.SSLContext | None = None
+    trusted_hosts: str = ""
+    forwarded_headers: str = "auto"
+    proxy_protocol: bool = False
+    script_name: str = ""
+    unix_mode: str | None = None
     limits: Limits = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -83,12 +124,12 @@ class Settings:
     def _check_counts(self) -> None:
         names = (
             "threads processes backlog max_connections max_request_line max_header_count"
-            " max_header_bytes high_water"
+            " max_header_bytes high_water max_queue"
         )
         for name in names.split():
             self._check_whole(name, 1)
-        self._check_whole("buffered_body", 0)
-        self._check_whole("min_rate", 0)
+        for name in ["buffered_body", "min_rate", "max_requests", "max_requests_jitter"]:
+            self._check_whole(name, 0)
         if self.max_body is not None:
             self._check_whole("max_body", 0)
 
@@ -98,7 +139,9 @@ class Settings:
             raise SettingsError(f"{name}={value!r} must be a whole number, {least} or more.")
 
     def _check_seconds(self) -> None:
-        names = "header_timeout body_timeout write_timeout keep_alive graceful_timeout"
+        names = (
+            "header_timeout body_timeout write_timeout keep_alive graceful_timeout worker_timeout"
+        )
         for name in names.split():
             value = getattr(self, name)
             if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:

@@ -17,12 +17,14 @@ class Service:
     Attributes:
         app: The WSGI callable.
         draining: Set once, when the server is told to stop: no connection persists from then on.
+        pulse: Called by the leader about once a second; a process that is watched tells so that
+            its threads still come back.
         now: When the leader last looked at the clock. Only the leader writes it.
     """
 
     __slots__ = (
-        "app", "base_environ", "clock", "draining", "logs_access", "names", "now", "settings",
-        "writer",
+        "app", "base_environ", "clock", "draining", "logs_access", "names", "now", "pulse",
+        "settings", "writer",
     )  # fmt: skip
 
     def __init__(
@@ -36,6 +38,7 @@ class Service:
         self.base_environ = server_environ(multithread=settings.threads > 1)
         self.logs_access = settings.access_log
         self.draining = False
+        self.pulse: Callable[[], None] | None = None
         self.now = clock()
 
     def __repr__(self) -> str:

@@ -316,7 +316,8 @@ class Pool:
         """Return how long to wait for events, in seconds; negative for ever."""
         if self._stage is not Stage.SERVING:
             return _DRAIN_SWEEP
-        return _SWEEP if self._roster.open or self._acceptor.is_paused() else -1
+        is_idle = not self._roster.open and not self._acceptor.is_paused()
+        return -1 if is_idle and self._service.pulse is None else _SWEEP
 
     def _see_to(self, connection: Connection) -> bool:
         if connection.state is not _FLUSHING:
@@ -344,6 +345,8 @@ class Pool:
         self._next_sweep = now + _SWEEP
         self._service.writer.refresh(time.time())
         self._acceptor.tick(now)
+        if self._service.pulse is not None:
+            self._service.pulse()
         draining = self._stage is Stage.DRAINING
         if draining:
             self._roster.admit(self._acceptor.close(self._room()))
