@@ -63,3 +63,10 @@ def wait_writable(sock: socket.socket, timeout: float) -> None:
     with _Selector() as selector:
         selector.register(sock, selectors.EVENT_WRITE)
         selector.select(timeout)
+
+
+def is_readable(sock: socket.socket) -> bool:
+    """Tell whether anything has come on *sock*, its end included."""
+    with _Selector() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(0))

@@ -19,12 +19,14 @@ class Service:
         draining: Set once, when the server is told to stop: no connection persists from then on.
         pulse: Called by the leader about once a second; a process that is watched tells so that
             its threads still come back.
+        steps_back: Asked with the number of open connections before a client is accepted, where
+            several processes listen: whether another one should rather have it.
         now: When the leader last looked at the clock. Only the leader writes it.
     """
 
     __slots__ = (
         "app", "base_environ", "clock", "draining", "logs_access", "names", "now", "pulse",
-        "settings", "writer",
+        "settings", "steps_back", "writer",
     )  # fmt: skip
 
     def __init__(
@@ -39,6 +41,7 @@ class Service:
         self.logs_access = settings.access_log
         self.draining = False
         self.pulse: Callable[[], None] | None = None
+        self.steps_back: Callable[[int], bool] | None = None
         self.now = clock()
 
     def __repr__(self) -> str:
