@@ -132,6 +132,10 @@ class Connection:
         self._read_on(0)
         return False
 
+    def turn_away(self, refusal: Refusal) -> None:
+        """Answer the complete requests, which can not be run, with *refusal* alone."""
+        self._refuse(refusal)
+
     def expire(self, now: float) -> None:
         """Give up on the client where it is past its deadline."""
         settings = self._service.settings

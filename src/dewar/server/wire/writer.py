@@ -9,12 +9,15 @@ from email.utils import formatdate
 from enum import Enum
 
 from dewar.server.errors import ApplicationError
-from dewar.server.wire.errors import Refusal
+from dewar.server.wire.errors import UNAVAILABLE, Refusal
 
 Headers = list[tuple[str, str]]
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
+
+# Seconds. What is full now may have room again soon, and a client that waits is one fewer.
+_RETRY_AFTER = "1"
 
 # What a writer remembers at most.
 _MEMO_SIZE = 512
@@ -141,6 +144,8 @@ class HeadWriter:
         """Return a whole response that closes the connection."""
         body = f"{refusal.reason}\n".encode()
         headers = [("Content-Type", "text/plain; charset=utf-8")]
+        if refusal.status == UNAVAILABLE:
+            headers.append(("Retry-After", _RETRY_AFTER))
         return self.compose(refusal.status, headers, True, False, len(body))[0] + body
 
     def _learn_field(self, header: tuple[str, str]) -> Field:
