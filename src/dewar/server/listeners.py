@@ -52,9 +52,7 @@ class Listener(socket.socket):
         self.owner = os.getpid() if self.file is not None else 0
 
 
-def open_listeners(
-    bind: str, backlog: int, unix_mode: str | None = None
-) -> "list[socket.socket]":
+def open_listeners(bind: str, backlog: int, unix_mode: str | None = None) -> "list[socket.socket]":
     """Return one non-blocking listening socket for each address in *bind*; close them.
 
     Raises:

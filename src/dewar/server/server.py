@@ -3,20 +3,18 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from enum import Enum
+from typing import Protocol
 from wsgiref.types import WSGIApplication
 
 from dewar.server.connection.service import Service
 from dewar.server.errors import ServerStateError
-from dewar.server.listeners import display, open_listeners
+from dewar.server.processes.embedded import Embedded
+from dewar.server.processes.source import loaded
+from dewar.server.processes.support import needs_supervisor
 from dewar.server.settings import Settings
-from dewar.server.threads.pool import Pool
-from dewar.server.threads.statistics import PoolStatistics
-
-# What a thread gets to leave after its connection was cut. Longer, and a handler that hangs
-# would hang the stop; threads are daemons, so that it does not hang the process.
-_LEAVE = 1.0
+from dewar.server.statistics import ServerStatistics
+from dewar.server.threads.engine import Threads
 
 
 class Phase(Enum):
@@ -27,13 +25,40 @@ class Phase(Enum):
     STOPPED = "stopped for good"
 
 
+class Engine(Protocol):
+    """What does the work: threads of this process, or processes."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The URLs it listens on."""
+
+    def start(self) -> None:
+        """Begin to serve."""
+
+    def stop(self, timeout: float) -> bool:
+        """Finish what is in flight and end; tell whether all has ended."""
+
+    def statistics(self) -> ServerStatistics:
+        """Return what it does."""
+
+    def reopen_logs(self) -> None:
+        """Go on in new log files."""
+
+
 class Server:
     """Serves one WSGI application.
+
+    With ``processes`` or ``max_requests`` in its settings it serves in worker processes: `start`
+    forks a supervisor for them, which is a child of this process. A process that has threads
+    should fork before it starts them: a child has a copy of every lock, and of those that another
+    thread holds at that moment it has one that is never released.
 
     Args:
         app: Any WSGI callable.
         settings: How to serve it; the defaults if left out.
-        clock: A monotonic clock in seconds; all deadlines go by it.
+        clock: A monotonic clock in seconds; all deadlines of a server of threads go by it.
+        pulse: Called about once a second while threads come back to wait for clients, on a
+            thread of the server's. Worker processes have a pulse of their own.
     """
 
     def __init__(
@@ -42,42 +67,48 @@ class Server:
         settings: Settings | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
+        pulse: Callable[[], None] | None = None,
     ) -> None:
         self.settings = settings if settings is not None else Settings()
-        self._service = Service(app, self.settings, clock)
         self._changing = threading.Lock()
         self._phase = Phase.NEW
-        self._addresses: tuple[str, ...] = ()
-        self._pool: Pool | None = None
+        self._has_run = False
         self._stopped = threading.Event()
+        self._engine: Engine
+        if needs_supervisor(self.settings.processes, self.settings.max_requests):
+            self._engine = Embedded(self.settings, loaded(app, describe(app)))
+        else:
+            service = Service(app, self.settings, clock)
+            service.pulse = pulse
+            self._engine = Threads(service)
 
     def __repr__(self) -> str:
-        where = ", ".join(self._addresses) or self.settings.bind
-        return f"<Server {self._phase.name} on {where}: {self._pool or self._service!r}>"
+        where = ", ".join(self.addresses) or self.settings.bind
+        return f"<Server {self._phase.name} on {where}: {self._engine!r}>"
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """The URLs it listens on, with their real ports. Empty before `start`."""
-        return self._addresses
+        return self._engine.addresses
 
     def start(self) -> None:
         """Listen and begin to serve, on threads of the server's own; return at once.
 
+        With processes it returns when all of them serve.
+
         Raises:
             BindError: An address can not be listened on; nothing has been started.
             ServerStateError: It was started before.
+            StartError: The processes could not begin to serve; none is left.
         """
         with self._changing:
             if self._phase is not Phase.NEW:
                 raise ServerStateError(f"{self!r} can be started once. Make a new Server.")
-            listeners = open_listeners(self.settings.bind, self.settings.backlog)
-            self._addresses = tuple(display(listener) for listener in listeners)
-            self._pool = Pool(self._service, listeners)
-            self._phase = Phase.STARTED
-            self._pool.start()
+            self._engine.start()
+            self._phase, self._has_run = Phase.STARTED, True
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Stop listening, finish what is in flight, and end all threads.
+        """Stop listening, finish what is in flight, and end all threads and processes.
 
         Safe to call from any thread and more than once. A second call with a shorter timeout
         cuts the first one short.
@@ -87,50 +118,42 @@ class Server:
                 ``settings.graceful_timeout`` if left out.
 
         Returns:
-            Whether all threads have ended. ``False`` means that the application did not come
-            back; such a thread ends with it, or with the process.
+            Whether all has ended. ``False`` means that the application did not come back; such
+            a thread ends with it, or with the process. A process was killed.
         """
-        pool = self._pool
-        if pool is None:
-            self._phase = Phase.STOPPED
-            self._stopped.set()
-            return True
-        pool.drain_soon()
-        if not pool.ended.wait(self.settings.graceful_timeout if timeout is None else timeout):
-            pool.end()
+        with self._changing:
+            if self._phase is Phase.NEW:
+                self._phase = Phase.STOPPED
+                self._stopped.set()
+            if not self._has_run:
+                return True
+        ended = self._engine.stop(self.settings.graceful_timeout if timeout is None else timeout)
         with self._changing:
             self._phase = Phase.STOPPED
-            left = pool.join(_LEAVE)
         self._stopped.set()
-        return left
+        return ended
 
     def wait_stopped(self, timeout: float | None = None) -> bool:
         """Block until the server has stopped; tell whether it did within *timeout* seconds."""
         return self._stopped.wait(timeout)
 
-    def statistics(self) -> "ServerStatistics":
-        """Return what the server is doing.
+    def statistics(self) -> ServerStatistics:
+        """Return what the server is doing; of processes, what they told a second ago at most.
 
         Raises:
             ServerStateError: It was not started yet.
         """
-        if self._pool is None:
+        if self._phase is Phase.NEW:
             raise ServerStateError(f"{self!r} has nothing to count before start().")
-        return ServerStatistics(addresses=self._addresses, pool=self._pool.statistics())
+        return self._engine.statistics()
+
+    def reopen_logs(self) -> None:
+        """Go on in new log files of the same names, after a rotation has renamed them."""
+        if self._phase is Phase.STARTED:
+            self._engine.reopen_logs()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ServerStatistics:
-    """What a server was doing at one moment.
-
-    Attributes:
-        addresses: The URLs it listens on.
-        pool: Its threads and connections.
-    """
-
-    addresses: tuple[str, ...]
-    pool: PoolStatistics
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the same as plain data."""
-        return asdict(self)
+def describe(app: object) -> str:
+    """Return ``module:name`` for *app*, or its type's where it has no name of its own."""
+    named = app if hasattr(app, "__qualname__") else type(app)
+    return f"{named.__module__}:{named.__qualname__}"

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from types import FrameType
+from typing import Self
 
 #: What a server answers, where the system has it.
 TOLD = ("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGBREAK")
@@ -64,7 +65,7 @@ class SignalInbox:
             inner.settimeout(0.0)
         return self.take()
 
-    def __enter__(self) -> "SignalInbox":
+    def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
             return self
         self._ends = socket.socketpair()

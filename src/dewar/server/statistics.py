@@ -62,7 +62,7 @@ def pool_from(numbers: Iterable[int]) -> PoolStatistics:
         name: bool(number) if name in _FLAGS else number
         for name, number in zip(POOL_FIELDS, numbers, strict=True)
     }
-    return PoolStatistics(**values)
+    return PoolStatistics(**values)  # type: ignore[arg-type]  # each as its field has it
 
 
 def numbers_of(pool: PoolStatistics) -> list[int]:

@@ -44,5 +44,16 @@ class Service:
         self.steps_back: Callable[[int], bool] | None = None
         self.now = clock()
 
+    # For the merge: one line each, as soon as the access log has files.
+
+    def open_logs(self) -> None:
+        """Open the log files, in the process that writes them."""
+
+    def reopen_logs(self) -> None:
+        """Go on in new files, after a rotation has renamed those that are open."""
+
+    def close_logs(self) -> None:
+        """Close the log files."""
+
     def __repr__(self) -> str:
         return f"<Service for {self.app!r}{', draining' if self.draining else ''}>"

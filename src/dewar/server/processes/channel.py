@@ -58,7 +58,7 @@ class Channel:
     def reports(self) -> list[tuple[Report, str]]:
         """Return what the worker has said meanwhile, each with its text."""
         data = self._receive()
-        found = []
+        found: list[tuple[Report, str]] = []
         while data:
             word = Report(data[:1])
             data = data[1:]

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from socket import socket
-from wsgiref.types import WSGIApplication
 
 from dewar.server.processes.channel import Channel, Command, Report, open_channel
 from dewar.server.processes.fork import EXIT_LOAD, fork
 from dewar.server.processes.plan import Deed, Order, Plan
 from dewar.server.processes.scoreboard import Scoreboard
+from dewar.server.processes.source import Source
 from dewar.server.processes.state import WorkerState
 from dewar.server.processes.worker import Assignment, Worker
 from dewar.server.settings import Settings
@@ -28,19 +28,14 @@ class Job:
     """What all workers have in common.
 
     Attributes:
-        name: What titles and lines in the log call the application.
-        load: Gives the application; called in each worker.
         listeners: Where clients come from; shared by all.
         forget: Closes, in a fresh worker, what is the supervisor's alone.
-        reopen_logs: Called in each process where log files have been moved away.
     """
 
     settings: Settings
-    name: str
-    load: Callable[[], WSGIApplication]
+    source: Source
     listeners: list[socket]
     forget: Callable[[], None]
-    reopen_logs: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +54,9 @@ class Crew:
         job: What the workers do.
         plan: Who is told what happens.
         board: Where the workers show what they do.
+
+    Attributes:
+        failure: What a worker said last of why it could not load the application.
     """
 
     def __init__(self, job: Job, plan: Plan, board: Scoreboard) -> None:
@@ -69,7 +67,7 @@ class Crew:
         self.failure = ""
 
     def __repr__(self) -> str:
-        return f"<Crew of {len(self._members)} for {self._job.name}>"
+        return f"<Crew of {len(self._members)} for {self._job.source.name}>"
 
     @property
     def channels(self) -> Mapping[int, Channel]:
@@ -171,12 +169,10 @@ class Crew:
         return Worker(
             Assignment(
                 settings=job.settings,
-                name=job.name,
-                load=job.load,
+                source=job.source,
                 listeners=list(job.listeners),
                 slot=self._board.slot(number),
                 channel=theirs,
-                reopen_logs=job.reopen_logs,
             )
         ).run()
 
@@ -194,7 +190,7 @@ class Crew:
             if before is WorkerState.STARTING and not self.failure:
                 self.failure = f"A worker {ended}{loading}."
         elif before is WorkerState.ABORTED:
-            _logger.error("Worker %d (process %d) was hung; it is replaced.", member.number, member.pid)
+            _logger.error("Worker %d (process %d) was hung.", member.number, member.pid)
 
     def _send_signal(self, member: Member, number: int) -> None:
         with suppress(ProcessLookupError):  # not reaped yet, but on some systems gone already

@@ -44,13 +44,13 @@ def fork(main: Callable[[], int]) -> int:
     except BaseException:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         raise
-    if pid:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return pid
-    _be_child(main, before - held)
+    if not pid:
+        _be_child(main, before - held)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return pid
 
 
-def _be_child(main: Callable[[], int], mask: set[signal.Signals]) -> NoReturn:
+def _be_child(main: Callable[[], int], mask: set[int | signal.Signals]) -> NoReturn:
     status = _EXIT_FAULT
     try:
         atexit._clear()  # noqa: SLF001  # as multiprocessing does; there is no public way

@@ -1,10 +1,11 @@
-"""Who is told how the supervisor is: whoever waits for it to be ready."""
+"""What a supervisor tells the outside, and what it is told from there."""
 
+from socket import socket
 from typing import Protocol
 
 
 class Herald(Protocol):
-    """What a supervisor tells the outside."""
+    """Who is told how the server is."""
 
     @property
     def interval(self) -> float | None:
@@ -27,3 +28,21 @@ class Herald(Protocol):
 
     def failed(self, reason: str) -> None:
         """The first start has failed."""
+
+
+class Told(Protocol):
+    """A way to be told to stop besides signals: the program that the server is part of."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+
+    @property
+    def sock(self) -> socket:
+        """What becomes readable when there is something to take."""
+
+    def take(self) -> float | None:
+        """Return the seconds for what is in flight, if the server is to stop."""
+
+    def forget(self) -> None:
+        """Close it in a worker, which is told by its supervisor alone."""

@@ -100,6 +100,7 @@ class Plan:
         phase: The life of the whole.
         deaths: Workers that ended without being asked to.
         failed: Whether the first start failed, so that there is nothing to serve with.
+        abandoned: Reloads that were given up, because a successor could not load the application.
     """
 
     def __init__(self, wanted: int, worker_timeout: float, graceful_timeout: float) -> None:
@@ -108,6 +109,7 @@ class Plan:
         self.phase = Phase.STARTING
         self.deaths = 0
         self.failed = False
+        self.abandoned = 0
         self._worker_timeout = worker_timeout
         self._graceful_timeout = graceful_timeout
         self._posts: dict[int, Post] = {}
@@ -228,6 +230,7 @@ class Plan:
         elif post.generation == self._oldest and self.is_reloading():
             # Those that serve know how to; they stay.
             self._oldest = min(p.generation for p in self._in(_ACTIVE))
+            self.abandoned += 1
 
     def _hung(self, now: float, signs: Mapping[int, Sign]) -> list[Order]:
         if not self._worker_timeout:

@@ -110,9 +110,9 @@ class Scoreboard:
             self._cells[_Cell.POOL + index] += self._cells[base + _Cell.POOL + index]
         self._cells[base + _PID] = 0
 
-    def note_death(self) -> None:
-        """Count a worker that ended without being asked to."""
-        self._cells[_DEATHS] += 1
+    def set_deaths(self, count: int) -> None:
+        """Note how many workers have ended without being asked to."""
+        self._cells[_DEATHS] = count
 
     def signs(self) -> dict[int, Sign]:
         """Return the workers' signs of life."""

@@ -1,26 +1,27 @@
 """The process that takes signals and looks after the workers.
 
-It has one thread and no part in serving: it opens the listening sockets, forks workers that share
-them, and goes round a loop. What has happened since the last round is told to the `Plan`, which
-says what to do, and the `Crew` does it.
+It has one thread and no part in serving: it forks workers that share the listening sockets, and
+goes round a loop. What has happened since the last round is told to the `Plan`, which says what
+to do, and the `Crew` does it. It forks while no other thread is there, so that no lock is held in
+a worker by a thread that the worker does not have.
 """
 
 import gc
 import logging
 import selectors
 import time
-from collections.abc import Callable
+from dataclasses import replace
 from socket import socket
-from typing import Protocol
-from wsgiref.types import WSGIApplication
 
 from dewar.server.listeners import close_listeners
 from dewar.server.processes.channel import Command
 from dewar.server.processes.crew import Crew, Job
 from dewar.server.processes.fork import EXIT_LOAD
-from dewar.server.processes.herald import Herald
+from dewar.server.processes.herald import Herald, Told
 from dewar.server.processes.plan import Phase, Plan
 from dewar.server.processes.scoreboard import Scoreboard
+from dewar.server.processes.source import Source
+from dewar.server.processes.title import set_title
 from dewar.server.settings import Settings
 from dewar.server.signals import TOLD, SignalInbox
 
@@ -29,20 +30,12 @@ _logger = logging.getLogger("dewar.server")
 # Slots for workers beyond those asked for: for TTIN, and for those that leave while their
 # successors serve.
 _SPARE = 64
-
-
-class Told(Protocol):
-    """A second way to be told to stop, besides signals."""
-
-    @property
-    def sock(self) -> socket:
-        """What becomes readable when there is something to take."""
-
-    def take(self) -> float | None:
-        """Return the seconds for what is in flight, where the supervisor is to stop."""
-
-    def forget(self) -> None:
-        """Close it in a worker."""
+# Where no signal can be heard, nothing tells of a worker's end but a look.
+_LOOK = 0.2
+# A handful of descriptors and rare rounds: poll needs no descriptor of its own.
+_Selector: type[selectors.BaseSelector] = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)
 
 
 def make_board(settings: Settings) -> Scoreboard:
@@ -55,145 +48,185 @@ class Supervisor:
 
     Args:
         settings: How to serve.
-        load: Gives the application.
-        name: What titles and lines in the log call the application.
-        listeners: Where clients come from, bound and not necessarily listening.
+        source: Where the application comes from.
+        listeners: Where clients come from, bound and not necessarily listening; closed at the end.
         board: Where the workers show what they do.
-
-    Attributes:
-        failure: Why the first start failed, if it did.
+        herald: Who is told how it goes.
+        told: Who says, besides signals, when to stop; SIGINT is then none of ours.
     """
 
     def __init__(
         self,
         settings: Settings,
-        load: Callable[[], WSGIApplication],
-        name: str,
+        source: Source,
         listeners: list[socket],
         board: Scoreboard,
+        herald: Herald,
+        told: Told | None = None,
     ) -> None:
         self._settings = settings
-        self._board = board
+        self._source = source
         self._listeners = listeners
-        self._load = load
+        self._board = board
+        self._herald = herald
+        self._told = told
         self._inbox = SignalInbox((*TOLD, "SIGCHLD"))
-        self._selector = selectors.DefaultSelector()
         self._plan = Plan(settings.processes, settings.worker_timeout, settings.graceful_timeout)
-        job = Job(
-            settings=settings,
-            name=name,
-            load=lambda: self._load(),
-            listeners=listeners,
-            forget=self._forget,
-            reopen_logs=reopen_logs,
-        )
-        self._crew = Crew(job, self._plan, board)
-        self._herald: Herald
-        self._told: Told | None = None
-        self._was_ready = False
-        self._was_reloading = False
+        self._crew: Crew | None = None
+        self._most = board.capacity // 4
+        self._is_up = False
+        self._abandoned = 0
         self._next_beat = 0.0
 
     def __repr__(self) -> str:
-        return f"<Supervisor {self._plan!r}>"
+        return f"<Supervisor of {self._source.name}: {self._plan!r}>"
 
-    @property
-    def failure(self) -> str:
-        """Why the first start failed, if it did."""
-        return self._crew.failure
-
-    def run(self, herald: Herald, told: Told | None = None) -> int:
+    def run(self) -> int:
         """Serve until told to stop; return the status to end the process with.
 
-        Args:
-            herald: Who is told how it goes.
-            told: Who says, besides signals, when to stop; SIGINT is none of ours then.
+        Raises:
+            Exception: What *source* raises, where the application is preloaded.
         """
-        self._herald, self._told = herald, told
-        if self._settings.preload:
-            self._preload()
+        set_title(f"dewar: supervisor [{self._source.name}]")
         try:
+            if self._settings.preload:
+                self._preload()
+            job = Job(
+                settings=self._settings,
+                source=self._source,
+                listeners=self._listeners,
+                forget=self._forget,
+            )
+            crew = self._crew = Crew(job, self._plan, self._board)
             with self._inbox:
-                return self._loop()
+                try:
+                    return self._serve(crew)
+                finally:
+                    crew.kill_all()
         finally:
-            self._crew.kill_all()
             close_listeners(self._listeners)
-            self._selector.close()
 
     def _preload(self) -> None:
-        app = self._load()
-        self._load = lambda: app
-        # What is there now stays as it is: a collection in a worker would write into every page
-        # that it shares with the others.
+        app = self._source.load()
+        self._source = replace(self._source, load=lambda: app, is_loaded=True)
+        # What is there now stays where it is: a collection in a worker would write into every
+        # page that it shares with the others.
         gc.collect()
         gc.freeze()
 
-    def _loop(self) -> int:
-        plan, crew = self._plan, self._crew
-        if self._inbox.sock is not None:
-            self._selector.register(self._inbox.sock, selectors.EVENT_READ)
+    def _forget(self) -> None:
+        """Close, in a fresh worker, what is the supervisor's alone."""
+        self._inbox.abandon()
         if self._told is not None:
-            self._selector.register(self._told.sock, selectors.EVENT_READ)
-        while not plan.is_done():
+            self._told.forget()
+
+    def _serve(self, crew: Crew) -> int:
+        plan = self._plan
+        while True:
             now = time.monotonic()
             for order in plan.decide(now, self._board.signs()):
                 crew.carry_out(order)
-            self._tell(now)
-            self._wait(now)
-            self._take_in()
+            self._tell(crew, now)
+            if plan.is_done():
+                break
+            self._wait(crew, now)
+            self._take_in(crew)
         if plan.failed:
-            self._herald.failed(self.failure)
+            self._herald.failed(crew.failure)
             return EXIT_LOAD
         return 0
 
-    def _wait(self, now: float) -> None:
+    def _wait(self, crew: Crew, now: float) -> None:
+        """Wait until something happens or has to be decided, and listen to the workers."""
         rest = self._plan.rest(now)
         if self._herald.interval is not None:
             rest = min(rest, max(0.0, self._next_beat - now))
-        watched = self._selector.get_map()
-        for number, channel in self._crew.channels.items():
-            if channel.sock not in watched and not channel.is_over:
-                self._selector.register(channel.sock, selectors.EVENT_READ, number)
-        ready = self._selector.select(rest)
+        if self._inbox.sock is None:
+            rest = min(rest, _LOOK)
+        with _Selector() as selector:
+            if self._inbox.sock is not None:
+                selector.register(self._inbox.sock, selectors.EVENT_READ)
+            if self._told is not None and not self._told.is_over:
+                selector.register(self._told.sock, selectors.EVENT_READ)
+            for number, channel in crew.channels.items():
+                if not channel.is_over:
+                    selector.register(channel.sock, selectors.EVENT_READ, number)
+            ready = selector.select(rest)
         back = time.monotonic()
         self._plan.note_late(back - now - rest, back)
-        channels = self._crew.channels
         for key, _ in ready:
             if key.data is not None:
-                self._crew.listen_to(key.data, back)
-                if channels[key.data].is_over:
-                    self._selector.unregister(key.fileobj)
+                crew.listen_to(key.data, back)
 
-    def _take_in(self) -> None:
-        """Take in what has happened: signals, ends, and what the program says."""
+    def _take_in(self, crew: Crew) -> None:
+        """Take in what has happened besides: signals, ends, and what the program says."""
         for name in self._inbox.take():
-            self._hear(name)
+            self._hear(name, crew)
         if self._told is not None:
             timeout = self._told.take()
             if timeout is not None:
                 self._stop(timeout)
-        open_before = dict(self._crew.channels)
-        deaths = self._plan.deaths
-        for number in self._crew.reap():
-            channel = open_before[number]
-            if not channel.is_over:
-                pass
-        for _ in range(self._plan.deaths - deaths):
-            self._board.note_death()
+        crew.reap()
+        self._board.set_deaths(self._plan.deaths)
 
-    def _hear(self, name: str) -> None:
+    def _hear(self, name: str, crew: Crew) -> None:
         """Answer a signal."""
-        if name in ("SIGTERM", "SIGINT", "SIGBREAK"):
-            if name == "SIGINT" and self._told is not None:
-                return  # the terminal means the program, and that tells us
+        if name == "SIGINT" and self._told is not None:
+            return  # the terminal means the program, and that tells us
+        if name in ("SIGTERM", "SIGINT"):
             again = self._plan.phase is Phase.STOPPING
             self._stop(0.0 if again else self._settings.graceful_timeout)
         elif name == "SIGQUIT":
             self._stop(0.0)
+        elif name == "SIGUSR1":
+            crew.tell_all(Command.REOPEN_LOGS)
+        elif self._plan.phase is Phase.STOPPING:
+            return
         elif name == "SIGHUP":
             self._reload()
         elif name in ("SIGTTIN", "SIGTTOU"):
             self._scale(name)
-        elif name == "SIGUSR1":
-            reopen_logs()
-            self._crew.tell_all(Command.REOPEN_LOGS)
+
+    def _stop(self, timeout: float) -> None:
+        if self._plan.phase is not Phase.STOPPING:
+            self._herald.stopping()
+            # The file of a UNIX socket goes at once; those who have connected are in the queue
+            # that the workers share, and are answered.
+            close_listeners(self._listeners)
+        self._plan.stop(time.monotonic(), timeout)
+
+    def _reload(self) -> None:
+        what = "the same code, because it was loaded before" if self._source.is_loaded else "it"
+        _logger.info("SIGHUP: each worker is replaced by one with %s.", what)
+        if self._source.is_loaded:
+            _logger.warning(
+                "SIGHUP restarts the workers with the same code: it was loaded before they were"
+                " forked. Start the server again for new code, or leave preload out."
+            )
+        self._herald.reloading()
+        self._plan.reload()
+
+    def _scale(self, name: str) -> None:
+        plan = self._plan
+        if name == "SIGTTOU":
+            if not plan.shrink():
+                _logger.warning("SIGTTOU: the last worker stays. Stop the server with SIGTERM.")
+        elif plan.wanted >= self._most:
+            _logger.warning("SIGTTIN: %d workers are the most there can be.", plan.wanted)
+        else:
+            plan.grow()
+        self._herald.status(f"{plan.wanted} workers wanted")
+
+    def _tell(self, crew: Crew, now: float) -> None:
+        """Tell the outside what has changed."""
+        plan, herald = self._plan, self._herald
+        if plan.abandoned != self._abandoned:
+            self._abandoned = plan.abandoned
+            _logger.error("The reload is given up; the workers that serve stay. %s", crew.failure)
+        is_up = plan.phase is Phase.SERVING and not plan.is_reloading()
+        if is_up and not self._is_up:
+            herald.ready(f"{plan.wanted} workers serve {self._source.name}")
+        self._is_up = is_up
+        if herald.interval is not None and now >= self._next_beat:
+            self._next_beat = now + herald.interval
+            herald.beat()

@@ -13,11 +13,9 @@ import random
 import selectors
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from socket import socket
-from wsgiref.types import WSGIApplication
 
 from dewar.server.connection.service import Service
 from dewar.server.errors import ServerError
@@ -26,6 +24,7 @@ from dewar.server.processes.balance import Balance
 from dewar.server.processes.channel import Channel, Command, Report
 from dewar.server.processes.fork import EXIT_LOAD
 from dewar.server.processes.scoreboard import Slot
+from dewar.server.processes.source import Source
 from dewar.server.processes.title import set_title
 from dewar.server.settings import Settings
 from dewar.server.signals import TOLD, SignalInbox
@@ -43,21 +42,13 @@ _LINGER = 10.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Assignment:
-    """What a worker is to do.
-
-    Attributes:
-        name: What the title calls the application.
-        load: Gives the application.
-        reopen_logs: Called where log files have been moved away.
-    """
+    """What a worker is to do, and with what."""
 
     settings: Settings
-    name: str
-    load: Callable[[], WSGIApplication]
+    source: Source
     listeners: list[socket]
     slot: Slot
     channel: Channel
-    reopen_logs: Callable[[], None]
 
 
 class Worker:
@@ -66,6 +57,7 @@ class Worker:
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
         self._settings = assignment.settings
+        self._service: Service | None = None
         self._pool: Pool | None = None
         self._deadline: float | None = None
         self._most = _draw_most(self._settings)
@@ -77,43 +69,47 @@ class Worker:
     def run(self) -> int:
         """Serve until told to stop; return the status to end with."""
         assignment = self._assignment
-        set_title(f"dewar: worker {assignment.slot.number} [{assignment.name}]")
+        set_title(f"dewar: worker {assignment.slot.number} [{assignment.source.name}]")
         with suppress(io.UnsupportedOperation, AttributeError, ValueError):  # no real stderr
             faulthandler.enable(sys.__stderr__ or sys.stderr)
-        app = self._maybe_load()
-        if app is None:
+        service = self._service = self._maybe_load()
+        if service is None:
             return EXIT_LOAD
         with SignalInbox(TOLD) as inbox:
-            pool = self._pool = self._open_pool(app)
+            pool = self._pool = Pool(service, assignment.listeners)
             pool.start()
             assignment.channel.send_nowait(Report.READY)
             self._attend(pool, inbox)
             if not pool.join(_LEAVE):
                 _logger.warning("Worker %d leaves threads behind.", assignment.slot.number)
             self._beat()
+            service.close_logs()
         return 0
 
-    def _maybe_load(self) -> WSGIApplication | None:
+    def _maybe_load(self) -> Service | None:
+        """Do all that can fail before clients are let in; where it does, tell the supervisor."""
         assignment = self._assignment
         try:
-            app = assignment.load()
+            app = assignment.source.load()
+            service = Service(app, self._settings, time.monotonic)
+            service.pulse = self._beat
+            if self._settings.processes > 1:
+                service.steps_back = Balance(assignment.slot).steps_back
+            service.open_logs()
             listen(assignment.listeners, self._settings.backlog)
         except ServerError as error:
             assignment.channel.send_nowait(Report.FAILED, str(error))
-        except BaseException as error:  # noqa: BLE001  # a module may call sys.exit()
+        except BaseException as error:  # a module may call sys.exit()
             _logger.critical("The application can not be loaded", exc_info=True)
             text = f"The application can not be loaded: {type(error).__name__}: {error}"
             assignment.channel.send_nowait(Report.FAILED, text)
         else:
-            return app
+            return service
         return None
 
-    def _open_pool(self, app: WSGIApplication) -> Pool:
-        service = Service(app, self._settings, time.monotonic)
-        service.pulse = self._beat
-        if self._settings.processes > 1:
-            service.steps_back = Balance(self._assignment.slot).steps_back
-        return Pool(service, self._assignment.listeners)
+    def _reopen_logs(self) -> None:
+        if self._service is not None:
+            self._service.reopen_logs()
 
     def _beat(self) -> None:
         """Show on the board that the pool is alive. The leader calls it."""
@@ -132,14 +128,19 @@ class Worker:
                 selector.select(self._rest())
                 for name in inbox.take():
                     self._hear(name, pool)
-                if not channel.is_over:
-                    for command in channel.commands():
-                        self._obey(command, pool)
-                    if channel.is_over:
-                        selector.unregister(channel.sock)  # it would be ready for ever
-                        _logger.warning("Process %d has lost its supervisor.", os.getpid())
-                        self._obey(Command.STOP, pool)
+                if channel.sock in selector.get_map():
+                    self._listen(pool, selector)
                 self._look(pool)
+
+    def _listen(self, pool: Pool, selector: selectors.BaseSelector) -> None:
+        """Do what the supervisor says; where it has gone, finish without it."""
+        channel = self._assignment.channel
+        for command in channel.commands():
+            self._obey(command, pool)
+        if channel.is_over:
+            selector.unregister(channel.sock)  # it would be ready for ever
+            _logger.warning("Process %d has lost its supervisor and ends.", os.getpid())
+            self._obey(Command.STOP, pool)
 
     def _rest(self) -> float | None:
         return _LOOK if self._deadline is not None or self._most else None
@@ -157,7 +158,7 @@ class Worker:
         elif name == "SIGQUIT":
             self._obey(Command.QUIT, pool)
         elif name == "SIGUSR1":
-            self._assignment.reopen_logs()
+            self._reopen_logs()
 
     def _ask_out(self) -> None:
         """Ask for a successor; the supervisor retires this one when that is there."""
@@ -168,7 +169,7 @@ class Worker:
     def _obey(self, command: Command, pool: Pool) -> None:
         settings = self._settings
         if command is Command.REOPEN_LOGS:
-            self._assignment.reopen_logs()
+            self._reopen_logs()
             return
         if self._deadline is None:
             self._deadline = time.monotonic() + settings.graceful_timeout

@@ -101,8 +101,20 @@ class Pool:
 
     def drain_soon(self) -> None:
         """Stop listening and finish what is in flight; `ended` is set when that is done."""
-        if self._chores.stage is Stage.SERVING:
+        if self._chores.stage in (Stage.SERVING, Stage.RETIRING):
             self._chores.stage = Stage.DRAINING
+            self._service.draining = True
+            self._waker.wake()
+
+    def retire_soon(self, linger: float) -> None:
+        """Leave the listeners to other processes and finish; `ended` is set when that is done.
+
+        An idle connection may be about to carry a request, so it is told with its next answer
+        that it ends, and closed without one only after *linger* seconds.
+        """
+        if self._chores.stage is Stage.SERVING:
+            self._chores.linger_until = self._service.clock() + linger
+            self._chores.stage = Stage.RETIRING
             self._service.draining = True
             self._waker.wake()
 

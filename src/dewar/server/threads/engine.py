@@ -1,0 +1,68 @@
+"""Serving on threads of this process."""
+
+import threading
+
+from dewar.server.connection.service import Service
+from dewar.server.errors import ServerStateError
+from dewar.server.listeners import display, open_listeners
+from dewar.server.statistics import ServerStatistics
+from dewar.server.threads.pool import Pool
+
+# What a thread gets to leave after its connection was cut. Longer, and a handler that hangs
+# would hang the stop; threads are daemons, so that it does not hang the process.
+_LEAVE = 1.0
+
+
+class Threads:
+    """Serves on threads of this process.
+
+    Args:
+        service: What to serve.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._joining = threading.Lock()
+        self._pool: Pool | None = None
+        self.addresses: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return repr(self._pool or self._service)
+
+    def start(self) -> None:
+        """See `dewar.server.server.Engine`."""
+        settings = self._service.settings
+        self._service.open_logs()
+        try:
+            listeners = open_listeners(settings.bind, settings.backlog, settings.unix_mode)
+        except BaseException:
+            self._service.close_logs()
+            raise
+        self.addresses = tuple(display(listener) for listener in listeners)
+        self._pool = Pool(self._service, listeners)
+        self._pool.start()
+
+    def stop(self, timeout: float) -> bool:
+        """See `dewar.server.server.Engine`."""
+        pool = self._started()
+        pool.drain_soon()
+        if not pool.ended.wait(timeout):
+            pool.end()
+        with self._joining:
+            left = pool.join(_LEAVE)
+        if left:
+            self._service.close_logs()
+        return left
+
+    def statistics(self) -> ServerStatistics:
+        """See `dewar.server.server.Engine`."""
+        return ServerStatistics(addresses=self.addresses, pool=self._started().statistics())
+
+    def reopen_logs(self) -> None:
+        """See `dewar.server.server.Engine`."""
+        self._service.reopen_logs()
+
+    def _started(self) -> Pool:
+        if self._pool is None:
+            raise ServerStateError(f"{self!r} has not been started. Call start() first.")
+        return self._pool
