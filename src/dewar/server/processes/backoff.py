@@ -1,7 +1,7 @@
 """How long to wait before a dead worker is replaced."""
 
-# A worker that lived this long, in seconds, did not die of what it is: the next comes at once.
-_SETTLED = 5.0
+# A worker that served this long, in seconds, did not die of what it is: the next comes at once.
+_SETTLED = 1.0
 _FIRST, _MOST = 0.1, 10.0
 # After the system had no process to give.
 _EXHAUSTED = 1.0
@@ -22,9 +22,9 @@ class Backoff:
     def __repr__(self) -> str:
         return f"<Backoff {self.streak} in a row, until {self.until:.1f}>"
 
-    def note_death(self, now: float, lived: float) -> None:
-        """Count the death of a worker that nobody asked to end, after *lived* seconds."""
-        self.streak = 0 if lived >= _SETTLED else self.streak + 1
+    def note_death(self, now: float, served: float) -> None:
+        """Count the end, after it *served* for some seconds, of a worker that nobody asked to."""
+        self.streak = 0 if served >= _SETTLED else self.streak + 1
         if self.streak > 1:
             self.until = now + min(_MOST, _FIRST * 2.0 ** min(self.streak - 2, 16))
 

@@ -166,7 +166,7 @@ class Plan:
         if post is None or post.state not in _ACTIVE:
             return False
         self.deaths += 1
-        self._backoff.note_death(now, now - post.forked)
+        self._backoff.note_death(now, now - post.since if post.state is _SERVING else 0.0)
         if post.state is _STARTING:
             self._give_up_on(post, now)
         return True
