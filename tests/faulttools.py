@@ -56,6 +56,7 @@ class Running:
             **popen,
         )
         self.lines: list[str] = []
+        self._clients: list[Client] = []
         self._came = threading.Condition()
         self._over = False
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -97,7 +98,8 @@ class Running:
 
     def client(self) -> Client:
         """Connect."""
-        return Client(self.address)
+        self._clients.append(Client(self.address))
+        return self._clients[-1]
 
     def ask(self, target: str = "/") -> str:
         """Return the body of one answer, from a connection of its own."""
@@ -126,6 +128,8 @@ class Running:
             pass
         self.process.wait()
         self._reader.join(10)
+        for client in self._clients:
+            client.close()
         assert self.process.stdout is not None
         self.process.stdout.close()
 
@@ -201,16 +205,17 @@ class Load:
 
     def _ask(self) -> None:
         client: Client | None = None
+        asked = False
         fields = {} if self._keeps else {"Connection": "close"}
         while not self._stopping.is_set():
             step = "connect"
             try:
                 if client is None:
-                    client = Client(self._address)
-                step = f"ask on {client.sock.getsockname()[1]}"
+                    client, asked = Client(self._address), False
+                step = "ask again" if asked else "ask"
                 status, answered, body = client.get("/pid", **fields)
                 failure = "" if status.startswith(b"HTTP/1.1 200") else repr(status)
-                ends = answered.get(b"connection") == b"close"
+                ends, asked = answered.get(b"connection") == b"close", True
             except (OSError, EOFError) as error:
                 failure, ends, body = f"{step}: {error!r}", True, b""
             if client is not None and ends:

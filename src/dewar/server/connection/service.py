@@ -2,13 +2,23 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 from wsgiref.types import WSGIApplication
 
 from dewar.server.connection.environ import server_environ
 from dewar.server.settings import Settings
 from dewar.server.wire.head import FieldNames
 from dewar.server.wire.writer import HeadWriter
+
+
+class Share(Protocol):
+    """One process's share of the connections that several accept."""
+
+    def note_open(self, count: int) -> None:
+        """Tell how many connections are open."""
+
+    def steps_back(self, count: int) -> bool:
+        """Tell whether another process should rather have the next client; *count* are here."""
 
 
 class Service:
@@ -19,14 +29,13 @@ class Service:
         draining: Set once, when the server is told to stop: no connection persists from then on.
         pulse: Called by the leader about once a second; a process that is watched tells so that
             its threads still come back.
-        steps_back: Asked with the number of open connections before a client is accepted, where
-            several processes listen: whether another one should rather have it.
+        share: What this process has of the connections, where several listen.
         now: When the leader last looked at the clock. Only the leader writes it.
     """
 
     __slots__ = (
         "app", "base_environ", "clock", "draining", "logs_access", "names", "now", "pulse",
-        "settings", "steps_back", "writer",
+        "settings", "share", "writer",
     )  # fmt: skip
 
     def __init__(
@@ -41,7 +50,7 @@ class Service:
         self.logs_access = settings.access_log
         self.draining = False
         self.pulse: Callable[[], None] | None = None
-        self.steps_back: Callable[[int], bool] | None = None
+        self.share: Share | None = None
         self.now = clock()
 
     # For the merge: one line each, as soon as the access log has files.

@@ -30,8 +30,11 @@ class Balance:
     def __repr__(self) -> str:
         return f"<Balance by {self._counts!r}>"
 
+    def note_open(self, count: int) -> None:
+        """Tell how many connections are open here."""
+        self._counts.note_open(count)
+
     def steps_back(self, count: int) -> bool:
         """Tell whether another process should rather have the next client; *count* are here."""
-        self._counts.note_open(count)
         least = self._counts.least_open_elsewhere()
         return least is not None and count > least + least // 8

@@ -94,7 +94,7 @@ class Worker:
             service = Service(app, self._settings, time.monotonic)
             service.pulse = self._beat
             if self._settings.processes > 1:
-                service.steps_back = Balance(assignment.slot).steps_back
+                service.share = Balance(assignment.slot)
             service.open_logs()
             listen(assignment.listeners, self._settings.backlog)
         except ServerError as error:

@@ -22,8 +22,9 @@ _ACCEPTS = 64
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE = 1.0
 # How long a process leaves a client to one that has fewer, in seconds: enough for an idle one to
-# be woken. If that one was not idle, nobody steps aside for the longer time.
-_ASIDE, _INSIST = 0.001, 0.05
+# be woken. If it was in vain it takes so many clients first, and twice as many the next time.
+_ASIDE = 0.002
+_MOST_VAIN = 6
 
 
 class Acceptor:
@@ -43,8 +44,9 @@ class Acceptor:
         self._resume_at: float | None = None
         self._is_back = False
         self._is_watching = False
-        self._insist_until = 0.0
         self._came_back = 0.0
+        self._vain = 0
+        self._unasked = 0
         self.aside_until = 0.0
         self.accepted = 0
         self.refused = 0
@@ -75,7 +77,7 @@ class Acceptor:
                 continue  # ECONNABORTED and its like: that client has gone, the next may not
             self.accepted += 1
             if self._came_back:  # in vain: it was still there
-                self._insist_until = self._came_back + _INSIST
+                self._vain = min(self._vain + 1, _MOST_VAIN)
                 self._came_back = 0.0
             if len(made) >= room:
                 self._turn_away(sock)
@@ -107,6 +109,7 @@ class Acceptor:
             return self.aside_until - now
         self.aside_until = 0.0
         self._came_back = now
+        self._unasked = 1 << self._vain
         self._watch_or_forget()
         return patience
 
@@ -144,13 +147,16 @@ class Acceptor:
     def _steps_aside(self, count: int) -> bool:
         """Tell whether the next client is left to another process; *count* are open here."""
         service = self._service
-        if service.steps_back is None or service.draining:
+        if service.share is None or service.draining or self._is_back:
             return False
         if self._came_back and service.now - self._came_back >= _ASIDE:
-            self._came_back = 0.0  # somebody took that one, and this is another
-        # Asked in any case, because whoever is asked takes note of the count.
-        aside = service.steps_back(count)
-        if not aside or self._is_back or self._came_back or service.now < self._insist_until:
+            # Somebody took the one that was left, and this is another.
+            self._came_back = 0.0
+            self._vain = self._unasked = 0
+        if self._unasked:
+            self._unasked -= 1
+            return False
+        if not service.share.steps_back(count):
             return False
         self.aside_until = service.now + _ASIDE
         self._watch_or_forget()

@@ -38,7 +38,7 @@ class Chores:
     Attributes:
         stage: How far the pool's life has come.
         next_sweep: When deadlines are looked at again.
-        linger_until: When a pool that retires closes connections that are still idle.
+        linger_until: When a pool that retires or drains closes connections that are idle still.
         ended: Set once nobody leads any more.
     """
 
@@ -111,7 +111,7 @@ class Chores:
                 if connection.state is _IDLE and connection.fd in ready:
                     continue
                 connection.expire(now)
-                if draining:
+                if draining and now >= self.linger_until:
                     connection.drain(now, _DRAIN_GRACE)
                 self._roster.settle(connection)
         if draining and not self._roster.open:
