@@ -8,9 +8,9 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from servertools import Client
 
@@ -114,6 +114,10 @@ class Running:
         path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
         return [int(pid) for pid in path.read_text().split()]
 
+    def without(self, *former: int) -> Callable[[], bool]:
+        """Return what tells whether none of these is a worker any more."""
+        return lambda: not set(former) & set(self.workers())
+
     def wait_end(self, timeout: float = 30) -> int:
         """Wait for its end and return its status."""
         status = self.process.wait(timeout)
@@ -122,10 +126,8 @@ class Running:
 
     def close(self) -> None:
         """End it and all that it has made."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
         self._reader.join(10)
         for client in self._clients:
@@ -182,7 +184,7 @@ class Load:
         """Answers so far."""
         return sum(self.answers.values())
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self

@@ -26,7 +26,7 @@ def reload(requests: int, keeps: bool) -> list[str]:
         while load.count < requests:
             former = set(server.workers())
             server.send(signal.SIGHUP)
-            load.wait_until(lambda: not former & set(server.workers()))
+            load.wait_until(server.without(*former))
             load.wait_more(200)
             reloads += 1
         found = list(load.failures)
@@ -45,7 +45,7 @@ def kill(times: int) -> list[str]:
             load.wait_more(100)
             victim = server.workers()[0]
             os.kill(victim, signal.SIGKILL)
-            load.wait_until(lambda: victim not in server.workers())
+            load.wait_until(server.without(victim))
         load.wait_more(500)
         lost, allowed = len(load.failures), times * clients
         print(f"{times} kills: {load.count} answered, {lost} lost, {allowed} allowed", flush=True)
@@ -66,7 +66,7 @@ def leaks(times: int) -> list[str]:
                 former = set(server.workers())
                 known |= former
                 server.send(signal.SIGHUP)
-                load.wait_until(lambda: not former & set(server.workers()))
+                load.wait_until(server.without(*former))
         after = descriptors(server)
         left = [pid for pid in known if is_alive(pid)]
         print(f"{times} restarts: descriptors {before} before, {after} after", flush=True)

@@ -23,7 +23,7 @@ def test_a_reload_under_load_fails_no_request(keeps: bool) -> None:
         for _ in range(2):
             former = set(server.workers())
             server.send(signal.SIGHUP)
-            load.wait_until(lambda: not former & set(server.workers()))
+            load.wait_until(server.without(*former))
             load.wait_more(50)
         assert load.failures == []
         assert len(server.workers()) == 2
@@ -72,7 +72,7 @@ def test_killing_a_worker_under_load_loses_what_it_was_running() -> None:
         load.wait_more(200)
         victim = server.workers()[0]
         os.kill(victim, signal.SIGKILL)
-        load.wait_until(lambda: victim not in server.workers())
+        load.wait_until(server.without(victim))
         load.wait_more(200)
         assert len(load.failures) <= 8
         wait_for(lambda: len(server.workers()) == 2)
@@ -187,7 +187,7 @@ def test_a_worker_that_has_answered_enough_is_replaced() -> None:
     with running("processes=2, threads=4, max_requests=100") as server:
         first = set(server.workers())
         with Load(server.address, 4, True) as load:
-            load.wait_until(lambda: not first & set(server.workers()))
+            load.wait_until(server.without(*first))
             load.wait_more(50)
             assert load.failures == []
 
@@ -197,7 +197,7 @@ def test_one_process_is_replaced_too() -> None:
     with running("threads=4, max_requests=50") as server:
         (first,) = server.workers()
         with Load(server.address, 2, False) as load:
-            load.wait_until(lambda: first not in server.workers())
+            load.wait_until(server.without(first))
             load.wait_more(50)
             assert load.failures == []
 
@@ -226,7 +226,7 @@ def test_a_reload_takes_up_new_code(tmp_path: Path) -> None:
         app_file(tmp_path, "second")
         former = set(server.workers())
         server.send(signal.SIGHUP)
-        wait_for(lambda: not former & set(server.workers()))
+        wait_for(server.without(*former))
         assert server.ask("/code") == "second"
 
 
@@ -238,7 +238,7 @@ def test_preloaded_code_stays(tmp_path: Path) -> None:
         former = set(server.workers())
         server.send(signal.SIGHUP)
         server.wait_line("the same code")
-        wait_for(lambda: not former & set(server.workers()))
+        wait_for(server.without(*former))
         assert server.ask("/code") == "one"
 
 
@@ -257,7 +257,7 @@ def test_a_reload_to_a_broken_app_leaves_the_old_one(tmp_path: Path) -> None:
         wait_for(lambda: set(server.workers()) == former)
         app_file(tmp_path, "mended")
         server.send(signal.SIGHUP)
-        wait_for(lambda: not former & set(server.workers()))
+        wait_for(server.without(*former))
         assert server.ask("/code") == "mended"
 
 
@@ -303,7 +303,7 @@ def test_a_signal_to_a_worker_itself_replaces_it() -> None:
     with running(TWO) as server, Load(server.address, 4, True) as load:
         victim = server.workers()[0]
         os.kill(victim, signal.SIGTERM)
-        load.wait_until(lambda: victim not in server.workers())
+        load.wait_until(server.without(victim))
         load.wait_more(50)
         assert load.failures == []
         wait_for(lambda: len(server.workers()) == 2)
@@ -332,7 +332,7 @@ def test_restarts_leave_nothing_behind() -> None:
         for _ in range(5):
             former = set(server.workers())
             server.send(signal.SIGHUP)
-            wait_for(lambda former=former: not former & set(server.workers()))  # type: ignore[misc]
+            wait_for(server.without(*former))
             known |= set(server.workers())
         assert len(list(folder.iterdir())) == before
         assert [pid for pid in known if is_alive(pid)] == server.workers()
