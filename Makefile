@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types floors suite soak format bench conformance docs clean
+.PHONY: help run test lint types floors suite soak faults format bench conformance docs clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ suite: $(STAMP)
 ## make soak     the long form of what the suite runs short: 640,000 requests looking for crossings
 soak: $(STAMP)
 	@$(BIN)/python tests/soak/isolation.py
+
+## make faults   kill, hang and reload the server under load and count every response (REQUESTS=100000)
+faults: $(STAMP)
+	@$(BIN)/python tests/soak/faults.py --requests $${REQUESTS:-100000}
 
 ## make format   let ruff lay out the code
 format: $(STAMP)

@@ -1,6 +1,5 @@
 """``run()``: what it prints, what its signals mean, what it leaves behind."""
 
-import os
 import signal
 import socket
 import sys
@@ -158,4 +157,4 @@ def test_no_thread_is_there_when_a_worker_is_forked() -> None:
             server.ask()
         wait_for(lambda: server.ask("/pid") not in first)
         if sys.platform == "linux":
-            assert len(os.listdir(f"/proc/{server.pid}/task")) == 1
+            assert len(list(Path(f"/proc/{server.pid}/task").iterdir())) == 1

@@ -3,6 +3,7 @@
 import logging
 import sys
 import threading
+from contextlib import suppress
 
 from dewar.server.listeners import bind_listeners, display
 from dewar.server.processes.source import Source
@@ -110,7 +111,8 @@ def banner(name: str, addresses: tuple[str, ...], settings: Settings) -> str:
 
 def say(line: str) -> None:
     """Print *line* for whoever watches the terminal."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
+    with suppress(OSError, ValueError):  # the terminal has gone, and the server has not
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _wait_told(server: Server, inbox: SignalInbox) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import fields
 from wsgiref.types import WSGIApplication
 
 from dewar.server.errors import SettingsError
-from dewar.server.foreground import serve_processes, serve_threads
+from dewar.server.foreground import say, serve_processes, serve_threads
 from dewar.server.pid_file import PidFile
 from dewar.server.processes.source import Source, loaded
 from dewar.server.processes.support import needs_supervisor
@@ -59,7 +59,7 @@ def run(
         pid_file.release()
     if status:
         sys.exit(status)
-    print("Dewar stopped.", file=sys.stderr, flush=True)  # noqa: T201
+    say("Dewar stopped.")
 
 
 def make_settings(**values: float | str | bool | None) -> Settings:

@@ -70,8 +70,9 @@ class Worker:
         """Serve until told to stop; return the status to end with."""
         assignment = self._assignment
         set_title(f"dewar: worker {assignment.slot.number} [{assignment.source.name}]")
-        with suppress(io.UnsupportedOperation, AttributeError, ValueError):  # no real stderr
-            faulthandler.enable(sys.__stderr__ or sys.stderr)
+        if not faulthandler.is_enabled():  # the app may have its own file for it
+            with suppress(io.UnsupportedOperation, AttributeError, ValueError):  # no real stderr
+                faulthandler.enable(sys.__stderr__ or sys.stderr)
         service = self._service = self._maybe_load()
         if service is None:
             return EXIT_LOAD
