@@ -1,8 +1,15 @@
 """`Request`: one complete request of a client."""
 
-from typing import IO, Any
+from typing import Any, Protocol
 
 Environ = dict[str, Any]
+
+
+class Closable(Protocol):
+    """A body, for whoever has to give back what it holds."""
+
+    def close(self) -> None:
+        """Give it back."""
 
 
 class Request:
@@ -11,7 +18,7 @@ class Request:
     __slots__ = ("body", "environ", "http11", "keep_alive")
 
     def __init__(
-        self, environ: Environ, http11: bool, keep_alive: bool, body: IO[bytes] | None
+        self, environ: Environ, http11: bool, keep_alive: bool, body: Closable | None
     ) -> None:
         self.environ = environ
         self.http11 = http11
