@@ -57,6 +57,6 @@ def test_the_memo_is_bounded() -> None:
 
 @pytest.mark.parametrize("field", [["X-A", "b"], ("X-A", ["b"]), ("X-A",)])
 def test_what_can_not_be_remembered_is_judged_all_the_same(field: Any) -> None:
-    """A field that is no tuple of two strings is the application's mistake, and is named as such."""
+    """A field that is no tuple of two strings is the application's mistake, and is named."""
     with pytest.raises((TypeError, ValueError, ApplicationError)):
         HeadWriter(None, 0.0).compose("200 OK", [field], True, True, 0)
