@@ -335,7 +335,7 @@ def test_restarts_leave_nothing_behind() -> None:
             wait_for(server.without(*former))
             known |= set(server.workers())
         assert len(list(folder.iterdir())) == before
-        assert [pid for pid in known if is_alive(pid)] == server.workers()
+        assert {pid for pid in known if is_alive(pid)} == set(server.workers())
 
 
 def test_what_the_workers_leave_to_do_at_their_end_is_done(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ class Service:
 
     Attributes:
         app: The WSGI callable.
+        early: Bodies whose requests run before they have come; each may hold a thread.
+        most_early: How many there may be.
         draining: Set once, when the server is told to stop: no connection persists from then on.
         pulse: Called by the leader about once a second; a process that is watched tells so that
             its threads still come back.
@@ -34,8 +36,8 @@ class Service:
     """
 
     __slots__ = (
-        "app", "base_environ", "clock", "draining", "logs_access", "names", "now", "pulse",
-        "settings", "share", "writer",
+        "app", "base_environ", "clock", "draining", "early", "logs_access", "most_early", "names",
+        "now", "pulse", "settings", "share", "writer",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +50,9 @@ class Service:
         self.writer = HeadWriter(settings.server_name, time.time())
         self.base_environ = server_environ(multithread=settings.threads > 1)
         self.logs_access = settings.access_log
+        self.early: set[object] = set()
+        # Clients that never send the body they announce must not get at all threads.
+        self.most_early = max(1, settings.threads // 4)
         self.draining = False
         self.pulse: Callable[[], None] | None = None
         self.share: Share | None = None

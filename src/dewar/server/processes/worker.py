@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from socket import socket
 
 from dewar.server.connection.service import Service
+from dewar.server.descriptors import allow_descriptors
 from dewar.server.errors import ServerError
 from dewar.server.listeners import listen
 from dewar.server.processes.balance import Balance
@@ -96,6 +97,7 @@ class Worker:
             service.pulse = self._beat
             if self._settings.processes > 1:
                 service.share = Balance(assignment.slot)
+            allow_descriptors(self._settings.max_connections)
             service.open_logs()
             listen(assignment.listeners, self._settings.backlog)
         except ServerError as error:

@@ -3,6 +3,7 @@
 import threading
 
 from dewar.server.connection.service import Service
+from dewar.server.descriptors import allow_descriptors
 from dewar.server.errors import ServerStateError
 from dewar.server.listeners import display, open_listeners
 from dewar.server.statistics import ServerStatistics
@@ -32,6 +33,7 @@ class Threads:
     def start(self) -> None:
         """See `dewar.server.server.Engine`."""
         settings = self._service.settings
+        allow_descriptors(settings.max_connections)
         self._service.open_logs()
         try:
             listeners = open_listeners(settings.bind, settings.backlog, settings.unix_mode)
