@@ -37,15 +37,8 @@ class Listener(socket.socket):
         file: Device and number of the file, so that no other one is removed in its place.
     """
 
-    def __init__(self, family: int = -1, fileno: int | None = None) -> None:
-        kind = -1 if fileno is not None else socket.SOCK_STREAM
-        super().__init__(family, kind, fileno=fileno)
-        self.owner = 0
-        self.file: tuple[int, int] | None = None
-
-    def listens(self) -> bool:
-        """Tell whether clients can connect already."""
-        return bool(self.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    owner: int = 0
+    file: tuple[int, int] | None = None
 
     def own(self) -> None:
         """Let this process be the one that removes the file."""
@@ -133,7 +126,7 @@ def _bind(bind: str, unix_mode: str | None) -> Listener:
         family, address = _unix_family(bind), _unix_path(bind)
     else:
         family, address = _resolve(bind)
-    listener = Listener(family)
+    listener = Listener(family, socket.SOCK_STREAM)
     try:
         if family == _AF_UNIX:
             _remove_stale(str(address))

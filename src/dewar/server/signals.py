@@ -60,7 +60,7 @@ class SignalInbox:
         if not self._came:
             inner = self._ends[0]
             inner.settimeout(timeout)
-            with suppress(TimeoutError):
+            with suppress(TimeoutError, BlockingIOError):
                 inner.recv(4096)
             inner.settimeout(0.0)
         return self.take()
