@@ -6,6 +6,7 @@ import threading
 from contextlib import suppress
 
 from dewar.server.listeners import bind_listeners, display
+from dewar.server.processes.herald import Outside
 from dewar.server.processes.source import Source
 from dewar.server.processes.supervisor import Supervisor, make_board
 from dewar.server.processes.title import set_title
@@ -80,7 +81,7 @@ def serve_processes(source: Source, settings: Settings) -> int:
     board = make_board(settings)
     crier = Crier(banner(source.name, addresses, settings))
     try:
-        return Supervisor(settings, source, listeners, board, crier).run()
+        return Supervisor(settings, source, listeners, board, Outside(herald=crier)).run()
     finally:
         board.close()
 

@@ -127,6 +127,14 @@ class Crew:
                 gone.append(member.number)
         return gone
 
+    def forget(self) -> None:
+        """Close, in a fresh process, the supervisor's ends of all channels.
+
+        An end that a sibling kept would hide from a worker that the supervisor has died.
+        """
+        for member in self._members.values():
+            member.channel.close()
+
     def kill_all(self) -> None:
         """End all workers at once, because the supervisor itself is at its end."""
         for member in list(self._members.values()):
@@ -161,9 +169,7 @@ class Crew:
     def _be_worker(self, number: int, ours: Channel, theirs: Channel) -> int:
         """Run in the child: let go of the supervisor's things, then serve."""
         ours.close()
-        # An end that a sibling kept would hide from a worker that the supervisor has died.
-        for member in self._members.values():
-            member.channel.close()
+        self.forget()
         job = self._job
         job.forget()
         return Worker(

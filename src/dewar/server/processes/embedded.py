@@ -10,12 +10,15 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from dewar.server.errors import ServerStateError, StartError
 from dewar.server.listeners import Listener, bind_listeners, close_listeners, display
 from dewar.server.processes.fork import fork
+from dewar.server.processes.herald import Outside
 from dewar.server.processes.scoreboard import Scoreboard
+from dewar.server.processes.sidecar import Endpoint, Statistics
 from dewar.server.processes.source import Source
 from dewar.server.processes.supervisor import Supervisor, make_board
 from dewar.server.settings import Settings
@@ -97,12 +100,19 @@ class Embedded:
     Args:
         settings: How to serve.
         source: Where the application comes from.
+        endpoint: Makes what serves the statistics of the workers, if anything does.
 
     Attributes:
         addresses: The URLs it listens on.
     """
 
-    def __init__(self, settings: Settings, source: Source) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        source: Source,
+        endpoint: Callable[[Statistics], Endpoint] | None = None,
+    ) -> None:
+        self._endpoint = endpoint
         self._settings = settings
         self._source = source
         self._board: Scoreboard = make_board(settings)
@@ -181,9 +191,8 @@ class Embedded:
                 listener.own()
         program = Program(theirs, self._settings.graceful_timeout)
         try:
-            return Supervisor(
-                self._settings, self._source, listeners, self._board, program, program
-            ).run()
+            outside = Outside(herald=program, told=program, endpoint=self._endpoint)
+            return Supervisor(self._settings, self._source, listeners, self._board, outside).run()
         except BaseException as error:
             program.failed(f"The application can not be loaded: {error!r}")
             raise

@@ -1,7 +1,11 @@
-"""What a supervisor tells the outside, and what it is told from there."""
+"""What a supervisor has to do with besides its workers."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from socket import socket
 from typing import Protocol
+
+from dewar.server.processes.sidecar import Endpoint, Statistics
 
 
 class Herald(Protocol):
@@ -46,3 +50,18 @@ class Told(Protocol):
 
     def forget(self) -> None:
         """Close it in a worker, which is told by its supervisor alone."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outside:
+    """Whom a supervisor has to do with.
+
+    Attributes:
+        herald: Who is told how it goes.
+        told: Who says, besides signals, when to stop; SIGINT is then none of the supervisor's.
+        endpoint: Makes what serves the statistics of the workers, if anything does.
+    """
+
+    herald: Herald
+    told: Told | None = None
+    endpoint: Callable[[Statistics], Endpoint] | None = None

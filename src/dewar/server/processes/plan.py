@@ -180,6 +180,11 @@ class Plan:
         if seconds > _LATE:
             self._excused = now
 
+    def give_up(self, now: float) -> None:
+        """The first start has failed for another reason than a worker's."""
+        self.failed = True
+        self.stop(now, 0.0)
+
     # What is wanted.
 
     def reload(self) -> None:
@@ -225,8 +230,7 @@ class Plan:
     def _give_up_on(self, post: Post, now: float) -> None:
         """Act on a worker that could not load the application."""
         if self.phase is Phase.STARTING:
-            self.failed = True
-            self.stop(now, 0.0)
+            self.give_up(now)
         elif post.generation == self._oldest and self.is_reloading():
             # Those that serve know how to; they stay.
             self._oldest = min(p.generation for p in self._in(_ACTIVE))

@@ -17,9 +17,10 @@ from dewar.server.listeners import close_listeners
 from dewar.server.processes.channel import Command
 from dewar.server.processes.crew import Crew, Job
 from dewar.server.processes.fork import EXIT_LOAD
-from dewar.server.processes.herald import Herald, Told
+from dewar.server.processes.herald import Outside
 from dewar.server.processes.plan import Phase, Plan
 from dewar.server.processes.scoreboard import Scoreboard
+from dewar.server.processes.sidecar import Sidecar
 from dewar.server.processes.source import Source
 from dewar.server.processes.title import set_title
 from dewar.server.settings import Settings
@@ -51,8 +52,7 @@ class Supervisor:
         source: Where the application comes from.
         listeners: Where clients come from, bound and not necessarily listening; closed at the end.
         board: Where the workers show what they do.
-        herald: Who is told how it goes.
-        told: Who says, besides signals, when to stop; SIGINT is then none of ours.
+        outside: Whom it has to do with.
     """
 
     def __init__(
@@ -61,15 +61,15 @@ class Supervisor:
         source: Source,
         listeners: list[socket],
         board: Scoreboard,
-        herald: Herald,
-        told: Told | None = None,
+        outside: Outside,
     ) -> None:
         self._settings = settings
         self._source = source
         self._listeners = listeners
         self._board = board
-        self._herald = herald
-        self._told = told
+        self._herald = outside.herald
+        self._told = outside.told
+        self._sidecar = self._make_sidecar(outside)
         self._inbox = SignalInbox((*TOLD, "SIGCHLD"))
         self._plan = Plan(settings.processes, settings.worker_timeout, settings.graceful_timeout)
         self._crew: Crew | None = None
@@ -103,6 +103,8 @@ class Supervisor:
                     return self._serve(crew)
                 finally:
                     crew.kill_all()
+                    if self._sidecar is not None:
+                        self._sidecar.stop()  # last, so that the end can be watched
         finally:
             close_listeners(self._listeners)
 
@@ -119,11 +121,30 @@ class Supervisor:
         self._inbox.abandon()
         if self._told is not None:
             self._told.forget()
+        if self._sidecar is not None:
+            self._sidecar.forget()
+
+    def _make_sidecar(self, outside: Outside) -> Sidecar | None:
+        if outside.endpoint is None:
+            return None
+        endpoint = outside.endpoint(
+            lambda: {str(worker.number): worker.pool for worker in self._board.workers()}
+        )
+        return Sidecar(f"dewar: metrics [{self._source.name}]", endpoint, self._forget_all)
+
+    def _forget_all(self) -> None:
+        """Close, in a process that serves no clients, what the workers need as well."""
+        self._forget()
+        if self._crew is not None:
+            self._crew.forget()
+        for listener in self._listeners:
+            listener.close()
 
     def _serve(self, crew: Crew) -> int:
         plan = self._plan
         while True:
             now = time.monotonic()
+            self._look_after_sidecar(crew, now)
             for order in plan.decide(now, self._board.signs()):
                 crew.carry_out(order)
             self._tell(crew, now)
@@ -135,6 +156,15 @@ class Supervisor:
             self._herald.failed(crew.failure)
             return EXIT_LOAD
         return 0
+
+    def _look_after_sidecar(self, crew: Crew, now: float) -> None:
+        sidecar = self._sidecar
+        if sidecar is None or self._plan.phase is Phase.STOPPING:
+            return
+        sidecar.look_after(now)
+        if sidecar.failure and self._plan.phase is Phase.STARTING:
+            crew.failure = sidecar.failure
+            self._plan.give_up(now)
 
     def _wait(self, crew: Crew, now: float) -> None:
         """Wait until something happens or has to be decided, and listen to the workers."""
@@ -151,6 +181,9 @@ class Supervisor:
             for number, channel in crew.channels.items():
                 if not channel.is_over:
                     selector.register(channel.sock, selectors.EVENT_READ, number)
+            beside = self._sidecar.channel if self._sidecar is not None else None
+            if beside is not None and not beside.is_over and beside.sock.fileno() >= 0:
+                selector.register(beside.sock, selectors.EVENT_READ)
             ready = selector.select(rest)
         back = time.monotonic()
         self._plan.note_late(back - now - rest, back)
