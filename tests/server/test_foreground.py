@@ -1,5 +1,7 @@
 """``run()``: what it prints, what its signals mean, what it leaves behind."""
 
+import os
+import pty
 import signal
 import socket
 import sys
@@ -158,3 +160,31 @@ def test_no_thread_is_there_when_a_worker_is_forked() -> None:
         wait_for(lambda: server.ask("/pid") not in first)
         if sys.platform == "linux":
             assert len(list(Path(f"/proc/{server.pid}/task").iterdir())) == 1
+
+
+@linux
+@pytest.mark.parametrize("settings", ["threads=2", TWO])
+@pytest.mark.parametrize("nohup", [False, True])
+def test_the_end_of_its_terminal_ends_the_server(settings: str, nohup: bool) -> None:
+    """As any program that was started there, unless it was told to outlive it."""
+    script = f"""{COMMON}
+terminal = os.open(sys.argv[1], os.O_RDWR)  # the first one of a session's leader controls it
+if {nohup}:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+run(app, bind="127.0.0.1:0", name="the app", {settings})
+"""
+    ours, theirs = pty.openpty()
+    server = Running(script, os.ttyname(theirs))
+    try:
+        server.wait_ready()
+        server.send(signal.SIGHUP)  # by somebody
+        assert server.ask() == "here"
+        os.close(theirs)
+        os.close(ours)
+        if nohup:
+            assert server.ask() == "here"
+            server.send(signal.SIGTERM)
+        assert server.wait_end() == 0
+        assert server.lines[-1] == "Dewar stopped."
+    finally:
+        server.close()

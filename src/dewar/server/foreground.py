@@ -14,6 +14,7 @@ from dewar.server.server import Server
 from dewar.server.settings import Settings
 from dewar.server.signals import TOLD, SignalInbox
 from dewar.server.systemd import Notifier
+from dewar.server.terminal import Terminal
 
 _logger = logging.getLogger("dewar.server")
 
@@ -91,11 +92,12 @@ def serve_threads(source: Source, settings: Settings) -> int:
     notifier = Notifier()
     server = Server(source.load(), settings, pulse=notifier.beat if notifier.interval else None)
     set_title(f"dewar: {source.name}")
+    terminal = Terminal()
     with SignalInbox(TOLD) as inbox:
         server.start()
         say(banner(source.name, server.addresses, settings))
         notifier.ready(f"{settings.threads} threads serve {source.name}")
-        quick = _wait_told(server, inbox)
+        quick = _wait_told(server, inbox, terminal)
         notifier.stopping()
         _stop(server, inbox, quick)
     return 0
@@ -116,13 +118,13 @@ def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _wait_told(server: Server, inbox: SignalInbox) -> bool:
+def _wait_told(server: Server, inbox: SignalInbox, terminal: Terminal) -> bool:
     """Wait for a signal that ends the server; tell whether it is to be quick."""
     while True:
         for name in inbox.wait():
             if name == "SIGQUIT":
                 return True
-            if name in _STOPS:
+            if name in _STOPS or (name == "SIGHUP" and terminal.has_gone()):
                 return False
             if name == "SIGUSR1":
                 server.reopen_logs()

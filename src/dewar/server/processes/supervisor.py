@@ -25,6 +25,7 @@ from dewar.server.processes.source import Source
 from dewar.server.processes.title import set_title
 from dewar.server.settings import Settings
 from dewar.server.signals import TOLD, SignalInbox
+from dewar.server.terminal import Terminal
 
 _logger = logging.getLogger("dewar.server")
 
@@ -70,6 +71,7 @@ class Supervisor:
         self._herald = outside.herald
         self._told = outside.told
         self._sidecar = self._make_sidecar(outside)
+        self._terminal = Terminal()
         self._inbox = SignalInbox((*TOLD, "SIGCHLD"))
         self._plan = Plan(settings.processes, settings.worker_timeout, settings.graceful_timeout)
         self._crew: Crew | None = None
@@ -215,6 +217,9 @@ class Supervisor:
             crew.tell_all(Command.REOPEN_LOGS)
         elif self._plan.phase is Phase.STOPPING:
             return
+        elif name == "SIGHUP" and self._terminal.has_gone():
+            if self._told is None:  # else it is the program's to decide
+                self._stop(self._settings.graceful_timeout)
         elif name == "SIGHUP":
             self._reload()
         elif name in ("SIGTTIN", "SIGTTOU"):
