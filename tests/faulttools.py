@@ -106,6 +106,8 @@ class Running:
         client = self.client()
         try:
             return client.get(target, Connection="close")[2].decode()
+        except (OSError, EOFError) as error:
+            raise AssertionError((target, self.lines)) from error
         finally:
             client.close()
 
