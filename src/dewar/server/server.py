@@ -34,6 +34,9 @@ class Server:
         app: Any WSGI callable.
         settings: How to serve it; the defaults if left out.
         clock: A monotonic clock in seconds; all deadlines go by it.
+
+    Raises:
+        SettingsError: A file for TLS can not be used.
     """
 
     def __init__(
@@ -71,7 +74,8 @@ class Server:
             if self._phase is not Phase.NEW:
                 raise ServerStateError(f"{self!r} can be started once. Make a new Server.")
             listeners = open_listeners(self.settings.bind, self.settings.backlog)
-            self._addresses = tuple(display(listener) for listener in listeners)
+            scheme = "http" if self._service.tls is None else "https"
+            self._addresses = tuple(display(listener, scheme) for listener in listeners)
             self._pool = Pool(self._service, listeners)
             self._phase = Phase.STARTED
             self._pool.start()

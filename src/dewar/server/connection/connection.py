@@ -7,6 +7,7 @@ a streamed response.
 """
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
 
@@ -55,8 +56,8 @@ class Connection:
         self._service = service
         self.sock = sock
         self.fd = sock.fileno()
-        self._recv = sock.recv
-        self._send = sock.send
+        self._recv: Callable[[int], bytes] = sock.recv
+        self._send: Callable[[bytes], int] = sock.send
         self._reader = RequestReader(environ, service.names, service.settings.limits)
         self._outbox = Outbox()
         self._progress: Progress | None = None
