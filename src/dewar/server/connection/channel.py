@@ -47,7 +47,7 @@ class TlsChannel:
         self.is_established = False
         self._backlog = memoryview(b"")  # encrypted, and not taken by the socket yet
         self._promised = 0  # the plain bytes in it that `send` has not counted yet
-        self._has_ended = False  # the client has said that nothing more comes
+        self._has_ended = False  # nothing more can be read
         self._is_shut = False  # we have
         self._is_broken = False
 
@@ -150,6 +150,7 @@ class TlsChannel:
                 self.push()
             if not parts:
                 raise
+            self._note_end()
         self._answer()
         return b"".join(parts)
 
@@ -206,7 +207,7 @@ class TlsChannel:
         if self._has_ended:
             return
         self._has_ended = True
-        # A client may say so and leave the connection open. The poller shall tell of it again.
+        # The connection may be open still, and quiet. The poller shall tell of it once more.
         with suppress(OSError):
             self.sock.shutdown(socket.SHUT_RD)
 
