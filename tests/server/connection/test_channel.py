@@ -11,6 +11,7 @@ import pytest
 
 from certificates import Certificates
 from dewar.server.connection.channel import TlsChannel
+from tlstools import FarEnd, Straw
 
 SIZE = 65536
 
@@ -157,51 +158,6 @@ class TestTls12(TestTls13):
     version = ssl.TLSVersion.TLSv1_2
 
 
-class Straw:
-    """A socket that gives what it is told to, and takes as much as it may."""
-
-    def __init__(self) -> None:
-        self.incoming = bytearray()
-        self.sent = bytearray()
-        self.takes: int | None = None
-        self.gives = SIZE
-        self.shut: list[int] = []
-        self.has_ended = self.is_closed = False
-
-    def fileno(self) -> int:
-        """Return a number that no real descriptor has."""
-        return 9999
-
-    def recv(self, size: int) -> bytes:
-        """Give some of what is there."""
-        if not self.incoming:
-            if self.has_ended:
-                return b""
-            raise BlockingIOError
-        count = min(size, self.gives)
-        data = bytes(self.incoming[:count])
-        del self.incoming[:count]
-        return data
-
-    def send(self, data: Any) -> int:
-        """Take what may be taken."""
-        count = len(data) if self.takes is None else min(self.takes, len(data))
-        if not count:
-            raise BlockingIOError
-        if self.takes is not None:
-            self.takes -= count
-        self.sent += data[:count]
-        return count
-
-    def shutdown(self, how: int) -> None:
-        """Note it."""
-        self.shut.append(how)
-
-    def close(self) -> None:
-        """Note it."""
-        self.is_closed = True
-
-
 class Bench:
     """A channel on a straw socket, and a client in memory."""
 
@@ -209,16 +165,9 @@ class Bench:
         self.straw = Straw()
         self.straw.gives = gives
         self.channel = TlsChannel(self.straw, certificates.server())  # type: ignore[arg-type]
-        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.client = certificates.client().wrap_bio(
-            self._in, self._out, server_hostname="localhost"
-        )
-
-    def exchange(self) -> None:
-        """Move what the two have for one another."""
-        self._in.write(bytes(self.straw.sent))
-        self.straw.sent.clear()
-        self.straw.incoming += self._out.read()
+        self._far_end = FarEnd(self.straw, certificates.client())
+        self.client = self._far_end.tls
+        self.exchange = self._far_end.exchange
 
     def shake_hands(self) -> None:
         """Until both have done it."""
