@@ -27,8 +27,8 @@ def behind_edge(app: Application, settings: Settings) -> Application:
     """
     if settings.script_name:
         app = _mounted(app, Mount(settings.script_name))
-    if settings.trusted_hosts:
-        trust = parse_trusted_hosts(settings.trusted_hosts)
+    trust = parse_trusted_hosts(settings.trusted_hosts)
+    if trust:
         app = Believer(app, trust, settings.forwarded_headers)
     return app
 

@@ -25,9 +25,7 @@ class Entrance:
     def __init__(self, service: Service) -> None:
         self._service = service
         settings = service.settings
-        self._trust = (
-            parse_trusted_hosts(settings.trusted_hosts) if settings.trusted_hosts else None
-        )
+        self._trust = parse_trusted_hosts(settings.trusted_hosts) or None
         self._wants_header = settings.proxy_protocol
         self._next_warning = service.now
 
