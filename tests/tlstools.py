@@ -16,6 +16,7 @@ class Straw:
         self.takes: int | None = None
         self.gives = SIZE
         self.shut: list[int] = []
+        self.options: list[tuple[int, int]] = []
         self.has_ended = self.is_closed = False
 
     def fileno(self) -> int:
@@ -46,6 +47,10 @@ class Straw:
     def shutdown(self, how: int) -> None:
         """Note it."""
         self.shut.append(how)
+
+    def setsockopt(self, level: int, option: int, value: bytes) -> None:
+        """Note it."""
+        self.options.append((level, option))
 
     def close(self) -> None:
         """Note it."""

@@ -181,6 +181,31 @@ def test_a_stream_is_held_back_by_its_client(serve: Serve, certificates: Certifi
     assert passed.is_set()
 
 
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_a_part_is_never_taken_for_the_whole(
+    serve: Serve, certificates: Certificates, version: bytes, quiet: None
+) -> None:
+    """Where an application fails half-way, the client reads no clean end."""
+
+    def failing(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        yield b"half"
+        raise RuntimeError("on purpose")
+
+    served = serve(failing, **certificates.pair())
+    context = certificates.client()
+    with socket.create_connection(served.address, timeout=10) as plain:
+        sock = context.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False)
+        sock.sendall(b"GET / HTTP/%b\r\nHost: x\r\n\r\n" % version)
+        answer = b""
+        with suppress(ConnectionResetError, ssl.SSLEOFError):
+            while piece := sock.recv(65536):
+                answer += piece
+            assert not answer.endswith(b"half"), "a clean end without a length"
+        sock.close()
+    assert not answer.endswith(b"0\r\n\r\n")
+
+
 def test_each_client_gets_the_certificate_it_asks_for(
     serve: Serve, certificates: Certificates
 ) -> None:

@@ -8,6 +8,7 @@ from enum import Enum
 from wsgiref.types import WSGIApplication
 
 from dewar.server.connection.service import Service
+from dewar.server.descriptors import allow_descriptors
 from dewar.server.errors import ServerStateError
 from dewar.server.listeners import display, open_listeners
 from dewar.server.settings import Settings
@@ -73,6 +74,7 @@ class Server:
         with self._changing:
             if self._phase is not Phase.NEW:
                 raise ServerStateError(f"{self!r} can be started once. Make a new Server.")
+            allow_descriptors(self.settings.max_connections)
             listeners = open_listeners(self.settings.bind, self.settings.backlog)
             scheme = "http" if self._service.tls is None else "https"
             self._addresses = tuple(display(listener, scheme) for listener in listeners)

@@ -327,6 +327,16 @@ def test_a_goodbye_is_never_waited_for(certificates: Certificates, takes: int) -
         bench.client.read(SIZE)
 
 
+def test_before_a_reset_no_goodbye_is_said(certificates: Certificates) -> None:
+    """It would make a part of a response the whole."""
+    bench = Bench(certificates)
+    bench.shake_hands()
+    bench.channel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    bench.channel.close()
+    assert bench.straw.options == [(socket.SOL_SOCKET, socket.SO_LINGER)]
+    assert not bench.straw.sent
+
+
 def test_cutting_touches_the_socket_alone(certificates: Certificates) -> None:
     """Another thread may be inside TLS meanwhile."""
     bench = Bench(certificates)

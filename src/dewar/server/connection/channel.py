@@ -188,6 +188,12 @@ class TlsChannel:
             self._say_goodbye()
         self.sock.shutdown(how)
 
+    def setsockopt(self, level: int, option: int, value: bytes) -> None:
+        """Set an option of the socket; see `socket.socket.setsockopt`."""
+        if option == socket.SO_LINGER:
+            self._is_broken = True  # it will be reset: a goodbye would make what was sent whole
+        self.sock.setsockopt(level, option, value)
+
     def close(self) -> None:
         """Close the socket; tell the client so if that can be done at once."""
         self._say_goodbye()

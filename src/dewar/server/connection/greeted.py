@@ -215,5 +215,7 @@ class GreetedConnection(Connection):
         self._reader.feed(data)
         if self._reader.completed:
             return True
+        if self._reader.wants_continue and self._begin_early():
+            return True
         self._read_on(len(data))
         return False

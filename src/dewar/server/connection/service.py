@@ -18,6 +18,8 @@ class Service:
 
     Attributes:
         app: The WSGI callable.
+        early: Bodies whose requests run before they have come; each may hold a thread.
+        most_early: How many there may be.
         draining: Set once, when the server is told to stop: no connection persists from then on.
         pulse: Called by the leader about once a second; a process that is watched tells so that
             its threads still come back.
@@ -29,8 +31,8 @@ class Service:
     """
 
     __slots__ = (
-        "app", "base_environ", "clock", "draining", "logs_access", "names", "now", "pulse",
-        "settings", "tls", "writer",
+        "app", "base_environ", "clock", "draining", "early", "logs_access", "most_early", "names",
+        "now", "pulse", "settings", "tls", "writer",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +48,9 @@ class Service:
             settings.ssl_context, settings.certfile, settings.keyfile, settings.client_ca
         )
         self.logs_access = settings.access_log
+        self.early: set[object] = set()
+        # Clients that never send the body they announce must not get at all threads.
+        self.most_early = max(1, settings.threads // 4)
         self.draining = False
         self.pulse: Callable[[], None] | None = None
         self.now = clock()
