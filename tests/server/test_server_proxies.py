@@ -250,6 +250,7 @@ http {{
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header X-Forwarded-Proto $scheme;
       proxy_set_header X-Forwarded-Host shop.test;
+      proxy_set_header X-Forwarded-Port ""; proxy_set_header X-Forwarded-Prefix "";
     }}
   }}
 }}
@@ -279,11 +280,15 @@ def test_nginx_in_front_of_tls_and_trusted_fields(
     )
     try:
         client = connect_when_up(port, process)
-        found = seen(client, X_Forwarded_For="203.0.113.5", Forwarded="for=6.6.6.6;proto=https")
+        found = seen(
+            client, X_Forwarded_For="203.0.113.5", Forwarded="for=6.6.6.6;proto=https",
+            X_Forwarded_Prefix="/evil", X_Forwarded_Port="1", X_Forwarded_Proto="https",
+        )  # fmt: skip
         # The client is on this machine as well, and so a trusted host: what it says is believed.
         assert found["REMOTE_ADDR"] == "203.0.113.5"
         assert found["HTTP_X_FORWARDED_FOR"] == "203.0.113.5, 127.0.0.1"
         assert (found["wsgi.url_scheme"], found["HTTP_HOST"]) == ("http", "shop.test")
+        assert found["SCRIPT_NAME"] == ""
         assert "HTTP_FORWARDED" not in found
         client.close()
     finally:
