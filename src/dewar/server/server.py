@@ -76,7 +76,7 @@ class Server:
                 raise ServerStateError(f"{self!r} can be started once. Make a new Server.")
             allow_descriptors(self.settings.max_connections)
             listeners = open_listeners(self.settings.bind, self.settings.backlog)
-            scheme = "http" if self._service.tls is None else "https"
+            scheme = self.settings.scheme
             self._addresses = tuple(display(listener, scheme) for listener in listeners)
             self._pool = Pool(self._service, listeners)
             self._phase = Phase.STARTED

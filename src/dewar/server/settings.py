@@ -125,6 +125,12 @@ class Settings:
         )
         object.__setattr__(self, "limits", limits)  # frozen, but this is its construction
 
+    @property
+    def scheme(self) -> str:
+        """What clients speak with the server: ``"https"`` or ``"http"``."""
+        is_plain = self.certfile is None and self.ssl_context is None
+        return "http" if is_plain else "https"
+
     def _check_counts(self) -> None:
         names = (
             "threads processes backlog max_connections max_request_line max_header_count"

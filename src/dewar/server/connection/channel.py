@@ -12,10 +12,12 @@ import socket
 import ssl
 from contextlib import suppress
 
-# Plain bytes encrypted at a time: four full records, one system call.
-_PIECE = 65536
-# Pieces sent in one call, so that a quick client with a large response leaves room for others.
-_PIECES = 16
+# Plain bytes in a record at most (RFC 8446 §5.1).
+_RECORD = 16384
+# Plain bytes encrypted at a time: eight full records, one system call.
+_PIECE = 8 * _RECORD
+# Plain bytes sent in one call, so that a quick client with a large response leaves room for others.
+_TURN = 1024 * 1024
 # Bytes that may wait for a client that makes us answer (KeyUpdate, RFC 8446 §4.6.3) and does not
 # read.
 _MOST_BACKLOG = 65536
@@ -164,20 +166,24 @@ class TlsChannel:
             BlockingIOError: The socket takes nothing now.
             OSError: The client has gone.
         """
-        view = memoryview(data)
+        size = len(data)
         taken = 0
-        for _ in range(_PIECES):
-            if not self._promised and taken < len(view):
-                self._promised = self.tls.write(view[taken : taken + _PIECE])
+        while taken < min(size, _TURN):
+            if not self._promised:
+                self._encrypt(data if size <= _RECORD else memoryview(data)[taken : taken + _PIECE])
             if not self.push():
                 break
             taken += self._promised
             self._promised = 0
-            if taken == len(view):
-                break
-        if not taken and view:
+        if not taken and size:
             raise BlockingIOError
         return taken
+
+    def _encrypt(self, data: bytes | memoryview) -> None:
+        """Promise *data*: OpenSSL takes a record at a time."""
+        self._promised = self.tls.write(data)
+        while self._promised < len(data):
+            self._promised += self.tls.write(data[self._promised :])
 
     def shutdown(self, how: int) -> None:
         """Shut the connection down, as `socket.socket.shutdown` does.
