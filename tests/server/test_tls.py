@@ -104,3 +104,11 @@ def test_settings_that_contradict_one_another_are_refused(settings: Any, said: s
     """When the settings are made, without a look at the files."""
     with pytest.raises(SettingsError, match=said):
         Settings(**settings)
+
+
+def test_the_scheme_goes_by_the_settings() -> None:
+    """Files or a context make it HTTPS."""
+    assert Settings().scheme == "http"
+    assert Settings(certfile="cert.pem").scheme == "https"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    assert Settings(ssl_context=context).scheme == "https"

@@ -396,6 +396,20 @@ def test_a_failed_handshake_tells_why(certificates: Certificates) -> None:
     bench.channel.close()
 
 
+def test_what_tls_itself_has_to_say_is_bounded(certificates: Certificates) -> None:
+    """A client that makes us write and does not read is left."""
+    bench = Bench(certificates)
+    bench.shake_hands()
+    bench.straw.takes = 0
+    bench.channel.tls.write(bytes(1000))
+    bench.say(b"hello")
+    assert bench.channel.recv(SIZE) == b"hello"
+    bench.channel.tls.write(bytes(100_000))
+    bench.say(b"hello")
+    with pytest.raises(ConnectionAbortedError):
+        bench.channel.recv(SIZE)
+
+
 def test_a_channel_tells_what_it_is(certificates: Certificates) -> None:
     """For whoever looks at it in a debugger."""
     bench = Bench(certificates)

@@ -182,6 +182,46 @@ def test_a_client_that_hangs_up_meanwhile_is_closed(certificates: Certificates, 
     assert bench.connection.state is State.CLOSED
 
 
+@pytest.mark.parametrize("begun", [b"", b"\x16\x03"])
+def test_a_reset_meanwhile_is_the_same(certificates: Certificates, begun: bytes) -> None:
+    """It is the client's end."""
+    bench = Bench(certificates)
+    bench.receive(begun)
+
+    def reset(size: int) -> bytes:
+        raise ConnectionResetError
+
+    bench.straw.recv = reset  # type: ignore[method-assign]
+    assert not bench.connection.receive()
+    assert bench.connection.state is State.CLOSED
+
+
+@pytest.mark.parametrize("count", [0, 1, 60, 1000])
+def test_a_fault_behind_the_handshake_is_the_end(certificates: Certificates, count: int) -> None:
+    """Where bytes that are no record come with its last part."""
+    bench = Bench(certificates)
+    bench.client.shake_hands()
+    bench.receive()
+    assert bench.client.shake_hands()
+    bench.straw.incoming += b"\x17\x03\x03\x00" + bytes([count % 256]) + bytes(count)
+    assert not bench.receive()
+    assert bench.connection.state is State.CLOSED
+
+
+def test_a_first_request_may_wait_to_be_told_to_go_on(certificates: Certificates) -> None:
+    """It is run before its body has come, as any later one is."""
+    bench = Bench(certificates, proxy=True)
+    bench.receive(HEADER)
+    bench.client.shake_hands()
+    bench.receive()
+    assert bench.client.shake_hands()
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    bench.client.say(head)
+    assert bench.receive()
+    bench.connection.run()
+    assert bench.client.hear().startswith(b"HTTP/1.1 200 OK")
+
+
 @pytest.mark.parametrize("proxy", [False, True])
 def test_a_greeting_has_the_deadline_of_a_head(certificates: Certificates, proxy: bool) -> None:
     """More bytes do not move it."""

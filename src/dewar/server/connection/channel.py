@@ -12,10 +12,8 @@ import socket
 import ssl
 from contextlib import suppress
 
-# Plain bytes in a record at most (RFC 8446 §5.1).
-_RECORD = 16384
-# Plain bytes encrypted at a time: eight full records, one system call.
-_PIECE = 8 * _RECORD
+# Plain bytes encrypted at a time: eight full records (RFC 8446 §5.1), one system call.
+_PIECE = 8 * 16384
 # Plain bytes sent in one call, so that a quick client with a large response leaves room for others.
 _TURN = 1024 * 1024
 # Bytes that may wait for a client that makes us answer (KeyUpdate, RFC 8446 §4.6.3) and does not
@@ -170,7 +168,8 @@ class TlsChannel:
         taken = 0
         while taken < min(size, _TURN):
             if not self._promised:
-                self._encrypt(data if size <= _RECORD else memoryview(data)[taken : taken + _PIECE])
+                part = data if size <= _PIECE else memoryview(data)[taken : taken + _PIECE]
+                self._promised = self.tls.write(part)
             if not self.push():
                 break
             taken += self._promised
@@ -178,12 +177,6 @@ class TlsChannel:
         if not taken and size:
             raise BlockingIOError
         return taken
-
-    def _encrypt(self, data: bytes | memoryview) -> None:
-        """Promise *data*: OpenSSL takes a record at a time."""
-        self._promised = self.tls.write(data)
-        while self._promised < len(data):
-            self._promised += self.tls.write(data[self._promised :])
 
     def shutdown(self, how: int) -> None:
         """Shut the connection down, as `socket.socket.shutdown` does.
