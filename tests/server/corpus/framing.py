@@ -1,6 +1,6 @@
 """RFC 9112 §6 and RFC 9110 §8.6: where a message ends."""
 
-from tests.server.corpus.case import AFTER, CHUNKED, GET, Section, post, saw
+from tests.server.corpus.case import AFTER, CHUNKED, GET, Section, Seen, post, saw
 
 L = Section("RFC 9112 §6.2, RFC 9110 §8.6", framing=True)
 
@@ -10,7 +10,7 @@ def length(value: bytes, body: bytes = b"") -> bytes:
     return post(b"Content-Length: %b\r\n" % value, body)
 
 
-def body(content: bytes) -> tuple:  # type: ignore[type-arg]
+def body(content: bytes) -> Seen:
     """Return the one POST with this content."""
     return saw("POST", body=content)
 
@@ -98,7 +98,8 @@ L.bad("list without a space", length(b"3,3", b"abc"), may=[[body(b"abc")]])
 L.bad("list with an empty end", length(b"3,", b"abc"), may=[[body(b"abc")]])
 for value in (
     b"-1", b"+3", b"-0", b"0x3", b"3.0", b"3e0", b"1_0", b"", b" ", b"abc", b"3 3", b"3\t3",
-    b"3;", b"\xb3", b"\xd9\xa3", b'"3"', b"3a", b"a3", b"0b11", b"0o3", b"NaN", b"3\xa0", b"\xa03", b"3 ;x", b"(3)",
+    b"3;", b"\xb3", b"\xd9\xa3", b'"3"', b"3a", b"a3", b"0b11", b"0o3", b"NaN", b"3\xa0",
+    b"\xa03", b"3 ;x", b"(3)",
 ):  # fmt: skip
     L.bad(f"length {value!r}", length(value, b"abc"))
 for value in (b"3\0", b"\x0b3", b"3\x0b", b"3\x0c", b"\x1f3", b"3\r", b"\n3"):
