@@ -1,12 +1,12 @@
 """A short run of the fuzzer, the same each time; `make fuzz` is the long form."""
 
 import pytest
-
-from dewar.server.wire.reader import RequestReader
-from fuzz import strict, wire
 from fuzz.edges import EdgeTracer
 from fuzz.wire import FoundError, Fuzzer, main, shrink
 from tests.server.corpus.corpus import CASES
+
+from dewar.server.wire.reader import RequestReader
+from fuzz import strict, wire
 
 
 def test_nothing_that_is_tried_breaks_the_invariant() -> None:
