@@ -318,10 +318,11 @@ class RequestReader:
         connection = environ.get("HTTP_CONNECTION")
         if connection is not None:
             self._keep_alive = persists(connection, http11)
-        framing = parse_framing(
-            environ.pop("HTTP_TRANSFER_ENCODING", None), environ.get("CONTENT_LENGTH"), http11
-        )
+        length = environ.get("CONTENT_LENGTH")
+        framing = parse_framing(environ.pop("HTTP_TRANSFER_ENCODING", None), length, http11)
         check_body_size(framing, self._limits)
+        if length is not None:
+            environ["CONTENT_LENGTH"] = str(framing)  # without leading zeros
         expect = environ.get("HTTP_EXPECT")
         # HTTP/1.0 has no expectations, and they are ignored there (RFC 9110 §10.1.1).
         waits = expect is not None and http11 and expects_continue(expect)
