@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types floors suite soak format bench conformance docs clean
+.PHONY: help run test lint types floors suite soak fuzz format bench conformance docs clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ suite: $(STAMP)
 ## make soak     the long form of what the suite runs short: 640,000 requests looking for crossings
 soak: $(STAMP)
 	@$(BIN)/python tests/soak/isolation.py
+
+## make fuzz     send the wire what nobody would, for SECONDS=600; the suite does it for a few
+fuzz: $(STAMP)
+	@$(BIN)/python -m fuzz.wire --seconds $${SECONDS:-600} $(ARGS)
 
 ## make format   let ruff lay out the code
 format: $(STAMP)

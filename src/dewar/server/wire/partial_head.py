@@ -64,10 +64,14 @@ class PartialHead:
             return None, len(data)
         head = bytes(held[: end + 4])
         rest = len(held) - len(head)
-        held.clear()
+        self.clear()
+        return head, len(data) - rest
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._data.clear()
         self._line_end = -1
         self._skipped = 0
-        return head, len(data) - rest
 
     def _skip_empty_lines(self, data: bytes, pos: int) -> int:
         while data.startswith(CRLF, pos):
