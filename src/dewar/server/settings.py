@@ -4,6 +4,7 @@ import ssl
 from dataclasses import dataclass, field
 
 from dewar.server.errors import SettingsError
+from dewar.server.schema.table import SETTINGS
 from dewar.server.wire.limits import GIB, KIB, Limits
 
 
@@ -45,7 +46,7 @@ class Settings:
         server_name: The Server field, or ``None`` for none.
         access_log: Whether each response is logged.
         access_log_format: ``"combined"`` or ``"json"``.
-        access_log_file: Where the lines go; ``None`` leaves it to `logging`.
+        access_log_file: Where the lines of the access log go; ``None`` leaves it to `logging`.
         metrics: Where to listen for requests for the statistics; written as *bind* is.
         certfile: A PEM file with the certificate and its chain; turns TLS on.
         keyfile: The PEM file of its key, where that is not in *certfile*.
@@ -103,15 +104,18 @@ class Settings:
     limits: Limits = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._check_counts()
-        self._check_seconds()
+        for setting in SETTINGS:
+            value = getattr(self, setting.name)
+            if not setting.holds(value):
+                raise SettingsError(
+                    f"{setting.name}={value!r} must be {setting.expected}.", setting.name
+                )
         if self.processes > 1:
             raise SettingsError(
                 f"processes={self.processes} is not available yet. Use processes=1 with more"
                 " threads, or start several servers behind a proxy."
             )
-        if self.server_name is not None and not self.server_name.isprintable():
-            raise SettingsError(f"server_name={self.server_name!r} must be printable text.")
+        self._check_certificates()
         limits = Limits(
             request_line=self.max_request_line,
             header_count=self.max_header_count,
@@ -121,28 +125,19 @@ class Settings:
         )
         object.__setattr__(self, "limits", limits)  # frozen, but this is its construction
 
-    def _check_counts(self) -> None:
-        names = (
-            "threads processes backlog max_connections max_request_line max_header_count"
-            " max_header_bytes high_water max_queue"
-        )
-        for name in names.split():
-            self._check_whole(name, 1)
-        for name in ["buffered_body", "min_rate", "max_requests", "max_requests_jitter"]:
-            self._check_whole(name, 0)
-        if self.max_body is not None:
-            self._check_whole("max_body", 0)
-
-    def _check_whole(self, name: str, least: int) -> None:
-        value = getattr(self, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise SettingsError(f"{name}={value!r} must be a whole number, {least} or more.")
-
-    def _check_seconds(self) -> None:
-        names = (
-            "header_timeout body_timeout write_timeout keep_alive graceful_timeout worker_timeout"
-        )
-        for name in names.split():
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
-                raise SettingsError(f"{name}={value!r} must be a number of seconds, 0 or more.")
+    def _check_certificates(self) -> None:
+        for name in ("certfile", "keyfile", "client_ca"):
+            if getattr(self, name) is not None and self.ssl_context is not None:
+                raise SettingsError(
+                    f"{name} and ssl_context exclude each other. Load the files into the context,"
+                    " or leave it out: Settings(certfile='site.pem', keyfile='site.key').",
+                    name,
+                )
+        for name in ("keyfile", "client_ca"):
+            if getattr(self, name) is not None and self.certfile is None:
+                raise SettingsError(
+                    f"{name}={getattr(self, name)!r} needs certfile: the server shows a"
+                    " certificate of its own first. Give both, as certfile='site.pem',"
+                    f" {name}={getattr(self, name)!r}.",
+                    name,
+                )
