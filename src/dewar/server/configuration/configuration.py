@@ -33,6 +33,10 @@ class Configuration:
     def __contains__(self, name: str) -> bool:
         return name in self._given
 
+    def add(self, name: str, given: Given) -> None:
+        """Hear *given* on the setting *name*, before all layers."""
+        self._given[name] = given
+
     def values(self) -> dict[str, object]:
         """Return what is not left to its default, for `Settings` or ``run``.
 
@@ -84,4 +88,6 @@ class Configuration:
         given = self._given.get(setting.name)
         if given is None:
             return Source.DEFAULT.value
-        return f"{given.source.value} {given.place}" if given.place else given.source.value
+        # A name of a file may have a line end in it, which would end the comment.
+        place = given.place if given.place.isprintable() else repr(given.place)
+        return f"{given.source.value} {place}"

@@ -77,21 +77,24 @@ def read_variables(environ: Mapping[str, str]) -> Layer:
     }
 
 
-def misspelt_variables(environ: Mapping[str, str], known: Iterable[str]) -> list[str]:
-    """Return a sentence for each variable that looks like a setting's and is none.
+def misspelt_variables(
+    environ: Mapping[str, str], ours: Iterable[str], known: Iterable[str]
+) -> list[str]:
+    """Return a sentence for each variable that looks like one of ours and is none.
 
     Args:
-        environ: The variables.
-        known: Other variables that have a meaning.
+        environ: The variables that are set.
+        ours: Those that a slip may have been meant for.
+        known: Others that have a meaning.
     """
-    ours = [setting.variable for setting in SETTINGS if setting.has_text]
-    candidates = {*ours, *known}
+    candidates = {*ours}
+    others = {*known}
     said = []
     for name in sorted(environ):
-        if not name.startswith("DEWAR_") or name in candidates:
+        if not name.startswith("DEWAR_") or name in candidates | others:
             continue
         # 0.8 finds a letter too many, missing or swapped, and takes no other word for a slip.
-        near = difflib.get_close_matches(name, candidates, n=1, cutoff=0.8)
-        if near and near[0] in ours:
+        near = difflib.get_close_matches(name, candidates | others, n=1, cutoff=0.8)
+        if near and near[0] in candidates:
             said.append(f"{name} is no setting and has no effect. Did you mean {near[0]}?")
     return said

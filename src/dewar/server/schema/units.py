@@ -39,3 +39,11 @@ def parse_duration(text: str) -> float:
     if match is None:
         raise ValueError(text)
     return float(match[1]) * _SECONDS[(match[2] or "s").lower()]
+
+
+def format_size(size: int) -> str:
+    """Return *size* with the largest unit that it is a whole number of."""
+    for unit, power in (("GiB", 3), ("MiB", 2), ("KiB", 1)):
+        if size and size % 1024**power == 0:
+            return f"{size // 1024**power}{unit}"
+    return str(size)
