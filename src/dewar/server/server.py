@@ -65,12 +65,18 @@ class Server:
 
         Raises:
             BindError: An address can not be listened on; nothing has been started.
+            LogFileError: The access log can not be written; nothing has been started.
             ServerStateError: It was started before.
         """
         with self._changing:
             if self._phase is not Phase.NEW:
                 raise ServerStateError(f"{self!r} can be started once. Make a new Server.")
-            listeners = open_listeners(self.settings.bind, self.settings.backlog)
+            self._service.access_log.open()
+            try:
+                listeners = open_listeners(self.settings.bind, self.settings.backlog)
+            except BaseException:
+                self._service.access_log.close()
+                raise
             self._addresses = tuple(display(listener) for listener in listeners)
             self._pool = Pool(self._service, listeners)
             self._phase = Phase.STARTED
@@ -101,8 +107,18 @@ class Server:
         with self._changing:
             self._phase = Phase.STOPPED
             left = pool.join(_LEAVE)
+            if left:
+                self._service.access_log.close()
         self._stopped.set()
         return left
+
+    def reopen_logs(self) -> None:
+        """Go on in new log files of the same names, after a rotation has renamed them.
+
+        Safe in a signal handler. A file that can not be opened is logged, and its lines go on
+        into the one so far.
+        """
+        self._service.access_log.reopen()
 
     def wait_stopped(self, timeout: float | None = None) -> bool:
         """Block until the server has stopped; tell whether it did within *timeout* seconds."""

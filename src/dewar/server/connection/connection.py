@@ -47,12 +47,13 @@ class Connection:
     """
 
     __slots__ = (
-        "_end", "_outbox", "_progress", "_reader", "_recv", "_seen", "_send",
+        "_end", "_environ", "_outbox", "_progress", "_reader", "_recv", "_seen", "_send",
         "_service", "_since", "armed", "fd", "served", "sock", "state",
     )  # fmt: skip
 
     def __init__(self, service: Service, sock: socket.socket, environ: Environ) -> None:
         self._service = service
+        self._environ = environ
         self.sock = sock
         self.fd = sock.fileno()
         self._recv = sock.recv
@@ -274,8 +275,11 @@ class Connection:
         self._move(end)
 
     def _refuse(self, refusal: Refusal) -> None:
+        service = self._service
+        if service.logs_access:
+            service.access_log.log_refusal(self._environ, refusal)
         try:
-            self.send(self._service.writer.refuse(refusal))
+            self.send(service.writer.refuse(refusal))
         except ClientGoneError:
             self._abandon()
         else:

@@ -10,7 +10,6 @@ from enum import Enum
 from types import TracebackType
 from typing import Protocol
 
-from dewar.server.access_log import log_access
 from dewar.server.connection.service import Service
 from dewar.server.errors import ApplicationError, ClientGoneError
 from dewar.server.wire.errors import INTERNAL
@@ -18,6 +17,9 @@ from dewar.server.wire.request import Request
 from dewar.server.wire.writer import LAST_CHUNK, Framing, Head, Headers, chunk
 
 _logger = logging.getLogger("dewar.server")
+
+# What nginx logs where the client went away before there was an answer; it is never sent.
+CLIENT_GONE = "499 Client Closed Request"
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None] | None
 
@@ -56,8 +58,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_connection", "_framing", "_headers", "_left", "_phase", "_request", "_sent", "_service",
-        "_status", "keep_alive",
+        "_began", "_connection", "_framing", "_headers", "_left", "_phase", "_request", "_sent",
+        "_service", "_status", "keep_alive",
     )  # fmt: skip
 
     def __init__(self, service: Service, connection: Client, request: Request) -> None:
@@ -66,6 +68,7 @@ class Exchange:
         self._request = request
         self._phase = _FRESH
         self._sent = 0
+        self._began = service.clock() if service.logs_access else 0.0
         self.keep_alive = request.keep_alive
 
     def __repr__(self) -> str:
@@ -87,7 +90,8 @@ class Exchange:
         if request.body is not None:
             request.body.close()
         if self._service.logs_access:
-            log_access(request.environ, self._status, self._sent)
+            log = self._service.access_log.log
+            log(request.environ, self._status, self._sent, self._began)
 
     def start_response(
         self, status: str, headers: Headers, exc_info: ExcInfo = None, /
@@ -231,6 +235,8 @@ class Exchange:
         before, self._phase = self._phase, _DONE
         if isinstance(error, ClientGoneError):
             self.keep_alive = False
+            if before is _FRESH:
+                self._status = CLIENT_GONE
             _logger.debug("%r: %s", self._request, error)
             return
         _logger.error("%r failed", self._request, exc_info=error)

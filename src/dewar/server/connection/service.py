@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from wsgiref.types import WSGIApplication
 
+from dewar.server.access_log import AccessLog
 from dewar.server.connection.environ import server_environ
 from dewar.server.settings import Settings
 from dewar.server.wire.head import FieldNames
@@ -16,6 +17,7 @@ class Service:
 
     Attributes:
         app: The WSGI callable.
+        access_log: Where what was answered is written, if `logs_access`.
         draining: Set once, when the server is told to stop: no connection persists from then on.
         pulse: Called by the leader about once a second; a process that is watched tells so that
             its threads still come back.
@@ -23,8 +25,8 @@ class Service:
     """
 
     __slots__ = (
-        "app", "base_environ", "clock", "draining", "logs_access", "names", "now", "pulse",
-        "settings", "writer",
+        "access_log", "app", "base_environ", "clock", "draining", "logs_access", "names", "now",
+        "pulse", "settings", "writer",
     )  # fmt: skip
 
     def __init__(
@@ -37,6 +39,7 @@ class Service:
         self.writer = HeadWriter(settings.server_name, time.time())
         self.base_environ = server_environ(multithread=settings.threads > 1)
         self.logs_access = settings.access_log
+        self.access_log = AccessLog(settings, clock)
         self.draining = False
         self.pulse: Callable[[], None] | None = None
         self.now = clock()

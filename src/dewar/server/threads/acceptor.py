@@ -6,6 +6,7 @@ Only the leader uses it.
 import errno
 import logging
 import socket
+from typing import Any
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.environ import connection_environ
@@ -64,7 +65,7 @@ class Acceptor:
                 continue  # ECONNABORTED and its like: that client has gone, the next may not
             self.accepted += 1
             if len(made) >= room:
-                self._turn_away(sock)
+                self._turn_away(sock, peer)
             else:
                 made += self._welcome(sock, peer)
         return made
@@ -109,9 +110,12 @@ class Acceptor:
             return []
         return [Connection(self._service, sock, environ)]
 
-    def _turn_away(self, sock: socket.socket) -> None:
+    def _turn_away(self, sock: socket.socket, peer: Any) -> None:
         self.refused += 1
         refusal = Refusal(UNAVAILABLE, "There are too many connections. Try again later.")
+        if self._service.logs_access:
+            environ = {"REMOTE_ADDR": peer[0] if isinstance(peer, tuple) else ""}
+            self._service.access_log.log_refusal(environ, refusal)
         with sock:
             sock.setblocking(False)
             try:
