@@ -3,13 +3,16 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from enum import Enum
+from socket import socket
 from wsgiref.types import WSGIApplication
 
 from dewar.server.connection.service import Service
 from dewar.server.errors import ServerStateError
-from dewar.server.listeners import display, open_listeners
+from dewar.server.listeners import close_listeners, display, open_listeners
+from dewar.server.metrics_endpoint import MetricsEndpoint
 from dewar.server.settings import Settings
 from dewar.server.threads.pool import Pool
 from dewar.server.threads.statistics import PoolStatistics
@@ -49,11 +52,17 @@ class Server:
         self._phase = Phase.NEW
         self._addresses: tuple[str, ...] = ()
         self._pool: Pool | None = None
+        self._metrics: MetricsEndpoint | None = None
         self._stopped = threading.Event()
 
     def __repr__(self) -> str:
         where = ", ".join(self._addresses) or self.settings.bind
         return f"<Server {self._phase.name} on {where}: {self._pool or self._service!r}>"
+
+    @property
+    def metrics_addresses(self) -> tuple[str, ...]:
+        """The URLs that statistics are served on; empty without ``metrics`` and before `start`."""
+        return self._metrics.addresses if self._metrics is not None else ()
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -71,16 +80,34 @@ class Server:
         with self._changing:
             if self._phase is not Phase.NEW:
                 raise ServerStateError(f"{self!r} can be started once. Make a new Server.")
-            self._service.access_log.open()
-            try:
-                listeners = open_listeners(self.settings.bind, self.settings.backlog)
-            except BaseException:
-                self._service.access_log.close()
-                raise
+            listeners = self._open()
             self._addresses = tuple(display(listener) for listener in listeners)
             self._pool = Pool(self._service, listeners)
             self._phase = Phase.STARTED
             self._pool.start()
+
+    def _open(self) -> list[socket]:
+        """Return the listeners; open the access log and the metrics' address as well, or nothing.
+
+        Raises:
+            BindError: An address can not be listened on.
+            LogFileError: The access log can not be written.
+        """
+        settings = self.settings
+        with ExitStack() as opened:
+            self._service.access_log.open()
+            opened.callback(self._service.access_log.close)
+            listeners = open_listeners(settings.bind, settings.backlog)
+            opened.callback(close_listeners, listeners)
+            if settings.metrics is not None:
+                metrics = MetricsEndpoint(settings.metrics, self._worker_statistics, Server)
+                metrics.start()
+                self._metrics = metrics
+            opened.pop_all()
+        return listeners
+
+    def _worker_statistics(self) -> dict[str, PoolStatistics]:
+        return {"1": self._pool.statistics()} if self._pool is not None else {}
 
     def stop(self, timeout: float | None = None) -> bool:
         """Stop listening, finish what is in flight, and end all threads.
@@ -104,6 +131,8 @@ class Server:
         pool.drain_soon()
         if not pool.ended.wait(self.settings.graceful_timeout if timeout is None else timeout):
             pool.end()
+        if self._metrics is not None:
+            self._metrics.stop()  # last, so that a drain can be watched
         with self._changing:
             self._phase = Phase.STOPPED
             left = pool.join(_LEAVE)
