@@ -70,13 +70,13 @@ class MetricsEndpoint:
         Raises:
             BindError: The address can not be listened on.
         """
+        self._server.start()
         if not is_loopback(self._address):
             _logger.warning(
                 "metrics=%r can be read by other machines. Listen on 127.0.0.1, or let a firewall"
                 " keep all but Prometheus away.",
                 self._address,
             )
-        self._server.start()
 
     def stop(self) -> None:
         """Listen and answer no more."""

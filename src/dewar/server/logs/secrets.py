@@ -37,7 +37,7 @@ def without_secrets(url: str) -> str:
     """
     if "@" in url:
         url = _USER_INFO.sub(r"\1", url)
-    if "=" in url:
+    if "=" in url or "%" in url:
         return _without_values(url, _DEPTH)
     return url
 
@@ -53,11 +53,12 @@ def _without_value(parameter: str, depth: int) -> str:
     for found in _NAME_INSIDE.finditer(parameter):
         if _is_secret(found[1]):
             return parameter[: found.end()] + _HIDDEN
-    name, equals, value = parameter.partition("=")
-    if equals and "%" in value and depth:
+    begin = parameter.find("=") + 1  # 0 where it has no name
+    value = parameter[begin:]
+    if "%" in value and depth:
         inner = unquote_plus(value)
         if inner != value and _without_values(inner, depth - 1) != inner:
-            return f"{name}={_HIDDEN}"
+            return parameter[:begin] + _HIDDEN
     return parameter
 
 

@@ -208,14 +208,14 @@ class Several(Kind):
 
     Args:
         metavar: What one of them is called.
+        expected: What they must be.
         least: How many there must be at least.
     """
 
-    def __init__(self, metavar: str, least: int = 0) -> None:
+    def __init__(self, metavar: str, expected: str, least: int = 0) -> None:
         self.metavar = metavar
+        self.expected = self.written = expected
         self._least = least
-        self.expected = f"text, several with commas: '{metavar.lower()},{metavar.lower()}'"
-        self.written = f"{self.expected}; in a file also an array of texts"
 
     def holds(self, value: object) -> bool:
         """Tell whether *value* is a text with as many parts as there must be."""

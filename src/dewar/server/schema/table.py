@@ -116,9 +116,18 @@ class Setting:
 _ADDRESS, _WORK, _DEADLINES = Group.ADDRESS, Group.WORK, Group.DEADLINES
 _LIMITS, _LOGS, _TLS, _PROXY = Group.LIMITS, Group.LOGS, Group.TLS, Group.PROXY
 
+_ADDRESSES = Several(
+    "ADDRESS",
+    "'host:port', '[::1]:port' or 'unix:/path', several with commas or, in a file, as an array",
+    least=1,
+)
+_NETWORKS = Several(
+    "NETWORK", "such as '127.0.0.1,10.0.0.0/8', with commas or, in a file, as an array"
+)
+
 SETTINGS: tuple[Setting, ...] = (
     Setting(
-        "bind", _ADDRESS, Several("ADDRESS", least=1),
+        "bind", _ADDRESS, _ADDRESSES,
         "'host:port', '[ipv6]:port' or 'unix:/path'; port 0 takes a free one.",
         aliases=("-b",),
     ),
@@ -165,7 +174,7 @@ SETTINGS: tuple[Setting, ...] = (
         optional=True,
     ),
     Setting(
-        "metrics", _LOGS, Several("ADDRESS", least=1),
+        "metrics", _LOGS, _ADDRESSES,
         "Where to serve statistics for Prometheus.", optional=True,
     ),
     Setting(
@@ -183,7 +192,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("ssl_context", _TLS, InPython(ssl.SSLContext), "In place of the files.", optional=True),
     Setting(
         # Not DEWAR_TRUSTED_HOSTS: app.config.from_prefixed_env() reads that for the application.
-        "trusted_hosts", _PROXY, Several("NETWORK"),
+        "trusted_hosts", _PROXY, _NETWORKS,
         "Proxies to believe: addresses, networks, 'unix' or '*', with commas.",
         own_variable="DEWAR_RUN_TRUSTED_HOSTS",
     ),
