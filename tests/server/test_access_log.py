@@ -2,7 +2,9 @@
 
 import json
 import logging
+import select
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,32 @@ def test_a_connection_too_many_is_logged(serve: Serve, path: Path, as_json: dict
     assert records[1]["remote_addr"] == "127.0.0.1"
 
 
+def test_a_request_too_many_is_logged(serve: Serve, path: Path, as_json: dict[str, Any]) -> None:
+    """What it was is known, though no thread was free for it."""
+    entered, release = threading.Event(), threading.Event()
+
+    def stuck(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        entered.set()
+        release.wait(10)
+        return hello(environ, start_response)
+
+    served = serve(stuck, threads=1, max_queue=1, **as_json)
+    first, second, third = served.client(), served.client(), served.client()
+    first.send(b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert entered.wait(10)
+    second.send(b"GET /2 HTTP/1.1\r\nHost: x\r\n\r\n")
+    third.send(b"GET /3?token=x HTTP/1.1\r\nHost: x\r\n\r\n")
+    turned_away = select.select([second.sock, third.sock], [], [], 10)[0]
+    release.set()
+    [first.answer(), second.answer(), third.answer()]
+    assert len(turned_away) == 1
+    records = {record["path"]: record for record in logged(served, path)}
+    away = "/2" if turned_away[0] is second.sock else "/3"
+    assert {path: record["status"] for path, record in records.items()} == {
+        "/1": 200, "/2": 200, "/3": 200, away: 503
+    }  # fmt: skip
+
+
 def test_without_a_file_the_lines_go_to_logging(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -176,7 +204,7 @@ def test_a_server_that_can_not_listen_leaves_no_log_open(path: Path) -> None:
 
 
 def test_what_an_app_does_to_its_environ_ends_no_connection(
-    serve: Serve, path: Path, as_json: dict[str, Any], caplog: pytest.LogCaptureFixture
+    serve: Serve, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An environ that is emptied, or filled with what has no text."""
 
@@ -187,11 +215,13 @@ def test_what_an_app_does_to_its_environ_ends_no_connection(
     def rude(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         target = environ["PATH_INFO"]
         environ.clear()
-        environ["REQUEST_METHOD"] = Wordless() if target == "/wordless" else "GET"
+        environ["REMOTE_USER"] = Wordless() if target == "/wordless" else "me"
         return hello(environ, start_response)
 
-    served = serve(rude, **as_json)
+    served = serve(rude, access_log=True, access_log_file=str(path))
     client = served.client()
     assert client.get("/empty")[2] == client.get("/wordless")[2] == client.get("/")[2] == b"hello"
-    assert [record["path"] for record in logged(served, path)] == [None, None]
+    served.stop()
+    lines = path.read_text().splitlines()
+    assert [line.split()[2:7:4] for line in lines] == [["me", "/empty"], ["me", "/"]]
     assert "no words" in caplog.text

@@ -12,6 +12,7 @@ from metricstools import parse
 STATISTICS = PoolStatistics(
     threads=4,
     parked=3,
+    waiting=6,
     connections=2,
     away=1,
     accepted=10,

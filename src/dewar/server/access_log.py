@@ -4,12 +4,12 @@ import logging
 import time
 from collections.abc import Callable
 from logging import LogRecord
-from typing import Any
 
 from dewar.server.logs.file import LogFile
 from dewar.server.logs.record import line_format
 from dewar.server.settings import Settings
 from dewar.server.wire.errors import Refusal
+from dewar.server.wire.request import Environ, Request
 
 _logger = logging.getLogger("dewar.server.access")
 _faults = logging.getLogger("dewar.server")
@@ -64,31 +64,44 @@ class AccessLog:
         if file is not None:
             file.close()
 
-    def log(
-        self, environ: dict[str, Any], status: str, sent: int, began: float | None = None
-    ) -> None:
+    def log(self, request: Request, status: str, sent: int, began: float) -> None:
         """Log one response.
 
         Args:
-            environ: The request; without a method where it was refused before it was understood.
-            status: The status line of the response.
+            request: What it answers.
+            status: Its status line.
             sent: The bytes of its body.
-            began: When the request began, by the clock; now if left out.
+            began: When the request began, by the clock.
         """
+        duration = self._clock() - began
+        self._log(request.environ, request, status, sent, duration)
+
+    def log_refusal(
+        self, environ: Environ, refusal: Refusal, request: Request | None = None
+    ) -> None:
+        """Log an answer that the application had no part in.
+
+        Args:
+            environ: That of the client's connection.
+            refusal: The answer.
+            request: What it answers, where that was understood.
+        """
+        if request is not None:
+            environ = request.environ
+        self._log(environ, request, refusal.status, len(refusal.reason) + 1, 0.0)
+
+    def _log(
+        self, environ: Environ, request: Request | None, status: str, sent: int, duration: float
+    ) -> None:
         if self._file is None and not _logger.isEnabledFor(logging.INFO):
             return
-        duration = 0.0 if began is None else self._clock() - began
         try:
-            self._write(self._format(environ, status, sent, duration, time.time()))
+            line = self._format(environ, request, status, sent, duration, time.time())
+            self._write(line)
         except Exception:  # noqa: BLE001
             # What an application puts into its environ, or a filter of somebody's, must not end
             # a connection that was answered.
             _faults.exception("%r failed", self)
-
-    def log_refusal(self, environ: dict[str, Any], refusal: Refusal) -> None:
-        """Log an answer to what never became a request of the client in *environ*."""
-        known = {"REMOTE_ADDR": environ.get("REMOTE_ADDR")}
-        self.log(known, refusal.status, len(refusal.reason) + 1)
 
     def _write(self, line: str) -> None:
         file = self._file

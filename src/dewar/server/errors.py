@@ -4,6 +4,7 @@ What a *client* does wrong is a value, `dewar.server.wire.errors.Refusal`.
 """
 
 from dewar.errors import DewarError
+from dewar.server.wire.errors import Refusal
 
 
 class ServerError(DewarError):
@@ -56,6 +57,19 @@ class ApplicationError(ServerError, RuntimeError):
     It is raised inside ``start_response`` or ``write`` where the application called them, and
     logged with the request otherwise. The client gets a 500 if the response had not begun.
     """
+
+
+class BodyError(ServerError, OSError):
+    """Raised out of ``wsgi.input`` where the rest of a body is refused or does not come.
+
+    Only where the application is called before its request's body has come: the client waits for
+    ``100 Continue``. Carries the answer that the client gets, unless there is another, as
+    ``refusal``.
+    """
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(f"The body of the request can't be read: {refusal.reason}")
+        self.refusal = refusal
 
 
 class ClientGoneError(ServerError, ConnectionError):

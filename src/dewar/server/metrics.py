@@ -36,15 +36,16 @@ METRICS = (
     Metric("dewar_requests_total", "requests", "Requests answered."),
     Metric("dewar_connections_total", "accepted", "Connections accepted."),
     Metric(
-        "dewar_connections_turned_away_total",
+        "dewar_turned_away_total",
         "turned_away",
-        "Connections answered with 503 because there were too many.",
+        "Connections and requests answered with 503 because there were too many.",
     ),
     Metric("dewar_take_overs_total", "take_overs", "Times that a stuck leader was deposed."),
     Metric("dewar_connections", "connections", "Open connections."),
     Metric(
         "dewar_connections_away", "away", "Connections whose request runs on a follower's thread."
     ),
+    Metric("dewar_requests_waiting", "waiting", "Requests that wait for a thread."),
     Metric("dewar_threads", "threads", "Threads started."),
     Metric("dewar_threads_parked", "parked", "Threads that wait for work."),
     Metric("dewar_hands_over", "hands_over", "1 while requests are slow, and each is handed over."),

@@ -10,6 +10,7 @@ from socket import socket
 from wsgiref.types import WSGIApplication
 
 from dewar.server.connection.service import Service
+from dewar.server.descriptors import allow_descriptors
 from dewar.server.errors import ServerStateError
 from dewar.server.listeners import close_listeners, display, open_listeners
 from dewar.server.metrics_endpoint import MetricsEndpoint
@@ -80,6 +81,7 @@ class Server:
         with self._changing:
             if self._phase is not Phase.NEW:
                 raise ServerStateError(f"{self!r} can be started once. Make a new Server.")
+            allow_descriptors(self.settings.max_connections)
             listeners = self._open()
             self._addresses = tuple(display(listener) for listener in listeners)
             self._pool = Pool(self._service, listeners)
@@ -95,8 +97,8 @@ class Server:
         """
         settings = self.settings
         with ExitStack() as opened:
-            self._service.access_log.open()
-            opened.callback(self._service.access_log.close)
+            self._service.open_logs()
+            opened.callback(self._service.close_logs)
             listeners = open_listeners(settings.bind, settings.backlog)
             opened.callback(close_listeners, listeners)
             if settings.metrics is not None:
@@ -137,7 +139,7 @@ class Server:
             self._phase = Phase.STOPPED
             left = pool.join(_LEAVE)
             if left:
-                self._service.access_log.close()
+                self._service.close_logs()
         self._stopped.set()
         return left
 
@@ -147,7 +149,7 @@ class Server:
         Safe in a signal handler. A file that can not be opened is logged, and its lines go on
         into the one so far.
         """
-        self._service.access_log.reopen()
+        self._service.reopen_logs()
 
     def wait_stopped(self, timeout: float | None = None) -> bool:
         """Block until the server has stopped; tell whether it did within *timeout* seconds."""

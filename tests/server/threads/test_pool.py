@@ -60,6 +60,16 @@ def begin(served: Served, app: Gated, name: str) -> Client:
     return client
 
 
+def wait_for(served: Served, **expected: int) -> None:
+    """Wait until the statistics say what is expected."""
+    for _ in range(5000):
+        statistics = served.server.statistics().pool
+        if all(getattr(statistics, name) == value for name, value in expected.items()):
+            return
+        threading.Event().wait(0.002)
+    raise AssertionError(f"{statistics} never had {expected}")
+
+
 @pytest.mark.parametrize("threads", [2, 3, 8])
 def test_all_threads_but_one_may_wait_and_the_last_serves_on(
     serve: Serve, app: Gated, threads: int
@@ -148,12 +158,19 @@ def test_where_handlers_are_slow_the_leadership_is_handed_over_beforehand(
     assert len({client.answer()[2] for client in waiting}) == 14
 
 
-def test_one_thread_serves_without_a_watchdog(serve: Serve, app: Gated) -> None:
-    """And without any other thread of the server's."""
-    before = {thread.name for thread in threading.enumerate()}
+def test_with_one_thread_requests_run_one_after_the_other(serve: Serve, app: Gated) -> None:
+    """They wait for that thread, in the order in which they came, and run nowhere else."""
     served = serve(app, threads=1)
-    assert served.client().get("/quick/x")[2] == b"x"
-    assert {thread.name for thread in threading.enumerate()} - before == {"dewar-1"}
+    first = begin(served, app, "first")
+    later = [served.client() for _ in range(5)]
+    for number, client in enumerate(later):
+        client.send(REQUEST % b"/quick/later%d" % number)
+        wait_for(served, waiting=number + 1)
+    app.gate("first").set()
+    assert first.answer()[2] == b"first"
+    assert [client.answer()[2] for client in later] == [b"later%d" % n for n in range(5)]
+    assert list(app.threads) == ["first", *(f"later{number}" for number in range(5))]
+    assert set(app.threads.values()) == {"dewar-1"}
 
 
 def test_threads_are_started_as_they_are_needed(serve: Serve, app: Gated) -> None:

@@ -6,19 +6,23 @@ leader's. No method blocks but `run`, and that only in the application or for a 
 a streamed response.
 """
 
+import selectors
 import socket
+import struct
 from contextlib import suppress
 from contextvars import Context
 
 from dewar.server.connection.environ import Environ
 from dewar.server.connection.exchange import Exchange
-from dewar.server.connection.outbox import Outbox, wait_writable
+from dewar.server.connection.late_body import LateBody
+from dewar.server.connection.outbox import PATIENCE, FilePiece, Outbox, wait_ready
 from dewar.server.connection.progress import Progress
 from dewar.server.connection.service import Service
 from dewar.server.connection.state import MOVES, State
 from dewar.server.errors import ClientGoneError, ServerStateError
-from dewar.server.wire.errors import TIMEOUT, Refusal
+from dewar.server.wire.errors import LATE_BODY, TIMEOUT, Refusal
 from dewar.server.wire.reader import Phase, RequestReader
+from dewar.server.wire.request import Request
 from dewar.server.wire.writer import CONTINUE
 
 # One read: as much as a busy client sends at once, and below the size from which malloc maps
@@ -28,9 +32,8 @@ _READ = 65536
 _COPY = 16384
 # How long a client may take to notice that we have shut our side.
 _LINGER = 2.0
-# How often a thread that is held back by a slow client looks at the clock, in seconds.
-_PATIENCE = 1.0
-
+# SO_LINGER with no time at all: closing resets the connection.
+_RESET = struct.pack("ii", 1, 0)
 _IDLE, _RUNNING, _FLUSHING = State.IDLE, State.RUNNING, State.FLUSHING
 _START = Phase.START
 
@@ -86,29 +89,34 @@ class Connection:
         reader.feed(data)
         if reader.completed:
             return True
-        if self.state is not State.LINGERING:
-            self._read_on(len(data))
+        if self.state is State.LINGERING:
+            return False
+        if reader.wants_continue and self._begin_early():
+            return True
+        self._read_on(len(data))
         return False
 
     def run(self) -> None:
         """Answer the requests that are complete, in order, as far as the client takes it."""
         self.state = _RUNNING
         service = self._service
-        completed = self._reader.completed
-        while completed:
-            exchange = Exchange(service, self, completed.pop(0))
+        reader = self._reader
+        completed = reader.completed
+        while completed or (reader.wants_continue and self._begin_early()):
+            request = completed.pop(0)
+            exchange = Exchange(service, self, request)
             # Counted now, so that whoever has an answer finds it counted.
             self.served += 1
             # A fresh context: whatever a request sets ends with it, on every thread.
             Context().run(exchange.respond)
             if not exchange.keep_alive:
-                self._finish_with(State.CLOSED)
+                self._finish_with(self._end or self._end_after(request))
                 return
             if self._outbox.size:
                 self._begin_flushing()
                 return
         # PERF: the common case is that nothing else has come.
-        if self._reader.phase is _START:
+        if reader.phase is _START:
             self.state = _IDLE
         else:
             self._read_on(0)
@@ -133,6 +141,10 @@ class Connection:
         self._read_on(0)
         return False
 
+    def turn_away(self, refusal: Refusal) -> None:
+        """Answer the complete requests, which can not be run, with *refusal* alone."""
+        self._refuse(refusal, self._reader.completed[0])
+
     def expire(self, now: float) -> None:
         """Give up on the client where it is past its deadline."""
         settings = self._service.settings
@@ -145,7 +157,7 @@ class Connection:
         elif state is State.BODY:
             progress = self._progress
             if progress and progress.is_overdue(now, settings.body_timeout, settings.min_rate):
-                self._refuse(Refusal(TIMEOUT, "The body of the request did not come in time."))
+                self._refuse(LATE_BODY)
         elif state is _FLUSHING:
             if self._progress is not None and self._is_overdue(self._progress, now):
                 self._abandon()
@@ -200,6 +212,31 @@ class Connection:
         self._outbox.add(body)
         self._flush_now()
 
+    @property
+    def sends_files(self) -> bool:
+        """Whether the kernel can send files by itself: not where what is sent is encrypted."""
+        return type(self.sock) is socket.socket
+
+    def send_file(self, head: bytes, piece: FilePiece) -> None:
+        """Send *head* and a piece of a file, or keep for later what does not go out at once."""
+        self._outbox.add(head)
+        self._outbox.add_file(piece)
+        self._flush_now()
+
+    def give_up(self) -> None:
+        """Have the connection end at once: nobody is there to take what waits."""
+        self._end = State.CLOSED
+        self._outbox.clear()
+
+    def spoil(self) -> None:
+        """Have the connection end with a reset.
+
+        For a body whose only mark is the end of the connection: a normal end would make it whole.
+        """
+        self._end = State.CLOSED
+        with suppress(OSError):  # the client was quicker
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+
     def send_waiting(self, data: bytes) -> None:
         """Send *data*; block while more than the high-water mark waits."""
         self.send(data)
@@ -209,13 +246,35 @@ class Connection:
         clock = self._service.clock
         progress = Progress(clock())
         while self._outbox.size > high_water:
-            wait_writable(self.sock, _PATIENCE)
+            wait_ready(self.sock, selectors.EVENT_WRITE, PATIENCE)
             now = clock()
             progress.advance(self._flush_now(), now)
             if self._outbox.size and self._is_overdue(progress, now):
                 raise ClientGoneError("The client does not read what it asked for.")
 
     # Below: how it goes on.
+
+    def _begin_early(self) -> bool:
+        """Let a request run before its body has come; tell whether there is one that may.
+
+        The client waits for ``100 Continue``, and the application is to decide whether it gets
+        one. Waiting for a body costs a thread then, so only some may; for the others the server
+        decides itself, and waits for the body before it runs them.
+        """
+        service = self._service
+        if len(service.early) >= service.most_early:
+            return False
+        request = self._reader.take_early()
+        if request is None:
+            return False
+        request.body = request.environ["wsgi.input"] = LateBody(service, self._reader, self)
+        self._reader.completed.append(request)
+        return True
+
+    def _end_after(self, request: Request) -> State:
+        """Return how to close after *request*: at once only where nothing more can come."""
+        is_last = not request.keep_alive and self._reader.phase is not Phase.BODY
+        return State.CLOSED if is_last else State.LINGERING
 
     def _flush_now(self) -> int:
         try:
@@ -274,10 +333,10 @@ class Connection:
                 end = State.CLOSED  # the client was quicker
         self._move(end)
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: Refusal, request: Request | None = None) -> None:
         service = self._service
         if service.logs_access:
-            service.access_log.log_refusal(self._environ, refusal)
+            service.access_log.log_refusal(self._environ, refusal, request)
         try:
             self.send(service.writer.refuse(refusal))
         except ClientGoneError:

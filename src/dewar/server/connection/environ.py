@@ -2,30 +2,12 @@
 
 import socket
 import sys
-from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any
 
+from dewar.server.connection.file_wrapper import FileWrapper
 from dewar.server.wire.body import EmptyBody
 
 Environ = dict[str, Any]
-
-
-class FileWrapper:
-    """``wsgi.file_wrapper``: iterates over a file in blocks and closes it at the end."""
-
-    def __init__(self, file: IO[bytes], block_size: int = 65536) -> None:
-        self._file = file
-        self._block_size = block_size
-
-    def __iter__(self) -> Iterator[bytes]:
-        while block := self._file.read(self._block_size):
-            yield block
-
-    def close(self) -> None:
-        """Close the file, if it can be."""
-        close = getattr(self._file, "close", None)
-        if close is not None:
-            close()
 
 
 def server_environ(multithread: bool) -> Environ:

@@ -10,9 +10,12 @@ from enum import Enum
 from types import TracebackType
 from typing import Protocol
 
+from dewar.server.connection.file_wrapper import FileWrapper
+from dewar.server.connection.late_body import LateBody
+from dewar.server.connection.outbox import FilePiece
 from dewar.server.connection.service import Service
-from dewar.server.errors import ApplicationError, ClientGoneError
-from dewar.server.wire.errors import INTERNAL
+from dewar.server.errors import ApplicationError, BodyError, ClientGoneError
+from dewar.server.wire.errors import INTERNAL, Refusal
 from dewar.server.wire.request import Request
 from dewar.server.wire.writer import LAST_CHUNK, Framing, Head, Headers, chunk
 
@@ -33,18 +36,34 @@ class Phase(Enum):
     DONE = "nothing more goes out"
 
 
+_FAULT = Refusal(INTERNAL, "Internal Server Error")
+
 # PERF: a member of an enum is slower to reach than a name of this module.
 _FRESH, _STARTED, _SENT, _DONE = Phase.FRESH, Phase.STARTED, Phase.SENT, Phase.DONE
+_NONE = Framing.NONE
 
 
 class Client(Protocol):
-    """What an exchange needs of a connection. Each raises `ClientGoneError`."""
+    """What an exchange needs of a connection. Each ``send`` raises `ClientGoneError`."""
+
+    @property
+    def sends_files(self) -> bool:
+        """Whether the kernel can send files by itself."""
 
     def send(self, data: bytes) -> None:
         """Send *data*, or keep for later what does not go out at once."""
 
     def send_pair(self, head: bytes, body: bytes) -> None:
         """Send two things, in one system call where that is cheaper."""
+
+    def send_file(self, head: bytes, piece: FilePiece) -> None:
+        """Send *head* and a piece of a file, or keep for later what does not go out at once."""
+
+    def give_up(self) -> None:
+        """Have the connection end at once: nobody is there to take what waits."""
+
+    def spoil(self) -> None:
+        """Have the connection end so that the client sees that something is missing."""
 
     def send_waiting(self, data: bytes) -> None:
         """Send *data*; block while too much of what was sent before still waits."""
@@ -69,6 +88,7 @@ class Exchange:
         self._phase = _FRESH
         self._sent = 0
         self._began = service.clock() if service.logs_access else 0.0
+        self._framing = _NONE
         self.keep_alive = request.keep_alive
 
     def __repr__(self) -> str:
@@ -82,6 +102,8 @@ class Exchange:
             # PERF: a list or tuple has no close().
             if (type(result) is list or type(result) is tuple) and self._phase is _STARTED:
                 self._send_whole(result[0] if len(result) == 1 else b"".join(result))
+            elif type(result) is FileWrapper and self._phase is _STARTED:
+                self._send_file(result)
             else:
                 self._send_iterated(result)
         except BaseException as error:  # noqa: BLE001 - a view's sys.exit() must not end our thread
@@ -91,7 +113,7 @@ class Exchange:
             request.body.close()
         if self._service.logs_access:
             log = self._service.access_log.log
-            log(request.environ, self._status, self._sent, self._began)
+            log(request, self._status, self._sent, self._began)
 
     def start_response(
         self, status: str, headers: Headers, exc_info: ExcInfo = None, /
@@ -139,7 +161,7 @@ class Exchange:
         if type(body) is not bytes:
             raise ApplicationError(f"The body has {type(body).__name__} in it; send bytes.")
         size = len(body)
-        if self._request.environ["REQUEST_METHOD"] == "HEAD":
+        if self._request.method == "HEAD":
             # The body may have been left out already, so that its size says nothing.
             self._begin(None if size == 0 else size)
             return
@@ -149,6 +171,28 @@ class Exchange:
             body = b"" if framing is Framing.NONE else self._fit(body, count)
         self._connection.send_pair(head, body)
         self._sent = len(body)
+
+    def _send_file(self, wrapper: FileWrapper) -> None:
+        """Have the kernel send a file, where it can."""
+        span = wrapper.maybe_span() if self._connection.sends_files else None
+        if span is None:
+            self._send_iterated(wrapper)
+            return
+        try:
+            if self._request.method == "HEAD":
+                self._begin(span.size)
+                return
+            head, framing, count, self.keep_alive = self._compose(span.size)
+            # A Content-Length that is less asks for a part (PEP 3333): a range, for example.
+            count = 0 if framing is Framing.NONE else count
+            if count > span.size:
+                self._fit(b"", count)
+            self._sent = min(count, span.size)
+            piece = FilePiece(span.fd, span.offset, self._sent)
+            self._phase = _SENT
+            self._connection.send_file(head, piece)
+        finally:
+            wrapper.close()
 
     def _send_iterated(self, result: Iterable[bytes]) -> None:
         try:
@@ -168,6 +212,11 @@ class Exchange:
         try:
             # A server that stops says so in the answers that were still being worked on.
             stays = self.keep_alive and not self._service.draining
+            body = request.body
+            if type(body) is LateBody and not body.is_here():
+                # Nobody can say whether the client will send it: the connection can't go on.
+                body.hush()
+                stays = False
             return self._service.writer.compose(
                 self._status, self._headers, request.http11, stays, size
             )
@@ -180,7 +229,7 @@ class Exchange:
     def _begin(self, size: int | None) -> None:
         """Send the head alone."""
         head, self._framing, self._left, self.keep_alive = self._compose(size)
-        if self._request.environ["REQUEST_METHOD"] == "HEAD":
+        if self._request.method == "HEAD":
             self._framing = Framing.NONE
         self._phase = _SENT
         self._connection.send(head)
@@ -193,7 +242,7 @@ class Exchange:
             raise ApplicationError("The body began before start_response() was called.")
         if self._phase is _STARTED:
             head, self._framing, self._left, self.keep_alive = self._compose(None)
-            if self._request.environ["REQUEST_METHOD"] == "HEAD":
+            if self._request.method == "HEAD":
                 self._framing = Framing.NONE
             self._phase = _SENT
         self._connection.send_waiting(head + self._frame(data))
@@ -223,7 +272,7 @@ class Exchange:
         if self._phase is _FRESH:
             raise ApplicationError("The application returned without calling start_response().")
         if self._phase is _STARTED:
-            self._begin(None if self._request.environ["REQUEST_METHOD"] == "HEAD" else 0)
+            self._begin(None if self._request.method == "HEAD" else 0)
         if self._framing is Framing.CHUNKED:
             self._connection.send(LAST_CHUNK)
         elif self._framing is Framing.LENGTH and self._left:
@@ -237,20 +286,27 @@ class Exchange:
             self.keep_alive = False
             if before is _FRESH:
                 self._status = CLIENT_GONE
+            self._connection.give_up()
             _logger.debug("%r: %s", self._request, error)
             return
-        _logger.error("%r failed", self._request, exc_info=error)
+        if isinstance(error, BodyError):
+            _logger.info("%r: %s", self._request, error)
+        else:
+            _logger.error("%r failed", self._request, exc_info=error)
         if before in (_FRESH, _STARTED):
-            self._answer_500()
+            self._answer(error.refusal if isinstance(error, BodyError) else _FAULT)
         elif before is _SENT:
             self.keep_alive = False
+            if self._framing is Framing.CLOSE:
+                self._connection.spoil()
 
-    def _answer_500(self) -> None:
-        self._status = INTERNAL
+    def _answer(self, refusal: Refusal) -> None:
+        """Send an answer that is not the application's."""
+        self._status = refusal.status
         self._headers = [("Content-Type", "text/plain; charset=utf-8")]
-        body = b"Internal Server Error\n"
+        body = f"{refusal.reason}\n".encode()
         head, _, _, self.keep_alive = self._compose(len(body))
-        if self._request.environ["REQUEST_METHOD"] == "HEAD":
+        if self._request.method == "HEAD":
             body = b""
         try:
             self._connection.send_pair(head, body)

@@ -7,14 +7,14 @@ act on a terminal (CWE-117). Never in a line: Authorization, Cookie, any other f
 import re
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as _json
-from typing import Any
 
 from dewar.server.logs.clock import LogClock
 from dewar.server.logs.secrets import without_secrets
+from dewar.server.wire.request import Environ, Request
 
-Environ = dict[str, Any]
-#: Makes a line of: environ, status line, bytes sent, seconds that it took, the time.
-Format = Callable[[Environ, str, int, float, float], str]
+#: Makes a line of: the client's environ, its request or None where it was refused before it was
+#: understood, the status line, the bytes sent, the seconds that it took, the time.
+Format = Callable[[Environ, Request | None, str, int, float, float], str]
 
 _SAFE = re.compile(r"[ !#-\[\]-~]*").fullmatch
 _UNSAFE = re.compile(r'["\\\x00-\x1f\x7f-\U0010ffff]')
@@ -36,22 +36,26 @@ class CombinedFormat:
         self._clock = LogClock()
 
     def __call__(
-        self, environ: Environ, status: str, sent: int, _duration: float, now: float
+        self,
+        environ: Environ,
+        request: Request | None,
+        status: str,
+        sent: int,
+        _duration: float,
+        now: float,
     ) -> str:
         """Return a line."""
         get = environ.get
-        method = get("REQUEST_METHOD")
-        if method is None:
-            request = "-"  # refused before its request line was understood
-        else:
-            target = without_secrets(str(get("REQUEST_URI", "-")))
-            request = _quotable(f"{method} {target} {get('SERVER_PROTOCOL', '')}")
+        line = "-"
+        if request is not None:
+            target = without_secrets(request.target)
+            line = _quotable(f"{request.method} {target} {_protocol(request)}")
         referer = get("HTTP_REFERER")
         agent = get("HTTP_USER_AGENT")
         user = get("REMOTE_USER")
         return (
             f"{_bare(get('REMOTE_ADDR'))} - {_bare(user) if user else '-'}"
-            f' [{self._clock.common(now)}] "{request}" {status[:3]} {sent or "-"}'
+            f' [{self._clock.common(now)}] "{line}" {status[:3]} {sent or "-"}'
             f' "{_quotable(without_secrets(str(referer))) if referer else "-"}"'
             f' "{_quotable(str(agent)) if agent else "-"}"'
         )
@@ -66,14 +70,20 @@ class JsonFormat:
         self._clock = LogClock()
 
     def __call__(
-        self, environ: Environ, status: str, sent: int, duration: float, now: float
+        self,
+        environ: Environ,
+        request: Request | None,
+        status: str,
+        sent: int,
+        duration: float,
+        now: float,
     ) -> str:
         """Return a line."""
         get = environ.get
-        method = get("REQUEST_METHOD")
-        path = query = referer = None
-        if method is not None:
-            path, _, query = without_secrets(str(get("REQUEST_URI", ""))).partition("?")
+        method = path = query = protocol = referer = None
+        if request is not None:
+            method, protocol = request.method, _protocol(request)
+            path, _, query = without_secrets(request.target).partition("?")
         if get("HTTP_REFERER"):
             referer = without_secrets(str(get("HTTP_REFERER")))
         request_id = get("HTTP_X_REQUEST_ID")
@@ -81,10 +91,14 @@ class JsonFormat:
         return (
             f'{{"time":"{self._clock.iso(now)}","remote_addr":{_value(get("REMOTE_ADDR"))}'
             f',"method":{_value(method)},"path":{_value(path)},"query":{_value(query)}'
-            f',"protocol":{_value(method and get("SERVER_PROTOCOL"))},"status":{status[:3]}'
+            f',"protocol":{_value(protocol)},"status":{status[:3]}'
             f',"bytes":{sent},"duration_ms":{duration * 1000:.3f},"referer":{_value(referer)}'
             f',"user_agent":{_value(get("HTTP_USER_AGENT"))}{tail}}}'
         )
+
+
+def _protocol(request: Request) -> str:
+    return "HTTP/1.1" if request.http11 else "HTTP/1.0"
 
 
 def _quotable(text: str) -> str:

@@ -38,10 +38,10 @@ class Acceptor:
         self._listeners = listeners
         self._by_fd = {listener.fileno(): listener for listener in listeners}
         self._resume_at: float | None = None
+        self._is_back = False
         self.accepted = 0
         self.refused = 0
-        for fd in self._by_fd:
-            poller.watch(fd, READ)
+        self._watch_all()
 
     def __repr__(self) -> str:
         paused = "" if self._resume_at is None else ", paused"
@@ -70,6 +70,26 @@ class Acceptor:
                 made += self._welcome(sock, peer)
         return made
 
+    def accept_left(self, room: int) -> list[Connection]:
+        """Return the new connections on all listeners; for the time after `step_back`."""
+        made: list[Connection] = []
+        if self._resume_at is None:
+            for fd in list(self._by_fd):
+                made += self.accept(fd, room - len(made))
+        return made
+
+    def step_back(self) -> None:
+        """Have no new connection reported: other processes have threads that are free."""
+        self._is_back = True
+        if self._resume_at is None:
+            self._forget_all()
+
+    def step_forward(self) -> None:
+        """Have new connections reported again."""
+        self._is_back = False
+        if self._resume_at is None:
+            self._watch_all()
+
     def is_paused(self) -> bool:
         """Tell whether accepting waits for the system to have something to give again."""
         return self._resume_at is not None
@@ -78,8 +98,8 @@ class Acceptor:
         """Resume after a pause; called about once a second."""
         if self._resume_at is not None and now >= self._resume_at:
             self._resume_at = None
-            for fd in self._by_fd:
-                self._poller.watch(fd, READ)
+            if not self._is_back:
+                self._watch_all()
 
     def close(self, room: int) -> list[Connection]:
         """Stop listening; return the connections that the kernel had ready for us."""
@@ -92,9 +112,8 @@ class Acceptor:
                 last += self.accept(fd, room - len(last))
                 if self.accepted == before:
                     break
-        if self._resume_at is None:
-            for fd in self._by_fd:
-                self._poller.forget(fd)
+        if self._resume_at is None and not self._is_back:
+            self._forget_all()
         self._by_fd.clear()
         close_listeners(self._listeners)
         return last
@@ -126,5 +145,13 @@ class Acceptor:
     def _pause(self, error: OSError) -> None:
         _logger.warning("Accepting pauses for %g s: %s", _PAUSE, error)
         self._resume_at = self._service.now + _PAUSE
+        if not self._is_back:
+            self._forget_all()
+
+    def _watch_all(self) -> None:
+        for fd in self._by_fd:
+            self._poller.watch(fd, READ)
+
+    def _forget_all(self) -> None:
         for fd in self._by_fd:
             self._poller.forget(fd)

@@ -15,51 +15,43 @@ The rules, on which everything here stands:
   taken it out.
 * Only the leader polls, so between its poll and its next one nothing needs to be disarmed:
   a quick request costs no system call but its own two.
-* If all threads are busy, the last one keeps the leadership while it runs. New requests wait
-  in the kernel then. The first thread to come back takes the leadership from it.
+* If all threads are busy, one more thread leads, the doorkeeper. It runs no request: it accepts,
+  reads, flushes, looks at deadlines, and lets complete requests wait for the next thread that
+  comes back, up to a number. So a server whose application is stuck still keeps its promises.
 """
 
 import logging
-import threading
 import time
-from enum import Enum
+from collections.abc import Callable
 from socket import socket
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.service import Service
 from dewar.server.connection.state import State
 from dewar.server.threads.acceptor import Acceptor
+from dewar.server.threads.chores import Chores, Stage
+from dewar.server.threads.doorkeeper import Doorkeeper
 from dewar.server.threads.pace import Pace
 from dewar.server.threads.poller import READ, Waker, open_poller
 from dewar.server.threads.roster import Roster
+from dewar.server.threads.staff import Staff
 from dewar.server.threads.statistics import PoolStatistics
 from dewar.server.threads.watchdog import Watchdog
 from dewar.server.threads.worker import Worker
 
-_IDLE, _FLUSHING = State.IDLE, State.FLUSHING
+_IDLE = State.IDLE
 
 # What is quicker than this, in seconds, is not worth a change of threads.
 _QUICK = 0.001
 
-_SWEEP = 1.0
-_DRAIN_SWEEP = 0.05
+# How often, and how long, to look whether a leader has heard that it is to end.
 _TRIES = 20
-# For a connection that has come just before the end and has sent nothing yet, in seconds.
-_DRAIN_GRACE = 0.5
-
+_LOOK = 0.05
 
 # After a fault of our own, so that one that stays can not fill the log at full speed.
 _FAULT_PAUSE = 0.05
 
 _logger = logging.getLogger("dewar.server")
-
-
-class Stage(Enum):
-    """The life of a pool."""
-
-    SERVING = "all is normal"
-    DRAINING = "requests in flight are finished, no connection persists"
-    ENDED = "threads leave as they come back"
 
 
 class Pool:
@@ -81,36 +73,36 @@ class Pool:
         self._acceptor = Acceptor(service, listeners, self._poller)
         self._roster = Roster(self._poller)
         self._running: list[Connection] = []
-        self._stage = Stage.SERVING
-        self._wanted = False
+        self._chores = Chores(service, self._poller, self._waker, self._acceptor, self._roster)
+        self._door = Doorkeeper(service, self._poller, self._acceptor, self._roster, self._chores)
         self._pace = Pace()
-        self._next_sweep = 0.0
         self._take_overs = 0
-        size = service.settings.threads
-        self._workers = [Worker(f"dewar-{n}", self._work) for n in range(1, size + 1)]
-        self._parked = self._workers[::-1]
+        settings = service.settings
+        self._workers = [Worker(f"dewar-{n}", self._work) for n in range(1, settings.threads + 1)]
+        self._doorkeeper = Worker("dewar-doorkeeper", self._keep_door)
+        self._staff = Staff(self._workers, self._doorkeeper, settings.max_queue)
         self._watchdog = Watchdog(self)
         self.turn = 0
-        self.ended = threading.Event()
+        self.ended = self._chores.ended
 
     def __repr__(self) -> str:
         return (
-            f"<Pool {self._stage.name}, {len(self._workers)} threads,"
+            f"<Pool {self._chores.stage.name}, {len(self._workers)} threads,"
             f" {len(self._roster.open)} connections>"
         )
 
     def start(self) -> None:
         """Begin to serve."""
-        if len(self._workers) > 1:
-            self._watchdog.start()
-        first = self._parked.pop()
-        first.start()
+        self._watchdog.start()
+        first = self._workers[0]
+        first.start()  # here, and not when it is needed: without it there is no server
+        self._staff.maybe_worker()
         first.wake()
 
     def drain_soon(self) -> None:
         """Stop listening and finish what is in flight; `ended` is set when that is done."""
-        if self._stage is Stage.SERVING:
-            self._stage = Stage.DRAINING
+        if self._chores.stage is Stage.SERVING:
+            self._chores.stage = Stage.DRAINING
             self._service.draining = True
             self._waker.wake()
 
@@ -120,14 +112,14 @@ class Pool:
         Where the leader itself is inside the application, its leadership ends here, so that the
         listeners are closed in any case. Returns when they are, or after a second.
         """
-        self._stage = Stage.ENDED
+        self._chores.stage = Stage.ENDED
         self._service.draining = True
         self._waker.wake()
         for _ in range(_TRIES):
-            if self.ended.wait(_DRAIN_SWEEP):
+            if self.ended.wait(_LOOK):
                 return
             if self._seize():
-                self._finish()
+                self._chores.finish(self._staff.give_up())
 
     def join(self, timeout: float) -> bool:
         """Wait for all threads; tell whether they are gone within *timeout* seconds.
@@ -135,12 +127,11 @@ class Pool:
         Call it after `ended` is set or `end` was called.
         """
         self._watchdog.stop()
-        while self._parked:
-            worker = self._parked.pop()
-            if worker.is_started:
-                worker.wake()
+        for worker in self._staff.dismiss():
+            worker.wake()
         deadline = time.monotonic() + timeout
-        left = [w for w in self._workers if not w.join(max(0.0, deadline - time.monotonic()))]
+        threads = [*self._workers, self._doorkeeper]
+        left = [w for w in threads if not w.join(max(0.0, deadline - time.monotonic()))]
         if not left:
             self._poller.close()
             self._waker.close()
@@ -149,17 +140,23 @@ class Pool:
     def statistics(self) -> PoolStatistics:
         """Return what the pool is doing."""
         connections = list(self._roster.open.values())
+        parked, waiting = self._staff.counts()
         return PoolStatistics(
             threads=sum(worker.is_started for worker in self._workers),
-            parked=sum(worker.is_started for worker in list(self._parked)),
+            parked=parked,
+            waiting=waiting,
             connections=len(connections),
             away=len(self._roster.away),
             accepted=self._acceptor.accepted,
-            turned_away=self._acceptor.refused,
+            turned_away=self._acceptor.refused + self._door.refused,
             requests=self._roster.served + sum(c.served for c in connections),
             take_overs=self._take_overs,
             hands_over=self._pace.is_slow,
         )
+
+    def stuck_since(self) -> float | None:
+        """Return since when all threads have been inside the application; see `Doorkeeper`."""
+        return self._door.stuck_since(self._staff)
 
     # The watchdog's side.
 
@@ -169,13 +166,13 @@ class Pool:
 
     def depose(self) -> None:
         """Give the leadership to another thread, unless the leader comes back first."""
-        follower = self._maybe_follower()
+        follower = self._staff.maybe_leader()
         if follower is None:
-            self._wanted = True
-        elif self._seize():
+            return  # the system has no thread to give; the leader goes on alone
+        if self._seize():
             follower.wake()
         else:
-            self._parked.append(follower)
+            self._staff.put_back(follower)
 
     def credit(self, runs: int) -> None:
         """Note that the leader got through *runs* quickly enough."""
@@ -193,46 +190,37 @@ class Pool:
         self._pace.note_slow()
         return True
 
-    def _maybe_follower(self) -> Worker | None:
-        """Take a thread off the stack, so that it waits for this caller's call alone."""
-        try:
-            worker = self._parked.pop()
-        except IndexError:
-            return None
-        if not worker.is_started:
-            try:
-                worker.start()
-            except RuntimeError as error:
-                _logger.warning("%r does not start: %s", worker, error)
-                self._parked.append(worker)
-                return None
-        return worker
-
     # A thread's life.
 
     def _work(self, worker: Worker) -> None:
-        worker.park()
+        job = worker.park()
         while not self.ended.is_set():  # not the stage: who was called to lead has to finish
-            self._lead()
-            while self._wanted and not self._has_ended():
-                self._wanted = False
-                if self._seize():
-                    self._lead()
-            self._parked.append(worker)
-            if not self.ended.is_set():  # after the append: else nobody would call us again
-                worker.park()
+            if job is None:
+                self._lead(self._poll_and_run)
+            else:
+                self._run_away(job)
+            job = self._staff.next_or_park(worker)
+            if job is None:
+                if self.ended.is_set():
+                    return  # nobody would call it any more
+                job = worker.park()
 
-    def _has_ended(self) -> bool:
-        return self._stage is Stage.ENDED
+    def _keep_door(self, doorkeeper: Worker) -> None:
+        doorkeeper.park()
+        while not self.ended.is_set():
+            self._lead(self._poll_and_queue)
+            self._staff.put_back(doorkeeper)
+            if not self.ended.is_set():
+                doorkeeper.park()
 
-    def _lead(self) -> None:
+    def _lead(self, loop: Callable[[list[Connection]], None]) -> None:
         """Lead until another thread does or the pool has ended; survive a mistake of ours."""
         # A list of this leadership's own: with a shared one a deposed leader would take out what
         # its successor has put in.
         running = self._running = []
         while True:
             try:
-                self._poll_and_run(running)
+                loop(running)
             except Exception:
                 # Out of memory or of a kernel's table, say. Were the leader to end with it, the
                 # server would stand still with its port open.
@@ -254,24 +242,25 @@ class Pool:
 
     def _poll_and_run(self, running: list[Connection]) -> None:
         service = self._service
+        chores = self._chores
         connections = self._roster.open
         watchdog = self._watchdog
         pace = self._pace
         settle = self._roster.settle
         clock = service.clock
         poll = self._poller.poll
-        while self._stage is not Stage.ENDED:
-            events = poll(self._patience())
+        while chores.stage is not Stage.ENDED:
+            events = poll(chores.patience())
             now = service.now = clock()
-            if now >= self._next_sweep or self._stage is not Stage.SERVING:
-                self._sweep(now, events)
+            if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
+                chores.sweep(now, events)
             for fd, mask in events:
                 connection = connections.get(fd)
                 if connection is None:
-                    self._attend(fd)
+                    chores.attend(fd)
                     continue
                 # PERF: from here to the end of the loop is every request's way.
-                if connection.receive() if mask == READ else self._see_to(connection):
+                if connection.receive() if mask == READ else chores.see_to(connection):
                     if pace.is_slow and self._hand_over(connection):
                         return
                     self.turn += 1
@@ -286,16 +275,24 @@ class Pool:
                         return
                 if connection.state is not _IDLE:
                     settle(connection)
-        self._finish()
+        chores.finish(self._staff.give_up())
+
+    def _poll_and_queue(self, running: list[Connection]) -> None:  # noqa: ARG002  # runs nothing
+        if not self._door.lead(self._staff, self._pace):
+            self._chores.finish(self._staff.give_up())
 
     def _hand_over(self, connection: Connection) -> bool:
         """Run *connection* after another thread has begun to lead; tell whether there was one."""
-        follower = self._maybe_follower()
+        follower = self._staff.maybe_leader()
         if follower is None:
-            self._wanted = True
             return False
         self._hand_off(connection)
         follower.wake()
+        self._run_away(connection)
+        return True
+
+    def _run_away(self, connection: Connection) -> None:
+        """Run *connection*, which is away, on a thread that does not lead."""
         clock = self._service.clock
         began = clock()
         connection.run()
@@ -304,67 +301,7 @@ class Pool:
         else:
             self._pace.note_slow()
         self._roster.welcome_back(connection)
-        return True
 
     def _hand_off(self, connection: Connection) -> None:
         self._roster.send_away(connection)
         self._running = []  # what tells the former leader that it does not lead any more
-
-    # The leader's chores.
-
-    def _patience(self) -> float:
-        """Return how long to wait for events, in seconds; negative for ever."""
-        if self._stage is not Stage.SERVING:
-            return _DRAIN_SWEEP
-        is_idle = not self._roster.open and not self._acceptor.is_paused()
-        return -1 if is_idle and self._service.pulse is None else _SWEEP
-
-    def _see_to(self, connection: Connection) -> bool:
-        if connection.state is not _FLUSHING:
-            return connection.receive()
-        ready = connection.flush()
-        if ready or connection.state is _IDLE:
-            self._roster.arm(connection, READ)
-        return ready
-
-    def _attend(self, fd: int) -> None:
-        """Take an event of a descriptor that is no connection (any more)."""
-        if fd == self._waker.fd:
-            self._waker.settle()
-        elif self._stage is Stage.SERVING:
-            self._roster.admit(self._acceptor.accept(fd, self._room()))
-
-    def _room(self) -> int:
-        return self._service.settings.max_connections - len(self._roster.open)
-
-    def _sweep(self, now: float, events: list[tuple[int, int]]) -> None:
-        """Look at all deadlines, and at what a stop asks for.
-
-        A connection among *events* is not idle: a request has come on it.
-        """
-        self._next_sweep = now + _SWEEP
-        self._service.writer.refresh(time.time())
-        self._acceptor.tick(now)
-        if self._service.pulse is not None:
-            self._service.pulse()
-        draining = self._stage is Stage.DRAINING
-        if draining:
-            self._roster.admit(self._acceptor.close(self._room()))
-        ready = {fd for fd, _ in events}
-        with self._roster.changing:
-            for connection in self._roster.at_home():
-                if connection.state is _IDLE and connection.fd in ready:
-                    continue
-                connection.expire(now)
-                if draining:
-                    connection.drain(now, _DRAIN_GRACE)
-                self._roster.settle(connection)
-        if draining and not self._roster.open:
-            self._stage = Stage.ENDED
-
-    def _finish(self) -> None:
-        """Close what is left."""
-        self._stage = Stage.ENDED
-        self._acceptor.close(0)
-        self._roster.close()
-        self.ended.set()

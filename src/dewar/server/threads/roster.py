@@ -91,10 +91,14 @@ class Roster:
             self._poller.forget(connection.fd)
         connection.close()
 
-    def close(self) -> None:
-        """Close all connections. One that is away is cut now, and closed where it comes back."""
+    def close(self, abandoned: Iterable[Connection]) -> None:
+        """Close all connections. One that is away is cut now, and closed where it comes back.
+
+        Those *abandoned* are away and will not come back.
+        """
         with self.changing:
             self.is_closing = True
+            self.away.difference_update(abandoned)
             for connection in list(self.open.values()):
                 if connection in self.away:
                     connection.cut()

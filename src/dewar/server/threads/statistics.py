@@ -10,10 +10,11 @@ class PoolStatistics:
     Attributes:
         threads: Threads started so far.
         parked: Those of them that wait for work.
+        waiting: Requests that wait for a thread.
         connections: Open connections.
         away: Connections whose request runs on a thread that does not lead.
         accepted: Connections since the start.
-        turned_away: Connections answered with 503, because there were too many.
+        turned_away: Connections and requests answered with 503, because there were too many.
         requests: Requests answered since the start.
         take_overs: How often a stuck leader was deposed.
         hands_over: Whether the leader passes the leadership on before it runs a request.
@@ -21,6 +22,7 @@ class PoolStatistics:
 
     threads: int
     parked: int
+    waiting: int
     connections: int
     away: int
     accepted: int

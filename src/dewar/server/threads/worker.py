@@ -1,17 +1,20 @@
-"""One thread of the pool, and how it is woken."""
+"""One thread of the pool, and how it is called."""
 
 import threading
 from collections.abc import Callable
 from contextvars import Context
 
+from dewar.server.connection.connection import Connection
+
 
 class Worker:
-    """A thread that leads when it is told to and parks in between.
+    """A thread that leads or runs a request when it is told to, and parks in between.
 
     Its lock is the signal, and it is used the other way round: held while there is nothing to
     do, and released, by another thread, when there is. A lock is the cheapest thing to wake a
     thread with, and there is never more than one call outstanding: whoever wakes a worker has
-    taken it off the pool's stack of parked ones first.
+    taken it out of the staff first. The job is written before the lock is released and read after
+    it was acquired.
 
     Args:
         name: The thread's name.
@@ -25,6 +28,7 @@ class Worker:
         self._thread = threading.Thread(
             target=lambda: Context().run(main, self), name=name, daemon=True
         )
+        self._job: Connection | None = None
         self.is_started = False
 
     def __repr__(self) -> str:
@@ -39,13 +43,16 @@ class Worker:
         self._thread.start()
         self.is_started = True
 
-    def wake(self) -> None:
-        """Let the thread go on."""
+    def wake(self, job: Connection | None = None) -> None:
+        """Have the thread run *job*, or lead where there is none."""
+        self._job = job
         self._lock.release()
 
-    def park(self) -> None:
-        """Wait for `wake`. Only the worker's own thread calls it."""
+    def park(self) -> Connection | None:
+        """Wait for `wake` and return its job. Only the worker's own thread calls it."""
         self._lock.acquire()
+        job, self._job = self._job, None
+        return job
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread's end; tell whether it came within *timeout* seconds."""

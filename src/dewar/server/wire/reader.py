@@ -63,29 +63,10 @@ class RequestReader:
     """
 
     __slots__ = (
-        "_base",
-        "_body",
-        "_environ",
-        "_feeding",
-        "_held",
-        "_host",
-        "_http11",
-        "_keep_alive",
-        "_keys",
-        "_limits",
-        "_max_keys",
-        "_names",
-        "_parser",
-        "_repeat",
-        "_repeats",
-        "_threshold",
-        "_url",
-        "completed",
-        "phase",
-        "received",
-        "refusal",
-        "wants_continue",
-    )
+        "_base", "_body", "_environ", "_feeding", "_held", "_host", "_http11", "_keep_alive",
+        "_keys", "_limits", "_max_keys", "_names", "_parser", "_repeat", "_repeats", "_threshold",
+        "_url", "completed", "late_body", "phase", "received", "refusal", "wants_continue",
+    )  # fmt: skip
 
     def __init__(self, base: Environ, names: FieldNames, limits: Limits) -> None:
         self._base = base
@@ -110,6 +91,7 @@ class RequestReader:
         self.phase = _START
         self.received = 0
         self.wants_continue = False
+        self.late_body: IO[bytes] | None = None
 
     def __repr__(self) -> str:
         return f"<RequestReader {self.phase.name}, {len(self.completed)} complete>"
@@ -146,6 +128,9 @@ class RequestReader:
     def _learn(self, data: bytes, request: Request) -> None:
         if request.body is None and request.http11 and request.keep_alive:
             self._repeat.learn(data, request.environ)
+
+    def take_early(self) -> Request | None:
+        """Return None."""
 
     def discard(self) -> None:
         """Give back what an unfinished or unanswered request holds; input is ignored from here."""

@@ -5,22 +5,27 @@ through would let a visitor write the rest of the response (CWE-113).
 """
 
 import re
+from collections.abc import Hashable
 from email.utils import formatdate
 from enum import Enum
 
 from dewar.server.errors import ApplicationError
-from dewar.server.wire.errors import Refusal
+from dewar.server.wire.errors import UNAVAILABLE, Refusal
 
 Headers = list[tuple[str, str]]
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
+# Seconds. What is full now may have room again soon, and a client that waits is one fewer.
+_RETRY_AFTER = "1"
+
 # What a writer remembers at most.
 _MEMO_SIZE = 512
 _MEMO_TEXT = 64
 _FIELDS_SIZE = 2048
 _FIELDS_TEXT = 256
+_HEADS_SIZE = 256
 _STATUS = re.compile(r"([2-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
 
@@ -75,6 +80,7 @@ class HeadWriter:
         self._statuses: dict[str, tuple[str, bool]] = {}
         self._server = "" if server is None else f"\r\nServer: {server}"
         self._tails: tuple[str, ...] = ()
+        self._heads: dict[Hashable, Head] = {}
         self.refresh(wall)
 
     def __repr__(self) -> str:
@@ -86,8 +92,9 @@ class HeadWriter:
         end = "\r\n\r\n"
         # Indexed by the bits _DATE | _SERVER of what the application set itself, halved.
         self._tails = (self._server + date + end, self._server + end, date + end, end)
+        self._heads = {}  # after the tails: a head with the old date must not get into it
 
-    def compose(  # noqa: C901  # PERF: one pass, in one frame
+    def compose(
         self, status: str, headers: Headers, http11: bool, keep_alive: bool, size: int | None
     ) -> Head:
         """Return the head for *status* and *headers*.
@@ -102,6 +109,22 @@ class HeadWriter:
         Raises:
             ApplicationError: The head can not be sent; the message says why.
         """
+        # PERF: applications send the same few heads over and over. A head is good for a second, as
+        # its Date is.
+        heads = self._heads
+        try:
+            head = heads.get(key := (status, http11, keep_alive, size, *headers))
+        except TypeError:
+            return self._compose(status, headers, http11, keep_alive, size)  # which says why
+        if head is None:
+            head = self._compose(status, headers, http11, keep_alive, size)
+            if len(heads) < _HEADS_SIZE:
+                heads[key] = head
+        return head
+
+    def _compose(  # noqa: C901  # PERF: one pass, in one frame
+        self, status: str, headers: Headers, http11: bool, keep_alive: bool, size: int | None
+    ) -> Head:
         line, bodyless = self._statuses.get(status) or self._learn_status(status)
         fields = self._fields
         found = 0
@@ -141,6 +164,8 @@ class HeadWriter:
         """Return a whole response that closes the connection."""
         body = f"{refusal.reason}\n".encode()
         headers = [("Content-Type", "text/plain; charset=utf-8")]
+        if refusal.status == UNAVAILABLE:
+            headers.append(("Retry-After", _RETRY_AFTER))
         return self.compose(refusal.status, headers, True, False, len(body))[0] + body
 
     def _learn_field(self, header: tuple[str, str]) -> Field:

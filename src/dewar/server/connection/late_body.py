@@ -1,0 +1,144 @@
+"""The body of a request whose client waits for ``100 Continue`` (RFC 9110 §10.1.1)."""
+
+import selectors
+import socket
+from collections.abc import Iterator
+from typing import IO, Any, Protocol
+
+from dewar.server.connection.outbox import PATIENCE, wait_ready
+from dewar.server.connection.progress import Progress
+from dewar.server.connection.service import Service
+from dewar.server.errors import BodyError, ClientGoneError
+from dewar.server.wire.errors import LATE_BODY
+from dewar.server.wire.reader import RequestReader
+from dewar.server.wire.writer import CONTINUE
+
+_READ = 65536
+
+
+class Source(Protocol):
+    """What a late body needs of its connection."""
+
+    @property
+    def sock(self) -> socket.socket:
+        """What to read from; it does not block."""
+
+    def send(self, data: bytes) -> None:
+        """Send *data*."""
+
+
+class LateBody:
+    """A ``wsgi.input`` whose bytes are asked for with the first read.
+
+    An application that answers without reading it spares the client the sending. Only the thread
+    that runs the request uses it; while it waits for the body it counts among ``service.early``.
+
+    Args:
+        service: Whose deadlines hold.
+        reader: Where the body is put together.
+        source: The connection.
+    """
+
+    def __init__(self, service: Service, reader: RequestReader, source: Source) -> None:
+        self._service = service
+        self._reader = reader
+        self._source = source
+        self._asks = True
+        self._is_closed = False
+        self._fetched: IO[bytes] | None = None
+        self._error: OSError | None = None
+        service.early.add(self)
+
+    def __repr__(self) -> str:
+        return f"<LateBody, {'here' if self.is_here() else 'not asked for'}>"
+
+    def is_here(self) -> bool:
+        """Tell whether the body has come as a whole."""
+        return self._fetched is not None
+
+    def hush(self) -> None:
+        """Send no ``100 Continue`` from here on: the response has begun."""
+        self._asks = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return at most *size* bytes, or all."""
+        return self._file().read(-1 if size is None else size)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Return a line, or at most *size* bytes of it."""
+        return self._file().readline(-1 if size is None else size)
+
+    def readlines(self, hint: int = -1, /) -> list[bytes]:
+        """Return lines until they have *hint* bytes, or all."""
+        return self._file().readlines(hint)
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill *buffer*; return the number of bytes."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def readable(self) -> bool:
+        """Tell that reading is allowed."""
+        return True
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._file())
+
+    def close(self) -> None:
+        """Give back what was read; from here on nothing is asked for."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._service.early.discard(self)
+        if self._fetched is not None:
+            self._fetched.close()
+
+    def _file(self) -> IO[bytes]:
+        if self._fetched is None:
+            if self._error is not None:
+                raise self._error
+            if self._is_closed:
+                raise ValueError("The body of a request that has ended can't be read any more.")
+            try:
+                self._fetched = self._fetch()
+            except OSError as error:
+                self._error = error
+                raise
+        return self._fetched
+
+    def _fetch(self) -> IO[bytes]:
+        """Wait for the whole body.
+
+        Raises:
+            BodyError: It is refused, or does not come in time.
+            ClientGoneError: The client has gone.
+        """
+        if self._asks:
+            self._source.send(CONTINUE)
+        reader = self._reader
+        settings = self._service.settings
+        clock = self._service.clock
+        progress = Progress(clock())
+        while (body := reader.late_body) is None:
+            if reader.refusal is not None:
+                raise BodyError(reader.refusal)
+            progress.advance(self._take_in(), clock())
+            if progress.is_overdue(clock(), settings.body_timeout, settings.min_rate):
+                raise BodyError(LATE_BODY)
+        reader.late_body = None
+        return body
+
+    def _take_in(self) -> int:
+        """Feed the reader with what has come, or wait a little; return the number of bytes."""
+        sock = self._source.sock
+        try:
+            data = sock.recv(_READ)
+        except BlockingIOError:
+            wait_ready(sock, selectors.EVENT_READ, PATIENCE)
+            return 0
+        except OSError:
+            data = b""
+        if not data:
+            raise ClientGoneError("The client has gone before it had sent the body.")
+        self._reader.feed(data)
+        return len(data)

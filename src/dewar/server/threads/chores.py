@@ -1,0 +1,119 @@
+"""What the leader does besides running requests: accepting, deadlines, flushing, the stop.
+
+Only the leader calls these, whichever thread that is. `stage` is written by any thread, and only
+ever moves on.
+"""
+
+import threading
+import time
+from enum import Enum
+
+from dewar.server.connection.connection import Connection
+from dewar.server.connection.service import Service
+from dewar.server.connection.state import State
+from dewar.server.threads.acceptor import Acceptor
+from dewar.server.threads.poller import READ, Poller, Waker
+from dewar.server.threads.roster import Roster
+
+_IDLE, _FLUSHING = State.IDLE, State.FLUSHING
+
+_SWEEP = 1.0
+_DRAIN_SWEEP = 0.05
+# For a connection that has come just before the end and has sent nothing yet, in seconds.
+_DRAIN_GRACE = 0.5
+
+
+class Stage(Enum):
+    """The life of a pool."""
+
+    SERVING = "all is normal"
+    DRAINING = "requests in flight are finished, no connection persists"
+    ENDED = "threads leave as they come back"
+
+
+class Chores:
+    """The leader's duties to everybody who is not being answered right now.
+
+    Attributes:
+        stage: How far the pool's life has come.
+        next_sweep: When deadlines are looked at again.
+        ended: Set once nobody leads any more.
+    """
+
+    def __init__(
+        self, service: Service, poller: Poller, waker: Waker, acceptor: Acceptor, roster: Roster
+    ) -> None:
+        self._service = service
+        self._poller = poller
+        self._waker = waker
+        self._acceptor = acceptor
+        self._roster = roster
+        self.stage = Stage.SERVING
+        self.next_sweep = 0.0
+        self.ended = threading.Event()
+
+    def __repr__(self) -> str:
+        return f"<Chores {self.stage.name}>"
+
+    def patience(self) -> float:
+        """Return how long to wait for events, in seconds; negative for ever."""
+        if self.stage is not Stage.SERVING:
+            return _DRAIN_SWEEP
+        is_idle = not self._roster.open and not self._acceptor.is_paused()
+        return -1 if is_idle and self._service.pulse is None else _SWEEP
+
+    def see_to(self, connection: Connection) -> bool:
+        """Go on with *connection*, about which there is news; tell whether it can be run."""
+        if connection.state is not _FLUSHING:
+            return connection.receive()
+        ready = connection.flush()
+        if ready or connection.state is _IDLE:
+            self._roster.arm(connection, READ)
+        return ready
+
+    def attend(self, fd: int) -> None:
+        """Take an event of a descriptor that is no connection (any more)."""
+        if fd == self._waker.fd:
+            self._waker.settle()
+        elif self.stage is Stage.SERVING:
+            self._roster.admit(self._acceptor.accept(fd, self._room()))
+
+    def attend_left(self) -> None:
+        """Accept whom no other process has taken on; see `Acceptor.step_back`."""
+        if self.stage is Stage.SERVING:
+            self._roster.admit(self._acceptor.accept_left(self._room()))
+
+    def sweep(self, now: float, events: list[tuple[int, int]]) -> None:
+        """Look at all deadlines, and at what a stop asks for.
+
+        A connection among *events* is not idle: a request has come on it.
+        """
+        self.next_sweep = now + _SWEEP
+        self._service.writer.refresh(time.time())
+        self._acceptor.tick(now)
+        if self._service.pulse is not None:
+            self._service.pulse()
+        draining = self.stage is Stage.DRAINING
+        if draining:
+            self._roster.admit(self._acceptor.close(self._room()))
+        ready = {fd for fd, _ in events}
+        with self._roster.changing:
+            for connection in self._roster.at_home():
+                if connection.state is _IDLE and connection.fd in ready:
+                    continue
+                connection.expire(now)
+                if draining:
+                    connection.drain(now, _DRAIN_GRACE)
+                self._roster.settle(connection)
+        if draining and not self._roster.open:
+            self.stage = Stage.ENDED
+
+    def finish(self, abandoned: list[Connection]) -> None:
+        """Close what is left. Those *abandoned* wait for a thread that will not come."""
+        self.stage = Stage.ENDED
+        self._acceptor.close(0)
+        self._roster.close(abandoned)
+        self.ended.set()
+
+    def _room(self) -> int:
+        return self._service.settings.max_connections - len(self._roster.open)

@@ -1,0 +1,107 @@
+"""Leading while all threads are inside the application.
+
+The doorkeeper accepts, reads, flushes and looks at deadlines as any leader does, but runs no
+request: what is complete waits for the next thread that comes back. So slow handlers hold up
+nobody but those who wait for a thread, and these wait in order and in bounded number.
+"""
+
+from dewar.server.connection.connection import Connection
+from dewar.server.connection.service import Service
+from dewar.server.threads.acceptor import Acceptor
+from dewar.server.threads.chores import Chores, Stage
+from dewar.server.threads.pace import Pace
+from dewar.server.threads.poller import READ, Poller
+from dewar.server.threads.roster import Roster
+from dewar.server.threads.staff import Staff
+from dewar.server.threads.worker import Worker
+from dewar.server.wire.errors import UNAVAILABLE, Refusal
+
+# With several processes: how long a new connection is left to the others, in seconds.
+_RELUCTANCE = 0.02
+
+
+class Doorkeeper:
+    """One pool's leader of last resort. All but `stuck_since` and `refused` is its thread's.
+
+    Attributes:
+        refused: Requests answered with 503, because too many waited.
+    """
+
+    def __init__(
+        self, service: Service, poller: Poller, acceptor: Acceptor, roster: Roster, chores: Chores
+    ) -> None:
+        self._service = service
+        self._poller = poller
+        self._acceptor = acceptor
+        self._roster = roster
+        self._chores = chores
+        self._last_return: tuple[int, float] = (-1, 0.0)
+        self.refused = 0
+
+    def __repr__(self) -> str:
+        return f"<Doorkeeper, {self.refused} refused>"
+
+    def lead(self, staff: Staff, pace: Pace) -> bool:
+        """Lead until a thread is free to; tell whether one does now. Else the pool has ended."""
+        if self._service.settings.processes == 1:
+            worker = self._lead(staff, pace, None)
+        else:
+            self._acceptor.step_back()
+            try:
+                worker = self._lead(staff, pace, _RELUCTANCE)
+            finally:
+                self._acceptor.step_forward()
+        if worker is None:
+            return False
+        worker.wake()
+        return True
+
+    def stuck_since(self, staff: Staff) -> float | None:
+        """Return since when all threads have been inside the application without one's return.
+
+        The time is the service's clock's, and at most a second late. None where one is free.
+        """
+        returns, since = self._last_return
+        return since if returns == staff.returns and not staff.has_worker() else None
+
+    def _lead(self, staff: Staff, pace: Pace, reluctance: float | None) -> Worker | None:
+        service = self._service
+        chores = self._chores
+        while chores.stage is not Stage.ENDED:
+            events = self._poller.poll(chores.patience() if reluctance is None else reluctance)
+            now = service.now = service.clock()
+            # Where handlers are slow on the whole, a leader would soon be stuck again: then it is
+            # cheaper to stay, and to give the requests to whoever is free.
+            if not pace.is_slow and (worker := staff.maybe_worker()) is not None:
+                return worker  # polling is level-triggered: the events will be told again
+            if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
+                chores.sweep(now, events)
+                self._note_returns(staff.returns, now)
+            for fd, mask in events:
+                self._handle(fd, mask, staff)
+            if reluctance is not None:
+                chores.attend_left()
+        return None
+
+    def _handle(self, fd: int, mask: int, staff: Staff) -> None:
+        connection = self._roster.open.get(fd)
+        if connection is None:
+            self._chores.attend(fd)
+        elif connection.receive() if mask == READ else self._chores.see_to(connection):
+            self._queue(connection, staff)
+        else:
+            self._roster.settle(connection)
+
+    def _queue(self, connection: Connection, staff: Staff) -> None:
+        """Let a request wait for a thread, or turn it away where too many do."""
+        if staff.is_full():
+            self.refused += 1
+            connection.turn_away(Refusal(UNAVAILABLE, "The server is busy. Try again later."))
+            self._roster.settle(connection)
+        else:
+            self._roster.send_away(connection)
+            staff.submit(connection)
+
+    def _note_returns(self, returns: int, now: float) -> None:
+        if self._last_return[0] != returns:
+            self._last_return = returns, now
