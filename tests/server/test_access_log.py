@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dewar.server import Server, Settings
-from dewar.server.errors import BindError, LogFileError
+from dewar.server.errors import BindError, ClientGoneError, LogFileError
 from servertools import Serve, Served
 
 
@@ -201,6 +201,21 @@ def test_a_server_that_can_not_listen_leaves_no_log_open(path: Path) -> None:
             with pytest.raises(BindError, match="in use"):
                 server.start()
     assert server._service.access_log._file is None
+
+
+def test_a_client_that_went_away_is_logged(
+    serve: Serve, path: Path, as_json: dict[str, Any]
+) -> None:
+    """With nginx's 499, where nothing had been answered."""
+
+    def gone(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        raise ClientGoneError("nobody is there")
+
+    served = serve(gone, **as_json)
+    client = served.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert client.is_closed()
+    assert [record["status"] for record in logged(served, path)] == [499]
 
 
 def test_what_an_app_does_to_its_environ_ends_no_connection(

@@ -1,6 +1,7 @@
 """The access log of one server: a line for each response, to `logging` or to a file."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from logging import LogRecord
@@ -26,12 +27,15 @@ class AccessLog:
         clock: The clock that durations are told by, in seconds.
     """
 
-    __slots__ = ("_clock", "_file", "_format", "_path")
+    __slots__ = ("_changing", "_clock", "_file", "_format", "_path")
 
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._format = line_format(settings.access_log_format)
         self._path = settings.access_log_file if settings.access_log else None
+        # Held while the file changes, never while a line is written. Re-entrant, so that a signal
+        # may come in the midst of it.
+        self._changing = threading.RLock()
         self._file: LogFile | None = None
 
     def __repr__(self) -> str:
@@ -43,26 +47,28 @@ class AccessLog:
         Raises:
             LogFileError: It can not be opened.
         """
-        if self._path is not None and self._file is None:
-            self._file = LogFile(self._path)
+        with self._changing:
+            if self._path is not None and self._file is None:
+                self._file = LogFile(self._path)
 
     def reopen(self) -> None:
         """Go on in a new file of the same name, because the one so far was renamed.
 
         If there can not be one, lines go on into the one so far, and the fault is logged.
         """
-        if self._file is None:
-            return
         try:
-            self._file.reopen()
+            with self._changing:
+                if self._file is not None:
+                    self._file.reopen()
         except OSError as error:
             _faults.error("%s The lines go on into the file that was open.", error)
 
     def close(self) -> None:
         """Close the file; only when no thread writes any more."""
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
+        with self._changing:
+            file, self._file = self._file, None
+            if file is not None:
+                file.close()
 
     def log(self, request: Request, status: str, sent: int, began: float) -> None:
         """Log one response.

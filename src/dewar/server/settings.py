@@ -46,7 +46,8 @@ class Settings:
         server_name: The Server field, or ``None`` for none.
         access_log: Whether each response is logged.
         access_log_format: ``"combined"`` or ``"json"``.
-        access_log_file: Where the lines of the access log go; ``None`` leaves it to `logging`.
+        access_log_file: Where the lines of the access log go, if there is one; ``None`` leaves it
+            to `logging`.
         metrics: Where to listen for requests for the statistics; written as *bind* is.
         certfile: A PEM file with the certificate and its chain; turns TLS on.
         keyfile: The PEM file of its key, where that is not in *certfile*.
