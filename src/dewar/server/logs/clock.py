@@ -20,7 +20,8 @@ class LogClock:
 
     def common(self, now: float) -> str:
         """Return ``10/Oct/2000:13:55:36 -0700``, as Apache's ``%t`` has it in brackets."""
-        return self._at(now)[1]
+        latest = self._latest
+        return latest[1] if latest[0] == int(now) else self._at(now)[1]
 
     def iso(self, now: float) -> str:
         """Return ``2000-10-10T13:55:36.042-07:00`` (ISO 8601)."""

@@ -19,6 +19,7 @@ Format = Callable[[Environ, Request | None, str, int, float, float], str]
 _SAFE = re.compile(r"[ !#-\[\]-~]*").fullmatch
 _UNSAFE = re.compile(r'["\\\x00-\x1f\x7f-\U0010ffff]')
 # What is not in quotes ends at a blank.
+_SAFE_BARE = re.compile(r"[!#-\[\]-~]+").fullmatch
 _UNSAFE_BARE = re.compile(r'["\\\x00-\x20\x7f-\U0010ffff]')
 
 
@@ -107,7 +108,8 @@ def _quotable(text: str) -> str:
 
 
 def _bare(value: object) -> str:
-    return _UNSAFE_BARE.sub(_escaped, str(value or "-"))
+    text = str(value or "-")
+    return text if _SAFE_BARE(text) else _UNSAFE_BARE.sub(_escaped, text)
 
 
 def _escaped(found: re.Match[str]) -> str:
