@@ -180,6 +180,10 @@ class Connection:
         self._outbox.clear()
         self.sock.close()
 
+    def break_off(self) -> None:
+        """Have it closed, whatever it is doing: its state can't be relied on any more."""
+        self.state = State.CLOSED
+
     def cut(self) -> None:
         """Shut the socket under the thread that runs the connection; it will find out.
 
