@@ -268,6 +268,8 @@ class RequestReader:
         size = end - line_end
         if size > self._max_fields:
             check_fields_size(data, line_end, end, self._limits)
+        if size > self._few:
+            check_field_count(data, line_end, end, self._limits)
         is_shut = False
         try:
             self._parser.feed_data(_STAND_IN + data[line_end : end + 4])
@@ -275,8 +277,6 @@ class RequestReader:
             is_shut = self._replace_after(error)
         if is_shut:
             self._tokenise(data, line_end, end)
-        if size > self._few:
-            check_field_count(data, line_end, end, self._limits)
 
     def _replace_after(self, error: Exception) -> bool:
         """Get a new parser; return whether the last one took nothing of the head.
