@@ -355,22 +355,22 @@ class RequestReader:
         self.wants_continue = False  # it sends without waiting
         try:
             pos = body.take(data, pos)
+            file = body.buffer.take() if body.is_ended else None
         except OSError as error:
             raise Refusal(errors.UNAVAILABLE, "The body could not be stored.") from error
-        if body.is_ended:
+        if file is not None:
             self._body = None
-            self._hand_over(body.buffer)
+            self._hand_over(file, body.buffer.size)
         return pos
 
-    def _hand_over(self, buffer: BodyBuffer) -> None:
+    def _hand_over(self, file: IO[bytes], size: int) -> None:
         """Give away a body that is complete."""
-        file = buffer.take()
         if self._early:
             self._early = False
             self.late_body = file
             self.phase = _START if self._keep_alive else _ENDED
         else:
-            self._complete(file, buffer.size)
+            self._complete(file, size)
 
     def _complete(self, file: IO[bytes], size: int) -> None:
         """Put the body into the environ; its length is known now, chunked or not."""
