@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types floors suite soak faults format bench conformance docs clean
+.PHONY: help run test lint types floors suite soak faults fuzz format bench conformance docs clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ soak: $(STAMP)
 ## make faults   kill, hang and reload the server under load and count every response (REQUESTS=100000)
 faults: $(STAMP)
 	@$(BIN)/python tests/soak/faults.py --requests $${REQUESTS:-100000}
+
+## make fuzz     send the wire what nobody would, for SECONDS=600; the suite does it for a few
+fuzz: $(STAMP)
+	@$(BIN)/python -m fuzz.wire --seconds $${SECONDS:-600} $(ARGS)
 
 ## make format   let ruff lay out the code
 format: $(STAMP)

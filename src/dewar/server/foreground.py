@@ -10,7 +10,7 @@ from dewar.server.processes.herald import Outside
 from dewar.server.processes.source import Source
 from dewar.server.processes.supervisor import Supervisor, make_board
 from dewar.server.processes.title import set_title
-from dewar.server.server import Server
+from dewar.server.server import Server, metrics_of
 from dewar.server.settings import Settings
 from dewar.server.signals import TOLD, SignalInbox
 from dewar.server.systemd import Notifier
@@ -78,11 +78,12 @@ class Crier:
 def serve_processes(source: Source, settings: Settings) -> int:
     """Look after workers until told to stop; return the status to end with."""
     listeners = bind_listeners(settings.bind, settings.unix_mode)
-    addresses = tuple(display(listener) for listener in listeners)
+    addresses = tuple(display(listener, settings.scheme) for listener in listeners)
     board = make_board(settings)
     crier = Crier(banner(source.name, addresses, settings))
+    outside = Outside(herald=crier, endpoint=metrics_of(settings))
     try:
-        return Supervisor(settings, source, listeners, board, Outside(herald=crier)).run()
+        return Supervisor(settings, source, listeners, board, outside).run()
     finally:
         board.close()
 

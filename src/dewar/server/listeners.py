@@ -110,13 +110,13 @@ def close_listeners(listeners: "list[socket.socket]") -> None:
     listeners.clear()
 
 
-def display(listener: socket.socket) -> str:
+def display(listener: socket.socket, scheme: str = "http") -> str:
     """Return the address of *listener* as a URL, with the port that it really has."""
     name = listener.getsockname()
     if listener.family == _AF_UNIX:
         return f"{_UNIX}{name}"
     host, port = name[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _bind(bind: str, unix_mode: str | None) -> Listener:
@@ -184,7 +184,7 @@ def _resolve(bind: str) -> tuple[socket.AddressFamily, Address]:
             type=socket.SOCK_STREAM,
             flags=socket.AI_PASSIVE,
         )
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for what no host can be called
         raise BindError(bind, f"the host is not known. {_HELP}") from error
     family, _, _, _, address = found[0]
     return family, address

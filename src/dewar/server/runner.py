@@ -1,5 +1,6 @@
 """Serving until a signal comes: what a command or ``app.run()`` calls."""
 
+import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -21,7 +22,7 @@ def run(
     threads: int = 16,
     name: str | None = None,
     load: Callable[[], WSGIApplication] | None = None,
-    **settings: float | str | bool | None,
+    **settings: float | str | bool | ssl.SSLContext | None,
 ) -> None:
     """Serve *app* until SIGINT or SIGTERM comes, and then finish what is in flight.
 
@@ -62,7 +63,7 @@ def run(
     say("Dewar stopped.")
 
 
-def make_settings(**values: float | str | bool | None) -> Settings:
+def make_settings(**values: float | str | bool | ssl.SSLContext | None) -> Settings:
     """Return `Settings` from keyword arguments, with an error that lists what there is.
 
     Raises:

@@ -8,7 +8,9 @@ from typing import Protocol
 from wsgiref.types import WSGIApplication
 
 from dewar.server.connection.service import Service
+from dewar.server.endpoint import MakeEndpoint
 from dewar.server.errors import ServerStateError
+from dewar.server.metrics_endpoint import MetricsEndpoint
 from dewar.server.processes.embedded import Embedded
 from dewar.server.processes.source import loaded
 from dewar.server.processes.support import needs_supervisor
@@ -31,6 +33,10 @@ class Engine(Protocol):
     @property
     def addresses(self) -> tuple[str, ...]:
         """The URLs it listens on."""
+
+    @property
+    def metrics_addresses(self) -> tuple[str, ...]:
+        """The URLs that statistics are served on, where that is known."""
 
     def start(self) -> None:
         """Begin to serve."""
@@ -59,6 +65,9 @@ class Server:
         clock: A monotonic clock in seconds; all deadlines of a server of threads go by it.
         pulse: Called about once a second while threads come back to wait for clients, on a
             thread of the server's. Worker processes have a pulse of their own.
+
+    Raises:
+        SettingsError: A file for TLS can not be used.
     """
 
     def __init__(
@@ -76,11 +85,12 @@ class Server:
         self._stopped = threading.Event()
         self._engine: Engine
         if needs_supervisor(self.settings.processes, self.settings.max_requests):
-            self._engine = Embedded(self.settings, loaded(app, describe(app)))
+            source = loaded(app, describe(app))
+            self._engine = Embedded(self.settings, source, metrics_of(self.settings))
         else:
             service = Service(app, self.settings, clock)
             service.pulse = pulse
-            self._engine = Threads(service)
+            self._engine = Threads(service, metrics_of(self.settings))
 
     def __repr__(self) -> str:
         where = ", ".join(self.addresses) or self.settings.bind
@@ -91,6 +101,14 @@ class Server:
         """The URLs it listens on, with their real ports. Empty before `start`."""
         return self._engine.addresses
 
+    @property
+    def metrics_addresses(self) -> tuple[str, ...]:
+        """The URLs that statistics are served on; empty without ``metrics`` and before `start`.
+
+        With processes it is empty as well: the process that serves them binds its own.
+        """
+        return self._engine.metrics_addresses
+
     def start(self) -> None:
         """Listen and begin to serve, on threads of the server's own; return at once.
 
@@ -98,6 +116,7 @@ class Server:
 
         Raises:
             BindError: An address can not be listened on; nothing has been started.
+            LogFileError: The access log can not be written; nothing has been started.
             ServerStateError: It was started before.
             StartError: The processes could not begin to serve; none is left.
         """
@@ -148,9 +167,21 @@ class Server:
         return self._engine.statistics()
 
     def reopen_logs(self) -> None:
-        """Go on in new log files of the same names, after a rotation has renamed them."""
+        """Go on in new log files of the same names, after a rotation has renamed them.
+
+        Safe in a signal handler. A file that can not be opened is logged, and its lines go on
+        into the one so far.
+        """
         if self._phase is Phase.STARTED:
             self._engine.reopen_logs()
+
+
+def metrics_of(settings: Settings) -> MakeEndpoint | None:
+    """Return what makes the address that statistics are served on; None where none is asked for."""
+    address = settings.metrics
+    if address is None:
+        return None
+    return lambda statistics: MetricsEndpoint(address, statistics, Server)
 
 
 def describe(app: object) -> str:

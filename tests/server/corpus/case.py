@@ -33,6 +33,7 @@ class Case:
         waits: Whether there is a part of a message left over that may still become one.
         may: What the RFC allows too, as other lists of requests (each with or without a refusal
             after it); it counts for other servers, never for us.
+        may_wait: Whether a server may also wait for more, since it has no such limit; for others.
         may_refuse: Whether a server may refuse what is accepted here; counts for others too.
         framing: Whether two opinions about it let a request be smuggled.
         limited: Whether it is about a limit, which each server has its own of.
@@ -46,6 +47,7 @@ class Case:
     closes: bool = False
     waits: bool = False
     may: tuple[tuple[Seen, ...], ...] = ()
+    may_wait: bool = False
     may_refuse: bool = False
     framing: bool = False
     limited: bool = False
@@ -112,6 +114,8 @@ class Section:
         refusal: int = 400,
         before: Iterable[Seen] = (),
         may: Iterable[Iterable[Seen]] = (),
+        may_wait: bool = False,
+        framing: bool | None = None,
     ) -> None:
         """Add what is refused, after the requests *before* it."""
         self.cases.append(
@@ -122,7 +126,8 @@ class Section:
                 requests=tuple(before),
                 refusal=refusal,
                 may=tuple(tuple(requests) for requests in may),
-                framing=self._framing,
+                may_wait=may_wait,
+                framing=self._framing if framing is None else framing,
                 limited=self._limited,
             )
         )

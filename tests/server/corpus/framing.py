@@ -1,6 +1,6 @@
 """RFC 9112 §6 and RFC 9110 §8.6: where a message ends."""
 
-from tests.server.corpus.case import AFTER, CHUNKED, GET, Section, post, saw
+from tests.server.corpus.case import AFTER, CHUNKED, GET, Section, Seen, post, saw
 
 L = Section("RFC 9112 §6.2, RFC 9110 §8.6", framing=True)
 
@@ -10,7 +10,7 @@ def length(value: bytes, body: bytes = b"") -> bytes:
     return post(b"Content-Length: %b\r\n" % value, body)
 
 
-def body(content: bytes) -> tuple:  # type: ignore[type-arg]
+def body(content: bytes) -> Seen:
     """Return the one POST with this content."""
     return saw("POST", body=content)
 
@@ -98,15 +98,16 @@ L.bad("list without a space", length(b"3,3", b"abc"), may=[[body(b"abc")]])
 L.bad("list with an empty end", length(b"3,", b"abc"), may=[[body(b"abc")]])
 for value in (
     b"-1", b"+3", b"-0", b"0x3", b"3.0", b"3e0", b"1_0", b"", b" ", b"abc", b"3 3", b"3\t3",
-    b"3;", b"\xb3", b"\xd9\xa3", b'"3"', b"3a", b"a3", b"0b11", b"0o3", b"NaN", b"3\xa0", b"\xa03", b"3 ;x", b"(3)",
+    b"3;", b"\xb3", b"\xd9\xa3", b'"3"', b"3a", b"a3", b"0b11", b"0o3", b"NaN", b"3\xa0",
+    b"\xa03", b"3 ;x", b"(3)",
 ):  # fmt: skip
     L.bad(f"length {value!r}", length(value, b"abc"))
 for value in (b"3\0", b"\x0b3", b"3\x0b", b"3\x0c", b"\x1f3", b"3\r", b"\n3"):
     L.bad(f"length {value!r}", length(value, b"abc"))
-L.bad("length of 2**63", length(b"9223372036854775808"), 413)
-L.bad("length of 2**64", length(b"18446744073709551616"))
-L.bad("length of 2**64 and three", length(b"18446744073709551619", b"abc"))
-L.bad("length of 100 digits", length(b"9" * 100))
+L.bad("length of 2**63", length(b"9223372036854775808"), 413, may_wait=True)
+L.bad("length of 2**64", length(b"18446744073709551616"), may_wait=True)
+L.bad("length of 2**64 and three", length(b"18446744073709551619", b"abc"), may_wait=True)
+L.bad("length of 100 digits", length(b"9" * 100), may_wait=True)
 L.bad("folded length", post(b"Content-Length:\r\n 3\r\n", b"abc"), may=[[body(b"abc")]])
 L.bad("length cut by a fold", post(b"Content-Length: 1\r\n 0\r\n", b"0123456789"))
 L.bad("bad length in HTTP/1.0", b"POST / HTTP/1.0\r\nContent-Length: x\r\n\r\nabc")
@@ -189,17 +190,17 @@ for value, status in (
     (b"gzip, chunked", 501), (b"identity, chunked", 501), (b"gzip, deflate, chunked", 501),
     (b"x-foo, chunked", 501), (b"gzip;q=1, chunked", 501),
 ):  # fmt: skip
-    T.bad(f"coding {value!r}", coding(value), status)
+    # 501 is what a server SHOULD say; one that reads on knows where the message ends.
+    T.bad(f"coding {value!r}", coding(value), status, may=[BOTH] if status == 501 else [])
 T.bad("empty element before", coding(b", chunked"), may=[BOTH])
 T.bad("empty element behind", coding(b"chunked,"), may=[BOTH])
 T.bad("folded coding", post(b"Transfer-Encoding:\r\n chunked\r\n", END + AFTER), may=[BOTH])
 T.bad("fold behind the coding", post(b"Transfer-Encoding: chunked\r\n , gzip\r\n", END + AFTER))
 T.bad("chunked twice", post(CHUNKED + CHUNKED, END + AFTER))
 T.bad("chunked, then identity", post(CHUNKED + b"Transfer-Encoding: identity\r\n", END + AFTER))
-T.bad(
-    "identity, then chunked", post(b"Transfer-Encoding: identity\r\n" + CHUNKED, END + AFTER), 501
-)
-T.bad("gzip, then chunked", post(b"Transfer-Encoding: gzip\r\n" + CHUNKED, END + AFTER), 501)
+for name in (b"identity", b"gzip"):
+    fields = b"Transfer-Encoding: %b\r\n" % name + CHUNKED
+    T.bad(f"{name!r}, then chunked", post(fields, END + AFTER), 501, may=[BOTH])
 T.bad(
     "chunked, then an empty field",
     post(CHUNKED + b"Transfer-Encoding:\r\n", END + AFTER),

@@ -1,5 +1,8 @@
 """`RequestReader`: what the application is given. What is refused stands in the corpus."""
 
+import errno
+import io
+import tempfile
 import time
 from typing import Any
 
@@ -113,7 +116,7 @@ def test_the_length_of_a_body_that_has_come_is_known(fields: bytes) -> None:
     """Chunked or not, without leading zeros."""
     body = b"3\r\nabc\r\n0\r\n\r\n" if fields == CHUNKED else b"abc" if b"3" in fields else b""
     environ = environ_of(post(fields, body))
-    assert int(environ["CONTENT_LENGTH"]) == (3 if body else 0)
+    assert environ["CONTENT_LENGTH"] == ("3" if body else "0")
 
 
 def test_what_was_said_of_proxy_connections_does_not_end_ours() -> None:
@@ -243,6 +246,34 @@ def test_a_fault_in_the_body_of_an_early_request_ends_reading() -> None:
     assert read.late_body is None
     assert read.refusal is not None
     assert read.refusal.status == "400 Bad Request"
+
+
+@pytest.mark.parametrize("failing", ["write", "seek"])
+def test_a_disk_without_room_is_a_503(failing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it shows while the body comes, or with the last of it."""
+
+    class FullDisk(io.BytesIO):
+        def write(self, data: Any) -> int:
+            if failing == "write":
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+        def seek(self, *where: int) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def close(self) -> None:
+            super().close()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    disk = FullDisk()
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: disk)
+    read = reader(Limits(buffered_body=2))
+    read.feed(post(b"Content-Length: 6\r\n", b"abc"))
+    read.feed(b"def" + GET)
+    assert read.refusal is not None
+    assert read.refusal.status == "503 Service Unavailable"
+    assert read.completed == []
+    assert disk.closed
 
 
 def test_what_nobody_reads_is_given_back() -> None:

@@ -9,6 +9,7 @@ a streamed response.
 import selectors
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
 
@@ -50,16 +51,17 @@ class Connection:
     """
 
     __slots__ = (
-        "_end", "_outbox", "_progress", "_reader", "_recv", "_seen", "_send",
+        "_end", "_environ", "_outbox", "_progress", "_reader", "_recv", "_seen", "_send",
         "_service", "_since", "armed", "fd", "served", "sock", "state",
     )  # fmt: skip
 
     def __init__(self, service: Service, sock: socket.socket, environ: Environ) -> None:
         self._service = service
+        self._environ = environ
         self.sock = sock
         self.fd = sock.fileno()
-        self._recv = sock.recv
-        self._send = sock.send
+        self._recv: Callable[[int], bytes] = sock.recv
+        self._send: Callable[[bytes], int] = sock.send
         self._reader = RequestReader(environ, service.names, service.settings.limits)
         self._outbox = Outbox()
         self._progress: Progress | None = None
@@ -142,7 +144,7 @@ class Connection:
 
     def turn_away(self, refusal: Refusal) -> None:
         """Answer the complete requests, which can not be run, with *refusal* alone."""
-        self._refuse(refusal)
+        self._refuse(refusal, self._reader.completed[0])
 
     def expire(self, now: float) -> None:
         """Give up on the client where it is past its deadline."""
@@ -180,6 +182,10 @@ class Connection:
         self._reader.discard()
         self._outbox.clear()
         self.sock.close()
+
+    def break_off(self) -> None:
+        """Have it closed, whatever it is doing: its state can't be relied on any more."""
+        self.state = State.CLOSED
 
     def cut(self) -> None:
         """Shut the socket under the thread that runs the connection; it will find out.
@@ -334,9 +340,12 @@ class Connection:
                 end = State.CLOSED  # the client was quicker
         self._move(end)
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: Refusal, request: Request | None = None) -> None:
+        service = self._service
+        if service.logs_access:
+            service.access_log.log_refusal(self._environ, refusal, request)
         try:
-            self.send(self._service.writer.refuse(refusal))
+            self.send(service.writer.refuse(refusal))
         except ClientGoneError:
             self._abandon()
         else:

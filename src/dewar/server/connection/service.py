@@ -5,8 +5,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 from wsgiref.types import WSGIApplication
 
+from dewar.server.access_log import AccessLog
 from dewar.server.connection.environ import server_environ
+from dewar.server.edge import behind_edge
 from dewar.server.settings import Settings
+from dewar.server.tls import maybe_context
 from dewar.server.wire.head import FieldNames
 from dewar.server.wire.writer import HeadWriter
 
@@ -26,6 +29,7 @@ class Service:
 
     Attributes:
         app: The WSGI callable.
+        access_log: Where what was answered is written, if `logs_access`.
         early: Bodies whose requests run before they have come; each may hold a thread.
         most_early: How many there may be.
         draining: Set once, when the server is told to stop: no connection persists from then on.
@@ -33,23 +37,31 @@ class Service:
             its threads still come back.
         share: What this process has of the connections, where several listen.
         now: When the leader last looked at the clock. Only the leader writes it.
+        tls: How to do TLS, or ``None`` for plain HTTP.
+
+    Raises:
+        SettingsError: A file for TLS can not be used.
     """
 
     __slots__ = (
-        "app", "base_environ", "clock", "draining", "early", "logs_access", "most_early", "names",
-        "now", "pulse", "settings", "share", "writer",
+        "access_log", "app", "base_environ", "clock", "draining", "early", "logs_access",
+        "most_early", "names", "now", "pulse", "settings", "share", "tls", "writer",
     )  # fmt: skip
 
     def __init__(
         self, app: WSGIApplication, settings: Settings, clock: Callable[[], float]
     ) -> None:
-        self.app: Callable[[dict[str, Any], Any], Any] = app
+        self.app: Callable[[dict[str, Any], Any], Any] = behind_edge(app, settings)
         self.settings = settings
         self.clock = clock
         self.names = FieldNames()
         self.writer = HeadWriter(settings.server_name, time.time())
-        self.base_environ = server_environ(multithread=settings.threads > 1)
+        self.base_environ = server_environ(settings.threads > 1, settings.processes > 1)
+        self.tls = maybe_context(
+            settings.ssl_context, settings.certfile, settings.keyfile, settings.client_ca
+        )
         self.logs_access = settings.access_log
+        self.access_log = AccessLog(settings, clock)
         self.early: set[object] = set()
         # Clients that never send the body they announce must not get at all threads.
         self.most_early = max(1, settings.threads // 4)
@@ -58,16 +70,21 @@ class Service:
         self.share: Share | None = None
         self.now = clock()
 
-    # For the merge: one line each, as soon as the access log has files.
-
     def open_logs(self) -> None:
-        """Open the log files, in the process that writes them."""
+        """Open the log files, in the process that writes them.
+
+        Raises:
+            LogFileError: One can not be opened.
+        """
+        self.access_log.open()
 
     def reopen_logs(self) -> None:
         """Go on in new files, after a rotation has renamed those that are open."""
+        self.access_log.reopen()
 
     def close_logs(self) -> None:
-        """Close the log files."""
+        """Close the log files; only when no thread writes any more."""
+        self.access_log.close()
 
     def __repr__(self) -> str:
         return f"<Service for {self.app!r}{', draining' if self.draining else ''}>"

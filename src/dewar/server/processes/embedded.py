@@ -10,15 +10,14 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
+from dewar.server.endpoint import MakeEndpoint
 from dewar.server.errors import ServerStateError, StartError
 from dewar.server.listeners import Listener, bind_listeners, close_listeners, display
 from dewar.server.processes.fork import fork
 from dewar.server.processes.herald import Outside
 from dewar.server.processes.scoreboard import Scoreboard
-from dewar.server.processes.sidecar import Endpoint, Statistics
 from dewar.server.processes.source import Source
 from dewar.server.processes.supervisor import Supervisor, make_board
 from dewar.server.settings import Settings
@@ -104,13 +103,14 @@ class Embedded:
 
     Attributes:
         addresses: The URLs it listens on.
+        metrics_addresses: Empty: the process that serves statistics binds its own.
     """
 
     def __init__(
         self,
         settings: Settings,
         source: Source,
-        endpoint: Callable[[Statistics], Endpoint] | None = None,
+        endpoint: MakeEndpoint | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._settings = settings
@@ -121,6 +121,7 @@ class Embedded:
         self._status: int | None = None
         self._reaping = threading.Lock()
         self.addresses: tuple[str, ...] = ()
+        self.metrics_addresses: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Embedded supervisor {self._pid} with {self._board!r}>"
@@ -133,7 +134,7 @@ class Embedded:
             StartError: The workers could not begin to serve; all have ended.
         """
         listeners = bind_listeners(self._settings.bind, self._settings.unix_mode)
-        self.addresses = tuple(display(listener) for listener in listeners)
+        self.addresses = tuple(display(listener, self._settings.scheme) for listener in listeners)
         ours, theirs = socket.socketpair()
         self._sock = ours
         try:

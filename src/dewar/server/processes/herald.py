@@ -1,11 +1,10 @@
 """What a supervisor has to do with besides its workers."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from socket import socket
 from typing import Protocol
 
-from dewar.server.processes.sidecar import Endpoint, Statistics
+from dewar.server.endpoint import MakeEndpoint
 
 
 class Herald(Protocol):
@@ -64,4 +63,4 @@ class Outside:
 
     herald: Herald
     told: Told | None = None
-    endpoint: Callable[[Statistics], Endpoint] | None = None
+    endpoint: MakeEndpoint | None = None

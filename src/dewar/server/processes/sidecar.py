@@ -8,35 +8,21 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
 
+from dewar.server.endpoint import Endpoint
 from dewar.server.processes.backoff import Backoff
 from dewar.server.processes.channel import Channel, Report, open_channel
 from dewar.server.processes.fork import EXIT_LOAD, fork
 from dewar.server.processes.title import set_title
 from dewar.server.signals import TOLD, SignalInbox
-from dewar.server.threads.statistics import PoolStatistics
 
 _logger = logging.getLogger("dewar.server")
 
 # What it gets to end, in seconds, before it is killed.
 _PATIENCE = 2.0
 _LOOK = 0.01
-
-#: Gives each worker's statistics by its number.
-Statistics = Callable[[], Mapping[str, PoolStatistics]]
-
-
-class Endpoint(Protocol):
-    """Something that serves statistics."""
-
-    def start(self) -> None:
-        """Begin to serve, on threads of its own."""
-
-    def stop(self) -> None:
-        """End."""
 
 
 class Sidecar:
@@ -48,7 +34,8 @@ class Sidecar:
         forget: Closes, in the fresh process, what is the supervisor's and the workers'.
 
     Attributes:
-        failure: Why it could not start, if it could not.
+        was_ready: Whether it has served once.
+        failure: Why it could not, if it never has.
     """
 
     def __init__(self, title: str, endpoint: Endpoint, forget: Callable[[], None]) -> None:
@@ -59,6 +46,7 @@ class Sidecar:
         self._pid = 0
         self._channel: Channel | None = None
         self._serves_since: float | None = None
+        self.was_ready = False
         self.failure = ""
 
     def __repr__(self) -> str:
@@ -114,7 +102,9 @@ class Sidecar:
             return
         for report, text in self._channel.reports():
             if report is Report.READY:
-                self._serves_since = now
+                self._serves_since, self.was_ready = now, True
+            elif self.was_ready:
+                _logger.error("%s", text)
             else:
                 self.failure = text
 

@@ -164,7 +164,7 @@ class Supervisor:
         if sidecar is None or self._plan.phase is Phase.STOPPING:
             return
         sidecar.look_after(now)
-        if sidecar.failure and self._plan.phase is Phase.STARTING:
+        if sidecar.failure:
             crew.failure = sidecar.failure
             self._plan.give_up(now)
 
@@ -262,6 +262,8 @@ class Supervisor:
             self._abandoned = plan.abandoned
             _logger.error("The reload is given up; the workers that serve stay. %s", crew.failure)
         is_up = plan.phase is Phase.SERVING and not plan.is_reloading()
+        if self._sidecar is not None and not self._sidecar.was_ready:
+            is_up = False
         if is_up and not self._is_up:
             herald.ready(f"{plan.wanted} workers serve {self._source.name}")
         self._is_up = is_up

@@ -6,9 +6,10 @@ Only the leader uses it.
 import errno
 import logging
 import socket
+from typing import Any
 
 from dewar.server.connection.connection import Connection
-from dewar.server.connection.environ import connection_environ
+from dewar.server.connection.entrance import Entrance
 from dewar.server.connection.service import Service
 from dewar.server.listeners import close_listeners
 from dewar.server.threads.poller import READ, Poller
@@ -38,6 +39,7 @@ class Acceptor:
 
     def __init__(self, service: Service, listeners: list[socket.socket], poller: Poller) -> None:
         self._service = service
+        self._entrance = Entrance(service)
         self._poller = poller
         self._listeners = listeners
         self._by_fd = {listener.fileno(): listener for listener in listeners}
@@ -80,7 +82,7 @@ class Acceptor:
                 self._vain = min(self._vain + 1, _MOST_VAIN)
                 self._came_back = 0.0
             if len(made) >= room:
-                self._turn_away(sock)
+                self._turn_away(sock, peer)
             else:
                 made += self._welcome(sock, peer)
         return made
@@ -167,16 +169,20 @@ class Acceptor:
             sock.setblocking(False)
             if sock.family != getattr(socket, "AF_UNIX", None):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            environ = connection_environ(self._service.base_environ, sock, peer)
+            return [self._entrance.open(sock, peer)]
         except OSError:
-            sock.close()  # reset between its arrival and now
+            sock.close()  # reset between its arrival and now, or not let in
             return []
-        return [Connection(self._service, sock, environ)]
 
-    def _turn_away(self, sock: socket.socket) -> None:
+    def _turn_away(self, sock: socket.socket, peer: Any) -> None:
         self.refused += 1
         refusal = Refusal(UNAVAILABLE, "There are too many connections. Try again later.")
+        if self._service.logs_access:
+            environ = {"REMOTE_ADDR": peer[0] if isinstance(peer, tuple) else ""}
+            self._service.access_log.log_refusal(environ, refusal)
         with sock:
+            if self._service.tls is not None:
+                return  # before a handshake nothing can be said
             sock.setblocking(False)
             try:
                 sock.send(self._service.writer.refuse(refusal))

@@ -158,9 +158,10 @@ class ChunkedBody:
         if not line:
             self._part = _END
             return
+        # First what may have been seen before the line's end had come.
+        if _FIELD.fullmatch(line) is None:
+            raise Refusal(BAD_REQUEST, "A line in the trailer is no field.")
         self._room -= len(line) + len(CRLF)
         self._fields += 1
         if self._fields > self._limits.header_count:
             raise Refusal(FIELDS_TOO_LARGE, "There are too many trailer fields.")
-        if _FIELD.fullmatch(line) is None:
-            raise Refusal(BAD_REQUEST, "A line in the trailer is no field.")

@@ -172,6 +172,7 @@ class RequestReader:
     def discard(self) -> None:
         """Give back what an unfinished or unanswered request holds; input is ignored from here."""
         self.phase = _ENDED
+        self._head.clear()
         self._drop_body()
         if self.late_body is not None:
             self.late_body.close()
@@ -184,7 +185,7 @@ class RequestReader:
     # What httptools calls.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take one field. An exception in here ends parsing with a refusal."""
+        """Take one field."""
         try:
             key = self._keys[name]
         except KeyError:
@@ -209,9 +210,7 @@ class RequestReader:
             self._take_head(head, 0, len(head) - 4)
         return end
 
-    def _take_head(  # PERF: one pass, in one frame
-        self, data: bytes, pos: int, end: int
-    ) -> int:
+    def _take_head(self, data: bytes, pos: int, end: int) -> int:
         """Take the head from *pos* on; return where its message ends, or the head if that is open.
 
         *end* is where the CRLF before its empty line begins.
@@ -269,28 +268,38 @@ class RequestReader:
         size = end - line_end
         if size > self._max_fields:
             check_fields_size(data, line_end, end, self._limits)
-        try:
-            self._parser.feed_data(_STAND_IN + data[line_end : end + 4])
-        except httptools.HttpParserUpgrade:
-            # Declined by going on in HTTP/1.1 (RFC 9110 §7.8), while the parser takes all that
-            # follows for another protocol's.
-            self._parser = httptools.HttpRequestParser(self)
-        except httptools.HttpParserError as error:
-            self._parser = httptools.HttpRequestParser(self)
-            if str(error) == _CLOSED:
-                self._tokenise(data, line_end, end)
-                return
-            if str(error) != _BAD_CODING:
-                raise _explain(error) from None
         if size > self._few:
             check_field_count(data, line_end, end, self._limits)
+        is_shut = False
+        try:
+            self._parser.feed_data(_STAND_IN + data[line_end : end + 4])
+        except (httptools.HttpParserUpgrade, httptools.HttpParserError) as error:
+            is_shut = self._replace_after(error)
+        if is_shut:
+            self._tokenise(data, line_end, end)
+
+    def _replace_after(self, error: Exception) -> bool:
+        """Get a new parser; return whether the last one took nothing of the head.
+
+        Raises:
+            Refusal: It found a fault.
+        """
+        if isinstance(error, httptools.HttpParserCallbackError):
+            raise error  # a mistake of ours, not the client's
+        self._parser = httptools.HttpRequestParser(self)
+        reason = str(error)
+        # An upgrade is declined by going on in HTTP/1.1 (RFC 9110 §7.8), while the parser takes
+        # all that follows for another protocol's.
+        upgrade = isinstance(error, httptools.HttpParserUpgrade)
+        if not upgrade and reason not in (_CLOSED, _BAD_CODING):
+            raise Refusal(errors.BAD_REQUEST, f"{reason}.") from None
+        return reason == _CLOSED
 
     def _merge(self, key: str | None, value: bytes) -> None:
         """Take a field whose name came before, or one that the application does not see."""
         if key is None:
             return
-        if key == "HTTP_HOST":
-            raise Refusal(errors.BAD_REQUEST, "There is more than one Host field.")
+        # Two Hosts make none: no host has a comma and a space in it (RFC 9112 §3.2).
         separator = "; " if key == "HTTP_COOKIE" else ", "
         self._environ[key] += separator + value.decode("latin-1").rstrip(" \t")
 
@@ -309,10 +318,11 @@ class RequestReader:
         connection = environ.get("HTTP_CONNECTION")
         if connection is not None:
             self._keep_alive = persists(connection, http11)
-        framing = parse_framing(
-            environ.pop("HTTP_TRANSFER_ENCODING", None), environ.get("CONTENT_LENGTH"), http11
-        )
+        length = environ.get("CONTENT_LENGTH")
+        framing = parse_framing(environ.pop("HTTP_TRANSFER_ENCODING", None), length, http11)
         check_body_size(framing, self._limits)
+        if length is not None:
+            environ["CONTENT_LENGTH"] = str(framing)  # without leading zeros
         expect = environ.get("HTTP_EXPECT")
         # HTTP/1.0 has no expectations, and they are ignored there (RFC 9110 §10.1.1).
         waits = expect is not None and http11 and expects_continue(expect)
@@ -345,22 +355,22 @@ class RequestReader:
         self.wants_continue = False  # it sends without waiting
         try:
             pos = body.take(data, pos)
+            file = body.buffer.take() if body.is_ended else None
         except OSError as error:
             raise Refusal(errors.UNAVAILABLE, "The body could not be stored.") from error
-        if body.is_ended:
+        if file is not None:
             self._body = None
-            self._hand_over(body.buffer)
+            self._hand_over(file, body.buffer.size)
         return pos
 
-    def _hand_over(self, buffer: BodyBuffer) -> None:
+    def _hand_over(self, file: IO[bytes], size: int) -> None:
         """Give away a body that is complete."""
-        file = buffer.take()
         if self._early:
             self._early = False
             self.late_body = file
             self.phase = _START if self._keep_alive else _ENDED
         else:
-            self._complete(file, buffer.size)
+            self._complete(file, size)
 
     def _complete(self, file: IO[bytes], size: int) -> None:
         """Put the body into the environ; its length is known now, chunked or not."""
@@ -377,19 +387,10 @@ class RequestReader:
         self.received = 0
         self.wants_continue = False
         self.refusal = refusal
+        self._head.clear()
         self._drop_body()
 
     def _drop_body(self) -> None:
         if self._body is not None:
             self._body.buffer.discard()
             self._body = None
-
-
-def _explain(error: Exception) -> Refusal:
-    """Return the refusal that stands for a fault that llhttp or a callback found."""
-    cause = error.__context__
-    if isinstance(cause, Refusal):
-        return cause
-    if isinstance(error, httptools.HttpParserCallbackError) and cause is not None:
-        raise cause  # a mistake of ours, not the client's
-    return Refusal(errors.BAD_REQUEST, f"{error}.")
