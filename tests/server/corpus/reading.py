@@ -38,7 +38,7 @@ def expected(case: Case) -> Outcome:
 
 def outcome(pieces: Iterable[bytes]) -> Outcome:
     """Return what came of the pieces; the reader is new."""
-    reader = RequestReader({"SERVER_PROTOCOL": "HTTP/1.1"}, FieldNames(), LIMITS)
+    reader = RequestReader({"SERVER_PROTOCOL": "HTTP/1.1"}, FieldNames(), LIMITS, Request)
     for piece in pieces:
         reader.feed(piece)
     requests = tuple(map(_seen, reader.completed))

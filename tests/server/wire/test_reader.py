@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from dewar.server.wire.head import FieldNames
 from dewar.server.wire.limits import Limits
 from dewar.server.wire.reader import Phase, RequestReader
+from dewar.server.wire.request import Request
 
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def reader(limits: Limits | None = None) -> RequestReader:
-    return RequestReader({"SERVER_PROTOCOL": "HTTP/1.1"}, FieldNames(), limits or Limits())
+    return RequestReader({"SERVER_PROTOCOL": "HTTP/1.1"}, FieldNames(), limits or Limits(), Request)
 
 
 def post(fields: bytes, body: bytes = b"") -> bytes:

@@ -9,6 +9,7 @@ from dewar.server.wire.head import FieldNames
 from dewar.server.wire.limits import Limits
 from dewar.server.wire.reader import Phase, RequestReader
 from dewar.server.wire.repeat import Repeat, RequestLines
+from dewar.server.wire.request import Request
 
 BASE = {"SERVER_NAME": "x", "SERVER_PROTOCOL": "HTTP/1.1"}
 
@@ -40,7 +41,7 @@ messages = st.lists(st.tuples(lines, fields).map(b"".join), min_size=1, max_size
 
 
 def reader() -> RequestReader:
-    return RequestReader(BASE, FieldNames(), Limits())
+    return RequestReader(BASE, FieldNames(), Limits(), Request)
 
 
 def outcome(read: RequestReader) -> Any:

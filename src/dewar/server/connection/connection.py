@@ -62,7 +62,7 @@ class Connection:
         self.fd = sock.fileno()
         self._recv: Callable[[int], bytes] = sock.recv
         self._send: Callable[[bytes], int] = sock.send
-        self._reader = RequestReader(environ, service.names, service.settings.limits)
+        self._reader = RequestReader(environ, service.names, service.settings.limits, Exchange)
         self._outbox = Outbox()
         self._progress: Progress | None = None
         self._end: State | None = None  # where to go when all is answered; None to read on
@@ -104,14 +104,13 @@ class Connection:
         reader = self._reader
         completed = reader.completed
         while completed or (reader.wants_continue and self._begin_early()):
-            request = completed.pop(0)
-            exchange = Exchange(service, self, request)
+            exchange = completed.pop(0)
             # Counted now, so that whoever has an answer finds it counted.
             self.served += 1
             # A fresh context: whatever a request sets ends with it, on every thread.
-            Context().run(exchange.respond)
-            if not exchange.keep_alive:
-                self._finish_with(self._end or self._end_after(request))
+            Context().run(exchange.respond, service, self)
+            if not exchange.persists:
+                self._finish_with(self._end or self._end_after(exchange))
                 return
             if self._outbox.size:
                 self._begin_flushing()

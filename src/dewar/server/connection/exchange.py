@@ -16,7 +16,7 @@ from dewar.server.connection.outbox import FilePiece
 from dewar.server.connection.service import Service
 from dewar.server.errors import ApplicationError, BodyError, ClientGoneError
 from dewar.server.wire.errors import INTERNAL, Refusal
-from dewar.server.wire.request import Request
+from dewar.server.wire.request import Body, Environ, Request
 from dewar.server.wire.writer import LAST_CHUNK, Framing, Head, Headers, chunk
 
 _logger = logging.getLogger("dewar.server")
@@ -69,36 +69,45 @@ class Client(Protocol):
         """Send *data*; block while too much of what was sent before still waits."""
 
 
-class Exchange:
-    """Calls the application for one request and sends what it answers.
+class Exchange(Request):
+    """A request that can be answered.
+
+    PERF: one object for both, because making one costs as much as reading a repeated head.
 
     Attributes:
-        keep_alive: After `respond`: whether the connection can take another request.
+        persists: After `respond`: whether the connection can take another request.
     """
 
     __slots__ = (
-        "_began", "_connection", "_framing", "_headers", "_left", "_phase", "_request", "_sent",
-        "_service", "_status", "keep_alive",
+        "_began", "_connection", "_framing", "_headers", "_left", "_phase", "_sent", "_service",
+        "_status", "persists",
     )  # fmt: skip
 
-    def __init__(self, service: Service, connection: Client, request: Request) -> None:
+    def __init__(self, environ: Environ, http11: bool, keep_alive: bool, body: Body | None) -> None:
+        # PERF: what Request does, without the call.
+        self.environ = environ
+        self.http11 = http11
+        self.keep_alive = self.persists = keep_alive
+        self.body = body
+        self.method = environ["REQUEST_METHOD"]
+        self.target = environ["REQUEST_URI"]
+        self._phase = _FRESH
+        self._framing = _NONE
+        self._sent = 0
+
+    def respond(self, service: Service, connection: Client) -> None:
+        """Run the application, send its response, and call its ``close``. Never raises.
+
+        Args:
+            service: Whose application it is.
+            connection: Where the response goes.
+        """
         self._service = service
         self._connection = connection
-        self._request = request
-        self._phase = _FRESH
-        self._sent = 0
-        self._began = service.clock() if service.logs_access else 0.0
-        self._framing = _NONE
-        self.keep_alive = request.keep_alive
-
-    def __repr__(self) -> str:
-        return f"<Exchange {self._request!r} {self._phase.name}>"
-
-    def respond(self) -> None:
-        """Run the application, send its response, and call its ``close``. Never raises."""
-        request = self._request
+        if service.logs_access:
+            self._began = service.clock()
         try:
-            result = self._service.app(request.environ, self.start_response)
+            result = service.app(self.environ, self.start_response)
             # PERF: a list or tuple has no close().
             if (type(result) is list or type(result) is tuple) and self._phase is _STARTED:
                 self._send_whole(result[0] if len(result) == 1 else b"".join(result))
@@ -109,11 +118,10 @@ class Exchange:
         except BaseException as error:  # noqa: BLE001 - a view's sys.exit() must not end our thread
             self._fail(error)
         self._phase = _DONE
-        if request.body is not None:
-            request.body.close()
-        if self._service.logs_access:
-            log = self._service.access_log.log
-            log(request, self._status, self._sent, self._began)
+        if self.body is not None:
+            self.body.close()
+        if service.logs_access:
+            service.access_log.log(self, self._status, self._sent, self._began)
 
     def start_response(
         self, status: str, headers: Headers, exc_info: ExcInfo = None, /
@@ -161,11 +169,11 @@ class Exchange:
         if type(body) is not bytes:
             raise ApplicationError(f"The body has {type(body).__name__} in it; send bytes.")
         size = len(body)
-        if self._request.method == "HEAD":
+        if self.method == "HEAD":
             # The body may have been left out already, so that its size says nothing.
             self._begin(None if size == 0 else size)
             return
-        head, framing, count, self.keep_alive = self._compose(size)
+        head, framing, count, self.persists = self._compose(size)
         self._phase = _SENT
         if count != size:
             body = b"" if framing is Framing.NONE else self._fit(body, count)
@@ -179,10 +187,10 @@ class Exchange:
             self._send_iterated(wrapper)
             return
         try:
-            if self._request.method == "HEAD":
+            if self.method == "HEAD":
                 self._begin(span.size)
                 return
-            head, framing, count, self.keep_alive = self._compose(span.size)
+            head, framing, count, self.persists = self._compose(span.size)
             # A Content-Length that is less asks for a part (PEP 3333): a range, for example.
             count = 0 if framing is Framing.NONE else count
             if count > span.size:
@@ -208,17 +216,16 @@ class Exchange:
                 close()
 
     def _compose(self, size: int | None) -> Head:
-        request = self._request
         try:
             # A server that stops says so in the answers that were still being worked on.
-            stays = self.keep_alive and not self._service.draining
-            body = request.body
+            stays = self.persists and not self._service.draining
+            body = self.body
             if type(body) is LateBody and not body.is_here():
                 # Nobody can say whether the client will send it: the connection can't go on.
                 body.hush()
                 stays = False
             return self._service.writer.compose(
-                self._status, self._headers, request.http11, stays, size
+                self._status, self._headers, self.http11, stays, size
             )
         except (TypeError, ValueError) as error:
             raise ApplicationError(
@@ -228,8 +235,8 @@ class Exchange:
 
     def _begin(self, size: int | None) -> None:
         """Send the head alone."""
-        head, self._framing, self._left, self.keep_alive = self._compose(size)
-        if self._request.method == "HEAD":
+        head, self._framing, self._left, self.persists = self._compose(size)
+        if self.method == "HEAD":
             self._framing = Framing.NONE
         self._phase = _SENT
         self._connection.send(head)
@@ -241,8 +248,8 @@ class Exchange:
         if self._phase is _FRESH:
             raise ApplicationError("The body began before start_response() was called.")
         if self._phase is _STARTED:
-            head, self._framing, self._left, self.keep_alive = self._compose(None)
-            if self._request.method == "HEAD":
+            head, self._framing, self._left, self.persists = self._compose(None)
+            if self.method == "HEAD":
                 self._framing = Framing.NONE
             self._phase = _SENT
         self._connection.send_waiting(head + self._frame(data))
@@ -261,10 +268,10 @@ class Exchange:
     def _fit(self, data: bytes, count: int) -> bytes:
         """Cut *data* to the declared *count*; where it is less, the connection can't go on."""
         if len(data) < count:
-            self.keep_alive = False
+            self.persists = False
         _logger.error(
             "%r sent %s than its Content-Length says.",
-            self._request, "less" if len(data) < count else "more",
+            self, "less" if len(data) < count else "more",
         )  # fmt: skip
         return data[:count]
 
@@ -272,7 +279,7 @@ class Exchange:
         if self._phase is _FRESH:
             raise ApplicationError("The application returned without calling start_response().")
         if self._phase is _STARTED:
-            self._begin(None if self._request.method == "HEAD" else 0)
+            self._begin(None if self.method == "HEAD" else 0)
         if self._framing is Framing.CHUNKED:
             self._connection.send(LAST_CHUNK)
         elif self._framing is Framing.LENGTH and self._left:
@@ -283,20 +290,20 @@ class Exchange:
         """Log *error*; answer 500 where the head is not out, else cut the connection."""
         before, self._phase = self._phase, _DONE
         if isinstance(error, ClientGoneError):
-            self.keep_alive = False
+            self.persists = False
             if before is _FRESH:
                 self._status = CLIENT_GONE
             self._connection.give_up()
-            _logger.debug("%r: %s", self._request, error)
+            _logger.debug("%r: %s", self, error)
             return
         if isinstance(error, BodyError):
-            _logger.info("%r: %s", self._request, error)
+            _logger.info("%r: %s", self, error)
         else:
-            _logger.error("%r failed", self._request, exc_info=error)
+            _logger.error("%r failed", self, exc_info=error)
         if before in (_FRESH, _STARTED):
             self._answer(error.refusal if isinstance(error, BodyError) else _FAULT)
         elif before is _SENT:
-            self.keep_alive = False
+            self.persists = False
             if self._framing is Framing.CLOSE:
                 self._connection.spoil()
 
@@ -305,11 +312,11 @@ class Exchange:
         self._status = refusal.status
         self._headers = [("Content-Type", "text/plain; charset=utf-8")]
         body = f"{refusal.reason}\n".encode()
-        head, _, _, self.keep_alive = self._compose(len(body))
-        if self._request.method == "HEAD":
+        head, _, _, self.persists = self._compose(len(body))
+        if self.method == "HEAD":
             body = b""
         try:
             self._connection.send_pair(head, body)
         except ClientGoneError:
-            self.keep_alive = False
+            self.persists = False
         self._sent = len(body)

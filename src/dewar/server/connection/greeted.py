@@ -11,6 +11,7 @@ import ssl
 from dewar.server.connection.channel import TlsChannel
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.environ import TRUSTS_PEER, Environ, proxied_environ, tls_environ
+from dewar.server.connection.exchange import Exchange
 from dewar.server.connection.service import Service
 from dewar.server.connection.state import State
 from dewar.server.trust import TrustedHosts
@@ -208,7 +209,9 @@ class GreetedConnection(Connection):
         """Read requests from now on, the first of them from *data*."""
         self._greeting = None
         # Not the one that there was: what it takes for a field depends on the environ.
-        self._reader = RequestReader(environ, self._service.names, self._service.settings.limits)
+        self._reader = RequestReader(
+            environ, self._service.names, self._service.settings.limits, Exchange
+        )
         self._move(State.IDLE)
         if not data:
             return False

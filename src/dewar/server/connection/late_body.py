@@ -39,7 +39,7 @@ class LateBody:
         source: The connection.
     """
 
-    def __init__(self, service: Service, reader: RequestReader, source: Source) -> None:
+    def __init__(self, service: Service, reader: RequestReader[Any], source: Source) -> None:
         self._service = service
         self._reader = reader
         self._source = source

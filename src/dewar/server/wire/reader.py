@@ -11,8 +11,9 @@ knows. The rules of this file:
 """
 
 import io
+from collections.abc import Callable
 from enum import Enum
-from typing import IO, Any
+from typing import IO, Any, Generic, TypeVar
 
 import httptools
 
@@ -39,6 +40,9 @@ from dewar.server.wire.request_line import check_line_length, parse_line
 Environ = dict[str, Any]
 Body = MeasuredBody | ChunkedBody
 
+R = TypeVar("R", bound=Request)
+Make = Callable[[Environ, bool, bool, IO[bytes] | None], R]
+
 # What llhttp reads in place of the real line: it would refuse methods that it does not know, and
 # measure the body by the version.
 _STAND_IN = b"GET / HTTP/1.1"
@@ -62,13 +66,14 @@ class Phase(Enum):
 _START, _HEAD, _BODY, _ENDED = Phase.START, Phase.HEAD, Phase.BODY, Phase.ENDED
 
 
-class RequestReader:
+class RequestReader(Generic[R]):
     """The reading half of one connection.
 
     Args:
         base: The environ keys that every request of this connection has.
         names: The server's memo of field names.
         limits: What is taken in at most.
+        make: `Request`, or a subclass of it.
 
     Attributes:
         completed: Requests that wait to be answered, oldest first. The owner takes them out.
@@ -82,32 +87,14 @@ class RequestReader:
     """
 
     __slots__ = (
-        "_base",
-        "_body",
-        "_early",
-        "_environ",
-        "_few",
-        "_head",
-        "_host",
-        "_http11",
-        "_keep_alive",
-        "_keys",
-        "_limits",
-        "_lines",
-        "_max_fields",
-        "_max_line",
-        "_names",
-        "_parser",
-        "_repeat",
-        "completed",
-        "late_body",
-        "phase",
-        "received",
-        "refusal",
+        "_base", "_body", "_early", "_environ", "_few", "_head", "_host", "_http11",
+        "_keep_alive", "_keys", "_limits", "_lines", "_make", "_max_fields", "_max_line",
+        "_names", "_parser", "_repeat", "completed", "late_body", "phase", "received", "refusal",
         "wants_continue",
-    )
+    )  # fmt: skip
 
-    def __init__(self, base: Environ, names: FieldNames, limits: Limits) -> None:
+    def __init__(self, base: Environ, names: FieldNames, limits: Limits, make: Make[R]) -> None:
+        self._make = make
         self._base = base
         self._names = names
         self._keys = names.keys
@@ -124,7 +111,7 @@ class RequestReader:
         self._body: Body | None = None
         self._early = False
         self._repeat = Repeat(names.lines, limits.request_line)
-        self.completed: list[Request] = []
+        self.completed: list[R] = []
         self.late_body: IO[bytes] | None = None
         self.refusal: Refusal | None = None
         self.phase = _START
@@ -142,7 +129,7 @@ class RequestReader:
         if self.phase is _START and not self.received:
             environ = self._repeat.maybe_environ(data)
             if environ is not None:
-                self.completed.append(Request(environ, True, True, None))
+                self.completed.append(self._make(environ, True, True, None))
                 return
         pos, size = 0, len(data)
         try:
@@ -158,7 +145,7 @@ class RequestReader:
         except Refusal as refusal:
             self._refuse(refusal)
 
-    def take_early(self) -> Request | None:
+    def take_early(self) -> R | None:
         """Return the request whose body the client holds back, with None for its body.
 
         Only while it waits for ``100 Continue``, once, and after all of `completed`. The body
@@ -167,7 +154,7 @@ class RequestReader:
         if not self.wants_continue or self._early or self.completed:
             return None
         self._early = True
-        return Request(self._environ, self._http11, self._keep_alive, None)
+        return self._make(self._environ, self._http11, self._keep_alive, None)
 
     def discard(self) -> None:
         """Give back what an unfinished or unanswered request holds; input is ignored from here."""
@@ -249,7 +236,7 @@ class RequestReader:
             or "HTTP_EXPECT" in environ
         ):
             return self._take_rest(environ, data, end)
-        self.completed.append(Request(environ, http11, http11, None))
+        self.completed.append(self._make(environ, http11, http11, None))
         self.phase = _START if http11 else _ENDED
         if http11 and not pos and end == len(data):
             self._repeat.learn(data, line_end, environ)
@@ -259,7 +246,7 @@ class RequestReader:
         """Go on after a head with fields that say how; return where the message ends."""
         if framing := self._heed(environ):
             return self._begin_body(framing, data, end)
-        self.completed.append(Request(environ, self._http11, self._keep_alive, None))
+        self.completed.append(self._make(environ, self._http11, self._keep_alive, None))
         self.phase = _START if self._keep_alive else _ENDED
         return end
 
@@ -377,7 +364,7 @@ class RequestReader:
         environ = self._environ
         environ["wsgi.input"] = file
         environ["CONTENT_LENGTH"] = str(size)
-        self.completed.append(Request(environ, self._http11, self._keep_alive, file))
+        self.completed.append(self._make(environ, self._http11, self._keep_alive, file))
         self.phase = _START if self._keep_alive else _ENDED
 
     # The end.
