@@ -1,8 +1,11 @@
 """The app that the deployment tests serve: everything whose answer a server could spoil."""
 
+import atexit
 import hashlib
 import io
 import os
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -52,8 +55,10 @@ class Counts:
 
 
 def make_file() -> Path:
-    """Write 300,000 bytes to send into the working directory; the same ones for every server."""
-    path = Path("sent.bin").resolve()
+    """Write 300,000 bytes to send, which go with the process; the same ones for every server."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder, "sent.bin")
     path.write_bytes(bytes(range(250)) * 1200)
     os.utime(path, (1_700_000_000, 1_700_000_000))
     return path
