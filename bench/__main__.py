@@ -13,7 +13,7 @@ from typing import Any
 
 from bench import generator, machine, plan, table
 from bench.contestants import Contestants
-from bench.macro import blocking, throughput
+from bench.macro import blocking, strictness, throughput
 from bench.macro.rounds import Arena, Result, environment
 from bench.micro.rows import PROXY, REQUEST, proxy_rows, request_rows
 from bench.plan import Plan
@@ -22,6 +22,8 @@ from bench.venv import BenchVenv
 
 ROOT = Path(__file__).resolve().parent.parent
 GROUPS = ("proxy", "request", "server", "blocking")
+# Only where it is asked for: it measures no speed.
+STRICTNESS = "strictness"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,9 @@ class Bench:
         if group == "request":
             return self._request()
         contestants = Contestants(venv=self.venv)
+        if group == STRICTNESS:
+            rows, scores = strictness.measure(ROOT, contestants)
+            return rows, [asdict(score) for score in scores]
         module = throughput if group == "server" else blocking
         rows, results = module.measure(self.arena, contestants, self.plan)
         return rows, [_raw(result) for result in results]
@@ -129,7 +134,8 @@ def _run(bench: Bench, options: argparse.Namespace) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m bench", description=__doc__)
-    parser.add_argument("--only", action="append", choices=GROUPS, help="one group (repeatable)")
+    groups = (*GROUPS, STRICTNESS)
+    parser.add_argument("--only", action="append", choices=groups, help="one group (repeatable)")
     parser.add_argument("--quick", action="store_true", help="rough figures within 90 seconds")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw figures too")

@@ -57,6 +57,25 @@ class Contestants:
             self.gunicorn(app, THREADS),
         ]
 
+    def strict(self) -> list[Contestant]:
+        """Return everyone who is asked the raw requests."""
+        app = "bench.apps.seen:app"
+        makers = (self.dewar, self.granian, self.waitress, self.gunicorn)
+        return [
+            *(make(app, THREADS) for make in makers),
+            self.fastpysgi(app),
+            self.werkzeug(app),
+        ]
+
+    def werkzeug(self, app: str, name: str = "Werkzeug") -> Contestant:
+        """Return Werkzeug's development server, which starts a thread for each connection."""
+        module, _, attribute = app.partition(":")
+        code = (
+            f"from werkzeug.serving import run_simple; from {module} import {attribute};"
+            f" run_simple('127.0.0.1', {{port}}, {attribute}, threaded=True)"
+        )
+        return self._contestant(name, "python", ["-c", code])
+
     def pairs(self) -> list[Contestant]:
         """Return the pairs of a framework and a server that people deploy, or might."""
         flask, falcon, bottle = (f"bench.apps.{name}_app:app" for name in FRAMEWORKS)

@@ -1,6 +1,7 @@
 """A server on a free port, and a client that speaks raw bytes."""
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,8 +13,17 @@ Serve = Callable[..., "Served"]
 class Client:
     """One connection to a server."""
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        context: ssl.SSLContext | None = None,
+        name: str = "localhost",
+        before: bytes = b"",
+    ) -> None:
         self.sock = socket.create_connection(address, timeout=10)
+        self.sock.sendall(before)
+        if context is not None:
+            self.sock = context.wrap_socket(self.sock, server_hostname=name)
         self._rest = b""
 
     def send(self, data: bytes) -> None:
@@ -95,13 +105,13 @@ class Served:
         arguments = {} if clock is None else {"clock": clock}
         self.server = Server(app, Settings(bind="127.0.0.1:0", **settings), **arguments)
         self.server.start()
-        host, _, port = self.server.addresses[0].removeprefix("http://").rpartition(":")
+        host, _, port = self.server.addresses[0].partition("://")[2].rpartition(":")
         self.address = host, int(port)
         self._clients: list[Client] = []
 
-    def client(self) -> Client:
-        """Connect."""
-        client = Client(self.address)
+    def client(self, context: ssl.SSLContext | None = None, **options: Any) -> Client:
+        """Connect; over TLS with a context."""
+        client = Client(self.address, context, **options)
         self._clients.append(client)
         return client
 

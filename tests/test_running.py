@@ -1,7 +1,9 @@
 """`app.run()`: what it hands to the server."""
 
 import logging
+import ssl
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -140,11 +142,53 @@ def test_run_simple_wraps_the_app_as_asked(served: list[Any]) -> None:
     assert isinstance(served[0][0].app, SharedDataMiddleware)
 
 
-@pytest.mark.parametrize("option", ["processes", "ssl_context", "request_handler"])
-def test_run_simple_refuses_what_it_has_not_got(served: list[Any], option: str) -> None:
+def test_run_simple_refuses_what_it_has_not_got(served: list[Any]) -> None:
     """Rather than serving another way than asked."""
-    with pytest.raises(NotImplementedError, match=option):
-        run_simple("127.0.0.1", 1, Dewar("x"), **{option: 2})
+    with pytest.raises(NotImplementedError, match="request_handler"):
+        run_simple("127.0.0.1", 1, Dewar("x"), request_handler=int)
+
+
+def test_run_simple_passes_processes_on(served: list[Any]) -> None:
+    """The server decides what it can do with them."""
+    run_simple("127.0.0.1", 1, Dewar("x"), processes=2, threaded=True)
+    assert served[0][1] == {"bind": "127.0.0.1:1", "name": "x", "processes": 2}
+
+
+def test_ssl_context_means_what_it_means_in_flask(served: list[Any], app: Dewar) -> None:
+    """A context, or a pair of files; `run_simple` and `app.run` alike."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    run_simple("127.0.0.1", 1, app, ssl_context=context)
+    app.run(ssl_context=("cert.pem", Path("key.pem")))
+    app.run(ssl_context=("both.pem",))
+    settings = [options for _, options in served]
+    assert settings[0]["ssl_context"] is context
+    assert (settings[1]["certfile"], settings[1]["keyfile"]) == ("cert.pem", "key.pem")
+    assert settings[2]["certfile"] == "both.pem"
+    assert "keyfile" not in settings[2]
+
+
+@pytest.mark.parametrize("wrong", ["cert.pem", 1, True, (), ("a", "b", "c"), (1, 2)])
+def test_an_ssl_context_that_is_none_is_explained(served: list[Any], wrong: Any) -> None:
+    """With what would be one."""
+    with pytest.raises(ValueError, match=r"ssl_context=\('cert.pem', 'key.pem'\)"):
+        run_simple("127.0.0.1", 1, Dewar("x"), ssl_context=wrong)
+    assert served == []
+
+
+def test_adhoc_names_what_it_needs(served: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where cryptography is not installed."""
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    with pytest.raises(RuntimeError, match=r"dewar-web\[adhoc\]"):
+        run_simple("127.0.0.1", 1, Dewar("x"), ssl_context="adhoc")
+    assert served == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "0.0.0.0", "shop.test", "unix:///tmp/x"])
+def test_adhoc_makes_a_context(served: list[Any], host: str) -> None:
+    """For the host that is listened on."""
+    pytest.importorskip("cryptography")
+    run_simple(host, 1, Dewar("x"), ssl_context="adhoc")
+    assert isinstance(served[0][1]["ssl_context"], ssl.SSLContext)
 
 
 def test_it_does_nothing_while_a_command_imports_the_script(

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import ssl
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -15,6 +16,8 @@ from werkzeug.middleware.shared_data import SharedDataMiddleware
 from dewar.environment import RUN_FROM_CLI, debug_flag, load_dotenv, skips_dotenv
 from dewar.errors import DewarError
 from dewar.server import run
+from dewar.server.adhoc import make_adhoc_context
+from dewar.server.errors import SettingsError
 from dewar.server.reload import (
     ReloadUnavailableError,
     can_reload,
@@ -32,12 +35,11 @@ class ExposedDebuggerError(DewarError, ValueError):
 
 
 class UnavailableError(DewarError, NotImplementedError):
-    """Raised for an argument of `run_simple` that the server can't act on yet."""
+    """Raised for an argument of `run_simple` that the server can't act on."""
 
     def __init__(self, argument: str) -> None:
         super().__init__(
-            f"run_simple({argument}=...) is not available on Dewar's server yet. Leave it out, or"
-            " put a server in front that does it."
+            f"run_simple({argument}=...) is not available on Dewar's server. Leave it out."
         )
 
 
@@ -77,14 +79,8 @@ class Wishes:
     ssl_context: Any = None
 
     def __post_init__(self) -> None:
-        unavailable = {
-            "processes": self.processes != 1,
-            "request_handler": self.request_handler is not None,
-            "ssl_context": self.ssl_context is not None,
-        }
-        for argument, asked in unavailable.items():
-            if asked:
-                raise UnavailableError(argument)
+        if self.request_handler is not None:
+            raise UnavailableError("request_handler")
 
 
 def run_app(
@@ -148,14 +144,16 @@ def run_simple(
         reloader_interval: no effect: changes are told of, not looked for.
         reloader_type: no effect.
         threaded: handle many requests at a time; one after the other otherwise.
-        processes: not more than 1 yet.
+        processes: how many processes share the address.
         request_handler: nothing else than None; the server is another one.
         static_files: folders to serve by URL path.
         passthrough_errors: no effect: the server logs what an app raises.
-        ssl_context: nothing else than None yet.
+        ssl_context: serve HTTPS: with an `ssl.SSLContext`, with the files ``(cert, key)``, or with
+            a certificate made up on the spot, ``"adhoc"``, which needs cryptography.
 
     Raises:
-        UnavailableError: for what can't be had yet.
+        UnavailableError: for what can't be had.
+        SettingsError: where a file can not be used.
     """
     wishes = Wishes(
         use_reloader=use_reloader,
@@ -193,7 +191,28 @@ def _serve(
     served = _with_debugger(app, bind, wishes, debug=debug)
     if not wishes.threaded:
         settings["threads"] = 1
+    if wishes.processes != 1:
+        settings["processes"] = wishes.processes
+    settings.update(_tls_settings(wishes.ssl_context, bind))
     run(served, bind=bind, name=name, **settings)
+
+
+def _tls_settings(wish: Any, bind: str) -> dict[str, Any]:
+    """Return the server's settings for what Werkzeug calls ``ssl_context``."""
+    match wish:
+        case None:
+            return {}
+        case ssl.SSLContext():
+            return {"ssl_context": wish}
+        case str() if wish.lower() == "adhoc":
+            return {"ssl_context": make_adhoc_context(bind.rpartition(":")[0].strip("[]"))}
+        case [*files] if files and all(isinstance(file, str | os.PathLike) for file in files):
+            if len(files) < 3:
+                return dict(zip(("certfile", "keyfile"), map(os.fspath, files), strict=False))
+    raise SettingsError(
+        f"ssl_context={wish!r} is nothing to serve HTTPS with. Pass the files,"
+        " ssl_context=('cert.pem', 'key.pem'), an ssl.SSLContext, or \"adhoc\"."
+    )
 
 
 def reloads(wanted: bool | None, *, debug: bool) -> bool:

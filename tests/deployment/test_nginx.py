@@ -268,8 +268,9 @@ def test_a_stop_under_load_fails_only_what_came_after(site: Start, kind: str) ->
     assert load.statuses.count(200) == behind.app.counts.begun == behind.app.counts.ended
     # nginx says why it answered 502: each time because nobody listened any more. (Before that it
     # may have found a kept connection closed: it tries a new one then.)
-    refused = [reason for reason in behind.nginx.errors() if "connect()" in reason]
-    assert load.statuses.count(502) == len(refused)
+    reasons = behind.nginx.errors()
+    refused = [reason for reason in reasons if "connect()" in reason]
+    assert load.statuses.count(502) == len(refused), set(reasons) - set(refused)
 
 
 class Load:

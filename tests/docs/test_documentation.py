@@ -221,3 +221,13 @@ def _is_public_api(name: str) -> bool:
 def _shown(value: object) -> str:
     text = repr(value)
     return re.sub(r"\bdatetime\.", "", text)
+
+
+def test_tests_that_pages_name_exist() -> None:
+    """A claim that says which test holds it is held by one."""
+    there = set()
+    for path in (DOCS.parent / "tests").rglob("test_*.py"):
+        there |= set(re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8")))
+    for page in (DOCS / "explanation").glob("*.md"):
+        named = set(re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8")))
+        assert named <= there, page

@@ -1,11 +1,13 @@
 """A server on a free port for each test that asks for one."""
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from certificates import Certificates
 from servertools import Serve, Served
 
 
@@ -29,3 +31,10 @@ def quiet() -> Iterator[None]:
     logger.disabled = True
     yield
     logger.disabled = False
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    if shutil.which("openssl") is None:
+        pytest.skip("the tests of TLS make their certificates with the openssl command: install it")
+    return Certificates(tmp_path_factory.mktemp("certificates"))

@@ -69,14 +69,6 @@ def test_a_large_body_is_spooled_and_read_whole(serve: Serve) -> None:
     assert seen == [(False, str(len(content)))] * 2
 
 
-def test_a_client_that_expects_100_is_told_to_go_on(serve: Serve) -> None:
-    """The body is sent only then (RFC 9110 §10.1.1)."""
-    client = serve(echo).client()
-    head = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
-    assert client.ask(head)[0] == b"HTTP/1.1 100 Continue"
-    assert client.ask(b"ok")[2] == b"POST / 2 ok"
-
-
 def test_responses_of_unknown_length_are_chunked(serve: Serve) -> None:
     """Each piece goes out as it is made."""
     gates = [threading.Event() for _ in range(3)]

@@ -53,7 +53,7 @@ def _imported(name: str) -> object:
 
 def _adhoc(ctx: click.Context | None, param: click.Parameter | None) -> str:
     try:
-        import cryptography  # type: ignore[import-not-found]  # noqa: F401  # whether it is there
+        import cryptography  # noqa: F401  # whether it is there
     except ImportError:
         raise click.BadParameter(
             "Using ad-hoc certificates requires the cryptography library:"

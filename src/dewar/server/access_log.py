@@ -2,24 +2,26 @@
 
 import logging
 import time
-from typing import Any
+
+from dewar.server.wire.request import Request
 
 _logger = logging.getLogger("dewar.server.access")
 
 
-def log_access(environ: dict[str, Any], status: str, sent: int) -> None:
+def log_access(request: Request, status: str, sent: int) -> None:
     """Log one response at INFO on the logger ``dewar.server.access``.
 
     What the client chose is escaped, so that it can not add lines or end a quoted part.
     """
+    environ = request.environ
     _logger.info(
         '%s - %s [%s] "%s %s %s" %s %s "%s" "%s"',
         environ.get("REMOTE_ADDR") or "-",
         _escape(environ.get("REMOTE_USER") or "-"),
         time.strftime("%d/%b/%Y:%H:%M:%S %z"),
-        environ["REQUEST_METHOD"],
-        _escape(environ["REQUEST_URI"]),
-        environ["SERVER_PROTOCOL"],
+        request.method,
+        _escape(request.target),
+        "HTTP/1.1" if request.http11 else "HTTP/1.0",
         status[:3],
         sent or "-",
         _escape(environ.get("HTTP_REFERER") or "-"),

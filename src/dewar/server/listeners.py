@@ -48,13 +48,13 @@ def close_listeners(listeners: list[socket.socket]) -> None:
     listeners.clear()
 
 
-def display(listener: socket.socket) -> str:
+def display(listener: socket.socket, scheme: str = "http") -> str:
     """Return the address of *listener* as a URL, with the port that it really has."""
     name = listener.getsockname()
     if listener.family == socket.AF_UNIX:
         return f"{_UNIX}{name}"
     host, port = name[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _open(bind: str, backlog: int) -> socket.socket:

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import ssl
 import sys
 import threading
 from dataclasses import fields
@@ -21,7 +22,7 @@ def run(
     bind: str = "127.0.0.1:8000",
     threads: int = 16,
     name: str | None = None,
-    **settings: float | str | bool | None,
+    **settings: float | str | bool | ssl.SSLContext | None,
 ) -> None:
     """Serve *app* until SIGINT or SIGTERM comes, and then finish what is in flight.
 
@@ -54,7 +55,7 @@ def run(
     print("Dewar stopped.", file=sys.stderr, flush=True)  # noqa: T201
 
 
-def make_settings(**values: float | str | bool | None) -> Settings:
+def make_settings(**values: float | str | bool | ssl.SSLContext | None) -> Settings:
     """Return `Settings` from keyword arguments, with an error that lists what there is.
 
     Raises:

@@ -8,6 +8,7 @@ from enum import Enum
 from wsgiref.types import WSGIApplication
 
 from dewar.server.connection.service import Service
+from dewar.server.descriptors import allow_descriptors
 from dewar.server.errors import ServerStateError
 from dewar.server.listeners import display, open_listeners
 from dewar.server.settings import Settings
@@ -34,6 +35,9 @@ class Server:
         app: Any WSGI callable.
         settings: How to serve it; the defaults if left out.
         clock: A monotonic clock in seconds; all deadlines go by it.
+
+    Raises:
+        SettingsError: A file for TLS can not be used.
     """
 
     def __init__(
@@ -70,8 +74,10 @@ class Server:
         with self._changing:
             if self._phase is not Phase.NEW:
                 raise ServerStateError(f"{self!r} can be started once. Make a new Server.")
+            allow_descriptors(self.settings.max_connections)
             listeners = open_listeners(self.settings.bind, self.settings.backlog)
-            self._addresses = tuple(display(listener) for listener in listeners)
+            scheme = self.settings.scheme
+            self._addresses = tuple(display(listener, scheme) for listener in listeners)
             self._pool = Pool(self._service, listeners)
             self._phase = Phase.STARTED
             self._pool.start()

@@ -4,7 +4,10 @@ import ssl
 from dataclasses import dataclass, field
 
 from dewar.server.errors import SettingsError
+from dewar.server.tls import check_choice
+from dewar.server.trust import check_trust
 from dewar.server.wire.limits import GIB, KIB, Limits
+from dewar.server.wire.mount import Mount
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,6 +108,7 @@ class Settings:
     def __post_init__(self) -> None:
         self._check_counts()
         self._check_seconds()
+        self._check_edges()
         if self.processes > 1:
             raise SettingsError(
                 f"processes={self.processes} is not available yet. Use processes=1 with more"
@@ -120,6 +124,12 @@ class Settings:
             buffered_body=self.buffered_body,
         )
         object.__setattr__(self, "limits", limits)  # frozen, but this is its construction
+
+    @property
+    def scheme(self) -> str:
+        """What clients speak with the server: ``"https"`` or ``"http"``."""
+        is_plain = self.certfile is None and self.ssl_context is None
+        return "http" if is_plain else "https"
 
     def _check_counts(self) -> None:
         names = (
@@ -146,3 +156,9 @@ class Settings:
             value = getattr(self, name)
             if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
                 raise SettingsError(f"{name}={value!r} must be a number of seconds, 0 or more.")
+
+    def _check_edges(self) -> None:
+        check_choice(self.ssl_context, self.certfile, self.keyfile, self.client_ca)
+        check_trust(self.trusted_hosts, self.forwarded_headers, self.proxy_protocol)
+        if self.script_name:
+            Mount(self.script_name)

@@ -158,6 +158,49 @@ def test_a_fault_of_the_servers_own_costs_one_connection(
         assert served.client().get("/")[2] == b"small"
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("rounds", [1, 6])
+def test_a_fault_on_a_thread_that_does_not_lead_costs_one_connection(
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    threads: int,
+    rounds: int,
+) -> None:
+    """The thread goes on to work, and nothing is left of the connection."""
+    served = serve(sized, threads=threads)
+    run, gate = Connection.run, threading.Event()
+    began = threading.Semaphore(0)
+
+    def faulty(connection: Connection) -> None:
+        if connection.sock.getpeername() not in victims:
+            run(connection)
+            return
+        began.release()
+        gate.wait(10)
+        raise MemoryError
+
+    victims: set[Any] = set()
+    monkeypatch.setattr(Connection, "run", faulty)
+    with caplog.at_level(logging.CRITICAL):
+        for _ in range(rounds):
+            gate.clear()
+            clients = [served.client() for _ in range(threads)]
+            for client in clients:
+                victims.add(client.sock.getsockname())
+                client.send(REQUEST % b"/")
+                assert began.acquire(timeout=10)
+            # All threads are in a fault to be, so that the last of them has been deposed too.
+            while served.server.statistics().pool.away != threads:
+                threading.Event().wait(0.001)
+            gate.set()
+            assert all(client.is_closed() for client in clients)
+    for _ in range(10):
+        assert served.client().get("/")[2] == b"small"
+    while pool_of(served)._roster.away:  # an answer comes a moment before its thread is back
+        threading.Event().wait(0.001)
+
+
 def test_where_no_thread_can_be_started_the_leader_goes_on_alone(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -9,6 +9,7 @@ a streamed response.
 import selectors
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
 
@@ -58,8 +59,8 @@ class Connection:
         self._service = service
         self.sock = sock
         self.fd = sock.fileno()
-        self._recv = sock.recv
-        self._send = sock.send
+        self._recv: Callable[[int], bytes] = sock.recv
+        self._send: Callable[[bytes], int] = sock.send
         self._reader = RequestReader(environ, service.names, service.settings.limits)
         self._outbox = Outbox()
         self._progress: Progress | None = None
@@ -178,6 +179,10 @@ class Connection:
         self._reader.discard()
         self._outbox.clear()
         self.sock.close()
+
+    def break_off(self) -> None:
+        """Have it closed, whatever it is doing: its state can't be relied on any more."""
+        self.state = State.CLOSED
 
     def cut(self) -> None:
         """Shut the socket under the thread that runs the connection; it will find out.

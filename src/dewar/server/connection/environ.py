@@ -1,16 +1,36 @@
 """The part of the environ that all requests of a connection have in common (PEP 3333)."""
 
 import socket
+import ssl
 import sys
 from typing import Any
 
 from dewar.server.connection.file_wrapper import FileWrapper
 from dewar.server.wire.body import EmptyBody
+from dewar.server.wire.proxy_protocol import ProxyHeader
 
 Environ = dict[str, Any]
 
+# Whether the direct peer is a trusted host. It is there, until the application is called, where
+# ``trusted_hosts`` is set; no field of a request can have this key.
+TRUSTS_PEER = "dewar.trusts_peer"
 
-def server_environ(multithread: bool) -> Environ:
+# RFC 4514 §3 and the abbreviations that mod_ssl has besides, by Python's names.
+_SHORT_NAMES = {
+    "commonName": "CN",
+    "countryName": "C",
+    "domainComponent": "DC",
+    "localityName": "L",
+    "organizationName": "O",
+    "organizationalUnitName": "OU",
+    "stateOrProvinceName": "ST",
+    "streetAddress": "STREET",
+    "userId": "UID",
+}
+_SPECIAL = frozenset('"+,;<>\\')
+
+
+def server_environ(multithread: bool, multiprocess: bool = False) -> Environ:
     """Return what all connections of a server have in common."""
     return {
         "REQUEST_METHOD": "GET",
@@ -26,7 +46,7 @@ def server_environ(multithread: bool) -> Environ:
         "wsgi.input_terminated": True,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": multithread,
-        "wsgi.multiprocess": False,
+        "wsgi.multiprocess": multiprocess,
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,
     }
@@ -49,3 +69,57 @@ def connection_environ(base: Environ, sock: socket.socket, peer: Any) -> Environ
     environ["REMOTE_ADDR"] = peer[0]
     environ["REMOTE_PORT"] = str(peer[1])
     return environ
+
+
+def proxied_environ(header: ProxyHeader) -> Environ:
+    """Return what a PROXY header changes: the two addresses, and the scheme where it tells."""
+    environ: Environ = {}
+    if header.source is not None and header.destination is not None:
+        environ["REMOTE_ADDR"], remote_port = header.source
+        environ["SERVER_NAME"], server_port = header.destination
+        environ.update(REMOTE_PORT=str(remote_port), SERVER_PORT=str(server_port))
+    if header.is_secure:
+        environ.update({"wsgi.url_scheme": "https", "HTTPS": "on"})
+    return environ
+
+
+def tls_environ(tls: ssl.SSLObject) -> Environ:
+    """Return what TLS adds, by the names that Apache's mod_ssl gives it.
+
+    ``SSL_CLIENT_VERIFY``, ``SSL_CLIENT_CERT`` (in PEM) and ``SSL_CLIENT_S_DN`` are there where
+    clients are asked for a certificate; the last two where one was given, which is verified then.
+    """
+    cipher = tls.cipher()
+    environ: Environ = {
+        "wsgi.url_scheme": "https",
+        "HTTPS": "on",
+        "SSL_PROTOCOL": tls.version() or "",
+        "SSL_CIPHER": cipher[0] if cipher else "",
+    }
+    if tls.context.verify_mode is ssl.CERT_NONE:
+        return environ
+    encoded = tls.getpeercert(binary_form=True)
+    environ["SSL_CLIENT_VERIFY"] = "SUCCESS" if encoded else "NONE"
+    if encoded:
+        environ["SSL_CLIENT_CERT"] = ssl.DER_cert_to_PEM_cert(encoded)
+        subject: Any = (tls.getpeercert() or {}).get("subject", ())
+        environ["SSL_CLIENT_S_DN"] = _distinguished_name(subject)
+    return environ
+
+
+def _distinguished_name(subject: tuple[tuple[tuple[str, str], ...], ...]) -> str:
+    """Return a certificate's subject as RFC 4514 writes it, the most particular part first."""
+    parts = [
+        "+".join(f"{_SHORT_NAMES.get(name, name)}={_escaped(value)}" for name, value in part)
+        for part in reversed(subject)
+    ]
+    return ",".join(parts).encode().decode("latin-1")  # WSGI's way to write UTF-8
+
+
+def _escaped(value: str) -> str:
+    text = "".join(
+        f"\\{character}" if character in _SPECIAL else character for character in value
+    ).replace("\0", "\\00")
+    if text.startswith((" ", "#")):
+        text = f"\\{text}"
+    return f"{text[:-1]}\\ " if text.endswith(" ") and len(value) > 1 else text

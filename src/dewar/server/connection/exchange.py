@@ -109,7 +109,7 @@ class Exchange:
         if request.body is not None:
             request.body.close()
         if self._service.logs_access:
-            log_access(request.environ, self._status, self._sent)
+            log_access(request, self._status, self._sent)
 
     def start_response(
         self, status: str, headers: Headers, exc_info: ExcInfo = None, /
@@ -157,7 +157,7 @@ class Exchange:
         if type(body) is not bytes:
             raise ApplicationError(f"The body has {type(body).__name__} in it; send bytes.")
         size = len(body)
-        if self._request.environ["REQUEST_METHOD"] == "HEAD":
+        if self._request.method == "HEAD":
             # The body may have been left out already, so that its size says nothing.
             self._begin(None if size == 0 else size)
             return
@@ -175,7 +175,7 @@ class Exchange:
             self._send_iterated(wrapper)
             return
         try:
-            if self._request.environ["REQUEST_METHOD"] == "HEAD":
+            if self._request.method == "HEAD":
                 self._begin(span.size)
                 return
             head, framing, count, self.keep_alive = self._compose(span.size)
@@ -225,7 +225,7 @@ class Exchange:
     def _begin(self, size: int | None) -> None:
         """Send the head alone."""
         head, self._framing, self._left, self.keep_alive = self._compose(size)
-        if self._request.environ["REQUEST_METHOD"] == "HEAD":
+        if self._request.method == "HEAD":
             self._framing = Framing.NONE
         self._phase = _SENT
         self._connection.send(head)
@@ -238,7 +238,7 @@ class Exchange:
             raise ApplicationError("The body began before start_response() was called.")
         if self._phase is _STARTED:
             head, self._framing, self._left, self.keep_alive = self._compose(None)
-            if self._request.environ["REQUEST_METHOD"] == "HEAD":
+            if self._request.method == "HEAD":
                 self._framing = Framing.NONE
             self._phase = _SENT
         self._connection.send_waiting(head + self._frame(data))
@@ -268,7 +268,7 @@ class Exchange:
         if self._phase is _FRESH:
             raise ApplicationError("The application returned without calling start_response().")
         if self._phase is _STARTED:
-            self._begin(None if self._request.environ["REQUEST_METHOD"] == "HEAD" else 0)
+            self._begin(None if self._request.method == "HEAD" else 0)
         if self._framing is Framing.CHUNKED:
             self._connection.send(LAST_CHUNK)
         elif self._framing is Framing.LENGTH and self._left:
@@ -300,7 +300,7 @@ class Exchange:
         self._headers = [("Content-Type", "text/plain; charset=utf-8")]
         body = f"{refusal.reason}\n".encode()
         head, _, _, self.keep_alive = self._compose(len(body))
-        if self._request.environ["REQUEST_METHOD"] == "HEAD":
+        if self._request.method == "HEAD":
             body = b""
         try:
             self._connection.send_pair(head, body)

@@ -6,7 +6,9 @@ from typing import Any
 from wsgiref.types import WSGIApplication
 
 from dewar.server.connection.environ import server_environ
+from dewar.server.edge import behind_edge
 from dewar.server.settings import Settings
+from dewar.server.tls import maybe_context
 from dewar.server.wire.head import FieldNames
 from dewar.server.wire.writer import HeadWriter
 
@@ -22,22 +24,29 @@ class Service:
         pulse: Called by the leader about once a second; a process that is watched tells so that
             its threads still come back.
         now: When the leader last looked at the clock. Only the leader writes it.
+        tls: How to do TLS, or ``None`` for plain HTTP.
+
+    Raises:
+        SettingsError: A file for TLS can not be used.
     """
 
     __slots__ = (
         "app", "base_environ", "clock", "draining", "early", "logs_access", "most_early", "names",
-        "now", "pulse", "settings", "writer",
+        "now", "pulse", "settings", "tls", "writer",
     )  # fmt: skip
 
     def __init__(
         self, app: WSGIApplication, settings: Settings, clock: Callable[[], float]
     ) -> None:
-        self.app: Callable[[dict[str, Any], Any], Any] = app
+        self.app: Callable[[dict[str, Any], Any], Any] = behind_edge(app, settings)
         self.settings = settings
         self.clock = clock
         self.names = FieldNames()
         self.writer = HeadWriter(settings.server_name, time.time())
-        self.base_environ = server_environ(multithread=settings.threads > 1)
+        self.base_environ = server_environ(settings.threads > 1, settings.processes > 1)
+        self.tls = maybe_context(
+            settings.ssl_context, settings.certfile, settings.keyfile, settings.client_ca
+        )
         self.logs_access = settings.access_log
         self.early: set[object] = set()
         # Clients that never send the body they announce must not get at all threads.

@@ -6,11 +6,12 @@ from enum import Enum
 class State(Enum):
     """One connection's state. The leader owns a connection in every state but RUNNING."""
 
+    GREETING = "the PROXY header or the TLS handshake has yet to end"
     IDLE = "between requests"
     HEAD = "a part of a head has come"
     BODY = "a part of a body has come"
     RUNNING = "a thread is inside the application for it"
-    FLUSHING = "the client has yet to take the rest of a response"
+    FLUSHING = "the client has yet to take the rest of a response, or of our part of a greeting"
     LINGERING = "all is sent and our side shut; waiting for the client to see it"
     CLOSED = "done"
 
@@ -18,6 +19,9 @@ class State(Enum):
 # LINGERING is RFC 9112 §9.6: closing while unread input waits makes the kernel reset the
 # connection, and the client may lose the very response that says why.
 MOVES: dict[State, frozenset[State]] = {
+    State.GREETING: frozenset(
+        {State.IDLE, State.RUNNING, State.FLUSHING, State.LINGERING, State.CLOSED}
+    ),
     State.IDLE: frozenset(
         {State.HEAD, State.BODY, State.RUNNING, State.FLUSHING, State.LINGERING, State.CLOSED}
     ),
@@ -29,7 +33,15 @@ MOVES: dict[State, frozenset[State]] = {
         {State.IDLE, State.HEAD, State.BODY, State.FLUSHING, State.LINGERING, State.CLOSED}
     ),
     State.FLUSHING: frozenset(
-        {State.IDLE, State.HEAD, State.BODY, State.RUNNING, State.LINGERING, State.CLOSED}
+        {
+            State.GREETING,
+            State.IDLE,
+            State.HEAD,
+            State.BODY,
+            State.RUNNING,
+            State.LINGERING,
+            State.CLOSED,
+        }
     ),
     State.LINGERING: frozenset({State.CLOSED}),
     State.CLOSED: frozenset(),

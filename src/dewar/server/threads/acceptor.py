@@ -8,7 +8,7 @@ import logging
 import socket
 
 from dewar.server.connection.connection import Connection
-from dewar.server.connection.environ import connection_environ
+from dewar.server.connection.entrance import Entrance
 from dewar.server.connection.service import Service
 from dewar.server.listeners import close_listeners
 from dewar.server.threads.poller import READ, Poller
@@ -33,6 +33,7 @@ class Acceptor:
 
     def __init__(self, service: Service, listeners: list[socket.socket], poller: Poller) -> None:
         self._service = service
+        self._entrance = Entrance(service)
         self._poller = poller
         self._listeners = listeners
         self._by_fd = {listener.fileno(): listener for listener in listeners}
@@ -122,16 +123,17 @@ class Acceptor:
             sock.setblocking(False)
             if sock.family != getattr(socket, "AF_UNIX", None):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            environ = connection_environ(self._service.base_environ, sock, peer)
+            return [self._entrance.open(sock, peer)]
         except OSError:
-            sock.close()  # reset between its arrival and now
+            sock.close()  # reset between its arrival and now, or not let in
             return []
-        return [Connection(self._service, sock, environ)]
 
     def _turn_away(self, sock: socket.socket) -> None:
         self.refused += 1
         refusal = Refusal(UNAVAILABLE, "There are too many connections. Try again later.")
         with sock:
+            if self._service.tls is not None:
+                return  # before a handshake nothing can be said
             sock.setblocking(False)
             try:
                 sock.send(self._service.writer.refuse(refusal))

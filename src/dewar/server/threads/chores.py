@@ -4,6 +4,7 @@ Only the leader calls these, whichever thread that is. `stage` is written by any
 ever moves on.
 """
 
+import logging
 import threading
 import time
 from enum import Enum
@@ -14,6 +15,8 @@ from dewar.server.connection.state import State
 from dewar.server.threads.acceptor import Acceptor
 from dewar.server.threads.poller import READ, Poller, Waker
 from dewar.server.threads.roster import Roster
+
+_logger = logging.getLogger("dewar.server")
 
 _IDLE, _FLUSHING = State.IDLE, State.FLUSHING
 
@@ -82,6 +85,15 @@ class Chores:
         """Accept whom no other process has taken on; see `Acceptor.step_back`."""
         if self.stage is Stage.SERVING:
             self._roster.admit(self._acceptor.accept_left(self._room()))
+
+    def drop(self, connection: Connection, error: Exception) -> bool:
+        """Log a fault of the server's own; have *connection* closed where it is settled.
+
+        Whoever runs or leads calls it. False, for there is nothing to run.
+        """
+        _logger.critical("The server met an error of its own", exc_info=error)
+        connection.break_off()
+        return False
 
     def sweep(self, now: float, events: list[tuple[int, int]]) -> None:
         """Look at all deadlines, and at what a stop asks for.

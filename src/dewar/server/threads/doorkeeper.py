@@ -87,7 +87,12 @@ class Doorkeeper:
         connection = self._roster.open.get(fd)
         if connection is None:
             self._chores.attend(fd)
-        elif connection.receive() if mask == READ else self._chores.see_to(connection):
+            return
+        try:
+            is_ready = connection.receive() if mask == READ else self._chores.see_to(connection)
+        except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
+            is_ready = self._chores.drop(connection, error)
+        if is_ready:
             self._queue(connection, staff)
         else:
             self._roster.settle(connection)

@@ -218,29 +218,20 @@ class Pool:
         # A list of this leadership's own: with a shared one a deposed leader would take out what
         # its successor has put in.
         running = self._running = []
-        while True:
+        while self._running is running:
             try:
                 loop(running)
             except Exception:
                 # Out of memory or of a kernel's table, say. Were the leader to end with it, the
                 # server would stand still with its port open.
                 _logger.critical("The server met an error of its own", exc_info=True)
-                if not self._recover(running):
-                    return
+                time.sleep(_FAULT_PAUSE)
             else:
                 return
 
-    def _recover(self, running: list[Connection]) -> bool:
-        """Drop the connection that a fault was met on; tell whether this thread still leads."""
-        with self._roster.changing:
-            if self._running is not running:
-                return False
-            while running:
-                self._roster.remove(running.pop())
-        time.sleep(_FAULT_PAUSE)
-        return True
-
-    def _poll_and_run(self, running: list[Connection]) -> None:
+    def _poll_and_run(  # noqa: C901  # PERF: one pass, in one frame
+        self, running: list[Connection]
+    ) -> None:
         service = self._service
         chores = self._chores
         connections = self._roster.open
@@ -260,14 +251,21 @@ class Pool:
                     chores.attend(fd)
                     continue
                 # PERF: from here to the end of the loop is every request's way.
-                if connection.receive() if mask == READ else chores.see_to(connection):
+                try:
+                    is_ready = connection.receive() if mask == READ else chores.see_to(connection)
+                except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
+                    is_ready = chores.drop(connection, error)
+                if is_ready:
                     if pace.is_slow and self._hand_over(connection):
                         return
                     self.turn += 1
                     running.append(connection)
                     if watchdog.is_asleep:
                         watchdog.wake()
-                    connection.run()
+                    try:
+                        connection.run()
+                    except Exception as error:  # noqa: BLE001  # as above
+                        chores.drop(connection, error)
                     try:
                         running.pop()
                     except IndexError:
@@ -295,7 +293,10 @@ class Pool:
         """Run *connection*, which is away, on a thread that does not lead."""
         clock = self._service.clock
         began = clock()
-        connection.run()
+        try:
+            connection.run()
+        except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
+            self._chores.drop(connection, error)
         if clock() - began < _QUICK:
             self._pace.note_quick()
         else:

@@ -1,6 +1,7 @@
 """A request's body: in memory while it is small, in a temporary file past the limit."""
 
 import io
+import shutil
 import tempfile
 from typing import IO
 
@@ -39,17 +40,16 @@ class BodyBuffer:
     Only the thread that reads the connection uses it, until `take` gives the file away.
     """
 
-    __slots__ = ("_file", "_limits", "_parts", "size")
+    __slots__ = ("_file", "_limits", "_spooled", "size")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._parts: list[bytes] = []
-        self._file: IO[bytes] | None = None
+        self._file: IO[bytes] = io.BytesIO()
+        self._spooled = False
         self.size = 0
 
     def __repr__(self) -> str:
-        where = "memory" if self._file is None else "disk"
-        return f"<BodyBuffer {self.size} bytes in {where}>"
+        return f"<BodyBuffer {self.size} bytes {'on disk' if self._spooled else 'in memory'}>"
 
     def add(self, data: bytes) -> None:
         """Append *data*.
@@ -58,28 +58,22 @@ class BodyBuffer:
             OSError: The temporary file could not be written, so the body is lost.
         """
         self.size += len(data)
-        if self._file is not None:
-            self._file.write(data)
-            return
-        self._parts.append(data)
-        if self.size > self._limits.buffered_body:
+        if self.size > self._limits.buffered_body and not self._spooled:
             self._spool()
+        self._file.write(data)
 
     def take(self) -> IO[bytes]:
         """Return the whole body as a file at its start; the caller closes it."""
-        if self._file is None:
-            return io.BytesIO(b"".join(self._parts))
-        file, self._file = self._file, None
-        file.seek(0)
-        return file
+        self._file.seek(0)
+        return self._file
 
     def discard(self) -> None:
-        """Give back the temporary file of a body that nobody will read."""
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
+        """Give back the memory or the temporary file of a body that nobody will read."""
+        self._file.close()
 
     def _spool(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by discard or the exchange
-        self._file.write(b"".join(self._parts))
-        self._parts.clear()
+        content, self._file = self._file, tempfile.TemporaryFile()  # noqa: SIM115  # see discard
+        self._spooled = True
+        content.seek(0)
+        shutil.copyfileobj(content, self._file)
+        content.close()

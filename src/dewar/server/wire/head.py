@@ -1,14 +1,20 @@
 """The head of a request in WSGI's words: the target, the Host, and the names of the fields."""
 
 import re
+from contextlib import suppress
+from ipaddress import IPv6Address
 from urllib.parse import unquote
 
-from dewar.server.wire.errors import BAD_REQUEST, Refusal
+from dewar.server.wire.errors import BAD_REQUEST, EXPECTATION_FAILED, Refusal
 from dewar.server.wire.repeat import RequestLines
 
 # RFC 3986 §3.2.2 with RFC 9110 §7.2: reg-name, IPv4 or a bracketed literal, and a port. No user
 # information: RFC 9110 §4.2.4 has it rejected where it comes from a client.
-_HOST = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]*|\[[0-9A-Za-z:.\-_~%]+\])(?::[0-9]*)?")
+_HOST = re.compile(
+    r"(?:(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*"
+    r"|\[(?P<ip>[0-9A-Fa-f:.]+)\]"
+    r"|\[[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+\])(?::[0-9]*)?"
+)
 _ABSOLUTE = re.compile(r"https?://([^/?]+)([^?]*)(?:\?(.*))?", re.IGNORECASE | re.DOTALL)
 
 # How many distinct field names a server remembers. A client that invents names fills the memo
@@ -54,9 +60,16 @@ class FieldNames:
 
 
 def check_host(host: str) -> None:
-    """Raise a 400 where *host* is no valid Host (RFC 9112 §3.2)."""
-    if _HOST.fullmatch(host) is None:
-        raise Refusal(BAD_REQUEST, "The Host field is not a host and port.")
+    """Raise a 400 where *host* is no valid Host (RFC 9112 §3.2). The empty one is."""
+    match = _HOST.fullmatch(host)
+    if match is not None:
+        address = match["ip"]
+        if address is None:
+            return
+        with suppress(ValueError):
+            IPv6Address(address)
+            return
+    raise Refusal(BAD_REQUEST, "The Host field is not a host and port.")
 
 
 def split_target(method: str, target: str) -> Target:
@@ -81,8 +94,29 @@ def split_target(method: str, target: str) -> Target:
         if match is None:
             raise Refusal(BAD_REQUEST, "The request target is neither a path nor an http URL.")
         authority = match[1]
+        if authority[0] == ":":
+            # RFC 9110 §4.2.1: an http URI with an empty host is invalid.
+            raise Refusal(BAD_REQUEST, "The request target has no host.")
         check_host(authority)
         path, query = match[2] or "/", match[3] or ""
     if "%" in path:
         path = unquote(path, "latin-1")
     return path, query, authority
+
+
+def persists(connection: str, http11: bool) -> bool:
+    """Return whether a request's Connection field lets the connection persist (RFC 9112 §9.3)."""
+    options = {option.strip(" \t") for option in connection.lower().split(",")}
+    return "close" not in options and (http11 or "keep-alive" in options)
+
+
+def expects_continue(expect: str) -> bool:
+    """Return whether the client waits for ``100 Continue`` (RFC 9110 §10.1.1).
+
+    Raises:
+        Refusal: 417, it expects something else.
+    """
+    expectations = {item.strip(" \t") for item in expect.lower().split(",")} - {""}
+    if expectations - {"100-continue"}:
+        raise Refusal(EXPECTATION_FAILED, "The only expectation here is 100-continue.")
+    return bool(expectations)

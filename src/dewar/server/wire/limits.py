@@ -11,11 +11,13 @@ class Limits:
     """Upper bounds for one request; each has its own status when it is passed.
 
     Args:
-        request_line: Bytes of method, target and version; 414 past it. Apache
+        request_line: Bytes of the request line without its end; 414 past it. Apache
             ``LimitRequestLine`` 8190, nginx 8192, gunicorn 4094.
-        header_count: Fields in a head; 431 past it. Apache and gunicorn 100, Tomcat 100.
-        header_bytes: Bytes of a head, and of the trailers and chunk extensions of a body; 431
-            past it. waitress 256 KiB, uvicorn 64 KiB, node 16 KiB.
+        header_count: Fields in a head, and in a trailer; 431 past it. Apache and gunicorn 100,
+            Tomcat 100.
+        header_bytes: Bytes of a head's fields with their line ends, and once more of a body's
+            trailers and chunk extensions together; 431 past it. waitress 256 KiB, uvicorn 64 KiB,
+            node 16 KiB.
         body: Bytes of a body; 413 past it; ``None`` for no bound. Apache 1 GiB (since 2.4.53),
             nginx 1 MiB, IIS 30 MB. Bodies go to disk, not to memory, so 1 GiB costs disk.
         buffered_body: Bytes of a body that are kept in memory before it goes to a temporary

@@ -1,7 +1,8 @@
 """Bytes of one connection in, complete requests out.
 
-httptools (llhttp in its strict mode) does the tokenising. What it lets through although it is
-ambiguous, unsupported or not WSGI is refused here. The rules of this file:
+A request line and a body's framing are taken apart here, and llhttp (httptools, in its strict
+mode) tokenises the fields: it is given one whole head at a time, under a request line that it
+knows. The rules of this file:
 
 * The outcome depends on the bytes alone, never on how they were cut into `feed` calls.
 * Requests before a fault are complete and are answered; the fault is the last thing that comes
@@ -9,6 +10,7 @@ ambiguous, unsupported or not WSGI is refused here. The rules of this file:
 * Nothing from a trailer reaches the environ: it would come after the checks.
 """
 
+import io
 from enum import Enum
 from typing import IO, Any
 
@@ -16,17 +18,35 @@ import httptools
 
 from dewar.server.wire import errors
 from dewar.server.wire.body import BodyBuffer
+from dewar.server.wire.chunks import ChunkedBody, maybe_chunked
 from dewar.server.wire.errors import Refusal
-from dewar.server.wire.head import FieldNames, check_host, split_target
+from dewar.server.wire.framing import CHUNKED, check_body_size, parse_framing
+from dewar.server.wire.head import FieldNames, check_host, expects_continue, persists
+from dewar.server.wire.lexical import CRLF
 from dewar.server.wire.limits import Limits
-from dewar.server.wire.repeat import Repeat
+from dewar.server.wire.measured import MeasuredBody, maybe_measured
+from dewar.server.wire.partial_head import (
+    HEAD_END,
+    LEAST_FIELD,
+    PartialHead,
+    check_field_count,
+    check_fields_size,
+)
+from dewar.server.wire.repeat import MEMO_SIZE, Repeat
 from dewar.server.wire.request import Request
+from dewar.server.wire.request_line import check_line_length, parse_line
 
 Environ = dict[str, Any]
+Body = MeasuredBody | ChunkedBody
 
-# Chunk-size lines that a sensible client needs for a byte of body: "1\r\n" + "\r\n" around one
-# byte is five. Past sixteen per byte somebody is making us parse extensions for nothing.
-_CHUNK_OVERHEAD = 16
+# What llhttp reads in place of the real line: it would refuse methods that it does not know, and
+# measure the body by the version.
+_STAND_IN = b"GET / HTTP/1.1"
+# Its verdict on a coding comes after all fields, and is ours: it takes no tab behind a value.
+_BAD_CODING = "Request has invalid `Transfer-Encoding`"
+# It heeds Proxy-Connection, which is no field of HTTP (RFC 9112 §C.2.2), and then takes nothing.
+_CLOSED = "Data after `Connection: close`"
+_CR = 13
 
 
 class Phase(Enum):
@@ -37,9 +57,6 @@ class Phase(Enum):
     BODY = "the rest of a body"
     ENDED = "nothing: input is ignored from here on"
 
-
-# What a reader adds to the environ besides the fields.
-_REQUEST_KEYS = frozenset({"REQUEST_METHOD", "REQUEST_URI", "PATH_INFO", "QUERY_STRING"})
 
 # PERF: a member of an enum is slower to reach than a name of this module.
 _START, _HEAD, _BODY, _ENDED = Phase.START, Phase.HEAD, Phase.BODY, Phase.ENDED
@@ -57,41 +74,62 @@ class RequestReader:
         completed: Requests that wait to be answered, oldest first. The owner takes them out.
         refusal: Why reading ended, to be answered after all of `completed`.
         phase: What is waited for.
-        received: Bytes fed since the last request was complete.
+        received: Bytes of the head that is not complete yet, and of empty lines before it.
         wants_continue: Whether the client waits for ``100 Continue`` before it sends its body
             (RFC 9110 §10.1.1); the owner sets it back when it has sent one.
+        late_body: The body of a request that `take_early` gave, once all of it has come. The
+            owner takes it and sets it back.
     """
 
     __slots__ = (
-        "_base", "_body", "_environ", "_feeding", "_held", "_host", "_http11", "_keep_alive",
-        "_keys", "_limits", "_max_keys", "_names", "_parser", "_repeat", "_repeats", "_threshold",
-        "_url", "completed", "late_body", "phase", "received", "refusal", "wants_continue",
-    )  # fmt: skip
+        "_base",
+        "_body",
+        "_early",
+        "_environ",
+        "_few",
+        "_head",
+        "_host",
+        "_http11",
+        "_keep_alive",
+        "_keys",
+        "_limits",
+        "_lines",
+        "_max_fields",
+        "_max_line",
+        "_names",
+        "_parser",
+        "_repeat",
+        "completed",
+        "late_body",
+        "phase",
+        "received",
+        "refusal",
+        "wants_continue",
+    )
 
     def __init__(self, base: Environ, names: FieldNames, limits: Limits) -> None:
         self._base = base
         self._names = names
         self._keys = names.keys
+        self._lines = names.lines
         self._limits = limits
-        # Below this many bytes no limit of the head can be passed, so that none is looked at.
-        self._threshold = min(limits.request_line, limits.header_bytes)
-        self._max_keys = len(base.keys() | _REQUEST_KEYS) + limits.header_count
-        self._feeding = 0
+        self._max_line = limits.request_line
+        self._max_fields = limits.header_bytes
+        self._few = LEAST_FIELD * limits.header_count
         self._parser = httptools.HttpRequestParser(self)
+        self._head = PartialHead(limits)
         self._environ: Environ = {}
-        self._url = b""
         self._host = "\0"  # equal to no valid Host
         self._http11 = self._keep_alive = True
-        self._body: BodyBuffer | None = None
-        self._repeats = 0
+        self._body: Body | None = None
+        self._early = False
         self._repeat = Repeat(names.lines, limits.request_line)
-        self._held: Environ = {}
         self.completed: list[Request] = []
+        self.late_body: IO[bytes] | None = None
         self.refusal: Refusal | None = None
         self.phase = _START
         self.received = 0
         self.wants_continue = False
-        self.late_body: IO[bytes] | None = None
 
     def __repr__(self) -> str:
         return f"<RequestReader {self.phase.name}, {len(self.completed)} complete>"
@@ -106,58 +144,48 @@ class RequestReader:
             if environ is not None:
                 self.completed.append(Request(environ, True, True, None))
                 return
-        elif self.phase is _ENDED:
-            return
-        before = len(self.completed)
-        self._feeding = len(data)
-        self.received += self._feeding
+        pos, size = 0, len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrades(data[upgrade.args[0] :])
-        except httptools.HttpParserError as error:
-            self._refuse(_explain(error))
-        if self.phase is _HEAD or self.phase is _BODY:
-            # Without a count so far, some of these bytes are the last message's, and the parser
-            # does not say which: all are taken for the next one's.
-            self.received = self.received or self._feeding
-            self._check_progress()
-        elif len(self.completed) == before + 1:
-            self._learn(data, self.completed[-1])
-
-    def _learn(self, data: bytes, request: Request) -> None:
-        if request.body is None and request.http11 and request.keep_alive:
-            self._repeat.learn(data, request.environ)
+            while pos < size and self.phase is not _ENDED:
+                if self._body is not None:
+                    pos = self._take_body(self._body, data, pos)
+                    continue
+                end = data.find(HEAD_END, pos)
+                if end < 0 or self.received or data[pos] == _CR:
+                    pos = self._take_piece(data, pos)
+                else:
+                    pos = self._take_head(data, pos, end)
+        except Refusal as refusal:
+            self._refuse(refusal)
 
     def take_early(self) -> Request | None:
-        """Return None."""
+        """Return the request whose body the client holds back, with None for its body.
+
+        Only while it waits for ``100 Continue``, once, and after all of `completed`. The body
+        goes to `late_body` when it has come; until then the environ is the caller's alone.
+        """
+        if not self.wants_continue or self._early or self.completed:
+            return None
+        self._early = True
+        return Request(self._environ, self._http11, self._keep_alive, None)
 
     def discard(self) -> None:
         """Give back what an unfinished or unanswered request holds; input is ignored from here."""
         self.phase = _ENDED
-        if self._body is not None:
-            self._body.discard()
-            self._body = None
+        self._head.clear()
+        self._drop_body()
+        if self.late_body is not None:
+            self.late_body.close()
+            self.late_body = None
         for request in self.completed:
             if request.body is not None:
                 request.body.close()
         self.completed.clear()
 
-    # What httptools calls, in this order. An exception in here ends parsing with a refusal.
-
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        self.phase = _HEAD
-        self._environ = self._base.copy()
-        self._url = b""
-        self._repeats = 0
-
-    def on_url(self, url: bytes) -> None:
-        """Take a part of the target."""
-        self._url += url
+    # What httptools calls.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take one field of the head, or of the trailer (its environ is thrown away)."""
+        """Take one field."""
         try:
             key = self._keys[name]
         except KeyError:
@@ -168,80 +196,112 @@ class RequestReader:
         else:
             environ[key] = value.decode("latin-1").rstrip(" \t")
 
-    def on_headers_complete(self) -> None:
-        """Judge the head as a whole."""
-        environ = self._environ
-        parser = self._parser
-        method = environ["REQUEST_METHOD"] = parser.get_method().decode()
-        if method == "CONNECT":
-            # Before its target, which has a form of its own (RFC 9112 §3.2.3).
-            raise Refusal(errors.NOT_IMPLEMENTED, "This server is no proxy: no CONNECT.")
-        keep_alive = self._keep_alive = parser.should_keep_alive()
-        # PERF: without a Connection field only 1.1 persists (llhttp knows 0.9, 1.0, 1.1, 2.0), so
-        # the version need not be asked for, which would format a string.
-        self._http11 = (keep_alive and "HTTP_CONNECTION" not in environ) or self._check_version()
+    # A head.
+
+    def _take_piece(self, data: bytes, pos: int) -> int:
+        """Take a head that comes in pieces, or what comes before one."""
+        head, end = self._head.take(data, pos)
+        if head is None:
+            self.received += end - pos
+            if self._head.is_begun:
+                self.phase = _HEAD
+        else:
+            self.received = 0
+            self._take_head(head, 0, len(head) - 4)
+        return end
+
+    def _take_head(self, data: bytes, pos: int, end: int) -> int:
+        """Take the head from *pos* on; return where its message ends, or the head if that is open.
+
+        *end* is where the CRLF before its empty line begins.
+        """
+        line_end = data.find(CRLF, pos)
+        if line_end - pos > self._max_line:
+            check_line_length(data, pos, line_end, self._limits)
+        line = data[pos:line_end]
+        authority, http11 = None, True
+        parts = self._lines.known.get(line)
+        if parts is None:
+            parts, authority, http11 = parse_line(line)
+            if len(self._lines.known) < MEMO_SIZE:
+                self._lines.remember(line, parts)
+        environ = self._environ = self._base.copy()
+        self._tokenise(data, line_end, end)
+        (
+            environ["REQUEST_METHOD"],
+            environ["REQUEST_URI"],
+            environ["PATH_INFO"],
+            environ["QUERY_STRING"],
+        ) = parts
+        self._http11 = self._keep_alive = http11
         host = environ.get("HTTP_HOST")
         if host != self._host or host is None:
             self._check_host(host)
-        target = environ["REQUEST_URI"] = self._url.decode("latin-1")
-        path, environ["QUERY_STRING"], authority = split_target(method, target)
-        environ["PATH_INFO"] = path
         if authority is not None:
             environ["HTTP_HOST"] = authority  # RFC 9112 §3.2.2: it outdoes the Host field
-        # `received` says nothing of a message that began in this feed, after another one.
-        size = self.received or self._feeding
-        if size > self._threshold or len(environ) + self._repeats > self._max_keys:
-            self._check_size(method)
-        if "HTTP_TRANSFER_ENCODING" in environ or "CONTENT_LENGTH" in environ:
-            self._begin_body(environ)
-        if "HTTP_EXPECT" in environ:
-            self._check_expectation(environ)
+        if not http11:
+            environ["SERVER_PROTOCOL"] = "HTTP/1.0"
+        end += 4
+        if (
+            "HTTP_CONNECTION" in environ
+            or "CONTENT_LENGTH" in environ
+            or "HTTP_TRANSFER_ENCODING" in environ
+            or "HTTP_EXPECT" in environ
+        ):
+            return self._take_rest(environ, data, end)
+        self.completed.append(Request(environ, http11, http11, None))
+        self.phase = _START if http11 else _ENDED
+        if http11 and not pos and end == len(data):
+            self._repeat.learn(data, line_end, environ)
+        return end
 
-    def on_body(self, data: bytes) -> None:
-        """Take a part of the body."""
-        body = self._body
-        if body is None:
-            return
-        try:
-            body.add(data)
-        except OSError as error:
-            raise Refusal(errors.UNAVAILABLE, "The body could not be stored.") from error
-        limit = self._limits.body
-        if limit is not None and body.size > limit:
-            raise Refusal(errors.TOO_LARGE, f"A body may have at most {limit} bytes.")
-
-    def on_message_complete(self) -> None:
-        """Put the request with the completed ones."""
-        body = None
-        if self._body is not None:
-            if self._parser.should_upgrade():
-                return  # llhttp ends such a request with its head; the body is yet to come
-            body = self._end_body(self._body)
-        self.completed.append(Request(self._environ, self._http11, self._keep_alive, body))
-        self.received = 0
+    def _take_rest(self, environ: Environ, data: bytes, end: int) -> int:
+        """Go on after a head with fields that say how; return where the message ends."""
+        if framing := self._heed(environ):
+            return self._begin_body(framing, data, end)
+        self.completed.append(Request(environ, self._http11, self._keep_alive, None))
         self.phase = _START if self._keep_alive else _ENDED
+        return end
 
-    # The uncommon cases.
+    def _tokenise(self, data: bytes, line_end: int, end: int) -> None:
+        """Put the fields of a head into the environ."""
+        size = end - line_end
+        if size > self._max_fields:
+            check_fields_size(data, line_end, end, self._limits)
+        is_shut = False
+        try:
+            self._parser.feed_data(_STAND_IN + data[line_end : end + 4])
+        except (httptools.HttpParserUpgrade, httptools.HttpParserError) as error:
+            is_shut = self._replace_after(error)
+        if is_shut:
+            self._tokenise(data, line_end, end)
+        if size > self._few:
+            check_field_count(data, line_end, end, self._limits)
+
+    def _replace_after(self, error: Exception) -> bool:
+        """Get a new parser; return whether the last one took nothing of the head.
+
+        Raises:
+            Refusal: It found a fault.
+        """
+        if isinstance(error, httptools.HttpParserCallbackError):
+            raise error  # a mistake of ours, not the client's
+        self._parser = httptools.HttpRequestParser(self)
+        reason = str(error)
+        # An upgrade is declined by going on in HTTP/1.1 (RFC 9110 §7.8), while the parser takes
+        # all that follows for another protocol's.
+        upgrade = isinstance(error, httptools.HttpParserUpgrade)
+        if not upgrade and reason not in (_CLOSED, _BAD_CODING):
+            raise Refusal(errors.BAD_REQUEST, f"{reason}.") from None
+        return reason == _CLOSED
 
     def _merge(self, key: str | None, value: bytes) -> None:
         """Take a field whose name came before, or one that the application does not see."""
-        self._repeats += 1
         if key is None:
             return
-        if key == "HTTP_HOST":
-            raise Refusal(errors.BAD_REQUEST, "There is more than one Host field.")
+        # Two Hosts make none: no host has a comma and a space in it (RFC 9112 §3.2).
         separator = "; " if key == "HTTP_COOKIE" else ", "
         self._environ[key] += separator + value.decode("latin-1").rstrip(" \t")
-
-    def _check_version(self) -> bool:
-        """Return whether the request is HTTP/1.1; refuse what is not 1.x."""
-        version = self._parser.get_http_version()
-        if version == "1.1":
-            return True
-        if version != "1.0":
-            raise Refusal(errors.VERSION, "This server speaks HTTP/1.1 and HTTP/1.0.")
-        self._environ["SERVER_PROTOCOL"] = "HTTP/1.0"
-        return False
 
     def _check_host(self, host: str | None) -> None:
         if host is not None:
@@ -250,132 +310,87 @@ class RequestReader:
         elif self._http11:
             raise Refusal(errors.BAD_REQUEST, "HTTP/1.1 needs a Host field.")
 
-    def _check_size(self, method: str) -> None:
-        """Apply the limits of the head exactly (white space around values is not counted)."""
-        limits = self._limits
-        line = len(method) + len(self._url) + len("  HTTP/1.1")
-        if line > limits.request_line:
-            raise Refusal(errors.URI_TOO_LONG, "The request line is too long.")
-        if len(self._environ) + self._repeats > self._max_keys:
-            raise Refusal(
-                errors.FIELDS_TOO_LARGE, f"A head may have at most {limits.header_count} fields."
-            )
-        base = self._base
-        size = sum(len(key) + len(value) for key, value in self._environ.items() if key not in base)
-        if size > limits.header_bytes:
-            raise Refusal(
-                errors.FIELDS_TOO_LARGE, f"A head may have at most {limits.header_bytes} bytes."
-            )
+    # A body.
 
-    def _check_progress(self) -> None:
-        """Bound what an incomplete message may cost, in bytes that reach no callback too."""
-        limits = self._limits
-        if self.phase is _HEAD and len(self._url) > limits.request_line:
-            self._refuse(Refusal(errors.URI_TOO_LONG, "The request line is too long."))
-            return
-        bound = limits.request_line + 2 * limits.header_bytes
-        overhead = self.received
-        if self._body is not None:
-            bound += _CHUNK_OVERHEAD * self._body.size
-            overhead -= self._body.size
-        if overhead > bound:
-            self._refuse(Refusal(errors.FIELDS_TOO_LARGE, "The head or the trailer is too large."))
+    def _heed(self, environ: Environ) -> int:
+        """Heed the fields that say how to go on; return the bytes of the body, or CHUNKED."""
+        http11 = self._http11
+        connection = environ.get("HTTP_CONNECTION")
+        if connection is not None:
+            self._keep_alive = persists(connection, http11)
+        length = environ.get("CONTENT_LENGTH")
+        framing = parse_framing(environ.pop("HTTP_TRANSFER_ENCODING", None), length, http11)
+        check_body_size(framing, self._limits)
+        if length is not None:
+            environ["CONTENT_LENGTH"] = str(framing)  # without leading zeros
+        expect = environ.get("HTTP_EXPECT")
+        # HTTP/1.0 has no expectations, and they are ignored there (RFC 9110 §10.1.1).
+        waits = expect is not None and http11 and expects_continue(expect)
+        self.wants_continue = waits and framing != 0
+        return framing
 
-    def _begin_body(self, environ: Environ) -> None:
-        coding = environ.pop("HTTP_TRANSFER_ENCODING", None)
-        if coding is None:
-            length = int(environ["CONTENT_LENGTH"])  # llhttp has seen to it: digits, once
-            limit = self._limits.body
-            if limit is not None and length > limit:
-                raise Refusal(errors.TOO_LARGE, f"A body may have at most {limit} bytes.")
-            if length == 0:
-                return
-        elif not self._http11:
-            # RFC 9112 §6.1: such a message's framing is to be taken as faulty.
-            raise Refusal(errors.BAD_REQUEST, "HTTP/1.0 has no Transfer-Encoding.")
-        elif coding.lower() != "chunked":
-            raise Refusal(errors.NOT_IMPLEMENTED, "The only transfer coding here is chunked.")
+    def _begin_body(self, framing: int, data: bytes, pos: int) -> int:
+        """Begin to take a body; return where it ends, if it is there, or where it begins."""
+        # llhttp expects the body now, which it will not see.
+        self._parser = httptools.HttpRequestParser(self)
+        limits = self._limits
+        found = (
+            maybe_chunked(data, pos, limits)
+            if framing == CHUNKED
+            else maybe_measured(data, pos, framing, limits)
+        )
+        if found is not None:  # PERF: nothing to collect
+            self.wants_continue = False
+            content, pos = found
+            self._complete(io.BytesIO(content), len(content))
+            return pos
         self.phase = _BODY
-        self._body = BodyBuffer(self._limits)
-        self._held, self._environ = environ, {}  # trailers go into the empty one
+        buffer = BodyBuffer(limits)
+        chunked = framing == CHUNKED
+        self._body = ChunkedBody(buffer, limits) if chunked else MeasuredBody(buffer, framing)
+        return pos
 
-    def _end_body(self, body: BodyBuffer) -> IO[bytes]:
+    def _take_body(self, body: Body, data: bytes, pos: int) -> int:
+        """Take a part of the body; return where it ends."""
+        self.wants_continue = False  # it sends without waiting
+        try:
+            pos = body.take(data, pos)
+        except OSError as error:
+            raise Refusal(errors.UNAVAILABLE, "The body could not be stored.") from error
+        if body.is_ended:
+            self._body = None
+            self._hand_over(body.buffer)
+        return pos
+
+    def _hand_over(self, buffer: BodyBuffer) -> None:
+        """Give away a body that is complete."""
+        file = buffer.take()
+        if self._early:
+            self._early = False
+            self.late_body = file
+            self.phase = _START if self._keep_alive else _ENDED
+        else:
+            self._complete(file, buffer.size)
+
+    def _complete(self, file: IO[bytes], size: int) -> None:
         """Put the body into the environ; its length is known now, chunked or not."""
-        self._body = None
-        self.wants_continue = False  # it has sent all without waiting
-        environ = self._environ = self._held
-        file = environ["wsgi.input"] = body.take()
-        environ["CONTENT_LENGTH"] = str(body.size)
-        return file
+        environ = self._environ
+        environ["wsgi.input"] = file
+        environ["CONTENT_LENGTH"] = str(size)
+        self.completed.append(Request(environ, self._http11, self._keep_alive, file))
+        self.phase = _START if self._keep_alive else _ENDED
 
-    def _check_expectation(self, environ: Environ) -> None:
-        """Answer RFC 9110 §10.1.1; HTTP/1.0 has no expectations, and they are ignored there."""
-        if not self._http11:
-            return
-        if environ["HTTP_EXPECT"].lower() != "100-continue":
-            raise Refusal(errors.EXPECTATION_FAILED, "The only expectation here is 100-continue.")
-        self.wants_continue = self._body is not None
-
-    def _decline_upgrades(self, rest: bytes) -> None:
-        """Go on in HTTP/1.1 after a request that offered an upgrade.
-
-        llhttp takes such a request as ended with its head, and *rest* as another protocol's. If
-        the head declared a body, reading *rest* as a request would let a body smuggle one in.
-        """
-        while True:
-            if self._body is not None:
-                self._parser = self._parser_for_body()
-            if not rest or self.phase is _ENDED:
-                return
-            try:
-                self._parser.feed_data(rest)
-            except httptools.HttpParserUpgrade as upgrade:
-                rest = rest[upgrade.args[0] :]
-            except httptools.HttpParserError as error:
-                self._refuse(_explain(error))
-            else:
-                return
-
-    def _parser_for_body(self) -> httptools.HttpRequestParser:
-        """Return a parser that stands where the body begins; it knows this one message only."""
-        self._keep_alive = False
-        length = self._held.get("CONTENT_LENGTH")
-        framing = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
-        parser = httptools.HttpRequestParser(_BodySink(self))
-        parser.feed_data(f"POST / HTTP/1.1\r\nConnection: close\r\n{framing}\r\n\r\n".encode())
-        return parser
+    # The end.
 
     def _refuse(self, refusal: Refusal) -> None:
-        if self.phase is _ENDED:
-            return  # bytes after a request that closes the connection
         self.phase = _ENDED
         self.received = 0
+        self.wants_continue = False
         self.refusal = refusal
+        self._head.clear()
+        self._drop_body()
+
+    def _drop_body(self) -> None:
         if self._body is not None:
-            self._body.discard()
+            self._body.buffer.discard()
             self._body = None
-
-
-class _BodySink:
-    """What a parser for a body alone tells its reader."""
-
-    def __init__(self, reader: RequestReader) -> None:
-        self.on_body = reader.on_body
-        self.on_message_complete = reader.on_message_complete
-
-
-def _explain(error: httptools.HttpParserError) -> Refusal:
-    """Return the refusal that stands for a fault that llhttp or a callback found."""
-    cause = error.__context__
-    if isinstance(cause, Refusal):
-        return cause
-    if isinstance(error, httptools.HttpParserCallbackError) and cause is not None:
-        raise cause  # a mistake of ours, not the client's
-    if isinstance(error, httptools.HttpParserInvalidMethodError):
-        # The parser stops at the first wrong letter, before it is known whether the rest is a
-        # request line (501, RFC 9110 §9.1) or no HTTP at all (400, RFC 9112 §3).
-        return Refusal(errors.BAD_REQUEST, "This is no request, or its method is not known here.")
-    reason = str(error)
-    if reason in ("Invalid HTTP version", "Expected HTTP/2 Connection Preface"):
-        return Refusal(errors.VERSION, "This server speaks HTTP/1.1 and HTTP/1.0.")
-    return Refusal(errors.BAD_REQUEST, f"{reason}.")

@@ -14,7 +14,7 @@ parser's.
 import re
 from typing import Any
 
-__all__ = ["Repeat", "RequestLines"]
+__all__ = ["MEMO_SIZE", "Line", "Repeat", "RequestLines"]
 
 Environ = dict[str, Any]
 Line = tuple[str, str, str, str]  # method, target, path, query
@@ -34,7 +34,7 @@ _NOT_PLAIN = frozenset(
     }
 )
 
-_MEMO_SIZE = 512
+MEMO_SIZE = 512
 _MEMO_LINE = 256
 # A client whose fields keep changing costs one look in this many.
 _LOOK_AGAIN = 8
@@ -53,7 +53,7 @@ class RequestLines:
         self.known: dict[bytes, Line] = {}
 
     def __repr__(self) -> str:
-        return f"<RequestLines {len(self.known)} of {_MEMO_SIZE} known>"
+        return f"<RequestLines {len(self.known)} of {MEMO_SIZE} known>"
 
     def maybe_learn(self, line: bytes) -> Line | None:
         """Return the parts of a plain line, or None for any other."""
@@ -62,9 +62,14 @@ class RequestLines:
             return None
         method, target, path, query = (part.decode("ascii") for part in match.groups(b""))
         parts = method, target, path, query
-        if len(self.known) < _MEMO_SIZE and len(line) <= _MEMO_LINE:
+        if len(self.known) < MEMO_SIZE and len(line) <= _MEMO_LINE:
             self.known[line] = parts
         return parts
+
+    def remember(self, line: bytes, parts: Line) -> None:
+        """Take in a line that was taken apart elsewhere, where it is plain and not too long."""
+        if len(line) <= _MEMO_LINE and _PLAIN_LINE.fullmatch(line):
+            self.known[line] = parts
 
 
 class Repeat:
@@ -111,14 +116,11 @@ class Repeat:
         ) = parts
         return environ
 
-    def learn(self, data: bytes, environ: Environ) -> None:
-        """Take in the fields of a request without a body that the parser made of `data`."""
+    def learn(self, head: bytes, line_end: int, environ: Environ) -> None:
+        """Take in the fields of a request without a body that was made of `head` alone."""
         self._misses += 1
         if self._fields is not None and self._misses % _LOOK_AGAIN:
             return
-        end = data.find(b"\r\n")
-        # One message, the whole of it, and nothing else: then so is another line with its fields.
-        is_whole = data.find(b"\r\n\r\n") == len(data) - 4
-        if is_whole and _PLAIN_LINE.fullmatch(data, 0, end) and not environ.keys() & _NOT_PLAIN:
-            self._fields = data[end:]
+        if _PLAIN_LINE.fullmatch(head, 0, line_end) and not environ.keys() & _NOT_PLAIN:
+            self._fields = head[line_end:]
             self._template = environ.copy()

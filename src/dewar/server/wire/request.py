@@ -13,9 +13,19 @@ class Closable(Protocol):
 
 
 class Request:
-    """One complete request, ready for an application."""
+    """One complete request, ready for an application.
 
-    __slots__ = ("body", "environ", "http11", "keep_alive")
+    Attributes:
+        environ: The application's, to change as it likes.
+        http11: Whether the client speaks HTTP/1.1.
+        keep_alive: Whether the connection can go on after it.
+        body: What the application reads it from, or None where it has none.
+        method: As it came. Middleware may put another one into the environ, and the client would
+            not know.
+        target: As it came.
+    """
+
+    __slots__ = ("body", "environ", "http11", "keep_alive", "method", "target")
 
     def __init__(
         self, environ: Environ, http11: bool, keep_alive: bool, body: Closable | None
@@ -24,7 +34,8 @@ class Request:
         self.http11 = http11
         self.keep_alive = keep_alive
         self.body = body
+        self.method: str = environ["REQUEST_METHOD"]
+        self.target: str = environ["REQUEST_URI"]
 
     def __repr__(self) -> str:
-        environ = self.environ
-        return f"<Request {environ['REQUEST_METHOD']} {environ['PATH_INFO']!r}>"
+        return f"<Request {self.method} {self.target!r}>"

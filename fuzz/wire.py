@@ -1,0 +1,211 @@
+"""Fuzz the wire: ``python -m fuzz.wire --seconds 600``.
+
+The invariant. For any bytes a client can send, in any pieces:
+
+* The reader gives the same requests, the same refusal and the same phase, however they are cut:
+  whole, one by one, in random pieces, or at the ends of messages, where its short cuts are.
+* It never raises, and holds no more than its limits allow.
+* Where no limit is passed, its requests, their bodies and the verdict are those of a second,
+  naive reading of RFC 9112 (`fuzz.strict`).
+
+Inputs begin as the test corpus, are changed at random, and are kept where they take the reader
+over an edge of its code that no input took before. An input that breaks the invariant is made
+shorter as long as it does, and printed.
+"""
+
+import argparse
+import itertools
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.server.corpus.corpus import CASES
+
+from dewar.server.wire import reader as wire
+from dewar.server.wire.head import FieldNames
+from dewar.server.wire.limits import Limits
+from dewar.server.wire.reader import RequestReader
+from fuzz import strict
+from fuzz.edges import Edge, EdgeTracer
+from fuzz.mutation import Mutator
+
+NARROW = Limits(request_line=60, header_count=4, header_bytes=120, body=40, buffered_body=8)
+WIDE = Limits(request_line=10**6, header_count=10**6, header_bytes=10**6, body=None)
+# The line ends around, and the empty lines before.
+SLACK = 24
+# From here on an input goes byte by byte one time in ten.
+_LONG = 300
+
+Outcome = tuple[list[tuple[str, str, bytes]], str | None, str]
+
+
+class BrokenError(Exception):
+    """Raised with the part of the invariant that does not hold."""
+
+
+class FoundError(Exception):
+    """Raised with an input that breaks the invariant, as short as it could be made."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = shrink(data)
+        super().__init__(f"{self.data!r}\n{is_broken(self.data)}")
+
+
+def read(pieces: Sequence[bytes], limits: Limits) -> Outcome:
+    """Return what a new reader makes of the pieces."""
+    reader = RequestReader({}, FieldNames(), limits)
+    for piece in pieces:
+        reader.feed(piece)
+        # Empty lines are counted as received, too.
+        if reader.received > limits.request_line + limits.header_bytes + SLACK + len(piece):
+            raise BrokenError(f"It holds {reader.received} bytes of a head.")
+    requests = [
+        (
+            request.environ["REQUEST_METHOD"],
+            request.environ["REQUEST_URI"],
+            b"" if request.body is None else request.body.read(),
+        )
+        for request in reader.completed
+    ]
+    refusal = None if reader.refusal is None else reader.refusal.status
+    phase = "inside" if reader.phase.name in ("HEAD", "BODY") else reader.phase.name
+    reader.discard()
+    return requests, refusal, phase
+
+
+def check(data: bytes, random_: random.Random) -> None:
+    """Raise where *data* breaks the invariant."""
+    verdict = strict.judge(data)
+    for limits in (WIDE, NARROW):
+        whole = read([data], limits)
+        for pieces in _cuts(data, verdict.ends, random_):
+            if read(pieces, limits) != whole:
+                raise BrokenError(f"Cut as {pieces} it is not {whole} but {read(pieces, limits)}.")
+        if limits is WIDE:
+            _compare(whole, verdict)
+
+
+def _compare(outcome: Outcome, verdict: strict.Verdict) -> None:
+    requests, refusal, phase = outcome
+    end = "refused" if refusal else {"START": "between", "ENDED": "closed"}.get(phase, phase)
+    if (requests, end) != (verdict.requests, verdict.end):
+        raise BrokenError(
+            f"{requests}, {end} ({refusal}) is not what the second opinion is: {verdict}"
+        )
+
+
+def _cuts(data: bytes, ends: list[int], random_: random.Random) -> Iterator[list[bytes]]:
+    if len(data) < _LONG or random_.random() < 0.1:
+        yield [data[n : n + 1] for n in range(len(data))]
+    yield _cut(data, ends)
+    yield _cut(data, [random_.randint(0, len(data)) for _ in range(2)])
+    yield _cut(data, [*ends, random_.randint(0, len(data))])
+
+
+def _cut(data: bytes, places: list[int]) -> list[bytes]:
+    edges = sorted({0, len(data), *places})
+    return [data[a:b] for a, b in itertools.pairwise(edges)]
+
+
+@dataclass
+class Fuzzer:
+    """One run.
+
+    Attributes:
+        pool: Inputs that have shown something new.
+        edges: What they have shown.
+        tried: Inputs tried.
+    """
+
+    seed: int
+    pool: list[bytes] = field(default_factory=list)
+    edges: set[Edge] = field(default_factory=set)
+    tried: int = 0
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self._mutator = Mutator(self._random)
+        self._tracer = EdgeTracer(str(Path(wire.__file__).parent))
+
+    def sow(self) -> None:
+        """Try the cases of the corpus."""
+        for case in CASES.values():
+            self.try_(case.data)
+
+    def run(self, is_over: Callable[[], bool]) -> None:
+        """Try mutants until *is_over*."""
+        while not is_over():
+            parent = self._random.choice(
+                self.pool[-200:] if self._random.random() < 0.3 else self.pool
+            )
+            self.try_(self._mutator.mutate(parent, self._random.choice(self.pool)))
+
+    def try_(self, data: bytes) -> None:
+        """Check one input, and keep it where it is new.
+
+        Raises:
+            FoundError: It breaks the invariant.
+        """
+        self.tried += 1
+        try:
+            found = self._tracer.edges_of(
+                lambda: (read([data], WIDE), read(_cut(data, [1]), NARROW))
+            )
+            check(data, self._random)
+        except Exception as error:
+            raise FoundError(data) from error
+        if not found <= self.edges:
+            self.edges |= found
+            self.pool.append(data)
+
+
+def shrink(data: bytes) -> bytes:
+    """Return the shortest part of *data* found that breaks the invariant too."""
+    size = len(data) // 2
+    while size:
+        for start in range(0, len(data), size):
+            shorter = data[:start] + data[start + size :]
+            if is_broken(shorter):
+                data = shorter
+                break
+        else:
+            size //= 2
+    return data
+
+
+def is_broken(data: bytes) -> str:
+    """Return what is wrong with *data*, or nothing."""
+    try:
+        for seed in range(5):
+            check(data, random.Random(seed))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fuzz for some seconds, and tell."""
+    parser = argparse.ArgumentParser(prog="python -m fuzz.wire")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=time.time_ns())
+    options = parser.parse_args(arguments)
+    fuzzer = Fuzzer(options.seed)
+    print(f"fuzz: seed {options.seed}", flush=True)
+    end: float = time.monotonic() + options.seconds
+
+    try:
+        fuzzer.sow()
+        print(f"fuzz: {fuzzer.tried} seeds, {len(fuzzer.edges)} edges", flush=True)
+        fuzzer.run(lambda: time.monotonic() > end)
+    except FoundError as error:
+        print(f"fuzz: {error}", f"fuzz: {error.__cause__!r}", sep="\n")
+        return 1
+    print(f"fuzz: {fuzzer.tried} inputs, {len(fuzzer.pool)} kept, {len(fuzzer.edges)} edges; held")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

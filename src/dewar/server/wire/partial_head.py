@@ -1,0 +1,128 @@
+"""A head of which only the beginning has come.
+
+A head is judged as a whole, when its empty line is there, so that the outcome can't depend on how
+it was cut. What is wrong before that and can't become right is refused at once: a request line
+that is none, text that no line may have, and what is past a bound.
+"""
+
+from dewar.server.wire.errors import BAD_REQUEST, FIELDS_TOO_LARGE, Refusal
+from dewar.server.wire.lexical import CRLF, check_text
+from dewar.server.wire.limits import Limits
+from dewar.server.wire.request_line import check_line_length, parse_line
+
+HEAD_END = b"\r\n\r\n"
+_CR = 13
+# The least that a field takes: "a:" and its line end.
+LEAST_FIELD = 4
+
+# Some clients send an empty line after a body; RFC 9112 §2.2 has one ignored at least.
+_EMPTY_LINES = 8
+
+
+class PartialHead:
+    """Collects a head, with the empty lines before it. Holds little more than the limits allow."""
+
+    __slots__ = ("_data", "_limits", "_line_end", "_skipped")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._data = bytearray()
+        self._line_end = -1
+        self._skipped = 0
+
+    def __repr__(self) -> str:
+        return f"<PartialHead of {len(self._data)} bytes>"
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a byte of the head itself has come, and not just of an empty line before it."""
+        return len(self._data) > 1 or (len(self._data) == 1 and self._data[0] != _CR)
+
+    def take(self, data: bytes, pos: int) -> tuple[bytes | None, int]:
+        """Add `data[pos:]`; return the head once it is whole, and where *data* goes on after it.
+
+        Raises:
+            Refusal: This can't become a request.
+        """
+        held = self._data
+        if not held:
+            pos = self._skip_empty_lines(data, pos)
+            end = data.find(HEAD_END, pos)
+            if end >= 0:
+                self._skipped = 0
+                return data[pos : end + 4], end + 4
+        before = len(held)
+        held += data[pos:]
+        if before == 1 and held.startswith(CRLF):
+            # The second half of an empty line: begin again behind it.
+            held.clear()
+            self._skipped += 1
+            return self.take(data, pos + 1)
+        end = held.find(HEAD_END, max(before - 3, 0))
+        if end < 0:
+            self._check(before)
+            return None, len(data)
+        head = bytes(held[: end + 4])
+        rest = len(held) - len(head)
+        self.clear()
+        return head, len(data) - rest
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._data.clear()
+        self._line_end = -1
+        self._skipped = 0
+
+    def _skip_empty_lines(self, data: bytes, pos: int) -> int:
+        while data.startswith(CRLF, pos):
+            pos += 2
+            self._skipped += 1
+        if self._skipped > _EMPTY_LINES:
+            raise Refusal(BAD_REQUEST, "There are too many empty lines before a request.")
+        return pos
+
+    def _check(self, checked: int) -> None:
+        """Raise what is certain already; *checked* bytes have been looked at."""
+        data, limits = self._data, self._limits
+        if self._line_end < 0:
+            self._line_end = end = data.find(CRLF, max(checked - 1, 0))
+            if end < 0:
+                check_text(data, checked, min(len(data), limits.request_line + 1))
+                # A CR at the end may be that of the CRLF.
+                check_line_length(data, 0, len(data) - data.endswith(b"\r"), limits)
+                return
+            check_line_length(data, 0, end, limits)
+            parse_line(bytes(data[:end]))
+            checked = end
+        # The fields are what lies between the line's CRLF and the empty line. That they are too
+        # many is certain when so much has come that the empty line can't have begun in time.
+        window = self._line_end + len(CRLF) + limits.header_bytes + 2
+        check_text(data, checked, min(len(data), window))
+        if len(data) >= window:
+            raise fields_too_large(limits)
+
+
+def check_fields_size(data: bytes, line_end: int, end: int, limits: Limits) -> None:
+    """Raise a 431 where the fields of a whole head are too many bytes.
+
+    Args:
+        data: Where the head is.
+        line_end: Where the CRLF of its request line begins.
+        end: Where the CRLF before its empty line begins.
+        limits: What is allowed.
+    """
+    if end - line_end > limits.header_bytes:
+        check_text(data[line_end:end], 0, len(CRLF) + limits.header_bytes + 2)
+        raise fields_too_large(limits)
+
+
+def check_field_count(data: bytes, line_end: int, end: int, limits: Limits) -> None:
+    """Raise a 431 where the fields of a whole head are too many; arguments as above."""
+    count = limits.header_count
+    if data.count(CRLF, line_end, end) > count:
+        raise Refusal(FIELDS_TOO_LARGE, f"A head may have at most {count} fields.")
+
+
+def fields_too_large(limits: Limits) -> Refusal:
+    """Return the refusal of too many bytes."""
+    return Refusal(FIELDS_TOO_LARGE, f"A head may have at most {limits.header_bytes} bytes.")
