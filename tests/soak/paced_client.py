@@ -34,22 +34,22 @@ class PacedClient:
 
     def run(self, seconds: float) -> None:
         """Send for *seconds*, and wait for the last answers."""
-        due = time.perf_counter()
-        end = due + seconds
-        while True:
+        began = time.perf_counter()
+        sent, count = 0, round(seconds / self._gap)
+        while sent < count or self._due_of:
             now = time.perf_counter()
-            while due <= now and due < end and self._free:
+            due = began + sent * self._gap
+            while sent < count and due <= now and self._free:
                 sock = self._free.pop()
                 self._due_of[sock] = due
                 sock.sendall(_ASK)
-                due += self._gap
-            if due >= end and not self._due_of:
+                sent += 1
+                due = began + sent * self._gap
+            if now > began + seconds + _TIMEOUT:
+                self.wrong += len(self._due_of) + count - sent
                 return
-            if now > end + _TIMEOUT:
-                self.wrong += len(self._due_of)
-                return
-            wait = due - time.perf_counter() if due < end and self._free else _TIMEOUT
-            self._take_answers(max(0.0, wait))
+            waits = sent < count and self._free
+            self._take_answers(max(0.0, due - time.perf_counter()) if waits else _TIMEOUT)
 
     def _take_answers(self, patience: float) -> None:
         # select, because its clock is finer than the milliseconds of epoll's.
