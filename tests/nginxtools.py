@@ -50,6 +50,13 @@ _SITE = """
             proxy_buffering off;
             proxy_request_buffering off;
         }}
+        location /old/ {{
+            proxy_pass http://app/;
+            proxy_http_version 1.0;
+            proxy_set_header Connection close;
+            proxy_set_header Host $host;
+            proxy_buffering off;
+        }}
     }}
 """
 

@@ -30,11 +30,13 @@ CLIENTS, REQUESTS = 16, 30
 class Site:
     """The app on Dewar's server, behind nginx."""
 
-    def __init__(self, kind: str, folder: Path, **settings: Any) -> None:
+    def __init__(self, kind: str, folder: Path, fixes: bool, settings: dict[str, Any]) -> None:
         self._sockets = tempfile.TemporaryDirectory()  # a path in tmp_path can be too long
         bind = f"unix:{self._sockets.name}/s" if kind == "unix" else "127.0.0.1:0"
         self.closed, self.gate = threading.Event(), threading.Event()
         self.app: Any = self._app()
+        if fixes:
+            self.app.wsgi_app = ProxyFix(self.app.wsgi_app, x_for=1, x_proto=1, x_host=1)
         self.server = Server(self.app, Settings(bind=bind, **settings))
         self.server.start()
         address = self.server.addresses[0]
@@ -79,7 +81,6 @@ class Site:
 
             return Response(pieces(), mimetype="text/plain")
 
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
         return app
 
 
@@ -90,8 +91,8 @@ Start = Callable[..., Site]
 def site(tmp_path: Path) -> Iterator[Start]:
     started: list[Site] = []
 
-    def start(kind: str = "unix", **settings: Any) -> Site:
-        started.append(Site(kind, tmp_path, **settings))
+    def start(kind: str = "unix", fixes: bool = False, **settings: Any) -> Site:
+        started.append(Site(kind, tmp_path, fixes, settings))
         return started[-1]
 
     yield start
@@ -238,10 +239,20 @@ def test_events_come_when_they_are_sent(site: Start) -> None:
     client.close()
 
 
-@pytest.mark.parametrize("kind", ["unix", "tcp"])
-def test_the_app_knows_the_client_and_its_address(site: Start, kind: str) -> None:
-    """ProxyFix heeds what nginx says, and nginx lets nothing else through."""
-    behind = site(kind, threads=2)
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        ("unix", {"fixes": True}),
+        ("tcp", {"fixes": True}),
+        ("unix", {"trusted_hosts": "unix"}),
+        ("tcp", {"trusted_hosts": "127.0.0.0/8"}),
+    ],
+)
+def test_the_app_knows_the_client_and_its_address(
+    site: Start, kind: str, how: dict[str, Any]
+) -> None:
+    """ProxyFix or the server heeds what nginx says, and nginx lets nothing else through."""
+    behind = site(kind, threads=2, **how)
     forged = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "ftp", "Host": "shop.example"}
     seen = json.loads(ask(behind.port, "GET", "/client?a=1", headers=forged).body)
     assert seen == {
@@ -252,6 +263,17 @@ def test_the_app_knows_the_client_and_its_address(site: Start, kind: str) -> Non
     }
     link = json.loads(ask(behind.port, "GET", "/link", headers=forged).body)
     assert link["outside"] == "https://shop.example/path/a/b"
+
+
+def test_an_nginx_that_speaks_the_old_version_is_answered_whole(site: Start) -> None:
+    """HTTP/1.0 is its default: a stream ends with its connection then, and nothing is lost."""
+    behind = site(threads=2)
+    stream = ask(behind.port, "GET", "/old/stream?name=x").body
+    assert stream == b"".join(b"%d x x\n" % number for number in range(20))
+    assert len(ask(behind.port, "GET", "/old/bytes/4000000").body) == 4_000_000
+    data = os.urandom(1_000_000)
+    assert json.loads(ask(behind.port, "POST", "/old/digest", body=data).body) == _digest(data)
+    assert behind.nginx.errors() == []
 
 
 @pytest.mark.parametrize("kind", ["unix", "tcp"])
