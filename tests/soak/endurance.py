@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,12 +34,14 @@ class Findings:
         wrong: What went wrong at the clients.
         errors: What the server logged that it should not have to.
         samples: The server's process after each stage, the first one being the warm-up.
+        blocks: What Python had allocated then, in pieces. A leak shows here first.
     """
 
     done: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     errors: str = ""
     samples: list[Sample] = field(default_factory=list)
+    blocks: list[int] = field(default_factory=list)
 
     @property
     def growth(self) -> float:
@@ -47,9 +50,12 @@ class Findings:
         Each is the mean of several looks: the interpreter takes memory by the MiB, so that one look
         at a server of 40 MiB is 2.5 % off as often as not. The warm-up does not count.
         """
-        memory = [sample.memory for sample in self.samples[1:]]
-        quarter = max(1, len(memory) // 4)
-        return statistics.mean(memory[-quarter:]) / statistics.mean(memory[:quarter]) - 1
+        return _growth([sample.memory for sample in self.samples[1:]])
+
+    @property
+    def block_growth(self) -> float:
+        """The same for the blocks that Python has allocated."""
+        return _growth(self.blocks[1:])
 
     def complaints(self) -> list[str]:
         """Return what is not as it should be, but for the memory."""
@@ -61,6 +67,11 @@ class Findings:
         if self.errors:
             found.append(f"the server logged:\n{self.errors[-2000:]}")
         return found
+
+
+def _growth(series: Sequence[int]) -> float:
+    quarter = max(1, len(series) // 4)
+    return statistics.mean(series[-quarter:]) / statistics.mean(series[:quarter]) - 1
 
 
 class Endurance:
@@ -89,6 +100,7 @@ class Endurance:
                 seconds = time.perf_counter() - began
                 server.wait_quiet()
                 findings.samples.append(server.sample())
+                findings.blocks.append(int(server.get("/blocks")))
                 if stage == 0:
                     findings.done.clear()  # the warm-up does not count
                 else:
@@ -116,7 +128,8 @@ class _Loud(Endurance):
         sample, before = self.findings.samples[-1], self.findings.samples[0]
         print(
             f"{requests:>9,} requests  {seconds:6.1f} s  {sample.fds} fds  {sample.threads}"
-            f" threads  {sample.memory:,} KiB ({sample.memory / before.memory - 1:+.2%})",
+            f" threads  {sample.memory:,} KiB ({sample.memory / before.memory - 1:+.2%}),"
+            f" {self.findings.blocks[-1]:,} blocks",
             flush=True,
         )
 
@@ -135,8 +148,10 @@ def main() -> int:
     complaints = findings.complaints()
     if findings.growth >= MOST_GROWTH:
         complaints.append(f"memory grew by {findings.growth:.1%}")
+    if findings.block_growth >= MOST_GROWTH:
+        complaints.append(f"what Python has allocated grew by {findings.block_growth:.1%}")
     print(f"{findings.done.total():,} requests: {len(findings.wrong)} wrong,", end=" ")
-    print(f"memory {findings.growth:+.2%}")
+    print(f"memory {findings.growth:+.2%}, blocks {findings.block_growth:+.2%}")
     for complaint in complaints[:20]:
         print(" ", complaint)
     return 1 if complaints else 0

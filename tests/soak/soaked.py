@@ -3,6 +3,7 @@
 Its one argument is a JSON object of settings; the first line that it prints is its port.
 """
 
+import gc
 import json
 import logging
 import sys
@@ -75,6 +76,12 @@ def make_app(threads: int) -> Dewar:
         gathering.wait(20)
         time.sleep(0.05)
         return "gathered"
+
+    @app.get("/blocks")
+    def blocks() -> str:
+        """Count what Python has allocated, without what only waits for the collector."""
+        gc.collect()
+        return str(sys.getallocatedblocks())
 
     return app
 

@@ -10,7 +10,8 @@ def test_requests_of_every_kind_leave_nothing_behind() -> None:
     assert findings.complaints() == []
     assert findings.done.total() > 2000
     assert {"spooled body", "given up", "malformed", "pipelined"} <= set(findings.done)
-    assert findings.growth < 0.2  # a leak of a KiB per request would be more; a cache is less
+    # A thing kept for each request would be 1,000 blocks and more; the memos that fill are few.
+    assert findings.blocks[-1] - findings.blocks[-2] < 800, findings.blocks
 
 
 def test_slow_clients_hold_no_thread() -> None:
