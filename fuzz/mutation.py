@@ -13,6 +13,7 @@ WORDS = [
     b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: gzip, chunked\r\n", b"chunked", b"identity", b", chunked",
     b"Connection: close\r\n", b"Connection: keep-alive\r\n", b"Connection: upgrade\r\nUpgrade: h2c\r\n",
     b"Proxy-Connection: close\r\n", b"Proxy-Connection: keep-alive\r\n", b"Keep-Alive: 1\r\n", b"Upgrade: h2c\r\n",
+    b"a" * 20, b"a" * 55, b"X:\r\n" * 4, b"X: " + b"a" * 100 + b"\r\n", b"\r\r\n", b"\n\r\n", b"1\r\nx\r\n" * 20,
     b"Expect: 100-continue\r\n", b"Expect: x\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
     b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",

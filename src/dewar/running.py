@@ -6,7 +6,6 @@ import ssl
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
-from ipaddress import ip_address
 from typing import Any, Protocol
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -18,6 +17,7 @@ from dewar.errors import DewarError
 from dewar.server import run
 from dewar.server.adhoc import make_adhoc_context
 from dewar.server.errors import SettingsError
+from dewar.server.loopback import is_loopback
 from dewar.server.reload import (
     ReloadUnavailableError,
     can_reload,
@@ -268,20 +268,3 @@ def _with_debugger(
     if debug and wishes.use_debugger is None:
         logger.warning("The debugger is off, because %s is not a loopback address.", bind)
     return app
-
-
-def is_loopback(bind: str) -> bool:
-    """Whether none of the addresses can be reached from another machine."""
-    return all(_is_loopback(address.strip()) for address in bind.split(","))
-
-
-def _is_loopback(address: str) -> bool:
-    if address.startswith("unix:"):
-        return True
-    host = address.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -94,7 +94,7 @@ def test_options_reach_the_server(
     ("args", "message"),
     [
         (["--bind", "x:1", "--port", "2"], "'--bind x:1' is the whole address"),
-        (["--threads", "0"], "0 is not in the range"),
+        (["--threads", "0"], "Invalid value for '--threads': threads=0 must be a whole number, 1"),
         (["--port", "70000"], "70000 is not in the range"),
         (["--no-such"], "No such option"),
     ],

@@ -25,7 +25,11 @@ import pytest
 
 import dewar
 import dewar.__main__
+from dewar.cli.setting_options import SettingOption
 from dewar.config import default_config
+from dewar.server.metrics import METRICS
+from dewar.server.schema.kinds import Switch
+from dewar.server.schema.table import SETTINGS
 from dewar.server.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -181,6 +185,27 @@ def test_every_setting_of_the_server_is_listed_with_its_default() -> None:
     assert listed == {name: f"`{_shown(value)}`" for name, value in fields.items()}
 
 
+def test_every_setting_of_the_server_is_listed_with_its_flag_and_variable() -> None:
+    """``server-settings.md`` has the spellings of the table of settings."""
+    listed = {
+        name: [re.findall(r"`([^`]+)`", cell) for cell in cells[-2:]]
+        for name, cells in rows("reference/server-settings.md").items()
+    }
+    for setting in SETTINGS:
+        flags = [setting.flag, *setting.aliases]
+        if isinstance(setting.kind, Switch):
+            flags.append(f"--no-{setting.flag.removeprefix('--')}")
+        expected = [flags, [setting.variable]] if setting.has_text else [[], []]
+        assert listed[setting.name] == expected, setting.name
+
+
+def test_every_metric_is_listed() -> None:
+    """``log-and-measure.md`` has each that the endpoint shows."""
+    page = (DOCS / "how-to/log-and-measure.md").read_text(encoding="utf-8")
+    for metric in METRICS:
+        assert f"`{metric.name}`" in page, metric.name
+
+
 def test_every_public_member_of_the_app_is_listed() -> None:
     """``app.md`` names all that an app has."""
     page = (DOCS / "reference/app.md").read_text(encoding="utf-8")
@@ -207,6 +232,8 @@ def test_every_command_and_option_is_listed() -> None:
     for command in (group, *group.commands.values()):
         assert command is group or f"`dewar {command.name}" in page
         for parameter in command.params:
+            if isinstance(parameter, SettingOption):
+                continue  # on the page of the settings
             if isinstance(parameter, click.Option):
                 for option in (*parameter.opts, *parameter.secondary_opts):
                     assert re.search(rf"`[^`]*{re.escape(option)}\b", page), option

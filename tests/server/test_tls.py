@@ -93,10 +93,13 @@ def test_a_key_that_may_not_be_read_is_named(
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"keyfile": "k"}, "keyfile needs a certificate"),
-        ({"client_ca": "c"}, "client_ca needs a certificate"),
-        ({"ssl_context": "adhoc"}, "no ssl.SSLContext"),
-        ({"ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "certfile": "c"}, "both given"),
+        ({"keyfile": "k"}, "keyfile='k' needs certfile"),
+        ({"client_ca": "c"}, "client_ca='c' needs certfile"),
+        ({"ssl_context": "adhoc"}, "must be an ssl.SSLContext"),
+        (
+            {"ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "certfile": "c"},
+            "exclude each other",
+        ),
         ({"ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}, "is a client's"),
     ],
 )

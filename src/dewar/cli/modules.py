@@ -59,7 +59,14 @@ def import_file(path: str) -> ModuleType:
     if is_file and not file.exists() and not file.with_suffix(".py").exists():
         others = [other.name for other in file.parent.glob("*.py")]
         raise NoAppError(f"There is no file {path!r}.{near_match(file.name, others)}")
-    module = import_named(prepare_import(path))
+    try:
+        module = import_named(prepare_import(path))
+    except NoAppError as error:
+        if not file.is_file() or file.suffix == ".py" or error.__cause__ is not None:
+            raise
+        raise NoAppError(
+            f"{path!r} is no Python file. Name the module, or the .py file, that the app is in."
+        ) from None
     if is_file and file.is_file():
         _check_origin(module, file)
     return module

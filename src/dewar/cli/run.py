@@ -1,56 +1,30 @@
 """``dewar run``: serves an app, or any WSGI callable."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
+from wsgiref.types import WSGIApplication
 
 import click
-from click.core import ParameterSource
 from werkzeug.debug import DebuggedApplication
 
+from dewar.cli.configuring import address_of, configure, warn_of_misspelt_variables
 from dewar.cli.group import ScriptInfo, pass_script_info
 from dewar.cli.options import debug_option
+from dewar.cli.setting_options import SettingsCommand, setting_options
 from dewar.environment import debug_flag
 from dewar.running import is_loopback, reloads
 from dewar.server import run as serve
 from dewar.server.errors import ServerError
 from dewar.server.reload import ReloadUnavailableError, can_reload, run_with_reload
+from dewar.server.schema.table import SETTINGS
+from dewar.server.settings import Settings
 
 __all__ = ["address_of", "debugs", "run_command"]
 
-_HOST = "127.0.0.1"
-_PORT = 8000
 
-
-@click.command("run", params=[debug_option], short_help="Serve an app.")
+@click.command("run", cls=SettingsCommand, params=[debug_option], short_help="Serve an app.")
 @click.argument("target", metavar="[MODULE:APP]", required=False)
-@click.option(
-    "--bind",
-    "-b",
-    metavar="ADDRESS",
-    multiple=True,
-    help="Where to listen: 'host:port', '[ipv6]:port' or 'unix:path'. May be given several times."
-    f"  [default: {_HOST}:{_PORT}]",
-)
-@click.option(
-    "--host", "-h", envvar=["DEWAR_RUN_HOST", "FLASK_RUN_HOST"], help="The host of --bind."
-)
-@click.option(
-    "--port",
-    "-p",
-    type=click.IntRange(0, 65535),
-    envvar=["DEWAR_RUN_PORT", "FLASK_RUN_PORT"],
-    help="The port of --bind; 0 takes a free one.",
-)
-@click.option(
-    "--threads",
-    "-t",
-    type=click.IntRange(min=1),
-    default=16,
-    show_default=True,
-    help="How many requests may be handled at a time.",
-)
-@click.option("--with-threads/--without-threads", default=True, help="Turn threads off.")
 @click.option(
     "--debugger/--no-debugger",
     default=None,
@@ -63,59 +37,69 @@ _PORT = 8000
     help="Restart on changes to the code. It is on in debug mode; needs watchfiles.",
 )
 @click.option(
-    "--access-log/--no-access-log",
-    default=None,
-    help="Show each request. It is on in debug mode.",
+    "--config",
+    "-c",
+    metavar="FILE",
+    envvar="DEWAR_CONFIG",
+    help="A TOML file with settings, in place of dewar.toml or pyproject.toml.",
 )
+@click.option(
+    "--print-settings",
+    is_flag=True,
+    help="Print the settings as such a file, with the source of each, and end.",
+)
+@click.option(
+    "--host", "-h", envvar=["DEWAR_RUN_HOST", "FLASK_RUN_HOST"], help="The host of --bind."
+)
+@click.option(
+    "--port",
+    "-p",
+    type=click.IntRange(0, 65535),
+    envvar=["DEWAR_RUN_PORT", "FLASK_RUN_PORT"],
+    help="The port of --bind; 0 takes a free one.",
+)
+@click.option("--with-threads/--without-threads", default=True, help="Turn threads off.")
+@setting_options
 @pass_script_info
-def run_command(info: ScriptInfo, /, target: str | None, **options: Any) -> None:
+@click.pass_context
+def run_command(
+    ctx: click.Context, info: ScriptInfo, /, target: str | None, **options: Any
+) -> None:
     """Serve MODULE:APP, or the app that '--app' names, until told to stop.
 
     It may be a Dewar app or any other WSGI callable.
     """
-    if options["bind"]:
-        _drop_variables(options, "host", "port")
+    configuration = configure(ctx)
+    warn_of_misspelt_variables(ctx)
+    if options["print_settings"]:
+        click.echo(configuration.as_toml(), nl=False)
+        return
     if target is not None:
         info.app_import_path = target
     if options["reload"] and not can_reload():
         raise click.ClickException(str(ReloadUnavailableError()))
     if reloads(options["reload"], debug=debug_flag()):
         run_with_reload()
-    bind = address_of(options["bind"], options["host"], options["port"])
-    app = info.load_app()
-    served = DebuggedApplication(app, evalex=True) if debugs(options["debugger"], bind) else app
-    threads = options["threads"] if options["with_threads"] else 1
-    logs = _logs_access(options["access_log"])
+    settings = configuration.settings()
+    load = _loader(info, with_debugger=debugs(options["debugger"], settings.bind))
+    _show_access_log(settings)
+    # Loaded before anything is listened on: a name that leads nowhere must not answer clients.
+    app = load()
+    values = {setting.name: getattr(settings, setting.name) for setting in SETTINGS}
     try:
-        serve(served, bind=bind, threads=threads, name=_name_of(app, info), access_log=logs)
+        serve(app, name=_name_of(info), **values)
     except ServerError as error:
         raise click.ClickException(str(error)) from error
 
 
-def address_of(binds: Sequence[str], host: str | None, port: int | None) -> str:
-    """Return where to listen, with commas between several addresses.
+def _loader(info: ScriptInfo, *, with_debugger: bool) -> Callable[[], WSGIApplication]:
+    """Return what loads the app, in whichever process calls it."""
 
-    Raises:
-        click.UsageError: where it is given both as a whole and in parts.
-    """
-    if not binds:
-        host = host or _HOST
-        host = f"[{host}]" if ":" in host and not host.startswith("[") else host
-        return f"{host}:{_PORT if port is None else port}"
-    if host is not None or port is not None:
-        raise click.UsageError(
-            f"'--bind {binds[0]}' is the whole address, so '--host' and '--port' can't be given"
-            " too."
-        )
-    return ",".join(binds)
+    def load() -> WSGIApplication:
+        app: WSGIApplication = info.load_app()
+        return DebuggedApplication(app, evalex=True) if with_debugger else app
 
-
-def _drop_variables(options: dict[str, Any], *names: str) -> None:
-    """Forget options that only an environment variable gave."""
-    context = click.get_current_context()
-    for name in names:
-        if context.get_parameter_source(name) is ParameterSource.ENVIRONMENT:
-            options[name] = None
+    return load
 
 
 def debugs(wanted: bool | None, bind: str) -> bool:
@@ -137,22 +121,21 @@ def debugs(wanted: bool | None, bind: str) -> bool:
     if wanted and not is_loopback(bind):
         raise click.UsageError(
             f"The debugger runs any code that is sent to it, and {bind} can be reached from other"
-            f" machines. Leave '--debugger' out, or listen on {_HOST}."
+            f" machines. Leave '--debugger' out, or listen on 127.0.0.1."
         )
     return wanted
 
 
-def _logs_access(wanted: bool | None) -> bool:
-    """Whether each request is logged; if so, see to it that somebody sees it."""
-    wanted = debug_flag() if wanted is None else wanted
+def _show_access_log(settings: Settings) -> None:
+    """See to it that somebody sees the lines that go to `logging`."""
     logger = logging.getLogger("dewar.server.access")
-    if wanted and not logger.hasHandlers():
+    if settings.access_log and settings.access_log_file is None and not logger.hasHandlers():
         # Nobody has set up logging, so it is a terminal that waits for the lines.
         logger.addHandler(logging.StreamHandler())
         logger.setLevel(logging.INFO)
-    return wanted
 
 
-def _name_of(app: object, info: ScriptInfo) -> str:
+def _name_of(info: ScriptInfo) -> str:
+    app = info.load_app()
     name = getattr(app, "name", None)
     return name if isinstance(name, str) else info.app_import_path or type(app).__name__

@@ -12,7 +12,14 @@ class ServerError(DewarError):
 
 
 class SettingsError(ServerError, ValueError):
-    """Raised where a setting has a value that the server cannot work with."""
+    """Raised where a setting has a value that the server cannot work with.
+
+    Carries the setting's name as ``setting``, where it is one alone that is at fault.
+    """
+
+    def __init__(self, message: str, setting: str | None = None) -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 class BindError(ServerError, OSError):
@@ -24,6 +31,20 @@ class BindError(ServerError, OSError):
     def __init__(self, bind: str, reason: str) -> None:
         super().__init__(f"Cannot listen on {bind!r}: {reason}")
         self.bind = bind
+
+
+class LogFileError(ServerError, OSError):
+    """Raised where a log file can not be opened; the system's own error is the cause.
+
+    Carries the path as ``path``.
+    """
+
+    def __init__(self, path: str, error: OSError) -> None:
+        super().__init__(
+            f"Cannot write the access log to {path!r}: {error.strerror or error}."
+            " Its folder must be there, and this user must be allowed to write."
+        )
+        self.path = path
 
 
 class ServerStateError(ServerError, RuntimeError):

@@ -101,7 +101,7 @@ def _resolve(bind: str) -> tuple[socket.AddressFamily, Address]:
             type=socket.SOCK_STREAM,
             flags=socket.AI_PASSIVE,
         )
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for what no host can be called
         raise BindError(bind, f"the host is not known. {_HELP}") from error
     family, _, _, _, address = found[0]
     return family, address

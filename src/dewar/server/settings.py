@@ -4,6 +4,7 @@ import ssl
 from dataclasses import dataclass, field
 
 from dewar.server.errors import SettingsError
+from dewar.server.schema.table import SETTINGS
 from dewar.server.tls import check_choice
 from dewar.server.trust import check_trust
 from dewar.server.wire.limits import GIB, KIB, Limits
@@ -48,7 +49,8 @@ class Settings:
         server_name: The Server field, or ``None`` for none.
         access_log: Whether each response is logged.
         access_log_format: ``"combined"`` or ``"json"``.
-        access_log_file: Where the lines go; ``None`` leaves it to `logging`.
+        access_log_file: Where the lines of the access log go, if there is one; ``None`` leaves it
+            to `logging`.
         metrics: Where to listen for requests for the statistics; written as *bind* is.
         certfile: A PEM file with the certificate and its chain; turns TLS on.
         keyfile: The PEM file of its key, where that is not in *certfile*.
@@ -106,16 +108,18 @@ class Settings:
     limits: Limits = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._check_counts()
-        self._check_seconds()
+        for setting in SETTINGS:
+            value = getattr(self, setting.name)
+            if not setting.holds(value):
+                raise SettingsError(
+                    f"{setting.name}={value!r} must be {setting.expected}.", setting.name
+                )
         self._check_edges()
         if self.processes > 1:
             raise SettingsError(
                 f"processes={self.processes} is not available yet. Use processes=1 with more"
                 " threads, or start several servers behind a proxy."
             )
-        if self.server_name is not None and not self.server_name.isprintable():
-            raise SettingsError(f"server_name={self.server_name!r} must be printable text.")
         limits = Limits(
             request_line=self.max_request_line,
             header_count=self.max_header_count,
@@ -130,32 +134,6 @@ class Settings:
         """What clients speak with the server: ``"https"`` or ``"http"``."""
         is_plain = self.certfile is None and self.ssl_context is None
         return "http" if is_plain else "https"
-
-    def _check_counts(self) -> None:
-        names = (
-            "threads processes backlog max_connections max_request_line max_header_count"
-            " max_header_bytes high_water max_queue"
-        )
-        for name in names.split():
-            self._check_whole(name, 1)
-        for name in ["buffered_body", "min_rate", "max_requests", "max_requests_jitter"]:
-            self._check_whole(name, 0)
-        if self.max_body is not None:
-            self._check_whole("max_body", 0)
-
-    def _check_whole(self, name: str, least: int) -> None:
-        value = getattr(self, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise SettingsError(f"{name}={value!r} must be a whole number, {least} or more.")
-
-    def _check_seconds(self) -> None:
-        names = (
-            "header_timeout body_timeout write_timeout keep_alive graceful_timeout worker_timeout"
-        )
-        for name in names.split():
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
-                raise SettingsError(f"{name}={value!r} must be a number of seconds, 0 or more.")
 
     def _check_edges(self) -> None:
         check_choice(self.ssl_context, self.certfile, self.keyfile, self.client_ca)

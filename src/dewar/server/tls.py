@@ -77,23 +77,29 @@ def check_choice(
         if not isinstance(context, ssl.SSLContext):
             raise SettingsError(
                 f"ssl_context={context!r} is no ssl.SSLContext. Make one with"
-                " ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), or pass certfile=... and keyfile=..."
+                " ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), or pass certfile=... and keyfile=...",
+                "ssl_context",
             )
-        given = [name for name, value in files.items() if value is not None]
-        if given:
+        for name in (name for name, value in files.items() if value is not None):
             raise SettingsError(
-                f"ssl_context and {given[0]} are both given. Load the files into the context, or"
-                " leave it out."
+                f"{name} and ssl_context exclude each other. Load the files into the context, or"
+                " leave it out: Settings(certfile='site.pem', keyfile='site.key').",
+                name,
             )
         if context.protocol == ssl.PROTOCOL_TLS_CLIENT:
             raise SettingsError(
                 "ssl_context is a client's. Make it with ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)"
-                " or ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)."
+                " or ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).",
+                "ssl_context",
             )
         return
     for name in ("keyfile", "client_ca"):
         if files[name] is not None and certfile is None:
-            raise SettingsError(f"{name} needs a certificate: certfile='cert.pem'.")
+            raise SettingsError(
+                f"{name}={files[name]!r} needs certfile: the server shows a certificate of its own"
+                f" first. Give both, as certfile='site.pem', {name}={files[name]!r}.",
+                name,
+            )
 
 
 def _load_chain(context: ssl.SSLContext, certfile: str, keyfile: str | None) -> None:

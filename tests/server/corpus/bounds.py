@@ -42,7 +42,11 @@ B.bad(
 )
 B.bad("one field more, not seen", get(fields=HOST + b"X_Y: 1\r\n" * 10), 431)
 B.bad("many empty fields", get(fields=HOST + b"X:\r\n" * 100), 431)
-B.bad("many fields and a fault", get(fields=HOST + b"X: 1\r\n" * 20 + b"nonsense\r\n"), 400)
+B.bad("many fields and nonsense", get(fields=HOST + b"X: 1\r\n" * 20 + b"nonsense\r\n"), 431)
+B.bad("many fields and a NUL", get(fields=HOST + b"X: 1\r\n" * 20 + b"X: \0\r\n"), 400)
+B.bad("many fields and a bare LF", get(fields=HOST + b"X: 1\r\n" * 20 + b"X: \n\r\n"), 400)
+B.bad("many fields and a bare CR", get(fields=HOST + b"X: 1\r\n" * 20 + b"X: \r\r\n"), 400)
+B.bad("bare CR, then too large", get(fields=fields(HEADER_BYTES)[:-2] + b"\r\r\n"), 400)
 B.bad("many fields and no Host", get(fields=b"X: 1\r\n" * 20), 431)
 B.bad(
     "many fields after a good one", GET + get(fields=HOST + b"X: 1\r\n" * 10), 431, before=[saw()]

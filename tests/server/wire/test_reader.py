@@ -1,5 +1,8 @@
 """`RequestReader`: what the application is given. What is refused stands in the corpus."""
 
+import errno
+import io
+import tempfile
 import time
 from typing import Any
 
@@ -243,6 +246,34 @@ def test_a_fault_in_the_body_of_an_early_request_ends_reading() -> None:
     assert read.late_body is None
     assert read.refusal is not None
     assert read.refusal.status == "400 Bad Request"
+
+
+@pytest.mark.parametrize("failing", ["write", "seek"])
+def test_a_disk_without_room_is_a_503(failing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it shows while the body comes, or with the last of it."""
+
+    class FullDisk(io.BytesIO):
+        def write(self, data: Any) -> int:
+            if failing == "write":
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+        def seek(self, *where: int) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def close(self) -> None:
+            super().close()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    disk = FullDisk()
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: disk)
+    read = reader(Limits(buffered_body=2))
+    read.feed(post(b"Content-Length: 6\r\n", b"abc"))
+    read.feed(b"def" + GET)
+    assert read.refusal is not None
+    assert read.refusal.status == "503 Service Unavailable"
+    assert read.completed == []
+    assert disk.closed
 
 
 def test_what_nobody_reads_is_given_back() -> None:

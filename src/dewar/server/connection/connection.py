@@ -51,12 +51,13 @@ class Connection:
     """
 
     __slots__ = (
-        "_end", "_outbox", "_progress", "_reader", "_recv", "_seen", "_send",
+        "_end", "_environ", "_outbox", "_progress", "_reader", "_recv", "_seen", "_send",
         "_service", "_since", "armed", "fd", "served", "sock", "state",
     )  # fmt: skip
 
     def __init__(self, service: Service, sock: socket.socket, environ: Environ) -> None:
         self._service = service
+        self._environ = environ
         self.sock = sock
         self.fd = sock.fileno()
         self._recv: Callable[[int], bytes] = sock.recv
@@ -143,7 +144,7 @@ class Connection:
 
     def turn_away(self, refusal: Refusal) -> None:
         """Answer the complete requests, which can not be run, with *refusal* alone."""
-        self._refuse(refusal)
+        self._refuse(refusal, self._reader.completed[0])
 
     def expire(self, now: float) -> None:
         """Give up on the client where it is past its deadline."""
@@ -337,9 +338,12 @@ class Connection:
                 end = State.CLOSED  # the client was quicker
         self._move(end)
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: Refusal, request: Request | None = None) -> None:
+        service = self._service
+        if service.logs_access:
+            service.access_log.log_refusal(self._environ, refusal, request)
         try:
-            self.send(self._service.writer.refuse(refusal))
+            self.send(service.writer.refuse(refusal))
         except ClientGoneError:
             self._abandon()
         else:

@@ -10,7 +10,6 @@ from enum import Enum
 from types import TracebackType
 from typing import Protocol
 
-from dewar.server.access_log import log_access
 from dewar.server.connection.file_wrapper import FileWrapper
 from dewar.server.connection.late_body import LateBody
 from dewar.server.connection.outbox import FilePiece
@@ -21,6 +20,9 @@ from dewar.server.wire.request import Request
 from dewar.server.wire.writer import LAST_CHUNK, Framing, Head, Headers, chunk
 
 _logger = logging.getLogger("dewar.server")
+
+# What nginx logs where the client went away before there was an answer; it is never sent.
+CLIENT_GONE = "499 Client Closed Request"
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None] | None
 
@@ -75,8 +77,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_connection", "_framing", "_headers", "_left", "_phase", "_request", "_sent", "_service",
-        "_status", "keep_alive",
+        "_began", "_connection", "_framing", "_headers", "_left", "_phase", "_request", "_sent",
+        "_service", "_status", "keep_alive",
     )  # fmt: skip
 
     def __init__(self, service: Service, connection: Client, request: Request) -> None:
@@ -85,6 +87,7 @@ class Exchange:
         self._request = request
         self._phase = _FRESH
         self._sent = 0
+        self._began = service.clock() if service.logs_access else 0.0
         self._framing = _NONE
         self.keep_alive = request.keep_alive
 
@@ -109,7 +112,8 @@ class Exchange:
         if request.body is not None:
             request.body.close()
         if self._service.logs_access:
-            log_access(request, self._status, self._sent)
+            log = self._service.access_log.log
+            log(request, self._status, self._sent, self._began)
 
     def start_response(
         self, status: str, headers: Headers, exc_info: ExcInfo = None, /
@@ -280,6 +284,8 @@ class Exchange:
         before, self._phase = self._phase, _DONE
         if isinstance(error, ClientGoneError):
             self.keep_alive = False
+            if before is _FRESH:
+                self._status = CLIENT_GONE
             self._connection.give_up()
             _logger.debug("%r: %s", self._request, error)
             return

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from wsgiref.types import WSGIApplication
 
+from dewar.server.access_log import AccessLog
 from dewar.server.connection.environ import server_environ
 from dewar.server.edge import behind_edge
 from dewar.server.settings import Settings
@@ -18,6 +19,7 @@ class Service:
 
     Attributes:
         app: The WSGI callable.
+        access_log: Where what was answered is written, if `logs_access`.
         early: Bodies whose requests run before they have come; each may hold a thread.
         most_early: How many there may be.
         draining: Set once, when the server is told to stop: no connection persists from then on.
@@ -31,8 +33,8 @@ class Service:
     """
 
     __slots__ = (
-        "app", "base_environ", "clock", "draining", "early", "logs_access", "most_early", "names",
-        "now", "pulse", "settings", "tls", "writer",
+        "access_log", "app", "base_environ", "clock", "draining", "early", "logs_access",
+        "most_early", "names", "now", "pulse", "settings", "tls", "writer",
     )  # fmt: skip
 
     def __init__(
@@ -48,12 +50,29 @@ class Service:
             settings.ssl_context, settings.certfile, settings.keyfile, settings.client_ca
         )
         self.logs_access = settings.access_log
+        self.access_log = AccessLog(settings, clock)
         self.early: set[object] = set()
         # Clients that never send the body they announce must not get at all threads.
         self.most_early = max(1, settings.threads // 4)
         self.draining = False
         self.pulse: Callable[[], None] | None = None
         self.now = clock()
+
+    def open_logs(self) -> None:
+        """Open the log files, in the process that writes them.
+
+        Raises:
+            LogFileError: One can not be opened.
+        """
+        self.access_log.open()
+
+    def reopen_logs(self) -> None:
+        """Go on in new files, after a rotation has renamed those that are open."""
+        self.access_log.reopen()
+
+    def close_logs(self) -> None:
+        """Close the log files; only when no thread writes any more."""
+        self.access_log.close()
 
     def __repr__(self) -> str:
         return f"<Service for {self.app!r}{', draining' if self.draining else ''}>"

@@ -6,6 +6,7 @@ Only the leader uses it.
 import errno
 import logging
 import socket
+from typing import Any
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.entrance import Entrance
@@ -65,7 +66,7 @@ class Acceptor:
                 continue  # ECONNABORTED and its like: that client has gone, the next may not
             self.accepted += 1
             if len(made) >= room:
-                self._turn_away(sock)
+                self._turn_away(sock, peer)
             else:
                 made += self._welcome(sock, peer)
         return made
@@ -128,9 +129,12 @@ class Acceptor:
             sock.close()  # reset between its arrival and now, or not let in
             return []
 
-    def _turn_away(self, sock: socket.socket) -> None:
+    def _turn_away(self, sock: socket.socket, peer: Any) -> None:
         self.refused += 1
         refusal = Refusal(UNAVAILABLE, "There are too many connections. Try again later.")
+        if self._service.logs_access:
+            environ = {"REMOTE_ADDR": peer[0] if isinstance(peer, tuple) else ""}
+            self._service.access_log.log_refusal(environ, refusal)
         with sock:
             if self._service.tls is not None:
                 return  # before a handshake nothing can be said

@@ -139,17 +139,16 @@ class Pool:
 
     def statistics(self) -> PoolStatistics:
         """Return what the pool is doing."""
-        connections = list(self._roster.open.values())
         parked, waiting = self._staff.counts()
         return PoolStatistics(
             threads=sum(worker.is_started for worker in self._workers),
             parked=parked,
             waiting=waiting,
-            connections=len(connections),
+            connections=len(self._roster.open),
             away=len(self._roster.away),
             accepted=self._acceptor.accepted,
             turned_away=self._acceptor.refused + self._door.refused,
-            requests=self._roster.served + sum(c.served for c in connections),
+            requests=self._roster.requests(),
             take_overs=self._take_overs,
             hands_over=self._pace.is_slow,
         )
@@ -238,11 +237,10 @@ class Pool:
         watchdog = self._watchdog
         pace = self._pace
         settle = self._roster.settle
-        clock = service.clock
         poll = self._poller.poll
         while chores.stage is not Stage.ENDED:
             events = poll(chores.patience())
-            now = service.now = clock()
+            now = service.now = service.clock()
             if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
                 chores.sweep(now, events)
             for fd, mask in events:

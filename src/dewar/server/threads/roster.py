@@ -23,7 +23,6 @@ class Roster:
         open: The connections at home and away, by descriptor.
         away: Those that run on a thread that does not lead.
         changing: Held where connections go away against the will of their thread, and come back.
-        served: Requests of connections that are closed by now.
         is_closing: Whether nothing is watched any more: what comes back is closed.
     """
 
@@ -32,11 +31,17 @@ class Roster:
         self.open: dict[int, Connection] = {}
         self.away: set[Connection] = set()
         self.changing = threading.Lock()
-        self.served = 0
+        self._counting = threading.Lock()
+        self._served = 0  # requests of connections that are closed by now
         self.is_closing = False
 
     def __repr__(self) -> str:
         return f"<Roster {len(self.open)} open, {len(self.away)} of them away>"
+
+    def requests(self) -> int:
+        """Return how many requests have been answered, or are being answered."""
+        with self._counting:
+            return self._served + sum(c.served for c in list(self.open.values()))
 
     def admit(self, fresh: Iterable[Connection]) -> None:
         """Take in new connections and watch them."""
@@ -83,9 +88,10 @@ class Roster:
     def remove(self, connection: Connection) -> None:
         """Close *connection*."""
         # In this order: once the socket is closed its number may come back as a new client's.
-        if self.open.pop(connection.fd, None) is None:
-            return
-        self.served += connection.served
+        with self._counting:
+            if self.open.pop(connection.fd, None) is None:
+                return
+            self._served += connection.served
         if connection.armed:
             connection.armed = 0
             self._poller.forget(connection.fd)

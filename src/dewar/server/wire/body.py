@@ -3,6 +3,7 @@
 import io
 import shutil
 import tempfile
+from contextlib import suppress
 from typing import IO
 
 from dewar.server.wire.limits import Limits
@@ -63,13 +64,18 @@ class BodyBuffer:
         self._file.write(data)
 
     def take(self) -> IO[bytes]:
-        """Return the whole body as a file at its start; the caller closes it."""
+        """Return the whole body as a file at its start; the caller closes it.
+
+        Raises:
+            OSError: The last of it could not be written.
+        """
         self._file.seek(0)
         return self._file
 
     def discard(self) -> None:
         """Give back the memory or the temporary file of a body that nobody will read."""
-        self._file.close()
+        with suppress(OSError):  # what was not written yet may still find no room
+            self._file.close()
 
     def _spool(self) -> None:
         content, self._file = self._file, tempfile.TemporaryFile()  # noqa: SIM115  # see discard

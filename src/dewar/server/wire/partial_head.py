@@ -112,7 +112,7 @@ def check_fields_size(data: bytes, line_end: int, end: int, limits: Limits) -> N
         limits: What is allowed.
     """
     if end - line_end > limits.header_bytes:
-        check_text(data[line_end:end], 0, len(CRLF) + limits.header_bytes + 2)
+        check_text(data[line_end : end + 4], 0, len(CRLF) + limits.header_bytes + 2)
         raise fields_too_large(limits)
 
 
@@ -120,6 +120,7 @@ def check_field_count(data: bytes, line_end: int, end: int, limits: Limits) -> N
     """Raise a 431 where the fields of a whole head are too many; arguments as above."""
     count = limits.header_count
     if data.count(CRLF, line_end, end) > count:
+        check_text(data[line_end : end + 4], 0, end + 4)
         raise Refusal(FIELDS_TOO_LARGE, f"A head may have at most {count} fields.")
 
 

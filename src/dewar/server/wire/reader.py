@@ -268,6 +268,8 @@ class RequestReader:
         size = end - line_end
         if size > self._max_fields:
             check_fields_size(data, line_end, end, self._limits)
+        if size > self._few:
+            check_field_count(data, line_end, end, self._limits)
         is_shut = False
         try:
             self._parser.feed_data(_STAND_IN + data[line_end : end + 4])
@@ -275,8 +277,6 @@ class RequestReader:
             is_shut = self._replace_after(error)
         if is_shut:
             self._tokenise(data, line_end, end)
-        if size > self._few:
-            check_field_count(data, line_end, end, self._limits)
 
     def _replace_after(self, error: Exception) -> bool:
         """Get a new parser; return whether the last one took nothing of the head.
@@ -355,22 +355,22 @@ class RequestReader:
         self.wants_continue = False  # it sends without waiting
         try:
             pos = body.take(data, pos)
+            file = body.buffer.take() if body.is_ended else None
         except OSError as error:
             raise Refusal(errors.UNAVAILABLE, "The body could not be stored.") from error
-        if body.is_ended:
+        if file is not None:
             self._body = None
-            self._hand_over(body.buffer)
+            self._hand_over(file, body.buffer.size)
         return pos
 
-    def _hand_over(self, buffer: BodyBuffer) -> None:
+    def _hand_over(self, file: IO[bytes], size: int) -> None:
         """Give away a body that is complete."""
-        file = buffer.take()
         if self._early:
             self._early = False
             self.late_body = file
             self.phase = _START if self._keep_alive else _ENDED
         else:
-            self._complete(file, buffer.size)
+            self._complete(file, size)
 
     def _complete(self, file: IO[bytes], size: int) -> None:
         """Put the body into the environ; its length is known now, chunked or not."""

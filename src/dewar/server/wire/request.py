@@ -5,8 +5,11 @@ from typing import Any, Protocol
 Environ = dict[str, Any]
 
 
-class Closable(Protocol):
-    """A body, for whoever has to give back what it holds."""
+class Body(Protocol):
+    """What an application reads a body from, for whoever has to give back what it holds."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return at most *size* bytes, or all."""
 
     def close(self) -> None:
         """Give it back."""
@@ -27,9 +30,7 @@ class Request:
 
     __slots__ = ("body", "environ", "http11", "keep_alive", "method", "target")
 
-    def __init__(
-        self, environ: Environ, http11: bool, keep_alive: bool, body: Closable | None
-    ) -> None:
+    def __init__(self, environ: Environ, http11: bool, keep_alive: bool, body: Body | None) -> None:
         self.environ = environ
         self.http11 = http11
         self.keep_alive = keep_alive

@@ -1,0 +1,122 @@
+"""From the options of ``dewar run``, the environment and a file to one `Configuration`."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from dewar.cli.setting_options import auto_variable, option_layers
+from dewar.config import default_config
+from dewar.environment import debug_flag
+from dewar.server.configuration.configuration import Configuration
+from dewar.server.configuration.file import read_file
+from dewar.server.configuration.layer import (
+    ConfigurationError,
+    Given,
+    Layer,
+    Source,
+    misspelt_variables,
+    read_variables,
+)
+from dewar.server.errors import SettingsError
+from dewar.server.schema.table import SETTINGS
+
+__all__ = ["address_of", "configure", "settings_error", "warn_of_misspelt_variables"]
+
+_HOST = "127.0.0.1"
+_PORT = 8000
+# Variables that are read elsewhere.
+_OTHERS = ("APP", "CONFIG", "DEBUG", "RELOADED", "RUN_FROM_CLI", "SKIP_DOTENV")
+
+
+def configure(ctx: click.Context) -> Configuration:
+    """Return the settings that a command was given, wherever they come from.
+
+    Raises:
+        click.UsageError: where a source says what can not be.
+    """
+    typed = option_layers(ctx)
+    try:
+        configuration = Configuration(
+            typed[Source.DEFAULT],
+            read_file(ctx.params["config"], Path.cwd()),
+            _parts_layer(ctx, ParameterSource.ENVIRONMENT),
+            read_variables(os.environ),
+            typed[Source.VARIABLE],
+            typed[Source.FLAG],
+            _parts_layer(ctx, ParameterSource.COMMANDLINE),
+        )
+        settings = configuration.settings()  # so that what is wrong is told here, with its source
+        if "access_log" not in configuration and (settings.access_log_file or debug_flag()):
+            why = "with access_log_file" if settings.access_log_file else "in debug mode"
+            configuration.add("access_log", Given(True, Source.DEFAULT, why))
+    except SettingsError as error:
+        raise settings_error(error, ctx) from error
+    return configuration
+
+
+def settings_error(error: SettingsError, ctx: click.Context) -> click.UsageError:
+    """Return the usage error that names the flag, where one is at fault."""
+    flag = error.flag if isinstance(error, ConfigurationError) else None
+    if flag is None:
+        return click.UsageError(str(error), ctx)
+    return click.BadParameter(str(error), ctx, param_hint=repr(flag))
+
+
+def warn_of_misspelt_variables(ctx: click.Context) -> None:
+    """Say which variables look like a setting and are none."""
+    ours = [setting.variable for setting in SETTINGS if setting.has_text]
+    ours += [auto_variable(ctx, param) for param in ctx.command.params]
+    # ``app.config.from_prefixed_env()`` reads the application's from the same prefix.
+    known = [f"DEWAR_{name}" for name in (*_OTHERS, *default_config())]
+    for sentence in misspelt_variables(os.environ, ours, known):
+        click.echo(f"Warning: {sentence}", err=True)
+
+
+def address_of(binds: Sequence[str], host: str | None, port: int | None) -> str:
+    """Return where to listen, with commas between several addresses.
+
+    Raises:
+        click.UsageError: where it is given both as a whole and in parts.
+    """
+    if not binds:
+        host = host or _HOST
+        host = f"[{host}]" if ":" in host and not host.startswith("[") else host
+        return f"{host}:{_PORT if port is None else port}"
+    if host is not None or port is not None:
+        raise click.UsageError(
+            f"'--bind {binds[0]}' is the whole address, so '--host' and '--port' can't be given"
+            " too."
+        )
+    return ",".join(binds)
+
+
+def _parts_layer(ctx: click.Context, source: ParameterSource) -> Layer:
+    """Return what the options that are a part of a setting say, where they are from *source*."""
+    params = ctx.params
+    given = [n for n in ("host", "port") if ctx.get_parameter_source(n) is source]
+    is_typed = source is ParameterSource.COMMANDLINE
+    layer: dict[str, Given] = {}
+    if given:
+        whole = ctx.get_parameter_source("bind")
+        binds = params["bind"] if is_typed and whole is ParameterSource.COMMANDLINE else ()
+        bind = address_of(binds, params["host"], params["port"])
+        layer["bind"] = _given(ctx, bind, is_typed, given[0])
+    if ctx.get_parameter_source("with_threads") is source and not params["with_threads"]:
+        layer["threads"] = _given(ctx, "1", is_typed, "with_threads")
+    return layer
+
+
+def _given(ctx: click.Context, text: str, is_typed: bool, name: str) -> Given:
+    option = next(param for param in ctx.command.params if param.name == name)
+    if is_typed:
+        return Given(text, Source.FLAG, (option.secondary_opts or option.opts)[0])
+    return Given(text, Source.VARIABLE, _set_variable(ctx, option))
+
+
+def _set_variable(ctx: click.Context, option: click.Parameter) -> str:
+    """Return the variable that an option's value came from."""
+    explicit = [option.envvar] if isinstance(option.envvar, str) else list(option.envvar or ())
+    return next((n for n in explicit if os.environ.get(n)), auto_variable(ctx, option))

@@ -1,0 +1,107 @@
+"""A flag of ``dewar run`` for each setting of the server, made from the table of settings."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import TypeVar
+
+import click
+from click.core import ParameterSource
+
+from dewar.server.configuration.layer import Given, Layer, Source
+from dewar.server.schema.kinds import Size, Switch
+from dewar.server.schema.table import NONE, SETTINGS, Setting
+from dewar.server.schema.units import format_size
+from dewar.server.settings import Settings
+
+__all__ = ["SettingsCommand", "option_layers", "setting_options"]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+class SettingOption(click.Option):
+    """The option of one setting. Its value stays a text; the setting reads it."""
+
+    def __init__(self, setting: Setting, default: object) -> None:
+        shown = _shown_default(setting, default)
+        help_ = f"{setting.help}  [default: {shown}]" if shown else setting.help
+        spellings = [setting.name, setting.flag, *setting.aliases]
+        if isinstance(setting.kind, Switch):
+            spellings[1] = f"{setting.flag}/--no-{setting.flag.removeprefix('--')}"
+            super().__init__(spellings, default=None, help=help_)
+        elif setting.name == "bind":
+            super().__init__(spellings, multiple=True, metavar=setting.kind.metavar, help=help_)
+        else:
+            super().__init__(spellings, default=None, metavar=setting.kind.metavar, help=help_)
+        self.setting = setting
+
+    def layer(self, ctx: click.Context) -> tuple[Source, Given] | None:
+        """Return what was given for it, and how loud that is; None where nothing was."""
+        value = ctx.params[self.setting.name]
+        if value is None or value == ():
+            return None
+        raw = ",".join(value) if isinstance(value, tuple) else value
+        source = ctx.get_parameter_source(self.setting.name)
+        if source is ParameterSource.COMMANDLINE:
+            flag = self.setting.flag
+            place = f"--no-{flag.removeprefix('--')}" if value is False else flag
+            return Source.FLAG, Given(raw, Source.FLAG, place)
+        if source is ParameterSource.ENVIRONMENT:
+            return Source.VARIABLE, Given(raw, Source.VARIABLE, auto_variable(ctx, self))
+        return Source.DEFAULT, Given(raw, Source.DEFAULT, "of the command")
+
+
+def _shown_default(setting: Setting, default: object) -> str:
+    if default is None or isinstance(default, bool):
+        return ""
+    if isinstance(default, int) and isinstance(setting.kind, Size):
+        return format_size(default)
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def setting_options(command: F) -> F:
+    """Give a command the flags of all settings."""
+    defaults = {field.name: field.default for field in fields(Settings) if field.init}
+    # Decorators are applied from the last one up, and so Click takes options in that order.
+    given = command.__dict__.setdefault("__click_params__", [])
+    options = [SettingOption(s, defaults[s.name]) for s in SETTINGS if s.has_text]
+    given.extend(reversed(options))
+    return command
+
+
+def auto_variable(ctx: click.Context, option: click.Parameter) -> str:
+    """Return the variable that Click reads an option of the current command from."""
+    return f"{ctx.auto_envvar_prefix}_{str(option.name).upper()}"
+
+
+def option_layers(ctx: click.Context) -> dict[Source, Layer]:
+    """Return what the options of the current command were given, by how loud that is."""
+    layers: dict[Source, dict[str, Given]] = {source: {} for source in Source}
+    for option in ctx.command.params:
+        if isinstance(option, SettingOption):
+            found = option.layer(ctx)
+            if found is not None:
+                layers[found[0]][option.setting.name] = found[1]
+    return dict(layers)
+
+
+class SettingsCommand(click.Command):
+    """A command whose help shows the settings in their sections."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options: those of the command, then the settings group by group."""
+        sections: dict[str, list[tuple[str, str]]] = {"Options": []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+            if record is not None:
+                title = param.setting.group.value if isinstance(param, SettingOption) else "Options"
+                sections.setdefault(title, []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+        formatter.write_paragraph()
+        formatter.write_text(
+            "Durations may be written 30, 1.5, 500ms or 2m; sizes 65536, 512k or 1GiB; and"
+            f" '{NONE}' switches off what may be off. A setting may also come from a variable"
+            " (DEWAR_RUN_MAX_BODY for --max-body) or a file ('max_body' in the table [server] of"
+            " dewar.toml). A flag goes before a variable, and that before a file."
+        )

@@ -1,0 +1,1 @@
+"""The access log: lines, secrets, and the file they go to."""

@@ -1,0 +1,129 @@
+"""``GET /metrics`` on an address of its own."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from dewar.server.loopback import is_loopback
+from dewar.server.metrics import CONTENT_TYPE, exposition
+from dewar.server.settings import Settings
+from dewar.server.threads.statistics import PoolStatistics
+
+_logger = logging.getLogger("dewar.server")
+
+#: Gives the statistics of each process by the name it has in the label ``worker``.
+Statistics = Callable[[], Mapping[str, PoolStatistics]]
+
+# One scraper and a few curious people; each gets little time, for there is one thread.
+_CONNECTIONS = 32
+_PATIENCE = 5.0
+_LEAVE = 1.0
+
+
+class Serving(Protocol):
+    """What serves the page: a `Server`."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The URLs it listens on."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """End."""
+
+
+class MetricsEndpoint:
+    """Serves statistics to Prometheus, on a thread and an address apart from the application's.
+
+    So it answers while all threads are inside the application, and what is public of the
+    application is not public of its numbers.
+
+    Args:
+        address: Where to listen, as ``bind`` is written.
+        statistics: Gives the numbers; called for each request.
+        make_server: `Server`.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        statistics: Statistics,
+        make_server: Callable[[WSGIApplication, Settings], Serving],
+    ) -> None:
+        self._address = address
+        self._server = make_server(MetricsApp(statistics), _settings(address))
+
+    def __repr__(self) -> str:
+        return f"<MetricsEndpoint on {', '.join(self.addresses) or self._address}>"
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The URLs it listens on. Empty before `start`."""
+        return self._server.addresses
+
+    def start(self) -> None:
+        """Listen and answer, on a thread of its own.
+
+        Raises:
+            BindError: The address can not be listened on.
+        """
+        self._server.start()
+        if not is_loopback(self._address):
+            _logger.warning(
+                "metrics=%r can be read by other machines. Listen on 127.0.0.1, or let a firewall"
+                " keep all but Prometheus away.",
+                self._address,
+            )
+
+    def stop(self) -> None:
+        """Listen and answer no more."""
+        self._server.stop(_LEAVE)
+
+
+class MetricsApp:
+    """The WSGI application that has the one page."""
+
+    def __init__(self, statistics: Statistics) -> None:
+        self._statistics = statistics
+
+    def __repr__(self) -> str:
+        return "<MetricsApp>"
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer GET and HEAD of ``/metrics``."""
+        fields = [("Cache-Control", "no-store")]
+        if environ["PATH_INFO"] != "/metrics":
+            return _tell(start_response, "404 Not Found", "The page is /metrics.\n", fields)
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            fields.append(("Allow", "GET, HEAD"))
+            return _tell(start_response, "405 Method Not Allowed", "GET it.\n", fields)
+        page = exposition(self._statistics())
+        return _tell(start_response, "200 OK", page, fields, CONTENT_TYPE)
+
+
+def _tell(
+    start_response: StartResponse,
+    status: str,
+    text: str,
+    fields: list[tuple[str, str]],
+    content_type: str = "text/plain; charset=utf-8",
+) -> list[bytes]:
+    body = text.encode()
+    length = ("Content-Length", str(len(body)))
+    start_response(status, [("Content-Type", content_type), length, *fields])
+    return [body]
+
+
+def _settings(address: str) -> Settings:
+    return Settings(
+        bind=address,
+        threads=1,
+        max_connections=_CONNECTIONS,
+        header_timeout=_PATIENCE,
+        body_timeout=_PATIENCE,
+        write_timeout=_PATIENCE,
+        max_body=0,
+    )
