@@ -90,15 +90,18 @@ def test_logrotate_takes_its_file(tmp_path: Path) -> None:
     assert "error:" not in done.stderr
 
 
-def test_the_file_has_settings_that_exist() -> None:
-    """And their values are of the right kind."""
-    written = tomllib.loads(block("dewar.toml"))
-    assert set(written) == {"server"}
-    values = written["server"]
-    assert set(values) <= set(DEFAULTS)
-    assert all(
-        type(value) is type(DEFAULTS[name]) for name, value in values.items() if DEFAULTS[name]
+def test_dewar_takes_the_file_with_settings(tmp_path: Path) -> None:
+    """``dewar run --print-settings`` reads every line of it."""
+    written = block("dewar.toml")
+    (tmp_path / "dewar.toml").write_text(written, encoding="utf-8")
+    command = [sys.executable, "-m", "dewar", "run", "--print-settings", "--processes", "1"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
     )
+    assert done.returncode == 0, done.stderr
+    printed = tomllib.loads(done.stdout)["server"]
+    for name, value in tomllib.loads(written)["server"].items():
+        assert printed[name] == (1 if name == "processes" else value)
 
 
 def test_flags_and_variables_are_settings() -> None:
