@@ -8,9 +8,11 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -96,6 +98,27 @@ class SoakedServer:
         with ThreadPoolExecutor(count) as clients:
             list(clients.map(self._ask_apart, ["/gather"] * count))
         self.wait_quiet()
+
+    @contextmanager
+    def kept_moving(self, threads: int) -> Iterator[None]:
+        """Have slow requests come meanwhile, so that every thread has its turn at the others.
+
+        The C library keeps memory for each thread. Quick requests are run by one thread for long,
+        so that what the others will keep would take hours to be there.
+        """
+        over = threading.Event()
+
+        def nap(_: int) -> None:
+            while not over.is_set():
+                self._ask_apart("/nap")
+
+        with ThreadPoolExecutor(threads) as clients:
+            done = clients.map(nap, range(threads))
+            try:
+                yield
+            finally:
+                over.set()
+                list(done)
 
     def pool(self) -> dict[str, Any]:
         """Return the statistics of its pool."""

@@ -93,20 +93,23 @@ class Endurance:
         rounds = max(1, round(requests / stages / self._clients / ROUND))
         with SoakedServer(threads=self._threads) as server:
             server.start_threads(self._threads)
-            for stage in range(stages + 1):
+            with server.kept_moving(self._threads):
+                self._send(server.port, max(1, rounds * stages // 10), 0)
+            self._look(server)
+            findings.done.clear()  # the warm-up does not count
+            for stage in range(1, stages + 1):
                 began = time.perf_counter()
-                # The first is the warm-up, a tenth of all.
-                self._send(server.port, rounds if stage else max(1, rounds * stages // 10), stage)
+                self._send(server.port, rounds, stage)
                 seconds = time.perf_counter() - began
-                server.wait_quiet()
-                findings.samples.append(server.sample())
-                findings.blocks.append(int(server.get("/blocks")))
-                if stage == 0:
-                    findings.done.clear()  # the warm-up does not count
-                else:
-                    self.report(findings.done.total(), seconds)
+                self._look(server)
+                self.report(findings.done.total(), seconds)
             findings.errors = server.errors()
         return findings
+
+    def _look(self, server: SoakedServer) -> None:
+        server.wait_quiet()
+        self.findings.samples.append(server.sample())
+        self.findings.blocks.append(int(server.get("/blocks")))
 
     def report(self, requests: int, seconds: float) -> None:
         """Say how far it is; the short form says nothing."""

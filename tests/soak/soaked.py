@@ -77,6 +77,12 @@ def make_app(threads: int) -> Dewar:
         time.sleep(0.05)
         return "gathered"
 
+    @app.get("/nap")
+    def nap() -> str:
+        """Be slow enough to make the leadership change hands."""
+        time.sleep(0.004)
+        return "had a nap"
+
     @app.get("/blocks")
     def blocks() -> str:
         """Count what Python has allocated, without what only waits for the collector."""
