@@ -11,6 +11,7 @@ import select
 import socket
 import sys
 import time
+from collections import deque
 
 _ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 _CONNECTIONS = 32
@@ -27,7 +28,8 @@ class PacedClient:
 
     def __init__(self, port: int, rate: float) -> None:
         self._gap = 1 / rate
-        self._free = [self._connect(port) for _ in range(_CONNECTIONS)]
+        # In turns: one that is left alone for long is closed by the server.
+        self._free = deque(self._connect(port) for _ in range(_CONNECTIONS))
         self._due_of: dict[socket.socket, float] = {}
         self.latencies: list[int] = []
         self.wrong = 0
@@ -40,7 +42,7 @@ class PacedClient:
             now = time.perf_counter()
             due = began + sent * self._gap
             while sent < count and due <= now and self._free:
-                sock = self._free.pop()
+                sock = self._free.popleft()
                 self._due_of[sock] = due
                 sock.sendall(_ASK)
                 sent += 1

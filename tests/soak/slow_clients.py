@@ -199,8 +199,8 @@ def _show_idle(idle: Idle, asked: int) -> list[str]:
 def main() -> int:
     """Run the long form and print what it found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=6, help="without and with the crowd, each")
-    parser.add_argument("--seconds", type=float, default=10, help="of each turn")
+    parser.add_argument("--turns", type=int, default=4, help="without and with the crowd, each")
+    parser.add_argument("--seconds", type=float, default=20, help="of each turn")
     parser.add_argument("--rate", type=float, default=500, help="normal requests per second")
     parser.add_argument("--connections", type=int, default=10_000, help="that are idle")
     arguments = parser.parse_args()
