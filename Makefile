@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types floors suite soak soak-isolation soak-endurance soak-slow fuzz format bench conformance docs clean
+.PHONY: help run test lint types floors suite soak soak-isolation soak-endurance soak-slow faults fuzz format bench conformance docs clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ soak-endurance: $(STAMP)
 ## make soak-slow        the p99 beside 700 slow clients, and what 10,000 idle ones cost
 soak-slow: $(STAMP)
 	@$(BIN)/python tests/soak/slow_clients.py $(ARGS)
+
+## make faults   kill, hang and reload the server under load and count every response (REQUESTS=100000)
+faults: $(STAMP)
+	@$(BIN)/python tests/soak/faults.py --requests $${REQUESTS:-100000}
 
 ## make fuzz     send the wire what nobody would, for SECONDS=600; the suite does it for a few
 fuzz: $(STAMP)

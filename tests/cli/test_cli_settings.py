@@ -31,7 +31,7 @@ def served(write: Write, monkeypatch: pytest.MonkeyPatch) -> Served:
     """An app to serve, and a list of the settings that servers were started with."""
     write("shop.py", SHOP)
     calls: Served = []
-    monkeypatch.setattr("dewar.cli.run.serve", lambda app, **kw: calls.append(kw))
+    monkeypatch.setattr("dewar.cli.run.serve", lambda app=None, **kw: calls.append(kw))
     monkeypatch.setenv("DEWAR_RELOADED", "true")
     return calls
 
@@ -243,7 +243,7 @@ def test_a_project_has_its_own_defaults_and_variables(
     [
         (["shop:app", "-b", "nowhere"], 1, "Cannot listen on 'nowhere': it is not an address."),
         (["shop:app", "-b", f"{'a' * 70}:1"], 1, "the host is not known"),
-        (["shop:app", "-b", "unix:/no/such/x"], 1, "No such file or directory"),
+        (["shop:app", "-b", "unix:/no/such/x"], 1, "the folder does not exist"),
         (["shop:app", "--access-log-file", "/no/such/a.log"], 1, "Cannot write the access log"),
         (["note.txt"], 2, "'note.txt' is no Python file."),
         (["shop:number"], 2, "it is 3. An app is called with"),

@@ -200,7 +200,7 @@ def test_a_server_that_can_not_listen_leaves_no_log_open(path: Path) -> None:
         for _ in range(3):
             with pytest.raises(BindError, match="in use"):
                 server.start()
-    assert server._service.access_log._file is None
+    assert server._engine._service.access_log._file is None
 
 
 def test_a_client_that_went_away_is_logged(

@@ -16,7 +16,7 @@ import pytest
 
 from certificates import Certificates
 from dewar.server import Server, Settings
-from dewar.server.runner import banner
+from dewar.server.foreground import banner
 from servertools import Client, Serve, Served
 
 NAMES = ("wsgi.url_scheme", "HTTPS", "SERVER_NAME", "REMOTE_ADDR", "PATH_INFO")
@@ -69,7 +69,7 @@ def test_the_address_and_the_banner_say_https(served: Served) -> None:
     """So that a click on it works."""
     [address] = served.server.addresses
     assert address.startswith("https://127.0.0.1:")
-    assert f" on {address} " in banner(served.server, "app")
+    assert f" on {address} " in banner("app", served.server.addresses, served.server.settings)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

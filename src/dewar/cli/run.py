@@ -15,7 +15,8 @@ from dewar.cli.setting_options import SettingsCommand, setting_options
 from dewar.environment import debug_flag
 from dewar.running import is_loopback, reloads
 from dewar.server import run as serve
-from dewar.server.errors import ServerError
+from dewar.server.errors import ServerError, StartError
+from dewar.server.processes.support import needs_supervisor
 from dewar.server.reload import ReloadUnavailableError, can_reload, run_with_reload
 from dewar.server.schema.table import SETTINGS
 from dewar.server.settings import Settings
@@ -83,11 +84,13 @@ def run_command(
     settings = configuration.settings()
     load = _loader(info, with_debugger=debugs(options["debugger"], settings.bind))
     _show_access_log(settings)
-    # Loaded before anything is listened on: a name that leads nowhere must not answer clients.
-    app = load()
     values = {setting.name: getattr(settings, setting.name) for setting in SETTINGS}
     try:
-        serve(app, name=_name_of(info), **values)
+        if _is_loaded_in_workers(settings):
+            serve(load=_in_worker(load), name=info.app_import_path or "the app", **values)
+        else:
+            # Loaded before anything is listened on: a name that leads nowhere must not answer.
+            serve(load(), name=_name_of(info), **values)
     except ServerError as error:
         raise click.ClickException(str(error)) from error
 
@@ -100,6 +103,23 @@ def _loader(info: ScriptInfo, *, with_debugger: bool) -> Callable[[], WSGIApplic
         return DebuggedApplication(app, evalex=True) if with_debugger else app
 
     return load
+
+
+def _is_loaded_in_workers(settings: Settings) -> bool:
+    """Whether each process loads the app itself, so that SIGHUP brings new code."""
+    return needs_supervisor(settings.processes, settings.max_requests) and not settings.preload
+
+
+def _in_worker(load: Callable[[], WSGIApplication]) -> Callable[[], WSGIApplication]:
+    """Return *load* with the command line's errors as the server's, which are told in a line."""
+
+    def load_in_worker() -> WSGIApplication:
+        try:
+            return load()
+        except click.ClickException as error:
+            raise StartError(error.format_message()) from error
+
+    return load_in_worker
 
 
 def debugs(wanted: bool | None, bind: str) -> bool:

@@ -51,6 +51,10 @@ class ServerStateError(ServerError, RuntimeError):
     """Raised where a server is started twice, or asked for what it has only while it runs."""
 
 
+class StartError(ServerError, RuntimeError):
+    """Raised where the worker processes can not begin to serve; the message says why."""
+
+
 class ApplicationError(ServerError, RuntimeError):
     """Raised where an application breaks PEP 3333; the message names the rule.
 

@@ -8,21 +8,60 @@ from contextlib import suppress
 from pathlib import Path
 
 from dewar.server.errors import BindError
+from dewar.server.systemd import inherited, is_inherited
 
 # What getaddrinfo gives for TCP, and a path for a UNIX socket.
 Address = str | tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
 _UNIX = "unix:"
-_HELP = 'Give "host:port", "[::1]:port" or "unix:/path".'
+_AF_UNIX: int | None = getattr(socket, "AF_UNIX", None)
+_HELP = 'Give "host:port", "[::1]:port" or "unix:/path", or "systemd" or "fd://3" for open ones.'
 _CAUSES = {
     errno.EADDRINUSE: "it is in use by another program. Stop that one, or choose another port.",
     errno.EACCES: "this user may not. Ports below 1024 need privileges; choose one above.",
     errno.EADDRNOTAVAIL: "this machine has no such address. Use 127.0.0.1 or 0.0.0.0.",
 }
+_UNIX_CAUSES = {
+    errno.EADDRINUSE: "another program listens on it. Stop that one, or choose another path.",
+    errno.EACCES: "this user may not write there. Choose a folder that belongs to it.",
+    errno.EPERM: "this user may not write there. Choose a folder that belongs to it.",
+    errno.ENOENT: "the folder does not exist. Make it first.",
+}
 
 
-def open_listeners(bind: str, backlog: int) -> list[socket.socket]:
+class Listener(socket.socket):
+    """A socket that listens, or will; the file of a UNIX one belongs to one process.
+
+    Attributes:
+        owner: The process that removes the file, or 0 where nobody does.
+        file: Device and number of the file, so that no other one is removed in its place.
+    """
+
+    owner: int = 0
+    file: tuple[int, int] | None = None
+
+    def own(self) -> None:
+        """Let this process be the one that removes the file."""
+        self.owner = os.getpid() if self.file is not None else 0
+
+
+def open_listeners(bind: str, backlog: int, unix_mode: str | None = None) -> "list[socket.socket]":
     """Return one non-blocking listening socket for each address in *bind*; close them.
+
+    Raises:
+        BindError: An address is malformed, taken or forbidden. None stays open then.
+    """
+    opened = bind_listeners(bind, unix_mode)
+    try:
+        listen(opened, backlog)
+    except BaseException:
+        close_listeners(opened)
+        raise
+    return opened
+
+
+def bind_listeners(bind: str, unix_mode: str | None = None) -> "list[socket.socket]":
+    """Return a socket for each address in *bind* that takes no clients before `listen`.
 
     Raises:
         BindError: An address is malformed, taken or forbidden. None stays open then.
@@ -30,56 +69,100 @@ def open_listeners(bind: str, backlog: int) -> list[socket.socket]:
     opened: list[socket.socket] = []
     try:
         for part in bind.split(","):
-            opened.append(_open(part.strip(), backlog))  # noqa: PERF401 - opened is closed below
+            text = part.strip()
+            if is_inherited(text):
+                opened += (Listener(fileno=fd) for fd in inherited(text))
+            else:
+                opened.append(_bind(text, unix_mode))
     except BaseException:
         close_listeners(opened)
         raise
+    for listener in opened:
+        listener.setblocking(False)
     return opened
 
 
-def close_listeners(listeners: list[socket.socket]) -> None:
-    """Close *listeners* and remove the files of UNIX sockets among them."""
+def listen(listeners: "list[socket.socket]", backlog: int) -> None:
+    """Let clients in, where they are not already; several processes may call it in turn.
+
+    Raises:
+        BindError: Another program has begun to listen meanwhile.
+    """
     for listener in listeners:
-        path = listener.getsockname() if listener.family == socket.AF_UNIX else None
+        if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            try:
+                listener.listen(backlog)
+            except OSError as error:
+                raise BindError(display(listener), _reason(error, "")) from error
+
+
+def close_listeners(listeners: "list[socket.socket]") -> None:
+    """Close *listeners* and remove the files of UNIX sockets that belong to this process."""
+    for listener in listeners:
+        path = listener.getsockname() if listener.family == _AF_UNIX else None
+        owner = getattr(listener, "owner", 0)
+        file = getattr(listener, "file", None)
         listener.close()
-        if path:
+        if path and owner == os.getpid():
             with suppress(FileNotFoundError):  # somebody has tidied up already
-                Path(path).unlink()
+                if _identity(path) == file:
+                    Path(path).unlink()
     listeners.clear()
 
 
 def display(listener: socket.socket, scheme: str = "http") -> str:
     """Return the address of *listener* as a URL, with the port that it really has."""
     name = listener.getsockname()
-    if listener.family == socket.AF_UNIX:
+    if listener.family == _AF_UNIX:
         return f"{_UNIX}{name}"
     host, port = name[:2]
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def _open(bind: str, backlog: int) -> socket.socket:
-    family: socket.AddressFamily
+def _bind(bind: str, unix_mode: str | None) -> Listener:
+    family: int
     address: Address
     if bind.startswith(_UNIX):
-        family, address = socket.AF_UNIX, _unix_path(bind)
+        family, address = _unix_family(bind), _unix_path(bind)
     else:
         family, address = _resolve(bind)
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = Listener(family, socket.SOCK_STREAM)
     try:
-        if family == socket.AF_UNIX:
+        if family == _AF_UNIX:
             _remove_stale(str(address))
-        else:
+        elif os.name != "nt":  # there it would let two servers have the port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(address)
-        listener.listen(backlog)
-        listener.setblocking(False)
+        if family == _AF_UNIX:
+            # Nobody can connect yet, so the file is never open wider than it is meant to be.
+            if unix_mode is not None:
+                Path(str(address)).chmod(int(unix_mode, 8))
+            listener.file = _identity(str(address))
+            listener.own()
     except OSError as error:
         listener.close()
-        reason = _CAUSES.get(error.errno or 0, f"{error.strerror or error}.")
-        raise BindError(bind, reason) from error
+        raise BindError(bind, _reason(error, bind)) from error
     return listener
+
+
+def _reason(error: OSError, bind: str) -> str:
+    if bind.startswith(_UNIX) and error.errno in _UNIX_CAUSES:
+        return _UNIX_CAUSES[error.errno]
+    # A path that is too long has no number, only a text.
+    return _CAUSES.get(error.errno or 0, f"{error.strerror or error}.")
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)  # noqa: PTH116 - not of what a link there leads to
+    return found.st_dev, found.st_ino
+
+
+def _unix_family(bind: str) -> int:
+    if _AF_UNIX is None:
+        raise BindError(bind, "this system has no UNIX sockets. Use host:port.")
+    return int(_AF_UNIX)
 
 
 def _unix_path(bind: str) -> str:

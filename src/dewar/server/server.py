@@ -3,24 +3,20 @@
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
 from enum import Enum
-from socket import socket
+from typing import Protocol
 from wsgiref.types import WSGIApplication
 
 from dewar.server.connection.service import Service
-from dewar.server.descriptors import allow_descriptors
+from dewar.server.endpoint import MakeEndpoint
 from dewar.server.errors import ServerStateError
-from dewar.server.listeners import close_listeners, display, open_listeners
 from dewar.server.metrics_endpoint import MetricsEndpoint
+from dewar.server.processes.embedded import Embedded
+from dewar.server.processes.source import loaded
+from dewar.server.processes.support import needs_supervisor
 from dewar.server.settings import Settings
-from dewar.server.threads.pool import Pool
-from dewar.server.threads.statistics import PoolStatistics
-
-# What a thread gets to leave after its connection was cut. Longer, and a handler that hangs
-# would hang the stop; threads are daemons, so that it does not hang the process.
-_LEAVE = 1.0
+from dewar.server.statistics import ServerStatistics
+from dewar.server.threads.engine import Threads
 
 
 class Phase(Enum):
@@ -31,13 +27,44 @@ class Phase(Enum):
     STOPPED = "stopped for good"
 
 
+class Engine(Protocol):
+    """What does the work: threads of this process, or processes."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The URLs it listens on."""
+
+    @property
+    def metrics_addresses(self) -> tuple[str, ...]:
+        """The URLs that statistics are served on, where that is known."""
+
+    def start(self) -> None:
+        """Begin to serve."""
+
+    def stop(self, timeout: float) -> bool:
+        """Finish what is in flight and end; tell whether all has ended."""
+
+    def statistics(self) -> ServerStatistics:
+        """Return what it does."""
+
+    def reopen_logs(self) -> None:
+        """Go on in new log files."""
+
+
 class Server:
     """Serves one WSGI application.
+
+    With ``processes`` or ``max_requests`` in its settings it serves in worker processes: `start`
+    forks a supervisor for them, which is a child of this process. A process that has threads
+    should fork before it starts them: a child has a copy of every lock, and of those that another
+    thread holds at that moment it has one that is never released.
 
     Args:
         app: Any WSGI callable.
         settings: How to serve it; the defaults if left out.
-        clock: A monotonic clock in seconds; all deadlines go by it.
+        clock: A monotonic clock in seconds; all deadlines of a server of threads go by it.
+        pulse: Called about once a second while threads come back to wait for clients, on a
+            thread of the server's. Worker processes have a pulse of their own.
 
     Raises:
         SettingsError: A file for TLS can not be used.
@@ -49,74 +76,58 @@ class Server:
         settings: Settings | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
+        pulse: Callable[[], None] | None = None,
     ) -> None:
         self.settings = settings if settings is not None else Settings()
-        self._service = Service(app, self.settings, clock)
         self._changing = threading.Lock()
         self._phase = Phase.NEW
-        self._addresses: tuple[str, ...] = ()
-        self._pool: Pool | None = None
-        self._metrics: MetricsEndpoint | None = None
+        self._has_run = False
         self._stopped = threading.Event()
+        self._engine: Engine
+        if needs_supervisor(self.settings.processes, self.settings.max_requests):
+            source = loaded(app, describe(app))
+            self._engine = Embedded(self.settings, source, metrics_of(self.settings))
+        else:
+            service = Service(app, self.settings, clock)
+            service.pulse = pulse
+            self._engine = Threads(service, metrics_of(self.settings))
 
     def __repr__(self) -> str:
-        where = ", ".join(self._addresses) or self.settings.bind
-        return f"<Server {self._phase.name} on {where}: {self._pool or self._service!r}>"
-
-    @property
-    def metrics_addresses(self) -> tuple[str, ...]:
-        """The URLs that statistics are served on; empty without ``metrics`` and before `start`."""
-        return self._metrics.addresses if self._metrics is not None else ()
+        where = ", ".join(self.addresses) or self.settings.bind
+        return f"<Server {self._phase.name} on {where}: {self._engine!r}>"
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """The URLs it listens on, with their real ports. Empty before `start`."""
-        return self._addresses
+        return self._engine.addresses
+
+    @property
+    def metrics_addresses(self) -> tuple[str, ...]:
+        """The URLs that statistics are served on; empty without ``metrics`` and before `start`.
+
+        With processes it is empty as well: the process that serves them binds its own.
+        """
+        return self._engine.metrics_addresses
 
     def start(self) -> None:
         """Listen and begin to serve, on threads of the server's own; return at once.
+
+        With processes it returns when all of them serve.
 
         Raises:
             BindError: An address can not be listened on; nothing has been started.
             LogFileError: The access log can not be written; nothing has been started.
             ServerStateError: It was started before.
+            StartError: The processes could not begin to serve; none is left.
         """
         with self._changing:
             if self._phase is not Phase.NEW:
                 raise ServerStateError(f"{self!r} can be started once. Make a new Server.")
-            allow_descriptors(self.settings.max_connections)
-            listeners = self._open()
-            scheme = self.settings.scheme
-            self._addresses = tuple(display(listener, scheme) for listener in listeners)
-            self._pool = Pool(self._service, listeners)
-            self._phase = Phase.STARTED
-            self._pool.start()
-
-    def _open(self) -> list[socket]:
-        """Return the listeners; open the access log and the metrics' address as well, or nothing.
-
-        Raises:
-            BindError: An address can not be listened on.
-            LogFileError: The access log can not be written.
-        """
-        settings = self.settings
-        with ExitStack() as opened:
-            self._service.open_logs()
-            opened.callback(self._service.close_logs)
-            listeners = open_listeners(settings.bind, settings.backlog)
-            opened.callback(close_listeners, listeners)
-            if settings.metrics is not None:
-                metrics = MetricsEndpoint(settings.metrics, self._worker_statistics, Server)
-                metrics.start()
-                self._metrics = metrics
-            opened.pop_all()
-        return listeners
-
-    def _worker_statistics(self) -> dict[str, PoolStatistics]:
-        return {"1": self._pool.statistics()} if self._pool is not None else {}
+            self._engine.start()
+            self._phase, self._has_run = Phase.STARTED, True
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Stop listening, finish what is in flight, and end all threads.
+        """Stop listening, finish what is in flight, and end all threads and processes.
 
         Safe to call from any thread and more than once. A second call with a shorter timeout
         cuts the first one short.
@@ -126,26 +137,34 @@ class Server:
                 ``settings.graceful_timeout`` if left out.
 
         Returns:
-            Whether all threads have ended. ``False`` means that the application did not come
-            back; such a thread ends with it, or with the process.
+            Whether all has ended. ``False`` means that the application did not come back; such
+            a thread ends with it, or with the process. A process was killed.
         """
-        pool = self._pool
-        if pool is None:
-            self._phase = Phase.STOPPED
-            self._stopped.set()
-            return True
-        pool.drain_soon()
-        if not pool.ended.wait(self.settings.graceful_timeout if timeout is None else timeout):
-            pool.end()
-        if self._metrics is not None:
-            self._metrics.stop()  # last, so that a drain can be watched
+        with self._changing:
+            if self._phase is Phase.NEW:
+                self._phase = Phase.STOPPED
+                self._stopped.set()
+            if not self._has_run:
+                return True
+        ended = self._engine.stop(self.settings.graceful_timeout if timeout is None else timeout)
         with self._changing:
             self._phase = Phase.STOPPED
-            left = pool.join(_LEAVE)
-            if left:
-                self._service.close_logs()
         self._stopped.set()
-        return left
+        return ended
+
+    def wait_stopped(self, timeout: float | None = None) -> bool:
+        """Block until the server has stopped; tell whether it did within *timeout* seconds."""
+        return self._stopped.wait(timeout)
+
+    def statistics(self) -> ServerStatistics:
+        """Return what the server is doing; of processes, what they told a second ago at most.
+
+        Raises:
+            ServerStateError: It was not started yet.
+        """
+        if self._phase is Phase.NEW:
+            raise ServerStateError(f"{self!r} has nothing to count before start().")
+        return self._engine.statistics()
 
     def reopen_logs(self) -> None:
         """Go on in new log files of the same names, after a rotation has renamed them.
@@ -153,35 +172,19 @@ class Server:
         Safe in a signal handler. A file that can not be opened is logged, and its lines go on
         into the one so far.
         """
-        self._service.reopen_logs()
-
-    def wait_stopped(self, timeout: float | None = None) -> bool:
-        """Block until the server has stopped; tell whether it did within *timeout* seconds."""
-        return self._stopped.wait(timeout)
-
-    def statistics(self) -> "ServerStatistics":
-        """Return what the server is doing.
-
-        Raises:
-            ServerStateError: It was not started yet.
-        """
-        if self._pool is None:
-            raise ServerStateError(f"{self!r} has nothing to count before start().")
-        return ServerStatistics(addresses=self._addresses, pool=self._pool.statistics())
+        if self._phase is Phase.STARTED:
+            self._engine.reopen_logs()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ServerStatistics:
-    """What a server was doing at one moment.
+def metrics_of(settings: Settings) -> MakeEndpoint | None:
+    """Return what makes the address that statistics are served on; None where none is asked for."""
+    address = settings.metrics
+    if address is None:
+        return None
+    return lambda statistics: MetricsEndpoint(address, statistics, Server)
 
-    Attributes:
-        addresses: The URLs it listens on.
-        pool: Its threads and connections.
-    """
 
-    addresses: tuple[str, ...]
-    pool: PoolStatistics
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the same as plain data."""
-        return asdict(self)
+def describe(app: object) -> str:
+    """Return ``module:name`` for *app*, or its type's where it has no name of its own."""
+    named = app if hasattr(app, "__qualname__") else type(app)
+    return f"{named.__module__}:{named.__qualname__}"

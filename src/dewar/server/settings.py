@@ -4,6 +4,7 @@ import ssl
 from dataclasses import dataclass, field
 
 from dewar.server.errors import SettingsError
+from dewar.server.processes.support import check_processes
 from dewar.server.schema.table import SETTINGS
 from dewar.server.tls import check_choice
 from dewar.server.trust import check_trust
@@ -17,15 +18,16 @@ class Settings:
 
     Args:
         bind: Where to listen: ``"host:port"``, ``"[::1]:port"`` or ``"unix:/path"``; several
-            with commas between. Port 0 takes a free one.
+            with commas between. Port 0 takes a free one. ``"systemd"``, ``"systemd:name"`` and
+            ``"fd://3"`` stand for sockets that are open already.
         threads: How many requests may be inside the application at a time.
-        processes: How many processes share the address. Only 1 is available yet.
+        processes: How many processes share the address; more than 1 needs a system that can fork.
         preload: Whether the application is loaded once, before the processes are forked.
         max_requests: Requests after which a process is replaced; 0 for never. gunicorn 0.
         max_requests_jitter: Up to how many more it may answer, chosen at random, so that not all
             processes are replaced at once.
-        worker_timeout: For a process in which no thread comes back, before it is replaced.
-            gunicorn 30.
+        worker_timeout: For a process in which no thread comes back, before it is replaced; 0 for
+            any time. gunicorn 30.
         pid_file: Where to write the number of the process that takes signals.
         backlog: Connections that the kernel holds until they are accepted. nginx 511,
             gunicorn 2048, waitress 1024.
@@ -115,11 +117,7 @@ class Settings:
                     f"{setting.name}={value!r} must be {setting.expected}.", setting.name
                 )
         self._check_edges()
-        if self.processes > 1:
-            raise SettingsError(
-                f"processes={self.processes} is not available yet. Use processes=1 with more"
-                " threads, or start several servers behind a proxy."
-            )
+        check_processes(self.processes, self.max_requests)
         limits = Limits(
             request_line=self.max_request_line,
             header_count=self.max_header_count,

@@ -46,7 +46,7 @@ def fill(served: Served, app: Holding, threads: int) -> list[Client]:
 
 def pool_of(served: Served) -> Pool:
     """Return the threads of a server."""
-    pool = served.server._pool
+    pool = served.server._engine._pool
     assert isinstance(pool, Pool)
     return pool
 

@@ -25,7 +25,7 @@ def sized(environ: Any, start_response: Any) -> Any:
 
 def pool_of(served: Any) -> Pool:
     """Return the threads of a server."""
-    pool = served.server._pool
+    pool = served.server._engine._pool
     assert isinstance(pool, Pool)
     return pool
 

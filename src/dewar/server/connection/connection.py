@@ -16,7 +16,7 @@ from contextvars import Context
 from dewar.server.connection.environ import Environ
 from dewar.server.connection.exchange import Exchange
 from dewar.server.connection.late_body import LateBody
-from dewar.server.connection.outbox import PATIENCE, FilePiece, Outbox, wait_ready
+from dewar.server.connection.outbox import PATIENCE, FilePiece, Outbox, is_readable, wait_ready
 from dewar.server.connection.progress import Progress
 from dewar.server.connection.service import Service
 from dewar.server.connection.state import MOVES, State
@@ -169,9 +169,11 @@ class Connection:
         """End the connection if it is idle, because the server stops.
 
         One that has not had a request yet is given *grace* seconds from its accept: its client
-        may have been told a moment ago that we listen.
+        may have been told a moment ago that we listen. One on which a request has come by now is
+        left alone.
         """
-        if self.state is _IDLE and (self.served or now - self._since > grace):
+        old_enough = self.served or now - self._since > grace
+        if self.state is _IDLE and old_enough and not is_readable(self.sock):
             self._move(State.CLOSED)
 
     def close(self) -> None:

@@ -137,3 +137,10 @@ def wait_ready(sock: socket.socket, event: int, timeout: float) -> None:
     with _Selector() as selector:
         selector.register(sock, event)
         selector.select(timeout)
+
+
+def is_readable(sock: socket.socket) -> bool:
+    """Tell whether anything has come on *sock*, its end included."""
+    with _Selector() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(0))

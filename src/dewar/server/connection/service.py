@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 from wsgiref.types import WSGIApplication
 
 from dewar.server.access_log import AccessLog
@@ -12,6 +12,16 @@ from dewar.server.settings import Settings
 from dewar.server.tls import maybe_context
 from dewar.server.wire.head import FieldNames
 from dewar.server.wire.writer import HeadWriter
+
+
+class Share(Protocol):
+    """One process's share of the connections that several accept."""
+
+    def note_open(self, count: int) -> None:
+        """Tell how many connections are open."""
+
+    def steps_back(self, count: int) -> bool:
+        """Tell whether another process should rather have the next client; *count* are here."""
 
 
 class Service:
@@ -25,6 +35,7 @@ class Service:
         draining: Set once, when the server is told to stop: no connection persists from then on.
         pulse: Called by the leader about once a second; a process that is watched tells so that
             its threads still come back.
+        share: What this process has of the connections, where several listen.
         now: When the leader last looked at the clock. Only the leader writes it.
         tls: How to do TLS, or ``None`` for plain HTTP.
 
@@ -34,7 +45,7 @@ class Service:
 
     __slots__ = (
         "access_log", "app", "base_environ", "clock", "draining", "early", "logs_access",
-        "most_early", "names", "now", "pulse", "settings", "tls", "writer",
+        "most_early", "names", "now", "pulse", "settings", "share", "tls", "writer",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +67,7 @@ class Service:
         self.most_early = max(1, settings.threads // 4)
         self.draining = False
         self.pulse: Callable[[], None] | None = None
+        self.share: Share | None = None
         self.now = clock()
 
     def open_logs(self) -> None:

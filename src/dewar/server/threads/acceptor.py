@@ -22,6 +22,10 @@ _ACCEPTS = 64
 # The process or the system is out of something. Trying at once again would only spin.
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE = 1.0
+# How long a process leaves a client to one that has fewer, in seconds: enough for an idle one to
+# be woken. If it was in vain it takes so many clients first, and twice as many the next time.
+_ASIDE = 0.002
+_MOST_VAIN = 6
 
 
 class Acceptor:
@@ -30,6 +34,7 @@ class Acceptor:
     Attributes:
         accepted: Connections taken since the start.
         refused: Those of them turned away with 503.
+        aside_until: Until when clients are left to another process; 0.0 where they are not.
     """
 
     def __init__(self, service: Service, listeners: list[socket.socket], poller: Poller) -> None:
@@ -40,9 +45,14 @@ class Acceptor:
         self._by_fd = {listener.fileno(): listener for listener in listeners}
         self._resume_at: float | None = None
         self._is_back = False
+        self._is_watching = False
+        self._came_back = 0.0
+        self._vain = 0
+        self._unasked = 0
+        self.aside_until = 0.0
         self.accepted = 0
         self.refused = 0
-        self._watch_all()
+        self._watch_or_forget()
 
     def __repr__(self) -> str:
         paused = "" if self._resume_at is None else ", paused"
@@ -54,7 +64,10 @@ class Acceptor:
         made: list[Connection] = []
         if listener is None:
             return made  # a stale event
+        held = self._service.settings.max_connections - room
         for _ in range(_ACCEPTS):
+            if self._steps_aside(held + len(made)):
+                break
             try:
                 sock, peer = listener.accept()
             except BlockingIOError:
@@ -65,6 +78,9 @@ class Acceptor:
                     break
                 continue  # ECONNABORTED and its like: that client has gone, the next may not
             self.accepted += 1
+            if self._came_back:  # in vain: it was still there
+                self._vain = min(self._vain + 1, _MOST_VAIN)
+                self._came_back = 0.0
             if len(made) >= room:
                 self._turn_away(sock, peer)
             else:
@@ -82,14 +98,22 @@ class Acceptor:
     def step_back(self) -> None:
         """Have no new connection reported: other processes have threads that are free."""
         self._is_back = True
-        if self._resume_at is None:
-            self._forget_all()
+        self._watch_or_forget()
 
     def step_forward(self) -> None:
         """Have new connections reported again."""
         self._is_back = False
-        if self._resume_at is None:
-            self._watch_all()
+        self._watch_or_forget()
+
+    def wait_aside(self, now: float, patience: float) -> float:
+        """Listen again if it is time; return how long to wait otherwise, at most *patience*."""
+        if now < self.aside_until:
+            return self.aside_until - now
+        self.aside_until = 0.0
+        self._came_back = now
+        self._unasked = 1 << self._vain
+        self._watch_or_forget()
+        return patience
 
     def is_paused(self) -> bool:
         """Tell whether accepting waits for the system to have something to give again."""
@@ -99,8 +123,7 @@ class Acceptor:
         """Resume after a pause; called about once a second."""
         if self._resume_at is not None and now >= self._resume_at:
             self._resume_at = None
-            if not self._is_back:
-                self._watch_all()
+            self._watch_or_forget()
 
     def close(self, room: int) -> list[Connection]:
         """Stop listening; return the connections that the kernel had ready for us."""
@@ -113,11 +136,33 @@ class Acceptor:
                 last += self.accept(fd, room - len(last))
                 if self.accepted == before:
                     break
-        if self._resume_at is None and not self._is_back:
-            self._forget_all()
+        self.leave()
+        return last
+
+    def leave(self) -> None:
+        """Stop listening, and leave whoever waits to the other processes that do."""
+        self._is_back = True
+        self._watch_or_forget()
         self._by_fd.clear()
         close_listeners(self._listeners)
-        return last
+
+    def _steps_aside(self, count: int) -> bool:
+        """Tell whether the next client is left to another process; *count* are open here."""
+        service = self._service
+        if service.share is None or service.draining or self._is_back:
+            return False
+        if self._came_back and service.now - self._came_back >= _ASIDE:
+            # Somebody took the one that was left, and this is another.
+            self._came_back = 0.0
+            self._vain = self._unasked = 0
+        if self._unasked:
+            self._unasked -= 1
+            return False
+        if not service.share.steps_back(count):
+            return False
+        self.aside_until = service.now + _ASIDE
+        self._watch_or_forget()
+        return True
 
     def _welcome(self, sock: socket.socket, peer: object) -> list[Connection]:
         try:
@@ -147,13 +192,16 @@ class Acceptor:
     def _pause(self, error: OSError) -> None:
         _logger.warning("Accepting pauses for %g s: %s", _PAUSE, error)
         self._resume_at = self._service.now + _PAUSE
-        if not self._is_back:
-            self._forget_all()
+        self._watch_or_forget()
 
-    def _watch_all(self) -> None:
+    def _watch_or_forget(self) -> None:
+        """Have the listeners reported, unless there is a reason not to."""
+        wanted = self._resume_at is None and not self._is_back and not self.aside_until
+        if wanted == self._is_watching:
+            return
+        self._is_watching = wanted
         for fd in self._by_fd:
-            self._poller.watch(fd, READ)
-
-    def _forget_all(self) -> None:
-        for fd in self._by_fd:
-            self._poller.forget(fd)
+            if wanted:
+                self._poller.watch(fd, READ)
+            else:
+                self._poller.forget(fd)

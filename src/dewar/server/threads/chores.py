@@ -30,6 +30,7 @@ class Stage(Enum):
     """The life of a pool."""
 
     SERVING = "all is normal"
+    RETIRING = "no connection persists, others take the new ones, and idle ones have some time"
     DRAINING = "requests in flight are finished, no connection persists"
     ENDED = "threads leave as they come back"
 
@@ -40,6 +41,7 @@ class Chores:
     Attributes:
         stage: How far the pool's life has come.
         next_sweep: When deadlines are looked at again.
+        linger_until: When a pool that retires or drains closes connections that are idle still.
         ended: Set once nobody leads any more.
     """
 
@@ -53,6 +55,7 @@ class Chores:
         self._roster = roster
         self.stage = Stage.SERVING
         self.next_sweep = 0.0
+        self.linger_until = 0.0
         self.ended = threading.Event()
 
     def __repr__(self) -> str:
@@ -62,6 +65,8 @@ class Chores:
         """Return how long to wait for events, in seconds; negative for ever."""
         if self.stage is not Stage.SERVING:
             return _DRAIN_SWEEP
+        if self._acceptor.aside_until:
+            return self._acceptor.wait_aside(self._service.clock(), _SWEEP)
         is_idle = not self._roster.open and not self._acceptor.is_paused()
         return -1 if is_idle and self._service.pulse is None else _SWEEP
 
@@ -105,6 +110,10 @@ class Chores:
         self._acceptor.tick(now)
         if self._service.pulse is not None:
             self._service.pulse()
+        if self.stage is Stage.RETIRING:
+            self._acceptor.leave()
+            if now >= self.linger_until or not self._roster.open:
+                self.stage = Stage.DRAINING
         draining = self.stage is Stage.DRAINING
         if draining:
             self._roster.admit(self._acceptor.close(self._room()))
@@ -114,7 +123,7 @@ class Chores:
                 if connection.state is _IDLE and connection.fd in ready:
                     continue
                 connection.expire(now)
-                if draining:
+                if draining and now >= self.linger_until:
                     connection.drain(now, _DRAIN_GRACE)
                 self._roster.settle(connection)
         if draining and not self._roster.open:

@@ -62,7 +62,7 @@ class Doorkeeper:
         The time is the service's clock's, and at most a second late. None where one is free.
         """
         returns, since = self._last_return
-        return since if returns == staff.returns and not staff.has_worker() else None
+        return since if returns == staff.returns and staff.is_stuck() else None
 
     def _lead(self, staff: Staff, pace: Pace, reluctance: float | None) -> Worker | None:
         service = self._service

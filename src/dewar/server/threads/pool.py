@@ -54,6 +54,11 @@ _FAULT_PAUSE = 0.05
 _logger = logging.getLogger("dewar.server")
 
 
+# How long an idle connection may still carry a request when the server stops, in seconds. A client
+# that asks without pause is told by an answer that the connection ends, and not by a closed one.
+_LAST_CALL = 0.2
+
+
 class Pool:
     """The threads of one server.
 
@@ -71,7 +76,7 @@ class Pool:
         self._waker = Waker()
         self._poller = open_poller(self._waker)
         self._acceptor = Acceptor(service, listeners, self._poller)
-        self._roster = Roster(self._poller)
+        self._roster = Roster(self._poller, service.share)
         self._running: list[Connection] = []
         self._chores = Chores(service, self._poller, self._waker, self._acceptor, self._roster)
         self._door = Doorkeeper(service, self._poller, self._acceptor, self._roster, self._chores)
@@ -101,8 +106,21 @@ class Pool:
 
     def drain_soon(self) -> None:
         """Stop listening and finish what is in flight; `ended` is set when that is done."""
-        if self._chores.stage is Stage.SERVING:
+        if self._chores.stage in (Stage.SERVING, Stage.RETIRING):
+            self._chores.linger_until = self._service.clock() + _LAST_CALL
             self._chores.stage = Stage.DRAINING
+            self._service.draining = True
+            self._waker.wake()
+
+    def retire_soon(self, linger: float) -> None:
+        """Leave the listeners to other processes and finish; `ended` is set when that is done.
+
+        An idle connection may be about to carry a request, so it is told with its next answer
+        that it ends, and closed without one only after *linger* seconds.
+        """
+        if self._chores.stage is Stage.SERVING:
+            self._chores.linger_until = self._service.clock() + linger
+            self._chores.stage = Stage.RETIRING
             self._service.draining = True
             self._waker.wake()
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterable
 
 from dewar.server.connection.connection import Connection
+from dewar.server.connection.service import Share
 from dewar.server.connection.state import State
 from dewar.server.threads.poller import READ, WRITE, Poller
 
@@ -18,6 +19,7 @@ class Roster:
 
     Args:
         poller: What reports the connections.
+        share: Who is told how many there are, where other processes go by it.
 
     Attributes:
         open: The connections at home and away, by descriptor.
@@ -26,8 +28,9 @@ class Roster:
         is_closing: Whether nothing is watched any more: what comes back is closed.
     """
 
-    def __init__(self, poller: Poller) -> None:
+    def __init__(self, poller: Poller, share: Share | None = None) -> None:
         self._poller = poller
+        self._share = share
         self.open: dict[int, Connection] = {}
         self.away: set[Connection] = set()
         self.changing = threading.Lock()
@@ -48,6 +51,7 @@ class Roster:
         for connection in fresh:
             self.open[connection.fd] = connection
             self.settle(connection)
+        self._note_open()
 
     def at_home(self) -> list[Connection]:
         """Return the leader's connections."""
@@ -92,10 +96,15 @@ class Roster:
             if self.open.pop(connection.fd, None) is None:
                 return
             self._served += connection.served
+        self._note_open()
         if connection.armed:
             connection.armed = 0
             self._poller.forget(connection.fd)
         connection.close()
+
+    def _note_open(self) -> None:
+        if self._share is not None:
+            self._share.note_open(len(self.open))
 
     def close(self, abandoned: Iterable[Connection]) -> None:
         """Close all connections. One that is away is cut now, and closed where it comes back.

@@ -67,6 +67,10 @@ class Staff:
         """Tell whether a thread is parked."""
         return bool(self._parked)
 
+    def is_stuck(self) -> bool:
+        """Tell whether the doorkeeper leads because no thread is free to."""
+        return self._is_door_kept and not self._parked
+
     # Requests.
 
     def is_full(self) -> bool:

@@ -1,0 +1,1 @@
+"""A supervisor and the worker processes that share its listening sockets."""

@@ -1,0 +1,88 @@
+"""Making a process, and being one that was made."""
+
+import atexit
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import NoReturn
+
+#: Exit status of a worker, and of the whole server, whose application could not be loaded.
+EXIT_LOAD = 3
+# sysexits(3): EX_SOFTWARE.
+_EXIT_FAULT = 70
+
+_HELD = ("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGCHLD")
+# What a terminal or a careless kill sends to a whole group, and the supervisor answers for all.
+_UNHEARD = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1")
+_DEFAULT = ("SIGTERM", "SIGQUIT", "SIGCHLD")
+
+_logger = logging.getLogger("dewar.server")
+
+
+def fork(main: Callable[[], int]) -> int:
+    """Make a process that runs *main* and ends with the status it returns; return its pid.
+
+    The child hears no signal before it has dropped its parent's handlers: they would tell the
+    parent of signals that were the child's. It runs what was registered with `atexit` after the
+    fork, and nothing of what its parent had registered.
+
+    Raises:
+        OSError: The system has no process to give.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError, OSError):  # none, closed, or its reader gone
+            stream.flush()  # else both would write what is in it
+    held = {getattr(signal, name) for name in _HELD}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    try:
+        pid = os.fork()
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise
+    if not pid:
+        _be_child(main, before - held)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return pid
+
+
+def _be_child(main: Callable[[], int], mask: set[int | signal.Signals]) -> NoReturn:
+    status = _EXIT_FAULT
+    try:
+        atexit._clear()  # noqa: SLF001  # as multiprocessing does; there is no public way
+        signal.set_wakeup_fd(-1)
+        for name in _UNHEARD:
+            # A handler and not SIG_IGN, which the programs that the application starts would
+            # inherit.
+            signal.signal(getattr(signal, name), _pass_over)
+        for name in _DEFAULT:
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        status = main()
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
+        _logger.critical("Process %d met an error of the server's own", os.getpid(), exc_info=True)
+    finally:
+        _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process as the interpreter would, but return to no caller of the parent's."""
+    try:
+        # Waits for what the application's own threads have in hand, executors included.
+        threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001
+        atexit._run_exitfuncs()  # noqa: SLF001
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(AttributeError, ValueError, OSError):
+                stream.flush()
+    finally:
+        os._exit(status)
+
+
+def _pass_over(number: int, frame: FrameType | None) -> None:
+    """Hear a signal that is somebody else's."""

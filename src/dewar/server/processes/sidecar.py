@@ -1,0 +1,148 @@
+"""A process beside the workers that shows what they do: the metrics' address.
+
+It is a process of its own because the supervisor has no threads to serve with, and a worker may be
+busy, hung or gone just when somebody wants to know. It reads the shared board.
+"""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from dewar.server.endpoint import Endpoint
+from dewar.server.processes.backoff import Backoff
+from dewar.server.processes.channel import Channel, Report, open_channel
+from dewar.server.processes.fork import EXIT_LOAD, fork
+from dewar.server.processes.title import set_title
+from dewar.server.signals import TOLD, SignalInbox
+
+_logger = logging.getLogger("dewar.server")
+
+# What it gets to end, in seconds, before it is killed.
+_PATIENCE = 2.0
+_LOOK = 0.01
+
+
+class Sidecar:
+    """Keeps one such process.
+
+    Args:
+        title: What it is called.
+        endpoint: What it serves with; made here and started there.
+        forget: Closes, in the fresh process, what is the supervisor's and the workers'.
+
+    Attributes:
+        was_ready: Whether it has served once.
+        failure: Why it could not, if it never has.
+    """
+
+    def __init__(self, title: str, endpoint: Endpoint, forget: Callable[[], None]) -> None:
+        self._title = title
+        self._endpoint = endpoint
+        self._forget = forget
+        self._backoff = Backoff()
+        self._pid = 0
+        self._channel: Channel | None = None
+        self._serves_since: float | None = None
+        self.was_ready = False
+        self.failure = ""
+
+    def __repr__(self) -> str:
+        return f"<Sidecar {self._title!r}, process {self._pid}>"
+
+    @property
+    def channel(self) -> Channel | None:
+        """The supervisor's end of the channel to it."""
+        return self._channel
+
+    def look_after(self, now: float) -> None:
+        """Start it where it does not run, at once or after a pause; take in what it says."""
+        if self._pid:
+            self._listen(now)
+            self._maybe_reap(now)
+        if not self._pid and not self.failure and now >= self._backoff.until:
+            self._start(now)
+
+    def forget(self) -> None:
+        """Close, in a fresh worker, the supervisor's end."""
+        if self._channel is not None:
+            self._channel.close()
+
+    def stop(self) -> None:
+        """End it and wait for that; it hears of it by its channel, and is killed if it does not."""
+        self.forget()
+        deadline = time.monotonic() + _PATIENCE
+        while self._pid and time.monotonic() < deadline:
+            if _has_ended(self._pid):
+                self._pid = 0
+                return
+            time.sleep(_LOOK)
+        if self._pid:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(self._pid, 0)
+            self._pid = 0
+
+    def _start(self, now: float) -> None:
+        ours, theirs = open_channel()
+        self._channel = ours
+        try:
+            self._pid = fork(lambda: self._serve(theirs))
+        except OSError as error:
+            ours.close()
+            _logger.error("%s can not be forked: %s. Trying again.", self._title, error)  # noqa: TRY400
+            self._backoff.hold(now)
+        theirs.close()
+
+    def _listen(self, now: float) -> None:
+        if self._channel is None or self._channel.is_over:
+            return
+        for report, text in self._channel.reports():
+            if report is Report.READY:
+                self._serves_since, self.was_ready = now, True
+            elif self.was_ready:
+                _logger.error("%s", text)
+            else:
+                self.failure = text
+
+    def _maybe_reap(self, now: float) -> None:
+        if not _has_ended(self._pid):
+            return
+        self._listen(now)
+        self.forget()
+        if not self.failure:
+            _logger.error("%s (process %d) has ended and is replaced.", self._title, self._pid)
+        self._pid = 0
+        served = 0.0 if self._serves_since is None else now - self._serves_since
+        self._serves_since = None
+        self._backoff.note_death(now, served)
+
+    def _serve(self, theirs: Channel) -> int:
+        """Run in the child, until the supervisor hangs up."""
+        self.forget()
+        self._forget()
+        set_title(self._title)
+        with SignalInbox([name for name in TOLD if name != "SIGQUIT"]):
+            # A TERM to the whole group is not for it: the stop is worth watching, and it ends
+            # with its supervisor.
+            try:
+                self._endpoint.start()
+            except Exception as error:  # noqa: BLE001  # whatever it is, the supervisor says it
+                theirs.send_nowait(Report.FAILED, f"The metrics can not be served: {error}")
+                return EXIT_LOAD
+            theirs.send_nowait(Report.READY)
+            theirs.sock.setblocking(True)
+            while theirs.sock.recv(1):
+                pass
+            self._endpoint.stop()
+        return 0
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True  # somebody else has waited for it

@@ -1,0 +1,87 @@
+"""Serving on threads of this process."""
+
+import threading
+from contextlib import ExitStack
+
+from dewar.server.connection.service import Service
+from dewar.server.descriptors import allow_descriptors
+from dewar.server.endpoint import MakeEndpoint
+from dewar.server.errors import ServerStateError
+from dewar.server.listeners import close_listeners, display, open_listeners
+from dewar.server.statistics import ServerStatistics
+from dewar.server.threads.pool import Pool
+from dewar.server.threads.statistics import PoolStatistics
+
+# What a thread gets to leave after its connection was cut. Longer, and a handler that hangs
+# would hang the stop; threads are daemons, so that it does not hang the process.
+_LEAVE = 1.0
+
+
+class Threads:
+    """Serves on threads of this process.
+
+    Args:
+        service: What to serve.
+        endpoint: Makes what serves the statistics, if anything does.
+    """
+
+    def __init__(self, service: Service, endpoint: MakeEndpoint | None = None) -> None:
+        self._service = service
+        self._endpoint = None if endpoint is None else endpoint(self._by_number)
+        self._joining = threading.Lock()
+        self._pool: Pool | None = None
+        self.addresses: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return repr(self._pool or self._service)
+
+    def start(self) -> None:
+        """See `dewar.server.server.Engine`."""
+        settings = self._service.settings
+        allow_descriptors(settings.max_connections)
+        with ExitStack() as opened:
+            self._service.open_logs()
+            opened.callback(self._service.close_logs)
+            listeners = open_listeners(settings.bind, settings.backlog, settings.unix_mode)
+            opened.callback(close_listeners, listeners)
+            if self._endpoint is not None:
+                self._endpoint.start()
+            opened.pop_all()
+        self.addresses = tuple(display(listener, settings.scheme) for listener in listeners)
+        self._pool = Pool(self._service, listeners)
+        self._pool.start()
+
+    def stop(self, timeout: float) -> bool:
+        """See `dewar.server.server.Engine`."""
+        pool = self._started()
+        pool.drain_soon()
+        if not pool.ended.wait(timeout):
+            pool.end()
+        if self._endpoint is not None:
+            self._endpoint.stop()  # last, so that a drain can be watched
+        with self._joining:
+            left = pool.join(_LEAVE)
+        if left:
+            self._service.close_logs()
+        return left
+
+    @property
+    def metrics_addresses(self) -> tuple[str, ...]:
+        """See `dewar.server.server.Engine`."""
+        return () if self._endpoint is None else self._endpoint.addresses
+
+    def _by_number(self) -> dict[str, PoolStatistics]:
+        return {} if self._pool is None else {"1": self._pool.statistics()}
+
+    def statistics(self) -> ServerStatistics:
+        """See `dewar.server.server.Engine`."""
+        return ServerStatistics(addresses=self.addresses, pool=self._started().statistics())
+
+    def reopen_logs(self) -> None:
+        """See `dewar.server.server.Engine`."""
+        self._service.reopen_logs()
+
+    def _started(self) -> Pool:
+        if self._pool is None:
+            raise ServerStateError(f"{self!r} has not been started. Call start() first.")
+        return self._pool
