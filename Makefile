@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types floors suite soak faults fuzz format bench conformance docs clean
+.PHONY: help run test lint types floors suite soak soak-isolation soak-endurance soak-slow faults fuzz format bench conformance docs clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -39,9 +39,20 @@ floors: $(STAMP)
 suite: $(STAMP)
 	@$(BIN)/python -m pytest -n $(JOBS)
 
-## make soak     the long form of what the suite runs short: 640,000 requests looking for crossings
-soak: $(STAMP)
+## make soak     the long forms of what the suite runs short: the three below, one after the other
+soak: soak-isolation soak-endurance soak-slow
+
+## make soak-isolation   640,000 requests looking for state that crosses
+soak-isolation: $(STAMP)
 	@$(BIN)/python tests/soak/isolation.py
+
+## make soak-endurance   1,000,000 requests of every kind: descriptors, threads and memory stay flat
+soak-endurance: $(STAMP)
+	@$(BIN)/python tests/soak/endurance.py $(ARGS)
+
+## make soak-slow        the p99 beside 700 slow clients, and what 10,000 idle ones cost
+soak-slow: $(STAMP)
+	@$(BIN)/python tests/soak/slow_clients.py $(ARGS)
 
 ## make faults   kill, hang and reload the server under load and count every response (REQUESTS=100000)
 faults: $(STAMP)

@@ -1,9 +1,9 @@
 """Requests on many threads, in greenlets and in tasks, looking for state that crosses.
 
-``make soak`` runs the long form: 64 threads with 10,000 requests each. The suite runs a short one.
-Each request sets everything that can be set to a name of its own, gives way to the others, and
-looks whether everything is still there. Run as a script it prints one line and exits with 1 where
-anything crossed or leaked.
+``make soak-isolation`` runs the long form: 64 threads with 10,000 requests each. The suite runs a
+short one. Each request sets everything that can be set to a name of its own, gives way to the
+others, and looks whether everything is still there. Run as a script it prints one line and exits
+with 1 where anything crossed or leaked.
 """
 
 import argparse

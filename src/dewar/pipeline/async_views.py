@@ -5,6 +5,7 @@ task starts with a copy of the caller's context.
 """
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
@@ -54,6 +55,9 @@ def _take_over(context: Context) -> None:
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, R]]) -> R:
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("threading"):
+        return _run_beside_greenlets(work)
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -61,3 +65,14 @@ def _run(work: Callable[[], Coroutine[Any, Any, R]]) -> R:
     # This thread's own loop is busy waiting for us.
     with ThreadPoolExecutor(1, "dewar-async-view") as pool:
         return pool.submit(copy_context().run, asyncio.run, work()).result()
+
+
+def _run_beside_greenlets(work: Callable[[], Coroutine[Any, Any, R]]) -> R:
+    """Run the coroutine on a real thread.
+
+    All greenlets share one thread, which has one running loop at most, and a thread that is made
+    under gevent's patches is but a greenlet too.
+    """
+    pool = sys.modules["gevent"].get_hub().threadpool
+    result: R = pool.apply(copy_context().run, (asyncio.run, work()))
+    return result
