@@ -292,8 +292,7 @@ def test_a_stop_under_load_fails_only_what_came_after(site: Start, kind: str) ->
     # may have found a kept connection closed: it tries a new one then.)
     reasons = behind.nginx.errors()
     refused = [reason for reason in reasons if "connect()" in reason]
-    # One connection may be made between our last accept() and our close(): the system drops it.
-    assert load.statuses.count(502) - len(refused) in (0, 1), set(reasons) - set(refused)
+    assert load.statuses.count(502) == len(refused), set(reasons) - set(refused)
 
 
 class Load:

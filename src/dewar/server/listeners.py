@@ -1,9 +1,12 @@
 """Bind strings to listening sockets."""
 
+import ctypes
 import errno
 import os
 import socket
 import stat
+import struct
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +17,9 @@ from dewar.server.systemd import inherited, is_inherited
 Address = str | tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
 _UNIX = "unix:"
+# socket(7): a filter for what comes in, here a program of one instruction, BPF_RET | BPF_K.
+_SO_ATTACH_FILTER = 26
+_RETURN_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)
 _AF_UNIX: int | None = getattr(socket, "AF_UNIX", None)
 _HELP = 'Give "host:port", "[::1]:port" or "unix:/path", or "systemd" or "fd://3" for open ones.'
 _CAUSES = {
@@ -33,10 +39,12 @@ class Listener(socket.socket):
     """A socket that listens, or will; the file of a UNIX one belongs to one process.
 
     Attributes:
+        is_inherited: Whether it was open before this program, and goes on after it.
         owner: The process that removes the file, or 0 where nobody does.
         file: Device and number of the file, so that no other one is removed in its place.
     """
 
+    is_inherited: bool = False
     owner: int = 0
     file: tuple[int, int] | None = None
 
@@ -71,7 +79,7 @@ def bind_listeners(bind: str, unix_mode: str | None = None) -> "list[socket.sock
         for part in bind.split(","):
             text = part.strip()
             if is_inherited(text):
-                opened += (Listener(fileno=fd) for fd in inherited(text))
+                opened += (_inherit(fd) for fd in inherited(text))
             else:
                 opened.append(_bind(text, unix_mode))
     except BaseException:
@@ -96,6 +104,25 @@ def listen(listeners: "list[socket.socket]", backlog: int) -> None:
                 raise BindError(display(listener), _reason(error, "")) from error
 
 
+def stop_listening(listener: socket.socket) -> None:
+    """Let nobody in any more, in any process; who waits can still be accepted.
+
+    Without it a client that comes between the last accept and the closing would be connected, and
+    reset. Where the system knows no way, it is left at that.
+    """
+    if getattr(listener, "is_inherited", False):
+        return  # the next instance serves those who come
+    with suppress(OSError):
+        if listener.family == _AF_UNIX:
+            listener.shutdown(socket.SHUT_RD)
+        elif sys.platform == "linux":
+            # Drops what begins a connection. A client that is not answered tries again, and is
+            # refused then, as if it had come a second later.
+            nothing = ctypes.create_string_buffer(_RETURN_NOTHING)
+            program = struct.pack("HP", 1, ctypes.addressof(nothing))
+            listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
+
 def close_listeners(listeners: "list[socket.socket]") -> None:
     """Close *listeners* and remove the files of UNIX sockets that belong to this process."""
     for listener in listeners:
@@ -117,6 +144,12 @@ def display(listener: socket.socket, scheme: str = "http") -> str:
         return f"{_UNIX}{name}"
     host, port = name[:2]
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _inherit(fd: int) -> Listener:
+    listener = Listener(fileno=fd)
+    listener.is_inherited = True
+    return listener
 
 
 def _bind(bind: str, unix_mode: str | None) -> Listener:

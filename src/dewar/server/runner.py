@@ -8,6 +8,7 @@ from wsgiref.types import WSGIApplication
 
 from dewar.server.errors import SettingsError
 from dewar.server.foreground import say, serve_processes, serve_threads
+from dewar.server.memory import limit_arenas
 from dewar.server.pid_file import PidFile
 from dewar.server.processes.source import Source, loaded
 from dewar.server.processes.support import needs_supervisor
@@ -49,6 +50,7 @@ def run(
     """
     made = make_settings(bind=bind, threads=threads, **settings)
     source = _source_of(app, load, name)
+    limit_arenas()
     pid_file = PidFile(made.pid_file)
     pid_file.take()
     try:

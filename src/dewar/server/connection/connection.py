@@ -142,8 +142,9 @@ class Connection:
         return False
 
     def turn_away(self, refusal: Refusal) -> None:
-        """Answer the complete requests, which can not be run, with *refusal* alone."""
-        self._refuse(refusal, self._reader.completed[0])
+        """Answer with *refusal* alone, whatever has come or not."""
+        completed = self._reader.completed
+        self._refuse(refusal, completed[0] if completed else None)
 
     def expire(self, now: float) -> None:
         """Give up on the client where it is past its deadline."""
@@ -339,12 +340,15 @@ class Connection:
                 end = State.CLOSED  # the client was quicker
         self._move(end)
 
+    def log_refusal(self, refusal: Refusal, request: Request | None = None) -> None:
+        """Have it in the access log."""
+        if self._service.logs_access:
+            self._service.access_log.log_refusal(self._environ, refusal, request)
+
     def _refuse(self, refusal: Refusal, request: Request | None = None) -> None:
-        service = self._service
-        if service.logs_access:
-            service.access_log.log_refusal(self._environ, refusal, request)
+        self.log_refusal(refusal, request)
         try:
-            self.send(service.writer.refuse(refusal))
+            self.send(self._service.writer.refuse(refusal))
         except ClientGoneError:
             self._abandon()
         else:

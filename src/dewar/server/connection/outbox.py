@@ -13,9 +13,10 @@ _Selector: type[selectors.BaseSelector] = getattr(
 # How often a thread that is held back by a slow client looks at the clock, in seconds.
 PATIENCE = 1.0
 
-# What goes out at one go, in bytes. A client that takes a file as quickly as we send it would
-# otherwise keep the leader until its end.
-_TURN = 4 * 1024 * 1024
+# What goes out at one go, in bytes, and in one system call. A client that takes a large response
+# as quickly as we send it would otherwise keep the leader from all others until its end.
+_TURN = 1024 * 1024
+_PIECE = 256 * 1024
 
 
 class FilePiece:
@@ -109,7 +110,7 @@ class Outbox:
         self.size = 0
 
     def _send_first(self, sock: socket.socket) -> bool:
-        """Send of the first part what *sock* takes; tell whether that is all of it."""
+        """Send of the first part what *sock* takes; tell whether it may take more."""
         part = self._parts[0]
         if isinstance(part, FilePiece):
             self.size -= part.send(sock)
@@ -117,11 +118,11 @@ class Outbox:
                 return False
             part.close()
         else:
-            sent = sock.send(part)
+            sent = sock.send(part[:_PIECE])
             self.size -= sent
             if sent < len(part):
                 self._parts[0] = part[sent:]
-                return False
+                return sent == _PIECE
         self._parts.popleft()
         return True
 

@@ -11,7 +11,7 @@ from typing import Any
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.entrance import Entrance
 from dewar.server.connection.service import Service
-from dewar.server.listeners import close_listeners
+from dewar.server.listeners import close_listeners, stop_listening
 from dewar.server.threads.poller import READ, Poller
 from dewar.server.wire.errors import UNAVAILABLE, Refusal
 
@@ -22,6 +22,8 @@ _ACCEPTS = 64
 # The process or the system is out of something. Trying at once again would only spin.
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE = 1.0
+# Connections beyond the bound that may wait for their clients to see why they are turned away.
+_EXCESS = 256
 # How long a process leaves a client to one that has fewer, in seconds: enough for an idle one to
 # be woken. If it was in vain it takes so many clients first, and twice as many the next time.
 _ASIDE = 0.002
@@ -59,7 +61,10 @@ class Acceptor:
         return f"<Acceptor {len(self._by_fd)} listeners, {self.accepted} accepted{paused}>"
 
     def accept(self, fd: int, room: int) -> list[Connection]:
-        """Return the new connections on the listener *fd*, at most *room*; none is watched yet."""
+        """Return the new connections on the listener *fd*; none is watched yet.
+
+        Those beyond *room* have been told that they are too many.
+        """
         listener = self._by_fd.get(fd)
         made: list[Connection] = []
         if listener is None:
@@ -82,7 +87,7 @@ class Acceptor:
                 self._vain = min(self._vain + 1, _MOST_VAIN)
                 self._came_back = 0.0
             if len(made) >= room:
-                self._turn_away(sock, peer)
+                made += self._turn_away(sock, peer, len(made) - room)
             else:
                 made += self._welcome(sock, peer)
         return made
@@ -128,6 +133,8 @@ class Acceptor:
     def close(self, room: int) -> list[Connection]:
         """Stop listening; return the connections that the kernel had ready for us."""
         last: list[Connection] = []
+        for listener in self._listeners:
+            stop_listening(listener)
         for fd in self._by_fd:
             # As many as the kernel can have had waiting, and no more: clients that keep coming
             # must not keep the server from stopping.
@@ -174,20 +181,22 @@ class Acceptor:
             sock.close()  # reset between its arrival and now, or not let in
             return []
 
-    def _turn_away(self, sock: socket.socket, peer: Any) -> None:
+    def _turn_away(self, sock: socket.socket, peer: Any, excess: int) -> list[Connection]:
+        """Answer with 503, as a connection that stays until the client has seen it.
+
+        Closing at once would reset what the client is sending, and it would see that instead. Of
+        such connections there may be some; past them, and before TLS or a PROXY header, where
+        nothing can be said, clients are cut off.
+        """
         self.refused += 1
         refusal = Refusal(UNAVAILABLE, "There are too many connections. Try again later.")
-        if self._service.logs_access:
-            environ = {"REMOTE_ADDR": peer[0] if isinstance(peer, tuple) else ""}
-            self._service.access_log.log_refusal(environ, refusal)
-        with sock:
-            if self._service.tls is not None:
-                return  # before a handshake nothing can be said
-            sock.setblocking(False)
-            try:
-                sock.send(self._service.writer.refuse(refusal))
-            except OSError as error:
-                _logger.debug("A client that was turned away has gone: %s", error)
+        for connection in self._welcome(sock, peer):
+            if excess < _EXCESS and type(connection) is Connection:
+                connection.turn_away(refusal)
+                return [connection]
+            connection.log_refusal(refusal)
+            connection.close()
+        return []
 
     def _pause(self, error: OSError) -> None:
         _logger.warning("Accepting pauses for %g s: %s", _PAUSE, error)
