@@ -173,7 +173,15 @@ class Exchange(Request):
             # The body may have been left out already, so that its size says nothing.
             self._begin(None if size == 0 else size)
             return
-        head, framing, count, self.persists = self._compose(size)
+        service = self._service
+        if self.body is None:
+            # PERF: `_compose` without the call.
+            head, framing, count, self.persists = service.writer.compose(
+                self._status, self._headers, self.http11,
+                self.persists and not service.draining, size,
+            )  # fmt: skip
+        else:
+            head, framing, count, self.persists = self._compose(size)
         self._phase = _SENT
         if count != size:
             body = b"" if framing is Framing.NONE else self._fit(body, count)
@@ -216,22 +224,14 @@ class Exchange(Request):
                 close()
 
     def _compose(self, size: int | None) -> Head:
-        try:
-            # A server that stops says so in the answers that were still being worked on.
-            stays = self.persists and not self._service.draining
-            body = self.body
-            if type(body) is LateBody and not body.is_here():
-                # Nobody can say whether the client will send it: the connection can't go on.
-                body.hush()
-                stays = False
-            return self._service.writer.compose(
-                self._status, self._headers, self.http11, stays, size
-            )
-        except (TypeError, ValueError) as error:
-            raise ApplicationError(
-                "The response's fields must be a list of (name, value) tuples of latin-1 str,"
-                f" and one is not: {error}"
-            ) from error
+        # A server that stops says so in the answers that were still being worked on.
+        stays = self.persists and not self._service.draining
+        body = self.body
+        if type(body) is LateBody and not body.is_here():
+            # Nobody can say whether the client will send it: the connection can't go on.
+            body.hush()
+            stays = False
+        return self._service.writer.compose(self._status, self._headers, self.http11, stays, size)
 
     def _begin(self, size: int | None) -> None:
         """Send the head alone."""

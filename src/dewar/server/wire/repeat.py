@@ -36,7 +36,7 @@ _NOT_PLAIN = frozenset(
 
 MEMO_SIZE = 512
 _MEMO_LINE = 256
-# A client whose fields keep changing costs one look in this many.
+# A client whose fields or targets keep changing costs one look in this many.
 _LOOK_AGAIN = 8
 
 
@@ -80,15 +80,17 @@ class Repeat:
         max_line: bytes that a request line may have.
     """
 
-    __slots__ = ("_fields", "_lines", "_max_line", "_misses", "_template")
+    __slots__ = ("_fields", "_lines", "_looks", "_max_line", "_message", "_template")
 
     def __init__(self, lines: RequestLines, max_line: int) -> None:
         self._lines = lines
         self._max_line = max_line
         # From the end of the request line to the end of the head; None before the first.
         self._fields: bytes | None = None
+        # A whole message with these fields, and its environ.
+        self._message: bytes | None = None
         self._template: Environ = {}
-        self._misses = 0
+        self._looks = 0
 
     def __repr__(self) -> str:
         return f"<Repeat of {len(self._fields or b'')} bytes>"
@@ -98,6 +100,8 @@ class Repeat:
 
         Call it between two messages only.
         """
+        if data == self._message:
+            return self._template.copy()
         fields = self._fields
         if fields is None or not data.endswith(fields):
             return None
@@ -114,13 +118,16 @@ class Repeat:
             environ["PATH_INFO"],
             environ["QUERY_STRING"],
         ) = parts
+        self._looks += 1
+        if not self._looks % _LOOK_AGAIN:
+            self._message, self._template = data, environ.copy()
         return environ
 
     def learn(self, head: bytes, line_end: int, environ: Environ) -> None:
         """Take in the fields of a request without a body that was made of `head` alone."""
-        self._misses += 1
-        if self._fields is not None and self._misses % _LOOK_AGAIN:
+        self._looks += 1
+        if self._fields is not None and self._looks % _LOOK_AGAIN:
             return
         if _PLAIN_LINE.fullmatch(head, 0, line_end) and not environ.keys() & _NOT_PLAIN:
-            self._fields = head[line_end:]
+            self._message, self._fields = head, head[line_end:]
             self._template = environ.copy()

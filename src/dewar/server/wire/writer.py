@@ -114,12 +114,15 @@ class HeadWriter:
         heads = self._heads
         try:
             head = heads.get(key := (status, http11, keep_alive, size, *headers))
-        except TypeError:
-            return self._compose(status, headers, http11, keep_alive, size)  # which says why
-        if head is None:
-            head = self._compose(status, headers, http11, keep_alive, size)
-            if len(heads) < _HEADS_SIZE:
-                heads[key] = head
+            if head is None:
+                head = self._compose(status, headers, http11, keep_alive, size)
+                if len(heads) < _HEADS_SIZE:
+                    heads[key] = head
+        except (TypeError, ValueError) as error:
+            raise ApplicationError(
+                "The response's fields must be a list of (name, value) tuples of latin-1 str,"
+                f" and one is not: {error}"
+            ) from error
         return head
 
     def _compose(  # noqa: C901  # PERF: one pass, in one frame
