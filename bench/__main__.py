@@ -13,7 +13,7 @@ from typing import Any
 
 from bench import generator, machine, plan, table
 from bench.contestants import Contestants
-from bench.macro import blocking, strictness, throughput
+from bench.macro import blocking, processes, strictness, throughput
 from bench.macro.rounds import Arena, Result, environment
 from bench.micro.rows import PROXY, REQUEST, proxy_rows, request_rows
 from bench.plan import Plan
@@ -21,7 +21,7 @@ from bench.table import Row
 from bench.venv import BenchVenv
 
 ROOT = Path(__file__).resolve().parent.parent
-GROUPS = ("proxy", "request", "server", "blocking")
+GROUPS = ("proxy", "request", "server", "blocking", "processes")
 # Only where it is asked for: it measures no speed.
 STRICTNESS = "strictness"
 
@@ -44,8 +44,8 @@ class Bench:
         if group == STRICTNESS:
             rows, scores = strictness.measure(ROOT, contestants)
             return rows, [asdict(score) for score in scores]
-        module = throughput if group == "server" else blocking
-        rows, results = module.measure(self.arena, contestants, self.plan)
+        modules = {"server": throughput, "blocking": blocking, "processes": processes}
+        rows, results = modules[group].measure(self.arena, contestants, self.plan)
         return rows, [_raw(result) for result in results]
 
     def header(self) -> list[tuple[str, str]]:

@@ -57,6 +57,24 @@ class Contestants:
             self.gunicorn(app, THREADS),
         ]
 
+    def processes(self) -> list[Contestant]:
+        """Return servers with one process and with two."""
+        app = "bench.apps.raw:app"
+        bind = ["--bind", "127.0.0.1:{port}"]
+        gunicorn = ["--config", "python:bench.apps.gunicorn_settings", *bind, app]
+        gunicorn += ["--worker-class", "gthread", "--threads", str(THREADS)]
+        granian = ["--interface", "wsgi", "--http", "1", "--no-ws", "--port", "{port}", app]
+        granian += ["--host", "127.0.0.1", "--blocking-threads", str(THREADS)]
+        dewar = ["run", app, *bind, "--threads", str(THREADS)]
+        found = []
+        for count, words in (("1", "1 process"), ("2", "2 processes")):
+            found += [
+                self._contestant(f"Dewar, {words}", "dewar", [*dewar, "--processes", count]),
+                self._contestant(f"granian, {words}", "granian", [*granian, "--workers", count]),
+                self._contestant(f"gunicorn, {words}", "gunicorn", [*gunicorn, "--workers", count]),
+            ]
+        return found
+
     def strict(self) -> list[Contestant]:
         """Return everyone who is asked the raw requests."""
         app = "bench.apps.seen:app"

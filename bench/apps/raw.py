@@ -1,4 +1,4 @@
-"""The smallest WSGI application, and a handler that waits for something else for 50 ms."""
+"""The smallest WSGI application, and handlers that wait for 50 ms or compute for about one."""
 
 import time
 from collections.abc import Iterable
@@ -6,12 +6,15 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 BODY = b"Hello, World!"
 SLEEP_SECONDS = 0.05
+WORK = 15_000
 _HEADERS = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(BODY)))]
 
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Greet: at once, or after a nap under ``/sleep``."""
+    """Greet: at once, after a nap under ``/sleep``, or after some work under ``/work``."""
     if environ["PATH_INFO"] == "/sleep":
         time.sleep(SLEEP_SECONDS)
+    elif environ["PATH_INFO"] == "/work":
+        sum(number * number for number in range(WORK))
     start_response("200 OK", list(_HEADERS))
     return [BODY]

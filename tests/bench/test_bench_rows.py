@@ -1,4 +1,4 @@
-from bench.macro import blocking, throughput
+from bench.macro import blocking, processes, throughput
 from bench.macro.rounds import Result
 from bench.micro import rows
 from bench.shot import Shot
@@ -75,3 +75,15 @@ def test_frameworks_are_multiples_of_flask():
         ("Falcon", None),
     ]
     assert made[2].is_failed
+
+
+def test_two_processes_are_a_multiple_of_the_same_servers_one():
+    """A server without a figure for one process has no ratio."""
+    broken = Result(name="granian, 1 process", failure="died")
+    one, failed, two, other = processes.rows(
+        [result("Dewar, 1 process", 1.0), broken, result("Dewar, 2 processes", 1.9),
+         result("granian, 2 processes", 1.5)]
+    )  # fmt: skip
+    assert (one.ratio, two.ratio, two.baseline) == (None, 1.9, "1 process")
+    assert failed.is_failed
+    assert other.ratio is None

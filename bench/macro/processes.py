@@ -1,0 +1,59 @@
+"""Two processes on two cores: how much more do they answer than one on one core?
+
+The handler computes for about a millisecond, so that the load generator, which shares the cores,
+needs little of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bench.apps.raw import BODY
+from bench.contestants import Contestants
+from bench.machine import Machine
+from bench.macro.rounds import Arena, Result, Target
+from bench.plan import Plan
+from bench.stats import ratio
+from bench.table import Row, failed
+
+PROCESSES = "1 ms of computing, on all cores"
+
+
+def measure(arena: Arena, contestants: Contestants, plan: Plan) -> tuple[list[Row], list[Result]]:
+    """Measure each server with one process and with two, on cores that nobody is pinned to."""
+    free = Machine(cores=arena.machine.cores, taskset=None)
+    target = Target(
+        path="/work",
+        expected=BODY,
+        connections=plan.connections,
+        rounds=plan.server_rounds,
+        seconds=plan.server_seconds,
+        warm_seconds=plan.warm_seconds,
+    )
+    everywhere = replace(arena, machine=free, generator=replace(arena.generator, machine=free))
+    results = everywhere.measure(contestants.processes(), target)
+    return rows(results), results
+
+
+def rows(results: Sequence[Result]) -> list[Row]:
+    """Return the rates, each of two processes as a multiple of the same server's one."""
+    found = []
+    for result in results:
+        server, _, _ = result.name.partition(", ")
+        one = next((r for r in results if r.name == f"{server}, 1 process"), None)
+        if result.failure or result.rate is None:
+            found.append(failed(PROCESSES, result.name, result.failure))
+            continue
+        is_base = one is None or one is result or one.rate is None
+        found.append(
+            Row(
+                group=PROCESSES,
+                what=result.name,
+                figure=result.rate,
+                unit="req/s",
+                ratio=None if is_base or one is None else ratio(result.rate, one.rate),
+                baseline="" if is_base else "1 process",
+                p99_ms=result.p99_ms,
+                note=result.note,
+            )
+        )
+    return found
