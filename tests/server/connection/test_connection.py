@@ -1,5 +1,6 @@
 """`Connection`: one client, with a socket of straw and a clock of our own."""
 
+import gc
 import logging
 import socket
 from typing import Any
@@ -7,10 +8,12 @@ from typing import Any
 import pytest
 
 from dewar.server.connection.connection import Connection
+from dewar.server.connection.exchange import Exchange
 from dewar.server.connection.service import Service
 from dewar.server.connection.state import MOVES, State
 from dewar.server.errors import ServerStateError
 from dewar.server.settings import Settings
+from dewar.server.wire.reader import RequestReader
 
 
 class Straw:
@@ -237,3 +240,46 @@ def test_a_connection_tells_what_it_is() -> None:
     assert repr(bench.connection) == "<Connection 9999 IDLE, 1 served>"
     bench.connection.close()
     assert bench.sock.is_closed
+
+
+KINDS = {
+    "plain": GET,
+    "body": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab",
+    "chunked": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"1\r\na\r\n0\r\n\r\n",
+    "late body": b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+    "closing": b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "half": b"GET / HT",
+    "malformed": b"nonsense\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_closed_connection_leaves_no_garbage(kind: str, fails: bool) -> None:
+    """It goes at once, and does not wait for the collector, which would come after thousands."""
+
+    def app(environ: Any, start_response: Any) -> Any:
+        if fails:
+            raise ZeroDivisionError
+        start_response("200 OK", [])
+        return iter([b"a", b"b"])
+
+    def alive() -> int:
+        ours = (Connection, RequestReader, Exchange)
+        return sum(isinstance(thing, ours) for thing in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    logging.getLogger("dewar.server").disabled = True
+    try:
+        before = alive()
+        bench = Bench(app)
+        if bench.receive(KINDS[kind]):
+            bench.connection.run()
+        bench.connection.close()
+        del bench.connection
+        assert alive() == before
+    finally:
+        gc.enable()
+        logging.getLogger("dewar.server").disabled = False

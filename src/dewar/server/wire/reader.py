@@ -51,6 +51,8 @@ _BAD_CODING = "Request has invalid `Transfer-Encoding`"
 # It heeds Proxy-Connection, which is no field of HTTP (RFC 9112 §C.2.2), and then takes nothing.
 _CLOSED = "Data after `Connection: close`"
 _CR = 13
+# In the place of a parser that is not needed any more. Nothing is ever fed to it.
+_NOBODYS = httptools.HttpRequestParser(None)
 
 
 class Phase(Enum):
@@ -159,6 +161,10 @@ class RequestReader(Generic[R]):
     def discard(self) -> None:
         """Give back what an unfinished or unanswered request holds; input is ignored from here."""
         self.phase = _ENDED
+        # What leads back to this reader, a parser by our methods and an environ by a late body,
+        # would have it wait for the collector of garbage, which comes after thousands of them.
+        self._parser = _NOBODYS
+        self._environ = {}
         self._head.clear()
         self._drop_body()
         if self.late_body is not None:
@@ -374,6 +380,7 @@ class RequestReader(Generic[R]):
         self.received = 0
         self.wants_continue = False
         self.refusal = refusal
+        refusal.__traceback__ = refusal.__context__ = None  # they lead back here, too
         self._head.clear()
         self._drop_body()
 
