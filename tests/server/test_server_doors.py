@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dewar.server import Server, Settings
+from dewar.server.listeners import stop_listening
 from dewar.server.threads.acceptor import Acceptor
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -115,24 +116,32 @@ def test_nobody_is_let_in_and_reset_in_the_moment_of_the_end(
 def test_who_waited_at_the_end_is_let_in(bind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopping to listen does not send those away who are connected already."""
     server = Server(app, Settings(bind=bind))
-    close, waiting = Acceptor.close, []
+    accept, waiting = Acceptor.accept, []
+    held, stopped = threading.Event(), threading.Event()
 
-    def close_late(acceptor: Acceptor, room: int) -> Any:
-        if acceptor._by_fd:
-            waiting.extend(connect(server) for _ in range(5))
-            for client in waiting:
-                client.sendall(GET)
-        return close(acceptor, room)
+    def accept_later(acceptor: Acceptor, fd: int, room: int) -> Any:
+        return [] if held.is_set() else accept(acceptor, fd, room)
 
-    monkeypatch.setattr(Acceptor, "close", close_late)
+    def stop_late(listener: socket.socket) -> None:
+        held.set()
+        waiting.extend(connect(server) for _ in range(5))
+        for client in waiting:
+            client.sendall(GET)
+        stop_listening(listener)
+        held.clear()
+        stopped.set()
+
+    monkeypatch.setattr(Acceptor, "accept", accept_later)
+    monkeypatch.setattr("dewar.server.threads.engine.stop_listening", stop_late)
     server.start()
     stopping = threading.Thread(target=server.stop)
     stopping.start()
-    stopping.join(20)
+    assert stopped.wait(10)
     assert len(waiting) == 5
     for client in waiting:
         assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
         client.close()
+    stopping.join(10)
 
 
 def test_an_inherited_listener_goes_on_after_the_end() -> None:

@@ -143,7 +143,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=1_000_000)
     parser.add_argument("--stages", type=int, default=20, help="looks at the server's process")
     parser.add_argument("--clients", type=int, default=3, help="processes that send requests")
-    parser.add_argument("--threads", type=int, default=4, help="of the server")
+    parser.add_argument("--threads", type=int, default=16, help="of the server")
     arguments = parser.parse_args()
     soak = _Loud(arguments.threads, arguments.clients)
     findings = soak.run(arguments.requests, arguments.stages)

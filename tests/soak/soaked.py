@@ -16,6 +16,7 @@ from typing import Any
 
 from dewar import Dewar, Response, request, send_file
 from dewar.server import Server, Settings
+from dewar.server.memory import limit_arenas
 from soaktools import FILE, PIECE
 
 LARGE = bytes(range(256)) * 32768
@@ -97,6 +98,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     settings: dict[str, Any] = json.loads(sys.argv[1])
     app = make_app(settings.get("threads", 16))
+    limit_arenas()  # as `dewar run` and `run()` do
     server = Server(app, Settings(bind="127.0.0.1:0", **settings))
     app.get("/statistics")(lambda: server.statistics().as_dict())
     server.start()

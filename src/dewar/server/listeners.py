@@ -108,7 +108,8 @@ def stop_listening(listener: socket.socket) -> None:
     """Let nobody in any more, in any process; who waits can still be accepted.
 
     Without it a client that comes between the last accept and the closing would be connected, and
-    reset. Where the system knows no way, it is left at that.
+    reset. Where the system knows no way, it is left at that. It is for the process that ends the
+    whole server: where several share the socket, it is shut for all of them.
     """
     if getattr(listener, "is_inherited", False):
         return  # the next instance serves those who come

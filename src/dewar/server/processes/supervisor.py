@@ -13,7 +13,7 @@ import time
 from dataclasses import replace
 from socket import socket
 
-from dewar.server.listeners import close_listeners
+from dewar.server.listeners import close_listeners, stop_listening
 from dewar.server.processes.channel import Command
 from dewar.server.processes.crew import Crew, Job
 from dewar.server.processes.fork import EXIT_LOAD
@@ -230,6 +230,8 @@ class Supervisor:
             self._herald.stopping()
             # The file of a UNIX socket goes at once; those who have connected are in the queue
             # that the workers share, and are answered.
+            for listener in self._listeners:
+                stop_listening(listener)
             close_listeners(self._listeners)
         self._plan.stop(time.monotonic(), timeout)
 

@@ -11,7 +11,7 @@ from typing import Any
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.entrance import Entrance
 from dewar.server.connection.service import Service
-from dewar.server.listeners import close_listeners, stop_listening
+from dewar.server.listeners import close_listeners
 from dewar.server.threads.poller import READ, Poller
 from dewar.server.wire.errors import UNAVAILABLE, Refusal
 
@@ -133,8 +133,6 @@ class Acceptor:
     def close(self, room: int) -> list[Connection]:
         """Stop listening; return the connections that the kernel had ready for us."""
         last: list[Connection] = []
-        for listener in self._listeners:
-            stop_listening(listener)
         for fd in self._by_fd:
             # As many as the kernel can have had waiting, and no more: clients that keep coming
             # must not keep the server from stopping.

@@ -132,7 +132,7 @@ class Chores:
     def finish(self, abandoned: list[Connection]) -> None:
         """Close what is left. Those *abandoned* wait for a thread that will not come."""
         self.stage = Stage.ENDED
-        self._acceptor.close(0)
+        self._acceptor.leave()
         self._roster.close(abandoned)
         self.ended.set()
 

@@ -2,12 +2,13 @@
 
 import threading
 from contextlib import ExitStack
+from socket import socket
 
 from dewar.server.connection.service import Service
 from dewar.server.descriptors import allow_descriptors
 from dewar.server.endpoint import MakeEndpoint
 from dewar.server.errors import ServerStateError
-from dewar.server.listeners import close_listeners, display, open_listeners
+from dewar.server.listeners import close_listeners, display, open_listeners, stop_listening
 from dewar.server.statistics import ServerStatistics
 from dewar.server.threads.pool import Pool
 from dewar.server.threads.statistics import PoolStatistics
@@ -30,6 +31,7 @@ class Threads:
         self._endpoint = None if endpoint is None else endpoint(self._by_number)
         self._joining = threading.Lock()
         self._pool: Pool | None = None
+        self._listeners: tuple[socket, ...] = ()
         self.addresses: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -48,12 +50,15 @@ class Threads:
                 self._endpoint.start()
             opened.pop_all()
         self.addresses = tuple(display(listener, settings.scheme) for listener in listeners)
+        self._listeners = tuple(listeners)  # the pool's list is the pool's to clear
         self._pool = Pool(self._service, listeners)
         self._pool.start()
 
     def stop(self, timeout: float) -> bool:
         """See `dewar.server.server.Engine`."""
         pool = self._started()
+        for listener in self._listeners:
+            stop_listening(listener)
         pool.drain_soon()
         if not pool.ended.wait(timeout):
             pool.end()
