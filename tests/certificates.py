@@ -16,7 +16,7 @@ class Certificates:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._make("ca", "/CN=Authority", "basicConstraints=critical,CA:TRUE")
+        self._make("ca", "/CN=Authority", "keyUsage=critical,keyCertSign,cRLSign")
         self._make("server", "/CN=localhost", "subjectAltName=DNS:localhost,IP:127.0.0.1", "ca")
         self._make("other", "/CN=other.test", "subjectAltName=DNS:other.test", "ca")
         self._make("client", "/C=DE/O=Ex, Inc./CN=J\u00fcrgen", "extendedKeyUsage=clientAuth", "ca")
@@ -57,9 +57,12 @@ class Certificates:
 
     def _make(self, name: str, subject: str, extension: str, signer: str | None = None) -> None:
         signed = ["-CA", f"{signer}.pem", "-CAkey", f"{signer}.key"] if signer else []
+        # Python 3.13 and newer check that an authority says so, and that nobody else does.
+        constraint = f"basicConstraints=critical,CA:{'TRUE' if name == 'ca' else 'FALSE'}"
         self._openssl(
-            "req", "-x509", *_KEY, "-nodes", "-utf8", "-days", "30", "-subj", subject, "-addext",
-            extension, *signed, "-keyout", f"{name}.key", "-out", f"{name}.pem",
+            "req", "-x509", *_KEY, "-nodes", "-utf8", "-days", "30", "-subj", subject,
+            "-addext", constraint, "-addext", extension, *signed,
+            "-keyout", f"{name}.key", "-out", f"{name}.pem",
         )  # fmt: skip
 
     def _openssl(self, *arguments: str) -> None:
