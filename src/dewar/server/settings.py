@@ -85,7 +85,7 @@ class Settings:
     keep_alive: float = 75.0
     min_rate: int = 500
     graceful_timeout: float = 30.0
-    max_connections: int = 8192
+    max_connections: int = 16384
     max_queue: int = 1024
     max_request_line: int = 8190
     max_header_count: int = 100

@@ -61,8 +61,16 @@ def _is_later(version: str) -> bool:
 
 
 def check_line_length(data: bytes | bytearray, start: int, end: int, limits: Limits) -> None:
-    """Raise a 414 where the request line `data[start:end]` is too long."""
+    """Raise a 414 where the request line `data[start:end]` is too long.
+
+    It is a 501 where the method alone is (RFC 9112 §3), and a 400 where that can't be one.
+    """
     bound = limits.request_line
     if end - start > bound:
         check_text(data[start:end], 0, bound + 1)
+        head = bytes(data[start : start + bound])
+        if b" " not in head:
+            if _TOKEN.fullmatch(head.decode("latin-1")) is None:
+                raise Refusal(errors.BAD_REQUEST, _MALFORMED)
+            raise Refusal(errors.NOT_IMPLEMENTED, "No application has a method of that length.")
         raise Refusal(errors.URI_TOO_LONG, "The request line is too long.")
