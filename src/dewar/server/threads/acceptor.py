@@ -10,6 +10,7 @@ from typing import Any
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.entrance import Entrance
+from dewar.server.connection.outbox import is_readable
 from dewar.server.connection.service import Service
 from dewar.server.listeners import close_listeners
 from dewar.server.threads.poller import READ, Poller
@@ -22,6 +23,8 @@ _ACCEPTS = 64
 # The process or the system is out of something. Trying at once again would only spin.
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE = 1.0
+# How long a new connection is left to other processes that may have a thread for it, in seconds.
+RELUCTANCE = 0.02
 # Connections beyond the bound that may wait for their clients to see why they are turned away.
 _EXCESS = 256
 # How long a process leaves a client to one that has fewer, in seconds: enough for an idle one to
@@ -47,6 +50,8 @@ class Acceptor:
         self._by_fd = {listener.fileno(): listener for listener in listeners}
         self._resume_at: float | None = None
         self._is_back = False
+        self._left: set[int] = set()  # listeners that somebody waited on at the last look
+        self._look_at = 0.0
         self._is_watching = False
         self._came_back = 0.0
         self._vain = 0
@@ -93,16 +98,22 @@ class Acceptor:
         return made
 
     def accept_left(self, room: int) -> list[Connection]:
-        """Return the new connections on all listeners; for the time after `step_back`."""
+        """Return new connections that nobody has taken for a while; for after `step_back`."""
+        now = self._service.now
         made: list[Connection] = []
-        if self._resume_at is None:
-            for fd in list(self._by_fd):
-                made += self.accept(fd, room - len(made))
+        if self._resume_at is not None or now < self._look_at:
+            return made
+        self._look_at = now + RELUCTANCE
+        waiting = {fd for fd, listener in self._by_fd.items() if is_readable(listener)}
+        for fd in waiting & self._left:
+            made += self.accept(fd, room - len(made))
+        self._left = waiting
         return made
 
     def step_back(self) -> None:
         """Have no new connection reported: other processes have threads that are free."""
         self._is_back = True
+        self._left = set()
         self._watch_or_forget()
 
     def step_forward(self) -> None:

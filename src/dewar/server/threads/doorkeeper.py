@@ -7,7 +7,7 @@ nobody but those who wait for a thread, and these wait in order and in bounded n
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.service import Service
-from dewar.server.threads.acceptor import Acceptor
+from dewar.server.threads.acceptor import RELUCTANCE, Acceptor
 from dewar.server.threads.chores import Chores, Stage
 from dewar.server.threads.pace import Pace
 from dewar.server.threads.poller import READ, Poller
@@ -15,9 +15,6 @@ from dewar.server.threads.roster import Roster
 from dewar.server.threads.staff import Staff
 from dewar.server.threads.worker import Worker
 from dewar.server.wire.errors import UNAVAILABLE, Refusal
-
-# With several processes: how long a new connection is left to the others, in seconds.
-_RELUCTANCE = 0.02
 
 
 class Doorkeeper:
@@ -48,7 +45,7 @@ class Doorkeeper:
         else:
             self._acceptor.step_back()
             try:
-                worker = self._lead(staff, pace, _RELUCTANCE)
+                worker = self._lead(staff, pace, RELUCTANCE)
             finally:
                 self._acceptor.step_forward()
         if worker is None:
