@@ -5,7 +5,7 @@ from typing import Protocol
 
 from dewar.server.threads.statistics import PoolStatistics
 
-#: Gives each process's statistics by its number.
+#: Gives each process's statistics by its number, which is the label ``worker`` in the metrics.
 Statistics = Callable[[], Mapping[str, PoolStatistics]]
 
 

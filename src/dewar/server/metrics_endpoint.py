@@ -1,19 +1,16 @@
 """``GET /metrics`` on an address of its own."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Protocol
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from dewar.server.endpoint import Statistics
 from dewar.server.loopback import is_loopback
 from dewar.server.metrics import CONTENT_TYPE, exposition
 from dewar.server.settings import Settings
-from dewar.server.threads.statistics import PoolStatistics
 
 _logger = logging.getLogger("dewar.server")
-
-#: Gives the statistics of each process by the name it has in the label ``worker``.
-Statistics = Callable[[], Mapping[str, PoolStatistics]]
 
 # One scraper and a few curious people; each gets little time, for there is one thread.
 _CONNECTIONS = 32

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dewar.config import default_config
 from dewar.server.schema.kinds import quote
-from dewar.server.schema.table import SETTINGS, Setting, setting_named
+from dewar.server.schema.table import SETTINGS, Setting
 from dewar.server.settings import Settings
 
 TEXTUAL = [setting for setting in SETTINGS if setting.has_text]
@@ -31,6 +31,8 @@ VALUES: dict[str, list[object]] = {
 }
 
 every_setting = pytest.mark.parametrize("setting", TEXTUAL, ids=lambda setting: setting.name)
+
+BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
 def test_every_field_has_a_row() -> None:
@@ -106,7 +108,7 @@ def test_no_setting_takes_just_anything(setting: Setting) -> None:
 )
 def test_what_can_not_be_is_refused(name: str, value: object) -> None:
     """A value that would only fail later does not come in."""
-    assert not setting_named(name).holds(value)
+    assert not BY_NAME[name].holds(value)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_what_can_not_be_is_refused(name: str, value: object) -> None:
 )
 def test_a_file_may_use_the_types_of_toml(name: str, given_: object, value: object) -> None:
     """Numbers as numbers or with a unit, several texts as an array."""
-    assert setting_named(name).accept(given_) == value
+    assert BY_NAME[name].accept(given_) == value
 
 
 @pytest.mark.parametrize(
@@ -142,7 +144,7 @@ def test_a_file_may_use_the_types_of_toml(name: str, given_: object, value: obje
 def test_a_file_may_not_use_others(name: str, given_: object) -> None:
     """A number in quotes is a slip."""
     with pytest.raises(ValueError, match=r"."):
-        setting_named(name).accept(given_)
+        BY_NAME[name].accept(given_)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ def test_a_file_may_not_use_others(name: str, given_: object) -> None:
 )
 def test_a_variable_is_on_or_off(text: str, value: bool) -> None:
     """In the words that are used for it."""
-    assert setting_named("preload").read(text) is value
+    assert BY_NAME["preload"].read(text) is value
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

@@ -203,15 +203,3 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("proxy_protocol", _PROXY, Switch(), "Trusted hosts send a PROXY line or header."),
     Setting("script_name", _PROXY, MountPath(), "The path that the app is mounted at."),
 )  # fmt: skip
-
-
-def setting_named(name: str) -> Setting:
-    """Return the row of *name*.
-
-    Raises:
-        KeyError: There is none.
-    """
-    for setting in SETTINGS:
-        if setting.name == name:
-            return setting
-    raise KeyError(name)

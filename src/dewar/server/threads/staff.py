@@ -63,10 +63,6 @@ class Staff:
             else:
                 self._parked.append(worker)
 
-    def has_worker(self) -> bool:
-        """Tell whether a thread is parked."""
-        return bool(self._parked)
-
     def is_stuck(self) -> bool:
         """Tell whether the doorkeeper leads because no thread is free to."""
         return self._is_door_kept and not self._parked
