@@ -1,0 +1,74 @@
+"""`Progress`, and `current_job`: how a running function tells how far it is."""
+
+import math
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from dewar.isolation.proxy import LocalProxy
+
+__all__ = ["Progress", "RunningJob", "current_job", "running"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is: a fraction from 0 to 1, and a word about what it is doing."""
+
+    fraction: float
+    message: str = ""
+
+
+class RunningJob:
+    """A job, seen from inside the function that it runs.
+
+    Args:
+        id: the job's id in the ledger; empty where it is in none.
+        task: the task's name, or the function's.
+        attempt: 1 for the first.
+        tell: takes each `Progress` to where others can see it.
+    """
+
+    __slots__ = ("_tell", "attempt", "id", "task")
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002
+        task: str,
+        attempt: int,
+        tell: Callable[[Progress], object],
+    ) -> None:
+        self.id = id
+        self.task = task
+        self.attempt = attempt
+        self._tell = tell
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        """Tell how far the job is.
+
+        Args:
+            fraction: from 0 to 1; what is beyond counts as the end.
+            message: a word about what it is doing.
+
+        Raises:
+            ValueError: where the fraction is not a number.
+        """
+        if math.isnan(fraction):
+            raise ValueError("job.progress(nan): the fraction is a number from 0 to 1.")
+        self._tell(Progress(min(max(float(fraction), 0.0), 1.0), str(message)))
+
+    def __repr__(self) -> str:
+        return f"<RunningJob {self.id or '-'} {self.task}, attempt {self.attempt}>"
+
+
+#: The job whose function is running in this thread or task. Set by what runs it.
+running: ContextVar[RunningJob] = ContextVar("dewar.tasks.running")
+
+#: The job whose function is running here; false where there is none.
+current_job: Any = LocalProxy(
+    running,
+    unbound_message=(
+        "Working outside of a job. current_job is there in a function that was submitted to a"
+        " TaskPool or is a task; called plainly it has none. Ask first: if current_job: ..."
+    ),
+)
