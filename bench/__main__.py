@@ -15,13 +15,13 @@ from bench import generator, machine, plan, table
 from bench.contestants import Contestants
 from bench.macro import blocking, processes, strictness, throughput
 from bench.macro.rounds import Arena, Result, environment
-from bench.micro.rows import PROXY, REQUEST, proxy_rows, request_rows
+from bench.micro.rows import PROXY, REQUEST, TASKS, proxy_rows, request_rows, task_rows
 from bench.plan import Plan
 from bench.table import Row
 from bench.venv import BenchVenv
 
 ROOT = Path(__file__).resolve().parent.parent
-GROUPS = ("proxy", "request", "server", "blocking", "processes")
+GROUPS = ("proxy", "request", "tasks", "server", "blocking", "processes")
 # Only where it is asked for: it measures no speed.
 STRICTNESS = "strictness"
 
@@ -40,6 +40,8 @@ class Bench:
             return self._proxy()
         if group == "request":
             return self._request()
+        if group == "tasks":
+            return self._tasks()
         contestants = Contestants(venv=self.venv)
         if group == STRICTNESS:
             rows, scores = strictness.measure(ROOT, contestants)
@@ -75,6 +77,13 @@ class Bench:
         if isinstance(raw, str):
             return [table.failed(REQUEST, "everything", raw)], raw
         return request_rows(raw["figures"], raw["failures"]), raw
+
+    def _tasks(self) -> tuple[list[Row], Any]:
+        rounds, jobs = self.plan.task_rounds, self.plan.jobs
+        raw = self._script("tasks", ["--rounds", str(rounds), "--jobs", str(jobs)])
+        if isinstance(raw, str):
+            return [table.failed(TASKS, "everything", raw)], raw
+        return task_rows(raw, "ThreadPoolExecutor"), raw
 
     def _script(self, name: str, arguments: list[str]) -> Any:
         """Return what a script of ``micro`` printed, or the last line of its complaint."""

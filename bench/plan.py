@@ -11,6 +11,8 @@ class Plan:
     proxy_loops: int
     request_rounds: int
     requests: int
+    task_rounds: int
+    jobs: int
     server_rounds: int
     server_seconds: int
     warm_seconds: int
@@ -26,6 +28,8 @@ FULL = Plan(
     proxy_loops=50_000,
     request_rounds=15,
     requests=2000,
+    task_rounds=9,
+    jobs=10_000,
     server_rounds=5,
     server_seconds=2,
     warm_seconds=1,
@@ -37,6 +41,8 @@ QUICK = Plan(
     proxy_loops=30_000,
     request_rounds=5,
     requests=1000,
+    task_rounds=3,
+    jobs=3000,
     server_rounds=2,
     server_seconds=1,
     warm_seconds=0,

@@ -53,6 +53,8 @@ class Member:
         self.deadline: float | None = None
         #: The outcome of its job if it dies.
         self.fate: BaseException | None = None
+        #: Why it could not begin. It breaks the pool, when its process has written its last.
+        self.complaint: str | None = None
         self.jobs_done = 0
         self._frames = Frames()
         self._outbox = memoryview(b"")
