@@ -1,6 +1,7 @@
 """`KeptJob`: a job in the ledger, which any process may ask about."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from dewar.tasks.errors import JobLost
@@ -24,14 +25,14 @@ class Desk(Protocol):
     def status(self, id: str) -> JobStatus:  # noqa: A002
         """Return what the ledger knows of a job."""
 
-    def cancel(self, id: str, *, running: bool = False) -> bool:  # noqa: A002
+    def cancel(self, id: str, running: bool) -> bool:  # noqa: A002
         """Cancel a job."""
 
     def links(self, id: str) -> Mapping[str, str]:  # noqa: A002
         """Return where a client finds out about a job."""
 
-    def watch(self, job: "KeptJob") -> None:
-        """Have a job resolved when it ends, wherever it runs."""
+    def call_soon(self, function: Callable[[Any], object], argument: Any) -> None:
+        """Have a function called on a thread for such functions."""
 
 
 class KeptJob(Job):
@@ -70,7 +71,7 @@ class KeptJob(Job):
         """Cancel the job if it has not begun; return whether it will not run."""
         if self.done():
             return self.cancelled()
-        return self._desk.cancel(self.id)
+        return self._desk.cancel(self.id, running=False)
 
     def stop(self) -> bool:
         """Cancel the job even if it runs; return whether it will not finish by itself.
@@ -81,6 +82,13 @@ class KeptJob(Job):
         if self.done():
             return self.cancelled()
         return self._desk.cancel(self.id, running=True)
+
+    def add_done_callback(self, fn: Callable[[Any], object]) -> None:
+        """Call a function with the job when it has ended; see `concurrent.futures.Future`."""
+        if self.done():
+            super().add_done_callback(fn)
+        else:
+            super().add_done_callback(partial(self._desk.call_soon, fn))
 
     def accepted(self) -> tuple[dict[str, Any], int, dict[str, str]]:
         """Return what a view returns for it: 202 Accepted with ``Location`` (RFC 9110, 15.3.3).

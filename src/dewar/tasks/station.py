@@ -22,17 +22,18 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, Protocol
 
 from dewar.tasks.attempt import Attempt
-from dewar.tasks.endings import outcome_of
 from dewar.tasks.engines.interface import Call
-from dewar.tasks.errors import QueueFull
+from dewar.tasks.endings import describe_end, outcome_of
+from dewar.tasks.errors import NotSupported, QueueFull, TasksError
 from dewar.tasks.hand import Hand
 from dewar.tasks.kept_job import KeptJob
 from dewar.tasks.ledger.ledger import Ledger
+from dewar.tasks.ledger.owners import Owner, is_alive
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob, Outcome, Start, Update
-from dewar.tasks.pool import TaskPool
 from dewar.tasks.progress import Progress
 from dewar.tasks.retrying import RetryPolicy
 from dewar.tasks.rounds import Rounds
@@ -46,8 +47,17 @@ _logger = logging.getLogger("dewar.tasks")
 _TELLING = 0.2
 # How often what has ended long ago is deleted, in seconds, and how much at a time.
 _TIDYING, _TIDIED = 60.0, 1000
-# How often it is looked whether jobs were given up after which others may run them.
-_LEAVING = 0.02
+# What the last things get when time is up, in seconds.
+_LAST = 1.0
+# How many jobs elsewhere are looked up at a time.
+_WATCHED = 200
+
+
+class Starter(Protocol):
+    """What a station asks of its pool."""
+
+    def start_job(self, job: Attempt, call: Call) -> None:
+        """Run a call some time, and set the job's result."""
 
 
 class Roster(Protocol):
@@ -62,6 +72,9 @@ class Roster(Protocol):
     def call(self, record: JobRecord, attempt: int) -> Call:
         """Return what the pool is to run for a job."""
 
+    def note_callback(self) -> None:
+        """Take note that there is a callback to be made."""
+
     @property
     def json(self) -> Any:
         """Reads and writes JSON."""
@@ -71,13 +84,12 @@ class Roster(Protocol):
 class Manner:
     """How a station works; see `TasksSettings` for what the values mean."""
 
-    owner: Any
+    owner: Owner
     workers: int | None
     in_hand: int
     poll: float
     lease: float
     retention: float | None
-    works: bool
 
 
 class Station:
@@ -85,7 +97,7 @@ class Station:
 
     Args:
         ledger: Where jobs are kept.
-        pool: Where they run.
+        pool: Where they run; None where this process runs none.
         roster: What they run.
         manner: How.
         clock: The time in seconds since the epoch.
@@ -94,7 +106,7 @@ class Station:
     def __init__(
         self,
         ledger: Ledger,
-        pool: TaskPool,
+        pool: Starter | None,
         roster: Roster,
         manner: Manner,
         clock: Callable[[], float] = time.time,
@@ -106,9 +118,10 @@ class Station:
         self._clock = clock
         self._owner: str = manner.owner.id
         self._hand = Hand(manner.workers, manner.in_hand)
-        self._takes = manner.works
+        self._takes = pool is not None
         self._more = True  # whether the ledger may hold something to claim
         self._seen: object = None
+        self._turn = 0  # which of the jobs elsewhere are looked up next
         self._due = 0.0  # when the ledger may hold something to claim at the latest
         self._progress: dict[str, Progress] = {}
         self._emptied = threading.Condition()
@@ -161,10 +174,16 @@ class Station:
             return None
         if attempt.cancel():
             self._hand.take(id)
-            cancelled = self._ledger.cancel(id, self._clock())
-            self._writer.nudge()
-            return cancelled
+            return self.cancel_elsewhere(id)
         return running and not attempt.done() and attempt.stop()
+
+    def cancel_elsewhere(self, id: str) -> bool:  # noqa: A002
+        """Cancel a job that waits and that no pool of this process has."""
+        if not self._ledger.cancel(id, self._clock(), self._describe):
+            return False
+        self.nudge()
+        self._roster.note_callback()
+        return True
 
     def nudge(self) -> None:
         """Look soon whether the ledger holds something new."""
@@ -254,7 +273,9 @@ class Station:
 
     def _write(self, entries: Sequence[Entry]) -> None:
         """Write entries; what comes after the ledger's own work must not fail."""
-        written = self._ledger.write([operation for operation, _ in entries])
+        written = self._ledger.write(
+            [operation for operation, _ in entries], self._describe
+        )
         void = {id(operation) for operation in (*written.refused, *written.fenced)}
         ended = 0
         for operation, ticket in entries:
@@ -277,7 +298,7 @@ class Station:
         if new.owner is None:
             self._more = True
         else:
-            self._hand_over(record_of(new))
+            self._hand_over(_as_claimed(new))
 
     def _hand_over(self, record: JobRecord) -> None:
         """Give a job to the pool."""
@@ -285,11 +306,13 @@ class Station:
         self._hand.put(attempt)
         attempt.add_done_callback(self._ended)
         try:
-            if self._takes:
+            if self._takes and self._pool is not None:
                 self._pool.start_job(attempt, self._roster.call(record, attempt.number))
                 return
-        except (QueueFull, RuntimeError) as error:
-            _logger.warning("The pool takes no job now: %s", error)
+        except QueueFull as error:
+            _logger.warning("%s", error)
+        except RuntimeError:
+            self._takes = False  # the pool is shut down: the interpreter ends
         except Exception as error:  # noqa: BLE001  # the job's own: its task or context
             attempt.set_running_or_notify_cancel()
             attempt.set_exception(error)
@@ -303,9 +326,9 @@ class Station:
         if outcome.state is JobState.QUEUED:
             self._due = min(self._due, outcome.due or 0.0)
         elif counts and attempt is not None:
-            self.watch.resolve([_ended_record(attempt.record, outcome)])
+            self.watch.resolve([_as_ended(attempt.record, outcome)])
             if attempt.record.callback is not None:
-                self._on_callback()
+                self._roster.note_callback()
 
     def _drop(self, id: str) -> Attempt | None:  # noqa: A002
         attempt = self._hand.take(id)
@@ -323,7 +346,7 @@ class Station:
         """Show that this process lives, and take from those that do not."""
         now = self._clock()
         self._ledger.beat(self._manner.owner, now + self._manner.lease)
-        recovered = self._ledger.recover(now, is_alive)
+        recovered = self._ledger.recover(now, is_alive, self._describe)
         if recovered.requeued or recovered.lost:
             _logger.warning(
                 "A process died: %d jobs are run again, %d are lost",
@@ -340,6 +363,7 @@ class Station:
             self._claim()
         if changed:
             self._obey()
+            self._forget_cancelled()
             self._resolve()
 
     def _claim(self) -> None:
@@ -350,23 +374,35 @@ class Station:
         records = self._ledger.claim(self._owner, room, now, self._roster.names())
         self._more = len(records) == room
         if not self._more:
-            self._due = self._ledger.next_due(now) or inf
+            self._due = self._ledger.next_due() or inf
         for record in records:
             self._hand_over(record)
 
     def _obey(self) -> None:
         """Stop what another process was asked to stop."""
-        for id, forced in self._ledger.stops_for(self._owner):  # noqa: A001
+        for id in self._ledger.stops_for(self._owner):  # noqa: A001
             try:
-                self.cancel(id, running=forced)
+                self.cancel(id, running=True)
             except NotSupported as error:
                 _logger.warning("%s", error)
 
     def _resolve(self) -> None:
         """Tell who waits in this process for what another one has ended."""
         away = [id for id in self.watch.ids() if self._hand.find(id) is None]  # noqa: A001
-        for start in range(0, len(away), _WATCHED):
-            self.watch.resolve(self._ledger.get_ended(away[start : start + _WATCHED]))
+        # The oldest first, and the others in turn: there may be thousands.
+        first = self._turn = self._turn + _WATCHED if self._turn + _WATCHED < len(away) else 0
+        ids = [*away[:_WATCHED], *away[max(first, _WATCHED) : first + _WATCHED]]
+        self.watch.resolve(self._ledger.get_many(ids).values())
+
+    def _forget_cancelled(self) -> None:
+        """Do not begin what another process has cancelled."""
+        waiting = [a for a in self._hand.all() if not a.running() and not a.done()]
+        for start in range(0, len(waiting), _WATCHED):
+            some = {attempt.record.id: attempt for attempt in waiting[start : start + _WATCHED]}
+            for record in self._ledger.get_many(list(some)).values():
+                if record.state is JobState.CANCELLED and some[record.id].cancel():
+                    self._drop(record.id)
+                    self.watch.resolve([record])
 
     def _tell(self) -> None:
         for id in list(self._progress):  # noqa: A001
@@ -381,3 +417,41 @@ class Station:
         """Delete some of what has ended long ago; the rest the next time."""
         retention = self._manner.retention or 0.0
         self._ledger.purge(self._clock() - retention, _TIDIED)
+
+    def _describe(self, record: JobRecord) -> str:
+        """Return the body of the callback of a job that ended without a process to tell how."""
+        error = None if record.error is None else self._roster.json.loads(record.error)
+        return describe_end(record, record.state, None, error, self._roster.json)
+
+
+def _as_claimed(new: NewJob) -> JobRecord:
+    """Return the record of a job that was accepted and is to run here at once."""
+    return JobRecord(
+        id=new.id,
+        task=new.task,
+        state=JobState.QUEUED,
+        arguments=new.arguments,
+        context=new.context,
+        owner=new.owner,
+        attempts=0,
+        idempotent=new.idempotent,
+        created=new.created,
+        due=new.due,
+        started=None,
+        finished=None,
+        fraction=None,
+        message=None,
+        result=None,
+        error=None,
+        callback=new.callback,
+    )
+
+
+def _as_ended(record: JobRecord, outcome: Outcome) -> JobRecord:
+    return replace(
+        record,
+        state=outcome.state,
+        result=outcome.result,
+        error=outcome.error,
+        finished=outcome.at,
+    )
