@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from dewar.tasks.engines.interface import Ability, Call
 from dewar.tasks.callbacks.office import Callbacks
+from dewar.tasks.engines.interface import Ability, Call
 from dewar.tasks.errors import NotSupported, UnknownJob
 from dewar.tasks.execution import StoredContext, is_far, perform, perform_named
 from dewar.tasks.finding import Address
@@ -19,10 +19,11 @@ from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.owners import this_owner
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob
+from dewar.tasks.patrol import Manner
 from dewar.tasks.pool import TaskPool
 from dewar.tasks.retrying import RetryPolicy
 from dewar.tasks.settings import TasksSettings
-from dewar.tasks.station import Manner, Station
+from dewar.tasks.station import Station
 from dewar.tasks.status import JobStatus
 
 __all__ = ["Firm", "Office"]
@@ -75,7 +76,7 @@ class Office:
         self._settings = settings = firm.settings()
         # On a far side of an engine another process keeps the jobs and runs them.
         works = settings.works and not is_far.get()
-        self._pool = _open_pool(settings, firm) if works else None
+        self._pool = _open_pool(settings) if works else None
         self.ledger: Ledger = open_ledger(_where(settings, firm), durable=settings.durable)
         self._herald = Herald()
         self.callbacks = Callbacks(self.ledger, settings)
@@ -214,7 +215,9 @@ class Office:
         return record
 
     def _check_timeout(self) -> None:
-        self._check(Ability.TIMEOUT, "Run tasks with a timeout in processes: Tasks(app, processes=2).")
+        self._check(
+            Ability.TIMEOUT, "Run tasks with a timeout in processes: Tasks(app, processes=2)."
+        )
 
     def _check(self, ability: Ability, repair: str) -> None:
         engine = None if self._pool is None else self._pool.engine
@@ -222,7 +225,7 @@ class Office:
             raise NotSupported(engine.name, ability.value, repair)
 
 
-def _open_pool(settings: TasksSettings, firm: Firm) -> TaskPool:
+def _open_pool(settings: TasksSettings) -> TaskPool:
     if settings.engine is not None:
         return TaskPool(engine=settings.engine)
     if settings.processes is not None:
@@ -232,7 +235,9 @@ def _open_pool(settings: TasksSettings, firm: Firm) -> TaskPool:
 
 def _workers(settings: TasksSettings) -> int | None:
     """Return how many jobs run at a time; None where only the far side knows."""
-    return None if settings.engine is not None else settings.processes or settings.threads or _THREADS
+    return (
+        None if settings.engine is not None else settings.processes or settings.threads or _THREADS
+    )
 
 
 def _where(settings: TasksSettings, firm: Firm) -> str | os.PathLike[str]:

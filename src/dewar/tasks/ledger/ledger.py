@@ -24,6 +24,7 @@ from dewar.tasks.ledger.schema import owners
 from dewar.tasks.ledger.statements import (
     CANCEL,
     CLAIM,
+    CLAIM_OF,
     COUNTS,
     DROP_DELIVERIES,
     DROP_JOBS,
@@ -94,20 +95,27 @@ class Ledger:
         self._fenced += len(judged.fenced)
         return Written(refused=tuple(judged.refused), fenced=tuple(judged.fenced))
 
-    def claim(self, owner: str, limit: int, now: float) -> list[JobRecord]:
+    def claim(
+        self, owner: str, limit: int, now: float, tasks: Sequence[str] | None = None
+    ) -> list[JobRecord]:
         """Take jobs that are due and nobody's, the oldest due first, and return them.
 
         Args:
             owner: the id of who shall run them.
             limit: at most so many.
             now: seconds since the epoch.
+            tasks: only jobs of these; None for all.
         """
         due = self.next_due()
         if due is None or due > now:
             # Without a lock, for the many that look in vain.
             return []
         with self.database.writing() as connection:
-            rows = connection.execute(CLAIM, {"holder": owner, "most": limit, "now": now}).all()
+            asked = {"holder": owner, "most": limit, "now": now}
+            if tasks is None:
+                rows = connection.execute(CLAIM, asked).all()
+            else:
+                rows = connection.execute(CLAIM_OF, {**asked, "tasks": tasks}).all()
         self._claimed += len(rows)
         return sorted((record_of(row) for row in rows), key=lambda job: (job.due, job.id))
 

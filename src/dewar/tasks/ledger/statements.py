@@ -29,6 +29,7 @@ from dewar.tasks.ledger.schema import deliveries, jobs, owners
 __all__ = [
     "CANCEL",
     "CLAIM",
+    "CLAIM_OF",
     "COUNTS",
     "DROP_DELIVERIES",
     "DROP_JOBS",
@@ -101,12 +102,10 @@ _CLAIMABLE = (
     .with_for_update(skip_locked=True)
     .correlate(None)
 )
-CLAIM = (
-    update(jobs)
-    .where(jobs.c.id.in_(_CLAIMABLE))
-    .values(owner=bindparam("holder"))
-    .returning(*jobs.c)
-)
+_CLAIM = update(jobs).values(owner=bindparam("holder")).returning(*jobs.c)
+CLAIM = _CLAIM.where(jobs.c.id.in_(_CLAIMABLE))
+_KNOWN = jobs.c.task.in_(bindparam("tasks", expanding=True))
+CLAIM_OF = _CLAIM.where(jobs.c.id.in_(_CLAIMABLE.where(_KNOWN)))
 NEXT_DUE = select(func.min(jobs.c.due)).where(_IS_WAITING)
 
 #: What an owner has and has not begun; locked in one order, as `STANDINGS` are.
