@@ -146,6 +146,7 @@ class LedgerError(TasksError, RuntimeError):
     def __init__(self, where: str, reason: str) -> None:
         super().__init__(f"The ledger {where} could not do it: {reason}")
         self.where = where
+        self.reason = reason
 
 
 class MissingExtra(TasksError, ImportError):  # noqa: N818  # as the ImportError it is

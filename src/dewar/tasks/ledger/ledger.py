@@ -8,10 +8,13 @@ Rules for the file:
 - No lock of ours is held while the database works, so any thread may call any method at any time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
-from dewar.tasks.ledger.batch import Item
+from sqlalchemy.exc import IntegrityError
+
+from dewar.tasks.errors import LedgerError
+from dewar.tasks.ledger.batch import Batch, Item
 from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.description import Describe, describe_end
 from dewar.tasks.ledger.ids import time_prefix
@@ -24,7 +27,6 @@ from dewar.tasks.ledger.schema import owners
 from dewar.tasks.ledger.statements import (
     CANCEL,
     CLAIM,
-    CLAIM_OF,
     COUNTS,
     DROP_DELIVERIES,
     DROP_JOBS,
@@ -32,6 +34,7 @@ from dewar.tasks.ledger.statements import (
     JOB,
     JOBS,
     NEXT_DUE,
+    NEXT_DUE_AMONG,
     OWNERS,
     PURGED,
     QUEUED,
@@ -80,42 +83,49 @@ class Ledger:
 
         PERF: one batch of fifty costs little more than one of one: gather what you can.
 
+        What failed may be written again: a job that is there already is not accepted twice.
+
         Args:
             batch: what happened.
             describe: makes the callback's body for an outcome that brings none.
         """
         if not batch:
             return Written(refused=(), fenced=())
-        with self.database.writing() as connection:
-            judged = write_batch(self.database, connection, batch)
-            post(connection, judged.posts, describe)
+        try:
+            judged = self._write(batch, describe)
+        except LedgerError as error:
+            if not isinstance(error.__cause__, IntegrityError):
+                raise
+            # A job is there already: its first writing was not seen to succeed, and did.
+            judged = self._write(batch, describe, is_again=True)
         self._batches += 1
         self._items += len(batch)
         self._refused += len(judged.refused)
         self._fenced += len(judged.fenced)
         return Written(refused=tuple(judged.refused), fenced=tuple(judged.fenced))
 
-    def claim(
-        self, owner: str, limit: int, now: float, tasks: Sequence[str] | None = None
-    ) -> list[JobRecord]:
+    def _write(self, items: Sequence[Item], describe: Describe, *, is_again: bool = False) -> Batch:
+        with self.database.writing() as connection:
+            judged = write_batch(self.database, connection, items, is_again=is_again)
+            post(connection, judged.posts, describe)
+        return judged
+
+    def claim(self, owner: str, limit: int, now: float, tasks: Collection[str]) -> list[JobRecord]:
         """Take jobs that are due and nobody's, the oldest due first, and return them.
 
         Args:
             owner: the id of who shall run them.
             limit: at most so many.
             now: seconds since the epoch.
-            tasks: only jobs of these; None for all.
+            tasks: the names of those that this owner knows; jobs of others are left alone.
         """
-        due = self.next_due()
+        due = self.next_due(tasks)
         if due is None or due > now:
             # Without a lock, for the many that look in vain.
             return []
+        wanted = {"holder": owner, "most": limit, "now": now, "tasks": list(tasks)}
         with self.database.writing() as connection:
-            asked = {"holder": owner, "most": limit, "now": now}
-            if tasks is None:
-                rows = connection.execute(CLAIM, asked).all()
-            else:
-                rows = connection.execute(CLAIM_OF, {**asked, "tasks": tasks}).all()
+            rows = connection.execute(CLAIM, wanted).all()
         self._claimed += len(rows)
         return sorted((record_of(row) for row in rows), key=lambda job: (job.due, job.id))
 
@@ -135,7 +145,7 @@ class Ledger:
     def get(self, id: str) -> JobRecord | None:  # noqa: A002
         """Return a job, or None where the ledger has none with this id."""
         with self.database.reading() as connection:
-            row = connection.execute(JOB, {"job": id}).one_or_none()
+            row = self.database.run(connection, JOB, [{"job": id}]).one_or_none()
         return None if row is None else record_of(row)
 
     def get_many(self, ids: Sequence[str]) -> dict[str, JobRecord]:
@@ -160,11 +170,19 @@ class Ledger:
             JobState.LOST: found.lost,
         }
 
-    def next_due(self) -> float | None:
-        """Return when the first job that waits and is nobody's is due; None where there is none."""
+    def next_due(self, tasks: Collection[str] | None = None) -> float | None:
+        """Return when the first job that waits and is nobody's is due; None where there is none.
+
+        Args:
+            tasks: only jobs of those, by their names.
+        """
         with self.database.reading() as connection:
-            found: float | None = connection.execute(NEXT_DUE).scalar_one()
-        return found
+            if tasks is None:
+                found = connection.execute(NEXT_DUE)
+            else:
+                found = connection.execute(NEXT_DUE_AMONG, {"tasks": list(tasks)})
+            due: float | None = found.scalar_one()
+        return due
 
     def queued(self, task: str) -> int:
         """Return how many jobs of a task wait."""

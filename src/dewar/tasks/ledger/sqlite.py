@@ -19,7 +19,7 @@ import weakref
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from dewar.tasks.errors import TaskSetupError
@@ -72,21 +72,21 @@ class SQLiteDatabase(Database):
             return self._base + int(found)
 
     def _make(self) -> Connections:
-        url = URL.create("sqlite", database=str(self._path))
-        reader = create_engine(
-            url, pool_size=_READERS, max_overflow=0, connect_args={"timeout": BUSY_TIMEOUT}
-        )
-        writer = create_engine(
-            url,
-            pool_size=1,
+        reader, writer = self._engine(_READERS), self._engine(1)
+        event.listen(writer, "begin", _begin)
+        return Connections(reader, writer)
+
+    def _engine(self, most: int) -> Engine:
+        engine = create_engine(
+            URL.create("sqlite", database=str(self._path)),
+            pool_size=most,
             max_overflow=0,
             pool_timeout=BUSY_TIMEOUT,
             connect_args={"timeout": BUSY_TIMEOUT},
+            hide_parameters=True,
         )
-        for engine in (reader, writer):
-            event.listen(engine, "connect", self._configure)
-        event.listen(writer, "begin", _begin)
-        return Connections(reader, writer)
+        event.listen(engine, "connect", self._configure)
+        return engine
 
     def _configure(self, connection: DBAPIConnection, _record: object) -> None:
         # Python shall begin nothing by itself.

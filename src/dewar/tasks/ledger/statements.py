@@ -29,7 +29,6 @@ from dewar.tasks.ledger.schema import deliveries, jobs, owners
 __all__ = [
     "CANCEL",
     "CLAIM",
-    "CLAIM_OF",
     "COUNTS",
     "DROP_DELIVERIES",
     "DROP_JOBS",
@@ -38,6 +37,7 @@ __all__ = [
     "JOB",
     "JOBS",
     "NEXT_DUE",
+    "NEXT_DUE_AMONG",
     "ORPHANS",
     "OWNERS",
     "PURGED",
@@ -46,6 +46,7 @@ __all__ = [
     "RELEASE_ALL",
     "RENEW",
     "RETRY",
+    "STANDING",
     "STANDINGS",
     "STOP",
     "STOPS",
@@ -61,6 +62,7 @@ _ENDED_BADLY = text("state IN ('cancelled', 'failed', 'lost')")
 _BAD = ("cancelled", "failed", "lost")
 _THIS = jobs.c.id == bindparam("job")
 _THESE = jobs.c.id.in_(bindparam("ids", expanding=True))
+_OF_TASKS = jobs.c.task.in_(bindparam("tasks", expanding=True))
 _ITS_OWNER = jobs.c.owner == bindparam("holder")
 
 
@@ -72,7 +74,7 @@ JOB = select(jobs).where(_THIS)
 JOBS = select(jobs).where(_THESE)
 
 #: How jobs stand. Locked in one order, so that no two writers wait for each other.
-STANDINGS = (
+_STANDING = (
     select(
         jobs.c.id,
         jobs.c.task,
@@ -82,31 +84,32 @@ STANDINGS = (
         jobs.c.callback,
         jobs.c.stop_requested,
     )
-    .where(_THESE)
     .order_by(jobs.c.id)
     .with_for_update()
 )
+STANDING = _STANDING.where(_THIS)
+STANDINGS = _STANDING.where(_THESE)
 
 #: How many jobs wait, of each of some tasks.
-QUEUED = (
-    select(jobs.c.task, func.count())
-    .where(_IS_QUEUED, jobs.c.task.in_(bindparam("tasks", expanding=True)))
-    .group_by(jobs.c.task)
-)
+QUEUED = select(jobs.c.task, func.count()).where(_IS_QUEUED, _OF_TASKS).group_by(jobs.c.task)
 
 _CLAIMABLE = (
     select(jobs.c.id)
-    .where(_IS_WAITING, jobs.c.due <= bindparam("now"))
+    .where(_IS_WAITING, _OF_TASKS, jobs.c.due <= bindparam("now"))
     .order_by(jobs.c.due, jobs.c.id)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
     .correlate(None)
 )
-_CLAIM = update(jobs).values(owner=bindparam("holder")).returning(*jobs.c)
-CLAIM = _CLAIM.where(jobs.c.id.in_(_CLAIMABLE))
-_KNOWN = jobs.c.task.in_(bindparam("tasks", expanding=True))
-CLAIM_OF = _CLAIM.where(jobs.c.id.in_(_CLAIMABLE.where(_KNOWN)))
+CLAIM = (
+    update(jobs)
+    .where(jobs.c.id.in_(_CLAIMABLE))
+    .values(owner=bindparam("holder"))
+    .returning(*jobs.c)
+)
+#: When the first is due, of any task and of some.
 NEXT_DUE = select(func.min(jobs.c.due)).where(_IS_WAITING)
+NEXT_DUE_AMONG = NEXT_DUE.where(_OF_TASKS)
 
 #: What an owner has and has not begun; locked in one order, as `STANDINGS` are.
 _UNSTARTED = (
