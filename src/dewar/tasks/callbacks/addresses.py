@@ -6,7 +6,9 @@ written out, because what `ipaddress` calls private differs between versions of 
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
-__all__ = ["is_public", "read_address"]
+__all__ = ["Address", "is_public", "read_address"]
+
+Address = IPv4Address | IPv6Address
 
 _NOT_PUBLIC_4 = tuple(
     map(
@@ -53,7 +55,7 @@ _NOT_PUBLIC_6 = tuple(
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
-def read_address(text: str) -> IPv4Address | IPv6Address:
+def read_address(text: str) -> Address:
     """Return the address of a text as `socket.getaddrinfo` gives it, without its zone.
 
     Raises:
@@ -62,7 +64,7 @@ def read_address(text: str) -> IPv4Address | IPv6Address:
     return ip_address(text.partition("%")[0])
 
 
-def is_public(address: IPv4Address | IPv6Address) -> bool:
+def is_public(address: Address) -> bool:
     """Tell whether an address is a host's on the public internet."""
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _NOT_PUBLIC_4)

@@ -15,11 +15,11 @@ import re
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
 
-from dewar.tasks.callbacks.addresses import is_public, read_address
+from dewar.tasks.callbacks.addresses import Address, is_public, read_address
 from dewar.tasks.errors import CallbackRefused, TaskSetupError
 
 __all__ = ["Destination", "Guard", "Resolve", "Route"]
@@ -126,38 +126,37 @@ class Guard:
         """
         destination = self.check(url)
         found = self._resolve(destination.host, destination.port, type=socket.SOCK_STREAM)
-        for *_, address in found:
-            if not self._may_reach(destination.host, read_address(address[0])):
-                raise _refused(url, f"{destination.host} is at {address[0]}")
-        addresses = tuple(dict.fromkeys((family, address) for family, *_, address in found))
+        for *_, place in found:
+            address = read_address(place[0])
+            if not is_public(address) and not self._allows(destination.host, address):
+                raise _refused(url, f"{destination.host} is at {place[0]}")
+        addresses = tuple(dict.fromkeys((family, place) for family, *_, place in found))
         if not addresses:
             raise OSError(f"{destination.host} has no address")
         return Route(destination=destination, addresses=addresses)
 
     def _check_place(self, url: str, destination: Destination) -> None:
         host, port = destination.host, destination.port
-        try:
-            address = read_address(host)
-        except ValueError:
-            if (host == "localhost" or host.endswith(".localhost")) and host not in self._names:
-                # A network that is allowed may be where it is.
-                if not any(network.is_loopback for network in self._networks):
-                    raise _refused(url, f"{host} is this machine") from None
-            is_known = host in self._names
-        else:
-            if not self._may_reach(host, address):
-                raise _refused(url, f"{host} is not public")
-            is_known = not is_public(address)
-        if port not in _PORTS.values() and port < _RESERVED and not is_known:
+        address = _maybe_address(host)
+        is_allowed = self._allows(host, address)
+        if address is not None and not is_allowed and not is_public(address):
+            raise _refused(url, f"{host} is not public")
+        if (
+            _is_local(host)
+            and not is_allowed
+            and not any(net.is_loopback for net in self._networks)
+        ):
+            raise _refused(url, f"{host} is this machine")
+        if port < _RESERVED and port not in _PORTS.values() and not is_allowed:
             raise CallbackRefused(
                 f"The callback {url!r} goes to port {port}, which is another protocol's. Take 80,"
-                f" 443, or one from {_RESERVED} on."
+                f" 443, or one from {_RESERVED} on; or allow the host by its name."
             )
 
-    def _may_reach(self, host: str, address: IPv4Address | IPv6Address) -> bool:
-        if is_public(address) or host in self._names:
+    def _allows(self, host: str, address: Address | None) -> bool:
+        if host in self._names:
             return True
-        return any(address in network for network in self._networks)
+        return address is not None and any(address in network for network in self._networks)
 
     def __repr__(self) -> str:
         allowed = [*map(str, self._networks), *sorted(self._names)]
@@ -165,8 +164,9 @@ class Guard:
 
 
 def _split(url: str) -> SplitResult:
-    if not isinstance(url, str) or len(url) > _LONGEST:
-        raise CallbackRefused(f"A callback is a URL, a str of at most {_LONGEST} characters.")
+    url = str(url)  # it may have come as JSON, and be anything
+    if len(url) > _LONGEST:
+        raise CallbackRefused(f"A callback's URL has at most {_LONGEST} characters.")
     if _NOT_IN_A_URL.search(url):
         raise CallbackRefused(f"The callback {url!r} has a space, a backslash or the like in it.")
     try:
@@ -187,6 +187,17 @@ def _ascii_host(host: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no name")
     return name
+
+
+def _maybe_address(host: str) -> Address | None:
+    try:
+        return read_address(host)
+    except ValueError:
+        return None
+
+
+def _is_local(host: str) -> bool:
+    return host == "localhost" or host.endswith(".localhost")
 
 
 def _target_of(parts: SplitResult) -> str:

@@ -37,7 +37,7 @@ def read_secret(text: str) -> bytes:
         TaskSetupError: (a `ValueError`) where it is not ``whsec_`` and the base64 of 24 to 64
             bytes.
     """
-    if not isinstance(text, str) or not text.startswith(_PREFIX):
+    if not str(text).startswith(_PREFIX):
         raise TaskSetupError(
             f"A callback secret is a str that begins with {_PREFIX!r}. Make one:"
             " dewar.tasks.callbacks.new_secret()."
