@@ -32,7 +32,7 @@ _PORTS = {"http": 80, "https": 443}
 _RESERVED = 1024
 #: Characters of a URL; what browsers and proxies take.
 _LONGEST = 2048
-_SAFE = "%/:=&?~#+!$,;'@()*[]"
+_SAFE = "%/:=&?~+!$,;'@()*[]"
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\\s]")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,253}|[0-9A-Fa-f:.]+(%[^/]*)?")
 
@@ -182,8 +182,8 @@ def _split(url: str) -> SplitResult:
 
 
 def _ascii_host(host: str) -> str:
-    name = host if host.isascii() else host.encode("idna").decode("ascii")
-    name = name.lower().removesuffix(".")
+    # Refuses labels that are empty or too long, as the resolver would.
+    name = host.encode("idna").decode("ascii").lower().removesuffix(".")
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no name")
     return name
