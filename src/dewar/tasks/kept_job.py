@@ -31,6 +31,9 @@ class Desk(Protocol):
     def links(self, id: str) -> Mapping[str, str]:  # noqa: A002
         """Return where a client finds out about a job."""
 
+    def hold(self, job: "KeptJob") -> None:
+        """Hold a job until it has ended."""
+
     def call_soon(self, function: Callable[[Any], object], argument: Any) -> None:
         """Have a function called on a thread for such functions."""
 
@@ -89,6 +92,7 @@ class KeptJob(Job):
             super().add_done_callback(fn)
         else:
             super().add_done_callback(partial(self._desk.call_soon, fn))
+            self._desk.hold(self)
 
     def accepted(self) -> tuple[dict[str, Any], int, dict[str, str]]:
         """Return what a view returns for it: 202 Accepted with ``Location`` (RFC 9110, 15.3.3).

@@ -167,6 +167,10 @@ class Office:
         """Return where a client finds out about a job; see `Tasks.links`."""
         return self._firm.links(id)
 
+    def hold(self, job: KeptJob) -> None:
+        """Hold a job that has something to call until it has ended."""
+        self._station.watch.hold(job)
+
     def call_soon(self, function: Callable[[Any], object], argument: Any) -> None:
         """Have what was added to a job called, away from the writer's thread."""
         self._herald.call_soon(function, argument)

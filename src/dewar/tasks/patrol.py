@@ -153,7 +153,7 @@ class Patrol:
         records = self._post.ledger.claim(self._manner.owner.id, room, now, self._post.tasks)
         self._more = len(records) == room
         if not self._more:
-            self._due = self._post.ledger.next_due() or inf
+            self._due = self._post.ledger.next_due(self._post.tasks) or inf
         for record in records:
             self._post.hand_over(record)
 

@@ -11,7 +11,7 @@ __all__ = ["Watch"]
 
 
 class Watch:
-    """Resolves each job once. It holds a job no longer than somebody else does.
+    """Resolves each job once. It holds a job no longer than somebody else does, or wants a call.
 
     Any thread may call any method.
     """
@@ -19,6 +19,8 @@ class Watch:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._jobs: WeakValueDictionary[str, KeptJob] = WeakValueDictionary()
+        # Those that have something to call, which nobody else need hold.
+        self._held: dict[str, KeptJob] = {}
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -34,6 +36,12 @@ class Watch:
                 job = self._jobs[id] = make()
             return job
 
+    def hold(self, job: KeptJob) -> None:
+        """Hold a job until it is resolved."""
+        with self._lock:
+            if job.id in self._jobs:
+                self._held[job.id] = job
+
     def ids(self) -> Sequence[str]:
         """Return the ids of the jobs that are not resolved."""
         with self._lock:
@@ -45,5 +53,6 @@ class Watch:
             if record.state.is_final:
                 with self._lock:
                     job = self._jobs.pop(record.id, None)
+                    self._held.pop(record.id, None)
                 if job is not None:
                     job.resolve(record)

@@ -115,8 +115,8 @@ class Writer:
     def put(self, operation: Operation) -> None:
         """Have an operation written soon."""
         self._lazy.append((operation, None))
-        # PERF: setting an event that is set costs a lock that the writer wants too.
-        if not self._wake.is_set():
+        # PERF: where others wait the thread has set itself a time, and need not be woken for each.
+        if len(self._lazy) <= 1 or self._ending:
             self._wake.set()
 
     def write(self, operation: Operation) -> bool:
@@ -137,7 +137,7 @@ class Writer:
             # Who came meanwhile has left it to the thread that wrote.
             if self._urgent:
                 self._wake.set()
-        elif not self._wake.is_set():
+        else:
             self._wake.set()
         return ticket.wait()
 
