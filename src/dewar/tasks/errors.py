@@ -101,7 +101,7 @@ class JobLost(TasksError, RuntimeError):  # noqa: N818  # what it says is what h
 class UnknownJob(TasksError, KeyError):  # noqa: N818  # as the KeyError it is
     """Raised where the ledger has no job with an id: there never was one, or it was purged."""
 
-    def __init__(self, id: str) -> None:  # noqa: A002
+    def __init__(self, id: str) -> None:
         super().__init__(f"There is no job {id!r} in the ledger; it may have been purged.")
         self.id = id
 

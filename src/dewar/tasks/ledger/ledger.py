@@ -142,7 +142,7 @@ class Ledger:
         with self.database.writing() as connection:
             return connection.execute(RELEASE_ALL, {"holder": owner}).rowcount
 
-    def get(self, id: str) -> JobRecord | None:  # noqa: A002
+    def get(self, id: str) -> JobRecord | None:
         """Return a job, or None where the ledger has none with this id."""
         with self.database.reading() as connection:
             row = self.database.run(connection, JOB, [{"job": id}]).one_or_none()
@@ -190,7 +190,7 @@ class Ledger:
             row = connection.execute(QUEUED, {"tasks": [task]}).one_or_none()
         return 0 if row is None else int(row[1])
 
-    def cancel(self, id: str, now: float, describe: Describe = describe_end) -> bool:  # noqa: A002
+    def cancel(self, id: str, now: float, describe: Describe = describe_end) -> bool:
         """Cancel a job that waits; return whether it did.
 
         Args:
@@ -203,7 +203,7 @@ class Ledger:
             announce(connection, [id] if did else [], describe)
         return did
 
-    def cancel_running(self, id: str) -> bool:  # noqa: A002
+    def cancel_running(self, id: str) -> bool:
         """Mark a job that runs as one to be stopped, and return whether it runs.
 
         Its owner finds it by `stops_for`. It won't run again, whatever its owner does.
@@ -216,7 +216,7 @@ class Ledger:
         with self.database.reading() as connection:
             return list(connection.execute(STOPS, {"holder": owner}).scalars())
 
-    def retry(self, id: str, now: float) -> bool:  # noqa: A002
+    def retry(self, id: str, now: float) -> bool:
         """Have a job run again that failed, was cancelled or is lost; return whether it was so.
 
         It keeps count of its attempts, so what a process still says of an earlier one is fenced.

@@ -50,6 +50,7 @@ __all__ = [
     "STANDINGS",
     "STOP",
     "STOPS",
+    "UNSENT",
     "change_of",
     "page",
 ]
@@ -183,6 +184,12 @@ ORPHANS = (
     select(jobs.c.owner)
     .where(_IS_ACTIVE, jobs.c.owner.is_not(None), jobs.c.owner.not_in(select(owners.c.id)))
     .distinct()
+)
+#: Callbacks that a process was making when it went: they are due now and not after their lease.
+UNSENT = (
+    update(deliveries)
+    .where(text("state = 'pending'"), deliveries.c.owner == bindparam("holder"))
+    .values(owner=None, lease_until=None, due=bindparam("now"))
 )
 GONE = delete(owners).where(owners.c.id == bindparam("holder"))
 
