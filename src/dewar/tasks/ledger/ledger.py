@@ -22,6 +22,7 @@ from dewar.tasks.ledger.outbox import announce, post
 from dewar.tasks.ledger.owners import Owner, OwnerRecord
 from dewar.tasks.ledger.records import JobRecord, JobState, Recovered, Written
 from dewar.tasks.ledger.recovery import IsAlive, recover_jobs
+from dewar.tasks.ledger.room import Room
 from dewar.tasks.ledger.rows import chunks, owners_of, record_of, rows_of
 from dewar.tasks.ledger.schema import owners
 from dewar.tasks.ledger.statements import (
@@ -75,6 +76,7 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._room = Room()
         self._batches = self._items = self._refused = self._fenced = 0
         self._claimed = self._recovered = 0
 
@@ -106,7 +108,7 @@ class Ledger:
 
     def _write(self, items: Sequence[Item], describe: Describe, *, is_again: bool = False) -> Batch:
         with self.database.writing() as connection:
-            judged = write_batch(self.database, connection, items, is_again=is_again)
+            judged = write_batch(self.database, connection, items, self._room, is_again=is_again)
             post(connection, judged.posts, describe)
         return judged
 
@@ -187,8 +189,8 @@ class Ledger:
     def queued(self, task: str) -> int:
         """Return how many jobs of a task wait."""
         with self.database.reading() as connection:
-            row = connection.execute(QUEUED, {"tasks": [task]}).one_or_none()
-        return 0 if row is None else int(row[1])
+            found: int = connection.execute(QUEUED, {"task": task}).scalar_one()
+        return found
 
     def cancel(self, id: str, now: float, describe: Describe = describe_end) -> bool:
         """Cancel a job that waits; return whether it did.

@@ -91,8 +91,12 @@ _STANDING = (
 STANDING = _STANDING.where(_THIS)
 STANDINGS = _STANDING.where(_THESE)
 
-#: How many jobs wait, of each of some tasks.
-QUEUED = select(jobs.c.task, func.count()).where(_IS_QUEUED, _OF_TASKS).group_by(jobs.c.task)
+#: How many jobs of a task wait.
+QUEUED = (
+    select(func.count())
+    .select_from(jobs)
+    .where(_IS_QUEUED, jobs.c.task == bindparam("task", type_=jobs.c.task.type))
+)
 
 _CLAIMABLE = (
     select(jobs.c.id)
