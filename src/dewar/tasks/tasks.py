@@ -35,10 +35,13 @@ class TasksApp(Protocol):
     """What tasks ask of an app."""
 
     import_name: str
-    name: str
     instance_path: str
     json: Any
     extensions: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
 
     @property
     def config(self) -> Mapping[str, Any]:
