@@ -23,6 +23,7 @@ __all__ = [
     "UnknownTask",
     "Unreadable",
     "Unserializable",
+    "VerificationError",
     "WorkerDied",
 ]
 
@@ -159,3 +160,7 @@ class MissingExtra(TasksError, ImportError):  # noqa: N818  # as the ImportError
 
 class CallbackRefused(TasksError, ValueError):  # noqa: N818  # what it says is what happened
     """Raised where a callback URL may not be called: not HTTP, or an address that is internal."""
+
+
+class VerificationError(TasksError, ValueError):
+    """Raised where a callback that came is not to be believed. Answer it with 400."""

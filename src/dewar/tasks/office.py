@@ -26,7 +26,7 @@ from dewar.tasks.settings import TasksSettings
 from dewar.tasks.station import Station
 from dewar.tasks.status import JobStatus
 
-__all__ = ["Firm", "Office"]
+__all__ = ["Firm", "Office", "open_kept"]
 
 # Threads that run jobs, where nobody says how many.
 _THREADS = 4
@@ -77,7 +77,7 @@ class Office:
         # On a far side of an engine another process keeps the jobs and runs them.
         works = settings.works and not is_far.get()
         self._pool = _open_pool(settings) if works else None
-        self.ledger: Ledger = open_ledger(_where(settings, firm), durable=settings.durable)
+        self.ledger: Ledger = open_kept(settings, firm.app)
         self._herald = Herald()
         self.callbacks = Callbacks(self.ledger, settings)
         manner = Manner(
@@ -244,9 +244,15 @@ def _workers(settings: TasksSettings) -> int | None:
     )
 
 
-def _where(settings: TasksSettings, firm: Firm) -> str | os.PathLike[str]:
-    """Return where the ledger is: in the instance folder, if nobody says."""
-    if settings.ledger is not None:
-        return settings.ledger
-    folder = Path("instance") if firm.app is None else Path(firm.app.instance_path)
-    return folder / _FILE
+def open_kept(settings: TasksSettings, app: Any) -> Ledger:
+    """Return the ledger that the settings name; in the instance folder, if they don't.
+
+    Raises:
+        TaskSetupError: where there can be none.
+        MissingExtra: where its libraries are not installed.
+    """
+    where = settings.ledger
+    if where is None:
+        folder = Path("instance") if app is None else Path(app.instance_path)
+        where = folder / _FILE
+    return open_ledger(where, durable=settings.durable)

@@ -12,8 +12,9 @@ from dewar.tasks.errors import QueueFull, TaskSetupError, UnknownJob, UnknownTas
 from dewar.tasks.finding import EXTENSION, Address
 from dewar.tasks.kept_job import KeptJob
 from dewar.tasks.ledger.ids import new_id
+from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.records import NewJob
-from dewar.tasks.office import Office
+from dewar.tasks.office import Office, open_kept
 from dewar.tasks.retrying import Backoff, RetryPolicy
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
@@ -269,12 +270,18 @@ class Tasks:
             return office
 
     @property
-    def ledger(self) -> Any:
-        """The ledger, which may be asked without beginning any work."""
-        office = self._office
-        if office is not None and office.is_of_this_process:
-            return office.ledger
+    def ledger(self) -> Ledger:
+        """The ledger of this process, which begins its part if it has not."""
         return self.office.ledger
+
+    def open_ledger(self) -> Ledger:
+        """Return the ledger without beginning to run jobs, for a look or a chore; close it.
+
+        Raises:
+            TaskSetupError: where there can be none.
+            MissingExtra: where its libraries are not installed.
+        """
+        return open_kept(self.settings(), self.app)
 
     def start(self) -> None:
         """Begin to run jobs in this process: also those that others left behind.
