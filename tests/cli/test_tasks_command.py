@@ -22,7 +22,7 @@ from dewar.tasks.finding import EXTENSION
 from dewar.tasks.ledger.ids import new_id
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
-from dewar.tasks.ledger.records import JobRecord, JobState, NewJob, Outcome, Start, Update
+from dewar.tasks.ledger.records import JobState, NewJob, Outcome, Start, Update
 from dewar.tasks.settings import TasksSettings
 
 Run = Callable[..., Result]
@@ -412,4 +412,77 @@ def test_tasks_that_never_work_are_told_so(run: Run, tasks: StoredTasks) -> None
     assert (result.exit_code, "TASKS_WORKS" in result.stderr, tasks.asked) == (1, True, [])
 
 
-_ = JobRecord, subprocess, sys
+PRESS = """
+from dewar import Dewar, Tasks
+
+app = Dewar("press", instance_path={folder!r})
+app.config["TASKS_WORKS"] = False
+tasks = Tasks(app, poll=0.02)
+
+@tasks.task("print")
+def print_pages(pages):
+    return pages + 1
+"""
+
+
+def test_processes_that_serve_leave_the_work_to_one_that_works(
+    write: Callable[[str, str], Path], folder: Path
+) -> None:
+    """A job is submitted here, run in another process, and looked at from a third."""
+    write("press.py", PRESS.format(folder=str(folder)))
+    command = [sys.executable, "-m", "dewar", "--app", "press", "tasks"]
+    submit = "import press; print(press.print_pages.submit(6).id); press.tasks.stop()"
+    job = _output([sys.executable, "-c", submit], folder).strip()
+    assert job in _output([*command, "list", "--state", "queued"], folder)
+    with subprocess.Popen(
+        [*command, "work"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as worker:
+        try:
+            shown = json.loads(
+                _output([*command, "show", "--follow", "--json", job], folder).splitlines()[-1]
+            )
+            worker.terminate()
+            output, errors = worker.communicate(timeout=30)
+        finally:
+            worker.kill()
+    assert (shown["state"], shown["result"]) == ("done", 7)
+    assert (worker.returncode, errors) == (0, "")
+    assert output == f"Process {worker.pid} runs jobs of print.\n"
+
+
+def _output(command: list[str], folder: Path) -> str:
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+STUBBORN = """
+import signal
+import threading
+
+from dewar.cli.tasks_work import until_told
+
+with until_told() as told:
+    print("ready", flush=True)
+    told.wait()
+    print("told", flush=True)
+    threading.Event().wait()
+"""
+
+
+def test_a_second_signal_ends_at_once(folder: Path) -> None:
+    """Nobody has to wait for jobs who does not want to."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STUBBORN], cwd=folder, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(signal.SIGINT)
+            assert process.stdout.readline() == "told\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == -signal.SIGTERM
+        finally:
+            process.kill()
