@@ -7,6 +7,7 @@ import click
 import pytest
 
 from dewar.cli.job_texts import counted, details, header, job_json, job_line, printable
+from dewar.tasks.callbacks.records import Delivery, DeliveryState
 from dewar.tasks.ledger.records import JobRecord, JobState
 
 ID = "a" * 36
@@ -98,6 +99,26 @@ def test_an_error_is_shown_with_its_traceback() -> None:
 def test_a_job_that_never_began_took_no_time() -> None:
     """It may have been cancelled before."""
     assert "finished   1970-01-01T00:00:05Z\n" in details(replace(JOB, finished=5.0))
+
+
+def test_a_callback_is_shown_with_its_last_answer() -> None:
+    """One line for each time that the job has ended."""
+    delivery = Delivery(
+        id="msg_1",
+        job_id=ID,
+        url="https://example.com/done",
+        body="{}",
+        created=0.0,
+        due=0.0,
+        attempts=2,
+        state=DeliveryState.FAILED,
+        owner=None,
+        last_status=503,
+        last_error="try\nlater",
+    )
+    shown = details(replace(FAILED, error=None), [delivery, delivery])
+    line = "posted     failed, 2 attempts, last answer 503, try\\nlater"
+    assert shown.endswith(f"\n{line}\n{line}")
 
 
 def test_json_is_one_line() -> None:
