@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from dewar.tasks.callbacks.records import Delivery
 from dewar.tasks.ledger.records import JobRecord, JobState
 
 __all__ = [
@@ -73,8 +74,8 @@ def job_json(job: JobRecord, loads: Callable[[str], Any] = json.loads) -> str:
     return json.dumps(shown, default=str)
 
 
-def details(job: JobRecord) -> str:
-    """Return all there is of a job, with the traceback of its error."""
+def details(job: JobRecord, callbacks: Iterable[Delivery] = ()) -> str:
+    """Return all there is of a job, with its callbacks and the traceback of its error."""
     error = {} if job.error is None else json.loads(job.error)
     took = None
     if job.finished is not None and job.started is not None:
@@ -97,6 +98,7 @@ def details(job: JobRecord) -> str:
         "error": f"{error.get('type')}: {error.get('text')}" if error else None,
     }
     lines = [f"{name:10} {printable(text)}" for name, text in fields.items() if text]
+    lines += [f"{'posted':10} {printable(_posted(callback))}" for callback in callbacks]
     traceback = "\n".join(printable(line) for line in error.get("traceback", "").splitlines())
     return "\n".join([*lines, *(["", traceback] if traceback else [])])
 
@@ -127,6 +129,13 @@ def printable(text: str) -> str:
 def _line(cells: Iterable[str]) -> str:
     padded = (cell.ljust(width) for cell, (_, width) in zip(cells, _COLUMNS, strict=True))
     return "  ".join(padded).rstrip()
+
+
+def _posted(callback: Delivery) -> str:
+    said = [callback.state.value, f"{callback.attempts} attempts"]
+    if callback.last_status is not None:
+        said.append(f"last answer {callback.last_status}")
+    return ", ".join([*said, *filter(None, [callback.last_error])])
 
 
 def _time(seconds: float | None) -> str:

@@ -23,11 +23,13 @@ def moment_of(text: str, now: float) -> float:
 
     Raises:
         ValueError: where it is neither, or not in the past.
+        OverflowError: where it is before all dates.
     """
     age = _AGE.fullmatch(text.strip())
     if age is not None:
-        return now - float(age[1]) * _SECONDS[age[2]]
-    date = datetime.fromisoformat(text.strip())
+        date = datetime.fromtimestamp(now - float(age[1]) * _SECONDS[age[2]], UTC)
+    else:
+        date = datetime.fromisoformat(text.strip())
     moment = (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
     if moment > now:
         raise ValueError(f"{text} is not in the past.")

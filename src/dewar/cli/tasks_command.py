@@ -14,6 +14,7 @@ from dewar.cli.moments import MomentType
 from dewar.cli.tasks_interface import JobStore, open_store, tasks_of
 from dewar.cli.tasks_work import work_command
 from dewar.errors import DewarError
+from dewar.tasks.callbacks.records import Delivery
 from dewar.tasks.errors import UnknownJob
 from dewar.tasks.ledger.records import JobRecord, JobState
 
@@ -97,8 +98,10 @@ def show_command(ctx: click.Context, id: str, follow: bool, as_json: bool) -> No
         looked = _looks(ctx, store, lambda: [_known(store, id)])
         watch(until_final(looked), _text(ctx, as_json), is_plain=as_json, title=str)
         job = _known(store, id)
-    if not (follow and as_json):
-        click.echo(_text(ctx, as_json)(job) if as_json else details(job))
+    if not as_json:
+        click.echo(details(job, _callbacks(store, job)))
+    elif not follow:
+        click.echo(_text(ctx, as_json)(job))
     if follow and job.state is not JobState.DONE:
         ctx.exit(1)
 
@@ -195,6 +198,14 @@ def _known(store: JobStore, id: str) -> JobRecord:
     if job is None:
         raise UnknownJob(id)
     return job
+
+
+def _callbacks(store: JobStore, job: JobRecord) -> Sequence[Delivery]:
+    if job.callback is None:
+        return ()
+    from dewar.tasks.callbacks.outbox import Outbox
+
+    return Outbox(store.database).of_job(job.id)
 
 
 def _text(ctx: click.Context, as_json: bool) -> Text:

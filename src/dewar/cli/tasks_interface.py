@@ -15,6 +15,8 @@ __all__ = ["CommandTasks", "JobStore", "open_store", "tasks_of"]
 class JobStore(Protocol):
     """A ledger, of which a command does with jobs what no process needs to be asked for."""
 
+    database: Any
+
     def get(self, id: str) -> JobRecord | None:
         """Return a job."""
 

@@ -10,6 +10,7 @@ Rules for the file:
 - No clock is read here: every time is the caller's.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, bindparam, exists, func, select, text, tuple_, update
@@ -84,6 +85,11 @@ _RETRY = (
     .values(owner=None, lease_until=None)
 )
 _ONE = deliveries.select().where(deliveries.c.id == bindparam("which"))
+_OF_JOB = (
+    deliveries.select()
+    .where(deliveries.c.job_id == bindparam("job"))
+    .order_by(deliveries.c.created, deliveries.c.id)
+)
 _LIST = deliveries.select().order_by(deliveries.c.created.desc(), deliveries.c.id.desc())
 _COUNTS = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
 
@@ -205,6 +211,11 @@ class Outbox:
         with self._database.reading() as connection:
             row = connection.execute(_ONE, {"which": id}).one_or_none()
         return None if row is None else _delivery(row)
+
+    def of_job(self, job_id: str) -> Sequence[Delivery]:
+        """Return a job's callbacks: one for each time that it has ended, the first first."""
+        with self._database.reading() as connection:
+            return [_delivery(row) for row in connection.execute(_OF_JOB, {"job": job_id})]
 
     def list(self, state: DeliveryState | None = None, limit: int = 50) -> list[Delivery]:
         """Return callbacks, the newest first.
