@@ -4,9 +4,10 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from tests.tasks.ledger.ledgertools import (
     HERE,
     THERE,
@@ -15,6 +16,7 @@ from tests.tasks.ledger.ledgertools import (
     dead,
     end,
     ids,
+    in_child,
     new,
     outbox,
     record,
@@ -34,6 +36,9 @@ TASKS = ["resize"]
 
 class LedgerContract:
     """Inherited by the tests of each database, which say where it is."""
+
+    #: What has the database tell its plan for a statement.
+    EXPLAIN = "EXPLAIN"
 
     @pytest.fixture
     def where(self) -> str:
@@ -154,7 +159,7 @@ class LedgerContract:
         assert record(ledger, job).fraction == 0.25
 
     def test_a_full_queue_refuses(self, ledger: Ledger) -> None:
-        """Of a task with a limit, only so many jobs wait; others don't mind, and what begins makes room."""
+        """Only so many jobs of a task wait; others don't mind, and what begins makes room."""
         first, second, third = (new(max_queue=2, owner=HERE.id) for _ in range(3))
         other = new(task="other", max_queue=1)
         written = ledger.write([first, second, third, other])
@@ -260,7 +265,7 @@ class LedgerContract:
             return found
 
         with ThreadPoolExecutor(4) as threads:
-            claimed = [id for found in threads.map(claim, "abcd") for id in found]
+            claimed = [job for found in threads.map(claim, "abcd") for job in found]
         assert sorted(claimed) == sorted(ids(jobs))
 
     def test_of_two_outcomes_at_once_one_counts(self, ledger: Ledger) -> None:
@@ -408,7 +413,7 @@ class LedgerContract:
     def test_what_an_owner_leaves_behind_goes_on(
         self, ledger: Ledger, now: float, is_alive: Callable[..., bool]
     ) -> None:
-        """Its lease ran out, or its process is gone: what may be repeated waits, the rest is lost."""
+        """Lease or process are gone: what may be repeated waits, the rest is lost."""
         again, waiting = new(owner=HERE.id), new(owner=HERE.id)
         once = new(owner=HERE.id, idempotent=False, callback=URL)
         stopped = new(owner=HERE.id, callback=URL)
@@ -517,6 +522,74 @@ class LedgerContract:
         assert state_of(ledger, job) is JobState.RUNNING
         assert ledger.write([end(job)], tell) == NOTHING
 
+    # Forking.
+
+    def test_a_child_has_connections_of_its_own(self, ledger: Ledger) -> None:
+        """Parent and child go on with the same object, at once, and then the parent alone."""
+        ledger.write([new()])
+        before = ledger.changes()
+
+        def use() -> int:
+            ledger.write([new(2.0)])
+            found = len(ledger.list())
+            ledger.close()
+            return found
+
+        assert in_child(use) == 2
+        ledger.write([new()])
+        assert len(ledger.list()) == 3
+        assert ledger.changes() != before
+
+    # Speed.
+
+    def explained(self, ledger: Ledger, call: Callable[[Ledger], object]) -> list[str]:
+        """Return the plans of the statements of a call, among a thousand jobs that are done."""
+        said: list[tuple[str, Any]] = []
+        engines = ledger.database.connections()
+
+        def note(*seen: Any) -> None:
+            if not seen[2].startswith(("BEGIN", "SELECT pg_advisory")):
+                said.append((seen[2], seen[3]))
+
+        for engine in {engines.reader, engines.writer}:
+            event.listen(engine, "before_cursor_execute", note)
+        call(ledger)
+        for engine in {engines.reader, engines.writer}:
+            event.remove(engine, "before_cursor_execute", note)
+        with ledger.database.reading() as connection:
+            return [
+                "\n".join(
+                    str(row) for row in connection.exec_driver_sql(f"{self.EXPLAIN} {sql}", given)
+                )
+                for sql, given in said
+            ]
+
+    @pytest.mark.parametrize(
+        ("index", "call"),
+        [
+            ("waiting", lambda ledger: ledger.next_due()),
+            ("waiting", lambda ledger: ledger.claim(HERE.id, 5, 50.0, TASKS)),
+            ("queued", lambda ledger: ledger.queued("resize")),
+            ("stopping", lambda ledger: ledger.stops_for(HERE.id)),
+            ("active", lambda ledger: ledger.release_all(THERE.id)),
+            ("active", lambda ledger: ledger.list(JobState.RUNNING)),
+            ("ended_badly", lambda ledger: ledger.list(JobState.LOST)),
+        ],
+    )
+    def test_what_has_ended_is_not_looked_at(
+        self, ledger: Ledger, index: str, call: Callable[[Ledger], object]
+    ) -> None:
+        """The frequent questions are answered by an index of what still moves."""
+        jobs = [new(float(at), owner=HERE.id) for at in range(1000)]
+        ledger.write([*jobs, *map(start, jobs), *map(end, jobs)])
+        ledger.write([new() for _ in range(5)])
+        with ledger.database.writing() as connection:
+            connection.execute(text("ANALYZE"))
+        for plan in self.explained(ledger, call):
+            assert f"dewar_jobs_{index}" in plan
+            assert "Seq Scan on dewar_jobs" not in plan
+            assert "SCAN dewar_jobs'" not in plan
+
     # Opening.
 
     def test_a_ledger_is_found_again(self, ledger: Ledger, where: str) -> None:
@@ -532,7 +605,7 @@ class LedgerContract:
         """What a later Dewar has laid out is not touched."""
         with ledger.database.writing() as connection:
             connection.execute(text("UPDATE dewar_meta SET value = '99'"))
-        with pytest.raises(TaskSetupError, match="later Dewar .* 99, the one known here 1"):
+        with pytest.raises(TaskSetupError, match=r"later Dewar .* 99, the one known here 1"):
             open_ledger(where)
 
     def test_many_open_at_once(self, where: str) -> None:

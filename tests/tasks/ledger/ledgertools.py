@@ -1,7 +1,8 @@
 """Jobs and owners for the tests of the ledger, at times that are made up."""
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Row
@@ -69,3 +70,16 @@ def dead(_owner: OwnerRecord) -> bool:
 
 def ids(jobs: Sequence[NewJob | JobRecord]) -> list[str]:
     return [job.id for job in jobs]
+
+
+def in_child(function: Callable[[], int]) -> int:
+    """Call a function in a forked child, and return what it returned, or 99 where it failed."""
+    child = os.fork()
+    if not child:
+        code = 99
+        try:
+            code = function()
+        finally:
+            # Nothing of the test runner's may run here.
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
