@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TextIO
 
 import pytest
+from tests.tasks.ledger.ledgertools import URL, end, new, outbox, start
 
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.owners import is_alive, this_owner
 from dewar.tasks.ledger.records import JobRecord, JobState
-from tests.tasks.ledger.ledgertools import URL, end, new, outbox, start
 
 Say = Callable[[str], object]
 Run = Callable[[Callable[[Say], object]], "Worker"]
