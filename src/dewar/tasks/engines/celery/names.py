@@ -1,0 +1,91 @@
+"""How a function travels to a Celery worker: by its name, and which names a worker accepts.
+
+SECURITY: whoever can write to the broker names the function and its arguments. So a name is
+checked before anything is imported: it must lie under a prefix that the worker was given, no part
+of it may be private, and what is found there must be a plain function that was defined there. A
+module's imports (``myapp.jobs:os.system``) are thereby out of reach.
+"""
+
+import sys
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from types import FunctionType
+from typing import Any
+
+from dewar.tasks.errors import NotSupported, UnknownTask
+
+__all__ = ["name_of", "parse_allowed", "resolve"]
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Return ``module:qualname``, by which `resolve` finds the function in another process.
+
+    Raises:
+        NotSupported: where it can't be found by name, as a lambda or a method of an object.
+    """
+    module = getattr(function, "__module__", None) or ""
+    qualname = getattr(function, "__qualname__", None) or ""
+    name = f"{module}:{qualname}"
+    if _is_public(name) and _find(name) is function and _is_defined_as(function, name):
+        return name
+    raise NotSupported(
+        "celery",
+        f"run {function!r}",
+        "A Celery worker finds a function by its name: define it with def at the top of a module"
+        " that the worker can import, with a name that has no leading underscore, and give what"
+        " it needs as arguments.",
+    )
+
+
+def parse_allowed(text: str) -> frozenset[str]:
+    """Return the prefixes of a list like ``myapp.jobs, reports``."""
+    return frozenset(part.strip() for part in text.split(",") if part.strip())
+
+
+def resolve(name: str, allowed: Iterable[str]) -> Callable[..., Any]:
+    """Import a function by its name.
+
+    Args:
+        name: as of `name_of`.
+        allowed: modules and packages whose public functions may be run.
+
+    Raises:
+        UnknownTask: where it is not allowed, or there is no such function.
+    """
+    if not _is_public(name) or not _is_under(name.partition(":")[0], allowed):
+        raise UnknownTask(
+            f"This worker may not run {name!r}. Name its module, or a package around it, where"
+            " the worker is started: DEWAR_CELERY_ALLOW=myapp.jobs"
+        )
+    try:
+        import_module(name.partition(":")[0])
+        function = _find(name)
+    except ImportError as error:
+        raise UnknownTask(f"This worker can't import {name!r}: {error}") from error
+    if function is None or not _is_defined_as(function, name):
+        raise UnknownTask(f"There is no function {name!r} on this worker. Is its code older?")
+    return function
+
+
+def _find(name: str) -> Any:
+    module, _, qualname = name.partition(":")
+    found: Any = sys.modules.get(module)
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def _is_public(name: str) -> bool:
+    parts = name.replace(":", ".", 1).split(".")
+    return all(part.isidentifier() and not part.startswith("_") for part in parts)
+
+
+def _is_under(module: str, allowed: Iterable[str]) -> bool:
+    return any(module == prefix or module.startswith(f"{prefix}.") for prefix in allowed)
+
+
+def _is_defined_as(function: Any, name: str) -> bool:
+    return (
+        isinstance(function, FunctionType)
+        and f"{function.__module__}:{function.__qualname__}" == name
+    )
