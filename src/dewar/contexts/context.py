@@ -18,6 +18,7 @@ from werkzeug.routing import MapAdapter, Rule
 
 from dewar.contexts.current import OUTSIDE_REQUEST, contexts
 from dewar.contexts.interface import ContextApp
+from dewar.contexts.snapshot import Snapshot
 from dewar.errors import ContextOrderError, UnboundError
 from dewar.messages.request import Request
 from dewar.sessions.interface import SessionMixin
@@ -200,6 +201,14 @@ class Context:
         copied.view_args = self.view_args
         copied.routing_exception = self.routing_exception
         return copied
+
+    def snapshot(self) -> Snapshot:
+        """Return what a job takes along of this context, which may end before the job begins."""
+        return Snapshot.take(self)
+
+    def snapshot_from(self, portable: dict[str, Any]) -> Snapshot:
+        """Return the snapshot that `Snapshot.portable` was asked of, for this context's app."""
+        return Snapshot.from_portable(self.app, portable)
 
     def push(self) -> None:
         """Make this the current context of the running thread, greenlet or task."""

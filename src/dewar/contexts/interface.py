@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
+from wsgiref.types import WSGIEnvironment
 
 from werkzeug.routing import MapAdapter
 
@@ -43,6 +44,9 @@ class ContextApp(Protocol):
 
     def app_context(self) -> Any:
         """Return a context without a request."""
+
+    def request_context(self, environ: WSGIEnvironment) -> Any:
+        """Return a context for a request."""
 
     def do_teardown_request(self, exc: BaseException | None = ...) -> None:
         """Run the teardown functions of a request."""

@@ -20,6 +20,7 @@ __all__ = [
     "TasksError",
     "UnknownJob",
     "UnknownTask",
+    "Unreadable",
     "Unserializable",
     "WorkerDied",
 ]
@@ -111,14 +112,22 @@ class UnknownTask(TasksError, LookupError):  # noqa: N818  # as the LookupError 
     """Raised where a job names a task that this process does not know."""
 
 
-class Unserializable(TasksError, TypeError):  # noqa: N818  # as the TypeError of json.dumps
-    """Raised where an argument or a result has no JSON form. `path` leads to the value."""
+class Unreadable(TasksError, ValueError):  # noqa: N818  # what it says is what happened
+    """Raised where what was kept of a value can't be made into it again: its class is gone."""
 
-    def __init__(self, path: str, value: object) -> None:
-        super().__init__(
-            f"{path} is of type {type(value).__name__}, which has no JSON form. Turn it into a"
-            " dict, list, str or number first, make it a dataclass, or teach app.json.default."
+
+class Unserializable(TasksError, TypeError):  # noqa: N818  # as the TypeError of json.dumps
+    """Raised where an argument or a result has no JSON form. `path` leads to the value.
+
+    `problem` says what is wrong with it and what to do; by default, that its type is unknown.
+    """
+
+    def __init__(self, path: str, value: object, problem: str = "") -> None:
+        problem = problem or (
+            f"is of type {type(value).__name__}, which has no JSON form. Turn it into a dict,"
+            " list, str or number first, make it a dataclass, or teach app.json.default."
         )
+        super().__init__(f"{path} {problem}")
         self.path = path
 
 

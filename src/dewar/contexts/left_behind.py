@@ -1,0 +1,129 @@
+"""What does not travel with a job, and says so where the job asks for it."""
+
+from collections.abc import Collection, Mapping
+from io import RawIOBase
+from typing import Any, NoReturn
+
+from werkzeug.datastructures import MultiDict
+
+from dewar.errors import DewarError
+from dewar.sessions.session import SecureCookieSession
+
+__all__ = [
+    "AbsentBody",
+    "AbsentFiles",
+    "LeftBehindError",
+    "ReadOnlySession",
+    "SessionSentError",
+    "explaining_namespace",
+]
+
+
+class LeftBehindError(DewarError, RuntimeError):
+    """Raised where a job uses a part of its request that stayed where it was submitted."""
+
+
+class SessionSentError(DewarError, RuntimeError):
+    """Raised where a job changes the session: the answer with its cookie has been sent."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A job can read the session and not change it: the answer that would set the cookie"
+            " belongs to the request, which may be over. Change it in the view, or keep what the"
+            " job finds in a database."
+        )
+
+
+class _LeftBehindKeyError(DewarError, KeyError):
+    def __str__(self) -> str:
+        # A KeyError shows the repr of its message.
+        return str(self.args[0])
+
+
+class ReadOnlySession(SecureCookieSession):
+    """The session as it was when the job was submitted. A job can't change it.
+
+    Args:
+        items: what it holds.
+        absent: the names of what it held and could not travel.
+
+    Raises:
+        SessionSentError: (a `RuntimeError`) at any change.
+        KeyError: where an item is asked for that could not travel.
+    """
+
+    def __init__(self, items: Mapping[str, Any], absent: Collection[str] = ()) -> None:
+        super().__init__(items)
+        self._absent = absent
+
+    def __missing__(self, key: str) -> NoReturn:
+        if key in self._absent:
+            raise _LeftBehindKeyError(_absent_item("session", f"session[{key!r}]"))
+        raise KeyError(key)
+
+    @property
+    def modified(self) -> bool:
+        """False: it is not saved."""
+        return False
+
+    @modified.setter
+    def modified(self, _value: bool) -> None:
+        raise SessionSentError
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise SessionSentError
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+
+class AbsentBody(RawIOBase):
+    """The ``wsgi.input`` of a job whose request's body stayed behind."""
+
+    def readable(self) -> bool:
+        """Return true: whoever wants to read is told why it can't be."""
+        return True
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        # Not an OSError or ValueError: Werkzeug would take those for a client that went away.
+        raise LeftBehindError(
+            "The body of the request did not travel with the job: it was not read before the job"
+            " was submitted, or it is too large for another process. Read it in the view and pass"
+            " it to the job as an argument."
+        )
+
+    read = readall = readinto = readline = readlines = _refuse
+
+
+class AbsentFiles(MultiDict[str, Any]):
+    """The ``request.files`` of a job whose request had some: they end with the request."""
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise LeftBehindError(
+            "Uploaded files did not travel with the job: they are closed when the request ends."
+            " Save or read them in the view and pass the path or the bytes to the job as an"
+            " argument."
+        )
+
+    __getitem__ = __iter__ = __len__ = __contains__ = _refuse
+    get = getlist = items = keys = values = lists = listvalues = to_dict = _refuse
+
+
+def explaining_namespace(base: type, absent: Collection[str]) -> Any:
+    """Return an empty `g` of the class `base` that says of what is absent why it is not there."""
+
+    class Explaining(base):  # type: ignore[misc]  # the class is the app's own
+        def __getattr__(self, name: str) -> Any:
+            if name in absent:
+                raise AttributeError(_absent_item("g", f"g.{name}"))
+            return super().__getattr__(name)
+
+    return Explaining()
+
+
+def _absent_item(what: str, shown: str) -> str:
+    return (
+        f"{shown} did not travel with the job: only plain values of {what} (None, bool, int,"
+        " float, str, bytes, UUID, datetime to the second, lists, tuples and dicts of those) go to"
+        " another process. Pass what the job needs of it as an argument."
+    )

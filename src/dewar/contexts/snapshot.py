@@ -1,0 +1,234 @@
+"""`Snapshot`: what a job takes along of the context that it was submitted in.
+
+A snapshot is taken once and run many times, also at once; nothing in it is changed afterwards.
+Each run has contexts of its own: an app context, and on it a request context if there was one.
+
+- The request's teardown functions are not run again: it has been, or will be, torn down where it
+  was handled.
+- The app context's teardown functions are run at the end of each run, for what the run itself
+  opened. What was carried in `g` is the submitter's to close, so it is taken out before.
+"""
+
+import sys
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Collection, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any, Self
+
+from werkzeug.datastructures import ImmutableMultiDict
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Rule
+
+from dewar.contexts.current import contexts
+from dewar.contexts.interface import ContextApp
+from dewar.contexts.left_behind import (
+    AbsentBody,
+    AbsentFiles,
+    ReadOnlySession,
+    explaining_namespace,
+)
+from dewar.contexts.packing import BODY_LIMIT, pack_environ, pack_items, unpack_items
+
+__all__ = ["Snapshot", "SnapshotRequest"]
+
+_IMMUTABLE = frozenset({type(None), bool, int, float, str, bytes})
+# PEP 3333 wants them; the values are those of a process that serves nobody.
+_FAR_VARIABLES = {
+    "wsgi.version": (1, 0),
+    "wsgi.multithread": False,
+    "wsgi.multiprocess": True,
+    "wsgi.run_once": False,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SnapshotRequest:
+    """A request as it was when the snapshot was taken."""
+
+    environ: Mapping[str, Any]
+    #: None where it was not read, or is too large to travel.
+    body: bytes | None
+    #: The fields of a form that was read, and whether files came with it.
+    form: list[tuple[str, str]] | None = None
+    had_files: bool = False
+    session: Mapping[str, Any]
+    session_absent: Collection[str] = ()
+    url_rule: Rule | None = None
+    view_args: Mapping[str, Any] | None = None
+    routing_exception: HTTPException | None = None
+
+    @classmethod
+    def take(cls, context: Any) -> Self:
+        """Return a copy of what a request context carries, to outlive it."""
+        # Opened now: later the cookie may be gone, and the store may say something else.
+        session = context.open_session()
+        environ = {k: v for k, v in context.environ.items() if not _is_of_the_server(k)}
+        read = {} if context.made_request is None else vars(context.made_request)
+        form = read.get("form")
+        return cls(
+            environ=environ,
+            body=read.get("_cached_data", b"" if _has_no_body(environ) else None),
+            form=None if form is None else list(form.items(multi=True)),
+            had_files=bool(read.get("files")),
+            session={name: _own(value) for name, value in session.items()},
+            session_absent=getattr(session, "_absent", ()),
+            url_rule=context.url_rule,
+            view_args=context.view_args and dict(context.view_args),
+            routing_exception=context.routing_exception,
+        )
+
+    def open(self, app: ContextApp) -> Any:
+        """Return a new context for the request."""
+        environ = {**self.environ, "wsgi.input": AbsentBody()}
+        if self.body is not None:
+            environ["wsgi.input"] = BytesIO(self.body)
+            environ["CONTENT_LENGTH"] = str(len(self.body))
+            environ.pop("HTTP_TRANSFER_ENCODING", None)
+        context = app.request_context(environ)
+        context.opened_session = ReadOnlySession(self.session, self.session_absent)
+        context.url_rule = self.url_rule
+        context.view_args = self.view_args and dict(self.view_args)
+        context.routing_exception = self.routing_exception
+        if self.form is not None:
+            vars(context.request).update(
+                form=ImmutableMultiDict(self.form),
+                files=AbsentFiles() if self.had_files else ImmutableMultiDict(),
+                stream=environ["wsgi.input"],
+            )
+        return context
+
+    def portable(self) -> dict[str, Any]:
+        """Return it as plain JSON, without what is secret."""
+        session, absent = pack_items(self.session)
+        body = self.body
+        return {
+            "environ": pack_environ(self.environ),
+            "body": b64encode(body).decode()
+            if body is not None and len(body) <= BODY_LIMIT
+            else None,
+            "form": self.form,
+            "had_files": self.had_files,
+            "session": session,
+            "session_absent": [*absent, *self.session_absent],
+        }
+
+    @classmethod
+    def from_portable(cls, portable: Mapping[str, Any]) -> Self:
+        """Return the request that `portable` was made of."""
+        body, form = portable["body"], portable["form"]
+        return cls(
+            environ={**_FAR_VARIABLES, "wsgi.errors": sys.stderr, **portable["environ"]},
+            body=None if body is None else b64decode(body),
+            form=None if form is None else [(name, value) for name, value in form],
+            had_files=portable["had_files"],
+            session=unpack_items(portable["session"]),
+            session_absent=portable["session_absent"],
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """The app, `g`, and the request with its session, as they were at one moment."""
+
+    app: ContextApp
+    g: Mapping[str, Any] = field(default_factory=dict)
+    #: The names of what `g` held and could not travel.
+    g_absent: Collection[str] = ()
+    request: SnapshotRequest | None = None
+
+    @classmethod
+    def take(cls, context: Any) -> Self:
+        """Return a copy of what a context carries, to outlive it.
+
+        Of contexts that lie on top of each other this is the innermost one; a request below
+        belongs to it where it is one of the same app.
+        """
+        below = context.request_context
+        request = below is not None and below.app is context.app
+        return cls(
+            app=context.app,
+            g=dict(vars(context.g)),
+            request=SnapshotRequest.take(below) if request else None,
+        )
+
+    def run(
+        self, function: Callable[..., Any], args: Collection[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Call the function in new contexts, and run a coroutine function to its end.
+
+        The running owner's stack of contexts is empty afterwards: run it in a
+        `contextvars.Context` of its own.
+        """
+        contexts.writer(None)
+        context = self.app.app_context()
+        if self.g_absent:
+            context.g = explaining_namespace(self.app.app_ctx_globals_class, self.g_absent)
+        with context:
+            stack = contexts.reader(None)
+            # What the app put there when the context was pushed is this run's own.
+            namespace = vars(context.g)
+            for name, value in self.g.items():
+                namespace.setdefault(name, value)
+            request = None if self.request is None else self.request.open(self.app)
+            try:
+                if request is not None:
+                    request.push()
+                return self.app.ensure_sync(function)(*args, **kwargs)
+            finally:
+                # Without its hooks, and with whatever the function left on it.
+                contexts.writer(stack)
+                _close(request)
+                for name, value in self.g.items():
+                    if namespace.get(name) is value:
+                        del namespace[name]
+
+    def portable(self) -> dict[str, Any]:
+        """Return it as plain JSON, without what is secret; the app has to be found otherwise."""
+        packed, absent = pack_items(self.g)
+        return {
+            "g": packed,
+            "g_absent": [*absent, *self.g_absent],
+            "request": None if self.request is None else self.request.portable(),
+        }
+
+    @classmethod
+    def from_portable(cls, app: ContextApp, portable: Mapping[str, Any]) -> Self:
+        """Return the snapshot that `portable` was made of."""
+        request = portable["request"]
+        return cls(
+            app=app,
+            g=unpack_items(portable["g"]),
+            g_absent=portable["g_absent"],
+            request=None if request is None else SnapshotRequest.from_portable(request),
+        )
+
+
+def _close(context: Any) -> None:
+    made = None if context is None else context.made_request
+    if made is None:
+        return
+    # Only files that were parsed from the carried body are open.
+    files = vars(made).get("files")
+    if files is not None and not isinstance(files, AbsentFiles):
+        made.close()
+    # Or the memory waits for the garbage collector.
+    made.environ["werkzeug.request"] = None
+
+
+def _is_of_the_server(name: str) -> bool:
+    return name in {"wsgi.input", "werkzeug.request"} or name.endswith(".socket")
+
+
+def _has_no_body(environ: Mapping[str, Any]) -> bool:
+    return not environ.get("HTTP_TRANSFER_ENCODING") and environ.get("CONTENT_LENGTH") in {
+        None,
+        "",
+        "0",
+    }
+
+
+def _own(value: Any) -> Any:
+    # PERF: what nearly all sessions hold need not go through deepcopy.
+    return value if type(value) in _IMMUTABLE else deepcopy(value)
