@@ -7,14 +7,14 @@ module's imports (``myapp.jobs:os.system``) are thereby out of reach.
 """
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from types import FunctionType
 from typing import Any
 
 from dewar.tasks.errors import NotSupported, UnknownTask
 
-__all__ = ["name_of", "parse_allowed", "resolve"]
+__all__ = ["check_app", "is_under", "name_of", "parse_allowed", "resolve"]
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -52,7 +52,7 @@ def resolve(name: str, allowed: Iterable[str]) -> Callable[..., Any]:
     Raises:
         UnknownTask: where it is not allowed, or there is no such function.
     """
-    if not _is_public(name) or not _is_under(name.partition(":")[0], allowed):
+    if not _is_public(name) or not is_under(name.partition(":")[0], allowed):
         raise UnknownTask(
             f"This worker may not run {name!r}. Name its module, or a package around it, where"
             " the worker is started: DEWAR_CELERY_ALLOW=myapp.jobs"
@@ -67,21 +67,46 @@ def resolve(name: str, allowed: Iterable[str]) -> Callable[..., Any]:
     return function
 
 
+def is_under(module: str, allowed: Iterable[str]) -> bool:
+    """Return whether a module is one of these, or in one of these packages."""
+    return any(module == prefix or module.startswith(f"{prefix}.") for prefix in allowed)
+
+
+def check_app(carried: Mapping[str, Any] | None, allowed: Iterable[str]) -> None:
+    """Check the path of the app whose context came along with a job.
+
+    Args:
+        carried: the context in its plain form, with ``app`` as ``module:app`` or
+            ``module:make_app()``.
+        allowed: as for `resolve`; what makes an app must be a function that is defined there.
+
+    Raises:
+        UnknownTask: where it is not allowed.
+    """
+    if carried is None:
+        return
+    path = str(carried["app"])
+    if path.endswith("()"):
+        resolve(path.removesuffix("()"), allowed)
+    elif not _is_public(path) or not is_under(path.partition(":")[0], allowed):
+        raise UnknownTask(
+            f"This worker may not import the app {path!r}, whose context came along with the job."
+            " Name its module where the worker is started: DEWAR_CELERY_ALLOW=myapp"
+        )
+
+
 def _find(name: str) -> Any:
     module, _, qualname = name.partition(":")
     found: Any = sys.modules.get(module)
     for part in qualname.split("."):
         found = getattr(found, part, None)
-    return found
+    # A task stands where its function was, and wraps it.
+    return found if isinstance(found, FunctionType) else getattr(found, "__wrapped__", None)
 
 
 def _is_public(name: str) -> bool:
     parts = name.replace(":", ".", 1).split(".")
     return all(part.isidentifier() and not part.startswith("_") for part in parts)
-
-
-def _is_under(module: str, allowed: Iterable[str]) -> bool:
-    return any(module == prefix or module.startswith(f"{prefix}.") for prefix in allowed)
 
 
 def _is_defined_as(function: Any, name: str) -> bool:

@@ -1,20 +1,20 @@
-"""`Announcer`: the thread that settles jobs, so that their callbacks hold up nobody else."""
+"""`Clerk`: a thread that does one thing after the other, so that nobody else is held up by them."""
 
 import logging
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-__all__ = ["Announcer"]
+__all__ = ["Clerk"]
 
 _logger = logging.getLogger("dewar.tasks")
 
 
-class Announcer:
+class Clerk:
     """Calls functions one after the other, on a thread of its own.
 
-    The thread starts with the first call. It is a daemon: what it would still say when the
-    process ends, nobody is there to hear.
+    The thread starts with the first call. It is a daemon: what it would still do when the
+    process ends, nobody is there to see.
 
     Args:
         name: of the thread.
@@ -27,7 +27,7 @@ class Announcer:
         self._thread: threading.Thread | None = None
 
     def __repr__(self) -> str:
-        return f"<Announcer {self._name}, {self._calls.qsize()} to say>"
+        return f"<Clerk {self._name}, {self._calls.qsize()} to do>"
 
     def call_soon(self, function: Callable[[], object]) -> None:
         """Call a function without arguments, after those before it."""
@@ -38,12 +38,12 @@ class Announcer:
                 self._thread.start()
 
     def close(self) -> None:
-        """Say what is left, and end; waits for that, unless it is the thread itself that asks."""
+        """Do what is left and end; waits for that, unless it is the thread itself that asks."""
         with self._lock:
             thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        self._calls.put(None)
+            if thread is None:
+                return
+            self._calls.put(None)
         if thread is not threading.current_thread():
             thread.join()
 
@@ -52,6 +52,6 @@ class Announcer:
             try:
                 function()
             except BaseException:
-                # Whatever a callback raises, the jobs after it are settled too.
-                _logger.exception("Settling a job failed.")
-            function = None  # or it would keep a job and its result until the next one
+                # Whatever one of them raises, those after it are called too.
+                _logger.exception("Looking after a job failed.")
+            del function  # or it would keep a job and its result until the next one
