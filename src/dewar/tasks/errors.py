@@ -14,6 +14,7 @@ __all__ = [
     "JobFailed",
     "JobLost",
     "JobTimeout",
+    "LedgerError",
     "MissingExtra",
     "NotSupported",
     "QueueFull",
@@ -149,6 +150,18 @@ class Unserializable(TasksError, TypeError):  # noqa: N818  # as the TypeError o
 
 class TaskSetupError(TasksError, ValueError):
     """Raised where a pool, a task or its ledger is set up in a way that can't work."""
+
+
+class LedgerError(TasksError, RuntimeError):
+    """Raised where the ledger's database could not do what was asked; nothing was changed.
+
+    Its disk is full, say, or another process kept it locked too long. The ledger stays usable: the
+    same may be asked again. ``__cause__`` is the database's own error.
+    """
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"The ledger {where} could not do it: {reason}")
+        self.where = where
 
 
 class MissingExtra(TasksError, ImportError):  # noqa: N818  # as the ImportError it is

@@ -12,7 +12,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
+from dewar.tasks.errors import TasksError
 from dewar.tasks.ledger.records import NewJob, Outcome, Start, Update
 
 __all__ = ["Entry", "Operation", "Ticket", "Writer"]
@@ -22,6 +24,10 @@ Operation = NewJob | Start | Update | Outcome
 _logger = logging.getLogger("dewar.tasks")
 # The pauses after a failed transaction, in seconds: from the first to the longest.
 _PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_ENDED = (
+    "This process has ended its part in the tasks, so it takes no more of them. Submit before"
+    " tasks.stop(), or call tasks.start() to begin again."
+)
 # The most in one transaction; other processes want to write too.
 _MOST = 500
 
@@ -77,6 +83,7 @@ class Writer:
         self._wake = threading.Event()
         self._nudged = False
         self._ending = False
+        self._ended = False
         self._failures = 0
         self._thread = threading.Thread(target=self._run, name="dewar-tasks-writer", daemon=True)
 
@@ -96,6 +103,8 @@ class Writer:
     def put(self, operation: Operation, ticket: Ticket | None = None) -> None:
         """Have an operation written soon."""
         self._waiting.append((operation, ticket))
+        if self._ended:
+            self._give_up()
         self._wake.set()
 
     def nudge(self) -> None:
@@ -112,6 +121,22 @@ class Writer:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        finally:
+            # In this order: what is put from now on is given up by who puts it.
+            self._ended = True
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Let nobody wait for what will not be written."""
+        with suppress(IndexError):
+            while True:
+                _, ticket = self._waiting.popleft()
+                if ticket is not None:
+                    ticket.settle(counted=False, error=TasksError(_ENDED))
+
+    def _serve(self) -> None:
         due = 0.0
         while True:
             if not self._waiting:
@@ -135,8 +160,7 @@ class Writer:
             self._put_back(entries, error)
             if self._ending and self._failures > 1:
                 _logger.exception("%d entries for the ledger could not be written", len(waiting))
-                waiting.clear()
-                return
+                self._give_up()
             if waiting:
                 time.sleep(min(_LONGEST_PAUSE, _PAUSE * 2 ** min(self._failures, 10)))
         else:

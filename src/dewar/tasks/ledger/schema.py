@@ -105,6 +105,8 @@ _partial("dewar_jobs_waiting", "state = 'queued' AND owner IS NULL", jobs.c.due,
 _partial("dewar_jobs_queued", "state = 'queued'", jobs.c.task)
 #: What a process has, and all that still moves.
 _partial("dewar_jobs_active", "finished IS NULL", jobs.c.owner)
+#: What a process shall stop.
+_partial("dewar_jobs_stopping", "stop_requested = 1", jobs.c.owner)
 #: What ended otherwise than well: these are few, and looked for.
 _partial(
     "dewar_jobs_ended_badly", "state IN ('cancelled', 'failed', 'lost')", jobs.c.state, jobs.c.id
