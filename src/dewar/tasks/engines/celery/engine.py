@@ -2,15 +2,20 @@
 
 import os
 
-from celery import Celery
-
-from dewar.tasks.engines.celery.application import make_celery
-from dewar.tasks.engines.celery.session import Session
 from dewar.tasks.engines.celery.settings import CelerySettings
 from dewar.tasks.engines.interface import Ability, Call, EngineStatistics
+from dewar.tasks.errors import MissingExtra
 from dewar.tasks.job import Job
 
-__all__ = ["CeleryEngine", "open_celery"]
+try:
+    from celery import Celery
+
+    from dewar.tasks.engines.celery.application import make_celery
+    from dewar.tasks.engines.celery.session import Session
+except ModuleNotFoundError as error:
+    raise MissingExtra("The engine 'celery'", "celery") from error
+
+__all__ = ["CeleryEngine", "open"]
 
 _ANY_BROKER = frozenset(Ability) - {Ability.SURVIVE_BROKER}
 
@@ -84,7 +89,7 @@ class CeleryEngine:
         return found or self._sessions.setdefault(os.getpid(), Session(self._app, self._settings))
 
 
-def open_celery(url: str) -> CeleryEngine:
+def open(url: str) -> CeleryEngine:  # noqa: A001  # as each engine has one
     """Return the engine of a URL like ``celery+redis://127.0.0.1:6379/0``.
 
     Raises:

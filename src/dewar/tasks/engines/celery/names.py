@@ -7,14 +7,17 @@ module's imports (``myapp.jobs:os.system``) are thereby out of reach.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from types import FunctionType
 from typing import Any
 
 from dewar.tasks.errors import NotSupported, UnknownTask
 
-__all__ = ["check_app", "is_under", "name_of", "parse_allowed", "resolve"]
+__all__ = ["check_app", "find_function", "is_under", "name_of", "parse_allowed", "resolve"]
+
+# What runs a task that is in a ledger.
+_KEPT_TASK = "dewar.tasks.execution:perform_named"
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -26,7 +29,7 @@ def name_of(function: Callable[..., Any]) -> str:
     module = getattr(function, "__module__", None) or ""
     qualname = getattr(function, "__qualname__", None) or ""
     name = f"{module}:{qualname}"
-    if _is_public(name) and _find(name) is function and _is_defined_as(function, name):
+    if _is_public(name) and _find(name) is function:
         return name
     raise NotSupported(
         "celery",
@@ -59,9 +62,9 @@ def resolve(name: str, allowed: Iterable[str]) -> Callable[..., Any]:
         )
     try:
         import_module(name.partition(":")[0])
-        function = _find(name)
     except ImportError as error:
         raise UnknownTask(f"This worker can't import {name!r}: {error}") from error
+    function = _find(name)
     if function is None or not _is_defined_as(function, name):
         raise UnknownTask(f"There is no function {name!r} on this worker. Is its code older?")
     return function
@@ -72,36 +75,56 @@ def is_under(module: str, allowed: Iterable[str]) -> bool:
     return any(module == prefix or module.startswith(f"{prefix}.") for prefix in allowed)
 
 
-def check_app(carried: Mapping[str, Any] | None, allowed: Iterable[str]) -> None:
-    """Check the path of the app whose context came along with a job.
+def check_app(path: str | None, allowed: Iterable[str]) -> None:
+    """Check the path of an app before anything is imported.
 
     Args:
-        carried: the context in its plain form, with ``app`` as ``module:app`` or
-            ``module:make_app()``.
+        path: as ``module:app`` or ``module:make_app()``; None for none.
         allowed: as for `resolve`; what makes an app must be a function that is defined there.
 
     Raises:
         UnknownTask: where it is not allowed.
     """
-    if carried is None:
+    if path is None:
         return
-    path = str(carried["app"])
     if path.endswith("()"):
         resolve(path.removesuffix("()"), allowed)
     elif not _is_public(path) or not is_under(path.partition(":")[0], allowed):
         raise UnknownTask(
-            f"This worker may not import the app {path!r}, whose context came along with the job."
-            " Name its module where the worker is started: DEWAR_CELERY_ALLOW=myapp"
+            f"This worker may not import the app {path!r}, which the job came from. Name its"
+            " module where the worker is started: DEWAR_CELERY_ALLOW=myapp"
         )
 
 
-def _find(name: str) -> Any:
+def find_function(name: str, args: Sequence[Any], allowed: Iterable[str]) -> Callable[..., Any]:
+    """Return the function that a job runs, with what it would import itself checked as well.
+
+    Args:
+        name: as of `name_of`.
+        args: the job's. Of a kept task, the first is its address.
+        allowed: as for `resolve`.
+
+    Raises:
+        UnknownTask: where it is not allowed, or there is no such function.
+    """
+    if name != _KEPT_TASK:
+        return resolve(name, allowed)
+    address = args[0]
+    if address["app"] is not None:
+        check_app(str(address["app"]), allowed)
+    else:
+        resolve(f"{address['module']}:{address['qualname']}", allowed)
+    return resolve(name, [name.partition(":")[0]])
+
+
+def _find(name: str) -> FunctionType | None:
     module, _, qualname = name.partition(":")
     found: Any = sys.modules.get(module)
     for part in qualname.split("."):
         found = getattr(found, part, None)
     # A task stands where its function was, and wraps it.
-    return found if isinstance(found, FunctionType) else getattr(found, "__wrapped__", None)
+    found = found if isinstance(found, FunctionType) else getattr(found, "__wrapped__", None)
+    return found if isinstance(found, FunctionType) else None
 
 
 def _is_public(name: str) -> bool:
@@ -109,8 +132,5 @@ def _is_public(name: str) -> bool:
     return all(part.isidentifier() and not part.startswith("_") for part in parts)
 
 
-def _is_defined_as(function: Any, name: str) -> bool:
-    return (
-        isinstance(function, FunctionType)
-        and f"{function.__module__}:{function.__qualname__}" == name
-    )
+def _is_defined_as(function: FunctionType, name: str) -> bool:
+    return f"{function.__module__}:{function.__qualname__}" == name

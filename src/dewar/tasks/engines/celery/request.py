@@ -34,6 +34,13 @@ class JobRequest(Request):  # type: ignore[misc]  # celery has no types
         if is_running:
             self._tell(Kind.STOPPED, None)
 
+    def revoked(self) -> bool:
+        """See `celery.worker.request.Request`: whether somebody wants the job not to run."""
+        is_revoked = bool(super().revoked())
+        if is_revoked:
+            self._tell(Kind.STOPPED, None)
+        return is_revoked
+
     def _tell(self, kind: Kind, content: object) -> None:
         try:
             reply = reply_queue(self.args[0]["reply"])

@@ -22,7 +22,7 @@ from dewar.tasks.engines.celery.mail import (
     remove,
     reply_queue,
 )
-from dewar.tasks.engines.celery.names import check_app, resolve
+from dewar.tasks.engines.celery.names import check_app, find_function
 from dewar.tasks.engines.celery.values import checked_loads
 from dewar.tasks.errors import NotSupported
 from dewar.tasks.failures import describe_error
@@ -89,7 +89,7 @@ class Runner:
 
     def _outcome(self, id: str, job: Mapping[str, Any], attempt: int) -> Message:  # noqa: A002
         try:
-            value = contextvars.Context().run(self._call, id, job, attempt)
+            value = contextvars.copy_context().run(self._call, id, job, attempt)
             return Message(Kind.DONE, id, pack(value, path="result"))
         except BaseException as error:
             if _is_killed(error):
@@ -103,9 +103,10 @@ class Runner:
                 "stop a job after a timeout",
                 "This worker's pool has no processes to kill. Start it with --pool=prefork.",
             )
-        check_app(job["carried"], self._allowed)
-        function = resolve(job["function"], self._allowed)
+        carried = job["carried"]
+        check_app(None if carried is None else str(carried["app"]), self._allowed)
         args, kwargs = unpack_arguments(job["arguments"], checked_loads(self._allowed))
+        function = find_function(job["function"], args, self._allowed)
 
         def tell(progress: Progress) -> None:
             content = [progress.fraction, progress.message]
@@ -114,7 +115,7 @@ class Runner:
         known = job["known"]
         number = known["attempt"] + attempt - 1
         running.set(RunningJob(known["id"], known["task"], number, tell))
-        return call_portably(job["carried"], function, args, kwargs)
+        return call_portably(carried, function, args, kwargs)
 
     def _ask(self, id: str, reply: str) -> int:  # noqa: A002
         """Return which attempt the job may begin, 0 for none."""

@@ -178,7 +178,7 @@ class Session:
             case Kind.FAILED:
                 self._open.fail(id, make_error(content, checked_loads()))
             case Kind.TIMEOUT:
-                self._open.fail(id, JobTimeout("The job", float(content)))
+                self._open.fail(id, JobTimeout(self._open.name_of(id), float(content)))
             case Kind.STOPPED:
                 self._open.fail(id, CancelledError())
 

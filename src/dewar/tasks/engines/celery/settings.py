@@ -1,6 +1,7 @@
 """`CelerySettings`: what the URL of a Celery engine says."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from dewar.tasks.errors import TaskSetupError
@@ -44,18 +45,11 @@ class CelerySettings:
         parts = urlsplit(url.removeprefix(_PREFIX))
         if not url.startswith(_PREFIX) or not parts.scheme:
             raise TaskSetupError(f"This is no URL of a Celery engine: {_shown(url)}. {_EXAMPLE}")
-        ours: dict[str, str] = {}
-        theirs = []
-        names = {field.name for field in fields(cls)} - {"broker"}
-        for name, text in parse_qsl(parts.query, keep_blank_values=True):
-            if name in names:
-                ours[name] = text
-            else:
-                theirs.append((name, text))
-        found = cls(broker=urlunsplit(parts._replace(query=urlencode(theirs))))
-        if "queue" in ours:
-            found = replace(found, queue=ours.pop("queue"))
-        return replace(found, **{name: _seconds(name, text) for name, text in ours.items()})
+        given = dict(parse_qsl(parts.query, keep_blank_values=True))
+        ours: dict[str, Any] = {name: given.pop(name) for name in _ours() & given.keys()}
+        for name in ours.keys() - {"queue"}:
+            ours[name] = _seconds(name, ours[name])
+        return cls(broker=urlunsplit(parts._replace(query=urlencode(given))), **ours)
 
     @property
     def is_redis(self) -> bool:
@@ -66,6 +60,10 @@ class CelerySettings:
     def shown(self) -> str:
         """The broker's URL without its password."""
         return _shown(self.broker)
+
+
+def _ours() -> set[str]:
+    return {field.name for field in fields(CelerySettings)} - {"broker"}
 
 
 def _shown(url: str) -> str:

@@ -2,13 +2,17 @@
 
 import os
 
-from dewar.tasks.engines.dask.session import Session
 from dewar.tasks.engines.dask.settings import DaskSettings
 from dewar.tasks.engines.interface import Ability, Call, EngineStatistics
-from dewar.tasks.errors import NotSupported
+from dewar.tasks.errors import MissingExtra, NotSupported
 from dewar.tasks.job import Job
 
-__all__ = ["DaskEngine", "open_dask"]
+try:
+    from dewar.tasks.engines.dask.session import Session
+except ModuleNotFoundError as error:
+    raise MissingExtra("The engine 'dask'", "distributed") from error
+
+__all__ = ["DaskEngine", "open"]
 
 
 class DaskEngine:
@@ -85,7 +89,7 @@ class DaskEngine:
         return found or self._sessions.setdefault(os.getpid(), Session(self._settings))
 
 
-def open_dask(url: str) -> DaskEngine:
+def open(url: str) -> DaskEngine:  # noqa: A001  # as each engine has one
     """Return the engine of a URL like ``dask://127.0.0.1:8786``.
 
     Raises:

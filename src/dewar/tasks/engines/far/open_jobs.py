@@ -99,6 +99,12 @@ class OpenJobs:
         with self._left:
             return [one for one in self._by_id.values() if one.stage in stages]
 
+    def name_of(self, id: str) -> str:  # noqa: A002  # as it is called
+        """Return the name of what a job runs, for messages."""
+        one = self._by_id.get(id)
+        function = None if one is None else one.call.function
+        return getattr(function, "__qualname__", "The job")
+
     def ask(self, id: str, asker: str, stoppable: bool = False) -> int:  # noqa: A002
         """Let a job begin; return which attempt it is, or 0 where it may not.
 
