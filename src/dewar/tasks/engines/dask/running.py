@@ -18,7 +18,7 @@ __all__ = ["Described", "run_job"]
 
 
 class Described(Exception):  # noqa: N818  # it stands for another one
-    """Stands for an exception that can't be pickled: its description, for `make_error`."""
+    """Stands for an exception that can't go by itself: its description, for `make_error`."""
 
 
 def run_job(id: str, topic: str, patience: float, parcel: Mapping[str, Any]) -> Any:  # noqa: A002
@@ -31,7 +31,7 @@ def run_job(id: str, topic: str, patience: float, parcel: Mapping[str, Any]) -> 
         parcel: the pickled ``call`` and the plain ``carried`` and ``known``.
 
     Raises:
-        Described: for an exception that can't be pickled.
+        Described: for an exception that can't be pickled, or is none, as a SystemExit.
         JobLost: where nobody answers whether it may begin.
     """
     attempt = _ask(id, topic, patience)
@@ -39,8 +39,9 @@ def run_job(id: str, topic: str, patience: float, parcel: Mapping[str, Any]) -> 
         return None  # it was cancelled, and nobody reads this
     try:
         return contextvars.copy_context().run(_call, id, topic, parcel, attempt)
-    except Exception as error:
-        if _can_travel(error):
+    except BaseException as error:
+        # What is no Exception, as a SystemExit, would end the worker, and its other jobs.
+        if isinstance(error, Exception) and _can_travel(error):
             raise
         described = Described(describe_error(error))
     raise described  # out here it takes nothing along that can't be pickled either
