@@ -15,7 +15,6 @@ from dewar.tasks.errors import (
     NotSupported,
     UnknownTask,
     Unserializable,
-    WorkerDied,
 )
 
 
@@ -59,13 +58,3 @@ class CeleryContract(EngineContract):
         """A function outside of what it was told is refused there."""
         with pytest.raises(UnknownTask, match="DEWAR_CELERY_ALLOW"):
             submit(engine, lines, Path("/")).result(LIMIT)
-
-    def test_a_job_that_always_kills_its_worker_is_given_up(
-        self, engine: Any, tmp_path: Path
-    ) -> None:
-        """After four attempts; the workers go on."""
-        path = tmp_path / "attempts"
-        error = submit(engine, farjobs.die, str(path), 9).exception(LIMIT)
-        assert isinstance(error, WorkerDied)
-        assert lines(path) == ["1", "2", "3", "4"]
-        assert submit(engine, farjobs.add, 1).result(LIMIT) == 1

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -129,8 +130,60 @@ class Redis(Process):
             need("redis-server"),
             *["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), *options],
         )
+        self.port = port
         self.url = f"celery+redis://127.0.0.1:{port}/0"
         wait_until(lambda: answers(port), "Redis")
+
+
+class Rabbit:
+    """A node of RabbitMQ of its own, which may be stopped and started again."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.url = f"celery+amqp://guest:guest@127.0.0.1:{port}//"
+        self._port = port
+        self._node = f"dewar-{port}@localhost"
+        # Where the server runs as a user of its own, that user writes here.
+        self._folder = Path(tempfile.mkdtemp(prefix="dewar-rabbit-"))
+        self._folder.chmod(0o777)
+        config = self._folder / "rabbitmq.conf"
+        config.write_text(f"listeners.tcp.local = 127.0.0.1:{port}\n")
+        self._log = folder / "rabbit.log"
+        self._process: Process | None = None
+
+    def start(self) -> None:
+        folder = str(self._folder)
+        self._process = Process(
+            self._log,
+            need("rabbitmq-server"),
+            RABBITMQ_NODENAME=self._node,
+            RABBITMQ_NODE_PORT=str(self._port),
+            RABBITMQ_DIST_PORT=str(free_port()),
+            RABBITMQ_MNESIA_BASE=folder,
+            RABBITMQ_LOG_BASE=folder,
+            RABBITMQ_PID_FILE=f"{folder}/pid",
+            RABBITMQ_ENABLED_PLUGINS_FILE=f"{folder}/none",
+            RABBITMQ_CONFIG_FILE=f"{folder}/rabbitmq.conf",
+        )
+        wait_until(lambda: answers(self._port), "RabbitMQ")
+
+    def stop(self) -> None:
+        command = [need("rabbitmqctl"), "--node", self._node, "stop"]
+        subprocess.run(command, capture_output=True, check=False, timeout=LIMIT)
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+
+    def __enter__(self) -> "Rabbit":
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class CeleryWorker(Process):
@@ -147,6 +200,9 @@ class CeleryWorker(Process):
             DEWAR_CELERY_ALLOW="farjobs",
         )
         self.wait_for(r" ready\.")
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()  # which takes no time, and leaves nothing
 
 
 @contextmanager

@@ -21,6 +21,8 @@ def make_celery(settings: CelerySettings) -> Celery:
     if settings.is_redis:
         options["visibility_timeout"] = settings.visibility_timeout
         options["socket_connect_timeout"] = settings.connect
+        # Longer than the second for which Redis lets a reader wait.
+        options["socket_timeout"] = max(settings.connect, 2.0)
     app.conf.update(
         task_default_queue=settings.queue,
         task_serializer="json",

@@ -55,12 +55,15 @@ class Listener:
     def start(self) -> None:
         """Begin to listen, unless it does."""
         with self._starting:
-            if self._thread.ident is None:
+            if self._thread.ident is None and not self._over.is_set():
                 self._thread.start()
 
-    def stop(self) -> None:
-        """Let it end soon; a message wakes it up."""
-        self._over.set()
+    def stop(self) -> bool:
+        """Let it end soon; return whether it was listening, and a message would wake it up."""
+        with self._starting:
+            was_listening = self._thread.is_alive() and not self._over.is_set()
+            self._over.set()
+            return was_listening
 
     def join(self) -> None:
         """Return when it has ended."""
@@ -85,7 +88,7 @@ class Listener:
                     connection.release()
 
     def _listen(self, connection: Connection) -> None:
-        connection.ensure_connection(max_retries=1, interval_start=0.1)
+        connection.connect()
         self._connected(connection)
         channel = connection.default_channel
         producer = Producer(channel, auto_declare=False)

@@ -18,13 +18,11 @@ class Sender:
     Args:
         connect: returns a connection that is not connected yet.
         where: what messages call the broker.
-        timeout: how long to try to connect, in seconds.
     """
 
-    def __init__(self, connect: Callable[[], Connection], where: str, timeout: float) -> None:
+    def __init__(self, connect: Callable[[], Connection], where: str) -> None:
         self._connect = connect
         self._where = where
-        self._timeout = timeout
         self._lock = threading.Lock()
         self._connection: Connection | None = None
 
@@ -38,12 +36,16 @@ class Sender:
             EngineUnreachable: where the broker does not answer.
         """
         with self._lock:
-            try:
-                with self._broken_is_closed():
-                    use(self._open())
-            except _Broken:
-                with self._told():
-                    use(self._open())
+            if self._connection is not None:
+                try:
+                    with self._broken_is_closed():
+                        use(self._connection)
+                except _Broken:
+                    pass
+                else:
+                    return
+            with self._told():
+                use(self._open())
 
     def close(self) -> None:
         """Close the connection; the next `send` opens another one."""
@@ -51,11 +53,10 @@ class Sender:
             self._close()
 
     def _open(self) -> Connection:
-        if self._connection is None:
-            connection = self._connect()
-            self._connection = connection
-            connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=self._timeout)
-        return self._connection
+        connection = self._connect()
+        self._connection = connection
+        connection.connect()
+        return connection
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None

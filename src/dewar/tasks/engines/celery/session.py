@@ -56,7 +56,7 @@ class Session:
         self._reply = reply_queue(f"dewar.reply.{uuid4().hex}")
         self._clerk = Clerk("dewar-celery-results")
         self._open = OpenJobs(self._clerk, self._end_soon)
-        self._sender = Sender(app.connection_for_write, settings.shown, settings.connect)
+        self._sender = Sender(app.connection_for_write, settings.shown)
         self._memory = BrokerMemory(self._reply.name, settings.is_redis)
         self._listener = Listener(
             app.connection_for_read, self._reply, self._handle, self._look_after_loss
@@ -209,10 +209,10 @@ class Session:
         post(Producer(connection), self._reply, Message(Kind.BYE, ""))
 
     def _end(self) -> None:
-        self._listener.stop()
-        # Where that fails, it wakes up by itself, a little later.
-        with suppress(EngineUnreachable):
-            self._sender.send(self._say_bye)
+        if self._listener.stop():
+            # Where that fails, it wakes up by itself, a little later.
+            with suppress(EngineUnreachable):
+                self._sender.send(self._say_bye)
         self._listener.join()
         self._sender.close()
         self._clerk.close()
