@@ -10,6 +10,7 @@ from dewar.errors import DewarError
 
 __all__ = [
     "CallbackRefused",
+    "EngineUnreachable",
     "JobFailed",
     "JobLost",
     "JobTimeout",
@@ -57,6 +58,21 @@ class QueueFull(TasksError, RuntimeError):  # noqa: N818  # as queue.Full and as
         )
         self.what = what
         self.limit = limit
+
+
+class EngineUnreachable(TasksError, ConnectionError):  # noqa: N818  # as the ConnectionError it is
+    """Raised where a job can't be handed over, as the broker or scheduler does not answer.
+
+    Nothing was accepted. `engine` and `where` say who was asked.
+    """
+
+    def __init__(self, engine: str, where: str, error: BaseException) -> None:
+        super().__init__(
+            f"The engine {engine!r} can't reach {where} ({error}). Nothing was accepted: submit it"
+            " again when it is back. Is the address right?"
+        )
+        self.engine = engine
+        self.where = where
 
 
 class JobTimeout(TasksError, TimeoutError):  # noqa: N818  # as the TimeoutError it is
