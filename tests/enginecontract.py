@@ -11,14 +11,14 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-import farjobs
 import pytest
-from fartools import LIMIT, lines, submit, wait_until
 
+import farjobs
 from dewar.tasks.carrying import capture
 from dewar.tasks.engines.interface import Ability, Engine
 from dewar.tasks.errors import JobTimeout, NotSupported, WorkerDied
 from dewar.tasks.job import Job
+from fartools import LIMIT, lines, submit, wait_until
 
 SLOTS = 2
 
@@ -125,7 +125,10 @@ class EngineContract:
         if Ability.STOP not in engine.abilities:
             with pytest.raises(NotSupported, match="stop a job that runs") as caught:
                 job.stop()
-            assert (caught.value.engine, caught.value.operation) == (engine.name, Ability.STOP.value)
+            assert (caught.value.engine, caught.value.operation) == (
+                engine.name,
+                Ability.STOP.value,
+            )
             go.touch()
             assert job.result(LIMIT) == 1
             return

@@ -5,8 +5,12 @@ from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
-import farjobs
 import pytest
+
+import farjobs
+from dewar.tasks.engines.dask.engine import DaskEngine
+from dewar.tasks.engines.dask.engine import open as open_dask
+from dewar.tasks.errors import EngineUnreachable, JobFailed, JobLost, WorkerDied
 from enginecontract import EngineContract
 from fartools import (
     LIMIT,
@@ -17,10 +21,6 @@ from fartools import (
     submit,
     wait_until,
 )
-
-from dewar.tasks.engines.dask.engine import DaskEngine
-from dewar.tasks.engines.dask.engine import open as open_dask
-from dewar.tasks.errors import EngineUnreachable, JobFailed, JobLost, WorkerDied
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +69,7 @@ def test_what_does_not_pickle_is_refused_at_once(engine: DaskEngine) -> None:
     assert engine.statistics() == before
 
 
-def test_a_job_that_always_kills_its_worker_is_given_up(
-    engine: DaskEngine, tmp_path: Path
-) -> None:
+def test_a_job_that_always_kills_its_worker_is_given_up(engine: DaskEngine, tmp_path: Path) -> None:
     """Dask says KilledWorker after the failures that its scheduler allows, here one."""
     path = tmp_path / "attempts"
     error = submit(engine, farjobs.die, str(path), 9).exception(LIMIT)
