@@ -13,6 +13,8 @@ class Plan:
     requests: int
     task_rounds: int
     jobs: int
+    ledger_rounds: int
+    ended_jobs: int
     server_rounds: int
     server_seconds: int
     warm_seconds: int
@@ -30,6 +32,8 @@ FULL = Plan(
     requests=2000,
     task_rounds=9,
     jobs=10_000,
+    ledger_rounds=15,
+    ended_jobs=1_000_000,
     server_rounds=5,
     server_seconds=2,
     warm_seconds=1,
@@ -43,6 +47,8 @@ QUICK = Plan(
     requests=1000,
     task_rounds=3,
     jobs=3000,
+    ledger_rounds=5,
+    ended_jobs=100_000,
     server_rounds=2,
     server_seconds=1,
     warm_seconds=0,

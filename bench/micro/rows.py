@@ -8,6 +8,7 @@ from bench.table import Row, failed
 PROXY = "proxy and stack"
 REQUEST = "one request in process"
 TASKS = "one job on a pool of one thread"
+LEDGER = "a job in the ledger"
 
 Cases = Mapping[str, Mapping[str, float]]
 Figures = Mapping[str, Mapping[str, Sequence[float]]]
@@ -81,4 +82,24 @@ def task_rows(figures: Figures, baseline: str) -> list[Row]:
                     baseline=baseline,
                 )
             )
+    return rows
+
+
+def ledger_rows(figures: Figures, ended: int) -> list[Row]:
+    """Return two rows for each case: an empty ledger, and a full one as a multiple of it."""
+    rows: list[Row] = []
+    for case, ledgers in figures.items():
+        middle = {name: median(rounds) for name, rounds in ledgers.items()}
+        rows += [
+            Row(
+                group=LEDGER,
+                what=f"{case}, {name}",
+                figure=figure,
+                unit="µs",
+                ratio=ratio(figure, middle.get("empty")) if name != "empty" else None,
+                baseline="empty",
+                note=f"{ended:,} jobs have ended" if name != "empty" else "",
+            )
+            for name, figure in middle.items()
+        ]
     return rows

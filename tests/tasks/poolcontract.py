@@ -264,9 +264,11 @@ class PoolContract:
             "import sys\n"
             "from dewar.tasks.pool import TaskPool\n"
             "from tasks.poolcontract import say\n"
+            "def say_here(number):\n"
+            "    say(number)\n"
             "if __name__ == '__main__':\n"
             f"    pool = TaskPool(**{self.options!r})\n"
-            "    jobs = [pool.submit(say, number) for number in range(4)]\n"
+            "    jobs = [pool.submit(say_here, number) for number in range(4)]\n"
         )
         done = subprocess.run(
             [sys.executable, str(script)],

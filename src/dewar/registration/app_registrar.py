@@ -11,6 +11,7 @@ from dewar.errors import SetupFinishedError
 from dewar.registration.error_handlers import find_handler
 from dewar.registration.hooks import WatchedList, weakly
 from dewar.registration.registrar import Registrar, named_decorator, setup_method
+from dewar.registration.serving import Serving
 from dewar.registration.url_rules import DuplicateEndpointError, endpoint_of, make_rule
 
 __all__ = ["AppRegistrar"]
@@ -50,6 +51,7 @@ class AppRegistrar(Registrar):
         )
         self.shell_context_processors: list[Callable[[], dict[str, Any]]] = []
         self.blueprints: dict[str, Any] = {}
+        self._serving = Serving()
 
     @setup_method
     def add_url_rule(
@@ -104,6 +106,37 @@ class AppRegistrar(Registrar):
         """Call `f` with the error, or None, when an app context ends."""
         self.teardown_appcontext_funcs.append(f)
         return f
+
+    @setup_method
+    def on_start(self, f: F) -> F:
+        """Call `f` in each process that serves the app, before its first request.
+
+        An error keeps the process from serving. `dewar run` and `dewar.server` see to it; on
+        another server call `begin_serving` where it lets you act in a new worker.
+        """
+        self._serving.begin_functions.append(f)
+        return f
+
+    @setup_method
+    def on_stop(self, f: F) -> F:
+        """Call `f` with the seconds that are left, in each process, after its last request.
+
+        The last registered is called first. All are called, even if some fail.
+        """
+        self._serving.end_functions.append(f)
+        return f
+
+    def begin_serving(self) -> None:
+        """Call the `on_start` functions, once in each process."""
+        self._serving.begin()
+
+    def end_serving(self, timeout: float) -> None:
+        """Call the `on_stop` functions, if the `on_start` functions were called here.
+
+        Args:
+            timeout: The seconds that they get.
+        """
+        self._serving.end(timeout)
 
     @setup_method
     def shell_context_processor(self, f: F) -> F:

@@ -10,9 +10,11 @@ from dewar.errors import DewarError
 
 __all__ = [
     "CallbackRefused",
+    "EngineUnreachable",
     "JobFailed",
     "JobLost",
     "JobTimeout",
+    "LedgerError",
     "MissingExtra",
     "NotSupported",
     "QueueFull",
@@ -20,7 +22,9 @@ __all__ = [
     "TasksError",
     "UnknownJob",
     "UnknownTask",
+    "Unreadable",
     "Unserializable",
+    "VerificationError",
     "WorkerDied",
 ]
 
@@ -54,6 +58,21 @@ class QueueFull(TasksError, RuntimeError):  # noqa: N818  # as queue.Full and as
         )
         self.what = what
         self.limit = limit
+
+
+class EngineUnreachable(TasksError, ConnectionError):  # noqa: N818  # as the ConnectionError it is
+    """Raised where a job can't be handed over, as the broker or scheduler does not answer.
+
+    Nothing was accepted. `engine` and `where` say who was asked.
+    """
+
+    def __init__(self, engine: str, where: str, error: BaseException) -> None:
+        super().__init__(
+            f"The engine {engine!r} can't reach {where} ({error}). Nothing was accepted: submit it"
+            " again when it is back. Is the address right?"
+        )
+        self.engine = engine
+        self.where = where
 
 
 class JobTimeout(TasksError, TimeoutError):  # noqa: N818  # as the TimeoutError it is
@@ -98,7 +117,7 @@ class JobLost(TasksError, RuntimeError):  # noqa: N818  # what it says is what h
 class UnknownJob(TasksError, KeyError):  # noqa: N818  # as the KeyError it is
     """Raised where the ledger has no job with an id: there never was one, or it was purged."""
 
-    def __init__(self, id: str) -> None:  # noqa: A002
+    def __init__(self, id: str) -> None:
         super().__init__(f"There is no job {id!r} in the ledger; it may have been purged.")
         self.id = id
 
@@ -111,19 +130,40 @@ class UnknownTask(TasksError, LookupError):  # noqa: N818  # as the LookupError 
     """Raised where a job names a task that this process does not know."""
 
 
-class Unserializable(TasksError, TypeError):  # noqa: N818  # as the TypeError of json.dumps
-    """Raised where an argument or a result has no JSON form. `path` leads to the value."""
+class Unreadable(TasksError, ValueError):  # noqa: N818  # what it says is what happened
+    """Raised where what was kept of a value can't be made into it again: its class is gone."""
 
-    def __init__(self, path: str, value: object) -> None:
-        super().__init__(
-            f"{path} is of type {type(value).__name__}, which has no JSON form. Turn it into a"
-            " dict, list, str or number first, make it a dataclass, or teach app.json.default."
+
+class Unserializable(TasksError, TypeError):  # noqa: N818  # as the TypeError of json.dumps
+    """Raised where an argument or a result has no JSON form. `path` leads to the value.
+
+    `problem` says what is wrong with it and what to do; by default, that its type is unknown.
+    """
+
+    def __init__(self, path: str, value: object, problem: str = "") -> None:
+        problem = problem or (
+            f"is of type {type(value).__name__}, which has no JSON form. Turn it into a dict,"
+            " list, str or number first, make it a dataclass, or teach app.json.default."
         )
+        super().__init__(f"{path} {problem}")
         self.path = path
 
 
 class TaskSetupError(TasksError, ValueError):
     """Raised where a pool, a task or its ledger is set up in a way that can't work."""
+
+
+class LedgerError(TasksError, RuntimeError):
+    """Raised where the ledger's database could not do what was asked; nothing was changed.
+
+    Its disk is full, say, or another process kept it locked too long. The ledger stays usable: the
+    same may be asked again. ``__cause__`` is the database's own error.
+    """
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"The ledger {where} could not do it: {reason}")
+        self.where = where
+        self.reason = reason
 
 
 class MissingExtra(TasksError, ImportError):  # noqa: N818  # as the ImportError it is
@@ -136,3 +176,7 @@ class MissingExtra(TasksError, ImportError):  # noqa: N818  # as the ImportError
 
 class CallbackRefused(TasksError, ValueError):  # noqa: N818  # what it says is what happened
     """Raised where a callback URL may not be called: not HTTP, or an address that is internal."""
+
+
+class VerificationError(TasksError, ValueError):
+    """Raised where a callback that came is not to be believed. Answer it with 400."""

@@ -29,11 +29,11 @@ class RunningJob:
         tell: takes each `Progress` to where others can see it.
     """
 
-    __slots__ = ("_tell", "attempt", "id", "task")
+    __slots__ = ("attempt", "id", "task", "tell")
 
     def __init__(
         self,
-        id: str,  # noqa: A002
+        id: str,
         task: str,
         attempt: int,
         tell: Callable[[Progress], object],
@@ -41,7 +41,7 @@ class RunningJob:
         self.id = id
         self.task = task
         self.attempt = attempt
-        self._tell = tell
+        self.tell = tell
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Tell how far the job is.
@@ -55,7 +55,7 @@ class RunningJob:
         """
         if math.isnan(fraction):
             raise ValueError("job.progress(nan): the fraction is a number from 0 to 1.")
-        self._tell(Progress(min(max(float(fraction), 0.0), 1.0), str(message)))
+        self.tell(Progress(min(max(float(fraction), 0.0), 1.0), str(message)))
 
     def __repr__(self) -> str:
         return f"<RunningJob {self.id or '-'} {self.task}, attempt {self.attempt}>"

@@ -6,8 +6,9 @@ from typing import Any, Protocol
 from wsgiref.types import WSGIApplication
 
 from dewar.server.access_log import AccessLog
-from dewar.server.connection.environ import server_environ
+from dewar.server.connection.environ import IS_DRAINING, server_environ
 from dewar.server.edge import behind_edge
+from dewar.server.lifespan import begin_serving, end_serving
 from dewar.server.settings import Settings
 from dewar.server.tls import maybe_context
 from dewar.server.wire.head import FieldNames
@@ -44,13 +45,14 @@ class Service:
     """
 
     __slots__ = (
-        "access_log", "app", "base_environ", "clock", "draining", "early", "logs_access",
+        "_served", "access_log", "app", "base_environ", "clock", "draining", "early", "logs_access",
         "most_early", "names", "now", "pulse", "settings", "share", "tls", "writer",
     )  # fmt: skip
 
     def __init__(
         self, app: WSGIApplication, settings: Settings, clock: Callable[[], float]
     ) -> None:
+        self._served = app
         self.app: Callable[[dict[str, Any], Any], Any] = behind_edge(app, settings)
         self.settings = settings
         self.clock = clock
@@ -66,9 +68,23 @@ class Service:
         # Clients that never send the body they announce must not get at all threads.
         self.most_early = max(1, settings.threads // 4)
         self.draining = False
+        # For what streams without end: it ends by itself where it asks now and then.
+        self.base_environ[IS_DRAINING] = lambda: self.draining
         self.pulse: Callable[[], None] | None = None
         self.share: Share | None = None
         self.now = clock()
+
+    def begin(self) -> None:
+        """Tell the application that this process begins to serve it; what it raises is raised."""
+        begin_serving(self._served)
+
+    def end(self, timeout: float) -> None:
+        """Tell the application that this process has answered its last request.
+
+        Args:
+            timeout: The seconds that it gets.
+        """
+        end_serving(self._served, timeout)
 
     def open_logs(self) -> None:
         """Open the log files, in the process that writes them.

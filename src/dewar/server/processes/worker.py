@@ -85,6 +85,7 @@ class Worker:
             if not pool.join(_LEAVE):
                 _logger.warning("Worker %d leaves threads behind.", assignment.slot.number)
             self._beat()
+            service.end(self._left())
             service.close_logs()
         return 0
 
@@ -99,6 +100,7 @@ class Worker:
                 service.share = Balance(assignment.slot)
             allow_descriptors(self._settings.max_connections)
             service.open_logs()
+            service.begin()
             listen(assignment.listeners, self._settings.backlog)
         except ServerError as error:
             assignment.channel.send_nowait(Report.FAILED, str(error))
@@ -147,6 +149,10 @@ class Worker:
 
     def _rest(self) -> float | None:
         return _LOOK if self._deadline is not None or self._most else None
+
+    def _left(self) -> float:
+        """Return the seconds until the supervisor loses patience, less a margin."""
+        return 0.0 if self._deadline is None else self._deadline - time.monotonic() - _LEAVE
 
     def _look(self, pool: Pool) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:

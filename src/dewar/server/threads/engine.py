@@ -1,6 +1,7 @@
 """Serving on threads of this process."""
 
 import threading
+import time
 from contextlib import ExitStack
 from socket import socket
 
@@ -46,6 +47,8 @@ class Threads:
             opened.callback(self._service.close_logs)
             listeners = open_listeners(settings.bind, settings.backlog, settings.unix_mode)
             opened.callback(close_listeners, listeners)
+            self._service.begin()
+            opened.callback(self._service.end, 0.0)
             if self._endpoint is not None:
                 self._endpoint.start()
             opened.pop_all()
@@ -57,6 +60,7 @@ class Threads:
     def stop(self, timeout: float) -> bool:
         """See `dewar.server.server.Engine`."""
         pool = self._started()
+        deadline = time.monotonic() + timeout
         for listener in self._listeners:
             stop_listening(listener)
         pool.drain_soon()
@@ -66,6 +70,7 @@ class Threads:
             self._endpoint.stop()  # last, so that a drain can be watched
         with self._joining:
             left = pool.join(_LEAVE)
+        self._service.end(deadline - time.monotonic())
         if left:
             self._service.close_logs()
         return left

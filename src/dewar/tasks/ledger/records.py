@@ -22,8 +22,10 @@ __all__ = [
     "JobState",
     "NewJob",
     "Outcome",
+    "Recovered",
     "Start",
     "Update",
+    "Written",
 ]
 
 
@@ -60,6 +62,7 @@ MOVES = {
 class NewJob:
     """A job to be accepted. Times are seconds since the epoch."""
 
+    #: As `dewar.tasks.ledger.ids.new_id` makes it from `created`.
     id: str
     task: str
     #: ``[args, kwargs]`` as `dewar.tasks.values.pack` writes them.
@@ -115,8 +118,31 @@ class Outcome:
     #: ``{"type", "text", "traceback", "args"}`` as JSON, of FAILED, LOST, and of a retry.
     error: str | None = None
     due: float | None = None
-    #: The body of the callback, where the job has one; posted once this is recorded.
+    #: The body of the callback, where the job has one; posted once this is recorded. None has the
+    #: ledger describe the end.
     callback_body: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """What of a batch did not come to pass; all else did."""
+
+    #: As many jobs of their task waited as may wait.
+    refused: tuple[NewJob, ...]
+    #: The job was not, or no longer, this owner's at this attempt; or it had ended.
+    fenced: tuple[Start | Outcome, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recovered:
+    """What became of the running jobs of processes that are gone."""
+
+    #: The ids of those that wait again.
+    requeued: tuple[str, ...]
+    #: The ids of those that may not be repeated.
+    lost: tuple[str, ...]
+    #: The ids of those that should have stopped.
+    cancelled: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

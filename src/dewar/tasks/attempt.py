@@ -1,0 +1,56 @@
+"""`Attempt`: one attempt at a kept job, as its pool sees it."""
+
+from typing import Protocol
+
+from dewar.tasks.job import Job
+from dewar.tasks.ledger.records import JobRecord
+from dewar.tasks.progress import Progress
+
+__all__ = ["Attempt", "Keeper"]
+
+
+class Keeper(Protocol):
+    """Who wants to know how the attempt goes. The pool's threads call it."""
+
+    def begins(self, attempt: "Attempt") -> bool:
+        """Take note that the function is about to run; return whether it may."""
+
+    def progresses(self, attempt: "Attempt", progress: Progress) -> None:
+        """Take note how far it is."""
+
+
+class Attempt(Job):
+    """A Future that tells its keeper when the function begins and how far it is.
+
+    Args:
+        record: The job, as it was claimed.
+        keeper: Who is told.
+    """
+
+    def __init__(self, record: JobRecord, keeper: Keeper) -> None:
+        super().__init__()
+        self.record = record
+        #: 1 for the first.
+        self.number = record.attempts + 1
+        #: Set where the process ends and the job is to be run by another one.
+        self.is_recalled = False
+        self._keeper = keeper
+        self._progress: Progress | None = None
+
+    def __repr__(self) -> str:
+        return f"<Attempt {self.number} at {self.record.task} {self.record.id}>"
+
+    def set_running_or_notify_cancel(self) -> bool:
+        """See `concurrent.futures.Future`; false as well where the keeper says no."""
+        return super().set_running_or_notify_cancel() and self._keeper.begins(self)
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far it is; its engine sets it, and the keeper is told."""
+        return self._progress
+
+    @progress.setter
+    def progress(self, progress: Progress | None) -> None:
+        self._progress = progress
+        if progress is not None:
+            self._keeper.progresses(self, progress)

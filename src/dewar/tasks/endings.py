@@ -1,0 +1,113 @@
+"""What becomes of a job when an attempt at it has ended. It decides and does nothing."""
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import CancelledError
+from typing import Any
+
+from dewar.tasks.attempt import Attempt
+from dewar.tasks.errors import JobLost, JobTimeout, WorkerDied
+from dewar.tasks.execution import DONE
+from dewar.tasks.failures import describe_error
+from dewar.tasks.ledger.records import JobRecord, JobState, Outcome
+from dewar.tasks.retrying import RetryPolicy
+from dewar.tasks.status import ending
+from dewar.tasks.values import unpack
+
+__all__ = ["describe_end", "describe_loss", "outcome_of"]
+
+
+def outcome_of(
+    attempt: Attempt, policy: RetryPolicy, owner: str, now: float, provider: Any
+) -> Outcome:
+    """Return what to write of an attempt that has ended: how the job ended, or when it goes on.
+
+    Args:
+        attempt: A future that is done and was not cancelled while it waited.
+        policy: What its task says about repeating.
+        owner: The id of the process that had it.
+        now: In seconds since the epoch.
+        provider: Writes and reads JSON.
+    """
+    state, result, error, pause = _judge(attempt, policy)
+    record = attempt.record
+    body = None
+    if record.callback is not None and state is not JobState.QUEUED:
+        value = None if result is None else unpack(result, provider.loads)
+        body = describe_end(record, state, value, error, provider)
+    return Outcome(
+        id=record.id,
+        owner=owner,
+        attempt=attempt.number,
+        state=state,
+        at=now,
+        result=result,
+        error=None if error is None else json.dumps(error),
+        due=None if pause is None else now + pause,
+        callback_body=body,
+    )
+
+
+_Verdict = tuple[JobState, str | None, Mapping[str, Any] | None, float | None]
+
+
+def _judge(attempt: Attempt, policy: RetryPolicy) -> _Verdict:
+    """Return the state, the packed result, the error, and the pause before the next attempt."""
+    raised = attempt.exception()
+    if raised is None:
+        kind, text = attempt.result()
+        if kind == DONE:
+            return JobState.DONE, text, None, None
+        return _failed(policy.after_error(attempt.number), json.loads(text))
+    if isinstance(raised, CancelledError):
+        return _stopped(attempt, policy)
+    if isinstance(raised, JobTimeout):
+        # The engine knows what ran, but not of what task.
+        error = describe_error(JobTimeout(attempt.record.task, raised.seconds))
+        return _failed(policy.after_timeout(attempt.number), error)
+    error = describe_error(raised)
+    if isinstance(raised, WorkerDied):
+        pause = policy.after_death(attempt.number)
+        if pause is None and not policy.idempotent:
+            return JobState.LOST, None, _loss(attempt.record), None
+        return _failed(pause, error)
+    return JobState.FAILED, None, error, None
+
+
+def _failed(pause: float | None, error: Mapping[str, Any]) -> _Verdict:
+    return (JobState.FAILED if pause is None else JobState.QUEUED), None, error, pause
+
+
+def _stopped(attempt: Attempt, policy: RetryPolicy) -> _Verdict:
+    if not attempt.is_recalled:
+        return JobState.CANCELLED, None, None, None
+    if policy.idempotent:
+        return JobState.QUEUED, None, None, 0.0
+    return JobState.LOST, None, _loss(attempt.record), None
+
+
+def describe_end(
+    record: JobRecord,
+    state: JobState,
+    result: Any,
+    error: Mapping[str, Any] | None,
+    provider: Any,
+) -> str:
+    """Return the body of the callback that tells how a job ended."""
+    told = {"id": record.id, "task": record.task, "state": state.value}
+    text: str = provider.dumps({**told, **ending(state, result, error)})
+    return text
+
+
+def _loss(record: JobRecord) -> dict[str, Any]:
+    return describe_error(
+        JobLost(
+            f"The process that ran {record.task} died, and the task says that it may not be"
+            " repeated. Look what it has done, then: dewar tasks retry " + record.id
+        )
+    )
+
+
+def describe_loss(record: JobRecord) -> str:
+    """Return the error of a job that is lost, as JSON."""
+    return json.dumps(_loss(record))

@@ -1,0 +1,98 @@
+"""Running one job where it runs: from the text of its arguments to the text of its result."""
+
+import json
+from collections.abc import Callable, Mapping
+from contextvars import Context, ContextVar
+from typing import Any
+
+from dewar.tasks.carrying import CarriedContext, call_alone
+from dewar.tasks.failures import describe_error
+from dewar.tasks.finding import Address, find_task
+from dewar.tasks.progress import Progress, RunningJob, running
+from dewar.tasks.values import pack, unpack_arguments
+
+__all__ = ["DONE", "FAILED", "StoredContext", "is_far", "perform", "perform_named"]
+
+#: The two ways in which a function ends.
+DONE, FAILED = "done", "failed"
+
+#: Whether this runs for another process, which keeps the job.
+is_far: ContextVar[bool] = ContextVar("dewar.tasks.is_far", default=False)
+
+
+class StoredContext:
+    """What of the submitter's context is in the ledger, ready to run a function in.
+
+    Args:
+        app: The app, or None for a function without one.
+        path: Where another process finds the app.
+        snapshot: The plain form of what was carried; None for the app alone.
+    """
+
+    def __init__(
+        self, app: Any, path: Callable[[], str], snapshot: Mapping[str, Any] | None
+    ) -> None:
+        self._app = app
+        self._path = path
+        self._snapshot = snapshot
+
+    def run(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """See `dewar.tasks.engines.interface.Carried`."""
+        context = self._app.app_context()
+        portable = self._snapshot
+        snapshot = context.snapshot() if portable is None else context.snapshot_from(portable)
+        return CarriedContext(snapshot, Context()).run(function, args, kwargs)
+
+    def portable(self) -> dict[str, Any] | None:
+        """See `dewar.tasks.engines.interface.Carried`."""
+        snapshot = self._snapshot
+        if snapshot is None:
+            snapshot = self._app.app_context().snapshot().portable()
+        return {"app": self._path(), "snapshot": snapshot}
+
+
+def perform(task: Any, arguments: str, id: str, attempt: int) -> list[str]:
+    """Run a task's function; return how it ended, and its packed result or its error as JSON.
+
+    Nothing that the function does gets out of here as an exception.
+
+    Args:
+        task: The `Task`.
+        arguments: As `dewar.tasks.values.pack_arguments` wrote them.
+        id: The job's id.
+        attempt: 1 for the first.
+    """
+    outer = running.get(None)
+    token = running.set(
+        RunningJob(id, task.name, attempt, _forget if outer is None else outer.tell)
+    )
+    provider = task.json
+    try:
+        args, kwargs = unpack_arguments(arguments, provider.loads)
+        result = call_alone(task.sync_function, args, kwargs)
+        return [DONE, pack(result, provider.dumps, "result")]
+    except BaseException as error:  # noqa: BLE001  # it is the job's outcome
+        return [FAILED, json.dumps(describe_error(error, provider.dumps))]
+    finally:
+        running.reset(token)
+
+
+def perform_named(
+    address: Mapping[str, Any],
+    arguments: str,
+    id: str,
+    attempt: int,
+) -> list[str]:
+    """Do what `perform` does on a far side, which finds the task by its address."""
+    token = is_far.set(True)
+    try:
+        task = find_task(Address(**address))
+        return perform(task, arguments, id, attempt)
+    except Exception as error:  # noqa: BLE001  # as above: it is this job's alone
+        return [FAILED, json.dumps(describe_error(error))]
+    finally:
+        is_far.reset(token)
+
+
+def _forget(progress: Progress) -> None:
+    """Tell nobody."""

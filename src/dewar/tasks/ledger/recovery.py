@@ -1,0 +1,84 @@
+"""Takes what processes had that are gone, for those that are left."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from sqlalchemy import Connection, RowMapping
+
+from dewar.tasks.ledger.batch import Row, ended_at, waiting_again
+from dewar.tasks.ledger.description import Describe
+from dewar.tasks.ledger.outbox import announce
+from dewar.tasks.ledger.owners import OwnerRecord
+from dewar.tasks.ledger.records import JobState, Recovered
+from dewar.tasks.ledger.rows import owners_of
+from dewar.tasks.ledger.statements import (
+    GONE,
+    HELD,
+    ORPHANS,
+    OWNERS,
+    RELEASE_ALL,
+    UNSENT,
+    change_of,
+)
+
+__all__ = ["IsAlive", "recover_jobs"]
+
+#: Whether an owner's process may still be there; False only where it is known to be gone.
+IsAlive: TypeAlias = Callable[[OwnerRecord], bool]
+
+_REASON = "The process that ran it is gone, and the task may not be repeated."
+_LOST = json.dumps(
+    {
+        "type": "dewar.tasks.errors:JobLost",
+        "text": _REASON,
+        "traceback": "",
+        "args": [_REASON],
+    }
+)
+
+
+def recover_jobs(
+    connection: Connection, now: float, is_alive: IsAlive, describe: Describe
+) -> Recovered:
+    """Do it all in the connection's transaction, which must be the only one at it."""
+    found: dict[JobState, list[str]] = {state: [] for state in JobState}
+    for holder in _gone(connection, now, is_alive):
+        for job in connection.execute(HELD, {"holder": holder}).mappings().all():
+            state = _fate(job)
+            _change(connection, job["id"], _columns(job, state, now))
+            found[state].append(job["id"])
+        # What had not begun needs no more than to lose its owner.
+        connection.execute(RELEASE_ALL, {"holder": holder})
+        connection.execute(UNSENT, {"holder": holder, "now": now})
+        connection.execute(GONE, {"holder": holder})
+    announce(connection, [*found[JobState.LOST], *found[JobState.CANCELLED]], describe)
+    return Recovered(
+        requeued=tuple(found[JobState.QUEUED]),
+        lost=tuple(found[JobState.LOST]),
+        cancelled=tuple(found[JobState.CANCELLED]),
+    )
+
+
+def _gone(connection: Connection, now: float, is_alive: IsAlive) -> Sequence[str]:
+    """Return the ids of the owners that are gone, those too that the ledger forgot."""
+    records = owners_of(connection, OWNERS.with_for_update())
+    gone = [record.id for record in records if record.lease_until < now or not is_alive(record)]
+    return [*gone, *connection.execute(ORPHANS).scalars()]
+
+
+def _fate(job: RowMapping) -> JobState:
+    if job["stop_requested"]:
+        return JobState.CANCELLED
+    return JobState.QUEUED if job["idempotent"] else JobState.LOST
+
+
+def _columns(job: RowMapping, state: JobState, now: float) -> Row:
+    if state is JobState.QUEUED:
+        return waiting_again(job["due"])
+    error = _LOST if state is JobState.LOST else None
+    return {**ended_at(now, state), "result": None, "error": error}
+
+
+def _change(connection: Connection, id: str, columns: Row) -> None:
+    connection.execute(change_of(tuple(columns)), {"job": id, **columns})

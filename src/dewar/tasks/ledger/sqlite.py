@@ -1,0 +1,182 @@
+"""`SQLiteDatabase`: a ledger in a file, for the processes of one host.
+
+In WAL mode readers never wait, and writers wait for one another. Rules for the file:
+
+- Inside a process the writers wait in line for the one connection that writes; only processes
+  compete for the file's lock, where SQLite has them poll.
+- A transaction that writes begins with BEGIN IMMEDIATE: one that began reading and then found
+  another's changes could not go on.
+- SQLite keeps its locks by process, and a child of fork() believes in locks that only its parent
+  has (https://www.sqlite.org/howtocorrupt.html, section 2.6). So what is idle is closed before
+  each fork, and opening a ledger leaves nothing open.
+"""
+
+import itertools
+import os
+import sqlite3
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import SQLAlchemyError
+
+from dewar.tasks.errors import LedgerError, TaskSetupError
+from dewar.tasks.ledger.database import BUSY_TIMEOUT, Connections, Database
+
+__all__ = ["SQLiteDatabase"]
+
+#: The first with RETURNING.
+_OLDEST = (3, 35)
+#: Between two attempts to turn to WAL while another process does, in seconds.
+_PAUSE = 0.01
+#: How many readers may be at work in one process; more wait.
+_READERS = 8
+
+
+class SQLiteDatabase(Database):
+    """A file in WAL mode.
+
+    Args:
+        path: of the file; it and its folder are made where they are missing.
+        durable: whether what is written survives a loss of power (one fsync for each transaction)
+            and not only the end of any process.
+
+    Raises:
+        TaskSetupError: where the file can't be used.
+    """
+
+    def __init__(self, path: Path, *, durable: bool = False) -> None:
+        super().__init__(str(path))
+        self._path = path.absolute()
+        self._synchronous = "FULL" if durable else "NORMAL"
+        self._generations = itertools.count(1)
+        self._base = 0
+        self._prepare()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=_Closing(self))
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give the connection that writes, in a transaction.
+
+        PERF: it is kept and not taken from the pool each time, which is a third of what a small
+        transaction costs.
+        """
+        connections = self.connections()
+        if not connections.pen_lock.acquire(timeout=BUSY_TIMEOUT):
+            raise LedgerError(self.name, f"a thread has been writing for {BUSY_TIMEOUT:g} seconds")
+        try:
+            if connections.pen is None:
+                connections.pen = connections.writer.connect()
+            with connections.pen.begin():
+                yield connections.pen
+        except SQLAlchemyError as error:
+            self._drop_pen(connections)
+            raise self.translated(error) from error
+        finally:
+            connections.pen_lock.release()
+
+    def close(self) -> None:
+        """Close what is idle; what is used again opens anew."""
+        connections = self._by_pid.get(os.getpid())
+        # A thread that writes has the lock, and its connection is not idle.
+        if connections is not None and connections.pen_lock.acquire(blocking=False):
+            try:
+                self._drop_pen(connections)
+            finally:
+                connections.pen_lock.release()
+        super().close()
+
+    def _drop_pen(self, connections: Connections) -> None:
+        if connections.pen is not None:
+            connections.pen.close()
+            connections.pen = None
+
+    def exclude(self, connection: Connection, name: str) -> None:
+        """Nothing is to be done: a writer is alone."""
+
+    def changes(self) -> int:
+        """Return the version of what the watching connection sees."""
+        connections = self.connections()
+        with connections.lock:
+            if connections.watch is None:
+                connections.watch = connections.reader.connect()
+                # Each connection counts from its own beginning.
+                self._base = next(self._generations) << 32
+            found = connections.watch.exec_driver_sql("PRAGMA data_version").scalar_one()
+            return self._base + int(found)
+
+    def _make(self) -> Connections:
+        reader, writer = self._engine(_READERS), self._engine(1)
+        event.listen(writer, "begin", _begin)
+        return Connections(reader, writer)
+
+    def _engine(self, most: int) -> Engine:
+        engine = create_engine(
+            URL.create("sqlite", database=str(self._path)),
+            pool_size=most,
+            max_overflow=0,
+            pool_timeout=BUSY_TIMEOUT,
+            connect_args={"timeout": BUSY_TIMEOUT},
+            hide_parameters=True,
+        )
+        event.listen(engine, "connect", self._configure)
+        return engine
+
+    def _configure(self, connection: DBAPIConnection, _record: object) -> None:
+        # Python shall begin nothing by itself.
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+
+    def _prepare(self) -> None:
+        if sqlite3.sqlite_version_info < _OLDEST:
+            raise TaskSetupError(
+                f"The ledger needs SQLite 3.35 or newer; Python has {sqlite3.sqlite_version}."
+            )
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self._path, timeout=BUSY_TIMEOUT)) as connection:
+                mode = _turn_to_wal(connection)
+        except (OSError, sqlite3.Error) as error:
+            raise TaskSetupError(
+                f"The file {self.name} can't be a ledger: {error}. Name one that this process may"
+                " write, in a folder that it may write."
+            ) from error
+        if mode != "wal":
+            raise TaskSetupError(
+                f"The file {self.name} can't have a write-ahead log (its journal mode stays"
+                f" {mode}). Name one on a local disk, or take PostgreSQL for several hosts."
+            )
+
+
+class _Closing:
+    """Closes what is idle of a database, as long as there is one."""
+
+    def __init__(self, database: SQLiteDatabase) -> None:
+        self._database = weakref.ref(database)
+
+    def __call__(self) -> None:
+        database = self._database()
+        if database is not None:
+            database.close()
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _turn_to_wal(connection: sqlite3.Connection) -> str:
+    """Return the journal mode the file has now."""
+    until = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            return str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            # Where two turn at once, SQLite fails one without having it wait.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(_PAUSE)

@@ -1,0 +1,228 @@
+"""The SQL of the ledger, the same for both databases.
+
+Conditions that are `text` say with literals what the partial indexes of
+`dewar.tasks.ledger.schema` are over: only then is such an index used. SQLite leaves out
+``FOR UPDATE``: there a writer is alone anyway.
+"""
+
+from functools import cache
+
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    TextClause,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    select,
+    text,
+    update,
+)
+
+from dewar.tasks.ledger.records import JobState
+from dewar.tasks.ledger.schema import deliveries, jobs, owners
+
+__all__ = [
+    "CANCEL",
+    "CLAIM",
+    "COUNTS",
+    "DROP_DELIVERIES",
+    "DROP_JOBS",
+    "GONE",
+    "HELD",
+    "JOB",
+    "JOBS",
+    "NEXT_DUE",
+    "NEXT_DUE_AMONG",
+    "ORPHANS",
+    "OWNERS",
+    "PURGED",
+    "QUEUED",
+    "RELEASE",
+    "RELEASE_ALL",
+    "RENEW",
+    "RETRY",
+    "STANDING",
+    "STANDINGS",
+    "STOP",
+    "STOPS",
+    "UNSENT",
+    "change_of",
+    "page",
+]
+
+_IS_WAITING = text("state = 'queued' AND owner IS NULL")
+_IS_QUEUED = text("state = 'queued'")
+_IS_RUNNING = text("state = 'running'")
+_IS_ACTIVE = text("finished IS NULL")
+_ENDED_BADLY = text("state IN ('cancelled', 'failed', 'lost')")
+_BAD = ("cancelled", "failed", "lost")
+_THIS = jobs.c.id == bindparam("job")
+_THESE = jobs.c.id.in_(bindparam("ids", expanding=True))
+_OF_TASKS = jobs.c.task.in_(bindparam("tasks", expanding=True))
+_ITS_OWNER = jobs.c.owner == bindparam("holder")
+
+
+def _count(*conditions: ColumnElement[bool] | TextClause) -> ScalarSelect[int]:
+    return select(func.count()).select_from(jobs).where(*conditions).scalar_subquery()
+
+
+JOB = select(jobs).where(_THIS)
+JOBS = select(jobs).where(_THESE)
+
+#: How jobs stand. Locked in one order, so that no two writers wait for each other.
+_STANDING = (
+    select(
+        jobs.c.id,
+        jobs.c.task,
+        jobs.c.state,
+        jobs.c.owner,
+        jobs.c.attempts,
+        jobs.c.callback,
+        jobs.c.stop_requested,
+    )
+    .order_by(jobs.c.id)
+    .with_for_update()
+)
+STANDING = _STANDING.where(_THIS)
+STANDINGS = _STANDING.where(_THESE)
+
+#: How many jobs of a task wait.
+QUEUED = (
+    select(func.count())
+    .select_from(jobs)
+    .where(_IS_QUEUED, jobs.c.task == bindparam("task", type_=jobs.c.task.type))
+)
+
+_CLAIMABLE = (
+    select(jobs.c.id)
+    .where(_IS_WAITING, _OF_TASKS, jobs.c.due <= bindparam("now"))
+    .order_by(jobs.c.due, jobs.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+    .correlate(None)
+)
+CLAIM = (
+    update(jobs)
+    .where(jobs.c.id.in_(_CLAIMABLE))
+    .values(owner=bindparam("holder"))
+    .returning(*jobs.c)
+)
+#: When the first is due, of any task and of some.
+NEXT_DUE = select(func.min(jobs.c.due)).where(_IS_WAITING)
+NEXT_DUE_AMONG = NEXT_DUE.where(_OF_TASKS)
+
+#: What an owner has and has not begun; locked in one order, as `STANDINGS` are.
+_UNSTARTED = (
+    select(jobs.c.id)
+    .where(_IS_ACTIVE, _IS_QUEUED, _ITS_OWNER)
+    .order_by(jobs.c.id)
+    .with_for_update()
+    .correlate(None)
+)
+RELEASE_ALL = update(jobs).where(jobs.c.id.in_(_UNSTARTED)).values(owner=None)
+RELEASE = update(jobs).where(jobs.c.id.in_(_UNSTARTED.where(_THESE))).values(owner=None)
+
+CANCEL = update(jobs).where(_THIS, _IS_QUEUED).values(state="cancelled", finished=bindparam("now"))
+RETRY = (
+    update(jobs)
+    .where(_THIS, _ENDED_BADLY)
+    .values(
+        state="queued",
+        owner=None,
+        due=bindparam("now"),
+        started=None,
+        finished=None,
+        fraction=None,
+        message=None,
+        result=None,
+        error=None,
+    )
+)
+#: Mark a running job as one that shall stop, and ask which are marked.
+STOP = update(jobs).where(_THIS, _IS_RUNNING).values(stop_requested=1)
+STOPS = select(jobs.c.id).where(text("stop_requested = 1"), _ITS_OWNER)
+
+#: How many there are, at one moment. All but the last are counted in small indexes.
+COUNTS = select(
+    _count(_IS_ACTIVE).label("active"),
+    _count(_IS_QUEUED).label("queued"),
+    *(_count(_ENDED_BADLY, jobs.c.state == name).label(name) for name in _BAD),
+    _count().label("all"),
+)
+
+#: The jobs that ended before a time. They were also made before it, so only the ids are looked
+#: through that begin with an earlier time.
+PURGED = (
+    select(jobs.c.id)
+    .where(
+        jobs.c.id < bindparam("prefix"),
+        jobs.c.finished < bindparam("before"),
+        ~exists().where(deliveries.c.job_id == jobs.c.id, deliveries.c.state == "pending"),
+    )
+    .order_by(jobs.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+DROP_JOBS = delete(jobs).where(_THESE)
+DROP_DELIVERIES = delete(deliveries).where(
+    deliveries.c.job_id.in_(bindparam("ids", expanding=True))
+)
+
+RENEW = (
+    update(owners).where(owners.c.id == bindparam("holder")).values(lease_until=bindparam("until"))
+)
+OWNERS = owners.select().order_by(owners.c.id)
+#: What an owner runs, and owners that the ledger does not know.
+HELD = (
+    select(jobs.c.id, jobs.c.due, jobs.c.idempotent, jobs.c.stop_requested)
+    .where(_IS_ACTIVE, _IS_RUNNING, _ITS_OWNER)
+    .order_by(jobs.c.id)
+    .with_for_update()
+)
+ORPHANS = (
+    select(jobs.c.owner)
+    .where(_IS_ACTIVE, jobs.c.owner.is_not(None), jobs.c.owner.not_in(select(owners.c.id)))
+    .distinct()
+)
+#: Callbacks that a process was making when it went: they are due now and not after their lease.
+UNSENT = (
+    update(deliveries)
+    .where(text("state = 'pending'"), deliveries.c.owner == bindparam("holder"))
+    .values(owner=None, lease_until=None, due=bindparam("now"))
+)
+GONE = delete(owners).where(owners.c.id == bindparam("holder"))
+
+
+@cache
+def change_of(columns: tuple[str, ...]) -> Update:
+    """Return the statement that sets some columns of ``job``; each is a parameter."""
+    return update(jobs).where(_THIS).values({name: bindparam(name) for name in columns})
+
+
+def page(state: JobState | None, task: str | None, before: str | None) -> Select[tuple[object]]:
+    """Return the statement that lists jobs, the newest first, up to ``most``."""
+    found = select(jobs)
+    if state is not None:
+        found = found.where(_among(state))
+    if task is not None:
+        found = found.where(jobs.c.task == task)
+    if before is not None:
+        found = found.where(jobs.c.id < before)
+    return found.order_by(jobs.c.id.desc()).limit(bindparam("most"))
+
+
+def _among(state: JobState) -> ColumnElement[bool]:
+    """Return the condition on the state, such that no job is looked at that ended well."""
+    this: ColumnElement[bool] = jobs.c.state == state.value
+    if state is JobState.DONE:
+        return this
+    if state.is_final:
+        return and_(_ENDED_BADLY, this)
+    # Of its own: SQLite would else walk down all the ids, which are in the order that is asked.
+    active = select(jobs.c.id).where(_IS_ACTIVE, this)
+    return jobs.c.id.in_(active.correlate(None))

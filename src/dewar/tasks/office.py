@@ -1,0 +1,259 @@
+"""`Office`: all that one process has for an app's tasks: ledger, pool, station, callbacks."""
+
+import atexit
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from dewar.tasks.callbacks.office import Callbacks
+from dewar.tasks.engines.interface import Ability, Call
+from dewar.tasks.errors import NotSupported, UnknownJob
+from dewar.tasks.execution import StoredContext, is_far, perform, perform_named
+from dewar.tasks.finding import Address
+from dewar.tasks.herald import Herald
+from dewar.tasks.kept_job import KeptJob
+from dewar.tasks.ledger.ledger import Ledger
+from dewar.tasks.ledger.opening import open_ledger
+from dewar.tasks.ledger.owners import this_owner
+from dewar.tasks.ledger.records import JobRecord, JobState, NewJob
+from dewar.tasks.patrol import Manner
+from dewar.tasks.pool import TaskPool
+from dewar.tasks.retrying import RetryPolicy
+from dewar.tasks.settings import TasksSettings
+from dewar.tasks.station import Station
+from dewar.tasks.status import JobStatus
+
+__all__ = ["Firm", "Office", "open_kept"]
+
+# Threads that run jobs, where nobody says how many.
+_THREADS = 4
+_FILE = "tasks.sqlite3"
+# What threads of ours get to end, in seconds.
+_LAST = 5.0
+
+
+class Firm(Protocol):
+    """What an office asks of the `Tasks` that it is of."""
+
+    app: Any
+
+    @property
+    def json(self) -> Any:
+        """Reads and writes JSON."""
+
+    def settings(self) -> TasksSettings:
+        """Return the settings."""
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the tasks."""
+
+    def find(self, name: str) -> Any:
+        """Return a task."""
+
+    def address_of(self, task: Any) -> Address:
+        """Return where another process finds a task."""
+
+    def app_path(self) -> str:
+        """Return where another process finds the app."""
+
+    def links(self, id: str) -> Mapping[str, str]:
+        """Return where a client finds out about a job."""
+
+
+class Office:
+    """One process's share of an app's tasks, from the first job to the end of the process.
+
+    Args:
+        firm: Whose tasks they are.
+    """
+
+    def __init__(self, firm: Firm) -> None:
+        self._firm = firm
+        self._process = os.getpid()
+        self._settings = settings = firm.settings()
+        # On a far side of an engine another process keeps the jobs and runs them.
+        works = settings.works and not is_far.get()
+        self._pool = _open_pool(settings) if works else None
+        self.ledger: Ledger = open_kept(settings, firm.app)
+        self._herald = Herald()
+        owner = this_owner(time.time())
+        self.callbacks = Callbacks(self.ledger, settings, owner.id)
+        manner = Manner(
+            owner=owner,
+            workers=_workers(settings),
+            in_hand=settings.in_hand,
+            poll=settings.poll,
+            lease=settings.lease,
+            retention=settings.retention_seconds,
+        )
+        self._station = Station(self.ledger, self._pool, self, manner)
+        self.has_ended = False
+
+    def __repr__(self) -> str:
+        return f"<Office of process {self._process}: {self._station!r}>"
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether it was not inherited by a fork."""
+        return self._process == os.getpid()
+
+    def start(self) -> None:
+        """Begin.
+
+        Raises:
+            LedgerError: where the ledger can't be written.
+        """
+        self._station.start()
+        self.callbacks.start()
+        # The pool finishes what it has when the interpreter ends, and that has to be written.
+        atexit.register(self.stop)
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """End; see `Tasks.stop`."""
+        atexit.unregister(self.stop)
+        if self.has_ended or not self.is_of_this_process:
+            return True
+        self.has_ended = True
+        grace = self._settings.grace if timeout is None else timeout
+        ended = self._station.stop(grace)
+        self._herald.stop(_LAST)
+        self.callbacks.stop(_LAST)
+        if self._pool is not None:
+            self._pool.shutdown(wait=ended, cancel_futures=True)
+        self.ledger.close()
+        return ended
+
+    # Jobs.
+
+    def accept(self, new: NewJob, timeout: float | None) -> KeptJob:
+        """Accept a job of a task that may run for `timeout` seconds; see `Task.submit`."""
+        if new.callback is not None:
+            self.callbacks.check(new.callback)
+        if timeout is not None:
+            self._check_timeout()
+        job = self._station.watch.add(new.id, lambda: KeptJob(new.id, new.task, self))
+        self._station.submit(new)
+        return job
+
+    def job(self, id: str) -> KeptJob:
+        """Return a job; see `Tasks.get`."""
+        record = self._record(id)
+        job = self._station.watch.add(id, lambda: KeptJob(id, record.task, self))
+        # Looked up again, for it may have ended before it was watched.
+        self._station.watch.resolve([self._record(id)])
+        return job
+
+    def status(self, id: str) -> JobStatus:
+        """Return what the ledger knows of a job; see `Tasks.status`."""
+        return JobStatus.of(self._record(id), self.json.loads)
+
+    def cancel(self, id: str, running: bool) -> bool:
+        """Cancel a job; see `Tasks.cancel`."""
+        here = self._station.cancel(id, running)
+        if here is not None:
+            return here
+        record = self._record(id)
+        if record.state is JobState.QUEUED and self._station.cancel_elsewhere(id):
+            return True
+        if record.state.is_final or not running:
+            return self._record(id).state is JobState.CANCELLED
+        if self._pool is not None:
+            self._check(Ability.STOP, "Wait for it, or have it look at a flag of yours.")
+        return self.ledger.cancel_running(id)
+
+    def links(self, id: str) -> Mapping[str, str]:
+        """Return where a client finds out about a job; see `Tasks.links`."""
+        return self._firm.links(id)
+
+    def hold(self, job: KeptJob) -> None:
+        """Hold a job that has something to call until it has ended."""
+        self._station.watch.hold(job)
+
+    def call_soon(self, function: Callable[[Any], object], argument: Any) -> None:
+        """Have what was added to a job called, away from the writer's thread."""
+        self._herald.call_soon(function, argument)
+
+    # What the station asks.
+
+    @property
+    def json(self) -> Any:
+        """Reads and writes JSON."""
+        return self._firm.json
+
+    def names(self) -> Sequence[str]:
+        """See `dewar.tasks.station.Roster`."""
+        return self._firm.names()
+
+    def policy(self, task: str) -> RetryPolicy:
+        """See `dewar.tasks.station.Roster`."""
+        policy: RetryPolicy = self._firm.find(task).options.policy
+        return policy
+
+    def call(self, record: JobRecord, attempt: int) -> Call:
+        """See `dewar.tasks.station.Roster`."""
+        task = self._firm.find(record.task)
+        given = (record.arguments, record.id, attempt)
+        is_here = self._pool is not None and self._pool.engine.name == "threads"
+        carried = None
+        if self._firm.app is not None:
+            stored = None if record.context is None else json.loads(record.context)
+            carried = StoredContext(self._firm.app, self._firm.app_path, stored)
+        return Call(
+            function=perform if is_here else perform_named,
+            args=(task if is_here else self._firm.address_of(task).as_dict(), *given),
+            kwargs={},
+            carried=carried,
+            timeout=task.options.timeout,
+        )
+
+    def note_callback(self) -> None:
+        """See `dewar.tasks.station.Roster`."""
+        self.callbacks.nudge()
+
+    def _record(self, id: str) -> JobRecord:
+        record = self.ledger.get(id)
+        if record is None:
+            raise UnknownJob(id)
+        return record
+
+    def _check_timeout(self) -> None:
+        self._check(
+            Ability.TIMEOUT, "Run tasks with a timeout in processes: Tasks(app, processes=2)."
+        )
+
+    def _check(self, ability: Ability, repair: str) -> None:
+        engine = None if self._pool is None else self._pool.engine
+        if engine is not None and ability not in engine.abilities:
+            raise NotSupported(engine.name, ability.value, repair)
+
+
+def _open_pool(settings: TasksSettings) -> TaskPool:
+    if settings.engine is not None:
+        return TaskPool(engine=settings.engine)
+    if settings.processes is not None:
+        return TaskPool(processes=settings.processes)
+    return TaskPool(threads=settings.threads or _THREADS, thread_name_prefix="dewar-task")
+
+
+def _workers(settings: TasksSettings) -> int | None:
+    """Return how many jobs run at a time; None where only the far side knows."""
+    return (
+        None if settings.engine is not None else settings.processes or settings.threads or _THREADS
+    )
+
+
+def open_kept(settings: TasksSettings, app: Any) -> Ledger:
+    """Return the ledger that the settings name; in the instance folder, if they don't.
+
+    Raises:
+        TaskSetupError: where there can be none.
+        MissingExtra: where its libraries are not installed.
+    """
+    where = settings.ledger
+    if where is None:
+        folder = Path("instance") if app is None else Path(app.instance_path)
+        where = folder / _FILE
+    return open_ledger(where, durable=settings.durable)

@@ -1,0 +1,44 @@
+"""`Rounds`: what is done again and again, each at its own pace, by one thread."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["Rounds"]
+
+
+@dataclass(slots=True)
+class _Round:
+    interval: float
+    do: Callable[[], object]
+    due: float
+
+
+class Rounds:
+    """Functions and their intervals. It reads no clock."""
+
+    def __init__(self) -> None:
+        self._rounds: list[_Round] = []
+
+    def __repr__(self) -> str:
+        return f"<Rounds {[(one.do.__name__, one.due) for one in self._rounds]}>"
+
+    def add(self, interval: float, do: Callable[[], object], first: float = 0.0) -> None:
+        """Have a function called every *interval* seconds, from the time *first* on."""
+        self._rounds.append(_Round(interval, do, first))
+
+    def run(self, now: float) -> float:
+        """Call what is due; return the seconds until something is due again.
+
+        One that raises is due again after its interval, and keeps later ones from this round.
+        """
+        for one in self._rounds:
+            if one.due <= now:
+                one.due = now + one.interval
+                one.do()
+        return max(0.0, min(one.due for one in self._rounds) - now)
+
+    def hurry(self, do: Callable[[], object]) -> None:
+        """Make a function due now. Any thread may call it."""
+        for one in self._rounds:
+            if one.do == do:
+                one.due = 0.0

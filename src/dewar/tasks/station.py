@@ -1,0 +1,355 @@
+"""`Station`: one process's part in the work: it accepts jobs, takes some, runs them, and tells.
+
+Who does what, on which thread:
+
+- Any thread may `submit`, `cancel`, and wait for jobs.
+- **The writer's thread** alone writes, claims, renews the lease, and gives jobs to the pool.
+- **The pool's threads** call `begins`, `progresses` and `_ended`, which only put something down
+  for the writer.
+
+What holds:
+
+1. A job is the station's from its claim (or its acceptance) until its outcome is written; in
+   between it is in the hand, and nowhere else in memory.
+2. A job that may not be repeated begins only after the ledger says so. Any other job may begin
+   before; if the process dies in between, it is run again, as it may be.
+3. An outcome is told to who waits for it after it is written, and never before.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any, Protocol, cast
+
+from dewar.tasks.attempt import Attempt
+from dewar.tasks.endings import describe_end, outcome_of
+from dewar.tasks.engines.interface import Call
+from dewar.tasks.errors import NotSupported, QueueFull, TasksError
+from dewar.tasks.hand import Hand
+from dewar.tasks.ledger.ledger import Ledger
+from dewar.tasks.ledger.records import JobRecord, JobState, NewJob, Outcome, Start, Update
+from dewar.tasks.patrol import Manner, Patrol
+from dewar.tasks.progress import Progress
+from dewar.tasks.retrying import RetryPolicy
+from dewar.tasks.watch import Watch
+from dewar.tasks.writer import Entry, Writer
+
+__all__ = ["Roster", "Station"]
+
+_logger = logging.getLogger("dewar.tasks")
+# What the last things get when time is up, in seconds.
+_LAST = 1.0
+
+
+class Starter(Protocol):
+    """What a station asks of its pool."""
+
+    def start_job(self, job: Attempt, call: Call) -> None:
+        """Run a call some time, and set the job's result."""
+
+
+class Roster(Protocol):
+    """What a station asks of the `Tasks` that it works for."""
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the tasks that this process can run."""
+
+    def policy(self, task: str) -> RetryPolicy:
+        """Return what a task says about repeating."""
+
+    def call(self, record: JobRecord, attempt: int) -> Call:
+        """Return what the pool is to run for a job."""
+
+    def note_callback(self) -> None:
+        """Take note that there is a callback to be made."""
+
+    @property
+    def json(self) -> Any:
+        """Reads and writes JSON."""
+
+
+class Station:
+    """Accepts, claims, runs and ends jobs in one process.
+
+    Args:
+        ledger: Where jobs are kept.
+        pool: Where they run; None where this process runs none.
+        roster: What they run.
+        manner: How.
+        clock: The time in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        pool: Starter | None,
+        roster: Roster,
+        manner: Manner,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.ledger = ledger
+        self._pool = pool
+        self._roster = roster
+        self._manner = manner
+        self.clock = clock
+        self._owner: str = manner.owner.id
+        self.hand = Hand(manner.workers, manner.in_hand)
+        self.takes = pool is not None
+        self._progress: dict[str, Progress] = {}
+        self._emptied = threading.Condition()
+        self.watch = Watch()
+        self._patrol = Patrol(self, manner)
+        self._writer = Writer(self._write, self._patrol.rest)
+
+    def __repr__(self) -> str:
+        return f"<Station {self._owner} {self.hand!r} {self._writer!r}>"
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        """The names of the tasks that it can run."""
+        return self._roster.names()
+
+    # Any thread.
+
+    def start(self) -> None:
+        """Begin: what dead processes left behind is taken over first.
+
+        Raises:
+            LedgerError: where the ledger can't be written.
+        """
+        self._patrol.renew()
+        self._writer.start()
+
+    def submit(self, new: NewJob) -> None:
+        """Accept a job; when this returns, it is in the ledger.
+
+        Raises:
+            QueueFull: where too many jobs of its task wait.
+            LedgerError: where it can't be written.
+        """
+        now = self.clock()
+        if self.takes and new.due <= now and self.hand.room > self._writer.waiting:
+            new = replace(new, owner=self._owner)
+        if not self._writer.write(new):
+            raise QueueFull(f"The task {new.task}", new.max_queue or 0)
+
+    def cancel(self, id: str, running: bool) -> bool | None:
+        """Cancel a job that this process has; None where it has not.
+
+        Raises:
+            NotSupported: where it runs, `running` is true and the engine can't stop it.
+        """
+        attempt = self.hand.find(id)
+        if attempt is None:
+            return None
+        if attempt.cancel():
+            self.hand.take(id)
+            return self.cancel_elsewhere(id)
+        return running and not attempt.done() and attempt.stop()
+
+    def cancel_elsewhere(self, id: str) -> bool:
+        """Cancel a job that waits and that no pool of this process has."""
+        if not self.ledger.cancel(id, self.clock(), self.describe):
+            return False
+        self.nudge()
+        self._roster.note_callback()
+        return True
+
+    def nudge(self) -> None:
+        """Look soon whether the ledger holds something new."""
+        self._patrol.hurry()
+        self._writer.nudge()
+
+    def stop(self, timeout: float) -> bool:
+        """Give back what has not begun, wait for what runs, and end.
+
+        What still runs then is stopped, if the engine can, and given back as well; if not, it
+        stays this process's until its lease runs out.
+
+        Args:
+            timeout: In seconds.
+
+        Returns:
+            Whether nothing is left running here.
+        """
+        deadline = self.clock() + timeout
+        self.takes = False
+        back = [attempt.record.id for attempt in self.hand.all() if self._gives_up(attempt)]
+        if back:
+            self.ledger.release(self._owner, back)
+        if not self._wait_empty(timeout):
+            self._recall(self.hand.all())
+        self._writer.stop(max(_LAST, deadline - self.clock()))
+        if len(self.hand):
+            return False
+        self.ledger.leave(self._owner)
+        return True
+
+    def _gives_up(self, attempt: Attempt) -> bool:
+        return attempt.cancel() and self.hand.take(attempt.record.id) is not None
+
+    def _wait_empty(self, timeout: float) -> bool:
+        with self._emptied:
+            return self._emptied.wait_for(lambda: not len(self.hand), timeout)
+
+    def _recall(self, attempts: Sequence[Attempt]) -> None:
+        """Stop what runs, to have it run by another process."""
+        for attempt in attempts:
+            attempt.is_recalled = True
+            try:
+                attempt.stop()
+            except NotSupported:
+                _logger.warning("%r still runs; it is run again, or lost, by its lease", attempt)
+        self._wait_empty(_LAST)
+
+    # The pool's threads.
+
+    def begins(self, attempt: Attempt) -> bool:
+        """See `dewar.tasks.attempt.Keeper`."""
+        record = attempt.record
+        start = Start(id=record.id, owner=self._owner, attempt=attempt.number, at=self.clock())
+        if record.idempotent:
+            self._writer.put(start)
+            return True
+        try:
+            return self._writer.write(start)
+        except TasksError:
+            return False
+
+    def progresses(self, attempt: Attempt, progress: Progress) -> None:
+        """See `dewar.tasks.attempt.Keeper`."""
+        self._progress[attempt.record.id] = progress
+
+    def _ended(self, future: Future[Any]) -> None:
+        attempt = cast("Attempt", future)
+        record = attempt.record
+        if future.cancelled() or self.hand.find(record.id) is not attempt:
+            return  # given back, cancelled or no longer ours: somebody else has the say
+        self._tell_of(record.id)
+        self._writer.put(
+            outcome_of(
+                attempt,
+                self._roster.policy(record.task),
+                self._owner,
+                self.clock(),
+                self._roster.json,
+            )
+        )
+
+    # The writer's thread.
+
+    def _write(self, entries: Sequence[Entry]) -> None:
+        """Write entries; what comes after the ledger's own work must not fail."""
+        written = self.ledger.write([operation for operation, _ in entries], self.describe)
+        void = {id(operation) for operation in (*written.refused, *written.fenced)}
+        ended = 0
+        for operation, ticket in entries:
+            counts = id(operation) not in void
+            if ticket is not None:
+                ticket.settle(counts)
+            if isinstance(operation, Outcome):
+                self._close(operation, counts)
+                ended += 1
+            elif isinstance(operation, NewJob) and counts:
+                self._take_in(operation)
+            elif isinstance(operation, Start) and not counts:
+                self.drop(operation.id)
+        if ended:
+            self.hand.note_ended(ended, self.clock())
+            if self._patrol.wants:
+                self._writer.nudge()
+
+    def _take_in(self, new: NewJob) -> None:
+        if new.owner is None:
+            self._patrol.note_waiting()
+        else:
+            self.hand_over(_as_claimed(new))
+
+    def hand_over(self, record: JobRecord) -> None:
+        """Give a job to the pool."""
+        attempt = Attempt(record, self)
+        self.hand.put(attempt)
+        attempt.add_done_callback(self._ended)
+        try:
+            if self.takes and self._pool is not None:
+                self._pool.start_job(attempt, self._roster.call(record, attempt.number))
+                return
+        except QueueFull as error:
+            _logger.warning("%s", error)
+        except RuntimeError:
+            self.takes = False  # the pool is shut down: the interpreter ends
+        except Exception as error:  # noqa: BLE001  # the job's own: its task or context
+            attempt.set_running_or_notify_cancel()
+            attempt.set_exception(error)
+            return
+        self.drop(record.id)
+        self.ledger.release(self._owner, [record.id])
+
+    def _close(self, outcome: Outcome, counts: bool) -> None:
+        """Let go of a job whose outcome is written, and tell who waits for it."""
+        attempt = self.drop(outcome.id)
+        if outcome.state is JobState.QUEUED:
+            self._patrol.note_waiting(outcome.due or outcome.at)
+        elif counts and attempt is not None:
+            self.watch.resolve([_as_ended(attempt.record, outcome)])
+            if attempt.record.callback is not None:
+                self._roster.note_callback()
+
+    def drop(self, id: str) -> Attempt | None:
+        """See `dewar.tasks.patrol.Post`."""
+        attempt = self.hand.take(id)
+        if not len(self.hand):
+            with self._emptied:
+                self._emptied.notify_all()
+        return attempt
+
+    def tell(self) -> None:
+        """See `dewar.tasks.patrol.Post`."""
+        for id in list(self._progress):
+            self._tell_of(id)
+
+    def _tell_of(self, id: str) -> None:
+        progress = self._progress.pop(id, None)
+        if progress is not None:
+            self._writer.put(Update(id=id, fraction=progress.fraction, message=progress.message))
+
+    def describe(self, record: JobRecord) -> str:
+        """Return the body of the callback of a job that ended without a process to tell how."""
+        error = None if record.error is None else self._roster.json.loads(record.error)
+        return describe_end(record, record.state, None, error, self._roster.json)
+
+
+def _as_claimed(new: NewJob) -> JobRecord:
+    """Return the record of a job that was accepted and is to run here at once."""
+    return JobRecord(
+        id=new.id,
+        task=new.task,
+        state=JobState.QUEUED,
+        arguments=new.arguments,
+        context=new.context,
+        owner=new.owner,
+        attempts=0,
+        idempotent=new.idempotent,
+        created=new.created,
+        due=new.due,
+        started=None,
+        finished=None,
+        fraction=None,
+        message=None,
+        result=None,
+        error=None,
+        callback=new.callback,
+    )
+
+
+def _as_ended(record: JobRecord, outcome: Outcome) -> JobRecord:
+    return replace(
+        record,
+        state=outcome.state,
+        result=outcome.result,
+        error=outcome.error,
+        finished=outcome.at,
+    )

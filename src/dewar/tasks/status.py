@@ -1,0 +1,82 @@
+"""`JobStatus`: what there is to say of a job at one moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dewar.tasks.ledger.records import JobRecord, JobState
+from dewar.tasks.progress import Progress
+from dewar.tasks.values import Loads, plain, unpack
+
+__all__ = ["JobStatus", "ending"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobStatus:
+    """What the ledger knows of a job. Times are in UTC.
+
+    Attributes:
+        result: What the function returned; None before, and where it returned that.
+        error: What it raised: ``type`` as ``module:name``, ``text`` and ``traceback``.
+    """
+
+    id: str
+    task: str
+    state: JobState
+    progress: Progress | None
+    attempts: int
+    created: datetime
+    due: datetime
+    started: datetime | None
+    finished: datetime | None
+    result: Any
+    error: Mapping[str, Any] | None
+
+    @classmethod
+    def of(cls, record: JobRecord, loads: Loads) -> "JobStatus":
+        """Return what a record says."""
+        told = record.fraction is not None
+        return cls(
+            id=record.id,
+            task=record.task,
+            state=record.state,
+            progress=Progress(record.fraction or 0.0, record.message or "") if told else None,
+            attempts=record.attempts,
+            created=_time(record.created),
+            due=_time(record.due),
+            started=None if record.started is None else _time(record.started),
+            finished=None if record.finished is None else _time(record.finished),
+            result=None if record.result is None else unpack(record.result, loads),
+            error=None if record.error is None else loads(record.error),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what a client may see, as JSON has it: no arguments and no traceback."""
+        progress = self.progress
+        return {
+            "id": self.id,
+            "task": self.task,
+            "state": self.state.value,
+            "progress": None
+            if progress is None
+            else {"fraction": progress.fraction, "message": progress.message},
+            "attempts": self.attempts,
+            "created": self.created.isoformat(),
+            "started": None if self.started is None else self.started.isoformat(),
+            "finished": None if self.finished is None else self.finished.isoformat(),
+            **ending(self.state, self.result, self.error),
+        }
+
+
+def ending(state: JobState, result: Any, error: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return ``result`` or ``error`` of a job as a client may see it; nothing before its end."""
+    if state is JobState.DONE:
+        return {"result": plain(result, "result")}
+    if error is None:
+        return {}
+    return {"error": {"type": error["type"], "message": error["text"]}}
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

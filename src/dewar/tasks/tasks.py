@@ -1,0 +1,353 @@
+"""`Tasks`: what an app does in the background, and the jobs that come of it."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from dewar.contexts.current import maybe_current
+from dewar.tasks.app_finder import app_path
+from dewar.tasks.errors import QueueFull, TaskSetupError, UnknownJob, UnknownTask
+from dewar.tasks.finding import EXTENSION, Address
+from dewar.tasks.kept_job import KeptJob
+from dewar.tasks.ledger.ids import new_id
+from dewar.tasks.ledger.ledger import Ledger
+from dewar.tasks.ledger.records import NewJob
+from dewar.tasks.office import Office, open_kept
+from dewar.tasks.retrying import Backoff, RetryPolicy
+from dewar.tasks.settings import TasksSettings
+from dewar.tasks.status import JobStatus
+from dewar.tasks.task import Submission, Task, TaskOptions
+from dewar.tasks.values import pack_arguments
+
+__all__ = ["Tasks", "TasksApp"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# How many jobs of a task may wait, where it does not say: some minutes' work, and no more than
+# fits on a disk.
+_MAX_QUEUE = 10_000
+
+
+class TasksApp(Protocol):
+    """What tasks ask of an app."""
+
+    import_name: str
+    instance_path: str
+    json: Any
+    extensions: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration."""
+
+    def app_context(self) -> Any:
+        """Return a context without a request."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that can be called without ``await``."""
+
+    def on_start(self, f: Callable[[], Any]) -> Any:
+        """Call `f` when a process begins to serve."""
+
+    def on_stop(self, f: Callable[[float], Any]) -> Any:
+        """Call `f` when a process has ended to serve."""
+
+    def register_error_handler(self, code_or_exception: Any, f: Callable[..., Any]) -> None:
+        """Have `f` answer an error."""
+
+
+class Tasks:
+    """The tasks of an app, and their jobs. Without an app they belong to the program.
+
+    ::
+
+        tasks = Tasks(app)
+
+        @tasks.task(retries=3)
+        def resize(path, width):
+            ...
+
+        @app.post("/pictures")
+        def add():
+            return resize.submit(save(request.files["picture"]), width=800).accepted()
+
+    Nothing is started and no file is made before the first job, or before the app is served.
+
+    Args:
+        app: The app; or leave it out, and call `init_app` later or never.
+        settings: What `TasksSettings` has, in place of the app's ``TASKS_...`` configuration.
+
+    Raises:
+        TaskSetupError: for a setting that there is not.
+    """
+
+    def __init__(self, app: TasksApp | None = None, **settings: Any) -> None:
+        self._given = settings
+        TasksSettings.of(settings, {})
+        self._tasks: dict[str, Task[Any, Any]] = {}
+        self._links: Callable[[str], Mapping[str, str]] | None = None
+        self._lock = threading.Lock()
+        self._office: Office | None = None
+        self.app: TasksApp | None = None
+        if app is not None:
+            self.init_app(app)
+
+    def __repr__(self) -> str:
+        whose = "no app" if self.app is None else self.app.name
+        return f"<Tasks of {whose}: {', '.join(sorted(self._tasks)) or 'none'}>"
+
+    def init_app(self, app: TasksApp) -> None:
+        """Belong to an app: jobs run in its context, and begin and end with its processes.
+
+        Raises:
+            TaskSetupError: where the app has other tasks, or these another app.
+        """
+        if self.app is not None or EXTENSION in app.extensions:
+            raise TaskSetupError(
+                f"{self!r} can't belong to {app.name!r}: an app has one Tasks, and Tasks have one"
+                " app. Declare all tasks of an app with the same object."
+            )
+        self.app = app
+        app.extensions[EXTENSION] = self
+        app.on_start(self.start)
+        app.on_stop(self.stop)
+        app.register_error_handler(QueueFull, _busy)
+
+    # Declaring.
+
+    def task(
+        self,
+        name: str | None = None,
+        *,
+        retries: int = 0,
+        backoff: Backoff = 1.0,
+        timeout: float | None = None,
+        idempotent: bool = True,
+        max_queue: int | None = _MAX_QUEUE,
+    ) -> Callable[[Callable[P, R]], Task[P, R]]:
+        """Make a task of the decorated function. It can still be called; `submit` hands it over.
+
+        Args:
+            name: What the ledger calls it; the function's name by default. Jobs that wait are
+                found by it, so it should outlive renaming the function.
+            retries: How many times it runs again after it raised an error.
+            backoff: The seconds before the next attempt: a number, which doubles with each, a
+                list, or a function of the attempt that failed (1 for the first).
+            timeout: The seconds after which it is stopped. Threads can't be.
+            idempotent: Whether it may run again when its process died half way. Where not, such
+                a job is marked lost.
+            max_queue: How many jobs of it may wait; None for any number.
+
+        Raises:
+            TaskSetupError: where another task has the name, or a value can't be.
+        """
+        if callable(name):
+            raise TaskSetupError("Write the brackets: @tasks.task(), or @tasks.task(retries=3).")
+        policy = RetryPolicy(retries, backoff, idempotent)
+        if timeout is not None and not timeout > 0:
+            raise TaskSetupError(f"timeout={timeout!r} should be more than 0 seconds.")
+
+        def declare(function: Callable[P, R]) -> Task[P, R]:
+            options = TaskOptions(
+                name=name or function.__name__, policy=policy, timeout=timeout, max_queue=max_queue
+            )
+            if options.name in self._tasks:
+                raise TaskSetupError(
+                    f"There is a task {options.name!r} already. Name this one:"
+                    " @tasks.task('another name')."
+                )
+            task = self._tasks[options.name] = Task(function, options, self)
+            return task
+
+        return declare
+
+    def names(self) -> list[str]:
+        """Return the names of the tasks."""
+        return list(self._tasks)
+
+    def maybe_task(self, name: str) -> Task[Any, Any] | None:
+        """Return the task with a name, if there is one."""
+        return self._tasks.get(name)
+
+    def find(self, name: str) -> Task[Any, Any]:
+        """Return the task with a name.
+
+        Raises:
+            UnknownTask: where there is none.
+        """
+        task = self._tasks.get(name)
+        if task is None:
+            raise UnknownTask(f"There is no task {name!r} here, but {', '.join(self._tasks)}.")
+        return task
+
+    # Jobs.
+
+    def get(self, id: str) -> KeptJob:
+        """Return a job by its id, whichever process accepted it; its `result` can be waited for.
+
+        Raises:
+            UnknownJob: where the ledger has none.
+        """
+        return self.office.job(id)
+
+    def status(self, id: str) -> JobStatus:
+        """Return what the ledger knows of a job now.
+
+        Raises:
+            UnknownJob: where it has none.
+        """
+        record = self.ledger.get(id)
+        if record is None:
+            raise UnknownJob(id)
+        return JobStatus.of(record, self.json.loads)
+
+    def cancel(self, id: str, *, running: bool = False) -> bool:
+        """Cancel a job, whichever process has it; return whether it will not run to its end.
+
+        Args:
+            id: The job's id.
+            running: Cancel it even if it has begun.
+
+        Raises:
+            UnknownJob: where the ledger has none.
+            NotSupported: where it runs and the engine can't stop it.
+        """
+        return self.office.cancel(id, running)
+
+    def submit(
+        self, task: Task[Any, Any], args: Any, kwargs: Any, submission: Submission
+    ) -> KeptJob:
+        """Accept a job; `Task.submit` is how it is called."""
+        now = time.time()
+        due = now if submission.due is None else submission.due
+        new = NewJob(
+            id=new_id(now),
+            task=task.name,
+            arguments=pack_arguments(args, kwargs, self.json.dumps),
+            context=self._context(),
+            created=now,
+            due=due,
+            idempotent=task.options.policy.idempotent,
+            max_queue=task.options.max_queue,
+            callback=submission.callback,
+        )
+        return self.office.accept(new, task.options.timeout)
+
+    def links(self, id: str) -> Mapping[str, str]:
+        """Return where a client finds out about a job: ``self`` and ``events``.
+
+        Raises:
+            TaskSetupError: where the app has no page for it.
+        """
+        if self._links is None:
+            raise TaskSetupError(
+                "There is no URL for jobs. Register the blueprint first:"
+                " app.register_blueprint(tasks_blueprint(tasks, access=may_see))."
+            )
+        return self._links(id)
+
+    def linked_by(self, links: Callable[[str], Mapping[str, str]]) -> None:
+        """Have a function say where a client finds out about a job. A blueprint calls this."""
+        self._links = links
+
+    # The process's part.
+
+    @property
+    def office(self) -> Office:
+        """What this process does for the tasks; begun if it has not."""
+        office = self._office
+        if office is not None and office.is_of_this_process and not office.has_ended:
+            return office
+        with self._lock:
+            office = self._office
+            if office is None or not office.is_of_this_process or office.has_ended:
+                office = self._office = Office(self)
+                office.start()
+            return office
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of this process, which begins its part if it has not."""
+        return self.office.ledger
+
+    def open_ledger(self) -> Ledger:
+        """Return the ledger without beginning to run jobs, for a look or a chore; close it.
+
+        Raises:
+            TaskSetupError: where there can be none.
+            MissingExtra: where its libraries are not installed.
+        """
+        return open_kept(self.settings(), self.app)
+
+    def start(self) -> None:
+        """Begin to run jobs in this process: also those that others left behind.
+
+        Serving the app does this, and so does the first job.
+        """
+        _ = self.office
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """End this process's part: give back what has not begun, and wait for what runs.
+
+        Args:
+            timeout: In seconds; ``TASKS_GRACE`` by default.
+
+        Returns:
+            Whether nothing is left running here.
+        """
+        office = self._office
+        if office is None or not office.is_of_this_process:
+            return True
+        return office.stop(timeout)
+
+    def settings(self) -> TasksSettings:
+        """Return the settings: those given here, and from the app's configuration the others.
+
+        Raises:
+            TaskSetupError: for one that there is not, or that can't be.
+        """
+        return TasksSettings.of(self._given, {} if self.app is None else self.app.config)
+
+    @property
+    def json(self) -> Any:
+        """What arguments and results are written with: the app's provider, or `json`."""
+        return json if self.app is None else self.app.json
+
+    def ensure_sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that can be called without ``await``."""
+        return function if self.app is None else self.app.ensure_sync(function)
+
+    def address_of(self, task: Task[Any, Any]) -> Address:
+        """Return where another process finds a task."""
+        path = None if self.app is None else self.app_path()
+        return Address(task.name, path, task.function.__module__, task.function.__qualname__)
+
+    def app_path(self) -> str:
+        """Return where another process finds the app, as ``module:app``.
+
+        Raises:
+            TaskSetupError: where nobody says and it is not to be found.
+        """
+        given = self.settings().app
+        if given is None and self.app is not None:
+            return app_path(self.app)
+        return given or ""
+
+    def _context(self) -> str | None:
+        """Return the plain form of the current context, if it is one of the app's."""
+        context = maybe_current()
+        if self.app is None or context is None or context.app is not self.app:
+            return None
+        return json.dumps(context.snapshot().portable())
+
+
+def _busy(error: QueueFull) -> tuple[dict[str, str], int, dict[str, str]]:
+    """Answer a client whose job was not accepted (RFC 9110, 15.6.4)."""
+    return {"error": f"{error.what} has too many jobs waiting."}, 503, {"Retry-After": "5"}

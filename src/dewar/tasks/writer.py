@@ -1,0 +1,243 @@
+"""`Writer`: writes what the threads of a process have for the ledger, many things at a time.
+
+1. **Group commit.** A thread that waits for its operation writes it itself, in one transaction with
+   all that waits; where another thread is writing already, that one, or the writer's own thread
+   after it, writes for both. So twenty submissions at the same time cost one transaction, and a
+   lone one costs no change of threads.
+2. What nobody waits for (a job begins, ends, is half way) is lazy: while urgent things keep coming
+   it is put off for some milliseconds, and the writer's own thread writes it together.
+   PERF: for a thread that submits on and on, this is 3 times as fast as handing each over.
+3. `write` is called by one thread at a time, which holds `_writing`; `rest` by the writer's own
+   thread alone. Of one kind, urgent or lazy, what was put first is written first; nothing urgent
+   depends on something lazy.
+4. What was put is not forgotten before it is written: where the database fails, new jobs are
+   refused with the error, and everything else is tried again.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from dewar.tasks.errors import TasksError
+from dewar.tasks.ledger.records import NewJob, Outcome, Start, Update
+
+__all__ = ["Entry", "Operation", "Ticket", "Writer"]
+
+Operation = NewJob | Start | Update | Outcome
+
+_logger = logging.getLogger("dewar.tasks")
+# The pauses after a failed transaction, in seconds: from the first to the longest.
+_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+# The most in one transaction; other processes want to write too.
+_MOST = 500
+# How long lazy things are put off at most, and for how long after an urgent one, in seconds.
+_PUT_OFF, _CALM = 0.01, 0.003
+
+_ENDED = (
+    "This process has ended its part in the tasks, so it takes no more of them. Submit before"
+    " tasks.stop(), or call tasks.start() to begin again."
+)
+
+
+class Ticket:
+    """What a thread waits on until its operation is written."""
+
+    __slots__ = ("_gate", "counted", "error")
+
+    def __init__(self) -> None:
+        self._gate = threading.Lock()
+        self._gate.acquire()
+        #: Whether it took effect: a job may be refused, a start come too late.
+        self.counted = False
+        self.error: Exception | None = None
+
+    def settle(self, counted: bool, error: Exception | None = None) -> None:
+        """Let the waiting thread go on. Called once."""
+        self.counted = counted
+        self.error = error
+        self._gate.release()
+
+    def wait(self) -> bool:
+        """Wait until it is written; return whether it took effect. One thread may wait.
+
+        Raises:
+            TasksError: where it could not be written.
+        """
+        self._gate.acquire()
+        if self.error is not None:
+            raise self.error
+        return self.counted
+
+
+Entry = tuple[Operation, Ticket | None]
+
+
+class Writer:
+    """Collects operations and writes them.
+
+    Args:
+        write: Writes entries in one transaction and settles their tickets; what it raises means
+            that nothing was written.
+        rest: Called between the writing; returns the seconds until it wants to be called again.
+    """
+
+    def __init__(self, write: Callable[[Sequence[Entry]], None], rest: Callable[[], float]) -> None:
+        self._write = write
+        self._rest = rest
+        self._urgent: deque[Entry] = deque()
+        self._lazy: deque[Entry] = deque()
+        self._writing = threading.Lock()
+        self._wake = threading.Event()
+        self._nudged = False
+        self._ending = False
+        self._ended = False
+        self._failures = 0
+        # When something of either kind was last written.
+        self._urgent_at = self._lazy_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="dewar-tasks-writer", daemon=True)
+
+    def __repr__(self) -> str:
+        alive = "running" if self._thread.is_alive() else "not running"
+        return f"<Writer {alive}, {self.waiting} waiting>"
+
+    @property
+    def waiting(self) -> int:
+        """How many operations wait to be written."""
+        return len(self._urgent) + len(self._lazy)
+
+    def start(self) -> None:
+        """Begin; call once."""
+        self._thread.start()
+
+    def put(self, operation: Operation) -> None:
+        """Have an operation written soon."""
+        self._lazy.append((operation, None))
+        # PERF: where others wait the thread has set itself a time, and need not be woken for each.
+        if len(self._lazy) <= 1 or self._ending:
+            self._wake.set()
+
+    def write(self, operation: Operation) -> bool:
+        """Write an operation, with what else waits; return whether it took effect.
+
+        Raises:
+            TasksError: where it could not be written.
+        """
+        ticket = Ticket()
+        self._urgent.append((operation, ticket))
+        if self._ended:
+            self._give_up()
+        elif self._writing.acquire(blocking=False):
+            try:
+                self._write_some(time.monotonic())
+            finally:
+                self._writing.release()
+            # Who came meanwhile has left it to the thread that wrote.
+            if self._urgent:
+                self._wake.set()
+        else:
+            self._wake.set()
+        return ticket.wait()
+
+    def nudge(self) -> None:
+        """Have `rest` called soon."""
+        self._nudged = True
+        self._wake.set()
+
+    def stop(self, timeout: float) -> bool:
+        """Write what waits and end; return whether all was written within `timeout` seconds."""
+        self._ending = True
+        self._wake.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join(max(0.0, timeout))
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._serve()
+        finally:
+            # In this order: what is put from now on is given up by who puts it.
+            self._ended = True
+            self._give_up()
+
+    def _serve(self) -> None:
+        due = 0.0
+        while not (self._ending and not self.waiting):
+            self._wait(due)
+            self._wake.clear()
+            failures = self._failures
+            with self._writing:
+                now = time.monotonic()
+                if self._urgent or (self._lazy and now >= self._lazy_due()):
+                    self._write_some(now)
+            if self._failures > failures:
+                self._bear_failure()
+            if self._nudged or time.monotonic() >= due:
+                self._nudged = False
+                due = time.monotonic() + self._rest_safely()
+
+    def _bear_failure(self) -> None:
+        if self._ending and self._failures > 1:
+            _logger.error("%d entries for the ledger could not be written", self.waiting)
+            self._give_up()
+        elif self.waiting:
+            time.sleep(min(_LONGEST_PAUSE, _PAUSE * 2 ** min(self._failures, 10)))
+
+    def _wait(self, due: float) -> None:
+        if self._lazy:
+            due = min(due, self._lazy_due())
+        if not self._urgent:
+            self._wake.wait(max(0.0, due - time.monotonic()))
+
+    def _lazy_due(self) -> float:
+        """Return when lazy things are to be written, if nothing urgent comes."""
+        if self._ending or len(self._lazy) >= _MOST:
+            return 0.0
+        return min(self._urgent_at + _CALM, self._lazy_at + _PUT_OFF)
+
+    def _write_some(self, now: float) -> None:
+        entries = _taken(self._urgent, _MOST)
+        if entries:
+            self._urgent_at = now
+        if now >= self._lazy_due():
+            entries += _taken(self._lazy, _MOST)
+            self._lazy_at = now
+        try:
+            self._write(entries)
+        except Exception as error:  # noqa: BLE001  # of new jobs it is told to who submits them
+            self._failures += 1
+            self._put_back(entries, error)
+        else:
+            self._failures = 0
+
+    def _put_back(self, entries: Sequence[Entry], error: Exception) -> None:
+        _logger.error("The ledger can't be written: %s", error)
+        for operation, ticket in reversed(entries):
+            if ticket is None:
+                self._lazy.appendleft((operation, ticket))
+            elif isinstance(operation, NewJob):
+                ticket.settle(counted=False, error=error)
+            else:
+                self._urgent.appendleft((operation, ticket))
+
+    def _give_up(self) -> None:
+        """Let nobody wait for what will not be written."""
+        self._lazy.clear()
+        with suppress(IndexError):
+            while True:
+                _, ticket = self._urgent.popleft()
+                if ticket is not None:
+                    ticket.settle(counted=False, error=TasksError(_ENDED))
+
+    def _rest_safely(self) -> float:
+        try:
+            return self._rest()
+        except Exception:
+            _logger.exception("Looking after the ledger failed; it is tried again")
+            return _LONGEST_PAUSE
+
+
+def _taken(queue: deque[Entry], most: int) -> list[Entry]:
+    return [queue.popleft() for _ in range(min(len(queue), most))]
