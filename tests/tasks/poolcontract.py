@@ -1,12 +1,10 @@
-"""What every pool does, whatever runs its jobs; and functions that any process can import."""
+"""What every pool does, whatever runs its jobs."""
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, as_completed, wait
 from pathlib import Path
@@ -14,69 +12,23 @@ from typing import Any
 
 import pytest
 
-from dewar import Dewar, current_app, g, has_request_context, request, session
+from dewar import g, session
 from dewar.tasks.errors import QueueFull
 from dewar.tasks.pool import TaskPool
-from dewar.tasks.progress import Progress, current_job
-
-#: Found by child processes under this name.
-app = Dewar(__name__, static_folder=None)
-app.secret_key = "key"
-app.config["PROPAGATE_EXCEPTIONS"] = True
-
-
-def add(left: int, right: int = 1) -> int:
-    return left + right
-
-
-async def add_soon(left: int, right: int = 1) -> int:
-    await asyncio.sleep(0)
-    return left + right
-
-
-def fail(text: str) -> None:
-    raise ValueError(text)
-
-
-def seen() -> tuple[Any, ...]:
-    return current_app.name, request.path, request.args.get("n"), g.get("user"), session.get("s")
-
-
-async def seen_soon() -> tuple[Any, ...]:
-    return seen()
-
-
-def is_outside() -> bool:
-    return not has_request_context() and not current_app
-
-
-def half() -> str:
-    current_job.progress(0.5, "half")
-    return str(current_job.task)
-
-
-def wait_for(path: str) -> str:
-    """Return when the file is there, and say so in another at once."""
-    Path(f"{path}.began").touch()
-    wait_until_open(path)
-    return path
-
-
-def wait_until_open(path: str) -> None:
-    """Return when the gate is open; unlike `wait_for` it says nothing."""
-    _until(Path(path), "nobody opened the gate")
-
-
-def say(number: int) -> None:
-    time.sleep(0.02)
-    os.write(1, f"{number}\n".encode())
-
-
-def _until(path: Path, otherwise: str) -> None:
-    end = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < end, otherwise
-        time.sleep(0.005)
+from dewar.tasks.progress import Progress
+from tasks.pooljobs import (
+    add,
+    add_soon,
+    app,
+    fail,
+    half,
+    is_outside,
+    seen,
+    seen_soon,
+    until,
+    wait_for,
+    wait_until_open,
+)
 
 
 class Gate:
@@ -89,15 +41,7 @@ class Gate:
         Path(self.path).touch()
 
     def wait_begun(self) -> None:
-        _until(Path(f"{self.path}.began"), "the job did not begin")
-
-
-def exit_now(code: int) -> None:
-    os._exit(code)
-
-
-def kill_self() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+        until(Path(f"{self.path}.began"), "the job did not begin")
 
 
 class PoolContract:
@@ -263,7 +207,7 @@ class PoolContract:
         script.write_text(
             "import sys\n"
             "from dewar.tasks.pool import TaskPool\n"
-            "from tasks.poolcontract import say\n"
+            "from tasks.pooljobs import say\n"
             "def say_here(number):\n"
             "    say(number)\n"
             "if __name__ == '__main__':\n"

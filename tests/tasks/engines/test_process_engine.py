@@ -22,16 +22,8 @@ import pytest
 from dewar import Dewar, g
 from dewar.tasks.errors import JobFailed, JobTimeout, TaskSetupError, WorkerDied
 from dewar.tasks.pool import TaskPool
-from tasks.poolcontract import (
-    Gate,
-    PoolContract,
-    add,
-    app,
-    exit_now,
-    kill_self,
-    wait_for,
-    wait_until_open,
-)
+from tasks.poolcontract import Gate, PoolContract
+from tasks.pooljobs import add, app, exit_now, kill_self, wait_for, wait_until_open
 
 
 class TestSpawned(PoolContract):
@@ -95,20 +87,16 @@ def test_a_process_that_dies_takes_only_its_own_job_along(tmp_path: Path) -> Non
         assert pool.statistics().replaced == 2
 
 
-def test_a_job_that_takes_too_long_is_stopped_with_what_it_started(tmp_path: Path) -> None:
+def test_a_job_that_takes_too_long_is_stopped() -> None:
     """It has a JobTimeout, and the pool has a new process."""
-    path = tmp_path / "pid"
     with TaskPool(processes=1, timeout=0.2) as pool:
         with pytest.raises(JobTimeout, match=r"stopped after 0.2 seconds"):
             pool.submit(time.sleep, 60).result(30)
-        with pytest.raises(TimeoutError):
-            pool.limited(timeout=3).submit(start_child, str(path)).result(30)
-        assert is_gone(int(read_when_there(path)))
         assert pool.limited(timeout=30).submit(add, 1).result(30) == 2
 
 
-def test_a_running_job_can_be_stopped(tmp_path: Path) -> None:
-    """It ends with a CancelledError, and nothing else does."""
+def test_a_running_job_can_be_stopped_with_what_it_started(tmp_path: Path) -> None:
+    """It ends with a CancelledError, and the pool goes on."""
     path = tmp_path / "pid"
     with TaskPool(processes=1) as pool:
         job = pool.submit(start_child, str(path))

@@ -15,7 +15,8 @@ from dewar.tasks.engines.threads import ThreadEngine
 from dewar.tasks.errors import NotSupported
 from dewar.tasks.pool import TaskPool
 from dewar.tasks.progress import current_job
-from tasks.poolcontract import PoolContract, add, app
+from tasks.poolcontract import PoolContract
+from tasks.pooljobs import add, app
 
 colour: contextvars.ContextVar[str] = contextvars.ContextVar("colour", default="none")
 
