@@ -27,7 +27,7 @@ def callbacks(ledger, secrets=(SECRET,), allow=("127.0.0.1",)):
     return Callbacks(ledger, SimpleNamespace(callback_secrets=secrets, callback_allow=allow))
 
 
-def end_job(ledger, id, url):  # noqa: A002
+def end_job(ledger, id, url):
     """Have a job end that has a callback."""
     body = json.dumps({"type": "job.done", "data": {"id": id, "result": 7}})
     written = ledger.write(

@@ -144,7 +144,7 @@ class Posted:
         self._now = Counter()
         self._changed = threading.Condition()
 
-    def __call__(self, url, id, body, now):  # noqa: A002
+    def __call__(self, url, id, body, now):
         host = url.split("/")[2].partition(".")[0]
         with self._changed:
             self.calls.append((id, now))
@@ -341,7 +341,7 @@ def test_a_mistake_of_ours_takes_no_slot(outbox, add, send, clock, caplog):
     """What raises is logged, and tried again after its lease."""
     broken = threading.Event()
 
-    def post(url, id, body, now):  # noqa: A002
+    def post(url, id, body, now):
         if not broken.is_set():
             broken.set()
             raise ZeroDivisionError

@@ -10,6 +10,7 @@ Rules for the file:
 - No clock is read here: every time is the caller's.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, bindparam, exists, func, select, text, tuple_, update
@@ -84,6 +85,11 @@ _RETRY = (
     .values(owner=None, lease_until=None)
 )
 _ONE = deliveries.select().where(deliveries.c.id == bindparam("which"))
+_OF_JOB = (
+    deliveries.select()
+    .where(deliveries.c.job_id == bindparam("job"))
+    .order_by(deliveries.c.created, deliveries.c.id)
+)
 _LIST = deliveries.select().order_by(deliveries.c.created.desc(), deliveries.c.id.desc())
 _COUNTS = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
 
@@ -184,7 +190,7 @@ class Outbox:
         with self._database.writing() as connection:
             return connection.execute(_ENABLE, {"which": url}).rowcount == 1
 
-    def retry_now(self, id: str, now: float) -> bool:  # noqa: A002
+    def retry_now(self, id: str, now: float) -> bool:
         """Have a callback sent again, from the beginning of its schedule; return whether it will.
 
         It won't where it was delivered, is being sent, or is unknown. Its URL is enabled.
@@ -200,11 +206,16 @@ class Outbox:
                 connection.execute(_ENABLE, {"which": url})
             return is_found
 
-    def get(self, id: str) -> Delivery | None:  # noqa: A002
+    def get(self, id: str) -> Delivery | None:
         """Return a callback, or None where there is none of this ``webhook-id``."""
         with self._database.reading() as connection:
             row = connection.execute(_ONE, {"which": id}).one_or_none()
         return None if row is None else _delivery(row)
+
+    def of_job(self, job_id: str) -> Sequence[Delivery]:
+        """Return a job's callbacks: one for each time that it has ended, the first first."""
+        with self._database.reading() as connection:
+            return [_delivery(row) for row in connection.execute(_OF_JOB, {"job": job_id})]
 
     def list(self, state: DeliveryState | None = None, limit: int = 50) -> list[Delivery]:
         """Return callbacks, the newest first.
