@@ -56,7 +56,7 @@ class Jobs:
         self.ledger.count += 1
         return ID
 
-    def status(self, id: str) -> JobStatus:  # noqa: A002
+    def status(self, id: str) -> JobStatus:
         self.looks += 1
         if self.failing is not None:
             raise self.failing
@@ -64,7 +64,7 @@ class Jobs:
             raise UnknownJob(id)
         return self.jobs[id]
 
-    def cancel(self, id: str, *, running: bool = False) -> bool:  # noqa: A002
+    def cancel(self, id: str, *, running: bool = False) -> bool:
         if self.jobs[id].state is JobState.QUEUED:
             self.put(state=JobState.CANCELLED)
         elif running and not self.can_stop:

@@ -77,13 +77,13 @@ class StoredTasks:
     def put(self, task: str = "resize", state: JobState = JobState.QUEUED, **said: Any) -> str:
         """Put a job into the ledger and return its id."""
         now = said.pop("at", None) or time.time()
-        id = new_id(now)  # noqa: A001
+        id = new_id(now)
         new = NewJob(id=id, task=task, arguments="[[1], {}]", created=now, due=now, **said)
         self.store.write([new])
         self.move(id, state)
         return id
 
-    def move(self, id: str, state: JobState, at: float = 0.0) -> None:  # noqa: A002
+    def move(self, id: str, state: JobState, at: float = 0.0) -> None:
         """Have a job begin, and end in a state."""
         at = at or time.time()
         if state is JobState.QUEUED:
@@ -96,7 +96,7 @@ class StoredTasks:
         if state is not JobState.RUNNING:
             self.store.write([Outcome(id=id, owner="me", attempt=1, state=state, at=at, **end)])
 
-    def state(self, id: str) -> JobState:  # noqa: A002
+    def state(self, id: str) -> JobState:
         job = self.store.get(id)
         assert job is not None
         return job.state

@@ -20,7 +20,7 @@ def test_there_are_as_many_attempts_as_said_and_one() -> None:
 
 
 def test_a_number_doubles_with_each_attempt_and_is_spread() -> None:
-    """The pause lies between its base and a quarter more, and never beyond an hour and a quarter."""
+    """The pause lies between its base and a quarter more, and never beyond an hour."""
     policy = RetryPolicy(retries=100, backoff=2.0)
     for attempt, base in ((1, 2.0), (2, 4.0), (5, 32.0)):
         pauses = {policy.after_error(attempt) for _ in range(50)}

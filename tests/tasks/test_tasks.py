@@ -16,9 +16,9 @@ from dewar.tasks.errors import (
     NotSupported,
     QueueFull,
     TaskSetupError,
-    Unserializable,
     UnknownJob,
     UnknownTask,
+    Unserializable,
 )
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.progress import current_job

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import taskapp
-from taskapp import app, tasks
 
+import taskapp
 from dewar.tasks.errors import JobLost, JobTimeout, Unserializable
 from dewar.tasks.ledger.records import JobState
+from taskapp import app, tasks
 
 _SOON = 30.0
 

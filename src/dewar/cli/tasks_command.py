@@ -87,7 +87,7 @@ def list_command(
 @click.option("--follow", "-f", is_flag=True, help="Go on until it has ended; exit with 0 if done.")
 @_json_option
 @click.pass_context
-def show_command(ctx: click.Context, id: str, follow: bool, as_json: bool) -> None:  # noqa: A002
+def show_command(ctx: click.Context, id: str, follow: bool, as_json: bool) -> None:
     """Show all there is of a job: its arguments, its result, and the traceback of its error.
 
     With --follow the exit code is 0 where the job is done, and 1 where it ended otherwise.
@@ -122,7 +122,7 @@ def cancel_command(ctx: click.Context, ids: Sequence[str], running: bool) -> Non
     def describe(record: JobRecord) -> str:
         return describe_end(record, record.state, None, None, provider)
 
-    def cancel(id: str) -> str:  # noqa: A002
+    def cancel(id: str) -> str:
         if store.cancel(id, time.time(), describe):
             return f"Cancelled {id}."
         job = _known(store, id)
@@ -142,7 +142,7 @@ def retry_command(ctx: click.Context, ids: Sequence[str]) -> None:
     """Run jobs again that failed, were cancelled or are lost."""
     store = open_store(ctx)
 
-    def retry(id: str) -> str:  # noqa: A002
+    def retry(id: str) -> str:
         if store.retry(id, time.time()):
             return f"{id} waits to run again."
         state = _known(store, id).state.value
@@ -183,7 +183,7 @@ for _command in (
 def _for_each(ctx: click.Context, ids: Sequence[str], act: Callable[[str], str]) -> None:
     """Act on each job and say what came of it; end with 1 where one was refused."""
     refused = False
-    for id in ids:  # noqa: A001
+    for id in ids:
         try:
             click.echo(act(id))
         except (click.ClickException, UnknownJob) as error:
@@ -193,7 +193,7 @@ def _for_each(ctx: click.Context, ids: Sequence[str], act: Callable[[str], str])
         ctx.exit(1)
 
 
-def _known(store: JobStore, id: str) -> JobRecord:  # noqa: A002
+def _known(store: JobStore, id: str) -> JobRecord:
     job = store.get(id)
     if job is None:
         raise UnknownJob(id)

@@ -17,7 +17,7 @@ class JobStore(Protocol):
 
     database: Any
 
-    def get(self, id: str) -> JobRecord | None:  # noqa: A002
+    def get(self, id: str) -> JobRecord | None:
         """Return a job."""
 
     def list(
@@ -28,13 +28,13 @@ class JobStore(Protocol):
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state."""
 
-    def cancel(self, id: str, now: float, describe: Callable[[JobRecord], str]) -> bool:  # noqa: A002
+    def cancel(self, id: str, now: float, describe: Callable[[JobRecord], str]) -> bool:
         """Cancel a job that waits."""
 
-    def cancel_running(self, id: str) -> bool:  # noqa: A002
+    def cancel_running(self, id: str) -> bool:
         """Have the process that runs a job stop it."""
 
-    def retry(self, id: str, now: float) -> bool:  # noqa: A002
+    def retry(self, id: str, now: float) -> bool:
         """Have a job run again that failed, was cancelled or is lost."""
 
     def purge(self, before: float, limit: int = 1000) -> int:

@@ -10,6 +10,7 @@ from dewar.errors import DewarError
 
 __all__ = [
     "CallbackRefused",
+    "EngineUnreachable",
     "JobFailed",
     "JobLost",
     "JobTimeout",
@@ -59,6 +60,21 @@ class QueueFull(TasksError, RuntimeError):  # noqa: N818  # as queue.Full and as
         self.limit = limit
 
 
+class EngineUnreachable(TasksError, ConnectionError):  # noqa: N818  # as the ConnectionError it is
+    """Raised where a job can't be handed over, as the broker or scheduler does not answer.
+
+    Nothing was accepted. `engine` and `where` say who was asked.
+    """
+
+    def __init__(self, engine: str, where: str, error: BaseException) -> None:
+        super().__init__(
+            f"The engine {engine!r} can't reach {where} ({error}). Nothing was accepted: submit it"
+            " again when it is back. Is the address right?"
+        )
+        self.engine = engine
+        self.where = where
+
+
 class JobTimeout(TasksError, TimeoutError):  # noqa: N818  # as the TimeoutError it is
     """The outcome of a job that ran longer than it may; its work was stopped.
 
@@ -101,7 +117,7 @@ class JobLost(TasksError, RuntimeError):  # noqa: N818  # what it says is what h
 class UnknownJob(TasksError, KeyError):  # noqa: N818  # as the KeyError it is
     """Raised where the ledger has no job with an id: there never was one, or it was purged."""
 
-    def __init__(self, id: str) -> None:  # noqa: A002
+    def __init__(self, id: str) -> None:
         super().__init__(f"There is no job {id!r} in the ledger; it may have been purged.")
         self.id = id
 

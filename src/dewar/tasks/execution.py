@@ -51,7 +51,7 @@ class StoredContext:
         return {"app": self._path(), "snapshot": snapshot}
 
 
-def perform(task: Any, arguments: str, id: str, attempt: int) -> list[str]:  # noqa: A002
+def perform(task: Any, arguments: str, id: str, attempt: int) -> list[str]:
     """Run a task's function; return how it ended, and its packed result or its error as JSON.
 
     Nothing that the function does gets out of here as an exception.
@@ -80,7 +80,7 @@ def perform(task: Any, arguments: str, id: str, attempt: int) -> list[str]:  # n
 def perform_named(
     address: Mapping[str, Any],
     arguments: str,
-    id: str,  # noqa: A002
+    id: str,
     attempt: int,
 ) -> list[str]:
     """Do what `perform` does on a far side, which finds the task by its address."""

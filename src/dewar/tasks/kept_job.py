@@ -22,13 +22,13 @@ class Desk(Protocol):
     def json(self) -> Any:
         """Reads and writes JSON."""
 
-    def status(self, id: str) -> JobStatus:  # noqa: A002
+    def status(self, id: str) -> JobStatus:
         """Return what the ledger knows of a job."""
 
-    def cancel(self, id: str, running: bool) -> bool:  # noqa: A002
+    def cancel(self, id: str, running: bool) -> bool:
         """Cancel a job."""
 
-    def links(self, id: str) -> Mapping[str, str]:  # noqa: A002
+    def links(self, id: str) -> Mapping[str, str]:
         """Return where a client finds out about a job."""
 
     def hold(self, job: "KeptJob") -> None:
@@ -49,7 +49,7 @@ class KeptJob(Job):
         desk: Where it is asked about.
     """
 
-    def __init__(self, id: str, task: str, desk: Desk) -> None:  # noqa: A002
+    def __init__(self, id: str, task: str, desk: Desk) -> None:
         super().__init__()
         self.id = id
         self.task = task

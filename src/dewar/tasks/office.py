@@ -59,7 +59,7 @@ class Firm(Protocol):
     def app_path(self) -> str:
         """Return where another process finds the app."""
 
-    def links(self, id: str) -> Mapping[str, str]:  # noqa: A002
+    def links(self, id: str) -> Mapping[str, str]:
         """Return where a client finds out about a job."""
 
 
@@ -79,9 +79,10 @@ class Office:
         self._pool = _open_pool(settings) if works else None
         self.ledger: Ledger = open_kept(settings, firm.app)
         self._herald = Herald()
-        self.callbacks = Callbacks(self.ledger, settings)
+        owner = this_owner(time.time())
+        self.callbacks = Callbacks(self.ledger, settings, owner.id)
         manner = Manner(
-            owner=this_owner(time.time()),
+            owner=owner,
             workers=_workers(settings),
             in_hand=settings.in_hand,
             poll=settings.poll,
@@ -137,7 +138,7 @@ class Office:
         self._station.submit(new)
         return job
 
-    def job(self, id: str) -> KeptJob:  # noqa: A002
+    def job(self, id: str) -> KeptJob:
         """Return a job; see `Tasks.get`."""
         record = self._record(id)
         job = self._station.watch.add(id, lambda: KeptJob(id, record.task, self))
@@ -145,11 +146,11 @@ class Office:
         self._station.watch.resolve([self._record(id)])
         return job
 
-    def status(self, id: str) -> JobStatus:  # noqa: A002
+    def status(self, id: str) -> JobStatus:
         """Return what the ledger knows of a job; see `Tasks.status`."""
         return JobStatus.of(self._record(id), self.json.loads)
 
-    def cancel(self, id: str, running: bool) -> bool:  # noqa: A002
+    def cancel(self, id: str, running: bool) -> bool:
         """Cancel a job; see `Tasks.cancel`."""
         here = self._station.cancel(id, running)
         if here is not None:
@@ -163,7 +164,7 @@ class Office:
             self._check(Ability.STOP, "Wait for it, or have it look at a flag of yours.")
         return self.ledger.cancel_running(id)
 
-    def links(self, id: str) -> Mapping[str, str]:  # noqa: A002
+    def links(self, id: str) -> Mapping[str, str]:
         """Return where a client finds out about a job; see `Tasks.links`."""
         return self._firm.links(id)
 
@@ -212,7 +213,7 @@ class Office:
         """See `dewar.tasks.station.Roster`."""
         self.callbacks.nudge()
 
-    def _record(self, id: str) -> JobRecord:  # noqa: A002
+    def _record(self, id: str) -> JobRecord:
         record = self.ledger.get(id)
         if record is None:
             raise UnknownJob(id)

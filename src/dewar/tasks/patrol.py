@@ -60,10 +60,10 @@ class Post(Protocol):
     def hand_over(self, record: JobRecord) -> None:
         """Give a job to the pool."""
 
-    def cancel(self, id: str, running: bool) -> bool | None:  # noqa: A002
+    def cancel(self, id: str, running: bool) -> bool | None:
         """Cancel a job that it has."""
 
-    def drop(self, id: str) -> Attempt | None:  # noqa: A002
+    def drop(self, id: str) -> Attempt | None:
         """Let go of a job."""
 
     def tell(self) -> None:
@@ -159,7 +159,7 @@ class Patrol:
 
     def _obey(self) -> None:
         """Stop what another process was asked to stop."""
-        for id in self._post.ledger.stops_for(self._manner.owner.id):  # noqa: A001
+        for id in self._post.ledger.stops_for(self._manner.owner.id):
             try:
                 self._post.cancel(id, running=True)
             except NotSupported as error:
@@ -167,7 +167,7 @@ class Patrol:
 
     def _resolve(self) -> None:
         """Tell who waits in this process for what another one has ended."""
-        away = [id for id in self._post.watch.ids() if self._post.hand.find(id) is None]  # noqa: A001
+        away = [id for id in self._post.watch.ids() if self._post.hand.find(id) is None]
         # The oldest first, and the others in turn: there may be thousands.
         first = self._turn = self._turn + _WATCHED if self._turn + _WATCHED < len(away) else 0
         ids = [*away[:_WATCHED], *away[max(first, _WATCHED) : first + _WATCHED]]

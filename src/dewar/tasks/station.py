@@ -136,7 +136,7 @@ class Station:
         if not self._writer.write(new):
             raise QueueFull(f"The task {new.task}", new.max_queue or 0)
 
-    def cancel(self, id: str, running: bool) -> bool | None:  # noqa: A002
+    def cancel(self, id: str, running: bool) -> bool | None:
         """Cancel a job that this process has; None where it has not.
 
         Raises:
@@ -150,7 +150,7 @@ class Station:
             return self.cancel_elsewhere(id)
         return running and not attempt.done() and attempt.stop()
 
-    def cancel_elsewhere(self, id: str) -> bool:  # noqa: A002
+    def cancel_elsewhere(self, id: str) -> bool:
         """Cancel a job that waits and that no pool of this process has."""
         if not self.ledger.cancel(id, self.clock(), self.describe):
             return False
@@ -298,7 +298,7 @@ class Station:
             if attempt.record.callback is not None:
                 self._roster.note_callback()
 
-    def drop(self, id: str) -> Attempt | None:  # noqa: A002
+    def drop(self, id: str) -> Attempt | None:
         """See `dewar.tasks.patrol.Post`."""
         attempt = self.hand.take(id)
         if not len(self.hand):
@@ -308,10 +308,10 @@ class Station:
 
     def tell(self) -> None:
         """See `dewar.tasks.patrol.Post`."""
-        for id in list(self._progress):  # noqa: A001
+        for id in list(self._progress):
             self._tell_of(id)
 
-    def _tell_of(self, id: str) -> None:  # noqa: A002
+    def _tell_of(self, id: str) -> None:
         progress = self._progress.pop(id, None)
         if progress is not None:
             self._writer.put(Update(id=id, fraction=progress.fraction, message=progress.message))

@@ -35,10 +35,13 @@ class TasksApp(Protocol):
     """What tasks ask of an app."""
 
     import_name: str
-    name: str
     instance_path: str
     json: Any
     extensions: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -186,7 +189,7 @@ class Tasks:
 
     # Jobs.
 
-    def get(self, id: str) -> KeptJob:  # noqa: A002
+    def get(self, id: str) -> KeptJob:
         """Return a job by its id, whichever process accepted it; its `result` can be waited for.
 
         Raises:
@@ -194,7 +197,7 @@ class Tasks:
         """
         return self.office.job(id)
 
-    def status(self, id: str) -> JobStatus:  # noqa: A002
+    def status(self, id: str) -> JobStatus:
         """Return what the ledger knows of a job now.
 
         Raises:
@@ -205,7 +208,7 @@ class Tasks:
             raise UnknownJob(id)
         return JobStatus.of(record, self.json.loads)
 
-    def cancel(self, id: str, *, running: bool = False) -> bool:  # noqa: A002
+    def cancel(self, id: str, *, running: bool = False) -> bool:
         """Cancel a job, whichever process has it; return whether it will not run to its end.
 
         Args:
@@ -237,7 +240,7 @@ class Tasks:
         )
         return self.office.accept(new, task.options.timeout)
 
-    def links(self, id: str) -> Mapping[str, str]:  # noqa: A002
+    def links(self, id: str) -> Mapping[str, str]:
         """Return where a client finds out about a job: ``self`` and ``events``.
 
         Raises:

@@ -28,7 +28,7 @@ class Watch:
     def __repr__(self) -> str:
         return f"<Watch over {len(self)}>"
 
-    def add(self, id: str, make: Callable[[], KeptJob]) -> KeptJob:  # noqa: A002
+    def add(self, id: str, make: Callable[[], KeptJob]) -> KeptJob:
         """Return the job with an id that is watched already, or make one and watch it."""
         with self._lock:
             job = self._jobs.get(id)

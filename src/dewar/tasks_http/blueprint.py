@@ -63,7 +63,7 @@ def tasks_blueprint(
         app, full_name = state.app, state.full_name
         app.on_start(streams.begin)
         app.on_stop(streams.end)
-        tasks.linked_by(lambda id: links_by(app.url_for, full_name, id))  # noqa: A006
+        tasks.linked_by(lambda id: links_by(app.url_for, full_name, id))
 
     return blueprint
 

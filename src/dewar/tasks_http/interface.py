@@ -29,10 +29,10 @@ class Desk(Protocol):
     def ledger(self) -> Recorded:
         """The ledger, which may be asked without beginning any work."""
 
-    def status(self, id: str) -> JobStatus:  # noqa: A002
+    def status(self, id: str) -> JobStatus:
         """Return what the ledger knows of a job."""
 
-    def cancel(self, id: str, *, running: bool = False) -> bool:  # noqa: A002
+    def cancel(self, id: str, *, running: bool = False) -> bool:
         """Cancel a job; return whether it will not run to its end."""
 
     def settings(self) -> TasksSettings:

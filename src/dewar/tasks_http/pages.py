@@ -53,7 +53,7 @@ def verdict_of(state: JobState, stops: bool) -> Verdict:
     return Verdict(202) if stops else Verdict(409, "The job runs, and could not be stopped.")
 
 
-def links_by(url: Callable[..., str], name: str, id: str) -> dict[str, str]:  # noqa: A002
+def links_by(url: Callable[..., str], name: str, id: str) -> dict[str, str]:
     """Return where a client finds out about a job, and cancels it with DELETE.
 
     Args:
@@ -79,11 +79,11 @@ class JobPages:
         self._access = access
         self._streams = streams
 
-    def show(self, id: str) -> Answer:  # noqa: A002
+    def show(self, id: str) -> Answer:
         """Answer with the job as it is now."""
         return _answer(self._find(id, "see"))
 
-    def cancel(self, id: str) -> Answer:  # noqa: A002
+    def cancel(self, id: str) -> Answer:
         """Cancel the job, also if it runs, and answer with it."""
         status, stops = self._find(id, "cancel"), False
         if not status.state.is_final:
@@ -95,7 +95,7 @@ class JobPages:
         code, problem = verdict_of(status.state, stops)
         return _answer(status, code) if problem is None else _refusal(status, problem)
 
-    def events(self, id: str) -> Any:  # noqa: A002
+    def events(self, id: str) -> Any:
         """Answer with a stream of events that ends when the job has ended."""
         request = current_request("a stream of events").request
         self._find(id, "see")
@@ -112,7 +112,7 @@ class JobPages:
             return busy, 503, {**_FRESH, "Retry-After": _LATER}
         return Response(stream, mimetype="text/event-stream", headers=_STREAMED)
 
-    def _find(self, id: str, action: Action) -> JobStatus:  # noqa: A002
+    def _find(self, id: str, action: Action) -> JobStatus:
         """Return a job that may be seen or cancelled.
 
         Raises:
@@ -132,7 +132,7 @@ class JobPages:
             raise UnknownJob(id)
         return status
 
-    def _watched(self, id: str, request: Request) -> Watched:  # noqa: A002
+    def _watched(self, id: str, request: Request) -> Watched:
         # All that needs the request is asked for here; the stream outlives it.
         dumps, links, status = (
             current().app.json.dumps,

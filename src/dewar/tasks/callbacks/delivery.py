@@ -57,7 +57,7 @@ class Courier:
         self._secrets = [read_secret(secret) for secret in settings.secrets]
         self._context: ssl.SSLContext | None = None
 
-    def post(self, url: str, id: str, body: str, now: float) -> Answer:  # noqa: A002
+    def post(self, url: str, id: str, body: str, now: float) -> Answer:
         """Post a body to a URL, signed, and return how that went. It raises nothing of a failure.
 
         Args:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Protocol
-from uuid import uuid4
 
 from dewar.tasks.callbacks.delivery import Courier
 from dewar.tasks.callbacks.guard import Guard
@@ -41,6 +40,7 @@ class Callbacks:
     Args:
         ledger: in whose database they are.
         options: the secrets, and what is allowed.
+        owner: this process's id in the ledger, so that others can go on when it has died.
         settings: all there is to say, in place of `options`.
 
     Raises:
@@ -48,7 +48,11 @@ class Callbacks:
     """
 
     def __init__(
-        self, ledger: Kept, options: CallbackOptions, settings: CallbackSettings | None = None
+        self,
+        ledger: Kept,
+        options: CallbackOptions,
+        owner: str,
+        settings: CallbackSettings | None = None,
     ) -> None:
         if settings is None:
             secrets, allow = tuple(options.callback_secrets), tuple(options.callback_allow)
@@ -57,7 +61,7 @@ class Callbacks:
         self._guard = Guard(settings.allow)
         self.outbox = Outbox(ledger.database)
         courier = Courier(self._guard, settings)
-        self._sender = Sender(self.outbox, courier.post, settings, owner=uuid4().hex)
+        self._sender = Sender(self.outbox, courier.post, settings, owner=owner)
 
     def check(self, url: str) -> None:
         """Accept the URL of a callback, as far as can be told before it is made.

@@ -190,7 +190,7 @@ class Outbox:
         with self._database.writing() as connection:
             return connection.execute(_ENABLE, {"which": url}).rowcount == 1
 
-    def retry_now(self, id: str, now: float) -> bool:  # noqa: A002
+    def retry_now(self, id: str, now: float) -> bool:
         """Have a callback sent again, from the beginning of its schedule; return whether it will.
 
         It won't where it was delivered, is being sent, or is unknown. Its URL is enabled.
@@ -206,7 +206,7 @@ class Outbox:
                 connection.execute(_ENABLE, {"which": url})
             return is_found
 
-    def get(self, id: str) -> Delivery | None:  # noqa: A002
+    def get(self, id: str) -> Delivery | None:
         """Return a callback, or None where there is none of this ``webhook-id``."""
         with self._database.reading() as connection:
             row = connection.execute(_ONE, {"which": id}).one_or_none()

@@ -57,13 +57,13 @@ def read_secret(text: str) -> bytes:
     return secret
 
 
-def signature(secret: bytes, id: str, timestamp: str, body: bytes) -> str:  # noqa: A002
+def signature(secret: bytes, id: str, timestamp: str, body: bytes) -> str:
     """Return one signature: ``v1,`` and base64."""
     signed = f"{id}.{timestamp}.".encode("utf-8", "replace") + body
     return "v1," + b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode("ascii")
 
 
-def sign(secrets: Iterable[bytes], id: str, timestamp: int, body: bytes) -> dict[str, str]:  # noqa: A002
+def sign(secrets: Iterable[bytes], id: str, timestamp: int, body: bytes) -> dict[str, str]:
     """Return the three headers of a callback.
 
     Args:

@@ -49,7 +49,7 @@ def verify(
     if not keys:
         raise TaskSetupError("verify() needs the sender's secret: verify(body, headers, secret).")
     content = body.encode() if isinstance(body, str) else bytes(body)
-    id, timestamp, given = (_only(headers, name) for name in (ID, TIMESTAMP, SIGNATURE))  # noqa: A001
+    id, timestamp, given = (_only(headers, name) for name in (ID, TIMESTAMP, SIGNATURE))
     expected = [signature(key, id, timestamp, content).encode() for key in keys]
     offered = [part.encode("utf-8", "replace") for part in given.split(" ")]
     # All are compared, so that the time it takes says nothing about which is right.

@@ -142,7 +142,7 @@ class Batch:
         if task in self.waiting:
             self.waiting[task] += change
 
-    def _change(self, id: str, columns: Mapping[str, object]) -> None:  # noqa: A002
+    def _change(self, id: str, columns: Mapping[str, object]) -> None:
         row = self.inserts.get(id)
         if row is None:
             row = self.changes.setdefault(id, {})

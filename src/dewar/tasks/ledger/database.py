@@ -39,6 +39,9 @@ class Connections:
     #: The connection that looks for changes of the others, where one is needed; under the lock.
     watch: Connection | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
+    #: The one connection that writes, where there is only one; under its lock.
+    pen: Connection | None = None
+    pen_lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Rendered:

@@ -22,6 +22,7 @@ from dewar.tasks.ledger.outbox import announce, post
 from dewar.tasks.ledger.owners import Owner, OwnerRecord
 from dewar.tasks.ledger.records import JobRecord, JobState, Recovered, Written
 from dewar.tasks.ledger.recovery import IsAlive, recover_jobs
+from dewar.tasks.ledger.room import Room
 from dewar.tasks.ledger.rows import chunks, owners_of, record_of, rows_of
 from dewar.tasks.ledger.schema import owners
 from dewar.tasks.ledger.statements import (
@@ -75,6 +76,7 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._room = Room()
         self._batches = self._items = self._refused = self._fenced = 0
         self._claimed = self._recovered = 0
 
@@ -106,7 +108,7 @@ class Ledger:
 
     def _write(self, items: Sequence[Item], describe: Describe, *, is_again: bool = False) -> Batch:
         with self.database.writing() as connection:
-            judged = write_batch(self.database, connection, items, is_again=is_again)
+            judged = write_batch(self.database, connection, items, self._room, is_again=is_again)
             post(connection, judged.posts, describe)
         return judged
 
@@ -142,7 +144,7 @@ class Ledger:
         with self.database.writing() as connection:
             return connection.execute(RELEASE_ALL, {"holder": owner}).rowcount
 
-    def get(self, id: str) -> JobRecord | None:  # noqa: A002
+    def get(self, id: str) -> JobRecord | None:
         """Return a job, or None where the ledger has none with this id."""
         with self.database.reading() as connection:
             row = self.database.run(connection, JOB, [{"job": id}]).one_or_none()
@@ -187,10 +189,10 @@ class Ledger:
     def queued(self, task: str) -> int:
         """Return how many jobs of a task wait."""
         with self.database.reading() as connection:
-            row = connection.execute(QUEUED, {"tasks": [task]}).one_or_none()
-        return 0 if row is None else int(row[1])
+            found: int = connection.execute(QUEUED, {"task": task}).scalar_one()
+        return found
 
-    def cancel(self, id: str, now: float, describe: Describe = describe_end) -> bool:  # noqa: A002
+    def cancel(self, id: str, now: float, describe: Describe = describe_end) -> bool:
         """Cancel a job that waits; return whether it did.
 
         Args:
@@ -203,7 +205,7 @@ class Ledger:
             announce(connection, [id] if did else [], describe)
         return did
 
-    def cancel_running(self, id: str) -> bool:  # noqa: A002
+    def cancel_running(self, id: str) -> bool:
         """Mark a job that runs as one to be stopped, and return whether it runs.
 
         Its owner finds it by `stops_for`. It won't run again, whatever its owner does.
@@ -216,7 +218,7 @@ class Ledger:
         with self.database.reading() as connection:
             return list(connection.execute(STOPS, {"holder": owner}).scalars())
 
-    def retry(self, id: str, now: float) -> bool:  # noqa: A002
+    def retry(self, id: str, now: float) -> bool:
         """Have a job run again that failed, was cancelled or is lost; return whether it was so.
 
         It keeps count of its attempts, so what a process still says of an earlier one is fenced.

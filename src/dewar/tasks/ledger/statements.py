@@ -50,6 +50,7 @@ __all__ = [
     "STANDINGS",
     "STOP",
     "STOPS",
+    "UNSENT",
     "change_of",
     "page",
 ]
@@ -90,8 +91,12 @@ _STANDING = (
 STANDING = _STANDING.where(_THIS)
 STANDINGS = _STANDING.where(_THESE)
 
-#: How many jobs wait, of each of some tasks.
-QUEUED = select(jobs.c.task, func.count()).where(_IS_QUEUED, _OF_TASKS).group_by(jobs.c.task)
+#: How many jobs of a task wait.
+QUEUED = (
+    select(func.count())
+    .select_from(jobs)
+    .where(_IS_QUEUED, jobs.c.task == bindparam("task", type_=jobs.c.task.type))
+)
 
 _CLAIMABLE = (
     select(jobs.c.id)
@@ -183,6 +188,12 @@ ORPHANS = (
     select(jobs.c.owner)
     .where(_IS_ACTIVE, jobs.c.owner.is_not(None), jobs.c.owner.not_in(select(owners.c.id)))
     .distinct()
+)
+#: Callbacks that a process was making when it went: they are due now and not after their lease.
+UNSENT = (
+    update(deliveries)
+    .where(text("state = 'pending'"), deliveries.c.owner == bindparam("holder"))
+    .values(owner=None, lease_until=None, due=bindparam("now"))
 )
 GONE = delete(owners).where(owners.c.id == bindparam("holder"))
 

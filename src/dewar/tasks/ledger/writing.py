@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from dewar.tasks.ledger.batch import Batch, Item, Row, Standing
 from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.records import NewJob
+from dewar.tasks.ledger.room import Room
 from dewar.tasks.ledger.rows import rows_of, standing_of
 from dewar.tasks.ledger.schema import jobs
 from dewar.tasks.ledger.statements import QUEUED, STANDING, STANDINGS, change_of
@@ -17,7 +18,12 @@ _INSERT = jobs.insert()
 
 
 def write_batch(
-    database: Database, connection: Connection, items: Sequence[Item], *, is_again: bool = False
+    database: Database,
+    connection: Connection,
+    items: Sequence[Item],
+    room: Room,
+    *,
+    is_again: bool = False,
 ) -> Batch:
     """Return the batch, judged and written, in the connection's transaction.
 
@@ -25,18 +31,15 @@ def write_batch(
         database: the connection's.
         connection: in a transaction.
         items: to be judged in this order.
+        room: what may be accepted without counting.
         is_again: whether what is new may be there already.
     """
-    limited = sorted(
-        {item.task for item in items if isinstance(item, NewJob) and item.max_queue is not None}
-    )
-    for task in limited:
-        # Two that count at once would both find room.
-        database.exclude(connection, f"queue {task}")
     known = {item.id for item in items}
     if not is_again:
         known -= {item.id for item in items if isinstance(item, NewJob)}
-    batch = Batch(_standings(database, connection, known), _waiting(connection, limited))
+    batch = Batch(
+        _standings(database, connection, known), _waiting(database, connection, items, room)
+    )
     for item in items:
         batch.judge(item)
     if batch.inserts:
@@ -58,12 +61,21 @@ def _standings(
     return {row.id: standing_of(row) for row in rows}
 
 
-def _waiting(connection: Connection, tasks: Sequence[str]) -> dict[str, int]:
-    if not tasks:
-        return {}
-    waiting = dict.fromkeys(tasks, 0)
-    for task, count in connection.execute(QUEUED, {"tasks": tasks}):
-        waiting[task] = count
+def _waiting(
+    database: Database, connection: Connection, items: Sequence[Item], room: Room
+) -> dict[str, int]:
+    """Return how many jobs wait of each task that is near its limit."""
+    limits: dict[str, list[int]] = {}
+    for item in items:
+        if isinstance(item, NewJob) and item.max_queue is not None:
+            limits.setdefault(item.task, []).append(item.max_queue)
+    waiting: dict[str, int] = {}
+    for task, given in sorted(limits.items()):
+        if not room.take(task, len(given)):
+            # Two that count at once would both find room.
+            database.exclude(connection, f"queue {task}")
+            waiting[task] = database.run(connection, QUEUED, [{"task": task}]).scalar_one()
+            room.note(task, waiting[task] + len(given), min(given))
     return waiting
 
 

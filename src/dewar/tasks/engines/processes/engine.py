@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.context import BaseContext
 from threading import Lock, Thread, current_thread
@@ -144,7 +145,9 @@ class ProcessEngine:
     def _started(self) -> Overseer:
         with self._lock:
             if self._overseer is None:
-                self._overseer = Overseer(self._backlog, self._most, self._make, self._max_jobs)
+                # Not a method of ours: what the initializer holds is to be freed with us at once.
+                make = partial(Member, self._context, self._initializer, self._initargs)
+                self._overseer = Overseer(self._backlog, self._most, make, self._max_jobs)
                 # Its target is ours: who oversees processes is told when the interpreter ends.
                 self._thread = Thread(
                     target=Context().run,
@@ -156,9 +159,6 @@ class ProcessEngine:
 
     def _oversee(self, overseer: Overseer) -> None:
         overseer.run()
-
-    def _make(self) -> Member:
-        return Member(self._context, self._initializer, self._initargs)
 
     def __repr__(self) -> str:
         workers = self.statistics().workers

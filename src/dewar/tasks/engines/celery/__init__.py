@@ -1,0 +1,1 @@
+"""Jobs on Celery workers, over Redis or RabbitMQ."""

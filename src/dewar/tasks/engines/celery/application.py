@@ -1,0 +1,71 @@
+"""A Celery app that runs jobs: one of ours, or a team's own with our task added."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from celery import Celery
+
+from dewar.tasks.engines.celery.running import Runner
+from dewar.tasks.engines.celery.settings import CelerySettings
+
+__all__ = ["TASK", "install", "make_celery"]
+
+#: The name of the one task.
+TASK = "dewar.run"
+
+
+def make_celery(settings: CelerySettings) -> Celery:
+    """Return a Celery app for nothing but jobs. It connects when it is used, not before."""
+    app = Celery("dewar", broker=settings.broker, set_as_current=False)
+    options: dict[str, Any] = {}
+    if settings.is_redis:
+        options["visibility_timeout"] = settings.visibility_timeout
+        options["socket_connect_timeout"] = settings.connect
+        # Longer than the second for which Redis lets a reader wait.
+        options["socket_timeout"] = max(settings.connect, 2.0)
+    app.conf.update(
+        task_default_queue=settings.queue,
+        task_serializer="json",
+        result_serializer="json",
+        accept_content=["json"],  # SECURITY: reading a pickle runs what is in it
+        broker_transport_options=options,
+        broker_connection_timeout=settings.connect,
+        broker_connection_retry_on_startup=True,
+        # A worker takes one job for each of its processes, and leaves the rest to others.
+        worker_prefetch_multiplier=1,
+        # RabbitMQ gives the jobs of a lost connection to others at once: they should not run
+        # here as well. Redis does not, and then there is no need.
+        worker_cancel_long_running_tasks_on_connection_loss=not settings.is_redis,
+    )
+    return app
+
+
+def install(app: Celery, allow: Iterable[str], patience: float = 5.0) -> None:
+    """Add the task that runs jobs to a Celery app; for its workers.
+
+    SECURITY: whoever can write to the broker can have each function run that `allow` allows, with
+    any arguments.
+
+    Args:
+        app: the Celery app.
+        allow: modules and packages whose public functions may be run: ``["myapp.jobs"]``.
+        patience: how long, in seconds, a worker waits for leave to begin before it takes the
+            process that submitted the job for gone, and begins.
+    """
+    runner = Runner(app, frozenset(allow), patience)
+
+    def run(task: Any, job: dict[str, Any]) -> None:
+        runner.run(task.request.id, job)
+
+    app.task(
+        run,
+        bind=True,
+        name=TASK,
+        Request="dewar.tasks.engines.celery.request:JobRequest",
+        serializer="json",
+        ignore_result=True,
+        # A job is done when it has ended, not when it is fetched: so none is lost with a worker.
+        acks_late=True,
+        reject_on_worker_lost=True,
+        max_retries=0,
+    )

@@ -1,0 +1,99 @@
+"""`CeleryEngine`: jobs on Celery workers."""
+
+import os
+
+from dewar.tasks.engines.celery.settings import CelerySettings
+from dewar.tasks.engines.interface import Ability, Call, EngineStatistics
+from dewar.tasks.errors import MissingExtra
+from dewar.tasks.job import Job
+
+try:
+    from celery import Celery
+
+    from dewar.tasks.engines.celery.application import make_celery
+    from dewar.tasks.engines.celery.session import Session
+except ModuleNotFoundError as error:
+    raise MissingExtra("The engine 'celery'", "celery") from error
+
+__all__ = ["CeleryEngine", "open"]
+
+_ANY_BROKER = frozenset(Ability) - {Ability.SURVIVE_BROKER}
+
+
+class CeleryEngine:
+    """Runs jobs on Celery workers, over Redis or RabbitMQ.
+
+    The workers are the user's to start, and so is the broker. After a fork, the child has a
+    connection of its own, and none of its parent's jobs.
+
+    Args:
+        app: the Celery app to send jobs with. Its workers have the task: see `install`.
+        settings: where the broker is; worked out from the app if left out.
+    """
+
+    name = "celery"
+
+    def __init__(self, app: Celery, settings: CelerySettings | None = None) -> None:
+        self._app = app
+        self._settings = settings or CelerySettings(
+            broker=str(app.conf.broker_url), queue=str(app.conf.task_default_queue)
+        )
+        redis = self._settings.is_redis
+        # Whether Redis keeps its queues on a disk is for it to know.
+        self.abilities: frozenset[Ability] = _ANY_BROKER if redis else frozenset(Ability)
+        self._sessions: dict[int, Session] = {}
+
+    def __repr__(self) -> str:
+        return f"<CeleryEngine {self._settings.shown}, queue {self._settings.queue}>"
+
+    def submit(self, job: Job, call: Call) -> None:
+        """See `dewar.tasks.engines.interface.Engine.submit`.
+
+        Raises:
+            EngineUnreachable: where the broker does not answer.
+            NotSupported: where the function can't be found by its name.
+            RuntimeError: after `shutdown`.
+            Unserializable: where an argument has no JSON form.
+        """
+        self._session.submit(job, call)
+
+    def stop(self, job: Job) -> bool:
+        """See `dewar.tasks.engines.interface.Engine.stop`.
+
+        Raises:
+            EngineUnreachable: where the broker does not answer.
+            NotSupported: where the job's worker has a pool without processes.
+        """
+        return self._session.stop(job)
+
+    def shutdown(self, wait: bool, cancel_futures: bool) -> None:
+        """See `dewar.tasks.engines.interface.Engine.shutdown`."""
+        self._session.shutdown(wait, cancel_futures)
+
+    def statistics(self) -> EngineStatistics:
+        """See `dewar.tasks.engines.interface.Engine.statistics`."""
+        counts = self._session.counts()
+        return EngineStatistics(
+            engine=self.name,
+            workers=0,
+            queued=counts.queued,
+            running=counts.running,
+            finished=counts.finished,
+        )
+
+    @property
+    def _session(self) -> Session:
+        # By process: nothing of a parent's is touched in its child. Two threads may make one at
+        # once, and the dict keeps the first; making one costs nothing.
+        found = self._sessions.get(os.getpid())
+        return found or self._sessions.setdefault(os.getpid(), Session(self._app, self._settings))
+
+
+def open(url: str) -> CeleryEngine:  # noqa: A001  # as each engine has one
+    """Return the engine of a URL like ``celery+redis://127.0.0.1:6379/0``.
+
+    Raises:
+        TaskSetupError: where it is no such URL.
+    """
+    settings = CelerySettings.parse(url)
+    return CeleryEngine(make_celery(settings), settings)

@@ -1,0 +1,40 @@
+"""What a job is on its way to a worker: plain JSON, made here and read by `Runner`."""
+
+from typing import Any
+
+from dewar.tasks.attempt import Attempt
+from dewar.tasks.engines.celery.names import name_of
+from dewar.tasks.engines.interface import Call
+from dewar.tasks.job import Job
+from dewar.tasks.values import pack_arguments
+
+__all__ = ["pack_call"]
+
+
+def pack_call(job: Job, call: Call, reply: str) -> dict[str, Any]:
+    """Return what a worker needs to know of a job.
+
+    Args:
+        job: whose call it is.
+        call: what it runs.
+        reply: the reply queue's name.
+
+    Raises:
+        NotSupported: where the function can't be found by its name.
+        Unserializable: where an argument has no JSON form.
+    """
+    return {
+        "function": name_of(call.function),
+        "arguments": pack_arguments(call.args, call.kwargs),
+        "carried": call.carried.portable() if call.carried is not None else None,
+        "timeout": call.timeout,
+        "known": _known(job, call),
+        "reply": reply,
+    }
+
+
+def _known(job: Job, call: Call) -> dict[str, Any]:
+    """Return what ``current_job`` says of the job."""
+    if isinstance(job, Attempt):
+        return {"id": job.record.id, "task": job.record.task, "attempt": job.number}
+    return {"id": "", "task": call.function.__qualname__, "attempt": 1}

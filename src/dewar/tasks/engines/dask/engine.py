@@ -1,0 +1,98 @@
+"""`DaskEngine`: jobs on a Dask cluster."""
+
+import os
+
+from dewar.tasks.engines.dask.settings import DaskSettings
+from dewar.tasks.engines.interface import Ability, Call, EngineStatistics
+from dewar.tasks.errors import MissingExtra, NotSupported
+from dewar.tasks.job import Job
+
+try:
+    from dewar.tasks.engines.dask.session import Session
+except ModuleNotFoundError as error:
+    raise MissingExtra("The engine 'dask'", "distributed") from error
+
+__all__ = ["DaskEngine", "open"]
+
+
+class DaskEngine:
+    """Runs jobs on the workers of a Dask cluster.
+
+    The cluster is the user's to start and to stop. After a fork, the child has a connection of
+    its own, and none of its parent's jobs.
+
+    Args:
+        settings: where the scheduler is.
+    """
+
+    name = "dask"
+    abilities: frozenset[Ability] = frozenset(
+        {Ability.CANCEL_QUEUED, Ability.PROGRESS, Ability.SURVIVE_WORKER}
+    )
+
+    def __init__(self, settings: DaskSettings) -> None:
+        self._settings = settings
+        self._sessions: dict[int, Session] = {}
+
+    def __repr__(self) -> str:
+        return f"<DaskEngine {self._settings.address}>"
+
+    def submit(self, job: Job, call: Call) -> None:
+        """See `dewar.tasks.engines.interface.Engine.submit`.
+
+        Raises:
+            EngineUnreachable: where the scheduler does not answer.
+            NotSupported: for a call with a timeout.
+            RuntimeError: after `shutdown`.
+            TypeError: where the function or an argument can't be pickled.
+        """
+        if call.timeout is not None:
+            raise self._cannot(Ability.TIMEOUT)
+        self._session.submit(job, call)
+
+    def stop(self, job: Job) -> bool:  # noqa: ARG002  # as the interface has it
+        """See `dewar.tasks.engines.interface.Engine.stop`.
+
+        Raises:
+            NotSupported: always.
+        """
+        raise self._cannot(Ability.STOP)
+
+    def shutdown(self, wait: bool, cancel_futures: bool) -> None:
+        """See `dewar.tasks.engines.interface.Engine.shutdown`. The cluster goes on."""
+        self._session.shutdown(wait, cancel_futures)
+
+    def statistics(self) -> EngineStatistics:
+        """See `dewar.tasks.engines.interface.Engine.statistics`."""
+        counts = self._session.counts()
+        return EngineStatistics(
+            engine=self.name,
+            workers=0,
+            queued=counts.queued,
+            running=counts.running,
+            finished=counts.finished,
+        )
+
+    def _cannot(self, ability: Ability) -> NotSupported:
+        return NotSupported(
+            self.name,
+            ability.value,
+            "Its workers run jobs in threads, which can't be killed alone. Let the function look"
+            " at the clock, or use processes or Celery.",
+        )
+
+    @property
+    def _session(self) -> Session:
+        # By process: nothing of a parent's is touched in its child. Two threads may make one at
+        # once, and the dict keeps the first; making one costs nothing.
+        found = self._sessions.get(os.getpid())
+        return found or self._sessions.setdefault(os.getpid(), Session(self._settings))
+
+
+def open(url: str) -> DaskEngine:  # noqa: A001  # as each engine has one
+    """Return the engine of a URL like ``dask://127.0.0.1:8786``.
+
+    Raises:
+        TaskSetupError: where it is no such URL.
+    """
+    return DaskEngine(DaskSettings.parse(url))

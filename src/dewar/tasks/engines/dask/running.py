@@ -1,0 +1,84 @@
+"""`run_job`: what a Dask worker calls to run a job."""
+
+import contextvars
+import pickle
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from distributed import Variable, get_client, get_worker
+from distributed.protocol.pickle import dumps, loads
+
+from dewar.tasks.carrying import call_portably
+from dewar.tasks.errors import JobLost
+from dewar.tasks.failures import describe_error
+from dewar.tasks.progress import Progress, RunningJob, running
+
+__all__ = ["Described", "run_job"]
+
+
+class Described(Exception):  # noqa: N818  # it stands for another one
+    """Stands for an exception that can't go by itself: its description, for `make_error`."""
+
+
+def run_job(id: str, topic: str, patience: float, parcel: Mapping[str, Any]) -> Any:
+    """Run a job, unless it may not, and return its result.
+
+    Args:
+        id: the job's.
+        topic: where the process that submitted it listens.
+        patience: how long to wait for an answer, in seconds.
+        parcel: the pickled ``call`` and the plain ``carried`` and ``known``.
+
+    Raises:
+        Described: for an exception that can't be pickled, or is none, as a SystemExit.
+        JobLost: where nobody answers whether it may begin.
+    """
+    attempt = _ask(id, topic, patience)
+    if attempt == 0:
+        return None  # it was cancelled, and nobody reads this
+    try:
+        return contextvars.copy_context().run(_call, id, topic, parcel, attempt)
+    except BaseException as error:
+        # What is no Exception, as a SystemExit, would end the worker, and its other jobs.
+        if isinstance(error, Exception) and _can_travel(error):
+            raise
+        described = Described(describe_error(error))
+    raise described  # out here it takes nothing along that can't be pickled either
+
+
+def _call(id: str, topic: str, parcel: Mapping[str, Any], attempt: int) -> Any:
+    worker = get_worker()
+    known = parcel["known"]
+
+    def tell(progress: Progress) -> None:
+        content = [progress.fraction, progress.message]
+        worker.log_event(topic, {"job": id, "kind": "progress", "content": content})
+
+    number = known["attempt"] + attempt - 1
+    running.set(RunningJob(known["id"], known["task"], number, tell))
+    function, args, kwargs = loads(parcel["call"])
+    return call_portably(parcel["carried"], function, args, kwargs)
+
+
+def _ask(id: str, topic: str, patience: float) -> int:
+    """Return which attempt the job may begin, 0 for none."""
+    asker = uuid4().hex
+    answer = Variable(f"dewar-{asker}", client=get_client())
+    get_worker().log_event(topic, {"job": id, "kind": "ask", "content": asker})
+    try:
+        return int(answer.get(timeout=patience))
+    except TimeoutError:
+        raise JobLost(
+            "The process that submitted the job did not answer its worker for"
+            f" {patience:g} seconds; the job never began."
+        ) from None
+    finally:
+        answer.delete()
+
+
+def _can_travel(error: Exception) -> bool:
+    try:
+        return type(pickle.loads(dumps(error))) is type(error)  # noqa: S301  # its own
+    except Exception:  # noqa: BLE001  # whatever a class says to being pickled
+        return False

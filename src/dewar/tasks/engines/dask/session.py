@@ -1,0 +1,204 @@
+"""`Session`: what one process has to do with its jobs on a Dask cluster."""
+
+import socket
+import threading
+import traceback
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
+from typing import Any
+from uuid import uuid4
+
+from distributed import Client, KilledWorker, Variable
+from distributed import Future as FarFuture
+from distributed.protocol.pickle import dumps
+
+from dewar.tasks.attempt import Attempt
+from dewar.tasks.engines.dask.running import Described, run_job
+from dewar.tasks.engines.dask.settings import DaskSettings
+from dewar.tasks.engines.far.clerk import Clerk
+from dewar.tasks.engines.far.open_jobs import Counts, OpenJobs, Stage
+from dewar.tasks.engines.interface import Call
+from dewar.tasks.errors import EngineUnreachable, JobLost, WorkerDied
+from dewar.tasks.failures import RemoteTraceback, make_error
+from dewar.tasks.job import Job
+from dewar.tasks.progress import Progress
+
+__all__ = ["Session"]
+
+
+class Session:
+    """Hands jobs over, hears of them, and settles them. Belongs to one process.
+
+    It makes no thread and no connection before the first job.
+
+    Threads: any may call any method. Dask's loop runs on a thread of the client's, and only waits
+    there; one clerk answers what workers ask, another settles the jobs.
+
+    Args:
+        settings: where the scheduler is.
+    """
+
+    def __init__(self, settings: DaskSettings) -> None:
+        self._settings = settings
+        self._topic = f"dewar-{uuid4().hex}"
+        self._answers = Clerk("dewar-dask-answers")
+        self._results = Clerk("dewar-dask-results")
+        self._open = OpenJobs(self._results, self._end_soon)
+        self._futures: dict[str, FarFuture] = {}
+        self._lock = threading.Lock()
+        self._client: Client | None = None
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        return f"<Session of {len(self._open)} jobs at {self._settings.address}>"
+
+    def submit(self, job: Job, call: Call) -> None:
+        """Hand a job to the scheduler.
+
+        Raises:
+            EngineUnreachable: where the scheduler does not answer.
+            RuntimeError: after `shutdown`.
+            TypeError: where the function or an argument can't be pickled.
+        """
+        parcel = {
+            "call": dumps((call.function, call.args, dict(call.kwargs))),
+            "carried": call.carried.portable() if call.carried is not None else None,
+            "known": _known(job, call),
+        }
+        id = uuid4().hex  # as it is called
+        with self._lock:
+            if self._is_closed:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            client = self._connected()
+            self._open.add(id, job, call)
+        try:
+            self._hand_over(client, id, parcel)
+        except BaseException:
+            self._open.drop(id)
+            raise
+        job.add_done_callback(self._withdraw)
+
+    def shutdown(self, wait: bool, cancel_futures: bool) -> None:
+        """See `dewar.tasks.engines.interface.Engine.shutdown`."""
+        with self._lock:
+            self._is_closed = True
+        if cancel_futures:
+            for one in self._open.all(Stage.WAITING, Stage.BEGINNING):
+                one.job.cancel()
+        if wait:
+            self._open.wait_until_empty()
+            self._end()
+        elif not len(self._open):
+            self._end_soon()
+
+    def counts(self) -> Counts:
+        """Return how many jobs there are."""
+        return self._open.counts()
+
+    def _connected(self) -> Client:
+        """Return a client with a connection; under the lock."""
+        if self._client is not None and self._client.status == "running":
+            return self._client
+        self._disconnect()
+        settings = self._settings
+        try:
+            # A client that fails takes its time, and leaves a thread behind.
+            address = (settings.host, settings.port)
+            socket.create_connection(address, timeout=settings.connect).close()
+            self._client = Client(
+                settings.address, timeout=settings.connect, name="dewar", set_as_default=False
+            )
+            self._client.subscribe_topic(self._topic, self._hear)
+        except OSError as error:
+            raise EngineUnreachable("dask", settings.address, error) from error
+        return self._client
+
+    def _disconnect(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(OSError, RuntimeError):
+                client.close()
+
+    def _hand_over(self, client: Client, id: str, parcel: dict[str, Any]) -> None:
+        future = client.submit(
+            run_job,
+            id,
+            self._topic,
+            self._settings.patience,
+            parcel,
+            key=f"dewar-{id}",
+            pure=False,
+        )
+        self._futures[id] = future
+        client.loop.add_callback(self._watch, id, future)
+
+    async def _watch(self, id: str, future: FarFuture) -> None:
+        """Wait for a job to end; on the client's loop."""
+        try:
+            value = await future
+        except (Exception, CancelledError) as error:  # noqa: BLE001  # it is the job's outcome
+            self._open.fail(id, _translated(error))
+        else:
+            self._open.finish(id, value)
+        self._futures.pop(id, None)
+        future.release()
+
+    def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
+        """Take in what a worker says; on the client's loop."""
+        message, client = event[1], self._client
+        if client is not None:
+            self._answers.call_soon(lambda: self._handle(client, message))
+
+    def _handle(self, client: Client, message: dict[str, Any]) -> None:
+        id, content = message["job"], message["content"]  # as it is called
+        if message["kind"] == "progress":
+            self._open.tell(id, Progress(*content))
+            return
+        attempt = self._open.ask(id, content)
+        Variable(f"dewar-{content}", client=client).set(attempt)
+
+    def _withdraw(self, job: Future[Any]) -> None:
+        """Let the scheduler forget a job that was cancelled."""
+        id = self._open.withdraw(job) if job.cancelled() else ""
+        future = self._futures.pop(id, None)
+        if future is not None:
+            future.release()
+
+    def _end_soon(self) -> None:
+        # Not here: whoever settles the last job may be the client's loop, which must not wait for
+        # itself; and the last job's callbacks come first.
+        if self._is_closed:
+            self._results.call_soon(self._end)
+
+    def _end(self) -> None:
+        self._answers.close()
+        with self._lock:
+            self._disconnect()
+        self._results.close()
+
+
+def _known(job: Job, call: Call) -> dict[str, Any]:
+    """Return what ``current_job`` says of the job."""
+    if isinstance(job, Attempt):
+        return {"id": job.record.id, "task": job.record.task, "attempt": job.number}
+    name = getattr(call.function, "__qualname__", type(call.function).__name__)
+    return {"id": "", "task": name, "attempt": 1}
+
+
+def _translated(error: BaseException) -> BaseException:
+    """Return an outcome as the caller should see it."""
+    if isinstance(error, KilledWorker):
+        died = WorkerDied(f"The job cost too many workers their lives, and is given up: {error}")
+        died.__cause__ = error
+        return died
+    if isinstance(error, CancelledError):
+        lost = JobLost(
+            "The connection to the Dask scheduler is lost, and the job with it. It may have run."
+        )
+        lost.__cause__ = error
+        return lost
+    if isinstance(error, Described):
+        return make_error(error.args[0])
+    text = "".join(traceback.format_exception(error))
+    error.__cause__ = RemoteTraceback(text)
+    return error.with_traceback(None)

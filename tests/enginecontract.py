@@ -1,0 +1,221 @@
+"""`EngineContract`: what holds for every engine, wherever it runs its jobs.
+
+A class that inherits it has a fixture ``engine``, with two workers of one job each, and a method
+``another`` that returns an engine on the same workers.
+"""
+
+import time
+from concurrent.futures import CancelledError, as_completed, wait
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+import farjobs
+from dewar.tasks.carrying import capture
+from dewar.tasks.engines.interface import Ability, Engine
+from dewar.tasks.errors import JobTimeout, NotSupported, WorkerDied
+from dewar.tasks.job import Job
+from fartools import LIMIT, lines, submit, wait_until
+
+SLOTS = 2
+
+
+def occupy(engine: Any, folder: Path) -> list[Job]:
+    """Return jobs that run on all workers, until there is a file ``go``."""
+    go = str(folder / "go")
+    jobs = [submit(engine, farjobs.hold, str(folder / f"{i}"), go) for i in range(SLOTS)]
+    for i in range(SLOTS):
+        wait_until(lambda i=i: lines(folder / f"{i}"), "a job that began")
+    return jobs
+
+
+class EngineContract:
+    """Inherited by the tests of each engine."""
+
+    def another(self) -> Engine:
+        """Return a new engine on the same workers."""
+        raise NotImplementedError
+
+    def test_a_job_has_the_result_of_its_function(self, engine: Any) -> None:
+        """Arguments go there by position and by name, and the result comes back."""
+        assert submit(engine, farjobs.add, 1, b=2).result(LIMIT) == 3
+
+    def test_values_are_what_they_were(self, engine: Any) -> None:
+        """A dataclass arrives as one, and comes back as one."""
+        assert submit(engine, farjobs.mirror, farjobs.Point(1, 2)).result(LIMIT) == farjobs.Point(
+            2, 1
+        )
+
+    def test_many_jobs_end_each_with_its_own_result(self, engine: Any) -> None:
+        """wait() and as_completed() of concurrent.futures see them."""
+        jobs = {submit(engine, farjobs.add, number, 1): number for number in range(20)}
+        for job in as_completed(jobs, LIMIT):
+            assert job.result() == jobs[job] + 1  # type: ignore[index]
+        assert wait(jobs, LIMIT).done == set(jobs)
+
+    def test_an_exception_comes_back_with_its_traceback(self, engine: Any) -> None:
+        """It has its class and arguments, and says where it was raised."""
+        error = submit(engine, farjobs.fail, "there").exception(LIMIT)
+        assert type(error) is LookupError
+        assert error.args == ("there", 3)
+        cause = str(error.__cause__) if error.__cause__ else ""
+        assert "in fail" in cause or error.__traceback__ is not None
+
+    def test_a_function_that_exits_ends_its_job_only(self, engine: Any) -> None:
+        """The worker goes on, and the job has an exception."""
+        assert submit(engine, farjobs.leave).exception(LIMIT) is not None
+        assert submit(engine, farjobs.add, 1).result(LIMIT) == 1
+
+    def test_the_context_goes_along(self, engine: Any) -> None:
+        """The function sees the request that the job was submitted in."""
+        with farjobs.app.test_request_context("/far/away"):
+            carried = capture("farjobs:app")
+        assert submit(engine, farjobs.where_from, carried=carried).result(LIMIT) == "/far/away"
+
+    def test_callbacks_hold_up_no_other_answer(self, engine: Any, tmp_path: Path) -> None:
+        """While one takes its time, other jobs still begin."""
+        let_go, is_called = Event(), Event()
+
+        def call(_: Any) -> None:
+            is_called.set()
+            assert let_go.wait(LIMIT)
+
+        submit(engine, farjobs.add, 1).add_done_callback(call)
+        assert is_called.wait(LIMIT)
+        path = tmp_path / "ran"
+        job = submit(engine, farjobs.note, str(path))
+        wait_until(lambda: lines(path), "the other job")
+        let_go.set()
+        job.result(LIMIT)
+
+    def test_cancel_queued(self, engine: Any, tmp_path: Path) -> None:
+        """A job that waits never runs once it says that it is cancelled."""
+        assert Ability.CANCEL_QUEUED in engine.abilities
+        holding = occupy(engine, tmp_path)
+        path = tmp_path / "cancelled"
+        job = submit(engine, farjobs.note, str(path))
+        behind = submit(engine, farjobs.add, 2)
+        assert job.cancel()
+        assert wait([job], LIMIT).done == {job}
+        (tmp_path / "go").touch()
+        assert [one.result(LIMIT) for one in holding] == [1] * SLOTS
+        assert behind.result(LIMIT) == 2
+        for _ in range(SLOTS):
+            submit(engine, farjobs.add, 3).result(LIMIT)
+        assert lines(path) == []
+        assert job.cancelled()
+
+    def test_a_job_that_runs_is_not_cancelled(self, engine: Any, tmp_path: Path) -> None:
+        """cancel() says no, and it ends as if nobody had asked."""
+        job = submit(engine, farjobs.hold, str(tmp_path / "began"), str(tmp_path / "go"))
+        wait_until(lambda: lines(tmp_path / "began"))
+        assert not job.cancel()
+        assert job.running()
+        (tmp_path / "go").touch()
+        assert job.result(LIMIT) == 1
+
+    def test_stop(self, engine: Any, tmp_path: Path) -> None:
+        """A job that runs ends with a CancelledError and is not run again, or nobody says so."""
+        began, go = tmp_path / "began", tmp_path / "go"
+        job = submit(engine, farjobs.hold, str(began), str(go))
+        wait_until(lambda: lines(began))
+        if Ability.STOP not in engine.abilities:
+            with pytest.raises(NotSupported, match="stop a job that runs") as caught:
+                job.stop()
+            assert (caught.value.engine, caught.value.operation) == (
+                engine.name,
+                Ability.STOP.value,
+            )
+            go.touch()
+            assert job.result(LIMIT) == 1
+            return
+        assert job.stop()
+        assert isinstance(job.exception(LIMIT), CancelledError)
+        assert not job.stop()
+        for _ in range(2 * SLOTS):
+            submit(engine, farjobs.add, 1).result(LIMIT)
+        assert lines(began) == ["1"]
+
+    def test_timeout(self, engine: Any, tmp_path: Path) -> None:
+        """A job that takes too long is killed, whatever it thinks of it, or nobody says so."""
+        began = tmp_path / "began"
+        if Ability.TIMEOUT not in engine.abilities:
+            with pytest.raises(NotSupported, match="stop a job after a timeout") as caught:
+                submit(engine, farjobs.hold_out, str(began), timeout=0.5)
+            assert caught.value.engine == engine.name
+            return
+        job = submit(engine, farjobs.hold_out, str(began), timeout=0.5)
+        error = job.exception(LIMIT)
+        assert isinstance(error, JobTimeout)
+        assert error.seconds == 0.5
+        for _ in range(2 * SLOTS):
+            submit(engine, farjobs.add, 1).result(LIMIT)
+        assert lines(began) == ["ran"]
+
+    def test_progress(self, engine: Any, tmp_path: Path) -> None:
+        """What the function tells is there while it runs."""
+        assert Ability.PROGRESS in engine.abilities
+        job = submit(engine, farjobs.tell, str(tmp_path / "go"), str(tmp_path / "began"))
+        progress = wait_until(lambda: job.progress, "progress")
+        assert (progress.fraction, progress.message) == (0.25, "a quarter")
+        (tmp_path / "go").touch()
+        assert job.result(LIMIT) == 1
+
+    def test_survive_worker(self, engine: Any, tmp_path: Path) -> None:
+        """A job whose worker dies runs again, as another attempt; or ends with WorkerDied."""
+        path = tmp_path / "attempts"
+        job = submit(engine, farjobs.die, str(path), 1)
+        if Ability.SURVIVE_WORKER in engine.abilities:
+            assert job.result(LIMIT) == 2
+            assert lines(path) == ["1", "2"]
+        else:
+            assert isinstance(job.exception(LIMIT), WorkerDied)
+
+    def test_shutdown_waits_for_jobs_and_takes_no_more(self, tmp_path: Path) -> None:
+        """What runs ends with its result; the next is refused."""
+        engine = self.another()
+        job = submit(engine, farjobs.hold, str(tmp_path / "began"), str(tmp_path / "go"))
+        wait_until(lambda: lines(tmp_path / "began"))
+        engine.shutdown(wait=False, cancel_futures=False)
+        with pytest.raises(RuntimeError, match="shutdown"):
+            submit(engine, farjobs.add, 1)
+        (tmp_path / "go").touch()
+        engine.shutdown(wait=True, cancel_futures=False)
+        assert job.result(0) == 1
+        engine.shutdown(wait=True, cancel_futures=True)
+
+    def test_shutdown_may_cancel_what_waits(self, tmp_path: Path) -> None:
+        """It does not run then; what runs does."""
+        engine = self.another()
+        holding = occupy(engine, tmp_path)
+        waiting = [submit(engine, farjobs.note, str(tmp_path / "no")) for _ in range(3)]
+        engine.shutdown(wait=False, cancel_futures=True)
+        assert all(job.cancelled() for job in waiting)
+        (tmp_path / "go").touch()
+        engine.shutdown(wait=True, cancel_futures=False)
+        assert [job.result(0) for job in holding] == [1] * SLOTS
+        assert lines(tmp_path / "no") == []
+
+    def test_an_unused_engine_has_nothing_to_shut_down(self) -> None:
+        """Neither a thread nor a connection was made."""
+        began = time.monotonic()
+        self.another().shutdown(wait=True, cancel_futures=True)
+        assert time.monotonic() - began < 2.0
+
+    def test_statistics_count_jobs(self, engine: Any, tmp_path: Path) -> None:
+        """They are frozen, and say what waits and what runs."""
+        holding = occupy(engine, tmp_path)
+        waiting = submit(engine, farjobs.add, 1)
+        seen = engine.statistics()
+        assert (seen.engine, seen.queued, seen.running) == (engine.name, 1, SLOTS)
+        with pytest.raises(FrozenInstanceError):
+            seen.queued = 0
+        (tmp_path / "go").touch()
+        wait([*holding, waiting], LIMIT)
+        after = engine.statistics()
+        assert (after.queued, after.running) == (0, 0)
+        assert after.finished >= seen.finished + SLOTS + 1
+        assert engine.name in repr(engine).lower()

@@ -1,0 +1,102 @@
+"""Functions that workers of every engine run in tests; they find them by this module's name."""
+
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from dewar import Dewar, request
+from dewar.tasks.progress import current_job
+
+app = Dewar("farjobs", static_folder=None)
+
+#: How long a job waits for a test, in seconds; a test that fails must not block a worker for long.
+LIMIT = 30.0
+
+
+@dataclass
+class Point:
+    x: int
+    y: int
+
+
+class Locked(Exception):
+    """An exception that can't be pickled, and has no JSON form."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, threading.Lock())
+
+
+def add(a: int, b: int = 0) -> int:
+    return a + b
+
+
+def mirror(point: Point) -> Point:
+    return Point(point.y, point.x)
+
+
+def fail(text: str) -> NoReturn:
+    raise LookupError(text, 3)
+
+
+def fail_oddly(text: str) -> NoReturn:
+    raise Locked(text)
+
+
+def leave() -> NoReturn:
+    raise SystemExit(3)
+
+
+def note(path: str, text: str = "ran") -> None:
+    with Path(path).open("a") as file:
+        file.write(f"{text}\n")
+
+
+def hold(began: str, go: str) -> int:
+    """Note the attempt in one file, and wait until another is there."""
+    note(began, str(current_job.attempt))
+    until = time.monotonic() + LIMIT
+    while not Path(go).exists():
+        if time.monotonic() > until:
+            raise TimeoutError(go)
+        time.sleep(0.005)
+    return int(current_job.attempt)
+
+
+def tell(go: str, began: str) -> int:
+    current_job.progress(0.25, "a quarter")
+    return hold(began, go)
+
+
+def die(path: str, times: int) -> int:
+    """Kill the process that runs this, so many times."""
+    note(path, str(current_job.attempt))
+    if current_job.attempt <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return int(current_job.attempt)
+
+
+def hold_out(began: str) -> None:
+    """Do not listen to friendly words."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    note(began)
+    time.sleep(LIMIT)
+
+
+def where_from() -> str:
+    return request.path
+
+
+def large(size: int) -> str:
+    return "x" * size
+
+
+def returns_odd() -> Any:
+    return object()
+
+
+def _private() -> None:
+    pass

@@ -1,0 +1,232 @@
+"""Brokers, clusters and workers as real processes, for tests of engines on other machines."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pytest
+
+from dewar.tasks.engines.interface import Call
+from dewar.tasks.job import Job
+
+ROOT = Path(__file__).parents[1]
+LIMIT = 30.0
+
+
+def submit(engine: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Job:
+    """Hand a call to an engine as a pool does; `timeout` and `carried` are the call's."""
+    job = Job()
+    job._stop = engine.stop
+    timeout, carried = kwargs.pop("timeout", None), kwargs.pop("carried", None)
+    engine.submit(job, Call(function, args, kwargs, carried, timeout))
+    return job
+
+
+def wait_until(is_so: Callable[[], Any], what: str = "", limit: float = LIMIT) -> Any:
+    """Return what becomes true, or fail loudly."""
+    until = time.monotonic() + limit
+    while not (found := is_so()):
+        assert time.monotonic() < until, f"{what or is_so} did not become true"
+        time.sleep(0.005)
+    return found
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().split() if path.exists() else []
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def need(program: str) -> str:
+    """Return where a program is, or skip, saying which."""
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"{program} is not installed")
+    return found
+
+
+class Process:
+    """A process with all its children, whose output is in a file."""
+
+    def __init__(self, log: Path, *command: str, **environment: str) -> None:
+        self.log = log
+        paths = [str(ROOT / "src"), str(ROOT / "tests")]
+        variables = os.environ | {"PYTHONPATH": os.pathsep.join(paths)} | environment
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=variables,
+                cwd=log.parent,
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+
+    def wait_for(self, pattern: str, count: int = 1) -> list[str]:
+        """Return what the output has so often, of a regular expression."""
+
+        def found() -> list[str] | None:
+            text = self.log.read_text(errors="replace")
+            assert self._process.poll() is None, f"it has ended: {text[-2000:]}"
+            matches = re.findall(pattern, text)
+            return matches if len(matches) >= count else None
+
+        return wait_until(found, f"{pattern} in {self.log}")  # type: ignore[no-any-return]
+
+    def kill(self) -> None:
+        """Kill it and all its children."""
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait(LIMIT)
+
+    def __enter__(self) -> "Process":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        # Friendly first, so that nothing is left in temporary folders.
+        self._process.terminate()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            pass
+        self.kill()
+
+
+class Redis(Process):
+    """A Redis of its own, which may be started again."""
+
+    def __init__(self, folder: Path, port: int, *, keeps: bool) -> None:
+        options = ["--appendonly", "yes"] if keeps else ["--save", "", "--appendonly", "no"]
+        super().__init__(
+            folder / "redis.log",
+            need("redis-server"),
+            *["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), *options],
+        )
+        self.port = port
+        self.url = f"celery+redis://127.0.0.1:{port}/0"
+        wait_until(lambda: answers(port), "Redis")
+
+
+class Rabbit:
+    """A node of RabbitMQ of its own, which may be stopped and started again."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.url = f"celery+amqp://guest:guest@127.0.0.1:{port}//"
+        self._port = port
+        self._node = f"dewar-{port}@localhost"
+        # Where the server runs as a user of its own, that user writes here.
+        self._folder = Path(tempfile.mkdtemp(prefix="dewar-rabbit-"))
+        self._folder.chmod(0o777)
+        config = self._folder / "rabbitmq.conf"
+        config.write_text(f"listeners.tcp.local = 127.0.0.1:{port}\n")
+        self._log = folder / "rabbit.log"
+        self._process: Process | None = None
+
+    def start(self) -> None:
+        folder = str(self._folder)
+        self._process = Process(
+            self._log,
+            need("rabbitmq-server"),
+            RABBITMQ_NODENAME=self._node,
+            RABBITMQ_NODE_PORT=str(self._port),
+            RABBITMQ_DIST_PORT=str(free_port()),
+            RABBITMQ_MNESIA_BASE=folder,
+            RABBITMQ_LOG_BASE=folder,
+            RABBITMQ_PID_FILE=f"{folder}/pid",
+            RABBITMQ_ENABLED_PLUGINS_FILE=f"{folder}/none",
+            RABBITMQ_CONFIG_FILE=f"{folder}/rabbitmq.conf",
+        )
+        wait_until(lambda: answers(self._port), "RabbitMQ")
+
+    def stop(self) -> None:
+        command = [need("rabbitmqctl"), "--node", self._node, "stop"]
+        subprocess.run(command, capture_output=True, check=False, timeout=LIMIT)
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+
+    def __enter__(self) -> "Rabbit":
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class CeleryWorker(Process):
+    """A worker of Celery's for jobs, ready to run them."""
+
+    def __init__(self, folder: Path, url: str, *options: str, size: int = 2) -> None:
+        log = folder / f"celery-{time.monotonic_ns()}.log"
+        super().__init__(
+            log,
+            *[sys.executable, "-m", "celery", "-A", "dewar.tasks.engines.celery.worker"],
+            *["worker", "--concurrency", str(size), "--loglevel", "info"],
+            *["--without-mingle", "--without-gossip", "--hostname", f"{log.stem}@%h", *options],
+            DEWAR_CELERY=url,
+            DEWAR_CELERY_ALLOW="farjobs",
+        )
+        self.wait_for(r" ready\.")
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()  # which takes no time, and leaves nothing
+
+
+@contextmanager
+def dask_cluster(folder: Path, *, failures: int = 1) -> Iterator[str]:
+    """Yield the URL of a cluster with two workers, which run one job at a time each."""
+    cli = [sys.executable, "-m", "distributed.cli"]
+    settings = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(failures)}
+    with dask_scheduler(folder, free_port(), **settings) as scheduler:
+        address = scheduler.wait_for(r"Scheduler at: +(tcp://\S+)")[0]
+        options = ["--nthreads", "1", "--nworkers", "2", "--no-dashboard"]
+        command = [f"{cli[2]}.dask_worker", address, *options, "--local-directory", str(folder)]
+        with Process(folder / "workers.log", *cli[:2], *command) as workers:
+            workers.wait_for("Starting established connection", 2)
+            yield address.replace("tcp://", "dask://")
+
+
+def dask_scheduler(folder: Path, port: int, **settings: str) -> Process:
+    """Return a scheduler."""
+    return Process(
+        folder / f"scheduler-{time.monotonic_ns()}.log",
+        *[sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"],
+        *["--port", str(port), "--dashboard-address", "127.0.0.1:0"],
+        **settings,
+    )

@@ -1,0 +1,109 @@
+"""The Dask engine, on a real cluster."""
+
+from collections.abc import Iterator
+from concurrent.futures import wait
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import farjobs
+from dewar.tasks.engines.dask.engine import DaskEngine
+from dewar.tasks.engines.dask.engine import open as open_dask
+from dewar.tasks.errors import EngineUnreachable, JobFailed, JobLost, WorkerDied
+from enginecontract import EngineContract
+from fartools import (
+    LIMIT,
+    dask_cluster,
+    dask_scheduler,
+    free_port,
+    lines,
+    submit,
+    wait_until,
+)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with dask_cluster(tmp_path_factory.mktemp("dask")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def engine(cluster: str) -> Iterator[DaskEngine]:
+    engine = open_dask(cluster)
+    yield engine
+    engine.shutdown(wait=True, cancel_futures=True)
+
+
+class TestDask(EngineContract):
+    """What holds for every engine."""
+
+    @pytest.fixture(autouse=True)
+    def _know(self, cluster: str) -> None:
+        self.url = cluster
+
+    def another(self) -> DaskEngine:
+        return open_dask(self.url)
+
+
+def test_a_lambda_goes_along(engine: DaskEngine) -> None:
+    """Functions are pickled by value where they have no name."""
+    number = 4
+    assert submit(engine, lambda x: x + number, 3).result(LIMIT) == 7
+
+
+def test_an_exception_that_does_not_pickle_is_described(engine: DaskEngine) -> None:
+    """Its class, text and traceback are known."""
+    error = submit(engine, farjobs.fail_oddly, "odd").exception(LIMIT)
+    assert isinstance(error, JobFailed)
+    assert error.type == "farjobs:Locked"
+    assert "in fail_oddly" in error.traceback
+
+
+def test_what_does_not_pickle_is_refused_at_once(engine: DaskEngine) -> None:
+    """Nothing was accepted."""
+    before = engine.statistics()
+    with pytest.raises(TypeError, match="pickle"):
+        submit(engine, farjobs.add, (one for one in ()))
+    assert engine.statistics() == before
+
+
+def test_a_job_that_always_kills_its_worker_is_given_up(engine: DaskEngine, tmp_path: Path) -> None:
+    """Dask says KilledWorker after the failures that its scheduler allows, here one."""
+    path = tmp_path / "attempts"
+    error = submit(engine, farjobs.die, str(path), 9).exception(LIMIT)
+    assert isinstance(error, WorkerDied)
+    assert lines(path) == ["1", "2"]
+    assert submit(engine, farjobs.add, 1).result(LIMIT) == 1
+
+
+def test_without_a_scheduler_nothing_is_accepted() -> None:
+    """The error comes soon, and names the address."""
+    port = free_port()
+    engine = open_dask(f"dask://127.0.0.1:{port}")
+    with pytest.raises(EngineUnreachable, match=f"127.0.0.1:{port}"):
+        submit(engine, farjobs.add, 1)
+    assert engine.statistics().queued == 0
+    engine.shutdown(wait=True, cancel_futures=False)
+
+
+def test_jobs_of_a_scheduler_that_dies_are_lost_and_say_so(tmp_path: Path) -> None:
+    """They end with JobLost; the next job goes to the scheduler that is there then."""
+    port = free_port()
+    url = f"dask://127.0.0.1:{port}"
+    engine: Any = open_dask(url)
+    with dask_scheduler(tmp_path, port) as scheduler:
+        scheduler.wait_for("Scheduler at")
+        jobs = [submit(engine, farjobs.add, number) for number in range(3)]
+        scheduler.kill()
+        assert wait(jobs, LIMIT).not_done == set()
+        assert all(isinstance(job.exception(), JobLost) for job in jobs)
+    with pytest.raises(EngineUnreachable):
+        submit(engine, farjobs.add, 1)
+    with dask_scheduler(tmp_path, port) as scheduler:
+        scheduler.wait_for("Scheduler at")
+        job = submit(engine, farjobs.add, 1)
+        wait_until(lambda: engine.statistics().queued == 1)
+        assert job.cancel()
+        engine.shutdown(wait=True, cancel_futures=True)
