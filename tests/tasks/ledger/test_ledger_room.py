@@ -4,10 +4,10 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.tasks.ledger.ledgertools import new
 
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.room import Room
-from tests.tasks.ledger.ledgertools import new
 
 
 def test_nothing_is_accepted_before_it_was_counted() -> None:
