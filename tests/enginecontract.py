@@ -125,7 +125,10 @@ class EngineContract:
         if Ability.STOP not in engine.abilities:
             with pytest.raises(NotSupported, match="stop a job that runs") as caught:
                 job.stop()
-            assert (caught.value.engine, caught.value.operation) == (engine.name, Ability.STOP.value)
+            assert (caught.value.engine, caught.value.operation) == (
+                engine.name,
+                Ability.STOP.value,
+            )
             go.touch()
             assert job.result(LIMIT) == 1
             return

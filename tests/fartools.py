@@ -109,7 +109,10 @@ class Process:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
     ) -> None:
         # Friendly first, so that nothing is left in temporary folders.
         self._process.terminate()
@@ -162,14 +165,20 @@ class Rabbit:
             RABBITMQ_LOG_BASE=folder,
             RABBITMQ_PID_FILE=f"{folder}/pid",
             RABBITMQ_ENABLED_PLUGINS_FILE=f"{folder}/none",
+            RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+S 1 +sbwt none",
             RABBITMQ_CONFIG_FILE=f"{folder}/rabbitmq.conf",
         )
+        wait_until(lambda: (self._folder / "pid").exists(), "RabbitMQ's process")
         wait_until(lambda: answers(self._port), "RabbitMQ")
 
-    def stop(self) -> None:
-        command = [need("rabbitmqctl"), "--node", self._node, "stop"]
-        subprocess.run(command, capture_output=True, check=False, timeout=LIMIT)
+    def kill(self) -> None:
+        """Kill it, as a loss of power would."""
         if self._process is not None:
+            # The server may be a user's of its own, in a session of its own.
+            pid = self._folder / "pid"
+            if pid.exists():
+                os.kill(int(pid.read_text()), signal.SIGKILL)
+                pid.unlink()
             self._process.kill()
             self._process = None
 
@@ -182,7 +191,7 @@ class Rabbit:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

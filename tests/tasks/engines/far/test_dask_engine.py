@@ -69,9 +69,7 @@ def test_what_does_not_pickle_is_refused_at_once(engine: DaskEngine) -> None:
     assert engine.statistics() == before
 
 
-def test_a_job_that_always_kills_its_worker_is_given_up(
-    engine: DaskEngine, tmp_path: Path
-) -> None:
+def test_a_job_that_always_kills_its_worker_is_given_up(engine: DaskEngine, tmp_path: Path) -> None:
     """Dask says KilledWorker after the failures that its scheduler allows, here one."""
     path = tmp_path / "attempts"
     error = submit(engine, farjobs.die, str(path), 9).exception(LIMIT)
