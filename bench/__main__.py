@@ -15,13 +15,15 @@ from bench import generator, machine, plan, table
 from bench.contestants import Contestants
 from bench.macro import blocking, processes, strictness, throughput
 from bench.macro.rounds import Arena, Result, environment
-from bench.micro.rows import PROXY, REQUEST, proxy_rows, request_rows
+from bench.micro.rows import LEDGER, PROXY, REQUEST, ledger_rows, proxy_rows, request_rows
 from bench.plan import Plan
 from bench.table import Row
 from bench.venv import BenchVenv
 
 ROOT = Path(__file__).resolve().parent.parent
 GROUPS = ("proxy", "request", "server", "blocking", "processes")
+# Only where it is asked for: to fill a ledger takes a minute.
+LEDGER_GROUP = "ledger"
 # Only where it is asked for: it measures no speed.
 STRICTNESS = "strictness"
 
@@ -40,6 +42,8 @@ class Bench:
             return self._proxy()
         if group == "request":
             return self._request()
+        if group == LEDGER_GROUP:
+            return self._ledger()
         contestants = Contestants(venv=self.venv)
         if group == STRICTNESS:
             rows, scores = strictness.measure(ROOT, contestants)
@@ -75,6 +79,13 @@ class Bench:
         if isinstance(raw, str):
             return [table.failed(REQUEST, "everything", raw)], raw
         return request_rows(raw["figures"], raw["failures"]), raw
+
+    def _ledger(self) -> tuple[list[Row], Any]:
+        rounds, ended = self.plan.ledger_rounds, self.plan.ended_jobs
+        raw = self._script("ledger", ["--rounds", str(rounds), "--ended", str(ended)])
+        if isinstance(raw, str):
+            return [table.failed(LEDGER, "everything", raw)], raw
+        return ledger_rows(raw["figures"], raw["ended"]), raw
 
     def _script(self, name: str, arguments: list[str]) -> Any:
         """Return what a script of ``micro`` printed, or the last line of its complaint."""
@@ -134,7 +145,7 @@ def _run(bench: Bench, options: argparse.Namespace) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m bench", description=__doc__)
-    groups = (*GROUPS, STRICTNESS)
+    groups = (*GROUPS, LEDGER_GROUP, STRICTNESS)
     parser.add_argument("--only", action="append", choices=groups, help="one group (repeatable)")
     parser.add_argument("--quick", action="store_true", help="rough figures within 90 seconds")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")

@@ -11,6 +11,8 @@ class Plan:
     proxy_loops: int
     request_rounds: int
     requests: int
+    ledger_rounds: int
+    ended_jobs: int
     server_rounds: int
     server_seconds: int
     warm_seconds: int
@@ -26,6 +28,8 @@ FULL = Plan(
     proxy_loops=50_000,
     request_rounds=15,
     requests=2000,
+    ledger_rounds=15,
+    ended_jobs=1_000_000,
     server_rounds=5,
     server_seconds=2,
     warm_seconds=1,
@@ -37,6 +41,8 @@ QUICK = Plan(
     proxy_loops=30_000,
     request_rounds=5,
     requests=1000,
+    ledger_rounds=5,
+    ended_jobs=100_000,
     server_rounds=2,
     server_seconds=1,
     warm_seconds=0,

@@ -68,7 +68,7 @@ class BenchVenv:
         # pip leaves an equal version alone, and the version does not change with each edit.
         again = ["--force-reinstall", "--no-deps", root]
         steps = [
-            self._install("project-and-dependencies", fingerprint([pyproject]), [root]),
+            self._install("project-and-extras", fingerprint([pyproject]), [f"{root}[tasks]"]),
             self._install("project", fingerprint([pyproject, *source]), again),
         ]
         return [*problems, *(problem for problem in steps if problem is not None)]

@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import farjobs
 import pytest
-from enginecontract import EngineContract
-from fartools import LIMIT, lines, submit
 
+import farjobs
 from dewar.tasks.engines.celery.engine import CeleryEngine
 from dewar.tasks.engines.celery.engine import open as open_celery
 from dewar.tasks.errors import (
@@ -16,6 +14,8 @@ from dewar.tasks.errors import (
     UnknownTask,
     Unserializable,
 )
+from enginecontract import EngineContract
+from fartools import LIMIT, lines, submit
 
 
 class CeleryContract(EngineContract):

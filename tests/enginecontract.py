@@ -11,14 +11,14 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-import farjobs
 import pytest
-from fartools import LIMIT, lines, submit, wait_until
 
+import farjobs
 from dewar.tasks.carrying import capture
 from dewar.tasks.engines.interface import Ability, Engine
 from dewar.tasks.errors import JobTimeout, NotSupported, WorkerDied
 from dewar.tasks.job import Job
+from fartools import LIMIT, lines, submit, wait_until
 
 SLOTS = 2
 

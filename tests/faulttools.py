@@ -51,9 +51,11 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"},
             start_new_session=True,
-            **popen,
+            **{
+                "env": {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+                **popen,
+            },
         )
         self.lines: list[str] = []
         self._clients: list[Client] = []

@@ -1,4 +1,4 @@
-"""The rows of the two groups that run inside one process."""
+"""The rows of the three groups that run inside one process."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,6 +7,7 @@ from bench.table import Row, failed
 
 PROXY = "proxy and stack"
 REQUEST = "one request in process"
+LEDGER = "a job in the ledger"
 
 Cases = Mapping[str, Mapping[str, float]]
 Figures = Mapping[str, Mapping[str, Sequence[float]]]
@@ -60,3 +61,23 @@ def request_rows(figures: Figures, failures: Mapping[str, str]) -> list[Row]:
             for name, figure in middle.items()
         ]
     return [*rows, *(failed(REQUEST, name, reason) for name, reason in failures.items())]
+
+
+def ledger_rows(figures: Figures, ended: int) -> list[Row]:
+    """Return two rows for each case: an empty ledger, and a full one as a multiple of it."""
+    rows: list[Row] = []
+    for case, ledgers in figures.items():
+        middle = {name: median(rounds) for name, rounds in ledgers.items()}
+        rows += [
+            Row(
+                group=LEDGER,
+                what=f"{case}, {name}",
+                figure=figure,
+                unit="µs",
+                ratio=ratio(figure, middle.get("empty")) if name != "empty" else None,
+                baseline="empty",
+                note=f"{ended:,} jobs have ended" if name != "empty" else "",
+            )
+            for name, figure in middle.items()
+        ]
+    return rows

@@ -1,4 +1,4 @@
-"""A tour of Dewar: seven small pages, each showing one thing you can check for yourself.
+"""A tour of Dewar: eight small pages, each showing one thing you can check for yourself.
 
 From the project's root: ``make run``, or ``dewar run examples.tour:app``.
 """
@@ -8,6 +8,7 @@ from examples.tour import (  # noqa: F401 - importing a page registers its views
     errors,
     guestbook,
     home,
+    jobs,
     selfcheck,
     slow,
     stream,

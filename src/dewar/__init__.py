@@ -1,7 +1,11 @@
 """Dewar: Flask's programming model on a core that keeps every request's state to itself.
 
-Every public name, once.
+Every public name, once. Those for background work are imported when they are first asked for: they
+need libraries that an app without tasks need not have.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from dewar import json
 from dewar.app import Dewar
@@ -51,6 +55,12 @@ from dewar.templating import (
 )
 from dewar.version import __version__
 
+if TYPE_CHECKING:
+    from dewar.tasks.pool import TaskPool
+    from dewar.tasks.progress import current_job
+    from dewar.tasks.tasks import Tasks
+    from dewar.tasks_http.blueprint import tasks_blueprint
+
 __all__ = [
     "Blueprint",
     "Config",
@@ -62,6 +72,8 @@ __all__ = [
     "LocalStack",
     "Request",
     "Response",
+    "TaskPool",
+    "Tasks",
     "__version__",
     "abort",
     "after_this_request",
@@ -71,6 +83,7 @@ __all__ = [
     "before_render_template",
     "copy_current_request_context",
     "current_app",
+    "current_job",
     "flash",
     "g",
     "get_flashed_messages",
@@ -96,6 +109,22 @@ __all__ = [
     "stream_template",
     "stream_template_string",
     "stream_with_context",
+    "tasks_blueprint",
     "template_rendered",
     "url_for",
 ]
+
+_LATER = {
+    "TaskPool": "dewar.tasks.pool",
+    "Tasks": "dewar.tasks.tasks",
+    "current_job": "dewar.tasks.progress",
+    "tasks_blueprint": "dewar.tasks_http.blueprint",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a name that is imported only when somebody asks for it."""
+    module = _LATER.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=None)
+    return getattr(import_module(module), name)

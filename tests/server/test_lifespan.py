@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faulttools import running, wait_for
 
 from dewar import Dewar
 from dewar.server import Server, Settings
 from dewar.server.lifespan import begin_serving, end_serving
+from faulttools import running, wait_for
 
 
 class Told:

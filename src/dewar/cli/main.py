@@ -21,6 +21,7 @@ from dewar.cli.options import (
 from dewar.cli.routes import routes_command
 from dewar.cli.run import run_command
 from dewar.cli.shell import shell_command
+from dewar.cli.tasks_command import tasks_group
 from dewar.contexts.current import maybe_current
 
 __all__ = ["DewarGroup", "make_cli"]
@@ -43,7 +44,7 @@ class DewarGroup(AppGroup):
             "Run the shop."
 
     Args:
-        add_default_commands: have ``run``, ``shell`` and ``routes``.
+        add_default_commands: have ``run``, ``shell``, ``routes`` and ``tasks``.
         create_app: makes the app, instead of ``--app``.
         add_version_option: have ``--version``.
         load_dotenv: read ``.env`` and ``.flaskenv``.
@@ -56,6 +57,7 @@ class DewarGroup(AppGroup):
         run_command,
         shell_command,
         routes_command,
+        tasks_group,
     )
     #: The groups of entry points in which installed packages offer commands.
     plugin_groups: tuple[str, ...] = ("dewar.commands",)

@@ -14,7 +14,10 @@ class NamedApp(Protocol):
     """What an app has to know of itself to be found."""
 
     import_name: str
-    name: str
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
 
 
 def app_path(app: NamedApp) -> str:

@@ -35,6 +35,7 @@ class Attempt(Job):
         #: Set where the process ends and the job is to be run by another one.
         self.is_recalled = False
         self._keeper = keeper
+        self._progress: Progress | None = None
 
     def __repr__(self) -> str:
         return f"<Attempt {self.number} at {self.record.task} {self.record.id}>"
@@ -43,7 +44,13 @@ class Attempt(Job):
         """See `concurrent.futures.Future`; false as well where the keeper says no."""
         return super().set_running_or_notify_cancel() and self._keeper.begins(self)
 
-    def note_progress(self, progress: Progress) -> None:
-        """See `Job.note_progress`."""
-        super().note_progress(progress)
-        self._keeper.progresses(self, progress)
+    @property
+    def progress(self) -> Progress | None:
+        """How far it is; its engine sets it, and the keeper is told."""
+        return self._progress
+
+    @progress.setter
+    def progress(self, progress: Progress | None) -> None:
+        self._progress = progress
+        if progress is not None:
+            self._keeper.progresses(self, progress)

@@ -15,10 +15,10 @@ from dewar.contexts.current import maybe_current
 from dewar.tasks.app_finder import AppFinder, app_path
 from dewar.tasks.progress import RunningJob, running
 
-__all__ = ["CarriedContext", "call_alone", "call_portably", "capture", "restore"]
+__all__ = ["CarriedContext", "call_alone", "call_portably", "capture", "finder", "restore"]
 
 # One for the process, as the modules are that it finds the apps in.
-_finder = AppFinder()
+finder = AppFinder()
 
 
 class Snapshot(Protocol):
@@ -98,7 +98,7 @@ def restore(portable: Mapping[str, Any]) -> CarriedContext:
         TaskSetupError: where the app is not to be found here.
     """
     path = portable["app"]
-    snapshot = _finder.find(path).app_context().snapshot_from(portable["snapshot"])
+    snapshot = finder.find(path).app_context().snapshot_from(portable["snapshot"])
     return CarriedContext(snapshot, Context(), path)
 
 

@@ -61,9 +61,11 @@ def _judge(attempt: Attempt, policy: RetryPolicy) -> _Verdict:
         return _failed(policy.after_error(attempt.number), json.loads(text))
     if isinstance(raised, CancelledError):
         return _stopped(attempt, policy)
-    error = describe_error(raised)
     if isinstance(raised, JobTimeout):
+        # The engine knows what ran, but not of what task.
+        error = describe_error(JobTimeout(attempt.record.task, raised.seconds))
         return _failed(policy.after_timeout(attempt.number), error)
+    error = describe_error(raised)
     if isinstance(raised, WorkerDied):
         pause = policy.after_death(attempt.number)
         if pause is None and not policy.idempotent:

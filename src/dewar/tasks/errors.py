@@ -24,6 +24,7 @@ __all__ = [
     "UnknownTask",
     "Unreadable",
     "Unserializable",
+    "VerificationError",
     "WorkerDied",
 ]
 
@@ -116,7 +117,7 @@ class JobLost(TasksError, RuntimeError):  # noqa: N818  # what it says is what h
 class UnknownJob(TasksError, KeyError):  # noqa: N818  # as the KeyError it is
     """Raised where the ledger has no job with an id: there never was one, or it was purged."""
 
-    def __init__(self, id: str) -> None:  # noqa: A002
+    def __init__(self, id: str) -> None:
         super().__init__(f"There is no job {id!r} in the ledger; it may have been purged.")
         self.id = id
 
@@ -162,6 +163,7 @@ class LedgerError(TasksError, RuntimeError):
     def __init__(self, where: str, reason: str) -> None:
         super().__init__(f"The ledger {where} could not do it: {reason}")
         self.where = where
+        self.reason = reason
 
 
 class MissingExtra(TasksError, ImportError):  # noqa: N818  # as the ImportError it is
@@ -174,3 +176,7 @@ class MissingExtra(TasksError, ImportError):  # noqa: N818  # as the ImportError
 
 class CallbackRefused(TasksError, ValueError):  # noqa: N818  # what it says is what happened
     """Raised where a callback URL may not be called: not HTTP, or an address that is internal."""
+
+
+class VerificationError(TasksError, ValueError):
+    """Raised where a callback that came is not to be believed. Answer it with 400."""

@@ -29,7 +29,9 @@ class StoredContext:
         snapshot: The plain form of what was carried; None for the app alone.
     """
 
-    def __init__(self, app: Any, path: Callable[[], str], snapshot: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self, app: Any, path: Callable[[], str], snapshot: Mapping[str, Any] | None
+    ) -> None:
         self._app = app
         self._path = path
         self._snapshot = snapshot
@@ -49,7 +51,7 @@ class StoredContext:
         return {"app": self._path(), "snapshot": snapshot}
 
 
-def perform(task: Any, arguments: str, id: str, attempt: int) -> list[str]:  # noqa: A002
+def perform(task: Any, arguments: str, id: str, attempt: int) -> list[str]:
     """Run a task's function; return how it ended, and its packed result or its error as JSON.
 
     Nothing that the function does gets out of here as an exception.
@@ -61,7 +63,9 @@ def perform(task: Any, arguments: str, id: str, attempt: int) -> list[str]:  # n
         attempt: 1 for the first.
     """
     outer = running.get(None)
-    token = running.set(RunningJob(id, task.name, attempt, _forget if outer is None else outer.tell))
+    token = running.set(
+        RunningJob(id, task.name, attempt, _forget if outer is None else outer.tell)
+    )
     provider = task.json
     try:
         args, kwargs = unpack_arguments(arguments, provider.loads)
@@ -74,7 +78,10 @@ def perform(task: Any, arguments: str, id: str, attempt: int) -> list[str]:  # n
 
 
 def perform_named(
-    address: Mapping[str, Any], arguments: str, id: str, attempt: int  # noqa: A002
+    address: Mapping[str, Any],
+    arguments: str,
+    id: str,
+    attempt: int,
 ) -> list[str]:
     """Do what `perform` does on a far side, which finds the task by its address."""
     token = is_far.set(True)

@@ -55,11 +55,11 @@ class Hand:
         """Hold an attempt."""
         self._attempts[attempt.record.id] = attempt
 
-    def find(self, id: str) -> Attempt | None:  # noqa: A002
+    def find(self, id: str) -> Attempt | None:
         """Return the attempt at a job, if it is here."""
         return self._attempts.get(id)
 
-    def take(self, id: str) -> Attempt | None:  # noqa: A002
+    def take(self, id: str) -> Attempt | None:
         """Return the attempt at a job, and hold it no more; None for who comes second."""
         return self._attempts.pop(id, None)
 

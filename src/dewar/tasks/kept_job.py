@@ -22,14 +22,17 @@ class Desk(Protocol):
     def json(self) -> Any:
         """Reads and writes JSON."""
 
-    def status(self, id: str) -> JobStatus:  # noqa: A002
+    def status(self, id: str) -> JobStatus:
         """Return what the ledger knows of a job."""
 
-    def cancel(self, id: str, running: bool) -> bool:  # noqa: A002
+    def cancel(self, id: str, running: bool) -> bool:
         """Cancel a job."""
 
-    def links(self, id: str) -> Mapping[str, str]:  # noqa: A002
+    def links(self, id: str) -> Mapping[str, str]:
         """Return where a client finds out about a job."""
+
+    def hold(self, job: "KeptJob") -> None:
+        """Hold a job until it has ended."""
 
     def call_soon(self, function: Callable[[Any], object], argument: Any) -> None:
         """Have a function called on a thread for such functions."""
@@ -46,7 +49,7 @@ class KeptJob(Job):
         desk: Where it is asked about.
     """
 
-    def __init__(self, id: str, task: str, desk: Desk) -> None:  # noqa: A002
+    def __init__(self, id: str, task: str, desk: Desk) -> None:
         super().__init__()
         self.id = id
         self.task = task
@@ -89,6 +92,7 @@ class KeptJob(Job):
             super().add_done_callback(fn)
         else:
             super().add_done_callback(partial(self._desk.call_soon, fn))
+            self._desk.hold(self)
 
     def accepted(self) -> tuple[dict[str, Any], int, dict[str, str]]:
         """Return what a view returns for it: 202 Accepted with ``Location`` (RFC 9110, 15.3.3).

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from dewar.tasks.engines.interface import Ability, Call
 from dewar.tasks.callbacks.office import Callbacks
+from dewar.tasks.engines.interface import Ability, Call
 from dewar.tasks.errors import NotSupported, UnknownJob
 from dewar.tasks.execution import StoredContext, is_far, perform, perform_named
 from dewar.tasks.finding import Address
@@ -19,13 +19,14 @@ from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.owners import this_owner
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob
+from dewar.tasks.patrol import Manner
 from dewar.tasks.pool import TaskPool
 from dewar.tasks.retrying import RetryPolicy
 from dewar.tasks.settings import TasksSettings
-from dewar.tasks.station import Manner, Station
+from dewar.tasks.station import Station
 from dewar.tasks.status import JobStatus
 
-__all__ = ["Firm", "Office"]
+__all__ = ["Firm", "Office", "open_kept"]
 
 # Threads that run jobs, where nobody says how many.
 _THREADS = 4
@@ -58,7 +59,7 @@ class Firm(Protocol):
     def app_path(self) -> str:
         """Return where another process finds the app."""
 
-    def links(self, id: str) -> Mapping[str, str]:  # noqa: A002
+    def links(self, id: str) -> Mapping[str, str]:
         """Return where a client finds out about a job."""
 
 
@@ -75,12 +76,13 @@ class Office:
         self._settings = settings = firm.settings()
         # On a far side of an engine another process keeps the jobs and runs them.
         works = settings.works and not is_far.get()
-        self._pool = _open_pool(settings, firm) if works else None
-        self.ledger: Ledger = open_ledger(_where(settings, firm), durable=settings.durable)
+        self._pool = _open_pool(settings) if works else None
+        self.ledger: Ledger = open_kept(settings, firm.app)
         self._herald = Herald()
-        self.callbacks = Callbacks(self.ledger, settings)
+        owner = this_owner(time.time())
+        self.callbacks = Callbacks(self.ledger, settings, owner.id)
         manner = Manner(
-            owner=this_owner(time.time()),
+            owner=owner,
             workers=_workers(settings),
             in_hand=settings.in_hand,
             poll=settings.poll,
@@ -136,7 +138,7 @@ class Office:
         self._station.submit(new)
         return job
 
-    def job(self, id: str) -> KeptJob:  # noqa: A002
+    def job(self, id: str) -> KeptJob:
         """Return a job; see `Tasks.get`."""
         record = self._record(id)
         job = self._station.watch.add(id, lambda: KeptJob(id, record.task, self))
@@ -144,11 +146,11 @@ class Office:
         self._station.watch.resolve([self._record(id)])
         return job
 
-    def status(self, id: str) -> JobStatus:  # noqa: A002
+    def status(self, id: str) -> JobStatus:
         """Return what the ledger knows of a job; see `Tasks.status`."""
         return JobStatus.of(self._record(id), self.json.loads)
 
-    def cancel(self, id: str, running: bool) -> bool:  # noqa: A002
+    def cancel(self, id: str, running: bool) -> bool:
         """Cancel a job; see `Tasks.cancel`."""
         here = self._station.cancel(id, running)
         if here is not None:
@@ -162,9 +164,13 @@ class Office:
             self._check(Ability.STOP, "Wait for it, or have it look at a flag of yours.")
         return self.ledger.cancel_running(id)
 
-    def links(self, id: str) -> Mapping[str, str]:  # noqa: A002
+    def links(self, id: str) -> Mapping[str, str]:
         """Return where a client finds out about a job; see `Tasks.links`."""
         return self._firm.links(id)
+
+    def hold(self, job: KeptJob) -> None:
+        """Hold a job that has something to call until it has ended."""
+        self._station.watch.hold(job)
 
     def call_soon(self, function: Callable[[Any], object], argument: Any) -> None:
         """Have what was added to a job called, away from the writer's thread."""
@@ -207,14 +213,16 @@ class Office:
         """See `dewar.tasks.station.Roster`."""
         self.callbacks.nudge()
 
-    def _record(self, id: str) -> JobRecord:  # noqa: A002
+    def _record(self, id: str) -> JobRecord:
         record = self.ledger.get(id)
         if record is None:
             raise UnknownJob(id)
         return record
 
     def _check_timeout(self) -> None:
-        self._check(Ability.TIMEOUT, "Run tasks with a timeout in processes: Tasks(app, processes=2).")
+        self._check(
+            Ability.TIMEOUT, "Run tasks with a timeout in processes: Tasks(app, processes=2)."
+        )
 
     def _check(self, ability: Ability, repair: str) -> None:
         engine = None if self._pool is None else self._pool.engine
@@ -222,7 +230,7 @@ class Office:
             raise NotSupported(engine.name, ability.value, repair)
 
 
-def _open_pool(settings: TasksSettings, firm: Firm) -> TaskPool:
+def _open_pool(settings: TasksSettings) -> TaskPool:
     if settings.engine is not None:
         return TaskPool(engine=settings.engine)
     if settings.processes is not None:
@@ -232,12 +240,20 @@ def _open_pool(settings: TasksSettings, firm: Firm) -> TaskPool:
 
 def _workers(settings: TasksSettings) -> int | None:
     """Return how many jobs run at a time; None where only the far side knows."""
-    return None if settings.engine is not None else settings.processes or settings.threads or _THREADS
+    return (
+        None if settings.engine is not None else settings.processes or settings.threads or _THREADS
+    )
 
 
-def _where(settings: TasksSettings, firm: Firm) -> str | os.PathLike[str]:
-    """Return where the ledger is: in the instance folder, if nobody says."""
-    if settings.ledger is not None:
-        return settings.ledger
-    folder = Path("instance") if firm.app is None else Path(firm.app.instance_path)
-    return folder / _FILE
+def open_kept(settings: TasksSettings, app: Any) -> Ledger:
+    """Return the ledger that the settings name; in the instance folder, if they don't.
+
+    Raises:
+        TaskSetupError: where there can be none.
+        MissingExtra: where its libraries are not installed.
+    """
+    where = settings.ledger
+    if where is None:
+        folder = Path("instance") if app is None else Path(app.instance_path)
+        where = folder / _FILE
+    return open_ledger(where, durable=settings.durable)

@@ -33,7 +33,7 @@ class RunningJob:
 
     def __init__(
         self,
-        id: str,  # noqa: A002
+        id: str,
         task: str,
         attempt: int,
         tell: Callable[[Progress], object],

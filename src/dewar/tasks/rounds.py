@@ -20,7 +20,7 @@ class Rounds:
         self._rounds: list[_Round] = []
 
     def __repr__(self) -> str:
-        return f"<Rounds {[(round.do.__name__, round.due) for round in self._rounds]}>"
+        return f"<Rounds {[(one.do.__name__, one.due) for one in self._rounds]}>"
 
     def add(self, interval: float, do: Callable[[], object], first: float = 0.0) -> None:
         """Have a function called every *interval* seconds, from the time *first* on."""
@@ -31,14 +31,14 @@ class Rounds:
 
         One that raises is due again after its interval, and keeps later ones from this round.
         """
-        for round in self._rounds:
-            if round.due <= now:
-                round.due = now + round.interval
-                round.do()
-        return max(0.0, min(round.due for round in self._rounds) - now)
+        for one in self._rounds:
+            if one.due <= now:
+                one.due = now + one.interval
+                one.do()
+        return max(0.0, min(one.due for one in self._rounds) - now)
 
     def hurry(self, do: Callable[[], object]) -> None:
         """Make a function due now. Any thread may call it."""
-        for round in self._rounds:
-            if round.do == do:
-                round.due = 0.0
+        for one in self._rounds:
+            if one.do == do:
+                one.due = 0.0

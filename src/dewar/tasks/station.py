@@ -21,36 +21,27 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from math import inf
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Protocol, cast
 
 from dewar.tasks.attempt import Attempt
-from dewar.tasks.engines.interface import Call
 from dewar.tasks.endings import describe_end, outcome_of
+from dewar.tasks.engines.interface import Call
 from dewar.tasks.errors import NotSupported, QueueFull, TasksError
 from dewar.tasks.hand import Hand
-from dewar.tasks.kept_job import KeptJob
 from dewar.tasks.ledger.ledger import Ledger
-from dewar.tasks.ledger.owners import Owner, is_alive
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob, Outcome, Start, Update
+from dewar.tasks.patrol import Manner, Patrol
 from dewar.tasks.progress import Progress
 from dewar.tasks.retrying import RetryPolicy
-from dewar.tasks.rounds import Rounds
 from dewar.tasks.watch import Watch
-from dewar.tasks.writer import Entry, Ticket, Writer
+from dewar.tasks.writer import Entry, Writer
 
 __all__ = ["Roster", "Station"]
 
 _logger = logging.getLogger("dewar.tasks")
-# How often progress that was told is written, in seconds: a page shows no more.
-_TELLING = 0.2
-# How often what has ended long ago is deleted, in seconds, and how much at a time.
-_TIDYING, _TIDIED = 60.0, 1000
 # What the last things get when time is up, in seconds.
 _LAST = 1.0
-# How many jobs elsewhere are looked up at a time.
-_WATCHED = 200
 
 
 class Starter(Protocol):
@@ -80,18 +71,6 @@ class Roster(Protocol):
         """Reads and writes JSON."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Manner:
-    """How a station works; see `TasksSettings` for what the values mean."""
-
-    owner: Owner
-    workers: int | None
-    in_hand: int
-    poll: float
-    lease: float
-    retention: float | None
-
-
 class Station:
     """Accepts, claims, runs and ends jobs in one process.
 
@@ -111,31 +90,27 @@ class Station:
         manner: Manner,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._ledger = ledger
+        self.ledger = ledger
         self._pool = pool
         self._roster = roster
         self._manner = manner
-        self._clock = clock
+        self.clock = clock
         self._owner: str = manner.owner.id
-        self._hand = Hand(manner.workers, manner.in_hand)
-        self._takes = pool is not None
-        self._more = True  # whether the ledger may hold something to claim
-        self._seen: object = None
-        self._turn = 0  # which of the jobs elsewhere are looked up next
-        self._due = 0.0  # when the ledger may hold something to claim at the latest
+        self.hand = Hand(manner.workers, manner.in_hand)
+        self.takes = pool is not None
         self._progress: dict[str, Progress] = {}
         self._emptied = threading.Condition()
         self.watch = Watch()
-        self._writer = Writer(self._write, self._rest)
-        self._rounds = Rounds()
-        self._rounds.add(manner.lease / 3, self._renew)
-        self._rounds.add(manner.poll, self._look)
-        self._rounds.add(_TELLING, self._tell)
-        if manner.retention is not None:
-            self._rounds.add(_TIDYING, self._tidy)
+        self._patrol = Patrol(self, manner)
+        self._writer = Writer(self._write, self._patrol.rest)
 
     def __repr__(self) -> str:
-        return f"<Station {self._owner} {self._hand!r} {self._writer!r}>"
+        return f"<Station {self._owner} {self.hand!r} {self._writer!r}>"
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        """The names of the tasks that it can run."""
+        return self._roster.names()
 
     # Any thread.
 
@@ -145,7 +120,7 @@ class Station:
         Raises:
             LedgerError: where the ledger can't be written.
         """
-        self._renew()
+        self._patrol.renew()
         self._writer.start()
 
     def submit(self, new: NewJob) -> None:
@@ -155,31 +130,29 @@ class Station:
             QueueFull: where too many jobs of its task wait.
             LedgerError: where it can't be written.
         """
-        now = self._clock()
-        if self._takes and new.due <= now and self._hand.room > self._writer.waiting:
+        now = self.clock()
+        if self.takes and new.due <= now and self.hand.room > self._writer.waiting:
             new = replace(new, owner=self._owner)
-        ticket = Ticket()
-        self._writer.put(new, ticket)
-        if not ticket.wait():
+        if not self._writer.write(new):
             raise QueueFull(f"The task {new.task}", new.max_queue or 0)
 
-    def cancel(self, id: str, running: bool) -> bool | None:  # noqa: A002
+    def cancel(self, id: str, running: bool) -> bool | None:
         """Cancel a job that this process has; None where it has not.
 
         Raises:
             NotSupported: where it runs, `running` is true and the engine can't stop it.
         """
-        attempt = self._hand.find(id)
+        attempt = self.hand.find(id)
         if attempt is None:
             return None
         if attempt.cancel():
-            self._hand.take(id)
+            self.hand.take(id)
             return self.cancel_elsewhere(id)
         return running and not attempt.done() and attempt.stop()
 
-    def cancel_elsewhere(self, id: str) -> bool:  # noqa: A002
+    def cancel_elsewhere(self, id: str) -> bool:
         """Cancel a job that waits and that no pool of this process has."""
-        if not self._ledger.cancel(id, self._clock(), self._describe):
+        if not self.ledger.cancel(id, self.clock(), self.describe):
             return False
         self.nudge()
         self._roster.note_callback()
@@ -187,8 +160,7 @@ class Station:
 
     def nudge(self) -> None:
         """Look soon whether the ledger holds something new."""
-        self._more = True
-        self._rounds.hurry(self._look)
+        self._patrol.hurry()
         self._writer.nudge()
 
     def stop(self, timeout: float) -> bool:
@@ -203,25 +175,25 @@ class Station:
         Returns:
             Whether nothing is left running here.
         """
-        deadline = self._clock() + timeout
-        self._takes = False
-        back = [attempt.record.id for attempt in self._hand.all() if self._gives_up(attempt)]
+        deadline = self.clock() + timeout
+        self.takes = False
+        back = [attempt.record.id for attempt in self.hand.all() if self._gives_up(attempt)]
         if back:
-            self._ledger.release(self._owner, back)
+            self.ledger.release(self._owner, back)
         if not self._wait_empty(timeout):
-            self._recall(self._hand.all())
-        self._writer.stop(max(_LAST, deadline - self._clock()))
-        if len(self._hand):
+            self._recall(self.hand.all())
+        self._writer.stop(max(_LAST, deadline - self.clock()))
+        if len(self.hand):
             return False
-        self._ledger.leave(self._owner)
+        self.ledger.leave(self._owner)
         return True
 
     def _gives_up(self, attempt: Attempt) -> bool:
-        return attempt.cancel() and self._hand.take(attempt.record.id) is not None
+        return attempt.cancel() and self.hand.take(attempt.record.id) is not None
 
     def _wait_empty(self, timeout: float) -> bool:
         with self._emptied:
-            return self._emptied.wait_for(lambda: not len(self._hand), timeout)
+            return self._emptied.wait_for(lambda: not len(self.hand), timeout)
 
     def _recall(self, attempts: Sequence[Attempt]) -> None:
         """Stop what runs, to have it run by another process."""
@@ -238,14 +210,12 @@ class Station:
     def begins(self, attempt: Attempt) -> bool:
         """See `dewar.tasks.attempt.Keeper`."""
         record = attempt.record
-        start = Start(id=record.id, owner=self._owner, attempt=attempt.number, at=self._clock())
+        start = Start(id=record.id, owner=self._owner, attempt=attempt.number, at=self.clock())
         if record.idempotent:
             self._writer.put(start)
             return True
-        ticket = Ticket()
-        self._writer.put(start, ticket)
         try:
-            return ticket.wait()
+            return self._writer.write(start)
         except TasksError:
             return False
 
@@ -254,9 +224,9 @@ class Station:
         self._progress[attempt.record.id] = progress
 
     def _ended(self, future: Future[Any]) -> None:
-        attempt: Any = future
-        record: JobRecord = attempt.record
-        if future.cancelled() or self._hand.find(record.id) is not attempt:
+        attempt = cast("Attempt", future)
+        record = attempt.record
+        if future.cancelled() or self.hand.find(record.id) is not attempt:
             return  # given back, cancelled or no longer ours: somebody else has the say
         self._tell_of(record.id)
         self._writer.put(
@@ -264,7 +234,7 @@ class Station:
                 attempt,
                 self._roster.policy(record.task),
                 self._owner,
-                self._clock(),
+                self.clock(),
                 self._roster.json,
             )
         )
@@ -273,9 +243,7 @@ class Station:
 
     def _write(self, entries: Sequence[Entry]) -> None:
         """Write entries; what comes after the ledger's own work must not fail."""
-        written = self._ledger.write(
-            [operation for operation, _ in entries], self._describe
-        )
+        written = self.ledger.write([operation for operation, _ in entries], self.describe)
         void = {id(operation) for operation in (*written.refused, *written.fenced)}
         ended = 0
         for operation, ticket in entries:
@@ -288,137 +256,67 @@ class Station:
             elif isinstance(operation, NewJob) and counts:
                 self._take_in(operation)
             elif isinstance(operation, Start) and not counts:
-                self._drop(operation.id)
+                self.drop(operation.id)
         if ended:
-            self._hand.note_ended(ended, self._clock())
-            if self._more and self._hand.is_low:
+            self.hand.note_ended(ended, self.clock())
+            if self._patrol.wants:
                 self._writer.nudge()
 
     def _take_in(self, new: NewJob) -> None:
         if new.owner is None:
-            self._more = True
+            self._patrol.note_waiting()
         else:
-            self._hand_over(_as_claimed(new))
+            self.hand_over(_as_claimed(new))
 
-    def _hand_over(self, record: JobRecord) -> None:
+    def hand_over(self, record: JobRecord) -> None:
         """Give a job to the pool."""
         attempt = Attempt(record, self)
-        self._hand.put(attempt)
+        self.hand.put(attempt)
         attempt.add_done_callback(self._ended)
         try:
-            if self._takes and self._pool is not None:
+            if self.takes and self._pool is not None:
                 self._pool.start_job(attempt, self._roster.call(record, attempt.number))
                 return
         except QueueFull as error:
             _logger.warning("%s", error)
         except RuntimeError:
-            self._takes = False  # the pool is shut down: the interpreter ends
+            self.takes = False  # the pool is shut down: the interpreter ends
         except Exception as error:  # noqa: BLE001  # the job's own: its task or context
             attempt.set_running_or_notify_cancel()
             attempt.set_exception(error)
             return
-        self._drop(record.id)
-        self._ledger.release(self._owner, [record.id])
+        self.drop(record.id)
+        self.ledger.release(self._owner, [record.id])
 
     def _close(self, outcome: Outcome, counts: bool) -> None:
         """Let go of a job whose outcome is written, and tell who waits for it."""
-        attempt = self._drop(outcome.id)
+        attempt = self.drop(outcome.id)
         if outcome.state is JobState.QUEUED:
-            self._due = min(self._due, outcome.due or 0.0)
+            self._patrol.note_waiting(outcome.due or outcome.at)
         elif counts and attempt is not None:
             self.watch.resolve([_as_ended(attempt.record, outcome)])
             if attempt.record.callback is not None:
                 self._roster.note_callback()
 
-    def _drop(self, id: str) -> Attempt | None:  # noqa: A002
-        attempt = self._hand.take(id)
-        if not len(self._hand):
+    def drop(self, id: str) -> Attempt | None:
+        """See `dewar.tasks.patrol.Post`."""
+        attempt = self.hand.take(id)
+        if not len(self.hand):
             with self._emptied:
                 self._emptied.notify_all()
         return attempt
 
-    def _rest(self) -> float:
-        if self._more and self._hand.is_low:
-            self._claim()
-        return self._rounds.run(self._clock())
-
-    def _renew(self) -> None:
-        """Show that this process lives, and take from those that do not."""
-        now = self._clock()
-        self._ledger.beat(self._manner.owner, now + self._manner.lease)
-        recovered = self._ledger.recover(now, is_alive, self._describe)
-        if recovered.requeued or recovered.lost:
-            _logger.warning(
-                "A process died: %d jobs are run again, %d are lost",
-                len(recovered.requeued),
-                len(recovered.lost),
-            )
-            self._more = True
-
-    def _look(self) -> None:
-        """Look what others have left in the ledger."""
-        seen = self._ledger.changes()
-        changed, self._seen = seen != self._seen, seen
-        if changed or self._more or self._due <= self._clock():
-            self._claim()
-        if changed:
-            self._obey()
-            self._forget_cancelled()
-            self._resolve()
-
-    def _claim(self) -> None:
-        room = self._hand.room
-        if not self._takes or not room:
-            return
-        now = self._clock()
-        records = self._ledger.claim(self._owner, room, now, self._roster.names())
-        self._more = len(records) == room
-        if not self._more:
-            self._due = self._ledger.next_due() or inf
-        for record in records:
-            self._hand_over(record)
-
-    def _obey(self) -> None:
-        """Stop what another process was asked to stop."""
-        for id in self._ledger.stops_for(self._owner):  # noqa: A001
-            try:
-                self.cancel(id, running=True)
-            except NotSupported as error:
-                _logger.warning("%s", error)
-
-    def _resolve(self) -> None:
-        """Tell who waits in this process for what another one has ended."""
-        away = [id for id in self.watch.ids() if self._hand.find(id) is None]  # noqa: A001
-        # The oldest first, and the others in turn: there may be thousands.
-        first = self._turn = self._turn + _WATCHED if self._turn + _WATCHED < len(away) else 0
-        ids = [*away[:_WATCHED], *away[max(first, _WATCHED) : first + _WATCHED]]
-        self.watch.resolve(self._ledger.get_many(ids).values())
-
-    def _forget_cancelled(self) -> None:
-        """Do not begin what another process has cancelled."""
-        waiting = [a for a in self._hand.all() if not a.running() and not a.done()]
-        for start in range(0, len(waiting), _WATCHED):
-            some = {attempt.record.id: attempt for attempt in waiting[start : start + _WATCHED]}
-            for record in self._ledger.get_many(list(some)).values():
-                if record.state is JobState.CANCELLED and some[record.id].cancel():
-                    self._drop(record.id)
-                    self.watch.resolve([record])
-
-    def _tell(self) -> None:
-        for id in list(self._progress):  # noqa: A001
+    def tell(self) -> None:
+        """See `dewar.tasks.patrol.Post`."""
+        for id in list(self._progress):
             self._tell_of(id)
 
-    def _tell_of(self, id: str) -> None:  # noqa: A002
+    def _tell_of(self, id: str) -> None:
         progress = self._progress.pop(id, None)
         if progress is not None:
             self._writer.put(Update(id=id, fraction=progress.fraction, message=progress.message))
 
-    def _tidy(self) -> None:
-        """Delete some of what has ended long ago; the rest the next time."""
-        retention = self._manner.retention or 0.0
-        self._ledger.purge(self._clock() - retention, _TIDIED)
-
-    def _describe(self, record: JobRecord) -> str:
+    def describe(self, record: JobRecord) -> str:
         """Return the body of the callback of a job that ended without a process to tell how."""
         error = None if record.error is None else self._roster.json.loads(record.error)
         return describe_end(record, record.state, None, error, self._roster.json)

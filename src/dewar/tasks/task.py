@@ -81,8 +81,8 @@ class Task(Generic[P, R]):
         self.function = function
         self.options = options
         self._submitter = submitter
-        self._parameters = _parameters_of(function)
-        if "callback" in self._parameters:
+        self._signature = inspect.signature(function)
+        if "callback" in self._signature.parameters:
             raise TaskSetupError(
                 f"{options.name} has a parameter named callback, which submit(callback=url) takes"
                 " for itself. Give the parameter another name."
@@ -152,12 +152,12 @@ class Task(Generic[P, R]):
         Raises:
             TaskSetupError: where neither or both of `delay` and `at` are given.
         """
-        taken = {"delay", "at"} & self._parameters
+        taken = {"delay", "at"} & self._signature.parameters.keys()
         if taken:
             name = min(taken)
             raise TaskSetupError(
                 f"{self.name} has a parameter named {name}, which submit_later takes for itself."
-                f" Say it apart: {self.__name__}.options_for({name}=...).submit(...)"
+                f" Say it apart: {self.name}.options_for({name}=...).submit(...)"
             )
         return self.options_for(delay=delay, at=at, callback=callback).submit(*args, **kwargs)
 
@@ -177,7 +177,7 @@ class Task(Generic[P, R]):
 
     def _submit(self, args: Any, kwargs: Any, submission: Submission) -> KeptJob:
         # A call that can't work is the caller's mistake, and is told to the caller.
-        inspect.signature(self.function).bind(*args, **kwargs)
+        self._signature.bind(*args, **kwargs)
         return self._submitter.submit(self, args, kwargs, submission)
 
 
@@ -198,12 +198,8 @@ class Prepared:
 def _due(delay: _Delay | None, at: datetime | None) -> float:
     if (delay is None) == (at is None):
         raise TaskSetupError(
-            "Say when in one way: submit_later(..., delay=60), or submit_later(..., at=datetime(...))."
+            "Say when in one way: submit_later(..., delay=60), or submit_later(..., at=time)."
         )
     if at is None:
         return datetime.now(UTC).timestamp() + seconds(delay or 0.0)
     return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
-
-
-def _parameters_of(function: Callable[..., Any]) -> frozenset[str]:
-    return frozenset(inspect.signature(function).parameters)

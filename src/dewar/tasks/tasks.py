@@ -12,8 +12,9 @@ from dewar.tasks.errors import QueueFull, TaskSetupError, UnknownJob, UnknownTas
 from dewar.tasks.finding import EXTENSION, Address
 from dewar.tasks.kept_job import KeptJob
 from dewar.tasks.ledger.ids import new_id
+from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.records import NewJob
-from dewar.tasks.office import Office
+from dewar.tasks.office import Office, open_kept
 from dewar.tasks.retrying import Backoff, RetryPolicy
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
@@ -34,10 +35,13 @@ class TasksApp(Protocol):
     """What tasks ask of an app."""
 
     import_name: str
-    name: str
     instance_path: str
     json: Any
     extensions: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -185,7 +189,7 @@ class Tasks:
 
     # Jobs.
 
-    def get(self, id: str) -> KeptJob:  # noqa: A002
+    def get(self, id: str) -> KeptJob:
         """Return a job by its id, whichever process accepted it; its `result` can be waited for.
 
         Raises:
@@ -193,7 +197,7 @@ class Tasks:
         """
         return self.office.job(id)
 
-    def status(self, id: str) -> JobStatus:  # noqa: A002
+    def status(self, id: str) -> JobStatus:
         """Return what the ledger knows of a job now.
 
         Raises:
@@ -204,7 +208,7 @@ class Tasks:
             raise UnknownJob(id)
         return JobStatus.of(record, self.json.loads)
 
-    def cancel(self, id: str, *, running: bool = False) -> bool:  # noqa: A002
+    def cancel(self, id: str, *, running: bool = False) -> bool:
         """Cancel a job, whichever process has it; return whether it will not run to its end.
 
         Args:
@@ -236,7 +240,7 @@ class Tasks:
         )
         return self.office.accept(new, task.options.timeout)
 
-    def links(self, id: str) -> Mapping[str, str]:  # noqa: A002
+    def links(self, id: str) -> Mapping[str, str]:
         """Return where a client finds out about a job: ``self`` and ``events``.
 
         Raises:
@@ -269,12 +273,18 @@ class Tasks:
             return office
 
     @property
-    def ledger(self) -> Any:
-        """The ledger, which may be asked without beginning any work."""
-        office = self._office
-        if office is not None and office.is_of_this_process:
-            return office.ledger
+    def ledger(self) -> Ledger:
+        """The ledger of this process, which begins its part if it has not."""
         return self.office.ledger
+
+    def open_ledger(self) -> Ledger:
+        """Return the ledger without beginning to run jobs, for a look or a chore; close it.
+
+        Raises:
+            TaskSetupError: where there can be none.
+            MissingExtra: where its libraries are not installed.
+        """
+        return open_kept(self.settings(), self.app)
 
     def start(self) -> None:
         """Begin to run jobs in this process: also those that others left behind.

@@ -11,7 +11,7 @@ __all__ = ["Watch"]
 
 
 class Watch:
-    """Resolves each job once. It holds a job no longer than somebody else does.
+    """Resolves each job once. It holds a job no longer than somebody else does, or wants a call.
 
     Any thread may call any method.
     """
@@ -19,6 +19,8 @@ class Watch:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._jobs: WeakValueDictionary[str, KeptJob] = WeakValueDictionary()
+        # Those that have something to call, which nobody else need hold.
+        self._held: dict[str, KeptJob] = {}
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -26,13 +28,19 @@ class Watch:
     def __repr__(self) -> str:
         return f"<Watch over {len(self)}>"
 
-    def add(self, id: str, make: Callable[[], KeptJob]) -> KeptJob:  # noqa: A002
+    def add(self, id: str, make: Callable[[], KeptJob]) -> KeptJob:
         """Return the job with an id that is watched already, or make one and watch it."""
         with self._lock:
             job = self._jobs.get(id)
             if job is None:
                 job = self._jobs[id] = make()
             return job
+
+    def hold(self, job: KeptJob) -> None:
+        """Hold a job until it is resolved."""
+        with self._lock:
+            if job.id in self._jobs:
+                self._held[job.id] = job
 
     def ids(self) -> Sequence[str]:
         """Return the ids of the jobs that are not resolved."""
@@ -45,5 +53,6 @@ class Watch:
             if record.state.is_final:
                 with self._lock:
                     job = self._jobs.pop(record.id, None)
+                    self._held.pop(record.id, None)
                 if job is not None:
                     job.resolve(record)

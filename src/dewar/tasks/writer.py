@@ -1,10 +1,17 @@
-"""`Writer`: the one thread of a process that writes into the ledger, many things at a time.
+"""`Writer`: writes what the threads of a process have for the ledger, many things at a time.
 
-1. Whatever waits when the thread looks is written in one transaction, so that twenty submissions
-   at the same time cost one. This is what makes the ledger quick.
-2. Only the writer's thread calls `write` and `rest`. Any thread may `put`.
-3. What was put is written in the order it was put, and is not forgotten before it is: where the
-   database fails, new jobs are refused with the error and everything else is tried again.
+1. **Group commit.** A thread that waits for its operation writes it itself, in one transaction with
+   all that waits; where another thread is writing already, that one, or the writer's own thread
+   after it, writes for both. So twenty submissions at the same time cost one transaction, and a
+   lone one costs no change of threads.
+2. What nobody waits for (a job begins, ends, is half way) is lazy: while urgent things keep coming
+   it is put off for some milliseconds, and the writer's own thread writes it together.
+   PERF: for a thread that submits on and on, this is 3 times as fast as handing each over.
+3. `write` is called by one thread at a time, which holds `_writing`; `rest` by the writer's own
+   thread alone. Of one kind, urgent or lazy, what was put first is written first; nothing urgent
+   depends on something lazy.
+4. What was put is not forgotten before it is written: where the database fails, new jobs are
+   refused with the error, and everything else is tried again.
 """
 
 import logging
@@ -24,12 +31,15 @@ Operation = NewJob | Start | Update | Outcome
 _logger = logging.getLogger("dewar.tasks")
 # The pauses after a failed transaction, in seconds: from the first to the longest.
 _PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+# The most in one transaction; other processes want to write too.
+_MOST = 500
+# How long lazy things are put off at most, and for how long after an urgent one, in seconds.
+_PUT_OFF, _CALM = 0.01, 0.003
+
 _ENDED = (
     "This process has ended its part in the tasks, so it takes no more of them. Submit before"
     " tasks.stop(), or call tasks.start() to begin again."
 )
-# The most in one transaction; other processes want to write too.
-_MOST = 500
 
 
 class Ticket:
@@ -40,12 +50,12 @@ class Ticket:
     def __init__(self) -> None:
         self._gate = threading.Lock()
         self._gate.acquire()
-        #: Whether it took effect: a job may be refused, a start or an outcome come too late.
+        #: Whether it took effect: a job may be refused, a start come too late.
         self.counted = False
         self.error: Exception | None = None
 
     def settle(self, counted: bool, error: Exception | None = None) -> None:
-        """Let the waiting thread go on. The writer calls it, once."""
+        """Let the waiting thread go on. Called once."""
         self.counted = counted
         self.error = error
         self._gate.release()
@@ -54,7 +64,7 @@ class Ticket:
         """Wait until it is written; return whether it took effect. One thread may wait.
 
         Raises:
-            LedgerError: where the database failed.
+            TasksError: where it could not be written.
         """
         self._gate.acquire()
         if self.error is not None:
@@ -74,38 +84,62 @@ class Writer:
         rest: Called between the writing; returns the seconds until it wants to be called again.
     """
 
-    def __init__(
-        self, write: Callable[[Sequence[Entry]], None], rest: Callable[[], float]
-    ) -> None:
+    def __init__(self, write: Callable[[Sequence[Entry]], None], rest: Callable[[], float]) -> None:
         self._write = write
         self._rest = rest
-        self._waiting: deque[Entry] = deque()
+        self._urgent: deque[Entry] = deque()
+        self._lazy: deque[Entry] = deque()
+        self._writing = threading.Lock()
         self._wake = threading.Event()
         self._nudged = False
         self._ending = False
         self._ended = False
         self._failures = 0
+        # When something of either kind was last written.
+        self._urgent_at = self._lazy_at = 0.0
         self._thread = threading.Thread(target=self._run, name="dewar-tasks-writer", daemon=True)
 
     def __repr__(self) -> str:
-        state = "ending" if self._ending else "running" if self._thread.is_alive() else "not running"
-        return f"<Writer {state}, {len(self._waiting)} waiting>"
+        alive = "running" if self._thread.is_alive() else "not running"
+        return f"<Writer {alive}, {self.waiting} waiting>"
 
     @property
     def waiting(self) -> int:
         """How many operations wait to be written."""
-        return len(self._waiting)
+        return len(self._urgent) + len(self._lazy)
 
     def start(self) -> None:
         """Begin; call once."""
         self._thread.start()
 
-    def put(self, operation: Operation, ticket: Ticket | None = None) -> None:
+    def put(self, operation: Operation) -> None:
         """Have an operation written soon."""
-        self._waiting.append((operation, ticket))
+        self._lazy.append((operation, None))
+        # PERF: where others wait the thread has set itself a time, and need not be woken for each.
+        if len(self._lazy) <= 1 or self._ending:
+            self._wake.set()
+
+    def write(self, operation: Operation) -> bool:
+        """Write an operation, with what else waits; return whether it took effect.
+
+        Raises:
+            TasksError: where it could not be written.
+        """
+        ticket = Ticket()
+        self._urgent.append((operation, ticket))
         if self._ended:
             self._give_up()
-        self._wake.set()
+        elif self._writing.acquire(blocking=False):
+            try:
+                self._write_some(time.monotonic())
+            finally:
+                self._writing.release()
+            # Who came meanwhile has left it to the thread that wrote.
+            if self._urgent:
+                self._wake.set()
+        else:
+            self._wake.set()
+        return ticket.wait()
 
     def nudge(self) -> None:
         """Have `rest` called soon."""
@@ -128,53 +162,74 @@ class Writer:
             self._ended = True
             self._give_up()
 
-    def _give_up(self) -> None:
-        """Let nobody wait for what will not be written."""
-        with suppress(IndexError):
-            while True:
-                _, ticket = self._waiting.popleft()
-                if ticket is not None:
-                    ticket.settle(counted=False, error=TasksError(_ENDED))
-
     def _serve(self) -> None:
         due = 0.0
-        while True:
-            if not self._waiting:
-                self._wake.wait(max(0.0, due - time.monotonic()))
+        while not (self._ending and not self.waiting):
+            self._wait(due)
             self._wake.clear()
-            if self._waiting:
-                self._write_some()
-            elif self._ending:
-                return
+            failures = self._failures
+            with self._writing:
+                now = time.monotonic()
+                if self._urgent or (self._lazy and now >= self._lazy_due()):
+                    self._write_some(now)
+            if self._failures > failures:
+                self._bear_failure()
             if self._nudged or time.monotonic() >= due:
                 self._nudged = False
                 due = time.monotonic() + self._rest_safely()
 
-    def _write_some(self) -> None:
-        waiting = self._waiting
-        entries = [waiting.popleft() for _ in range(min(len(waiting), _MOST))]
+    def _bear_failure(self) -> None:
+        if self._ending and self._failures > 1:
+            _logger.error("%d entries for the ledger could not be written", self.waiting)
+            self._give_up()
+        elif self.waiting:
+            time.sleep(min(_LONGEST_PAUSE, _PAUSE * 2 ** min(self._failures, 10)))
+
+    def _wait(self, due: float) -> None:
+        if self._lazy:
+            due = min(due, self._lazy_due())
+        if not self._urgent:
+            self._wake.wait(max(0.0, due - time.monotonic()))
+
+    def _lazy_due(self) -> float:
+        """Return when lazy things are to be written, if nothing urgent comes."""
+        if self._ending or len(self._lazy) >= _MOST:
+            return 0.0
+        return min(self._urgent_at + _CALM, self._lazy_at + _PUT_OFF)
+
+    def _write_some(self, now: float) -> None:
+        entries = _taken(self._urgent, _MOST)
+        if entries:
+            self._urgent_at = now
+        if now >= self._lazy_due():
+            entries += _taken(self._lazy, _MOST)
+            self._lazy_at = now
         try:
             self._write(entries)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # of new jobs it is told to who submits them
             self._failures += 1
             self._put_back(entries, error)
-            if self._ending and self._failures > 1:
-                _logger.exception("%d entries for the ledger could not be written", len(waiting))
-                self._give_up()
-            if waiting:
-                time.sleep(min(_LONGEST_PAUSE, _PAUSE * 2 ** min(self._failures, 10)))
         else:
             self._failures = 0
 
     def _put_back(self, entries: Sequence[Entry], error: Exception) -> None:
         _logger.error("The ledger can't be written: %s", error)
-        kept = []
-        for operation, ticket in entries:
-            if isinstance(operation, NewJob) and ticket is not None:
+        for operation, ticket in reversed(entries):
+            if ticket is None:
+                self._lazy.appendleft((operation, ticket))
+            elif isinstance(operation, NewJob):
                 ticket.settle(counted=False, error=error)
             else:
-                kept.append((operation, ticket))
-        self._waiting.extendleft(reversed(kept))
+                self._urgent.appendleft((operation, ticket))
+
+    def _give_up(self) -> None:
+        """Let nobody wait for what will not be written."""
+        self._lazy.clear()
+        with suppress(IndexError):
+            while True:
+                _, ticket = self._urgent.popleft()
+                if ticket is not None:
+                    ticket.settle(counted=False, error=TasksError(_ENDED))
 
     def _rest_safely(self) -> float:
         try:
@@ -182,3 +237,7 @@ class Writer:
         except Exception:
             _logger.exception("Looking after the ledger failed; it is tried again")
             return _LONGEST_PAUSE
+
+
+def _taken(queue: deque[Entry], most: int) -> list[Entry]:
+    return [queue.popleft() for _ in range(min(len(queue), most))]

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from wsgiref.types import WSGIApplication
 
 from dewar.server.access_log import AccessLog
-from dewar.server.connection.environ import server_environ
+from dewar.server.connection.environ import IS_DRAINING, server_environ
 from dewar.server.edge import behind_edge
 from dewar.server.lifespan import begin_serving, end_serving
 from dewar.server.settings import Settings
@@ -68,6 +68,8 @@ class Service:
         # Clients that never send the body they announce must not get at all threads.
         self.most_early = max(1, settings.threads // 4)
         self.draining = False
+        # For what streams without end: it ends by itself where it asks now and then.
+        self.base_environ[IS_DRAINING] = lambda: self.draining
         self.pulse: Callable[[], None] | None = None
         self.share: Share | None = None
         self.now = clock()

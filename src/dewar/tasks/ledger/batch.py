@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from dewar.tasks.ledger.records import MOVES, JobState, NewJob, Outcome, Start, Update
 
-__all__ = ["Batch", "Item", "Post", "Row", "Standing", "ended_at", "waiting_again"]
+__all__ = ["Batch", "Item", "Post", "Row", "Standing", "clean", "ended_at", "waiting_again"]
 
 Item: TypeAlias = NewJob | Start | Update | Outcome
 Row: TypeAlias = dict[str, object]
@@ -48,7 +48,7 @@ class Batch:
     """Judges items in order, and holds what follows from them.
 
     Args:
-        standings: how each job stands that an item speaks of, by its id; none that is new.
+        standings: how each job stands that an item speaks of and that is there, by its id.
         waiting: how many jobs wait, of each task that a new job sets a limit for.
     """
 
@@ -74,6 +74,8 @@ class Batch:
             self._tell(item)
 
     def _accept(self, new: NewJob) -> None:
+        if new.id in self.standings:
+            return  # it was accepted before, and may have gone on since
         waiting = self.waiting.get(new.task, 0)
         if new.max_queue is not None and waiting >= new.max_queue:
             self.refused.append(new)
@@ -102,7 +104,7 @@ class Batch:
     def _tell(self, update: Update) -> None:
         standing = self.standings.get(update.id)
         if standing is not None and standing.state is JobState.RUNNING:
-            message = _clean(update.message)
+            message = clean(update.message)
             self._change(update.id, {"fraction": update.fraction, "message": message})
 
     def _end(self, outcome: Outcome) -> None:
@@ -124,13 +126,13 @@ class Batch:
         self._count(standing.task, 1)
         standing.state, standing.owner = JobState.QUEUED, None
         due = outcome.at if outcome.due is None else outcome.due
-        self._change(outcome.id, {**waiting_again(due), "error": outcome.error})
+        self._change(outcome.id, {**waiting_again(due), "error": _maybe_clean(outcome.error)})
 
     def _finish(self, outcome: Outcome, standing: Standing) -> None:
         is_stopped = outcome.state is JobState.QUEUED
         state = JobState.CANCELLED if is_stopped else outcome.state
         standing.state = state
-        ended = {"result": outcome.result, "error": outcome.error}
+        ended = {"result": _maybe_clean(outcome.result), "error": _maybe_clean(outcome.error)}
         self._change(outcome.id, {**ended_at(outcome.at, state), **ended})
         if standing.callback is not None:
             body = outcome.callback_body
@@ -140,7 +142,7 @@ class Batch:
         if task in self.waiting:
             self.waiting[task] += change
 
-    def _change(self, id: str, columns: Mapping[str, object]) -> None:  # noqa: A002
+    def _change(self, id: str, columns: Mapping[str, object]) -> None:
         row = self.inserts.get(id)
         if row is None:
             row = self.changes.setdefault(id, {})
@@ -170,8 +172,8 @@ def _row(new: NewJob) -> Row:
         "id": new.id,
         "task": new.task,
         "state": JobState.QUEUED.value,
-        "arguments": new.arguments,
-        "context": new.context,
+        "arguments": clean(new.arguments),
+        "context": _maybe_clean(new.context),
         "owner": new.owner,
         "attempts": 0,
         "idempotent": int(new.idempotent),
@@ -188,6 +190,15 @@ def _row(new: NewJob) -> Row:
     }
 
 
-def _clean(message: str) -> str:
-    """Return what both databases take: PostgreSQL has no NUL in a text, UTF-8 no lone surrogate."""
-    return message.replace("\0", "").encode("utf-8", "replace").decode()
+def _maybe_clean(text: str | None) -> str | None:
+    return None if text is None else clean(text)
+
+
+def clean(text: str) -> str:
+    """Return what both databases take: PostgreSQL has no NUL in a text, UTF-8 no lone surrogate.
+
+    One text that is refused would fail the batch of all the others.
+    """
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "").encode("utf-8", "replace").decode()

@@ -8,10 +8,13 @@ Rules for the file:
 - No lock of ours is held while the database works, so any thread may call any method at any time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
-from dewar.tasks.ledger.batch import Item
+from sqlalchemy.exc import IntegrityError
+
+from dewar.tasks.errors import LedgerError
+from dewar.tasks.ledger.batch import Batch, Item
 from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.description import Describe, describe_end
 from dewar.tasks.ledger.ids import time_prefix
@@ -19,6 +22,7 @@ from dewar.tasks.ledger.outbox import announce, post
 from dewar.tasks.ledger.owners import Owner, OwnerRecord
 from dewar.tasks.ledger.records import JobRecord, JobState, Recovered, Written
 from dewar.tasks.ledger.recovery import IsAlive, recover_jobs
+from dewar.tasks.ledger.room import Room
 from dewar.tasks.ledger.rows import chunks, owners_of, record_of, rows_of
 from dewar.tasks.ledger.schema import owners
 from dewar.tasks.ledger.statements import (
@@ -31,6 +35,7 @@ from dewar.tasks.ledger.statements import (
     JOB,
     JOBS,
     NEXT_DUE,
+    NEXT_DUE_AMONG,
     OWNERS,
     PURGED,
     QUEUED,
@@ -71,6 +76,7 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._room = Room()
         self._batches = self._items = self._refused = self._fenced = 0
         self._claimed = self._recovered = 0
 
@@ -79,35 +85,49 @@ class Ledger:
 
         PERF: one batch of fifty costs little more than one of one: gather what you can.
 
+        What failed may be written again: a job that is there already is not accepted twice.
+
         Args:
             batch: what happened.
             describe: makes the callback's body for an outcome that brings none.
         """
         if not batch:
             return Written(refused=(), fenced=())
-        with self.database.writing() as connection:
-            judged = write_batch(self.database, connection, batch)
-            post(connection, judged.posts, describe)
+        try:
+            judged = self._write(batch, describe)
+        except LedgerError as error:
+            if not isinstance(error.__cause__, IntegrityError):
+                raise
+            # A job is there already: its first writing was not seen to succeed, and did.
+            judged = self._write(batch, describe, is_again=True)
         self._batches += 1
         self._items += len(batch)
         self._refused += len(judged.refused)
         self._fenced += len(judged.fenced)
         return Written(refused=tuple(judged.refused), fenced=tuple(judged.fenced))
 
-    def claim(self, owner: str, limit: int, now: float) -> list[JobRecord]:
+    def _write(self, items: Sequence[Item], describe: Describe, *, is_again: bool = False) -> Batch:
+        with self.database.writing() as connection:
+            judged = write_batch(self.database, connection, items, self._room, is_again=is_again)
+            post(connection, judged.posts, describe)
+        return judged
+
+    def claim(self, owner: str, limit: int, now: float, tasks: Collection[str]) -> list[JobRecord]:
         """Take jobs that are due and nobody's, the oldest due first, and return them.
 
         Args:
             owner: the id of who shall run them.
             limit: at most so many.
             now: seconds since the epoch.
+            tasks: the names of those that this owner knows; jobs of others are left alone.
         """
-        due = self.next_due()
+        due = self.next_due(tasks)
         if due is None or due > now:
             # Without a lock, for the many that look in vain.
             return []
+        wanted = {"holder": owner, "most": limit, "now": now, "tasks": list(tasks)}
         with self.database.writing() as connection:
-            rows = connection.execute(CLAIM, {"holder": owner, "most": limit, "now": now}).all()
+            rows = connection.execute(CLAIM, wanted).all()
         self._claimed += len(rows)
         return sorted((record_of(row) for row in rows), key=lambda job: (job.due, job.id))
 
@@ -124,10 +144,10 @@ class Ledger:
         with self.database.writing() as connection:
             return connection.execute(RELEASE_ALL, {"holder": owner}).rowcount
 
-    def get(self, id: str) -> JobRecord | None:  # noqa: A002
+    def get(self, id: str) -> JobRecord | None:
         """Return a job, or None where the ledger has none with this id."""
         with self.database.reading() as connection:
-            row = connection.execute(JOB, {"job": id}).one_or_none()
+            row = self.database.run(connection, JOB, [{"job": id}]).one_or_none()
         return None if row is None else record_of(row)
 
     def get_many(self, ids: Sequence[str]) -> dict[str, JobRecord]:
@@ -152,19 +172,27 @@ class Ledger:
             JobState.LOST: found.lost,
         }
 
-    def next_due(self) -> float | None:
-        """Return when the first job that waits and is nobody's is due; None where there is none."""
+    def next_due(self, tasks: Collection[str] | None = None) -> float | None:
+        """Return when the first job that waits and is nobody's is due; None where there is none.
+
+        Args:
+            tasks: only jobs of those, by their names.
+        """
         with self.database.reading() as connection:
-            found: float | None = connection.execute(NEXT_DUE).scalar_one()
-        return found
+            if tasks is None:
+                found = connection.execute(NEXT_DUE)
+            else:
+                found = connection.execute(NEXT_DUE_AMONG, {"tasks": list(tasks)})
+            due: float | None = found.scalar_one()
+        return due
 
     def queued(self, task: str) -> int:
         """Return how many jobs of a task wait."""
         with self.database.reading() as connection:
-            row = connection.execute(QUEUED, {"tasks": [task]}).one_or_none()
-        return 0 if row is None else int(row[1])
+            found: int = connection.execute(QUEUED, {"task": task}).scalar_one()
+        return found
 
-    def cancel(self, id: str, now: float, describe: Describe = describe_end) -> bool:  # noqa: A002
+    def cancel(self, id: str, now: float, describe: Describe = describe_end) -> bool:
         """Cancel a job that waits; return whether it did.
 
         Args:
@@ -177,7 +205,7 @@ class Ledger:
             announce(connection, [id] if did else [], describe)
         return did
 
-    def cancel_running(self, id: str) -> bool:  # noqa: A002
+    def cancel_running(self, id: str) -> bool:
         """Mark a job that runs as one to be stopped, and return whether it runs.
 
         Its owner finds it by `stops_for`. It won't run again, whatever its owner does.
@@ -190,7 +218,7 @@ class Ledger:
         with self.database.reading() as connection:
             return list(connection.execute(STOPS, {"holder": owner}).scalars())
 
-    def retry(self, id: str, now: float) -> bool:  # noqa: A002
+    def retry(self, id: str, now: float) -> bool:
         """Have a job run again that failed, was cancelled or is lost; return whether it was so.
 
         It keeps count of its attempts, so what a process still says of an earlier one is fenced.

@@ -49,7 +49,7 @@ def open_ledger(where: str | PathLike[str], *, durable: bool = False) -> Ledger:
         _lay_out(database)
     except LedgerError as error:
         raise TaskSetupError(
-            f"There can be no ledger in {database.name}: {error.__cause__}"
+            f"There can be no ledger in {database.name}: {error.reason}"
         ) from error
     finally:
         database.close()

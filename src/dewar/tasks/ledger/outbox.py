@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from dewar.tasks.ledger.batch import Post, Row
+from dewar.tasks.ledger.batch import Post, Row, clean
 from dewar.tasks.ledger.description import Describe
 from dewar.tasks.ledger.ids import new_id
 from dewar.tasks.ledger.rows import record_of, rows_of
@@ -43,7 +43,7 @@ def _row(entry: Post, body: str) -> Row:
         "id": f"msg_{new_id(entry.at)}",
         "job_id": entry.job_id,
         "url": entry.url,
-        "body": body,
+        "body": clean(body),
         "created": entry.at,
         "due": entry.at,
         "attempts": 0,

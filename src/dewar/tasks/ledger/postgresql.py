@@ -46,6 +46,7 @@ class PostgreSQLDatabase(Database):
                 self._url,
                 pool_pre_ping=True,
                 pool_timeout=BUSY_TIMEOUT,
+                hide_parameters=True,
                 connect_args={"connect_timeout": _CONNECT_TIMEOUT},
             )
         except ImportError as error:

@@ -12,7 +12,15 @@ from dewar.tasks.ledger.outbox import announce
 from dewar.tasks.ledger.owners import OwnerRecord
 from dewar.tasks.ledger.records import JobState, Recovered
 from dewar.tasks.ledger.rows import owners_of
-from dewar.tasks.ledger.statements import GONE, HELD, ORPHANS, OWNERS, RELEASE_ALL, change_of
+from dewar.tasks.ledger.statements import (
+    GONE,
+    HELD,
+    ORPHANS,
+    OWNERS,
+    RELEASE_ALL,
+    UNSENT,
+    change_of,
+)
 
 __all__ = ["IsAlive", "recover_jobs"]
 
@@ -42,6 +50,7 @@ def recover_jobs(
             found[state].append(job["id"])
         # What had not begun needs no more than to lose its owner.
         connection.execute(RELEASE_ALL, {"holder": holder})
+        connection.execute(UNSENT, {"holder": holder, "now": now})
         connection.execute(GONE, {"holder": holder})
     announce(connection, [*found[JobState.LOST], *found[JobState.CANCELLED]], describe)
     return Recovered(
@@ -71,5 +80,5 @@ def _columns(job: RowMapping, state: JobState, now: float) -> Row:
     return {**ended_at(now, state), "result": None, "error": error}
 
 
-def _change(connection: Connection, id: str, columns: Row) -> None:  # noqa: A002
+def _change(connection: Connection, id: str, columns: Row) -> None:
     connection.execute(change_of(tuple(columns)), {"job": id, **columns})

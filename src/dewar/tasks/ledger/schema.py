@@ -99,8 +99,10 @@ def _partial(name: str, where: str, *columns: Column[object]) -> Index:
     return Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
 
 
-#: What may be claimed, the oldest due first.
-_partial("dewar_jobs_waiting", "state = 'queued' AND owner IS NULL", jobs.c.due, jobs.c.id)
+#: What may be claimed, the oldest due first; with the task, so that no row is read in vain.
+_partial(
+    "dewar_jobs_waiting", "state = 'queued' AND owner IS NULL", jobs.c.due, jobs.c.id, jobs.c.task
+)
 #: How many jobs of a task wait.
 _partial("dewar_jobs_queued", "state = 'queued'", jobs.c.task)
 #: What a process has, and all that still moves.

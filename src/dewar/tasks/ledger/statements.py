@@ -37,6 +37,7 @@ __all__ = [
     "JOB",
     "JOBS",
     "NEXT_DUE",
+    "NEXT_DUE_AMONG",
     "ORPHANS",
     "OWNERS",
     "PURGED",
@@ -45,9 +46,11 @@ __all__ = [
     "RELEASE_ALL",
     "RENEW",
     "RETRY",
+    "STANDING",
     "STANDINGS",
     "STOP",
     "STOPS",
+    "UNSENT",
     "change_of",
     "page",
 ]
@@ -60,6 +63,7 @@ _ENDED_BADLY = text("state IN ('cancelled', 'failed', 'lost')")
 _BAD = ("cancelled", "failed", "lost")
 _THIS = jobs.c.id == bindparam("job")
 _THESE = jobs.c.id.in_(bindparam("ids", expanding=True))
+_OF_TASKS = jobs.c.task.in_(bindparam("tasks", expanding=True))
 _ITS_OWNER = jobs.c.owner == bindparam("holder")
 
 
@@ -71,7 +75,7 @@ JOB = select(jobs).where(_THIS)
 JOBS = select(jobs).where(_THESE)
 
 #: How jobs stand. Locked in one order, so that no two writers wait for each other.
-STANDINGS = (
+_STANDING = (
     select(
         jobs.c.id,
         jobs.c.task,
@@ -81,21 +85,22 @@ STANDINGS = (
         jobs.c.callback,
         jobs.c.stop_requested,
     )
-    .where(_THESE)
     .order_by(jobs.c.id)
     .with_for_update()
 )
+STANDING = _STANDING.where(_THIS)
+STANDINGS = _STANDING.where(_THESE)
 
-#: How many jobs wait, of each of some tasks.
+#: How many jobs of a task wait.
 QUEUED = (
-    select(jobs.c.task, func.count())
-    .where(_IS_QUEUED, jobs.c.task.in_(bindparam("tasks", expanding=True)))
-    .group_by(jobs.c.task)
+    select(func.count())
+    .select_from(jobs)
+    .where(_IS_QUEUED, jobs.c.task == bindparam("task", type_=jobs.c.task.type))
 )
 
 _CLAIMABLE = (
     select(jobs.c.id)
-    .where(_IS_WAITING, jobs.c.due <= bindparam("now"))
+    .where(_IS_WAITING, _OF_TASKS, jobs.c.due <= bindparam("now"))
     .order_by(jobs.c.due, jobs.c.id)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
@@ -107,7 +112,9 @@ CLAIM = (
     .values(owner=bindparam("holder"))
     .returning(*jobs.c)
 )
+#: When the first is due, of any task and of some.
 NEXT_DUE = select(func.min(jobs.c.due)).where(_IS_WAITING)
+NEXT_DUE_AMONG = NEXT_DUE.where(_OF_TASKS)
 
 #: What an owner has and has not begun; locked in one order, as `STANDINGS` are.
 _UNSTARTED = (
@@ -181,6 +188,12 @@ ORPHANS = (
     select(jobs.c.owner)
     .where(_IS_ACTIVE, jobs.c.owner.is_not(None), jobs.c.owner.not_in(select(owners.c.id)))
     .distinct()
+)
+#: Callbacks that a process was making when it went: they are due now and not after their lease.
+UNSENT = (
+    update(deliveries)
+    .where(text("state = 'pending'"), deliveries.c.owner == bindparam("holder"))
+    .values(owner=None, lease_until=None, due=bindparam("now"))
 )
 GONE = delete(owners).where(owners.c.id == bindparam("holder"))
 

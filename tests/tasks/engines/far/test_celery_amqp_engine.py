@@ -4,12 +4,12 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from celerycontract import CeleryContract
-from fartools import CeleryWorker, answers
 from kombu import Connection
 
+from celerycontract import CeleryContract
 from dewar.tasks.engines.celery.engine import CeleryEngine
 from dewar.tasks.engines.celery.engine import open as open_celery
+from fartools import CeleryWorker, answers
 
 AMQP = "amqp://guest:guest@127.0.0.1:5672//"
 

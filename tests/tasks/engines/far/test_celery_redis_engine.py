@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from celerycontract import CeleryContract
-from fartools import CeleryWorker, Redis, free_port
 
+from celerycontract import CeleryContract
 from dewar.tasks.engines.celery.engine import CeleryEngine
 from dewar.tasks.engines.celery.engine import open as open_celery
+from fartools import CeleryWorker, Redis, free_port
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+from kombu import Connection
+
 import farcelery
 import farjobs
-import pytest
+from dewar.tasks.engines.celery.engine import CeleryEngine
+from dewar.tasks.engines.celery.engine import open as open_celery
+from dewar.tasks.errors import EngineUnreachable, JobLost, NotSupported
 from fartools import (
     LIMIT,
     ROOT,
@@ -24,11 +29,6 @@ from fartools import (
     submit,
     wait_until,
 )
-from kombu import Connection
-
-from dewar.tasks.engines.celery.engine import CeleryEngine
-from dewar.tasks.engines.celery.engine import open as open_celery
-from dewar.tasks.errors import EngineUnreachable, JobLost, NotSupported
 
 AMQP = "amqp://guest:guest@127.0.0.1:5672//"
 

@@ -5,8 +5,12 @@ from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
-import farjobs
 import pytest
+
+import farjobs
+from dewar.tasks.engines.dask.engine import DaskEngine
+from dewar.tasks.engines.dask.engine import open as open_dask
+from dewar.tasks.errors import EngineUnreachable, JobFailed, JobLost, WorkerDied
 from enginecontract import EngineContract
 from fartools import (
     LIMIT,
@@ -17,10 +21,6 @@ from fartools import (
     submit,
     wait_until,
 )
-
-from dewar.tasks.engines.dask.engine import DaskEngine
-from dewar.tasks.engines.dask.engine import open as open_dask
-from dewar.tasks.errors import EngineUnreachable, JobFailed, JobLost, WorkerDied
 
 
 @pytest.fixture(scope="module")

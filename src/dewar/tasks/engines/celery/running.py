@@ -69,7 +69,7 @@ class Runner:
     def __repr__(self) -> str:
         return f"<Runner of {', '.join(sorted(self._allowed)) or 'nothing'}>"
 
-    def run(self, id: str, job: Mapping[str, Any]) -> None:  # noqa: A002  # as it is called
+    def run(self, id: str, job: Mapping[str, Any]) -> None:  # as it is called
         """Run a job, unless it may not.
 
         Args:
@@ -87,7 +87,7 @@ class Runner:
             with self._app.pool.acquire(block=True) as connection:
                 remove(connection, answer_queue(id))
 
-    def _outcome(self, id: str, job: Mapping[str, Any], attempt: int) -> Message:  # noqa: A002
+    def _outcome(self, id: str, job: Mapping[str, Any], attempt: int) -> Message:
         try:
             value = contextvars.copy_context().run(self._call, id, job, attempt)
             return Message(Kind.DONE, id, pack(value, path="result"))
@@ -96,7 +96,7 @@ class Runner:
                 raise
             return Message(Kind.FAILED, id, describe_error(error))
 
-    def _call(self, id: str, job: Mapping[str, Any], attempt: int) -> Any:  # noqa: A002
+    def _call(self, id: str, job: Mapping[str, Any], attempt: int) -> Any:
         if job["timeout"] is not None and not _has_own_process():
             raise NotSupported(
                 "celery",
@@ -117,7 +117,7 @@ class Runner:
         running.set(RunningJob(known["id"], known["task"], number, tell))
         return call_portably(carried, function, args, kwargs)
 
-    def _ask(self, id: str, reply: str) -> int:  # noqa: A002
+    def _ask(self, id: str, reply: str) -> int:
         """Return which attempt the job may begin, 0 for none."""
         answer = self._wait_for_answer(id, 0.0)  # a "no" may be there already
         if answer is not None:
@@ -135,7 +135,7 @@ class Runner:
         self._silent[reply] = self._clock() + _SILENCE
         return 1
 
-    def _wait_for_answer(self, id: str, wait: float) -> Answer | None:  # noqa: A002
+    def _wait_for_answer(self, id: str, wait: float) -> Answer | None:
         queue = answer_queue(id)
         until = self._clock() + wait
         pause = _FIRST_LOOK

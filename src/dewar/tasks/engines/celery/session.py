@@ -84,7 +84,7 @@ class Session:
 
         def put(connection: Connection) -> None:
             # Each try has an id of its own: if one fails that did arrive, its worker is told no.
-            id = self._enter(job, call)  # noqa: A001  # as it is called
+            id = self._enter(job, call)  # as it is called
             try:
                 self._put(connection, id, parcel)
             except BaseException:
@@ -111,7 +111,7 @@ class Session:
                 "stop a job that runs",
                 "Its worker runs jobs in threads. Start it with --pool=prefork.",
             )
-        id = one.id  # noqa: A001  # as it is called
+        id = one.id  # as it is called
         self._sender.send(lambda connection: self._revoke(connection, id))
         return True
 
@@ -133,14 +133,14 @@ class Session:
         return self._open.counts()
 
     def _enter(self, job: Job, call: Call) -> str:
-        id = uuid4().hex  # noqa: A001  # as it is called
+        id = uuid4().hex  # as it is called
         with self._lock:
             if self._is_closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             self._open.add(id, job, call)
         return id
 
-    def _put(self, connection: Connection, id: str, parcel: dict[str, Any]) -> None:  # noqa: A002
+    def _put(self, connection: Connection, id: str, parcel: dict[str, Any]) -> None:
         self._memory.note(connection)
         self._app.send_task(
             TASK,
@@ -155,14 +155,14 @@ class Session:
             argsrepr="(...)",  # what jobs are given is nobody's business but theirs
         )
 
-    def _revoke(self, connection: Connection, id: str) -> None:  # noqa: A002
+    def _revoke(self, connection: Connection, id: str) -> None:
         mailbox = Mailbox(self._app.conf.control_exchange, type="fanout", serializer="json")
         what = {"task_id": id, "terminate": True, "signal": "SIGKILL"}
         mailbox(connection).abcast("revoke", what)
 
     def _withdraw(self, job: Future[Any]) -> None:
         """Tell a worker that will ask for a cancelled job, now, that it may not begin."""
-        id = self._open.withdraw(job) if job.cancelled() else ""  # noqa: A001
+        id = self._open.withdraw(job) if job.cancelled() else ""
         if id:
             with_no = answer_queue(id)
             # Where that fails, it hears so when it asks, as long as this process lives.
@@ -170,7 +170,7 @@ class Session:
                 self._sender.send(lambda one: post(Producer(one), with_no, Answer(0)))
 
     def _handle(self, message: Message, producer: Producer) -> None:
-        id, content = message.job, message.content  # noqa: A001
+        id, content = message.job, message.content
         match message.kind:
             case Kind.ASK:
                 attempt = self._open.ask(id, content["asker"], content["stoppable"])
@@ -186,7 +186,7 @@ class Session:
             case Kind.STOPPED:
                 self._open.fail(id, CancelledError())
 
-    def _finish(self, id: str, content: str) -> None:  # noqa: A002
+    def _finish(self, id: str, content: str) -> None:
         try:
             value = unpack(content, checked_loads())
         except Unreadable as error:

@@ -21,7 +21,7 @@ class Described(Exception):  # noqa: N818  # it stands for another one
     """Stands for an exception that can't go by itself: its description, for `make_error`."""
 
 
-def run_job(id: str, topic: str, patience: float, parcel: Mapping[str, Any]) -> Any:  # noqa: A002
+def run_job(id: str, topic: str, patience: float, parcel: Mapping[str, Any]) -> Any:
     """Run a job, unless it may not, and return its result.
 
     Args:
@@ -47,7 +47,7 @@ def run_job(id: str, topic: str, patience: float, parcel: Mapping[str, Any]) -> 
     raise described  # out here it takes nothing along that can't be pickled either
 
 
-def _call(id: str, topic: str, parcel: Mapping[str, Any], attempt: int) -> Any:  # noqa: A002
+def _call(id: str, topic: str, parcel: Mapping[str, Any], attempt: int) -> Any:
     worker = get_worker()
     known = parcel["known"]
 
@@ -61,7 +61,7 @@ def _call(id: str, topic: str, parcel: Mapping[str, Any], attempt: int) -> Any: 
     return call_portably(parcel["carried"], function, args, kwargs)
 
 
-def _ask(id: str, topic: str, patience: float) -> int:  # noqa: A002
+def _ask(id: str, topic: str, patience: float) -> int:
     """Return which attempt the job may begin, 0 for none."""
     asker = uuid4().hex
     answer = Variable(f"dewar-{asker}", client=get_client())

@@ -65,7 +65,7 @@ class Session:
             "carried": call.carried.portable() if call.carried is not None else None,
             "known": _known(job, call),
         }
-        id = uuid4().hex  # noqa: A001  # as it is called
+        id = uuid4().hex  # as it is called
         with self._lock:
             if self._is_closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
@@ -119,7 +119,7 @@ class Session:
             with suppress(OSError, RuntimeError):
                 client.close()
 
-    def _hand_over(self, client: Client, id: str, parcel: dict[str, Any]) -> None:  # noqa: A002
+    def _hand_over(self, client: Client, id: str, parcel: dict[str, Any]) -> None:
         future = client.submit(
             run_job,
             id,
@@ -132,7 +132,7 @@ class Session:
         self._futures[id] = future
         client.loop.add_callback(self._watch, id, future)
 
-    async def _watch(self, id: str, future: FarFuture) -> None:  # noqa: A002
+    async def _watch(self, id: str, future: FarFuture) -> None:
         """Wait for a job to end; on the client's loop."""
         try:
             value = await future
@@ -150,7 +150,7 @@ class Session:
             self._answers.call_soon(lambda: self._handle(client, message))
 
     def _handle(self, client: Client, message: dict[str, Any]) -> None:
-        id, content = message["job"], message["content"]  # noqa: A001  # as it is called
+        id, content = message["job"], message["content"]  # as it is called
         if message["kind"] == "progress":
             self._open.tell(id, Progress(*content))
             return
@@ -159,7 +159,7 @@ class Session:
 
     def _withdraw(self, job: Future[Any]) -> None:
         """Let the scheduler forget a job that was cancelled."""
-        id = self._open.withdraw(job) if job.cancelled() else ""  # noqa: A001
+        id = self._open.withdraw(job) if job.cancelled() else ""
         future = self._futures.pop(id, None)
         if future is not None:
             future.release()

@@ -88,7 +88,7 @@ class OpenJobs:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def add(self, id: str, job: Job, call: Call) -> None:  # noqa: A002  # as it is called
+    def add(self, id: str, job: Job, call: Call) -> None:  # as it is called
         """Enter a job that waits."""
         with self._left:
             self._by_id[id] = OpenJob(id, job, call)
@@ -99,13 +99,13 @@ class OpenJobs:
         with self._left:
             return [one for one in self._by_id.values() if one.stage in stages]
 
-    def name_of(self, id: str) -> str:  # noqa: A002  # as it is called
+    def name_of(self, id: str) -> str:  # as it is called
         """Return the name of what a job runs, for messages."""
         one = self._by_id.get(id)
         function = None if one is None else one.call.function
         return getattr(function, "__qualname__", "The job")
 
-    def ask(self, id: str, asker: str, stoppable: bool = False) -> int:  # noqa: A002
+    def ask(self, id: str, asker: str, stoppable: bool = False) -> int:
         """Let a job begin; return which attempt it is, or 0 where it may not.
 
         Args:
@@ -141,7 +141,7 @@ class OpenJobs:
             self.fail(one.id, WorkerDied(text))
         return 0
 
-    def tell(self, id: str, progress: Progress) -> None:  # noqa: A002  # as it is called
+    def tell(self, id: str, progress: Progress) -> None:  # as it is called
         """Show how far a job is."""
         one = self._by_id.get(id)
         if one is not None:
@@ -172,15 +172,15 @@ class OpenJobs:
         self._emptied_maybe()
         return one.id
 
-    def finish(self, id: str, value: Any) -> None:  # noqa: A002  # as it is called
+    def finish(self, id: str, value: Any) -> None:  # as it is called
         """End a job with its result."""
         self._settle(id, lambda job: job.set_result(value))
 
-    def fail(self, id: str, error: BaseException) -> None:  # noqa: A002  # as it is called
+    def fail(self, id: str, error: BaseException) -> None:  # as it is called
         """End a job with an exception."""
         self._settle(id, lambda job: job.set_exception(error))
 
-    def drop(self, id: str) -> None:  # noqa: A002  # as it is called
+    def drop(self, id: str) -> None:  # as it is called
         """Forget a job; whoever submitted it hears, or has heard, of that."""
         with self._left:
             self._take(id)
@@ -197,7 +197,7 @@ class OpenJobs:
             waiting = sum(one.stage is Stage.WAITING for one in self._by_id.values())
             return Counts(waiting, len(self._by_id) - waiting, self._finished)
 
-    def _settle(self, id: str, set_outcome: Callable[[Job], None]) -> None:  # noqa: A002
+    def _settle(self, id: str, set_outcome: Callable[[Job], None]) -> None:
         with self._left:
             one = self._take(id)
         if one is not None:
@@ -209,7 +209,7 @@ class OpenJobs:
         if not self._by_id:
             self._emptied()
 
-    def _take(self, id: str) -> OpenJob | None:  # noqa: A002
+    def _take(self, id: str) -> OpenJob | None:
         one = self._by_id.pop(id, None)
         if one is not None:
             del self._ids[one.job]

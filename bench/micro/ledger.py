@@ -1,0 +1,166 @@
+"""What the ledger costs for each job, when it is empty and when a million jobs have ended.
+
+Prints the µs of every round:
+``{"figures": {case: {"empty": [µs, …], "full": [µs, …]}}, "ended": n}``.
+The two ledgers take turns. ``--where`` measures another place than the files of a temporary folder,
+such as a PostgreSQL database; then there is one ledger, which is called empty.
+"""
+
+import argparse
+import gc
+import json
+import random
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from dewar.tasks.ledger.ids import new_id
+from dewar.tasks.ledger.ledger import Ledger
+from dewar.tasks.ledger.opening import open_ledger
+from dewar.tasks.ledger.owners import this_owner
+from dewar.tasks.ledger.records import JobState, NewJob, Outcome, Start
+
+# As many are written at once where jobs come quickly, and where a ledger is filled.
+BATCH, FILLING = 50, 5000
+# How many jobs of the past are asked for.
+ASKED = 1000
+ARGUMENTS = '[["uploads/photo-4711.jpeg", 640], {"format": "webp"}]'
+RESULT = '{"path": "thumbnails/photo-4711.webp", "bytes": 48213}'
+
+
+class Bench:
+    """One ledger, and what is measured of it; each case returns the µs for one job."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        owner = this_owner(time.time())
+        ledger.beat(owner, time.time() + 1e9)
+        self._owner = owner.id
+        self._past: list[str] = []
+
+    def fill(self, jobs: int) -> None:
+        """Let that many jobs have ended."""
+        for begin in range(0, jobs, FILLING):
+            new = self._new(min(FILLING, jobs - begin))
+            self.ledger.write([*new, *map(self._start, new), *map(self._end, new)])
+            self._past += [job.id for job in random.sample(new, min(len(new), ASKED // 20))]
+        random.shuffle(self._past)
+        self._past = self._past[:ASKED]
+
+    def single(self, jobs: int) -> float:
+        """Accept each job by itself, then begin and end it."""
+        began = time.perf_counter()
+        for _ in range(jobs):
+            new = self._new(1)
+            self.ledger.write(new)
+            self.ledger.write([self._start(new[0]), self._end(new[0])])
+        return (time.perf_counter() - began) / jobs * 1e6
+
+    def batches(self, jobs: int) -> float:
+        """Accept fifty, begin fifty, end fifty."""
+        began = time.perf_counter()
+        for _ in range(jobs // BATCH):
+            new = self._new(BATCH)
+            self.ledger.write(new)
+            self.ledger.write([self._start(job) for job in new])
+            self.ledger.write([self._end(job) for job in new])
+        return (time.perf_counter() - began) / (jobs // BATCH * BATCH) * 1e6
+
+    def folded(self, jobs: int) -> float:
+        """Write fifty whole lives at once."""
+        began = time.perf_counter()
+        for _ in range(jobs // BATCH):
+            new = self._new(BATCH)
+            self.ledger.write([*new, *map(self._start, new), *map(self._end, new)])
+        return (time.perf_counter() - began) / (jobs // BATCH * BATCH) * 1e6
+
+    def status(self, jobs: int) -> float:
+        """Ask for jobs of the past, wherever in it they are."""
+        began = time.perf_counter()
+        for number in range(jobs):
+            self.ledger.get(self._past[number % len(self._past)])
+        return (time.perf_counter() - began) / jobs * 1e6
+
+    def claiming(self, jobs: int) -> float:
+        """Take what waits, fifty at a time."""
+        self.ledger.write([self._new_waiting() for _ in range(jobs // BATCH * BATCH)])
+        began, taken = time.perf_counter(), []
+        while found := self.ledger.claim(self._owner, BATCH, time.time(), ["bench"]):
+            taken += found
+        spent = time.perf_counter() - began
+        self.ledger.write([*map(self._start, taken), *map(self._end, taken)])
+        return spent / len(taken) * 1e6
+
+    def _new(self, count: int) -> list[NewJob]:
+        now = time.time()
+        return [self._new_waiting(now, self._owner) for _ in range(count)]
+
+    def _new_waiting(self, now: float | None = None, owner: str | None = None) -> NewJob:
+        now = time.time() if now is None else now
+        return NewJob(
+            id=new_id(now), task="bench", arguments=ARGUMENTS, created=now, due=now, owner=owner
+        )
+
+    def _start(self, job: Any) -> Start:
+        return Start(id=job.id, owner=self._owner, attempt=1, at=time.time())
+
+    def _end(self, job: Any) -> Outcome:
+        return Outcome(
+            id=job.id,
+            owner=self._owner,
+            attempt=1,
+            state=JobState.DONE,
+            at=time.time(),
+            result=RESULT,
+        )
+
+
+CASES: dict[str, Callable[[Bench, int], float]] = {
+    "one by one": Bench.single,
+    "fifty at a time, in three writes": Bench.batches,
+    "fifty at a time, in one write": Bench.folded,
+    "status": Bench.status,
+    "claim, fifty at a time": Bench.claiming,
+}
+
+
+def measure(benches: dict[str, Bench], rounds: int, jobs: int) -> dict[str, Any]:
+    """Let the ledgers take turns and return every round's figure."""
+    figures: dict[str, dict[str, list[float]]] = {}
+    for case, run in CASES.items():
+        figures[case] = {name: [] for name in benches}
+        for bench in benches.values():
+            run(bench, jobs)
+        for _ in range(rounds):
+            for name, bench in benches.items():
+                gc.collect()
+                figures[case][name].append(run(bench, jobs))
+    return figures
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--jobs", type=int, default=500, help=f"in each round, at least {BATCH}")
+    parser.add_argument("--ended", type=int, default=1_000_000, help="jobs in the full ledger")
+    parser.add_argument("--where", help="the one ledger to measure instead")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        if options.where is None:
+            places = {name: str(Path(folder) / name) for name in ("empty", "full")}
+        else:
+            places = {"empty": options.where}
+        benches = {name: Bench(open_ledger(place)) for name, place in places.items()}
+        for name, bench in benches.items():
+            bench.fill(options.ended if name == "full" else ASKED)
+        figures = measure(benches, options.rounds, options.jobs)
+        for bench in benches.values():
+            bench.ledger.close()
+    print(json.dumps({"figures": figures, "ended": options.ended}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""`TaskPool` with the constructors of `concurrent.futures`, for CPython's own tests.
+
+The few private attributes that those tests look at are shown here, where the pool has the same
+thing; tests of the others are named in `conformance.executors.SKIPPED`.
+"""
+
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from importlib import import_module
+from multiprocessing.context import BaseContext
+from typing import Any
+
+from dewar.tasks.engines.phase import Phase
+from dewar.tasks.pool import TaskPool
+
+__all__ = ["TESTS", "ProcessPoolExecutor", "ThreadPoolExecutor", "find_tests"]
+
+#: Where the folder ``test_concurrent_futures`` is, for an interpreter without it.
+TESTS = "DEWAR_EXECUTOR_TESTS"
+
+
+class ThreadPoolExecutor(TaskPool):
+    """Threads."""
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        thread_name_prefix: str = "ThreadPoolExecutor-0",
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+    ) -> None:
+        _check(max_workers)
+        super().__init__(
+            threads=max_workers,
+            thread_name_prefix=thread_name_prefix,
+            initializer=initializer,
+            initargs=initargs,
+        )
+
+    @property
+    def _max_workers(self) -> int:
+        return self._engine._most  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001
+
+    @property
+    def _threads(self) -> list[Any]:
+        return [worker.thread for worker in self._engine._workers]  # type: ignore[attr-defined]  # noqa: SLF001
+
+    @property
+    def _broken(self) -> bool:
+        return self._engine._phase is Phase.BROKEN  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+class ProcessPoolExecutor(TaskPool):
+    """Processes."""
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        mp_context: BaseContext | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        *,
+        max_tasks_per_child: int | None = None,
+    ) -> None:
+        _check(max_workers)
+        super().__init__(
+            processes=max_workers or os.cpu_count() or 1,
+            mp_context=mp_context,
+            initializer=initializer,
+            initargs=initargs,
+            max_tasks_per_child=max_tasks_per_child,
+        )
+
+    @property
+    def _broken(self) -> bool:
+        return self._engine._backlog.phase is Phase.BROKEN  # type: ignore[attr-defined]  # noqa: SLF001
+
+    @property
+    def _max_workers(self) -> int:
+        return self._engine._most  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001
+
+    @property
+    def _processes(self) -> dict[int, Any]:
+        members = self._engine._overseer.members  # type: ignore[attr-defined]  # noqa: SLF001
+        return {id(member): member for member in list(members)}
+
+
+def _check(max_workers: int | None) -> None:
+    if max_workers is not None and max_workers <= 0:
+        raise ValueError("max_workers must be greater than 0")
+
+
+def find_tests() -> None:
+    """Make ``test.test_concurrent_futures`` importable where the variable says so.
+
+    CPython keeps its tests for its own release; what older helpers lack is put there.
+    """
+    folder = os.environ.get(TESTS)
+    if folder is None:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        package: Any = import_module("test")
+        support: Any = import_module("test.support")
+    package.__path__.append(os.path.dirname(os.path.abspath(folder)))  # noqa: PTH100, PTH120
+    plain: Callable[[str], Any] = lambda reason: lambda test: test  # noqa: E731, ARG005
+    for name, stand_in in {
+        "Py_GIL_DISABLED": False,
+        "requires_gil_enabled": plain,
+        "skip_if_sanitizer": lambda reason, **_: plain(reason),
+        "swap_attr": support.swap_attr,
+    }.items():
+        if not hasattr(support, name):
+            setattr(support, name, stand_in)
+    if sys.version_info < (3, 13):
+        os.process_cpu_count = os.cpu_count  # type: ignore[attr-defined]
+
+
+# Here and not only in the command: the child processes of a test import it as well.
+find_tests()

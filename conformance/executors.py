@@ -1,0 +1,134 @@
+"""Runs CPython's own tests of `concurrent.futures` on `TaskPool`.
+
+``python -m conformance.executors [threads] [spawn] [forkserver] [fork]``
+
+They are in ``test.test_concurrent_futures`` of the interpreter (3.12 or newer). Where that is not
+installed, ``DEWAR_EXECUTOR_TESTS`` names the folder ``Lib/test/test_concurrent_futures`` of a
+CPython.
+"""
+
+# ruff: noqa: T201 - a command prints
+import concurrent.futures
+import os
+import sys
+import unittest
+from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from conformance.executor_types import TESTS, ProcessPoolExecutor, ThreadPoolExecutor
+
+PACKAGE = "test.test_concurrent_futures"
+MODULES = ("thread_pool", "process_pool", "as_completed", "wait", "init", "shutdown", "deadlock")
+KINDS = {
+    "threads": "ThreadPool",
+    "spawn": "ProcessPoolSpawn",
+    "forkserver": "ProcessPoolForkserver",
+    "fork": "ProcessPoolFork",
+}
+
+_PROCESSES = "joins the executor's private process objects, queues or manager thread"
+_STARTED = "counts private processes right after submit; ours are started by the overseer"
+_OWN_JOB = "expects the whole pool to break; here what can't be unpickled fails its own job only"
+_INSIDE = "replaces private classes or functions of concurrent.futures.process"
+#: Test methods, for processes unless it says otherwise, and why they can't hold here.
+SKIPPED = {
+    "test_killed_child": "kills a private process and expects the whole pool to break; here"
+    " it gets a new one",
+    "test_traceback": "asks for the private class _RemoteTraceback",
+    "test_saturation": _STARTED,
+    "test_idle_process_reuse_one": _STARTED,
+    "test_idle_process_reuse_multiple": _STARTED,
+    "test_max_tasks_per_child_defaults_to_spawn_context": "asks for the private _mp_context",
+    "test_python_finalization_error": _INSIDE,
+    "test_processes_terminate": _STARTED,
+    "test_cancel_futures": "expects that a job begins as soon as it is submitted; here it does"
+    " when a process is ready, and until then all can be cancelled",
+    "test_context_manager_shutdown": _PROCESSES,
+    "test_del_shutdown": _PROCESSES,
+    "test_shutdown_no_wait": _PROCESSES,
+    "test_shutdown_deadlock_pickle": _PROCESSES,
+    "test_exit_at_task_unpickle": _OWN_JOB,
+    "test_error_at_task_unpickle": _OWN_JOB,
+    "test_error_during_result_unpickle_in_result_handler": _OWN_JOB,
+    "test_exit_during_result_unpickle_in_result_handler": _OWN_JOB,
+    "test_gh105829_should_not_deadlock_if_wakeup_pipe_full": _INSIDE,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tests of the kinds that are asked for, and return 1 where one fails."""
+    kinds = list(sys.argv[1:] if arguments is None else arguments) or list(KINDS)
+    unknown = set(kinds) - set(KINDS)
+    if unknown:
+        print(f"There is no kind {sorted(unknown)}; there are {sorted(KINDS)}.", file=sys.stderr)
+        return 2
+    try:
+        util = import_module(f"{PACKAGE}.util")
+    except ModuleNotFoundError:
+        print(f"{PACKAGE} is not installed; say where it is: {TESTS}=...", file=sys.stderr)
+        return 3
+    _substitute(util)
+    prefixes = tuple(KINDS[kind] for kind in kinds)
+    suite = unittest.TestSuite()
+    for name in MODULES:
+        module = import_module(f"{PACKAGE}.test_{name}")
+        _adapt(module)
+        suite.addTests(_chosen(unittest.defaultTestLoader.loadTestsFromModule(module), prefixes))
+    result = unittest.TextTestRunner(verbosity=2).run(suite)
+    return 0 if result.wasSuccessful() and result.testsRun else 1
+
+
+def _substitute(util: Any) -> None:
+    """Put the pools in the places of the executors."""
+    concurrent.futures.ThreadPoolExecutor = ThreadPoolExecutor  # type: ignore[misc]
+    concurrent.futures.ProcessPoolExecutor = ProcessPoolExecutor  # type: ignore[misc]
+    util.ThreadPoolMixin.executor_type = ThreadPoolExecutor
+    for name in ("Fork", "Forkserver", "Spawn"):
+        getattr(util, f"ProcessPool{name}Mixin").executor_type = ProcessPoolExecutor
+
+
+def _adapt(module: Any) -> None:
+    """Have scripts import the pools too, and a job that broke alone count as broken."""
+    if hasattr(module, "BrokenProcessPool"):
+        module.BrokenProcessPool = BrokenExecutor
+    if not hasattr(module, "assert_python_ok"):
+        return
+    run = import_module("test.support.script_helper").assert_python_ok
+    root = Path(__file__).resolve().parents[1]
+    path = os.pathsep.join((str(root), str(root / "src")))
+    passed = {TESTS: os.environ[TESTS]} if TESTS in os.environ else {}
+
+    def assert_python_ok(*arguments: str) -> Any:
+        changed = (
+            text.replace("from concurrent.futures import", "from conformance.executor_types import")
+            for text in arguments
+        )
+        return run(*changed, PYTHONPATH=path, **passed)
+
+    module.assert_python_ok = assert_python_ok
+
+
+def _chosen(suite: unittest.TestSuite, prefixes: tuple[str, ...]) -> Iterator[unittest.TestCase]:
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from _chosen(test, prefixes)
+            continue
+        kind = type(test).__name__
+        # Fork's name is how Forkserver's begins.
+        matching = max(
+            (name for name in KINDS.values() if kind.startswith(name)), key=len, default=""
+        )
+        if matching not in prefixes:
+            continue
+        method = test.id().rpartition(".")[2]
+        why = SKIPPED.get(method) if matching != KINDS["threads"] else None
+        if why is not None:
+            setattr(test, method, unittest.skip(why)(getattr(test, method)))
+        yield test
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""An upload that becomes a background job, its progress in the browser, and a callback."""
+
+import base64
+import hashlib
+import inspect
+from collections import Counter, deque
+from typing import Any
+
+from dewar import (
+    Tasks,
+    abort,
+    current_app,
+    current_job,
+    jsonify,
+    render_template,
+    request,
+    session,
+    tasks_blueprint,
+    url_for,
+)
+from dewar.tasks.callbacks import VerificationError, verify
+from dewar.tasks.status import JobStatus
+from examples.tour.application import app, pause
+
+LARGEST = 256 * 1024
+STEPS = 10
+
+tasks = Tasks(app)
+
+
+def callback_secret() -> str:
+    """Give what callbacks are signed with, which follows from the app's own secret."""
+    digest = hashlib.sha256(b"callbacks " + app.config["SECRET_KEY"].encode()).digest()
+    return "whsec_" + base64.b64encode(digest).decode()
+
+
+app.config["TASKS_CALLBACK_SECRETS"] = [callback_secret()]
+app.extensions["received"] = deque(maxlen=100)
+
+
+def is_mine(job: JobStatus, action: str) -> bool:  # noqa: ARG001 - seeing and cancelling alike
+    """Let each browser see the jobs that it started, and nobody else's."""
+    return job.id in session.get("jobs", [])
+
+
+app.register_blueprint(tasks_blueprint(tasks, access=is_mine, url_prefix="/api/jobs"))
+
+
+@app.get("/jobs")
+def jobs() -> str:
+    """Show the form, and what becomes of a file."""
+    return render_template("jobs.html", task_source=source())
+
+
+@tasks.task(max_queue=50)
+def count_words(name: str, text: str) -> dict[str, Any]:
+    """Count the words of a text, a tenth at a time, and tell how far it is."""
+    words: Counter[str] = Counter()
+    lines = text.splitlines()
+    for step in range(STEPS):
+        part = lines[step * len(lines) // STEPS : (step + 1) * len(lines) // STEPS]
+        words.update(word.strip(".,;:!?()\"'").lower() for line in part for word in line.split())
+        pause(0.4)
+        current_job.progress((step + 1) / STEPS, f"{words.total()} words so far")
+    return {"name": name, "words": words.total(), "most_common": words.most_common(5)}
+
+
+@app.post("/api/jobs")
+def add_job() -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Take a file, hand it to the background, and say at once where to look."""
+    request.max_content_length = LARGEST
+    upload = request.files.get("text")
+    if upload is None or not upload.filename:
+        abort(400, "Choose a text file.")
+    text = upload.read().decode("utf-8", "replace")
+    job = count_words.submit(upload.filename, text, callback=url_for("hear_of_job", _external=True))
+    session["jobs"] = [job.id, *session.get("jobs", [])][:20]
+    return job.accepted()
+
+
+@app.post("/api/heard")
+def hear_of_job() -> tuple[str, int]:
+    """Receive a callback, as another server would: check who signed it, then believe it."""
+    try:
+        told = verify(
+            request.get_data(), request.headers, current_app.config["TASKS_CALLBACK_SECRETS"]
+        )
+    except VerificationError as error:
+        abort(400, str(error))
+    current_app.extensions["received"].append(
+        {"webhook_id": request.headers["webhook-id"], "job": told["id"], "state": told["state"]}
+    )
+    return "", 204
+
+
+@app.get("/api/heard/<id>")
+def heard_of_job(id: str) -> Any:
+    """Say which callback came for a job, if one did."""
+    found = [heard for heard in current_app.extensions["received"] if heard["job"] == id]
+    if not found:
+        abort(404, "No callback has come for this job.")
+    return jsonify(found[-1])
+
+
+def source() -> str:
+    """Give the source of the task, which is no view."""
+    return inspect.getsource(count_words.function).rstrip()

@@ -1,0 +1,72 @@
+// Uploads a file, follows its job by server-sent events, and asks for the callback at the end.
+const form = document.querySelector(".job-form");
+const result = document.querySelector(".result");
+const progress = document.getElementById("progress");
+const told = document.getElementById("told");
+const cancel = document.getElementById("cancel");
+const button = form.querySelector(".primary");
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  button.disabled = true;
+  told.textContent = "";
+  progress.value = 0;
+  result.textContent = "Sending …";
+  try {
+    const answer = await fetch(form.dataset.api, { method: "POST", body: new FormData(form) });
+    const job = await answer.json();
+    if (answer.status !== 202) throw new Error(job.error);
+    say(`202 Accepted   ${answer.headers.get("Location")}`);
+    await follow(job);
+  } catch (error) {
+    result.textContent = error.message || "The server did not answer.";
+  }
+  button.disabled = false;
+  cancel.hidden = true;
+});
+
+function follow(job) {
+  cancel.hidden = false;
+  cancel.onclick = () => fetch(job.links.self, { method: "DELETE" }).then(refused);
+  return new Promise((resolve) => {
+    const events = new EventSource(job.links.events);
+    const end = async (event) => {
+      events.close();
+      show(JSON.parse(event.data));
+      await hear(job.id);
+      resolve();
+    };
+    for (const name of ["state", "progress"]) {
+      events.addEventListener(name, (event) => show(JSON.parse(event.data)));
+    }
+    for (const name of ["done", "failed", "cancelled", "lost"]) events.addEventListener(name, end);
+  });
+}
+
+function show(job) {
+  const { fraction, message } = job.progress ?? { fraction: 0, message: "" };
+  progress.value = job.state === "done" ? 1 : fraction;
+  result.textContent = `${job.state} ${message}`;
+  say(`${job.state}   ${job.result ? JSON.stringify(job.result) : message}`);
+}
+
+async function refused(answer) {
+  if (!answer.ok) result.textContent = (await answer.json()).error;
+}
+
+async function hear(id) {
+  for (let tries = 0; tries < 25; tries += 1) {
+    const answer = await fetch(form.dataset.heard + id, { cache: "no-store" });
+    if (answer.ok) {
+      const heard = await answer.json();
+      say(`callback   ${heard.webhook_id}: ${heard.state}`);
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  say("callback   none came");
+}
+
+function say(line) {
+  told.append(`${line}\n`);
+}

@@ -1,0 +1,146 @@
+"""Jobs as text: one line for each, everything about one, and JSON."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+import click
+
+from dewar.tasks.callbacks.records import Delivery
+from dewar.tasks.ledger.records import JobRecord, JobState
+
+__all__ = [
+    "COLORS",
+    "Text",
+    "counted",
+    "details",
+    "header",
+    "job_json",
+    "job_line",
+    "printable",
+    "progress",
+]
+
+#: Writes one job as a text.
+Text = Callable[[JobRecord], str]
+
+#: The colours of states, on a terminal.
+COLORS = MappingProxyType(
+    {
+        JobState.QUEUED: "white",
+        JobState.RUNNING: "cyan",
+        JobState.DONE: "green",
+        JobState.FAILED: "red",
+        JobState.CANCELLED: "yellow",
+        JobState.LOST: "magenta",
+    }
+)
+
+_COLUMNS = (("ID", 36), ("STATE", 9), ("PROGRESS", 8), ("TRIES", 5), ("CREATED", 20), ("TASK", 0))
+# What is JSON in a record.
+_JSON = ("arguments", "result", "error")
+_TIMES = ("created", "due", "started", "finished")
+
+
+def header() -> str:
+    """Return what stands above the lines of jobs."""
+    return _line(name for name, _ in _COLUMNS)
+
+
+def job_line(job: JobRecord) -> str:
+    """Return a job in one line, in columns that have no spaces but at the end."""
+    cells = (job.id, job.state.value, progress(job), str(job.attempts), _time(job.created))
+    line = _line((*cells, printable(job.task)))
+    state = job.state.value
+    return line.replace(state, click.style(state, fg=COLORS[job.state]), 1)
+
+
+def job_json(job: JobRecord, loads: Callable[[str], Any] = json.loads) -> str:
+    """Return all there is of a job as one line of JSON; times are in UTC.
+
+    Args:
+        job: The job.
+        loads: Reads the JSON of its arguments and its result.
+    """
+    shown = {**asdict(job), "state": job.state.value}
+    for name in _JSON:
+        shown[name] = None if shown[name] is None else loads(shown[name])
+    for name in _TIMES:
+        shown[name] = None if shown[name] is None else _moment(shown[name]).isoformat()
+    del shown["context"]
+    return json.dumps(shown, default=str)
+
+
+def details(job: JobRecord, callbacks: Iterable[Delivery] = ()) -> str:
+    """Return all there is of a job, with its callbacks and the traceback of its error."""
+    error = {} if job.error is None else json.loads(job.error)
+    took = None
+    if job.finished is not None and job.started is not None:
+        took = f"{_time(job.finished)} ({job.finished - job.started:.3g} s)"
+    fields = {
+        "id": job.id,
+        "task": job.task,
+        "state": job.state.value,
+        "progress": f"{progress(job)} {job.message or ''}" if job.fraction is not None else None,
+        "tries": str(job.attempts),
+        "repeatable": "yes" if job.idempotent else "no",
+        "owner": job.owner,
+        "created": _time(job.created),
+        "due": _time(job.due),
+        "started": _time(job.started),
+        "finished": took or _time(job.finished),
+        "arguments": job.arguments,
+        "callback": job.callback,
+        "result": job.result,
+        "error": f"{error.get('type')}: {error.get('text')}" if error else None,
+    }
+    lines = [f"{name:10} {printable(text)}" for name, text in fields.items() if text]
+    lines += [f"{'posted':10} {printable(_posted(callback))}" for callback in callbacks]
+    traceback = "\n".join(printable(line) for line in error.get("traceback", "").splitlines())
+    return "\n".join([*lines, *(["", traceback] if traceback else [])])
+
+
+def progress(job: JobRecord) -> str:
+    """Return how far a job is, in percent."""
+    return "-" if job.fraction is None else f"{job.fraction:.0%}"
+
+
+def counted(counts: Mapping[JobState, int]) -> str:
+    """Return how many jobs are in which state, in a few words."""
+    words = [f"{count} {state.value}" for state, count in counts.items() if count]
+    return ", ".join(words) or "no jobs"
+
+
+def printable(text: str) -> str:
+    """Return a text in one line, without what would move the cursor of a terminal.
+
+    SECURITY: names and messages come from jobs, and so perhaps from their clients.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )
+
+
+def _line(cells: Iterable[str]) -> str:
+    padded = (cell.ljust(width) for cell, (_, width) in zip(cells, _COLUMNS, strict=True))
+    return "  ".join(padded).rstrip()
+
+
+def _posted(callback: Delivery) -> str:
+    said = [callback.state.value, f"{callback.attempts} attempts"]
+    if callback.last_status is not None:
+        said.append(f"last answer {callback.last_status}")
+    return ", ".join([*said, *filter(None, [callback.last_error])])
+
+
+def _time(seconds: float | None) -> str:
+    return "" if seconds is None else f"{_moment(seconds):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,71 @@
+"""Looking at jobs again and again: what has changed, line by line or on the spot."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import click
+
+from dewar.cli.job_texts import Text
+from dewar.tasks.ledger.records import JobRecord
+
+__all__ = ["Jobs", "looks", "print_changes", "until_final", "watch"]
+
+#: The jobs to be shown, at one moment.
+Jobs = Sequence[JobRecord]
+
+
+def looks(
+    read: Callable[[], Jobs], changes: Callable[[], object], pause: Callable[[], object]
+) -> Iterator[Jobs]:
+    """Yield what is read, at once and whenever something has changed.
+
+    Args:
+        read: Reads the jobs.
+        changes: Returns another value once anything has changed.
+        pause: Waits a little.
+    """
+    known: object = None
+    while True:
+        number = changes()
+        if number != known:
+            known = number
+            yield read()
+        pause()
+
+
+def until_final(looked: Iterable[Jobs]) -> Iterator[Jobs]:
+    """Yield the looks until all jobs have ended, including that one."""
+    for jobs in looked:
+        yield jobs
+        if all(job.state.is_final for job in jobs):
+            return
+
+
+def print_changes(looked: Iterable[Jobs], text: Text) -> None:
+    """Print a line for each job that is new or has changed."""
+    known: dict[str, JobRecord] = {}
+    for jobs in looked:
+        for job in jobs:
+            if known.get(job.id) != job:
+                click.echo(text(job))
+        known = {job.id: job for job in jobs}
+
+
+def watch(looked: Iterable[Jobs], text: Text, *, is_plain: bool, title: Callable[[], str]) -> None:
+    """Show jobs while they change.
+
+    Args:
+        looked: The jobs, whenever they have changed.
+        text: Writes one of them, where nobody looks at a terminal.
+        is_plain: Whether lines are wanted also on a terminal.
+        title: Returns what stands above them on a terminal.
+
+    Raises:
+        MissingExtra: where rich is missing, on a terminal.
+    """
+    if is_plain or not sys.stdout.isatty():
+        print_changes(looked, text)
+        return
+    from dewar.cli.job_screen import show_live
+
+    show_live(looked, title)

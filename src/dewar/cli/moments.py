@@ -1,0 +1,60 @@
+"""`MomentType`: a moment in the past on the command line, as an age or as a date."""
+
+import re
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+__all__ = ["MomentType", "moment_of"]
+
+_AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def moment_of(text: str, now: float) -> float:
+    """Return the moment that a text means, in seconds since the epoch.
+
+    Args:
+        text: An age as in ``7d``, in seconds, minutes, hours, days or weeks; or a date, with or
+            without a time, as ISO 8601 writes it. Without a zone it is in UTC.
+        now: In seconds since the epoch.
+
+    Raises:
+        ValueError: where it is neither, or not in the past.
+        OverflowError: where it is before all dates.
+    """
+    age = _AGE.fullmatch(text.strip())
+    if age is not None:
+        date = datetime.fromtimestamp(now - float(age[1]) * _SECONDS[age[2]], UTC)
+    else:
+        date = datetime.fromisoformat(text.strip())
+    moment = (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
+    if moment > now:
+        raise ValueError(f"{text} is not in the past.")
+    return moment
+
+
+class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.4
+    """A moment in the past; what comes out is in seconds since the epoch."""
+
+    name = "age|date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the moment.
+
+        Raises:
+            click.BadParameter: where the text means none.
+        """
+        if isinstance(value, float):
+            return value
+        try:
+            return moment_of(value, time.time())
+        except (ValueError, OverflowError):
+            raise click.BadParameter(
+                f"{value!r} is no moment in the past. Write an age, as in '7d', '12h' or '30m', or"
+                " a date, as in '2026-01-31' or '2026-01-31T12:00'.",
+                ctx,
+                param,
+            ) from None

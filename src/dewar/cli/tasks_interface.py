@@ -1,0 +1,90 @@
+"""`CommandTasks` and `JobStore`: what ``dewar tasks`` asks of an app's tasks and their ledger."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import click
+
+from dewar.cli.group import command_app
+from dewar.tasks.finding import EXTENSION
+from dewar.tasks.ledger.records import JobRecord, JobState
+
+__all__ = ["CommandTasks", "JobStore", "open_store", "tasks_of"]
+
+
+class JobStore(Protocol):
+    """A ledger, of which a command does with jobs what no process needs to be asked for."""
+
+    database: Any
+
+    def get(self, id: str) -> JobRecord | None:
+        """Return a job."""
+
+    def list(
+        self, state: JobState | None = None, task: str | None = None, limit: int = 50
+    ) -> Sequence[JobRecord]:
+        """Return jobs, the newest first."""
+
+    def counts(self) -> dict[JobState, int]:
+        """Return how many jobs are in each state."""
+
+    def cancel(self, id: str, now: float, describe: Callable[[JobRecord], str]) -> bool:
+        """Cancel a job that waits."""
+
+    def cancel_running(self, id: str) -> bool:
+        """Have the process that runs a job stop it."""
+
+    def retry(self, id: str, now: float) -> bool:
+        """Have a job run again that failed, was cancelled or is lost."""
+
+    def purge(self, before: float, limit: int = 1000) -> int:
+        """Forget some jobs that ended before a time."""
+
+    def changes(self) -> object:
+        """Return something that is another value once anything was committed."""
+
+    def close(self) -> None:
+        """Let go of the database."""
+
+
+class CommandTasks(Protocol):
+    """The `Tasks` of an app as commands see them."""
+
+    @property
+    def json(self) -> Any:
+        """Reads and writes JSON."""
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the tasks."""
+
+    def settings(self) -> Any:
+        """Return the settings."""
+
+    def open_ledger(self) -> JobStore:
+        """Return the ledger, and begin no work."""
+
+    def start(self) -> None:
+        """Begin to run jobs in this process."""
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """End this process's part."""
+
+
+def tasks_of(ctx: click.Context) -> CommandTasks:
+    """Return the tasks of the app that a command is for.
+
+    Raises:
+        click.ClickException: where the app has none.
+    """
+    app: Any = command_app(ctx)
+    tasks: CommandTasks | None = app.extensions.get(EXTENSION)
+    if tasks is None:
+        raise click.ClickException(f"The app {app.name!r} has no tasks: tasks = Tasks(app).")
+    return tasks
+
+
+def open_store(ctx: click.Context) -> JobStore:
+    """Return the ledger of the app that a command is for; it is closed with the context."""
+    store = tasks_of(ctx).open_ledger()
+    ctx.call_on_close(store.close)
+    return store

@@ -1,0 +1,60 @@
+"""``dewar tasks work``: a process that runs jobs and serves nobody."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from dewar.cli.group import command_app
+from dewar.cli.tasks_interface import tasks_of
+
+__all__ = ["until_told", "work_command"]
+
+
+@click.command("work", short_help="Run jobs, until told to stop.")
+@click.pass_context
+def work_command(ctx: click.Context) -> None:
+    """Run jobs in this process, without serving, until SIGTERM or SIGINT.
+
+    Jobs that run then may end, for as long as TASKS_GRACE says; a second signal ends at once.
+    """
+    app: Any = command_app(ctx)
+    tasks = tasks_of(ctx)
+    # Where the processes that serve run no jobs, this is the one that does.
+    app.config["TASKS_WORKS"] = True
+    if not tasks.settings().works:
+        raise click.ClickException(
+            "These tasks were made with works=False, so no process runs them. Say it in the"
+            " configuration, which this command overrides: TASKS_WORKS = False."
+        )
+    with until_told() as told:
+        tasks.start()
+        click.echo(f"Process {os.getpid()} runs jobs of {', '.join(sorted(tasks.names()))}.")
+        told.wait()
+        ended = tasks.stop()
+    if not ended:
+        raise click.ClickException("Some jobs ran too long to wait for, and can't be stopped.")
+
+
+@contextmanager
+def until_told() -> Iterator[threading.Event]:
+    """Give an event that the first SIGTERM or SIGINT sets; the next one ends the process."""
+    told = threading.Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def tell(number: int, frame: object) -> None:  # noqa: ARG001  # as handlers are called
+        for known in before:
+            signal.signal(known, signal.SIG_DFL)
+        told.set()
+
+    try:
+        for number in before:
+            signal.signal(number, tell)
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

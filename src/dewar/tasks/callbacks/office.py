@@ -1,0 +1,103 @@
+"""`Callbacks`: all that one process has for the callbacks of an app's tasks."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from dewar.tasks.callbacks.delivery import Courier
+from dewar.tasks.callbacks.guard import Guard
+from dewar.tasks.callbacks.outbox import Outbox
+from dewar.tasks.callbacks.sender import Sender, SenderStatistics
+from dewar.tasks.callbacks.settings import CallbackSettings
+from dewar.tasks.errors import CallbackRefused
+from dewar.tasks.ledger.database import Database
+
+__all__ = ["CallbackOptions", "Callbacks", "Kept"]
+
+
+class Kept(Protocol):
+    """What keeps the outbox: a `Ledger`."""
+
+    @property
+    def database(self) -> Database:
+        """Where it is."""
+
+
+class CallbackOptions(Protocol):
+    """What an app's settings say of callbacks."""
+
+    @property
+    def callback_secrets(self) -> Sequence[str]:
+        """What callbacks are signed with."""
+
+    @property
+    def callback_allow(self) -> Sequence[str]:
+        """What they may reach though it is not public."""
+
+
+class Callbacks:
+    """Says which callbacks are accepted, and makes them. `outbox` is where they are kept.
+
+    Args:
+        ledger: in whose database they are.
+        options: the secrets, and what is allowed.
+        owner: this process's id in the ledger, so that others can go on when it has died.
+        settings: all there is to say, in place of `options`.
+
+    Raises:
+        TaskSetupError: where a secret is none, or what is allowed makes no sense.
+    """
+
+    def __init__(
+        self,
+        ledger: Kept,
+        options: CallbackOptions,
+        owner: str,
+        settings: CallbackSettings | None = None,
+    ) -> None:
+        if settings is None:
+            secrets, allow = tuple(options.callback_secrets), tuple(options.callback_allow)
+            settings = CallbackSettings(secrets=secrets, allow=allow)
+        self._has_secrets = bool(settings.secrets)
+        self._guard = Guard(settings.allow)
+        self.outbox = Outbox(ledger.database)
+        courier = Courier(self._guard, settings)
+        self._sender = Sender(self.outbox, courier.post, settings, owner=owner)
+
+    def check(self, url: str) -> None:
+        """Accept the URL of a callback, as far as can be told before it is made.
+
+        Raises:
+            CallbackRefused: where it may not be called, wants no more, or could not be signed.
+        """
+        if not self._has_secrets:
+            raise CallbackRefused(
+                "A callback needs a secret to sign it with, which the receiver shares. Make one"
+                " with dewar.tasks.callbacks.new_secret(), keep it where other secrets are, and"
+                " set TASKS_CALLBACK_SECRETS=[secret]."
+            )
+        self._guard.check(url)
+        if self.outbox.is_disabled(url):
+            raise CallbackRefused(
+                f"The callback {url!r} has answered 410 Gone: it wants nothing more. If it does"
+                " again, enable it first."
+            )
+
+    def start(self) -> None:
+        """Begin to make callbacks, if this process can sign them."""
+        if self._has_secrets:
+            self._sender.start()
+
+    def nudge(self) -> None:
+        """Say that there may be a callback to make."""
+        self._sender.nudge()
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """Make no more, and return whether what was on its way has ended; see `Sender.stop`."""
+        return self._sender.stop(timeout)
+
+    def statistics(self) -> SenderStatistics:
+        """Return how it is doing."""
+        return self._sender.statistics()
+
+    def __repr__(self) -> str:
+        return f"<Callbacks by {self._sender!r}>"

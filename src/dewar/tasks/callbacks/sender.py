@@ -1,0 +1,295 @@
+"""`Sender`: the threads that make a process's callbacks.
+
+Who does what:
+
+- The **coordinator** is one thread. It alone looks into the outbox, claims what is due and has a
+  slot, and starts a thread for each; then it waits for the next due date, for a nudge, or for a
+  slot. What it can't foresee, the callbacks of a process that died, it looks for now and then.
+- A **delivering thread** makes one attempt, records it, gives its slot back and ends. It may hang
+  as long as a receiver makes it, and has only its own slot to hang in.
+- `_changed` guards the state, the slots and the threads. It is never held during I/O.
+
+Nothing is started before `start`. A process that was forked has no threads; it begins anew with
+its own `start`. A process that dies leaves what it had claimed to whoever finds it when the lease
+has run out: a callback may come twice, with the same ``webhook-id``.
+"""
+
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from dewar.tasks.callbacks.records import Candidate, Delivery
+from dewar.tasks.callbacks.schedule import (
+    Answer,
+    Delivered,
+    Disabled,
+    GaveUp,
+    Retry,
+    Step,
+    next_step,
+)
+from dewar.tasks.callbacks.settings import CallbackSettings
+from dewar.tasks.callbacks.slots import Slots
+
+__all__ = ["Box", "Post", "Sender", "SenderStatistics"]
+
+logger = logging.getLogger("dewar.tasks.callbacks")
+
+#: As `Courier.post`.
+Post = Callable[[str, str, str, float], Answer]
+
+#: How often to look for what other processes left behind, in seconds.
+_LOOK = 5.0
+#: Candidates that are read at once, and how many such pages to look through for hosts with room.
+_PAGE = 200
+_PAGES = 25
+#: A lease is longer than an attempt can be: twice its timeout, and time to resolve and record.
+_SPARE = 60.0
+
+
+class Box(Protocol):
+    """What a sender asks of an `Outbox`."""
+
+    def due(self, now: float, limit: int, after: Candidate | None = None) -> list[Candidate]:
+        """Return what is due, the oldest first."""
+
+    def claim(self, ids: list[str], owner: str, now: float, until: float) -> list[Delivery]:
+        """Take those that are still due."""
+
+    def record(self, delivery: Delivery, step: Step, answer: Answer, now: float) -> bool:
+        """Write down how an attempt went."""
+
+    def next_due(self) -> float | None:
+        """Return when the next is due."""
+
+
+class _State(Enum):
+    NEW = "new"
+    RUNNING = "running"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SenderStatistics:
+    """What a sender did in this process."""
+
+    state: str
+    #: On their way now.
+    sending: int
+    delivered: int
+    #: Attempts that are made again later.
+    retried: int
+    gave_up: int
+    disabled: int
+
+
+class Sender:
+    """Makes the callbacks that are due.
+
+    Args:
+        outbox: where they are.
+        post: makes one attempt.
+        settings: how many at once, and when again.
+        owner: names this process to the others.
+        clock: returns seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        outbox: Box,
+        post: Post,
+        settings: CallbackSettings,
+        *,
+        owner: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._outbox = outbox
+        self._post = post
+        self._settings = settings
+        self._owner = owner
+        self._clock = clock
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._pid = os.getpid()
+        self._changed = threading.Condition()
+        self._state = _State.NEW
+        self._is_nudged = False
+        self._slots = Slots(self._settings.max_threads, self._settings.per_host)
+        self._threads: set[threading.Thread] = set()
+        self._steps: dict[type, int] = dict.fromkeys((Delivered, Retry, GaveUp, Disabled), 0)
+
+    def start(self) -> None:
+        """Begin, if it has not begun in this process."""
+        if self._pid != os.getpid():
+            # The threads stayed with the parent, and one of them may have had the lock.
+            self._begin_anew()
+        with self._changed:
+            if self._state is not _State.NEW:
+                return
+            self._state = _State.RUNNING
+            self._start_thread(self._coordinate, (), "dewar-callbacks")
+
+    def nudge(self) -> None:
+        """Say that there may be something in the outbox that is due."""
+        if self._pid != os.getpid():
+            return
+        with self._changed:
+            self._is_nudged = True
+            self._changed.notify_all()
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """Claim nothing more, and wait for what is on its way; return whether all has ended.
+
+        What has not is made again by another process once its lease has run out.
+
+        Args:
+            timeout: in seconds; None for as long as it takes.
+        """
+        if self._pid != os.getpid():
+            return True
+        until = None if timeout is None else time.monotonic() + timeout
+        with self._changed:
+            self._state = _State.STOPPING
+            self._changed.notify_all()
+        while threads := self._alive():
+            left = None if until is None else max(until - time.monotonic(), 0.0)
+            threads[0].join(left)
+            if left == 0.0:
+                return not self._alive()
+        return True
+
+    def statistics(self) -> SenderStatistics:
+        """Return how it is doing."""
+        with self._changed:
+            return SenderStatistics(
+                state=self._state.value,
+                sending=self._slots.used,
+                delivered=self._steps[Delivered],
+                retried=self._steps[Retry],
+                gave_up=self._steps[GaveUp],
+                disabled=self._steps[Disabled],
+            )
+
+    def _alive(self) -> list[threading.Thread]:
+        with self._changed:
+            return [thread for thread in self._threads if thread.is_alive()]
+
+    def _start_thread(self, run: Callable[..., None], args: tuple[object, ...], name: str) -> None:
+        """Start a thread of ours. It does not keep the process: what it leaves has its lease."""
+        thread = threading.Thread(target=run, args=args, name=name, daemon=True)
+        self._threads.add(thread)
+        try:
+            thread.start()
+        except BaseException:
+            self._threads.discard(thread)
+            raise
+
+    # The coordinator's.
+
+    def _coordinate(self) -> None:
+        while True:
+            with self._changed:
+                if self._state is _State.STOPPING:
+                    break
+                # Before the look: what is put in after it nudges again.
+                self._is_nudged = False
+            pause = self._look()
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._is_nudged or self._state is _State.STOPPING, pause
+                )
+        with self._changed:
+            self._threads.discard(threading.current_thread())
+
+    def _look(self) -> float:
+        """Send what is due and has a slot; return for how long there is nothing else to do."""
+        try:
+            if not self._send_due():
+                return _LOOK
+            due = self._outbox.next_due()
+        except Exception:
+            logger.exception("The outbox can't be used; trying again in %g seconds.", _LOOK)
+            return _LOOK
+        return _LOOK if due is None else min(max(due - self._clock(), 0.0), _LOOK)
+
+    def _send_due(self) -> bool:
+        """Return whether all that is due was looked at and sent; a slot's end nudges otherwise."""
+        last: Candidate | None = None
+        is_all = True
+        for _ in range(_PAGES):
+            page = self._outbox.due(self._clock(), _PAGE, last)
+            if not page:
+                return is_all
+            with self._changed:
+                chosen = [found for found in page if self._slots.take(found.url)]
+                has_room = self._slots.has_room
+            self._send(chosen)
+            is_all = is_all and len(chosen) == len(page)
+            last = page[-1]
+            if not has_room:
+                return False
+        return False
+
+    def _send(self, chosen: list[Candidate]) -> None:
+        """Claim what has a slot, and start a thread for each; give back what is not used."""
+        unused = {found.id: found.url for found in chosen}
+        try:
+            now = self._clock()
+            until = now + 2 * self._settings.timeout + _SPARE
+            ids = list(unused)
+            for delivery in self._outbox.claim(ids, self._owner, now, until) if ids else ():
+                with self._changed:
+                    name = f"dewar-callback-{delivery.id}"
+                    self._start_thread(self._deliver, (delivery,), name)
+                del unused[delivery.id]
+        finally:
+            with self._changed:
+                for url in unused.values():
+                    self._slots.give_back(url)
+
+    # A delivering thread's.
+
+    def _deliver(self, delivery: Delivery) -> None:
+        try:
+            answer = self._post(delivery.url, delivery.id, delivery.body, self._clock())
+            now = self._clock()
+            step = next_step(answer, delivery.attempts, now, self._settings.schedule, random.random)
+            if self._outbox.record(delivery, step, answer, now):
+                self._note(delivery, step, answer)
+        except Exception:
+            logger.exception("The callback %s is tried again after its lease.", delivery.id)
+        finally:
+            with self._changed:
+                self._slots.give_back(delivery.url)
+                self._threads.discard(threading.current_thread())
+                self._is_nudged = True
+                self._changed.notify_all()
+
+    def _note(self, delivery: Delivery, step: Step, answer: Answer) -> None:
+        with self._changed:
+            self._steps[type(step)] += 1
+        # No URL: it may hold a secret of the receiver's.
+        if isinstance(step, GaveUp):
+            logger.warning(
+                "The callback %s of job %s has failed %d times, for the last time with %s.",
+                delivery.id,
+                delivery.job_id,
+                delivery.attempts,
+                answer.error,
+            )
+        elif isinstance(step, Disabled):
+            logger.warning(
+                "The receiver of callback %s, job %s, wants nothing more (410).",
+                delivery.id,
+                delivery.job_id,
+            )
+
+    def __repr__(self) -> str:
+        return f"<Sender {self._state.value}, {self._slots!r}, {self._outbox!r}>"

@@ -1,0 +1,24 @@
+"""`Phase`: whether an engine takes jobs; and how it says that it does not."""
+
+from enum import Enum
+
+from dewar.tasks.lifecycle import lifecycle
+
+__all__ = ["Phase", "refusal"]
+
+
+class Phase(Enum):
+    """Where an engine is in its life. It only moves down."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    BROKEN = "broken"
+
+
+def refusal() -> RuntimeError:
+    """Return the error for a job that comes too late; its text begins as concurrent.futures'."""
+    when = "interpreter shutdown" if lifecycle.is_ending else "shutdown"
+    return RuntimeError(
+        f"cannot schedule new futures after {when}. A pool that was shut down stays so: make"
+        " another, or leave the with block only when the last job was submitted."
+    )

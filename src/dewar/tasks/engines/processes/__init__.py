@@ -1,0 +1,1 @@
+"""Jobs in child processes, one at a time in each."""

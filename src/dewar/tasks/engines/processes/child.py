@@ -1,0 +1,124 @@
+"""What runs in a child process: one job after the other, until the parent closes the connection.
+
+The child is the leader of a process group, so that what a job starts can be ended with it. Where
+the parent dies, a job that runs is ended: somebody else may be running it again.
+"""
+
+import json
+import logging
+import os
+import pickle
+import select
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from threading import Lock, Thread
+from traceback import format_exc
+from typing import Any
+
+from dewar.tasks.carrying import call_portably
+from dewar.tasks.engines.processes.crossing import pack_error, pack_result
+from dewar.tasks.engines.processes.frames import Frames, Kind, frame
+from dewar.tasks.engines.settling import name_of
+from dewar.tasks.progress import Progress, RunningJob, running
+
+__all__ = ["serve"]
+
+_log = logging.getLogger("concurrent.futures")
+_PIECE = 1 << 18
+
+
+def serve(
+    connection: "Connection[Any, Any]",
+    initializer: Callable[..., object] | None,
+    initargs: tuple[Any, ...],
+) -> None:
+    """Run what comes over the connection."""
+    _stand_alone()
+    parent = _Parent(connection.fileno())
+    Thread(target=parent.outlive_not, name="dewar-parent-watch", daemon=True).start()
+    # The parent may be gone by now, or has closed the pool.
+    with suppress(OSError):
+        if _initialize(parent, initializer, initargs):
+            parent.send(Kind.READY)
+            for payload in parent.calls():
+                parent.send(*_outcome(parent, payload))
+    connection.close()
+
+
+def _initialize(
+    parent: "_Parent", initializer: Callable[..., object] | None, initargs: tuple[Any, ...]
+) -> bool:
+    if initializer is None:
+        return True
+    try:
+        initializer(*initargs)
+    except BaseException:  # noqa: BLE001  # whatever it is, it is logged and sent
+        _log.critical("Exception in initializer:", exc_info=True)
+        parent.send(Kind.BROKEN, format_exc().encode())
+        return False
+    return True
+
+
+class _Parent:
+    """The other end of the connection. Any thread of a job may tell its progress."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.is_busy = False
+        self._descriptor = descriptor
+        self._lock = Lock()
+
+    def send(self, kind: Kind, payload: bytes = b"") -> None:
+        rest = memoryview(frame(kind, payload))
+        with self._lock:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+
+    def calls(self) -> Iterator[bytes]:
+        frames = Frames()
+        while data := os.read(self._descriptor, _PIECE):
+            for _, payload in frames.feed(data):
+                self.is_busy = True
+                yield payload
+
+    def show(self, progress: Progress) -> None:
+        data = json.dumps([progress.fraction, progress.message]).encode()
+        self.send(Kind.PROGRESS, data)
+
+    def outlive_not(self) -> None:
+        """End the process group when the parent is gone while a job runs.
+
+        The parent closes the connection of an idle child to let it go; `calls` sees that.
+        """
+        poll = select.poll()
+        poll.register(self._descriptor, 0)  # POLLHUP always counts
+        poll.poll()
+        if self.is_busy:
+            os.killpg(0, signal.SIGKILL)
+
+
+def _outcome(parent: _Parent, payload: bytes) -> tuple[Kind, bytes]:
+    try:
+        function, args, kwargs, portable = pickle.loads(payload)  # noqa: S301  # from our parent
+        name = name_of(function)
+        token = running.set(RunningJob("", name, 1, parent.show))
+        try:
+            result = call_portably(portable, function, args, kwargs)
+        finally:
+            running.reset(token)
+        return Kind.RESULT, pack_result(name, result)
+    except BaseException as error:  # noqa: BLE001  # whatever it is, it is the job's outcome
+        return Kind.ERROR, pack_error(error)
+    finally:
+        # Before the outcome is sent: the parent may close the connection as soon as it has it.
+        parent.is_busy = False
+
+
+def _stand_alone() -> None:
+    """Let no signal for the parent reach the child, and no handler of the parent's stay."""
+    with suppress(OSError):
+        os.setpgid(0, 0)
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,37 @@
+"""`Startups`: when the next worker may be started, after some that died as they began."""
+
+__all__ = ["Startups"]
+
+#: In seconds, before the second, third and fourth attempt; after that nobody tries any more.
+_PAUSES = (0.1, 0.3, 1.0)
+
+
+class Startups:
+    """Counts the workers in a row that died before they were ready.
+
+    Attributes:
+        until: when the next may be started; in the past where nothing stands against it.
+    """
+
+    def __init__(self) -> None:
+        self.until = 0.0
+        self._deaths = 0
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether so many died that the next would as well."""
+        return self._deaths > len(_PAUSES)
+
+    def note_ready(self) -> None:
+        """Take note that one is ready."""
+        self.until = 0.0
+        self._deaths = 0
+
+    def note_death(self, now: float) -> None:
+        """Take note that one died, or could not be started."""
+        self._deaths += 1
+        if not self.is_hopeless:
+            self.until = now + _PAUSES[self._deaths - 1]
+
+    def __repr__(self) -> str:
+        return f"<Startups, {self._deaths} deaths in a row>"

@@ -1,0 +1,210 @@
+"""`ThreadEngine`: runs jobs on threads of this process.
+
+Threads are started as they are needed and stay. Who owns what: the lock guards the phase, the
+numbers and the list of workers; a worker's numbers are written by its own thread only; the queue
+and the list of idle tokens are safe by themselves. No thread holds the pool, only this engine, so
+that a pool nobody has any more is collected and says so by `release`.
+"""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures.thread import BrokenThreadPool
+from contextvars import Context
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread, current_thread
+from typing import Any, NoReturn
+
+from dewar.tasks.engines.interface import Ability, Call, EngineStatistics
+from dewar.tasks.engines.phase import Phase, refusal
+from dewar.tasks.engines.settling import drop, fail, run_here
+from dewar.tasks.errors import NotSupported
+from dewar.tasks.job import Job
+from dewar.tasks.lifecycle import lifecycle
+
+__all__ = ["ThreadEngine"]
+
+# Where those who use executors look for it.
+_log = logging.getLogger("concurrent.futures")
+_BROKEN = "The initializer of a thread failed, so the pool can't run anything: repair it."
+
+
+class _Worker:
+    """A thread, and how many jobs it has finished."""
+
+    __slots__ = ("finished", "thread")
+
+    def __init__(self, name: str, work: Callable[["_Worker"], object]) -> None:
+        self.finished = 0
+        # In an empty context: some builds of Python let a thread inherit its starter's.
+        self.thread = Thread(name=name, target=Context().run, args=(work, self))
+
+
+class ThreadEngine:
+    """Runs jobs on at most so many threads.
+
+    Args:
+        threads: how many.
+        name_prefix: what the threads' names begin with.
+        initializer: called with `initargs` in each thread before its first job.
+        initargs: see there.
+    """
+
+    name = "threads"
+    abilities = frozenset({Ability.CANCEL_QUEUED, Ability.PROGRESS})
+
+    def __init__(
+        self,
+        threads: int,
+        name_prefix: str = "",
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+    ) -> None:
+        self._most = threads
+        self._name_prefix = name_prefix or f"dewar-pool-{id(self):x}"
+        self._initializer = initializer
+        self._initargs = initargs
+        self._phase = Phase.OPEN
+        self._released = False
+        self._begin()
+        lifecycle.add(self)
+
+    def submit(self, job: Job, call: Call) -> None:
+        """Put the job in the queue, and start a thread if none is free and one may be started.
+
+        Raises:
+            RuntimeError: after `shutdown`, or as a `BrokenThreadPool` after an initializer failed.
+        """
+        with self._lock:
+            if self._phase is not Phase.OPEN or lifecycle.is_ending:
+                self._refuse()
+            self._accepted += 1
+            self._queue.put((job, call))
+            if len(self._workers) < self._most:
+                # Each token is an idle worker, as long as there are fewer than the most.
+                if self._idle:
+                    self._idle.pop()
+                else:
+                    self._start_worker()
+
+    def stop(self, job: Job) -> bool:
+        """Refuse.
+
+        Raises:
+            NotSupported: always, unless the job has ended.
+        """
+        if job.done():
+            return False
+        raise NotSupported(
+            self.name,
+            Ability.STOP.value,
+            "Python can't end a thread from outside. Let the function look at a flag now and"
+            " then, or use processes: TaskPool(processes=...).",
+        )
+
+    def shutdown(self, wait: bool, cancel_futures: bool) -> None:
+        """Take no more jobs; with `wait`, return when the threads have ended."""
+        with self._lock:
+            if self._phase is Phase.OPEN:
+                self._phase = Phase.CLOSED
+            waiting = self._drain() if cancel_futures else []
+            self._queue.put(None)
+            workers = list(self._workers)
+        for job in waiting:
+            drop(job)
+        if wait:
+            for worker in workers:
+                # A job may shut down the pool that it runs in.
+                if worker.thread is not current_thread():
+                    worker.thread.join()
+
+    def release(self) -> None:
+        """Take note that nobody can submit any more. Safe in a finalizer: it takes no lock."""
+        self._released = True
+        self._queue.put(None)
+
+    def end(self) -> None:
+        """Finish what was accepted."""
+        self.shutdown(wait=True, cancel_futures=False)
+
+    def after_fork(self) -> None:
+        """Start anew, without threads and jobs."""
+        self._begin()
+
+    def statistics(self) -> EngineStatistics:
+        """Return how it is doing."""
+        with self._lock:
+            finished = sum(worker.finished for worker in self._workers) + self._dropped
+            unfinished = max(0, self._accepted - finished)
+            return EngineStatistics(
+                engine=self.name,
+                workers=len(self._workers),
+                queued=max(0, unfinished - self._most),
+                running=min(unfinished, self._most),
+                finished=finished,
+            )
+
+    def _begin(self) -> None:
+        self._lock = Lock()
+        self._queue: SimpleQueue[tuple[Job, Call] | None] = SimpleQueue()
+        self._workers: list[_Worker] = []
+        self._idle: list[None] = []
+        self._accepted = self._dropped = 0
+
+    def _start_worker(self) -> None:
+        worker = _Worker(f"{self._name_prefix}_{len(self._workers)}", self._work)
+        worker.thread.start()
+        self._workers.append(worker)
+
+    def _work(self, worker: _Worker) -> None:
+        if self._initializer is not None and not self._initialize(self._initializer):
+            return
+        queue, idle = self._queue, self._idle
+        while True:
+            item = queue.get()
+            if item is not None:
+                run_here(*item)
+                # Or the last job's arguments and result would live until the next.
+                del item
+                worker.finished += 1
+                if len(self._workers) < self._most:
+                    idle.append(None)
+            elif self._released or self._phase is not Phase.OPEN:
+                queue.put(None)  # for the other threads
+                return
+
+    def _initialize(self, initializer: Callable[..., object]) -> bool:
+        try:
+            initializer(*self._initargs)
+        except BaseException:  # noqa: BLE001  # whatever it is, it is logged and breaks the pool
+            _log.critical("Exception in initializer:", exc_info=True)
+            with self._lock:
+                self._phase = Phase.BROKEN
+                waiting = self._drain()
+                self._queue.put(None)
+            for job in waiting:
+                fail(job, BrokenThreadPool(_BROKEN))
+            return False
+        return True
+
+    def _drain(self) -> list[Job]:
+        """Return the jobs that wait, which from now on don't.
+
+        They are settled without the lock: whoever is told of it may submit another.
+        """
+        waiting: list[Job] = []
+        while True:
+            try:
+                item = self._queue.get_nowait()
+            except Empty:
+                self._dropped += len(waiting)
+                return waiting
+            if item is not None:
+                waiting.append(item[0])
+
+    def _refuse(self) -> NoReturn:
+        if self._phase is Phase.BROKEN:
+            raise BrokenThreadPool(_BROKEN)
+        raise refusal()
+
+    def __repr__(self) -> str:
+        return f"<ThreadEngine {len(self._workers)} of {self._most} threads, {self._phase.value}>"

@@ -1,0 +1,231 @@
+"""`TaskPool`: a `concurrent.futures.Executor` whose jobs take their context along."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from functools import partial
+from inspect import iscoroutinefunction
+from itertools import islice
+from math import isfinite
+from multiprocessing.context import BaseContext
+from typing import Any
+from weakref import finalize
+
+from dewar.tasks.carrying import capture
+from dewar.tasks.engines.interface import Ability, Call, Engine, EngineStatistics
+from dewar.tasks.engines.setup import EngineSetup, check_count
+from dewar.tasks.errors import NotSupported, TaskSetupError
+from dewar.tasks.job import Job
+from dewar.tasks.queue_limit import QueueLimit
+
+__all__ = ["TaskPool"]
+
+Function = Callable[..., Any]
+
+
+class TaskPool(Executor):
+    """Runs functions on threads, processes or other machines.
+
+    It is a `concurrent.futures.Executor`, and what `submit` returns is a Future. A function that
+    is submitted while an app handles a request sees that request, `g` and the session, each call
+    a copy of its own; a coroutine function is run to its end::
+
+        pool = TaskPool(threads=4)
+
+
+        @app.post("/picture")
+        def upload():
+            pool.submit(make_thumbnails, save(request.files["picture"]))
+            return "", 202
+
+    Args:
+        threads: run on at most so many threads; the default, as many as ThreadPoolExecutor takes.
+        processes: run on at most so many processes.
+        engine: run on what this URL names (``dask://host:8786``, ``celery+redis://host/0``), or
+            on this engine.
+        max_queue: how many jobs may wait beside those that run; None for any number.
+        timeout: how long each job may run, in seconds; None for as long as it likes.
+        initializer: called with `initargs` in each new thread or process.
+        initargs: see there.
+        thread_name_prefix: what the names of the threads begin with.
+        mp_context: how processes are started: ``multiprocessing.get_context(...)``; "spawn" by
+            default.
+        max_tasks_per_child: replace a process after so many jobs; None for never.
+        app: where another process finds the app of the jobs, as ``module:app`` or
+            ``module:create_app()``; by default it is looked for in the app's module.
+
+    Raises:
+        TaskSetupError: (a `ValueError`) for what can't work, or not together.
+        NotSupported: for a `timeout` where jobs can't be stopped.
+    """
+
+    def __init__(
+        self,
+        *,
+        threads: int | None = None,
+        processes: int | None = None,
+        engine: str | Engine | None = None,
+        max_queue: int | None = None,
+        timeout: float | None = None,
+        initializer: Function | None = None,
+        initargs: tuple[Any, ...] = (),
+        thread_name_prefix: str = "",
+        mp_context: BaseContext | None = None,
+        max_tasks_per_child: int | None = None,
+        app: str | None = None,
+    ) -> None:
+        setup = EngineSetup(
+            threads=threads,
+            processes=processes,
+            engine=engine,
+            initializer=initializer,
+            initargs=initargs,
+            thread_name_prefix=thread_name_prefix,
+            mp_context=mp_context,
+            max_tasks_per_child=max_tasks_per_child,
+        )
+        check_count("max_queue", max_queue)
+        self._engine = setup.open()
+        self._check_timeout(timeout)
+        self._limit = None if max_queue is None else QueueLimit(max_queue)
+        self._timeout = timeout
+        self._app = app
+        # An engine that was given has other users, perhaps.
+        release = getattr(self._engine, "release", None)
+        if release is not None and engine is None:
+            finalize(self, release).atexit = False
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the jobs."""
+        return self._engine
+
+    def submit(self, fn: Function, /, *args: Any, **kwargs: Any) -> Job:
+        """Have the function called in the background, and return a Future of its result.
+
+        Raises:
+            QueueFull: where `max_queue` jobs wait already.
+            RuntimeError: after `shutdown`.
+        """
+        return self._submit(self._timeout, fn, args, kwargs)
+
+    def map(
+        self,
+        fn: Function,
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+    ) -> Iterator[Any]:
+        """Return an iterator of the results, in the order of the arguments.
+
+        All calls are submitted at once.
+
+        Args:
+            fn: the function.
+            *iterables: its arguments, of each iterable the next for each call.
+            timeout: how many seconds to wait for all; then the iterator raises a TimeoutError.
+            chunksize: how many calls to make one job of, which is cheaper with processes.
+
+        Raises:
+            ValueError: for a `chunksize` less than 1.
+        """
+        if chunksize < 1:
+            raise ValueError(f"chunksize must be >= 1, and is {chunksize}.")
+        if chunksize == 1 or iscoroutinefunction(fn):
+            return super().map(fn, *iterables, timeout=timeout)
+        chunks = _chunks(zip(*iterables, strict=False), chunksize)
+        return _chained(super().map(partial(_call_each, fn), chunks, timeout=timeout))
+
+    def limited(self, *, timeout: float) -> Executor:
+        """Return an executor that submits to this pool with another timeout.
+
+        Args:
+            timeout: how long each of its jobs may run, in seconds.
+
+        Raises:
+            NotSupported: where jobs can't be stopped.
+        """
+        self._check_timeout(timeout)
+        return _LimitedPool(self, timeout)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more jobs.
+
+        Args:
+            wait: return only when all have ended and what they ran on is gone.
+            cancel_futures: cancel those that have not begun.
+        """
+        self._engine.shutdown(wait, cancel_futures)
+
+    def start_job(self, job: Job, call: Call) -> None:
+        """Take over a job that was made elsewhere, with its context already captured.
+
+        Raises:
+            QueueFull: where `max_queue` jobs wait already.
+            RuntimeError: after `shutdown`.
+        """
+        job._stop = self._engine.stop  # noqa: SLF001  # the job's side of the same thing
+        if self._limit is None:
+            self._engine.submit(job, call)
+        else:
+            self._limit.submit(self._engine, job, call)
+
+    def statistics(self) -> EngineStatistics:
+        """Return how many jobs wait, run and have ended, and on how many workers."""
+        return self._engine.statistics()
+
+    def _submit(
+        self, timeout: float | None, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Job:
+        job = Job()
+        self.start_job(job, Call(fn, args, kwargs, capture(self._app), timeout))
+        return job
+
+    def _check_timeout(self, timeout: float | None) -> None:
+        if timeout is None:
+            return
+        if not (isfinite(timeout) and timeout > 0):
+            raise TaskSetupError(f"timeout must be a number of seconds above 0, and is {timeout}.")
+        if Ability.TIMEOUT not in self._engine.abilities:
+            raise NotSupported(
+                self._engine.name,
+                Ability.TIMEOUT.value,
+                "Use processes, which can be ended: TaskPool(processes=..., timeout=...). Or wait"
+                " only so long for a result: job.result(timeout=...).",
+            )
+
+    def __repr__(self) -> str:
+        return f"<TaskPool on {self._engine!r}>"
+
+
+class _LimitedPool(Executor):
+    """Submits to a pool, with another timeout."""
+
+    def __init__(self, pool: TaskPool, timeout: float) -> None:
+        self._pool = pool
+        self._timeout = timeout
+
+    def submit(self, fn: Function, /, *args: Any, **kwargs: Any) -> Job:
+        return self._pool._submit(self._timeout, fn, args, kwargs)  # noqa: SLF001  # of this file
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._pool.shutdown(wait, cancel_futures=cancel_futures)
+
+    def __repr__(self) -> str:
+        return f"<{self._timeout:g} seconds of {self._pool!r}>"
+
+
+def _chunks(calls: Iterator[tuple[Any, ...]], size: int) -> Iterator[list[tuple[Any, ...]]]:
+    while chunk := list(islice(calls, size)):
+        yield chunk
+
+
+def _call_each(fn: Function, calls: list[tuple[Any, ...]]) -> list[Any]:
+    return [fn(*args) for args in calls]
+
+
+def _chained(chunks: Iterator[list[Any]]) -> Iterator[Any]:
+    """Yield the results one by one, and let go of each."""
+    for chunk in chunks:
+        chunk.reverse()
+        while chunk:
+            yield chunk.pop()

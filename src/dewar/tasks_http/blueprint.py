@@ -1,0 +1,85 @@
+"""`tasks_blueprint`: the URLs under which the jobs of an app are seen and cancelled."""
+
+import logging
+from typing import Any
+
+from dewar.blueprints.blueprint import Blueprint
+from dewar.blueprints.setup_state import BlueprintSetupState
+from dewar.tasks.errors import LedgerError, TasksError, UnknownJob
+from dewar.tasks_http.interface import Access, Desk
+from dewar.tasks_http.pages import JobPages, links_by
+from dewar.tasks_http.streams import Pace, Streams
+
+__all__ = ["tasks_blueprint"]
+
+_logger = logging.getLogger("dewar.tasks")
+
+
+def tasks_blueprint(
+    tasks: Desk,
+    *,
+    access: Access,
+    name: str = "tasks",
+    url_prefix: str = "/tasks",
+    max_streams: int = 8,
+    heartbeat: float = 15.0,
+) -> Blueprint:
+    """Return a blueprint with a page for each job, its events, and a way to cancel it.
+
+    ::
+
+        def may(job, action):
+            return "user" in session
+
+        app.register_blueprint(tasks_blueprint(tasks, access=may))
+
+    Once it is registered, ``job.accepted()`` leads there: ``GET /tasks/<id>`` and
+    ``GET /tasks/<id>/events`` tell how the job is, ``DELETE /tasks/<id>`` cancels it.
+
+    Args:
+        tasks: Whose jobs.
+        access: Whether who asks may do something with a job; it gets the `JobStatus` and
+            ``"see"`` or ``"cancel"``, in the request. Where not, the answer is that of a job that
+            is not there. ``lambda job, action: True`` lets everybody who has the id, which
+            can't be guessed.
+        name: The blueprint's name.
+        url_prefix: What the URLs begin with.
+        max_streams: How many streams of events may be open in one process. Each holds a thread
+            of the server: give it fewer than the server has, or pages have to wait.
+        heartbeat: After how many seconds without an event a stream sends a comment, which shows
+            whether the client is still there.
+    """
+    streams = Streams(max_streams, Pace(heartbeat=heartbeat))
+    pages = JobPages(tasks, access, streams)
+    blueprint = Blueprint(name, __name__, url_prefix=url_prefix)
+    blueprint.add_url_rule("/<id>", "job", pages.show)
+    blueprint.add_url_rule("/<id>", "cancel", pages.cancel, methods=["DELETE"])
+    blueprint.add_url_rule("/<id>/events", "events", pages.events)
+    for kind, answer in ((UnknownJob, _unknown), (LedgerError, _unavailable), (TasksError, _fault)):
+        blueprint.register_error_handler(kind, answer)
+
+    @blueprint.record_once
+    def connect(state: BlueprintSetupState) -> None:
+        app, full_name = state.app, state.full_name
+        app.on_start(streams.begin)
+        app.on_stop(streams.end)
+        tasks.linked_by(lambda id: links_by(app.url_for, full_name, id))
+
+    return blueprint
+
+
+_Answer = tuple[dict[str, Any], int, dict[str, str]]
+
+
+def _unknown(error: UnknownJob) -> _Answer:  # noqa: ARG001  # its text would tell more
+    return {"error": "There is no such job."}, 404, {"Cache-Control": "no-store"}
+
+
+def _unavailable(error: LedgerError) -> _Answer:
+    _logger.error("A client could not be told of a job: %s", error)
+    return {"error": "Jobs can't be looked up now."}, 503, {"Retry-After": "5"}
+
+
+def _fault(error: TasksError) -> _Answer:
+    _logger.error("A client could not be told of a job", exc_info=error)
+    return {"error": "The job can't be shown."}, 500, {"Cache-Control": "no-store"}

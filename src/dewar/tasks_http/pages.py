@@ -1,0 +1,167 @@
+"""`JobPages`: the views that tell of a job and cancel it."""
+
+import re
+from collections.abc import Callable, Mapping
+from inspect import isawaitable
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from dewar.contexts.current import current, current_request
+from dewar.helpers import url_for
+from dewar.messages.request import Request
+from dewar.messages.response import Response
+from dewar.tasks.errors import NotSupported, TaskSetupError, UnknownJob
+from dewar.tasks.ledger.records import JobState
+from dewar.tasks.status import JobStatus
+from dewar.tasks_http.event import Event
+from dewar.tasks_http.interface import Access, Action, Desk
+from dewar.tasks_http.streams import Streams, Watched
+
+__all__ = ["JobPages", "Verdict", "links_by", "verdict_of"]
+
+Answer = tuple[dict[str, Any], int, dict[str, str]]
+
+# What can be an id; anything else is not worth asking the ledger.
+_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+# The server's word that it stops: a function. Others say nothing, and cut what lasts too long.
+_IS_DRAINING = "dewar.is_draining"
+_FRESH = MappingProxyType({"Cache-Control": "no-store"})
+# nginx would keep events back until its buffer is full.
+_STREAMED = MappingProxyType({**_FRESH, "X-Accel-Buffering": "no"})
+# How long a client waits before it asks again, in seconds.
+_SOON, _LATER = "1", "5"
+
+
+class Verdict(NamedTuple):
+    """How a request to cancel is answered: the status code, and what is wrong."""
+
+    code: int
+    error: str | None = None
+
+
+def verdict_of(state: JobState, stops: bool) -> Verdict:
+    """Return the answer to a request to cancel.
+
+    Args:
+        state: The job's state afterwards.
+        stops: Whether it was cancelled, or is about to end.
+    """
+    if state is JobState.CANCELLED:
+        return Verdict(200)
+    if state.is_final:
+        return Verdict(409, f"The job has ended already: it is {state.value}.")
+    return Verdict(202) if stops else Verdict(409, "The job runs, and could not be stopped.")
+
+
+def links_by(url: Callable[..., str], name: str, id: str) -> dict[str, str]:
+    """Return where a client finds out about a job, and cancels it with DELETE.
+
+    Args:
+        url: Makes URLs of endpoints.
+        name: What the endpoints begin with.
+        id: The job's id.
+    """
+    page = url(f"{name}.job", id=id)
+    return {"self": page, "events": url(f"{name}.events", id=id), "cancel": page}
+
+
+class JobPages:
+    """The views of one blueprint.
+
+    Args:
+        tasks: Whose jobs they show.
+        access: Who may see and cancel them.
+        streams: Where streams of events are opened.
+    """
+
+    def __init__(self, tasks: Desk, access: Access, streams: Streams) -> None:
+        self._tasks = tasks
+        self._access = access
+        self._streams = streams
+
+    def show(self, id: str) -> Answer:
+        """Answer with the job as it is now."""
+        return _answer(self._find(id, "see"))
+
+    def cancel(self, id: str) -> Answer:
+        """Cancel the job, also if it runs, and answer with it."""
+        status, stops = self._find(id, "cancel"), False
+        if not status.state.is_final:
+            try:
+                stops = self._tasks.cancel(id, running=True)
+            except NotSupported as error:
+                return _refusal(self._tasks.status(id), str(error))
+            status = self._tasks.status(id)
+        code, problem = verdict_of(status.state, stops)
+        return _answer(status, code) if problem is None else _refusal(status, problem)
+
+    def events(self, id: str) -> Any:
+        """Answer with a stream of events that ends when the job has ended."""
+        request = current_request("a stream of events").request
+        self._find(id, "see")
+        watched = self._watched(id, request)
+        first = watched.look()
+        if first.state.is_final and first.id == watched.seen:
+            # The client has it all. This answer keeps an EventSource from coming back.
+            return "", 204, dict(_FRESH)
+        if request.method == "HEAD":
+            return Response(mimetype="text/event-stream", headers=_STREAMED)
+        stream = self._streams.maybe_open(watched)
+        if stream is None:
+            busy = {"error": "Too many streams are open. Ask for the job itself instead."}
+            return busy, 503, {**_FRESH, "Retry-After": _LATER}
+        return Response(stream, mimetype="text/event-stream", headers=_STREAMED)
+
+    def _find(self, id: str, action: Action) -> JobStatus:
+        """Return a job that may be seen or cancelled.
+
+        Raises:
+            UnknownJob: where there is none, or none for who asks: nobody learns which.
+        """
+        if not _ID.fullmatch(id):
+            raise UnknownJob(id)
+        status = self._tasks.status(id)
+        allowed = current().app.ensure_sync(self._access)(status, action)
+        if isawaitable(allowed):
+            # SECURITY: it is true, whatever it would come to.
+            raise TaskSetupError(
+                f"{self._access!r} returned {allowed!r} and not whether a job may be seen. Make it"
+                " an 'async def' itself, or wait for the answer: access=asyncio.run(...)."
+            )
+        if not allowed:
+            raise UnknownJob(id)
+        return status
+
+    def _watched(self, id: str, request: Request) -> Watched:
+        # All that needs the request is asked for here; the stream outlives it.
+        dumps, links, status = (
+            current().app.json.dumps,
+            links_by(url_for, "", id),
+            self._tasks.status,
+        )
+
+        def look() -> Event:
+            now = status(id)
+            return Event(now.state, dumps(_document(now, links)))
+
+        return Watched(
+            changes=self._tasks.ledger.changes,
+            look=look,
+            poll=self._tasks.settings().poll,
+            seen=request.headers.get("Last-Event-ID", ""),
+            is_over=request.environ.get(_IS_DRAINING, bool),
+        )
+
+
+def _document(status: JobStatus, links: Mapping[str, str]) -> dict[str, Any]:
+    return {**status.as_dict(), "links": links}
+
+
+def _answer(status: JobStatus, code: int = 200) -> Answer:
+    again = {} if status.state.is_final else {"Retry-After": _SOON}
+    return _document(status, links_by(url_for, "", status.id)), code, {**_FRESH, **again}
+
+
+def _refusal(status: JobStatus, problem: str) -> Answer:
+    links = links_by(url_for, "", status.id)
+    return {"error": problem, "state": status.state.value, "links": links}, 409, dict(_FRESH)

@@ -1,0 +1,489 @@
+"""``dewar tasks``: jobs in a real ledger, from a terminal."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dewar import Dewar
+from dewar.cli.group import ScriptInfo
+from dewar.cli.tasks_command import tasks_group
+from dewar.tasks.callbacks.outbox import Outbox
+from dewar.tasks.finding import EXTENSION
+from dewar.tasks.ledger.ids import new_id
+from dewar.tasks.ledger.ledger import Ledger
+from dewar.tasks.ledger.opening import open_ledger
+from dewar.tasks.ledger.records import JobState, NewJob, Outcome, Start, Update
+from dewar.tasks.settings import TasksSettings
+
+Run = Callable[..., Result]
+ERROR = json.dumps({"type": "shop:NoInk", "text": "no ink", "traceback": "Traceback: line 7"})
+
+
+class StoredTasks:
+    """The tasks of an app that is not served: a ledger, and what was asked to run."""
+
+    json = json
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.asked: list[Any] = []
+        self.closed = 0
+        #: What happens, one after the other, whenever a command asks whether something changed.
+        self.story: list[Callable[[], Any]] = []
+        self.stops = True
+        self.store = open_ledger(path)
+
+    def names(self) -> list[str]:
+        return ["send", "resize"]
+
+    def settings(self) -> TasksSettings:
+        return TasksSettings(poll=0.001)
+
+    def open_ledger(self) -> Any:
+        tasks = self
+
+        class Store(Ledger):
+            def changes(self) -> int:
+                if tasks.story:
+                    tasks.story.pop(0)()
+                return super().changes()
+
+            def close(self) -> None:
+                tasks.closed += 1
+                super().close()
+
+        return Store(open_ledger(self.path).database)
+
+    def start(self) -> None:
+        self.asked.append("start")
+
+    def stop(self, timeout: float | None = None) -> bool:
+        self.asked.append("stop")
+        return self.stops
+
+    # What a test makes of it.
+
+    def put(self, task: str = "resize", state: JobState = JobState.QUEUED, **said: Any) -> str:
+        """Put a job into the ledger and return its id."""
+        now = said.pop("at", None) or time.time()
+        id = new_id(now)
+        new = NewJob(id=id, task=task, arguments="[[1], {}]", created=now, due=now, **said)
+        self.store.write([new])
+        self.move(id, state)
+        return id
+
+    def move(self, id: str, state: JobState, at: float = 0.0) -> None:
+        """Have a job begin, and end in a state."""
+        at = at or time.time()
+        if state is JobState.QUEUED:
+            return
+        begin = Start(id=id, owner="me", attempt=1, at=at)
+        with contextlib.suppress(IndexError):
+            self.store.claim("me", 10, at, self.names())
+        end = {JobState.DONE: {"result": "7"}, JobState.FAILED: {"error": ERROR}}.get(state, {})
+        self.store.write([begin])
+        if state is not JobState.RUNNING:
+            self.store.write([Outcome(id=id, owner="me", attempt=1, state=state, at=at, **end)])
+
+    def state(self, id: str) -> JobState:
+        job = self.store.get(id)
+        assert job is not None
+        return job.state
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> Iterator[StoredTasks]:
+    tasks = StoredTasks(tmp_path / "jobs.sqlite")
+    yield tasks
+    tasks.store.close()
+
+
+@pytest.fixture
+def app(tasks: StoredTasks) -> Dewar:
+    app = Dewar("shop")
+    app.extensions[EXTENSION] = tasks
+    return app
+
+
+@pytest.fixture
+def run(app: Dewar) -> Run:
+    """Run ``dewar tasks`` for the app."""
+
+    def invoke(*args: str, **kwargs: Any) -> Result:
+        info = ScriptInfo(create_app=lambda: app)
+        return CliRunner().invoke(tasks_group, args, obj=info, prog_name="dewar tasks", **kwargs)
+
+    return invoke
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def ids(result: Result) -> list[str]:
+    assert result.exit_code == 0, result.output
+    return re.findall(r"^([0-9a-v]{36}) ", result.stdout, re.MULTILINE)
+
+
+# list
+
+
+def test_the_newest_jobs_come_first(run: Run, tasks: StoredTasks) -> None:
+    """One in a line below the names of the columns, without colours or boxes in a pipe."""
+    put = [tasks.put(at=1000.0 + n) for n in range(3)]
+    result = run("list")
+    assert ids(result) == put[::-1]
+    assert result.stdout.splitlines()[0].startswith("ID ")
+    assert result.stdout.isascii()
+    assert "\x1b" not in result.stdout
+    assert tasks.closed == 1
+
+
+def test_jobs_are_chosen_by_state_and_task(run: Run, tasks: StoredTasks) -> None:
+    """And by their number."""
+    failed = tasks.put(state=JobState.FAILED)
+    done = tasks.put(state=JobState.DONE)
+    other = tasks.put("send")
+    assert ids(run("list", "--state", "failed")) == [failed]
+    assert ids(run("list", "--task", "send")) == [other]
+    assert ids(run("list", "--task", "resize")) == [done, failed]
+    assert ids(run("list", "-n", "1")) == [other]
+
+
+def test_no_jobs_are_no_error(run: Run) -> None:
+    """Nothing goes to the pipe, and a word to the terminal."""
+    result = run("list")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "There are no such jobs.\n"
+
+
+def test_jobs_are_printed_as_json(run: Run, tasks: StoredTasks) -> None:
+    """An object a line; none is no line."""
+    tasks.put(state=JobState.DONE)
+    tasks.put("send")
+    shown = [json.loads(line) for line in run("list", "--json").stdout.splitlines()]
+    assert [job["task"] for job in shown] == ["send", "resize"]
+    assert (shown[1]["result"], shown[1]["arguments"]) == (7, [[1], {}])
+    assert run("list", "--json", "--task", "x").stdout == ""
+
+
+@pytest.mark.parametrize(
+    "args", [["list", "--state", "x"], ["list", "-n", "0"], ["purge"], ["cancel"], ["x"]]
+)
+def test_a_wrong_call_ends_with_2(run: Run, args: list[str]) -> None:
+    """And says how to call it."""
+    result = run(*args)
+    assert result.exit_code == 2
+    assert "Usage: dewar tasks" in result.stderr
+
+
+def test_what_changes_is_shown_until_it_is_interrupted(run: Run, tasks: StoredTasks) -> None:
+    """In a pipe each change is a line; Ctrl-C is how it ends, and no error."""
+    job = tasks.put()
+    tasks.story = [
+        lambda: None,
+        lambda: tasks.move(job, JobState.RUNNING),
+        lambda: None,
+        lambda: tasks.put("send"),
+        interrupt,
+    ]
+    result = run("list", "--watch")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert [(line[1], line[-1]) for line in lines] == [
+        ("queued", "resize"),
+        ("running", "resize"),
+        ("queued", "send"),
+    ]
+
+
+# show
+
+
+def test_all_there_is_of_a_job_is_shown(run: Run, tasks: StoredTasks) -> None:
+    """With the traceback of its error."""
+    job = tasks.put(state=JobState.FAILED)
+    result = run("show", job)
+    assert result.exit_code == 0
+    assert "state      failed\n" in result.stdout
+    assert "error      shop:NoInk: no ink\n\nTraceback: line 7\n" in result.stdout
+    assert json.loads(run("show", job, "--json").stdout)["error"]["type"] == "shop:NoInk"
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [(JobState.DONE, 0), (JobState.FAILED, 1), (JobState.LOST, 1)]
+)
+def test_a_job_is_followed_to_its_end(
+    run: Run, tasks: StoredTasks, state: JobState, code: int
+) -> None:
+    """Each change in a line, then all there is; the exit code says whether it is done."""
+    job = tasks.put()
+    update = Update(id=job, fraction=0.5, message="half")
+    tasks.story = [
+        lambda: None,
+        lambda: tasks.move(job, JobState.RUNNING),
+        lambda: tasks.store.write([update]),
+        lambda: tasks.store.write([Outcome(id=job, owner="me", attempt=1, state=state, at=1.0)]),
+    ]
+    result = run("show", job, "--follow")
+    assert result.exit_code == code
+    states = re.findall(rf"^{job}  (\w+) +(\S+)", result.stdout, re.MULTILINE)
+    assert states == [("queued", "-"), ("running", "-"), ("running", "50%"), (state.value, "50%")]
+    assert f"\nstate      {state.value}\n" in result.stdout
+
+
+def test_a_job_that_has_ended_is_followed_at_once(run: Run, tasks: StoredTasks) -> None:
+    """As JSON it is one line."""
+    job = tasks.put(state=JobState.CANCELLED)
+    result = run("show", "-f", "--json", job)
+    assert (result.exit_code, len(result.stdout.splitlines())) == (1, 1)
+    assert json.loads(result.stdout)["state"] == "cancelled"
+
+
+def test_a_follower_that_is_interrupted_has_no_answer(run: Run, tasks: StoredTasks) -> None:
+    """It ends with 1: nobody knows whether the job will be done."""
+    tasks.story = [lambda: None, interrupt]
+    assert run("show", tasks.put(), "--follow").exit_code == 1
+
+
+# cancel, retry, purge
+
+
+def test_jobs_that_wait_are_cancelled(run: Run, tasks: StoredTasks) -> None:
+    """As many as are named."""
+    put = [tasks.put(), tasks.put()]
+    result = run("cancel", *put)
+    assert (result.exit_code, result.stdout) == (0, "".join(f"Cancelled {job}.\n" for job in put))
+    assert {tasks.state(job) for job in put} == {JobState.CANCELLED}
+
+
+def test_jobs_that_run_are_cancelled_on_demand(run: Run, tasks: StoredTasks) -> None:
+    """Their process is told; without the word for it they run on."""
+    job = tasks.put(state=JobState.RUNNING)
+    result = run("cancel", job)
+    assert (result.exit_code, "--running" in result.stderr) == (1, True)
+    assert list(tasks.store.stops_for("me")) == []
+    result = run("cancel", "--running", job)
+    assert (result.exit_code, f"the process that runs {job}" in result.stdout) == (0, True)
+    assert job in str(tasks.store.stops_for("me"))
+
+
+def test_each_job_is_dealt_with_though_one_is_refused(run: Run, tasks: StoredTasks) -> None:
+    """The refused are told apart, and the exit code is 1."""
+    done, waiting = tasks.put(state=JobState.DONE), tasks.put()
+    result = run("cancel", "b" * 36, done, waiting)
+    assert (result.exit_code, result.stdout) == (1, f"Cancelled {waiting}.\n")
+    unknown, ended = result.stderr.splitlines()
+    assert unknown.startswith("Error: There is no job 'bbbb")
+    assert ended == f"Error: The job {done} has ended: it is done."
+
+
+def test_the_callback_of_a_cancelled_job_is_made(run: Run, tasks: StoredTasks) -> None:
+    """It is in the outbox, as if a process that runs jobs had cancelled it."""
+    job = tasks.put(callback="https://example.com/")
+    assert run("cancel", job).exit_code == 0
+    [delivery] = Outbox(tasks.store.database).of_job(job)
+    assert json.loads(delivery.body)["state"] == "cancelled"
+    assert "posted     pending, 0 attempts\n" in run("show", job).stdout
+
+
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED, JobState.LOST])
+def test_what_ended_badly_runs_again(run: Run, tasks: StoredTasks, state: JobState) -> None:
+    """It waits, for whichever process takes it."""
+    job = tasks.put(state=state)
+    result = run("retry", job)
+    assert (result.exit_code, result.stdout) == (0, f"{job} waits to run again.\n")
+    assert tasks.state(job) is JobState.QUEUED
+
+
+@pytest.mark.parametrize("state", [JobState.DONE, JobState.RUNNING, JobState.QUEUED])
+def test_other_jobs_do_not_run_again(run: Run, tasks: StoredTasks, state: JobState) -> None:
+    """What is done stays done."""
+    job = tasks.put(state=state)
+    result = run("retry", job)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"is {state.value}. Only jobs that failed" in result.stderr
+    assert tasks.state(job) is state
+
+
+def test_old_jobs_are_deleted_when_that_is_confirmed(run: Run, tasks: StoredTasks) -> None:
+    """Only what has ended, and before the moment."""
+    old, waiting = tasks.put(at=1e9), tasks.put(at=1e9 + 1)
+    tasks.move(old, JobState.DONE, at=1e9 + 5)
+    new = tasks.put(state=JobState.DONE)
+    result = run("purge", "--before", "1d", input="n\n")
+    assert (result.exit_code, "before 20" in result.stdout) == (1, True)
+    assert tasks.state(old) is JobState.DONE
+    assert "Deleted 1 jobs." in run("purge", "--before", "1d", input="y\n").stdout
+    assert tasks.store.get(old) is None
+    assert {tasks.state(waiting), tasks.state(new)} == {JobState.QUEUED, JobState.DONE}
+    assert run("purge", "--yes", "--before", "2001-01-01").output == "Deleted 0 jobs.\n"
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize("args", [["show"], ["show", "--follow"], ["retry"], ["cancel"]])
+def test_an_unknown_job_is_an_error_in_a_line(run: Run, args: list[str]) -> None:
+    """No traceback, and no repr of a key."""
+    result = run(*args, "nothing")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: There is no job 'nothing' in the ledger; it may have been purged.\n"
+    )
+
+
+def test_an_app_without_tasks_is_told_so(run: Run, app: Dewar) -> None:
+    """With how to have them."""
+    del app.extensions[EXTENSION]
+    result = run("list")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "Error: The app 'shop' has no tasks: tasks = Tasks(app).\n",
+    )
+
+
+def test_a_ledger_that_fails_is_an_error_in_a_line(
+    run: Run, tasks: StoredTasks, tmp_path: Path
+) -> None:
+    """For instance one whose file is none."""
+    tasks.path = tmp_path / "text"
+    tasks.path.write_text("no database" * 1000)
+    result = run("list")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_no_command_but_one_begins_to_work(run: Run, tasks: StoredTasks) -> None:
+    """Looking at jobs runs none."""
+    job = tasks.put()
+    for args in (
+        ["list"],
+        ["show", job],
+        ["cancel", job],
+        ["retry", job],
+        ["purge", "--before", "1d"],
+    ):
+        run(*args, input="n\n")
+    assert tasks.asked == []
+
+
+# work
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_works_until_it_is_told_to_stop(
+    run: Run, tasks: StoredTasks, app: Dewar, number: int
+) -> None:
+    """It says so in one line, ends in order with 0, and leaves the handlers as they were."""
+    before = signal.getsignal(number)
+    tasks.start = lambda: (tasks.asked.append("start"), os.kill(os.getpid(), number))  # type: ignore[method-assign, assign, return-value]
+    result = run("work")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == f"Process {os.getpid()} runs jobs of resize, send.\n"
+    assert tasks.asked == ["start", "stop"]
+    assert signal.getsignal(number) is before
+    assert app.config["TASKS_WORKS"] is True
+
+
+def test_who_gives_jobs_up_says_so(run: Run, tasks: StoredTasks) -> None:
+    """Jobs that could not be waited for are an error."""
+    tasks.stops = False
+    tasks.start = lambda: os.kill(os.getpid(), signal.SIGTERM)  # type: ignore[method-assign]
+    result = run("work")
+    assert (result.exit_code, "ran too long" in result.stderr) == (1, True)
+
+
+def test_tasks_that_never_work_are_told_so(run: Run, tasks: StoredTasks) -> None:
+    """The configuration can be overridden, what the code says can't."""
+    tasks.settings = lambda: TasksSettings(works=False)  # type: ignore[method-assign]
+    result = run("work")
+    assert (result.exit_code, "TASKS_WORKS" in result.stderr, tasks.asked) == (1, True, [])
+
+
+PRESS = """
+from dewar import Dewar, Tasks
+
+app = Dewar("press", instance_path={folder!r})
+app.config["TASKS_WORKS"] = False
+tasks = Tasks(app, poll=0.02)
+
+@tasks.task("print")
+def print_pages(pages):
+    return pages + 1
+"""
+
+
+def test_processes_that_serve_leave_the_work_to_one_that_works(
+    write: Callable[[str, str], Path], folder: Path
+) -> None:
+    """A job is submitted here, run in another process, and looked at from a third."""
+    write("press.py", PRESS.format(folder=str(folder)))
+    command = [sys.executable, "-m", "dewar", "--app", "press", "tasks"]
+    submit = "import press; print(press.print_pages.submit(6).id); press.tasks.stop()"
+    job = _output([sys.executable, "-c", submit], folder).strip()
+    assert job in _output([*command, "list", "--state", "queued"], folder)
+    with subprocess.Popen(
+        [*command, "work"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as worker:
+        try:
+            shown = json.loads(
+                _output([*command, "show", "--follow", "--json", job], folder).splitlines()[-1]
+            )
+            worker.terminate()
+            output, errors = worker.communicate(timeout=30)
+        finally:
+            worker.kill()
+    assert (shown["state"], shown["result"]) == ("done", 7)
+    assert (worker.returncode, errors) == (0, "")
+    assert output == f"Process {worker.pid} runs jobs of print.\n"
+
+
+def _output(command: list[str], folder: Path) -> str:
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+STUBBORN = """
+import signal
+import threading
+
+from dewar.cli.tasks_work import until_told
+
+with until_told() as told:
+    print("ready", flush=True)
+    told.wait()
+    print("told", flush=True)
+    threading.Event().wait()
+"""
+
+
+def test_a_second_signal_ends_at_once(folder: Path) -> None:
+    """Nobody has to wait for jobs who does not want to."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STUBBORN], cwd=folder, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(signal.SIGINT)
+            assert process.stdout.readline() == "told\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == -signal.SIGTERM
+        finally:
+            process.kill()

@@ -1,0 +1,97 @@
+"""An app with tasks that other processes can import. Its ledger is where DEWAR_TEST_LEDGER says."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from dewar import Dewar, current_app, g, request, session
+from dewar.tasks.progress import current_job
+from dewar.tasks.tasks import Tasks
+
+app = Dewar(__name__)
+app.secret_key = "for tests"
+app.config["TASKS_LEDGER"] = os.environ.get("DEWAR_TEST_LEDGER", "/nonexistent/ledger")
+if os.environ.get("DEWAR_TEST_PROCESSES"):
+    app.config["TASKS_PROCESSES"] = int(os.environ["DEWAR_TEST_PROCESSES"])
+if os.environ.get("DEWAR_TEST_ENGINE"):
+    app.config["TASKS_ENGINE"] = os.environ["DEWAR_TEST_ENGINE"]
+app.config["TASKS_POLL"] = 0.05
+tasks = Tasks(app)
+
+
+@tasks.task()
+def add(a, b):
+    return a + b
+
+
+@tasks.task()
+def see():
+    current_job.progress(0.5, "half")
+    return {
+        "app": current_app.name,
+        "path": request.path,
+        "user": session["user"],
+        "g": g.n,
+        "attempt": current_job.attempt,
+        "id": current_job.id,
+    }
+
+
+@tasks.task()
+def fail(text):
+    raise ValueError(text)
+
+
+@tasks.task(retries=2, backoff=0)
+def fail_until(attempt):
+    if current_job.attempt < attempt:
+        raise ValueError(f"attempt {current_job.attempt}")
+    return current_job.attempt
+
+
+@tasks.task(timeout=0.3)
+def sleep(seconds):
+    time.sleep(seconds)
+
+
+@tasks.task()
+def wait_for(path):
+    """Run until a file is there."""
+    Path(path + ".began").touch()
+    while not Path(path).exists():
+        time.sleep(0.005)
+    return "released"
+
+
+@tasks.task()
+def die_once(path):
+    if not Path(path).exists():
+        Path(path).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return current_job.attempt
+
+
+@tasks.task(idempotent=False)
+def die(path):
+    Path(path).touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@tasks.task()
+async def later(value):
+    return value
+
+
+@tasks.task()
+def return_lock():
+    import threading
+
+    return {"rows": [1, threading.Lock()]}
+
+
+@app.get("/see/<n>")
+def view(n):
+    g.n = n
+    session["user"] = f"user {n}"
+    return {"id": see.submit().id}

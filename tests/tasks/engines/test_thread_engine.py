@@ -1,0 +1,183 @@
+"""The engine "threads"."""
+
+import contextvars
+import gc
+import os
+import threading
+import weakref
+from concurrent.futures.thread import BrokenThreadPool
+from typing import Any
+
+import pytest
+
+from dewar.tasks.engines.threads import ThreadEngine
+from dewar.tasks.errors import NotSupported
+from dewar.tasks.pool import TaskPool
+from dewar.tasks.progress import current_job
+from tasks.poolcontract import PoolContract, add
+
+colour: contextvars.ContextVar[str] = contextvars.ContextVar("colour", default="none")
+
+
+class TestThreads(PoolContract):
+    """The contract, on threads."""
+
+    options = {"threads": 2}
+
+
+def test_a_running_job_can_not_be_stopped() -> None:
+    """It says so, and what to do."""
+    began, go = threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.set()
+        go.wait(30)
+
+    with TaskPool(threads=1) as pool:
+        job = pool.submit(work)
+        assert began.wait(30)
+        with pytest.raises(NotSupported, match=r"TaskPool\(processes=...\)"):
+            job.stop()
+        go.set()
+
+
+def test_threads_are_started_as_needed_and_used_again() -> None:
+    """One after the other needs one thread."""
+    with TaskPool(threads=5, thread_name_prefix="mine") as pool:
+        assert pool.statistics().workers == 0
+        gate = threading.Barrier(3)
+        names = list(pool.map(lambda _: (gate.wait(30), threading.current_thread().name), range(3)))
+        assert sorted(name for _, name in names) == ["mine_0", "mine_1", "mine_2"]
+        assert pool.statistics().workers == 3
+        for number in range(50):
+            assert pool.submit(add, number).result(30) == number + 1
+        assert pool.statistics().workers <= 5
+
+
+def test_jobs_share_no_context_variables() -> None:
+    """A thread begins empty, and what a job sets is gone after it."""
+    colour.set("of the submitter")
+
+    def work() -> str:
+        before = colour.get()
+        colour.set("of a job")
+        return before
+
+    with TaskPool(threads=1) as pool:
+        assert [pool.submit(work).result(30) for _ in range(3)] == ["none"] * 3
+        assert not pool.submit(lambda: bool(current_job) is False).result(30)
+    colour.set("none")
+
+
+def test_a_failing_initializer_breaks_the_pool(caplog: pytest.LogCaptureFixture) -> None:
+    """Jobs that wait and jobs that come are told."""
+    go = threading.Event()
+
+    def initializer() -> None:
+        go.wait(30)
+        raise OSError("no licence")
+
+    with TaskPool(threads=1, initializer=initializer) as pool:
+        jobs = [pool.submit(add, 1) for _ in range(3)]
+        jobs[1].cancel()
+        go.set()
+        for job in (jobs[0], jobs[2]):
+            assert isinstance(job.exception(30), BrokenThreadPool)
+        with pytest.raises(BrokenThreadPool, match="initializer"):
+            pool.submit(add, 1)
+    assert "no licence" in caplog.text
+
+
+def test_the_initializer_runs_in_each_thread() -> None:
+    """Before its first job."""
+    local = threading.local()
+
+    def initializer(value: int) -> None:
+        local.value = value
+
+    with TaskPool(threads=2, initializer=initializer, initargs=(7,)) as pool:
+        assert {pool.submit(lambda: local.value).result(30) for _ in range(4)} == {7}
+
+
+def test_a_pool_nobody_has_ends_its_threads() -> None:
+    """After the jobs it has accepted."""
+    go = threading.Event()
+    pool = TaskPool(threads=1)
+    thread = pool.submit(threading.current_thread).result(30)
+    jobs = [pool.submit(go.wait, 30), pool.submit(add, 1)]
+    gone = weakref.ref(pool)
+    del pool
+    gc.collect()
+    assert gone() is None
+    go.set()
+    assert [job.result(30) for job in jobs] == [True, 2]
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_nothing_of_a_job_is_kept() -> None:
+    """Neither its arguments nor its error live until the next."""
+
+    class Thing:
+        def fail(self) -> None:
+            raise ValueError("with a traceback")
+
+    gc.disable()
+    try:
+        with TaskPool(threads=1) as pool:
+            thing = Thing()
+            gone = weakref.ref(thing)
+            job = pool.submit(thing.fail)
+            assert isinstance(job.exception(30), ValueError)
+            ended = threading.Event()
+            pool.submit(ended.set).result(30)
+            del thing, job
+            assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_a_callback_may_submit_and_a_job_may_shut_down() -> None:
+    """Also where the pool is just being shut down."""
+    pool = TaskPool(threads=1)
+    seen: list[Any] = []
+    began, go = threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.set()
+        go.wait(30)
+        pool.shutdown(wait=True, cancel_futures=True)
+
+    def again(job: Any) -> None:
+        with pytest.raises(RuntimeError):
+            pool.submit(add, 1)
+        seen.append(job.cancelled())
+
+    first = pool.submit(work)
+    assert began.wait(30)
+    pool.submit(add, 1).add_done_callback(again)
+    go.set()
+    first.result(30)
+    pool.shutdown()
+    assert seen == [True]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_after_a_fork_the_pool_works_anew() -> None:
+    """The child has its own threads; the parent's go on."""
+    with TaskPool(threads=2, max_queue=5) as pool:
+        assert pool.submit(add, 1).result(30) == 2
+        engine = pool.engine
+        assert isinstance(engine, ThreadEngine)
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.write(write, str(pool.submit(add, 2).result(10)).encode())
+            finally:
+                os._exit(0)
+        os.close(write)
+        os.waitpid(child, 0)
+        assert os.read(read, 10) == b"3"
+        os.close(read)
+        assert pool.submit(add, 3).result(30) == 4

@@ -1,0 +1,646 @@
+"""What every ledger does, wherever it is kept."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+from tests.tasks.ledger.ledgertools import (
+    HERE,
+    THERE,
+    URL,
+    alive,
+    dead,
+    end,
+    ids,
+    in_child,
+    new,
+    outbox,
+    record,
+    start,
+    state_of,
+    tell,
+)
+
+from dewar.tasks.errors import LedgerError, TaskSetupError
+from dewar.tasks.ledger.ledger import Ledger
+from dewar.tasks.ledger.opening import open_ledger
+from dewar.tasks.ledger.records import JobState, Outcome, Start, Update, Written
+
+NOTHING = Written(refused=(), fenced=())
+TASKS = ["resize"]
+
+
+class LedgerContract:
+    """Inherited by the tests of each database, which say where it is."""
+
+    #: What has the database tell its plan for a statement.
+    EXPLAIN = "EXPLAIN"
+
+    @pytest.fixture
+    def where(self) -> str:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def ledger(self, where: str) -> Iterator[Ledger]:
+        """A ledger that is empty but for two owners."""
+        ledger = open_ledger(where)
+        ledger.beat(HERE, until=100.0)
+        ledger.beat(THERE, until=100.0)
+        yield ledger
+        ledger.close()
+
+    # Writing.
+
+    def test_a_new_job_waits_with_all_that_was_said_of_it(self, ledger: Ledger) -> None:
+        """What was accepted is found again, word for word."""
+        job = new(5.0, context='{"ä": 1}', due=7.0, idempotent=False, callback=URL, max_queue=3)
+        assert ledger.write([job]) == NOTHING
+        found = record(ledger, job)
+        assert (found.task, found.arguments, found.context) == ("resize", "[[1],{}]", '{"ä": 1}')
+        assert (found.created, found.due, found.callback) == (5.0, 7.0, URL)
+        assert (found.state, found.owner, found.attempts) == (JobState.QUEUED, None, 0)
+        assert not found.idempotent
+        assert (found.started, found.finished, found.result, found.error) == (None,) * 4
+
+    def test_a_job_that_nobody_knows_is_none(self, ledger: Ledger) -> None:
+        """An unknown id is a value, and so is an unknown one among known ones."""
+        job = new()
+        ledger.write([job])
+        assert ledger.get("nobody's") is None
+        assert list(ledger.get_many([job.id, "nobody's"])) == [job.id]
+
+    def test_a_whole_life_may_be_written_at_once_or_in_steps(self, ledger: Ledger) -> None:
+        """The batches that things come in make no difference."""
+        one, other = new(owner=HERE.id), new(owner=HERE.id)
+        whole = [
+            one,
+            start(one),
+            Update(id=one.id, fraction=0.5, message="half"),
+            end(one, result="7"),
+        ]
+        assert ledger.write(whole) == NOTHING
+        steps = [
+            other,
+            start(other),
+            Update(id=other.id, fraction=0.5, message="half"),
+            end(other, result="7"),
+        ]
+        for item in steps:
+            assert ledger.write([item]) == NOTHING
+        found = record(ledger, other)
+        assert replace(record(ledger, one), id=found.id) == found
+        assert (found.state, found.result, found.attempts) == (JobState.DONE, "7", 1)
+        assert (found.started, found.finished) == (2.0, 3.0)
+        assert (found.fraction, found.message) == (0.5, "half")
+
+    def test_nothing_is_written_of_an_empty_batch(self, ledger: Ledger) -> None:
+        """An empty batch does not even wait for other writers."""
+        with ledger.database.writing():
+            assert ledger.write([]) == NOTHING
+
+    def test_a_large_batch_is_written_whole(self, ledger: Ledger) -> None:
+        """There may be more items than a statement has parameters."""
+        jobs = [new(owner=HERE.id) for _ in range(5000)]
+        ledger.write(jobs)
+        assert ledger.write([start(job) for job in jobs]) == NOTHING
+        assert ledger.counts()[JobState.RUNNING] == 5000
+        assert len(ledger.get_many(ids(jobs))) == 5000
+
+    def test_a_retry_waits_again_for_anybody(self, ledger: Ledger) -> None:
+        """A repeated job has lost its owner, keeps its error, and is due when it was said."""
+        job = new(owner=HERE.id)
+        ledger.write([job, start(job), end(job, JobState.QUEUED, error='{"text": "x"}', due=9.0)])
+        found = record(ledger, job)
+        assert (found.state, found.owner, found.due) == (JobState.QUEUED, None, 9.0)
+        assert (found.attempts, found.error, found.started) == (1, '{"text": "x"}', None)
+        assert ledger.claim(THERE.id, 5, 8.9, TASKS) == []
+        assert ids(ledger.claim(THERE.id, 5, 9.0, TASKS)) == [job.id]
+        assert ledger.write([start(job, THERE.id, attempt=2)]) == NOTHING
+
+    def test_what_comes_from_elsewhere_does_not_count(self, ledger: Ledger) -> None:
+        """Only the owner begins and ends a job, at the attempt that is due, and once."""
+        job = new(owner=HERE.id)
+        ledger.write([job])
+        early, foreign, late = end(job), start(job, THERE.id), start(job, attempt=2)
+        assert ledger.write([early, foreign, late]).fenced == (early, foreign, late)
+        ledger.write([start(job)])
+        again, foreigner, other = start(job), end(job, owner=THERE.id), end(job, attempt=2)
+        assert ledger.write([again, foreigner, other]).fenced == (again, foreigner, other)
+        running = end(job, JobState.RUNNING)
+        assert ledger.write([running]).fenced == (running,)
+        second = end(job, JobState.FAILED, error="{}")
+        assert ledger.write([end(job, result="1"), second]).fenced == (second,)
+        assert record(ledger, job).result == "1"
+        unknown = Start(id="nobody's", owner=HERE.id, attempt=1, at=1.0)
+        assert ledger.write([unknown]).fenced == (unknown,)
+
+    def test_what_is_fenced_takes_nothing_else_with_it(self, ledger: Ledger) -> None:
+        """The rest of the batch counts."""
+        good, bad = new(owner=HERE.id), new(owner=THERE.id)
+        ledger.write([good, bad])
+        fenced = start(bad)
+        assert ledger.write([start(good), fenced, end(good)]).fenced == (fenced,)
+        assert state_of(ledger, good) is JobState.DONE
+
+    def test_progress_counts_while_a_job_runs(self, ledger: Ledger) -> None:
+        """Before and after, and of nobody, it is left out."""
+        job = new(owner=HERE.id)
+        update = Update(id=job.id, fraction=0.25, message="a\0b\udc80")
+        ledger.write([job, update])
+        assert record(ledger, job).fraction is None
+        ledger.write([start(job), update, Update(id="nobody's", fraction=1.0, message="")])
+        assert (record(ledger, job).fraction, record(ledger, job).message) == (0.25, "ab?")
+        ledger.write([end(job)])
+        ledger.write([Update(id=job.id, fraction=0.75, message="late")])
+        assert record(ledger, job).fraction == 0.25
+
+    def test_a_full_queue_refuses(self, ledger: Ledger) -> None:
+        """Only so many jobs of a task wait; others don't mind, and what begins makes room."""
+        first, second, third = (new(max_queue=2, owner=HERE.id) for _ in range(3))
+        other = new(task="other", max_queue=1)
+        written = ledger.write([first, second, third, other])
+        assert written.refused == (third,)
+        assert ledger.get(third.id) is None
+        assert ledger.queued("resize") == 2
+        assert ledger.queued("nobody's") == 0
+        assert ledger.write([start(first), third]) == NOTHING
+        assert ledger.write([new(max_queue=0)]).refused
+        free = new()
+        assert ledger.write([free]) == NOTHING
+        retry = end(first, JobState.QUEUED)
+        extra = new(max_queue=4)
+        assert ledger.write([retry, extra]).refused == (extra,)
+
+    def test_what_was_written_already_is_not_accepted_twice(self, ledger: Ledger) -> None:
+        """After a write whose end was not seen, the same may be written again."""
+        one, two = new(owner=HERE.id), new()
+        ledger.write([one, start(one)])
+        assert ledger.write([one, two]) == NOTHING
+        assert state_of(ledger, one) is JobState.RUNNING
+        assert state_of(ledger, two) is JobState.QUEUED
+
+    def test_text_that_a_database_refuses_fails_no_batch(self, ledger: Ledger) -> None:
+        """NUL and lone surrogates are taken out."""
+        job = new(owner=HERE.id, arguments="a\0", context="\ud800", callback=URL)
+        ledger.write([job, start(job), end(job, result="\0ä\ud800", callback_body="\0")])
+        found = record(ledger, job)
+        assert (found.arguments, found.context, found.result) == ("a", "?", "ä?")
+
+    # Callbacks.
+
+    @pytest.mark.parametrize(
+        "state", [JobState.DONE, JobState.FAILED, JobState.LOST, JobState.CANCELLED]
+    )
+    def test_an_end_is_put_into_the_outbox(self, ledger: Ledger, state: JobState) -> None:
+        """One message for each job with a callback, of its own id, with the outcome."""
+        job, quiet = new(owner=HERE.id, callback=URL), new(owner=HERE.id)
+        ledger.write([job, quiet, start(job), start(quiet)])
+        assert outbox(ledger) == []
+        ending = end(job, state, callback_body="{}")
+        ledger.write([ending, end(quiet, state), ending])
+        [row] = outbox(ledger)
+        assert (row.job_id, row.url, row.body, row.state) == (job.id, URL, "{}", "pending")
+        assert (row.created, row.due, row.attempts, row.owner) == (3.0, 3.0, 0, None)
+        assert row.id.startswith("msg_")
+        assert job.id not in row.id
+
+    def test_an_end_without_a_body_is_described(self, ledger: Ledger) -> None:
+        """The caller's function sees the job as it ended."""
+        job = new(owner=HERE.id, callback=URL)
+        ledger.write([job, start(job), end(job, JobState.LOST)], tell)
+        [row] = outbox(ledger)
+        assert row.body == f'["{job.id}", "lost"]'
+
+    def test_a_retry_posts_nothing(self, ledger: Ledger) -> None:
+        """There is no outcome yet."""
+        job = new(owner=HERE.id, callback=URL)
+        ledger.write([job, start(job), end(job, JobState.QUEUED, callback_body="{}")])
+        assert outbox(ledger) == []
+
+    # Claiming.
+
+    def test_the_oldest_due_is_claimed_first(self, ledger: Ledger) -> None:
+        """What is due, waits, is nobody's and is known; at most as many as were asked for."""
+        late, early, future = new(due=5.0), new(due=4.0), new(due=50.0)
+        owned, foreign = new(owner=THERE.id), new(task="foreign")
+        ledger.write([late, early, future, owned, foreign])
+        assert ledger.next_due() == 1.0
+        assert ledger.next_due(TASKS) == 4.0
+        assert ids(ledger.claim(HERE.id, 1, 10.0, TASKS)) == [early.id]
+        [claimed] = ledger.claim(HERE.id, 5, 10.0, TASKS)
+        assert (claimed.id, claimed.owner, claimed.state) == (late.id, HERE.id, JobState.QUEUED)
+        assert ledger.claim(HERE.id, 5, 10.0, TASKS) == []
+        assert ledger.claim(HERE.id, 5, 100.0, []) == []
+        assert ledger.next_due(TASKS) == 50.0
+        assert ledger.next_due([]) is None
+
+    def test_what_is_released_is_anybodys_again(self, ledger: Ledger) -> None:
+        """One gives back its own, and what it has not begun."""
+        mine, running, others = new(owner=HERE.id), new(owner=HERE.id), new(owner=THERE.id)
+        ledger.write([mine, running, others, start(running)])
+        assert ledger.release(HERE.id, ids([mine, running, others])) == 1
+        assert [record(ledger, job).owner for job in (mine, running, others)] == [
+            None,
+            HERE.id,
+            THERE.id,
+        ]
+        assert ledger.release_all(THERE.id) == 1
+        assert len(ledger.claim(THERE.id, 5, 10.0, TASKS)) == 2
+
+    def test_no_job_is_claimed_twice(self, ledger: Ledger) -> None:
+        """Threads that claim at the same time share the jobs out."""
+        jobs = [new() for _ in range(60)]
+        ledger.write(jobs)
+        barrier = threading.Barrier(4)
+
+        def claim(owner: str) -> list[str]:
+            barrier.wait(10)
+            found: list[str] = []
+            while claimed := ledger.claim(owner, 3, 10.0, TASKS):
+                found += ids(claimed)
+            return found
+
+        with ThreadPoolExecutor(4) as threads:
+            claimed = [job for found in threads.map(claim, "abcd") for job in found]
+        assert sorted(claimed) == sorted(ids(jobs))
+
+    def test_of_two_outcomes_at_once_one_counts(self, ledger: Ledger) -> None:
+        """A cancellation, an owner's start, and another's limit meet: each job goes one way."""
+        jobs = [new(owner=HERE.id) for _ in range(20)]
+        ledger.write(jobs)
+        barrier = threading.Barrier(2)
+
+        def cancel() -> list[bool]:
+            barrier.wait(10)
+            return [ledger.cancel(job.id, 3.0) for job in jobs]
+
+        def begin() -> list[bool]:
+            barrier.wait(10)
+            return [not ledger.write([start(job)]).fenced for job in reversed(jobs)][::-1]
+
+        with ThreadPoolExecutor(2) as threads:
+            cancelled, begun = threads.submit(cancel), threads.submit(begin)
+        both = list(zip(cancelled.result(), begun.result(), strict=True))
+        assert all(one is not other for one, other in both)
+
+    def test_a_limit_holds_when_many_submit_at_once(self, ledger: Ledger) -> None:
+        """Two that count at the same time do not both find the last place."""
+        barrier = threading.Barrier(4)
+
+        def submit(_: int) -> int:
+            barrier.wait(10)
+            return sum(not ledger.write([new(max_queue=7)]).refused for _ in range(5))
+
+        with ThreadPoolExecutor(4) as threads:
+            assert sum(threads.map(submit, range(4))) == 7
+        assert ledger.queued("resize") == 7
+
+    # Cancelling and repeating.
+
+    def test_a_waiting_job_is_cancelled(self, ledger: Ledger) -> None:
+        """It ends there and then, with its callback; its owner's start comes too late."""
+        job = new(owner=HERE.id, callback=URL)
+        ledger.write([job])
+        assert ledger.cancel(job.id, 4.0, tell)
+        assert not ledger.cancel(job.id, 5.0)
+        assert (state_of(ledger, job), record(ledger, job).finished) == (JobState.CANCELLED, 4.0)
+        assert outbox(ledger)[0].body == f'["{job.id}", "cancelled"]'
+        assert ledger.write([start(job)]).fenced
+        assert not ledger.cancel("nobody's", 4.0)
+
+    def test_a_running_job_is_marked_to_be_stopped(self, ledger: Ledger) -> None:
+        """Its owner finds the mark, until the job has ended."""
+        job, other = new(owner=HERE.id), new(owner=THERE.id)
+        ledger.write([job, other])
+        assert not ledger.cancel_running(job.id)
+        ledger.write([start(job), start(other, THERE.id)])
+        assert not ledger.cancel(job.id, 4.0)
+        assert ledger.cancel_running(job.id)
+        assert ledger.stops_for(HERE.id) == [job.id]
+        assert ledger.stops_for(THERE.id) == []
+        ledger.write([end(job, JobState.CANCELLED)])
+        assert ledger.stops_for(HERE.id) == []
+        assert not ledger.cancel_running(job.id)
+
+    def test_a_job_that_shall_stop_is_not_repeated(self, ledger: Ledger) -> None:
+        """A retry of it is its cancellation, with the callback."""
+        job = new(owner=HERE.id, callback=URL)
+        ledger.write([job, start(job)])
+        ledger.cancel_running(job.id)
+        assert ledger.write([end(job, JobState.QUEUED, error="{}")], tell) == NOTHING
+        assert (state_of(ledger, job), record(ledger, job).finished) == (JobState.CANCELLED, 3.0)
+        assert outbox(ledger)[0].body == f'["{job.id}", "cancelled"]'
+
+    @pytest.mark.parametrize("state", [JobState.FAILED, JobState.LOST, JobState.CANCELLED])
+    def test_what_ended_badly_is_repeated_by_hand(self, ledger: Ledger, state: JobState) -> None:
+        """It waits as if it were new, but an old attempt's outcome is still fenced."""
+        job = new(owner=HERE.id)
+        ledger.write([job, start(job), end(job, state, error="{}")])
+        assert ledger.retry(job.id, 8.0)
+        found = record(ledger, job)
+        assert (found.state, found.due, found.owner) == (JobState.QUEUED, 8.0, None)
+        assert (found.finished, found.error, found.started) == (None, None, None)
+        assert not ledger.retry(job.id, 8.0)
+        ledger.claim(HERE.id, 1, 8.0, TASKS)
+        assert ledger.write([start(job), end(job)]).fenced
+        assert ledger.write([start(job, attempt=2), end(job, attempt=2)]) == NOTHING
+        assert not ledger.retry(job.id, 9.0)
+
+    # Looking.
+
+    def test_jobs_are_listed_the_newest_first(self, ledger: Ledger) -> None:
+        """By state and task, a page at a time."""
+        jobs = [new(float(at), owner=HERE.id) for at in range(1, 7)]
+        ledger.write(
+            [*jobs, start(jobs[0]), start(jobs[1]), end(jobs[0], JobState.FAILED), end(jobs[1])]
+        )
+        newest = ids(jobs)[::-1]
+        assert ids(ledger.list()) == newest
+        assert ids(ledger.list(limit=2)) == newest[:2]
+        assert ids(ledger.list(limit=2, before=newest[1])) == newest[2:4]
+        assert ids(ledger.list(JobState.QUEUED)) == newest[:4]
+        assert ids(ledger.list(JobState.QUEUED, before=newest[1])) == newest[2:4]
+        assert ids(ledger.list(JobState.FAILED)) == [jobs[0].id]
+        assert ids(ledger.list(JobState.DONE)) == [jobs[1].id]
+        assert ledger.list(JobState.RUNNING) == []
+        assert ledger.list(task="other") == []
+        assert ids(ledger.list(task="resize", limit=1)) == newest[:1]
+
+    def test_jobs_are_counted_by_state(self, ledger: Ledger) -> None:
+        """Each state has a number, and each job is in one."""
+        assert set(ledger.counts().values()) == {0}
+        assert list(ledger.counts()) == list(JobState)
+        for number, state in enumerate(JobState):
+            for _ in range(number):
+                job = new(owner=HERE.id)
+                ledger.write([job])
+                if state is not JobState.QUEUED:
+                    ledger.write([start(job)])
+                if state.is_final:
+                    ledger.write([end(job, state)])
+        assert list(ledger.counts().values()) == list(range(len(JobState)))
+
+    def test_a_commit_shows_as_a_change(self, ledger: Ledger, where: str) -> None:
+        """The number is another one after each commit, here or elsewhere."""
+        other = open_ledger(where)
+        numbers = [ledger.changes()]
+        for writer in (ledger, other, other):
+            writer.write([new()])
+            numbers.append(ledger.changes())
+        ledger.close()
+        numbers.append(ledger.changes())
+        assert len(set(numbers[:4])) == 4
+        other.close()
+
+    # Owners.
+
+    def test_an_owner_that_is_there_keeps_its_jobs(self, ledger: Ledger) -> None:
+        """Until its lease runs out, by the time the caller tells."""
+        job = new(owner=HERE.id)
+        ledger.write([job, start(job)])
+        assert ledger.recover(100.0, alive).requeued == ()
+        assert ledger.beat(HERE, until=200.0)
+        assert ledger.recover(199.0, alive).requeued == ()
+        assert [owner.id for owner in ledger.owners()] == [HERE.id]
+        assert ledger.owners()[0].lease_until == 200.0
+        assert not ledger.beat(THERE, until=200.0)
+
+    @pytest.mark.parametrize(("now", "is_alive"), [(100.5, alive), (50.0, dead)])
+    def test_what_an_owner_leaves_behind_goes_on(
+        self, ledger: Ledger, now: float, is_alive: Callable[..., bool]
+    ) -> None:
+        """Lease or process are gone: what may be repeated waits, the rest is lost."""
+        again, waiting = new(owner=HERE.id), new(owner=HERE.id)
+        once = new(owner=HERE.id, idempotent=False, callback=URL)
+        stopped = new(owner=HERE.id, callback=URL)
+        running = [start(again), start(once), start(stopped)]
+        ledger.write([again, waiting, once, stopped, *running])
+        ledger.cancel_running(stopped.id)
+        recovered = ledger.recover(now, is_alive, tell)
+        assert (recovered.requeued, recovered.lost) == ((again.id,), (once.id,))
+        assert recovered.cancelled == (stopped.id,)
+        found = record(ledger, again)
+        assert (found.state, found.owner, found.attempts) == (JobState.QUEUED, None, 1)
+        assert record(ledger, waiting).owner is None
+        lost = record(ledger, once)
+        assert (lost.state, lost.finished) == (JobState.LOST, now)
+        assert "JobLost" in (lost.error or "")
+        assert [row.body for row in outbox(ledger, once)] == [f'["{once.id}", "lost"]']
+        assert len(outbox(ledger, stopped)) == 1
+        assert ledger.owners() == []
+        assert ledger.recover(now, is_alive).lost == ()
+
+    def test_a_late_outcome_is_fenced(self, ledger: Ledger) -> None:
+        """Who was taken for gone and was not can't end what others have."""
+        again, once = new(owner=HERE.id), new(owner=HERE.id, idempotent=False)
+        ledger.write([again, once, start(again), start(once)])
+        ledger.recover(101.0, alive)
+        late = [end(again), end(once)]
+        assert ledger.write(late).fenced == tuple(late)
+        # Not even when it has the same job again.
+        ledger.beat(HERE, until=200.0)
+        ledger.claim(HERE.id, 5, 101.0, TASKS)
+        ledger.write([start(again, attempt=2)])
+        assert ledger.write(late).fenced == tuple(late)
+        assert ledger.write([end(again, attempt=2)]) == NOTHING
+
+    def test_an_owner_that_the_ledger_forgot_is_gone(self, ledger: Ledger) -> None:
+        """What is somebody's whom nobody knows is not forgotten."""
+        job = new(owner="nobody")
+        ledger.write([job, start(job, "nobody")])
+        assert ledger.recover(50.0, alive).requeued == (job.id,)
+
+    def test_one_of_two_recovers(self, ledger: Ledger) -> None:
+        """Processes that recover at once do it once together."""
+        jobs = [new(owner=HERE.id) for _ in range(10)]
+        ledger.write([*jobs, *(start(job) for job in jobs)])
+        barrier = threading.Barrier(3)
+
+        def recover(_: int) -> int:
+            barrier.wait(10)
+            return len(ledger.recover(101.0, alive).requeued)
+
+        with ThreadPoolExecutor(3) as threads:
+            assert sorted(threads.map(recover, range(3))) == [0, 0, 10]
+
+    def test_an_owner_leaves_in_good_order(self, ledger: Ledger) -> None:
+        """What it has not begun is nobody's at once; what it runs is recovered."""
+        waiting, running = new(owner=HERE.id), new(owner=HERE.id)
+        ledger.write([waiting, running, start(running)])
+        ledger.leave(HERE.id)
+        assert [owner.id for owner in ledger.owners()] == [THERE.id]
+        assert record(ledger, waiting).owner is None
+        assert state_of(ledger, running) is JobState.RUNNING
+        assert ledger.recover(50.0, alive).requeued == (running.id,)
+
+    # Purging.
+
+    def test_old_jobs_are_forgotten_in_pieces(self, ledger: Ledger) -> None:
+        """What ended before a time goes, the oldest first, with the callbacks that were made."""
+        old = [new(float(at), owner=HERE.id) for at in range(1, 6)]
+        ends = [end(job, at=10.0) for job in old]
+        young, active = new(2.5, owner=HERE.id), new(1.5, owner=HERE.id)
+        done = new(1.0, owner=HERE.id, callback=URL)
+        ledger.write([*old, young, active, done, *map(start, [*old, young, active, done])])
+        ledger.write([*ends, end(young, at=20.0), end(done, at=10.0)])
+        assert ledger.purge(10.0) == 0
+        assert ledger.purge(11.0, limit=2) == 2
+        assert ledger.purge(11.0) == 3
+        assert ledger.purge(11.0) == 0
+        assert ids(ledger.list()) == [young.id, active.id, done.id]
+        with ledger.database.writing() as connection:
+            connection.execute(text("UPDATE dewar_deliveries SET state = 'delivered'"))
+        assert ledger.purge(11.0) == 1
+        assert outbox(ledger) == []
+
+    # Failing.
+
+    def test_a_failing_database_is_a_ledger_error(self, ledger: Ledger) -> None:
+        """Nothing was changed, the reason is told, and the ledger goes on when it can."""
+        job = new()
+        with ledger.database.writing() as connection:
+            connection.execute(text("ALTER TABLE dewar_jobs RENAME TO away"))
+        for fail in (lambda: ledger.write([job]), lambda: ledger.get(job.id), ledger.counts):
+            with pytest.raises(LedgerError, match="dewar_jobs") as caught:
+                fail()
+            assert caught.value.where == ledger.database.name
+            assert caught.value.__cause__ is not None
+        with ledger.database.writing() as connection:
+            connection.execute(text("ALTER TABLE away RENAME TO dewar_jobs"))
+        assert ledger.write([job]) == NOTHING
+
+    def test_a_callers_mistake_changes_nothing(self, ledger: Ledger) -> None:
+        """Where the end can't be described, it has not happened."""
+        job = new(owner=HERE.id, callback=URL)
+        ledger.write([job, start(job)])
+        with pytest.raises(ZeroDivisionError):
+            ledger.write([end(job)], lambda _record: str(1 / 0))
+        assert state_of(ledger, job) is JobState.RUNNING
+        assert ledger.write([end(job)], tell) == NOTHING
+
+    # Forking.
+
+    def test_a_child_has_connections_of_its_own(self, ledger: Ledger) -> None:
+        """Parent and child go on with the same object, at once, and then the parent alone."""
+        ledger.write([new()])
+        before = ledger.changes()
+
+        def use() -> int:
+            ledger.write([new(2.0)])
+            found = len(ledger.list())
+            ledger.close()
+            return found
+
+        assert in_child(use) == 2
+        ledger.write([new()])
+        assert len(ledger.list()) == 3
+        assert ledger.changes() != before
+
+    # Speed.
+
+    def explained(self, ledger: Ledger, call: Callable[[Ledger], object]) -> list[str]:
+        """Return the plans of the statements of a call, among a thousand jobs that are done."""
+        said: list[tuple[str, Any]] = []
+        engines = ledger.database.connections()
+
+        def note(*seen: Any) -> None:
+            if not seen[2].startswith(("BEGIN", "SELECT pg_advisory")):
+                said.append((seen[2], seen[3]))
+
+        for engine in {engines.reader, engines.writer}:
+            event.listen(engine, "before_cursor_execute", note)
+        call(ledger)
+        for engine in {engines.reader, engines.writer}:
+            event.remove(engine, "before_cursor_execute", note)
+        with ledger.database.reading() as connection:
+            return [
+                "\n".join(
+                    str(row) for row in connection.exec_driver_sql(f"{self.EXPLAIN} {sql}", given)
+                )
+                for sql, given in said
+            ]
+
+    @pytest.mark.parametrize(
+        ("index", "call"),
+        [
+            ("waiting", lambda ledger: ledger.next_due()),
+            ("waiting", lambda ledger: ledger.claim(HERE.id, 5, 50.0, TASKS)),
+            ("queued", lambda ledger: ledger.queued("resize")),
+            ("stopping", lambda ledger: ledger.stops_for(HERE.id)),
+            ("active", lambda ledger: ledger.release_all(THERE.id)),
+            ("active", lambda ledger: ledger.list(JobState.RUNNING)),
+            ("ended_badly", lambda ledger: ledger.list(JobState.LOST)),
+        ],
+    )
+    def test_what_has_ended_is_not_looked_at(
+        self, ledger: Ledger, index: str, call: Callable[[Ledger], object]
+    ) -> None:
+        """The frequent questions are answered by an index of what still moves."""
+        jobs = [new(float(at), owner=HERE.id) for at in range(1000)]
+        ledger.write([*jobs, *map(start, jobs), *map(end, jobs)])
+        ledger.write([new() for _ in range(5)])
+        with ledger.database.writing() as connection:
+            connection.execute(text("ANALYZE"))
+        for plan in self.explained(ledger, call):
+            assert f"dewar_jobs_{index}" in plan
+            assert "Seq Scan on dewar_jobs" not in plan
+            assert "SCAN dewar_jobs'" not in plan
+
+    # Opening.
+
+    def test_a_ledger_is_found_again(self, ledger: Ledger, where: str) -> None:
+        """What one has written, who opens it later reads."""
+        job = new()
+        ledger.write([job])
+        ledger.close()
+        other = open_ledger(where)
+        assert state_of(other, job) is JobState.QUEUED
+        other.close()
+
+    def test_a_later_ledger_is_refused(self, ledger: Ledger, where: str) -> None:
+        """What a later Dewar has laid out is not touched."""
+        with ledger.database.writing() as connection:
+            connection.execute(text("UPDATE dewar_meta SET value = '99'"))
+        with pytest.raises(TaskSetupError, match=r"later Dewar .* 99, the one known here 1"):
+            open_ledger(where)
+
+    def test_many_open_at_once(self, where: str) -> None:
+        """One lays out the tables, and none fails."""
+        barrier = threading.Barrier(6)
+
+        def use(_: int) -> str:
+            barrier.wait(10)
+            ledger = open_ledger(where)
+            job = new()
+            ledger.write([job])
+            ledger.close()
+            return job.id
+
+        with ThreadPoolExecutor(6) as threads:
+            written = set(threads.map(use, range(6)))
+        ledger = open_ledger(where)
+        assert set(ids(ledger.list())) == written
+        ledger.close()
+
+    def test_it_tells_what_it_did(self, ledger: Ledger) -> None:
+        """The statistics are this process's, and the repr says where it is."""
+        job, refused = new(owner=HERE.id), new(max_queue=0)
+        ledger.write([job, refused, start(job), start(job)])
+        ledger.write([new()])
+        ledger.claim(THERE.id, 1, 10.0, TASKS)
+        ledger.recover(101.0, alive)
+        found = ledger.statistics()
+        assert (found.batches, found.items, found.refused, found.fenced) == (2, 5, 1, 1)
+        assert (found.claimed, found.recovered) == (1, 1)
+        assert repr(ledger) == f"<Ledger {found.where}, 5 items in 2 batches>"
+        assert found.where in repr(ledger.database)
+
+    def test_an_outcome_needs_no_callback_to_be_described(self, ledger: Ledger) -> None:
+        """Who described every end would pay for what nobody reads."""
+        job = new(owner=HERE.id)
+        outcome = Outcome(id=job.id, owner=HERE.id, attempt=1, state=JobState.LOST, at=3.0)
+        assert ledger.write([job, start(job), outcome], lambda _record: str(1 / 0)) == NOTHING

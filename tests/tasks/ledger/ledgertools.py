@@ -1,0 +1,85 @@
+"""Jobs and owners for the tests of the ledger, at times that are made up."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Row
+
+from dewar.tasks.ledger.ids import new_id
+from dewar.tasks.ledger.ledger import Ledger
+from dewar.tasks.ledger.owners import Owner, OwnerRecord
+from dewar.tasks.ledger.records import JobRecord, JobState, NewJob, Outcome, Start
+from dewar.tasks.ledger.schema import deliveries
+
+HERE = Owner(id="here", host="h", pid=1, started=1.0)
+THERE = Owner(id="there", host="h", pid=2, started=1.0)
+URL = "https://example.org/hook"
+
+
+def new(at: float = 1.0, **given: Any) -> NewJob:
+    """Return a job that was submitted at a time."""
+    fields: dict[str, Any] = {"task": "resize", "arguments": "[[1],{}]", "due": at} | given
+    return NewJob(id=new_id(at), created=at, **fields)
+
+
+def start(
+    job: NewJob | JobRecord, owner: str = HERE.id, attempt: int = 1, at: float = 2.0
+) -> Start:
+    return Start(id=job.id, owner=owner, attempt=attempt, at=at)
+
+
+def end(
+    job: NewJob | JobRecord, state: JobState = JobState.DONE, attempt: int = 1, **given: Any
+) -> Outcome:
+    fields: dict[str, Any] = {"owner": HERE.id, "at": 3.0} | given
+    return Outcome(id=job.id, attempt=attempt, state=state, **fields)
+
+
+def state_of(ledger: Ledger, job: NewJob | JobRecord) -> JobState:
+    return record(ledger, job).state
+
+
+def record(ledger: Ledger, job: NewJob | JobRecord) -> JobRecord:
+    found = ledger.get(job.id)
+    assert found is not None
+    return found
+
+
+def outbox(ledger: Ledger, *jobs: NewJob | JobRecord) -> list[Row[Any]]:
+    """Return what is to be posted, for some jobs or all."""
+    ids = {job.id for job in jobs}
+    with ledger.database.reading() as connection:
+        rows = connection.execute(deliveries.select().order_by(deliveries.c.id)).all()
+    return [row for row in rows if not ids or row.job_id in ids]
+
+
+def tell(record: JobRecord) -> str:
+    """Describe an end in a way that a test knows again."""
+    return json.dumps([record.id, record.state.value])
+
+
+def alive(_owner: OwnerRecord) -> bool:
+    return True
+
+
+def dead(_owner: OwnerRecord) -> bool:
+    return False
+
+
+def ids(jobs: Sequence[NewJob | JobRecord]) -> list[str]:
+    return [job.id for job in jobs]
+
+
+def in_child(function: Callable[[], int]) -> int:
+    """Call a function in a forked child, and return what it returned, or 99 where it failed."""
+    child = os.fork()
+    if not child:
+        code = 99
+        try:
+            code = function()
+        finally:
+            # Nothing of the test runner's may run here.
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

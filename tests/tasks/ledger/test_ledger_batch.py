@@ -1,0 +1,108 @@
+"""What a batch does, decided without a database."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.tasks.ledger.ledgertools import URL, end, new, start
+
+from dewar.tasks.ledger.batch import Batch, Standing, clean
+from dewar.tasks.ledger.description import describe_end
+from dewar.tasks.ledger.records import MOVES, JobRecord, JobState, Outcome, Start, Update
+
+STATES = st.sampled_from(JobState)
+OWNERS = st.sampled_from(["here", "there"])
+ATTEMPTS = st.integers(0, 3)
+STARTS = st.builds(Start, id=st.just("job"), owner=OWNERS, attempt=ATTEMPTS, at=st.just(1.0))
+OUTCOMES = st.builds(
+    Outcome, id=st.just("job"), owner=OWNERS, attempt=ATTEMPTS, state=STATES, at=st.just(2.0)
+)
+UPDATES = st.just(Update(id="job", fraction=0.5, message=""))
+STANDINGS = st.builds(
+    Standing,
+    st.just("task"),
+    STATES,
+    st.none() | OWNERS,
+    ATTEMPTS,
+    st.none() | st.just(URL),
+    st.booleans(),
+)
+
+
+@given(STANDINGS, STARTS | OUTCOMES | UPDATES)
+def test_a_job_moves_only_as_the_table_says(standing: Standing, item: Start | Outcome) -> None:
+    """Whatever is said of it: to where MOVES leads, or nowhere."""
+    before = standing.state
+    batch = Batch({"job": standing}, {})
+    batch.judge(item)
+    changed = batch.changes.get("job", {}).get("state", before.value)
+    assert changed == standing.state.value
+    assert standing.state is before or standing.state in MOVES[before]
+    assert bool(batch.posts) == (
+        standing.state is not before and standing.state.is_final and standing.callback is not None
+    )
+
+
+@given(STANDINGS, st.lists(STARTS | OUTCOMES | UPDATES))
+def test_each_item_counts_or_is_fenced(standing: Standing, items: list[Start | Outcome]) -> None:
+    """A job has one outcome at most, and never more after it."""
+    batch = Batch({"job": standing}, {})
+    outcomes = 0
+    for item in items:
+        before, fenced = standing.state, len(batch.fenced)
+        batch.judge(item)
+        assert len(batch.fenced) == fenced or standing.state is before
+        outcomes += standing.state.is_final and not before.is_final
+    assert outcomes <= 1
+    assert len(batch.posts) <= outcomes
+
+
+def test_a_life_in_one_batch_is_one_row() -> None:
+    """What is new is inserted as it is in the end, and changes nothing else."""
+    job = new(owner="here", callback=URL)
+    batch = Batch({}, {})
+    for item in (job, start(job), end(job, result="1", callback_body="body")):
+        batch.judge(item)
+    assert batch.inserts[job.id]["state"] == "done"
+    assert batch.inserts[job.id]["result"] == "1"
+    assert batch.changes == {}
+    assert [post.body for post in batch.posts] == ["body"]
+
+
+def test_a_limit_counts_what_the_batch_moves() -> None:
+    """What begins makes room, what is repeated takes it, and other tasks are not counted."""
+    jobs = [new(owner="here", max_queue=1) for _ in range(4)]
+    batch = Batch({}, {"resize": 0})
+    batch.judge(jobs[0])
+    batch.judge(jobs[1])
+    batch.judge(start(jobs[0]))
+    batch.judge(jobs[2])
+    batch.judge(start(jobs[2]))
+    batch.judge(end(jobs[0], JobState.QUEUED))
+    batch.judge(jobs[3])
+    assert batch.refused == [jobs[1], jobs[3]]
+    assert batch.waiting == {"resize": 1}
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0")))
+def test_good_text_stays_as_it_is(text: str) -> None:
+    """Only what no database takes is changed."""
+    assert clean(text) == text
+
+
+@given(st.text(st.characters()))
+def test_any_text_becomes_one_that_is_taken(text: str) -> None:
+    """It has no NUL, and is UTF-8."""
+    assert "\0" not in clean(text)
+    assert clean(text).encode().decode() == clean(text)
+
+
+def test_an_end_is_described_as_the_specification_has_it() -> None:
+    """A type, a time and the data."""
+    record = JobRecord(
+        id="x", task="resize", state=JobState.LOST, arguments="", context=None, owner=None,
+        attempts=1, idempotent=False, created=1.0, due=1.0, started=1.0, finished=2.5,
+        fraction=None, message=None, result=None, error='{"type": "a:B"}', callback=URL,
+    )  # fmt: skip
+    assert describe_end(record) == (
+        '{"type": "job.lost", "timestamp": "1970-01-01T00:00:02.500000Z", "data": {"id": "x",'
+        ' "task": "resize", "state": "lost", "error": {"type": "a:B"}}}'
+    )

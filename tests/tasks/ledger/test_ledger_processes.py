@@ -1,0 +1,146 @@
+"""Several processes at one ledger, some of which are killed in the middle of it."""
+
+import contextlib
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+from tests.tasks.ledger.ledgertools import URL, end, new, outbox, start
+
+from dewar.tasks.ledger.ledger import Ledger
+from dewar.tasks.ledger.opening import open_ledger
+from dewar.tasks.ledger.owners import is_alive, this_owner
+from dewar.tasks.ledger.records import JobRecord, JobState
+
+Say = Callable[[str], object]
+Run = Callable[[Callable[[Say], object]], "Worker"]
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A forked process, and what it says."""
+
+    pid: int
+    lines: TextIO
+
+    def end(self) -> int:
+        """Wait for its end and return its status."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    """Run functions in processes, none of which is left in the end."""
+    workers: list[Worker] = []
+
+    def run_worker(function: Callable[[Say], object]) -> Worker:
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if not pid:
+            code = 99
+            try:
+                os.close(reading)
+                function(lambda line: os.write(writing, f"{line}\n".encode()))
+                code = 0
+            finally:
+                # Nothing of the test runner's may run here.
+                os._exit(code)
+        os.close(writing)
+        workers.append(Worker(pid, os.fdopen(reading)))
+        return workers[-1]
+
+    yield run_worker
+    for worker in workers:
+        worker.lines.close()
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(worker.pid, signal.SIGKILL)
+            worker.end()
+
+
+def work(ledger: Ledger, parent: int, say: Say) -> None:
+    """Run what waits, until all jobs have ended; say and do a job's work before it ends."""
+    me = this_owner(time.time())
+    while os.getppid() == parent:
+        ledger.beat(me, time.time() + 60)
+        ledger.recover(time.time(), is_alive)
+        jobs = ledger.claim(me.id, 4, time.time(), ["resize"])
+        for job in jobs:
+            run_job(ledger, me.id, job, say)
+        counts = ledger.counts()
+        if not counts[JobState.QUEUED] and not counts[JobState.RUNNING]:
+            ledger.leave(me.id)
+            return
+        if not jobs:
+            time.sleep(0.01)
+
+
+def run_job(ledger: Ledger, owner: str, job: JobRecord, say: Say) -> None:
+    attempt = job.attempts + 1
+    if not ledger.write([start(job, owner, attempt)]).fenced:
+        say(job.id)
+        ledger.write([end(job, attempt=attempt, owner=owner)])
+
+
+def test_ten_processes_open_at_once(run: Run, tmp_path: Path) -> None:
+    """One lays out the tables, none fails, and each has written its job."""
+    where = tmp_path / "new" / "jobs.sqlite"
+    waiting, gate = os.pipe()
+
+    def open_and_write(say: Say) -> None:
+        os.close(gate)
+        say("ready")
+        os.read(waiting, 1)  # until the parent closes the gate
+        open_ledger(where).write([new()])
+
+    workers = [run(open_and_write) for _ in range(10)]
+    assert [worker.lines.readline() for worker in workers] == ["ready\n"] * 10
+    os.close(gate)
+    assert [worker.end() for worker in workers] == [0] * 10
+    os.close(waiting)
+    ledger = open_ledger(where)
+    assert ledger.counts()[JobState.QUEUED] == 10
+    ledger.close()
+
+
+def test_no_job_vanishes_with_a_process_that_is_killed(run: Run, tmp_path: Path) -> None:
+    """Each job has one end and one callback; what may not be repeated ran once at most."""
+    ledger = open_ledger(tmp_path / "jobs.sqlite")
+    jobs = [new(idempotent=bool(number % 2), callback=URL) for number in range(240)]
+    ledger.write(jobs)
+    log = os.open(tmp_path / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    parent = os.getpid()
+
+    def work_and_log(say: Say) -> None:
+        def note(line: str) -> None:
+            os.write(log, f"{line}\n".encode())
+            say(line)
+
+        work(ledger, parent, note)
+
+    workers = [run(work_and_log) for _ in range(2)]
+    for number in range(6):
+        victim = workers.pop(0)
+        # It has begun that many, and is killed wherever it is by now.
+        for _ in range(number + 3):
+            victim.lines.readline()
+        os.kill(victim.pid, signal.SIGKILL)
+        assert victim.end() in {0, -signal.SIGKILL}
+        workers.append(run(work_and_log))
+    assert [worker.end() for worker in workers] == [0, 0]
+    os.close(log)
+    found = ledger.get_many([job.id for job in jobs])
+    begun = Counter((tmp_path / "log").read_text().split())
+    for job in jobs:
+        state = found[job.id].state
+        assert state is JobState.DONE or (state is JobState.LOST and not job.idempotent)
+        assert begun[job.id] <= 1 or job.idempotent
+        assert begun[job.id] >= 1 or state is JobState.LOST
+    assert Counter(row.job_id for row in outbox(ledger)) == Counter(list(found))
+    assert ledger.owners() == []
+    ledger.close()

@@ -1,0 +1,165 @@
+"""The ledger in a file."""
+
+import contextlib
+import sqlite3
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from tests.tasks.ledger.contract import NOTHING, LedgerContract
+from tests.tasks.ledger.ledgertools import in_child, new
+
+from dewar.tasks.errors import LedgerError, MissingExtra, TaskSetupError
+from dewar.tasks.ledger import sqlite
+from dewar.tasks.ledger.ledger import Ledger
+from dewar.tasks.ledger.opening import open_ledger
+from dewar.tasks.ledger.records import JobState
+
+
+def files_open(where: str) -> list[str]:
+    """Return the files of a ledger that this process has open."""
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(str(entry.readlink()))
+    return [name for name in found if name.startswith(where)]
+
+
+class TestSQLiteLedger(LedgerContract):
+    EXPLAIN = "EXPLAIN QUERY PLAN"
+
+    @pytest.fixture
+    def where(self, tmp_path: Path) -> str:
+        return str(tmp_path / "instance" / "jobs.sqlite")
+
+    @pytest.mark.parametrize("is_durable", [False, True])
+    def test_the_file_is_set_up_for_many_processes(self, where: str, is_durable: bool) -> None:
+        """It has a write-ahead log, and loses nothing to a power cut where that was asked."""
+        ledger = open_ledger(where, durable=is_durable)
+        with ledger.database.reading() as connection:
+            assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+            assert connection.execute(text("PRAGMA synchronous")).scalar() == 1 + is_durable
+            assert connection.execute(text("PRAGMA busy_timeout")).scalar() == 30_000
+        ledger.close()
+
+    def test_it_may_be_named_by_a_url(self, tmp_path: Path) -> None:
+        """As in the configuration of other tools."""
+        path = tmp_path / "a" / "jobs.sqlite"
+        ledger = open_ledger(f"sqlite:///{path}")
+        assert ledger.statistics().where == str(path)
+        assert path.exists()
+
+    def test_a_path_is_the_one_of_when_it_was_opened(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """To go into another folder later takes nobody to another ledger."""
+        monkeypatch.chdir(tmp_path)
+        ledger = open_ledger("jobs.sqlite")
+        (tmp_path / "other").mkdir()
+        monkeypatch.chdir(tmp_path / "other")
+        assert ledger.write([new()]) == NOTHING
+        ledger.close()
+        assert not (tmp_path / "other" / "jobs.sqlite").exists()
+
+    def test_nothing_is_open_after_opening(self, where: str) -> None:
+        """So a process that forks after it gives its children nothing broken."""
+        ledger = open_ledger(where)
+        assert files_open(where) == []
+        ledger.get("x")
+        assert files_open(where)
+        ledger.close()
+        assert files_open(where) == []
+
+    def test_what_is_idle_is_closed_before_a_fork(self, ledger: Ledger, where: str) -> None:
+        """SQLite in a child would believe in locks that only its parent has."""
+        ledger.changes()
+        ledger.write([new()])
+        assert files_open(where)
+        assert in_child(lambda: len(files_open(where))) == 0
+        assert ledger.write([new()]) == NOTHING
+
+    def test_readers_do_not_wait_for_a_writer(self, ledger: Ledger) -> None:
+        """They see what was there before."""
+        job = new()
+        ledger.write([job])
+        with ledger.database.writing() as connection:
+            connection.execute(text("DELETE FROM dewar_jobs"))
+            assert ledger.get(job.id) is not None
+            assert ledger.counts()[JobState.QUEUED] == 1
+            assert ledger.next_due() == 1.0
+
+    def test_a_lock_that_stays_is_an_error(
+        self, where: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A writer waits for other processes, but not for ever, and goes on afterwards."""
+        monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.05)
+        ledger = open_ledger(where)
+        other = sqlite3.connect(where, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerError, match="database is locked"):
+            ledger.write([new()])
+        other.execute("COMMIT")
+        other.close()
+        assert ledger.write([new()]) == NOTHING
+        ledger.close()
+
+    def test_a_writer_waits_for_other_processes(self, ledger: Ledger, where: str) -> None:
+        """It goes on as soon as the lock is free."""
+        other = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        thread = threading.Thread(target=ledger.write, args=([new()],))
+        thread.start()
+        assert ledger.list() == []
+        other.execute("COMMIT")
+        thread.join(20)
+        assert len(ledger.list()) == 1
+        other.close()
+
+    def test_a_full_disk_leaves_it_usable(self, ledger: Ledger) -> None:
+        """What did not fit is not there, what was there is, and there may be room again."""
+        kept, large = new(), new(arguments="x" * 1_000_000)
+        ledger.write([kept])
+        with ledger.database.writing() as connection:
+            pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+            connection.execute(text(f"PRAGMA max_page_count = {pages + 5}"))
+        with pytest.raises(LedgerError, match="database or disk is full"):
+            ledger.write([large])
+        assert ledger.get(large.id) is None
+        assert ledger.get(kept.id) is not None
+        with ledger.database.writing() as connection:
+            connection.execute(text("PRAGMA max_page_count = 1000000"))
+        assert ledger.write([large]) == NOTHING
+
+    @pytest.mark.parametrize("path", ["", ":memory:", "sqlite://", "sqlite:///:memory:"])
+    def test_it_is_not_kept_in_memory(self, path: str) -> None:
+        """What is lost with the process is no ledger."""
+        with pytest.raises(TaskSetupError, match="outlives the process"):
+            open_ledger(path)
+
+    @pytest.mark.parametrize("url", ["mysql://host/x", "postgresql://host:port/x", "://"])
+    def test_other_databases_are_refused(self, url: str) -> None:
+        """The error shows what is right."""
+        with pytest.raises(TaskSetupError, match=r"instance/jobs\.sqlite"):
+            open_ledger(url)
+
+    def test_a_file_that_is_none_is_refused(self, tmp_path: Path) -> None:
+        """A folder, a file of something else, a folder that is a file."""
+        (tmp_path / "text").write_text("This is not a database, but long enough to be one. " * 99)
+        for path in (tmp_path, tmp_path / "text", tmp_path / "text" / "jobs.sqlite"):
+            with pytest.raises(TaskSetupError, match=r"can't be a ledger: .* may write"):
+                open_ledger(path)
+
+    def test_an_old_sqlite_is_refused(self, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The error tells which version there is."""
+        monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 31, 1))
+        with pytest.raises(TaskSetupError, match=r"SQLite 3\.35 or newer"):
+            open_ledger(where)
+
+    def test_a_missing_library_names_the_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """To import what opens a ledger tells what to install."""
+        monkeypatch.delitem(sys.modules, "dewar.tasks.ledger.opening")
+        monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+        with pytest.raises(MissingExtra, match=r"dewar-web\[tasks\]"):
+            __import__("dewar.tasks.ledger.opening")

@@ -1,0 +1,38 @@
+"""How an app's tasks are run and kept."""
+
+from datetime import timedelta
+
+import pytest
+
+from dewar.tasks.errors import TaskSetupError
+from dewar.tasks.settings import TasksSettings
+
+
+def test_what_is_given_goes_before_the_configuration() -> None:
+    """Each setting has its name in the app's configuration, and its default."""
+    settings = TasksSettings.of({"threads": 2}, {"TASKS_THREADS": 8, "TASKS_LEASE": 5, "OTHER": 1})
+    assert settings.threads == 2
+    assert settings.lease == 5
+    assert settings.retention_seconds == 7 * 86400
+    assert TasksSettings.of({"retention": None}, {}).retention_seconds is None
+    assert TasksSettings.of({"retention": timedelta(hours=1)}, {}).retention_seconds == 3600
+
+
+@pytest.mark.parametrize(
+    ("given", "config", "says"),
+    [
+        ({"thread": 2}, {}, "Did you mean threads?"),
+        ({}, {"TASKS_LEGER": "x"}, "Did you mean TASKS_LEDGER?"),
+        ({"threads": 2, "processes": 2}, {}, "threads and processes"),
+        ({"threads": 0.0}, {}, "greater than 0"),
+        ({"poll": -1}, {}, "greater than 0"),
+        ({"callback_secrets": "whsec_x"}, {}, "lists"),
+    ],
+)
+def test_what_can_not_be_is_refused_with_the_repair(
+    given: dict[str, object], config: dict[str, object], says: str
+) -> None:
+    """A name that is none, two ways to run, numbers that are none, text for a list."""
+    with pytest.raises(TaskSetupError) as caught:
+        TasksSettings.of(given, config)
+    assert says in str(caught.value)
