@@ -10,10 +10,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -99,13 +99,11 @@ class Process:
 
     def kill(self) -> None:
         """Kill it and all its children."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait(LIMIT)
 
-    def __enter__(self) -> "Process":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -116,10 +114,8 @@ class Process:
     ) -> None:
         # Friendly first, so that nothing is left in temporary folders.
         self._process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            pass
         self.kill()
 
 
@@ -182,7 +178,7 @@ class Rabbit:
             self._process.kill()
             self._process = None
 
-    def __enter__(self) -> "Rabbit":
+    def __enter__(self) -> Self:
         try:
             self.start()
         except BaseException:

@@ -5,11 +5,11 @@ import os
 import sys
 from typing import Any
 
-import farjobs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import farjobs
 from dewar.tasks.engines.celery.names import (
     check_app,
     find_function,
@@ -19,7 +19,7 @@ from dewar.tasks.engines.celery.names import (
     resolve,
 )
 from dewar.tasks.engines.celery.values import checked_loads
-from dewar.tasks.errors import NotSupported, Unreadable, UnknownTask
+from dewar.tasks.errors import NotSupported, UnknownTask, Unreadable
 from dewar.tasks.values import pack, unpack
 
 ALLOWED = frozenset({"farjobs"})
@@ -105,7 +105,7 @@ def test_without_a_list_nothing_runs() -> None:
 
 
 def test_a_prefix_is_a_package_and_not_a_beginning() -> None:
-    """myapp allows myapp.jobs, and not myapplication."""
+    """The prefix myapp allows myapp.jobs, and not myapplication."""
     assert parse_allowed(" myapp, other.jobs ,") == {"myapp", "other.jobs"}
     assert is_under("myapp.jobs", ["myapp"])
     assert not is_under("myapplication", ["myapp"])

@@ -84,7 +84,7 @@ def test_redis_that_keeps_nothing_loses_jobs_and_they_say_so(
     engine = opened(redis.url)
     job = submit(engine, farjobs.add, 1)
     redis.kill()
-    with pytest.raises(EngineUnreachable, match="127.0.0.1"):
+    with pytest.raises(EngineUnreachable, match=r"127\.0\.0\.1"):
         submit(engine, farjobs.add, 2)
     with Redis(tmp_path, redis.port, keeps=False), CeleryWorker(tmp_path, redis.url):
         assert isinstance(job.exception(LIMIT), JobLost)

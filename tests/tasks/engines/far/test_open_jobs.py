@@ -30,9 +30,9 @@ def table(clerk: Clerk) -> OpenJobs:
     return OpenJobs(clerk)
 
 
-def enter(table: OpenJobs, id: str = "a") -> Job:
+def enter(table: OpenJobs, name: str = "a") -> Job:
     job = Job()
-    table.add(id, job, Call(len, (), {}))
+    table.add(name, job, Call(len, (), {}))
     job.add_done_callback(table.withdraw)
     return job
 
@@ -157,9 +157,9 @@ def test_cancelling_and_asking_at_once_agree(clerk: Clerk) -> None:
             job = enter(table, str(number))
             gate = threading.Barrier(2)
 
-            def ask(id: str = str(number), gate: threading.Barrier = gate) -> int:
+            def ask(name: str = str(number), gate: threading.Barrier = gate) -> int:
                 gate.wait(LIMIT)
-                return table.ask(id, "worker")
+                return table.ask(name, "worker")
 
             def cancel(job: Job = job, gate: threading.Barrier = gate) -> bool:
                 gate.wait(LIMIT)
@@ -182,9 +182,9 @@ def test_losing_a_job_and_cancelling_it_at_once_agree(clerk: Clerk) -> None:
             job = enter(table, str(number))
             gate = threading.Barrier(2)
 
-            def lose(id: str = str(number), gate: threading.Barrier = gate) -> None:
+            def lose(name: str = str(number), gate: threading.Barrier = gate) -> None:
                 gate.wait(LIMIT)
-                table.fail(id, KeyError(id))
+                table.fail(name, KeyError(name))
 
             def cancel(job: Job = job, gate: threading.Barrier = gate) -> None:
                 gate.wait(LIMIT)
