@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types floors suite soak soak-isolation soak-endurance soak-slow faults fuzz format bench conformance docs clean
+.PHONY: help run test lint types floors suite soak soak-isolation soak-endurance soak-slow faults crashes fuzz format bench conformance docs clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ soak-slow: $(STAMP)
 ## make faults   kill, hang and reload the server under load and count every response (REQUESTS=100000)
 faults: $(STAMP)
 	@$(BIN)/python tests/soak/faults.py --requests $${REQUESTS:-100000}
+
+## make crashes  kill workers and the server while they accept jobs, and account for each (JOBS=10000)
+crashes: $(STAMP)
+	@$(BIN)/python tests/soak/crashes.py --jobs $${JOBS:-10000}
 
 ## make fuzz     send the wire what nobody would, for SECONDS=600; the suite does it for a few
 fuzz: $(STAMP)

@@ -14,11 +14,11 @@ from dewar.tasks.errors import (
     UnknownTask,
     Unserializable,
 )
-from enginecontract import EngineContract
+from enginecontract import FarContract
 from fartools import LIMIT, lines, submit
 
 
-class CeleryContract(EngineContract):
+class CeleryContract(FarContract):
     """Inherited by the tests over each broker."""
 
     @pytest.fixture(autouse=True)

@@ -10,10 +10,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -99,13 +99,11 @@ class Process:
 
     def kill(self) -> None:
         """Kill it and all its children."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait(LIMIT)
 
-    def __enter__(self) -> "Process":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -116,10 +114,8 @@ class Process:
     ) -> None:
         # Friendly first, so that nothing is left in temporary folders.
         self._process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            pass
         self.kill()
 
 
@@ -165,18 +161,24 @@ class Rabbit:
             RABBITMQ_LOG_BASE=folder,
             RABBITMQ_PID_FILE=f"{folder}/pid",
             RABBITMQ_ENABLED_PLUGINS_FILE=f"{folder}/none",
+            RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+S 1 +sbwt none",
             RABBITMQ_CONFIG_FILE=f"{folder}/rabbitmq.conf",
         )
+        wait_until(lambda: (self._folder / "pid").exists(), "RabbitMQ's process")
         wait_until(lambda: answers(self._port), "RabbitMQ")
 
-    def stop(self) -> None:
-        command = [need("rabbitmqctl"), "--node", self._node, "stop"]
-        subprocess.run(command, capture_output=True, check=False, timeout=LIMIT)
+    def kill(self) -> None:
+        """Kill it, as a loss of power would."""
         if self._process is not None:
+            # The server may be a user's of its own, in a session of its own.
+            pid = self._folder / "pid"
+            if pid.exists():
+                os.kill(int(pid.read_text()), signal.SIGKILL)
+                pid.unlink()
             self._process.kill()
             self._process = None
 
-    def __enter__(self) -> "Rabbit":
+    def __enter__(self) -> Self:
         try:
             self.start()
         except BaseException:
@@ -185,7 +187,7 @@ class Rabbit:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

@@ -35,7 +35,7 @@ def mark(text: str) -> None:
 def again(n: str) -> str:
     """Do what may be done twice."""
     mark(n)
-    time.sleep(0.002)
+    time.sleep(0.02)
     return n
 
 
@@ -43,7 +43,7 @@ def again(n: str) -> str:
 def once(n: str) -> str:
     """Do what may not be done twice."""
     mark(n)
-    time.sleep(0.002)
+    time.sleep(0.02)
     return n
 
 

@@ -160,6 +160,16 @@ def test_there_are_so_many_places_and_no_more() -> None:
     assert streams.statistics().open == 0
 
 
+def test_a_stream_that_has_ended_gives_its_place_back() -> None:
+    """Before its client can know of the end."""
+    streams = Streams(1, Pace())
+    stream = opened(streams, lambda: Event(JobState.DONE, "1"))
+    assert names(list(stream)) == ["retry: 2000", "done"]
+    assert streams.statistics().open == 0
+    stream.close()
+    assert streams.statistics().open == 0
+
+
 def test_a_stream_that_is_dropped_gives_its_place_back() -> None:
     """Also one that nobody ever read or closed."""
     streams = Streams(1, Pace())

@@ -85,12 +85,21 @@ class Stream:
         return self
 
     def __next__(self) -> str:
+        piece = self._maybe_next()
+        if piece is None:
+            # Now, and not when the response is closed: the client sees the end in between, and
+            # may want the place that it believes is free.
+            self.close()
+            raise StopIteration
+        return piece
+
+    def _maybe_next(self) -> str | None:
         try:
-            return next(self._pieces)
+            return next(self._pieces, None)
         except TasksError as error:
             # The job was purged, or the ledger fails; the client asks again and is told which.
             _logger.info("A stream of events ends early: %s", error)
-            raise StopIteration from None
+            return None
 
     def close(self) -> None:
         """End the stream and give its place back; more than once does no harm."""

@@ -24,12 +24,12 @@ def ledger(tmp_path):
 
 
 def callbacks(ledger, secrets=(SECRET,), allow=("127.0.0.1",)):
-    return Callbacks(ledger, SimpleNamespace(callback_secrets=secrets, callback_allow=allow))
+    return Callbacks(ledger, SimpleNamespace(callback_secrets=secrets, callback_allow=allow), "o")
 
 
 def end_job(ledger, id, url):
     """Have a job end that has a callback."""
-    body = json.dumps({"type": "job.done", "data": {"id": id, "result": 7}})
+    body = json.dumps({"id": id, "state": "done", "result": 7})
     written = ledger.write(
         [
             NewJob(
@@ -67,7 +67,7 @@ def test_a_job_that_ends_is_told(ledger, status):
         end_job(ledger, "one", receiver.url())
         made.nudge()
         (came,) = receiver.wait(1)
-        assert verify(came.body, came.headers, SECRET)["data"] == {"id": "one", "result": 7}
+        assert verify(came.body, came.headers, SECRET)["id"] == "one"
         assert made.stop(20)
         (kept,) = made.outbox.list()
         assert kept.job_id == "one"

@@ -216,6 +216,12 @@ class OutboxContract:
         assert outbox.retry_now("b", 100.0)
         assert not outbox.retry_now("nothing", 5.0)
 
+    def test_a_job_has_its_callbacks(self, outbox, add):
+        """And no other's."""
+        add("a", "b")
+        assert [found.id for found in outbox.of_job("job-a")] == ["a"]
+        assert outbox.of_job("nothing") == []
+
     def test_a_failing_database_is_told_as_one(self, outbox, database):
         """In our words."""
         with database.writing() as connection:

@@ -228,6 +228,8 @@ class Sender:
             if not page:
                 return is_all
             with self._changed:
+                if self._state is _State.STOPPING:
+                    return False
                 chosen = [found for found in page if self._slots.take(found.url)]
                 has_room = self._slots.has_room
             self._send(chosen)

@@ -9,8 +9,8 @@ __all__ = ["open_engine"]
 
 #: Scheme, module, and an example. Celery's schemes go on with the broker's: ``celery+redis``.
 _ENGINES = {
-    "dask": ("dewar.tasks.engines.dask", "dask://scheduler:8786"),
-    "celery": ("dewar.tasks.engines.celery", "celery+redis://broker:6379/0"),
+    "dask": ("dewar.tasks.engines.dask.engine", "dask://scheduler:8786"),
+    "celery": ("dewar.tasks.engines.celery.engine", "celery+redis://broker:6379/0"),
 }
 
 

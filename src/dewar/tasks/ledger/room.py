@@ -3,7 +3,6 @@
 __all__ = ["Room"]
 
 # Of the room that is left when it was counted, one in so many may be filled without counting.
-# With as many processes as that, each filling its part at once, the limit still holds.
 _SHARE = 16
 
 
@@ -12,6 +11,9 @@ class Room:
 
     PERF: counting is what costs most about a job, and grows with the queue. Near the limit, and
     with limits below sixteen, each job is counted.
+
+    The limit is exact where one process accepts jobs, and nobody gives jobs back. What another
+    found free before, it may fill later: so each other one may exceed the limit, by a sixteenth.
     """
 
     def __init__(self) -> None:

@@ -84,7 +84,7 @@ def test_redis_that_keeps_nothing_loses_jobs_and_they_say_so(
     engine = opened(redis.url)
     job = submit(engine, farjobs.add, 1)
     redis.kill()
-    with pytest.raises(EngineUnreachable, match="127.0.0.1"):
+    with pytest.raises(EngineUnreachable, match=r"127\.0\.0\.1"):
         submit(engine, farjobs.add, 2)
     with Redis(tmp_path, redis.port, keeps=False), CeleryWorker(tmp_path, redis.url):
         assert isinstance(job.exception(LIMIT), JobLost)
@@ -104,11 +104,11 @@ def test_redis_with_a_log_on_disk_keeps_jobs(tmp_path: Path, opened: Any) -> Non
 
 
 def test_rabbitmq_keeps_jobs_over_a_restart(tmp_path: Path, opened: Any) -> None:
-    """A job that waited while a node was stopped and started again runs."""
+    """A job that waited while a node was killed and started again runs."""
     with Rabbit(tmp_path, free_port()) as rabbit:
         engine = opened(rabbit.url)
         job = submit(engine, farjobs.add, 1)
-        rabbit.stop()
+        rabbit.kill()
         with pytest.raises(EngineUnreachable):
             submit(engine, farjobs.add, 2)
         rabbit.start()

@@ -11,7 +11,7 @@ import farjobs
 from dewar.tasks.engines.dask.engine import DaskEngine
 from dewar.tasks.engines.dask.engine import open as open_dask
 from dewar.tasks.errors import EngineUnreachable, JobFailed, JobLost, WorkerDied
-from enginecontract import EngineContract
+from enginecontract import FarContract
 from fartools import (
     LIMIT,
     dask_cluster,
@@ -36,7 +36,7 @@ def engine(cluster: str) -> Iterator[DaskEngine]:
     engine.shutdown(wait=True, cancel_futures=True)
 
 
-class TestDask(EngineContract):
+class TestDask(FarContract):
     """What holds for every engine."""
 
     @pytest.fixture(autouse=True)

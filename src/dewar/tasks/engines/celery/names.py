@@ -9,7 +9,8 @@ module's imports (``myapp.jobs:os.system``) are thereby out of reach.
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
-from types import FunctionType
+from inspect import getattr_static
+from types import FunctionType, ModuleType
 from typing import Any
 
 from dewar.tasks.errors import NotSupported, UnknownTask
@@ -121,10 +122,13 @@ def _find(name: str) -> FunctionType | None:
     module, _, qualname = name.partition(":")
     found: Any = sys.modules.get(module)
     for part in qualname.split("."):
-        found = getattr(found, part, None)
+        # Only what a module or a class has itself: looking further may run code of its own.
+        found = vars(found).get(part) if isinstance(found, (ModuleType, type)) else None
+    if isinstance(found, FunctionType):
+        return found
     # A task stands where its function was, and wraps it.
-    found = found if isinstance(found, FunctionType) else getattr(found, "__wrapped__", None)
-    return found if isinstance(found, FunctionType) else None
+    wrapped = getattr_static(found, "__wrapped__", None)
+    return wrapped if isinstance(wrapped, FunctionType) else None
 
 
 def _is_public(name: str) -> bool:

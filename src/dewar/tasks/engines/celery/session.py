@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -56,7 +57,10 @@ class Session:
         self._reply = reply_queue(f"dewar.reply.{uuid4().hex}")
         self._clerk = Clerk("dewar-celery-results")
         self._open = OpenJobs(self._clerk, self._end_soon)
-        self._sender = Sender(app.connection_for_write, settings.shown)
+        # RabbitMQ says that it has a job before submit returns. Redis always does.
+        options = {} if settings.is_redis else {"confirm_publish": True}
+        connect = partial(app.connection_for_write, transport_options=options)
+        self._sender = Sender(connect, settings.shown)
         self._memory = BrokerMemory(self._reply.name, settings.is_redis)
         self._listener = Listener(
             app.connection_for_read, self._reply, self._handle, self._look_after_loss

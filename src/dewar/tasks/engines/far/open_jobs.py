@@ -145,7 +145,7 @@ class OpenJobs:
         """Show how far a job is."""
         one = self._by_id.get(id)
         if one is not None:
-            one.job.note_progress(progress)
+            one.job.progress = progress
 
     def stop(self, job: Job) -> OpenJob | None:
         """Let a job that runs never begin again; return what is known of it.

@@ -1,0 +1,225 @@
+"""The table of jobs that are with workers elsewhere."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from typing import Any
+
+import pytest
+
+from dewar.tasks.engines.far.clerk import Clerk
+from dewar.tasks.engines.far.open_jobs import ATTEMPTS, OpenJobs, Stage
+from dewar.tasks.engines.interface import Call
+from dewar.tasks.errors import WorkerDied
+from dewar.tasks.job import Job
+from dewar.tasks.progress import Progress
+
+LIMIT = 10.0
+
+
+@pytest.fixture
+def clerk() -> Iterator[Clerk]:
+    clerk = Clerk("test")
+    yield clerk
+    clerk.close()
+
+
+@pytest.fixture
+def table(clerk: Clerk) -> OpenJobs:
+    return OpenJobs(clerk)
+
+
+def enter(table: OpenJobs, name: str = "a") -> Job:
+    job = Job()
+    table.add(name, job, Call(len, (), {}))
+    job.add_done_callback(table.withdraw)
+    return job
+
+
+def test_a_job_runs_when_a_worker_has_asked(table: OpenJobs) -> None:
+    """Not before; and it ends with what the worker says."""
+    job = enter(table)
+    assert not job.running()
+    assert table.ask("a", "worker") == 1
+    assert job.running()
+    table.finish("a", 7)
+    assert job.result(LIMIT) == 7
+    assert len(table) == 0
+
+
+def test_asking_twice_is_answered_alike(table: OpenJobs) -> None:
+    """A message may come twice; it is no other attempt."""
+    enter(table)
+    assert [table.ask("a", "one"), table.ask("a", "one"), table.ask("a", "two")] == [1, 1, 2]
+
+
+def test_a_cancelled_job_may_not_begin(table: OpenJobs) -> None:
+    """Its worker is told no, and who waits for it is told."""
+    job = enter(table)
+    assert job.cancel()
+    assert table.ask("a", "worker") == 0
+    assert wait([job], LIMIT).done == {job}
+    table.finish("a", 7)
+    assert job.cancelled()
+
+
+def test_nobody_knows_a_job_that_has_ended(table: OpenJobs) -> None:
+    """What comes late is dropped."""
+    job = enter(table)
+    table.ask("a", "worker")
+    table.fail("a", KeyError("x"))
+    table.finish("a", 7)
+    table.tell("a", Progress(1.0))
+    assert isinstance(job.exception(LIMIT), KeyError)
+    assert table.ask("a", "worker") == 0
+    assert job.progress is None
+
+
+def test_a_job_that_kills_its_workers_is_given_up(table: OpenJobs) -> None:
+    """It ends with WorkerDied, and the next worker is told no."""
+    job = enter(table)
+    answers = [table.ask("a", f"worker {number}") for number in range(ATTEMPTS + 1)]
+    assert answers == [1, 2, 3, 4, 0]
+    assert isinstance(job.exception(LIMIT), WorkerDied)
+
+
+def test_a_job_that_is_being_stopped_never_begins_again(table: OpenJobs) -> None:
+    """If its worker dies first, it has ended."""
+    job = enter(table)
+    assert table.stop(job) is None
+    table.ask("a", "one", stoppable=True)
+    one = table.stop(job)
+    assert one is not None
+    assert one.stage is Stage.STOPPING
+    assert table.ask("a", "two", stoppable=True) == 0
+    assert isinstance(job.exception(LIMIT), CancelledError)
+
+
+def test_a_job_that_no_one_can_stop_stays_running(table: OpenJobs) -> None:
+    """It may begin again where its worker dies."""
+    job = enter(table)
+    table.ask("a", "one", stoppable=False)
+    one = table.stop(job)
+    assert one is not None
+    assert one.stage is Stage.RUNNING
+
+
+def test_a_job_may_fail_before_it_began(table: OpenJobs) -> None:
+    """As where the broker has lost it; cancelling it at once changes nothing."""
+    job = enter(table)
+    table.fail("a", KeyError("lost"))
+    assert isinstance(job.exception(LIMIT), KeyError)
+
+
+def test_a_job_whose_keeper_says_no_does_not_begin(table: OpenJobs) -> None:
+    """set_running_or_notify_cancel() has the last word, and is asked once."""
+
+    class Refused(Job):
+        def set_running_or_notify_cancel(self) -> bool:
+            return False
+
+    table.add("a", Refused(), Call(len, (), {}))
+    assert table.ask("a", "worker") == 0
+    assert len(table) == 0
+
+
+def test_it_is_told_when_the_last_job_has_gone(clerk: Clerk) -> None:
+    """However the job went."""
+    calls: list[int] = []
+    table = OpenJobs(clerk, lambda: calls.append(1))
+    job = enter(table)
+    enter(table, "b")
+    job.cancel()
+    assert calls == []
+    table.finish("b", 1)
+    assert calls == [1]
+    table.wait_until_empty()
+
+
+def test_it_counts(table: OpenJobs) -> None:
+    """What waits, what runs, and what has ended."""
+    enter(table)
+    enter(table, "b")
+    table.ask("b", "worker")
+    counts = table.counts()
+    assert (counts.queued, counts.running, counts.finished) == (1, 1, 0)
+    table.drop("a")
+    assert table.counts().finished == 1
+    assert "1" in repr(table)
+
+
+def test_cancelling_and_asking_at_once_agree(clerk: Clerk) -> None:
+    """Either the job is cancelled and its worker was told no, or it runs and was not cancelled."""
+    table = OpenJobs(clerk)
+    with ThreadPoolExecutor(2) as threads:
+        for number in range(300):
+            job = enter(table, str(number))
+            gate = threading.Barrier(2)
+
+            def ask(name: str = str(number), gate: threading.Barrier = gate) -> int:
+                gate.wait(LIMIT)
+                return table.ask(name, "worker")
+
+            def cancel(job: Job = job, gate: threading.Barrier = gate) -> bool:
+                gate.wait(LIMIT)
+                return job.cancel()
+
+            asked, cancelled = threads.submit(ask), threads.submit(cancel)
+            assert (asked.result(LIMIT) == 0) is cancelled.result(LIMIT)
+            if cancelled.result():
+                assert wait([job], LIMIT).done == {job}
+            else:
+                table.finish(str(number), 1)
+    assert len(table) == 0
+
+
+def test_losing_a_job_and_cancelling_it_at_once_agree(clerk: Clerk) -> None:
+    """It ends one way or the other, and nobody waits for ever."""
+    table = OpenJobs(clerk)
+    with ThreadPoolExecutor(2) as threads:
+        for number in range(300):
+            job = enter(table, str(number))
+            gate = threading.Barrier(2)
+
+            def lose(name: str = str(number), gate: threading.Barrier = gate) -> None:
+                gate.wait(LIMIT)
+                table.fail(name, KeyError(name))
+
+            def cancel(job: Job = job, gate: threading.Barrier = gate) -> None:
+                gate.wait(LIMIT)
+                job.cancel()
+
+            wait([threads.submit(lose), threads.submit(cancel)], LIMIT)
+            assert wait([job], LIMIT).done == {job}
+    assert len(table) == 0
+
+
+def test_the_clerk_goes_on_after_a_failure(caplog: pytest.LogCaptureFixture) -> None:
+    """The failure is logged, and the next call made."""
+    clerk = Clerk("test")
+    done = threading.Event()
+
+    def fail() -> Any:
+        raise KeyError("x")
+
+    with caplog.at_level(logging.CRITICAL + 1, "dewar.tasks"):
+        clerk.call_soon(fail)
+        clerk.call_soon(done.set)
+        assert done.wait(LIMIT)
+    clerk.close()
+    clerk.close()
+    assert "test" in repr(clerk)
+
+
+def test_the_clerk_may_close_itself() -> None:
+    """It ends after what it is doing."""
+    clerk = Clerk("test")
+    done = threading.Event()
+
+    def end() -> None:
+        clerk.close()
+        done.set()
+
+    clerk.call_soon(end)
+    assert done.wait(LIMIT)

@@ -1,0 +1,158 @@
+"""What becomes of a job when an attempt at it has ended."""
+
+import json
+from concurrent.futures import CancelledError
+from typing import Any
+
+import pytest
+
+from dewar.tasks.attempt import Attempt
+from dewar.tasks.endings import describe_end, outcome_of
+from dewar.tasks.errors import JobTimeout, WorkerDied
+from dewar.tasks.execution import DONE, FAILED
+from dewar.tasks.failures import describe_error
+from dewar.tasks.ledger.records import JobRecord, JobState, Outcome
+from dewar.tasks.progress import Progress
+from dewar.tasks.retrying import RetryPolicy
+
+
+class Keeper:
+    """Lets everything begin, and remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def begins(self, attempt: Attempt) -> bool:
+        self.told.append("begins")
+        return True
+
+    def progresses(self, attempt: Attempt, progress: Progress) -> None:
+        self.told.append(progress)
+
+
+def record(**changes: Any) -> JobRecord:
+    values: dict[str, Any] = dict.fromkeys(JobRecord.__dataclass_fields__)
+    values |= {"id": "j1", "task": "add", "state": JobState.QUEUED, "arguments": "[]"}
+    values |= {"attempts": 0, "idempotent": True, "created": 0.0, "due": 0.0}
+    return JobRecord(**{**values, **changes})
+
+
+def ended(result: Any = None, error: BaseException | None = None, **changes: Any) -> Attempt:
+    attempt = Attempt(record(**changes), Keeper())
+    assert attempt.set_running_or_notify_cancel()
+    if error is None:
+        attempt.set_result(result)
+    else:
+        attempt.set_exception(error)
+    return attempt
+
+
+def judge(attempt: Attempt, policy: RetryPolicy | None = None) -> Outcome:
+    return outcome_of(attempt, policy or RetryPolicy(), "me", 100.0, json)
+
+
+def failure(text: str = "no") -> list[str]:
+    return [FAILED, json.dumps(describe_error(ValueError(text)))]
+
+
+def test_a_result_is_the_end() -> None:
+    """It is kept as it was packed, for this owner at this attempt."""
+    outcome = judge(ended([DONE, "[1, 2]"], attempts=2))
+    assert outcome == Outcome(
+        id="j1", owner="me", attempt=3, state=JobState.DONE, at=100.0, result="[1, 2]"
+    )
+
+
+def test_an_error_is_the_end_or_waits_for_the_next_attempt() -> None:
+    """As the task says; the error is kept in both cases."""
+    outcome = judge(ended(failure()))
+    assert outcome.state is JobState.FAILED
+    assert json.loads(outcome.error or "")["text"] == "no"
+    again = judge(ended(failure()), RetryPolicy(retries=1, backoff=[7]))
+    assert (again.state, again.due) == (JobState.QUEUED, 107.0)
+    assert json.loads(again.error or "")["type"] == "builtins:ValueError"
+    last = judge(ended(failure(), attempts=1), RetryPolicy(retries=1, backoff=[7]))
+    assert last.state is JobState.FAILED
+
+
+@pytest.mark.parametrize(
+    ("error", "policy", "recalled", "state"),
+    [
+        (CancelledError(), RetryPolicy(retries=5), False, JobState.CANCELLED),
+        (CancelledError(), RetryPolicy(), True, JobState.QUEUED),
+        (CancelledError(), RetryPolicy(idempotent=False), True, JobState.LOST),
+        (JobTimeout("perform", 3.0), RetryPolicy(), False, JobState.FAILED),
+        (JobTimeout("perform", 3.0), RetryPolicy(retries=1), False, JobState.QUEUED),
+        (
+            JobTimeout("perform", 3.0),
+            RetryPolicy(retries=1, idempotent=False),
+            False,
+            JobState.FAILED,
+        ),
+        (WorkerDied("killed"), RetryPolicy(), False, JobState.QUEUED),
+        (WorkerDied("killed"), RetryPolicy(idempotent=False), False, JobState.LOST),
+        (RuntimeError("the engine's own"), RetryPolicy(retries=5), False, JobState.FAILED),
+    ],
+)
+def test_what_the_engine_says_decides(
+    error: BaseException, policy: RetryPolicy, recalled: bool, state: JobState
+) -> None:
+    """Stopped by hand, recalled at the end of the process, out of time, its worker dead."""
+    attempt = ended(error=error)
+    attempt.is_recalled = recalled
+    outcome = judge(attempt, policy)
+    assert outcome.state is state
+    assert (outcome.error is None) == (isinstance(error, CancelledError) and state.value != "lost")
+
+
+def test_a_timeout_names_the_task_and_a_loss_the_repair() -> None:
+    """The engine knows only what function ran."""
+    assert "add was stopped after 3 seconds" in (judge(ended(error=JobTimeout("x", 3))).error or "")
+    lost = judge(ended(error=WorkerDied("killed")), RetryPolicy(idempotent=False))
+    assert "dewar tasks retry j1" in (lost.error or "")
+
+
+def test_a_job_that_kills_each_worker_is_given_up() -> None:
+    """After three more attempts it has failed."""
+    states = [
+        judge(ended(error=WorkerDied("killed"), attempts=attempts)).state for attempts in range(4)
+    ]
+    assert states == [JobState.QUEUED] * 3 + [JobState.FAILED]
+
+
+def test_who_asked_for_it_is_told_the_end_and_only_that() -> None:
+    """The callback's body has the result or the error, and there is none for a retry."""
+    url = "https://example.org/hook"
+    done = judge(ended([DONE, '{"$bytes": "AAE="}'], callback=url))
+    assert json.loads(done.callback_body or "") == {
+        "id": "j1", "task": "add", "state": "done", "result": "AAE=",
+    }  # fmt: skip
+    failed = judge(ended(failure("bad"), callback=url))
+    assert json.loads(failed.callback_body or "") == {
+        "id": "j1",
+        "task": "add",
+        "state": "failed",
+        "error": {"type": "builtins:ValueError", "message": "bad"},
+    }
+    assert judge(ended(failure(), callback=url), RetryPolicy(retries=1)).callback_body is None
+    assert judge(ended([DONE, "1"])).callback_body is None
+
+
+def test_a_cancelled_job_is_told_without_result_and_error() -> None:
+    """There is neither."""
+    body = describe_end(record(), JobState.CANCELLED, None, None, json)
+    assert json.loads(body) == {"id": "j1", "task": "add", "state": "cancelled"}
+
+
+def test_an_attempt_tells_its_keeper() -> None:
+    """When its function begins and how far it is; a cancelled one does not begin."""
+    keeper = Keeper()
+    attempt = Attempt(record(), keeper)
+    assert attempt.set_running_or_notify_cancel()
+    attempt.progress = Progress(0.5, "half")
+    assert keeper.told == ["begins", Progress(0.5, "half")]
+    assert attempt.progress == Progress(0.5, "half")
+    other = Attempt(record(), keeper)
+    other.cancel()
+    assert not other.set_running_or_notify_cancel()
+    assert len(keeper.told) == 2
