@@ -25,12 +25,14 @@ import pytest
 
 import dewar
 import dewar.__main__
+import dewar.tasks.errors
 from dewar.cli.setting_options import SettingOption
 from dewar.config import default_config
 from dewar.server.metrics import METRICS
 from dewar.server.schema.kinds import Switch
 from dewar.server.schema.table import SETTINGS
 from dewar.server.settings import Settings
+from dewar.tasks.settings import TasksSettings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -258,3 +260,23 @@ def test_tests_that_pages_name_exist() -> None:
     for page in (DOCS / "explanation").glob("*.md"):
         named = set(re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8")))
         assert named <= there, page
+
+
+def test_every_setting_of_tasks_is_listed_with_its_default() -> None:
+    """``tasks.md`` has each field of `TasksSettings`, as a key of the configuration."""
+    listed = rows("reference/tasks.md", "## Settings")
+    for field in dataclasses.fields(TasksSettings):
+        cells = listed[f"TASKS_{field.name.upper()}"]
+        if field.default is not dataclasses.MISSING:
+            assert cells[0] == f"`{field.default!r}`", field.name
+    keys = {name for name in listed if name.startswith("TASKS_")}
+    assert len(keys) == len(dataclasses.fields(TasksSettings))
+
+
+def test_every_error_of_tasks_is_listed_with_what_it_is() -> None:
+    """A user who catches what `concurrent.futures` raises catches these."""
+    listed = rows("reference/tasks.md", "## Errors")
+    for name, cells in listed.items():
+        error = getattr(dewar.tasks.errors, name)
+        base = cells[0].strip("`")
+        assert any(cls.__name__ == base for cls in error.__mro__), name

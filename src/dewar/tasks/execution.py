@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from contextvars import Context, ContextVar
+from functools import partial
 from typing import Any
 
 from dewar.tasks.carrying import CarriedContext, call_alone
@@ -11,7 +12,7 @@ from dewar.tasks.finding import Address, find_task
 from dewar.tasks.progress import Progress, RunningJob, running
 from dewar.tasks.values import pack, unpack_arguments
 
-__all__ = ["DONE", "FAILED", "StoredContext", "is_far", "perform", "perform_named"]
+__all__ = ["DONE", "FAILED", "StoredContext", "is_far", "ordered_dumps", "perform", "perform_named"]
 
 #: The two ways in which a function ends.
 DONE, FAILED = "done", "failed"
@@ -51,6 +52,18 @@ class StoredContext:
         return {"app": self._path(), "snapshot": snapshot}
 
 
+def ordered_dumps(provider: Any) -> Callable[[Any], str]:
+    """Return what writes JSON with the keys of a dict in their order: it shall come back as it was.
+
+    Args:
+        provider: An app's, which may sort them for answers; or the module `json`.
+    """
+    if getattr(provider, "sort_keys", False):
+        return partial(provider.dumps, sort_keys=False)
+    dumps: Callable[[Any], str] = provider.dumps
+    return dumps
+
+
 def perform(task: Any, arguments: str, id: str, attempt: int) -> list[str]:
     """Run a task's function; return how it ended, and its packed result or its error as JSON.
 
@@ -70,7 +83,7 @@ def perform(task: Any, arguments: str, id: str, attempt: int) -> list[str]:
     try:
         args, kwargs = unpack_arguments(arguments, provider.loads)
         result = call_alone(task.sync_function, args, kwargs)
-        return [DONE, pack(result, provider.dumps, "result")]
+        return [DONE, pack(result, ordered_dumps(provider), "result")]
     except BaseException as error:  # noqa: BLE001  # it is the job's outcome
         return [FAILED, json.dumps(describe_error(error, provider.dumps))]
     finally:

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from dewar.contexts.current import maybe_current
 from dewar.tasks.app_finder import app_path
 from dewar.tasks.errors import QueueFull, TaskSetupError, UnknownJob, UnknownTask
+from dewar.tasks.execution import ordered_dumps
 from dewar.tasks.finding import EXTENSION, Address
 from dewar.tasks.kept_job import KeptJob
 from dewar.tasks.ledger.ids import new_id
@@ -230,7 +231,7 @@ class Tasks:
         new = NewJob(
             id=new_id(now),
             task=task.name,
-            arguments=pack_arguments(args, kwargs, self.json.dumps),
+            arguments=pack_arguments(args, kwargs, ordered_dumps(self.json)),
             context=self._context(),
             created=now,
             due=due,

@@ -95,14 +95,13 @@ def test_any_text_becomes_one_that_is_taken(text: str) -> None:
     assert clean(text).encode().decode() == clean(text)
 
 
-def test_an_end_is_described_as_the_specification_has_it() -> None:
-    """A type, a time and the data."""
+def test_an_end_is_described_without_its_traceback() -> None:
+    """Which job, of what task, how it ended, and what went wrong: no more is the receiver's."""
     record = JobRecord(
         id="x", task="resize", state=JobState.LOST, arguments="", context=None, owner=None,
         attempts=1, idempotent=False, created=1.0, due=1.0, started=1.0, finished=2.5,
-        fraction=None, message=None, result=None, error='{"type": "a:B"}', callback=URL,
+        fraction=None, message=None, result=None, error='{"type": "a:B", "text": "no", "traceback": "secret"}', callback=URL,
     )  # fmt: skip
     assert describe_end(record) == (
-        '{"type": "job.lost", "timestamp": "1970-01-01T00:00:02.500000Z", "data": {"id": "x",'
-        ' "task": "resize", "state": "lost", "error": {"type": "a:B"}}}'
+        '{"id": "x", "task": "resize", "state": "lost", "error": {"type": "a:B", "message": "no"}}'
     )

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import TypeAlias
 
 from dewar.tasks.ledger.records import JobRecord
@@ -14,17 +13,12 @@ Describe: TypeAlias = Callable[[JobRecord], str]
 
 
 def describe_end(record: JobRecord) -> str:
-    """Return the body, as the Standard Webhooks specification lays one out."""
-    ended = datetime.fromtimestamp(record.finished or record.created, UTC)
-    return json.dumps(
-        {
-            "type": f"job.{record.state.value}",
-            "timestamp": ended.isoformat().replace("+00:00", "Z"),
-            "data": {
-                "id": record.id,
-                "task": record.task,
-                "state": record.state.value,
-                "error": None if record.error is None else json.loads(record.error),
-            },
-        }
-    )
+    """Return the body: which job, of what task, how it ended, and what went wrong if it did.
+
+    The traceback stays here: it is nothing for a receiver.
+    """
+    told: dict[str, object] = {"id": record.id, "task": record.task, "state": record.state.value}
+    if record.error is not None:
+        error = json.loads(record.error)
+        told["error"] = {"type": error["type"], "message": error["text"]}
+    return json.dumps(told)
