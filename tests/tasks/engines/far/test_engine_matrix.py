@@ -5,7 +5,6 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from enginecontract import EngineContract
 
 from dewar.tasks.engines.celery.engine import open as open_celery
 from dewar.tasks.engines.celery.settings import CelerySettings
@@ -14,6 +13,7 @@ from dewar.tasks.engines.dask.settings import DaskSettings
 from dewar.tasks.engines.interface import Ability, Engine
 from dewar.tasks.engines.processes.engine import ProcessEngine
 from dewar.tasks.engines.threads import ThreadEngine
+from enginecontract import EngineContract
 
 ROOT = Path(__file__).parents[4]
 HERE = Path(__file__).parent
@@ -30,7 +30,10 @@ MODULES = {
 #: What happens to jobs whose broker restarts is tested for each broker by itself.
 RESTARTS = {
     "dask": ("test_dask_engine.py", "test_jobs_of_a_scheduler_that_dies_are_lost_and_say_so"),
-    "celery+redis": ("test_celery_survival.py", "test_redis_that_keeps_nothing_loses_jobs_and_they"),
+    "celery+redis": (
+        "test_celery_survival.py",
+        "test_redis_that_keeps_nothing_loses_jobs_and_they",
+    ),
     "celery+amqp": ("test_celery_survival.py", "test_rabbitmq_keeps_jobs_over_a_restart"),
 }
 

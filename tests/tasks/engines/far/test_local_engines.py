@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from enginecontract import SLOTS, EngineContract
 
 from dewar.tasks.engines.interface import Ability, Engine
 from dewar.tasks.engines.processes.engine import ProcessEngine
 from dewar.tasks.engines.threads import ThreadEngine
 from dewar.tasks.errors import NotSupported
 from dewar.tasks.pool import TaskPool
+from enginecontract import SLOTS, EngineContract
 
 
 class TestThreads(EngineContract):
