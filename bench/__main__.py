@@ -15,13 +15,22 @@ from bench import generator, machine, plan, table
 from bench.contestants import Contestants
 from bench.macro import blocking, processes, strictness, throughput
 from bench.macro.rounds import Arena, Result, environment
-from bench.micro.rows import LEDGER, PROXY, REQUEST, ledger_rows, proxy_rows, request_rows
+from bench.micro.rows import (
+    LEDGER,
+    PROXY,
+    REQUEST,
+    TASKS,
+    ledger_rows,
+    proxy_rows,
+    request_rows,
+    task_rows,
+)
 from bench.plan import Plan
 from bench.table import Row
 from bench.venv import BenchVenv
 
 ROOT = Path(__file__).resolve().parent.parent
-GROUPS = ("proxy", "request", "server", "blocking", "processes")
+GROUPS = ("proxy", "request", "tasks", "server", "blocking", "processes")
 # Only where it is asked for: to fill a ledger takes a minute.
 LEDGER_GROUP = "ledger"
 # Only where it is asked for: it measures no speed.
@@ -42,6 +51,8 @@ class Bench:
             return self._proxy()
         if group == "request":
             return self._request()
+        if group == "tasks":
+            return self._tasks()
         if group == LEDGER_GROUP:
             return self._ledger()
         contestants = Contestants(venv=self.venv)
@@ -79,6 +90,13 @@ class Bench:
         if isinstance(raw, str):
             return [table.failed(REQUEST, "everything", raw)], raw
         return request_rows(raw["figures"], raw["failures"]), raw
+
+    def _tasks(self) -> tuple[list[Row], Any]:
+        rounds, jobs = self.plan.task_rounds, self.plan.jobs
+        raw = self._script("tasks", ["--rounds", str(rounds), "--jobs", str(jobs)])
+        if isinstance(raw, str):
+            return [table.failed(TASKS, "everything", raw)], raw
+        return task_rows(raw, "ThreadPoolExecutor"), raw
 
     def _ledger(self) -> tuple[list[Row], Any]:
         rounds, ended = self.plan.ledger_rounds, self.plan.ended_jobs

@@ -11,6 +11,8 @@ class Plan:
     proxy_loops: int
     request_rounds: int
     requests: int
+    task_rounds: int
+    jobs: int
     ledger_rounds: int
     ended_jobs: int
     server_rounds: int
@@ -28,6 +30,8 @@ FULL = Plan(
     proxy_loops=50_000,
     request_rounds=15,
     requests=2000,
+    task_rounds=9,
+    jobs=10_000,
     ledger_rounds=15,
     ended_jobs=1_000_000,
     server_rounds=5,
@@ -41,6 +45,8 @@ QUICK = Plan(
     proxy_loops=30_000,
     request_rounds=5,
     requests=1000,
+    task_rounds=3,
+    jobs=3000,
     ledger_rounds=5,
     ended_jobs=100_000,
     server_rounds=2,

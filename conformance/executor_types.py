@@ -105,17 +105,17 @@ def find_tests() -> None:
         package: Any = import_module("test")
         support: Any = import_module("test.support")
     package.__path__.append(os.path.dirname(os.path.abspath(folder)))  # noqa: PTH100, PTH120
-    plain: Callable[[str], Any] = lambda reason: lambda test: test  # noqa: E731, ARG005
-    for name, stand_in in {
-        "Py_GIL_DISABLED": False,
-        "requires_gil_enabled": plain,
-        "skip_if_sanitizer": lambda reason, **_: plain(reason),
-        "swap_attr": support.swap_attr,
-    }.items():
-        if not hasattr(support, name):
-            setattr(support, name, stand_in)
-    if sys.version_info < (3, 13):
-        os.process_cpu_count = os.cpu_count  # type: ignore[attr-defined]
+    if sys.version_info >= (3, 13):
+        return
+    # They stand for properties of builds that no older release has.
+    os.process_cpu_count = os.cpu_count  # type: ignore[attr-defined]
+    support.Py_GIL_DISABLED = False
+    support.check_sanitizer = lambda **_: False
+    support.requires_gil_enabled = support.skip_if_sanitizer = _always
+
+
+def _always(_reason: str, **_: bool) -> Callable[[Any], Any]:
+    return lambda test: test
 
 
 # Here and not only in the command: the child processes of a test import it as well.

@@ -1,4 +1,4 @@
-"""The rows of the three groups that run inside one process."""
+"""The rows of the groups that run inside one process."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,6 +7,7 @@ from bench.table import Row, failed
 
 PROXY = "proxy and stack"
 REQUEST = "one request in process"
+TASKS = "one job on a pool of one thread"
 LEDGER = "a job in the ledger"
 
 Cases = Mapping[str, Mapping[str, float]]
@@ -61,6 +62,27 @@ def request_rows(figures: Figures, failures: Mapping[str, str]) -> list[Row]:
             for name, figure in middle.items()
         ]
     return [*rows, *(failed(REQUEST, name, reason) for name, reason in failures.items())]
+
+
+def task_rows(figures: Figures, baseline: str) -> list[Row]:
+    """Return a row for each case and pool, as a multiple of the baseline in the same round."""
+    rows: list[Row] = []
+    for case, pools in figures.items():
+        for name, rounds in pools.items():
+            shares = [
+                ratio(ours, theirs) for ours, theirs in zip(rounds, pools[baseline], strict=True)
+            ]
+            rows.append(
+                Row(
+                    group=TASKS,
+                    what=f"{case}, {name}",
+                    figure=median(rounds),
+                    unit="µs",
+                    ratio=None if name == baseline else median([s for s in shares if s]),
+                    baseline=baseline,
+                )
+            )
+    return rows
 
 
 def ledger_rows(figures: Figures, ended: int) -> list[Row]:

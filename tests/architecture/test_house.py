@@ -19,7 +19,7 @@ LONGER_FILES: dict[str, str] = {}
 #: Folders with a public face, and the one that only maps names.
 FACES = {"dewar", "server", "json", "compat", "callbacks"}
 MAPPED = ROOT / "src" / "dewar" / "compat" / "flask"
-#: Functions that may have more parameters: they have Flask's or Werkzeug's signature.
+#: Functions that may have more parameters: they have the signature of others.
 MORE_PARAMETERS = {
     "Dewar.__init__",
     "Dewar.url_for",
@@ -30,6 +30,7 @@ MORE_PARAMETERS = {
     "EnvironBuilder.__init__",
     "Blueprint.__init__",
     "run_simple",
+    "TaskPool.__init__",  # concurrent.futures' settings, of both kinds of pool
 }
 
 

@@ -87,3 +87,11 @@ def test_two_processes_are_a_multiple_of_the_same_servers_one():
     assert (one.ratio, two.ratio, two.baseline) == (None, 1.9, "1 process")
     assert failed.is_failed
     assert other.ratio is None
+
+
+def test_task_pools_are_multiples_of_the_executor_in_the_same_round():
+    """A round on a busy machine is held against its own baseline."""
+    figures = {"burst": {"ThreadPoolExecutor": [10.0, 40.0, 10.0], "TaskPool": [12.0, 48.0, 30.0]}}
+    baseline, ours = rows.task_rows(figures, "ThreadPoolExecutor")
+    assert (baseline.figure, baseline.ratio) == (10.0, None)
+    assert (ours.figure, round(ours.ratio, 2), ours.baseline) == (30.0, 1.2, "ThreadPoolExecutor")

@@ -84,6 +84,7 @@ class SnapshotRequest:
         environ = {**self.environ, "wsgi.input": AbsentBody()}
         if self.body is not None:
             environ["wsgi.input"] = BytesIO(self.body)
+        if self.body:
             environ["CONTENT_LENGTH"] = str(len(self.body))
             environ.pop("HTTP_TRANSFER_ENCODING", None)
         context = app.request_context(environ)

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from dewar import Dewar, copy_current_request_context, current_app, request
 from dewar.tasks.engines.threads import ThreadEngine
 from dewar.tasks.errors import NotSupported
 from dewar.tasks.pool import TaskPool
 from dewar.tasks.progress import current_job
-from tasks.poolcontract import PoolContract, add
+from tasks.poolcontract import PoolContract, add, app
 
 colour: contextvars.ContextVar[str] = contextvars.ContextVar("colour", default="none")
 
@@ -67,6 +68,27 @@ def test_jobs_share_no_context_variables() -> None:
         assert [pool.submit(work).result(30) for _ in range(3)] == ["none"] * 3
         assert not pool.submit(lambda: bool(current_job) is False).result(30)
     colour.set("none")
+
+
+def test_wrapped_and_nested_contexts_work() -> None:
+    """A function that already takes the request along sees the same, many times at once."""
+    other = Dewar("other", static_folder=None)
+    barrier = threading.Barrier(10)
+
+    def work() -> Any:
+        barrier.wait(30)
+        with other.app_context():
+            inner = current_app.name
+        return request.path, inner, current_app.name
+
+    with TaskPool(threads=10) as pool:
+        jobs = []
+        for number in range(20):
+            with app.test_request_context(f"/w{number}"):
+                function = copy_current_request_context(work) if number % 2 else work
+                jobs.append(pool.submit(function))
+        for number, job in enumerate(jobs):
+            assert job.result(30) == (f"/w{number}", "other", app.name)
 
 
 def test_a_failing_initializer_breaks_the_pool(caplog: pytest.LogCaptureFixture) -> None:

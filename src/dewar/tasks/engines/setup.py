@@ -92,7 +92,8 @@ class EngineSetup:
         )
 
     def _has(self, name: str) -> bool:
-        return getattr(self, name) not in {None, ""}
+        value = getattr(self, name)
+        return value is not None and value != ""
 
 
 def check_count(name: str, value: object) -> None:

@@ -12,6 +12,7 @@ import select
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from threading import Lock, Thread
 from traceback import format_exc
@@ -66,6 +67,8 @@ class _Parent:
 
     def __init__(self, descriptor: int) -> None:
         self.is_busy = False
+        #: Which job this is. What a thread of an earlier one tells is not this one's progress.
+        self.number = 0
         self._descriptor = descriptor
         self._lock = Lock()
 
@@ -80,9 +83,12 @@ class _Parent:
         while data := os.read(self._descriptor, _PIECE):
             for _, payload in frames.feed(data):
                 self.is_busy = True
+                self.number += 1
                 yield payload
 
-    def show(self, progress: Progress) -> None:
+    def show(self, number: int, progress: Progress) -> None:
+        if number != self.number or not self.is_busy:
+            return
         data = json.dumps([progress.fraction, progress.message]).encode()
         self.send(Kind.PROGRESS, data)
 
@@ -102,7 +108,7 @@ def _outcome(parent: _Parent, payload: bytes) -> tuple[Kind, bytes]:
     try:
         function, args, kwargs, portable = pickle.loads(payload)  # noqa: S301  # from our parent
         name = name_of(function)
-        token = running.set(RunningJob("", name, 1, parent.show))
+        token = running.set(RunningJob("", name, 1, partial(parent.show, parent.number)))
         try:
             result = call_portably(portable, function, args, kwargs)
         finally:

@@ -1,5 +1,6 @@
 """`ProcessEngine`: runs jobs in child processes."""
 
+import sys
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
@@ -59,6 +60,7 @@ class ProcessEngine:
                 "max_tasks_per_child can't be had with processes that are forked: a fork while"
                 ' threads run may hang. Use mp_context=multiprocessing.get_context("spawn").'
             )
+        self._main_file: str | None = getattr(sys.modules["__main__"], "__file__", None)
         self._backlog = Backlog()
         self._begin()
         lifecycle.add(self)
@@ -146,7 +148,9 @@ class ProcessEngine:
         with self._lock:
             if self._overseer is None:
                 # Not a method of ours: what the initializer holds is to be freed with us at once.
-                make = partial(Member, self._context, self._initializer, self._initargs)
+                make = partial(
+                    _make, self._main_file, self._context, self._initializer, self._initargs
+                )
                 self._overseer = Overseer(self._backlog, self._most, make, self._max_jobs)
                 # Its target is ours: who oversees processes is told when the interpreter ends.
                 self._thread = Thread(
@@ -164,3 +168,12 @@ class ProcessEngine:
         workers = self.statistics().workers
         phase = self._backlog.phase.value
         return f"<ProcessEngine {workers} of {self._most} processes, {phase}>"
+
+
+def _make(main_file: str | None, *args: Any) -> Member:
+    # When a script has come to its end Python forgets its file, by which a child finds what it
+    # defines; and that may be before the first process is started.
+    main = sys.modules["__main__"]
+    if main_file is not None and not hasattr(main, "__file__"):
+        main.__file__ = main_file
+    return Member(*args)

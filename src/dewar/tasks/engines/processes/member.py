@@ -53,6 +53,8 @@ class Member:
         self.deadline: float | None = None
         #: The outcome of its job if it dies.
         self.fate: BaseException | None = None
+        #: Why it could not begin. It breaks the pool, when its process has written its last.
+        self.complaint: str | None = None
         self.jobs_done = 0
         self._frames = Frames()
         self._outbox = memoryview(b"")
@@ -151,8 +153,7 @@ class Member:
         """Forget a process that has ended, and return its exit code, if it is known."""
         self._process.join()
         code: int | None = self._process.exitcode
-        if self.death != self._process.sentinel:
-            os.close(self.death)
+        self._close_death()
         with suppress(ValueError):  # somebody else is just now waiting for it
             self._process.close()
         self._connection.close()
@@ -161,6 +162,13 @@ class Member:
     def disown(self) -> None:
         """Close what belongs to the parent, in a child of a fork."""
         self._connection.close()
+        self._close_death()
+
+    def _close_death(self) -> None:
+        # The sentinel is closed with the process object.
+        if self.death not in (-1, self._process.sentinel):
+            os.close(self.death)
+            self.death = -1
 
     def __repr__(self) -> str:
         return f"<Member {self.state.value}>"

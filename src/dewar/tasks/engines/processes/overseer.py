@@ -226,10 +226,11 @@ class Overseer:
             if member.state is State.STARTING:
                 member.state = State.IDLE
         elif kind is Kind.BROKEN:
-            self._break(f"The initializer of a process failed:\n{payload.decode()}")
+            member.complaint = f"The initializer of a process failed:\n{payload.decode()}"
+            self._let_go(member)
         elif kind is Kind.PROGRESS:
             if member.work is not None:
-                member.work.job.progress = Progress(*json.loads(payload))
+                member.work.job.note_progress(Progress(*json.loads(payload)))
         else:
             work = member.finish()
             self._backlog.note_finished()
@@ -252,7 +253,9 @@ class Overseer:
         if work is not None:
             self._backlog.note_finished()
             work.job.set_exception(member.fate or WorkerDied(_obituary(work, code)))
-        if was is State.STARTING:
+        if member.complaint is not None:
+            self._break(member.complaint)
+        elif was is State.STARTING:
             self._startups.note_death(self._clock())
             self._give_up_if_hopeless(f"it ended with exit code {code}")
         elif was is not State.LEAVING:
