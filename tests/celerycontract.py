@@ -12,8 +12,10 @@ from dewar.tasks.errors import (
     JobFailed,
     NotSupported,
     UnknownTask,
+    Unreadable,
     Unserializable,
 )
+from dewar.tasks.execution import perform_named
 from enginecontract import FarContract
 from fartools import LIMIT, lines, submit
 
@@ -58,3 +60,11 @@ class CeleryContract(FarContract):
         """A function outside of what it was told is refused there."""
         with pytest.raises(UnknownTask, match="DEWAR_CELERY_ALLOW"):
             submit(engine, lines, Path("/")).result(LIMIT)
+
+    def test_what_a_kept_task_would_import_is_checked(self, engine: Any) -> None:
+        """Its packed arguments as well, which only it reads."""
+        address = {"task": "t", "app": "farjobs:app", "module": "", "qualname": ""}
+        packed = '[[{"$dataclass": ["antigravity:Point", {}]}], {}]'
+        job = submit(engine, perform_named, address, packed, "id", 1)
+        with pytest.raises(Unreadable, match="antigravity"):
+            job.result(LIMIT)

@@ -18,6 +18,7 @@ from dewar.tasks.carrying import capture
 from dewar.tasks.engines.interface import Ability, Engine
 from dewar.tasks.errors import JobTimeout, NotSupported, WorkerDied
 from dewar.tasks.job import Job
+from dewar.tasks.pool import TaskPool
 from fartools import LIMIT, lines, submit, wait_until
 
 SLOTS = 2
@@ -226,3 +227,11 @@ class FarContract(EngineContract):
         wait_until(lambda: lines(path), "the other job")
         let_go.set()
         job.result(LIMIT)
+
+    def test_a_pool_runs_jobs_on_it(self, engine: Any) -> None:
+        """With the request they were submitted in, which the workers' own app makes again."""
+        pool = TaskPool(engine=engine, app="farjobs:app", max_queue=100)
+        with farjobs.app.test_request_context("/in/a/pool"):
+            job = pool.submit(farjobs.where_from)
+            assert list(pool.map(farjobs.add, range(5), timeout=LIMIT)) == [0, 1, 2, 3, 4]
+        assert job.result(LIMIT) == "/in/a/pool"

@@ -45,6 +45,8 @@ class Call:
     carried: Carried | None = None
     #: In seconds, counted from when it begins; None for as long as it likes.
     timeout: float | None = None
+    #: Whether it may begin again where the worker that ran it has died; else it is lost then.
+    repeatable: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

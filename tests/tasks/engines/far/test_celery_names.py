@@ -20,6 +20,7 @@ from dewar.tasks.engines.celery.names import (
 )
 from dewar.tasks.engines.celery.values import checked_loads
 from dewar.tasks.errors import NotSupported, UnknownTask, Unreadable
+from dewar.tasks.execution import perform_named
 from dewar.tasks.values import pack, unpack
 
 ALLOWED = frozenset({"farjobs"})
@@ -131,6 +132,14 @@ def test_a_kept_task_is_checked_by_its_address() -> None:
     ):
         with pytest.raises(UnknownTask):
             find_function(runs, [address], ALLOWED)
+
+
+def test_a_kept_task_of_an_app_that_is_allowed_runs() -> None:
+    """Whatever its own name is: the app knows its tasks."""
+    runs = "dewar.tasks.execution:perform_named"
+    address = {"task": "t", "app": "farjobs:app", "module": "farjobs", "qualname": "x"}
+    assert find_function(runs, [address], ALLOWED) is perform_named
+    assert name_of(perform_named) == runs
 
 
 def test_values_name_no_class_that_would_be_imported() -> None:

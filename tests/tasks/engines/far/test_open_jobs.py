@@ -11,7 +11,7 @@ import pytest
 from dewar.tasks.engines.far.clerk import Clerk
 from dewar.tasks.engines.far.open_jobs import ATTEMPTS, OpenJobs, Stage
 from dewar.tasks.engines.interface import Call
-from dewar.tasks.errors import WorkerDied
+from dewar.tasks.errors import JobLost, WorkerDied
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress
 
@@ -82,6 +82,14 @@ def test_a_job_that_kills_its_workers_is_given_up(table: OpenJobs) -> None:
     answers = [table.ask("a", f"worker {number}") for number in range(ATTEMPTS + 1)]
     assert answers == [1, 2, 3, 4, 0]
     assert isinstance(job.exception(LIMIT), WorkerDied)
+
+
+def test_a_job_that_may_not_be_repeated_is_lost_with_its_worker(table: OpenJobs) -> None:
+    """The next worker is told no."""
+    job = Job()
+    table.add("a", job, Call(len, (), {}, repeatable=False))
+    assert [table.ask("a", "one"), table.ask("a", "one"), table.ask("a", "two")] == [1, 1, 0]
+    assert isinstance(job.exception(LIMIT), JobLost)
 
 
 def test_a_job_that_is_being_stopped_never_begins_again(table: OpenJobs) -> None:

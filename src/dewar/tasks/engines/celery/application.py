@@ -55,7 +55,8 @@ def install(app: Celery, allow: Iterable[str], patience: float = 5.0) -> None:
     runner = Runner(app, frozenset(allow), patience)
 
     def run(task: Any, job: dict[str, Any]) -> None:
-        runner.run(task.request.id, job)
+        is_repeated = bool((task.request.delivery_info or {}).get("redelivered"))
+        runner.run(task.request.id, job, is_repeated)
 
     app.task(
         run,

@@ -15,10 +15,18 @@ from typing import Any
 
 from dewar.tasks.errors import NotSupported, UnknownTask
 
-__all__ = ["check_app", "find_function", "is_under", "name_of", "parse_allowed", "resolve"]
+__all__ = [
+    "KEPT_TASK",
+    "check_app",
+    "find_function",
+    "is_under",
+    "name_of",
+    "parse_allowed",
+    "resolve",
+]
 
-# What runs a task that is in a ledger.
-_KEPT_TASK = "dewar.tasks.execution:perform_named"
+#: What runs a task that is in a ledger; its arguments are its address and packed values.
+KEPT_TASK = "dewar.tasks.execution:perform_named"
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -108,7 +116,7 @@ def find_function(name: str, args: Sequence[Any], allowed: Iterable[str]) -> Cal
     Raises:
         UnknownTask: where it is not allowed, or there is no such function.
     """
-    if name != _KEPT_TASK:
+    if name != KEPT_TASK:
         return resolve(name, allowed)
     address = args[0]
     if address["app"] is not None:

@@ -28,6 +28,7 @@ def pack_call(job: Job, call: Call, reply: str) -> dict[str, Any]:
         "arguments": pack_arguments(call.args, call.kwargs),
         "carried": call.carried.portable() if call.carried is not None else None,
         "timeout": call.timeout,
+        "repeatable": call.repeatable,
         "known": _known(job, call),
         "reply": reply,
     }

@@ -22,7 +22,7 @@ from dewar.tasks.engines.celery.mail import (
     remove,
     reply_queue,
 )
-from dewar.tasks.engines.celery.names import check_app, find_function
+from dewar.tasks.engines.celery.names import KEPT_TASK, check_app, find_function
 from dewar.tasks.engines.celery.values import checked_loads
 from dewar.tasks.errors import NotSupported
 from dewar.tasks.failures import describe_error
@@ -69,16 +69,20 @@ class Runner:
     def __repr__(self) -> str:
         return f"<Runner of {', '.join(sorted(self._allowed)) or 'nothing'}>"
 
-    def run(self, id: str, job: Mapping[str, Any]) -> None:  # as it is called
+    def run(self, id: str, job: Mapping[str, Any], is_repeated: bool) -> None:
         """Run a job, unless it may not.
 
         Args:
             id: the job's.
             job: what the engine has sent: see `dewar.tasks.engines.celery.parcel`.
+            is_repeated: whether another worker may have begun it.
         """
         attempt = self._ask(id, job["reply"])
+        if attempt is None:
+            # The process that accepted the job is gone; but accepted it was.
+            attempt = 1 if job["repeatable"] or not is_repeated else 0
         if attempt == 0:
-            _logger.info("Job %s was cancelled.", id)
+            _logger.info("Job %s may not begin.", id)
             return
         try:
             self._say(job["reply"], self._outcome(id, job, attempt), _RETRIES)
@@ -107,6 +111,8 @@ class Runner:
         check_app(None if carried is None else str(carried["app"]), self._allowed)
         args, kwargs = unpack_arguments(job["arguments"], checked_loads(self._allowed))
         function = find_function(job["function"], args, self._allowed)
+        if job["function"] == KEPT_TASK:
+            checked_loads(self._allowed)(args[1])  # what it will read itself
 
         def tell(progress: Progress) -> None:
             content = [progress.fraction, progress.message]
@@ -117,23 +123,18 @@ class Runner:
         running.set(RunningJob(known["id"], known["task"], number, tell))
         return call_portably(carried, function, args, kwargs)
 
-    def _ask(self, id: str, reply: str) -> int:
-        """Return which attempt the job may begin, 0 for none."""
+    def _ask(self, id: str, reply: str) -> int | None:
+        """Return which attempt the job may begin, 0 for none; None where nobody answers."""
         answer = self._wait_for_answer(id, 0.0)  # a "no" may be there already
+        if answer is None and self._silent.pop(reply, 0.0) <= self._clock():
+            content = {"asker": uuid4().hex, "stoppable": _has_own_process()}
+            self._say(reply, Message(Kind.ASK, id, content), _RETRIES)
+            answer = self._wait_for_answer(id, self._patience)
         if answer is not None:
             return answer.attempt
-        if self._silent.pop(reply, 0.0) > self._clock():
-            return self._begin_unanswered(reply)
-        content = {"asker": uuid4().hex, "stoppable": _has_own_process()}
-        self._say(reply, Message(Kind.ASK, id, content), _RETRIES)
-        answer = self._wait_for_answer(id, self._patience)
-        return self._begin_unanswered(reply) if answer is None else answer.attempt
-
-    def _begin_unanswered(self, reply: str) -> int:
-        # The process that accepted the job is gone, but the job was accepted. The next of its
-        # jobs need not wait as long.
+        # The next of that process's jobs need not wait as long.
         self._silent[reply] = self._clock() + _SILENCE
-        return 1
+        return None
 
     def _wait_for_answer(self, id: str, wait: float) -> Answer | None:
         queue = answer_queue(id)

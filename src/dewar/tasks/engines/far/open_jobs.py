@@ -5,7 +5,8 @@ The rules:
 1. A worker asks before it begins (`OpenJobs.ask`). Only that answer makes a job running, so a job
    that says ``cancelled()`` never ran: its worker was told no.
 2. Another worker asking means that the one before has died, and the job begins once more. A job
-   that has cost `ATTEMPTS` workers their lives is not given to another one.
+   that has cost `ATTEMPTS` workers their lives is not given to another one, nor is one that may
+   not be repeated.
 3. A job leaves the table once, under the lock, and whoever takes it out settles it. What comes
    later about it is of no interest, and is dropped.
 4. Results are set on the clerk's thread, because a job's callbacks run where it is settled, and
@@ -21,7 +22,7 @@ from typing import Any
 
 from dewar.tasks.engines.far.clerk import Clerk
 from dewar.tasks.engines.interface import Call
-from dewar.tasks.errors import WorkerDied
+from dewar.tasks.errors import JobLost, WorkerDied
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress
 
@@ -129,16 +130,13 @@ class OpenJobs:
 
     def _begin(self, one: OpenJob, asker: str, stoppable: bool) -> int:
         with self._left:
-            if one.stage is not Stage.STOPPING and one.attempt < ATTEMPTS:
+            end = _end_of(one)
+            if end is None:
                 one.stage = Stage.RUNNING
                 one.asker, one.stoppable = asker, stoppable
                 one.attempt += 1
                 return one.attempt
-        if one.stage is Stage.STOPPING:
-            self.fail(one.id, CancelledError())
-        else:
-            text = f"The job has cost {ATTEMPTS} workers their lives, and is given up."
-            self.fail(one.id, WorkerDied(text))
+        self.fail(one.id, end)
         return 0
 
     def tell(self, id: str, progress: Progress) -> None:  # as it is called
@@ -216,6 +214,17 @@ class OpenJobs:
             self._finished += 1
             self._left.notify_all()
         return one
+
+
+def _end_of(one: OpenJob) -> BaseException | None:
+    """Return why a job may not begin, or not again; None where it may."""
+    if one.stage is Stage.STOPPING:
+        return CancelledError()
+    if one.attempt and not one.call.repeatable:
+        return JobLost("The job's worker died while it ran, and it may not be repeated.")
+    if one.attempt == ATTEMPTS:
+        return WorkerDied(f"The job has cost {ATTEMPTS} workers their lives, and is given up.")
+    return None
 
 
 def _set(job: Job, set_outcome: Callable[[Job], None]) -> None:
