@@ -194,7 +194,9 @@ class Rabbit:
 class CeleryWorker(Process):
     """A worker of Celery's for jobs, ready to run them."""
 
-    def __init__(self, folder: Path, url: str, *options: str, size: int = 2) -> None:
+    def __init__(
+        self, folder: Path, url: str, *options: str, size: int = 2, allow: str = "farjobs"
+    ) -> None:
         log = folder / f"celery-{time.monotonic_ns()}.log"
         super().__init__(
             log,
@@ -202,7 +204,7 @@ class CeleryWorker(Process):
             *["worker", "--concurrency", str(size), "--loglevel", "info"],
             *["--without-mingle", "--without-gossip", "--hostname", f"{log.stem}@%h", *options],
             DEWAR_CELERY=url,
-            DEWAR_CELERY_ALLOW="farjobs",
+            DEWAR_CELERY_ALLOW=allow,
         )
         self.wait_for(r" ready\.")
 

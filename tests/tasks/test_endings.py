@@ -8,7 +8,7 @@ import pytest
 
 from dewar.tasks.attempt import Attempt
 from dewar.tasks.endings import describe_end, outcome_of
-from dewar.tasks.errors import JobTimeout, WorkerDied
+from dewar.tasks.errors import JobLost, JobTimeout, WorkerDied
 from dewar.tasks.execution import DONE, FAILED
 from dewar.tasks.failures import describe_error
 from dewar.tasks.ledger.records import JobRecord, JobState, Outcome
@@ -91,6 +91,8 @@ def test_an_error_is_the_end_or_waits_for_the_next_attempt() -> None:
         ),
         (WorkerDied("killed"), RetryPolicy(), False, JobState.QUEUED),
         (WorkerDied("killed"), RetryPolicy(idempotent=False), False, JobState.LOST),
+        (JobLost("the broker forgot it"), RetryPolicy(), False, JobState.QUEUED),
+        (JobLost("its worker died"), RetryPolicy(idempotent=False), False, JobState.LOST),
         (RuntimeError("the engine's own"), RetryPolicy(retries=5), False, JobState.FAILED),
     ],
 )
@@ -102,7 +104,9 @@ def test_what_the_engine_says_decides(
     attempt.is_recalled = recalled
     outcome = judge(attempt, policy)
     assert outcome.state is state
-    assert (outcome.error is None) == (isinstance(error, CancelledError) and state.value != "lost")
+    assert (outcome.error is None) == (
+        isinstance(error, CancelledError | JobLost) and state is not JobState.LOST
+    )
 
 
 def test_a_timeout_names_the_task_and_a_loss_the_repair() -> None:

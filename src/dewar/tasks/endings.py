@@ -65,6 +65,8 @@ def _judge(attempt: Attempt, policy: RetryPolicy) -> _Verdict:
         # The engine knows what ran, but not of what task.
         error = describe_error(JobTimeout(attempt.record.task, raised.seconds))
         return _failed(policy.after_timeout(attempt.number), error)
+    if isinstance(raised, JobLost):
+        return _gone(attempt, policy)
     error = describe_error(raised)
     if isinstance(raised, WorkerDied):
         pause = policy.after_death(attempt.number)
@@ -81,6 +83,11 @@ def _failed(pause: float | None, error: Mapping[str, Any]) -> _Verdict:
 def _stopped(attempt: Attempt, policy: RetryPolicy) -> _Verdict:
     if not attempt.is_recalled:
         return JobState.CANCELLED, None, None, None
+    return _gone(attempt, policy)
+
+
+def _gone(attempt: Attempt, policy: RetryPolicy) -> _Verdict:
+    """Judge an attempt of which nobody knows how far it came, through no fault of its own."""
     if policy.idempotent:
         return JobState.QUEUED, None, None, 0.0
     return JobState.LOST, None, _loss(attempt.record), None

@@ -207,6 +207,7 @@ class Office:
             kwargs={},
             carried=carried,
             timeout=task.options.timeout,
+            repeatable=record.idempotent,
         )
 
     def note_callback(self) -> None:

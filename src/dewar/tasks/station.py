@@ -40,6 +40,8 @@ from dewar.tasks.writer import Entry, Writer
 __all__ = ["Roster", "Station"]
 
 _logger = logging.getLogger("dewar.tasks")
+# For how long a pool that is full or can't reach its workers is not asked again, in seconds.
+_SPARED = 2.0
 # What the last things get when time is up, in seconds.
 _LAST = 1.0
 
@@ -97,7 +99,8 @@ class Station:
         self.clock = clock
         self._owner: str = manner.owner.id
         self.hand = Hand(manner.workers, manner.in_hand)
-        self.takes = pool is not None
+        self._is_open = pool is not None
+        self._not_before = 0.0  # what the engine is spared after it could not be reached
         self._progress: dict[str, Progress] = {}
         self._emptied = threading.Condition()
         self.watch = Watch()
@@ -106,6 +109,11 @@ class Station:
 
     def __repr__(self) -> str:
         return f"<Station {self._owner} {self.hand!r} {self._writer!r}>"
+
+    @property
+    def takes(self) -> bool:
+        """See `dewar.tasks.patrol.Post`."""
+        return self._is_open and self.clock() >= self._not_before
 
     @property
     def tasks(self) -> Sequence[str]:
@@ -176,7 +184,7 @@ class Station:
             Whether nothing is left running here.
         """
         deadline = self.clock() + timeout
-        self.takes = False
+        self._is_open = False
         back = [attempt.record.id for attempt in self.hand.all() if self._gives_up(attempt)]
         if back:
             self.ledger.release(self._owner, back)
@@ -277,10 +285,11 @@ class Station:
             if self.takes and self._pool is not None:
                 self._pool.start_job(attempt, self._roster.call(record, attempt.number))
                 return
-        except QueueFull as error:
-            _logger.warning("%s", error)
+        except (QueueFull, ConnectionError) as error:
+            _logger.warning("Jobs have to wait: %s", error)
+            self._not_before = self.clock() + _SPARED
         except RuntimeError:
-            self.takes = False  # the pool is shut down: the interpreter ends
+            self._is_open = False  # the pool is shut down: the interpreter ends
         except Exception as error:  # noqa: BLE001  # the job's own: its task or context
             attempt.set_running_or_notify_cancel()
             attempt.set_exception(error)

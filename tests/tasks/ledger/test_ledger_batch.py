@@ -100,7 +100,8 @@ def test_an_end_is_described_without_its_traceback() -> None:
     record = JobRecord(
         id="x", task="resize", state=JobState.LOST, arguments="", context=None, owner=None,
         attempts=1, idempotent=False, created=1.0, due=1.0, started=1.0, finished=2.5,
-        fraction=None, message=None, result=None, error='{"type": "a:B", "text": "no", "traceback": "secret"}', callback=URL,
+        fraction=None, message=None, result=None, callback=URL,
+        error='{"type": "a:B", "text": "no", "traceback": "secret"}',
     )  # fmt: skip
     assert describe_end(record) == (
         '{"id": "x", "task": "resize", "state": "lost", "error": {"type": "a:B", "message": "no"}}'

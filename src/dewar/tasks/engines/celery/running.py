@@ -79,8 +79,7 @@ class Runner:
         """
         attempt = self._ask(id, job["reply"])
         if attempt is None:
-            # The process that accepted the job is gone; but accepted it was.
-            attempt = 1 if job["repeatable"] or not is_repeated else 0
+            attempt = _unanswered(job, is_repeated)
         if attempt == 0:
             _logger.info("Job %s may not begin.", id)
             return
@@ -157,6 +156,13 @@ class Runner:
             if message.kind is not Kind.PROGRESS:
                 raise
             _logger.warning("The broker is away; %s of job %s is lost.", message.kind, message.job)
+
+
+def _unanswered(job: Mapping[str, Any], is_repeated: bool) -> int:
+    """Return which attempt a job may begin whose process is gone: accepted it was."""
+    if job["function"] == KEPT_TASK:
+        return 0  # its ledger knows of it, and another process submits it again
+    return 1 if job["repeatable"] or not is_repeated else 0
 
 
 def _has_own_process() -> bool:
