@@ -14,6 +14,7 @@ In WAL mode readers never wait, and writers wait for one another. Rules for the 
 import itertools
 import os
 import sqlite3
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ __all__ = ["SQLiteDatabase"]
 _OLDEST = (3, 35)
 #: Between two attempts to turn to WAL while another process does, in seconds.
 _PAUSE = 0.01
+#: How long a fork waits for a write to end, in seconds.
+_FORK_WAIT = 5.0
 #: How many readers may be at work in one process; more wait.
 _READERS = 8
 
@@ -57,7 +60,8 @@ class SQLiteDatabase(Database):
         self._base = 0
         self._prepare()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(before=_Closing(self))
+            forking = _Forking(self)
+            os.register_at_fork(before=forking.begin, after_in_parent=forking.end)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -82,14 +86,21 @@ class SQLiteDatabase(Database):
 
     def close(self) -> None:
         """Close what is idle; what is used again opens anew."""
-        connections = self._by_pid.get(os.getpid())
-        # A thread that writes has the lock, and its connection is not idle.
-        if connections is not None and connections.pen_lock.acquire(blocking=False):
-            try:
-                self._drop_pen(connections)
-            finally:
-                connections.pen_lock.release()
+        lock = self.hold_pen(0.0)
+        if lock is not None:
+            lock.release()
         super().close()
+
+    def hold_pen(self, timeout: float) -> "threading.Lock | None":
+        """Return the lock of who writes, taken, with the connection that writes closed.
+
+        None where a thread writes for longer than `timeout` seconds: that is not idle.
+        """
+        connections = self._by_pid.get(os.getpid())
+        if connections is None or not connections.pen_lock.acquire(timeout=timeout):
+            return None
+        self._drop_pen(connections)
+        return connections.pen_lock
 
     def _drop_pen(self, connections: Connections) -> None:
         if connections.pen is not None:
@@ -153,16 +164,29 @@ class SQLiteDatabase(Database):
             )
 
 
-class _Closing:
-    """Closes what is idle of a database, as long as there is one."""
+class _Forking:
+    """Lets a write end before a fork, and closes what is idle, as long as there is a database.
+
+    A fork in the middle of a write would leave the child with the belief that somebody writes, for
+    ever. The child has connections of its own, so nothing is to be done there.
+    """
 
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = weakref.ref(database)
+        self._held: threading.Lock | None = None
 
-    def __call__(self) -> None:
+    def begin(self) -> None:
+        """Take the lock of who writes, and close."""
         database = self._database()
         if database is not None:
+            self._held = database.hold_pen(_FORK_WAIT)
             database.close()
+
+    def end(self) -> None:
+        """Let the parent go on."""
+        if self._held is not None:
+            self._held.release()
+            self._held = None
 
 
 def _begin(connection: Connection) -> None:
