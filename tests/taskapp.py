@@ -57,11 +57,18 @@ def sleep(seconds):
 
 @tasks.task()
 def wait_for(path):
-    """Run until a file is there."""
-    Path(path + ".began").touch()
+    """Run until a file is there; say in another one who runs."""
+    said = Path(path + ".said")
+    said.write_text(str(os.getpid()))
+    said.rename(path + ".began")
     while not Path(path).exists():
         time.sleep(0.005)
     return "released"
+
+
+@tasks.task(idempotent=False)
+def wait_for_once(path):
+    return wait_for(path)
 
 
 @tasks.task()

@@ -1,6 +1,9 @@
 """Tasks whose jobs run in processes: stopped, killed, and seen from elsewhere."""
 
+import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +13,10 @@ import pytest
 
 import taskapp
 from dewar.tasks.errors import JobLost, JobTimeout, Unserializable
+from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import JobState
+from dewar.tasks.tasks import Tasks
+from faulttools import is_alive
 from taskapp import app, tasks
 
 _SOON = 30.0
@@ -114,3 +120,58 @@ def test_a_stop_recalls_what_runs_and_another_runs_it(tmp_path: Path) -> None:
     assert again.result(_SOON) == "released"
     assert again.status().attempts == 2
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+# A process that accepts a job, says so, and waits to be killed.
+SUBMITTER = """
+import sys, taskapp
+if __name__ == "__main__":
+    job = getattr(taskapp, sys.argv[1]).submit(sys.argv[2])
+    print(job.id, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("processes", ["", "1"], ids=["threads", "processes"])
+@pytest.mark.parametrize("task", ["wait_for", "wait_for_once"])
+def test_a_job_whose_process_is_killed_is_run_by_another(
+    processes: str, task: str, tmp_path: Path
+) -> None:
+    """Or it is lost, where it may not be repeated; a worker process ends with its parent."""
+    ledger, gate = tmp_path / "jobs.sqlite3", tmp_path / "gate"
+    submitter = subprocess.Popen(
+        [sys.executable, "-c", SUBMITTER, task, str(gate)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "DEWAR_TEST_LEDGER": str(ledger),
+            "DEWAR_TEST_PROCESSES": processes,
+        },
+    )
+    other = Tasks(ledger=ledger, poll=0.02)
+    other.task("wait_for")(lambda path: "run by another")
+    other.task("wait_for_once", idempotent=False)(lambda path: "run twice")
+    try:
+        assert submitter.stdout is not None
+        id = submitter.stdout.readline().strip()
+        until(Path(f"{gate}.began").exists)
+        worker = int(Path(f"{gate}.began").read_text())
+        until(lambda: open_ledger(ledger).get(id).state is JobState.RUNNING)  # type: ignore[union-attr]
+        submitter.send_signal(signal.SIGKILL)
+        submitter.wait(_SOON)
+        other.start()
+        job = other.get(id)
+        if task == "wait_for":
+            assert job.result(_SOON) == "run by another"
+        else:
+            with pytest.raises(JobLost, match="may not be repeated"):
+                job.result(_SOON)
+        until(lambda: not is_alive(worker))
+    finally:
+        gate.touch()
+        submitter.kill()
+        submitter.communicate()
+        other.stop(_SOON)

@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.batch import Row
 
-__all__ = ["BUSY_TIMEOUT", "Connections", "Database"]
+__all__ = ["BUSY_TIMEOUT", "Connections", "Database", "Statement"]
 
 Statement: TypeAlias = Select[Any] | Insert | Update | Delete
 
@@ -58,8 +58,13 @@ class Rendered:
         """Return the parameters as the driver takes them: by position, or by name."""
         if self._names is None:
             return rows[0] if len(rows) == 1 else list(rows)
-        found = [tuple([row[name] for name in self._names]) for row in rows]
+        found = self.many(rows)
         return found[0] if len(found) == 1 else found
+
+    def many(self, rows: Sequence[Row]) -> list[tuple[object, ...]]:
+        """Return the parameters of all rows by their positions."""
+        names = self._names or ()
+        return [tuple([row[name] for name in names]) for row in rows]
 
 
 class Database:
@@ -105,7 +110,7 @@ class Database:
         except SQLAlchemyError as error:
             raise self.translated(error) from error
 
-    def translated(self, error: SQLAlchemyError) -> LedgerError:
+    def translated(self, error: Exception) -> LedgerError:
         """Return our error for one of the database's."""
         return LedgerError(self.name, str(getattr(error, "orig", None) or error))
 
@@ -117,10 +122,19 @@ class Database:
         PERF: it is rendered once in this process's life. SQLAlchemy would look it up each time,
         which takes three times as long as SQLite then does; see `bench/micro/ledger.py`.
         """
+        rendered = self.render(connection, statement)
+        return connection.exec_driver_sql(rendered.sql, rendered.parameters(rows))
+
+    def change(self, connection: Connection, statement: Statement, rows: Sequence[Row]) -> None:
+        """Execute a statement that returns nothing once for each row of parameters."""
+        self.run(connection, statement, rows)
+
+    def render(self, connection: Connection, statement: Statement) -> Rendered:
+        """Return a statement in the SQL of the database."""
         rendered = self._rendered.get(statement)
         if rendered is None:
             rendered = self._rendered[statement] = Rendered(statement, connection.dialect)
-        return connection.exec_driver_sql(rendered.sql, rendered.parameters(rows))
+        return rendered
 
     def exclude(self, connection: Connection, name: str) -> None:
         """Until the transaction ends, let no other pass here with the same name."""

@@ -8,6 +8,7 @@ Rules for the file:
 - No lock of ours is held while the database works, so any thread may call any method at any time.
 """
 
+import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
@@ -96,7 +97,7 @@ class Ledger:
         try:
             judged = self._write(batch, describe)
         except LedgerError as error:
-            if not isinstance(error.__cause__, IntegrityError):
+            if not isinstance(error.__cause__, IntegrityError | sqlite3.IntegrityError):
                 raise
             # A job is there already: its first writing was not seen to succeed, and did.
             judged = self._write(batch, describe, is_again=True)

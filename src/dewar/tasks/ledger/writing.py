@@ -43,7 +43,7 @@ def write_batch(
     for item in items:
         batch.judge(item)
     if batch.inserts:
-        database.run(connection, _INSERT, list(batch.inserts.values()))
+        database.change(connection, _INSERT, list(batch.inserts.values()))
     _change(database, connection, batch)
     return batch
 
@@ -85,4 +85,4 @@ def _change(database: Database, connection: Connection, batch: Batch) -> None:
     for job, columns in batch.changes.items():
         alike.setdefault(tuple(columns), []).append({"job": job, **columns})
     for names, rows in alike.items():
-        database.run(connection, change_of(names), rows)
+        database.change(connection, change_of(names), rows)

@@ -115,3 +115,24 @@ def test_a_job_whose_submitter_is_killed_is_submitted_again(
     finally:
         submitter.kill()
         submitter.communicate()
+
+
+def test_jobs_wait_for_a_broker_that_is_away(tmp_path: Path) -> None:
+    """They are accepted, for the ledger has them, and run when it is there."""
+    before = dict(taskapp.app.config)
+    port = free_port()
+    taskapp.app.config["TASKS_LEDGER"] = tmp_path / "jobs.sqlite3"
+    taskapp.app.config["TASKS_ENGINE"] = f"celery+redis://127.0.0.1:{port}/0?connect=1"
+    try:
+        job = taskapp.add.submit(1, 2)
+        assert job.status().state is JobState.QUEUED
+        with (
+            Redis(tmp_path, port, keeps=False) as redis,
+            CeleryWorker(tmp_path, redis.url, allow="taskapp"),
+        ):
+            assert job.result(LIMIT) == 3
+            taskapp.tasks.stop(LIMIT)
+    finally:
+        taskapp.tasks.stop(LIMIT)
+        taskapp.app.config.clear()
+        taskapp.app.config.update(before)
