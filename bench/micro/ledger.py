@@ -13,16 +13,17 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
 
 from dewar.tasks.ledger.ids import new_id
-from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.owners import this_owner
 from dewar.tasks.ledger.records import JobState, NewJob, Outcome, Start
+from dewar.tasks.tasks import Tasks
 
 # As many are written at once where jobs come quickly.
 BATCH = 50
@@ -40,11 +41,17 @@ _FILL = text(
 )
 
 
+def nothing() -> None:
+    """Be the job: what is left is what keeping it costs."""
+
+
 class Bench:
     """One ledger, and what is measured of it; each case returns the µs for one job."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
+    def __init__(self, where: str | Path) -> None:
+        self.ledger = ledger = open_ledger(where)
+        self._tasks = Tasks(ledger=where, retention=None)
+        self._task = self._tasks.task("nothing", max_queue=None)(nothing)
         owner = this_owner(time.time())
         ledger.beat(owner, time.time() + 1e9)
         self._owner = owner.id
@@ -83,6 +90,28 @@ class Bench:
             new = self._new(BATCH)
             self.ledger.write([*new, *map(self._start, new), *map(self._end, new)])
         return (time.perf_counter() - began) / (jobs // BATCH * BATCH) * 1e6
+
+    def whole(self, jobs: int) -> float:
+        """Submit jobs from one thread, run them on four, and have all results."""
+        return self._run_whole(1, jobs)
+
+    def whole_by_eight(self, jobs: int) -> float:
+        """The same, submitted from eight threads."""
+        return self._run_whole(8, jobs)
+
+    def _run_whole(self, threads: int, jobs: int) -> float:
+        self._task.submit().result()
+        each = jobs // threads
+        with ThreadPoolExecutor(threads) as submitters:
+            began = time.perf_counter()
+            many = submitters.map(
+                lambda count: [self._task.submit() for _ in range(count)], [each] * threads
+            )
+            for job in [job for some in many for job in some]:
+                job.result()
+            spent = time.perf_counter() - began
+        self._tasks.stop()
+        return spent / (each * threads) * 1e6
 
     def status(self, jobs: int) -> float:
         """Ask for jobs of the past, wherever in it they are."""
@@ -129,6 +158,8 @@ CASES: dict[str, Callable[[Bench, int], float]] = {
     "one by one": Bench.single,
     "fifty at a time, in three writes": Bench.batches,
     "fifty at a time, in one write": Bench.folded,
+    "a whole job, submitted by one thread": Bench.whole,
+    "a whole job, submitted by eight": Bench.whole_by_eight,
     "status": Bench.status,
     "claim, fifty at a time": Bench.claiming,
 }
@@ -161,7 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             places = {name: str(Path(folder) / name) for name in ("empty", "full")}
         else:
             places = {"empty": options.where}
-        benches = {name: Bench(open_ledger(place)) for name, place in places.items()}
+        benches = {name: Bench(place) for name, place in places.items()}
         for name, bench in benches.items():
             bench.fill(options.ended if name == "full" else ASKED)
         figures = measure(benches, options.rounds, options.jobs)

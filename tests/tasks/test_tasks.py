@@ -371,6 +371,27 @@ def test_a_queue_that_is_full_refuses_and_a_client_gets_503(
     assert hold.submit().result(_SOON) == "through"
 
 
+def test_many_jobs_are_accepted_at_once(make_tasks: MakeTasks) -> None:
+    """As `map` takes arguments; what does not fit into the queue is refused, and says what did."""
+    tasks = make_tasks()
+
+    @tasks.task(max_queue=100)
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    jobs = add.map(range(50), range(50, 100))
+    assert [job.result(_SOON) for job in jobs] == [50 + 2 * n for n in range(50)]
+    assert add.map([], []) == []
+    with pytest.raises(TypeError):
+        add.map([1, 2])
+    with pytest.raises(QueueFull) as caught:
+        add.map(range(500), range(500))
+    accepted: Any = caught.value.accepted
+    assert 100 <= len(accepted) < 500
+    for job in accepted:
+        job.result(_SOON)
+
+
 def test_jobs_are_futures(make_tasks: MakeTasks) -> None:
     """`wait` and `as_completed` take them, and callbacks are called once, off the writer's way."""
     tasks = make_tasks()
@@ -448,6 +469,27 @@ def test_a_job_is_found_again_by_another_tasks_on_the_same_ledger(
         assert other.get(job.id).done()
     finally:
         other.stop(_SOON)
+
+
+def test_a_job_that_can_not_begin_fails_by_itself(make_tasks: MakeTasks, app: Dewar) -> None:
+    """What is wrong with its task or its context is its error, and holds up no other job."""
+    tasks = make_tasks()
+
+    @tasks.task(idempotent=False)
+    def one() -> int:
+        return 1
+
+    one.submit().result(_SOON)
+    call = tasks.office.call
+
+    def broken(record: Any, attempt: int) -> Any:
+        raise LookupError("no such app")
+
+    tasks.office.call = broken  # type: ignore[method-assign]
+    with pytest.raises(LookupError, match="no such app"):
+        one.submit().result(_SOON)
+    tasks.office.call = call  # type: ignore[method-assign]
+    assert one.submit().result(_SOON) == 1
 
 
 def test_jobs_that_one_process_accepts_another_runs(app: Dewar, tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """`Attempt`: one attempt at a kept job, as its pool sees it."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from dewar.tasks.job import Job
 from dewar.tasks.ledger.records import JobRecord
 from dewar.tasks.progress import Progress
 
-__all__ = ["Attempt", "Keeper"]
+__all__ = ["Attempt", "Begin", "Keeper"]
 
 
 class Keeper(Protocol):
@@ -17,6 +18,13 @@ class Keeper(Protocol):
 
     def progresses(self, attempt: "Attempt", progress: Progress) -> None:
         """Take note how far it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """An attempt is to be given to the pool."""
+
+    attempt: "Attempt"
 
 
 class Attempt(Job):
@@ -34,6 +42,8 @@ class Attempt(Job):
         self.number = record.attempts + 1
         #: Set where the process ends and the job is to be run by another one.
         self.is_recalled = False
+        #: Set where it can't even begin, and only its end is to be told.
+        self.is_doomed = False
         self._keeper = keeper
         self._progress: Progress | None = None
 

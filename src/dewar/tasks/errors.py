@@ -4,6 +4,7 @@ Two questions decide the class: *whose* mistake is it (a call that the engine ca
 that is full, a job that failed), and what would a user of `concurrent.futures` catch today?
 """
 
+from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 
 from dewar.errors import DewarError
@@ -46,18 +47,20 @@ class NotSupported(TasksError, NotImplementedError):  # noqa: N818  # the name i
 
 
 class QueueFull(TasksError, RuntimeError):  # noqa: N818  # as queue.Full and asyncio.QueueFull
-    """Raised where as many jobs wait as are allowed; nothing was accepted.
+    """Raised where as many jobs wait as are allowed; what does not fit was not accepted.
 
-    `what` names the pool or task, `limit` is how many jobs may wait.
+    `what` names the pool or task, `limit` is how many jobs may wait, and `accepted` are the jobs of
+    the same call that did fit.
     """
 
-    def __init__(self, what: str, limit: int) -> None:
+    def __init__(self, what: str, limit: int, accepted: Sequence[object] = ()) -> None:
         super().__init__(
             f"{what} has {limit} jobs waiting, which is all it may have. Submit again later (over"
             " HTTP that is a 503 with Retry-After), or allow more: max_queue=..."
         )
         self.what = what
         self.limit = limit
+        self.accepted = accepted
 
 
 class EngineUnreachable(TasksError, ConnectionError):  # noqa: N818  # as the ConnectionError it is

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from dewar.tasks.callbacks.office import Callbacks
 from dewar.tasks.engines.interface import Ability, Call
-from dewar.tasks.errors import NotSupported, UnknownJob
+from dewar.tasks.errors import NotSupported, QueueFull, UnknownJob
 from dewar.tasks.execution import StoredContext, is_far, perform, perform_named
 from dewar.tasks.finding import Address
 from dewar.tasks.herald import Herald
@@ -128,20 +128,26 @@ class Office:
 
     # Jobs.
 
-    def accept(self, new: NewJob, timeout: float | None) -> KeptJob:
-        """Accept a job of a task that may run for `timeout` seconds; see `Task.submit`."""
-        if new.callback is not None:
-            self.callbacks.check(new.callback)
-        if timeout is not None:
+    def accept(self, new: Sequence[NewJob], task: Any) -> list[KeptJob]:
+        """Accept jobs of a task, all with the same callback; see `Task.submit` and `Task.map`."""
+        if new and new[0].callback is not None:
+            self.callbacks.check(new[0].callback)
+        if task.options.timeout is not None:
             self._check_timeout()
-        job = self._station.watch.add(new.id, lambda: KeptJob(new.id, new.task, self))
-        self._station.submit(new)
-        return job
+        jobs = [self._watched(one.id, one.task) for one in new]
+        accepted = self._station.submit(new)
+        if not all(accepted):
+            kept = [job for job, is_kept in zip(jobs, accepted, strict=True) if is_kept]
+            raise QueueFull(f"The task {task.name}", task.options.max_queue, kept)
+        return jobs
+
+    def _watched(self, id: str, task: str) -> KeptJob:
+        return self._station.watch.add(id, lambda: KeptJob(id, task, self))
 
     def job(self, id: str) -> KeptJob:
         """Return a job; see `Tasks.get`."""
         record = self._record(id)
-        job = self._station.watch.add(id, lambda: KeptJob(id, record.task, self))
+        job = self._watched(id, record.task)
         # Looked up again, for it may have ended before it was watched.
         self._station.watch.resolve([self._record(id)])
         return job

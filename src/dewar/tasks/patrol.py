@@ -128,7 +128,7 @@ class Patrol:
         recovered = self._post.ledger.recover(now, is_alive, self._post.describe)
         if recovered.requeued or recovered.lost:
             _logger.warning(
-                "A process died: %d jobs are run again, %d are lost",
+                "A process has died. Of its jobs, run again: %d; lost: %d",
                 len(recovered.requeued),
                 len(recovered.lost),
             )

@@ -24,7 +24,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, Protocol, cast
 
-from dewar.tasks.attempt import Attempt
+from dewar.tasks.attempt import Attempt, Begin
 from dewar.tasks.endings import describe_end, outcome_of
 from dewar.tasks.engines.interface import Call
 from dewar.tasks.errors import NotSupported, QueueFull, TasksError
@@ -40,6 +40,8 @@ from dewar.tasks.writer import Entry, Writer
 __all__ = ["Roster", "Station"]
 
 _logger = logging.getLogger("dewar.tasks")
+# How many cancellations are remembered, for jobs that are being taken meanwhile.
+_REMEMBERED = 1000
 # For how long a pool that is full or can't reach its workers is not asked again, in seconds.
 _SPARED = 2.0
 # What the last things get when time is up, in seconds.
@@ -103,6 +105,8 @@ class Station:
         self._not_before = 0.0  # what the engine is spared after it could not be reached
         self._progress: dict[str, Progress] = {}
         self._emptied = threading.Condition()
+        self._cancelling = threading.Lock()
+        self._to_cancel: dict[str, None] = {}
         self.watch = Watch()
         self._patrol = Patrol(self, manner)
         self._writer = Writer(self._write, self._patrol.rest)
@@ -131,18 +135,18 @@ class Station:
         self._patrol.renew()
         self._writer.start()
 
-    def submit(self, new: NewJob) -> None:
-        """Accept a job; when this returns, it is in the ledger.
+    def submit(self, jobs: Sequence[NewJob]) -> list[bool]:
+        """Have jobs accepted; return of each whether it is, and is in the ledger then.
 
         Raises:
-            QueueFull: where too many jobs of its task wait.
-            LedgerError: where it can't be written.
+            TasksError: where they can't be written; some may have been.
         """
-        now = self.clock()
-        if self.takes and new.due <= now and self.hand.room > self._writer.waiting:
-            new = replace(new, owner=self._owner)
-        if not self._writer.write(new):
-            raise QueueFull(f"The task {new.task}", new.max_queue or 0)
+        room = self.hand.room if self.takes else 0
+        if room:
+            now = self.clock()
+            ours = [replace(new, owner=self._owner) for new in jobs[:room] if new.due <= now]
+            jobs = [*ours, *jobs[len(ours) :]]
+        return self._writer.write_all(jobs)
 
     def cancel(self, id: str, running: bool) -> bool | None:
         """Cancel a job that this process has; None where it has not.
@@ -154,14 +158,25 @@ class Station:
         if attempt is None:
             return None
         if attempt.cancel():
-            self.hand.take(id)
             return self.cancel_elsewhere(id)
         return running and not attempt.done() and attempt.stop()
 
     def cancel_elsewhere(self, id: str) -> bool:
-        """Cancel a job that waits and that no pool of this process has."""
-        if not self.ledger.cancel(id, self.clock(), self.describe):
-            return False
+        """Cancel a job that waits and that no pool of this process has.
+
+        The writer's thread may be taking it at this moment. Either it is in the hand already, or
+        `_begin` finds it among those to be cancelled, and waits until that is decided.
+        """
+        with self._cancelling:
+            self._to_cancel[id] = None
+            if len(self._to_cancel) > _REMEMBERED:
+                del self._to_cancel[next(iter(self._to_cancel))]
+            attempt = self.hand.find(id)
+            if attempt is not None and not attempt.cancel():
+                return False
+            if not self.ledger.cancel(id, self.clock(), self.describe):
+                return False
+            self.drop(id)
         self.nudge()
         self._roster.note_callback()
         return True
@@ -219,7 +234,8 @@ class Station:
         """See `dewar.tasks.attempt.Keeper`."""
         record = attempt.record
         start = Start(id=record.id, owner=self._owner, attempt=attempt.number, at=self.clock())
-        if record.idempotent:
+        # What can't begin is told by the thread that writes, which must not wait for itself.
+        if record.idempotent or attempt.is_doomed:
             self._writer.put(start)
             return True
         try:
@@ -251,7 +267,8 @@ class Station:
 
     def _write(self, entries: Sequence[Entry]) -> None:
         """Write entries; what comes after the ledger's own work must not fail."""
-        written = self.ledger.write([operation for operation, _ in entries], self.describe)
+        kept = [op for op, _ in entries if not isinstance(op, Begin)]
+        written = self.ledger.write(kept, self.describe)
         void = {id(operation) for operation in (*written.refused, *written.fenced)}
         ended = 0
         for operation, ticket in entries:
@@ -263,6 +280,8 @@ class Station:
                 ended += 1
             elif isinstance(operation, NewJob) and counts:
                 self._take_in(operation)
+            elif isinstance(operation, Begin):
+                self._begin(operation.attempt)
             elif isinstance(operation, Start) and not counts:
                 self.drop(operation.id)
         if ended:
@@ -274,13 +293,28 @@ class Station:
         if new.owner is None:
             self._patrol.note_waiting()
         else:
-            self.hand_over(_as_claimed(new))
+            attempt = self._take(JobRecord.of(new))
+            if self._writer.is_hurried:
+                self._writer.put(Begin(attempt))
+            else:
+                self._begin(attempt)
 
     def hand_over(self, record: JobRecord) -> None:
         """Give a job to the pool."""
+        self._begin(self._take(record))
+
+    def _take(self, record: JobRecord) -> Attempt:
         attempt = Attempt(record, self)
         self.hand.put(attempt)
         attempt.add_done_callback(self._ended)
+        return attempt
+
+    def _begin(self, attempt: Attempt) -> None:
+        record = attempt.record
+        if record.id in self._to_cancel and self._is_cancelled(record.id):
+            attempt.cancel()
+            self.drop(record.id)
+            return
         try:
             if self.takes and self._pool is not None:
                 self._pool.start_job(attempt, self._roster.call(record, attempt.number))
@@ -291,11 +325,17 @@ class Station:
         except RuntimeError:
             self._is_open = False  # the pool is shut down: the interpreter ends
         except Exception as error:  # noqa: BLE001  # the job's own: its task or context
-            attempt.set_running_or_notify_cancel()
-            attempt.set_exception(error)
+            attempt.is_doomed = True
+            if attempt.set_running_or_notify_cancel():
+                attempt.set_exception(error)
             return
         self.drop(record.id)
         self.ledger.release(self._owner, [record.id])
+
+    def _is_cancelled(self, id: str) -> bool:
+        with self._cancelling:
+            record = self.ledger.get(id)
+        return record is not None and record.state is JobState.CANCELLED
 
     def _close(self, outcome: Outcome, counts: bool) -> None:
         """Let go of a job whose outcome is written, and tell who waits for it."""
@@ -303,7 +343,7 @@ class Station:
         if outcome.state is JobState.QUEUED:
             self._patrol.note_waiting(outcome.due or outcome.at)
         elif counts and attempt is not None:
-            self.watch.resolve([_as_ended(attempt.record, outcome)])
+            self.watch.resolve([attempt.record.ended(outcome)])
             if attempt.record.callback is not None:
                 self._roster.note_callback()
 
@@ -329,36 +369,3 @@ class Station:
         """Return the body of the callback of a job that ended without a process to tell how."""
         error = None if record.error is None else self._roster.json.loads(record.error)
         return describe_end(record, record.state, None, error, self._roster.json)
-
-
-def _as_claimed(new: NewJob) -> JobRecord:
-    """Return the record of a job that was accepted and is to run here at once."""
-    return JobRecord(
-        id=new.id,
-        task=new.task,
-        state=JobState.QUEUED,
-        arguments=new.arguments,
-        context=new.context,
-        owner=new.owner,
-        attempts=0,
-        idempotent=new.idempotent,
-        created=new.created,
-        due=new.due,
-        started=None,
-        finished=None,
-        fraction=None,
-        message=None,
-        result=None,
-        error=None,
-        callback=new.callback,
-    )
-
-
-def _as_ended(record: JobRecord, outcome: Outcome) -> JobRecord:
-    return replace(
-        record,
-        state=outcome.state,
-        result=outcome.result,
-        error=outcome.error,
-        finished=outcome.at,
-    )

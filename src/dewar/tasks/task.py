@@ -1,7 +1,7 @@
 """`Task`: a function that can be called plainly or handed to the background."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import update_wrapper
@@ -13,12 +13,14 @@ from dewar.tasks.kept_job import KeptJob
 from dewar.tasks.retrying import RetryPolicy
 from dewar.tasks.settings import seconds
 
-__all__ = ["Submission", "Submitter", "Task", "TaskOptions"]
+__all__ = ["Arguments", "Submission", "Submitter", "Task", "TaskOptions"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _Delay = float | timedelta
+#: The positional and the named arguments of one call.
+Arguments = tuple[Sequence[Any], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,9 +50,9 @@ class Submitter(Protocol):
     """What a task asks of the `Tasks` it belongs to."""
 
     def submit(
-        self, task: "Task[Any, Any]", args: Any, kwargs: Any, submission: Submission
-    ) -> KeptJob:
-        """Accept a job."""
+        self, task: "Task[Any, Any]", calls: Sequence[Arguments], submission: Submission
+    ) -> list[KeptJob]:
+        """Accept a job for each call."""
 
     def address_of(self, task: "Task[Any, Any]") -> Address:
         """Return where another process finds a task."""
@@ -161,6 +163,22 @@ class Task(Generic[P, R]):
             )
         return self.options_for(delay=delay, at=at, callback=callback).submit(*args, **kwargs)
 
+    def map(self, *iterables: Iterable[Any], callback: str | None = None) -> list[KeptJob]:
+        """Accept a job for each set of arguments, many in one transaction; return the jobs.
+
+        Args:
+            iterables: As of `map`: the first arguments, the second, and so on.
+            callback: As in `submit`, for each of them.
+
+        Raises:
+            QueueFull: where not all fit into the queue; its `accepted` are those that did.
+            TasksError: as in `submit`. Nothing is accepted then, but where the database fails.
+        """
+        calls: list[Arguments] = [(args, {}) for args in zip(*iterables, strict=False)]
+        for args, _ in calls:
+            self._signature.bind(*args)
+        return self._submitter.submit(self, calls, Submission(callback=callback))
+
     def options_for(
         self,
         *,
@@ -178,7 +196,7 @@ class Task(Generic[P, R]):
     def _submit(self, args: Any, kwargs: Any, submission: Submission) -> KeptJob:
         # A call that can't work is the caller's mistake, and is told to the caller.
         self._signature.bind(*args, **kwargs)
-        return self._submitter.submit(self, args, kwargs, submission)
+        return self._submitter.submit(self, [(args, kwargs)], submission)[0]
 
 
 class Prepared:

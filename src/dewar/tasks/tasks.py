@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from dewar.contexts.current import maybe_current
@@ -12,14 +12,14 @@ from dewar.tasks.errors import QueueFull, TaskSetupError, UnknownJob, UnknownTas
 from dewar.tasks.execution import ordered_dumps
 from dewar.tasks.finding import EXTENSION, Address
 from dewar.tasks.kept_job import KeptJob
-from dewar.tasks.ledger.ids import new_id
+from dewar.tasks.ledger.ids import Ids
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.records import NewJob
 from dewar.tasks.office import Office, open_kept
 from dewar.tasks.retrying import Backoff, RetryPolicy
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
-from dewar.tasks.task import Submission, Task, TaskOptions
+from dewar.tasks.task import Arguments, Submission, Task, TaskOptions
 from dewar.tasks.values import pack_arguments
 
 __all__ = ["Tasks", "TasksApp"]
@@ -95,6 +95,7 @@ class Tasks:
         self._tasks: dict[str, Task[Any, Any]] = {}
         self._links: Callable[[str], Mapping[str, str]] | None = None
         self._lock = threading.Lock()
+        self._ids = Ids()
         self._office: Office | None = None
         self.app: TasksApp | None = None
         if app is not None:
@@ -223,23 +224,27 @@ class Tasks:
         return self.office.cancel(id, running)
 
     def submit(
-        self, task: Task[Any, Any], args: Any, kwargs: Any, submission: Submission
-    ) -> KeptJob:
-        """Accept a job; `Task.submit` is how it is called."""
+        self, task: Task[Any, Any], calls: Sequence[Arguments], submission: Submission
+    ) -> list[KeptJob]:
+        """Accept a job for each call; `Task.submit` and `Task.map` are how it is called."""
         now = time.time()
         due = now if submission.due is None else submission.due
-        new = NewJob(
-            id=new_id(now),
-            task=task.name,
-            arguments=pack_arguments(args, kwargs, ordered_dumps(self.json)),
-            context=self._context(),
-            created=now,
-            due=due,
-            idempotent=task.options.policy.idempotent,
-            max_queue=task.options.max_queue,
-            callback=submission.callback,
-        )
-        return self.office.accept(new, task.options.timeout)
+        dumps, context = ordered_dumps(self.json), self._context()
+        new = [
+            NewJob(
+                id=self._ids.new(now),
+                task=task.name,
+                arguments=pack_arguments(args, kwargs, dumps),
+                context=context,
+                created=now,
+                due=due,
+                idempotent=task.options.policy.idempotent,
+                max_queue=task.options.max_queue,
+                callback=submission.callback,
+            )
+            for args, kwargs in calls
+        ]
+        return self.office.accept(new, task)
 
     def links(self, id: str) -> Mapping[str, str]:
         """Return where a client finds out about a job: ``self`` and ``events``.

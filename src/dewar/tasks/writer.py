@@ -5,8 +5,9 @@
    after it, writes for both. So twenty submissions at the same time cost one transaction, and a
    lone one costs no change of threads.
 2. What nobody waits for (a job begins, ends, is half way) is lazy: while urgent things keep coming
-   it is put off for some milliseconds, and the writer's own thread writes it together.
-   PERF: for a thread that submits on and on, this is 3 times as fast as handing each over.
+   it is put off for some milliseconds, and the writer's own thread writes it together. So is
+   giving jobs to the pool, which is nothing for the ledger.
+   PERF: threads that take turns at every job spend most of the time on the turns.
 3. `write` is called by one thread at a time, which holds `_writing`; `rest` by the writer's own
    thread alone. Of one kind, urgent or lazy, what was put first is written first; nothing urgent
    depends on something lazy.
@@ -21,12 +22,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from dewar.tasks.attempt import Begin
 from dewar.tasks.errors import TasksError
 from dewar.tasks.ledger.records import NewJob, Outcome, Start, Update
 
 __all__ = ["Entry", "Operation", "Ticket", "Writer"]
 
-Operation = NewJob | Start | Update | Outcome
+Operation = NewJob | Start | Update | Outcome | Begin
 
 _logger = logging.getLogger("dewar.tasks")
 # The pauses after a failed transaction, in seconds: from the first to the longest.
@@ -34,7 +36,7 @@ _PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 # The most in one transaction; other processes want to write too.
 _MOST = 500
 # How long lazy things are put off at most, and for how long after an urgent one, in seconds.
-_PUT_OFF, _CALM = 0.01, 0.003
+_PUT_OFF, _CALM = 0.02, 0.003
 
 _ENDED = (
     "This process has ended its part in the tasks, so it takes no more of them. Submit before"
@@ -97,6 +99,8 @@ class Writer:
         self._failures = 0
         # When something of either kind was last written.
         self._urgent_at = self._lazy_at = 0.0
+        #: Whether urgent things come one upon the other. Who writes sets it.
+        self.is_hurried = False
         self._thread = threading.Thread(target=self._run, name="dewar-tasks-writer", daemon=True)
 
     def __repr__(self) -> str:
@@ -125,8 +129,16 @@ class Writer:
         Raises:
             TasksError: where it could not be written.
         """
-        ticket = Ticket()
-        self._urgent.append((operation, ticket))
+        return self.write_all([operation])[0]
+
+    def write_all(self, operations: Sequence[Operation]) -> list[bool]:
+        """Write operations, with what else waits; return of each whether it took effect.
+
+        Raises:
+            TasksError: where one could not be written; others may have been.
+        """
+        tickets = [Ticket() for _ in operations]
+        self._urgent.extend(zip(operations, tickets, strict=True))
         if self._ended:
             self._give_up()
         elif self._writing.acquire(blocking=False):
@@ -139,7 +151,7 @@ class Writer:
                 self._wake.set()
         else:
             self._wake.set()
-        return ticket.wait()
+        return [ticket.wait() for ticket in tickets]
 
     def nudge(self) -> None:
         """Have `rest` called soon."""
@@ -200,6 +212,7 @@ class Writer:
     def _write_some(self, now: float) -> None:
         entries = _taken(self._urgent, _MOST)
         if entries:
+            self.is_hurried = now - self._urgent_at < _CALM
             self._urgent_at = now
         if now >= self._lazy_due():
             entries += _taken(self._lazy, _MOST)

@@ -1,11 +1,15 @@
 """The names of jobs."""
 
+import copy
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dewar.tasks.ledger.ids import TIME_LENGTH, new_id, time_prefix
+from dewar.tasks.ledger.ids import TIME_LENGTH, Ids, new_id, time_prefix
 
 TIMES = st.floats(min_value=0, max_value=2**48 / 1000 - 1)
 
@@ -40,3 +44,23 @@ def test_times_beyond_the_range_are_at_its_ends() -> None:
     """A wrong clock makes no wrong id."""
     assert time_prefix(-5.0) == "0" * TIME_LENGTH
     assert time_prefix(1e30) == time_prefix((2**48 - 1) / 1000)
+
+
+def test_a_stock_makes_ids_that_differ_and_sort() -> None:
+    """For many threads at once, each id is made once."""
+    ids = Ids()
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda number: ids.new(number), range(5000)))
+    assert len(set(made)) == 5000
+    assert made == sorted(made)
+    assert {len(id) for id in made} == {36}
+
+
+def test_a_forked_process_makes_ids_of_its_own() -> None:
+    """What chance the parent has in stock is not used twice."""
+    ids = Ids()
+    ids.new(1.0)
+    with mock.patch("os.getpid", return_value=os.getpid() + 1):
+        child = copy.copy(ids)
+        theirs = {child.new(1.0) for _ in range(100)}
+    assert theirs.isdisjoint(ids.new(1.0) for _ in range(100))

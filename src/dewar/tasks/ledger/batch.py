@@ -82,7 +82,7 @@ class Batch:
             return
         self._count(new.task, 1)
         self.standings[new.id] = Standing(new.task, JobState.QUEUED, new.owner, 0, new.callback)
-        self.inserts[new.id] = _row(new)
+        self.inserts[new.id] = row_of(new)
 
     def _begin(self, start: Start) -> None:
         standing = self.standings.get(start.id)
@@ -167,7 +167,8 @@ def ended_at(now: float, state: JobState) -> Row:
     return {"state": state.value, "finished": now, "stop_requested": 0}
 
 
-def _row(new: NewJob) -> Row:
+def row_of(new: NewJob) -> Row:
+    """Return the columns of a job that was accepted."""
     return {
         "id": new.id,
         "task": new.task,

@@ -129,6 +129,15 @@ class Database:
         """Execute a statement that returns nothing once for each row of parameters."""
         self.run(connection, statement, rows)
 
+    def write_alone(self, statement: Statement, row: Row) -> None:
+        """Execute one statement that returns nothing, as a transaction by itself.
+
+        Raises:
+            LedgerError: where the database fails; nothing was changed.
+        """
+        with self.writing() as connection:
+            self.change(connection, statement, [row])
+
     def render(self, connection: Connection, statement: Statement) -> Rendered:
         """Return a statement in the SQL of the database."""
         rendered = self._rendered.get(statement)

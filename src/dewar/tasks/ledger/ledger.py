@@ -15,13 +15,13 @@ from dataclasses import asdict, dataclass
 from sqlalchemy.exc import IntegrityError
 
 from dewar.tasks.errors import LedgerError
-from dewar.tasks.ledger.batch import Batch, Item
+from dewar.tasks.ledger.batch import Batch, Item, row_of
 from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.description import Describe, describe_end
 from dewar.tasks.ledger.ids import time_prefix
 from dewar.tasks.ledger.outbox import announce, post
 from dewar.tasks.ledger.owners import Owner, OwnerRecord
-from dewar.tasks.ledger.records import JobRecord, JobState, Recovered, Written
+from dewar.tasks.ledger.records import JobRecord, JobState, NewJob, Recovered, Written
 from dewar.tasks.ledger.recovery import IsAlive, recover_jobs
 from dewar.tasks.ledger.room import Room
 from dewar.tasks.ledger.rows import chunks, owners_of, record_of, rows_of
@@ -33,6 +33,7 @@ from dewar.tasks.ledger.statements import (
     DROP_DELIVERIES,
     DROP_JOBS,
     GONE,
+    INSERT,
     JOB,
     JOBS,
     NEXT_DUE,
@@ -68,6 +69,9 @@ class LedgerStatistics:
     recovered: int
 
 
+_ALL_COUNT = Written(refused=(), fenced=())
+
+
 class Ledger:
     """A ledger that is open; `dewar.tasks.ledger.opening.open_ledger` makes one.
 
@@ -93,8 +97,10 @@ class Ledger:
             describe: makes the callback's body for an outcome that brings none.
         """
         if not batch:
-            return Written(refused=(), fenced=())
+            return _ALL_COUNT
         try:
+            if self._writes_alone(batch):
+                return _ALL_COUNT
             judged = self._write(batch, describe)
         except LedgerError as error:
             if not isinstance(error.__cause__, IntegrityError | sqlite3.IntegrityError):
@@ -106,6 +112,22 @@ class Ledger:
         self._refused += len(judged.refused)
         self._fenced += len(judged.fenced)
         return Written(refused=tuple(judged.refused), fenced=tuple(judged.fenced))
+
+    def _writes_alone(self, batch: Sequence[Item]) -> bool:
+        """Write a lone new job of which nothing is to be judged; return whether it was that.
+
+        PERF: it is what a thread that submits writes most, in half the time: one statement is a
+        transaction by itself.
+        """
+        new = batch[0]
+        if len(batch) > 1 or not isinstance(new, NewJob):
+            return False
+        if new.max_queue is not None and not self._room.take(new.task, 1):
+            return False
+        self.database.write_alone(INSERT, row_of(new))
+        self._batches += 1
+        self._items += 1
+        return True
 
     def _write(self, items: Sequence[Item], describe: Describe, *, is_again: bool = False) -> Batch:
         with self.database.writing() as connection:

@@ -12,8 +12,9 @@ A job that is QUEUED may have an owner already: the process that will run it. Wh
 never changed again, but by `retry` from the command line, which begins a new life.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Self
 
 __all__ = [
     "FINAL",
@@ -167,3 +168,36 @@ class JobRecord:
     result: str | None
     error: str | None
     callback: str | None
+
+    @classmethod
+    def of(cls, new: NewJob) -> Self:
+        """Return the record of a job that was just accepted."""
+        return cls(
+            id=new.id,
+            task=new.task,
+            state=JobState.QUEUED,
+            arguments=new.arguments,
+            context=new.context,
+            owner=new.owner,
+            attempts=0,
+            idempotent=new.idempotent,
+            created=new.created,
+            due=new.due,
+            started=None,
+            finished=None,
+            fraction=None,
+            message=None,
+            result=None,
+            error=None,
+            callback=new.callback,
+        )
+
+    def ended(self, outcome: Outcome) -> Self:
+        """Return the record of the same job after an outcome that counted."""
+        return replace(
+            self,
+            state=outcome.state,
+            result=outcome.result,
+            error=outcome.error,
+            finished=outcome.at,
+        )

@@ -72,18 +72,30 @@ class SQLiteDatabase(Database):
         PERF: it is kept and not taken from the pool each time, and begins and commits by the driver
         itself: together half of what a small transaction costs.
         """
+        with self._pen() as pen:
+            driver = _driver_of(pen)
+            driver.execute("BEGIN IMMEDIATE")
+            yield pen
+            driver.execute("COMMIT")
+
+    def write_alone(self, statement: Statement, row: Row) -> None:
+        """See `Database.write_alone`: SQLite makes a transaction of each statement outside one."""
+        with self._pen() as pen:
+            rendered = self.render(pen, statement)
+            _driver_of(pen).execute(rendered.sql, rendered.many([row])[0])
+
+    @contextmanager
+    def _pen(self) -> Iterator[Connection]:
+        """Give the one connection that writes; it is closed, and rolls back, where that fails."""
         connections = self.connections()
         if not connections.pen_lock.acquire(timeout=BUSY_TIMEOUT):
             raise LedgerError(self.name, f"a thread has been writing for {BUSY_TIMEOUT:g} seconds")
         try:
             if connections.pen is None:
                 connections.pen = connections.reader.connect()
-            driver = _driver_of(connections.pen)
-            driver.execute("BEGIN IMMEDIATE")
             yield connections.pen
-            driver.execute("COMMIT")
         except BaseException as error:
-            self._drop_pen(connections)  # which rolls back
+            self._drop_pen(connections)
             if isinstance(error, SQLAlchemyError | sqlite3.Error):
                 raise self.translated(error) from error
             raise

@@ -34,6 +34,7 @@ __all__ = [
     "DROP_JOBS",
     "GONE",
     "HELD",
+    "INSERT",
     "JOB",
     "JOBS",
     "NEXT_DUE",
@@ -71,6 +72,7 @@ def _count(*conditions: ColumnElement[bool] | TextClause) -> ScalarSelect[int]:
     return select(func.count()).select_from(jobs).where(*conditions).scalar_subquery()
 
 
+INSERT = jobs.insert()
 JOB = select(jobs).where(_THIS)
 JOBS = select(jobs).where(_THESE)
 

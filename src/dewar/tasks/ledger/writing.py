@@ -9,12 +9,9 @@ from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.records import NewJob
 from dewar.tasks.ledger.room import Room
 from dewar.tasks.ledger.rows import rows_of, standing_of
-from dewar.tasks.ledger.schema import jobs
-from dewar.tasks.ledger.statements import QUEUED, STANDING, STANDINGS, change_of
+from dewar.tasks.ledger.statements import INSERT, QUEUED, STANDING, STANDINGS, change_of
 
 __all__ = ["write_batch"]
-
-_INSERT = jobs.insert()
 
 
 def write_batch(
@@ -43,7 +40,7 @@ def write_batch(
     for item in items:
         batch.judge(item)
     if batch.inserts:
-        database.change(connection, _INSERT, list(batch.inserts.values()))
+        database.change(connection, INSERT, list(batch.inserts.values()))
     _change(database, connection, batch)
     return batch
 

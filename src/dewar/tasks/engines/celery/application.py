@@ -69,4 +69,6 @@ def install(app: Celery, allow: Iterable[str], patience: float = 5.0) -> None:
         acks_late=True,
         reject_on_worker_lost=True,
         max_retries=0,
+        # Of this app alone: Celery would give it to every other app of the process too.
+        shared=False,
     )
