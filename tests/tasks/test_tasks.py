@@ -579,7 +579,9 @@ def test_a_thread_that_can_not_be_stopped_is_left_to_its_lease(
     until(lambda: job.status().state is JobState.RUNNING)
     assert not tasks.stop(0.05)
     assert "still runs" in caplog.text
-    assert tasks.ledger.get(job.id).state is JobState.RUNNING
+    ledger = tasks.open_ledger()
+    assert ledger.get(job.id).state is JobState.RUNNING  # type: ignore[union-attr]
+    ledger.close()
     gate.open.set()
 
 

@@ -3,7 +3,9 @@
 import contextlib
 import os
 import signal
+import threading
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -144,3 +146,41 @@ def test_no_job_vanishes_with_a_process_that_is_killed(run: Run, tmp_path: Path)
     assert Counter(row.job_id for row in outbox(ledger)) == Counter(list(found))
     assert ledger.owners() == []
     ledger.close()
+
+
+def test_a_fork_waits_until_no_thread_uses_the_database(tmp_path: Path) -> None:
+    """Or SQLite's own locks would stay with a thread that the child has not: it would hang."""
+    ledger = open_ledger(tmp_path / "jobs.sqlite3")
+    ending = threading.Event()
+
+    def use() -> None:
+        while not ending.is_set():
+            ledger.changes()
+            ledger.get("nothing")
+            ledger.purge(0.0)
+
+    threads = [threading.Thread(target=use) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # a fork beside threads is the point
+            for _ in range(30):
+                child = os.fork()
+                if child == 0:
+                    status = 1
+                    try:
+                        signal.alarm(20)
+                        open_ledger(tmp_path / "jobs.sqlite3").purge(0.0)
+                        ledger.get("nothing")
+                        status = 0
+                    finally:
+                        os._exit(status)
+                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        ending.set()
+        for thread in threads:
+            thread.join(20)
+        ledger.close()

@@ -22,10 +22,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.batch import Row
 
-__all__ = ["BUSY_TIMEOUT", "Connections", "Database", "Statement"]
+__all__ = ["BUSY_TIMEOUT", "READERS", "Connections", "Database", "Statement"]
 
 Statement: TypeAlias = Select[Any] | Insert | Update | Delete
 
+#: How many may read at a time in one process; more wait.
+READERS = 8
 #: How long a writer waits for others, in seconds.
 BUSY_TIMEOUT = 30.0
 
@@ -42,6 +44,10 @@ class Connections:
     #: The one connection that writes, where there is only one; under its lock.
     pen: Connection | None = None
     pen_lock: threading.Lock = field(default_factory=threading.Lock)
+    #: Where everybody passes who begins to use the database; who closes it keeps them out.
+    turnstile: threading.Lock = field(default_factory=threading.Lock)
+    #: What each reader holds one of while it reads, where a fork has to wait for them.
+    gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(READERS))
 
 
 class Rendered:

@@ -14,11 +14,10 @@ In WAL mode readers never wait, and writers wait for one another. Rules for the 
 import itertools
 import os
 import sqlite3
-import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dewar.tasks.errors import LedgerError, TaskSetupError
 from dewar.tasks.ledger.batch import Row
-from dewar.tasks.ledger.database import BUSY_TIMEOUT, Connections, Database, Statement
+from dewar.tasks.ledger.database import BUSY_TIMEOUT, READERS, Connections, Database, Statement
 
 __all__ = ["SQLiteDatabase"]
 
@@ -36,10 +35,8 @@ __all__ = ["SQLiteDatabase"]
 _OLDEST = (3, 35)
 #: Between two attempts to turn to WAL while another process does, in seconds.
 _PAUSE = 0.01
-#: How long a fork waits for a write to end, in seconds.
+#: How long a fork waits for the threads that use the database, in seconds.
 _FORK_WAIT = 5.0
-#: How many readers may be at work in one process; more wait.
-_READERS = 8
 
 
 class SQLiteDatabase(Database):
@@ -87,7 +84,7 @@ class SQLiteDatabase(Database):
     @contextmanager
     def _pen(self) -> Iterator[Connection]:
         """Give the one connection that writes; it is closed, and rolls back, where that fails."""
-        connections = self.connections()
+        connections = self._entered()
         if not connections.pen_lock.acquire(timeout=BUSY_TIMEOUT):
             raise LedgerError(self.name, f"a thread has been writing for {BUSY_TIMEOUT:g} seconds")
         try:
@@ -110,23 +107,49 @@ class SQLiteDatabase(Database):
         rendered = self.render(connection, statement)
         _driver_of(connection).executemany(rendered.sql, rendered.many(rows))
 
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """See `Database.reading`."""
+        with self._entered().gate, super().reading() as connection:
+            yield connection
+
     def close(self) -> None:
         """Close what is idle; what is used again opens anew."""
-        lock = self.hold_pen(0.0)
-        if lock is not None:
-            lock.release()
+        connections = self._by_pid.get(os.getpid())
+        # A thread that writes has the lock, and its connection is not idle.
+        if connections is not None and connections.pen_lock.acquire(blocking=False):
+            try:
+                self._drop_pen(connections)
+            finally:
+                connections.pen_lock.release()
         super().close()
 
-    def hold_pen(self, timeout: float) -> "threading.Lock | None":
-        """Return the lock of who writes, taken, with the connection that writes closed.
+    def pause(self, timeout: float) -> ExitStack:
+        """Let nobody begin to use the database, and return when nobody does; close what to resume.
 
-        None where a thread writes for longer than `timeout` seconds: that is not idle.
+        Who still does after `timeout` seconds goes on.
         """
+        held = ExitStack()
         connections = self._by_pid.get(os.getpid())
-        if connections is None or not connections.pen_lock.acquire(timeout=timeout):
-            return None
-        self._drop_pen(connections)
-        return connections.pen_lock
+        if connections is not None:
+            until = time.monotonic() + timeout
+            # The turnstile first, or threads that come again and again would always be quicker.
+            once = [connections.turnstile, connections.pen_lock]
+            for lock in once:
+                if lock.acquire(timeout=max(0.0, until - time.monotonic())):
+                    held.callback(lock.release)
+            for _ in range(READERS):
+                if connections.gate.acquire(timeout=max(0.0, until - time.monotonic())):
+                    held.callback(connections.gate.release)
+            self._drop_pen(connections)
+            super().close()
+        return held
+
+    def _entered(self) -> Connections:
+        """Return this process's connections once nobody keeps threads out of the database."""
+        connections = self.connections()
+        with connections.turnstile:
+            return connections
 
     def _drop_pen(self, connections: Connections) -> None:
         if connections.pen is not None:
@@ -138,8 +161,8 @@ class SQLiteDatabase(Database):
 
     def changes(self) -> int:
         """Return the version of what the watching connection sees."""
-        connections = self.connections()
-        with connections.lock:
+        connections = self._entered()
+        with connections.gate, connections.lock:
             if connections.watch is None:
                 connections.watch = connections.reader.connect()
                 # Each connection counts from its own beginning.
@@ -148,7 +171,7 @@ class SQLiteDatabase(Database):
             return self._base + int(found)
 
     def _make(self) -> Connections:
-        engine = self._engine(_READERS)
+        engine = self._engine(READERS + 2)  # who writes, and who watches
         return Connections(engine, engine)
 
     def _engine(self, most: int) -> Engine:
@@ -190,28 +213,26 @@ class SQLiteDatabase(Database):
 
 
 class _Forking:
-    """Lets a write end before a fork, and closes what is idle, as long as there is a database.
+    """Has a fork wait until no thread uses the database, as long as there is one.
 
-    A fork in the middle of a write would leave the child with the belief that somebody writes, for
-    ever. The child has connections of its own, so nothing is to be done there.
+    A fork in the middle of a write would leave the child with the belief that somebody writes, and
+    one in the middle of anything with locks of SQLite's own that nobody ever gives back. The child
+    has connections and locks of its own, so nothing is to be done there.
     """
 
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = weakref.ref(database)
-        self._held: threading.Lock | None = None
+        self._held = ExitStack()
 
     def begin(self) -> None:
-        """Take the lock of who writes, and close."""
+        """Wait, and close what is idle."""
         database = self._database()
         if database is not None:
-            self._held = database.hold_pen(_FORK_WAIT)
-            database.close()
+            self._held = database.pause(_FORK_WAIT)
 
     def end(self) -> None:
-        """Let the parent go on."""
-        if self._held is not None:
-            self._held.release()
-            self._held = None
+        """Let the parent's threads go on."""
+        self._held.close()
 
 
 def _driver_of(connection: Connection) -> sqlite3.Connection:
