@@ -559,7 +559,7 @@ def test_a_stop_gives_back_what_has_not_begun(tmp_path: Path) -> None:
         stopping = threading.Thread(target=lambda: first.stop(_SOON))
         stopping.start()
         assert second.get(waiting.id).result(_SOON) == 3
-        assert second.status(held.id).state is JobState.RUNNING
+        until(lambda: second.status(held.id).state is JobState.RUNNING)
         gate.open.set()
         stopping.join(_SOON)
         assert second.get(held.id).result(_SOON) == "through"
