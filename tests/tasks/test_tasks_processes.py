@@ -159,7 +159,9 @@ def test_a_job_whose_process_is_killed_is_run_by_another(
         id = submitter.stdout.readline().strip()
         until(Path(f"{gate}.began").exists)
         worker = int(Path(f"{gate}.began").read_text())
-        until(lambda: open_ledger(ledger).get(id).state is JobState.RUNNING)  # type: ignore[union-attr]
+        looking = open_ledger(ledger)
+        until(lambda: looking.get(id).state is JobState.RUNNING)  # type: ignore[union-attr]
+        looking.close()
         submitter.send_signal(signal.SIGKILL)
         submitter.wait(_SOON)
         other.start()

@@ -7,6 +7,7 @@ from functools import partial
 from multiprocessing import get_context
 from multiprocessing.context import BaseContext
 from threading import Lock, Thread, current_thread
+from types import ModuleType
 from typing import Any
 
 from dewar.tasks.engines.interface import Ability, Call, EngineStatistics
@@ -171,9 +172,10 @@ class ProcessEngine:
 
 
 def _make(main_file: str | None, *args: Any) -> Member:
-    # When a script has come to its end Python forgets its file, by which a child finds what it
-    # defines; and that may be before the first process is started.
+    # When a script has come to its end Python takes its file out of its module, by which a child
+    # finds what it defines; and that may be while the first process is being started. So the
+    # module's class has it too, where nobody takes it away.
     main = sys.modules["__main__"]
-    if main_file is not None and not hasattr(main, "__file__"):
-        main.__file__ = main_file
+    if main_file is not None and type(main) is ModuleType:
+        main.__class__ = type("Main", (ModuleType,), {"__file__": main_file})
     return Member(*args)
