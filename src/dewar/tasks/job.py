@@ -18,10 +18,6 @@ class Job(Future[Any]):
     progress: Progress | None = None
     _stop: Callable[["Job"], bool] | None = None
 
-    def note_progress(self, progress: Progress) -> None:
-        """Take note how far the job is. Its engine calls this."""
-        self.progress = progress
-
     def stop(self) -> bool:
         """Cancel the job even if it runs; return whether it will not finish by itself.
 

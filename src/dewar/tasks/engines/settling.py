@@ -54,4 +54,4 @@ def show(job: "ref[Job]", progress: Progress) -> None:
     # A weak reference: the job's error leads through its traceback to what is running.
     alive = job()
     if alive is not None:
-        alive.note_progress(progress)
+        alive.progress = progress

@@ -230,7 +230,7 @@ class Overseer:
             self._let_go(member)
         elif kind is Kind.PROGRESS:
             if member.work is not None:
-                member.work.job.note_progress(Progress(*json.loads(payload)))
+                member.work.job.progress = Progress(*json.loads(payload))
         else:
             work = member.finish()
             self._backlog.note_finished()
