@@ -40,6 +40,7 @@ class ProcessLoop:
         self._changing = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._ident: int | None = None
         self._is_closing = False
 
     def __repr__(self) -> str:
@@ -53,7 +54,7 @@ class ProcessLoop:
 
     def is_here(self) -> bool:
         """Tell whether the caller is on the loop's own thread."""
-        return self._thread is threading.current_thread()
+        return self._ident == threading.get_ident()
 
     def call_soon(self, function: Callable[..., object], *args: object) -> None:
         """Have *function* called on the loop's thread, in an empty context."""
@@ -133,6 +134,7 @@ class ProcessLoop:
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
+        self._ident = threading.get_ident()
         while True:
             try:
                 loop.run_forever()
@@ -141,16 +143,20 @@ class ProcessLoop:
                 _logger.critical("A task asked the event loop to end", exc_info=True)
             if self._is_closing:
                 break
+        self._ident = None
         asyncio.set_event_loop(None)
         loop.close()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
+    loop: asyncio.AbstractEventLoop
     try:
-        from uvloop import new_event_loop
+        import uvloop
     except ImportError:
-        from asyncio import new_event_loop
-    loop: asyncio.AbstractEventLoop = new_event_loop()
+        loop = asyncio.new_event_loop()
+    else:
+        # A class of Python's, because `start_now` sets an attribute of it.
+        loop = type("Loop", (uvloop.Loop,), {})()
     loop.set_task_factory(make_task)  # type: ignore[arg-type]  # its protocol asks for more
     return loop
 

@@ -34,8 +34,10 @@ from dewar.server.connection.connection import Connection
 from dewar.server.connection.service import Service
 from dewar.server.connection.state import State
 from dewar.server.threads.acceptor import Acceptor
+from dewar.server.threads.affinity import Affinity
 from dewar.server.threads.chores import Chores, Stage
 from dewar.server.threads.doorkeeper import Doorkeeper
+from dewar.server.threads.loop_leader import LoopLeader
 from dewar.server.threads.pace import Pace
 from dewar.server.threads.poller import READ, Waker, open_poller
 from dewar.server.threads.roster import Roster
@@ -44,7 +46,7 @@ from dewar.server.threads.statistics import PoolStatistics
 from dewar.server.threads.watchdog import Watchdog
 from dewar.server.threads.worker import Worker
 
-_IDLE = State.IDLE
+_IDLE, _SUSPENDED = State.IDLE, State.SUSPENDED
 
 # What is quicker than this, in seconds, is not worth a change of threads.
 _QUICK = 0.001
@@ -86,6 +88,13 @@ class Pool:
         self._chores = Chores(service, self._poller, self._waker, self._acceptor, self._roster)
         self._door = Doorkeeper(service, self._poller, self._acceptor, self._roster, self._chores)
         self._pace = Pace()
+        self._affinity = Affinity()
+        self._loop_leader: LoopLeader | None = None
+        fd = self._poller.maybe_fd()
+        if fd is not None and service.suspends:
+            self._loop_leader = LoopLeader(fd, self._lead_round)
+        self._is_on_loop = False
+        self._last_for_loop = 0
         self._take_overs = 0
         settings = service.settings
         self._workers = [Worker(f"dewar-{n}", self._work) for n in range(1, settings.threads + 1)]
@@ -185,7 +194,11 @@ class Pool:
 
     def is_running(self) -> bool:
         """Tell whether the leader is inside a run."""
-        return bool(self._running)
+        return bool(self._running) and not self._is_on_loop
+
+    def leads_on_loop(self) -> bool:
+        """Tell whether the event loop's thread leads."""
+        return self._is_on_loop
 
     def depose(self) -> None:
         """Give the leadership to another thread, unless the leader comes back first."""
@@ -208,6 +221,9 @@ class Pool:
                 connection = self._running.pop()
             except IndexError:
                 return False
+            if self._is_on_loop:
+                self._leave_loop()
+                return True
             self._hand_off(connection)
         self._take_overs += 1
         self._pace.note_slow()
@@ -295,12 +311,65 @@ class Pool:
                         self._roster.welcome_back(connection)
                         return
                 if connection.state is not _IDLE:
+                    is_suspended = connection.state is _SUSPENDED
                     settle(connection)
+                    if is_suspended and self._hand_to_loop():
+                        return
         chores.finish(self._staff.give_up())
 
     def _poll_and_queue(self, running: list[Connection]) -> None:  # noqa: ARG002  # runs nothing
         if not self._door.lead(self._staff, self._pace):
             self._finish()
+
+    def _hand_to_loop(self) -> bool:
+        """Have the loop's thread lead if that is better; tell whether it does.
+
+        Called by a leader that has just suspended a connection.
+        """
+        affinity, leader = self._affinity, self._loop_leader
+        affinity.note_others(self.turn - self._last_for_loop - 1)
+        self._last_for_loop = self.turn
+        affinity.note_loop()
+        if leader is None or not affinity.is_loop:
+            return False
+        running = self._running = []
+        self._is_on_loop = True
+        leader.begin(running)
+        return True
+
+    def _lead_round(self) -> bool:
+        """Lead on the loop's thread as long as there is news; tell whether it leads on."""
+        service, chores, affinity = self._service, self._chores, self._affinity
+        self.turn += 1
+        if self._watchdog.is_asleep:
+            self._watchdog.wake()
+        events = self._poller.poll(0)
+        now = service.now = service.clock()
+        if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
+            chores.sweep(now, events)
+        for fd, mask in events:
+            is_for_loop = self._door.handle(fd, mask, self._staff)
+            if is_for_loop:
+                affinity.note_loop()
+            elif is_for_loop is not None:
+                affinity.note_others()
+        if chores.stage is Stage.ENDED:
+            self._leave_loop()
+            self._finish()
+            return False
+        if affinity.is_loop:
+            return True
+        follower = self._staff.maybe_worker()
+        if follower is None:
+            return True
+        self._leave_loop()
+        follower.wake()
+        return False
+
+    def _leave_loop(self) -> None:
+        self._affinity.reset()
+        self._is_on_loop = False
+        self._running = []
 
     def _hand_over(self, connection: Connection) -> bool:
         """Run *connection* after another thread has begun to lead; tell whether there was one."""
