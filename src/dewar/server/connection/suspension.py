@@ -8,6 +8,7 @@ something to be done that may block. That is what `go_on` does then, on a thread
 import asyncio
 from collections.abc import Callable, Iterable
 from contextvars import Context
+from enum import Enum
 from functools import partial
 from typing import Protocol
 
@@ -29,6 +30,14 @@ class Client(Protocol):
         """Wait until the client has taken what was sent."""
 
 
+class Cancellation(Enum):
+    """Whether the work is to be cut short, which it is told once: what cleans up goes on."""
+
+    NONE = "the client is there"
+    ASKED = "the client has gone, and the work has yet to be told"
+    TOLD = "the work was cancelled"
+
+
 class Suspension:
     """One exchange while it waits.
 
@@ -42,7 +51,7 @@ class Suspension:
     """
 
     __slots__ = (
-        "_awaited", "_connection", "_context", "_give_back", "_is_cancelled", "_rest", "_task",
+        "_awaited", "_cancellation", "_connection", "_context", "_give_back", "_rest", "_task",
         "exchange", "has_ended",
     )  # fmt: skip
 
@@ -54,7 +63,7 @@ class Suspension:
         self._rest: Callable[[], object] | None = None  # what may block
         self._give_back: Callable[[], object] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._is_cancelled = False
+        self._cancellation = Cancellation.NONE
         self.has_ended = False
 
     def __repr__(self) -> str:
@@ -67,6 +76,11 @@ class Suspension:
         if process_loop.is_here():
             self._task = start_now(process_loop.get(), self._run(), self._context)
         return self.has_ended
+
+    def is_for_loop(self) -> bool:
+        """Tell whether the loop alone could answer it; before it is given away."""
+        awaited = self._awaited
+        return type(awaited) is Suspended and awaited.is_wholly_async
 
     def launch(self, give_back: Callable[[], object]) -> None:
         """Give it to the loop's thread, which calls *give_back* in the end."""
@@ -112,12 +126,13 @@ class Suspension:
         self._task = asyncio.Task(self._run(), loop=process_loop.get(), context=self._context)
 
     def _cancel(self) -> None:
-        self._is_cancelled = True
-        if self._task is not None:
-            self._task.cancel()
+        if self._cancellation is Cancellation.NONE:
+            is_told = self._task is not None and self._task.cancel()
+            self._cancellation = Cancellation.TOLD if is_told else Cancellation.ASKED
 
     async def _run(self) -> None:
-        if self._is_cancelled:
+        if self._cancellation is Cancellation.ASKED:
+            self._cancellation = Cancellation.TOLD
             # Only now: one that is cancelled before its first step never takes it, and would
             # leave what it was to await.
             asyncio.current_task().cancel()  # type: ignore[union-attr]  # it is a task's
@@ -160,7 +175,8 @@ class Suspension:
             await self._connection.taken()
 
     def _explained(self, error: BaseException) -> BaseException:
-        if self._is_cancelled and isinstance(error, asyncio.CancelledError):
+        is_asked = self._cancellation is not Cancellation.NONE
+        if is_asked and isinstance(error, asyncio.CancelledError):
             return ClientGoneError("The client has gone while the answer was waited for.")
         return error
 

@@ -1,7 +1,7 @@
 """What the leader does besides running requests: accepting, deadlines, flushing, the stop.
 
-Only the leader calls these, whichever thread that is. `stage` is written by any thread, and only
-ever moves on.
+Only the leader calls these, whichever thread that is, but for what ends with ``_soon``. `stage` is
+written by any thread, and only ever moves on.
 """
 
 import logging
@@ -24,6 +24,9 @@ _SWEEP = 1.0
 _DRAIN_SWEEP = 0.05
 # For a connection that has come just before the end and has sent nothing yet, in seconds.
 _DRAIN_GRACE = 0.5
+# How long an idle connection may still carry a request when the server stops, in seconds. A client
+# that asks without pause is told by an answer that the connection ends, and not by a closed one.
+_LAST_CALL = 0.2
 
 
 class Stage(Enum):
@@ -60,6 +63,20 @@ class Chores:
 
     def __repr__(self) -> str:
         return f"<Chores {self.stage.name}>"
+
+    def drain_soon(self) -> None:
+        """Stop listening and finish what is in flight; `ended` is set when that is done."""
+        if self.stage in (Stage.SERVING, Stage.RETIRING):
+            self._end_soon(Stage.DRAINING, _LAST_CALL)
+
+    def retire_soon(self, linger: float) -> None:
+        """Leave the listeners to other processes and finish; `ended` is set when that is done.
+
+        An idle connection may be about to carry a request, so it is told with its next answer
+        that it ends, and closed without one only after *linger* seconds.
+        """
+        if self.stage is Stage.SERVING:
+            self._end_soon(Stage.RETIRING, linger)
 
     def patience(self) -> float:
         """Return how long to wait for events, in seconds; negative for ever."""
@@ -135,6 +152,12 @@ class Chores:
         self._acceptor.leave()
         self._roster.close(abandoned)
         self.ended.set()
+
+    def _end_soon(self, stage: Stage, linger: float) -> None:
+        self.linger_until = self._service.clock() + linger
+        self.stage = stage
+        self._service.draining = True
+        self._waker.wake()
 
     def _room(self) -> int:
         return self._service.settings.max_connections - self._roster.count

@@ -34,10 +34,9 @@ from dewar.server.connection.connection import Connection
 from dewar.server.connection.service import Service
 from dewar.server.connection.state import State
 from dewar.server.threads.acceptor import Acceptor
-from dewar.server.threads.affinity import Affinity
 from dewar.server.threads.chores import Chores, Stage
 from dewar.server.threads.doorkeeper import Doorkeeper
-from dewar.server.threads.loop_leader import LoopLeader
+from dewar.server.threads.loop_leader import LoopLeader, Token
 from dewar.server.threads.pace import Pace
 from dewar.server.threads.poller import READ, Waker, open_poller
 from dewar.server.threads.roster import Roster
@@ -46,7 +45,7 @@ from dewar.server.threads.statistics import PoolStatistics
 from dewar.server.threads.watchdog import Watchdog
 from dewar.server.threads.worker import Worker
 
-_IDLE, _SUSPENDED = State.IDLE, State.SUSPENDED
+_IDLE = State.IDLE
 
 # What is quicker than this, in seconds, is not worth a change of threads.
 _QUICK = 0.001
@@ -59,11 +58,6 @@ _LOOK = 0.05
 _FAULT_PAUSE = 0.05
 
 _logger = logging.getLogger("dewar.server")
-
-
-# How long an idle connection may still carry a request when the server stops, in seconds. A client
-# that asks without pause is told by an answer that the connection ends, and not by a closed one.
-_LAST_CALL = 0.2
 
 
 class Pool:
@@ -84,22 +78,18 @@ class Pool:
         self._poller = open_poller(self._waker)
         self._acceptor = Acceptor(service, listeners, self._poller)
         self._roster = Roster(self._poller, self._take_back, service.share)
-        self._running: list[Connection] = []
+        self._running: Token = []
         self._chores = Chores(service, self._poller, self._waker, self._acceptor, self._roster)
         self._door = Doorkeeper(service, self._poller, self._acceptor, self._roster, self._chores)
         self._pace = Pace()
-        self._affinity = Affinity()
-        self._loop_leader: LoopLeader | None = None
-        fd = self._poller.maybe_fd()
-        if fd is not None and service.suspends:
-            self._loop_leader = LoopLeader(fd, self._lead_round)
-        self._is_on_loop = False
-        self._last_for_loop = 0
         self._take_overs = 0
         settings = service.settings
         self._workers = [Worker(f"dewar-{n}", self._work) for n in range(1, settings.threads + 1)]
         self._doorkeeper = Worker("dewar-doorkeeper", self._keep_door)
         self._staff = Staff(self._workers, self._doorkeeper, settings.max_queue)
+        self._on_loop = LoopLeader(
+            self, service, self._poller, self._chores, self._door, self._staff
+        )
         self._watchdog = Watchdog(self)
         self.turn = 0
         self.ended = self._chores.ended
@@ -120,23 +110,11 @@ class Pool:
 
     def drain_soon(self) -> None:
         """Stop listening and finish what is in flight; `ended` is set when that is done."""
-        if self._chores.stage in (Stage.SERVING, Stage.RETIRING):
-            self._chores.linger_until = self._service.clock() + _LAST_CALL
-            self._chores.stage = Stage.DRAINING
-            self._service.draining = True
-            self._waker.wake()
+        self._chores.drain_soon()
 
     def retire_soon(self, linger: float) -> None:
-        """Leave the listeners to other processes and finish; `ended` is set when that is done.
-
-        An idle connection may be about to carry a request, so it is told with its next answer
-        that it ends, and closed without one only after *linger* seconds.
-        """
-        if self._chores.stage is Stage.SERVING:
-            self._chores.linger_until = self._service.clock() + linger
-            self._chores.stage = Stage.RETIRING
-            self._service.draining = True
-            self._waker.wake()
+        """Leave the listeners to other processes and finish; see `Chores.retire_soon`."""
+        self._chores.retire_soon(linger)
 
     def end(self) -> None:
         """Cut all connections. Threads leave as soon as they come back from the application.
@@ -151,7 +129,7 @@ class Pool:
             if self.ended.wait(_LOOK):
                 return
             if self._seize():
-                self._finish()
+                self.finish()
 
     def join(self, timeout: float) -> bool:
         """Wait for all threads; tell whether they are gone within *timeout* seconds.
@@ -165,10 +143,12 @@ class Pool:
         threads = [*self._workers, self._doorkeeper]
         left = [w for w in threads if not w.join(max(0.0, deadline - time.monotonic()))]
         is_quiet = self._roster.is_quiet.wait(max(0.0, deadline - time.monotonic()))
-        if not left and is_quiet:
-            self._poller.close()
-            self._waker.close()
-        return not left and is_quiet
+        is_unwatched = self._on_loop.end(max(_LOOK, deadline - time.monotonic()))
+        if left or not is_quiet or not is_unwatched:
+            return False
+        self._poller.close()
+        self._waker.close()
+        return True
 
     def statistics(self) -> PoolStatistics:
         """Return what the pool is doing."""
@@ -194,11 +174,11 @@ class Pool:
 
     def is_running(self) -> bool:
         """Tell whether the leader is inside a run."""
-        return bool(self._running) and not self._is_on_loop
+        return bool(self._running) and not self._on_loop.leads
 
     def leads_on_loop(self) -> bool:
         """Tell whether the event loop's thread leads."""
-        return self._is_on_loop
+        return self._on_loop.leads
 
     def depose(self) -> None:
         """Give the leadership to another thread, unless the leader comes back first."""
@@ -221,13 +201,34 @@ class Pool:
                 connection = self._running.pop()
             except IndexError:
                 return False
-            if self._is_on_loop:
-                self._leave_loop()
+            if self._on_loop.leads:
+                self._on_loop.leave()
+            self._running = []  # what tells the former leader that it does not lead any more
+            if connection is None:
                 return True
-            self._hand_off(connection)
+            self._roster.send_away(connection)
         self._take_overs += 1
         self._pace.note_slow()
         return True
+
+    # The side of what leads on the loop.
+
+    def begin_turn(self) -> None:
+        """Count a turn, for the watchdog to see."""
+        self.turn += 1
+        self._rouse_watchdog()
+
+    def settle_deposed(self, connection: Connection) -> None:
+        """Take back a connection that was begun with when the leadership was taken."""
+        self._roster.welcome_back(connection)
+
+    def finish(self) -> None:
+        """End the pool; the caller leads, or nobody does."""
+        left = self._staff.give_up()
+        self._chores.finish([c for c in left if c.suspension is None])
+        # What is suspended is brought to its end. The loop may have given one back meanwhile.
+        left = [c for c in left if c.suspension is not None]
+        self._see_out([*left, *self._staff.give_up()])
 
     # A thread's life.
 
@@ -241,7 +242,7 @@ class Pool:
                 self._run_away(job)
             job = self._staff.next_or_park(worker)
             if job is None:
-                if self.ended.is_set():
+                if self.ended.is_set() and self._staff.withdraw(worker):
                     return  # nobody would call it any more
                 job = worker.park()
 
@@ -253,7 +254,7 @@ class Pool:
             if not self.ended.is_set():
                 doorkeeper.park()
 
-    def _lead(self, loop: Callable[[list[Connection]], None]) -> None:
+    def _lead(self, loop: Callable[[Token], None]) -> None:
         """Lead until another thread does or the pool has ended; survive a mistake of ours."""
         # A list of this leadership's own: with a shared one a deposed leader would take out what
         # its successor has put in.
@@ -270,7 +271,7 @@ class Pool:
                 return
 
     def _poll_and_run(  # noqa: C901  # PERF: one pass, in one frame
-        self, running: list[Connection]
+        self, running: Token
     ) -> None:
         service = self._service
         chores = self._chores
@@ -288,6 +289,8 @@ class Pool:
                 connection = connections.get(fd)
                 if connection is None:
                     chores.attend(fd)
+                    if self._staff.has_waiting() and self._leave_to_another():
+                        return
                     continue
                 # PERF: from here to the end of the loop is every request's way.
                 try:
@@ -311,72 +314,46 @@ class Pool:
                         self._roster.welcome_back(connection)
                         return
                 if connection.state is not _IDLE:
-                    is_suspended = connection.state is _SUSPENDED
+                    suspension = connection.suspension
+                    is_for_loop = suspension is not None and suspension.is_for_loop()
                     settle(connection)
-                    if is_suspended and self._hand_to_loop():
+                    if suspension is not None and self._hand_to_loop(is_for_loop):
                         return
-        chores.finish(self._staff.give_up())
+        self.finish()
 
-    def _poll_and_queue(self, running: list[Connection]) -> None:  # noqa: ARG002  # runs nothing
+    def _poll_and_queue(self, running: Token) -> None:  # noqa: ARG002  # runs nothing
         if not self._door.lead(self._staff, self._pace):
-            self._finish()
+            self.finish()
 
-    def _hand_to_loop(self) -> bool:
+    def _hand_to_loop(self, is_for_loop: bool) -> bool:
         """Have the loop's thread lead if that is better; tell whether it does.
 
         Called by a leader that has just suspended a connection.
         """
-        affinity, leader = self._affinity, self._loop_leader
-        affinity.note_others(self.turn - self._last_for_loop - 1)
-        self._last_for_loop = self.turn
-        affinity.note_loop()
-        if leader is None or not affinity.is_loop:
+        if not self._on_loop.is_wanted(self.turn, is_for_loop):
             return False
-        running = self._running = []
-        self._is_on_loop = True
-        leader.begin(running)
+        running: Token = []
+        self._running = running
+        self._on_loop.begin(running)
+        self._rouse_watchdog()
         return True
 
-    def _lead_round(self) -> bool:
-        """Lead on the loop's thread as long as there is news; tell whether it leads on."""
-        service, chores, affinity = self._service, self._chores, self._affinity
-        self.turn += 1
-        if self._watchdog.is_asleep:
-            self._watchdog.wake()
-        events = self._poller.poll(0)
-        now = service.now = service.clock()
-        if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
-            chores.sweep(now, events)
-        for fd, mask in events:
-            is_for_loop = self._door.handle(fd, mask, self._staff)
-            if is_for_loop:
-                affinity.note_loop()
-            elif is_for_loop is not None:
-                affinity.note_others()
-        if chores.stage is Stage.ENDED:
-            self._leave_loop()
-            self._finish()
-            return False
-        if affinity.is_loop:
-            return True
-        follower = self._staff.maybe_worker()
+    def _leave_to_another(self) -> bool:
+        """Have another thread lead, because requests wait for one; tell whether there is one."""
+        follower = self._staff.maybe_leader()
         if follower is None:
-            return True
-        self._leave_loop()
-        follower.wake()
-        return False
-
-    def _leave_loop(self) -> None:
-        self._affinity.reset()
-        self._is_on_loop = False
+            return False
         self._running = []
+        follower.wake()
+        return True
 
     def _hand_over(self, connection: Connection) -> bool:
         """Run *connection* after another thread has begun to lead; tell whether there was one."""
         follower = self._staff.maybe_leader()
         if follower is None:
             return False
-        self._hand_off(connection)
+        self._roster.send_away(connection)
+        self._running = []
         follower.wake()
         self._run_away(connection)
         return True
@@ -400,9 +377,11 @@ class Pool:
         if connection.has_more():
             with self._roster.changing:
                 self._roster.send_away(connection)
-            self._staff.submit(connection)
-            if self.ended.is_set():
-                self._see_out(self._staff.give_up())
+            if not self._staff.submit(connection):
+                # The only thread that could run it may be the one that leads.
+                self._waker.wake()
+                if self.ended.is_set():
+                    self._see_out(self._staff.give_up())
             return
         try:
             connection.run()
@@ -410,18 +389,12 @@ class Pool:
             self._chores.drop(connection, error)
         self._roster.welcome_back(connection)
 
-    def _finish(self) -> None:
-        """End the pool; the caller leads, or nobody does."""
-        left = self._staff.give_up()
-        self._chores.finish([c for c in left if c.suspension is None])
-        self._see_out([c for c in left if c.suspension is not None])
+    def _rouse_watchdog(self) -> None:
+        if self._watchdog.is_asleep:
+            self._watchdog.wake()
 
     def _see_out(self, connections: list[Connection]) -> None:
         """Bring to its end what the application has begun, where no thread of the pool will."""
         for connection in connections:
             target = partial(Context().run, self._run_away, connection)
             threading.Thread(target=target, name="dewar-last", daemon=True).start()
-
-    def _hand_off(self, connection: Connection) -> None:
-        self._roster.send_away(connection)
-        self._running = []  # what tells the former leader that it does not lead any more
