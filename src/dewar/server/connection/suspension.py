@@ -74,7 +74,7 @@ class Suspension:
     def ends_at_once(self) -> bool:
         """Begin, where the caller is on the loop's thread; tell whether it has ended by now."""
         if process_loop.is_here():
-            self._task = start_now(process_loop.get(), self._run(), self._context)
+            start_now(process_loop.get(), self._run(), self._context)
         return self.has_ended
 
     def is_for_loop(self) -> bool:
@@ -123,7 +123,7 @@ class Suspension:
 
     def _begin(self) -> None:
         # PERF: not by the loop's factory; it belongs to no request, it is one.
-        self._task = asyncio.Task(self._run(), loop=process_loop.get(), context=self._context)
+        asyncio.Task(self._run(), loop=process_loop.get(), context=self._context)
 
     def _cancel(self) -> None:
         if self._cancellation is Cancellation.NONE:
@@ -131,11 +131,12 @@ class Suspension:
             self._cancellation = Cancellation.TOLD if is_told else Cancellation.ASKED
 
     async def _run(self) -> None:
-        if self._cancellation is Cancellation.ASKED:
+        # Not before its first step: one that is cancelled before that never takes it, and would
+        # leave what it was to await.
+        task = self._task = asyncio.current_task()
+        if task is not None and self._cancellation is Cancellation.ASKED:
             self._cancellation = Cancellation.TOLD
-            # Only now: one that is cancelled before its first step never takes it, and would
-            # leave what it was to await.
-            asyncio.current_task().cancel()  # type: ignore[union-attr]  # it is a task's
+            task.cancel()
         try:
             await self._wait()
         except BaseException as error:  # noqa: BLE001 - it must not end the loop either

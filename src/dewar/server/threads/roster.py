@@ -191,5 +191,6 @@ class Roster:
         if connection.armed:
             connection.armed = 0
             self._poller.forget(connection.fd)
-        if connection.suspension is not None:
-            connection.suspension.cancel()
+        suspension = connection.suspension  # the loop may just be ending it
+        if suspension is not None:
+            suspension.cancel()
