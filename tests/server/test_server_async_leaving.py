@@ -139,6 +139,25 @@ def test_a_stream_is_closed_when_its_client_leaves(
     until(lambda: is_deserted(served))
 
 
+def test_a_client_that_leaves_is_no_failure(
+    serve: Serve, gates: Gates, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where the end of its request is on a thread: nothing is logged of it."""
+    app = telling_app(gates)
+
+    @app.teardown_request
+    def forget(error: BaseException | None) -> None:
+        gates.note("torn down")
+
+    served = serve(app, threads=2)
+    for number in range(5):
+        begin(served, gates, "told", f"w{number}").close()
+        gates.entered(f"w{number} cancelled")
+        gates.entered("torn down")
+    until(lambda: is_deserted(served))
+    assert [r.getMessage() for r in caplog.records if r.levelno > 20] == []
+
+
 def test_what_is_on_a_thread_goes_on_there_when_the_client_leaves(
     serve: Serve, gates: Gates
 ) -> None:

@@ -103,7 +103,7 @@ class Suspension:
         try:
             self._context.run(rest or self._no_rest)
         except BaseException as error:  # noqa: BLE001 - a view's sys.exit() must not end our thread
-            self.exchange.fail(error)
+            self.exchange.fail(self._explained(error))
         if self._awaited is None:
             self._end()
 
@@ -176,6 +176,7 @@ class Suspension:
             await self._connection.taken()
 
     def _explained(self, error: BaseException) -> BaseException:
+        """Return what *error* stands for: the client's leaving is no failure of the view."""
         is_asked = self._cancellation is not Cancellation.NONE
         if is_asked and isinstance(error, asyncio.CancelledError):
             return ClientGoneError("The client has gone while the answer was waited for.")
