@@ -1,12 +1,15 @@
 """`AppRegistrar`: what is registered on an app and not on a blueprint."""
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from jinja2 import Environment
 from werkzeug.routing import Map, Rule
 
+from dewar.contexts.after_response import AfterResponses
+from dewar.contexts.current import current_request
 from dewar.errors import SetupFinishedError
 from dewar.registration.error_handlers import find_handler
 from dewar.registration.hooks import WatchedList, weakly
@@ -52,6 +55,8 @@ class AppRegistrar(Registrar):
         self.shell_context_processors: list[Callable[[], dict[str, Any]]] = []
         self.blueprints: dict[str, Any] = {}
         self._serving = Serving()
+        #: What is done after responses.
+        self.after_responses = AfterResponses()
 
     @setup_method
     def add_url_rule(
@@ -131,12 +136,50 @@ class AppRegistrar(Registrar):
         self._serving.begin()
 
     def end_serving(self, timeout: float) -> None:
-        """Call the `on_stop` functions, if the `on_start` functions were called here.
+        """Wait for what is done after responses, then call the `on_stop` functions.
+
+        These only where the `on_start` functions were called here.
 
         Args:
-            timeout: The seconds that they get.
+            timeout: The seconds that all this gets.
         """
-        self._serving.end(timeout)
+        deadline = time.monotonic() + timeout
+        self.after_responses.drain(timeout)
+        self._serving.end(max(0.0, deadline - time.monotonic()))
+
+    def after_response(
+        self, work: Callable[..., Any] | Coroutine[Any, Any, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Have `work` done when the response to the present request has been sent.
+
+        ::
+
+            @app.post("/orders")
+            async def order():
+                app.after_response(send_mail, request.form["address"])
+                app.after_response(tell_partner(request.form["item"]))
+                return "Thank you", 202
+
+        It sees the request as it is now, as a job does: `request`, `session` (which it can't
+        change), `g` and `current_app`. The client waits for none of it, and its errors are
+        logged. A server that stops waits for it within its ``graceful_timeout``. What must not
+        be lost with the process is for `Tasks`.
+
+        Args:
+            work: a function, which is called on a thread; a coroutine function or a coroutine,
+                which runs on the event loop.
+            args: what it is called with.
+            kwargs: the same by name.
+
+        Returns:
+            `work`, so that it can decorate a function.
+
+        Raises:
+            UnboundError: where no request is being handled.
+            TypeError: where `work` can't be called, or arguments are given for a coroutine.
+        """
+        self.after_responses.add(current_request("after_response"), work, args, kwargs)
+        return work
 
     @setup_method
     def shell_context_processor(self, f: F) -> F:
