@@ -5,13 +5,13 @@ all of it, and outlives it.
 """
 
 import asyncio
-import atexit
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 from weakref import ref
 
@@ -19,6 +19,7 @@ from dewar.contexts.context import Context
 from dewar.contexts.snapshot import Snapshot
 from dewar.server.loop.errand import Errand
 from dewar.server.loop.hands import Hands
+from dewar.server.loop.process_loop import process_loop
 from dewar.server.loop.scope import Scope, current_scope
 from dewar.server.loop.suspended import OFF_LOOP, ON_LOOP
 
@@ -37,7 +38,7 @@ class AfterResponses:
         self._hands = Hands("dewar-after-response", _THREADS)
         self._changing = threading.Lock()
         self._running: set[Errand] = set()
-        self._has_begun = False
+        self._process: int | None = None
 
     def __repr__(self) -> str:
         return f"<AfterResponses, {len(self._running)} at work>"
@@ -72,9 +73,9 @@ class AfterResponses:
         """Begin with what was added; a response calls it when it has been sent."""
         with self._changing:
             self._running.update(errands)
-            if not self._has_begun:
-                self._has_begun = True
-                atexit.register(_drain, ref(self))
+            if self._process != os.getpid():
+                self._process = os.getpid()
+                process_loop.before_close(partial(_drain, ref(self)))
         for errand in errands:
             errand.begin(lambda errand=errand: self._forget(errand))  # type: ignore[misc]  # bound here
 
