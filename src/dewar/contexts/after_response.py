@@ -23,7 +23,10 @@ from dewar.server.loop.process_loop import process_loop
 from dewar.server.loop.scope import Scope, current_scope
 from dewar.server.loop.suspended import OFF_LOOP, ON_LOOP
 
-__all__ = ["AfterResponses"]
+__all__ = ["ERRANDS", "AfterResponses"]
+
+#: The key of the environ for a list, if somebody wants to know what begins after the response.
+ERRANDS = "dewar.errands"
 
 # As many as concurrent.futures takes.
 _THREADS = min(32, (os.cpu_count() or 1) + 4)
@@ -67,7 +70,15 @@ class AfterResponses:
                 " app.after_response(work, 1)."
             )
         piece = _Work(work, args, kwargs, context.snapshot(), repr(context))
-        context.add_errand(Errand(piece.steps, copy_context(), self._hands, piece.discard))
+        errand = Errand(piece.steps, copy_context(), self._hands, piece.discard)
+        if context.errands is None:
+            context.errands = []
+            # A plain answer can't carry it: the request gets a response as if it had such.
+            context._after_request_functions  # noqa: B018, SLF001  # made by being asked for
+        context.errands.append(errand)
+        watching = None if context.environ is None else context.environ.get(ERRANDS)
+        if watching is not None:
+            watching.append(errand)
 
     def begin(self, errands: Iterable[Errand]) -> None:
         """Begin with what was added; a response calls it when it has been sent."""
