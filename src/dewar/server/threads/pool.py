@@ -266,7 +266,6 @@ class Pool:
         connections = self._roster.open
         watchdog = self._watchdog
         pace = self._pace
-        settle = self._roster.settle
         poll = self._poller.poll
         while chores.stage is not Stage.ENDED:
             events = poll(chores.patience())
@@ -299,23 +298,19 @@ class Pool:
                     except IndexError:
                         self._roster.welcome_back(connection)
                         return
-                if connection.state is not _IDLE:
-                    is_for_loop = connection.awaits_loop_alone()
-                    settle(connection)
-                    if is_for_loop and self._hand_to_loop():
-                        return
-        chores.finish(self._staff.give_up())
+                if connection.state is not _IDLE and self._leaves_to_loop(connection):
+                    return
+        self._finish()
 
     def _poll_and_queue(self, running: list[Connection]) -> None:  # noqa: ARG002  # runs nothing
         if not self._door.lead(self._staff, self._pace):
             self._finish()
 
-    def _hand_to_loop(self) -> bool:
-        """Have the loop's thread lead if that is better; tell whether it does.
-
-        Called by a leader that has just suspended a connection.
-        """
-        if not self._loop.is_wanted(self.turn):
+    def _leaves_to_loop(self, connection: Connection) -> bool:
+        """Settle *connection*; have the loop's thread lead if that is better, and tell if so."""
+        is_for_loop = connection.awaits_loop_alone()
+        self._roster.settle(connection)
+        if not is_for_loop or not self._loop.is_wanted(self.turn):
             return False
         running = self._running = []
         self._is_on_loop = True
