@@ -26,7 +26,7 @@ class Place(NamedTuple):
     script_root: str
     mount: str
     host: str | None
-    above: Optional["Place"]  # noqa: UP045  # a name in quotes has no |
+    above: Optional["Place"]  # a name in quotes has no |
 
     @property
     def root(self) -> "Place":
@@ -43,6 +43,9 @@ class Place(NamedTuple):
         """Where the app is mounted, as ``/path`` or ``//host/path``; empty where it is not."""
         own = self.mount if self.host is None else f"//{self.host}{self.mount}"
         return own if self.above is None else self.above.address + own
+
+    def __repr__(self) -> str:
+        return f"<Place {self.address or '/'}>"
 
 
 def place_in(environ: WSGIEnvironment) -> Place | None:

@@ -94,9 +94,7 @@ def _walk(at: Node, above: frozenset[int]) -> Iterator[Node]:
         if isinstance(part, Branch):
             yield from _walk(at._replace(app=part.default), above)
             for mount in part.entries:
-                below = Node(
-                    mount.app, mount.name, mount.host or at.host, at.path + mount.path
-                )
+                below = Node(mount.app, mount.name, mount.host or at.host, at.path + mount.path)
                 yield from _walk(below, above)
 
 

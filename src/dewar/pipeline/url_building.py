@@ -8,6 +8,8 @@ from werkzeug.routing import BuildError
 from dewar.contexts.current import maybe_current
 from dewar.errors import DewarError
 from dewar.messages.request import split_blueprint_path
+from dewar.mounting.errors import MountLinkError
+from dewar.mounting.links import Target, maybe_target, named_target
 from dewar.pipeline.interface import PipelineApp
 
 __all__ = ["build_url", "inject_defaults", "recover"]
@@ -34,18 +36,21 @@ def build_url(
     context = maybe_current()
     carrier = None if context is None else context.request_context
     if carrier is not None:
-        adapter = carrier.url_adapter
         endpoint = _absolute(endpoint, carrier.request.blueprint)
         external = scheme is not None if external is None else external
     else:
-        adapter = app.create_url_adapter(None) if context is None else context.url_adapter
         external = True if external is None else external
+    try:
+        app, endpoint, adapter, is_elsewhere = _target(app, context, carrier, endpoint, values)
+    except MountLinkError as error:
+        return app.handle_url_build_error(error, endpoint, values)
     if adapter is None:
         raise NoServerNameError(
             "Unable to build URLs outside an active request without 'SERVER_NAME' configured:"
             " app.config['SERVER_NAME'] = 'example.com'. Also configure 'APPLICATION_ROOT' and"
             " 'PREFERRED_URL_SCHEME' as needed."
         )
+    external = external or is_elsewhere
     if scheme is not None and not external:
         # It would silently be dropped, and the link be less safe than its author thinks.
         raise ValueError("When specifying '_scheme', '_external' must be True.")
@@ -58,6 +63,35 @@ def build_url(
         values.update(_anchor=anchor, _method=method, _scheme=scheme, _external=external)
         return app.handle_url_build_error(error, endpoint, values)
     return url if anchor is None else f"{url}#{quote(anchor, safe=_FRAGMENT)}"
+
+
+def _target(
+    app: PipelineApp, context: Any, carrier: Any, endpoint: str, values: dict[str, Any]
+) -> Target:
+    """Return whose endpoint it is: the app's, or one's that is mounted beside it.
+
+    Raises:
+        MountLinkError: where it names an app that is not there.
+    """
+    target = None
+    environ = None if carrier is None else carrier.environ
+    if ":" in endpoint and not _has_endpoint(app, endpoint):
+        target = named_target(app, environ, endpoint, values)
+    elif carrier is not None and carrier.app is not app:
+        target = maybe_target(app, carrier.environ, endpoint)
+    if target is not None:
+        return target
+    if carrier is not None:
+        return Target(app, endpoint, carrier.url_adapter)
+    adapter = app.create_url_adapter(None) if context is None else context.url_adapter
+    return Target(app, endpoint, adapter)
+
+
+def _has_endpoint(app: PipelineApp, endpoint: str) -> bool:
+    try:
+        return any(True for _ in app.url_map.iter_rules(endpoint))
+    except KeyError:
+        return False
 
 
 def inject_defaults(app: PipelineApp, endpoint: str, values: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
 """Telling the application that a process begins to serve it, and that it has ended.
 
 WSGI (PEP 3333) has no word for that. An application, or one inside middleware (see
-`dewar.layers`), may have two methods: ``begin_serving()`` is called in each process that serves, before the
-first request; ``end_serving(timeout)`` after the last, with the seconds that are left.
+`dewar.layers`), may have two methods: ``begin_serving()`` is called in each process that serves,
+before the first request; ``end_serving(timeout)`` after the last, with the seconds that are left.
 """
 
 import logging
