@@ -78,7 +78,10 @@ def named_target(
         return None
     name, _, endpoint = link.partition(":")
     if name:
-        found = [node for node in nodes if node.name == name]
+        # Two modules may end alike; then the whole name tells them apart.
+        found = [node for node in nodes if node.name == name] or [
+            node for node in nodes if is_app(node.app) and node.app.name == name
+        ]
     else:
         # Outside of a request the app may itself be mounted, and does not know where.
         found = nodes[:1] if environ is not None else []
