@@ -61,7 +61,7 @@ class _Ground(NamedTuple):
 def named_target(
     app: Any, environ: WSGIEnvironment | None, link: str, values: dict[str, Any]
 ) -> Target | None:
-    """Return where ``name:endpoint`` leads; None where nothing is mounted.
+    """Return where ``name:endpoint`` leads; None where no other app is there.
 
     Args:
         app: The current app.
@@ -74,8 +74,6 @@ def named_target(
     """
     ground = _ground_of(app, environ)
     nodes = ground.nodes()
-    if len(nodes) < 2:
-        return None
     name, _, endpoint = link.partition(":")
     if name:
         # Two modules may end alike; then the whole name tells them apart.
@@ -85,6 +83,8 @@ def named_target(
     else:
         # Outside of a request the app may itself be mounted, and does not know where.
         found = nodes[:1] if environ is not None else []
+    if not found and len(nodes) == 1:
+        return None
     if len(found) != 1 or not is_app(found[0].app):
         raise MountLinkError(_unclear(link, found, nodes, environ), link, values)
     return _target(ground, found[0], link, endpoint, values)
@@ -159,7 +159,7 @@ def _host_for(ground: _Ground, node: Node, environ: WSGIEnvironment) -> str | No
         if fits(node.host, host_of(environ)):
             candidates = [current]
     for host in filter(None, candidates):
-        asked = {"HTTP_HOST": host, "PATH_INFO": f"{node.path}/"}
+        asked = {"HTTP_HOST": host, "SCRIPT_NAME": "", "PATH_INFO": f"{node.path}/"}
         if descend(ground.root, asked) is node.app and asked["SCRIPT_NAME"] == node.path:
             return str(host)
     return None

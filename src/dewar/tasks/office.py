@@ -270,4 +270,4 @@ def ledger_of(settings: TasksSettings, app: Any) -> str:
         folder = Path("instance") if app is None else Path(app.instance_path)
         where = folder / (_FILE if app is None else f"{quote(app.name, safe='')}.{_FILE}")
     text = os.fspath(where)
-    return text if "://" in text else os.path.abspath(text)
+    return text if "://" in text else str(Path(text).absolute())
