@@ -53,7 +53,7 @@ def _wish(text: str, ctx: click.Context, param: click.Parameter) -> MountWish:
 
 #: For commands that can do with several apps.
 mount_option = click.Option(
-    ["--mount", "mounts"],
+    ["--mount"],
     multiple=True,
     callback=_read,
     metavar="WHERE=MODULE:APP",

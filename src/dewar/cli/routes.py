@@ -27,11 +27,11 @@ _AUTOMATIC = frozenset({"HEAD", "OPTIONS"})
 @click.option("--all-methods", is_flag=True, help="Show HEAD and OPTIONS as well.")
 @pass_script_info
 def routes_command(
-    info: ScriptInfo, /, sort: str, all_methods: bool, mounts: Sequence[MountWish]
+    info: ScriptInfo, /, sort: str, all_methods: bool, mount: Sequence[MountWish]
 ) -> None:
     """Show every route of the app, and of the apps that are mounted in it."""
     app = info.load_app()
-    nodes = list(walk(with_mounts(app, mounts, info)))
+    nodes = list(walk(with_mounts(app, mount, info)))
     if not any(is_app(node.app) for node in nodes):
         raise PlainCallableError(app)
     hidden: frozenset[str] = frozenset() if all_methods else _AUTOMATIC

@@ -86,7 +86,7 @@ def run_command(
         run_with_reload()
     settings = configuration.settings()
     load = _loader(
-        info, options["mounts"], with_debugger=debugs(options["debugger"], settings.bind)
+        info, options["mount"], with_debugger=debugs(options["debugger"], settings.bind)
     )
     _show_access_log(settings)
     values = {setting.name: getattr(settings, setting.name) for setting in SETTINGS}
