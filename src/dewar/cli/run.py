@@ -85,9 +85,7 @@ def run_command(
     if reloads(options["reload"], debug=debug_flag()):
         run_with_reload()
     settings = configuration.settings()
-    load = _loader(
-        info, options["mount"], with_debugger=debugs(options["debugger"], settings.bind)
-    )
+    load = _loader(info, options["mount"], with_debugger=debugs(options["debugger"], settings.bind))
     _show_access_log(settings)
     values = {setting.name: getattr(settings, setting.name) for setting in SETTINGS}
     try:
