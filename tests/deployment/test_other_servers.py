@@ -379,6 +379,23 @@ class TestGranian(DeploymentContract):
         return [sys.executable, "-m", "granian", *where, *how, *options, "deployed:app"]
 
 
+class TestWerkzeug(DeploymentContract):
+    """The server that Werkzeug has for development."""
+
+    name = "werkzeug"
+    is_there = staticmethod(_module("werkzeug"))
+    keeps_alive = takes_chunks = False
+
+    @classmethod
+    def command(cls, port: int, *options: str) -> list[str]:
+        script = "import deployed, werkzeug.serving as serving; serving.run_simple"
+        return [
+            sys.executable,
+            "-c",
+            f"{script}('127.0.0.1', {port}, deployed.app, threaded=True)",
+        ]
+
+
 class TestUwsgi(DeploymentContract):
     """uWSGI."""
 

@@ -110,6 +110,13 @@ def test_what_can_not_be_called_is_not_mounted() -> None:
         make_app("root").mount("/admin", pytest)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["", "a:b", ":"])
+def test_a_name_that_no_link_can_have_is_refused(name: str) -> None:
+    """It stands before the colon."""
+    with pytest.raises(MountError, match="no name for links"):
+        make_app("root").mount("/admin", make_app("admin"), name=name)
+
+
 def test_mounting_ends_with_the_first_request() -> None:
     """As every registration does."""
     app = make_app("root")

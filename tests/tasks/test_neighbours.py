@@ -95,6 +95,20 @@ def test_one_app_that_is_made_again_is_the_same(make: Make) -> None:
     assert make("shop").find("who").submit().result(_SOON) == "shop"
 
 
+def test_one_app_that_is_made_twice_is_not_served_twice_with_one_ledger(make: Make) -> None:
+    """Mounted beside each other they are two, though nothing tells their jobs apart."""
+    shop, twin = make("shop").app, make("shop").app
+    assert isinstance(shop, Dewar)
+    assert isinstance(twin, Dewar)
+    shop.mount("/twin", twin)
+    with pytest.raises(TaskSetupError, match="one ledger") as caught:
+        shop.begin_serving()
+    assert "mounted at /twin" in caught.value.__notes__[0]
+    twin.config["TASKS_LEDGER"] = str(Path(twin.instance_path) / "twin.sqlite3")
+    shop.begin_serving()
+    shop.end_serving(_SOON)
+
+
 def test_two_apps_of_one_name_with_functions_of_their_own_are_refused(make: Make) -> None:
     """As two apps in one module, both made with ``__name__``."""
     make("shop").start()

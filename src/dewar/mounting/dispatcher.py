@@ -113,7 +113,7 @@ class DispatcherMiddleware(Branch):
         """
         path = to_wsgi(checked_path(path, host))
         host = None if host is None else checked_host(host)
-        new = Mount(app=app, path=path, host=host)
+        new = Mount(app=app, path=path, host=host, name=name)
         self._check(new)
         if host is not None:
             self._hosts.add(host, path, app)
@@ -164,6 +164,11 @@ class DispatcherMiddleware(Branch):
         if not callable(new.app):
             raise MountError(
                 f"{new.app!r} can't be mounted at {new.address}: it is no WSGI callable."
+            )
+        if new.name is not None and (not new.name or ":" in new.name):
+            raise MountError(
+                f"{new.name!r} is no name for links, which have it before their colon:"
+                " url_for('admin:index'). Leave it out, or write name='admin'."
             )
         taken = self._hosts.has(new.host, new.path) if new.host else new.path in self.mounts
         if taken:

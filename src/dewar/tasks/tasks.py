@@ -99,6 +99,8 @@ class Tasks:
         self._lock = threading.Lock()
         self._ids = Ids()
         self._office: Office | None = None
+        #: Whether the app is served by this process, now.
+        self.is_served = False
         self.app: TasksApp | None = None
         if app is not None:
             self.init_app(app)
@@ -120,7 +122,7 @@ class Tasks:
             )
         self.app = app
         app.extensions[EXTENSION] = self
-        app.on_start(self.start)
+        app.on_start(self._serve)
         app.on_stop(self.stop)
         app.register_error_handler(QueueFull, _busy)
 
@@ -322,10 +324,15 @@ class Tasks:
         Returns:
             Whether nothing is left running here.
         """
+        self.is_served = False
         office = self._office
         if office is None or not office.is_of_this_process:
             return True
         return office.stop(timeout)
+
+    def _serve(self) -> None:
+        self.is_served = True
+        self.start()
 
     def settings(self) -> TasksSettings:
         """Return the settings: those given here, and from the app's configuration the others.
