@@ -37,6 +37,7 @@ from dewar.routing import adapters
 from dewar.routing.errors import StaticHostError
 from dewar.routing.rules import RouteMap
 from dewar.running import run_app
+from dewar.server.loop.suspended import Suspended
 from dewar.sessions.interface import SessionInterface
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
 from dewar.template_lookup import TemplatesOfAll
@@ -158,6 +159,17 @@ class Dewar(Lifecycle, AppRegistrar):
         if not self._got_first_request:
             self._got_first_request = True
         return respond.respond(self, environ, start_response)
+
+    def maybe_on_loop(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Suspended | None:
+        """Return the work on a request's answer, if nothing in it may block a thread.
+
+        Dewar's server asks, before it calls the app, so that it needs no thread for the request.
+        """
+        if "wsgi_app" in vars(self):
+            return None  # middleware may block
+        return respond.maybe_on_loop(self, environ, start_response)
 
     def run(
         self,

@@ -1,12 +1,16 @@
 """Keeping the request for a response that is produced while it is sent.
 
-The view has returned and its context is popped when the first piece is asked for. The generator
+The view has returned and its context is popped when the first piece is asked for. A generator
 therefore runs in a copy of the view's whole `contextvars.Context`, entered for each step and left
 again. So whoever sends the response (a pool thread that will serve others) never keeps anything
 of it between two steps, however the stream ends: at its end, by an error, or abandoned half way.
+
+An asynchronous generator runs in the task that iterates it. It gets the stack of contexts for
+each step.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextvars import Context as ContextVars
 from contextvars import copy_context
 from functools import update_wrapper
@@ -23,11 +27,19 @@ T = TypeVar("T")
 @overload
 def stream_with_context(generator_or_function: Iterable[T]) -> Generator[T, None, None]: ...
 @overload
+def stream_with_context(generator_or_function: AsyncIterable[T]) -> AsyncIterator[T]: ...
+@overload
+def stream_with_context(
+    generator_or_function: Callable[..., AsyncIterable[T]],
+) -> Callable[..., AsyncIterator[T]]: ...
+@overload
 def stream_with_context(
     generator_or_function: Callable[..., Iterable[T]],
 ) -> Callable[..., Generator[T, None, None]]: ...
 def stream_with_context(generator_or_function: Any) -> Any:
     """Return a generator, or a generator function, that still sees the current request.
+
+    It may be an asynchronous one, in any view.
 
     ::
 
@@ -42,6 +54,8 @@ def stream_with_context(generator_or_function: Any) -> Any:
     Raises:
         UnboundError: where no request is being handled when the generator is made.
     """
+    if hasattr(generator_or_function, "__aiter__"):
+        return _async_steps(generator_or_function, current_request("stream_with_context"))
     try:
         items = iter(generator_or_function)
     except TypeError:
@@ -79,10 +93,51 @@ def _run(
 
 def _finish(items: Iterator[Any], request: Context) -> None:
     """Close the iterator inside the request, and run the teardown for what it opened."""
-    # The copied stack still holds the request that the view has popped.
-    while contexts.pop() not in (request, None):
-        pass
+    _uncover(request)
     with request:
         close = getattr(items, "close", None)
         if close is not None:
             close()
+
+
+def _uncover(request: Context) -> None:
+    """Take the request off the stack; a copied one still holds what the view has popped."""
+    while contexts.pop() not in (request, None):
+        pass
+
+
+def _async_steps(items: AsyncIterable[T], request: Context) -> AsyncIterator[T]:
+    stack = contexts.reader(None)
+    return _run_async(aiter(items), request, stack)
+
+
+async def _run_async(items: AsyncIterator[Any], request: Context, stack: Any) -> AsyncIterator[Any]:
+    outside = contexts.reader(None)
+    try:
+        while True:
+            contexts.writer(stack)
+            try:
+                item = await anext(items)
+            except StopAsyncIteration:
+                return
+            finally:
+                stack = contexts.reader(None)
+                contexts.writer(outside)
+            yield item
+    finally:
+        contexts.writer(stack)
+        try:
+            close = getattr(items, "aclose", None)
+            if close is not None:
+                await close()
+            # The teardown functions may block.
+            await asyncio.to_thread(_tear_down, request)
+        finally:
+            contexts.writer(outside)
+
+
+def _tear_down(request: Context) -> None:
+    """Run the teardown for what a stream opened; in a copy of its context."""
+    _uncover(request)
+    with request:
+        pass

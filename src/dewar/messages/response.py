@@ -1,9 +1,14 @@
 """`Response`: Werkzeug's response with a web page's defaults."""
 
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from typing import Any
+from wsgiref.types import WSGIEnvironment
+
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar import json
 from dewar.contexts.current import maybe_current
+from dewar.server.loop.async_body import AsyncBody
 
 __all__ = ["Response"]
 
@@ -12,7 +17,8 @@ class Response(WerkzeugResponse):
     """What goes back to the client: a body, a status and headers.
 
     It is an HTML page unless another `mimetype` is given. Views seldom need it: what they
-    return becomes one.
+    return becomes one. The body may be an asynchronous iterator of `str` or `bytes`: each piece
+    is sent before the next is asked for.
     """
 
     default_mimetype = "text/html"
@@ -27,3 +33,32 @@ class Response(WerkzeugResponse):
             return super().max_cookie_size
         size: int = context.app.config["MAX_COOKIE_SIZE"]
         return size
+
+    def get_app_iter(self, environ: WSGIEnvironment) -> Iterable[bytes]:
+        """Return the body for a WSGI server; none where the method or the status has none."""
+        source: Any = self.response
+        if not hasattr(source, "__aiter__"):
+            return super().get_app_iter(environ)
+        # As for every body: RFC 9110 §6.4.1.
+        has_body = self.status_code >= 200 and self.status_code not in {204, 304}
+        if environ["REQUEST_METHOD"] == "HEAD" or not has_body:
+            self.close()
+            return ()
+        return AsyncBody(_encoded(source), self.close)
+
+    def iter_encoded(self) -> Iterator[bytes]:
+        """Return the pieces of the body as bytes."""
+        source: Any = self.response
+        if hasattr(source, "__aiter__"):
+            return iter(AsyncBody(_encoded(source)))
+        return super().iter_encoded()
+
+
+async def _encoded(source: AsyncIterable[str | bytes]) -> AsyncIterator[bytes]:
+    try:
+        async for piece in source:
+            yield piece.encode() if isinstance(piece, str) else piece
+    finally:
+        close: Any = getattr(source, "aclose", None)
+        if close is not None:
+            await close()

@@ -1,24 +1,15 @@
-"""Calling a coroutine function from synchronous code.
+"""Calling a coroutine function from synchronous code."""
 
-The coroutine runs on an event loop of its own in the calling thread, and sees the request: its
-task starts with a copy of the caller's context.
-"""
-
-import asyncio
-import sys
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import Context, copy_context
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
+
+from dewar.server.loop.waiting import wait_for
 
 __all__ = ["to_sync"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-_MISSING: Any = object()
 
 
 def to_sync(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
@@ -30,49 +21,7 @@ def to_sync(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        ended_in: list[Context] = []
-
-        async def work() -> R:
-            try:
-                return await function(*args, **kwargs)
-            finally:
-                ended_in.append(copy_context())
-
-        try:
-            return _run(work)
-        finally:
-            for context in ended_in:
-                _take_over(context)
+        return wait_for(lambda: function(*args, **kwargs))
 
     # The wrapper is a plain function, whatever `wraps` copied from the coroutine function.
     return call
-
-
-def _take_over(context: Context) -> None:
-    for variable, value in context.items():
-        if variable.get(_MISSING) is not value:
-            variable.set(value)
-
-
-def _run(work: Callable[[], Coroutine[Any, Any, R]]) -> R:
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None and monkey.is_module_patched("threading"):
-        return _run_beside_greenlets(work)
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work())
-    # This thread's own loop is busy waiting for us.
-    with ThreadPoolExecutor(1, "dewar-async-view") as pool:
-        return pool.submit(copy_context().run, asyncio.run, work()).result()
-
-
-def _run_beside_greenlets(work: Callable[[], Coroutine[Any, Any, R]]) -> R:
-    """Run the coroutine on a real thread.
-
-    All greenlets share one thread, which has one running loop at most, and a thread that is made
-    under gevent's patches is but a greenlet too.
-    """
-    pool = sys.modules["gevent"].get_hub().threadpool
-    result: R = pool.apply(copy_context().run, (asyncio.run, work()))
-    return result

@@ -1,6 +1,6 @@
 """From what a view returned to a `Response`."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from werkzeug.datastructures import Headers
@@ -40,7 +40,7 @@ def make_response(app: PipelineApp, returned: Any, context: Context | None) -> R
             " function either returned None or ended without a return statement."
             f" Return {_ALLOWED}; for an empty answer write: return '', 204."
         )
-    if isinstance(body, (str, bytes, bytearray, Iterator)):
+    if isinstance(body, (str, bytes, bytearray, Iterator, AsyncIterator)):
         # Status and headers go to the constructor, because a given Content-Type must replace
         # the default one.
         return app.response_class(body, status=status, headers=headers)  # type: ignore[arg-type]  # an iterator is iterable

@@ -1,18 +1,22 @@
 """`Composition`: everything worked out from an app's registrations, until the next one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Any, Protocol
 from weakref import ref
+from wsgiref.types import WSGIEnvironment
 
 from werkzeug.routing import Map
 
 from dewar.messages.response import Response
 from dewar.pipeline.plan import Plan, PlannedApp, compose
-from dewar.routing.index import RouteIndex
+from dewar.registration.error_handlers import ErrorHandlers
+from dewar.routing.index import Match, RouteIndex
 from dewar.routing.rules import RouteMap
 from dewar.sessions.interface import SessionInterface
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
+from dewar.signals import appcontext_pushed
 
 __all__ = ["SEEN_BY_COMPOSITION", "ComposedApp", "Composition", "stock_methods"]
 
@@ -46,6 +50,15 @@ _LAZY_STEPS = {
     )
 }
 _TEARDOWNS = ("do_teardown_appcontext", "do_teardown_request")
+# What besides these is passed by where a request waits on the event loop.
+_UNAWAITED = (
+    "async_to_sync",
+    "ensure_sync",
+    "handle_exception",
+    "handle_http_exception",
+    "handle_user_exception",
+)
+_ENTRANCE = ("request_context", "wsgi_app")
 
 #: The attributes of an app whose assignment outdates its composition.
 SEEN_BY_COMPOSITION = frozenset(
@@ -53,8 +66,8 @@ SEEN_BY_COMPOSITION = frozenset(
         *_STAGES,
         *_TABLES,
         *_TEARDOWNS,
+        *_UNAWAITED,
         "create_url_adapter",
-        "ensure_sync",
         "response_class",
         "session_interface",
         "subdomain_matching",
@@ -71,6 +84,7 @@ class ComposedApp(PlannedApp, Protocol):
     response_class: type[Response]
     session_interface: SessionInterface
     teardown_appcontext_funcs: list[Callable[..., Any]]
+    error_handler_spec: ErrorHandlers
 
 
 class Composition:
@@ -83,11 +97,14 @@ class Composition:
 
     __slots__ = (
         "_app",
+        "_has_coroutines",
+        "_may_be_wholly_async",
         "_plans",
         "has_fast_lane",
         "has_teardown",
         "index",
         "opens_session_at_once",
+        "suspends",
     )
 
     def __init__(self, app: ComposedApp, stock: Mapping[str, object]) -> None:
@@ -106,6 +123,18 @@ class Composition:
             and Response.default_mimetype == "text/html"
             and all(_is_stock(app, stock, name) for name in _STAGES)
         )
+        #: Whether a request may wait on the event loop without its thread: no subclass's method
+        #: would be passed by.
+        self.suspends = self.has_fast_lane and all(
+            _is_stock(app, stock, name) for name in (*_TEARDOWNS, *_UNAWAITED)
+        )
+        self._may_be_wholly_async = (
+            self.suspends
+            and all(_is_stock(app, stock, name) for name in _ENTRANCE)
+            and _is_lazy(app.session_interface)
+            and all(map(iscoroutinefunction, app.teardown_appcontext_funcs))
+        )
+        self._has_coroutines = any(map(iscoroutinefunction, _of_no_endpoint(app)))
         # An interface of the user's own may count on being asked for every request.
         self.opens_session_at_once = not _is_lazy(app.session_interface)
         self.has_teardown = (
@@ -114,13 +143,30 @@ class Composition:
             or not all(_is_stock(app, stock, name) for name in _TEARDOWNS)
         )
 
+    def match_wholly_async(self, environ: WSGIEnvironment) -> Match | None:
+        """Return what a request matches, if no function of the app that may block is in its way."""
+        if not self._may_be_wholly_async or appcontext_pushed.receivers:
+            return None
+        found = self.index.match(environ)
+        if found is None or not self.plan_for(found[0].endpoint).is_wholly_async:
+            return None
+        return found
+
     def plan_for(self, endpoint: str | None) -> Plan:
         """Return the plan of an endpoint, None standing for no matching rule."""
         plan = self._plans.get(endpoint)
         if plan is None:
             # Two threads may both compose it: the plans are equal, and either may stay.
-            plan = self._plans[endpoint] = compose(self._app(), endpoint)  # type: ignore[arg-type]  # it is handling a request
+            plan = self._plans[endpoint] = compose(self._app(), endpoint, self._has_coroutines)  # type: ignore[arg-type]  # it is handling a request
         return plan
+
+
+def _of_no_endpoint(app: ComposedApp) -> Iterator[Callable[..., Any]]:
+    """Yield the functions that may be called whatever the endpoint."""
+    yield from app.teardown_appcontext_funcs
+    for by_code in app.error_handler_spec.values():
+        for by_class in by_code.values():
+            yield from by_class.values()
 
 
 def _is_lazy(interface: SessionInterface) -> bool:
@@ -136,7 +182,7 @@ def stock_methods(cls: type) -> Mapping[str, object]:
     Taken when the class is made: tracing tools replace methods on the class itself, and what they
     put there has to be called.
     """
-    names = (*_STAGES, *_TEARDOWNS, "create_url_adapter")
+    names = (*_STAGES, *_TEARDOWNS, *_UNAWAITED, *_ENTRANCE, "create_url_adapter")
     return MappingProxyType({name: getattr(cls, name) for name in names})
 
 

@@ -15,22 +15,29 @@ The rules, on which everything here stands:
   taken it out.
 * Only the leader polls, so between its poll and its next one nothing needs to be disarmed:
   a quick request costs no system call but its own two.
+* A connection whose application waits on the event loop is *suspended*: it has no thread. When
+  it can go on, the loop's thread settles it, or has a thread run it where that may block.
 * If all threads are busy, one more thread leads, the doorkeeper. It runs no request: it accepts,
   reads, flushes, looks at deadlines, and lets complete requests wait for the next thread that
   comes back, up to a number. So a server whose application is stuck still keeps its promises.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable
+from contextvars import Context
+from functools import partial
 from socket import socket
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.service import Service
 from dewar.server.connection.state import State
 from dewar.server.threads.acceptor import Acceptor
+from dewar.server.threads.affinity import Affinity
 from dewar.server.threads.chores import Chores, Stage
 from dewar.server.threads.doorkeeper import Doorkeeper
+from dewar.server.threads.loop_leader import LoopLeader
 from dewar.server.threads.pace import Pace
 from dewar.server.threads.poller import READ, Waker, open_poller
 from dewar.server.threads.roster import Roster
@@ -39,7 +46,7 @@ from dewar.server.threads.statistics import PoolStatistics
 from dewar.server.threads.watchdog import Watchdog
 from dewar.server.threads.worker import Worker
 
-_IDLE = State.IDLE
+_IDLE, _SUSPENDED = State.IDLE, State.SUSPENDED
 
 # What is quicker than this, in seconds, is not worth a change of threads.
 _QUICK = 0.001
@@ -76,11 +83,18 @@ class Pool:
         self._waker = Waker()
         self._poller = open_poller(self._waker)
         self._acceptor = Acceptor(service, listeners, self._poller)
-        self._roster = Roster(self._poller, service.share)
+        self._roster = Roster(self._poller, self._take_back, service.share)
         self._running: list[Connection] = []
         self._chores = Chores(service, self._poller, self._waker, self._acceptor, self._roster)
         self._door = Doorkeeper(service, self._poller, self._acceptor, self._roster, self._chores)
         self._pace = Pace()
+        self._affinity = Affinity()
+        self._loop_leader: LoopLeader | None = None
+        fd = self._poller.maybe_fd()
+        if fd is not None and service.suspends:
+            self._loop_leader = LoopLeader(fd, self._lead_round)
+        self._is_on_loop = False
+        self._last_for_loop = 0
         self._take_overs = 0
         settings = service.settings
         self._workers = [Worker(f"dewar-{n}", self._work) for n in range(1, settings.threads + 1)]
@@ -93,7 +107,7 @@ class Pool:
     def __repr__(self) -> str:
         return (
             f"<Pool {self._chores.stage.name}, {len(self._workers)} threads,"
-            f" {len(self._roster.open)} connections>"
+            f" {self._roster.count} connections>"
         )
 
     def start(self) -> None:
@@ -137,7 +151,7 @@ class Pool:
             if self.ended.wait(_LOOK):
                 return
             if self._seize():
-                self._chores.finish(self._staff.give_up())
+                self._finish()
 
     def join(self, timeout: float) -> bool:
         """Wait for all threads; tell whether they are gone within *timeout* seconds.
@@ -150,10 +164,11 @@ class Pool:
         deadline = time.monotonic() + timeout
         threads = [*self._workers, self._doorkeeper]
         left = [w for w in threads if not w.join(max(0.0, deadline - time.monotonic()))]
-        if not left:
+        is_quiet = self._roster.is_quiet.wait(max(0.0, deadline - time.monotonic()))
+        if not left and is_quiet:
             self._poller.close()
             self._waker.close()
-        return not left
+        return not left and is_quiet
 
     def statistics(self) -> PoolStatistics:
         """Return what the pool is doing."""
@@ -162,7 +177,7 @@ class Pool:
             threads=sum(worker.is_started for worker in self._workers),
             parked=parked,
             waiting=waiting,
-            connections=len(self._roster.open),
+            connections=self._roster.count,
             away=len(self._roster.away),
             accepted=self._acceptor.accepted,
             turned_away=self._acceptor.refused + self._door.refused,
@@ -179,7 +194,11 @@ class Pool:
 
     def is_running(self) -> bool:
         """Tell whether the leader is inside a run."""
-        return bool(self._running)
+        return bool(self._running) and not self._is_on_loop
+
+    def leads_on_loop(self) -> bool:
+        """Tell whether the event loop's thread leads."""
+        return self._is_on_loop
 
     def depose(self) -> None:
         """Give the leadership to another thread, unless the leader comes back first."""
@@ -202,6 +221,9 @@ class Pool:
                 connection = self._running.pop()
             except IndexError:
                 return False
+            if self._is_on_loop:
+                self._leave_loop()
+                return True
             self._hand_off(connection)
         self._take_overs += 1
         self._pace.note_slow()
@@ -211,7 +233,8 @@ class Pool:
 
     def _work(self, worker: Worker) -> None:
         job = worker.park()
-        while not self.ended.is_set():  # not the stage: who was called to lead has to finish
+        # Not the stage: who was called to lead has to finish.
+        while job is not None or not self.ended.is_set():
             if job is None:
                 self._lead(self._poll_and_run)
             else:
@@ -288,12 +311,65 @@ class Pool:
                         self._roster.welcome_back(connection)
                         return
                 if connection.state is not _IDLE:
+                    is_suspended = connection.state is _SUSPENDED
                     settle(connection)
+                    if is_suspended and self._hand_to_loop():
+                        return
         chores.finish(self._staff.give_up())
 
     def _poll_and_queue(self, running: list[Connection]) -> None:  # noqa: ARG002  # runs nothing
         if not self._door.lead(self._staff, self._pace):
-            self._chores.finish(self._staff.give_up())
+            self._finish()
+
+    def _hand_to_loop(self) -> bool:
+        """Have the loop's thread lead if that is better; tell whether it does.
+
+        Called by a leader that has just suspended a connection.
+        """
+        affinity, leader = self._affinity, self._loop_leader
+        affinity.note_others(self.turn - self._last_for_loop - 1)
+        self._last_for_loop = self.turn
+        affinity.note_loop()
+        if leader is None or not affinity.is_loop:
+            return False
+        running = self._running = []
+        self._is_on_loop = True
+        leader.begin(running)
+        return True
+
+    def _lead_round(self) -> bool:
+        """Lead on the loop's thread as long as there is news; tell whether it leads on."""
+        service, chores, affinity = self._service, self._chores, self._affinity
+        self.turn += 1
+        if self._watchdog.is_asleep:
+            self._watchdog.wake()
+        events = self._poller.poll(0)
+        now = service.now = service.clock()
+        if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
+            chores.sweep(now, events)
+        for fd, mask in events:
+            is_for_loop = self._door.handle(fd, mask, self._staff)
+            if is_for_loop:
+                affinity.note_loop()
+            elif is_for_loop is not None:
+                affinity.note_others()
+        if chores.stage is Stage.ENDED:
+            self._leave_loop()
+            self._finish()
+            return False
+        if affinity.is_loop:
+            return True
+        follower = self._staff.maybe_worker()
+        if follower is None:
+            return True
+        self._leave_loop()
+        follower.wake()
+        return False
+
+    def _leave_loop(self) -> None:
+        self._affinity.reset()
+        self._is_on_loop = False
+        self._running = []
 
     def _hand_over(self, connection: Connection) -> bool:
         """Run *connection* after another thread has begun to lead; tell whether there was one."""
@@ -318,6 +394,33 @@ class Pool:
         else:
             self._pace.note_slow()
         self._roster.welcome_back(connection)
+
+    def _take_back(self, connection: Connection) -> None:
+        """Go on with *connection*, on the event loop's thread, which must not block."""
+        if connection.has_more():
+            with self._roster.changing:
+                self._roster.send_away(connection)
+            self._staff.submit(connection)
+            if self.ended.is_set():
+                self._see_out(self._staff.give_up())
+            return
+        try:
+            connection.run()
+        except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
+            self._chores.drop(connection, error)
+        self._roster.welcome_back(connection)
+
+    def _finish(self) -> None:
+        """End the pool; the caller leads, or nobody does."""
+        left = self._staff.give_up()
+        self._chores.finish([c for c in left if c.suspension is None])
+        self._see_out([c for c in left if c.suspension is not None])
+
+    def _see_out(self, connections: list[Connection]) -> None:
+        """Bring to its end what the application has begun, where no thread of the pool will."""
+        for connection in connections:
+            target = partial(Context().run, self._run_away, connection)
+            threading.Thread(target=target, name="dewar-last", daemon=True).start()
 
     def _hand_off(self, connection: Connection) -> None:
         self._roster.send_away(connection)

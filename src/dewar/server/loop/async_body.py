@@ -1,0 +1,79 @@
+"""`AsyncBody`: the body of a response that an asynchronous iterator makes, piece by piece."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+from dewar.server.loop.pump import pumped
+from dewar.server.loop.scope import Scope, current_scope
+
+__all__ = ["AsyncBody"]
+
+Send = Callable[[bytes], Awaitable[object]]
+
+
+class AsyncBody:
+    """An iterable of bytes whose pieces come from an asynchronous iterator.
+
+    A server that knows of it calls `send_all` on the event loop, and the next piece is asked for
+    when the client has taken the last. For every other server it is an iterable whose thread waits.
+
+    Args:
+        source: Yields bytes. It is closed, where it can be, however the response ends.
+        on_close: Called when the response has ended.
+    """
+
+    __slots__ = ("_on_close", "_pieces", "_source")
+
+    def __init__(
+        self, source: AsyncIterator[bytes], on_close: Callable[[], object] | None = None
+    ) -> None:
+        self._source = source
+        self._on_close = on_close
+        self._pieces: Iterator[bytes] | None = None
+
+    def __repr__(self) -> str:
+        return f"<AsyncBody {self._source!r}>"
+
+    async def send_all(self, send: Send) -> None:
+        """Send each piece and close the source; for the event loop.
+
+        Tasks that the source has begun end with it.
+
+        Args:
+            send: Called with each piece; returns when there is room for another.
+        """
+        scope = Scope(self)
+        before = current_scope.set(scope)
+        is_cut_off = True
+        try:
+            async for piece in self._source:
+                await send(piece)
+            is_cut_off = False
+        finally:
+            try:
+                await self._close_source()
+                await scope.end(is_cut_off)
+            finally:
+                current_scope.reset(before)
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._pieces is None:
+            self._pieces = pumped(self.send_all)
+        return self._pieces
+
+    def __next__(self) -> bytes:
+        return next(iter(self))
+
+    def close(self) -> None:
+        """Tell that the response has ended; end what a thread was iterating."""
+        try:
+            if self._pieces is not None:
+                self._pieces.close()  # type: ignore[attr-defined]  # a generator
+        finally:
+            if self._on_close is not None:
+                self._on_close()
+
+    async def _close_source(self) -> None:
+        close: Any = getattr(self._source, "aclose", None)
+        if close is not None:
+            await close()

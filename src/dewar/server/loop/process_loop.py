@@ -1,0 +1,201 @@
+"""`ProcessLoop`: the one event loop of a process, which runs on a thread of its own.
+
+The thread begins when the first coroutine comes, and is the process's until its end: what
+libraries keep for an event loop, such as pools of connections, is good for every request. It is a
+daemon, so that it never keeps the process from ending; at the interpreter's exit what still runs
+on it is cancelled.
+
+A forked process begins with a loop of its own: of the parent's thread it has only the memory.
+"""
+
+import asyncio
+import atexit
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextvars import Context
+from functools import partial
+from typing import Any, TypeVar
+
+from dewar.server.errors import ServerStateError
+from dewar.server.loop.scope import make_task
+
+__all__ = ["ProcessLoop", "process_loop"]
+
+R = TypeVar("R")
+
+_logger = logging.getLogger("dewar.server")
+
+# What coroutines get to end after they were cancelled, at the end of the process, in seconds.
+_LEAVE = 2.0
+
+
+class ProcessLoop:
+    """An event loop on a thread of its own. Every method but `close` is safe from any thread."""
+
+    def __init__(self) -> None:
+        self._changing = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._ident: int | None = None
+        self._is_closing = False
+
+    def __repr__(self) -> str:
+        kind = "not begun" if self._loop is None else type(self._loop).__module__.split(".")[0]
+        return f"<ProcessLoop {kind} in process {os.getpid()}>"
+
+    def get(self) -> asyncio.AbstractEventLoop:
+        """Return the loop, which runs."""
+        loop = self._loop
+        return self._begin() if loop is None else loop
+
+    def is_here(self) -> bool:
+        """Tell whether the caller is on the loop's own thread."""
+        return self._ident == threading.get_ident()
+
+    def call_soon(self, function: Callable[..., object], *args: object) -> None:
+        """Have *function* called on the loop's thread, in an empty context."""
+        # A copy of the caller's would be kept, with the request in it, until then.
+        self.get().call_soon_threadsafe(function, *args, context=Context())
+
+    def run(self, work: Callable[[], Coroutine[Any, Any, R]], context: Context) -> R:
+        """Run a coroutine on the loop; the calling thread waits for its result.
+
+        Args:
+            work: Makes the coroutine; called on the loop's thread.
+            context: What it runs in; nobody else may be in it.
+
+        Raises:
+            ServerStateError: On the loop's own thread, which would wait for itself.
+            BaseException: What the coroutine raised.
+        """
+        if self.is_here():
+            raise ServerStateError("The event loop can't wait for itself. Write: await work()")
+        done: Future[R] = Future()
+        tasks: list[asyncio.Task[None]] = []
+
+        self.call_soon(self._begin_task, work, done, context, tasks)
+        try:
+            return done.result()
+        except BaseException:
+            # Ctrl-C, in the thread that waits: nobody wants the result any more.
+            self.call_soon(partial(_cancel_all, tasks))
+            raise
+        finally:
+            del done  # it holds the error, whose traceback holds this frame
+
+    def close(self, timeout: float = _LEAVE) -> None:
+        """Cancel what runs, wait for it, and end the thread; a later call begins another.
+
+        Args:
+            timeout: Seconds that what was cancelled gets.
+        """
+        with self._changing:
+            loop, thread = self._loop, self._thread
+            if loop is None or thread is None or self.is_here():
+                return
+            self._is_closing = True
+        loop.call_soon_threadsafe(lambda: make_task(loop, _end(loop, timeout)))
+        thread.join(timeout + 1.0)
+        with self._changing:
+            self._loop = self._thread = None
+            self._is_closing = False
+
+    def forget(self) -> None:
+        """Begin anew in a process that was forked: the loop is the parent's."""
+        self.__init__()  # type: ignore[misc]  # the parent's lock may be held by a thread it alone has
+
+    def _begin_task(
+        self,
+        work: Callable[[], Coroutine[Any, Any, R]],
+        done: Future[R],
+        context: Context,
+        tasks: list[asyncio.Task[None]],
+    ) -> None:
+        # It keeps what it raises to itself: an exit in a task would end the loop.
+        tasks.append(make_task(self.get(), _tell(work, done), context=context))
+
+    def _begin(self) -> asyncio.AbstractEventLoop:
+        with self._changing:
+            if self._loop is None:
+                loop = _new_loop()
+                started = threading.Event()
+                loop.call_soon(started.set)
+                self._thread = threading.Thread(
+                    target=lambda: Context().run(self._serve, loop), name="dewar-loop", daemon=True
+                )
+                self._thread.start()
+                started.wait()
+                self._loop = loop
+            return self._loop
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        self._ident = threading.get_ident()
+        while True:
+            try:
+                loop.run_forever()
+            except BaseException:
+                # asyncio lets a SystemExit or KeyboardInterrupt of a task through to here.
+                _logger.critical("A task asked the event loop to end", exc_info=True)
+            if self._is_closing:
+                break
+        self._ident = None
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    loop: asyncio.AbstractEventLoop
+    try:
+        import uvloop
+    except ImportError:
+        loop = asyncio.new_event_loop()
+    else:
+        # A class of Python's, because `start_now` sets an attribute of it.
+        loop = type("Loop", (uvloop.Loop,), {})()
+    loop.set_task_factory(make_task)  # type: ignore[arg-type]  # its protocol asks for more
+    return loop
+
+
+async def _tell(work: Callable[[], Coroutine[Any, Any, R]], done: Future[R]) -> None:
+    try:
+        result = await work()
+    except BaseException as error:  # noqa: BLE001  # raised where it is waited for
+        done.set_exception(error)
+    else:
+        done.set_result(result)
+
+
+def _cancel_all(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+
+
+async def _end(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    """Cancel all other tasks, give them some seconds, and stop the loop."""
+    deadline = time.monotonic() + seconds
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        _, left = await asyncio.wait(others, timeout=seconds)
+        for task in left:
+            _logger.error("%r did not end when it was cancelled.", task)
+    rest = max(0.1, deadline - time.monotonic())
+    for step in (loop.shutdown_asyncgens(), loop.shutdown_default_executor()):
+        try:
+            await asyncio.wait_for(step, rest)
+        except TimeoutError:
+            _logger.exception("%r did not end in time", step)
+    loop.stop()
+
+
+#: The loop of this process. It is the one thing that a process has one of.
+process_loop = ProcessLoop()
+atexit.register(process_loop.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=process_loop.forget)

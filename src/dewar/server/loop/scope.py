@@ -1,0 +1,80 @@
+"""`Scope`: the tasks that a request has begun, which end with it.
+
+A task that is made while a scope is set belongs to it: `make_task` is the loop's task factory. A
+task that shall live on is made outside of it, in a context without one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from contextvars import Context, ContextVar
+from typing import Any
+
+__all__ = ["Scope", "current_scope", "make_task"]
+
+_logger = logging.getLogger("dewar.server")
+
+# What tasks get to end after they were cancelled, in seconds, before the request goes on.
+_LEAVE = 5.0
+
+
+class Scope:
+    """The tasks of one request. Only the loop's thread adds and ends them."""
+
+    __slots__ = ("_name", "_tasks")
+
+    def __init__(self, name: object) -> None:
+        self._name = name
+        self._tasks: set[asyncio.Task[Any]] | None = None  # PERF: most requests have none
+
+    def __repr__(self) -> str:
+        return f"<Scope of {self._name!r}, {len(self._tasks or ())} tasks>"
+
+    def __bool__(self) -> bool:
+        return bool(self._tasks)
+
+    def add(self, task: asyncio.Task[Any]) -> None:
+        """Take in a task; it leaves by itself when it has ended."""
+        if self._tasks is None:
+            self._tasks = set()
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def end(self, is_cut_off: bool = False) -> None:
+        """Cancel the tasks that still run, and wait for them.
+
+        One that goes on regardless is reported and left behind.
+
+        Args:
+            is_cut_off: Whether the request did not come to its end either. Otherwise its author
+                is told what was cancelled, and how to let it live.
+        """
+        tasks = set(self._tasks or ())
+        if not tasks:
+            return
+        for task in tasks:
+            if not is_cut_off:
+                _logger.warning(
+                    "%r still ran when %r had its answer, and is cancelled. Await it in the view,"
+                    " or let it go on afterwards: app.after_response(coroutine).",
+                    task, self._name,
+                )  # fmt: skip
+            task.cancel()
+        _, left = await asyncio.wait(tasks, timeout=_LEAVE)
+        for task in left:
+            _logger.error("%r does not end, though it was cancelled.", task)
+
+
+current_scope: ContextVar[Scope | None] = ContextVar("dewar.loop.scope", default=None)
+
+
+def make_task(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
+) -> asyncio.Task[Any]:
+    """Return a task for *coroutine* on *loop*, in the scope of the context that it runs in."""
+    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
+    context: Context | None = options.get("context")
+    scope = current_scope.get() if context is None else context.get(current_scope)
+    if scope is not None:
+        scope.add(task)
+    return task

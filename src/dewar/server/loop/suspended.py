@@ -1,0 +1,138 @@
+"""`Suspended`: an answer that waits for the event loop.
+
+A WSGI application returns its answer, and until then it holds the thread that called it. An
+application that finds `SUSPENDS` in the environ may return a `Suspended` instead: the rest of its
+work as a coroutine (PEP 492), which was begun and has stopped at one of two things.
+
+- ``await ON_LOOP``: what follows runs on the event loop, in a task, where anything can be awaited.
+- ``await OFF_LOOP``: what follows runs on a thread that may block, where nothing else can be.
+
+Its result is what a WSGI application returns.
+
+Middleware that knows nothing of this sees an iterable: then the thread waits after all.
+"""
+
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
+from enum import Enum
+from typing import Any
+
+from dewar.server.errors import ServerStateError
+from dewar.server.loop.waiting import wait_for
+
+__all__ = ["OFF_LOOP", "ON_LOOP", "SUSPENDS", "Place", "Suspended", "begin"]
+
+#: The key of the environ that says that a `Suspended` is understood.
+SUSPENDS = "dewar.suspends"
+
+Work = Coroutine[Any, Any, Iterable[bytes]]
+
+
+class Place(Enum):
+    """Where work goes on."""
+
+    LOOP = "on the event loop, where anything can be awaited"
+    THREAD = "on a thread that may block"
+
+    def __await__(self) -> Generator["Place", None, None]:
+        yield self
+
+
+ON_LOOP, OFF_LOOP = Place.LOOP, Place.THREAD
+
+
+class Suspended:
+    """The rest of the work on an answer; one thread at a time has it.
+
+    Attributes:
+        is_wholly_async: Whether it could have been begun on the loop, and can be ended there.
+        place: Where it goes on; None once it is done.
+        result: What a WSGI application returns, once it is done.
+    """
+
+    __slots__ = ("_steps", "_waited", "is_wholly_async", "place", "result")
+
+    def __init__(self, steps: Work, place: Place, is_wholly_async: bool) -> None:
+        self.is_wholly_async = is_wholly_async
+        self._steps = steps
+        self._waited: Iterator[bytes] | None = None
+        self.place: Place | None = place
+        self.result: Iterable[bytes] = ()
+
+    def __repr__(self) -> str:
+        return f"<Suspended {self._steps!r}, {self.place or 'done'}>"
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        """Go on, on the loop, until it is done or has to leave it; what it raises is raised."""
+        step: Callable[[Any], Any] = self._steps.send
+        argument: Any = None
+        while True:
+            wanted = self._step(step, argument)
+            if self.place is not ON_LOOP:
+                return
+            if wanted is ON_LOOP:
+                step, argument = self._steps.send, None  # it is there already
+                continue
+            try:
+                argument = yield wanted
+            except BaseException as error:  # noqa: BLE001  # the work decides what becomes of it
+                step, argument = self._steps.throw, error
+            else:
+                step = self._steps.send
+
+    def go_on(self) -> None:
+        """Go on, off the loop, until it is done or has to be there; what it raises is raised."""
+        self._step(self._steps.send, None)
+
+    # For whoever takes it for an iterable.
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._wait()
+        self._waited = iter(self.result)
+        return self._waited
+
+    def __next__(self) -> bytes:
+        return next(self._waited or iter(self))
+
+    def close(self) -> None:
+        """Do the rest of the work, unless it is done, and close its result."""
+        if self.place is not None:
+            nobody = ServerStateError("Nobody asked for the answer that was waited for.")
+            self._step(self._steps.throw, nobody)
+            self._wait()
+        close = getattr(self.result, "close", None)
+        if close is not None:
+            close()
+
+    def _wait(self) -> None:
+        while self.place is not None:
+            if self.place is ON_LOOP:
+                wait_for(self._go_on_there)
+            else:
+                self.go_on()
+
+    async def _go_on_there(self) -> None:
+        await self
+
+    def _step(self, step: Callable[[Any], Any], argument: object) -> Any:
+        """Take a step; return what it waits for, where that is not a place."""
+        try:
+            wanted = step(argument)
+        except StopIteration as end:
+            self.place, self.result = None, end.value
+            return None
+        except BaseException:
+            self.place = None
+            raise
+        if type(wanted) is Place:
+            self.place = wanted
+        return wanted
+
+
+def begin(steps: Work, is_wholly_async: bool = False) -> Iterable[bytes]:
+    """Begin with *steps*; return their result, or a `Suspended` where they go on elsewhere."""
+    try:
+        place = steps.send(None)
+    except StopIteration as end:
+        result: Iterable[bytes] = end.value
+        return result
+    return Suspended(steps, place, is_wholly_async)

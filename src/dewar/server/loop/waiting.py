@@ -1,0 +1,76 @@
+"""Waiting in a thread for a coroutine on the event loop."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
+from typing import Any, TypeVar
+
+from dewar.server.loop.process_loop import process_loop
+
+__all__ = ["elsewhere", "runs_on_greenlets", "wait_for"]
+
+R = TypeVar("R")
+Work = Callable[[], Coroutine[Any, Any, R]]
+
+_MISSING: Any = object()
+
+
+def wait_for(work: Work[R]) -> R:
+    """Return the result of a coroutine; the calling thread waits for it.
+
+    The coroutine sees the caller's context variables, and what it sets in them stays set, as if it
+    had run in the caller itself. It runs on the process's event loop, or where that can't be
+    waited for, on one of its own; see `elsewhere`.
+
+    Args:
+        work: Makes the coroutine.
+
+    Raises:
+        BaseException: What the coroutine raised.
+    """
+    context = copy_context()
+    apply = elsewhere()
+    try:
+        if apply is None:
+            return process_loop.run(work, context)
+        result: R = apply(_run_alone, work, context)
+        return result
+    finally:
+        _take_over(context)
+
+
+def elsewhere() -> Callable[..., Any] | None:
+    """Return what calls a function on another thread, where the loop can't be waited for from here.
+
+    That is so on the loop's own thread, and in a greenlet, which would keep all others of its
+    thread waiting. None everywhere else.
+    """
+    if runs_on_greenlets():
+        # A thread that is made under gevent's patches is but a greenlet too.
+        pool = sys.modules["gevent"].get_hub().threadpool
+        return lambda function, *args: pool.apply(function, args)
+    return _on_a_thread if process_loop.is_here() else None
+
+
+def runs_on_greenlets() -> bool:
+    """Tell whether gevent has replaced threads with greenlets."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
+def _on_a_thread(function: Callable[..., R], *args: object) -> R:
+    with ThreadPoolExecutor(1, "dewar-loop-of-its-own") as executor:
+        return executor.submit(function, *args).result()
+
+
+def _run_alone(work: Work[R], context: Context) -> R:
+    with asyncio.Runner() as runner:
+        return runner.run(work(), context=context)
+
+
+def _take_over(context: Context) -> None:
+    for variable, value in context.items():
+        if variable.get(_MISSING) is not value:
+            variable.set(value)
