@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 import pytest
 from werkzeug.routing import BuildError
 from werkzeug.test import Client
 
-from dewar import Blueprint, Dewar, current_app, redirect, render_template_string, url_for
+from dewar import Blueprint, Dewar, Request, current_app, redirect, render_template_string, url_for
 from dewar.errors import DewarError
 from dewar.mounting.dispatcher import DispatcherMiddleware
 from dewar.mounting.errors import MountLinkError
@@ -221,6 +222,28 @@ def test_an_app_s_own_url_for_in_a_request_of_another_builds_its_own_urls(
 
     assert inside(shop, "/admin", ask) == ["/item/1", "/admin/item/2", "/admin/", "/admin/item/4"]
     assert inside(shop, "", ask) == ["/item/1", "/admin/item/2", "/admin/", "/item/4"]
+
+
+def test_a_made_up_request_knows_what_its_app_holds(shop: Dewar, admin: Dewar) -> None:
+    """Though it came by no dispatcher; ``SCRIPT_NAME`` is that of its app."""
+    with shop.test_request_context("/", base_url="http://x.org/root"), admin.app_context():
+        assert url_for("index") == admin.url_for("index") == "/root/admin/"
+        assert url_for("shop:index") == url_for(":index") == "/root/"
+
+
+def test_a_link_leaves_nothing_to_the_collector(shop: Dewar, admin: Dewar) -> None:
+    """The request that stands for the other app is freed at once."""
+    made: list[Any] = []
+
+    class Noted(Request):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            made.append(ref(self))
+
+    admin.request_class = Noted
+    with shop.test_request_context("/"):
+        assert url_for("admin:index") == "/admin/"
+    assert [request() for request in made] == [None]
 
 
 def test_links_follow_a_proxy_s_prefix_and_host(shop: Dewar, admin: Dewar) -> None:

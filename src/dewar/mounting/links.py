@@ -64,8 +64,8 @@ def named_target(
     """Return where ``name:endpoint`` leads; None where no other app is there.
 
     Args:
-        app: The current app.
-        environ: Of the request that is handled, if one is.
+        app: The app that handles the request; outside of one the current app.
+        environ: Of the request, if there is one.
         link: What `url_for` was given.
         values: The same, for the error.
 
@@ -90,18 +90,17 @@ def named_target(
     return _target(ground, found[0], link, endpoint, values)
 
 
-def maybe_target(app: Any, environ: WSGIEnvironment, endpoint: str) -> Target | None:
-    """Return an endpoint of an app beside the one that handles the request; None for a stranger.
+def maybe_target(app: Any, handling: Any, environ: WSGIEnvironment, endpoint: str) -> Target | None:
+    """Return an endpoint of an app beside the one that handles a request; None for a stranger's.
 
     Args:
         app: The app; where it is mounted twice, the first place counts.
+        handling: The app that handles the request.
         environ: Of the request.
-        endpoint: The endpoint in it.
+        endpoint: The endpoint.
     """
-    ground = _ground_of(app, environ)
-    # Without a place nothing is known but the app itself.
-    nodes = ground.nodes() if place_in(environ) else []
-    for node in nodes:
+    ground = _ground_of(handling, environ)
+    for node in ground.nodes():
         if node.app is app:
             return _target(ground, node, endpoint, endpoint, {})
     return None
@@ -126,10 +125,10 @@ def _target(
     if host is None:
         raise MountLinkError(_no_host(link, node, current), link, values)
     # Made anew from the environ, so that the app's own way to make an adapter counts.
-    request = node.app.request_class(
-        {**environ, "HTTP_HOST": host, "SCRIPT_NAME": script_name, "PATH_INFO": "/"}
-    )
-    adapter = node.app.create_url_adapter(request)
+    moved = {**environ, "HTTP_HOST": host, "SCRIPT_NAME": script_name, "PATH_INFO": "/"}
+    adapter = node.app.create_url_adapter(node.app.request_class(moved))
+    # It refers to the request, and that to it: the memory would wait for the garbage collector.
+    moved["werkzeug.request"] = None
     return Target(node.app, endpoint, adapter, is_elsewhere=host != current)
 
 

@@ -74,11 +74,11 @@ def _target(
         MountLinkError: where it names an app that is not there.
     """
     target = None
-    environ = None if carrier is None else carrier.environ
     if ":" in endpoint and not _has_endpoint(app, endpoint):
-        target = named_target(app, environ, endpoint, values)
+        handling, environ = (app, None) if carrier is None else (carrier.app, carrier.environ)
+        target = named_target(handling, environ, endpoint, values)
     elif carrier is not None and carrier.app is not app:
-        target = maybe_target(app, carrier.environ, endpoint)
+        target = maybe_target(app, carrier.app, carrier.environ, endpoint)
     if target is not None:
         return target
     if carrier is not None:
