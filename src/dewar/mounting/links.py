@@ -20,17 +20,15 @@ __all__ = ["Target", "maybe_target", "named_target"]
 
 
 class Target(NamedTuple):
-    """What a link leads to.
+    """The app that a link leads to.
 
     Attributes:
         app: The app.
-        endpoint: The endpoint in it.
         adapter: What builds its URLs; None where nobody said for which host.
         is_elsewhere: Whether it has another host than the request.
     """
 
     app: Any
-    endpoint: str
     adapter: MapAdapter | None
     is_elsewhere: bool = False
 
@@ -74,7 +72,7 @@ def named_target(
     """
     ground = _ground_of(app, environ)
     nodes = ground.nodes()
-    name, _, endpoint = link.partition(":")
+    name = link.partition(":")[0]
     if name:
         # Two modules may end alike; then the whole name tells them apart.
         found = [node for node in nodes if node.name == name] or [
@@ -87,22 +85,22 @@ def named_target(
         return None
     if len(found) != 1 or not is_app(found[0].app):
         raise MountLinkError(_unclear(link, found, nodes, environ), link, values)
-    return _target(ground, found[0], link, endpoint, values)
+    return _target(ground, found[0], link, values)
 
 
 def maybe_target(app: Any, handling: Any, environ: WSGIEnvironment, endpoint: str) -> Target | None:
-    """Return an endpoint of an app beside the one that handles a request; None for a stranger's.
+    """Return an app beside the one that handles a request, for a link; None for a stranger.
 
     Args:
         app: The app; where it is mounted twice, the first place counts.
         handling: The app that handles the request.
         environ: Of the request.
-        endpoint: The endpoint.
+        endpoint: What it is linked to there, for the error.
     """
     ground = _ground_of(handling, environ)
     for node in ground.nodes():
         if node.app is app:
-            return _target(ground, node, endpoint, endpoint, {})
+            return _target(ground, node, endpoint, {})
     return None
 
 
@@ -115,12 +113,10 @@ def _ground_of(app: Any, environ: WSGIEnvironment | None) -> _Ground:
     return _Ground(place.root.branch, place.root.script_root, environ)
 
 
-def _target(
-    ground: _Ground, node: Node, link: str, endpoint: str, values: dict[str, Any]
-) -> Target:
+def _target(ground: _Ground, node: Node, link: str, values: dict[str, Any]) -> Target:
     script_name, environ = ground.script_root + node.path, ground.environ
     if environ is None:
-        return Target(node.app, endpoint, _adapter_without_request(ground, node, script_name))
+        return Target(node.app, _adapter_without_request(ground, node, script_name))
     host, current = _host_for(ground, node, environ), get_host(environ)
     if host is None:
         raise MountLinkError(_no_host(link, node, current), link, values)
@@ -129,7 +125,7 @@ def _target(
     adapter = node.app.create_url_adapter(node.app.request_class(moved))
     # It refers to the request, and that to it: the memory would wait for the garbage collector.
     moved["werkzeug.request"] = None
-    return Target(node.app, endpoint, adapter, is_elsewhere=host != current)
+    return Target(node.app, adapter, is_elsewhere=host != current)
 
 
 def _adapter_without_request(ground: _Ground, node: Node, script_name: str) -> MapAdapter | None:

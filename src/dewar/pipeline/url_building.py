@@ -1,5 +1,6 @@
 """From an endpoint and values to a URL."""
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -41,9 +42,10 @@ def build_url(
     else:
         external = True if external is None else external
     try:
-        app, endpoint, adapter, is_elsewhere = _target(app, context, carrier, endpoint, values)
+        target, endpoint = _target(app, context, carrier, endpoint, values)
     except MountLinkError as error:
         return app.handle_url_build_error(error, endpoint, values)
+    app, adapter, is_elsewhere = target
     if adapter is None:
         raise NoServerNameError(
             "Unable to build URLs outside an active request without 'SERVER_NAME' configured:"
@@ -67,24 +69,37 @@ def build_url(
 
 def _target(
     app: PipelineApp, context: Any, carrier: Any, endpoint: str, values: dict[str, Any]
-) -> Target:
-    """Return whose endpoint it is: the app's, or one's that is mounted beside it.
+) -> tuple[Target, str]:
+    """Return whose endpoint it is, the app's or one's mounted beside it, and its name there.
 
     Raises:
         MountLinkError: where it names an app that is not there.
     """
-    target = None
+    found = None
     if ":" in endpoint and not _has_endpoint(app, endpoint):
+        name, _, inner = endpoint.partition(":")
         handling, environ = (app, None) if carrier is None else (carrier.app, carrier.environ)
-        target = named_target(handling, environ, endpoint, values)
+        found = _once(carrier, name, lambda: named_target(handling, environ, endpoint, values))
+        if found is not None:
+            return found, inner
     elif carrier is not None and carrier.app is not app:
-        target = maybe_target(app, carrier.app, carrier.environ, endpoint)
-    if target is not None:
-        return target
+        handling, environ = carrier.app, carrier.environ
+        found = _once(carrier, app, lambda: maybe_target(app, handling, environ, endpoint))
+        if found is not None:
+            return found, endpoint
     if carrier is not None:
-        return Target(app, endpoint, carrier.url_adapter)
+        return Target(app, carrier.url_adapter), endpoint
     adapter = app.create_url_adapter(None) if context is None else context.url_adapter
-    return Target(app, endpoint, adapter)
+    return Target(app, adapter), endpoint
+
+
+def _once(carrier: Any, key: object, find: Callable[[], Target | None]) -> Target | None:
+    """Find the app that links lead to once for each request: a page may have many."""
+    known = {} if carrier is None else vars(carrier).setdefault("link_targets", {})
+    if key not in known:
+        known[key] = find()
+    found: Target | None = known[key]
+    return found
 
 
 def _has_endpoint(app: PipelineApp, endpoint: str) -> bool:
