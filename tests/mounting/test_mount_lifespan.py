@@ -4,8 +4,9 @@ import logging
 from typing import Any
 
 import pytest
+from werkzeug.test import Client
 
-from dewar import Dewar
+from dewar import Dewar, current_app, url_for
 from dewar.mounting.dispatcher import DispatcherMiddleware
 from dewar.server.lifespan import begin_serving, end_serving
 
@@ -121,3 +122,21 @@ def test_what_is_told_nothing_is_no_trouble() -> None:
     begin_serving(dispatcher)
     end_serving(dispatcher, 1.0)
     assert calls == ["+a", "-a"]
+
+
+def test_what_comes_after_a_response_of_a_mounted_app_is_waited_for() -> None:
+    """It sees its own app, and is done before the app ends to serve."""
+    calls: list[str] = []
+    a, b = (make_app(name, calls) for name in "ab")
+
+    def view() -> str:
+        b.after_response(lambda: calls.append(f"after in {current_app.name} {url_for('a:view')}"))
+        return "done"
+
+    for app in (a, b):
+        app.add_url_rule("/view", "view", view)
+    a.mount("/b", b)
+    a.begin_serving()
+    Client(a).get("/b/view", buffered=True).close()
+    a.end_serving(20.0)
+    assert calls == ["+a", "+b", "after in b /view", "-b", "-a"]

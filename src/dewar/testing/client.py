@@ -13,7 +13,7 @@ import werkzeug.test
 from werkzeug.test import Client, TestResponse
 from werkzeug.wrappers import Request, Response
 
-from dewar.contexts.context import Context
+from dewar.contexts.context import ERRANDS, Context
 from dewar.mounting.place import PLACE
 from dewar.mounting.tree import descend, is_app
 from dewar.sessions.interface import SessionInterface, SessionMixin
@@ -75,6 +75,8 @@ class DewarClient(Client):
         # Contexts that ended during the present request, and those that were entered again.
         self._new_contexts: list[AbstractContextManager[Any]] = []
         self._context_stack = ExitStack()
+        # What is done after the responses to the present request and its redirects.
+        self._errands: list[Any] = []
 
     @contextmanager
     def session_transaction(self, *args: Any, **kwargs: Any) -> Iterator[SessionMixin]:
@@ -140,6 +142,7 @@ class DewarClient(Client):
         for context in self._new_contexts:
             self._context_stack.enter_context(context)
         self._new_contexts.clear()
+        self._await_errands(response)
         return response
 
     def __enter__(self) -> Self:
@@ -179,7 +182,7 @@ class DewarClient(Client):
             builder.close()
 
     def _copy_environ(self, environ: Mapping[str, Any]) -> WSGIEnvironment:
-        combined = {**self.environ_base, **environ}
+        combined = {**self.environ_base, **environ, ERRANDS: self._errands}
         if self.preserve_context:
             # The app calls this with the context before the context ends.
             combined["werkzeug.debug.preserve_context"] = self._new_contexts.append
@@ -189,6 +192,19 @@ class DewarClient(Client):
         # What ended in a request that a redirect or an error left behind is not entered again.
         self._new_contexts.clear()
         self._context_stack.close()
+
+    def _await_errands(self, response: TestResponse) -> None:
+        """Wait for what is done after a response, so that a test finds it done.
+
+        Not where the response is a stream: that has its end when the test has read and closed it.
+        """
+        errands = self._errands.copy()
+        self._errands.clear()
+        if errands and "Content-Length" in response.headers:
+            response.make_sequence()
+            response.close()
+            for errand in errands:
+                errand.wait()
 
 
 def _where_served(context: Context) -> Context:

@@ -34,7 +34,6 @@ from dewar.server.connection.connection import Connection
 from dewar.server.connection.service import Service
 from dewar.server.connection.state import State
 from dewar.server.threads.acceptor import Acceptor
-from dewar.server.threads.affinity import Affinity
 from dewar.server.threads.chores import Chores, Stage
 from dewar.server.threads.doorkeeper import Doorkeeper
 from dewar.server.threads.loop_leader import LoopLeader
@@ -46,7 +45,7 @@ from dewar.server.threads.statistics import PoolStatistics
 from dewar.server.threads.watchdog import Watchdog
 from dewar.server.threads.worker import Worker
 
-_IDLE, _SUSPENDED = State.IDLE, State.SUSPENDED
+_IDLE = State.IDLE
 
 # What is quicker than this, in seconds, is not worth a change of threads.
 _QUICK = 0.001
@@ -88,18 +87,13 @@ class Pool:
         self._chores = Chores(service, self._poller, self._waker, self._acceptor, self._roster)
         self._door = Doorkeeper(service, self._poller, self._acceptor, self._roster, self._chores)
         self._pace = Pace()
-        self._affinity = Affinity()
-        self._loop_leader: LoopLeader | None = None
-        fd = self._poller.maybe_fd()
-        if fd is not None and service.suspends:
-            self._loop_leader = LoopLeader(fd, self._lead_round)
         self._is_on_loop = False
-        self._last_for_loop = 0
         self._take_overs = 0
         settings = service.settings
         self._workers = [Worker(f"dewar-{n}", self._work) for n in range(1, settings.threads + 1)]
         self._doorkeeper = Worker("dewar-doorkeeper", self._keep_door)
         self._staff = Staff(self._workers, self._doorkeeper, settings.max_queue)
+        self._loop = LoopLeader(self, service, self._poller, self._chores, self._door, self._staff)
         self._watchdog = Watchdog(self)
         self.turn = 0
         self.ended = self._chores.ended
@@ -311,9 +305,9 @@ class Pool:
                         self._roster.welcome_back(connection)
                         return
                 if connection.state is not _IDLE:
-                    is_suspended = connection.state is _SUSPENDED
+                    is_for_loop = connection.awaits_loop_alone()
                     settle(connection)
-                    if is_suspended and self._hand_to_loop():
+                    if is_for_loop and self._hand_to_loop():
                         return
         chores.finish(self._staff.give_up())
 
@@ -326,48 +320,32 @@ class Pool:
 
         Called by a leader that has just suspended a connection.
         """
-        affinity, leader = self._affinity, self._loop_leader
-        affinity.note_others(self.turn - self._last_for_loop - 1)
-        self._last_for_loop = self.turn
-        affinity.note_loop()
-        if leader is None or not affinity.is_loop:
+        if not self._loop.is_wanted(self.turn):
             return False
         running = self._running = []
         self._is_on_loop = True
-        leader.begin(running)
+        self._loop.begin(running)
         return True
 
-    def _lead_round(self) -> bool:
-        """Lead on the loop's thread as long as there is news; tell whether it leads on."""
-        service, chores, affinity = self._service, self._chores, self._affinity
+    def note_round(self) -> None:
+        """Take note that the loop's thread leads a round; the watchdog looks at that."""
         self.turn += 1
         if self._watchdog.is_asleep:
             self._watchdog.wake()
-        events = self._poller.poll(0)
-        now = service.now = service.clock()
-        if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
-            chores.sweep(now, events)
-        for fd, mask in events:
-            is_for_loop = self._door.handle(fd, mask, self._staff)
-            if is_for_loop:
-                affinity.note_loop()
-            elif is_for_loop is not None:
-                affinity.note_others()
-        if chores.stage is Stage.ENDED:
-            self._leave_loop()
-            self._finish()
-            return False
-        if affinity.is_loop:
-            return True
-        follower = self._staff.maybe_worker()
-        if follower is None:
-            return True
+
+    def take_from_loop(self, follower: Worker | None) -> None:
+        """Have *follower* lead in place of the loop's thread; None where the pool has ended.
+
+        The loop's thread calls it, which holds the token.
+        """
         self._leave_loop()
-        follower.wake()
-        return False
+        if follower is None:
+            self._finish()
+        else:
+            follower.wake()
 
     def _leave_loop(self) -> None:
-        self._affinity.reset()
+        self._loop.reset()
         self._is_on_loop = False
         self._running = []
 
@@ -385,14 +363,18 @@ class Pool:
         """Run *connection*, which is away, on a thread that does not lead."""
         clock = self._service.clock
         began = clock()
-        try:
-            connection.run()
-        except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
-            self._chores.drop(connection, error)
+        self._run(connection)
         if clock() - began < _QUICK:
             self._pace.note_quick()
         else:
             self._pace.note_slow()
+
+    def _run(self, connection: Connection) -> None:
+        """Run *connection*, which is away or suspended, and give it to whoever leads."""
+        try:
+            connection.run()
+        except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
+            self._chores.drop(connection, error)
         self._roster.welcome_back(connection)
 
     def _take_back(self, connection: Connection) -> None:
@@ -404,11 +386,7 @@ class Pool:
             if self.ended.is_set():
                 self._see_out(self._staff.give_up())
             return
-        try:
-            connection.run()
-        except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
-            self._chores.drop(connection, error)
-        self._roster.welcome_back(connection)
+        self._run(connection)
 
     def _finish(self) -> None:
         """End the pool; the caller leads, or nobody does."""
