@@ -5,13 +5,13 @@ all of it, and outlives it.
 """
 
 import asyncio
-import atexit
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 from weakref import ref
 
@@ -19,10 +19,14 @@ from dewar.contexts.context import Context
 from dewar.contexts.snapshot import Snapshot
 from dewar.server.loop.errand import Errand
 from dewar.server.loop.hands import Hands
+from dewar.server.loop.process_loop import process_loop
 from dewar.server.loop.scope import Scope, current_scope
 from dewar.server.loop.suspended import OFF_LOOP, ON_LOOP
 
-__all__ = ["AfterResponses"]
+__all__ = ["ERRANDS", "AfterResponses"]
+
+#: The key of the environ for a list, if somebody wants to know what begins after the response.
+ERRANDS = "dewar.errands"
 
 # As many as concurrent.futures takes.
 _THREADS = min(32, (os.cpu_count() or 1) + 4)
@@ -37,7 +41,7 @@ class AfterResponses:
         self._hands = Hands("dewar-after-response", _THREADS)
         self._changing = threading.Lock()
         self._running: set[Errand] = set()
-        self._has_begun = False
+        self._process: int | None = None
 
     def __repr__(self) -> str:
         return f"<AfterResponses, {len(self._running)} at work>"
@@ -66,15 +70,23 @@ class AfterResponses:
                 " app.after_response(work, 1)."
             )
         piece = _Work(work, args, kwargs, context.snapshot(), repr(context))
-        context.add_errand(Errand(piece.steps, copy_context(), self._hands, piece.discard))
+        errand = Errand(piece.steps, copy_context(), self._hands, piece.discard)
+        if context.errands is None:
+            context.errands = []
+            # A plain answer can't carry it: the request gets a response as if it had such.
+            context._after_request_functions  # noqa: B018, SLF001  # made by being asked for
+        context.errands.append(errand)
+        watching = None if context.environ is None else context.environ.get(ERRANDS)
+        if watching is not None:
+            watching.append(errand)
 
     def begin(self, errands: Iterable[Errand]) -> None:
         """Begin with what was added; a response calls it when it has been sent."""
         with self._changing:
             self._running.update(errands)
-            if not self._has_begun:
-                self._has_begun = True
-                atexit.register(_drain, ref(self))
+            if self._process != os.getpid():
+                self._process = os.getpid()
+                process_loop.before_close(partial(_drain, ref(self)))
         for errand in errands:
             errand.begin(lambda errand=errand: self._forget(errand))  # type: ignore[misc]  # bound here
 

@@ -29,10 +29,7 @@ from dewar.signals import (
     request_tearing_down,
 )
 
-__all__ = ["ERRANDS", "Context"]
-
-#: The key of the environ for a list, if somebody wants to know what begins after the response.
-ERRANDS = "dewar.errands"
+__all__ = ["Context"]
 
 _UNGIVEN: Any = object()
 # PERF: the two halves of the stack's push and pop, which happen to every request.
@@ -189,18 +186,6 @@ class Context:
     def after_this_request(self, function: Callable[..., Any]) -> None:
         """Have `function` called with the response of this request only."""
         self._after_request_functions.append(function)
-
-    def add_errand(self, errand: Any) -> None:
-        """Have an errand begin when the response of this request has been sent."""
-        if self.errands is None:
-            self.errands = []
-        self.errands.append(errand)
-        watching = None if self.environ is None else self.environ.get(ERRANDS)
-        if watching is not None:
-            watching.append(errand)
-        if self.after_functions is None:
-            # A plain answer can't carry it: the request gets a response as if it had such.
-            self.after_functions = []
 
     @property
     def _after_request_functions(self) -> list[Callable[..., Any]]:

@@ -13,7 +13,8 @@ import werkzeug.test
 from werkzeug.test import Client, TestResponse
 from werkzeug.wrappers import Request, Response
 
-from dewar.contexts.context import ERRANDS, Context
+from dewar.contexts.after_response import ERRANDS
+from dewar.contexts.context import Context
 from dewar.mounting.place import PLACE
 from dewar.mounting.tree import descend, is_app
 from dewar.sessions.interface import SessionInterface, SessionMixin

@@ -15,11 +15,9 @@ The rules, on which everything here stands:
   taken it out.
 * Only the leader polls, so between its poll and its next one nothing needs to be disarmed:
   a quick request costs no system call but its own two.
+* If all threads are busy, one more thread leads, the doorkeeper (see there).
 * A connection whose application waits on the event loop is *suspended*: it has no thread. When
   it can go on, the loop's thread settles it, or has a thread run it where that may block.
-* If all threads are busy, one more thread leads, the doorkeeper. It runs no request: it accepts,
-  reads, flushes, looks at deadlines, and lets complete requests wait for the next thread that
-  comes back, up to a number. So a server whose application is stuck still keeps its promises.
 """
 
 import logging
@@ -57,12 +55,11 @@ _LOOK = 0.05
 # After a fault of our own, so that one that stays can not fill the log at full speed.
 _FAULT_PAUSE = 0.05
 
-_logger = logging.getLogger("dewar.server")
-
-
 # How long an idle connection may still carry a request when the server stops, in seconds. A client
 # that asks without pause is told by an answer that the connection ends, and not by a closed one.
 _LAST_CALL = 0.2
+
+_logger = logging.getLogger("dewar.server")
 
 
 class Pool:
@@ -70,7 +67,7 @@ class Pool:
 
     Args:
         service: What they serve.
-        listeners: Where clients come from; the pool closes them.
+        listeners: Where clients come from; it closes them.
 
     Attributes:
         turn: The number of the leader's latest run.
@@ -249,15 +246,13 @@ class Pool:
 
     def _lead(self, loop: Callable[[list[Connection]], None]) -> None:
         """Lead until another thread does or the pool has ended; survive a mistake of ours."""
-        # A list of this leadership's own: with a shared one a deposed leader would take out what
-        # its successor has put in.
+        # Its own: a deposed leader would take out of a shared one what its successor has put in.
         running = self._running = []
         while self._running is running:
             try:
                 loop(running)
             except Exception:
-                # Out of memory or of a kernel's table, say. Were the leader to end with it, the
-                # server would stand still with its port open.
+                # Out of memory, say. Were the leader to end with it, the server would stand still.
                 _logger.critical("The server met an error of its own", exc_info=True)
                 time.sleep(_FAULT_PAUSE)
             else:
@@ -271,7 +266,6 @@ class Pool:
         connections = self._roster.open
         watchdog = self._watchdog
         pace = self._pace
-        settle = self._roster.settle
         poll = self._poller.poll
         while chores.stage is not Stage.ENDED:
             events = poll(chores.patience())
@@ -304,23 +298,19 @@ class Pool:
                     except IndexError:
                         self._roster.welcome_back(connection)
                         return
-                if connection.state is not _IDLE:
-                    is_for_loop = connection.awaits_loop_alone()
-                    settle(connection)
-                    if is_for_loop and self._hand_to_loop():
-                        return
-        chores.finish(self._staff.give_up())
+                if connection.state is not _IDLE and self._leaves_to_loop(connection):
+                    return
+        self._finish()
 
     def _poll_and_queue(self, running: list[Connection]) -> None:  # noqa: ARG002  # runs nothing
         if not self._door.lead(self._staff, self._pace):
             self._finish()
 
-    def _hand_to_loop(self) -> bool:
-        """Have the loop's thread lead if that is better; tell whether it does.
-
-        Called by a leader that has just suspended a connection.
-        """
-        if not self._loop.is_wanted(self.turn):
+    def _leaves_to_loop(self, connection: Connection) -> bool:
+        """Settle *connection*; have the loop's thread lead if that is better, and tell if so."""
+        is_for_loop = connection.awaits_loop_alone()
+        self._roster.settle(connection)
+        if not is_for_loop or not self._loop.is_wanted(self.turn):
             return False
         running = self._running = []
         self._is_on_loop = True
@@ -379,14 +369,14 @@ class Pool:
 
     def _take_back(self, connection: Connection) -> None:
         """Go on with *connection*, on the event loop's thread, which must not block."""
-        if connection.has_more():
-            with self._roster.changing:
-                self._roster.send_away(connection)
-            self._staff.submit(connection)
-            if self.ended.is_set():
-                self._see_out(self._staff.give_up())
+        if not connection.has_more():
+            self._run(connection)
             return
-        self._run(connection)
+        with self._roster.changing:
+            self._roster.send_away(connection)
+        self._staff.submit(connection)
+        if self.ended.is_set():
+            self._see_out(self._staff.give_up())
 
     def _finish(self) -> None:
         """End the pool; the caller leads, or nobody does."""
@@ -397,8 +387,8 @@ class Pool:
     def _see_out(self, connections: list[Connection]) -> None:
         """Bring to its end what the application has begun, where no thread of the pool will."""
         for connection in connections:
-            target = partial(Context().run, self._run_away, connection)
-            threading.Thread(target=target, name="dewar-last", daemon=True).start()
+            run = partial(Context().run, self._run_away, connection)
+            threading.Thread(target=run, name="dewar-last", daemon=True).start()
 
     def _hand_off(self, connection: Connection) -> None:
         self._roster.send_away(connection)
