@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
+from wsgiref.types import WSGIApplication
 
 from jinja2 import Environment
 from werkzeug.routing import Map, Rule
@@ -11,6 +12,9 @@ from werkzeug.routing import Map, Rule
 from dewar.contexts.after_response import AfterResponses
 from dewar.contexts.current import current_request
 from dewar.errors import SetupFinishedError
+from dewar.layers import maybe_layer_with
+from dewar.mounting.branch import Mount
+from dewar.mounting.dispatcher import DispatcherMiddleware
 from dewar.registration.error_handlers import find_handler
 from dewar.registration.hooks import WatchedList, weakly
 from dewar.registration.registrar import Registrar, named_decorator, setup_method
@@ -37,6 +41,7 @@ class AppRegistrar(Registrar):
     url_map: Map
     url_rule_class: type[Rule]
     jinja_env: Environment
+    wsgi_app: WSGIApplication
 
     def __init__(
         self,
@@ -55,6 +60,7 @@ class AppRegistrar(Registrar):
         self.shell_context_processors: list[Callable[[], dict[str, Any]]] = []
         self.blueprints: dict[str, Any] = {}
         self._serving = Serving()
+        self._dispatcher: DispatcherMiddleware | None = None
         #: What is done after responses.
         self.after_responses = AfterResponses()
 
@@ -113,6 +119,40 @@ class AppRegistrar(Registrar):
         return f
 
     @setup_method
+    def mount(
+        self,
+        path: str,
+        wsgi_app: WSGIApplication,
+        *,
+        host: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        """Have another app answer what is below a path, or for a host.
+
+        Middleware that is there already stays around this app alone; what is put around
+        ``wsgi_app`` afterwards goes around all.
+
+        Args:
+            path: such as ``"/admin"``; ``"/"`` for a whole host.
+            wsgi_app: the other app, any WSGI callable.
+            host: such as ``"api.example.com"``, or ``"*.example.com"`` for all that end so.
+            name: what links call it by, ``url_for("admin:index")``; the last part of the app's
+                own name by default.
+
+        Raises:
+            MountError: (a `ValueError`) where it can't be mounted there.
+        """
+        if self._dispatcher is None:
+            self._dispatcher = DispatcherMiddleware(self.wsgi_app)
+            self.wsgi_app = self._dispatcher
+        self._dispatcher.mount(path, wsgi_app, host=host, name=name)
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """What `mount` has put here."""
+        return () if self._dispatcher is None else self._dispatcher.entries
+
+    @setup_method
     def on_start(self, f: F) -> F:
         """Call `f` in each process that serves the app, before its first request.
 
@@ -132,20 +172,27 @@ class AppRegistrar(Registrar):
         return f
 
     def begin_serving(self) -> None:
-        """Call the `on_start` functions, once in each process."""
-        self._serving.begin()
+        """Call the `on_start` functions, once in each process, and those of what is mounted."""
+        self._serving.begin(self._inner)
 
     def end_serving(self, timeout: float) -> None:
         """Wait for what is done after responses, then call the `on_stop` functions.
 
         These only where the `on_start` functions were called here.
 
+        Those of what is mounted are called before.
+
         Args:
             timeout: The seconds that all this gets.
         """
         deadline = time.monotonic() + timeout
         self.after_responses.drain(timeout)
-        self._serving.end(max(0.0, deadline - time.monotonic()))
+        self._serving.end(max(0.0, deadline - time.monotonic()), self._inner)
+
+    @property
+    def _inner(self) -> Any:
+        """What begins and ends to serve with the app: the outermost that was put around it."""
+        return maybe_layer_with(vars(self).get("wsgi_app"), "begin_serving")
 
     def after_response(
         self, work: Callable[..., Any] | Coroutine[Any, Any, Any], *args: Any, **kwargs: Any

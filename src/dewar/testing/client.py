@@ -15,6 +15,8 @@ from werkzeug.wrappers import Request, Response
 
 from dewar.contexts.after_response import ERRANDS
 from dewar.contexts.context import Context
+from dewar.mounting.place import PLACE
+from dewar.mounting.tree import descend, is_app
 from dewar.sessions.interface import SessionInterface, SessionMixin
 from dewar.testing.environ import EnvironBuilder
 from dewar.testing.errors import ClientNestedError, CookiesDisabledError, NoSessionError
@@ -87,7 +89,8 @@ class DewarClient(Client):
                 session["user"] = 42
 
         Args:
-            args: as `EnvironBuilder` takes them, for sessions that depend on the request.
+            args: as `EnvironBuilder` takes them, for sessions that depend on the request: the
+                path of a mounted app opens that app's session.
             kwargs: the same by name.
 
         Raises:
@@ -96,9 +99,9 @@ class DewarClient(Client):
         """
         if self._cookies is None:
             raise CookiesDisabledError
-        app = self.application
+        context = _where_served(self.application.test_request_context(*args, **kwargs))
+        app: Any = context.app
         interface = app.session_interface
-        context = app.test_request_context(*args, **kwargs)
         request = context.request
         self._add_cookies_to_wsgi(request.environ)
         with context:
@@ -113,7 +116,7 @@ class DewarClient(Client):
             interface.save_session(app, session, response)
         self._update_cookies_from_response(
             urlsplit(request.url).hostname or "localhost",
-            request.path,
+            request.root_path + request.path,
             response.headers.getlist("Set-Cookie"),
         )
 
@@ -203,3 +206,17 @@ class DewarClient(Client):
             response.close()
             for errand in errands:
                 errand.wait()
+
+
+def _where_served(context: Context) -> Context:
+    """Return the context of the same request in the app that would answer it."""
+    app: Any = context.app
+    environ = {**(context.environ or {})}
+    environ.pop("werkzeug.request", None)
+    served = descend(app, environ)
+    if served is app or PLACE not in environ:
+        return context
+    if not is_app(served):
+        raise NoSessionError(served)
+    moved: Context = served.request_context(environ)
+    return moved
