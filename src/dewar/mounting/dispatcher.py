@@ -1,7 +1,8 @@
 """`DispatcherMiddleware`: several WSGI apps under one address, by path and by host."""
 
 from collections.abc import Iterable, Mapping, MutableMapping
-from typing import NamedTuple
+from types import MethodType
+from typing import Any, NamedTuple
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from dewar.mounting.branch import Branch, Mount
@@ -97,6 +98,19 @@ class DispatcherMiddleware(Branch):
         environ["SCRIPT_NAME"] = script_root + mount
         environ["PATH_INFO"] = rest
         return app
+
+    def maybe_on_loop(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+        """Return the work on an answer, if the app it leads to has it and nothing in it may block.
+
+        The environ stays as it is.
+        """
+        moved = environ.copy()
+        app = self.enter(moved)
+        if isinstance(app, MethodType):  # what is around the method is around us, too
+            ask = getattr(app.__self__, f"{app.__name__}_on_loop", None)
+        else:
+            ask = getattr(app, "maybe_on_loop", None)
+        return None if ask is None else ask(moved, start_response)
 
     def mount(
         self,
