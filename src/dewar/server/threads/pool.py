@@ -90,7 +90,9 @@ class Pool:
         self._workers = [Worker(f"dewar-{n}", self._work) for n in range(1, settings.threads + 1)]
         self._doorkeeper = Worker("dewar-doorkeeper", self._keep_door)
         self._staff = Staff(self._workers, self._doorkeeper, settings.max_queue)
-        self._loop = LoopLeader(self, service, self._poller, self._chores, self._door, self._staff)
+        self._loop = LoopLeader(
+            self, service, self._poller, self._roster, self._chores, self._door, self._staff
+        )
         self._watchdog = Watchdog(self)
         self.turn = 0
         self.ended = self._chores.ended
