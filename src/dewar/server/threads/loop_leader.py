@@ -23,6 +23,7 @@ from dewar.server.threads.doorkeeper import Doorkeeper
 from dewar.server.threads.poller import Poller
 from dewar.server.threads.roster import Roster
 from dewar.server.threads.staff import Staff
+from dewar.server.threads.turns import MANY, by_turn
 from dewar.server.threads.worker import Worker
 
 _logger = logging.getLogger("dewar.server")
@@ -129,6 +130,8 @@ class LoopLeader:
         now = service.now = service.clock()
         if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
             chores.sweep(now, events)
+        if len(events) > MANY:
+            events = by_turn(events, self._roster.open)
         for fd, mask in events:
             is_for_loop = self._door.handle(fd, mask, staff)
             if is_for_loop:

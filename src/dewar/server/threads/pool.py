@@ -40,6 +40,7 @@ from dewar.server.threads.poller import READ, Waker, open_poller
 from dewar.server.threads.roster import Roster
 from dewar.server.threads.staff import Staff
 from dewar.server.threads.statistics import PoolStatistics
+from dewar.server.threads.turns import MANY, by_turn
 from dewar.server.threads.watchdog import Watchdog
 from dewar.server.threads.worker import Worker
 
@@ -274,6 +275,8 @@ class Pool:
             now = service.now = service.clock()
             if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
                 chores.sweep(now, events)
+            if len(events) > MANY:
+                events = by_turn(events, connections)
             for fd, mask in events:
                 connection = connections.get(fd)
                 if connection is None:
