@@ -48,11 +48,12 @@ class Suspension:
 
     Attributes:
         has_ended: Whether the answer is given; the connection can go on then.
+        is_wholly_async: Whether the loop's thread could have begun with it, and can end it.
     """
 
     __slots__ = (
         "_awaited", "_cancellation", "_connection", "_context", "_give_back", "_rest", "_task",
-        "exchange", "has_ended",
+        "exchange", "has_ended", "is_wholly_async",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, connection: Client, context: Context) -> None:
@@ -65,6 +66,8 @@ class Suspension:
         self._task: asyncio.Task[None] | None = None
         self._cancellation = Cancellation.NONE
         self.has_ended = False
+        awaited = exchange.awaited
+        self.is_wholly_async = type(awaited) is Suspended and awaited.is_wholly_async
 
     def __repr__(self) -> str:
         return f"<Suspension of {self.exchange!r}, {'ended' if self.has_ended else 'waiting'}>"
@@ -76,11 +79,6 @@ class Suspension:
         if process_loop.is_here():
             start_now(process_loop.get(), self._run(), self._context)
         return self.has_ended
-
-    def is_for_loop(self) -> bool:
-        """Tell whether the loop alone could answer it; before it is given away."""
-        awaited = self._awaited
-        return type(awaited) is Suspended and awaited.is_wholly_async
 
     def launch(self, give_back: Callable[[], object]) -> None:
         """Give it to the loop's thread, which calls *give_back* in the end."""

@@ -14,6 +14,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextvars import Context
@@ -42,6 +43,10 @@ class ProcessLoop:
         self._thread: threading.Thread | None = None
         self._ident: int | None = None
         self._is_closing = False
+        self._is_registered = False
+        self._inbox: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._is_awake = False
+        self._before: list[Callable[[], object]] = []
 
     def __repr__(self) -> str:
         kind = "not begun" if self._loop is None else type(self._loop).__module__.split(".")[0]
@@ -58,8 +63,13 @@ class ProcessLoop:
 
     def call_soon(self, function: Callable[..., object], *args: object) -> None:
         """Have *function* called on the loop's thread, in an empty context."""
-        # A copy of the caller's would be kept, with the request in it, until then.
-        self.get().call_soon_threadsafe(function, *args, context=Context())
+        self._inbox.append((function, args))
+        # PERF: waking the loop is a system call. Whoever finds it awake need not make one: it sets
+        # the mark back before it empties the inbox.
+        if not self._is_awake:
+            self._is_awake = True
+            # A copy of the caller's context would be kept, with the request in it, until then.
+            self.get().call_soon_threadsafe(self._empty_inbox, context=Context())
 
     def run(self, work: Callable[[], Coroutine[Any, Any, R]], context: Context) -> R:
         """Run a coroutine on the loop; the calling thread waits for its result.
@@ -87,12 +97,22 @@ class ProcessLoop:
         finally:
             del done  # it holds the error, whose traceback holds this frame
 
+    def before_close(self, function: Callable[[], object]) -> None:
+        """Have *function* called before the loop is closed, at the end of the process."""
+        with self._changing:
+            self._before.append(function)
+            self._register()
+
     def close(self, timeout: float = _LEAVE) -> None:
         """Cancel what runs, wait for it, and end the thread; a later call begins another.
 
         Args:
             timeout: Seconds that what was cancelled gets.
         """
+        with self._changing:
+            before, self._before = self._before, []
+        for function in before:
+            function()
         with self._changing:
             loop, thread = self._loop, self._thread
             if loop is None or thread is None or self.is_here():
@@ -103,6 +123,7 @@ class ProcessLoop:
         with self._changing:
             self._loop = self._thread = None
             self._is_closing = False
+            self._is_awake = False  # what has not come out of the inbox waits for the next call
 
     def forget(self) -> None:
         """Begin anew in a process that was forked: the loop is the parent's."""
@@ -121,6 +142,7 @@ class ProcessLoop:
     def _begin(self) -> asyncio.AbstractEventLoop:
         with self._changing:
             if self._loop is None:
+                self._register()
                 loop = _new_loop()
                 started = threading.Event()
                 loop.call_soon(started.set)
@@ -131,6 +153,22 @@ class ProcessLoop:
                 started.wait()
                 self._loop = loop
             return self._loop
+
+    def _empty_inbox(self) -> None:
+        self._is_awake = False
+        inbox = self._inbox
+        while inbox:
+            function, args = inbox.popleft()
+            try:
+                function(*args)
+            except Exception:
+                _logger.critical("The server met an error of its own", exc_info=True)
+
+    def _register(self) -> None:
+        # Not at import: a process that the server forks begins without its parent's.
+        if not self._is_registered:
+            self._is_registered = True
+            atexit.register(self.close)
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
@@ -196,6 +234,5 @@ async def _end(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
 
 #: The loop of this process. It is the one thing that a process has one of.
 process_loop = ProcessLoop()
-atexit.register(process_loop.close)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=process_loop.forget)

@@ -13,6 +13,7 @@ from dewar.server.threads.pace import Pace
 from dewar.server.threads.poller import READ, Poller
 from dewar.server.threads.roster import Roster
 from dewar.server.threads.staff import Staff
+from dewar.server.threads.turns import MANY, by_turn
 from dewar.server.threads.worker import Worker
 from dewar.server.wire.errors import UNAVAILABLE, Refusal
 
@@ -59,7 +60,7 @@ class Doorkeeper:
         if connection is None:
             return
         if self.begins_on_loop(connection):
-            self.settle(connection)
+            self._roster.settle(connection)
         else:
             self.queue(connection, staff)
 
@@ -75,7 +76,7 @@ class Doorkeeper:
             is_ready = self._chores.drop(connection, error)
         if is_ready:
             return connection
-        self.settle(connection)
+        self._roster.settle(connection)
         return None
 
     def begins_on_loop(self, connection: Connection) -> bool:
@@ -88,10 +89,6 @@ class Doorkeeper:
         except Exception as error:  # noqa: BLE001  # as above
             self._chores.drop(connection, error)
             return True
-
-    def settle(self, connection: Connection) -> None:
-        """Have the poller report what *connection* now waits for, or close it."""
-        self._roster.settle(connection)
 
     def queue(self, connection: Connection, staff: Staff) -> None:
         """Let a request wait for a thread, or turn it away where too many do."""
@@ -124,6 +121,8 @@ class Doorkeeper:
             if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
                 chores.sweep(now, events)
                 self._note_returns(staff.returns, now)
+            if len(events) > MANY:
+                events = by_turn(events, self._roster.open)
             for fd, mask in events:
                 self.handle(fd, mask, staff)
             if reluctance is not None:

@@ -24,101 +24,89 @@ from dewar.server.threads.affinity import Affinity
 from dewar.server.threads.chores import Chores, Stage
 from dewar.server.threads.doorkeeper import Doorkeeper
 from dewar.server.threads.poller import Poller
+from dewar.server.threads.roster import Roster
 from dewar.server.threads.staff import Staff
+from dewar.server.threads.turns import MANY, by_turn
+from dewar.server.threads.worker import Worker
 
 _logger = logging.getLogger("dewar.server")
 
 Token = list[Connection | None]
 
+# With more that wait than these, many may go on at once, and clients would wait for all of them.
+_FEW = 128
 
-class Led(Protocol):
-    """What leading on the loop needs of the pool. All of it is called by the leader."""
 
-    def begin_turn(self) -> None:
-        """Count a turn, for the watchdog to see."""
+class Owner(Protocol):
+    """What a leader on the loop needs of its pool."""
 
-    def settle_deposed(self, connection: Connection) -> None:
-        """Take back a connection that was begun with when the leadership was taken."""
+    def note_round(self) -> None:
+        """Take note that the loop's thread leads a round."""
 
-    def finish(self) -> None:
-        """End the pool."""
+    def take_from_loop(self, follower: Worker | None) -> None:
+        """Have *follower* lead in place of the loop's thread; None where the pool has ended."""
 
 
 class LoopLeader:
     """The loop's thread as the leader of one pool.
 
-    Args:
-        pool: Whose leader it is.
-        service: What the pool serves.
-        poller: Where the news of clients come from.
-        chores: What there is to do besides.
-        door: How requests are taken in without being run.
-        staff: The threads that lead otherwise.
-
-    Attributes:
-        leads: Whether the loop's thread leads.
+    `is_wanted` and `begin` are for the leader on a thread; from then on all is the loop's, until
+    the token is taken.
     """
 
     def __init__(
         self,
-        pool: Led,
+        owner: Owner,
         service: Service,
         poller: Poller,
+        roster: Roster,
         chores: Chores,
         door: Doorkeeper,
         staff: Staff,
     ) -> None:
-        self._pool = pool
+        self._owner = owner
         self._service = service
         self._poller = poller
+        self._roster = roster
         self._chores = chores
         self._door = door
         self._staff = staff
-        fd = poller.maybe_fd() if service.suspends else None
-        self._fd = -1 if fd is None else fd
         self._affinity = Affinity()
+        self._last_turn = 0
+        self._fd = poller.maybe_fd() if service.maybe_on_loop is not None else None
         self._running: Token = []
-        self._last_for_loop = 0
-        self._was_watched = False
-        self.leads = False
+        self._has_led = False
 
     def __repr__(self) -> str:
-        return f"<LoopLeader {'leading' if self.leads else 'not leading'}, {self._affinity!r}>"
+        return f"<LoopLeader {self._affinity!r}>"
 
-    def is_wanted(self, turn: int, is_for_loop: bool) -> bool:
-        """Tell whether the loop's thread had better lead; for a leader that is not.
-
-        Args:
-            turn: The number of a run that has just suspended its connection; the runs between
-                this and the last such one were for threads.
-            is_for_loop: Whether the loop alone can answer that request.
-        """
-        affinity = self._affinity
-        affinity.note_others(turn - self._last_for_loop - 1)
-        self._last_for_loop = turn
-        if is_for_loop:
-            affinity.note_loop()
-        else:
-            affinity.note_others()
-        return affinity.is_loop and self._fd >= 0
-
-    def begin(self, running: Token) -> None:
-        """Have the loop's thread lead; the caller has led so far.
+    def is_wanted(self, turn: int) -> bool:
+        """Count a request that was suspended, and tell whether the loop's thread had better lead.
 
         Args:
-            running: The list of this leadership.
+            turn: The number of the leader's run. What it ran since the last one that it suspended
+                was not for the loop; so nobody needs to count those.
         """
-        self._running = running
-        self._was_watched = True
-        self.leads = True
-        running.append(None)
-        process_loop.call_soon(self._watch)
+        self._affinity.note_others(turn - self._last_turn - 1)
+        self._affinity.note_loop()
+        self._last_turn = turn
+        return self._fd is not None and self._affinity.is_loop and self._is_at_hand()
 
-    def leave(self) -> None:
-        """Lead no more; the caller has the token."""
+    def reset(self) -> None:
+        """Begin to count anew: another leads."""
         self._affinity.reset()
         self._running = []
-        self.leads = False
+
+    def begin(self, running: Token) -> None:
+        """Have the loop's thread lead.
+
+        Args:
+            running: The list of this leadership, for the token.
+        """
+        self._running = running
+        self._has_led = True
+        running.append(None)
+        process_loop.call_soon(self._watch)
 
     def end(self, timeout: float) -> bool:
         """Have the loop look at the poller no more, so that this can be closed.
@@ -129,18 +117,20 @@ class LoopLeader:
         Returns:
             Whether it is so.
         """
-        if not self._was_watched or process_loop.is_here():
+        if not self._has_led:
+            return True
+        if process_loop.is_here():
             self._forget()
             return True
-        is_done = threading.Event()
+        is_forgotten = threading.Event()
         process_loop.call_soon(self._forget)
-        process_loop.call_soon(is_done.set)
-        return is_done.wait(timeout)
+        process_loop.call_soon(is_forgotten.set)
+        return is_forgotten.wait(timeout)
 
     # On the loop's thread.
 
     def _watch(self) -> None:
-        if self.leads:
+        if self._fd is not None:
             asyncio.get_running_loop().add_reader(self._fd, self._look)
 
     def _look(self) -> None:
@@ -151,41 +141,36 @@ class LoopLeader:
             self._forget()  # another leads by now
             return
         try:
-            leads_on = self._lead_round(running)
+            leads_on = self._has_led_round(running)
         except Exception:
             # As in `Pool._lead`: the server must not stand still with its port open.
             _logger.critical("The server met an error of its own", exc_info=True)
-            leads_on = True
-        if leads_on and running is self._running:
+            leads_on = running is self._running
+        if leads_on:
             running.append(None)
         else:
             self._forget()
 
-    def _forget(self) -> None:
-        if self._was_watched:
-            process_loop.get().remove_reader(self._fd)
-
-    def _lead_round(self, running: Token) -> bool:
-        """Take what the poller has to tell, without waiting; tell whether to lead on."""
+    def _has_led_round(self, running: Token) -> bool:
+        """Take what the poller has to tell; tell whether to lead on."""
         service, chores, door = self._service, self._chores, self._door
-        self._pool.begin_turn()
+        self._owner.note_round()
         events = self._poller.poll(0)
         now = service.now = service.clock()
         if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
             chores.sweep(now, events)
+        if len(events) > MANY:
+            events = by_turn(events, self._roster.open)
         for fd, mask in events:
             connection = door.maybe_ready(fd, mask)
             if connection is not None and not self._leads_after(connection, running):
                 return False
-        if chores.stage is Stage.ENDED:
-            self.leave()
-            self._pool.finish()
-            return False
-        follower = None if self._affinity.is_loop else self._staff.maybe_worker()
-        if follower is None:
+        has_ended = chores.stage is Stage.ENDED
+        leads_on = self._affinity.is_loop and self._is_at_hand()
+        follower = None if has_ended or leads_on else self._staff.maybe_worker()
+        if not has_ended and follower is None:
             return True
-        self.leave()
-        follower.wake()
+        self._owner.take_from_loop(follower)
         return False
 
     def _leads_after(self, connection: Connection, running: Token) -> bool:
@@ -196,15 +181,24 @@ class LoopLeader:
         try:
             running.pop()
         except IndexError:
+            # It was sent away when the leadership was taken.
             if is_for_loop:
-                self._pool.settle_deposed(connection)
+                self._roster.welcome_back(connection)
             else:
-                staff.submit(connection)  # it was sent away when the leadership was taken
+                staff.submit(connection)
             return False
         if is_for_loop:
             self._affinity.note_loop()
-            door.settle(connection)
+            self._roster.settle(connection)
         else:
             self._affinity.note_others()
             door.queue(connection, staff)
         return True
+
+    def _is_at_hand(self) -> bool:
+        """Tell whether the loop comes back to its clients soon, whatever coroutines may go on."""
+        return len(self._roster.suspended) <= _FEW
+
+    def _forget(self) -> None:
+        if self._fd is not None:
+            asyncio.get_running_loop().remove_reader(self._fd)

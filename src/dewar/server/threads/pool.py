@@ -15,11 +15,9 @@ The rules, on which everything here stands:
   taken it out.
 * Only the leader polls, so between its poll and its next one nothing needs to be disarmed:
   a quick request costs no system call but its own two.
+* If all threads are busy, one more thread leads, the doorkeeper (see there).
 * A connection whose application waits on the event loop is *suspended*: it has no thread. When
   it can go on, the loop's thread settles it, or has a thread run it where that may block.
-* If all threads are busy, one more thread leads, the doorkeeper. It runs no request: it accepts,
-  reads, flushes, looks at deadlines, and lets complete requests wait for the next thread that
-  comes back, up to a number. So a server whose application is stuck still keeps its promises.
 """
 
 import logging
@@ -42,6 +40,7 @@ from dewar.server.threads.poller import READ, Waker, open_poller
 from dewar.server.threads.roster import Roster
 from dewar.server.threads.staff import Staff
 from dewar.server.threads.statistics import PoolStatistics
+from dewar.server.threads.turns import MANY, by_turn
 from dewar.server.threads.watchdog import Watchdog
 from dewar.server.threads.worker import Worker
 
@@ -65,7 +64,7 @@ class Pool:
 
     Args:
         service: What they serve.
-        listeners: Where clients come from; the pool closes them.
+        listeners: Where clients come from; it closes them.
 
     Attributes:
         turn: The number of the leader's latest run.
@@ -82,13 +81,14 @@ class Pool:
         self._chores = Chores(service, self._poller, self._waker, self._acceptor, self._roster)
         self._door = Doorkeeper(service, self._poller, self._acceptor, self._roster, self._chores)
         self._pace = Pace()
+        self._is_on_loop = False
         self._take_overs = 0
         settings = service.settings
         self._workers = [Worker(f"dewar-{n}", self._work) for n in range(1, settings.threads + 1)]
         self._doorkeeper = Worker("dewar-doorkeeper", self._keep_door)
         self._staff = Staff(self._workers, self._doorkeeper, settings.max_queue)
-        self._on_loop = LoopLeader(
-            self, service, self._poller, self._chores, self._door, self._staff
+        self._loop = LoopLeader(
+            self, service, self._poller, self._roster, self._chores, self._door, self._staff
         )
         self._watchdog = Watchdog(self)
         self.turn = 0
@@ -129,7 +129,7 @@ class Pool:
             if self.ended.wait(_LOOK):
                 return
             if self._seize():
-                self.finish()
+                self._finish()
 
     def join(self, timeout: float) -> bool:
         """Wait for all threads; tell whether they are gone within *timeout* seconds.
@@ -143,12 +143,12 @@ class Pool:
         threads = [*self._workers, self._doorkeeper]
         left = [w for w in threads if not w.join(max(0.0, deadline - time.monotonic()))]
         is_quiet = self._roster.is_quiet.wait(max(0.0, deadline - time.monotonic()))
-        is_unwatched = self._on_loop.end(max(_LOOK, deadline - time.monotonic()))
-        if left or not is_quiet or not is_unwatched:
-            return False
-        self._poller.close()
-        self._waker.close()
-        return True
+        is_unwatched = self._loop.end(max(_LOOK, deadline - time.monotonic()))
+        is_over = not left and is_quiet and is_unwatched
+        if is_over:
+            self._poller.close()
+            self._waker.close()
+        return is_over
 
     def statistics(self) -> PoolStatistics:
         """Return what the pool is doing."""
@@ -174,11 +174,11 @@ class Pool:
 
     def is_running(self) -> bool:
         """Tell whether the leader is inside a run."""
-        return bool(self._running) and not self._on_loop.leads
+        return bool(self._running) and not self._is_on_loop
 
     def leads_on_loop(self) -> bool:
         """Tell whether the event loop's thread leads."""
-        return self._on_loop.leads
+        return self._is_on_loop
 
     def depose(self) -> None:
         """Give the leadership to another thread, unless the leader comes back first."""
@@ -201,34 +201,14 @@ class Pool:
                 connection = self._running.pop()
             except IndexError:
                 return False
-            if self._on_loop.leads:
-                self._on_loop.leave()
-            self._running = []  # what tells the former leader that it does not lead any more
+            if self._is_on_loop:
+                self._leave_loop()
             if connection is None:
                 return True
-            self._roster.send_away(connection)
+            self._hand_off(connection)
         self._take_overs += 1
         self._pace.note_slow()
         return True
-
-    # The side of what leads on the loop.
-
-    def begin_turn(self) -> None:
-        """Count a turn, for the watchdog to see."""
-        self.turn += 1
-        self._rouse_watchdog()
-
-    def settle_deposed(self, connection: Connection) -> None:
-        """Take back a connection that was begun with when the leadership was taken."""
-        self._roster.welcome_back(connection)
-
-    def finish(self) -> None:
-        """End the pool; the caller leads, or nobody does."""
-        left = self._staff.give_up()
-        self._chores.finish([c for c in left if c.suspension is None])
-        # What is suspended is brought to its end. The loop may have given one back meanwhile.
-        left = [c for c in left if c.suspension is not None]
-        self._see_out([*left, *self._staff.give_up()])
 
     # A thread's life.
 
@@ -256,15 +236,13 @@ class Pool:
 
     def _lead(self, loop: Callable[[Token], None]) -> None:
         """Lead until another thread does or the pool has ended; survive a mistake of ours."""
-        # A list of this leadership's own: with a shared one a deposed leader would take out what
-        # its successor has put in.
+        # Its own: a deposed leader would take out of a shared one what its successor has put in.
         running = self._running = []
         while self._running is running:
             try:
                 loop(running)
             except Exception:
-                # Out of memory or of a kernel's table, say. Were the leader to end with it, the
-                # server would stand still with its port open.
+                # Out of memory, say. Were the leader to end with it, the server would stand still.
                 _logger.critical("The server met an error of its own", exc_info=True)
                 time.sleep(_FAULT_PAUSE)
             else:
@@ -278,18 +256,19 @@ class Pool:
         connections = self._roster.open
         watchdog = self._watchdog
         pace = self._pace
-        settle = self._roster.settle
         poll = self._poller.poll
         while chores.stage is not Stage.ENDED:
             events = poll(chores.patience())
             now = service.now = service.clock()
             if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
                 chores.sweep(now, events)
+            if len(events) > MANY:
+                events = by_turn(events, connections)
             for fd, mask in events:
                 connection = connections.get(fd)
                 if connection is None:
                     chores.attend(fd)
-                    if self._staff.has_waiting() and self._leave_to_another():
+                    if self._staff.has_waiting() and self._leaves_to_another():
                         return
                     continue
                 # PERF: from here to the end of the loop is every request's way.
@@ -313,33 +292,28 @@ class Pool:
                     except IndexError:
                         self._roster.welcome_back(connection)
                         return
-                if connection.state is not _IDLE:
-                    suspension = connection.suspension
-                    is_for_loop = suspension is not None and suspension.is_for_loop()
-                    settle(connection)
-                    if suspension is not None and self._hand_to_loop(is_for_loop):
-                        return
-        self.finish()
+                if connection.state is not _IDLE and self._leaves_to_loop(connection):
+                    return
+        self._finish()
 
     def _poll_and_queue(self, running: Token) -> None:  # noqa: ARG002  # runs nothing
         if not self._door.lead(self._staff, self._pace):
-            self.finish()
+            self._finish()
 
-    def _hand_to_loop(self, is_for_loop: bool) -> bool:
-        """Have the loop's thread lead if that is better; tell whether it does.
-
-        Called by a leader that has just suspended a connection.
-        """
-        if not self._on_loop.is_wanted(self.turn, is_for_loop):
+    def _leaves_to_loop(self, connection: Connection) -> bool:
+        """Settle *connection*; have the loop's thread lead if that is better, and tell if so."""
+        is_for_loop = connection.awaits_loop_alone()
+        self._roster.settle(connection)
+        if not is_for_loop or not self._loop.is_wanted(self.turn):
             return False
-        running: Token = []
-        self._running = running
-        self._on_loop.begin(running)
-        self._rouse_watchdog()
+        running = self._running = []
+        self._is_on_loop = True
+        self._loop.begin(running)
+        self._watchdog.rouse()
         return True
 
-    def _leave_to_another(self) -> bool:
-        """Have another thread lead, because requests wait for one; tell whether there is one."""
+    def _leaves_to_another(self) -> bool:
+        """Have another thread lead, because requests wait for this one; tell whether it does."""
         follower = self._staff.maybe_leader()
         if follower is None:
             return False
@@ -347,13 +321,33 @@ class Pool:
         follower.wake()
         return True
 
+    def note_round(self) -> None:
+        """Take note that the loop's thread leads a round; the watchdog looks at that."""
+        self.turn += 1
+        self._watchdog.rouse()
+
+    def take_from_loop(self, follower: Worker | None) -> None:
+        """Have *follower* lead in place of the loop's thread; None where the pool has ended.
+
+        The loop's thread calls it, which holds the token.
+        """
+        self._leave_loop()
+        if follower is None:
+            self._finish()
+        else:
+            follower.wake()
+
+    def _leave_loop(self) -> None:
+        self._loop.reset()
+        self._is_on_loop = False
+        self._running = []
+
     def _hand_over(self, connection: Connection) -> bool:
         """Run *connection* after another thread has begun to lead; tell whether there was one."""
         follower = self._staff.maybe_leader()
         if follower is None:
             return False
-        self._roster.send_away(connection)
-        self._running = []
+        self._hand_off(connection)
         follower.wake()
         self._run_away(connection)
         return True
@@ -362,39 +356,47 @@ class Pool:
         """Run *connection*, which is away, on a thread that does not lead."""
         clock = self._service.clock
         began = clock()
-        try:
-            connection.run()
-        except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
-            self._chores.drop(connection, error)
+        self._run(connection)
         if clock() - began < _QUICK:
             self._pace.note_quick()
         else:
             self._pace.note_slow()
-        self._roster.welcome_back(connection)
 
-    def _take_back(self, connection: Connection) -> None:
-        """Go on with *connection*, on the event loop's thread, which must not block."""
-        if connection.has_more():
-            with self._roster.changing:
-                self._roster.send_away(connection)
-            if not self._staff.submit(connection):
-                # The only thread that could run it may be the one that leads.
-                self._waker.wake()
-                if self.ended.is_set():
-                    self._see_out(self._staff.give_up())
-            return
+    def _run(self, connection: Connection) -> None:
+        """Run *connection*, which is away or suspended, and give it to whoever leads."""
         try:
             connection.run()
         except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
             self._chores.drop(connection, error)
         self._roster.welcome_back(connection)
 
-    def _rouse_watchdog(self) -> None:
-        if self._watchdog.is_asleep:
-            self._watchdog.wake()
+    def _take_back(self, connection: Connection) -> None:
+        """Go on with *connection*, on the event loop's thread, which must not block."""
+        if not connection.has_more():
+            self._run(connection)
+            return
+        with self._roster.changing:
+            self._roster.send_away(connection)
+        if not self._staff.submit(connection):
+            # The only thread that could run it may be the one that leads.
+            self._waker.wake()
+            if self.ended.is_set():
+                self._see_out(self._staff.give_up())
+
+    def _finish(self) -> None:
+        """End the pool; the caller leads, or nobody does."""
+        left = self._staff.give_up()
+        self._chores.finish([c for c in left if c.suspension is None])
+        # What is suspended is brought to its end. The loop may have given one back meanwhile.
+        left = [c for c in left if c.suspension is not None]
+        self._see_out([*left, *self._staff.give_up()])
 
     def _see_out(self, connections: list[Connection]) -> None:
         """Bring to its end what the application has begun, where no thread of the pool will."""
         for connection in connections:
-            target = partial(Context().run, self._run_away, connection)
-            threading.Thread(target=target, name="dewar-last", daemon=True).start()
+            run = partial(Context().run, self._run_away, connection)
+            threading.Thread(target=run, name="dewar-last", daemon=True).start()
+
+    def _hand_off(self, connection: Connection) -> None:
+        self._roster.send_away(connection)
+        self._running = []  # what tells the former leader that it does not lead any more

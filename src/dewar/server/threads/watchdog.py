@@ -77,6 +77,11 @@ class Watchdog:
         except RuntimeError:
             return  # two have seen it asleep, and the other one was first
 
+    def rouse(self) -> None:
+        """End its sleep, if it sleeps."""
+        if self.is_asleep:
+            self.wake()
+
     def stop(self) -> None:
         """End the thread and wait for it."""
         self._stopping.set()
