@@ -15,6 +15,7 @@ from dewar.server.connection.state import State
 from dewar.server.threads.acceptor import Acceptor
 from dewar.server.threads.poller import READ, Poller, Waker
 from dewar.server.threads.roster import Roster
+from dewar.server.threads.turns import MANY, by_turn
 
 _logger = logging.getLogger("dewar.server")
 
@@ -86,6 +87,18 @@ class Chores:
             return self._acceptor.wait_aside(self._service.clock(), _SWEEP)
         is_idle = not self._roster.count and not self._acceptor.is_paused()
         return -1 if is_idle and self._service.pulse is None else _SWEEP
+
+    def news(self, patience: float) -> list[tuple[int, int]]:
+        """Wait for events; return those that have their turn, after a look at what else is due.
+
+        Args:
+            patience: How long to wait, in seconds; negative for ever.
+        """
+        events = self._poller.poll(patience)
+        now = self._service.now = self._service.clock()
+        if now >= self.next_sweep or self.stage is not Stage.SERVING:
+            self.sweep(now, events)
+        return by_turn(events, self._roster.open) if len(events) > MANY else events
 
     def see_to(self, connection: Connection) -> bool:
         """Go on with *connection*, about which there is news; tell whether it can be run."""

@@ -22,6 +22,7 @@ class Doorkeeper:
     """One pool's leader of last resort. All but `stuck_since` and `refused` is the leader's.
 
     Attributes:
+        chores: What a leader does besides.
         refused: Requests answered with 503, because too many waited.
     """
 
@@ -32,7 +33,7 @@ class Doorkeeper:
         self._poller = poller
         self._acceptor = acceptor
         self._roster = roster
-        self._chores = chores
+        self.chores = chores
         self._last_return: tuple[int, float] = (-1, 0.0)
         self.refused = 0
 
@@ -68,12 +69,12 @@ class Doorkeeper:
         """Take an event; return the connection if a request is complete on it."""
         connection = self._roster.open.get(fd)
         if connection is None:
-            self._chores.attend(fd)
+            self.chores.attend(fd)
             return None
         try:
-            is_ready = connection.receive() if mask == READ else self._chores.see_to(connection)
+            is_ready = connection.receive() if mask == READ else self.chores.see_to(connection)
         except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
-            is_ready = self._chores.drop(connection, error)
+            is_ready = self.chores.drop(connection, error)
         if is_ready:
             return connection
         self._roster.settle(connection)
@@ -87,7 +88,7 @@ class Doorkeeper:
         try:
             return connection.has_begun_on_loop()
         except Exception as error:  # noqa: BLE001  # as above
-            self._chores.drop(connection, error)
+            self.chores.drop(connection, error)
             return True
 
     def queue(self, connection: Connection, staff: Staff) -> None:
@@ -110,7 +111,7 @@ class Doorkeeper:
 
     def _lead(self, staff: Staff, pace: Pace, reluctance: float | None) -> Worker | None:
         service = self._service
-        chores = self._chores
+        chores = self.chores
         while chores.stage is not Stage.ENDED:
             events = self._poller.poll(chores.patience() if reluctance is None else reluctance)
             now = service.now = service.clock()

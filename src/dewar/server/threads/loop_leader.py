@@ -21,12 +21,11 @@ from dewar.server.connection.connection import Connection
 from dewar.server.connection.service import Service
 from dewar.server.loop.process_loop import process_loop
 from dewar.server.threads.affinity import Affinity
-from dewar.server.threads.chores import Chores, Stage
+from dewar.server.threads.chores import Stage
 from dewar.server.threads.doorkeeper import Doorkeeper
 from dewar.server.threads.poller import Poller
 from dewar.server.threads.roster import Roster
 from dewar.server.threads.staff import Staff
-from dewar.server.threads.turns import MANY, by_turn
 from dewar.server.threads.worker import Worker
 
 _logger = logging.getLogger("dewar.server")
@@ -60,15 +59,12 @@ class LoopLeader:
         service: Service,
         poller: Poller,
         roster: Roster,
-        chores: Chores,
         door: Doorkeeper,
         staff: Staff,
     ) -> None:
         self._owner = owner
-        self._service = service
-        self._poller = poller
         self._roster = roster
-        self._chores = chores
+        self._chores = door.chores
         self._door = door
         self._staff = staff
         self._affinity = Affinity()
@@ -153,15 +149,9 @@ class LoopLeader:
 
     def _has_led_round(self, running: Token) -> bool:
         """Take what the poller has to tell; tell whether to lead on."""
-        service, chores, door = self._service, self._chores, self._door
+        chores, door = self._chores, self._door
         self._owner.note_round()
-        events = self._poller.poll(0)
-        now = service.now = service.clock()
-        if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
-            chores.sweep(now, events)
-        if len(events) > MANY:
-            events = by_turn(events, self._roster.open)
-        for fd, mask in events:
+        for fd, mask in chores.news(0):
             connection = door.maybe_ready(fd, mask)
             if connection is not None and not self._leads_after(connection, running):
                 return False

@@ -40,7 +40,6 @@ from dewar.server.threads.poller import READ, Waker, open_poller
 from dewar.server.threads.roster import Roster
 from dewar.server.threads.staff import Staff
 from dewar.server.threads.statistics import PoolStatistics
-from dewar.server.threads.turns import MANY, by_turn
 from dewar.server.threads.watchdog import Watchdog
 from dewar.server.threads.worker import Worker
 
@@ -87,9 +86,7 @@ class Pool:
         self._workers = [Worker(f"dewar-{n}", self._work) for n in range(1, settings.threads + 1)]
         self._doorkeeper = Worker("dewar-doorkeeper", self._keep_door)
         self._staff = Staff(self._workers, self._doorkeeper, settings.max_queue)
-        self._loop = LoopLeader(
-            self, service, self._poller, self._roster, self._chores, self._door, self._staff
-        )
+        self._loop = LoopLeader(self, service, self._poller, self._roster, self._door, self._staff)
         self._watchdog = Watchdog(self)
         self.turn = 0
         self.ended = self._chores.ended
@@ -251,20 +248,12 @@ class Pool:
     def _poll_and_run(  # noqa: C901  # PERF: one pass, in one frame
         self, running: Token
     ) -> None:
-        service = self._service
         chores = self._chores
         connections = self._roster.open
         watchdog = self._watchdog
         pace = self._pace
-        poll = self._poller.poll
         while chores.stage is not Stage.ENDED:
-            events = poll(chores.patience())
-            now = service.now = service.clock()
-            if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
-                chores.sweep(now, events)
-            if len(events) > MANY:
-                events = by_turn(events, connections)
-            for fd, mask in events:
+            for fd, mask in chores.news(chores.patience()):
                 connection = connections.get(fd)
                 if connection is None:
                     chores.attend(fd)
@@ -387,9 +376,8 @@ class Pool:
         """End the pool; the caller leads, or nobody does."""
         left = self._staff.give_up()
         self._chores.finish([c for c in left if c.suspension is None])
-        # What is suspended is brought to its end. The loop may have given one back meanwhile.
-        left = [c for c in left if c.suspension is not None]
-        self._see_out([*left, *self._staff.give_up()])
+        # The loop may have given one back meanwhile.
+        self._see_out([c for c in left if c.suspension is not None] + self._staff.give_up())
 
     def _see_out(self, connections: list[Connection]) -> None:
         """Bring to its end what the application has begun, where no thread of the pool will."""
