@@ -106,7 +106,7 @@ class Context:
     @property
     def app_context(self) -> "Context":
         """The context that the app's work began with: this one, unless it was pushed over it."""
-        if self._owns_app_context or self._below is None:
+        if self.owns_app_context or self._below is None:
             return self
         return self._below.app_context
 
@@ -217,7 +217,7 @@ class Context:
             self._below = node[0]
         _write((self, node))
         self._pushes += 1
-        if appcontext_pushed.receivers and self._owns_app_context:
+        if appcontext_pushed.receivers and self.owns_app_context:
             appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
         if self.environ is not None and self.url_rule is None:
             self._begin_request()
@@ -237,15 +237,14 @@ class Context:
         node = _read(None)
         if not node or node[0] is not self:
             raise ContextOrderError(_wrong_order(self))
-        if self._pushes == 1 and self._is_watched:
+        if self._pushes == 1 and self.is_watched:
             self._tear_down(sys.exc_info()[1] if exc is _UNGIVEN else exc, node[1])
         else:
-            _write(node[1])
-            self._pushes -= 1
-            if self._pushes == 0:
-                self._close_request()
-            if appcontext_popped.receivers and self._owns_app_context:
-                self._announce_pop()
+            self._leave(node[1])
+
+    def leave(self) -> None:
+        """Take this context off without the teardown functions, which have been called."""
+        self._leave(_read(None)[1])
 
     def match_request(self) -> None:
         """Find the rule for the request; keep what is wrong with it for later."""
@@ -294,13 +293,13 @@ class Context:
         )
 
     @property
-    def _owns_app_context(self) -> bool:
+    def owns_app_context(self) -> bool:
         """Whether the app's teardown is ours: not for a request inside its own app's context."""
         below = self._below
         return self.environ is None or below is None or below.app is not self.app
 
     @property
-    def _is_watched(self) -> bool:
+    def is_watched(self) -> bool:
         """Whether anybody wants to know when the context ends."""
         return (
             self.app.composition.has_teardown
@@ -308,6 +307,14 @@ class Context:
             or bool(appcontext_tearing_down.receivers)
             or bool(appcontext_popped.receivers)
         )
+
+    def _leave(self, rest: Any) -> None:
+        _write(rest)
+        self._pushes -= 1
+        if self._pushes == 0:
+            self._close_request()
+        if appcontext_popped.receivers and self.owns_app_context:
+            self._announce_pop()
 
     def _begin_request(self) -> None:
         # The session first: a URL converter may want to look at it.
@@ -339,7 +346,7 @@ class Context:
     def _tear_down(self, exc: BaseException | None, rest: Any) -> None:
         """Run every step of the end and leave `rest` as the stack; raise the first error."""
         errors: list[BaseException] = []
-        owns_app_context = self._owns_app_context
+        owns_app_context = self.owns_app_context
         if self.environ is not None:
             _attempt(errors, self.app.do_teardown_request, exc)
             _attempt(errors, self._close_request)

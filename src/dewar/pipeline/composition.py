@@ -1,6 +1,7 @@
 """`Composition`: everything worked out from an app's registrations, until the next one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Any, Protocol
 from weakref import ref
@@ -9,6 +10,7 @@ from werkzeug.routing import Map
 
 from dewar.messages.response import Response
 from dewar.pipeline.plan import Plan, PlannedApp, compose
+from dewar.registration.error_handlers import ErrorHandlers
 from dewar.routing.index import RouteIndex
 from dewar.routing.rules import RouteMap
 from dewar.sessions.interface import SessionInterface
@@ -46,6 +48,14 @@ _LAZY_STEPS = {
     )
 }
 _TEARDOWNS = ("do_teardown_appcontext", "do_teardown_request")
+# What besides these is passed by where a request waits on the event loop.
+_UNAWAITED = (
+    "async_to_sync",
+    "ensure_sync",
+    "handle_exception",
+    "handle_http_exception",
+    "handle_user_exception",
+)
 
 #: The attributes of an app whose assignment outdates its composition.
 SEEN_BY_COMPOSITION = frozenset(
@@ -53,8 +63,8 @@ SEEN_BY_COMPOSITION = frozenset(
         *_STAGES,
         *_TABLES,
         *_TEARDOWNS,
+        *_UNAWAITED,
         "create_url_adapter",
-        "ensure_sync",
         "response_class",
         "session_interface",
         "subdomain_matching",
@@ -71,6 +81,7 @@ class ComposedApp(PlannedApp, Protocol):
     response_class: type[Response]
     session_interface: SessionInterface
     teardown_appcontext_funcs: list[Callable[..., Any]]
+    error_handler_spec: ErrorHandlers
 
 
 class Composition:
@@ -83,11 +94,13 @@ class Composition:
 
     __slots__ = (
         "_app",
+        "_has_coroutines",
         "_plans",
         "has_fast_lane",
         "has_teardown",
         "index",
         "opens_session_at_once",
+        "suspends",
     )
 
     def __init__(self, app: ComposedApp, stock: Mapping[str, object]) -> None:
@@ -106,6 +119,12 @@ class Composition:
             and Response.default_mimetype == "text/html"
             and all(_is_stock(app, stock, name) for name in _STAGES)
         )
+        #: Whether a request may wait on the event loop without its thread: no subclass's method
+        #: would be passed by.
+        self.suspends = self.has_fast_lane and all(
+            _is_stock(app, stock, name) for name in (*_TEARDOWNS, *_UNAWAITED)
+        )
+        self._has_coroutines = any(map(iscoroutinefunction, _of_no_endpoint(app)))
         # An interface of the user's own may count on being asked for every request.
         self.opens_session_at_once = not _is_lazy(app.session_interface)
         self.has_teardown = (
@@ -119,8 +138,16 @@ class Composition:
         plan = self._plans.get(endpoint)
         if plan is None:
             # Two threads may both compose it: the plans are equal, and either may stay.
-            plan = self._plans[endpoint] = compose(self._app(), endpoint)  # type: ignore[arg-type]  # it is handling a request
+            plan = self._plans[endpoint] = compose(self._app(), endpoint, self._has_coroutines)  # type: ignore[arg-type]  # it is handling a request
         return plan
+
+
+def _of_no_endpoint(app: ComposedApp) -> Iterator[Callable[..., Any]]:
+    """Yield the functions that may be called whatever the endpoint."""
+    yield from app.teardown_appcontext_funcs
+    for by_code in app.error_handler_spec.values():
+        for by_class in by_code.values():
+            yield from by_class.values()
 
 
 def _is_lazy(interface: SessionInterface) -> bool:
@@ -136,7 +163,7 @@ def stock_methods(cls: type) -> Mapping[str, object]:
     Taken when the class is made: tracing tools replace methods on the class itself, and what they
     put there has to be called.
     """
-    names = (*_STAGES, *_TEARDOWNS, "create_url_adapter")
+    names = (*_STAGES, *_TEARDOWNS, *_UNAWAITED, "create_url_adapter")
     return MappingProxyType({name: getattr(cls, name) for name in names})
 
 

@@ -14,11 +14,15 @@ from dewar.registration.error_handlers import find_handler
 from dewar.routing.errors import FormDataRoutingRedirect
 from dewar.signals import got_request_exception
 
+Handler = Callable[[Any], Any]
+
 __all__ = [
     "answer_failure",
     "answer_http_error",
     "answer_user_error",
+    "handler_of",
     "raise_routing_failure",
+    "report_failure",
     "traps",
 ]
 
@@ -48,29 +52,54 @@ def answer_user_error(app: PipelineApp, context: Context, error: Exception) -> A
     Raises:
         Exception: the error itself, where nothing handles it.
     """
-    if isinstance(error, BadRequestKeyError) and (
-        app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]
-    ):
-        error.show_exception = True
+    _show_key(app, error)
     if isinstance(error, HTTPException) and not app.trap_http_exception(error):
         return app.handle_http_exception(error)
     handler = _handler(app, context, error)
     if handler is None:
         raise error
-    return handler(error)
+    return app.ensure_sync(handler)(error)
 
 
 def answer_http_error(app: PipelineApp, context: Context, error: HTTPException) -> Any:
     """Return the answer of the handler for an HTTP error, or the error, which is a response."""
-    # An error without a status, and a redirect by the router, are answers already.
-    if error.code is None or isinstance(error, RoutingException):
-        return error
+    handler = _http_handler(app, context, error)
+    return error if handler is None else app.ensure_sync(handler)(error)
+
+
+def handler_of(app: PipelineApp, context: Context, error: Exception) -> Handler | None:
+    """Return what handles an error that a view or a hook raised; None for an answer of its own.
+
+    Raises:
+        Exception: the error itself, where nothing handles it.
+    """
+    _show_key(app, error)
+    if isinstance(error, HTTPException) and not app.trap_http_exception(error):
+        return _http_handler(app, context, error)
     handler = _handler(app, context, error)
-    return error if handler is None else handler(error)
+    if handler is None:
+        raise error
+    return handler
 
 
 def answer_failure(app: PipelineApp, context: Context, error: Exception) -> Response:
     """Return the 500 for an error that nothing handled, after logging it.
+
+    Raises:
+        Exception: the error itself, where errors propagate (debug mode, tests).
+    """
+    server_error, handler = report_failure(app, context, error)
+    answer = server_error if handler is None else app.ensure_sync(handler)(server_error)
+    return app.finalize_request(answer, from_error_handler=True)
+
+
+def report_failure(
+    app: PipelineApp, context: Context, error: Exception
+) -> tuple[InternalServerError, Handler | None]:
+    """Tell the log and the signal of an error that nothing handled.
+
+    Returns:
+        The 500 that stands for it, and what handles that.
 
     Raises:
         Exception: the error itself, where errors propagate (debug mode, tests).
@@ -83,9 +112,7 @@ def answer_failure(app: PipelineApp, context: Context, error: Exception) -> Resp
         raise error
     app.log_exception((type(error), error, error.__traceback__))
     server_error = InternalServerError(original_exception=error)
-    handler = _handler(app, context, server_error)
-    answer = server_error if handler is None else handler(server_error)
-    return app.finalize_request(answer, from_error_handler=True)
+    return server_error, _handler(app, context, server_error)
 
 
 def traps(app: PipelineApp, error: Exception) -> bool:
@@ -98,9 +125,23 @@ def traps(app: PipelineApp, error: Exception) -> bool:
     return bool(trap_bad_request) and getattr(error, "code", None) == 400
 
 
-def _handler(app: PipelineApp, context: Context, error: Exception) -> Callable[[Any], Any] | None:
+def _show_key(app: PipelineApp, error: Exception) -> None:
+    """Have the answer name the missing key of a form, for the developer."""
+    if isinstance(error, BadRequestKeyError) and (
+        app.debug or app.config["TRAP_BAD_REQUEST_ERRORS"]
+    ):
+        error.show_exception = True
+
+
+def _http_handler(app: PipelineApp, context: Context, error: HTTPException) -> Handler | None:
+    # An error without a status, and a redirect by the router, are answers already.
+    if error.code is None or isinstance(error, RoutingException):
+        return None
+    return _handler(app, context, error)
+
+
+def _handler(app: PipelineApp, context: Context, error: Exception) -> Handler | None:
     rule = context.url_rule
     # No request object is made just to ask for its blueprints.
     blueprints = context.request.blueprints if rule is not None and "." in rule.endpoint else ()
-    handler = find_handler(app.error_handler_spec, error, blueprints)
-    return None if handler is None else app.ensure_sync(handler)
+    return find_handler(app.error_handler_spec, error, blueprints)

@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from dewar.contexts.current import current_request, maybe_current
 from dewar.messages.request import Request
 from dewar.messages.response import Response
-from dewar.pipeline import coerce, failures, respond, stages
+from dewar.pipeline import coerce, failures, stages
 from dewar.pipeline.async_views import to_sync
 from dewar.pipeline.interface import PipelineApp
 
@@ -41,7 +41,7 @@ class Lifecycle:
     def dispatch_request(self: PipelineApp) -> Any:
         """Return what the view of the current request returns."""
         context = current_request()
-        return respond.dispatch(self, stages.plan_of(self, context), context)
+        return stages.dispatch(self, stages.plan_of(self, context), context)
 
     def raise_routing_exception(self: PipelineApp, request: Request) -> NoReturn:
         """Raise what routing found wrong with a request."""

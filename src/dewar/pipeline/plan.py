@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import Any, Protocol
 
 from dewar.errors import DewarError
@@ -43,25 +44,45 @@ class Plan:
     view: Function
     after: tuple[Function, ...]
     teardown: tuple[Function, ...]
+    #: The same with its coroutine functions as they were registered, which the others are made
+    #: of; None where all is synchronous.
+    unwrapped: "Plan | None" = None
+    #: The ids of the coroutine functions among these.
+    coroutines: frozenset[int] = frozenset()
 
 
-def compose(app: PlannedApp, endpoint: str | None) -> Plan:
+def compose(app: PlannedApp, endpoint: str | None, always_unwraps: bool = False) -> Plan:
     """Return the plan of an endpoint; None stands for a request that matched no rule.
 
     The app's hooks go before those of the outer and then the inner blueprint on the way in, and
     the other way round, last registered first, on the way out (Flask's order).
+
+    Args:
+        app: the app.
+        endpoint: the endpoint.
+        always_unwraps: whether there is an unwrapped plan in any case, because the app has
+            coroutine functions that belong to no endpoint.
     """
     blueprint = endpoint.rpartition(".")[0] if endpoint else ""
     inward = [None, *reversed(split_blueprint_path(blueprint))] if blueprint else [None]
     outward = inward[::-1]
+    preprocessors = tuple(_functions(app.url_value_preprocessors, inward))
+    before = tuple(_functions(app.before_request_funcs, inward))
+    after = tuple(_functions(app.after_request_funcs, outward, last_first=True))
+    teardown = tuple(_functions(app.teardown_request_funcs, outward, last_first=True))
+    view = _view(app, endpoint)
+    functions = (*before, view, *after, *teardown)
+    coroutines = frozenset(id(f) for f in functions if iscoroutinefunction(f))
+    unwrapped = Plan(endpoint, preprocessors, before, view, after, teardown, coroutines=coroutines)
     sync = app.ensure_sync
     return Plan(
         endpoint=endpoint,
-        preprocessors=tuple(_functions(app.url_value_preprocessors, inward)),
-        before=tuple(map(sync, _functions(app.before_request_funcs, inward))),
-        view=_view(app, endpoint),
-        after=tuple(map(sync, _functions(app.after_request_funcs, outward, last_first=True))),
-        teardown=tuple(map(sync, _functions(app.teardown_request_funcs, outward, last_first=True))),
+        preprocessors=preprocessors,
+        before=tuple(map(sync, before)),
+        view=sync(view),
+        after=tuple(map(sync, after)),
+        teardown=tuple(map(sync, teardown)),
+        unwrapped=unwrapped if coroutines or always_unwraps else None,
     )
 
 
@@ -79,7 +100,7 @@ def _functions(
 def _view(app: PlannedApp, endpoint: str | None) -> Function:
     view = app.view_functions.get(endpoint) if endpoint is not None else None
     if view is not None:
-        return app.ensure_sync(view)
+        return view
 
     def no_view(**_: Any) -> Any:
         raise MissingViewError(

@@ -16,15 +16,22 @@ from dewar.signals import (
 )
 
 __all__ = [
+    "FINALIZING_FAILED",
+    "checked",
+    "dispatch",
     "finalize",
     "full_dispatch",
     "has_session_cookie",
     "plan_of",
     "preprocess",
     "process_response",
+    "save_session",
     "tear_down_app_context",
     "tear_down_request",
 ]
+
+
+FINALIZING_FAILED = "Request finalizing failed with an error while handling an error"
 
 
 class NoResponseReturnedError(DewarError, TypeError):
@@ -63,6 +70,22 @@ def preprocess(plan: Plan, context: Context) -> Any:
     return None
 
 
+def dispatch(app: PipelineApp, plan: Plan, context: Context) -> Any:
+    """Return what the view returned, or the automatic answer to OPTIONS."""
+    request = context.made_request
+    # A hook may have changed what routing found; without a request object none could.
+    found: Any = context if request is None else request
+    if found.routing_exception is not None:
+        app.raise_routing_exception(context.request)
+    rule = found.url_rule
+    if rule is not context.url_rule:
+        plan = app.composition.plan_for(rule.endpoint)
+    method = context.environ["REQUEST_METHOD"] if request is None else request.method  # type: ignore[index]  # there is a request
+    if method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
+        return app.make_default_options_response()
+    return plan.view(**found.view_args)
+
+
 def finalize(app: PipelineApp, returned: Any, from_error_handler: bool) -> Response:
     """Make a response of what was returned, and run what comes after the view."""
     response = app.make_response(returned)
@@ -74,7 +97,7 @@ def finalize(app: PipelineApp, returned: Any, from_error_handler: bool) -> Respo
         if not from_error_handler:
             raise
         # The client gets the error's answer rather than another error.
-        app.logger.exception("Request finalizing failed with an error while handling an error")
+        app.logger.exception(FINALIZING_FAILED)
     return response
 
 
@@ -84,17 +107,26 @@ def process_response(app: PipelineApp, context: Context, response: Response) -> 
         response = _after(app.ensure_sync(function), response)
     for function in plan_of(app, context).after:
         response = _after(function, response)
+    save_session(app, context, response)
+    return response
+
+
+def save_session(app: PipelineApp, context: Context, response: Response) -> None:
+    """Save the session into the response, if there is one."""
     session = context.opened_session
     if session is None and has_session_cookie(app, context):
         # A permanent session that nobody read has its cookie refreshed all the same.
         session = context.open_session()
     if session is not None and not app.session_interface.is_null_session(session):
         app.session_interface.save_session(app, session, response)  # type: ignore[arg-type]  # the app is wider
-    return response
 
 
 def _after(function: Callable[..., Any], response: Response) -> Response:
-    returned: Response | None = function(response)
+    return checked(function, function(response))
+
+
+def checked(function: Callable[..., Any], returned: Response | None) -> Response:
+    """Return what an `after_request` function returned, if that is a response at all."""
     if returned is None:
         raise NoResponseReturnedError(
             f"The after_request function {function!r} returned None. It has to return the"

@@ -261,6 +261,7 @@ class Registrar:
         """Register `f` for an HTTP status or an exception class, without a decorator."""
         exception, code = class_and_code(code_or_exception)
         self.error_handler_spec[None][code][exception] = f
+        self._changed()
 
     #: Flask's own names for these steps, which extensions call.
     _get_exc_class_and_code = staticmethod(class_and_code)

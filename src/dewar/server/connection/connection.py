@@ -1,14 +1,12 @@
 """One client: its socket, what it has sent, and what it has yet to take.
 
 Who may call what. A connection belongs to the leader, except while it is RUNNING: then it
-belongs to the thread that called `run`. `receive`, `flush`, `expire` and `close` are the
-leader's. No method blocks but `run`, and that only in the application or for a slow reader of
-a streamed response.
+belongs to the thread that called `run`; and while it is SUSPENDED: then to the event loop's,
+until that has given it back. `receive`, `flush`, `expire` and `close` are the leader's. No method
+blocks but `run`, and that only in the application or for a slow reader of a streamed response.
 """
 
-import selectors
 import socket
-import struct
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
@@ -16,10 +14,12 @@ from contextvars import Context
 from dewar.server.connection.environ import Environ
 from dewar.server.connection.exchange import Exchange
 from dewar.server.connection.late_body import LateBody
-from dewar.server.connection.outbox import PATIENCE, FilePiece, Outbox, is_readable, wait_ready
+from dewar.server.connection.outbox import has_ended, is_readable
+from dewar.server.connection.outlet import Outlet
 from dewar.server.connection.progress import Progress
 from dewar.server.connection.service import Service
 from dewar.server.connection.state import MOVES, State
+from dewar.server.connection.suspension import Suspension
 from dewar.server.errors import ClientGoneError, ServerStateError
 from dewar.server.wire.errors import LATE_BODY, TIMEOUT, Refusal
 from dewar.server.wire.reader import Phase, RequestReader
@@ -29,48 +29,39 @@ from dewar.server.wire.writer import CONTINUE
 # One read: as much as a busy client sends at once, and below the size from which malloc maps
 # memory anew each time (128 KiB).
 _READ = 65536
-# Up to here it is cheaper to copy a body behind its head than to have the kernel gather the two.
-_COPY = 16384
 # How long a client may take to notice that we have shut our side.
 _LINGER = 2.0
-# SO_LINGER with no time at all: closing resets the connection.
-_RESET = struct.pack("ii", 1, 0)
 _IDLE, _RUNNING, _FLUSHING = State.IDLE, State.RUNNING, State.FLUSHING
 _START = Phase.START
 
 
-class Connection:
+class Connection(Outlet):
     """A client's connection, from accept to close.
 
     Attributes:
-        sock: The socket, non-blocking.
-        fd: Its number, which outlives its closing.
         state: What it is doing.
         armed: What the poller reports of it; the pool keeps it here.
         served: Requests answered or being answered.
+        suspension: The exchange that waits on the event loop, if one does.
     """
 
     __slots__ = (
-        "_end", "_environ", "_outbox", "_progress", "_reader", "_recv", "_seen", "_send",
-        "_service", "_since", "armed", "fd", "served", "sock", "state",
+        "_environ", "_progress", "_reader", "_recv", "_seen", "_since", "armed", "served",
+        "state", "suspension",
     )  # fmt: skip
 
     def __init__(self, service: Service, sock: socket.socket, environ: Environ) -> None:
-        self._service = service
+        super().__init__(service, sock)
         self._environ = environ
-        self.sock = sock
-        self.fd = sock.fileno()
         self._recv: Callable[[int], bytes] = sock.recv
-        self._send: Callable[[bytes], int] = sock.send
         self._reader = RequestReader(environ, service.names, service.settings.limits, Exchange)
-        self._outbox = Outbox()
         self._progress: Progress | None = None
-        self._end: State | None = None  # where to go when all is answered; None to read on
         self._seen = 0
         self._since = service.now
         self.state = _IDLE
         self.armed = 0
         self.served = 0
+        self.suspension: Suspension | None = None
 
     def __repr__(self) -> str:
         return f"<Connection {self.fd} {self.state.name}, {self.served} served>"
@@ -98,8 +89,14 @@ class Connection:
         return False
 
     def run(self) -> None:
-        """Answer the requests that are complete, in order, as far as the client takes it."""
+        """Answer the requests that are complete, in order, as far as the client takes it.
+
+        It is SUSPENDED afterwards where the application waits on the event loop; run it again
+        when its suspension is given back.
+        """
         self.state = _RUNNING
+        if self.suspension is not None and not self._has_resumed(self.suspension):
+            return
         service = self._service
         reader = self._reader
         completed = reader.completed
@@ -108,12 +105,14 @@ class Connection:
             # Counted now, so that whoever has an answer finds it counted.
             self.served += 1
             # A fresh context: whatever a request sets ends with it, on every thread.
-            Context().run(exchange.respond, service, self)
-            if not exchange.persists:
-                self._finish_with(self._end or self._end_after(exchange))
+            context = Context()
+            context.run(exchange.respond, service, self)
+            if exchange.awaited is not None:
+                self.suspension = Suspension(exchange, self, context)
+                self._move(State.SUSPENDED)
                 return
-            if self._outbox.size:
-                self._begin_flushing()
+            if not exchange.persists or self._outbox.size:
+                self._follow(exchange)
                 return
         # PERF: the common case is that nothing else has come.
         if reader.phase is _START:
@@ -176,6 +175,20 @@ class Connection:
         if self.state is _IDLE and old_enough and not is_readable(self.sock):
             self._move(State.CLOSED)
 
+    def has_more(self) -> bool:
+        """Tell whether there is something to `run`, after the event loop has given it back."""
+        suspension = self.suspension
+        if suspension is None or not suspension.has_ended:
+            return True
+        exchange = suspension.exchange
+        if not exchange.persists or self._outbox.size:
+            return False
+        return bool(self._reader.completed) or self._reader.wants_continue
+
+    def is_deserted(self) -> bool:
+        """Tell whether the client has closed its side. For a connection that is SUSPENDED."""
+        return has_ended(self.sock)
+
     def close(self) -> None:
         """Close the socket and let go of everything. Call it once, off the poller."""
         self.state = State.CLOSED
@@ -195,71 +208,27 @@ class Connection:
         with suppress(OSError):  # the client was quicker
             self.sock.shutdown(socket.SHUT_RDWR)
 
-    # For the exchange, on the thread that runs it.
-
-    def send(self, data: bytes) -> None:
-        """Send *data*, or keep for later what does not go out at once."""
-        start = 0
-        if not self._outbox.size:
-            try:
-                start = self._send(data)
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                raise ClientGoneError(f"The client has gone: {error}") from error
-        if start != len(data):
-            self._outbox.add(data, start)
-
-    def send_pair(self, head: bytes, body: bytes) -> None:
-        """Send *head* and *body* in one system call."""
-        if len(body) <= _COPY:
-            self.send(head + body)
-            return
-        self._outbox.add(head)
-        self._outbox.add(body)
-        self._flush_now()
-
-    @property
-    def sends_files(self) -> bool:
-        """Whether the kernel can send files by itself: not where what is sent is encrypted."""
-        return type(self.sock) is socket.socket
-
-    def send_file(self, head: bytes, piece: FilePiece) -> None:
-        """Send *head* and a piece of a file, or keep for later what does not go out at once."""
-        self._outbox.add(head)
-        self._outbox.add_file(piece)
-        self._flush_now()
-
-    def give_up(self) -> None:
-        """Have the connection end at once: nobody is there to take what waits."""
-        self._end = State.CLOSED
-        self._outbox.clear()
-
-    def spoil(self) -> None:
-        """Have the connection end with a reset.
-
-        For a body whose only mark is the end of the connection: a normal end would make it whole.
-        """
-        self._end = State.CLOSED
-        with suppress(OSError):  # the client was quicker
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-
-    def send_waiting(self, data: bytes) -> None:
-        """Send *data*; block while more than the high-water mark waits."""
-        self.send(data)
-        high_water = self._service.settings.high_water
-        if self._outbox.size <= high_water:
-            return
-        clock = self._service.clock
-        progress = Progress(clock())
-        while self._outbox.size > high_water:
-            wait_ready(self.sock, selectors.EVENT_WRITE, PATIENCE)
-            now = clock()
-            progress.advance(self._flush_now(), now)
-            if self._outbox.size and self._is_overdue(progress, now):
-                raise ClientGoneError("The client does not read what it asked for.")
-
     # Below: how it goes on.
+
+    def _has_resumed(self, suspension: Suspension) -> bool:
+        """Go on with what was suspended; tell whether requests can be run then."""
+        if not suspension.has_ended:
+            suspension.go_on()
+            if not suspension.has_ended:
+                self._move(State.SUSPENDED)
+                return False
+        self.suspension = None
+        if suspension.exchange.persists and not self._outbox.size:
+            return True
+        self._follow(suspension.exchange)
+        return False
+
+    def _follow(self, exchange: Exchange) -> None:
+        """Go on after an exchange that leaves something to send, or is the last."""
+        if exchange.persists:
+            self._begin_flushing()
+        else:
+            self._finish_with(self._end or self._end_after(exchange))
 
     def _begin_early(self) -> bool:
         """Let a request run before its body has come; tell whether there is one that may.
@@ -282,12 +251,6 @@ class Connection:
         """Return how to close after *request*: at once only where nothing more can come."""
         is_last = not request.keep_alive and self._reader.phase is not Phase.BODY
         return State.CLOSED if is_last else State.LINGERING
-
-    def _flush_now(self) -> int:
-        try:
-            return self._outbox.flush_nowait(self.sock)
-        except OSError as error:
-            raise ClientGoneError(f"The client has gone: {error}") from error
 
     def _move(self, state: State) -> None:
         if state is self.state:
@@ -367,7 +330,3 @@ class Connection:
             self._since = now
         elif now - self._since > (settings.keep_alive if self.served else settings.header_timeout):
             self._move(State.CLOSED)
-
-    def _is_overdue(self, progress: Progress, now: float) -> bool:
-        settings = self._service.settings
-        return progress.is_overdue(now, settings.write_timeout, settings.min_rate)

@@ -2,6 +2,9 @@
 
 An exchange lives as long as its request. What the application may keep of it, ``start_response``
 and ``write``, is dead afterwards and can not touch the next request of the connection.
+
+Where the application returns something that waits for the event loop, `respond` comes back without
+an answer, and the rest is a `Suspension`'s.
 """
 
 import logging
@@ -15,6 +18,8 @@ from dewar.server.connection.late_body import LateBody
 from dewar.server.connection.outbox import FilePiece
 from dewar.server.connection.service import Service
 from dewar.server.errors import ApplicationError, BodyError, ClientGoneError
+from dewar.server.loop.async_body import AsyncBody
+from dewar.server.loop.suspended import Suspended
 from dewar.server.wire.errors import INTERNAL, Refusal
 from dewar.server.wire.request import Body, Environ, Request
 from dewar.server.wire.writer import LAST_CHUNK, Framing, Head, Headers, chunk
@@ -41,6 +46,7 @@ _FAULT = Refusal(INTERNAL, "Internal Server Error")
 # PERF: a member of an enum is slower to reach than a name of this module.
 _FRESH, _STARTED, _SENT, _DONE = Phase.FRESH, Phase.STARTED, Phase.SENT, Phase.DONE
 _NONE = Framing.NONE
+_AWAITED = frozenset({AsyncBody, Suspended})
 
 
 class Client(Protocol):
@@ -75,12 +81,13 @@ class Exchange(Request):
     PERF: one object for both, because making one costs as much as reading a repeated head.
 
     Attributes:
-        persists: After `respond`: whether the connection can take another request.
+        persists: When it has ended: whether the connection can take another request.
+        awaited: What the application returned that waits for the event loop, if it did.
     """
 
     __slots__ = (
         "_began", "_connection", "_framing", "_headers", "_left", "_phase", "_sent", "_service",
-        "_status", "persists",
+        "_status", "awaited", "persists",
     )  # fmt: skip
 
     def __init__(self, environ: Environ, http11: bool, keep_alive: bool, body: Body | None) -> None:
@@ -91,12 +98,15 @@ class Exchange(Request):
         self.body = body
         self.method = environ["REQUEST_METHOD"]
         self.target = environ["REQUEST_URI"]
+        self.awaited: Iterable[bytes] | None = None
         self._phase = _FRESH
         self._framing = _NONE
         self._sent = 0
 
     def respond(self, service: Service, connection: Client) -> None:
         """Run the application, send its response, and call its ``close``. Never raises.
+
+        It has not ended where something is `awaited` then.
 
         Args:
             service: Whose application it is.
@@ -111,12 +121,14 @@ class Exchange(Request):
             # PERF: a list or tuple has no close().
             if (type(result) is list or type(result) is tuple) and self._phase is _STARTED:
                 self._send_whole(result[0] if len(result) == 1 else b"".join(result))
-            elif type(result) is FileWrapper and self._phase is _STARTED:
-                self._send_file(result)
+            elif type(result) in _AWAITED and service.suspends:
+                self._suspend(result)
+                return
             else:
-                self._send_iterated(result)
+                self.deliver(result)
         except BaseException as error:  # noqa: BLE001 - a view's sys.exit() must not end our thread
-            self._fail(error)
+            self.fail(error)
+        # PERF: `end` without the call.
         self._phase = _DONE
         if self.body is not None:
             self.body.close()
@@ -149,6 +161,93 @@ class Exchange(Request):
         if self._phase is _DONE:
             raise ApplicationError("write() was called after the request had ended.")
         self._emit(data)
+
+    # For what has been awaited.
+
+    def deliver(self, result: Iterable[bytes]) -> None:
+        """Send what the application returned, and call its ``close``; it may block."""
+        if type(result) is FileWrapper and self._phase is _STARTED:
+            self._send_file(result)
+        else:
+            self._send_iterated(result)
+
+    def deliver_whole(self, pieces: list[bytes] | tuple[bytes, ...]) -> None:
+        """Send a body that is here in full. It does not block."""
+        if self._phase is _STARTED:
+            self._send_whole(b"".join(pieces))
+        else:
+            self._send_iterated(pieces)
+
+    def framed(self, data: bytes) -> bytes:
+        """Return *data* as it goes on the wire, after the head where that is not out yet.
+
+        Raises:
+            ApplicationError: It is no bytes, or there is no head.
+        """
+        if type(data) is not bytes:
+            raise ApplicationError(f"The body has {type(data).__name__} in it; send bytes.")
+        head = b""
+        if self._phase is _FRESH:
+            raise ApplicationError("The body began before start_response() was called.")
+        if self._phase is _STARTED:
+            head, self._framing, self._left, self.persists = self._compose(None)
+            if self.method == "HEAD":
+                self._framing = Framing.NONE
+            self._phase = _SENT
+        return head + self._frame(data)
+
+    def finish(self) -> None:
+        """Send what belongs after the last of the body. It does not block.
+
+        Raises:
+            ApplicationError: There is no head.
+        """
+        if self._phase is _FRESH:
+            raise ApplicationError("The application returned without calling start_response().")
+        if self._phase is _STARTED:
+            self._begin(None if self.method == "HEAD" else 0)
+        if self._framing is Framing.CHUNKED:
+            self._connection.send(LAST_CHUNK)
+        elif self._framing is Framing.LENGTH and self._left:
+            self._fit(b"", self._left)
+        self._phase = _DONE  # from here a failing close() costs a log line, no connection
+
+    def fail(self, error: BaseException) -> None:
+        """Log *error*; answer 500 where the head is not out, else cut the connection."""
+        before, self._phase = self._phase, _DONE
+        if isinstance(error, ClientGoneError):
+            self.persists = False
+            if before is _FRESH:
+                self._status = CLIENT_GONE
+            self._connection.give_up()
+            _logger.debug("%r: %s", self, error)
+            return
+        if isinstance(error, BodyError):
+            _logger.info("%r: %s", self, error)
+        else:
+            _logger.error("%r failed", self, exc_info=error)
+        if before in (_FRESH, _STARTED):
+            self._answer(error.refusal if isinstance(error, BodyError) else _FAULT)
+        elif before is _SENT:
+            self.persists = False
+            if self._framing is Framing.CLOSE:
+                self._connection.spoil()
+
+    def end(self) -> None:
+        """Let go of the request, and log it. Nothing more is sent."""
+        self._phase = _DONE
+        if self.body is not None:
+            self.body.close()
+        if self._service.logs_access:
+            self._service.access_log.log(self, self._status, self._sent, self._began)
+
+    # Below: how it is sent.
+
+    def _suspend(self, awaited: Iterable[bytes]) -> None:
+        self.awaited = awaited
+        if type(self.body) is LateBody:
+            # It would be waited for on the event loop, which must not wait.
+            self.body.prefetch()
 
     def _restart(self, exc_info: ExcInfo) -> None:
         if self._phase is _DONE:
@@ -217,7 +316,7 @@ class Exchange(Request):
                     self._emit(data)
                 elif type(data) is not bytes:
                     raise ApplicationError(f"The body has {type(data).__name__} in it; send bytes.")
-            self._finish()
+            self.finish()
         finally:
             close = getattr(result, "close", None)
             if close is not None:
@@ -242,17 +341,7 @@ class Exchange(Request):
         self._connection.send(head)
 
     def _emit(self, data: bytes) -> None:
-        if type(data) is not bytes:
-            raise ApplicationError(f"The body has {type(data).__name__} in it; send bytes.")
-        head = b""
-        if self._phase is _FRESH:
-            raise ApplicationError("The body began before start_response() was called.")
-        if self._phase is _STARTED:
-            head, self._framing, self._left, self.persists = self._compose(None)
-            if self.method == "HEAD":
-                self._framing = Framing.NONE
-            self._phase = _SENT
-        self._connection.send_waiting(head + self._frame(data))
+        self._connection.send_waiting(self.framed(data))
 
     def _frame(self, data: bytes) -> bytes:
         """Return *data* as it goes on the wire."""
@@ -274,38 +363,6 @@ class Exchange(Request):
             self, "less" if len(data) < count else "more",
         )  # fmt: skip
         return data[:count]
-
-    def _finish(self) -> None:
-        if self._phase is _FRESH:
-            raise ApplicationError("The application returned without calling start_response().")
-        if self._phase is _STARTED:
-            self._begin(None if self.method == "HEAD" else 0)
-        if self._framing is Framing.CHUNKED:
-            self._connection.send(LAST_CHUNK)
-        elif self._framing is Framing.LENGTH and self._left:
-            self._fit(b"", self._left)
-        self._phase = _DONE  # from here a failing close() costs a log line, no connection
-
-    def _fail(self, error: BaseException) -> None:
-        """Log *error*; answer 500 where the head is not out, else cut the connection."""
-        before, self._phase = self._phase, _DONE
-        if isinstance(error, ClientGoneError):
-            self.persists = False
-            if before is _FRESH:
-                self._status = CLIENT_GONE
-            self._connection.give_up()
-            _logger.debug("%r: %s", self, error)
-            return
-        if isinstance(error, BodyError):
-            _logger.info("%r: %s", self, error)
-        else:
-            _logger.error("%r failed", self, exc_info=error)
-        if before in (_FRESH, _STARTED):
-            self._answer(error.refusal if isinstance(error, BodyError) else _FAULT)
-        elif before is _SENT:
-            self.persists = False
-            if self._framing is Framing.CLOSE:
-                self._connection.spoil()
 
     def _answer(self, refusal: Refusal) -> None:
         """Send an answer that is not the application's."""

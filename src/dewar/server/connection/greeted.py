@@ -12,6 +12,7 @@ from dewar.server.connection.channel import TlsChannel
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.environ import TRUSTS_PEER, Environ, proxied_environ, tls_environ
 from dewar.server.connection.exchange import Exchange
+from dewar.server.connection.outbox import has_ended
 from dewar.server.connection.service import Service
 from dewar.server.connection.state import State
 from dewar.server.trust import TrustedHosts
@@ -106,6 +107,10 @@ class GreetedConnection(Connection):
         elif now - self._greeting.began > self._service.settings.header_timeout:
             _logger.debug("%r: %r did not end in time.", self, self._greeting)
             self._move(State.CLOSED)
+
+    def is_deserted(self) -> bool:
+        """Tell whether the client has closed its side. For a connection that is SUSPENDED."""
+        return has_ended(self._plain)
 
     def drain(self, now: float, grace: float) -> None:
         """End the connection if it is idle, because the server stops."""

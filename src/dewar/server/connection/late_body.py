@@ -3,6 +3,7 @@
 import selectors
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, Any, Protocol
 
 from dewar.server.connection.outbox import PATIENCE, wait_ready
@@ -55,6 +56,11 @@ class LateBody:
     def is_here(self) -> bool:
         """Tell whether the body has come as a whole."""
         return self._fetched is not None
+
+    def prefetch(self) -> None:
+        """Have the body come now, so that reading it does not wait; what fails fails there."""
+        with suppress(OSError, ValueError):
+            self._file()
 
     def hush(self) -> None:
         """Send no ``100 Continue`` from here on: the response has begun."""

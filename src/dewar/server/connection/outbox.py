@@ -140,6 +140,16 @@ def wait_ready(sock: socket.socket, event: int, timeout: float) -> None:
         selector.select(timeout)
 
 
+def has_ended(sock: socket.socket) -> bool:
+    """Tell whether the peer of *sock*, which does not block, has closed its side."""
+    try:
+        return not sock.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
 def is_readable(sock: socket.socket) -> bool:
     """Tell whether anything has come on *sock*, its end included."""
     with _Selector() as selector:

@@ -9,6 +9,8 @@ from dewar.server.access_log import AccessLog
 from dewar.server.connection.environ import IS_DRAINING, server_environ
 from dewar.server.edge import behind_edge
 from dewar.server.lifespan import begin_serving, end_serving
+from dewar.server.loop.suspended import SUSPENDS
+from dewar.server.loop.waiting import runs_on_greenlets
 from dewar.server.settings import Settings
 from dewar.server.tls import maybe_context
 from dewar.server.wire.head import FieldNames
@@ -37,6 +39,7 @@ class Service:
         pulse: Called by the leader about once a second; a process that is watched tells so that
             its threads still come back.
         share: What this process has of the connections, where several listen.
+        suspends: Whether the application may return a `Suspended`.
         now: When the leader last looked at the clock. Only the leader writes it.
         tls: How to do TLS, or ``None`` for plain HTTP.
 
@@ -46,7 +49,7 @@ class Service:
 
     __slots__ = (
         "_served", "access_log", "app", "base_environ", "clock", "draining", "early", "logs_access",
-        "most_early", "names", "now", "pulse", "settings", "share", "tls", "writer",
+        "most_early", "names", "now", "pulse", "settings", "share", "suspends", "tls", "writer",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +75,10 @@ class Service:
         self.base_environ[IS_DRAINING] = lambda: self.draining
         self.pulse: Callable[[], None] | None = None
         self.share: Share | None = None
+        # Under gevent's patches a thread is a greenlet: the loop would not be on one of its own.
+        self.suspends = not runs_on_greenlets()
+        if self.suspends:
+            self.base_environ[SUSPENDS] = True
         self.now = clock()
 
     def begin(self) -> None:

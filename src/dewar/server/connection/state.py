@@ -4,13 +4,14 @@ from enum import Enum
 
 
 class State(Enum):
-    """One connection's state. The leader owns a connection in every state but RUNNING."""
+    """One connection's state. The leader owns a connection in all but RUNNING and SUSPENDED."""
 
     GREETING = "the PROXY header or the TLS handshake has yet to end"
     IDLE = "between requests"
     HEAD = "a part of a head has come"
     BODY = "a part of a body has come"
     RUNNING = "a thread is inside the application for it"
+    SUSPENDED = "the application waits on the event loop"
     FLUSHING = "the client has yet to take the rest of a response, or of our part of a greeting"
     LINGERING = "all is sent and our side shut; waiting for the client to see it"
     CLOSED = "done"
@@ -30,8 +31,17 @@ MOVES: dict[State, frozenset[State]] = {
     ),
     State.BODY: frozenset({State.RUNNING, State.FLUSHING, State.LINGERING, State.CLOSED}),
     State.RUNNING: frozenset(
-        {State.IDLE, State.HEAD, State.BODY, State.FLUSHING, State.LINGERING, State.CLOSED}
+        {
+            State.IDLE,
+            State.HEAD,
+            State.BODY,
+            State.SUSPENDED,
+            State.FLUSHING,
+            State.LINGERING,
+            State.CLOSED,
+        }
     ),
+    State.SUSPENDED: frozenset({State.RUNNING, State.CLOSED}),
     State.FLUSHING: frozenset(
         {
             State.GREETING,

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from dewar.server.loop.process_loop import process_loop
 
-__all__ = ["elsewhere", "wait_for"]
+__all__ = ["elsewhere", "runs_on_greenlets", "wait_for"]
 
 R = TypeVar("R")
 Work = Callable[[], Coroutine[Any, Any, R]]
@@ -47,12 +47,17 @@ def elsewhere() -> Callable[..., Any] | None:
     That is so on the loop's own thread, and in a greenlet, which would keep all others of its
     thread waiting. None everywhere else.
     """
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None and monkey.is_module_patched("threading"):
+    if runs_on_greenlets():
         # A thread that is made under gevent's patches is but a greenlet too.
         pool = sys.modules["gevent"].get_hub().threadpool
         return lambda function, *args: pool.apply(function, args)
     return _on_a_thread if process_loop.is_here() else None
+
+
+def runs_on_greenlets() -> bool:
+    """Tell whether gevent has replaced threads with greenlets."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
 
 
 def _on_a_thread(function: Callable[..., R], *args: object) -> R:

@@ -67,7 +67,7 @@ class Chores:
             return _DRAIN_SWEEP
         if self._acceptor.aside_until:
             return self._acceptor.wait_aside(self._service.clock(), _SWEEP)
-        is_idle = not self._roster.open and not self._acceptor.is_paused()
+        is_idle = not self._roster.count and not self._acceptor.is_paused()
         return -1 if is_idle and self._service.pulse is None else _SWEEP
 
     def see_to(self, connection: Connection) -> bool:
@@ -83,7 +83,7 @@ class Chores:
         """Take an event of a descriptor that is no connection (any more)."""
         if fd == self._waker.fd:
             self._waker.settle()
-        elif self.stage is Stage.SERVING:
+        elif not self._roster.look_at(fd) and self.stage is Stage.SERVING:
             self._roster.admit(self._acceptor.accept(fd, self._room()))
 
     def attend_left(self) -> None:
@@ -112,7 +112,7 @@ class Chores:
             self._service.pulse()
         if self.stage is Stage.RETIRING:
             self._acceptor.leave()
-            if now >= self.linger_until or not self._roster.open:
+            if now >= self.linger_until or not self._roster.count:
                 self.stage = Stage.DRAINING
         draining = self.stage is Stage.DRAINING
         if draining:
@@ -126,7 +126,7 @@ class Chores:
                 if draining and now >= self.linger_until:
                     connection.drain(now, _DRAIN_GRACE)
                 self._roster.settle(connection)
-        if draining and not self._roster.open:
+        if draining and not self._roster.count:
             self.stage = Stage.ENDED
 
     def finish(self, abandoned: list[Connection]) -> None:
@@ -137,4 +137,4 @@ class Chores:
         self.ended.set()
 
     def _room(self) -> int:
-        return self._service.settings.max_connections - len(self._roster.open)
+        return self._service.settings.max_connections - self._roster.count

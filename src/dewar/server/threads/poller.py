@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 READ, WRITE = 1, 4  # EPOLLIN and EPOLLOUT; the portable poller translates
+# EPOLLRDHUP: only that the peer has closed its side. The portable poller can't tell, and doesn't.
+GONE = 0x2000
 
 # Events taken at a time: enough to share one system call, few enough to be news still.
 _BATCH = 256

@@ -15,14 +15,19 @@ The rules, on which everything here stands:
   taken it out.
 * Only the leader polls, so between its poll and its next one nothing needs to be disarmed:
   a quick request costs no system call but its own two.
+* A connection whose application waits on the event loop is *suspended*: it has no thread. When
+  it can go on, the loop's thread settles it, or has a thread run it where that may block.
 * If all threads are busy, one more thread leads, the doorkeeper. It runs no request: it accepts,
   reads, flushes, looks at deadlines, and lets complete requests wait for the next thread that
   comes back, up to a number. So a server whose application is stuck still keeps its promises.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable
+from contextvars import Context
+from functools import partial
 from socket import socket
 
 from dewar.server.connection.connection import Connection
@@ -76,7 +81,7 @@ class Pool:
         self._waker = Waker()
         self._poller = open_poller(self._waker)
         self._acceptor = Acceptor(service, listeners, self._poller)
-        self._roster = Roster(self._poller, service.share)
+        self._roster = Roster(self._poller, self._take_back, service.share)
         self._running: list[Connection] = []
         self._chores = Chores(service, self._poller, self._waker, self._acceptor, self._roster)
         self._door = Doorkeeper(service, self._poller, self._acceptor, self._roster, self._chores)
@@ -93,7 +98,7 @@ class Pool:
     def __repr__(self) -> str:
         return (
             f"<Pool {self._chores.stage.name}, {len(self._workers)} threads,"
-            f" {len(self._roster.open)} connections>"
+            f" {self._roster.count} connections>"
         )
 
     def start(self) -> None:
@@ -137,7 +142,7 @@ class Pool:
             if self.ended.wait(_LOOK):
                 return
             if self._seize():
-                self._chores.finish(self._staff.give_up())
+                self._finish()
 
     def join(self, timeout: float) -> bool:
         """Wait for all threads; tell whether they are gone within *timeout* seconds.
@@ -150,10 +155,11 @@ class Pool:
         deadline = time.monotonic() + timeout
         threads = [*self._workers, self._doorkeeper]
         left = [w for w in threads if not w.join(max(0.0, deadline - time.monotonic()))]
-        if not left:
+        is_quiet = self._roster.is_quiet.wait(max(0.0, deadline - time.monotonic()))
+        if not left and is_quiet:
             self._poller.close()
             self._waker.close()
-        return not left
+        return not left and is_quiet
 
     def statistics(self) -> PoolStatistics:
         """Return what the pool is doing."""
@@ -162,7 +168,7 @@ class Pool:
             threads=sum(worker.is_started for worker in self._workers),
             parked=parked,
             waiting=waiting,
-            connections=len(self._roster.open),
+            connections=self._roster.count,
             away=len(self._roster.away),
             accepted=self._acceptor.accepted,
             turned_away=self._acceptor.refused + self._door.refused,
@@ -211,7 +217,8 @@ class Pool:
 
     def _work(self, worker: Worker) -> None:
         job = worker.park()
-        while not self.ended.is_set():  # not the stage: who was called to lead has to finish
+        # Not the stage: who was called to lead has to finish.
+        while job is not None or not self.ended.is_set():
             if job is None:
                 self._lead(self._poll_and_run)
             else:
@@ -293,7 +300,7 @@ class Pool:
 
     def _poll_and_queue(self, running: list[Connection]) -> None:  # noqa: ARG002  # runs nothing
         if not self._door.lead(self._staff, self._pace):
-            self._chores.finish(self._staff.give_up())
+            self._finish()
 
     def _hand_over(self, connection: Connection) -> bool:
         """Run *connection* after another thread has begun to lead; tell whether there was one."""
@@ -318,6 +325,33 @@ class Pool:
         else:
             self._pace.note_slow()
         self._roster.welcome_back(connection)
+
+    def _take_back(self, connection: Connection) -> None:
+        """Go on with *connection*, on the event loop's thread, which must not block."""
+        if connection.has_more():
+            with self._roster.changing:
+                self._roster.send_away(connection)
+            self._staff.submit(connection)
+            if self.ended.is_set():
+                self._see_out(self._staff.give_up())
+            return
+        try:
+            connection.run()
+        except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
+            self._chores.drop(connection, error)
+        self._roster.welcome_back(connection)
+
+    def _finish(self) -> None:
+        """End the pool; the caller leads, or nobody does."""
+        left = self._staff.give_up()
+        self._chores.finish([c for c in left if c.suspension is None])
+        self._see_out([c for c in left if c.suspension is not None])
+
+    def _see_out(self, connections: list[Connection]) -> None:
+        """Bring to its end what the application has begun, where no thread of the pool will."""
+        for connection in connections:
+            target = partial(Context().run, self._run_away, connection)
+            threading.Thread(target=target, name="dewar-last", daemon=True).start()
 
     def _hand_off(self, connection: Connection) -> None:
         self._roster.send_away(connection)

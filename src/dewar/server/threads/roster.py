@@ -1,50 +1,70 @@
 """The open connections of a server, and what the poller reports of each."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.service import Share
 from dewar.server.connection.state import State
-from dewar.server.threads.poller import READ, WRITE, Poller
+from dewar.server.threads.poller import GONE, READ, WRITE, Poller
 
-_FLUSHING, _CLOSED = State.FLUSHING, State.CLOSED
+_FLUSHING, _CLOSED, _SUSPENDED = State.FLUSHING, State.CLOSED, State.SUSPENDED
 
 
 class Roster:
     """Holds each connection from its accept to its close, and keeps the poller in step.
 
-    A connection is at home, in the poller and the leader's, or away, with the thread that runs
-    it. A thread that changes one that may be changing hands holds `changing` meanwhile.
+    A connection is at home, in the poller and the leader's; or away, with the thread that runs
+    it; or suspended, with the event loop's. A thread that changes one that may be changing hands
+    holds `changing` meanwhile.
 
     Args:
         poller: What reports the connections.
+        give_back: Called on the loop's thread with a connection that can go on.
         share: Who is told how many there are, where other processes go by it.
 
     Attributes:
         open: The connections at home and away, by descriptor.
+        suspended: Those that wait for the event loop, or have, and are away now. The poller
+            reports them to no purpose but to see that their clients have gone.
         away: Those that run on a thread that does not lead.
         changing: Held where connections go away against the will of their thread, and come back.
         is_closing: Whether nothing is watched any more: what comes back is closed.
+        is_quiet: Set when that is so and nothing is suspended any more.
     """
 
-    def __init__(self, poller: Poller, share: Share | None = None) -> None:
+    def __init__(
+        self,
+        poller: Poller,
+        give_back: Callable[[Connection], None],
+        share: Share | None = None,
+    ) -> None:
         self._poller = poller
         self._share = share
         self.open: dict[int, Connection] = {}
+        self.suspended: dict[int, Connection] = {}
         self.away: set[Connection] = set()
         self.changing = threading.Lock()
         self._counting = threading.Lock()
         self._served = 0  # requests of connections that are closed by now
         self.is_closing = False
+        self.is_quiet = threading.Event()
+        self._give_back = give_back
 
     def __repr__(self) -> str:
-        return f"<Roster {len(self.open)} open, {len(self.away)} of them away>"
+        return f"<Roster {self.count} open, {len(self.away)} away, {len(self.suspended)} suspended>"
+
+    @property
+    def count(self) -> int:
+        """How many connections there are."""
+        return len(self.open) + len(self.suspended)
 
     def requests(self) -> int:
         """Return how many requests have been answered, or are being answered."""
         with self._counting:
-            return self._served + sum(c.served for c in list(self.open.values()))
+            held = [*self.open.values(), *self.suspended.values()]
+            return self._served + sum(connection.served for connection in held)
 
     def admit(self, fresh: Iterable[Connection]) -> None:
         """Take in new connections and watch them."""
@@ -59,7 +79,9 @@ class Roster:
 
     def settle(self, connection: Connection) -> None:
         """Have the poller report what *connection* now waits for, or close it."""
-        if connection.state is _CLOSED or self.is_closing:
+        if connection.state is _SUSPENDED:
+            self._suspend(connection)
+        elif connection.state is _CLOSED or self.is_closing:
             self.remove(connection)
         else:
             self.arm(connection, WRITE if connection.state is _FLUSHING else READ)
@@ -87,7 +109,11 @@ class Roster:
         """Give *connection* back to whoever leads; the caller is done with it."""
         with self.changing:  # its taker may be in the middle of sending it away
             self.away.discard(connection)
+            if self.suspended.pop(connection.fd, None) is not None:
+                self.open[connection.fd] = connection
             self.settle(connection)
+            if self.is_closing and not self.suspended:
+                self.is_quiet.set()
 
     def remove(self, connection: Connection) -> None:
         """Close *connection*."""
@@ -104,7 +130,7 @@ class Roster:
 
     def _note_open(self) -> None:
         if self._share is not None:
-            self._share.note_open(len(self.open))
+            self._share.note_open(self.count)
 
     def close(self, abandoned: Iterable[Connection]) -> None:
         """Close all connections. One that is away is cut now, and closed where it comes back.
@@ -119,3 +145,48 @@ class Roster:
                     connection.cut()
                 else:
                     self.remove(connection)
+            for connection in self.suspended.values():
+                if connection in self.away:
+                    connection.cut()
+                else:
+                    self._desert(connection)
+            if not self.suspended:
+                self.is_quiet.set()
+
+    # What waits for the event loop.
+
+    def look_at(self, fd: int) -> bool:
+        """Take an event of a suspended connection: its client may have gone; tell if *fd* is one.
+
+        A client may also have sent its next request, or a part of it. It is read when the one
+        before is answered.
+        """
+        with self.changing:
+            connection = self.suspended.get(fd)
+            if connection is None:
+                return False
+            if connection in self.away:
+                return True  # a stale event
+            if connection.armed == GONE or connection.is_deserted():
+                self._desert(connection)
+            else:
+                self.arm(connection, GONE)
+        return True
+
+    def _suspend(self, connection: Connection) -> None:
+        self.open.pop(connection.fd, None)
+        self.suspended[connection.fd] = connection
+        if self.is_closing:
+            self._desert(connection)
+        else:
+            self.arm(connection, READ)
+        # The last step: from here on the connection is the loop's.
+        connection.suspension.launch(partial(self._give_back, connection))  # type: ignore[union-attr]  # that's what the state says
+
+    def _desert(self, connection: Connection) -> None:
+        """Have what *connection* waits for cancelled: nobody is there to take the answer."""
+        if connection.armed:
+            connection.armed = 0
+            self._poller.forget(connection.fd)
+        if connection.suspension is not None:
+            connection.suspension.cancel()

@@ -1,0 +1,47 @@
+"""The end of a request's context, whatever its view has left on top of it."""
+
+from typing import Any
+
+from dewar.contexts.context import Context
+from dewar.contexts.current import contexts
+from dewar.errors import ContextOrderError
+from dewar.pipeline.interface import PipelineApp
+
+__all__ = ["end", "preserve", "uncover"]
+
+
+def end(app: PipelineApp, context: Context, error: BaseException | None) -> None:
+    """Take a request's context off, after its teardown functions.
+
+    Raises:
+        ContextOrderError: where the view pushed another and did not pop it.
+    """
+    preserve(context)
+    if error is not None and app.should_ignore_error(error):
+        error = None
+    if contexts.top is context:
+        context.pop(error)
+        return
+    forgotten = uncover(context)
+    context.pop(error)
+    raise forgotten
+
+
+def preserve(context: Context) -> None:
+    """Keep the context for a debugger or a test client that asked for it."""
+    environ: Any = context.environ
+    keep = environ.get("werkzeug.debug.preserve_context")
+    if keep is not None:
+        keep(context)
+
+
+def uncover(context: Context) -> ContextOrderError:
+    """Take off what was left on top of a context; return the error that says so."""
+    left_over = contexts.top
+    while contexts.top is not context and context in contexts:
+        contexts.pop()
+    return ContextOrderError(
+        f"The view of {context!r} pushed {left_over!r} and did not pop it; it was removed now."
+        " Push and pop a context in the same place, best with a with block:"
+        " with app.app_context(): ..."
+    )

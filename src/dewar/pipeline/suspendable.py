@@ -1,0 +1,213 @@
+"""The life of a request that may wait on the event loop, from top to bottom.
+
+These are the steps of `dewar.pipeline.respond`, in the same order. A coroutine function runs on the
+loop, and no thread waits for it; every other function runs on a thread, where it may block. What
+is neither, such as making the response, is done where the request happens to be.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from inspect import iscoroutinefunction
+from typing import Any
+from wsgiref.types import StartResponse
+
+from dewar.contexts.context import Context
+from dewar.contexts.current import contexts
+from dewar.messages.response import Response
+from dewar.pipeline import failures, stages
+from dewar.pipeline.ending import end, preserve, uncover
+from dewar.pipeline.interface import PipelineApp
+from dewar.pipeline.plain import plain_body, send, wants_response
+from dewar.pipeline.plan import Plan
+from dewar.server.loop.scope import Scope, current_scope
+from dewar.server.loop.suspended import OFF_LOOP, OnLoop
+from dewar.signals import (
+    appcontext_popped,
+    appcontext_tearing_down,
+    request_finished,
+    request_started,
+    request_tearing_down,
+)
+
+__all__ = ["Suspendable"]
+
+
+class Suspendable:
+    """One request, between the event loop and threads that may block.
+
+    Args:
+        app: its app.
+        context: its context, which is pushed.
+        plan: the unwrapped plan of its endpoint.
+    """
+
+    __slots__ = ("_app", "_context", "_is_on_loop", "_plan", "_scope")
+
+    def __init__(self, app: PipelineApp, context: Context, plan: Plan) -> None:
+        self._app = app
+        self._context = context
+        self._plan = plan
+        self._is_on_loop = False
+        self._scope = Scope(context)
+        # The variable is the request's own: its whole contextvars context ends with it.
+        current_scope.set(self._scope)
+
+    async def answer(self, start_response: StartResponse) -> Iterable[bytes]:
+        """Return what a WSGI application returns."""
+        app, context = self._app, self._context
+        environ: Any = context.environ
+        error: BaseException | None = None
+        try:
+            try:
+                returned = await self._run_view()
+                plain = plain_body(app, returned)
+                if plain is not None and not wants_response(app, self._plan, context):
+                    return send(plain, environ, start_response)
+                response = await self._finalize(returned)
+            except Exception as failure:  # noqa: BLE001  # every error becomes an answer
+                error = failure
+                response = await self._answer_failure(failure)
+            except BaseException as exit_:
+                error = exit_
+                raise
+            return response(environ, start_response)
+        finally:
+            await self._end(error)
+
+    # The stages.
+
+    async def _run_view(self) -> Any:
+        """Return what a hook, the view, or the handler of their error returned."""
+        try:
+            if request_started.receivers:
+                await self._leave_loop()
+                request_started.send(self._app, _async_wrapper=self._app.ensure_sync)
+            returned = await self._preprocess()
+            return await self._dispatch() if returned is None else returned
+        except Exception as error:  # noqa: BLE001  # the app decides what it becomes
+            handler = failures.handler_of(self._app, self._context, error)
+            return error if handler is None else await self._call(handler, error)
+
+    async def _preprocess(self) -> Any:
+        plan = self._plan
+        if plan.preprocessors:
+            await self._leave_loop()
+            request = self._context.request
+            for preprocessor in plan.preprocessors:
+                preprocessor(request.endpoint, request.view_args)
+        for before in plan.before:
+            returned = await self._call(before)
+            if returned is not None:
+                return returned
+        return None
+
+    async def _dispatch(self) -> Any:
+        plan = self._plan
+        if id(plan.view) not in plan.coroutines:
+            await self._leave_loop()
+        returned = stages.dispatch(self._app, plan, self._context)
+        return await self._await(returned) if asyncio.iscoroutine(returned) else returned
+
+    async def _finalize(self, returned: Any, from_error_handler: bool = False) -> Response:
+        app = self._app
+        response = app.make_response(returned)
+        try:
+            response = await self._process(response)
+            if request_finished.receivers:
+                await self._leave_loop()
+                request_finished.send(app, _async_wrapper=app.ensure_sync, response=response)
+        except Exception:
+            if not from_error_handler:
+                raise
+            app.logger.exception(stages.FINALIZING_FAILED)
+        return response
+
+    async def _process(self, response: Response) -> Response:
+        app, context = self._app, self._context
+        for function in (*(context.after_functions or ()), *self._plan.after):
+            response = stages.checked(function, await self._call(function, response))
+        if app.composition.opens_session_at_once:
+            await self._leave_loop()  # the interface may have a store to ask
+        stages.save_session(app, context, response)
+        return response
+
+    async def _answer_failure(self, failure: Exception) -> Response:
+        await self._leave_loop()  # the signal's receivers and the log may block
+        error, handler = failures.report_failure(self._app, self._context, failure)
+        answer = error if handler is None else await self._call(handler, error)
+        return await self._finalize(answer, from_error_handler=True)
+
+    async def _end(self, error: BaseException | None) -> None:
+        if self._scope:
+            await self._await(self._scope.end(isinstance(error, asyncio.CancelledError)))
+        app, context = self._app, self._context
+        if not context.is_watched:
+            end(app, context, error)
+        elif not self._has_async_teardown():
+            await self._leave_loop()
+            end(app, context, error)
+        else:
+            await self._tear_down(error)
+
+    def _has_async_teardown(self) -> bool:
+        functions = (*self._plan.teardown, *self._app.teardown_appcontext_funcs)
+        return any(map(iscoroutinefunction, functions))
+
+    async def _tear_down(self, error: BaseException | None) -> None:
+        """Run all teardown functions, take the context off, and raise the first error."""
+        app, context = self._app, self._context
+        preserve(context)
+        if error is not None and app.should_ignore_error(error):
+            error = None
+        errors: list[BaseException] = []
+        if contexts.top is not context:
+            errors.append(uncover(context))
+        for function in self._plan.teardown:
+            await self._attempt(errors, function, error)
+        await self._attempt_signal(errors, request_tearing_down, error)
+        if context.owns_app_context:
+            for function in reversed(app.teardown_appcontext_funcs):
+                await self._attempt(errors, function, error)
+            await self._attempt_signal(errors, appcontext_tearing_down, error)
+        if appcontext_popped.receivers:
+            await self._leave_loop()
+        context.leave()
+        if errors:
+            raise errors[0]
+
+    async def _attempt_signal(
+        self, errors: list[BaseException], signal: Any, error: BaseException | None
+    ) -> None:
+        if signal.receivers:
+            app = self._app
+            await self._attempt(
+                errors, lambda: signal.send(app, _async_wrapper=app.ensure_sync, exc=error)
+            )
+
+    async def _attempt(
+        self, errors: list[BaseException], function: Callable[..., Any], *args: object
+    ) -> None:
+        try:
+            await self._call(function, *args)
+        except BaseException as error:  # the others have to run as well
+            if errors:
+                self._app.logger.exception("A second teardown function failed")
+            errors.append(error)
+
+    # To and fro.
+
+    async def _call(self, function: Callable[..., Any], *args: object) -> Any:
+        """Call a function where it belongs: a coroutine function on the loop, others off it."""
+        if id(function) in self._plan.coroutines or iscoroutinefunction(function):
+            return await self._await(function(*args))
+        await self._leave_loop()
+        return function(*args)
+
+    async def _await(self, coroutine: Any) -> Any:
+        self._is_on_loop = True
+        return await OnLoop(coroutine)
+
+    async def _leave_loop(self) -> None:
+        if self._is_on_loop:
+            self._is_on_loop = False
+            await OFF_LOOP
