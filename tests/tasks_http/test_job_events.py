@@ -3,6 +3,7 @@
 import gc
 import json
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,8 @@ from dewar.tasks_http.blueprint import tasks_blueprint
 from jobtools import ID, Jobs
 from servertools import Client, Serve
 
+SOON = 20.0
+STREAMS = 60
 HEAD = b"GET /tasks/%s/events HTTP/1.1\r\nHost: x\r\n%s\r\n"
 
 
@@ -26,10 +29,14 @@ def app_of(jobs: Jobs, **options: Any) -> Dewar:
     return app
 
 
+def ask_head(client: Client, fields: bytes = b"") -> bytes:
+    client.send(HEAD % (ID.encode(), fields))
+    return client._until(b"\r\n\r\n")
+
+
 def ask(client: Client, fields: bytes = b"") -> Iterator[bytes]:
     """Ask for the events and return the chunks as they come."""
-    client.send(HEAD % (ID.encode(), fields))
-    head = client._until(b"\r\n\r\n")
+    head = ask_head(client, fields)
     assert b" 200 " in head, head
     return client.chunks()
 
@@ -88,16 +95,32 @@ def test_past_the_limit_clients_are_sent_to_the_page(jobs: Jobs, serve: Serve) -
     assert served.client().get(f"/tasks/{ID}/events")[0] == b"HTTP/1.1 200 OK"
 
 
-def test_a_client_that_goes_away_gives_its_thread_back(jobs: Jobs, serve: Serve) -> None:
-    """The next comment finds nobody; the stream is closed, and the thread serves others."""
+def test_a_client_that_goes_away_gives_its_place_back(jobs: Jobs, serve: Serve) -> None:
+    """Also where there is nothing to tell."""
     jobs.put()
-    served = serve(app_of(jobs, max_streams=1, heartbeat=0.01), threads=1)
+    served = serve(app_of(jobs, max_streams=1, heartbeat=0.01))
     for _ in range(3):
-        client = served.client()
-        assert next(ask(client))
+        deadline = time.monotonic() + SOON
+        while b" 200 " not in ask_head(client := served.client()):
+            assert time.monotonic() < deadline
+        assert next(client.chunks())
         client.close()
-        # The only thread answers this once it is back.
-        assert served.client().get(f"/tasks/{ID}")[0] == b"HTTP/1.1 200 OK"
+
+
+def test_streams_hold_no_threads(jobs: Jobs, serve: Serve) -> None:
+    """Far more are open than the server has threads; all hear of the change, from one look."""
+    jobs.put()
+    served = serve(app_of(jobs, max_streams=STREAMS), threads=2)
+    streams = [ask(served.client()) for _ in range(STREAMS)]
+    for chunks in streams:
+        assert next(chunks) == b"retry: 2000\n\n"
+        assert next(chunks).startswith(b"event: state\n")
+    assert served.client().get(f"/tasks/{ID}")[0] == b"HTTP/1.1 200 OK"
+    jobs.put(state=JobState.DONE)
+    for chunks in streams:
+        assert next(chunks).startswith(b"event: done\n")
+        assert list(chunks) == []
+    assert set(jobs.ledger.asked) <= {0, 1}
 
 
 def test_a_server_that_stops_does_not_wait_for_the_job(jobs: Jobs, serve: Serve) -> None:

@@ -89,12 +89,13 @@ class Stream:
         return self
 
     async def __anext__(self) -> str:
-        async for piece in self._pieces:
-            return piece
-        # Now, and not when the response is closed: the client sees the end in between, and may
-        # want the place that it believes is free.
-        self.close()
-        raise StopAsyncIteration
+        try:
+            return await anext(self._pieces)
+        except StopAsyncIteration:
+            # Now, and not when the response is closed: the client sees the end in between, and
+            # may want the place that it believes is free.
+            self.close()
+            raise
 
     async def aclose(self) -> None:
         """End the stream and give its place back; more than once does no harm."""
