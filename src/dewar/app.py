@@ -37,6 +37,7 @@ from dewar.routing import adapters
 from dewar.routing.errors import StaticHostError
 from dewar.routing.rules import RouteMap
 from dewar.running import run_app
+from dewar.server.loop.suspended import Suspended
 from dewar.sessions.interface import SessionInterface
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
 from dewar.template_lookup import TemplatesOfAll
@@ -158,6 +159,26 @@ class Dewar(Lifecycle, AppRegistrar):
         if not self._got_first_request:
             self._got_first_request = True
         return respond.respond(self, environ, start_response)
+
+    def maybe_on_loop(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Suspended | None:
+        """Return the work on a request's answer, if nothing in it may block a thread.
+
+        Dewar's server asks, before it calls the app, so that it needs no thread for the request.
+        """
+        outermost = vars(self).get("wsgi_app")
+        if outermost is None:
+            return self.wsgi_app_on_loop(environ, start_response)
+        # Other middleware may block.
+        ask = getattr(outermost, "maybe_on_loop", None)
+        return None if ask is None else ask(environ, start_response)
+
+    def wsgi_app_on_loop(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Suspended | None:
+        """Return the same for `wsgi_app` without what is around it."""
+        return respond.maybe_on_loop(self, environ, start_response)
 
     def run(
         self,

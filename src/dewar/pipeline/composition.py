@@ -5,16 +5,18 @@ from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Any, Protocol
 from weakref import ref
+from wsgiref.types import WSGIEnvironment
 
 from werkzeug.routing import Map
 
 from dewar.messages.response import Response
 from dewar.pipeline.plan import Plan, PlannedApp, compose
 from dewar.registration.error_handlers import ErrorHandlers
-from dewar.routing.index import RouteIndex
+from dewar.routing.index import Match, RouteIndex
 from dewar.routing.rules import RouteMap
 from dewar.sessions.interface import SessionInterface
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
+from dewar.signals import appcontext_pushed
 
 __all__ = ["SEEN_BY_COMPOSITION", "ComposedApp", "Composition", "stock_methods"]
 
@@ -56,6 +58,7 @@ _UNAWAITED = (
     "handle_http_exception",
     "handle_user_exception",
 )
+_ENTRANCE = ("request_context", "wsgi_app")
 
 #: The attributes of an app whose assignment outdates its composition.
 SEEN_BY_COMPOSITION = frozenset(
@@ -95,6 +98,7 @@ class Composition:
     __slots__ = (
         "_app",
         "_has_coroutines",
+        "_may_be_wholly_async",
         "_plans",
         "has_fast_lane",
         "has_teardown",
@@ -124,6 +128,14 @@ class Composition:
         self.suspends = self.has_fast_lane and all(
             _is_stock(app, stock, name) for name in (*_TEARDOWNS, *_UNAWAITED)
         )
+        self._may_be_wholly_async = (
+            self.suspends
+            and _is_stock(app, stock, "request_context")
+            # Of the class alone: what is put around the instance's is asked itself.
+            and getattr(type(app), "wsgi_app") is stock["wsgi_app"]  # noqa: B009  # not declared
+            and _is_lazy(app.session_interface)
+            and all(map(iscoroutinefunction, app.teardown_appcontext_funcs))
+        )
         self._has_coroutines = any(map(iscoroutinefunction, _of_no_endpoint(app)))
         # An interface of the user's own may count on being asked for every request.
         self.opens_session_at_once = not _is_lazy(app.session_interface)
@@ -132,6 +144,15 @@ class Composition:
             or any(app.teardown_request_funcs.values())
             or not all(_is_stock(app, stock, name) for name in _TEARDOWNS)
         )
+
+    def match_wholly_async(self, environ: WSGIEnvironment) -> Match | None:
+        """Return what a request matches, if no function of the app that may block is in its way."""
+        if not self._may_be_wholly_async or appcontext_pushed.receivers:
+            return None
+        found = self.index.match(environ)
+        if found is None or not self.plan_for(found[0].endpoint).is_wholly_async:
+            return None
+        return found
 
     def plan_for(self, endpoint: str | None) -> Plan:
         """Return the plan of an endpoint, None standing for no matching rule."""
@@ -163,7 +184,7 @@ def stock_methods(cls: type) -> Mapping[str, object]:
     Taken when the class is made: tracing tools replace methods on the class itself, and what they
     put there has to be called.
     """
-    names = (*_STAGES, *_TEARDOWNS, *_UNAWAITED, "create_url_adapter")
+    names = (*_STAGES, *_TEARDOWNS, *_UNAWAITED, *_ENTRANCE, "create_url_adapter")
     return MappingProxyType({name: getattr(cls, name) for name in names})
 
 

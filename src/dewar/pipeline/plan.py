@@ -49,6 +49,8 @@ class Plan:
     unwrapped: "Plan | None" = None
     #: The ids of the coroutine functions among these.
     coroutines: frozenset[int] = frozenset()
+    #: Whether all of these are coroutine functions.
+    is_wholly_async: bool = False
 
 
 def compose(app: PlannedApp, endpoint: str | None, always_unwraps: bool = False) -> Plan:
@@ -75,6 +77,7 @@ def compose(app: PlannedApp, endpoint: str | None, always_unwraps: bool = False)
     coroutines = frozenset(id(f) for f in functions if iscoroutinefunction(f))
     unwrapped = Plan(endpoint, preprocessors, before, view, after, teardown, coroutines=coroutines)
     sync = app.ensure_sync
+    is_wholly_async = not preprocessors and all(id(f) in coroutines for f in functions)
     return Plan(
         endpoint=endpoint,
         preprocessors=preprocessors,
@@ -83,6 +86,7 @@ def compose(app: PlannedApp, endpoint: str | None, always_unwraps: bool = False)
         after=tuple(map(sync, after)),
         teardown=tuple(map(sync, teardown)),
         unwrapped=unwrapped if coroutines or always_unwraps else None,
+        is_wholly_async=is_wholly_async,
     )
 
 

@@ -19,10 +19,10 @@ from dewar.pipeline.plain import plain_body, send, wants_response
 from dewar.pipeline.plan import Plan
 from dewar.pipeline.stages import dispatch, preprocess
 from dewar.pipeline.suspendable import Suspendable
-from dewar.server.loop.suspended import SUSPENDS, begin
+from dewar.server.loop.suspended import ON_LOOP, SUSPENDS, Suspended, begin
 from dewar.signals import request_started
 
-__all__ = ["respond"]
+__all__ = ["maybe_on_loop", "respond"]
 
 
 def respond(
@@ -59,7 +59,25 @@ def respond(
     finally:
         if unwrapped is None:
             end(app, context, error)
-    return begin(Suspendable(app, context, unwrapped).answer(start_response))
+    return begin(Suspendable(app, context, unwrapped).answer(start_response), plan.is_wholly_async)
+
+
+def maybe_on_loop(
+    app: PipelineApp, environ: WSGIEnvironment, start_response: StartResponse
+) -> Suspended | None:
+    """Return the work on the answer, not begun yet, if all functions in it are coroutine functions.
+
+    None where any may block, or routing has more to say than which rule it is.
+    """
+    composition = app.composition
+    found = composition.match_wholly_async(environ)
+    if found is None:
+        return None
+    context = app.request_context(environ)
+    context.url_rule, context.view_args = found
+    plan = composition.plan_for(found[0].endpoint).unwrapped
+    steps = Suspendable(app, context, plan).whole_answer(start_response)  # type: ignore[arg-type]  # there are coroutine functions
+    return Suspended(steps, ON_LOOP, is_wholly_async=True)
 
 
 def _run_view(app: PipelineApp, plan: Plan, context: Context) -> Any:

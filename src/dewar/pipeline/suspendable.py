@@ -8,6 +8,7 @@ is neither, such as making the response, is done where the request happens to be
 import asyncio
 from collections.abc import Callable, Iterable
 from inspect import iscoroutinefunction
+from types import CoroutineType
 from typing import Any
 from wsgiref.types import StartResponse
 
@@ -20,7 +21,7 @@ from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.plain import plain_body, send, wants_response
 from dewar.pipeline.plan import Plan
 from dewar.server.loop.scope import Scope, current_scope
-from dewar.server.loop.suspended import OFF_LOOP, OnLoop
+from dewar.server.loop.suspended import OFF_LOOP, ON_LOOP
 from dewar.signals import (
     appcontext_popped,
     appcontext_tearing_down,
@@ -49,20 +50,36 @@ class Suspendable:
         self._plan = plan
         self._is_on_loop = False
         self._scope = Scope(context)
-        # The variable is the request's own: its whole contextvars context ends with it.
-        current_scope.set(self._scope)
+
+    async def whole_answer(self, start_response: StartResponse) -> Iterable[bytes]:
+        """Return what a WSGI application returns, for a request whose context is not pushed yet.
+
+        It begins on the loop.
+        """
+        self._is_on_loop = True
+        self._context.push()
+        return await self.answer(start_response)
 
     async def answer(self, start_response: StartResponse) -> Iterable[bytes]:
         """Return what a WSGI application returns."""
-        app, context = self._app, self._context
-        environ: Any = context.environ
+        app, context, plan = self._app, self._context, self._plan
+        # Not taken back: the whole of the request's variables ends with it.
+        current_scope.set(self._scope)
         error: BaseException | None = None
         try:
             try:
-                returned = await self._run_view()
+                try:
+                    returned = None
+                    # PERF: many have nothing before the view.
+                    if plan.before or plan.preprocessors or request_started.receivers:
+                        returned = await self._preprocess()
+                    if returned is None:
+                        returned = await self._dispatch()
+                except Exception as failure:  # noqa: BLE001  # the app decides what it becomes
+                    returned = await self._answer_error(failure)
                 plain = plain_body(app, returned)
-                if plain is not None and not wants_response(app, self._plan, context):
-                    return send(plain, environ, start_response)
+                if plain is not None and not wants_response(app, plan, context):
+                    return send(plain, context.environ, start_response)  # type: ignore[arg-type]  # a request has one
                 response = await self._finalize(returned)
             except Exception as failure:  # noqa: BLE001  # every error becomes an answer
                 error = failure
@@ -70,26 +87,21 @@ class Suspendable:
             except BaseException as exit_:
                 error = exit_
                 raise
-            return response(environ, start_response)
+            return response(context.environ, start_response)  # type: ignore[arg-type]  # as above
         finally:
-            await self._end(error)
+            # PERF: the usual end, without another coroutine.
+            if self._scope or context.is_watched:
+                await self._end(error)
+            else:
+                end(app, context, error)
 
     # The stages.
 
-    async def _run_view(self) -> Any:
-        """Return what a hook, the view, or the handler of their error returned."""
-        try:
-            if request_started.receivers:
-                await self._leave_loop()
-                request_started.send(self._app, _async_wrapper=self._app.ensure_sync)
-            returned = await self._preprocess()
-            return await self._dispatch() if returned is None else returned
-        except Exception as error:  # noqa: BLE001  # the app decides what it becomes
-            handler = failures.handler_of(self._app, self._context, error)
-            return error if handler is None else await self._call(handler, error)
-
     async def _preprocess(self) -> Any:
-        plan = self._plan
+        app, plan = self._app, self._plan
+        if request_started.receivers:
+            await self._leave_loop()
+            request_started.send(app, _async_wrapper=app.ensure_sync)
         if plan.preprocessors:
             await self._leave_loop()
             request = self._context.request
@@ -103,10 +115,17 @@ class Suspendable:
 
     async def _dispatch(self) -> Any:
         plan = self._plan
+        # The view may yet turn out to be another, or none: it is here or there by its result.
         if id(plan.view) not in plan.coroutines:
             await self._leave_loop()
+        elif not self._is_on_loop:
+            await self._enter_loop()
         returned = stages.dispatch(self._app, plan, self._context)
-        return await self._await(returned) if asyncio.iscoroutine(returned) else returned
+        return await returned if type(returned) is CoroutineType else returned
+
+    async def _answer_error(self, error: Exception) -> Any:
+        handler = failures.handler_of(self._app, self._context, error)
+        return error if handler is None else await self._call(handler, error)
 
     async def _finalize(self, returned: Any, from_error_handler: bool = False) -> Response:
         app = self._app
@@ -120,6 +139,7 @@ class Suspendable:
             if not from_error_handler:
                 raise
             app.logger.exception(stages.FINALIZING_FAILED)
+        stages.add_errands(app, self._context, response)
         return response
 
     async def _process(self, response: Response) -> Response:
@@ -139,7 +159,8 @@ class Suspendable:
 
     async def _end(self, error: BaseException | None) -> None:
         if self._scope:
-            await self._await(self._scope.end(isinstance(error, asyncio.CancelledError)))
+            await self._enter_loop()
+            await self._scope.end(isinstance(error, asyncio.CancelledError))
         app, context = self._app, self._context
         if not context.is_watched:
             end(app, context, error)
@@ -199,13 +220,15 @@ class Suspendable:
     async def _call(self, function: Callable[..., Any], *args: object) -> Any:
         """Call a function where it belongs: a coroutine function on the loop, others off it."""
         if id(function) in self._plan.coroutines or iscoroutinefunction(function):
-            return await self._await(function(*args))
+            await self._enter_loop()
+            return await function(*args)
         await self._leave_loop()
         return function(*args)
 
-    async def _await(self, coroutine: Any) -> Any:
-        self._is_on_loop = True
-        return await OnLoop(coroutine)
+    async def _enter_loop(self) -> None:
+        if not self._is_on_loop:
+            self._is_on_loop = True
+            await ON_LOOP
 
     async def _leave_loop(self) -> None:
         if self._is_on_loop:

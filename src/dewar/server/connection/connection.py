@@ -108,9 +108,11 @@ class Connection(Outlet):
             context = Context()
             context.run(exchange.respond, service, self)
             if exchange.awaited is not None:
-                self.suspension = Suspension(exchange, self, context)
-                self._move(State.SUSPENDED)
-                return
+                suspension = Suspension(exchange, self, context)
+                if not suspension.ends_at_once():
+                    self.suspension = suspension
+                    self._move(State.SUSPENDED)
+                    return
             if not exchange.persists or self._outbox.size:
                 self._follow(exchange)
                 return
@@ -174,6 +176,34 @@ class Connection(Outlet):
         old_enough = self.served or now - self._since > grace
         if self.state is _IDLE and old_enough and not is_readable(self.sock):
             self._move(State.CLOSED)
+
+    def has_begun_on_loop(self) -> bool:
+        """Begin with the request that is complete, if the loop alone can answer it; tell whether.
+
+        In place of `run`. It does not block.
+        """
+        ask = self._service.maybe_on_loop
+        completed = self._reader.completed
+        if ask is None or len(completed) != 1 or type(completed[0].body) is LateBody:
+            return False
+        exchange = completed[0]
+        suspended = ask(exchange.environ, exchange.start_response)
+        if suspended is None:
+            return False
+        completed.clear()
+        self.state = _RUNNING
+        self.served += 1
+        exchange.await_answer(self._service, self, suspended)
+        suspension = self.suspension = Suspension(exchange, self, Context())
+        if suspension.ends_at_once():
+            self.run()
+        else:
+            self._move(State.SUSPENDED)
+        return True
+
+    def awaits_loop_alone(self) -> bool:
+        """Tell whether it is SUSPENDED, and nothing in what it waits for may block."""
+        return self.suspension is not None and self.suspension.is_wholly_async
 
     def has_more(self) -> bool:
         """Tell whether there is something to `run`, after the event loop has given it back."""

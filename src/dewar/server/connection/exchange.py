@@ -135,6 +135,14 @@ class Exchange(Request):
         if service.logs_access:
             service.access_log.log(self, self._status, self._sent, self._began)
 
+    def await_answer(self, service: Service, connection: Client, awaited: Iterable[bytes]) -> None:
+        """Begin with an answer that was asked for already, in place of `respond`."""
+        self._service = service
+        self._connection = connection
+        if service.logs_access:
+            self._began = service.clock()
+        self.awaited = awaited
+
     def start_response(
         self, status: str, headers: Headers, exc_info: ExcInfo = None, /
     ) -> Callable[[bytes], None]:

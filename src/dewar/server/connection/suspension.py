@@ -15,7 +15,8 @@ from dewar.server.connection.exchange import Exchange
 from dewar.server.errors import ClientGoneError
 from dewar.server.loop.async_body import AsyncBody
 from dewar.server.loop.process_loop import process_loop
-from dewar.server.loop.suspended import OnLoop, Suspended
+from dewar.server.loop.starting import start_now
+from dewar.server.loop.suspended import Suspended
 
 
 class Client(Protocol):
@@ -38,11 +39,12 @@ class Suspension:
 
     Attributes:
         has_ended: Whether the answer is given; the connection can go on then.
+        is_wholly_async: Whether the loop's thread could have begun with it, and can end it.
     """
 
     __slots__ = (
         "_awaited", "_connection", "_context", "_give_back", "_is_cancelled", "_rest", "_task",
-        "exchange", "has_ended",
+        "exchange", "has_ended", "is_wholly_async",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, connection: Client, context: Context) -> None:
@@ -51,19 +53,31 @@ class Suspension:
         self._context = context
         self._awaited = exchange.awaited
         self._rest: Callable[[], object] | None = None  # what may block
+        self._give_back: Callable[[], object] | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_cancelled = False
         self.has_ended = False
+        awaited = exchange.awaited
+        self.is_wholly_async = type(awaited) is Suspended and awaited.is_wholly_async
 
     def __repr__(self) -> str:
         return f"<Suspension of {self.exchange!r}, {'ended' if self.has_ended else 'waiting'}>"
 
     # Whoever gives it away, and any thread.
 
+    def ends_at_once(self) -> bool:
+        """Begin, where the caller is on the loop's thread; tell whether it has ended by now."""
+        if process_loop.is_here():
+            self._task = start_now(process_loop.get(), self._run(), self._context)
+        return self.has_ended
+
     def launch(self, give_back: Callable[[], object]) -> None:
         """Give it to the loop's thread, which calls *give_back* in the end."""
         self._give_back = give_back
-        process_loop.call_soon(self._begin)
+        if self._task is None:
+            process_loop.call_soon(self._begin)
+        elif self._task.done():
+            process_loop.call_soon(give_back)
 
     def cancel(self) -> None:
         """Have it end, because the client has gone. What is on a thread goes on there."""
@@ -74,6 +88,7 @@ class Suspension:
     def go_on(self) -> None:
         """Do what may block. It waits for the loop again unless it `has_ended`. Never raises."""
         rest, self._rest, self._awaited = self._rest, None, None
+        self._task = None
         try:
             self._context.run(rest or self._no_rest)
         except BaseException as error:  # noqa: BLE001 - a view's sys.exit() must not end our thread
@@ -87,7 +102,7 @@ class Suspension:
     def _work(self, suspended: Suspended) -> None:
         """Go on with the application's work."""
         suspended.go_on()
-        result: Iterable[bytes] = suspended if suspended.wanted is not None else suspended.result
+        result: Iterable[bytes] = suspended if suspended.place is not None else suspended.result
         if type(result) is AsyncBody or type(result) is Suspended:
             self._awaited = result
         else:
@@ -115,6 +130,9 @@ class Suspension:
             self.exchange.fail(self._explained(error))
         if self._rest is None:
             self._end()
+        if self._give_back is None:
+            return  # the one that began it is here still
+        if self.has_ended:
             self._give_back()
         else:
             # Not before this step has ended: a context lets one in at a time.
@@ -124,8 +142,8 @@ class Suspension:
         """Do what does not block; leave a `_rest` where there is some."""
         awaited = self._awaited
         if type(awaited) is Suspended:
-            await _await_all(awaited)
-            if awaited.wanted is not None:
+            await awaited
+            if awaited.place is not None:
                 self._rest = partial(self._work, awaited)
                 return
             awaited = awaited.result
@@ -152,14 +170,3 @@ class Suspension:
     def _end(self) -> None:
         self.exchange.end()
         self.has_ended = True
-
-
-async def _await_all(suspended: Suspended) -> None:
-    """Give the application what it waits for, until it is done or wants a thread."""
-    while type(wanted := suspended.wanted) is OnLoop:
-        try:
-            value = await wanted.coroutine
-        except BaseException as error:  # noqa: BLE001 - the application decides what becomes of it
-            suspended.go_wrong(error)
-        else:
-            suspended.go_on(value)

@@ -40,7 +40,10 @@ class ProcessLoop:
         self._changing = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._ident: int | None = None
         self._is_closing = False
+        self._is_registered = False
+        self._before: list[Callable[[], object]] = []
 
     def __repr__(self) -> str:
         kind = "not begun" if self._loop is None else type(self._loop).__module__.split(".")[0]
@@ -53,7 +56,7 @@ class ProcessLoop:
 
     def is_here(self) -> bool:
         """Tell whether the caller is on the loop's own thread."""
-        return self._thread is threading.current_thread()
+        return self._ident == threading.get_ident()
 
     def call_soon(self, function: Callable[..., object], *args: object) -> None:
         """Have *function* called on the loop's thread, in an empty context."""
@@ -86,12 +89,22 @@ class ProcessLoop:
         finally:
             del done  # it holds the error, whose traceback holds this frame
 
+    def before_close(self, function: Callable[[], object]) -> None:
+        """Have *function* called before the loop is closed, at the end of the process."""
+        with self._changing:
+            self._before.append(function)
+            self._register()
+
     def close(self, timeout: float = _LEAVE) -> None:
         """Cancel what runs, wait for it, and end the thread; a later call begins another.
 
         Args:
             timeout: Seconds that what was cancelled gets.
         """
+        with self._changing:
+            before, self._before = self._before, []
+        for function in before:
+            function()
         with self._changing:
             loop, thread = self._loop, self._thread
             if loop is None or thread is None or self.is_here():
@@ -120,6 +133,7 @@ class ProcessLoop:
     def _begin(self) -> asyncio.AbstractEventLoop:
         with self._changing:
             if self._loop is None:
+                self._register()
                 loop = _new_loop()
                 started = threading.Event()
                 loop.call_soon(started.set)
@@ -131,8 +145,15 @@ class ProcessLoop:
                 self._loop = loop
             return self._loop
 
+    def _register(self) -> None:
+        # Not at import: a process that the server forks begins without its parent's.
+        if not self._is_registered:
+            self._is_registered = True
+            atexit.register(self.close)
+
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
+        self._ident = threading.get_ident()
         while True:
             try:
                 loop.run_forever()
@@ -141,16 +162,20 @@ class ProcessLoop:
                 _logger.critical("A task asked the event loop to end", exc_info=True)
             if self._is_closing:
                 break
+        self._ident = None
         asyncio.set_event_loop(None)
         loop.close()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
+    loop: asyncio.AbstractEventLoop
     try:
-        from uvloop import new_event_loop
+        import uvloop
     except ImportError:
-        from asyncio import new_event_loop
-    loop: asyncio.AbstractEventLoop = new_event_loop()
+        loop = asyncio.new_event_loop()
+    else:
+        # A class of Python's, because `start_now` sets an attribute of it.
+        loop = type("Loop", (uvloop.Loop,), {})()
     loop.set_task_factory(make_task)  # type: ignore[arg-type]  # its protocol asks for more
     return loop
 
@@ -190,6 +215,5 @@ async def _end(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
 
 #: The loop of this process. It is the one thing that a process has one of.
 process_loop = ProcessLoop()
-atexit.register(process_loop.close)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=process_loop.forget)

@@ -25,16 +25,18 @@ class Scope:
 
     def __init__(self, name: object) -> None:
         self._name = name
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[Any]] | None = None  # PERF: most requests have none
 
     def __repr__(self) -> str:
-        return f"<Scope of {self._name!r}, {len(self._tasks)} tasks>"
+        return f"<Scope of {self._name!r}, {len(self._tasks or ())} tasks>"
 
     def __bool__(self) -> bool:
         return bool(self._tasks)
 
     def add(self, task: asyncio.Task[Any]) -> None:
         """Take in a task; it leaves by itself when it has ended."""
+        if self._tasks is None:
+            self._tasks = set()
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -47,7 +49,7 @@ class Scope:
             is_cut_off: Whether the request did not come to its end either. Otherwise its author
                 is told what was cancelled, and how to let it live.
         """
-        tasks = set(self._tasks)
+        tasks = set(self._tasks or ())
         if not tasks:
             return
         for task in tasks:

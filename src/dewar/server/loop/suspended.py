@@ -1,25 +1,25 @@
-"""`Suspended`: an answer that waits for the event loop, and what it waits for.
+"""`Suspended`: an answer that waits for the event loop.
 
 A WSGI application returns its answer, and until then it holds the thread that called it. An
 application that finds `SUSPENDS` in the environ may return a `Suspended` instead: the rest of its
 work as a coroutine (PEP 492), which was begun and has stopped at one of two things.
 
-- ``await OnLoop(coroutine)`` runs a coroutine on the event loop and gives its result. What follows
-  runs on the loop's thread too.
-- ``await OFF_LOOP`` has what follows run on a thread that may block.
+- ``await ON_LOOP``: what follows runs on the event loop, in a task, where anything can be awaited.
+- ``await OFF_LOOP``: what follows runs on a thread that may block, where nothing else can be.
 
-Its result is what a WSGI application returns. Nothing else may be awaited in it.
+Its result is what a WSGI application returns.
 
 Middleware that knows nothing of this sees an iterable: then the thread waits after all.
 """
 
 from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
+from enum import Enum
 from typing import Any
 
 from dewar.server.errors import ServerStateError
 from dewar.server.loop.waiting import wait_for
 
-__all__ = ["OFF_LOOP", "SUSPENDS", "OnLoop", "Suspended", "begin"]
+__all__ = ["OFF_LOOP", "ON_LOOP", "SUSPENDS", "Place", "Suspended", "begin"]
 
 #: The key of the environ that says that a `Suspended` is understood.
 SUSPENDS = "dewar.suspends"
@@ -27,60 +27,61 @@ SUSPENDS = "dewar.suspends"
 Work = Coroutine[Any, Any, Iterable[bytes]]
 
 
-class OnLoop:
-    """Awaited: has *coroutine* run on the event loop, and gives its result."""
+class Place(Enum):
+    """Where work goes on."""
 
-    __slots__ = ("coroutine",)
+    LOOP = "on the event loop, where anything can be awaited"
+    THREAD = "on a thread that may block"
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        self.coroutine = coroutine
-
-    def __await__(self) -> Generator["OnLoop", Any, Any]:
-        return (yield self)
-
-
-class _OffLoop:
-    """Awaited: has what follows run on a thread that may block."""
-
-    __slots__ = ()
-
-    def __await__(self) -> Generator["_OffLoop", Any, None]:
+    def __await__(self) -> Generator["Place", None, None]:
         yield self
 
-    def __repr__(self) -> str:
-        return "OFF_LOOP"
 
-
-OFF_LOOP = _OffLoop()
-Wanted = OnLoop | _OffLoop
+ON_LOOP, OFF_LOOP = Place.LOOP, Place.THREAD
 
 
 class Suspended:
     """The rest of the work on an answer; one thread at a time has it.
 
     Attributes:
-        wanted: What it waits for; None once it is done.
+        is_wholly_async: Whether it could have been begun on the loop, and can be ended there.
+        place: Where it goes on; None once it is done.
         result: What a WSGI application returns, once it is done.
     """
 
-    __slots__ = ("_steps", "_waited", "result", "wanted")
+    __slots__ = ("_steps", "_waited", "is_wholly_async", "place", "result")
 
-    def __init__(self, steps: Work, wanted: Wanted) -> None:
+    def __init__(self, steps: Work, place: Place, is_wholly_async: bool) -> None:
+        self.is_wholly_async = is_wholly_async
         self._steps = steps
         self._waited: Iterator[bytes] | None = None
-        self.wanted: Wanted | None = wanted
+        self.place: Place | None = place
         self.result: Iterable[bytes] = ()
 
     def __repr__(self) -> str:
-        return f"<Suspended {self._steps!r}, {self.wanted or 'done'}>"
+        return f"<Suspended {self._steps!r}, {self.place or 'done'}>"
 
-    def go_on(self, value: object = None) -> None:
-        """Go on with what was waited for; what the work raises is raised."""
-        self._step(self._steps.send, value)
+    def __await__(self) -> Generator[Any, Any, None]:
+        """Go on, on the loop, until it is done or has to leave it; what it raises is raised."""
+        step: Callable[[Any], Any] = self._steps.send
+        argument: Any = None
+        while True:
+            wanted = self._step(step, argument)
+            if self.place is not ON_LOOP:
+                return
+            if wanted is ON_LOOP:
+                step, argument = self._steps.send, None  # it is there already
+                continue
+            try:
+                argument = yield wanted
+            except BaseException as error:  # noqa: BLE001  # the work decides what becomes of it
+                step, argument = self._steps.throw, error
+            else:
+                step = self._steps.send
 
-    def go_wrong(self, error: BaseException) -> None:
-        """Go on with the error of what was waited for; what the work raises is raised."""
-        self._step(self._steps.throw, error)
+    def go_on(self) -> None:
+        """Go on, off the loop, until it is done or has to be there; what it raises is raised."""
+        self._step(self._steps.send, None)
 
     # For whoever takes it for an iterable.
 
@@ -94,40 +95,44 @@ class Suspended:
 
     def close(self) -> None:
         """Do the rest of the work, unless it is done, and close its result."""
-        if self.wanted is not None:
-            self.go_wrong(ServerStateError("Nobody asked for the answer that was waited for."))
+        if self.place is not None:
+            nobody = ServerStateError("Nobody asked for the answer that was waited for.")
+            self._step(self._steps.throw, nobody)
             self._wait()
         close = getattr(self.result, "close", None)
         if close is not None:
             close()
 
     def _wait(self) -> None:
-        while (wanted := self.wanted) is not None:
-            if type(wanted) is not OnLoop:
-                self.go_on()
-                continue
-            try:
-                value = wait_for(lambda: wanted.coroutine)
-            except BaseException as error:  # noqa: BLE001  # the work decides what becomes of it
-                self.go_wrong(error)
+        while self.place is not None:
+            if self.place is ON_LOOP:
+                wait_for(self._go_on_there)
             else:
-                self.go_on(value)
+                self.go_on()
 
-    def _step(self, step: Callable[[Any], Any], argument: object) -> None:
+    async def _go_on_there(self) -> None:
+        await self
+
+    def _step(self, step: Callable[[Any], Any], argument: object) -> Any:
+        """Take a step; return what it waits for, where that is not a place."""
         try:
-            self.wanted = step(argument)
+            wanted = step(argument)
         except StopIteration as end:
-            self.wanted, self.result = None, end.value
+            self.place, self.result = None, end.value
+            return None
         except BaseException:
-            self.wanted = None
+            self.place = None
             raise
+        if type(wanted) is Place:
+            self.place = wanted
+        return wanted
 
 
-def begin(steps: Work) -> Iterable[bytes]:
-    """Begin with *steps*; return their result, or a `Suspended` where they wait for something."""
+def begin(steps: Work, is_wholly_async: bool = False) -> Iterable[bytes]:
+    """Begin with *steps*; return their result, or a `Suspended` where they go on elsewhere."""
     try:
-        wanted = steps.send(None)
+        place = steps.send(None)
     except StopIteration as end:
         result: Iterable[bytes] = end.value
         return result
-    return Suspended(steps, wanted)
+    return Suspended(steps, place, is_wholly_async)

@@ -18,7 +18,7 @@ from dewar.server.wire.errors import UNAVAILABLE, Refusal
 
 
 class Doorkeeper:
-    """One pool's leader of last resort. All but `stuck_since` and `refused` is its thread's.
+    """One pool's leader of last resort. All but `stuck_since` and `refused` is the leader's.
 
     Attributes:
         refused: Requests answered with 503, because too many waited.
@@ -53,6 +53,29 @@ class Doorkeeper:
         worker.wake()
         return True
 
+    def handle(self, fd: int, mask: int, staff: Staff) -> bool | None:
+        """Take an event; tell of a request whether it is for the event loop. None for no request.
+
+        What is for the loop is begun here: that does not block. Anything else waits for a thread.
+        """
+        connection = self._roster.open.get(fd)
+        if connection is None:
+            self._chores.attend(fd)
+            return None
+        is_for_loop = None
+        try:
+            is_ready = connection.receive() if mask == READ else self._chores.see_to(connection)
+            if is_ready:
+                is_for_loop = connection.has_begun_on_loop()
+        except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
+            is_for_loop = None
+            self._chores.drop(connection, error)
+        if is_for_loop is False:
+            self._queue(connection, staff)
+        else:
+            self._roster.settle(connection)
+        return is_for_loop
+
     def stuck_since(self, staff: Staff) -> float | None:
         """Return since when all threads have been inside the application without one's return.
 
@@ -75,24 +98,10 @@ class Doorkeeper:
                 chores.sweep(now, events)
                 self._note_returns(staff.returns, now)
             for fd, mask in events:
-                self._handle(fd, mask, staff)
+                self.handle(fd, mask, staff)
             if reluctance is not None:
                 chores.attend_left()
         return None
-
-    def _handle(self, fd: int, mask: int, staff: Staff) -> None:
-        connection = self._roster.open.get(fd)
-        if connection is None:
-            self._chores.attend(fd)
-            return
-        try:
-            is_ready = connection.receive() if mask == READ else self._chores.see_to(connection)
-        except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
-            is_ready = self._chores.drop(connection, error)
-        if is_ready:
-            self._queue(connection, staff)
-        else:
-            self._roster.settle(connection)
 
     def _queue(self, connection: Connection, staff: Staff) -> None:
         """Let a request wait for a thread, or turn it away where too many do."""

@@ -34,6 +34,9 @@ class Poller(Protocol):
     def forget(self, fd: int) -> None:
         """Stop reporting *fd*; do so before it is closed, for its number will be used again."""
 
+    def maybe_fd(self) -> int | None:
+        """Return what is readable while `poll` has something to tell, if there is such a thing."""
+
     def close(self) -> None:
         """Give the system's resources back."""
 
@@ -54,6 +57,10 @@ class EpollPoller:
     def poll(self, timeout: float) -> list[tuple[int, int]]:
         """See `Poller`."""
         return self._epoll.poll(timeout, _BATCH)
+
+    def maybe_fd(self) -> int | None:
+        """See `Poller`."""
+        return self._epoll.fileno()
 
 
 class SelectorPoller:
@@ -90,6 +97,10 @@ class SelectorPoller:
     def forget(self, fd: int) -> None:
         """See `Poller`."""
         self.watch(fd, 0)
+
+    def maybe_fd(self) -> int | None:
+        """See `Poller`; changes that wait in the queue would not make one readable."""
+        return None
 
     def close(self) -> None:
         """See `Poller`."""

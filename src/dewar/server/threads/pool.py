@@ -15,11 +15,9 @@ The rules, on which everything here stands:
   taken it out.
 * Only the leader polls, so between its poll and its next one nothing needs to be disarmed:
   a quick request costs no system call but its own two.
+* If all threads are busy, one more thread leads, the doorkeeper (see there).
 * A connection whose application waits on the event loop is *suspended*: it has no thread. When
   it can go on, the loop's thread settles it, or has a thread run it where that may block.
-* If all threads are busy, one more thread leads, the doorkeeper. It runs no request: it accepts,
-  reads, flushes, looks at deadlines, and lets complete requests wait for the next thread that
-  comes back, up to a number. So a server whose application is stuck still keeps its promises.
 """
 
 import logging
@@ -36,6 +34,7 @@ from dewar.server.connection.state import State
 from dewar.server.threads.acceptor import Acceptor
 from dewar.server.threads.chores import Chores, Stage
 from dewar.server.threads.doorkeeper import Doorkeeper
+from dewar.server.threads.loop_leader import LoopLeader
 from dewar.server.threads.pace import Pace
 from dewar.server.threads.poller import READ, Waker, open_poller
 from dewar.server.threads.roster import Roster
@@ -56,12 +55,11 @@ _LOOK = 0.05
 # After a fault of our own, so that one that stays can not fill the log at full speed.
 _FAULT_PAUSE = 0.05
 
-_logger = logging.getLogger("dewar.server")
-
-
 # How long an idle connection may still carry a request when the server stops, in seconds. A client
 # that asks without pause is told by an answer that the connection ends, and not by a closed one.
 _LAST_CALL = 0.2
+
+_logger = logging.getLogger("dewar.server")
 
 
 class Pool:
@@ -69,7 +67,7 @@ class Pool:
 
     Args:
         service: What they serve.
-        listeners: Where clients come from; the pool closes them.
+        listeners: Where clients come from; it closes them.
 
     Attributes:
         turn: The number of the leader's latest run.
@@ -86,11 +84,13 @@ class Pool:
         self._chores = Chores(service, self._poller, self._waker, self._acceptor, self._roster)
         self._door = Doorkeeper(service, self._poller, self._acceptor, self._roster, self._chores)
         self._pace = Pace()
+        self._is_on_loop = False
         self._take_overs = 0
         settings = service.settings
         self._workers = [Worker(f"dewar-{n}", self._work) for n in range(1, settings.threads + 1)]
         self._doorkeeper = Worker("dewar-doorkeeper", self._keep_door)
         self._staff = Staff(self._workers, self._doorkeeper, settings.max_queue)
+        self._loop = LoopLeader(self, service, self._poller, self._chores, self._door, self._staff)
         self._watchdog = Watchdog(self)
         self.turn = 0
         self.ended = self._chores.ended
@@ -185,7 +185,11 @@ class Pool:
 
     def is_running(self) -> bool:
         """Tell whether the leader is inside a run."""
-        return bool(self._running)
+        return bool(self._running) and not self._is_on_loop
+
+    def leads_on_loop(self) -> bool:
+        """Tell whether the event loop's thread leads."""
+        return self._is_on_loop
 
     def depose(self) -> None:
         """Give the leadership to another thread, unless the leader comes back first."""
@@ -208,6 +212,9 @@ class Pool:
                 connection = self._running.pop()
             except IndexError:
                 return False
+            if self._is_on_loop:
+                self._leave_loop()
+                return True
             self._hand_off(connection)
         self._take_overs += 1
         self._pace.note_slow()
@@ -239,15 +246,13 @@ class Pool:
 
     def _lead(self, loop: Callable[[list[Connection]], None]) -> None:
         """Lead until another thread does or the pool has ended; survive a mistake of ours."""
-        # A list of this leadership's own: with a shared one a deposed leader would take out what
-        # its successor has put in.
+        # Its own: a deposed leader would take out of a shared one what its successor has put in.
         running = self._running = []
         while self._running is running:
             try:
                 loop(running)
             except Exception:
-                # Out of memory or of a kernel's table, say. Were the leader to end with it, the
-                # server would stand still with its port open.
+                # Out of memory, say. Were the leader to end with it, the server would stand still.
                 _logger.critical("The server met an error of its own", exc_info=True)
                 time.sleep(_FAULT_PAUSE)
             else:
@@ -261,7 +266,6 @@ class Pool:
         connections = self._roster.open
         watchdog = self._watchdog
         pace = self._pace
-        settle = self._roster.settle
         poll = self._poller.poll
         while chores.stage is not Stage.ENDED:
             events = poll(chores.patience())
@@ -294,13 +298,46 @@ class Pool:
                     except IndexError:
                         self._roster.welcome_back(connection)
                         return
-                if connection.state is not _IDLE:
-                    settle(connection)
-        chores.finish(self._staff.give_up())
+                if connection.state is not _IDLE and self._leaves_to_loop(connection):
+                    return
+        self._finish()
 
     def _poll_and_queue(self, running: list[Connection]) -> None:  # noqa: ARG002  # runs nothing
         if not self._door.lead(self._staff, self._pace):
             self._finish()
+
+    def _leaves_to_loop(self, connection: Connection) -> bool:
+        """Settle *connection*; have the loop's thread lead if that is better, and tell if so."""
+        is_for_loop = connection.awaits_loop_alone()
+        self._roster.settle(connection)
+        if not is_for_loop or not self._loop.is_wanted(self.turn):
+            return False
+        running = self._running = []
+        self._is_on_loop = True
+        self._loop.begin(running)
+        return True
+
+    def note_round(self) -> None:
+        """Take note that the loop's thread leads a round; the watchdog looks at that."""
+        self.turn += 1
+        if self._watchdog.is_asleep:
+            self._watchdog.wake()
+
+    def take_from_loop(self, follower: Worker | None) -> None:
+        """Have *follower* lead in place of the loop's thread; None where the pool has ended.
+
+        The loop's thread calls it, which holds the token.
+        """
+        self._leave_loop()
+        if follower is None:
+            self._finish()
+        else:
+            follower.wake()
+
+    def _leave_loop(self) -> None:
+        self._loop.reset()
+        self._is_on_loop = False
+        self._running = []
 
     def _hand_over(self, connection: Connection) -> bool:
         """Run *connection* after another thread has begun to lead; tell whether there was one."""
@@ -316,30 +353,30 @@ class Pool:
         """Run *connection*, which is away, on a thread that does not lead."""
         clock = self._service.clock
         began = clock()
-        try:
-            connection.run()
-        except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
-            self._chores.drop(connection, error)
+        self._run(connection)
         if clock() - began < _QUICK:
             self._pace.note_quick()
         else:
             self._pace.note_slow()
-        self._roster.welcome_back(connection)
 
-    def _take_back(self, connection: Connection) -> None:
-        """Go on with *connection*, on the event loop's thread, which must not block."""
-        if connection.has_more():
-            with self._roster.changing:
-                self._roster.send_away(connection)
-            self._staff.submit(connection)
-            if self.ended.is_set():
-                self._see_out(self._staff.give_up())
-            return
+    def _run(self, connection: Connection) -> None:
+        """Run *connection*, which is away or suspended, and give it to whoever leads."""
         try:
             connection.run()
         except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
             self._chores.drop(connection, error)
         self._roster.welcome_back(connection)
+
+    def _take_back(self, connection: Connection) -> None:
+        """Go on with *connection*, on the event loop's thread, which must not block."""
+        if not connection.has_more():
+            self._run(connection)
+            return
+        with self._roster.changing:
+            self._roster.send_away(connection)
+        self._staff.submit(connection)
+        if self.ended.is_set():
+            self._see_out(self._staff.give_up())
 
     def _finish(self) -> None:
         """End the pool; the caller leads, or nobody does."""
@@ -350,8 +387,8 @@ class Pool:
     def _see_out(self, connections: list[Connection]) -> None:
         """Bring to its end what the application has begun, where no thread of the pool will."""
         for connection in connections:
-            target = partial(Context().run, self._run_away, connection)
-            threading.Thread(target=target, name="dewar-last", daemon=True).start()
+            run = partial(Context().run, self._run_away, connection)
+            threading.Thread(target=run, name="dewar-last", daemon=True).start()
 
     def _hand_off(self, connection: Connection) -> None:
         self._roster.send_away(connection)

@@ -1,8 +1,10 @@
 """The thread that notices a leader who does not come back.
 
 It asks one question about every millisecond: is the leader in the very request it was in the
-last time? If so, it deposes the leader. While nothing happens for a while it sleeps on a lock,
-and the leader wakes it before the next request; so an idle server costs nothing.
+last time? If so, it deposes the leader. One that leads on the event loop's thread is deposed where
+it has not looked at the clients for some time: the loop is idle, or a coroutine blocks it. While
+nothing happens for a while it sleeps on a lock, and the leader wakes it before the next request;
+so an idle server costs nothing.
 """
 
 import threading
@@ -15,6 +17,9 @@ _TICK = 0.001
 # Ticks without a request after which it goes to sleep: long enough that a busy server's gaps do
 # not wake it over and over.
 _PATIENCE = 100
+# Ticks without a look at the clients after which a leader on the event loop's thread is idle, or
+# blocked by a coroutine.
+_LOOPS_PATIENCE = 20
 
 
 class Watched(Protocol):
@@ -26,6 +31,9 @@ class Watched(Protocol):
 
     def is_running(self) -> bool:
         """Tell whether the leader is inside a run."""
+
+    def leads_on_loop(self) -> bool:
+        """Tell whether the event loop's thread leads."""
 
     def depose(self) -> None:
         """Give the leadership to another thread, unless the leader comes back first."""
@@ -90,6 +98,8 @@ class Watchdog:
                 quiet = 0
             else:
                 quiet += 1
+                if quiet == _LOOPS_PATIENCE and pool.leads_on_loop():
+                    pool.depose()
                 if quiet > _PATIENCE:
                     self._sleep()
                     quiet = 0
