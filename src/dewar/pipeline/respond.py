@@ -59,7 +59,8 @@ def respond(
     finally:
         if unwrapped is None:
             end(app, context, error)
-    return begin(Suspendable(app, context, unwrapped).answer(start_response), plan.is_wholly_async)
+    is_wholly_async = plan.is_wholly_async and composition.may_be_wholly_async
+    return begin(Suspendable(app, context, unwrapped).answer(start_response), is_wholly_async)
 
 
 def maybe_on_loop(
