@@ -242,9 +242,16 @@ class Context:
         else:
             self._leave(node[1])
 
-    def leave(self) -> None:
-        """Take this context off without the teardown functions, which have been called."""
-        self._leave(_read(None)[1])
+    def leave(self, rest: Any) -> None:
+        """Take this context off, after its teardown functions and `close_request`.
+
+        Args:
+            rest: what the stack is then.
+        """
+        _write(rest)
+        self._pushes -= 1
+        if appcontext_popped.receivers and self.owns_app_context:
+            self._announce_pop()
 
     def match_request(self) -> None:
         """Find the rule for the request; keep what is wrong with it for later."""
@@ -312,7 +319,7 @@ class Context:
         _write(rest)
         self._pushes -= 1
         if self._pushes == 0:
-            self._close_request()
+            self.close_request()
         if appcontext_popped.receivers and self.owns_app_context:
             self._announce_pop()
 
@@ -346,23 +353,20 @@ class Context:
     def _tear_down(self, exc: BaseException | None, rest: Any) -> None:
         """Run every step of the end and leave `rest` as the stack; raise the first error."""
         errors: list[BaseException] = []
-        owns_app_context = self.owns_app_context
         if self.environ is not None:
             _attempt(errors, self.app.do_teardown_request, exc)
-            _attempt(errors, self._close_request)
-        if owns_app_context:
+            _attempt(errors, self.close_request)
+        if self.owns_app_context:
             _attempt(errors, self.app.do_teardown_appcontext, exc)
-        _write(rest)
-        self._pushes -= 1
-        if owns_app_context and appcontext_popped.receivers:
-            _attempt(errors, self._announce_pop)
+        _attempt(errors, self.leave, rest)
         if errors:
             raise errors[0]
 
     def _announce_pop(self) -> None:
         appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
 
-    def _close_request(self) -> None:
+    def close_request(self) -> None:
+        """Close the request object, if there is one, and with it the files of its form."""
         request = self.made_request
         if request is None:
             return

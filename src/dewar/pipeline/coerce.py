@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar.contexts.context import Context
@@ -11,7 +12,7 @@ from dewar.errors import DewarError
 from dewar.messages.response import Response
 from dewar.pipeline.interface import PipelineApp
 
-__all__ = ["InvalidReturnError", "make_response"]
+__all__ = ["InvalidReturnError", "make_response", "may_block"]
 
 _ALLOWED = "a str, bytes, dict, list, tuple, iterator, Response or WSGI callable"
 
@@ -50,6 +51,12 @@ def make_response(app: PipelineApp, returned: Any, context: Context | None) -> R
     if headers:
         response.headers.update(headers)
     return response
+
+
+def may_block(returned: Any) -> bool:
+    """Whether making a response of a value calls a function of the app's: a WSGI callable is."""
+    body = returned[0] if isinstance(returned, tuple) and returned else returned
+    return callable(body) and not isinstance(body, (WerkzeugResponse, HTTPException))
 
 
 def _unpack(returned: Any, context: Context | None) -> tuple[Any, Any, Any]:

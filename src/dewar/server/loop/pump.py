@@ -7,7 +7,6 @@ from contextvars import Context, copy_context
 from typing import Any
 
 from dewar.server.loop.process_loop import process_loop
-from dewar.server.loop.scope import make_task
 from dewar.server.loop.waiting import elsewhere
 
 __all__ = ["pumped"]
@@ -61,7 +60,8 @@ class _Pump:
             raise came
 
     def _begin(self) -> None:
-        self._task = make_task(process_loop.get(), self._work(), context=self._context)
+        # Not of the request's scope: whoever iterates ends it.
+        self._task = asyncio.Task(self._work(), loop=process_loop.get(), context=self._context)
 
     def _stop(self) -> None:
         if self._task is not None:
