@@ -54,7 +54,6 @@ class Context:
         "__weakref__",
         "_below",
         "_g",
-        "_pushes",
         "_url_adapter",
         "after_functions",
         "app",
@@ -62,6 +61,7 @@ class Context:
         "flashes",
         "made_request",
         "opened_session",
+        "pushes",
         "routing_exception",
         "url_rule",
         "view_args",
@@ -82,7 +82,8 @@ class Context:
         self.opened_session = session
         self._g: Any = None
         self._below: Context | None = None
-        self._pushes = 0
+        #: How often it is on the stack.
+        self.pushes = 0
         self._url_adapter: Any = _UNGIVEN
         #: What is called with the response of this request only.
         self.after_functions: list[Callable[..., Any]] | None = None
@@ -213,10 +214,10 @@ class Context:
     def push(self) -> None:
         """Make this the current context of the running thread, greenlet or task."""
         node = _read(None)
-        if self._pushes == 0 and node:
+        if self.pushes == 0 and node:
             self._below = node[0]
         _write((self, node))
-        self._pushes += 1
+        self.pushes += 1
         if appcontext_pushed.receivers and self.owns_app_context:
             appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
         if self.environ is not None and self.url_rule is None:
@@ -237,7 +238,7 @@ class Context:
         node = _read(None)
         if not node or node[0] is not self:
             raise ContextOrderError(_wrong_order(self))
-        if self._pushes == 1 and self.is_watched:
+        if self.pushes == 1 and self.is_watched:
             self._tear_down(sys.exc_info()[1] if exc is _UNGIVEN else exc, node[1])
         else:
             self._leave(node[1])
@@ -249,7 +250,7 @@ class Context:
             rest: what the stack is then.
         """
         _write(rest)
-        self._pushes -= 1
+        self.pushes -= 1
         if appcontext_popped.receivers and self.owns_app_context:
             self._announce_pop()
 
@@ -317,8 +318,8 @@ class Context:
 
     def _leave(self, rest: Any) -> None:
         _write(rest)
-        self._pushes -= 1
-        if self._pushes == 0:
+        self.pushes -= 1
+        if self.pushes == 0:
             self.close_request()
         if appcontext_popped.receivers and self.owns_app_context:
             self._announce_pop()

@@ -19,7 +19,7 @@ def end(app: PipelineApp, context: Context, error: BaseException | None) -> None
     preserve(context)
     if error is not None and app.should_ignore_error(error):
         error = None
-    if contexts.top is context:
+    if contexts.top is context and context.pushes == 1:
         context.pop(error)
         return
     forgotten = uncover(context)
@@ -38,8 +38,9 @@ def preserve(context: Context) -> None:
 def uncover(context: Context) -> ContextOrderError:
     """Take off what was left on top of a context; return the error that says so."""
     left_over = contexts.top
-    while contexts.top is not context and context in contexts:
-        contexts.pop()
+    while context in contexts and (contexts.top is not context or context.pushes > 1):
+        if contexts.pop() is context:
+            context.pushes -= 1  # the view had pushed it once more
     return ContextOrderError(
         f"The view of {context!r} pushed {left_over!r} and did not pop it; it was removed now."
         " Push and pop a context in the same place, best with a with block:"

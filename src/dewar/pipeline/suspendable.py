@@ -191,7 +191,8 @@ class Suspendable:
         if error is not None and app.should_ignore_error(error):
             error = None
         errors: list[BaseException] = []
-        forgotten = None if contexts.top is context else uncover(context)
+        is_on_top = contexts.top is context and context.pushes == 1
+        forgotten = None if is_on_top else uncover(context)
         rest = contexts.reader(None)[1]
         for function in self._plan.teardown:
             await self._attempt(errors, function, error)

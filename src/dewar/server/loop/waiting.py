@@ -2,14 +2,16 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
 from dewar.server.loop.process_loop import process_loop
+from dewar.server.loop.scope import Scope, current_scope
 
-__all__ = ["elsewhere", "runs_on_greenlets", "wait_for"]
+__all__ = ["elsewhere", "runs_on_greenlets", "scope_in_thread", "wait_for"]
 
 R = TypeVar("R")
 Work = Callable[[], Coroutine[Any, Any, R]]
@@ -39,6 +41,24 @@ def wait_for(work: Work[R]) -> R:
         return result
     finally:
         _take_over(context)
+
+
+@contextmanager
+def scope_in_thread(name: object) -> Iterator[None]:
+    """Have the tasks that coroutines begin in the block end with it; the thread waits for that.
+
+    Args:
+        name: What the block stands for.
+    """
+    scope = Scope(name)
+    before = current_scope.get()
+    current_scope.set(scope)
+    try:
+        yield
+    finally:
+        current_scope.set(before)
+        if scope:
+            wait_for(scope.end)
 
 
 def elsewhere() -> Callable[..., Any] | None:
