@@ -167,8 +167,17 @@ class Dewar(Lifecycle, AppRegistrar):
 
         Dewar's server asks, before it calls the app, so that it needs no thread for the request.
         """
-        if "wsgi_app" in vars(self):
-            return None  # middleware may block
+        outermost = vars(self).get("wsgi_app")
+        if outermost is None:
+            return self.wsgi_app_on_loop(environ, start_response)
+        # Other middleware may block.
+        ask = getattr(outermost, "maybe_on_loop", None)
+        return None if ask is None else ask(environ, start_response)
+
+    def wsgi_app_on_loop(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Suspended | None:
+        """Return the same for `wsgi_app` without what is around it."""
         return respond.maybe_on_loop(self, environ, start_response)
 
     def run(

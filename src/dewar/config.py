@@ -21,6 +21,7 @@ __all__ = [
     "ConfigAttribute",
     "ConfigKeyError",
     "ConfigVariableError",
+    "Default",
     "default_config",
 ]
 
@@ -29,6 +30,13 @@ FilePath = str | os.PathLike[str]
 
 # How the system says that there is no such file.
 _ABSENT = frozenset({errno.ENOENT, errno.EISDIR, errno.ENOTDIR})
+
+
+class Default(str):
+    """A text that nobody has set, so that a setting equal to it can be told from it."""
+
+    __slots__ = ()
+
 
 _DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
@@ -42,7 +50,7 @@ _DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "TRUSTED_HOSTS": None,
         "SERVER_NAME": None,
         "APPLICATION_ROOT": "/",
-        "SESSION_COOKIE_NAME": "session",
+        "SESSION_COOKIE_NAME": Default("session"),
         "SESSION_COOKIE_DOMAIN": None,
         "SESSION_COOKIE_PATH": None,
         "SESSION_COOKIE_HTTPONLY": True,

@@ -194,6 +194,11 @@ def make_app(name: str = "deployed") -> Dewar:
         async with named(request.args["name"]):
             return {"name": g.name}
 
+    @app.get("/across")
+    def across() -> list[str]:
+        names = ("deployed", "mounted", "beside")
+        return [url_for(f"{name}:across", _external=True) for name in names]
+
     @app.get("/mine")
     def mine() -> Any:
         """Set everything to a name, give way, and tell what is there then."""
@@ -220,4 +225,5 @@ def make_app(name: str = "deployed") -> Dewar:
 
 
 app = make_app()
+app.mount("/beside", make_app("beside"))
 app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/mounted": make_app("mounted")})

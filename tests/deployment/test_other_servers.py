@@ -48,6 +48,10 @@ ASKED: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", "/go", {}),
     ("GET", "/link", {"headers": {"Host": "shop.example:8443"}}),
     ("GET", "/mounted/link", {"headers": {"Host": "shop.example"}}),
+    ("GET", "/across", {"headers": {"Host": "shop.example:8443"}}),
+    ("GET", "/mounted/across", {}),
+    ("GET", "/beside/across", {}),
+    ("GET", "/beside/missing", {}),
     ("GET", "/client", {"headers": {"Host": "shop.example"}}),
     ("GET", "/file", {}),
     ("HEAD", "/file", {}),
@@ -143,6 +147,20 @@ class DeploymentContract:
                     {"found": [name, "none", n], "now": [name] * 3} for n in range(REQUESTS)
                 ]
 
+    def test_each_app_sees_its_own_sessions_only(self, server: Process) -> None:
+        """Apps that are mounted beside each other, with one key and the same endpoints."""
+        start = threading.Barrier(CLIENTS)
+
+        def be_client(name: str) -> list[Any]:
+            start.wait(10)
+            return _visit_all(server.port, name, self.keeps_alive)
+
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            for name, seen in zip(NAMES, pool.map(be_client, NAMES), strict=True):
+                assert seen == [
+                    [f"{name}{path}", "none", n] for n in range(REQUESTS) for path in PATHS
+                ]
+
     def test_requests_that_meet_inside_the_app_stay_apart(self, server: Process) -> None:
         """Two requests that are held in the app together each see their own state."""
         if not self.is_concurrent:
@@ -218,6 +236,7 @@ class DeploymentContract:
             server.stop()
 
 
+PATHS = ("", "/mounted", "/beside")
 NAMES = [f"client-{number}" for number in range(CLIENTS)]
 
 
@@ -244,6 +263,26 @@ def _visit(port: int, name: str, keeps_alive: bool) -> list[Any]:
         seen.append(json.loads(answer.body))
         if not keeps_alive:
             client.close()  # the next request opens it again
+    client.close()
+    return seen
+
+
+def _visit_all(port: int, name: str, keeps_alive: bool) -> list[Any]:
+    """Go from app to app with all cookies; return what each had kept."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    jar: dict[str, str] = {}
+    seen = []
+    for _ in range(REQUESTS):
+        for path in PATHS:
+            headers = {"Cookie": "; ".join(f"{key}={value}" for key, value in jar.items())}
+            answer = ask_on(client, "GET", f"{path}/mine?name={name}{path}", headers=headers)
+            assert answer.status == 200, answer
+            for key, cookie in SimpleCookie(dict(answer.fields)["set-cookie"]).items():
+                assert cookie["path"] == (path or "/")
+                jar[key] = cookie.value
+            seen.append(json.loads(answer.body)["found"])
+            if not keeps_alive:
+                client.close()  # the next request opens it again
     client.close()
     return seen
 
@@ -338,6 +377,23 @@ class TestGranian(DeploymentContract):
         where = ["--host", "127.0.0.1", "--port", str(port)]
         how = ["--interface", "wsgi", "--blocking-threads", "4"]
         return [sys.executable, "-m", "granian", *where, *how, *options, "deployed:app"]
+
+
+class TestWerkzeug(DeploymentContract):
+    """The server that Werkzeug has for development."""
+
+    name = "werkzeug"
+    is_there = staticmethod(_module("werkzeug"))
+    keeps_alive = takes_chunks = False
+
+    @classmethod
+    def command(cls, port: int, *options: str) -> list[str]:
+        script = "import deployed, werkzeug.serving as serving; serving.run_simple"
+        return [
+            sys.executable,
+            "-c",
+            f"{script}('127.0.0.1', {port}, deployed.app, threaded=True)",
+        ]
 
 
 class TestUwsgi(DeploymentContract):

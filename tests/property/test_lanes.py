@@ -153,6 +153,27 @@ def test_both_lanes_and_flask_answer_alike(behaviour: dict[str, Any]) -> None:
     assert full == theirs
 
 
+@settings(max_examples=200, deadline=None)
+@given(behaviours(), st.sampled_from([None, "session~m=broken", "session=broken"]))
+def test_both_lanes_of_a_mounted_app_answer_alike(
+    behaviour: dict[str, Any], cookie: str | None
+) -> None:
+    """Its session has another cookie, and its URLs another beginning."""
+    logging.getLogger("lanes").disabled = True
+    behaviour = {**behaviour, "cookie": cookie, "path": f"/m{behaviour['path']}"}
+    fast, full = (
+        ask(mounted(build(dewar, app_class, behaviour)), behaviour)
+        for app_class in (dewar.Dewar, FullLane)
+    )
+    assert fast == full
+
+
+def mounted(app: Any) -> Any:
+    outer = dewar.Dewar("outer", static_folder=None)
+    outer.mount("/m", app)
+    return outer
+
+
 def test_the_lanes_of_this_test_are_two() -> None:
     """The subclass really takes the other lane."""
     behaviour = {

@@ -36,20 +36,36 @@ def test_a_signal_wakes_who_waits_on_whatever_thread_it_arrives() -> None:
         other.join()
 
 
-def test_on_another_thread_nothing_is_heard() -> None:
+def test_on_another_thread_no_signal_is_heard_but_what_is_told() -> None:
     """Python has handlers run on the main one."""
     found: list[object] = []
 
     def main() -> None:
         with SignalInbox(["SIGUSR1"]) as inbox:
-            found.extend([inbox.sock, inbox.wait(0)])
+            signal.raise_signal(signal.SIGUSR1)
+            found.append(inbox.wait(0))
+            inbox.tell("SIGUSR1")
+            found.append(inbox.wait())
 
-    before = signal.getsignal(signal.SIGUSR1)
-    thread = threading.Thread(target=main)
-    thread.start()
-    thread.join()
-    assert found == [None, []]
-    assert signal.getsignal(signal.SIGUSR1) == before
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    kept = signal.getsignal(signal.SIGUSR1)
+    try:
+        thread = threading.Thread(target=main)
+        thread.start()
+        thread.join()
+        assert found == [[], ["SIGUSR1"]]
+        assert signal.getsignal(signal.SIGUSR1) is kept
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_what_is_told_wakes_whoever_waits() -> None:
+    """A program can ask for its own stop as a signal would."""
+    with SignalInbox(["SIGUSR1"]) as inbox:
+        other = threading.Thread(target=inbox.tell, args=("SIGUSR1",))
+        other.start()
+        assert inbox.wait(10) == ["SIGUSR1"]
+        other.join()
 
 
 @pytest.mark.parametrize("calls", [1, 2])

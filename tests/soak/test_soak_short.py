@@ -20,3 +20,10 @@ def test_no_state_crosses_between_requests() -> None:
     findings = load("isolation").Soak().run(threads=16, requests=200)
     assert findings.crossings == []
     assert findings.leftovers == []
+
+
+def test_mounted_apps_that_are_alike_stay_apart_under_load() -> None:
+    """One SECRET_KEY, the same endpoints and keys: cookies, g, config and errors are each app's."""
+    findings = load("mounted").run(threads=16, requests=60)
+    assert findings.requests == 960
+    assert findings.crossings == []

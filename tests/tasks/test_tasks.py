@@ -103,7 +103,7 @@ def test_the_ledger_is_a_file_in_the_instance_folder(make_tasks: MakeTasks, app:
 
     assert not Path(app.instance_path).exists()
     nothing.submit().result(_SOON)
-    assert (Path(app.instance_path) / "tasks.sqlite3").is_file()
+    assert (Path(app.instance_path) / f"{app.name}.tasks.sqlite3").is_file()
 
 
 def test_twenty_submissions_of_one_view_see_each_their_own_request(
@@ -457,7 +457,9 @@ def test_a_job_is_found_again_by_another_tasks_on_the_same_ledger(
     tasks = make_tasks()
     gate = Gate()
     tasks.task("hold")(gate.__call__)
-    other = Tasks(ledger=Path(app.instance_path) / "tasks.sqlite3", works=False, poll=0.02)
+    other = Tasks(
+        ledger=Path(app.instance_path) / f"{app.name}.tasks.sqlite3", works=False, poll=0.02
+    )
     try:
         job = tasks.find("hold").submit()
         assert gate.began.acquire(timeout=_SOON)
@@ -606,7 +608,9 @@ def test_jobs_begin_and_end_with_the_app(make_tasks: MakeTasks, app: Dewar) -> N
     def one() -> int:
         return 1
 
-    front = Tasks(ledger=Path(app.instance_path) / "tasks.sqlite3", works=False, poll=0.02)
+    front = Tasks(
+        ledger=Path(app.instance_path) / f"{app.name}.tasks.sqlite3", works=False, poll=0.02
+    )
     Path(app.instance_path).mkdir(parents=True)
     job = front.task("one")(lambda: 0).submit()
     try:

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 import pytest
+from werkzeug.test import Client
 
 from dewar import Blueprint, Dewar, session
 from dewar.json.provider import DefaultJSONProvider
@@ -339,6 +340,19 @@ def test_links_lead_below_where_the_app_is_mounted(jobs: Jobs) -> None:
     assert location == f"/shop/tasks/{ID}"
     jobs.put(state=JobState.DONE)
     assert f'"self":"{location}"' in client.get(f"{location}/events").text.replace(" ", "")
+
+
+def test_links_lead_to_the_job_s_app_from_a_request_of_another(jobs: Jobs) -> None:
+    """An app may hand work to one that is mounted beside it; that one has the pages."""
+    worker, shop = Dewar("worker"), accepting(Dewar("shop"), jobs)
+    worker.register_blueprint(tasks_blueprint(jobs, access=everybody))
+    shop.register_blueprint(tasks_blueprint(Jobs(), access=everybody, url_prefix="/own"))
+    shop.mount("/worker", worker)
+    outer = DispatcherMiddleware(Dewar("outer"), {"/shop": shop})
+    accepted = Client(outer).post("/shop/pictures")
+    assert accepted.location == f"/shop/worker/tasks/{ID}"
+    shown: Any = Client(outer).get(accepted.location).json
+    assert shown["links"]["self"] == accepted.location
 
 
 def test_what_the_function_does_not_raise_is_its_own(jobs: Jobs) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+import dewar
 from dewar.testing.errors import CookiesDisabledError, NoSessionError
 
 
@@ -94,3 +95,36 @@ def test_what_is_missing_is_named(shop: Any) -> None:
     ):
         pass
     assert caught.value.interface is shop.session_interface
+
+
+def mounted(shop: Any) -> Any:
+    """Return an app that has the shop mounted, and the shop at a host as well."""
+    outer = dewar.Dewar("outer")
+    outer.secret_key = shop.secret_key
+    outer.mount("/shop", shop)
+    outer.mount("/", shop, host="shop.example.com")
+    outer.mount("/plain", lambda environ, start_response: [])
+    return outer
+
+
+def test_the_session_of_a_mounted_app_is_opened_by_its_path(shop: Any) -> None:
+    """And by its host; each place has its own."""
+    client = mounted(shop).test_client()
+    addresses = [{"path": "/shop/"}, {"base_url": "http://shop.example.com"}, {}]
+    for number, address in enumerate(addresses):
+        with client.session_transaction(**address) as session:
+            assert not session
+            session["items"] = [str(number)]
+    assert client.get("/shop/add/milk").json == ["0", "milk"]
+    assert client.get("/add/tea", base_url="http://shop.example.com").json == ["1", "tea"]
+    with client.session_transaction("/shop/add/") as session:
+        assert session["items"] == ["0", "milk"]
+    with client.session_transaction() as session:
+        assert session["items"] == ["2"]
+
+
+def test_what_is_no_app_has_no_session(shop: Any) -> None:
+    """The error names it."""
+    client = mounted(shop).test_client()
+    with pytest.raises(NoSessionError, match="lambda"), client.session_transaction("/plain"):
+        pass

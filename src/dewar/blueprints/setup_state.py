@@ -69,7 +69,11 @@ class BlueprintSetupState:
         defaults = {**self.url_defaults, **options.pop("defaults", {})}
         endpoint = endpoint_of(view_func) if endpoint is None else endpoint
         self.app.add_url_rule(
-            rule, f"{self.full_name}.{endpoint}", view_func, defaults=defaults, **options
+            rule,
+            f"{self.full_name}.{endpoint}".lstrip("."),
+            view_func,
+            defaults=defaults,
+            **options,
         )
 
     def options_for(self, child: PlacedBlueprint, options: dict[str, Any]) -> dict[str, Any]:

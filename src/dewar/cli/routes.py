@@ -1,18 +1,22 @@
 """``dewar routes``: which URL leads to which view."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import click
 from werkzeug.routing import Rule
 
-from dewar.cli.group import command_app, with_appcontext
+from dewar.cli.errors import PlainCallableError
+from dewar.cli.group import ScriptInfo, pass_script_info
+from dewar.cli.mounts import MountWish, mount_option, with_mounts
+from dewar.mounting.tree import Node, is_app, walk
 
 __all__ = ["route_table", "routes_command"]
 
 _AUTOMATIC = frozenset({"HEAD", "OPTIONS"})
 
 
-@click.command("routes", short_help="Show the routes of an app.")
+@click.command("routes", params=[mount_option], short_help="Show the routes of an app.")
 @click.option(
     "--sort",
     "-s",
@@ -21,18 +25,34 @@ _AUTOMATIC = frozenset({"HEAD", "OPTIONS"})
     help="What to sort by; 'match' is the order in which rules are tried.",
 )
 @click.option("--all-methods", is_flag=True, help="Show HEAD and OPTIONS as well.")
-@click.pass_context
-@with_appcontext
-def routes_command(ctx: click.Context, sort: str, all_methods: bool) -> None:
-    """Show every route of the app: its endpoint, its methods and its rule."""
-    url_map = command_app(ctx).url_map
-    rules = list(url_map.iter_rules())
+@pass_script_info
+def routes_command(
+    info: ScriptInfo, /, sort: str, all_methods: bool, mount: Sequence[MountWish]
+) -> None:
+    """Show every route of the app, and of the apps that are mounted in it."""
+    app = info.load_app()
+    nodes = list(walk(with_mounts(app, mount, info)))
+    if not any(is_app(node.app) for node in nodes):
+        raise PlainCallableError(app)
+    hidden: frozenset[str] = frozenset() if all_methods else _AUTOMATIC
+    for number, node in enumerate(nodes):
+        if len(nodes) > 1:
+            click.echo(("\n" if number else "") + f"{node.address}: {_described(node)}")
+        for line in _lines(node.app, sort, hidden) if is_app(node.app) else ():
+            click.echo(line)
+
+
+def _described(node: Node) -> str:
+    if is_app(node.app):
+        return node.name or repr(node.app)
+    return f"{node.app!r}, whose routes are not known"
+
+
+def _lines(app: Any, sort: str, hidden: frozenset[str]) -> list[str]:
+    rules = list(app.url_map.iter_rules())
     if not rules:
-        click.echo("No routes were registered.")
-        return
-    domain = "Host" if url_map.host_matching else "Subdomain"
-    for line in route_table(rules, domain, sort, hidden=frozenset() if all_methods else _AUTOMATIC):
-        click.echo(line)
+        return ["No routes were registered."]
+    return route_table(rules, "Host" if app.url_map.host_matching else "Subdomain", sort, hidden)
 
 
 def route_table(rules: Iterable[Rule], domain: str, sort: str, hidden: frozenset[str]) -> list[str]:

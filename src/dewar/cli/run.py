@@ -1,7 +1,7 @@
 """``dewar run``: serves an app, or any WSGI callable."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from wsgiref.types import WSGIApplication
 
@@ -10,6 +10,7 @@ from werkzeug.debug import DebuggedApplication
 
 from dewar.cli.configuring import address_of, configure, warn_of_misspelt_variables
 from dewar.cli.group import ScriptInfo, pass_script_info
+from dewar.cli.mounts import MountWish, mount_option, with_mounts
 from dewar.cli.options import debug_option
 from dewar.cli.setting_options import SettingsCommand, setting_options
 from dewar.environment import debug_flag
@@ -24,7 +25,9 @@ from dewar.server.settings import Settings
 __all__ = ["address_of", "debugs", "run_command"]
 
 
-@click.command("run", cls=SettingsCommand, params=[debug_option], short_help="Serve an app.")
+@click.command(
+    "run", cls=SettingsCommand, params=[debug_option, mount_option], short_help="Serve an app."
+)
 @click.argument("target", metavar="[MODULE:APP]", required=False)
 @click.option(
     "--debugger/--no-debugger",
@@ -82,7 +85,7 @@ def run_command(
     if reloads(options["reload"], debug=debug_flag()):
         run_with_reload()
     settings = configuration.settings()
-    load = _loader(info, with_debugger=debugs(options["debugger"], settings.bind))
+    load = _loader(info, options["mount"], with_debugger=debugs(options["debugger"], settings.bind))
     _show_access_log(settings)
     values = {setting.name: getattr(settings, setting.name) for setting in SETTINGS}
     try:
@@ -95,11 +98,13 @@ def run_command(
         raise click.ClickException(str(error)) from error
 
 
-def _loader(info: ScriptInfo, *, with_debugger: bool) -> Callable[[], WSGIApplication]:
-    """Return what loads the app, in whichever process calls it."""
+def _loader(
+    info: ScriptInfo, mounts: Sequence[MountWish], *, with_debugger: bool
+) -> Callable[[], WSGIApplication]:
+    """Return what loads the apps, in whichever process calls it."""
 
     def load() -> WSGIApplication:
-        app: WSGIApplication = info.load_app()
+        app = with_mounts(info.load_app(), mounts, info)
         return DebuggedApplication(app, evalex=True) if with_debugger else app
 
     return load

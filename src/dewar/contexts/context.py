@@ -67,6 +67,9 @@ class Context:
         "view_args",
     )
 
+    #: What begins after the response; see `dewar.contexts.after_response`. No slot: most have none.
+    errands: list[Any] | None = None
+
     def __init__(
         self,
         app: Any,

@@ -11,7 +11,8 @@ Each run has contexts of its own: an app context, and on it a request context if
 
 import sys
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -162,6 +163,12 @@ class Snapshot:
         The running owner's stack of contexts is empty afterwards: run it in a
         `contextvars.Context` of its own.
         """
+        with self.opened():
+            return self.app.ensure_sync(function)(*args, **kwargs)
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Make new contexts current for a ``with`` block; see `run`."""
         contexts.writer(None)
         context = self.app.app_context()
         if self.g_absent:
@@ -176,7 +183,7 @@ class Snapshot:
             try:
                 if request is not None:
                     request.push()
-                return self.app.ensure_sync(function)(*args, **kwargs)
+                yield
             finally:
                 # Without its hooks, and with whatever the function left on it.
                 contexts.writer(stack)

@@ -130,7 +130,9 @@ class Composition:
         )
         self._may_be_wholly_async = (
             self.suspends
-            and all(_is_stock(app, stock, name) for name in _ENTRANCE)
+            and _is_stock(app, stock, "request_context")
+            # Of the class alone: what is put around the instance's is asked itself.
+            and getattr(type(app), "wsgi_app") is stock["wsgi_app"]  # noqa: B009  # not declared
             and _is_lazy(app.session_interface)
             and all(map(iscoroutinefunction, app.teardown_appcontext_funcs))
         )

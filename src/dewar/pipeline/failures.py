@@ -109,6 +109,8 @@ def report_failure(
     if propagate is None:
         propagate = app.testing or app.debug
     if propagate:
+        for errand in context.errands or ():
+            errand.discard()
         raise error
     app.log_exception((type(error), error, error.__traceback__))
     server_error = InternalServerError(original_exception=error)

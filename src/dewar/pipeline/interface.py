@@ -7,6 +7,7 @@ from wsgiref.types import WSGIEnvironment
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BuildError, Map, MapAdapter
 
+from dewar.contexts.after_response import AfterResponses
 from dewar.contexts.context import Context
 from dewar.messages.request import Request
 from dewar.messages.response import Response
@@ -29,6 +30,7 @@ class PipelineApp(Protocol):
     response_class: type[Response]
     session_interface: SessionInterface
     error_handler_spec: ErrorHandlers
+    after_responses: AfterResponses
     url_default_functions: HookTable[Callable[..., Any]]
     url_build_error_handlers: list[Callable[..., str | None]]
     teardown_appcontext_funcs: list[Callable[..., Any]]

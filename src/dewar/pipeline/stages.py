@@ -1,9 +1,11 @@
 """The stages of a request that the app's public methods stand for."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from dewar.contexts.context import Context
+from dewar.contexts.current import current_request
 from dewar.errors import DewarError
 from dewar.messages.response import Response
 from dewar.pipeline.interface import PipelineApp
@@ -17,6 +19,7 @@ from dewar.signals import (
 
 __all__ = [
     "FINALIZING_FAILED",
+    "add_errands",
     "checked",
     "dispatch",
     "finalize",
@@ -98,7 +101,14 @@ def finalize(app: PipelineApp, returned: Any, from_error_handler: bool) -> Respo
             raise
         # The client gets the error's answer rather than another error.
         app.logger.exception(FINALIZING_FAILED)
+    add_errands(app, current_request(), response)
     return response
+
+
+def add_errands(app: PipelineApp, context: Context, response: Response) -> None:
+    """Have what is to be done after the response begin when that has been sent."""
+    if context.errands is not None:
+        response.call_on_close(partial(app.after_responses.begin, context.errands))
 
 
 def process_response(app: PipelineApp, context: Context, response: Response) -> Response:

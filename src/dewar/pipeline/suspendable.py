@@ -148,6 +148,7 @@ class Suspendable:
             if not from_error_handler:
                 raise
             app.logger.exception(stages.FINALIZING_FAILED)
+        stages.add_errands(app, self._context, response)
         return response
 
     async def _process(self, response: Response) -> Response:

@@ -1,5 +1,6 @@
 """From an endpoint and values to a URL."""
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -8,6 +9,8 @@ from werkzeug.routing import BuildError
 from dewar.contexts.current import maybe_current
 from dewar.errors import DewarError
 from dewar.messages.request import split_blueprint_path
+from dewar.mounting.errors import MountLinkError
+from dewar.mounting.links import Target, maybe_target, named_target
 from dewar.pipeline.interface import PipelineApp
 
 __all__ = ["build_url", "inject_defaults", "recover"]
@@ -34,18 +37,22 @@ def build_url(
     context = maybe_current()
     carrier = None if context is None else context.request_context
     if carrier is not None:
-        adapter = carrier.url_adapter
         endpoint = _absolute(endpoint, carrier.request.blueprint)
         external = scheme is not None if external is None else external
     else:
-        adapter = app.create_url_adapter(None) if context is None else context.url_adapter
         external = True if external is None else external
+    try:
+        target, endpoint = _target(app, context, carrier, endpoint, values)
+    except MountLinkError as error:
+        return app.handle_url_build_error(error, endpoint, values)
+    app, adapter, is_elsewhere = target
     if adapter is None:
         raise NoServerNameError(
             "Unable to build URLs outside an active request without 'SERVER_NAME' configured:"
             " app.config['SERVER_NAME'] = 'example.com'. Also configure 'APPLICATION_ROOT' and"
             " 'PREFERRED_URL_SCHEME' as needed."
         )
+    external = external or is_elsewhere
     if scheme is not None and not external:
         # It would silently be dropped, and the link be less safe than its author thinks.
         raise ValueError("When specifying '_scheme', '_external' must be True.")
@@ -58,6 +65,48 @@ def build_url(
         values.update(_anchor=anchor, _method=method, _scheme=scheme, _external=external)
         return app.handle_url_build_error(error, endpoint, values)
     return url if anchor is None else f"{url}#{quote(anchor, safe=_FRAGMENT)}"
+
+
+def _target(
+    app: PipelineApp, context: Any, carrier: Any, endpoint: str, values: dict[str, Any]
+) -> tuple[Target, str]:
+    """Return whose endpoint it is, the app's or one's mounted beside it, and its name there.
+
+    Raises:
+        MountLinkError: where it names an app that is not there.
+    """
+    found = None
+    if ":" in endpoint and not _has_endpoint(app, endpoint):
+        name, _, inner = endpoint.partition(":")
+        handling, environ = (app, None) if carrier is None else (carrier.app, carrier.environ)
+        found = _once(carrier, name, lambda: named_target(handling, environ, endpoint, values))
+        if found is not None:
+            return found, inner
+    elif carrier is not None and carrier.app is not app:
+        handling, environ = carrier.app, carrier.environ
+        found = _once(carrier, app, lambda: maybe_target(app, handling, environ, endpoint))
+        if found is not None:
+            return found, endpoint
+    if carrier is not None:
+        return Target(app, carrier.url_adapter), endpoint
+    adapter = app.create_url_adapter(None) if context is None else context.url_adapter
+    return Target(app, adapter), endpoint
+
+
+def _once(carrier: Any, key: object, find: Callable[[], Target | None]) -> Target | None:
+    """Find the app that links lead to once for each request: a page may have many."""
+    known = {} if carrier is None else vars(carrier).setdefault("link_targets", {})
+    if key not in known:
+        known[key] = find()
+    found: Target | None = known[key]
+    return found
+
+
+def _has_endpoint(app: PipelineApp, endpoint: str) -> bool:
+    try:
+        return any(True for _ in app.url_map.iter_rules(endpoint))
+    except KeyError:
+        return False
 
 
 def inject_defaults(app: PipelineApp, endpoint: str, values: dict[str, Any]) -> None:

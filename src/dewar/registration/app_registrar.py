@@ -1,13 +1,20 @@
 """`AppRegistrar`: what is registered on an app and not on a blueprint."""
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
+from wsgiref.types import WSGIApplication
 
 from jinja2 import Environment
 from werkzeug.routing import Map, Rule
 
+from dewar.contexts.after_response import AfterResponses
+from dewar.contexts.current import current_request
 from dewar.errors import SetupFinishedError
+from dewar.layers import maybe_layer_with
+from dewar.mounting.branch import Mount
+from dewar.mounting.dispatcher import DispatcherMiddleware
 from dewar.registration.error_handlers import find_handler
 from dewar.registration.hooks import WatchedList, weakly
 from dewar.registration.registrar import Registrar, named_decorator, setup_method
@@ -34,6 +41,7 @@ class AppRegistrar(Registrar):
     url_map: Map
     url_rule_class: type[Rule]
     jinja_env: Environment
+    wsgi_app: WSGIApplication
 
     def __init__(
         self,
@@ -52,6 +60,9 @@ class AppRegistrar(Registrar):
         self.shell_context_processors: list[Callable[[], dict[str, Any]]] = []
         self.blueprints: dict[str, Any] = {}
         self._serving = Serving()
+        self._dispatcher: DispatcherMiddleware | None = None
+        #: What is done after responses.
+        self.after_responses = AfterResponses()
 
     @setup_method
     def add_url_rule(
@@ -108,6 +119,40 @@ class AppRegistrar(Registrar):
         return f
 
     @setup_method
+    def mount(
+        self,
+        path: str,
+        wsgi_app: WSGIApplication,
+        *,
+        host: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        """Have another app answer what is below a path, or for a host.
+
+        Middleware that is there already stays around this app alone; what is put around
+        ``wsgi_app`` afterwards goes around all.
+
+        Args:
+            path: such as ``"/admin"``; ``"/"`` for a whole host.
+            wsgi_app: the other app, any WSGI callable.
+            host: such as ``"api.example.com"``, or ``"*.example.com"`` for all that end so.
+            name: what links call it by, ``url_for("admin:index")``; the last part of the app's
+                own name by default.
+
+        Raises:
+            MountError: (a `ValueError`) where it can't be mounted there.
+        """
+        if self._dispatcher is None:
+            self._dispatcher = DispatcherMiddleware(self.wsgi_app)
+            self.wsgi_app = self._dispatcher
+        self._dispatcher.mount(path, wsgi_app, host=host, name=name)
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """What `mount` has put here."""
+        return () if self._dispatcher is None else self._dispatcher.entries
+
+    @setup_method
     def on_start(self, f: F) -> F:
         """Call `f` in each process that serves the app, before its first request.
 
@@ -127,16 +172,61 @@ class AppRegistrar(Registrar):
         return f
 
     def begin_serving(self) -> None:
-        """Call the `on_start` functions, once in each process."""
-        self._serving.begin()
+        """Call the `on_start` functions, once in each process, and those of what is mounted."""
+        self._serving.begin(self._inner)
 
     def end_serving(self, timeout: float) -> None:
-        """Call the `on_stop` functions, if the `on_start` functions were called here.
+        """Wait for what is done after responses, then call the `on_stop` functions.
+
+        These only where the `on_start` functions were called here.
+
+        Those of what is mounted are called before.
 
         Args:
-            timeout: The seconds that they get.
+            timeout: The seconds that all this gets.
         """
-        self._serving.end(timeout)
+        deadline = time.monotonic() + timeout
+        self.after_responses.drain(timeout)
+        self._serving.end(max(0.0, deadline - time.monotonic()), self._inner)
+
+    @property
+    def _inner(self) -> Any:
+        """What begins and ends to serve with the app: the outermost that was put around it."""
+        return maybe_layer_with(vars(self).get("wsgi_app"), "begin_serving")
+
+    def after_response(
+        self, work: Callable[..., Any] | Coroutine[Any, Any, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Have `work` done when the response to the present request has been sent.
+
+        ::
+
+            @app.post("/orders")
+            async def order():
+                app.after_response(send_mail, request.form["address"])
+                app.after_response(tell_partner(request.form["item"]))
+                return "Thank you", 202
+
+        It sees the request as it is now, as a job does: `request`, `session` (which it can't
+        change), `g` and `current_app`. The client waits for none of it, and its errors are
+        logged. A server that stops waits for it within its ``graceful_timeout``. What must not
+        be lost with the process is for `Tasks`.
+
+        Args:
+            work: a function, which is called on a thread; a coroutine function or a coroutine,
+                which runs on the event loop.
+            args: what it is called with.
+            kwargs: the same by name.
+
+        Returns:
+            `work`, so that it can decorate a function.
+
+        Raises:
+            UnboundError: where no request is being handled.
+            TypeError: where `work` can't be called, or arguments are given for a coroutine.
+        """
+        self.after_responses.add(current_request("after_response"), work, args, kwargs)
+        return work
 
     @setup_method
     def shell_context_processor(self, f: F) -> F:

@@ -4,9 +4,19 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 __all__ = ["Serving"]
+
+
+class Inner(Protocol):
+    """What begins and ends with an app, because the app holds it."""
+
+    def begin_serving(self) -> None:
+        """Begin."""
+
+    def end_serving(self, timeout: float) -> None:
+        """End within so many seconds."""
 
 
 class Serving:
@@ -18,27 +28,39 @@ class Serving:
     def __init__(self) -> None:
         self.begin_functions: list[Callable[[], Any]] = []
         self.end_functions: list[Callable[[float], Any]] = []
-        self._changing = threading.Lock()
+        # Reentrant, because an app may be among those that it holds.
+        self._changing = threading.RLock()
         self._process: int | None = None
 
     def __repr__(self) -> str:
         here = "begun" if self._process == os.getpid() else "not begun"
         return f"<Serving {here}, {len(self.begin_functions)} + {len(self.end_functions)}>"
 
-    def begin(self) -> None:
-        """Call the functions for the begin, in the order of registration."""
+    def begin(self, inner: Inner | None = None) -> None:
+        """Call the functions for the begin, in the order of registration.
+
+        Args:
+            inner: What begins afterwards.
+        """
         with self._changing:
             if self._process == os.getpid():
                 return
-            for function in self.begin_functions:
-                function()
             self._process = os.getpid()
+            try:
+                for function in self.begin_functions:
+                    function()
+                if inner is not None:
+                    inner.begin_serving()
+            except BaseException:
+                self._process = None
+                raise
 
-    def end(self, timeout: float) -> None:
+    def end(self, timeout: float, inner: Inner | None = None) -> None:
         """Call the functions for the end in the opposite order; raise the first error at last.
 
         Args:
             timeout: The seconds that all of them share.
+            inner: What ends before.
         """
         deadline = time.monotonic() + timeout
         errors: list[Exception] = []
@@ -46,7 +68,8 @@ class Serving:
             if self._process != os.getpid():
                 return
             self._process = None
-            for function in reversed(self.end_functions):
+            first = () if inner is None else (inner.end_serving,)
+            for function in (*first, *reversed(self.end_functions)):
                 try:
                     function(max(0.0, deadline - time.monotonic()))
                 except Exception as error:  # noqa: BLE001  # raised after the others have run

@@ -91,10 +91,16 @@ def serve_processes(source: Source, settings: Settings) -> int:
 def serve_threads(source: Source, settings: Settings) -> int:
     """Serve on threads of this process until told to stop; return the status to end with."""
     notifier = Notifier()
-    server = Server(source.load(), settings, pulse=notifier.beat if notifier.interval else None)
+    inbox = SignalInbox(TOLD)
+    server = Server(
+        source.load(),
+        settings,
+        pulse=notifier.beat if notifier.interval else None,
+        stop_soon=lambda: inbox.tell("SIGTERM"),
+    )
     set_title(f"dewar: {source.name}")
     terminal = Terminal()
-    with SignalInbox(TOLD) as inbox:
+    with inbox:
         server.start()
         say(banner(source.name, server.addresses, settings))
         notifier.ready(f"{settings.threads} threads serve {source.name}")

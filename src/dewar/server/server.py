@@ -63,6 +63,8 @@ class Server:
         app: Any WSGI callable.
         settings: How to serve it; the defaults if left out.
         clock: A monotonic clock in seconds; all deadlines of a server of threads go by it.
+        stop_soon: Called where the application asks for the server's stop; `stop` is, on a thread
+            of its own, if left out.
         pulse: Called about once a second while threads come back to wait for clients, on a
             thread of the server's. Worker processes have a pulse of their own.
 
@@ -77,6 +79,7 @@ class Server:
         *,
         clock: Callable[[], float] = time.monotonic,
         pulse: Callable[[], None] | None = None,
+        stop_soon: Callable[[], None] | None = None,
     ) -> None:
         self.settings = settings if settings is not None else Settings()
         self._changing = threading.Lock()
@@ -90,6 +93,7 @@ class Server:
         else:
             service = Service(app, self.settings, clock)
             service.pulse = pulse
+            service.stop_soon = self._stop_soon if stop_soon is None else stop_soon
             self._engine = Threads(service, metrics_of(self.settings))
 
     def __repr__(self) -> str:
@@ -151,6 +155,9 @@ class Server:
             self._phase = Phase.STOPPED
         self._stopped.set()
         return ended
+
+    def _stop_soon(self) -> None:
+        threading.Thread(target=self.stop, name="dewar-stop", daemon=True).start()
 
     def wait_stopped(self, timeout: float | None = None) -> bool:
         """Block until the server has stopped; tell whether it did within *timeout* seconds."""

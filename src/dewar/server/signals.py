@@ -32,6 +32,7 @@ class SignalInbox:
         self._came: deque[int] = deque()
         self._former: dict[int, object] = {}
         self._former_fd = -1
+        self._hears = False
         self._ends: tuple[socket.socket, socket.socket] | None = None
 
     def __repr__(self) -> str:
@@ -41,6 +42,13 @@ class SignalInbox:
     def sock(self) -> socket.socket | None:
         """What becomes readable when a signal comes; None where none is heard."""
         return None if self._ends is None else self._ends[0]
+
+    def tell(self, name: str) -> None:
+        """Have a signal taken for come, from any thread."""
+        self._came.append(int(getattr(signal, name)))
+        if self._ends is not None:
+            with suppress(OSError):  # full, or closed meanwhile
+                self._ends[1].send(b"\0")
 
     def take(self) -> list[str]:
         """Return the names of the signals that have come, without waiting."""
@@ -66,11 +74,12 @@ class SignalInbox:
         return self.take()
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is not threading.main_thread():
-            return self
         self._ends = socket.socketpair()
         for end in self._ends:
             end.setblocking(False)
+        if threading.current_thread() is not threading.main_thread():
+            return self  # signals are heard on that one only
+        self._hears = True
         self._former_fd = signal.set_wakeup_fd(self._ends[1].fileno(), warn_on_full_buffer=False)
         for number in self._numbers:
             self._former[number] = signal.signal(number, self._note)
@@ -80,7 +89,7 @@ class SignalInbox:
         for number, handler in self._former.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() returned
         self._former.clear()
-        if self._ends is not None:
+        if self._hears:
             signal.set_wakeup_fd(self._former_fd)
         self.abandon()
 

@@ -6,7 +6,9 @@ from typing import Any, Protocol
 
 from werkzeug.sansio.response import Response
 
+from dewar.config import Default
 from dewar.json.tagged import JSONText
+from dewar.sessions.mounted import cookie_path, suffix
 from dewar.sessions.session import NullSession, SessionMixin
 
 __all__ = ["SessionApp", "SessionInterface", "SessionMixin", "SessionRequest"]
@@ -90,9 +92,12 @@ class SessionInterface:
         return datetime.now(UTC) + app.permanent_session_lifetime
 
     def get_cookie_name(self, app: SessionApp) -> str:
-        """Return the name of the cookie: ``SESSION_COOKIE_NAME``."""
+        """Return the name of the cookie: ``SESSION_COOKIE_NAME``.
+
+        Where that is not set, each mounted app has one of its own: ``session~admin``.
+        """
         name: str = app.config["SESSION_COOKIE_NAME"]
-        return name
+        return name + suffix(app) if type(name) is Default else name
 
     def get_cookie_domain(self, app: SessionApp) -> str | None:
         """Return the domain with whose subdomains the cookie is shared, or None for its host."""
@@ -102,6 +107,8 @@ class SessionInterface:
     def get_cookie_path(self, app: SessionApp) -> str:
         """Return the path below which the cookie is sent, by default the app's own."""
         path: str = app.config["SESSION_COOKIE_PATH"] or app.config["APPLICATION_ROOT"]
+        if path == "/" and not app.config["SESSION_COOKIE_PATH"]:
+            return cookie_path(app) or path
         return path
 
     def get_cookie_httponly(self, app: SessionApp) -> bool:

@@ -15,6 +15,7 @@ from werkzeug.sansio.response import Response
 from dewar.json.tagged import TaggedJSONSerializer
 from dewar.sessions.errors import SecretKeyError, SessionUnavailableError
 from dewar.sessions.interface import SessionApp, SessionInterface, SessionMixin, SessionRequest
+from dewar.sessions.mounted import suffix
 from dewar.sessions.session import NullSession, SecureCookieSession
 
 __all__ = ["NullSession", "SecureCookieSession", "SecureCookieSessionInterface"]
@@ -83,7 +84,8 @@ class SecureCookieSessionInterface(SessionInterface):
     def get_signing_serializer(self, app: SessionApp) -> URLSafeTimedSerializer | None:
         """Return what signs and verifies the app's cookies, or None without a secret key.
 
-        It is made once, and again when a key or an attribute has changed.
+        It is made once, and again when a key or an attribute has changed. In a request of a
+        mounted app whose cookie has a name by its mount, the salt has that too.
 
         Raises:
             SecretKeyError: (a `TypeError`) where ``SECRET_KEY_FALLBACKS`` is not a list.
@@ -96,7 +98,8 @@ class SecureCookieSessionInterface(SessionInterface):
             raise SecretKeyError
         made_from = (
             (*fallbacks, secret_key),
-            self.salt,
+            # SECURITY: or a cookie that is renamed would be another mounted app's.
+            _salted(self.salt, suffix(app)),
             self.key_derivation,
             self.digest_method,
             self.serializer,
@@ -159,6 +162,10 @@ class SecureCookieSessionInterface(SessionInterface):
             "samesite": self.get_cookie_samesite(app),
             "httponly": self.get_cookie_httponly(app),
         }
+
+
+def _salted(salt: str | bytes, suffix: str) -> str | bytes:
+    return salt + suffix if isinstance(salt, str) else salt + suffix.encode()
 
 
 def _make_signing(

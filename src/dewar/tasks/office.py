@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from dewar.tasks.callbacks.office import Callbacks
 from dewar.tasks.engines.interface import Ability, Call
@@ -26,11 +27,11 @@ from dewar.tasks.settings import TasksSettings
 from dewar.tasks.station import Station
 from dewar.tasks.status import JobStatus
 
-__all__ = ["Firm", "Office", "open_kept"]
+__all__ = ["Firm", "Office", "ledger_of", "open_kept"]
 
 # Threads that run jobs, where nobody says how many.
 _THREADS = 4
-_FILE = "tasks.sqlite3"
+_FILE = "tasks.sqlite3"  # behind the app's name, for several apps may have one folder
 # What threads of ours get to end, in seconds.
 _LAST = 5.0
 
@@ -259,8 +260,14 @@ def open_kept(settings: TasksSettings, app: Any) -> Ledger:
         TaskSetupError: where there can be none.
         MissingExtra: where its libraries are not installed.
     """
+    return open_ledger(ledger_of(settings, app), durable=settings.durable)
+
+
+def ledger_of(settings: TasksSettings, app: Any) -> str:
+    """Return where the ledger is: an absolute path, or a URL."""
     where = settings.ledger
     if where is None:
         folder = Path("instance") if app is None else Path(app.instance_path)
-        where = folder / _FILE
-    return open_ledger(where, durable=settings.durable)
+        where = folder / (_FILE if app is None else f"{quote(app.name, safe='')}.{_FILE}")
+    text = os.fspath(where)
+    return text if "://" in text else str(Path(text).absolute())

@@ -23,7 +23,7 @@ class TasksSettings:
 
     Attributes:
         ledger: Where jobs are kept: a file for SQLite, or a URL, ``postgresql://host/name``.
-            ``tasks.sqlite3`` in the instance folder if left out.
+            ``<name of the app>.tasks.sqlite3`` in the instance folder if left out.
         durable: Have the disk confirm each job, so that it outlives a loss of power as well.
         engine: Where jobs run, as `TaskPool` takes it: ``dask://...``, ``celery+redis://...``.
         threads: How many threads run jobs, where neither `engine` nor `processes` is given.

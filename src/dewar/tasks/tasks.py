@@ -15,7 +15,8 @@ from dewar.tasks.kept_job import KeptJob
 from dewar.tasks.ledger.ids import Ids
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.records import NewJob
-from dewar.tasks.office import Office, open_kept
+from dewar.tasks.neighbours import Neighbours
+from dewar.tasks.office import Office, ledger_of, open_kept
 from dewar.tasks.retrying import Backoff, RetryPolicy
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
@@ -30,6 +31,7 @@ R = TypeVar("R")
 # How many jobs of a task may wait, where it does not say: some minutes' work, and no more than
 # fits on a disk.
 _MAX_QUEUE = 10_000
+_neighbours = Neighbours()
 
 
 class TasksApp(Protocol):
@@ -97,6 +99,8 @@ class Tasks:
         self._lock = threading.Lock()
         self._ids = Ids()
         self._office: Office | None = None
+        #: Whether the app is served by this process, now.
+        self.is_served = False
         self.app: TasksApp | None = None
         if app is not None:
             self.init_app(app)
@@ -118,7 +122,7 @@ class Tasks:
             )
         self.app = app
         app.extensions[EXTENSION] = self
-        app.on_start(self.start)
+        app.on_start(self._serve)
         app.on_stop(self.stop)
         app.register_error_handler(QueueFull, _busy)
 
@@ -269,14 +273,26 @@ class Tasks:
     def office(self) -> Office:
         """What this process does for the tasks; begun if it has not."""
         office = self._office
-        if office is not None and office.is_of_this_process and not office.has_ended:
+        if office is not None and self.is_at_work:
             return office
         with self._lock:
             office = self._office
             if office is None or not office.is_of_this_process or office.has_ended:
+                _neighbours.admit(self)
                 office = self._office = Office(self)
                 office.start()
             return office
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether this process has a part in the jobs, now."""
+        office = self._office
+        return office is not None and office.is_of_this_process and not office.has_ended
+
+    @property
+    def where(self) -> str:
+        """Where the ledger is: the path of a file, or a URL."""
+        return ledger_of(self.settings(), self.app)
 
     @property
     def ledger(self) -> Ledger:
@@ -308,10 +324,15 @@ class Tasks:
         Returns:
             Whether nothing is left running here.
         """
+        self.is_served = False
         office = self._office
         if office is None or not office.is_of_this_process:
             return True
         return office.stop(timeout)
+
+    def _serve(self) -> None:
+        self.is_served = True
+        self.start()
 
     def settings(self) -> TasksSettings:
         """Return the settings: those given here, and from the app's configuration the others.

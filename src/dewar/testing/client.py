@@ -13,7 +13,10 @@ import werkzeug.test
 from werkzeug.test import Client, TestResponse
 from werkzeug.wrappers import Request, Response
 
+from dewar.contexts.after_response import ERRANDS
 from dewar.contexts.context import Context
+from dewar.mounting.place import PLACE
+from dewar.mounting.tree import descend, is_app
 from dewar.sessions.interface import SessionInterface, SessionMixin
 from dewar.testing.environ import EnvironBuilder
 from dewar.testing.errors import ClientNestedError, CookiesDisabledError, NoSessionError
@@ -73,6 +76,8 @@ class DewarClient(Client):
         # Contexts that ended during the present request, and those that were entered again.
         self._new_contexts: list[AbstractContextManager[Any]] = []
         self._context_stack = ExitStack()
+        # What is done after the responses to the present request and its redirects.
+        self._errands: list[Any] = []
 
     @contextmanager
     def session_transaction(self, *args: Any, **kwargs: Any) -> Iterator[SessionMixin]:
@@ -84,7 +89,8 @@ class DewarClient(Client):
                 session["user"] = 42
 
         Args:
-            args: as `EnvironBuilder` takes them, for sessions that depend on the request.
+            args: as `EnvironBuilder` takes them, for sessions that depend on the request: the
+                path of a mounted app opens that app's session.
             kwargs: the same by name.
 
         Raises:
@@ -93,9 +99,9 @@ class DewarClient(Client):
         """
         if self._cookies is None:
             raise CookiesDisabledError
-        app = self.application
+        context = _where_served(self.application.test_request_context(*args, **kwargs))
+        app: Any = context.app
         interface = app.session_interface
-        context = app.test_request_context(*args, **kwargs)
         request = context.request
         self._add_cookies_to_wsgi(request.environ)
         with context:
@@ -110,7 +116,7 @@ class DewarClient(Client):
             interface.save_session(app, session, response)
         self._update_cookies_from_response(
             urlsplit(request.url).hostname or "localhost",
-            request.path,
+            request.root_path + request.path,
             response.headers.getlist("Set-Cookie"),
         )
 
@@ -137,6 +143,7 @@ class DewarClient(Client):
         for context in self._new_contexts:
             self._context_stack.enter_context(context)
         self._new_contexts.clear()
+        self._await_errands(response)
         return response
 
     def __enter__(self) -> Self:
@@ -176,7 +183,7 @@ class DewarClient(Client):
             builder.close()
 
     def _copy_environ(self, environ: Mapping[str, Any]) -> WSGIEnvironment:
-        combined = {**self.environ_base, **environ}
+        combined = {**self.environ_base, **environ, ERRANDS: self._errands}
         if self.preserve_context:
             # The app calls this with the context before the context ends.
             combined["werkzeug.debug.preserve_context"] = self._new_contexts.append
@@ -186,3 +193,30 @@ class DewarClient(Client):
         # What ended in a request that a redirect or an error left behind is not entered again.
         self._new_contexts.clear()
         self._context_stack.close()
+
+    def _await_errands(self, response: TestResponse) -> None:
+        """Wait for what is done after a response, so that a test finds it done.
+
+        Not where the response is a stream: that has its end when the test has read and closed it.
+        """
+        errands = self._errands.copy()
+        self._errands.clear()
+        if errands and "Content-Length" in response.headers:
+            response.make_sequence()
+            response.close()
+            for errand in errands:
+                errand.wait()
+
+
+def _where_served(context: Context) -> Context:
+    """Return the context of the same request in the app that would answer it."""
+    app: Any = context.app
+    environ = {**(context.environ or {})}
+    environ.pop("werkzeug.request", None)
+    served = descend(app, environ)
+    if served is app or PLACE not in environ:
+        return context
+    if not is_app(served):
+        raise NoSessionError(served)
+    moved: Context = served.request_context(environ)
+    return moved

@@ -23,6 +23,10 @@ class FakePool:
             self.saw_it_asleep.set()
         return self.running
 
+    def leads_on_loop(self) -> bool:
+        """Tell whether the event loop's thread leads."""
+        return False
+
     def depose(self) -> None:
         """Take the leadership."""
         self.deposed.put(self.turn)

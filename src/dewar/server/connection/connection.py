@@ -201,6 +201,10 @@ class Connection(Outlet):
             self._move(State.SUSPENDED)
         return True
 
+    def awaits_loop_alone(self) -> bool:
+        """Tell whether it is SUSPENDED, and nothing in what it waits for may block."""
+        return self.suspension is not None and self.suspension.is_wholly_async
+
     def has_more(self) -> bool:
         """Tell whether there is something to `run`, after the event loop has given it back."""
         suspension = self.suspension

@@ -16,6 +16,8 @@ Environ = dict[str, Any]
 TRUSTS_PEER = "dewar.trusts_peer"
 # A function without arguments: whether the server is about to stop and waits for what it answers.
 IS_DRAINING = "dewar.is_draining"
+# A function without arguments: has the server stop, as SIGTERM does, and returns at once.
+STOP = "dewar.stop"
 
 # RFC 4514 §3 and the abbreviations that mod_ssl has besides, by Python's names.
 _SHORT_NAMES = {

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from wsgiref.types import WSGIApplication
 
 from dewar.server.access_log import AccessLog
-from dewar.server.connection.environ import IS_DRAINING, server_environ
+from dewar.server.connection.environ import IS_DRAINING, STOP, server_environ
 from dewar.server.edge import behind_edge
 from dewar.server.lifespan import begin_serving, end_serving
 from dewar.server.loop.suspended import SUSPENDS, Suspended
@@ -40,6 +40,7 @@ class Service:
             its threads still come back.
         maybe_on_loop: The application's own, if it has one: returns the work on an answer that
             can be done on the event loop alone, given the environ and ``start_response``.
+        stop_soon: Has the whole server stop, for the application; returns at once.
         share: What this process has of the connections, where several listen.
         suspends: Whether the application may return a `Suspended`.
         now: When the leader last looked at the clock. Only the leader writes it.
@@ -52,6 +53,7 @@ class Service:
     __slots__ = (
         "_served", "access_log", "app", "base_environ", "clock", "draining", "early", "logs_access",
         "maybe_on_loop", "most_early", "names", "now", "pulse", "settings", "share",
+        "stop_soon",
         "suspends", "tls", "writer",
     )  # fmt: skip
 
@@ -76,6 +78,8 @@ class Service:
         self.draining = False
         # For what streams without end: it ends by itself where it asks now and then.
         self.base_environ[IS_DRAINING] = lambda: self.draining
+        self.stop_soon: Callable[[], None] | None = None
+        self.base_environ[STOP] = self._stop_soon
         self.pulse: Callable[[], None] | None = None
         self.share: Share | None = None
         # Under gevent's patches a thread is a greenlet: the loop would not be on one of its own.
@@ -98,6 +102,10 @@ class Service:
             timeout: The seconds that it gets.
         """
         end_serving(self._served, timeout)
+
+    def _stop_soon(self) -> None:
+        if self.stop_soon is not None:
+            self.stop_soon()
 
     def open_logs(self) -> None:
         """Open the log files, in the process that writes them.

@@ -39,11 +39,12 @@ class Suspension:
 
     Attributes:
         has_ended: Whether the answer is given; the connection can go on then.
+        is_wholly_async: Whether the loop's thread could have begun with it, and can end it.
     """
 
     __slots__ = (
         "_awaited", "_connection", "_context", "_give_back", "_is_cancelled", "_rest", "_task",
-        "exchange", "has_ended",
+        "exchange", "has_ended", "is_wholly_async",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, connection: Client, context: Context) -> None:
@@ -56,6 +57,8 @@ class Suspension:
         self._task: asyncio.Task[None] | None = None
         self._is_cancelled = False
         self.has_ended = False
+        awaited = exchange.awaited
+        self.is_wholly_async = type(awaited) is Suspended and awaited.is_wholly_async
 
     def __repr__(self) -> str:
         return f"<Suspension of {self.exchange!r}, {'ended' if self.has_ended else 'waiting'}>"

@@ -42,6 +42,8 @@ class ProcessLoop:
         self._thread: threading.Thread | None = None
         self._ident: int | None = None
         self._is_closing = False
+        self._is_registered = False
+        self._before: list[Callable[[], object]] = []
 
     def __repr__(self) -> str:
         kind = "not begun" if self._loop is None else type(self._loop).__module__.split(".")[0]
@@ -87,12 +89,22 @@ class ProcessLoop:
         finally:
             del done  # it holds the error, whose traceback holds this frame
 
+    def before_close(self, function: Callable[[], object]) -> None:
+        """Have *function* called before the loop is closed, at the end of the process."""
+        with self._changing:
+            self._before.append(function)
+            self._register()
+
     def close(self, timeout: float = _LEAVE) -> None:
         """Cancel what runs, wait for it, and end the thread; a later call begins another.
 
         Args:
             timeout: Seconds that what was cancelled gets.
         """
+        with self._changing:
+            before, self._before = self._before, []
+        for function in before:
+            function()
         with self._changing:
             loop, thread = self._loop, self._thread
             if loop is None or thread is None or self.is_here():
@@ -122,6 +134,7 @@ class ProcessLoop:
     def _begin(self) -> asyncio.AbstractEventLoop:
         with self._changing:
             if self._loop is None:
+                self._register()
                 loop = _new_loop()
                 started = threading.Event()
                 loop.call_soon(started.set)
@@ -132,6 +145,12 @@ class ProcessLoop:
                 started.wait()
                 self._loop = loop
             return self._loop
+
+    def _register(self) -> None:
+        # Not at import: a process that the server forks begins without its parent's.
+        if not self._is_registered:
+            self._is_registered = True
+            atexit.register(self.close)
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
@@ -197,6 +216,5 @@ async def _end(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
 
 #: The loop of this process. It is the one thing that a process has one of.
 process_loop = ProcessLoop()
-atexit.register(process_loop.close)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=process_loop.forget)

@@ -26,6 +26,7 @@ class Report(Enum):
 
     READY = b"R"
     WANTS_OUT = b"O"
+    STOP_ALL = b"S"
     FAILED = b"F"
 
 

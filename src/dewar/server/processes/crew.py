@@ -57,6 +57,7 @@ class Crew:
 
     Attributes:
         failure: What a worker said last of why it could not load the application.
+        is_told_to_stop: Whether the application, in a worker, has asked for the server's stop.
     """
 
     def __init__(self, job: Job, plan: Plan, board: Scoreboard) -> None:
@@ -65,6 +66,7 @@ class Crew:
         self._board = board
         self._members: dict[int, Member] = {}
         self.failure = ""
+        self.is_told_to_stop = False
 
     def __repr__(self) -> str:
         return f"<Crew of {len(self._members)} for {self._job.source.name}>"
@@ -106,6 +108,8 @@ class Crew:
                 self._show_state(number)
             elif report is Report.WANTS_OUT:
                 self._plan.note_wants_out(number)
+            elif report is Report.STOP_ALL:
+                self.is_told_to_stop = True
             else:
                 self.failure = text
 

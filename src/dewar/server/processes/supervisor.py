@@ -201,6 +201,8 @@ class Supervisor:
             timeout = self._told.take()
             if timeout is not None:
                 self._stop(timeout)
+        if crew.is_told_to_stop and self._plan.phase is not Phase.STOPPING:
+            self._stop(self._settings.graceful_timeout)
         crew.reap()
         self._board.set_deaths(self._plan.deaths)
 

@@ -96,6 +96,7 @@ class Worker:
             app = assignment.source.load()
             service = Service(app, self._settings, time.monotonic)
             service.pulse = self._beat
+            service.stop_soon = lambda: assignment.channel.send_nowait(Report.STOP_ALL)
             if self._settings.processes > 1:
                 service.share = Balance(assignment.slot)
             allow_descriptors(self._settings.max_connections)

@@ -13,43 +13,89 @@ blocked, and out of it during a round.
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
+from dewar.server.connection.service import Service
 from dewar.server.loop.process_loop import process_loop
+from dewar.server.threads.affinity import Affinity
+from dewar.server.threads.chores import Chores, Stage
+from dewar.server.threads.doorkeeper import Doorkeeper
+from dewar.server.threads.poller import Poller
+from dewar.server.threads.staff import Staff
+from dewar.server.threads.worker import Worker
 
 _logger = logging.getLogger("dewar.server")
+
+
+class Owner(Protocol):
+    """What a leader on the loop needs of its pool."""
+
+    def note_round(self) -> None:
+        """Take note that the loop's thread leads a round."""
+
+    def take_from_loop(self, follower: Worker | None) -> None:
+        """Have *follower* lead in place of the loop's thread; None where the pool has ended."""
 
 
 class LoopLeader:
     """The loop's thread as the leader of one pool.
 
-    Args:
-        fd: Readable while the poller has something to tell.
-        lead_round: Takes what the poller has to tell, without blocking; tells whether to go on.
-            Where not, it has seen to another leader.
+    `is_wanted` and `begin` are for the leader on a thread; from then on all is the loop's, until
+    the token is taken.
     """
 
-    def __init__(self, fd: int, lead_round: Callable[[], bool]) -> None:
-        self._fd = fd
-        self._lead_round = lead_round
+    def __init__(
+        self,
+        owner: Owner,
+        service: Service,
+        poller: Poller,
+        chores: Chores,
+        door: Doorkeeper,
+        staff: Staff,
+    ) -> None:
+        self._owner = owner
+        self._service = service
+        self._poller = poller
+        self._chores = chores
+        self._door = door
+        self._staff = staff
+        self._affinity = Affinity()
+        self._last_turn = 0
+        self._fd = poller.maybe_fd() if service.maybe_on_loop is not None else None
         self._running: list[Any] = []
 
     def __repr__(self) -> str:
-        return f"<LoopLeader {'between rounds' if self._running else 'in a round, or not leading'}>"
+        return f"<LoopLeader {self._affinity!r}>"
 
-    def begin(self, running: list[Any]) -> None:
-        """Have the loop's thread lead; the caller has led so far.
+    def is_wanted(self, turn: int) -> bool:
+        """Count a request that was suspended, and tell whether the loop's thread had better lead.
 
         Args:
-            running: The list of this leadership.
+            turn: The number of the leader's run. What it ran since the last one that it suspended
+                was not for the loop; so nobody needs to count those.
+        """
+        self._affinity.note_others(turn - self._last_turn - 1)
+        self._affinity.note_loop()
+        self._last_turn = turn
+        return self._fd is not None and self._affinity.is_loop
+
+    def reset(self) -> None:
+        """Begin to count anew: another leads."""
+        self._affinity.reset()
+
+    def begin(self, running: list[Any]) -> None:
+        """Have the loop's thread lead.
+
+        Args:
+            running: The list of this leadership, for the token.
         """
         self._running = running
         running.append(None)
         process_loop.call_soon(self._watch)
 
     def _watch(self) -> None:
-        asyncio.get_running_loop().add_reader(self._fd, self._look)
+        if self._fd is not None:
+            asyncio.get_running_loop().add_reader(self._fd, self._look)
 
     def _look(self) -> None:
         running = self._running
@@ -59,7 +105,7 @@ class LoopLeader:
             self._forget()  # another leads by now
             return
         try:
-            goes_on = self._lead_round()
+            goes_on = self._has_led_round()
         except Exception:
             # As in `Pool._lead`: the server must not stand still with its port open.
             _logger.critical("The server met an error of its own", exc_info=True)
@@ -69,5 +115,27 @@ class LoopLeader:
         else:
             self._forget()
 
+    def _has_led_round(self) -> bool:
+        """Take what the poller has to tell; tell whether to lead on."""
+        service, chores, affinity, staff = self._service, self._chores, self._affinity, self._staff
+        self._owner.note_round()
+        events = self._poller.poll(0)
+        now = service.now = service.clock()
+        if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
+            chores.sweep(now, events)
+        for fd, mask in events:
+            is_for_loop = self._door.handle(fd, mask, staff)
+            if is_for_loop:
+                affinity.note_loop()
+            elif is_for_loop is not None:
+                affinity.note_others()
+        has_ended = chores.stage is Stage.ENDED
+        follower = None if has_ended or affinity.is_loop else staff.maybe_worker()
+        if not has_ended and follower is None:
+            return True
+        self._owner.take_from_loop(follower)
+        return False
+
     def _forget(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._fd)
+        if self._fd is not None:
+            asyncio.get_running_loop().remove_reader(self._fd)

@@ -15,11 +15,9 @@ The rules, on which everything here stands:
   taken it out.
 * Only the leader polls, so between its poll and its next one nothing needs to be disarmed:
   a quick request costs no system call but its own two.
+* If all threads are busy, one more thread leads, the doorkeeper (see there).
 * A connection whose application waits on the event loop is *suspended*: it has no thread. When
   it can go on, the loop's thread settles it, or has a thread run it where that may block.
-* If all threads are busy, one more thread leads, the doorkeeper. It runs no request: it accepts,
-  reads, flushes, looks at deadlines, and lets complete requests wait for the next thread that
-  comes back, up to a number. So a server whose application is stuck still keeps its promises.
 """
 
 import logging
@@ -34,7 +32,6 @@ from dewar.server.connection.connection import Connection
 from dewar.server.connection.service import Service
 from dewar.server.connection.state import State
 from dewar.server.threads.acceptor import Acceptor
-from dewar.server.threads.affinity import Affinity
 from dewar.server.threads.chores import Chores, Stage
 from dewar.server.threads.doorkeeper import Doorkeeper
 from dewar.server.threads.loop_leader import LoopLeader
@@ -46,7 +43,7 @@ from dewar.server.threads.statistics import PoolStatistics
 from dewar.server.threads.watchdog import Watchdog
 from dewar.server.threads.worker import Worker
 
-_IDLE, _SUSPENDED = State.IDLE, State.SUSPENDED
+_IDLE = State.IDLE
 
 # What is quicker than this, in seconds, is not worth a change of threads.
 _QUICK = 0.001
@@ -58,12 +55,11 @@ _LOOK = 0.05
 # After a fault of our own, so that one that stays can not fill the log at full speed.
 _FAULT_PAUSE = 0.05
 
-_logger = logging.getLogger("dewar.server")
-
-
 # How long an idle connection may still carry a request when the server stops, in seconds. A client
 # that asks without pause is told by an answer that the connection ends, and not by a closed one.
 _LAST_CALL = 0.2
+
+_logger = logging.getLogger("dewar.server")
 
 
 class Pool:
@@ -71,7 +67,7 @@ class Pool:
 
     Args:
         service: What they serve.
-        listeners: Where clients come from; the pool closes them.
+        listeners: Where clients come from; it closes them.
 
     Attributes:
         turn: The number of the leader's latest run.
@@ -88,18 +84,13 @@ class Pool:
         self._chores = Chores(service, self._poller, self._waker, self._acceptor, self._roster)
         self._door = Doorkeeper(service, self._poller, self._acceptor, self._roster, self._chores)
         self._pace = Pace()
-        self._affinity = Affinity()
-        self._loop_leader: LoopLeader | None = None
-        fd = self._poller.maybe_fd()
-        if fd is not None and service.suspends:
-            self._loop_leader = LoopLeader(fd, self._lead_round)
         self._is_on_loop = False
-        self._last_for_loop = 0
         self._take_overs = 0
         settings = service.settings
         self._workers = [Worker(f"dewar-{n}", self._work) for n in range(1, settings.threads + 1)]
         self._doorkeeper = Worker("dewar-doorkeeper", self._keep_door)
         self._staff = Staff(self._workers, self._doorkeeper, settings.max_queue)
+        self._loop = LoopLeader(self, service, self._poller, self._chores, self._door, self._staff)
         self._watchdog = Watchdog(self)
         self.turn = 0
         self.ended = self._chores.ended
@@ -255,15 +246,13 @@ class Pool:
 
     def _lead(self, loop: Callable[[list[Connection]], None]) -> None:
         """Lead until another thread does or the pool has ended; survive a mistake of ours."""
-        # A list of this leadership's own: with a shared one a deposed leader would take out what
-        # its successor has put in.
+        # Its own: a deposed leader would take out of a shared one what its successor has put in.
         running = self._running = []
         while self._running is running:
             try:
                 loop(running)
             except Exception:
-                # Out of memory or of a kernel's table, say. Were the leader to end with it, the
-                # server would stand still with its port open.
+                # Out of memory, say. Were the leader to end with it, the server would stand still.
                 _logger.critical("The server met an error of its own", exc_info=True)
                 time.sleep(_FAULT_PAUSE)
             else:
@@ -277,7 +266,6 @@ class Pool:
         connections = self._roster.open
         watchdog = self._watchdog
         pace = self._pace
-        settle = self._roster.settle
         poll = self._poller.poll
         while chores.stage is not Stage.ENDED:
             events = poll(chores.patience())
@@ -310,64 +298,44 @@ class Pool:
                     except IndexError:
                         self._roster.welcome_back(connection)
                         return
-                if connection.state is not _IDLE:
-                    is_suspended = connection.state is _SUSPENDED
-                    settle(connection)
-                    if is_suspended and self._hand_to_loop():
-                        return
-        chores.finish(self._staff.give_up())
+                if connection.state is not _IDLE and self._leaves_to_loop(connection):
+                    return
+        self._finish()
 
     def _poll_and_queue(self, running: list[Connection]) -> None:  # noqa: ARG002  # runs nothing
         if not self._door.lead(self._staff, self._pace):
             self._finish()
 
-    def _hand_to_loop(self) -> bool:
-        """Have the loop's thread lead if that is better; tell whether it does.
-
-        Called by a leader that has just suspended a connection.
-        """
-        affinity, leader = self._affinity, self._loop_leader
-        affinity.note_others(self.turn - self._last_for_loop - 1)
-        self._last_for_loop = self.turn
-        affinity.note_loop()
-        if leader is None or not affinity.is_loop:
+    def _leaves_to_loop(self, connection: Connection) -> bool:
+        """Settle *connection*; have the loop's thread lead if that is better, and tell if so."""
+        is_for_loop = connection.awaits_loop_alone()
+        self._roster.settle(connection)
+        if not is_for_loop or not self._loop.is_wanted(self.turn):
             return False
         running = self._running = []
         self._is_on_loop = True
-        leader.begin(running)
+        self._loop.begin(running)
         return True
 
-    def _lead_round(self) -> bool:
-        """Lead on the loop's thread as long as there is news; tell whether it leads on."""
-        service, chores, affinity = self._service, self._chores, self._affinity
+    def note_round(self) -> None:
+        """Take note that the loop's thread leads a round; the watchdog looks at that."""
         self.turn += 1
         if self._watchdog.is_asleep:
             self._watchdog.wake()
-        events = self._poller.poll(0)
-        now = service.now = service.clock()
-        if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
-            chores.sweep(now, events)
-        for fd, mask in events:
-            is_for_loop = self._door.handle(fd, mask, self._staff)
-            if is_for_loop:
-                affinity.note_loop()
-            elif is_for_loop is not None:
-                affinity.note_others()
-        if chores.stage is Stage.ENDED:
-            self._leave_loop()
-            self._finish()
-            return False
-        if affinity.is_loop:
-            return True
-        follower = self._staff.maybe_worker()
-        if follower is None:
-            return True
+
+    def take_from_loop(self, follower: Worker | None) -> None:
+        """Have *follower* lead in place of the loop's thread; None where the pool has ended.
+
+        The loop's thread calls it, which holds the token.
+        """
         self._leave_loop()
-        follower.wake()
-        return False
+        if follower is None:
+            self._finish()
+        else:
+            follower.wake()
 
     def _leave_loop(self) -> None:
-        self._affinity.reset()
+        self._loop.reset()
         self._is_on_loop = False
         self._running = []
 
@@ -385,30 +353,30 @@ class Pool:
         """Run *connection*, which is away, on a thread that does not lead."""
         clock = self._service.clock
         began = clock()
-        try:
-            connection.run()
-        except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
-            self._chores.drop(connection, error)
+        self._run(connection)
         if clock() - began < _QUICK:
             self._pace.note_quick()
         else:
             self._pace.note_slow()
-        self._roster.welcome_back(connection)
 
-    def _take_back(self, connection: Connection) -> None:
-        """Go on with *connection*, on the event loop's thread, which must not block."""
-        if connection.has_more():
-            with self._roster.changing:
-                self._roster.send_away(connection)
-            self._staff.submit(connection)
-            if self.ended.is_set():
-                self._see_out(self._staff.give_up())
-            return
+    def _run(self, connection: Connection) -> None:
+        """Run *connection*, which is away or suspended, and give it to whoever leads."""
         try:
             connection.run()
         except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
             self._chores.drop(connection, error)
         self._roster.welcome_back(connection)
+
+    def _take_back(self, connection: Connection) -> None:
+        """Go on with *connection*, on the event loop's thread, which must not block."""
+        if not connection.has_more():
+            self._run(connection)
+            return
+        with self._roster.changing:
+            self._roster.send_away(connection)
+        self._staff.submit(connection)
+        if self.ended.is_set():
+            self._see_out(self._staff.give_up())
 
     def _finish(self) -> None:
         """End the pool; the caller leads, or nobody does."""
@@ -419,8 +387,8 @@ class Pool:
     def _see_out(self, connections: list[Connection]) -> None:
         """Bring to its end what the application has begun, where no thread of the pool will."""
         for connection in connections:
-            target = partial(Context().run, self._run_away, connection)
-            threading.Thread(target=target, name="dewar-last", daemon=True).start()
+            run = partial(Context().run, self._run_away, connection)
+            threading.Thread(target=run, name="dewar-last", daemon=True).start()
 
     def _hand_off(self, connection: Connection) -> None:
         self._roster.send_away(connection)

@@ -1,0 +1,19 @@
+"""A shop and its office: two apps under one address that link to each other.
+
+From the project's folder::
+
+    dewar run examples.several:app
+
+The shop is at ``/``, the office at ``/office``. They have the same endpoints, session keys and
+settings, and the office changes the prices that the shop shows.
+"""
+
+from examples.several.office import create_office
+from examples.several.shop import create_shop
+from examples.several.stock import Stock
+
+__all__ = ["app"]
+
+_stock = Stock({"tea": 300, "honey": 650})
+app = create_shop(_stock)
+app.mount("/office", create_office(_stock))

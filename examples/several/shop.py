@@ -1,0 +1,30 @@
+"""The shop: shows prices, and remembers who looked."""
+
+import os
+import secrets
+from typing import Any
+
+from dewar import Dewar, render_template_string, session
+from examples.several.stock import Stock
+
+_PAGE = """<!doctype html>
+<title>Shop</title>
+<h1>Shop</h1>
+<ul>
+  {% for article, price in prices.items() %}<li>{{ article }}: {{ price / 100 }}</li>{% endfor %}
+</ul>
+<p>You were here {{ visits }} times. <a href="{{ url_for('office:index') }}">To the office</a></p>
+"""
+
+
+def create_shop(stock: Stock) -> Dewar:
+    """Return the app that customers see."""
+    app = Dewar("shop", static_folder=None)
+    app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_hex()
+
+    @app.get("/")
+    def index() -> Any:
+        session["visits"] = session.get("visits", 0) + 1
+        return render_template_string(_PAGE, prices=stock.prices(), visits=session["visits"])
+
+    return app

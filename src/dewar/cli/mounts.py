@@ -1,0 +1,84 @@
+"""``--mount WHERE=MODULE:APP``: more apps beside the one that a command is for."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from wsgiref.types import WSGIApplication
+
+import click
+
+from dewar.cli.errors import NoAppError
+from dewar.cli.group import ScriptInfo
+from dewar.mounting.dispatcher import DispatcherMiddleware
+from dewar.mounting.errors import MountError
+
+__all__ = ["MountWish", "mount_option", "with_mounts"]
+
+
+class MountWish(NamedTuple):
+    """One app that is to be mounted.
+
+    Attributes:
+        path: Where; ``/`` for a whole host.
+        host: The host, or None for any.
+        target: Where the app is, as ``module:app``.
+    """
+
+    path: str
+    host: str | None
+    target: str
+
+    def __str__(self) -> str:
+        return f"--mount {self.host or ''}{self.path}={self.target}"
+
+
+def _read(
+    ctx: click.Context, param: click.Parameter, values: Sequence[str]
+) -> tuple[MountWish, ...]:
+    return tuple(_wish(value, ctx, param) for value in values)
+
+
+def _wish(text: str, ctx: click.Context, param: click.Parameter) -> MountWish:
+    """Read ``/path=module:app`` or ``host/path=module:app``."""
+    where, _, target = text.partition("=")
+    if not (where and target):
+        raise click.BadParameter(
+            f"{text!r} should say where and which app: '--mount /admin=module:app', or"
+            " '--mount api.example.com=module:app' for a host.",
+            ctx,
+            param,
+        )
+    host, slash, path = where.partition("/")
+    return MountWish(slash + path or "/", host or None, target)
+
+
+#: For commands that can do with several apps.
+mount_option = click.Option(
+    ["--mount"],
+    multiple=True,
+    callback=_read,
+    metavar="WHERE=MODULE:APP",
+    help="Have another app answer below a path (/admin=shop.admin:app), for a host"
+    " (api.example.com=api:app), or both. May be given more than once.",
+)
+
+
+def with_mounts(
+    app: WSGIApplication, wishes: Sequence[MountWish], info: ScriptInfo
+) -> WSGIApplication:
+    """Return an app with others mounted beside it; the app itself stays as it is.
+
+    Raises:
+        NoAppError: where one can't be found, or not be mounted there; the message says which.
+    """
+    if not wishes:
+        return app
+    dispatcher = DispatcherMiddleware(app)
+    for wish in wishes:
+        other = ScriptInfo(wish.target, set_debug_flag=info.set_debug_flag)
+        try:
+            dispatcher.mount(wish.path, other.load_app(), host=wish.host)
+        except NoAppError as error:
+            raise NoAppError(f"'{wish}': {error.format_message()}") from error
+        except MountError as error:
+            raise NoAppError(f"'{wish}': {error}") from error
+    return dispatcher

@@ -1,0 +1,160 @@
+"""`AfterResponses`: what an app does when an answer has been sent.
+
+Each piece of work carries the request as a job does (see `dewar.contexts.snapshot`): it may read
+all of it, and outlives it.
+"""
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
+from contextvars import copy_context
+from functools import partial
+from typing import Any
+from weakref import ref
+
+from dewar.contexts.context import Context
+from dewar.contexts.snapshot import Snapshot
+from dewar.server.loop.errand import Errand
+from dewar.server.loop.hands import Hands
+from dewar.server.loop.process_loop import process_loop
+from dewar.server.loop.scope import Scope, current_scope
+from dewar.server.loop.suspended import OFF_LOOP, ON_LOOP
+
+__all__ = ["ERRANDS", "AfterResponses"]
+
+#: The key of the environ for a list, if somebody wants to know what begins after the response.
+ERRANDS = "dewar.errands"
+
+# As many as concurrent.futures takes.
+_THREADS = min(32, (os.cpu_count() or 1) + 4)
+# What work gets to end in at the interpreter's exit, where no server has given it time, in seconds.
+_AT_EXIT = 10.0
+
+
+class AfterResponses:
+    """The work of one app after its responses."""
+
+    def __init__(self) -> None:
+        self._hands = Hands("dewar-after-response", _THREADS)
+        self._changing = threading.Lock()
+        self._running: set[Errand] = set()
+        self._process: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<AfterResponses, {len(self._running)} at work>"
+
+    def add(
+        self,
+        context: Context,
+        work: Callable[..., Any] | Coroutine[Any, Any, Any],
+        args: Collection[Any],
+        kwargs: Mapping[str, Any],
+    ) -> None:
+        """Have *work* done after the response to the request of *context*.
+
+        Raises:
+            TypeError: It can't be called, or is a coroutine and has arguments.
+        """
+        if asyncio.iscoroutine(work):
+            if args or kwargs:
+                raise TypeError(
+                    f"{work!r} is a coroutine: it has its arguments already. Write:"
+                    " app.after_response(work(1)) or app.after_response(work, 1)."
+                )
+        elif not callable(work):
+            raise TypeError(
+                f"{work!r} can't be called. Give a function or a coroutine, not what it returned:"
+                " app.after_response(work, 1)."
+            )
+        piece = _Work(work, args, kwargs, context.snapshot(), repr(context))
+        errand = Errand(piece.steps, copy_context(), self._hands, piece.discard)
+        if context.errands is None:
+            context.errands = []
+            # A plain answer can't carry it: the request gets a response as if it had such.
+            context._after_request_functions  # noqa: B018, SLF001  # made by being asked for
+        context.errands.append(errand)
+        watching = None if context.environ is None else context.environ.get(ERRANDS)
+        if watching is not None:
+            watching.append(errand)
+
+    def begin(self, errands: Iterable[Errand]) -> None:
+        """Begin with what was added; a response calls it when it has been sent."""
+        with self._changing:
+            self._running.update(errands)
+            if self._process != os.getpid():
+                self._process = os.getpid()
+                process_loop.before_close(partial(_drain, ref(self)))
+        for errand in errands:
+            errand.begin(lambda errand=errand: self._forget(errand))  # type: ignore[misc]  # bound here
+
+    def drain(self, timeout: float) -> None:
+        """Wait for what runs; after *timeout* seconds cancel it."""
+        deadline = time.monotonic() + timeout
+        with self._changing:
+            running = list(self._running)
+        late = [e for e in running if not e.wait(max(0.0, deadline - time.monotonic()))]
+        for errand in late:
+            errand.cancel()
+
+    def _forget(self, errand: Errand) -> None:
+        with self._changing:
+            self._running.discard(errand)
+
+
+def _drain(reference: "ref[AfterResponses]") -> None:
+    after = reference()
+    if after is not None:
+        after.drain(_AT_EXIT)
+
+
+class _Work:
+    """One piece of work and what it carries."""
+
+    def __init__(
+        self,
+        work: Callable[..., Any] | Coroutine[Any, Any, Any],
+        args: Collection[Any],
+        kwargs: Mapping[str, Any],
+        snapshot: Snapshot,
+        request: str,
+    ) -> None:
+        self._work = work
+        self._args = args
+        self._kwargs = kwargs
+        self._snapshot = snapshot
+        self._request = request
+
+    async def steps(self) -> None:
+        """Do it, between the loop and threads; its errors are logged."""
+        scope = Scope(self._work)
+        current_scope.set(scope)
+        log: logging.Logger = self._snapshot.app.logger  # type: ignore[attr-defined]  # every app has one
+        try:
+            with self._snapshot.opened():
+                work = self._work
+                returned = work(*self._args, **self._kwargs) if callable(work) else work
+                if asyncio.iscoroutine(returned):
+                    await _await(returned, scope)
+        except asyncio.CancelledError:
+            log.warning("%r, after the response of %s, was cancelled.", self._work, self._request)
+        except BaseException:
+            log.exception("%r, after the response of %s, failed", self._work, self._request)
+
+    def discard(self) -> None:
+        """Don't do it: there is no response."""
+        if asyncio.iscoroutine(self._work):
+            self._work.close()
+
+
+async def _await(coroutine: Coroutine[Any, Any, Any], scope: Scope) -> None:
+    await ON_LOOP
+    is_cut_off = True
+    try:
+        await coroutine
+        is_cut_off = False
+    finally:
+        await scope.end(is_cut_off)
+        await OFF_LOOP

@@ -1,0 +1,42 @@
+"""`layers`: what a WSGI app is middleware for, and which layer has a method."""
+
+from collections.abc import Iterator
+from types import MethodType
+from typing import Any
+
+__all__ = ["layers", "maybe_layer_with"]
+
+# More layers of middleware than anybody has; a circle of them ends here.
+_DEPTH = 50
+
+
+def layers(app: object) -> Iterator[object]:
+    """Yield a WSGI app and what it is middleware for, from the outside in.
+
+    PEP 3333 has no word for that. Middleware keeps what it wraps as ``app``, some as
+    ``wsgi_app``; what wraps a method wraps its object.
+    """
+    layer: object | None = app
+    for _ in range(_DEPTH):
+        if layer is None:
+            return
+        yield layer
+        layer = _inner(layer)
+
+
+def maybe_layer_with(app: object, method: str) -> Any:
+    """Return the outermost layer that has a method, or None."""
+    for layer in layers(app):
+        if callable(getattr(layer, method, None)):
+            return layer
+    return None
+
+
+def _inner(layer: object) -> object | None:
+    if isinstance(layer, MethodType):
+        return layer.__self__
+    for name in ("app", "wsgi_app"):
+        inner: object = getattr(layer, name, None)
+        if callable(inner):
+            return inner
+    return None

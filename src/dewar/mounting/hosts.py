@@ -1,0 +1,112 @@
+"""Apps by host: exact names, and ``*.example.com`` for all that end so."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+from dewar.mounting.errors import MountError
+from dewar.mounting.paths import Part, longest
+
+__all__ = ["Hosts", "checked_host", "fits", "host_of"]
+
+# A name of the DNS has at most 253 octets (RFC 1035, 2.3.4): nothing longer is looked for.
+_LONGEST = 253
+_NAME = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
+
+
+def host_of(environ: WSGIEnvironment) -> str:
+    """Return the host that a request is for: in small letters, without port and last dot."""
+    host: str = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
+    if host.startswith("["):
+        # An IPv6 address has colons of its own (RFC 3986, 3.2.2).
+        return host.partition("]")[0].lower() + "]"
+    return host.partition(":")[0].lower().removesuffix(".")
+
+
+def checked_host(host: str) -> str:
+    """Return a host to mount at, in the form in which requests' hosts are compared.
+
+    Raises:
+        MountError: where no request could be for it.
+    """
+    found = host.lower().removesuffix(".")
+    if found.startswith("["):
+        address = _maybe_address(found)
+        if address is not None:
+            return address
+    elif not found.isascii():
+        found = _in_ascii(found)
+    if not _NAME.fullmatch(found) or ".." in found or len(found) > _LONGEST:
+        raise MountError(
+            f"{host!r} is no host to mount an app at. Write a name or an address without a port,"
+            " 'api.example.com' or '[::1]', or '*.example.com' for all that end so."
+        )
+    return found
+
+
+def fits(pattern: str, host: str) -> bool:
+    """Whether a host is, or ends as, one that `checked_host` returned."""
+    return host == pattern or (pattern.startswith("*.") and host.endswith(pattern[1:]))
+
+
+class Hosts:
+    """What is mounted by host. An exact name goes before ``*.``, and of these the longest."""
+
+    def __init__(self) -> None:
+        self._mounts: dict[str, dict[str, WSGIApplication]] = {}
+
+    def __iter__(self) -> Iterator[tuple[str, str, WSGIApplication]]:
+        """Yield each host, path and app."""
+        for host, mounts in self._mounts.items():
+            for path, app in mounts.items():
+                yield host, path, app
+
+    def __repr__(self) -> str:
+        return f"<Hosts {sorted(self._mounts)}>"
+
+    def has(self, host: str, path: str) -> bool:
+        """Whether something is mounted there."""
+        return path in self._mounts.get(host, ())
+
+    def add(self, host: str, path: str, app: WSGIApplication) -> None:
+        """Mount an app; both `checked_host` and `dewar.mounting.paths` have seen where."""
+        # Replaced as a whole, so that a request never meets a dict that changes.
+        self._mounts = {**self._mounts, host: {**self._mounts.get(host, {}), path: app}}
+
+    def find(self, environ: WSGIEnvironment) -> tuple[str, Part] | None:
+        """Return the host as it was mounted, and the part of the path; None for no such mount."""
+        mounts = self._mounts
+        if not mounts:
+            return None
+        host, path = host_of(environ), environ.get("PATH_INFO", "")
+        for pattern in (host, *_wildcards(host)):
+            if pattern in mounts:
+                part = longest(mounts[pattern], path)
+                if part is not None:
+                    return pattern, part
+        return None
+
+
+def _wildcards(host: str) -> Iterator[str]:
+    """Yield the patterns that a host fits, the longest first."""
+    rest = host if len(host) <= _LONGEST and not host.startswith("[") else ""
+    while rest:
+        _, _, rest = rest.partition(".")
+        if rest:
+            yield f"*.{rest}"
+
+
+def _maybe_address(host: str) -> str | None:
+    try:
+        return f"[{ipaddress.IPv6Address(host[1:-1]).compressed}]" if host[-1] == "]" else None
+    except ValueError:
+        return None
+
+
+def _in_ascii(host: str) -> str:
+    """Return a name as the DNS has it; one that can't be there as it is."""
+    try:
+        return host.encode("idna").decode()
+    except UnicodeError:
+        return host

@@ -1,0 +1,89 @@
+"""`Errand`: work of no request, which goes to and fro between the event loop and threads."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any
+
+from dewar.server.loop.hands import Hands
+from dewar.server.loop.process_loop import process_loop
+from dewar.server.loop.suspended import OFF_LOOP, ON_LOOP, Suspended
+
+__all__ = ["Errand"]
+
+
+class Errand:
+    """Runs the steps of a `Suspended`, each where it belongs. It begins on a thread.
+
+    Args:
+        steps: Makes the work. It keeps its errors to itself.
+        context: What it runs in; nobody else may be in it.
+        hands: The threads.
+        discard: Called in place of the work where that is not to be done.
+    """
+
+    def __init__(
+        self,
+        steps: Callable[[], Coroutine[Any, Any, Any]],
+        context: Context,
+        hands: Hands,
+        discard: Callable[[], object],
+    ) -> None:
+        self._steps = steps
+        self.discard = discard
+        self._suspended: Suspended  # from its begin on
+        self._context = context
+        self._hands = hands
+        self._task: asyncio.Task[None] | None = None
+        self._ended = threading.Event()
+        self._on_end: Callable[[], object] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Errand {getattr(self, '_suspended', 'not begun')!r}>"
+
+    def begin(self, on_end: Callable[[], object]) -> None:
+        """Begin; *on_end* is called in the end, on one of its threads."""
+        self._on_end = on_end
+        self._suspended = Suspended(self._steps(), OFF_LOOP, is_wholly_async=False)
+        self._hands.submit(self._go_on_here)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has ended; tell whether it did within *timeout* seconds."""
+        return self._ended.wait(timeout)
+
+    def cancel(self) -> None:
+        """Cancel what is awaited on the loop. What is on a thread goes on."""
+        process_loop.call_soon(self._cancel)
+
+    def _go_on_here(self) -> None:
+        try:
+            self._context.run(self._suspended.go_on)
+        finally:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        place = self._suspended.place
+        if place is ON_LOOP:
+            process_loop.call_soon(self._begin_task)
+        elif place is OFF_LOOP:
+            self._hands.submit(self._go_on_here)
+        else:
+            self._ended.set()
+            if self._on_end is not None:
+                self._on_end()
+
+    # On the loop's thread.
+
+    def _begin_task(self) -> None:
+        loop = process_loop.get()
+        self._task = asyncio.Task(self._go_on_there(), loop=loop, context=self._context)
+        # Not from within: a context lets one in at a time.
+        self._task.add_done_callback(lambda _: self._go_on(), context=Context())
+
+    async def _go_on_there(self) -> None:
+        await self._suspended
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()

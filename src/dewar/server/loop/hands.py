@@ -1,0 +1,54 @@
+"""`Hands`: a few threads for what the event loop must not do."""
+
+import threading
+from collections.abc import Callable
+from contextvars import Context
+from queue import SimpleQueue
+
+__all__ = ["Hands"]
+
+
+class Hands:
+    """Threads that call functions, in the order in which they are given.
+
+    They are started as they are needed, and are daemons: whoever gives them something waits for
+    it, if it must be done.
+
+    Args:
+        name: What the threads' names begin with.
+        most: How many there may be.
+    """
+
+    def __init__(self, name: str, most: int) -> None:
+        self._name = name
+        self._most = most
+        self._changing = threading.Lock()
+        self._waiting: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._started = 0
+        self._idle = 0
+
+    def __repr__(self) -> str:
+        return f"<Hands {self._name!r}, {self._started} of {self._most} threads, {self._idle} idle>"
+
+    def submit(self, function: Callable[[], object]) -> None:
+        """Have a thread call *function*, which does not raise."""
+        with self._changing:
+            starts = self._idle <= self._waiting.qsize() and self._started < self._most
+            self._started += starts
+            self._waiting.put(function)
+        if starts:
+            threading.Thread(
+                target=lambda: Context().run(self._work),
+                name=f"{self._name}-{self._started}",
+                daemon=True,
+            ).start()
+
+    def _work(self) -> None:
+        while True:
+            with self._changing:
+                self._idle += 1
+            function = self._waiting.get()
+            with self._changing:
+                self._idle -= 1
+            function()
+            del function  # it is not kept while the thread is idle

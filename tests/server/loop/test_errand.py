@@ -1,0 +1,74 @@
+"""Work that goes to and fro between the event loop and threads."""
+
+import asyncio
+import threading
+from contextvars import Context, ContextVar
+from typing import Any
+
+from dewar.server.loop.errand import Errand
+from dewar.server.loop.hands import Hands
+from dewar.server.loop.suspended import OFF_LOOP, ON_LOOP
+
+_seen: ContextVar[list[str]] = ContextVar("seen")
+
+
+def errand(steps: Any) -> Errand:
+    """Return an errand that nobody would miss."""
+    return Errand(steps, Context(), Hands("hand", 2), lambda: None)
+
+
+def where() -> str:
+    """The kind of thread that this is."""
+    return threading.current_thread().name.partition("-")[0]
+
+
+def test_each_step_runs_where_it_asks_to_in_one_context() -> None:
+    """What one sets the next sees, and the end is told once."""
+    found: list[list[str]] = []
+    ended: list[str] = []
+
+    async def steps() -> None:
+        _seen.set([where()])
+        await ON_LOOP
+        _seen.get().append(where())
+        await asyncio.sleep(0)
+        await OFF_LOOP
+        _seen.get().append(where())
+        await ON_LOOP
+        _seen.get().append(where())
+        found.append(_seen.get())
+
+    one = errand(steps)
+    one.begin(lambda: ended.append("ended"))
+    assert one.wait(30)
+    assert found == [["hand", "dewar", "hand", "dewar"]]
+    assert ended == ["ended"]
+
+
+def test_it_can_be_cancelled_where_it_waits() -> None:
+    """And its last steps are taken."""
+    waiting = threading.Event()
+    found: list[str] = []
+
+    async def steps() -> None:
+        await ON_LOOP
+        try:
+            waiting.set()
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await OFF_LOOP
+            found.append(where())
+
+    one = errand(steps)
+    one.begin(lambda: None)
+    assert waiting.wait(30)
+    assert not one.wait(0)
+    one.cancel()
+    assert one.wait(30)
+    assert found == ["hand"]
+
+
+def test_nothing_of_it_runs_before_its_begin() -> None:
+    """So one that never begins leaves no coroutine behind."""
+    one = errand(lambda: 1 / 0)
+    assert "not begun" in repr(one)
