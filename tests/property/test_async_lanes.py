@@ -27,6 +27,14 @@ class FullLane(dewar.Dewar):
         return super().dispatch_request()
 
 
+class OwnContext(dewar.Dewar):
+    """Such a class has two contexts for each request."""
+
+    def app_context(self) -> Any:
+        """Do as the parent does."""
+        return super().app_context()
+
+
 Answered = tuple[Outcome, list[Any]]
 
 
@@ -57,10 +65,21 @@ def test_every_lane_answers_alike(threads: ThreadPoolExecutor, behaviour: Behavi
     twin = answer(dewar, dewar.Dewar, behaviour.twin(), threads, "by_calling")
     for way in ("by_suspending", "by_iterating", "by_calling"):
         assert answer(dewar, dewar.Dewar, behaviour, threads, way) == twin, way
-    assert answer(dewar, FullLane, behaviour, threads, "by_calling") == twin
+    assert answer(dewar, FullLane, behaviour, threads, "by_suspending") == twin
     assert answer(dewar, dewar.Dewar, behaviour, threads, "on_loop") in (twin, None)
     if not behaviour.is_beyond_flask:
         assert answer(flask, flask.Flask, behaviour.twin(), threads, "by_calling") == twin
+
+
+@settings(max_examples=60, deadline=None)
+@given(behaviours())
+def test_an_app_with_contexts_of_its_own_answers_alike(
+    threads: ThreadPoolExecutor, behaviour: Behaviour
+) -> None:
+    """With and without coroutines, on our server and on any."""
+    twin = answer(dewar, OwnContext, behaviour.twin(), threads, "by_calling")
+    for way in ("by_suspending", "by_calling"):
+        assert answer(dewar, OwnContext, behaviour, threads, way) == twin, way
 
 
 @settings(max_examples=40, deadline=None)

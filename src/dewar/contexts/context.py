@@ -247,11 +247,7 @@ class Context:
             self._leave(node[1])
 
     def leave(self, rest: Any) -> None:
-        """Take this context off, after its teardown functions and `close_request`.
-
-        Args:
-            rest: what the stack is then.
-        """
+        """Take this context off, after its teardown functions; `rest` is the stack then."""
         _write(rest)
         self.pushes -= 1
         if appcontext_popped.receivers and self.owns_app_context:

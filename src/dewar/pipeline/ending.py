@@ -7,7 +7,7 @@ from dewar.contexts.current import contexts
 from dewar.errors import ContextOrderError
 from dewar.pipeline.interface import PipelineApp
 
-__all__ = ["end", "preserve", "uncover"]
+__all__ = ["end", "is_uncovered", "preserve", "uncover"]
 
 
 def end(app: PipelineApp, context: Context, error: BaseException | None) -> None:
@@ -19,7 +19,7 @@ def end(app: PipelineApp, context: Context, error: BaseException | None) -> None
     preserve(context)
     if error is not None and app.should_ignore_error(error):
         error = None
-    if contexts.top is context and context.pushes == 1:
+    if is_uncovered(context):
         context.pop(error)
         return
     forgotten = uncover(context)
@@ -33,6 +33,11 @@ def preserve(context: Context) -> None:
     keep = environ.get("werkzeug.debug.preserve_context")
     if keep is not None:
         keep(context)
+
+
+def is_uncovered(context: Context) -> bool:
+    """Whether a context is on top, as it was when its view began."""
+    return contexts.top is context and context.pushes == 1
 
 
 def uncover(context: Context) -> ContextOrderError:

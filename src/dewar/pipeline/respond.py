@@ -4,8 +4,9 @@ There are three lanes. The *full lane* goes through the app's public methods one
 whatever a subclass overrides is called where Flask calls it, and makes a `Response`. The *fast
 lane* takes the same steps from the endpoint's plan, and sends a plain ``str``, ``bytes``,
 ``dict`` or ``list`` without making a `Response`, where nothing could see or change one. The
-*suspendable lane* is taken where there are coroutine functions; a server that understands it needs no
-thread while they wait, and with any other the thread waits. All give byte-identical answers: a property test says so.
+*suspendable lane* is taken where there are coroutine functions: a server that understands it
+needs no thread while they wait, and with any other the thread waits. All give byte-identical
+answers: a property test says so.
 """
 
 from collections.abc import Iterable

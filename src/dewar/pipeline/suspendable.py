@@ -17,7 +17,7 @@ from dewar.contexts.current import contexts
 from dewar.messages.response import Response
 from dewar.pipeline import failures, stages
 from dewar.pipeline.coerce import may_block
-from dewar.pipeline.ending import end, preserve, uncover
+from dewar.pipeline.ending import end, is_uncovered, preserve, uncover
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.plain import plain_body, send, wants_response
 from dewar.pipeline.plan import Plan
@@ -64,7 +64,7 @@ class Suspendable:
     async def answer(self, start_response: StartResponse) -> Iterable[bytes]:
         """Return what a WSGI application returns."""
         app, context, plan = self._app, self._context, self._plan
-        # Not taken back: the whole of the request's variables ends with it.
+        # Taken back by whoever goes on with the same variables afterwards.
         current_scope.set(self._scope)
         error: BaseException | None = None
         try:
@@ -192,8 +192,7 @@ class Suspendable:
         if error is not None and app.should_ignore_error(error):
             error = None
         errors: list[BaseException] = []
-        is_on_top = contexts.top is context and context.pushes == 1
-        forgotten = None if is_on_top else uncover(context)
+        forgotten = None if is_uncovered(context) else uncover(context)
         rest = contexts.reader(None)[1]
         for function in self._plan.teardown:
             await self._attempt(errors, function, error)
