@@ -41,13 +41,16 @@ class Asker:
         app: The WSGI callable.
         environ: The request.
         threads: A single thread, which stands for those of a server's pool.
+
+    Attributes:
+        context: The variables of the request, which a server keeps from the next one.
     """
 
     def __init__(self, app: Any, environ: dict[str, Any], threads: ThreadPoolExecutor) -> None:
         self._app = app
         self._environ = environ
         self._threads = threads
-        self._context = Context()
+        self.context = Context()
         self._began: list[tuple[str, list[tuple[str, str]]]] = []
         self._pieces: list[bytes] = []
         self._error: str | None = None
@@ -94,7 +97,7 @@ class Asker:
             self._error = shown(error)
 
     def _off_loop(self, function: Callable[..., Any], *args: object) -> Any:
-        return self._threads.submit(self._context.run, function, *args).result()
+        return self._threads.submit(self.context.run, function, *args).result()
 
     def _call_and_iterate(self) -> None:
         self._iterate(self._app(self._environ, self._start_response))
@@ -111,13 +114,13 @@ class Asker:
         if type(answer) is Suspended:
             while answer.place is not None:
                 if answer.place is ON_LOOP:
-                    process_loop.run(lambda: _await(answer), self._context)
+                    process_loop.run(lambda: _await(answer), self.context)
                 else:
                     self._off_loop(answer.go_on)
             answer = answer.result
         if type(answer) is AsyncBody:
             try:
-                process_loop.run(lambda: answer.send_all(self._keep), self._context)
+                process_loop.run(lambda: answer.send_all(self._keep), self.context)
             finally:
                 self._off_loop(answer.close)
         else:
