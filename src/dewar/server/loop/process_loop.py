@@ -14,6 +14,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextvars import Context
@@ -43,6 +44,8 @@ class ProcessLoop:
         self._ident: int | None = None
         self._is_closing = False
         self._is_registered = False
+        self._inbox: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._is_awake = False
         self._before: list[Callable[[], object]] = []
 
     def __repr__(self) -> str:
@@ -60,8 +63,13 @@ class ProcessLoop:
 
     def call_soon(self, function: Callable[..., object], *args: object) -> None:
         """Have *function* called on the loop's thread, in an empty context."""
-        # A copy of the caller's would be kept, with the request in it, until then.
-        self.get().call_soon_threadsafe(function, *args, context=Context())
+        self._inbox.append((function, args))
+        # PERF: waking the loop is a system call. Whoever finds it awake need not make one: it sets
+        # the mark back before it empties the inbox.
+        if not self._is_awake:
+            self._is_awake = True
+            # A copy of the caller's context would be kept, with the request in it, until then.
+            self.get().call_soon_threadsafe(self._empty_inbox, context=Context())
 
     def run(self, work: Callable[[], Coroutine[Any, Any, R]], context: Context) -> R:
         """Run a coroutine on the loop; the calling thread waits for its result.
@@ -145,6 +153,16 @@ class ProcessLoop:
                 started.wait()
                 self._loop = loop
             return self._loop
+
+    def _empty_inbox(self) -> None:
+        self._is_awake = False
+        inbox = self._inbox
+        while inbox:
+            function, args = inbox.popleft()
+            try:
+                function(*args)
+            except Exception:
+                _logger.critical("The server met an error of its own", exc_info=True)
 
     def _register(self) -> None:
         # Not at import: a process that the server forks begins without its parent's.

@@ -13,6 +13,7 @@ from dewar.server.threads.pace import Pace
 from dewar.server.threads.poller import READ, Poller
 from dewar.server.threads.roster import Roster
 from dewar.server.threads.staff import Staff
+from dewar.server.threads.turns import MANY, by_turn
 from dewar.server.threads.worker import Worker
 from dewar.server.wire.errors import UNAVAILABLE, Refusal
 
@@ -97,6 +98,8 @@ class Doorkeeper:
             if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
                 chores.sweep(now, events)
                 self._note_returns(staff.returns, now)
+            if len(events) > MANY:
+                events = by_turn(events, self._roster.open)
             for fd, mask in events:
                 self.handle(fd, mask, staff)
             if reluctance is not None:

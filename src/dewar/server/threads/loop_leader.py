@@ -21,10 +21,15 @@ from dewar.server.threads.affinity import Affinity
 from dewar.server.threads.chores import Chores, Stage
 from dewar.server.threads.doorkeeper import Doorkeeper
 from dewar.server.threads.poller import Poller
+from dewar.server.threads.roster import Roster
 from dewar.server.threads.staff import Staff
+from dewar.server.threads.turns import MANY, by_turn
 from dewar.server.threads.worker import Worker
 
 _logger = logging.getLogger("dewar.server")
+
+# With more that wait than these, many may go on at once, and clients would wait for all of them.
+_FEW = 128
 
 
 class Owner(Protocol):
@@ -49,6 +54,7 @@ class LoopLeader:
         owner: Owner,
         service: Service,
         poller: Poller,
+        roster: Roster,
         chores: Chores,
         door: Doorkeeper,
         staff: Staff,
@@ -56,6 +62,7 @@ class LoopLeader:
         self._owner = owner
         self._service = service
         self._poller = poller
+        self._roster = roster
         self._chores = chores
         self._door = door
         self._staff = staff
@@ -77,7 +84,7 @@ class LoopLeader:
         self._affinity.note_others(turn - self._last_turn - 1)
         self._affinity.note_loop()
         self._last_turn = turn
-        return self._fd is not None and self._affinity.is_loop
+        return self._fd is not None and self._affinity.is_loop and self._is_at_hand()
 
     def reset(self) -> None:
         """Begin to count anew: another leads."""
@@ -123,6 +130,8 @@ class LoopLeader:
         now = service.now = service.clock()
         if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
             chores.sweep(now, events)
+        if len(events) > MANY:
+            events = by_turn(events, self._roster.open)
         for fd, mask in events:
             is_for_loop = self._door.handle(fd, mask, staff)
             if is_for_loop:
@@ -130,11 +139,16 @@ class LoopLeader:
             elif is_for_loop is not None:
                 affinity.note_others()
         has_ended = chores.stage is Stage.ENDED
-        follower = None if has_ended or affinity.is_loop else staff.maybe_worker()
+        leads_on = affinity.is_loop and self._is_at_hand()
+        follower = None if has_ended or leads_on else staff.maybe_worker()
         if not has_ended and follower is None:
             return True
         self._owner.take_from_loop(follower)
         return False
+
+    def _is_at_hand(self) -> bool:
+        """Tell whether the loop comes back to its clients soon, whatever coroutines may go on."""
+        return len(self._roster.suspended) <= _FEW
 
     def _forget(self) -> None:
         if self._fd is not None:

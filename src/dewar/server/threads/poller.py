@@ -11,8 +11,8 @@ READ, WRITE = 1, 4  # EPOLLIN and EPOLLOUT; the portable poller translates
 # EPOLLRDHUP: only that the peer has closed its side. The portable poller can't tell, and doesn't.
 GONE = 0x2000
 
-# Events taken at a time: enough to share one system call, few enough to be news still.
-_BATCH = 256
+# Events taken at a time: all there are, so that the leader can see who should go first.
+_BATCH = 8192
 
 
 class Poller(Protocol):

@@ -40,6 +40,7 @@ from dewar.server.threads.poller import READ, Waker, open_poller
 from dewar.server.threads.roster import Roster
 from dewar.server.threads.staff import Staff
 from dewar.server.threads.statistics import PoolStatistics
+from dewar.server.threads.turns import MANY, by_turn
 from dewar.server.threads.watchdog import Watchdog
 from dewar.server.threads.worker import Worker
 
@@ -90,7 +91,9 @@ class Pool:
         self._workers = [Worker(f"dewar-{n}", self._work) for n in range(1, settings.threads + 1)]
         self._doorkeeper = Worker("dewar-doorkeeper", self._keep_door)
         self._staff = Staff(self._workers, self._doorkeeper, settings.max_queue)
-        self._loop = LoopLeader(self, service, self._poller, self._chores, self._door, self._staff)
+        self._loop = LoopLeader(
+            self, service, self._poller, self._roster, self._chores, self._door, self._staff
+        )
         self._watchdog = Watchdog(self)
         self.turn = 0
         self.ended = self._chores.ended
@@ -272,6 +275,8 @@ class Pool:
             now = service.now = service.clock()
             if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
                 chores.sweep(now, events)
+            if len(events) > MANY:
+                events = by_turn(events, connections)
             for fd, mask in events:
                 connection = connections.get(fd)
                 if connection is None:
