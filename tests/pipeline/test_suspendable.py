@@ -344,7 +344,10 @@ def test_a_coroutine_is_no_response(app: Dewar, ask: Ask) -> None:
     async def waiting() -> str:
         return "never"
 
+    told: list[BaseException | None] = []
+    app.teardown_request(told.append)
     coroutine = waiting()
     app.add_url_rule("/", "careless", lambda: coroutine)
     assert ask("/").error == "TypeError"
+    assert "without awaiting it" in str(told[0])
     coroutine.close()

@@ -1,6 +1,7 @@
 """From what a view returned to a `Response`."""
 
 from collections.abc import AsyncIterator, Iterator
+from inspect import iscoroutine
 from typing import Any
 
 from werkzeug.datastructures import Headers
@@ -97,6 +98,12 @@ def _from_object(app: PipelineApp, body: Any, context: Context | None) -> Respon
 
 
 def _invalid(body: object) -> str:
+    if iscoroutine(body):
+        return (
+            f"A plain function returned the coroutine {body.__qualname__!r} without awaiting it:"
+            " a decorator around a coroutine view, perhaps. Make it a coroutine function too:"
+            " async def decorated(**values): return await view(**values)."
+        )
     return (
         "The view function did not return a valid response. The return type must be a string,"
         " dict, list, tuple with headers or status, Response instance, or WSGI callable, but it"
