@@ -136,8 +136,9 @@ class ProcessLoop:
         context: Context,
         tasks: list[asyncio.Task[None]],
     ) -> None:
-        # It keeps what it raises to itself: an exit in a task would end the loop.
-        tasks.append(make_task(self.get(), _tell(work, done), context=context))
+        # It keeps what it raises to itself: an exit in a task would end the loop. And it is not
+        # the request's, which would cancel at its end what it is waiting for.
+        tasks.append(asyncio.Task(_tell(work, done), loop=self.get(), context=context))
 
     def _begin(self) -> asyncio.AbstractEventLoop:
         with self._changing:
