@@ -230,6 +230,10 @@ async def _end(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
             await asyncio.wait_for(step, rest)
         except TimeoutError:
             _logger.exception("%r did not end in time", step)
+        except RuntimeError as error:
+            # At the interpreter's exit no thread can be begun to wait for the executor's, which
+            # the interpreter has waited for already.
+            _logger.debug("%r: %s", step, error)
     loop.stop()
 
 
