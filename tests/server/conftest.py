@@ -1,5 +1,6 @@
 """A server on a free port for each test that asks for one."""
 
+import gc
 import logging
 import shutil
 from collections.abc import Callable, Iterator
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from asynctools import Gates, tasks_left, until
 from certificates import Certificates
 from servertools import Serve, Served
 
@@ -38,3 +40,29 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     if shutil.which("openssl") is None:
         pytest.skip("the tests of TLS make their certificates with the openssl command: install it")
     return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def gates() -> Iterator[Gates]:
+    """Gates that are open at the end; ask for them after `serve`, which waits for what is held."""
+    gates = Gates()
+    yield gates
+    gates.open_all()
+
+
+@pytest.fixture
+def calm_loop() -> Iterator[None]:
+    """See that no task is left on the event loop, and that asyncio has nothing to complain about.
+
+    It complains of what is destroyed while it is pending, or was never awaited or looked at.
+    """
+    complaints: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: complaints.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(handler)
+    yield
+    until(lambda: not tasks_left(), "the event loop without a task")
+    gc.collect()
+    logger.removeHandler(handler)
+    assert complaints == []

@@ -99,11 +99,11 @@ class Composition:
     __slots__ = (
         "_app",
         "_has_coroutines",
-        "_may_be_wholly_async",
         "_plans",
         "has_fast_lane",
         "has_teardown",
         "index",
+        "may_be_wholly_async",
         "opens_session_at_once",
         "suspends",
     )
@@ -129,7 +129,8 @@ class Composition:
         self.suspends = self.has_fast_lane and all(
             _is_stock(app, stock, name) for name in (*_TEARDOWNS, *_UNAWAITED)
         )
-        self._may_be_wholly_async = (
+        #: Whether the event loop alone could answer a request whose plan allows for it.
+        self.may_be_wholly_async = (
             self.suspends
             and _is_stock(app, stock, "request_context")
             # Of the class alone: what is put around the instance's is asked itself.
@@ -148,7 +149,7 @@ class Composition:
 
     def match_wholly_async(self, environ: WSGIEnvironment) -> Match | None:
         """Return what a request matches, if no function of the app that may block is in its way."""
-        if not self._may_be_wholly_async or appcontext_pushed.receivers:
+        if not self.may_be_wholly_async or appcontext_pushed.receivers:
             return None
         found = self.index.match(environ)
         if found is None or not self.plan_for(found[0].endpoint).is_wholly_async:

@@ -67,7 +67,7 @@ def respond(
             end(app, context, error)
     steps = Suspendable(app, context, unwrapped).answer(start_response)
     if SUSPENDS in environ:
-        return begin(steps, plan.is_wholly_async)
+        return begin(steps, plan.is_wholly_async and composition.may_be_wholly_async)
     return wait_in_thread(steps)
 
 

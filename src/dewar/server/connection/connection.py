@@ -183,8 +183,11 @@ class Connection(Outlet):
         In place of `run`. It does not block.
         """
         ask = self._service.maybe_on_loop
-        completed = self._reader.completed
-        if ask is None or len(completed) != 1 or type(completed[0].body) is LateBody:
+        reader = self._reader
+        completed = reader.completed
+        if ask is None or len(completed) != 1 or reader.wants_continue:
+            return False  # what comes behind it may block
+        if type(completed[0].body) is LateBody:
             return False
         exchange = completed[0]
         suspended = ask(exchange.environ, exchange.start_response)

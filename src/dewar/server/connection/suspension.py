@@ -8,6 +8,7 @@ something to be done that may block. That is what `go_on` does then, on a thread
 import asyncio
 from collections.abc import Callable, Iterable
 from contextvars import Context
+from enum import Enum
 from functools import partial
 from typing import Protocol
 
@@ -29,6 +30,14 @@ class Client(Protocol):
         """Wait until the client has taken what was sent."""
 
 
+class Cancellation(Enum):
+    """Whether the work is to be cut short, which it is told once: what cleans up goes on."""
+
+    NONE = "the client is there"
+    ASKED = "the client has gone, and the work has yet to be told"
+    TOLD = "the work was cancelled"
+
+
 class Suspension:
     """One exchange while it waits.
 
@@ -43,7 +52,7 @@ class Suspension:
     """
 
     __slots__ = (
-        "_awaited", "_connection", "_context", "_give_back", "_is_cancelled", "_rest", "_task",
+        "_awaited", "_cancellation", "_connection", "_context", "_give_back", "_rest", "_task",
         "exchange", "has_ended", "is_wholly_async",
     )  # fmt: skip
 
@@ -55,7 +64,7 @@ class Suspension:
         self._rest: Callable[[], object] | None = None  # what may block
         self._give_back: Callable[[], object] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._is_cancelled = False
+        self._cancellation = Cancellation.NONE
         self.has_ended = False
         awaited = exchange.awaited
         self.is_wholly_async = type(awaited) is Suspended and awaited.is_wholly_async
@@ -68,7 +77,7 @@ class Suspension:
     def ends_at_once(self) -> bool:
         """Begin, where the caller is on the loop's thread; tell whether it has ended by now."""
         if process_loop.is_here():
-            self._task = start_now(process_loop.get(), self._run(), self._context)
+            start_now(process_loop.get(), self._run(), self._context)
         return self.has_ended
 
     def launch(self, give_back: Callable[[], object]) -> None:
@@ -92,7 +101,7 @@ class Suspension:
         try:
             self._context.run(rest or self._no_rest)
         except BaseException as error:  # noqa: BLE001 - a view's sys.exit() must not end our thread
-            self.exchange.fail(error)
+            self.exchange.fail(self._explained(error))
         if self._awaited is None:
             self._end()
 
@@ -112,18 +121,20 @@ class Suspension:
 
     def _begin(self) -> None:
         # PERF: not by the loop's factory; it belongs to no request, it is one.
-        self._task = asyncio.Task(self._run(), loop=process_loop.get(), context=self._context)
+        asyncio.Task(self._run(), loop=process_loop.get(), context=self._context)
 
     def _cancel(self) -> None:
-        self._is_cancelled = True
-        if self._task is not None:
-            self._task.cancel()
+        if self._cancellation is Cancellation.NONE:
+            is_told = self._task is not None and self._task.cancel()
+            self._cancellation = Cancellation.TOLD if is_told else Cancellation.ASKED
 
     async def _run(self) -> None:
-        if self._is_cancelled:
-            # Only now: one that is cancelled before its first step never takes it, and would
-            # leave what it was to await.
-            asyncio.current_task().cancel()  # type: ignore[union-attr]  # it is a task's
+        # Not before its first step: one that is cancelled before that never takes it, and would
+        # leave what it was to await.
+        task = self._task = asyncio.current_task()
+        if task is not None and self._cancellation is Cancellation.ASKED:
+            self._cancellation = Cancellation.TOLD
+            task.cancel()
         try:
             await self._wait()
         except BaseException as error:  # noqa: BLE001 - it must not end the loop either
@@ -163,7 +174,9 @@ class Suspension:
             await self._connection.taken()
 
     def _explained(self, error: BaseException) -> BaseException:
-        if self._is_cancelled and isinstance(error, asyncio.CancelledError):
+        """Return what *error* stands for: the client's leaving is no failure of the view."""
+        is_asked = self._cancellation is not Cancellation.NONE
+        if is_asked and isinstance(error, asyncio.CancelledError):
             return ClientGoneError("The client has gone while the answer was waited for.")
         return error
 

@@ -123,6 +123,7 @@ class ProcessLoop:
         with self._changing:
             self._loop = self._thread = None
             self._is_closing = False
+            self._is_awake = False  # what has not come out of the inbox waits for the next call
 
     def forget(self) -> None:
         """Begin anew in a process that was forked: the loop is the parent's."""

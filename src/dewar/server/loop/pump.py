@@ -53,7 +53,9 @@ class _Pump:
         finally:
             if not has_ended:
                 process_loop.call_soon(self._stop)
-                while type(self._came.get()) is bytes:
+                # The collector of garbage closes what was dropped, on any thread: the loop's can
+                # not wait for itself.
+                while not process_loop.is_here() and type(self._came.get()) is bytes:
                     pass
         if came is not _END:
             raise came

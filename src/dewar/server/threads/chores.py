@@ -1,7 +1,7 @@
 """What the leader does besides running requests: accepting, deadlines, flushing, the stop.
 
-Only the leader calls these, whichever thread that is. `stage` is written by any thread, and only
-ever moves on.
+Only the leader calls these, whichever thread that is, but for what ends with ``_soon``. `stage` is
+written by any thread, and only ever moves on.
 """
 
 import logging
@@ -15,6 +15,7 @@ from dewar.server.connection.state import State
 from dewar.server.threads.acceptor import Acceptor
 from dewar.server.threads.poller import READ, Poller, Waker
 from dewar.server.threads.roster import Roster
+from dewar.server.threads.turns import MANY, by_turn
 
 _logger = logging.getLogger("dewar.server")
 
@@ -24,6 +25,9 @@ _SWEEP = 1.0
 _DRAIN_SWEEP = 0.05
 # For a connection that has come just before the end and has sent nothing yet, in seconds.
 _DRAIN_GRACE = 0.5
+# How long an idle connection may still carry a request when the server stops, in seconds. A client
+# that asks without pause is told by an answer that the connection ends, and not by a closed one.
+_LAST_CALL = 0.2
 
 
 class Stage(Enum):
@@ -61,6 +65,20 @@ class Chores:
     def __repr__(self) -> str:
         return f"<Chores {self.stage.name}>"
 
+    def drain_soon(self) -> None:
+        """Stop listening and finish what is in flight; `ended` is set when that is done."""
+        if self.stage in (Stage.SERVING, Stage.RETIRING):
+            self._end_soon(Stage.DRAINING, _LAST_CALL)
+
+    def retire_soon(self, linger: float) -> None:
+        """Leave the listeners to other processes and finish; `ended` is set when that is done.
+
+        An idle connection may be about to carry a request, so it is told with its next answer
+        that it ends, and closed without one only after *linger* seconds.
+        """
+        if self.stage is Stage.SERVING:
+            self._end_soon(Stage.RETIRING, linger)
+
     def patience(self) -> float:
         """Return how long to wait for events, in seconds; negative for ever."""
         if self.stage is not Stage.SERVING:
@@ -69,6 +87,18 @@ class Chores:
             return self._acceptor.wait_aside(self._service.clock(), _SWEEP)
         is_idle = not self._roster.count and not self._acceptor.is_paused()
         return -1 if is_idle and self._service.pulse is None else _SWEEP
+
+    def news(self, patience: float) -> list[tuple[int, int]]:
+        """Wait for events; return those that have their turn, after a look at what else is due.
+
+        Args:
+            patience: How long to wait, in seconds; negative for ever.
+        """
+        events = self._poller.poll(patience)
+        now = self._service.now = self._service.clock()
+        if now >= self.next_sweep or self.stage is not Stage.SERVING:
+            self.sweep(now, events)
+        return by_turn(events, self._roster.open) if len(events) > MANY else events
 
     def see_to(self, connection: Connection) -> bool:
         """Go on with *connection*, about which there is news; tell whether it can be run."""
@@ -135,6 +165,12 @@ class Chores:
         self._acceptor.leave()
         self._roster.close(abandoned)
         self.ended.set()
+
+    def _end_soon(self, stage: Stage, linger: float) -> None:
+        self.linger_until = self._service.clock() + linger
+        self.stage = stage
+        self._service.draining = True
+        self._waker.wake()
 
     def _room(self) -> int:
         return self._service.settings.max_connections - self._roster.count

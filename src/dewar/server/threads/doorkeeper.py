@@ -22,6 +22,7 @@ class Doorkeeper:
     """One pool's leader of last resort. All but `stuck_since` and `refused` is the leader's.
 
     Attributes:
+        chores: What a leader does besides.
         refused: Requests answered with 503, because too many waited.
     """
 
@@ -32,7 +33,7 @@ class Doorkeeper:
         self._poller = poller
         self._acceptor = acceptor
         self._roster = roster
-        self._chores = chores
+        self.chores = chores
         self._last_return: tuple[int, float] = (-1, 0.0)
         self.refused = 0
 
@@ -54,28 +55,51 @@ class Doorkeeper:
         worker.wake()
         return True
 
-    def handle(self, fd: int, mask: int, staff: Staff) -> bool | None:
-        """Take an event; tell of a request whether it is for the event loop. None for no request.
+    def handle(self, fd: int, mask: int, staff: Staff) -> None:
+        """Take an event. What is for the event loop is begun; other requests wait for a thread."""
+        connection = self.maybe_ready(fd, mask)
+        if connection is None:
+            return
+        if self.begins_on_loop(connection):
+            self._roster.settle(connection)
+        else:
+            self.queue(connection, staff)
 
-        What is for the loop is begun here: that does not block. Anything else waits for a thread.
-        """
+    def maybe_ready(self, fd: int, mask: int) -> Connection | None:
+        """Take an event; return the connection if a request is complete on it."""
         connection = self._roster.open.get(fd)
         if connection is None:
-            self._chores.attend(fd)
+            self.chores.attend(fd)
             return None
-        is_for_loop = None
         try:
-            is_ready = connection.receive() if mask == READ else self._chores.see_to(connection)
-            if is_ready:
-                is_for_loop = connection.has_begun_on_loop()
+            is_ready = connection.receive() if mask == READ else self.chores.see_to(connection)
         except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
-            is_for_loop = None
-            self._chores.drop(connection, error)
-        if is_for_loop is False:
-            self._queue(connection, staff)
-        else:
+            is_ready = self.chores.drop(connection, error)
+        if is_ready:
+            return connection
+        self._roster.settle(connection)
+        return None
+
+    def begins_on_loop(self, connection: Connection) -> bool:
+        """Begin with a request if the event loop alone can answer it; tell whether it is seen to.
+
+        It does not block, but on the loop's own thread, where a coroutine takes its first step.
+        """
+        try:
+            return connection.has_begun_on_loop()
+        except Exception as error:  # noqa: BLE001  # as above
+            self.chores.drop(connection, error)
+            return True
+
+    def queue(self, connection: Connection, staff: Staff) -> None:
+        """Let a request wait for a thread, or turn it away where too many do."""
+        if staff.is_full():
+            self.refused += 1
+            connection.turn_away(Refusal(UNAVAILABLE, "The server is busy. Try again later."))
             self._roster.settle(connection)
-        return is_for_loop
+        else:
+            self._roster.send_away(connection)
+            staff.submit(connection)
 
     def stuck_since(self, staff: Staff) -> float | None:
         """Return since when all threads have been inside the application without one's return.
@@ -87,7 +111,7 @@ class Doorkeeper:
 
     def _lead(self, staff: Staff, pace: Pace, reluctance: float | None) -> Worker | None:
         service = self._service
-        chores = self._chores
+        chores = self.chores
         while chores.stage is not Stage.ENDED:
             events = self._poller.poll(chores.patience() if reluctance is None else reluctance)
             now = service.now = service.clock()
@@ -105,16 +129,6 @@ class Doorkeeper:
             if reluctance is not None:
                 chores.attend_left()
         return None
-
-    def _queue(self, connection: Connection, staff: Staff) -> None:
-        """Let a request wait for a thread, or turn it away where too many do."""
-        if staff.is_full():
-            self.refused += 1
-            connection.turn_away(Refusal(UNAVAILABLE, "The server is busy. Try again later."))
-            self._roster.settle(connection)
-        else:
-            self._roster.send_away(connection)
-            staff.submit(connection)
 
     def _note_returns(self, returns: int, now: float) -> None:
         if self._last_return[0] != returns:

@@ -8,25 +8,29 @@ again.
 
 The token (see `dewar.server.threads.pool`) is the other way round here: in the list while the
 loop's thread does something else, so that the leadership can be taken from a loop that is idle or
-blocked, and out of it during a round.
+blocked, and out of it during a round. Only while a coroutine takes its first step in a round is
+its connection in the list, as it is while any leader runs one: that step may block as well.
 """
 
 import asyncio
 import logging
-from typing import Any, Protocol
+import threading
+from typing import Protocol
 
+from dewar.server.connection.connection import Connection
 from dewar.server.connection.service import Service
 from dewar.server.loop.process_loop import process_loop
 from dewar.server.threads.affinity import Affinity
-from dewar.server.threads.chores import Chores, Stage
+from dewar.server.threads.chores import Stage
 from dewar.server.threads.doorkeeper import Doorkeeper
 from dewar.server.threads.poller import Poller
 from dewar.server.threads.roster import Roster
 from dewar.server.threads.staff import Staff
-from dewar.server.threads.turns import MANY, by_turn
 from dewar.server.threads.worker import Worker
 
 _logger = logging.getLogger("dewar.server")
+
+Token = list[Connection | None]
 
 # With more that wait than these, many may go on at once, and clients would wait for all of them.
 _FEW = 128
@@ -55,21 +59,19 @@ class LoopLeader:
         service: Service,
         poller: Poller,
         roster: Roster,
-        chores: Chores,
         door: Doorkeeper,
         staff: Staff,
     ) -> None:
         self._owner = owner
-        self._service = service
-        self._poller = poller
         self._roster = roster
-        self._chores = chores
+        self._chores = door.chores
         self._door = door
         self._staff = staff
         self._affinity = Affinity()
         self._last_turn = 0
         self._fd = poller.maybe_fd() if service.maybe_on_loop is not None else None
-        self._running: list[Any] = []
+        self._running: Token = []
+        self._has_led = False
 
     def __repr__(self) -> str:
         return f"<LoopLeader {self._affinity!r}>"
@@ -89,16 +91,39 @@ class LoopLeader:
     def reset(self) -> None:
         """Begin to count anew: another leads."""
         self._affinity.reset()
+        self._running = []
 
-    def begin(self, running: list[Any]) -> None:
+    def begin(self, running: Token) -> None:
         """Have the loop's thread lead.
 
         Args:
             running: The list of this leadership, for the token.
         """
         self._running = running
+        self._has_led = True
         running.append(None)
         process_loop.call_soon(self._watch)
+
+    def end(self, timeout: float) -> bool:
+        """Have the loop look at the poller no more, so that this can be closed.
+
+        Args:
+            timeout: Seconds that the loop gets for it; a coroutine may block it.
+
+        Returns:
+            Whether it is so.
+        """
+        if not self._has_led:
+            return True
+        if process_loop.is_here():
+            self._forget()
+            return True
+        is_forgotten = threading.Event()
+        process_loop.call_soon(self._forget)
+        process_loop.call_soon(is_forgotten.set)
+        return is_forgotten.wait(timeout)
+
+    # On the loop's thread.
 
     def _watch(self) -> None:
         if self._fd is not None:
@@ -112,39 +137,53 @@ class LoopLeader:
             self._forget()  # another leads by now
             return
         try:
-            goes_on = self._has_led_round()
+            leads_on = self._has_led_round(running)
         except Exception:
             # As in `Pool._lead`: the server must not stand still with its port open.
             _logger.critical("The server met an error of its own", exc_info=True)
-            goes_on = True
-        if goes_on:
+            leads_on = running is self._running
+        if leads_on:
             running.append(None)
         else:
             self._forget()
 
-    def _has_led_round(self) -> bool:
+    def _has_led_round(self, running: Token) -> bool:
         """Take what the poller has to tell; tell whether to lead on."""
-        service, chores, affinity, staff = self._service, self._chores, self._affinity, self._staff
+        chores, door = self._chores, self._door
         self._owner.note_round()
-        events = self._poller.poll(0)
-        now = service.now = service.clock()
-        if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
-            chores.sweep(now, events)
-        if len(events) > MANY:
-            events = by_turn(events, self._roster.open)
-        for fd, mask in events:
-            is_for_loop = self._door.handle(fd, mask, staff)
-            if is_for_loop:
-                affinity.note_loop()
-            elif is_for_loop is not None:
-                affinity.note_others()
+        for fd, mask in chores.news(0):
+            connection = door.maybe_ready(fd, mask)
+            if connection is not None and not self._leads_after(connection, running):
+                return False
         has_ended = chores.stage is Stage.ENDED
-        leads_on = affinity.is_loop and self._is_at_hand()
-        follower = None if has_ended or leads_on else staff.maybe_worker()
+        leads_on = self._affinity.is_loop and self._is_at_hand()
+        follower = None if has_ended or leads_on else self._staff.maybe_worker()
         if not has_ended and follower is None:
             return True
         self._owner.take_from_loop(follower)
         return False
+
+    def _leads_after(self, connection: Connection, running: Token) -> bool:
+        """Begin with a request, or have a thread run it; tell whether this one leads still."""
+        door, staff = self._door, self._staff
+        running.append(connection)
+        is_for_loop = door.begins_on_loop(connection)
+        try:
+            running.pop()
+        except IndexError:
+            # It was sent away when the leadership was taken.
+            if is_for_loop:
+                self._roster.welcome_back(connection)
+            else:
+                staff.submit(connection)
+            return False
+        if is_for_loop:
+            self._affinity.note_loop()
+            self._roster.settle(connection)
+        else:
+            self._affinity.note_others()
+            door.queue(connection, staff)
+        return True
 
     def _is_at_hand(self) -> bool:
         """Tell whether the loop comes back to its clients soon, whatever coroutines may go on."""

@@ -34,13 +34,12 @@ from dewar.server.connection.state import State
 from dewar.server.threads.acceptor import Acceptor
 from dewar.server.threads.chores import Chores, Stage
 from dewar.server.threads.doorkeeper import Doorkeeper
-from dewar.server.threads.loop_leader import LoopLeader
+from dewar.server.threads.loop_leader import LoopLeader, Token
 from dewar.server.threads.pace import Pace
 from dewar.server.threads.poller import READ, Waker, open_poller
 from dewar.server.threads.roster import Roster
 from dewar.server.threads.staff import Staff
 from dewar.server.threads.statistics import PoolStatistics
-from dewar.server.threads.turns import MANY, by_turn
 from dewar.server.threads.watchdog import Watchdog
 from dewar.server.threads.worker import Worker
 
@@ -55,10 +54,6 @@ _LOOK = 0.05
 
 # After a fault of our own, so that one that stays can not fill the log at full speed.
 _FAULT_PAUSE = 0.05
-
-# How long an idle connection may still carry a request when the server stops, in seconds. A client
-# that asks without pause is told by an answer that the connection ends, and not by a closed one.
-_LAST_CALL = 0.2
 
 _logger = logging.getLogger("dewar.server")
 
@@ -81,7 +76,7 @@ class Pool:
         self._poller = open_poller(self._waker)
         self._acceptor = Acceptor(service, listeners, self._poller)
         self._roster = Roster(self._poller, self._take_back, service.share)
-        self._running: list[Connection] = []
+        self._running: Token = []
         self._chores = Chores(service, self._poller, self._waker, self._acceptor, self._roster)
         self._door = Doorkeeper(service, self._poller, self._acceptor, self._roster, self._chores)
         self._pace = Pace()
@@ -91,9 +86,7 @@ class Pool:
         self._workers = [Worker(f"dewar-{n}", self._work) for n in range(1, settings.threads + 1)]
         self._doorkeeper = Worker("dewar-doorkeeper", self._keep_door)
         self._staff = Staff(self._workers, self._doorkeeper, settings.max_queue)
-        self._loop = LoopLeader(
-            self, service, self._poller, self._roster, self._chores, self._door, self._staff
-        )
+        self._loop = LoopLeader(self, service, self._poller, self._roster, self._door, self._staff)
         self._watchdog = Watchdog(self)
         self.turn = 0
         self.ended = self._chores.ended
@@ -114,23 +107,11 @@ class Pool:
 
     def drain_soon(self) -> None:
         """Stop listening and finish what is in flight; `ended` is set when that is done."""
-        if self._chores.stage in (Stage.SERVING, Stage.RETIRING):
-            self._chores.linger_until = self._service.clock() + _LAST_CALL
-            self._chores.stage = Stage.DRAINING
-            self._service.draining = True
-            self._waker.wake()
+        self._chores.drain_soon()
 
     def retire_soon(self, linger: float) -> None:
-        """Leave the listeners to other processes and finish; `ended` is set when that is done.
-
-        An idle connection may be about to carry a request, so it is told with its next answer
-        that it ends, and closed without one only after *linger* seconds.
-        """
-        if self._chores.stage is Stage.SERVING:
-            self._chores.linger_until = self._service.clock() + linger
-            self._chores.stage = Stage.RETIRING
-            self._service.draining = True
-            self._waker.wake()
+        """Leave the listeners to other processes and finish; see `Chores.retire_soon`."""
+        self._chores.retire_soon(linger)
 
     def end(self) -> None:
         """Cut all connections. Threads leave as soon as they come back from the application.
@@ -159,10 +140,12 @@ class Pool:
         threads = [*self._workers, self._doorkeeper]
         left = [w for w in threads if not w.join(max(0.0, deadline - time.monotonic()))]
         is_quiet = self._roster.is_quiet.wait(max(0.0, deadline - time.monotonic()))
-        if not left and is_quiet:
+        is_unwatched = self._loop.end(max(_LOOK, deadline - time.monotonic()))
+        is_over = not left and is_quiet and is_unwatched
+        if is_over:
             self._poller.close()
             self._waker.close()
-        return not left and is_quiet
+        return is_over
 
     def statistics(self) -> PoolStatistics:
         """Return what the pool is doing."""
@@ -217,6 +200,7 @@ class Pool:
                 return False
             if self._is_on_loop:
                 self._leave_loop()
+            if connection is None:
                 return True
             self._hand_off(connection)
         self._take_overs += 1
@@ -235,7 +219,7 @@ class Pool:
                 self._run_away(job)
             job = self._staff.next_or_park(worker)
             if job is None:
-                if self.ended.is_set():
+                if self.ended.is_set() and self._staff.withdraw(worker):
                     return  # nobody would call it any more
                 job = worker.park()
 
@@ -247,7 +231,7 @@ class Pool:
             if not self.ended.is_set():
                 doorkeeper.park()
 
-    def _lead(self, loop: Callable[[list[Connection]], None]) -> None:
+    def _lead(self, loop: Callable[[Token], None]) -> None:
         """Lead until another thread does or the pool has ended; survive a mistake of ours."""
         # Its own: a deposed leader would take out of a shared one what its successor has put in.
         running = self._running = []
@@ -262,25 +246,19 @@ class Pool:
                 return
 
     def _poll_and_run(  # noqa: C901  # PERF: one pass, in one frame
-        self, running: list[Connection]
+        self, running: Token
     ) -> None:
-        service = self._service
         chores = self._chores
         connections = self._roster.open
         watchdog = self._watchdog
         pace = self._pace
-        poll = self._poller.poll
         while chores.stage is not Stage.ENDED:
-            events = poll(chores.patience())
-            now = service.now = service.clock()
-            if now >= chores.next_sweep or chores.stage is not Stage.SERVING:
-                chores.sweep(now, events)
-            if len(events) > MANY:
-                events = by_turn(events, connections)
-            for fd, mask in events:
+            for fd, mask in chores.news(chores.patience()):
                 connection = connections.get(fd)
                 if connection is None:
                     chores.attend(fd)
+                    if self._staff.has_waiting() and self._leaves_to_another():
+                        return
                     continue
                 # PERF: from here to the end of the loop is every request's way.
                 try:
@@ -307,7 +285,7 @@ class Pool:
                     return
         self._finish()
 
-    def _poll_and_queue(self, running: list[Connection]) -> None:  # noqa: ARG002  # runs nothing
+    def _poll_and_queue(self, running: Token) -> None:  # noqa: ARG002  # runs nothing
         if not self._door.lead(self._staff, self._pace):
             self._finish()
 
@@ -320,13 +298,22 @@ class Pool:
         running = self._running = []
         self._is_on_loop = True
         self._loop.begin(running)
+        self._watchdog.rouse()
+        return True
+
+    def _leaves_to_another(self) -> bool:
+        """Have another thread lead, because requests wait for this one; tell whether it does."""
+        follower = self._staff.maybe_leader()
+        if follower is None:
+            return False
+        self._running = []
+        follower.wake()
         return True
 
     def note_round(self) -> None:
         """Take note that the loop's thread leads a round; the watchdog looks at that."""
         self.turn += 1
-        if self._watchdog.is_asleep:
-            self._watchdog.wake()
+        self._watchdog.rouse()
 
     def take_from_loop(self, follower: Worker | None) -> None:
         """Have *follower* lead in place of the loop's thread; None where the pool has ended.
@@ -379,15 +366,18 @@ class Pool:
             return
         with self._roster.changing:
             self._roster.send_away(connection)
-        self._staff.submit(connection)
-        if self.ended.is_set():
-            self._see_out(self._staff.give_up())
+        if not self._staff.submit(connection):
+            # The only thread that could run it may be the one that leads.
+            self._waker.wake()
+            if self.ended.is_set():
+                self._see_out(self._staff.give_up())
 
     def _finish(self) -> None:
         """End the pool; the caller leads, or nobody does."""
         left = self._staff.give_up()
         self._chores.finish([c for c in left if c.suspension is None])
-        self._see_out([c for c in left if c.suspension is not None])
+        # The loop may have given one back meanwhile.
+        self._see_out([c for c in left if c.suspension is not None] + self._staff.give_up())
 
     def _see_out(self, connections: list[Connection]) -> None:
         """Bring to its end what the application has begun, where no thread of the pool will."""

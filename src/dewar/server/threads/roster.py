@@ -58,7 +58,8 @@ class Roster:
     @property
     def count(self) -> int:
         """How many connections there are."""
-        return len(self.open) + len(self.suspended)
+        with self._counting:  # no connection is in neither, as where one goes from here to there
+            return len(self.open) + len(self.suspended)
 
     def requests(self) -> int:
         """Return how many requests have been answered, or are being answered."""
@@ -109,8 +110,9 @@ class Roster:
         """Give *connection* back to whoever leads; the caller is done with it."""
         with self.changing:  # its taker may be in the middle of sending it away
             self.away.discard(connection)
-            if self.suspended.pop(connection.fd, None) is not None:
-                self.open[connection.fd] = connection
+            with self._counting:
+                if self.suspended.pop(connection.fd, None) is not None:
+                    self.open[connection.fd] = connection
             self.settle(connection)
             if self.is_closing and not self.suspended:
                 self.is_quiet.set()
@@ -174,8 +176,9 @@ class Roster:
         return True
 
     def _suspend(self, connection: Connection) -> None:
-        self.open.pop(connection.fd, None)
-        self.suspended[connection.fd] = connection
+        with self._counting:
+            self.open.pop(connection.fd, None)
+            self.suspended[connection.fd] = connection
         if self.is_closing:
             self._desert(connection)
         else:
@@ -188,5 +191,6 @@ class Roster:
         if connection.armed:
             connection.armed = 0
             self._poller.forget(connection.fd)
-        if connection.suspension is not None:
-            connection.suspension.cancel()
+        suspension = connection.suspension  # the loop may just be ending it
+        if suspension is not None:
+            suspension.cancel()

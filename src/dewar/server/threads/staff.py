@@ -60,8 +60,20 @@ class Staff:
         with self._lock:
             if worker is self._doorkeeper:
                 self._is_door_kept = False
-            else:
+                return
+            if not self._waiting:
                 self._parked.append(worker)
+                return
+            connection = self._waiting.popleft()  # it has come meanwhile
+        worker.wake(connection)
+
+    def withdraw(self, worker: Worker) -> bool:
+        """Take *worker*, whose thread ends, off those that are parked; False if it is called."""
+        with self._lock:
+            if worker not in self._parked:
+                return False
+            self._parked.remove(worker)
+            return True
 
     def is_stuck(self) -> bool:
         """Tell whether the doorkeeper leads because no thread is free to."""
@@ -73,14 +85,23 @@ class Staff:
         """Tell whether as many requests wait as may."""
         return len(self._waiting) >= self._limit
 
-    def submit(self, connection: Connection) -> None:
-        """Have a thread run *connection*: a parked one, or the next one to come back."""
+    def has_waiting(self) -> bool:
+        """Tell whether requests wait."""
+        return bool(self._waiting)
+
+    def submit(self, connection: Connection) -> bool:
+        """Have a thread run *connection*: a parked one, or the next one to come back.
+
+        Returns:
+            Whether it is a parked one.
+        """
         with self._lock:
             worker = self._pop()
             if worker is None:
                 self._waiting.append(connection)
-                return
+                return False
         worker.wake(connection)
+        return True
 
     def next_or_park(self, worker: Worker) -> Connection | None:
         """Return the request that has waited longest for *worker*; None where it is parked now."""

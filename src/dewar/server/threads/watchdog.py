@@ -77,6 +77,11 @@ class Watchdog:
         except RuntimeError:
             return  # two have seen it asleep, and the other one was first
 
+    def rouse(self) -> None:
+        """End its sleep, if it sleeps."""
+        if self.is_asleep:
+            self.wake()
+
     def stop(self) -> None:
         """End the thread and wait for it."""
         self._stopping.set()
@@ -98,15 +103,18 @@ class Watchdog:
                 quiet = 0
             else:
                 quiet += 1
-                if quiet == _LOOPS_PATIENCE and pool.leads_on_loop():
-                    pool.depose()
-                if quiet > _PATIENCE:
+                if pool.leads_on_loop():
+                    # Again and again: the loop may be about to end a round, or no thread be free.
+                    if quiet >= _LOOPS_PATIENCE:
+                        pool.depose()
+                elif quiet > _PATIENCE:
                     self._sleep()
                     quiet = 0
 
     def _sleep(self) -> None:
         self.is_asleep = True
-        if self._pool.is_running() or self._stopping.is_set():
+        pool = self._pool
+        if pool.is_running() or pool.leads_on_loop() or self._stopping.is_set():
             self.is_asleep = False
             return
         self._lock.acquire()

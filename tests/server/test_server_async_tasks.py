@@ -1,0 +1,320 @@
+"""Tasks that a coroutine view begins, and what may not end the loop that they run on."""
+
+import asyncio
+import gc
+import logging
+import threading
+import weakref
+from collections.abc import AsyncIterator
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+
+import dewar.server.loop.scope
+from asynctools import REQUEST, Gates, begin, gated_app, lead_on_loop, pool_of, tasks_left, until
+from dewar import Dewar, Local, current_app, g, request, session, stream_with_context
+from dewar.contexts.context import Context
+from dewar.server.connection.suspension import Suspension
+from dewar.server.loop.suspended import Suspended
+from servertools import Serve
+
+pytestmark = pytest.mark.usefixtures("calm_loop")
+
+_name: ContextVar[str] = ContextVar("name", default="nobody")
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
+    """Return what the server has logged."""
+    return [
+        r.getMessage() for r in caplog.records if r.name == "dewar.server" and r.levelno >= level
+    ]
+
+
+def test_a_task_that_still_runs_is_cancelled_at_the_requests_end(
+    serve: Serve, gates: Gates, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before the answer is whole, and with a warning that tells how to let it live."""
+    app = gated_app(gates)
+
+    @app.get("/forgets")
+    async def forgets() -> str:
+        async def child() -> None:
+            try:
+                await gates.wait("child")
+            finally:
+                gates.note("child over")
+
+        app.config["TASK"] = asyncio.create_task(child(), name="a child")
+        await asyncio.sleep(0)
+        return "answered"
+
+    client = serve(app, threads=2).client()
+    assert client.get("/forgets")[2] == b"answered"
+    assert "child over" in gates.seen()
+    assert app.config["TASK"].cancelled()
+    [warning] = warnings_of(caplog)
+    assert "a child" in warning
+    assert "Await it in the view" in warning
+    assert client.get("/quick/x")[2] == b"x"
+
+
+def test_tasks_that_have_ended_are_no_ones_business(
+    serve: Serve, gates: Gates, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is awaited, gathered or in a group goes on as in any program."""
+    app = gated_app(gates)
+
+    @app.get("/gathers")
+    async def gathers() -> list[str]:
+        async def child(number: int) -> str:
+            await asyncio.sleep(0)
+            return f"{request.path}{number}"
+
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(child(3))
+        return [*await asyncio.gather(child(1), child(2)), task.result()]
+
+    body = serve(app, threads=2).client().get("/gathers")[2]
+    assert b"".join(body.split()) == b'["/gathers1","/gathers2","/gathers3"]'
+    assert warnings_of(caplog) == []
+
+
+def test_the_error_of_a_child_is_its_awaiters(
+    serve: Serve, gates: Gates, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is handled as if the view had raised it."""
+    app = gated_app(gates, PROPAGATE_EXCEPTIONS=False)
+    app.logger.disabled = True
+
+    async def child() -> None:
+        raise LookupError("the child's")
+
+    @app.get("/awaits")
+    async def awaits() -> str:
+        await asyncio.create_task(child())
+        return ""
+
+    @app.errorhandler(LookupError)
+    async def handle(error: LookupError) -> str:
+        return f"handled {error}"
+
+    client = serve(app, threads=2).client()
+    assert b"the child's" in client.get("/awaits")[2]
+    assert warnings_of(caplog) == []
+
+
+@pytest.mark.parametrize("leads", [False, True])
+@pytest.mark.parametrize("exit_", [SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("place", ["first", "later", "child"])
+@pytest.mark.usefixtures("quiet")
+def test_an_exit_ends_neither_the_loop_nor_a_thread(
+    serve: Serve, gates: Gates, leads: bool, exit_: type[BaseException], place: str
+) -> None:
+    """In a view's first step, in a later one, or in a task: it costs its own request."""
+    app = gated_app(gates)
+
+    @app.get("/exits")
+    async def exits() -> str:
+        if place == "first":
+            raise exit_
+        await asyncio.sleep(0)
+        if place == "child":
+            await asyncio.create_task(leave())
+        raise exit_
+
+    async def leave() -> None:
+        raise exit_
+
+    served = serve(app, threads=2)
+    waiting = begin(served, gates, "wait", "w")
+    client = lead_on_loop(served) if leads else served.client()
+    for _ in range(3):
+        assert client.get("/exits")[0].startswith(b"HTTP/1.1 500 ")
+        assert client.get("/quick/x")[2] == b"x"
+        assert client.get("/sync/y")[2] == b"y"
+    gates.open("w")
+    assert waiting.answer()[2] == b"w"
+
+
+def test_a_child_that_will_not_end_is_left_behind(
+    serve: Serve, gates: Gates, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an error in the log; the request gets its answer."""
+    monkeypatch.setattr(dewar.server.loop.scope, "_LEAVE", 0.01)
+    app = gated_app(gates)
+
+    @app.get("/stubborn")
+    async def view() -> str:
+        async def child() -> None:
+            while True:
+                try:
+                    await gates.wait("never mind")
+                except asyncio.CancelledError:
+                    continue
+                else:
+                    return
+
+        app.config["TASK"] = asyncio.create_task(child(), name="the stubborn one")
+        await asyncio.sleep(0)
+        return "answered"
+
+    client = serve(app, threads=2).client()
+    assert client.get("/stubborn")[2] == b"answered"
+    [error] = warnings_of(caplog, logging.ERROR)
+    assert "the stubborn one" in error
+    assert "does not end" in error
+    gates.open("never mind")
+
+
+def test_tasks_of_a_stream_end_with_it(serve: Serve, gates: Gates) -> None:
+    """What a generator has begun does not outlive it; its view's have ended before."""
+    app = gated_app(gates)
+
+    @app.get("/begins")
+    async def begins() -> AsyncIterator[str]:
+        async def pieces() -> AsyncIterator[str]:
+            app.config["TASK"] = asyncio.create_task(gates.wait("child"))
+            await asyncio.sleep(0)
+            yield "piece"
+
+        return pieces()
+
+    logging.getLogger("dewar.server").disabled = True
+    try:
+        assert serve(app, threads=2).client().get("/begins")[2] == b"piece"
+    finally:
+        logging.getLogger("dewar.server").disabled = False
+    assert app.config["TASK"].cancelled()
+
+
+class Mixed:
+    """An app that keeps a name in everything that can keep one, and looks whether it stays."""
+
+    def __init__(self) -> None:
+        self.local = Local()
+        self.crossings: list[Any] = []
+        self.contexts: weakref.WeakSet[Any] = weakref.WeakSet()
+        app = self.app = Dewar("mixed", static_folder=None)
+        app.secret_key = "mixed"
+
+        @app.get("/async/<name>")
+        async def view(name: str) -> str:
+            self._keep(name)
+            for _ in range(3):
+                await asyncio.sleep(0)
+                self._check(name)
+            await asyncio.gather(*(self._child(name) for _ in range(2)))
+            self._check(name)
+            return name
+
+        @app.get("/stream/<name>")
+        async def stream(name: str) -> Any:
+            self._keep(name)
+            await asyncio.sleep(0)
+            return stream_with_context(self._pieces(name))
+
+        @app.get("/sync/<name>")
+        def sync(name: str) -> str:
+            self._keep(name)
+            self._check(name)
+            return name
+
+        @app.teardown_request
+        async def forget(error: BaseException | None) -> None:
+            await asyncio.sleep(0)
+
+    async def _pieces(self, name: str) -> AsyncIterator[str]:
+        self._check(name)
+        yield name[:1]
+        await asyncio.sleep(0)
+        self._check(name)
+        yield name[1:]
+
+    async def _child(self, name: str) -> None:
+        self._check(name)
+        await asyncio.sleep(0)
+        self.local.name = _name.set("child's") and "child's"
+        await asyncio.sleep(0)
+        if self.local.name != "child's" or g.name != name:
+            self.crossings.append(name)
+
+    def _keep(self, name: str) -> None:
+        if "name" in g or _name.get() != "nobody" or hasattr(self.local, "name"):
+            self.crossings.append((name, "began with another's"))
+        self.contexts.add(request._get_current_object())  # type: ignore[attr-defined]
+        g.name = session["name"] = self.local.name = name
+        _name.set(name)
+
+    def _check(self, name: str) -> None:
+        seen = (
+            g.name, session["name"], self.local.name, _name.get(), request.view_args["name"],  # type: ignore[index]
+            request.path.rpartition("/")[2], current_app.name,
+        )  # fmt: skip
+        if seen != (name,) * 6 + ("mixed",):
+            self.crossings.append((name, seen))
+
+
+def test_nothing_crosses_between_thousands_of_interleaved_coroutines(serve: Serve) -> None:
+    """On connections that persist, with streams and synchronous views beside; nothing is left."""
+    mixed = Mixed()
+    served = serve(mixed.app, threads=4)
+    wrong: list[str] = []
+    start = threading.Barrier(8)
+
+    def work(number: int) -> None:
+        clients = [served.client() for _ in range(10)]
+        start.wait()
+        for turn in range(25):
+            kinds = [("async", "stream", "async", "sync", "async")[n % 5] for n in range(10)]
+            names = [f"{number}-{turn}-{n}" for n in range(10)]
+            for client, kind, name in zip(clients, kinds, names, strict=True):
+                client.send(REQUEST % f"/{kind}/{name}".encode())
+            for client, name in zip(clients, names, strict=True):
+                if client.answer()[2] != name.encode():
+                    wrong.append(name)
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert wrong == []
+    assert mixed.crossings == []
+    statistics = served.server.statistics().pool
+    assert statistics.requests == 2000
+    until(lambda: not pool_of(served)._roster.suspended and not pool_of(served)._roster.away)
+    served.stop()
+    until(lambda: not tasks_left())
+    gc.collect()
+    assert len(mixed.contexts) == 0
+    assert not mixed.local.__storage__
+
+
+def test_a_request_leaves_no_garbage(serve: Serve, gates: Gates) -> None:
+    """What it was made of goes at once, and does not wait for the collector."""
+
+    def alive() -> int:
+        kinds = (Context, Suspension, Suspended, asyncio.Task)
+        return sum(isinstance(thing, kinds) for thing in gc.get_objects())
+
+    app = gated_app(gates)
+
+    @app.get("/awaits")
+    async def awaits() -> str:
+        await asyncio.sleep(0)
+        return "x"
+
+    served = serve(app, threads=2)
+    client = served.client()
+    client.get("/awaits")
+    until(lambda: not tasks_left())
+    gc.collect()
+    gc.disable()
+    try:
+        before = alive()
+        for _ in range(20):
+            assert client.get("/awaits")[2] == b"x"
+        until(lambda: alive() <= before, "as little as before")
+    finally:
+        gc.enable()
