@@ -12,7 +12,14 @@ from typing import Any, TypeVar
 from dewar.server.loop.process_loop import process_loop
 from dewar.server.loop.scope import Scope, current_scope
 
-__all__ = ["elsewhere", "one_thread_elsewhere", "runs_on_greenlets", "scope_in_thread", "wait_for"]
+__all__ = [
+    "elsewhere",
+    "one_thread_elsewhere",
+    "runs_on_greenlets",
+    "scope_in_thread",
+    "wait_for",
+    "wait_in",
+]
 
 R = TypeVar("R")
 Work = Callable[[], Coroutine[Any, Any, R]]
@@ -34,14 +41,24 @@ def wait_for(work: Work[R]) -> R:
         BaseException: What the coroutine raised.
     """
     context = copy_context()
-    apply = elsewhere()
     try:
-        if apply is None:
-            return process_loop.run(work, context)
-        result: R = apply(_run_alone, work, context)
-        return result
+        return wait_in(context, work)
     finally:
         _take_over(context)
+
+
+def wait_in(context: Context, work: Work[R]) -> R:
+    """Return the result of a coroutine that runs in *context*, as `wait_for` does.
+
+    Args:
+        context: What it runs in; nobody else may be in it.
+        work: Makes the coroutine.
+    """
+    apply = elsewhere()
+    if apply is None:
+        return process_loop.run(work, context)
+    result: R = apply(_run_alone, work, context)
+    return result
 
 
 @contextmanager
