@@ -1,6 +1,6 @@
 """Jobs that are what a test says they are, for the pages that show them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -19,9 +19,16 @@ class Recorded:
 
     def __init__(self) -> None:
         self.count = 0
+        self.jobs: dict[str, JobStatus] = {}
+        #: How often it was asked for jobs, for how many.
+        self.asked: list[int] = []
 
     def changes(self) -> int:
         return self.count
+
+    def get_many(self, ids: Sequence[str]) -> dict[str, JobStatus]:
+        self.asked.append(len(ids))
+        return {id: self.jobs[id] for id in ids if id in self.jobs}
 
 
 class Jobs:
@@ -29,7 +36,7 @@ class Jobs:
 
     def __init__(self) -> None:
         self.ledger = Recorded()
-        self.jobs: dict[str, JobStatus] = {}
+        self.jobs = self.ledger.jobs
         self.can_stop = True
         #: What becomes of a running job that is told to stop.
         self.stopped = JobState.CANCELLED
@@ -63,6 +70,9 @@ class Jobs:
         if id not in self.jobs:
             raise UnknownJob(id)
         return self.jobs[id]
+
+    def status_of(self, record: JobStatus) -> JobStatus:
+        return record
 
     def cancel(self, id: str, *, running: bool = False) -> bool:
         if self.jobs[id].state is JobState.QUEUED:

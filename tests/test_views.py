@@ -1,5 +1,6 @@
 """Views written as classes."""
 
+import asyncio
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import dewar
 import dewar.views
 from dewar import Dewar, g, request
+from dewar.server.loop.process_loop import process_loop
 from dewar.views import MethodView, View, http_method_funcs
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"]
@@ -220,6 +222,107 @@ def test_each_method_is_answered_as_on_flask(kind: str) -> None:
         return found
 
     assert answers(dewar, dewar.Dewar) == answers(flask, flask.Flask)
+
+
+def needs_key(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a view as many do, without a thought of coroutines."""
+
+    def checked(**values: Any) -> Any:
+        return f"checked {view(**values)}"
+
+    return checked
+
+
+@pytest.mark.parametrize("has_one_for_all", [False, True])
+def test_a_class_of_coroutines_is_a_coroutine_function(app: Dewar, has_one_for_all: bool) -> None:
+    """It holds no thread then; HEAD, OPTIONS and 405 are as ever."""
+
+    class Item(MethodView):
+        init_every_request = not has_one_for_all
+
+        def __init__(self, word: str) -> None:
+            self.word = word
+
+        async def get(self, **values: Any) -> str:
+            await asyncio.sleep(0)
+            return f"{self.word} {request.path} {values} {process_loop.is_here()}"
+
+        async def delete(self) -> tuple[str, int]:
+            await asyncio.sleep(0)
+            return "", 204
+
+    class Greeting(View):
+        async def dispatch_request(self) -> str:
+            await asyncio.sleep(0)
+            return "hello"
+
+    item, greeting = Item.as_view("item", "an item"), Greeting.as_view("greeting")
+    assert inspect.iscoroutinefunction(item)
+    assert inspect.iscoroutinefunction(greeting)
+    assert (item.__name__, item.view_class) == ("item", Item)  # type: ignore[attr-defined]
+    app.add_url_rule("/item", view_func=item)
+    app.add_url_rule("/item/<int:number>", view_func=item, methods=["GET", "PUT"])
+    app.add_url_rule("/greeting", view_func=greeting)
+    client = app.test_client()
+    assert client.get("/item").text == "an item /item {} True"
+    assert client.get("/item/7").text == "an item /item/7 {'number': 7} True"
+    assert client.head("/item").status_code == 200
+    assert client.delete("/item").status_code == 204
+    assert client.post("/item").status_code == 405
+    assert client.put("/item/7").status_code == 405
+    assert client.options("/item").allow.as_set() == {"get", "head", "options", "delete"}
+    assert client.get("/greeting").text == "hello"
+
+
+def test_a_class_with_anything_synchronous_is_a_plain_function(app: Dewar) -> None:
+    """A method, a `dispatch_request` of its own, decorators: they find what they always found."""
+
+    class Mixed(MethodView):
+        async def get(self) -> str:
+            return f"async {process_loop.is_here()}"
+
+        def post(self) -> str:
+            return f"sync {process_loop.is_here()}"
+
+    class Watched(MethodView):
+        async def get(self) -> str:
+            return f"async {process_loop.is_here()}"
+
+        def dispatch_request(self, **values: Any) -> Any:
+            return f"watched {super().dispatch_request(**values)}"
+
+    class Decorated(MethodView):
+        decorators = [needs_key]
+
+        async def get(self) -> str:
+            return f"async {process_loop.is_here()}"
+
+    for cls in (Mixed, Watched, Decorated):
+        view = cls.as_view(cls.__name__)
+        assert not inspect.iscoroutinefunction(view)
+        app.add_url_rule(f"/{cls.__name__}", view_func=view)
+    client = app.test_client()
+    assert client.get("/Mixed").text == "async True"
+    assert client.post("/Mixed").text == "sync False"
+    assert client.get("/Watched").text == "watched async True"
+    assert client.get("/Decorated").text == "checked async True"
+
+
+def test_a_coroutine_view_may_be_given_a_plain_class(app: Dewar) -> None:
+    """What is synchronous in it stays off the event loop."""
+
+    class Waiting(MethodView):
+        async def get(self) -> str:
+            return "waited"
+
+    class Plain(View):
+        def dispatch_request(self) -> str:
+            return f"{request.path} {process_loop.is_here()}"
+
+    view = Waiting.as_view("view")
+    view.view_class = Plain  # type: ignore[attr-defined]
+    app.add_url_rule("/", view_func=view)
+    assert app.test_client().get("/").text == "/ False"
 
 
 def test_a_method_that_the_class_does_not_have(app: Dewar) -> None:

@@ -1,9 +1,10 @@
-"""A tour of Dewar: eight small pages, each showing one thing you can check for yourself.
+"""A tour of Dewar: nine small pages, each showing one thing you can check for yourself.
 
 From the project's root: ``make run``, or ``dewar run examples.tour:app``.
 """
 
 from examples.tour import (  # noqa: F401 - importing a page registers its views
+    clock,
     counter,
     errors,
     guestbook,

@@ -1,5 +1,6 @@
 """The app object, its settings, and what happens around every request."""
 
+import asyncio
 import os
 import secrets
 import threading
@@ -24,12 +25,18 @@ app.config.from_mapping(
     TASKS_CALLBACK_ALLOW=["127.0.0.1", "::1", "localhost"],
     # How views wait. The tests put a gate here, so that nothing sleeps.
     PAUSE=time.sleep,
+    WAIT=asyncio.sleep,
 )
 
 
 def pause(seconds: float) -> None:
     """Block this thread, as a slow query or a distant service would."""
     current_app.config["PAUSE"](seconds)
+
+
+async def wait(seconds: float) -> None:
+    """Wait as `pause` does, and leave the thread to others meanwhile."""
+    await current_app.config["WAIT"](seconds)
 
 
 @app.before_request

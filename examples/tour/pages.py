@@ -19,6 +19,7 @@ PAGES = (
     Page("slow", "Slow view", "Ten requests that block, all served at the same time."),
     Page("whoami", "Who served me", "Twenty requests at once; each must see only itself."),
     Page("stream", "Stream", "Text that arrives while it is being written."),
+    Page("clock", "Live clock", "Events from the server, and how many are listening."),
     Page("jobs", "Background job", "An upload that is worked on after the answer has gone."),
     Page("errors", "Errors", "What a visitor sees when something goes wrong."),
 )

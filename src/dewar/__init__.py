@@ -14,6 +14,8 @@ from dewar.config import Config
 from dewar.contexts.copying import copy_current_request_context
 from dewar.contexts.streaming import stream_with_context
 from dewar.errors import DewarError
+from dewar.events.event import ServerSentEvent
+from dewar.events.stream import event_stream
 from dewar.files import send_file, send_from_directory
 from dewar.globals import current_app, g, request, session
 from dewar.helpers import (
@@ -72,6 +74,7 @@ __all__ = [
     "LocalStack",
     "Request",
     "Response",
+    "ServerSentEvent",
     "TaskPool",
     "Tasks",
     "__version__",
@@ -84,6 +87,7 @@ __all__ = [
     "copy_current_request_context",
     "current_app",
     "current_job",
+    "event_stream",
     "flash",
     "g",
     "get_flashed_messages",

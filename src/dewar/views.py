@@ -1,6 +1,8 @@
 """`View` and `MethodView`: views written as classes."""
 
+import asyncio
 from collections.abc import Callable, Collection
+from inspect import iscoroutinefunction
 from typing import Any, ClassVar
 
 from werkzeug.exceptions import MethodNotAllowed
@@ -49,22 +51,33 @@ class View:
     def as_view(cls, name: str, *class_args: Any, **class_kwargs: Any) -> Callable[..., Any]:
         """Return the view function for a route.
 
+        It is a coroutine function, which holds no thread while it waits, where all that may answer
+        is one: `dispatch_request`, or each method of a `MethodView`. A class with `decorators` has
+        a plain function in any case, for they may want an answer of it and no coroutine.
+
         Args:
             name: the name of the function, and so of its endpoint.
             class_args: what the class is called with.
             class_kwargs: the same by name.
         """
-        if cls.init_every_request:
+        shared = None if cls.init_every_request else cls(*class_args, **class_kwargs)
+        view: Any  # a function takes attributes
 
-            def view(**values: Any) -> Any:
-                # The decorated view's class, which may be set to another one.
-                return _answer(view.view_class(*class_args, **class_kwargs), values)  # type: ignore[attr-defined]  # set below
+        def instance() -> Any:
+            if shared is not None:
+                return shared
+            # The decorated view's class, which may be set to another one.
+            return view.view_class(*class_args, **class_kwargs)
+
+        if _is_wholly_async(cls) and not cls.decorators:
+
+            async def view(**values: Any) -> Any:
+                return await _wait_for_answer(instance(), values)
 
         else:
-            shared = cls(*class_args, **class_kwargs)
 
             def view(**values: Any) -> Any:
-                return _answer(shared, values)
+                return _answer(instance(), values)
 
         # Named before it is decorated as well: decorators may copy or register the name.
         view.__name__ = name
@@ -74,14 +87,25 @@ class View:
         view.__name__ = name
         view.__doc__ = cls.__doc__
         view.__module__ = cls.__module__
-        view.view_class = cls  # type: ignore[attr-defined]  # a function takes attributes
-        view.methods = cls.methods  # type: ignore[attr-defined]  # as above
-        view.provide_automatic_options = cls.provide_automatic_options  # type: ignore[attr-defined]  # as above
-        return view
+        view.view_class = cls
+        view.methods = cls.methods
+        view.provide_automatic_options = cls.provide_automatic_options
+        made: Callable[..., Any] = view
+        return made
 
 
 def _answer(instance: View, values: dict[str, Any]) -> Any:
     return current().app.ensure_sync(instance.dispatch_request)(**values)
+
+
+async def _wait_for_answer(instance: View, values: dict[str, Any]) -> Any:
+    answers: Callable[..., Any] = instance.dispatch_request
+    if _has_methods(type(instance)):
+        answers = _method_for(current_request(), instance)
+    if iscoroutinefunction(answers):
+        return await answers(**values)
+    # The view was given another class since.
+    return await asyncio.to_thread(answers, **values)
 
 
 class MethodView(View):
@@ -114,11 +138,28 @@ class MethodView(View):
     def dispatch_request(self, **kwargs: Any) -> Any:
         """Answer with the method that is called as the request's is."""
         context = current_request()
-        name = context.request.method.lower()
-        method = getattr(self, name, None)
-        if method is None and name == "head":
-            method = getattr(self, "get", None)
-        if method is None:
-            # The route lets methods through that the class doesn't have.
-            raise MethodNotAllowed(valid_methods=sorted(type(self).methods or ()))
-        return context.app.ensure_sync(method)(**kwargs)
+        return context.app.ensure_sync(_method_for(context, self))(**kwargs)
+
+
+def _method_for(context: Any, instance: View) -> Callable[..., Any]:
+    name = context.request.method.lower()
+    method: Callable[..., Any] | None = getattr(instance, name, None)
+    if method is None and name == "head":
+        method = getattr(instance, "get", None)
+    if method is None:
+        # The route lets methods through that the class doesn't have.
+        raise MethodNotAllowed(valid_methods=sorted(type(instance).methods or ()))
+    return method
+
+
+def _has_methods(cls: type[View]) -> bool:
+    """Whether it is the methods of a class that answer, and nothing of its own in front of them."""
+    return cls.dispatch_request is MethodView.dispatch_request
+
+
+def _is_wholly_async(cls: type[View]) -> bool:
+    """Whether everything that may answer is a coroutine function."""
+    if not _has_methods(cls):
+        return iscoroutinefunction(cls.dispatch_request)
+    methods = [getattr(cls, name) for name in http_method_funcs if hasattr(cls, name)]
+    return bool(methods) and all(map(iscoroutinefunction, methods))

@@ -1,5 +1,6 @@
 """The app that the deployment tests serve: everything whose answer a server could spoil."""
 
+import asyncio
 import atexit
 import hashlib
 import io
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from dewar import (
+    Blueprint,
     Dewar,
     Local,
     Response,
     abort,
+    current_app,
     g,
     jsonify,
     make_response,
@@ -29,6 +32,7 @@ from dewar import (
     url_for,
 )
 from dewar.mounting.dispatcher import DispatcherMiddleware
+from dewar.views import MethodView
 
 # Where two requests meet that must be inside the app at the same time, in seconds.
 _MEETING = 10
@@ -40,6 +44,7 @@ class Counts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.begun = self.streams = self.ended = 0
+        self.ended_waiting: list[str] = []
 
     def begin(self) -> None:
         with self._lock:
@@ -62,6 +67,84 @@ def make_file() -> Path:
     path.write_bytes(bytes(range(250)) * 1200)
     os.utime(path, (1_700_000_000, 1_700_000_000))
     return path
+
+
+def make_waiting() -> Blueprint:
+    """Return coroutines in every place that takes one."""
+    waiting = Blueprint("waiting", __name__, url_prefix="/waiting")
+
+    @waiting.before_request
+    async def keep() -> Any:
+        await asyncio.sleep(0)
+        g.name = request.args.get("name", "-")
+        return "stopped by a hook" if g.name == "stop" else None
+
+    @waiting.after_request
+    async def stamp(response: Response) -> Response:
+        await asyncio.sleep(0)
+        response.headers["X-Name"] = g.name
+        return response
+
+    @waiting.errorhandler(ZeroDivisionError)
+    async def explain(error: ZeroDivisionError) -> Any:
+        await asyncio.sleep(0)
+        return {"error": str(error), "name": g.name}, 409
+
+    @waiting.teardown_request
+    async def end(error: BaseException | None) -> None:
+        await asyncio.sleep(0)
+        current_app.counts.ended_waiting.append(g.name)  # type: ignore[attr-defined]
+
+    @waiting.get("/")
+    async def view() -> Any:
+        await asyncio.sleep(0.001)
+        session["name"] = g.name
+        return {"name": request.args.get("name"), "kept": g.name, "session": session["name"]}
+
+    @waiting.get("/torn-down")
+    async def torn_down() -> Any:
+        names = current_app.counts.ended_waiting  # type: ignore[attr-defined]
+        return {"times": names.count(request.args["of"])}
+
+    @waiting.get("/broken")
+    async def broken() -> Any:
+        await asyncio.sleep(0)
+        return 1 // 0
+
+    @waiting.get("/tasks")
+    async def tasks() -> Any:
+        async def work(number: int) -> str:
+            await asyncio.sleep(0.001)
+            return f"{number} {request.args.get('name')} {g.name}"
+
+        return await asyncio.gather(*map(work, range(5)))
+
+    @waiting.get("/left")
+    async def left() -> Any:
+        leave = asyncio.create_task(asyncio.Event().wait())  # ended by the request's end
+        await asyncio.sleep(0)
+        return {"runs": not leave.done()}
+
+    @waiting.get("/stream")
+    async def stream() -> Any:
+        @stream_with_context
+        async def pieces() -> AsyncIterator[str]:
+            for number in range(20):
+                await asyncio.sleep(0)
+                yield f"{number} {request.args['name']} {g.name}\n"
+
+        if request.method == "GET":  # for HEAD it does not begin
+            current_app.counts.stream()  # type: ignore[attr-defined]
+        return Response(pieces(), mimetype="text/plain")
+
+    waiting.add_url_rule("/class", view_func=Waiting.as_view("class"))
+    return waiting
+
+
+class Waiting(MethodView):
+    async def get(self) -> str:
+        await asyncio.sleep(0)
+        return f"{type(self).__name__} {g.name}"
 
 
 def make_app(name: str = "deployed") -> Dewar:
@@ -221,9 +304,14 @@ def make_app(name: str = "deployed") -> Dewar:
         local.__release_local__()
         return {"name": name, "seen": seen}
 
+    app.register_blueprint(make_waiting())
     return app
 
 
 app = make_app()
 app.mount("/beside", make_app("beside"))
 app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/mounted": make_app("mounted")})
+
+if os.environ.get("DEPLOYED_IS_WARM"):
+    # The parent of processes that are still to be forked has used its event loop by then.
+    app.test_client().get("/waiting/?name=parent")

@@ -4,11 +4,12 @@ import hashlib
 import http.client
 import importlib.util
 import json
+import secrets
 import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -70,6 +71,17 @@ ASKED: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/digest", {"body": b"z" * 1_500_000}),
     ("GET", "/stream?name=x", {}),
     ("GET", "/async?name=y", {}),
+    ("GET", "/waiting/?name=stop", {}),
+    ("HEAD", "/waiting/class?name=y", {}),
+    ("OPTIONS", "/waiting/class?name=y", {}),
+    ("GET", "/waiting/class?name=y", {}),
+    ("POST", "/waiting/class?name=y", {}),
+    ("GET", "/waiting/broken?name=y", {}),
+    ("GET", "/waiting/missing?name=y", {}),
+    ("GET", "/waiting/tasks?name=y", {}),
+    ("GET", "/waiting/left?name=y", {}),
+    ("GET", "/waiting/stream?name=y", {}),
+    ("HEAD", "/waiting/stream?name=y", {}),
 ]
 
 
@@ -104,6 +116,8 @@ class DeploymentContract:
     keeps_alive = True
     #: Whether the server takes bodies without a Content-Length.
     takes_chunks = True
+    #: Variables that the server is started with.
+    variables: Mapping[str, str] = {}
     #: How the server mounts an app at a path, for its command line and its environment.
     prefix: tuple[list[str], dict[str, str]] | None = None
 
@@ -117,7 +131,8 @@ class DeploymentContract:
         if not cls.is_there():
             pytest.skip(f"{cls.name} is not installed: pip install {cls.name}")
         port = free_port()
-        server = Process(cls.command(port), port, tmp_path_factory.mktemp("served"), _environ())
+        folder = tmp_path_factory.mktemp("served")
+        server = Process(cls.command(port), port, folder, _environ(**cls.variables))
         yield server
         server.stop()
 
@@ -193,6 +208,31 @@ class DeploymentContract:
 
         with ThreadPoolExecutor(CLIENTS) as pool:
             assert list(pool.map(read, NAMES)) == [{"name": name} for name in NAMES]
+
+    def test_coroutine_hooks_tasks_and_streams_stay_apart(self, server: Process) -> None:
+        """All functions of a request share what they keep, and nobody else does."""
+
+        def read(name: str) -> list[Any]:
+            view = ask(server.port, "GET", f"/waiting/?name={name}")
+            tasks = ask(server.port, "GET", f"/waiting/tasks?name={name}")
+            stream = ask(server.port, "GET", f"/waiting/stream?name={name}")
+            return [json.loads(view.body), json.loads(tasks.body), stream.body.decode()]
+
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            for name, seen in zip(NAMES, pool.map(read, NAMES), strict=True):
+                assert seen == [
+                    {"name": name, "kept": name, "session": name},
+                    [f"{number} {name} {name}" for number in range(5)],
+                    "".join(f"{number} {name} {name}\n" for number in range(20)),
+                ]
+
+    def test_a_coroutine_tears_each_request_down_once(self, server: Process) -> None:
+        """Also one that failed; a stream twice, with its view and at its own end."""
+        for path, times in (("", 1), ("broken", 1), ("class", 1), ("stream", 2)):
+            name = secrets.token_hex(4)
+            ask(server.port, "GET", f"/waiting/{path}?name={name}")
+            found = ask(server.port, "GET", f"/waiting/torn-down?of={name}").body
+            assert json.loads(found) == {"times": times}, path
 
     def test_a_body_in_chunks_comes_whole(self, server: Process) -> None:
         """Where the server takes one at all."""
@@ -338,6 +378,14 @@ class TestGunicornSync(GunicornContract):
     is_concurrent = False
 
 
+class TestGunicornPreloaded(GunicornContract):
+    """A fork of a process whose event loop has run: the child has one of its own."""
+
+    is_concurrent = False
+    options = ("--preload", "--workers", "1")
+    variables = {"DEPLOYED_IS_WARM": "1"}
+
+
 class TestGunicornThreads(GunicornContract):
     """A pool of threads."""
 
@@ -409,3 +457,17 @@ class TestUwsgi(DeploymentContract):
         where = ["--http-socket", f"127.0.0.1:{port}", "--virtualenv", sys.prefix]
         how = ["--master", "--die-on-term", "--threads", "4", "--enable-threads", "--need-app"]
         return ["uwsgi", *where, *how, *(options or ["--module", "deployed:app"])]
+
+
+class TestWsgiref(DeploymentContract):
+    """The server of the standard library, which answers one request at a time."""
+
+    name = "wsgiref"
+    is_there = staticmethod(_module("wsgiref"))
+    is_concurrent = keeps_alive = takes_chunks = False
+
+    @classmethod
+    def command(cls, port: int, *options: str) -> list[str]:
+        load = "from wsgiref.simple_server import make_server; from deployed import app;"
+        code = f"make_server('127.0.0.1', {port}, app).serve_forever()"
+        return [sys.executable, "-c", f"{load} {code}"]

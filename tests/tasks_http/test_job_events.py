@@ -3,10 +3,12 @@
 import gc
 import json
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from werkzeug.test import create_environ
 
 from dewar import Dewar
 from dewar.tasks.ledger.records import JobState
@@ -16,6 +18,8 @@ from dewar.tasks_http.blueprint import tasks_blueprint
 from jobtools import ID, Jobs
 from servertools import Client, Serve
 
+SOON = 20.0
+STREAMS = 60
 HEAD = b"GET /tasks/%s/events HTTP/1.1\r\nHost: x\r\n%s\r\n"
 
 
@@ -25,10 +29,14 @@ def app_of(jobs: Jobs, **options: Any) -> Dewar:
     return app
 
 
+def ask_head(client: Client, fields: bytes = b"") -> bytes:
+    client.send(HEAD % (ID.encode(), fields))
+    return client._until(b"\r\n\r\n")
+
+
 def ask(client: Client, fields: bytes = b"") -> Iterator[bytes]:
     """Ask for the events and return the chunks as they come."""
-    client.send(HEAD % (ID.encode(), fields))
-    head = client._until(b"\r\n\r\n")
+    head = ask_head(client, fields)
     assert b" 200 " in head, head
     return client.chunks()
 
@@ -54,7 +62,7 @@ def test_who_has_the_end_does_not_come_back(jobs: Jobs) -> None:
     last = client.get(url).text.split("id: ")[1].split("\n")[0]
     answer = client.get(url, headers={"Last-Event-ID": last})
     assert (answer.status_code, answer.data) == (204, b"")
-    assert client.get(url, headers={"Last-Event-ID": "x"}).status_code == 200
+    assert client.get(url, headers={"Last-Event-ID": "x"}).text.startswith("retry")
 
 
 def test_events_come_as_they_happen(jobs: Jobs, serve: Serve) -> None:
@@ -87,16 +95,32 @@ def test_past_the_limit_clients_are_sent_to_the_page(jobs: Jobs, serve: Serve) -
     assert served.client().get(f"/tasks/{ID}/events")[0] == b"HTTP/1.1 200 OK"
 
 
-def test_a_client_that_goes_away_gives_its_thread_back(jobs: Jobs, serve: Serve) -> None:
-    """The next comment finds nobody; the stream is closed, and the thread serves others."""
+def test_a_client_that_goes_away_gives_its_place_back(jobs: Jobs, serve: Serve) -> None:
+    """Also where there is nothing to tell."""
     jobs.put()
-    served = serve(app_of(jobs, max_streams=1, heartbeat=0.01), threads=1)
+    served = serve(app_of(jobs, max_streams=1, heartbeat=0.01))
     for _ in range(3):
-        client = served.client()
-        assert next(ask(client))
+        deadline = time.monotonic() + SOON
+        while b" 200 " not in ask_head(client := served.client()):
+            assert time.monotonic() < deadline
+        assert next(client.chunks())
         client.close()
-        # The only thread answers this once it is back.
-        assert served.client().get(f"/tasks/{ID}")[0] == b"HTTP/1.1 200 OK"
+
+
+def test_streams_hold_no_threads(jobs: Jobs, serve: Serve) -> None:
+    """Far more are open than the server has threads; all hear of the change, from one look."""
+    jobs.put()
+    served = serve(app_of(jobs, max_streams=STREAMS), threads=2)
+    streams = [ask(served.client()) for _ in range(STREAMS)]
+    for chunks in streams:
+        assert next(chunks) == b"retry: 2000\n\n"
+        assert next(chunks).startswith(b"event: state\n")
+    assert served.client().get(f"/tasks/{ID}")[0] == b"HTTP/1.1 200 OK"
+    jobs.put(state=JobState.DONE)
+    for chunks in streams:
+        assert next(chunks).startswith(b"event: done\n")
+        assert list(chunks) == []
+    assert set(jobs.ledger.asked) <= {0, 1}
 
 
 def test_a_server_that_stops_does_not_wait_for_the_job(jobs: Jobs, serve: Serve) -> None:
@@ -123,21 +147,22 @@ def test_a_process_can_serve_again(jobs: Jobs) -> None:
     app.end_serving(1.0)
     assert client.get(url).status_code == 503
     app.begin_serving()
-    assert client.get(url).status_code == 200
+    assert client.get(url).text.startswith("retry")
     app.end_serving(1.0)
 
 
 @pytest.mark.parametrize("ending", ["drop", "close"])
 def test_a_response_that_is_not_read_takes_no_place(jobs: Jobs, ending: str) -> None:
     """Closed or dropped before its first piece, it is as if it had not been."""
-    client = app_of(jobs, max_streams=1).test_client()
-    jobs.put()
+    app = app_of(jobs, max_streams=1)
+    environ = create_environ(f"/tasks/{jobs.put()}/events")
+    answers: list[str] = []
     for _ in range(3):
-        answer = client.get(f"/tasks/{ID}/events", buffered=False)
-        assert answer.status_code == 200
+        body: Any = app(dict(environ), lambda status, *_: answers.append(status))
         if ending == "close":
-            answer.close()
-        del answer
+            body.close()
+        del body
+    assert answers == ["200 OK"] * 3
 
 
 def test_a_hook_that_fails_takes_no_place(jobs: Jobs) -> None:
@@ -157,7 +182,7 @@ def test_a_hook_that_fails_takes_no_place(jobs: Jobs) -> None:
     assert client.get(f"/tasks/{ID}/events").status_code == 500
     gc.collect()
     fails = False
-    assert client.get(f"/tasks/{ID}/events").status_code == 200
+    assert client.get(f"/tasks/{ID}/events").text.startswith("retry")
 
 
 def test_access_is_asked_once_for_a_stream(jobs: Jobs) -> None:
@@ -172,5 +197,5 @@ def test_access_is_asked_once_for_a_stream(jobs: Jobs) -> None:
     app.register_blueprint(tasks_blueprint(jobs, access=access))
     jobs.put(state=JobState.DONE)
     for count in (1, 2):
-        app.test_client().get(f"/tasks/{ID}/events")
+        app.test_client().get(f"/tasks/{ID}/events").close()
         assert len(asked) == count

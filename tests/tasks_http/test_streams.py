@@ -1,149 +1,169 @@
 """A stream tells what is new, and comes to an end."""
 
+import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 import pytest
 
-from dewar.tasks.errors import UnknownJob
+from dewar.server.loop.async_body import AsyncBody
 from dewar.tasks.ledger.records import JobState
-from dewar.tasks_http.event import HEARTBEAT, Event
+from dewar.tasks_http.event import Event
 from dewar.tasks_http.streams import Pace, Streams, StreamsStatistics, Watched, narrate
+from dewar.tasks_http.watcher import Follower
+from eventtools import VirtualLoop
+from jobtools import ID, Jobs
+
+QUEUED = Event(JobState.QUEUED, "0")
 
 
 class Story:
-    """A job, a clock that only waiting moves, and what happens at which time."""
+    """A watcher whose jobs change when the test says; None is for a job that is gone."""
 
-    def __init__(self, *events: Event) -> None:
-        self.now = 0.0
-        self.event = events[0] if events else Event(JobState.QUEUED, "0")
-        self.number = 0
-        self.looks = 0
-        self.later: dict[float, Callable[[], Any]] = {}
-        self.is_over = False
+    def __init__(self, later: dict[float, Event | None]) -> None:
+        self.later = later
+        self.followers = 0
 
-    def tell(self, state: JobState, data: str) -> None:
-        self.event = Event(state, data)
-        self.number += 1
-
-    def changes(self) -> int:
-        return self.number
-
-    def look(self) -> Event:
-        self.looks += 1
-        return self.event
-
-    def wait(self, seconds: float) -> bool:
-        self.now += seconds
-        happens = self.later.pop(self.now, None)
-        return happens is not None and happens() is True
-
-    def pieces(self, seen: str = "", **pace: float) -> list[str]:
-        watched = Watched(
-            changes=self.changes,
-            look=self.look,
-            poll=1.0,
-            seen=seen,
-            is_over=lambda: self.is_over,
-        )
-        return list(narrate(watched, Pace(**pace), self.wait, lambda: self.now))
+    @contextmanager
+    def following(self, follower: Follower) -> Iterator[None]:
+        self.followers += 1
+        for when, event in self.later.items():
+            asyncio.get_running_loop().call_at(when, follower.tell, event)
+        yield
+        self.followers -= 1
 
 
-def names(pieces: list[str]) -> list[str]:
-    return [piece.split("\n")[0].removeprefix("event: ") for piece in pieces]
+def watched(**changed: Any) -> Watched:
+    return Watched(**{"id": ID, "first": QUEUED, "tell": lambda event: event, **changed})
 
 
-def test_each_change_is_told_until_the_job_has_ended() -> None:
+@pytest.fixture
+def loop() -> Iterator[VirtualLoop]:
+    made = VirtualLoop()
+    yield made
+    made.close()
+    assert made.complaints == []
+
+
+def told(
+    loop: VirtualLoop, later: dict[float, Event | None], life: float = 300.0, **changed: Any
+) -> list[tuple[float, str]]:
+    """Return the names of the events, and when they came."""
+    story = Story(later)
+
+    async def listen() -> list[tuple[float, str]]:
+        found = []
+        async with aclosing(narrate(watched(**changed), story, life)) as texts:  # type: ignore[arg-type]
+            async for text in texts:
+                name = text.partition("\n")[0].removeprefix("event: ")
+                found.append((loop.time(), name))
+        return found
+
+    found = loop.play(listen())
+    assert story.followers == 0
+    return found
+
+
+def test_each_change_is_told_until_the_job_has_ended(loop: VirtualLoop) -> None:
     """States, progress, and the end, under their names."""
-    story = Story()
-    story.later = {
-        1: lambda: story.tell(JobState.RUNNING, "1"),
-        2: lambda: story.tell(JobState.RUNNING, "2"),
-        5: lambda: story.tell(JobState.DONE, "3"),
+    later: dict[float, Event | None] = {
+        1: Event(JobState.RUNNING, "1"),
+        2: Event(JobState.RUNNING, "2"),
+        5: Event(JobState.DONE, "3"),
+        6: Event(JobState.LOST, "4"),
     }
-    assert names(story.pieces()) == ["retry: 2000", "state", "state", "progress", "done"]
-    assert story.now == 5
+    assert told(loop, later) == [(0, "state"), (1, "state"), (2, "progress"), (5, "done")]
 
 
-def test_a_job_is_looked_up_only_after_a_change() -> None:
-    """While nobody writes, the ledger is asked for nothing but that."""
-    story = Story()
-    story.later = {60: lambda: story.tell(JobState.FAILED, "1")}
-    story.pieces()
-    assert (story.looks, story.now) == (2, 60)
+def test_what_is_not_new_is_not_told(loop: VirtualLoop) -> None:
+    """A change of the record that the client can't see makes no event."""
+    assert told(loop, {1: QUEUED, 2: Event(JobState.LOST, "1")}) == [(0, "state"), (2, "lost")]
 
 
-def test_what_others_write_is_not_told() -> None:
-    """A change of the ledger that is none of the job makes no event."""
-    story = Story()
-    story.later = {
-        1: lambda: story.tell(JobState.QUEUED, "0"),
-        2: lambda: story.tell(JobState.LOST, "1"),
-    }
-    assert names(story.pieces()) == ["retry: 2000", "state", "lost"]
-
-
-def test_silence_is_broken_by_comments() -> None:
-    """One after each 15 seconds without an event."""
-    story = Story()
-    story.later = {
-        20: lambda: story.tell(JobState.RUNNING, "1"),
-        36: lambda: story.tell(JobState.DONE, "2"),
-    }
-    pieces = story.pieces()
-    assert names(pieces) == [
-        "retry: 2000",
-        "state",
-        ": still here",
-        "state",
-        ": still here",
-        "done",
-    ]
-    assert pieces.count(HEARTBEAT) == 2
-
-
-def test_what_the_client_has_is_not_told_again() -> None:
+def test_what_the_client_has_is_not_told_again(loop: VirtualLoop) -> None:
     """It says so by the id of the last event."""
-    story = Story(Event(JobState.RUNNING, "1"))
-    story.later = {1: lambda: story.tell(JobState.RUNNING, "2"), 3: lambda: True}
-    assert names(story.pieces(seen=story.event.id)) == ["retry: 2000", "progress"]
+    first = Event(JobState.RUNNING, "1")
+    later: dict[float, Event | None] = {1: Event(JobState.RUNNING, "2"), 3: None}
+    assert told(loop, later, first=first, seen=first.id) == [(1, "progress")]
 
 
 @pytest.mark.parametrize("seen", ["", "running-0123456789abcdef"])
-def test_what_the_client_may_have_missed_is_told(seen: str) -> None:
+def test_what_the_client_may_have_missed_is_told(loop: VirtualLoop, seen: str) -> None:
     """Another id than the present one, and none, have the present told."""
-    story = Story(Event(JobState.RUNNING, "1"))
-    story.later = {1: lambda: True}
-    assert names(story.pieces(seen=seen)) == ["retry: 2000", "state"]
+    first = Event(JobState.RUNNING, "1")
+    assert told(loop, {1: None}, first=first, seen=seen) == [(0, "state")]
 
 
-def test_no_stream_lives_for_ever() -> None:
-    """After its longest life its thread is free again."""
-    story = Story()
-    story.pieces(life=30)
-    assert story.now == 30
+def test_no_stream_lives_for_ever(loop: VirtualLoop) -> None:
+    """After its longest life the client connects again, and is asked for access."""
+    assert told(loop, {}, life=30) == [(0, "state")]
+    assert loop.time() == 30
 
 
-def test_a_stream_ends_with_its_process() -> None:
-    """At once where the app is told, and at the next look where only the server knows."""
-    story = Story()
-    story.later = {3: lambda: True}
-    story.pieces()
-    assert story.now == 3
-    story.later = {4: lambda: setattr(story, "is_over", True)}
-    story.pieces()
-    assert story.now == 4
+def test_a_job_that_is_gone_ends_its_stream(loop: VirtualLoop) -> None:
+    """The client connects again, and is told then."""
+    assert told(loop, {7: None, 8: Event(JobState.DONE, "1")}) == [(0, "state")]
+    assert loop.time() == 7
 
 
-def opened(streams: Streams, look: Callable[[], Event] | None = None) -> Any:
-    story = Story()
-    return streams.maybe_open(Watched(changes=story.changes, look=look or story.look, poll=0.001))
+def test_a_job_that_can_not_be_told_ends_its_stream(
+    loop: VirtualLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The error is logged, and the watcher goes on with the others."""
+
+    def fail(_: Any) -> Event:
+        raise ZeroDivisionError
+
+    assert told(loop, {7: Event(JobState.RUNNING, "1")}, tell=fail) == [(0, "state")]
+    assert loop.time() == 7
+    assert "ZeroDivisionError" in caplog.text
 
 
-def test_there_are_so_many_places_and_no_more() -> None:
+def test_a_slow_client_is_told_the_latest(loop: VirtualLoop) -> None:
+    """What came in between is old by then, and waits nowhere."""
+    later: dict[float, Event | None] = {n: Event(JobState.RUNNING, str(n)) for n in range(1, 9)}
+
+    async def listen() -> list[str]:
+        found = []
+        texts = narrate(watched(), Story({**later, 9: None}), 300)  # type: ignore[arg-type]
+        async with aclosing(texts):
+            async for text in texts:
+                found.append(text[-3])
+                await asyncio.sleep(5.5)
+        return found
+
+    assert loop.play(listen()) == ["0", "5", "8"]
+
+
+# Places.
+
+
+def opened(streams: Streams) -> Any:
+    return streams.maybe_open(watched(is_over=lambda: True))
+
+
+def read(stream: Any) -> list[str]:
+    return [piece.decode().split("\n")[0] for piece in AsyncBody(encoded(stream))]
+
+
+async def encoded(stream: Any) -> Any:
+    async with aclosing(stream):
+        async for piece in stream:
+            yield piece.encode()
+
+
+@pytest.fixture
+def desk() -> Jobs:
+    jobs = Jobs()
+    jobs.put()
+    return jobs
+
+
+def test_there_are_so_many_places_and_no_more(desk: Jobs) -> None:
     """A place is free again when its stream is closed, once."""
-    streams = Streams(2, Pace())
+    streams = Streams(desk, 2, Pace())
     first, second = opened(streams), opened(streams)
     assert opened(streams) is None
     assert streams.statistics() == StreamsStatistics(open=2, most=2)
@@ -155,37 +175,41 @@ def test_there_are_so_many_places_and_no_more() -> None:
     third = opened(streams)
     assert opened(streams) is None
     for stream in (second, third):
-        assert next(stream) == "retry: 2000\n\n"
-        stream.close()
+        assert read(stream)[0] == "retry: 2000"
     assert streams.statistics().open == 0
 
 
-def test_a_stream_that_has_ended_gives_its_place_back() -> None:
+def test_a_stream_that_has_ended_gives_its_place_back(desk: Jobs) -> None:
     """Before its client can know of the end."""
-    streams = Streams(1, Pace())
-    stream = opened(streams, lambda: Event(JobState.DONE, "1"))
-    assert names(list(stream)) == ["retry: 2000", "done"]
+    streams = Streams(desk, 1, Pace())
+    stream: Any = streams.maybe_open(watched(first=Event(JobState.DONE, "1")))
+    pieces = iter(AsyncBody(encoded(stream)))
+    assert next(pieces) == b"retry: 2000\n\n"
+    assert b"event: done" in next(pieces)
+    assert streams.statistics().open == 1
+    assert list(pieces) == []
     assert streams.statistics().open == 0
     stream.close()
     assert streams.statistics().open == 0
 
 
-def test_a_stream_that_is_dropped_gives_its_place_back() -> None:
+def test_a_stream_that_is_dropped_gives_its_place_back(desk: Jobs) -> None:
     """Also one that nobody ever read or closed."""
-    streams = Streams(1, Pace())
+    streams = Streams(desk, 1, Pace())
     for _ in range(3):
         assert opened(streams) is not None
         gc.collect()
     assert streams.statistics().open == 0
 
 
-def test_the_end_wakes_and_forbids() -> None:
+def test_the_end_wakes_and_forbids(desk: Jobs) -> None:
     """What is open ends, nothing new is opened, and serving again begins anew."""
-    streams = Streams(1, Pace())
-    stream = opened(streams)
+    streams = Streams(desk, 1, Pace())
+    stream: Any = streams.maybe_open(watched(tell=lambda _: QUEUED))
+    pieces = AsyncBody(encoded(stream))
+    assert [next(pieces).split(b"\n")[0] for _ in range(2)] == [b"retry: 2000", b"event: state"]
     streams.end(30.0)
-    assert names(list(stream)) == ["retry: 2000", "state"]
-    stream.close()
+    assert list(pieces) == []
     assert opened(streams) is None
     streams.begin()
     again = opened(streams)
@@ -193,9 +217,9 @@ def test_the_end_wakes_and_forbids() -> None:
     again.close()
 
 
-def test_a_stream_from_before_does_not_count_in_the_next_season() -> None:
+def test_a_stream_from_before_does_not_count_in_the_next_season(desk: Jobs) -> None:
     """Its place belongs to the process, or the time, in which it was opened."""
-    streams = Streams(1, Pace())
+    streams = Streams(desk, 1, Pace())
     old = opened(streams)
     streams.begin()
     new = opened(streams)
@@ -203,14 +227,3 @@ def test_a_stream_from_before_does_not_count_in_the_next_season() -> None:
     assert streams.statistics().open == 1
     new.close()
     assert streams.statistics().open == 0
-
-
-def test_a_job_that_is_purged_ends_its_stream() -> None:
-    """The client connects again, and is told then."""
-
-    def look() -> Event:
-        raise UnknownJob("gone")
-
-    stream = opened(Streams(1, Pace()), look)
-    assert list(stream) == ["retry: 2000\n\n"]
-    stream.close()

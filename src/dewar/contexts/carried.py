@@ -24,7 +24,7 @@ class CarriedContext(Context):
     def push(self) -> None:
         """Push the app's context, unless it is there already, and then this one."""
         below = maybe_current()
-        if self._pushes == 0 and (below is None or below.app is not self.app):
+        if self.pushes == 0 and (below is None or below.app is not self.app):
             self._carrier = self.app.app_context()
             self._carrier.push()
         super().push()
@@ -36,6 +36,6 @@ class CarriedContext(Context):
             super().pop(*given)
         finally:
             carrier = self._carrier
-            if self._pushes == 0 and carrier is not None:
+            if self.pushes == 0 and carrier is not None:
                 self._carrier = None
                 carrier.pop(*given)

@@ -54,7 +54,6 @@ class Context:
         "__weakref__",
         "_below",
         "_g",
-        "_pushes",
         "_url_adapter",
         "after_functions",
         "app",
@@ -62,6 +61,7 @@ class Context:
         "flashes",
         "made_request",
         "opened_session",
+        "pushes",
         "routing_exception",
         "url_rule",
         "view_args",
@@ -85,7 +85,8 @@ class Context:
         self.opened_session = session
         self._g: Any = None
         self._below: Context | None = None
-        self._pushes = 0
+        #: How often it is on the stack.
+        self.pushes = 0
         self._url_adapter: Any = _UNGIVEN
         #: What is called with the response of this request only.
         self.after_functions: list[Callable[..., Any]] | None = None
@@ -216,10 +217,10 @@ class Context:
     def push(self) -> None:
         """Make this the current context of the running thread, greenlet or task."""
         node = _read(None)
-        if self._pushes == 0 and node:
+        if self.pushes == 0 and node:
             self._below = node[0]
         _write((self, node))
-        self._pushes += 1
+        self.pushes += 1
         if appcontext_pushed.receivers and self.owns_app_context:
             appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
         if self.environ is not None and self.url_rule is None:
@@ -240,14 +241,17 @@ class Context:
         node = _read(None)
         if not node or node[0] is not self:
             raise ContextOrderError(_wrong_order(self))
-        if self._pushes == 1 and self.is_watched:
+        if self.pushes == 1 and self.is_watched:
             self._tear_down(sys.exc_info()[1] if exc is _UNGIVEN else exc, node[1])
         else:
             self._leave(node[1])
 
-    def leave(self) -> None:
-        """Take this context off without the teardown functions, which have been called."""
-        self._leave(_read(None)[1])
+    def leave(self, rest: Any) -> None:
+        """Take this context off, after its teardown functions; `rest` is the stack then."""
+        _write(rest)
+        self.pushes -= 1
+        if appcontext_popped.receivers and self.owns_app_context:
+            self._announce_pop()
 
     def match_request(self) -> None:
         """Find the rule for the request; keep what is wrong with it for later."""
@@ -313,9 +317,9 @@ class Context:
 
     def _leave(self, rest: Any) -> None:
         _write(rest)
-        self._pushes -= 1
-        if self._pushes == 0:
-            self._close_request()
+        self.pushes -= 1
+        if self.pushes == 0:
+            self.close_request()
         if appcontext_popped.receivers and self.owns_app_context:
             self._announce_pop()
 
@@ -349,23 +353,20 @@ class Context:
     def _tear_down(self, exc: BaseException | None, rest: Any) -> None:
         """Run every step of the end and leave `rest` as the stack; raise the first error."""
         errors: list[BaseException] = []
-        owns_app_context = self.owns_app_context
         if self.environ is not None:
             _attempt(errors, self.app.do_teardown_request, exc)
-            _attempt(errors, self._close_request)
-        if owns_app_context:
+            _attempt(errors, self.close_request)
+        if self.owns_app_context:
             _attempt(errors, self.app.do_teardown_appcontext, exc)
-        _write(rest)
-        self._pushes -= 1
-        if owns_app_context and appcontext_popped.receivers:
-            _attempt(errors, self._announce_pop)
+        _attempt(errors, self.leave, rest)
         if errors:
             raise errors[0]
 
     def _announce_pop(self) -> None:
         appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
 
-    def _close_request(self) -> None:
+    def close_request(self) -> None:
+        """Close the request object, if there is one, and with it the files of its form."""
         request = self.made_request
         if request is None:
             return

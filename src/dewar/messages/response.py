@@ -37,14 +37,11 @@ class Response(WerkzeugResponse):
     def get_app_iter(self, environ: WSGIEnvironment) -> Iterable[bytes]:
         """Return the body for a WSGI server; none where the method or the status has none."""
         source: Any = self.response
-        if not hasattr(source, "__aiter__"):
-            return super().get_app_iter(environ)
         # As for every body: RFC 9110 §6.4.1.
         has_body = self.status_code >= 200 and self.status_code not in {204, 304}
-        if environ["REQUEST_METHOD"] == "HEAD" or not has_body:
-            self.close()
-            return ()
-        return AsyncBody(_encoded(source), self.close)
+        if hasattr(source, "__aiter__") and has_body and environ["REQUEST_METHOD"] != "HEAD":
+            return AsyncBody(_encoded(source), self.close)
+        return super().get_app_iter(environ)
 
     def iter_encoded(self) -> Iterator[bytes]:
         """Return the pieces of the body as bytes."""

@@ -1,9 +1,11 @@
 """From what a view returned to a `Response`."""
 
 from collections.abc import AsyncIterator, Iterator
+from inspect import iscoroutine
 from typing import Any
 
 from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar.contexts.context import Context
@@ -11,7 +13,7 @@ from dewar.errors import DewarError
 from dewar.messages.response import Response
 from dewar.pipeline.interface import PipelineApp
 
-__all__ = ["InvalidReturnError", "make_response"]
+__all__ = ["InvalidReturnError", "make_response", "may_block"]
 
 _ALLOWED = "a str, bytes, dict, list, tuple, iterator, Response or WSGI callable"
 
@@ -52,6 +54,12 @@ def make_response(app: PipelineApp, returned: Any, context: Context | None) -> R
     return response
 
 
+def may_block(returned: Any) -> bool:
+    """Whether making a response of a value calls a function of the app's: a WSGI callable is."""
+    body = returned[0] if isinstance(returned, tuple) and returned else returned
+    return callable(body) and not isinstance(body, (WerkzeugResponse, HTTPException))
+
+
 def _unpack(returned: Any, context: Context | None) -> tuple[Any, Any, Any]:
     if not isinstance(returned, tuple):
         return returned, None, None
@@ -90,6 +98,12 @@ def _from_object(app: PipelineApp, body: Any, context: Context | None) -> Respon
 
 
 def _invalid(body: object) -> str:
+    if iscoroutine(body):
+        return (
+            f"A plain function returned the coroutine {body.__qualname__!r} without awaiting it:"
+            " a decorator around a coroutine view, perhaps. Make it a coroutine function too:"
+            " async def decorated(**values): return await view(**values)."
+        )
     return (
         "The view function did not return a valid response. The return type must be a string,"
         " dict, list, tuple with headers or status, Response instance, or WSGI callable, but it"

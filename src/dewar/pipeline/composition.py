@@ -52,6 +52,7 @@ _LAZY_STEPS = {
 _TEARDOWNS = ("do_teardown_appcontext", "do_teardown_request")
 # What besides these is passed by where a request waits on the event loop.
 _UNAWAITED = (
+    "app_context",
     "async_to_sync",
     "ensure_sync",
     "handle_exception",

@@ -7,7 +7,7 @@ from dewar.contexts.current import contexts
 from dewar.errors import ContextOrderError
 from dewar.pipeline.interface import PipelineApp
 
-__all__ = ["end", "preserve", "uncover"]
+__all__ = ["end", "is_uncovered", "preserve", "uncover"]
 
 
 def end(app: PipelineApp, context: Context, error: BaseException | None) -> None:
@@ -19,7 +19,7 @@ def end(app: PipelineApp, context: Context, error: BaseException | None) -> None
     preserve(context)
     if error is not None and app.should_ignore_error(error):
         error = None
-    if contexts.top is context:
+    if is_uncovered(context):
         context.pop(error)
         return
     forgotten = uncover(context)
@@ -35,11 +35,17 @@ def preserve(context: Context) -> None:
         keep(context)
 
 
+def is_uncovered(context: Context) -> bool:
+    """Whether a context is on top, as it was when its view began."""
+    return contexts.top is context and context.pushes == 1
+
+
 def uncover(context: Context) -> ContextOrderError:
     """Take off what was left on top of a context; return the error that says so."""
     left_over = contexts.top
-    while contexts.top is not context and context in contexts:
-        contexts.pop()
+    while context in contexts and (contexts.top is not context or context.pushes > 1):
+        if contexts.pop() is context:
+            context.pushes -= 1  # the view had pushed it once more
     return ContextOrderError(
         f"The view of {context!r} pushed {left_over!r} and did not pop it; it was removed now."
         " Push and pop a context in the same place, best with a with block:"

@@ -4,8 +4,9 @@ There are three lanes. The *full lane* goes through the app's public methods one
 whatever a subclass overrides is called where Flask calls it, and makes a `Response`. The *fast
 lane* takes the same steps from the endpoint's plan, and sends a plain ``str``, ``bytes``,
 ``dict`` or ``list`` without making a `Response`, where nothing could see or change one. The
-*suspendable lane* is taken where there are coroutine functions and the server can do without the
-thread while they wait. All give byte-identical answers: a property test says so.
+*suspendable lane* is taken where there are coroutine functions: a server that understands it
+needs no thread while they wait, and with any other the thread waits. All give byte-identical
+answers: a property test says so.
 """
 
 from collections.abc import Iterable
@@ -19,7 +20,8 @@ from dewar.pipeline.plain import plain_body, send, wants_response
 from dewar.pipeline.plan import Plan
 from dewar.pipeline.stages import dispatch, preprocess
 from dewar.pipeline.suspendable import Suspendable
-from dewar.server.loop.suspended import ON_LOOP, SUSPENDS, Suspended, begin
+from dewar.server.loop.suspended import ON_LOOP, SUSPENDS, Suspended, begin, wait_in_thread
+from dewar.server.loop.waiting import scope_in_thread
 from dewar.signals import request_started
 
 __all__ = ["maybe_on_loop", "respond"]
@@ -38,8 +40,12 @@ def respond(
             composition = app.composition
             rule = context.url_rule
             plan = composition.plan_for(None if rule is None else rule.endpoint)
-            if plan.unwrapped is not None and composition.suspends and SUSPENDS in environ:
-                unwrapped = plan.unwrapped
+            if plan.unwrapped is not None:
+                if composition.suspends:
+                    unwrapped = plan.unwrapped
+                else:
+                    with scope_in_thread(context):
+                        response = app.full_dispatch_request()
             elif rule is None or not composition.has_fast_lane:
                 response = app.full_dispatch_request()
             else:
@@ -59,8 +65,10 @@ def respond(
     finally:
         if unwrapped is None:
             end(app, context, error)
-    is_wholly_async = plan.is_wholly_async and composition.may_be_wholly_async
-    return begin(Suspendable(app, context, unwrapped).answer(start_response), is_wholly_async)
+    steps = Suspendable(app, context, unwrapped).answer(start_response)
+    if SUSPENDS in environ:
+        return begin(steps, plan.is_wholly_async and composition.may_be_wholly_async)
+    return wait_in_thread(steps)
 
 
 def maybe_on_loop(

@@ -7,7 +7,7 @@ is neither, such as making the response, is done where the request happens to be
 
 import asyncio
 from collections.abc import Callable, Iterable
-from inspect import iscoroutinefunction
+from inspect import isawaitable, iscoroutinefunction
 from types import CoroutineType
 from typing import Any
 from wsgiref.types import StartResponse
@@ -16,7 +16,8 @@ from dewar.contexts.context import Context
 from dewar.contexts.current import contexts
 from dewar.messages.response import Response
 from dewar.pipeline import failures, stages
-from dewar.pipeline.ending import end, preserve, uncover
+from dewar.pipeline.coerce import may_block
+from dewar.pipeline.ending import end, is_uncovered, preserve, uncover
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.plain import plain_body, send, wants_response
 from dewar.pipeline.plan import Plan
@@ -63,7 +64,7 @@ class Suspendable:
     async def answer(self, start_response: StartResponse) -> Iterable[bytes]:
         """Return what a WSGI application returns."""
         app, context, plan = self._app, self._context, self._plan
-        # Not taken back: the whole of the request's variables ends with it.
+        # Taken back by whoever goes on with the same variables afterwards.
         current_scope.set(self._scope)
         error: BaseException | None = None
         try:
@@ -114,14 +115,20 @@ class Suspendable:
         return None
 
     async def _dispatch(self) -> Any:
-        plan = self._plan
-        # The view may yet turn out to be another, or none: it is here or there by its result.
-        if id(plan.view) not in plan.coroutines:
+        plan, context = self._plan, self._context
+        request = context.made_request
+        # A hook may have given the request another rule: the view of that one waits in a thread.
+        is_planned = request is None or request.url_rule is context.url_rule
+        if id(plan.view) not in plan.coroutines or not is_planned:
             await self._leave_loop()
-        elif not self._is_on_loop:
+            return stages.dispatch(self._app, plan, context)
+        if not self._is_on_loop:
             await self._enter_loop()
-        returned = stages.dispatch(self._app, plan, self._context)
-        return await returned if type(returned) is CoroutineType else returned
+        returned = stages.dispatch(self._app, plan, context)
+        # The automatic answer to OPTIONS is there already.
+        if type(returned) is CoroutineType or isawaitable(returned):
+            return await returned
+        return returned
 
     async def _answer_error(self, error: Exception) -> Any:
         handler = failures.handler_of(self._app, self._context, error)
@@ -129,6 +136,8 @@ class Suspendable:
 
     async def _finalize(self, returned: Any, from_error_handler: bool = False) -> Response:
         app = self._app
+        if may_block(returned):
+            await self._leave_loop()
         response = app.make_response(returned)
         try:
             response = await self._process(response)
@@ -144,8 +153,10 @@ class Suspendable:
 
     async def _process(self, response: Response) -> Response:
         app, context = self._app, self._context
-        for function in (*(context.after_functions or ()), *self._plan.after):
-            response = stages.checked(function, await self._call(function, response))
+        for functions in (context.after_functions or (), self._plan.after):
+            # The first list may grow meanwhile.
+            for function in functions:
+                response = stages.checked(function, await self._call(function, response))
         if app.composition.opens_session_at_once:
             await self._leave_loop()  # the interface may have a store to ask
         stages.save_session(app, context, response)
@@ -181,20 +192,23 @@ class Suspendable:
         if error is not None and app.should_ignore_error(error):
             error = None
         errors: list[BaseException] = []
-        if contexts.top is not context:
-            errors.append(uncover(context))
+        forgotten = None if is_uncovered(context) else uncover(context)
+        rest = contexts.reader(None)[1]
         for function in self._plan.teardown:
             await self._attempt(errors, function, error)
         await self._attempt_signal(errors, request_tearing_down, error)
+        self._attempt_here(errors, context.close_request)
         if context.owns_app_context:
             for function in reversed(app.teardown_appcontext_funcs):
                 await self._attempt(errors, function, error)
             await self._attempt_signal(errors, appcontext_tearing_down, error)
         if appcontext_popped.receivers:
             await self._leave_loop()
-        context.leave()
+        self._attempt_here(errors, lambda: context.leave(rest))
         if errors:
             raise errors[0]
+        if forgotten is not None:
+            raise forgotten
 
     async def _attempt_signal(
         self, errors: list[BaseException], signal: Any, error: BaseException | None
@@ -210,10 +224,19 @@ class Suspendable:
     ) -> None:
         try:
             await self._call(function, *args)
-        except BaseException as error:  # the others have to run as well
-            if errors:
-                self._app.logger.exception("A second teardown function failed")
-            errors.append(error)
+        except BaseException as error:  # noqa: BLE001  # the others have to run as well
+            self._keep(errors, error)
+
+    def _attempt_here(self, errors: list[BaseException], function: Callable[[], object]) -> None:
+        try:
+            function()
+        except BaseException as error:  # noqa: BLE001  # as above
+            self._keep(errors, error)
+
+    def _keep(self, errors: list[BaseException], error: BaseException) -> None:
+        if errors:
+            self._app.logger.error("A second teardown function failed", exc_info=error)
+        errors.append(error)
 
     # To and fro.
 

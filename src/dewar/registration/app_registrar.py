@@ -157,7 +157,8 @@ class AppRegistrar(Registrar):
         """Call `f` in each process that serves the app, before its first request.
 
         An error keeps the process from serving. `dewar run` and `dewar.server` see to it; on
-        another server call `begin_serving` where it lets you act in a new worker.
+        another server call `begin_serving` where it lets you act in a new worker. A coroutine
+        function runs on the event loop of all requests; tasks that it begins go on until the end.
         """
         self._serving.begin_functions.append(f)
         return f
@@ -166,7 +167,8 @@ class AppRegistrar(Registrar):
     def on_stop(self, f: F) -> F:
         """Call `f` with the seconds that are left, in each process, after its last request.
 
-        The last registered is called first. All are called, even if some fail.
+        The last registered is called first. All are called, even if some fail. Tasks that
+        `on_start` functions began are cancelled afterwards.
         """
         self._serving.end_functions.append(f)
         return f

@@ -1,12 +1,29 @@
 """`Serving`: what an app does in each process that serves it, before and after the requests."""
 
+import asyncio
 import os
 import threading
 import time
 from collections.abc import Callable
+from contextvars import Context
+from inspect import iscoroutinefunction
 from typing import Any, Protocol
 
+from dewar.errors import DewarError
+from dewar.server.loop.scope import Scope, current_scope
+from dewar.server.loop.waiting import wait_in
+
 __all__ = ["Serving"]
+
+
+class CancelledServingError(DewarError, RuntimeError):
+    """Raised where an `on_start` or `on_stop` function let a task's cancellation through."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(
+            f"{function!r} ended with asyncio.CancelledError, probably where it awaited a task that"
+            " it had cancelled. Write: with suppress(asyncio.CancelledError): await task."
+        )
 
 
 class Inner(Protocol):
@@ -23,6 +40,9 @@ class Serving:
     """The functions for the begin and the end of serving, each called once in a process.
 
     A process is known by its id: one that was forked begins for itself, whatever its parent did.
+
+    Coroutine functions run on the process's event loop, outside of any request. The tasks that
+    they begin go on until the end, and are cancelled after its last function.
     """
 
     def __init__(self) -> None:
@@ -31,6 +51,7 @@ class Serving:
         # Reentrant, because an app may be among those that it holds.
         self._changing = threading.RLock()
         self._process: int | None = None
+        self._scope = Scope(self)
 
     def __repr__(self) -> str:
         here = "begun" if self._process == os.getpid() else "not begun"
@@ -47,12 +68,14 @@ class Serving:
                 return
             self._process = os.getpid()
             try:
+                self._scope = Scope(self)  # a parent's tasks are not in this process
                 for function in self.begin_functions:
-                    function()
+                    self._call(function)
                 if inner is not None:
                     inner.begin_serving()
             except BaseException:
                 self._process = None
+                self._end_tasks()
                 raise
 
     def end(self, timeout: float, inner: Inner | None = None) -> None:
@@ -71,8 +94,24 @@ class Serving:
             first = () if inner is None else (inner.end_serving,)
             for function in (*first, *reversed(self.end_functions)):
                 try:
-                    function(max(0.0, deadline - time.monotonic()))
+                    self._call(function, max(0.0, deadline - time.monotonic()))
                 except Exception as error:  # noqa: BLE001  # raised after the others have run
                     errors.append(error)
+            self._end_tasks()
         if errors:
             raise errors[0]
+
+    def _call(self, function: Callable[..., Any], *args: object) -> None:
+        if iscoroutinefunction(function):
+            context = Context()
+            context.run(current_scope.set, self._scope)
+            try:
+                wait_in(context, lambda: function(*args))
+            except asyncio.CancelledError as error:
+                raise CancelledServingError(function) from error
+        else:
+            function(*args)
+
+    def _end_tasks(self) -> None:
+        if self._scope:
+            wait_in(Context(), lambda: self._scope.end(is_cut_off=True))

@@ -131,7 +131,7 @@ class RouteIndex:
             converters.append((variable[1], converter.to_python))
             node = _step(node, converter)
         simple = is_plain and not (rule.alias or rule.redirect_to or rule.websocket)
-        node.rules.append(_Entry(rule, converters, simple and rule.defaults is None))
+        node.rules.append(_Entry(rule, converters, simple and not rule.defaults))
 
 
 def _step(node: _Node, converter: BaseConverter) -> _Node:

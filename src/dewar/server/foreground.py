@@ -6,6 +6,7 @@ import threading
 from contextlib import suppress
 
 from dewar.server.listeners import bind_listeners, display
+from dewar.server.memory import settle_heap
 from dewar.server.processes.herald import Outside
 from dewar.server.processes.source import Source
 from dewar.server.processes.supervisor import Supervisor, make_board
@@ -101,6 +102,7 @@ def serve_threads(source: Source, settings: Settings) -> int:
     set_title(f"dewar: {source.name}")
     terminal = Terminal()
     with inbox:
+        settle_heap()
         server.start()
         say(banner(source.name, server.addresses, settings))
         notifier.ready(f"{settings.threads} threads serve {source.name}")

@@ -78,7 +78,7 @@ class Settings:
     max_requests_jitter: int = 0
     worker_timeout: float = 60.0
     pid_file: str | None = None
-    backlog: int = 2048
+    backlog: int = 4096
     header_timeout: float = 15.0
     body_timeout: float = 30.0
     write_timeout: float = 30.0

@@ -14,7 +14,7 @@ from dewar.tasks.finding import EXTENSION, Address
 from dewar.tasks.kept_job import KeptJob
 from dewar.tasks.ledger.ids import Ids
 from dewar.tasks.ledger.ledger import Ledger
-from dewar.tasks.ledger.records import NewJob
+from dewar.tasks.ledger.records import JobRecord, NewJob
 from dewar.tasks.neighbours import Neighbours
 from dewar.tasks.office import Office, ledger_of, open_kept
 from dewar.tasks.retrying import Backoff, RetryPolicy
@@ -212,6 +212,10 @@ class Tasks:
         record = self.ledger.get(id)
         if record is None:
             raise UnknownJob(id)
+        return self.status_of(record)
+
+    def status_of(self, record: JobRecord) -> JobStatus:
+        """Return what a record of the ledger says."""
         return JobStatus.of(record, self.json.loads)
 
     def cancel(self, id: str, *, running: bool = False) -> bool:

@@ -21,7 +21,7 @@ def tasks_blueprint(
     access: Access,
     name: str = "tasks",
     url_prefix: str = "/tasks",
-    max_streams: int = 8,
+    max_streams: int = 1000,
     heartbeat: float = 15.0,
 ) -> Blueprint:
     """Return a blueprint with a page for each job, its events, and a way to cancel it.
@@ -44,12 +44,13 @@ def tasks_blueprint(
             can't be guessed.
         name: The blueprint's name.
         url_prefix: What the URLs begin with.
-        max_streams: How many streams of events may be open in one process. Each holds a thread
-            of the server: give it fewer than the server has, or pages have to wait.
+        max_streams: How many streams of events may be open in one process. On Dewar's server each
+            holds a connection and some memory, and no thread. On another it holds a thread: give
+            it fewer than the server has, or pages have to wait.
         heartbeat: After how many seconds without an event a stream sends a comment, which shows
             whether the client is still there.
     """
-    streams = Streams(max_streams, Pace(heartbeat=heartbeat))
+    streams = Streams(tasks, max_streams, Pace(heartbeat=heartbeat))
     pages = JobPages(tasks, access, streams)
     blueprint = Blueprint(name, __name__, url_prefix=url_prefix)
     blueprint.add_url_rule("/<id>", "job", pages.show)

@@ -1,18 +1,12 @@
-"""`Event`: one server-sent event of a job (WHATWG HTML, 9.2 "Server-sent events")."""
+"""`Event`: what a client is told of a job, as a server-sent event."""
 
-import re
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from dewar.events.event import ServerSentEvent, text_of
 from dewar.tasks.ledger.records import JobState
 
-__all__ = ["HEARTBEAT", "Event", "retry_text"]
-
-#: A comment: it keeps proxies from taking the stream for dead, and shows when the client has gone.
-HEARTBEAT = ": still here\n\n"
-
-# What ends a line of a stream; a JSON text may have more than one.
-_LINE = re.compile(r"\r\n|\r|\n")
+__all__ = ["Event"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +42,5 @@ class Event:
         Args:
             before: as in `name`.
         """
-        lines = [f"event: {self.name(before)}", f"id: {self.id}"]
-        lines += [f"data: {line}" for line in _LINE.split(self.data)]
-        return "\n".join(lines) + "\n\n"
-
-
-def retry_text(seconds: float) -> str:
-    """Return what has the client wait that long before it connects again."""
-    return f"retry: {int(seconds * 1000)}\n\n"
+        # Its data is text, so that nothing is left to be written as JSON.
+        return text_of(ServerSentEvent(self.data, event=self.name(before), id=self.id), str)

@@ -1,7 +1,7 @@
 """What the pages ask of the `dewar.tasks.tasks.Tasks` whose jobs they show, and of the app."""
 
-from collections.abc import Callable, Mapping
-from typing import Literal, Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias
 
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
@@ -21,6 +21,9 @@ class Recorded(Protocol):
     def changes(self) -> object:
         """Return something that is another value once anything was committed."""
 
+    def get_many(self, ids: Sequence[str]) -> Mapping[str, Any]:
+        """Return the records of those jobs, by id, that there are."""
+
 
 class Desk(Protocol):
     """What the pages ask of `Tasks`."""
@@ -31,6 +34,9 @@ class Desk(Protocol):
 
     def status(self, id: str) -> JobStatus:
         """Return what the ledger knows of a job."""
+
+    def status_of(self, record: Any) -> JobStatus:
+        """Return what a record of the ledger says."""
 
     def cancel(self, id: str, *, running: bool = False) -> bool:
         """Cancel a job; return whether it will not run to its end."""

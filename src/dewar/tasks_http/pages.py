@@ -7,9 +7,11 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dewar.contexts.current import current, current_request
+from dewar.events.stream import HEADERS, MIMETYPE
 from dewar.helpers import url_for
 from dewar.messages.request import Request
 from dewar.messages.response import Response
+from dewar.server.connection.environ import IS_DRAINING
 from dewar.tasks.errors import NotSupported, TaskSetupError, UnknownJob
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.status import JobStatus
@@ -23,11 +25,7 @@ Answer = tuple[dict[str, Any], int, dict[str, str]]
 
 # What can be an id; anything else is not worth asking the ledger.
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
-# The server's word that it stops: a function. Others say nothing, and cut what lasts too long.
-_IS_DRAINING = "dewar.is_draining"
 _FRESH = MappingProxyType({"Cache-Control": "no-store"})
-# nginx would keep events back until its buffer is full.
-_STREAMED = MappingProxyType({**_FRESH, "X-Accel-Buffering": "no"})
 # How long a client waits before it asks again, in seconds.
 _SOON, _LATER = "1", "5"
 
@@ -98,19 +96,17 @@ class JobPages:
     def events(self, id: str) -> Any:
         """Answer with a stream of events that ends when the job has ended."""
         request = current_request("a stream of events").request
-        self._find(id, "see")
-        watched = self._watched(id, request)
-        first = watched.look()
-        if first.state.is_final and first.id == watched.seen:
+        watched = self._watched(self._find(id, "see"), request)
+        if watched.first.state.is_final and watched.first.id == watched.seen:
             # The client has it all. This answer keeps an EventSource from coming back.
             return "", 204, dict(_FRESH)
         if request.method == "HEAD":
-            return Response(mimetype="text/event-stream", headers=_STREAMED)
+            return Response(mimetype=MIMETYPE, headers=HEADERS)
         stream = self._streams.maybe_open(watched)
         if stream is None:
             busy = {"error": "Too many streams are open. Ask for the job itself instead."}
             return busy, 503, {**_FRESH, "Retry-After": _LATER}
-        return Response(stream, mimetype="text/event-stream", headers=_STREAMED)
+        return Response(stream, mimetype=MIMETYPE, headers=HEADERS)  # type: ignore[arg-type]  # asynchronous
 
     def _find(self, id: str, action: Action) -> JobStatus:
         """Return a job that may be seen or cancelled.
@@ -132,24 +128,19 @@ class JobPages:
             raise UnknownJob(id)
         return status
 
-    def _watched(self, id: str, request: Request) -> Watched:
+    def _watched(self, status: JobStatus, request: Request) -> Watched:
         # All that needs the request is asked for here; the stream outlives it.
-        dumps, links, status = (
-            current().app.json.dumps,
-            links_by(url_for, "", id),
-            self._tasks.status,
-        )
+        dumps, links = current().app.json.dumps, links_by(url_for, "", status.id)
 
-        def look() -> Event:
-            now = status(id)
+        def event_of(now: JobStatus) -> Event:
             return Event(now.state, dumps(_document(now, links)))
 
         return Watched(
-            changes=self._tasks.ledger.changes,
-            look=look,
-            poll=self._tasks.settings().poll,
+            id=status.id,
+            first=event_of(status),
+            tell=lambda record: event_of(self._tasks.status_of(record)),
             seen=request.headers.get("Last-Event-ID", ""),
-            is_over=request.environ.get(_IS_DRAINING, bool),
+            is_over=request.environ.get(IS_DRAINING, bool),
         )
 
 

@@ -1,25 +1,29 @@
-"""`Streams`: the event streams that one process has open, each of which holds a thread.
+"""`Streams`: the event streams that one process has open, none of which holds a thread.
 
 Who does what, on which thread:
 
-- The thread of a request opens a stream, makes its pieces, and closes it.
-- The thread that ends the app's serving calls `end`, which wakes all that wait.
+- The thread of a request opens a stream.
+- The thread of the event loop makes its pieces, and closes it.
+- The watcher's thread sees what becomes of the jobs, for all streams at once.
+- The thread that ends the app's serving calls `end`, which ends all streams.
 
-A stream ends by itself: after the final state, after its longest life (so that the thread comes
-back; an ``EventSource`` connects again), when the process stops, and at the first piece that the
-client is not there to take. Between two looks at the ledger it holds nothing of it.
+A stream ends by itself: after the final state, after its longest life (so that access is asked
+for anew; an ``EventSource`` connects again), when the process stops, and when its client has gone.
 """
 
+import asyncio
 import logging
 import threading
-import time
-from collections.abc import Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
-from dewar.tasks.errors import TasksError
-from dewar.tasks.ledger.records import JobState
-from dewar.tasks_http.event import HEARTBEAT, Event, retry_text
+from dewar.events.event import ServerSentEvent, text_of
+from dewar.events.relay import Manner, relayed
+from dewar.tasks_http.event import Event
+from dewar.tasks_http.interface import Desk
+from dewar.tasks_http.watcher import Follower, Watcher
 
 __all__ = ["Pace", "Stream", "Streams", "StreamsStatistics", "Watched", "narrate"]
 
@@ -43,18 +47,18 @@ class Watched:
     """One job as a stream sees it.
 
     Attributes:
-        changes: Returns another value once anything was committed to the ledger.
-        look: Returns the event that tells how the job is now.
-        poll: How long to wait between two looks whether anything has changed, in seconds.
+        id: The job's id.
+        first: The event that tells how the job is when the stream is opened.
+        tell: Returns the event that tells what a record of the ledger says.
         seen: The id of the last event that the client has, or nothing.
         is_over: Whether the process is about to stop, as far as its server tells.
     """
 
-    changes: Callable[[], object]
-    look: Callable[[], Event]
-    poll: float
+    id: str
+    first: Event
+    tell: Callable[[Any], Event]
     seen: str = ""
-    is_over: Callable[[], bool] = lambda: False
+    is_over: Callable[[], bool] = bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,14 +70,14 @@ class StreamsStatistics:
 
 
 class Stream:
-    """The text of one stream, piece by piece. Whoever has it calls `close`.
+    """The text of one stream, piece by piece. Whoever has it calls `aclose` or `close`.
 
     Args:
         pieces: The text.
         release: Called once, when the stream is closed.
     """
 
-    def __init__(self, pieces: Generator[str, None, None], release: Callable[[], object]) -> None:
+    def __init__(self, pieces: AsyncIterator[str], release: Callable[[], object]) -> None:
         self._pieces = pieces
         self._release = release
         self._closing = threading.Lock()  # locked for good by the first that closes
@@ -81,50 +85,47 @@ class Stream:
     def __repr__(self) -> str:
         return f"<Stream {'closed' if self._closing.locked() else 'open'}>"
 
-    def __iter__(self) -> Self:
+    def __aiter__(self) -> Self:
         return self
 
-    def __next__(self) -> str:
-        piece = self._maybe_next()
-        if piece is None:
+    async def __anext__(self) -> str:
+        try:
+            return await anext(self._pieces)
+        except StopAsyncIteration:
             # Now, and not when the response is closed: the client sees the end in between, and
             # may want the place that it believes is free.
             self.close()
-            raise StopIteration
-        return piece
+            raise
 
-    def _maybe_next(self) -> str | None:
+    async def aclose(self) -> None:
+        """End the stream and give its place back; more than once does no harm."""
         try:
-            return next(self._pieces, None)
-        except TasksError as error:
-            # The job was purged, or the ledger fails; the client asks again and is told which.
-            _logger.info("A stream of events ends early: %s", error)
-            return None
+            await self._pieces.aclose()  # type: ignore[attr-defined]  # a generator
+        finally:
+            self.close()
 
     def close(self) -> None:
-        """End the stream and give its place back; more than once does no harm."""
+        """Give the place back of a stream that has ended, or that nobody has begun to read."""
         if self._closing.acquire(blocking=False):
-            try:
-                self._pieces.close()
-            finally:
-                self._release()
+            self._release()
 
     # Where a hook of the app fails, the response is dropped and nobody closes it.
     __del__ = close
 
 
 class _Season:
-    """One time of serving: how many streams are open, and whether it has ended."""
+    """One time of serving: how many streams are open, who watches, and whether it has ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._counting = threading.Lock()
         self.open = 0
-        self.ended = threading.Event()
+        self.has_ended = False
+        self.watcher = Watcher(desk)
 
     def enter(self, most: int) -> bool:
         """Take a place, if there is one; return whether there was."""
         with self._counting:
-            if self.open >= most or self.ended.is_set():
+            if self.open >= most or self.has_ended:
                 return False
             self.open += 1
             return True
@@ -134,21 +135,26 @@ class _Season:
         with self._counting:
             self.open -= 1
 
+    def end(self) -> None:
+        """End all streams."""
+        self.has_ended = True
+        self.watcher.end()
+
 
 class Streams:
     """Opens streams, no more at a time than there are places.
 
     Args:
+        desk: Whose jobs they tell of.
         most: How many places there are in one process.
         pace: How often something happens on each.
-        clock: Seconds that only grow.
     """
 
-    def __init__(self, most: int, pace: Pace, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, desk: Desk, most: int, pace: Pace) -> None:
+        self._desk = desk
         self._most = most
         self._pace = pace
-        self._clock = clock
-        self._season = _Season()
+        self._season = _Season(desk)
 
     def __repr__(self) -> str:
         return f"<Streams, {self._season.open} of {self._most} open>"
@@ -159,49 +165,86 @@ class Streams:
 
     def begin(self) -> None:
         """Begin to serve in this process; what a fork took along of another's is dropped."""
-        self._season = _Season()
+        self._season = _Season(self._desk)
 
     def end(self, timeout: float = 0.0) -> None:  # noqa: ARG002  # as app.on_stop calls it
         """Have all streams end now, and open no more."""
-        self._season.ended.set()
+        self._season.end()
 
     def maybe_open(self, watched: Watched) -> Stream | None:
         """Return a stream about a job, or None where all places are taken."""
-        season = self._season
+        season, pace = self._season, self._pace
         if not season.enter(self._most):
             return None
-        pieces = narrate(watched, self._pace, season.ended.wait, self._clock)
-        return Stream(pieces, season.leave)
+        manner = Manner(
+            opening=text_of(ServerSentEvent(retry=pace.retry), str),
+            ping=pace.heartbeat,
+            is_over=watched.is_over,
+        )
+        story = narrate(watched, season.watcher, pace.life)
+        return Stream(relayed(story, manner), season.leave)
 
 
-def narrate(
-    watched: Watched, pace: Pace, wait: Callable[[float], bool], clock: Callable[[], float]
-) -> Generator[str, None, None]:
-    """Yield the text of a stream.
+async def narrate(watched: Watched, watcher: Watcher, life: float) -> AsyncGenerator[str, None]:
+    """Yield the text of a stream: what is new of a job, as it comes.
 
     Args:
         watched: The job.
-        pace: How often something happens.
-        wait: Waits so many seconds; returns at once, and true, where the process stops.
-        clock: Seconds that only grow.
+        watcher: Who sees what becomes of it.
+        life: The seconds after which it ends.
     """
-    yield retry_text(pace.retry)
-    end, quiet = clock() + pace.life, clock() + pace.heartbeat
-    known: object = None
-    before: JobState | None = None
-    seen = watched.seen
-    while not watched.is_over() and clock() < end:
-        changes = watched.changes()  # before the look: what comes after it is seen the next time
-        if changes != known:
-            known, event = changes, watched.look()
-            if event.id != seen:
-                yield event.text(before)
-                quiet = clock() + pace.heartbeat
-            seen, before = event.id, event.state
-            if event.state.is_final:
-                return
-        if clock() >= quiet:
-            yield HEARTBEAT
-            quiet = clock() + pace.heartbeat
-        if wait(watched.poll):
-            return
+    loop, news = asyncio.get_running_loop(), _News()
+
+    def tell(record: Any) -> None:
+        event = None if record is None else _maybe_event(watched, record)
+        with suppress(RuntimeError):  # the loop was closed, and nobody listens
+            loop.call_soon_threadsafe(news.put, event)
+
+    end = loop.call_later(life, news.put, None)
+    seen, before = watched.seen, None
+    event: Event | None = watched.first
+    try:
+        with watcher.following(Follower(watched.id, tell)):
+            while event is not None:
+                if event.id != seen:
+                    yield event.text(before)
+                seen, before = event.id, event.state
+                if event.state.is_final:
+                    return
+                event = await news.get()
+    finally:
+        end.cancel()
+
+
+def _maybe_event(watched: Watched, record: Any) -> Event | None:
+    try:
+        return watched.tell(record)
+    except Exception:
+        # The client asks again, and is told by the page.
+        _logger.exception("A client could not be told of a job")
+        return None
+
+
+class _News:
+    """The latest event that was not told yet. Only the loop's thread uses it."""
+
+    def __init__(self) -> None:
+        self._came = asyncio.Event()
+        self._latest: Event | None = None
+        self._is_over = False
+
+    def put(self, event: Event | None) -> None:
+        """Take an event, in place of one that nobody has taken; None for the end."""
+        if event is None:
+            self._is_over = True
+        else:
+            self._latest = event
+        self._came.set()
+
+    async def get(self) -> Event | None:
+        """Wait for an event; None at the end."""
+        if not self._is_over:
+            await self._came.wait()
+            self._came.clear()
+        latest, self._latest = self._latest, None
+        return latest

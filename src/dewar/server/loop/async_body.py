@@ -1,6 +1,7 @@
 """`AsyncBody`: the body of a response that an asynchronous iterator makes, piece by piece."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any
 
 from dewar.server.loop.pump import pumped
@@ -42,23 +43,11 @@ class AsyncBody:
         Args:
             send: Called with each piece; returns when there is room for another.
         """
-        scope = Scope(self)
-        before = current_scope.set(scope)
-        is_cut_off = True
-        try:
-            async for piece in self._source:
-                await send(piece)
-            is_cut_off = False
-        finally:
-            try:
-                await self._close_source()
-                await scope.end(is_cut_off)
-            finally:
-                current_scope.reset(before)
+        await _send_all(self._source, send)
 
     def __iter__(self) -> Iterator[bytes]:
         if self._pieces is None:
-            self._pieces = pumped(self.send_all)
+            self._pieces = pumped(partial(_send_all, self._source))
         return self._pieces
 
     def __next__(self) -> bytes:
@@ -73,7 +62,22 @@ class AsyncBody:
             if self._on_close is not None:
                 self._on_close()
 
-    async def _close_source(self) -> None:
-        close: Any = getattr(self._source, "aclose", None)
-        if close is not None:
-            await close()
+
+# A function, and not a method: a body that is dropped half way must not wait for the collector of
+# garbage, which may come by on the loop's thread.
+async def _send_all(source: AsyncIterator[bytes], send: Send) -> None:
+    scope = Scope(source)
+    before = current_scope.set(scope)
+    is_cut_off = True
+    try:
+        async for piece in source:
+            await send(piece)
+        is_cut_off = False
+    finally:
+        try:
+            close: Any = getattr(source, "aclose", None)
+            if close is not None:
+                await close()
+            await scope.end(is_cut_off)
+        finally:
+            current_scope.reset(before)

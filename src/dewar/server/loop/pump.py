@@ -7,8 +7,7 @@ from contextvars import Context, copy_context
 from typing import Any
 
 from dewar.server.loop.process_loop import process_loop
-from dewar.server.loop.scope import make_task
-from dewar.server.loop.waiting import elsewhere
+from dewar.server.loop.waiting import elsewhere, one_thread_elsewhere
 
 __all__ = ["pumped"]
 
@@ -25,10 +24,9 @@ def pumped(send_all: SendAll) -> Generator[bytes, None, None]:
     Args:
         send_all: Makes the coroutine; it is given what to send with.
     """
-    apply = elsewhere()
-    if apply is None:
+    if elsewhere() is None:
         return _Pump(send_all, copy_context()).pieces()
-    return _stepped(_Steps(send_all), apply, copy_context())
+    return _stepped(_Steps(send_all), copy_context())
 
 
 class _Pump:
@@ -55,13 +53,16 @@ class _Pump:
         finally:
             if not has_ended:
                 process_loop.call_soon(self._stop)
-                while type(self._came.get()) is bytes:
+                # The collector of garbage closes what was dropped, on any thread: the loop's can
+                # not wait for itself.
+                while not process_loop.is_here() and type(self._came.get()) is bytes:
                     pass
         if came is not _END:
             raise came
 
     def _begin(self) -> None:
-        self._task = make_task(process_loop.get(), self._work(), context=self._context)
+        # Not of the request's scope: whoever iterates ends it.
+        self._task = asyncio.Task(self._work(), loop=process_loop.get(), context=self._context)
 
     def _stop(self) -> None:
         if self._task is not None:
@@ -118,17 +119,16 @@ class _Steps:
         await self._asked.wait()
 
 
-def _stepped(
-    steps: _Steps, apply: Callable[..., Any], context: Context
-) -> Generator[bytes, None, None]:
+def _stepped(steps: _Steps, context: Context) -> Generator[bytes, None, None]:
     runner = asyncio.Runner()
 
     def run(step: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         return runner.run(step(), context=context)
 
-    try:
-        while (came := apply(run, steps.next)) is not _END:
-            yield came
-    finally:
-        apply(run, steps.stop)
-        apply(runner.close)
+    with one_thread_elsewhere() as apply:
+        try:
+            while (came := apply(run, steps.next)) is not _END:
+                yield came
+        finally:
+            apply(run, steps.stop)
+            apply(runner.close)

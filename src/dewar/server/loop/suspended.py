@@ -17,9 +17,10 @@ from enum import Enum
 from typing import Any
 
 from dewar.server.errors import ServerStateError
+from dewar.server.loop.scope import current_scope
 from dewar.server.loop.waiting import wait_for
 
-__all__ = ["OFF_LOOP", "ON_LOOP", "SUSPENDS", "Place", "Suspended", "begin"]
+__all__ = ["OFF_LOOP", "ON_LOOP", "SUSPENDS", "Place", "Suspended", "begin", "wait_in_thread"]
 
 #: The key of the environ that says that a `Suspended` is understood.
 SUSPENDS = "dewar.suspends"
@@ -86,8 +87,7 @@ class Suspended:
     # For whoever takes it for an iterable.
 
     def __iter__(self) -> Iterator[bytes]:
-        self._wait()
-        self._waited = iter(self.result)
+        self._waited = iter(self.wait())
         return self._waited
 
     def __next__(self) -> bytes:
@@ -98,17 +98,19 @@ class Suspended:
         if self.place is not None:
             nobody = ServerStateError("Nobody asked for the answer that was waited for.")
             self._step(self._steps.throw, nobody)
-            self._wait()
+            self.wait()
         close = getattr(self.result, "close", None)
         if close is not None:
             close()
 
-    def _wait(self) -> None:
+    def wait(self) -> Iterable[bytes]:
+        """Do the rest in this thread, which waits for the loop; return the result."""
         while self.place is not None:
             if self.place is ON_LOOP:
                 wait_for(self._go_on_there)
             else:
                 self.go_on()
+        return self.result
 
     async def _go_on_there(self) -> None:
         await self
@@ -136,3 +138,14 @@ def begin(steps: Work, is_wholly_async: bool = False) -> Iterable[bytes]:
         result: Iterable[bytes] = end.value
         return result
     return Suspended(steps, place, is_wholly_async)
+
+
+def wait_in_thread(steps: Work) -> Iterable[bytes]:
+    """Return the result of *steps*; the calling thread waits for it."""
+    before = current_scope.get()
+    try:
+        answer = begin(steps)
+        return answer.wait() if type(answer) is Suspended else answer
+    finally:
+        # The thread keeps nothing of the request.
+        current_scope.set(before)

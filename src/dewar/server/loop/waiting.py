@@ -2,14 +2,24 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import Context, copy_context
+from importlib import import_module
 from typing import Any, TypeVar
 
 from dewar.server.loop.process_loop import process_loop
+from dewar.server.loop.scope import Scope, current_scope
 
-__all__ = ["elsewhere", "runs_on_greenlets", "wait_for"]
+__all__ = [
+    "elsewhere",
+    "one_thread_elsewhere",
+    "runs_on_greenlets",
+    "scope_in_thread",
+    "wait_for",
+    "wait_in",
+]
 
 R = TypeVar("R")
 Work = Callable[[], Coroutine[Any, Any, R]]
@@ -31,14 +41,42 @@ def wait_for(work: Work[R]) -> R:
         BaseException: What the coroutine raised.
     """
     context = copy_context()
-    apply = elsewhere()
     try:
-        if apply is None:
-            return process_loop.run(work, context)
-        result: R = apply(_run_alone, work, context)
-        return result
+        return wait_in(context, work)
     finally:
         _take_over(context)
+
+
+def wait_in(context: Context, work: Work[R]) -> R:
+    """Return the result of a coroutine that runs in *context*, as `wait_for` does.
+
+    Args:
+        context: What it runs in; nobody else may be in it.
+        work: Makes the coroutine.
+    """
+    apply = elsewhere()
+    if apply is None:
+        return process_loop.run(work, context)
+    result: R = apply(_run_alone, work, context)
+    return result
+
+
+@contextmanager
+def scope_in_thread(name: object) -> Iterator[None]:
+    """Have the tasks that coroutines begin in the block end with it; the thread waits for that.
+
+    Args:
+        name: What the block stands for.
+    """
+    scope = Scope(name)
+    before = current_scope.get()
+    current_scope.set(scope)
+    try:
+        yield
+    finally:
+        current_scope.set(before)
+        if scope:
+            wait_for(scope.end)
 
 
 def elsewhere() -> Callable[..., Any] | None:
@@ -60,9 +98,24 @@ def runs_on_greenlets() -> bool:
     return monkey is not None and bool(monkey.is_module_patched("threading"))
 
 
+@contextmanager
+def one_thread_elsewhere() -> Iterator[Callable[..., Any]]:
+    """Have what calls functions on another thread, always the same: gevent binds a loop to it."""
+    if runs_on_greenlets():
+        pool = import_module("gevent.threadpool").ThreadPool(1)
+        try:
+            yield lambda function, *args: pool.apply(function, args)
+        finally:
+            pool.kill()
+    else:
+        with ThreadPoolExecutor(1, "dewar-loop-of-its-own") as executor:
+            yield lambda function, *args: executor.submit(function, *args).result()
+
+
 def _on_a_thread(function: Callable[..., R], *args: object) -> R:
-    with ThreadPoolExecutor(1, "dewar-loop-of-its-own") as executor:
-        return executor.submit(function, *args).result()
+    with one_thread_elsewhere() as apply:
+        result: R = apply(function, *args)
+        return result
 
 
 def _run_alone(work: Work[R], context: Context) -> R:

@@ -21,6 +21,7 @@ from dewar.server.connection.service import Service
 from dewar.server.descriptors import allow_descriptors
 from dewar.server.errors import ServerError
 from dewar.server.listeners import listen
+from dewar.server.memory import settle_heap
 from dewar.server.processes.balance import Balance
 from dewar.server.processes.channel import Channel, Command, Report
 from dewar.server.processes.fork import EXIT_LOAD
@@ -102,6 +103,7 @@ class Worker:
             allow_descriptors(self._settings.max_connections)
             service.open_logs()
             service.begin()
+            settle_heap()
             listen(assignment.listeners, self._settings.backlog)
         except ServerError as error:
             assignment.channel.send_nowait(Report.FAILED, str(error))

@@ -19,7 +19,7 @@ from dewar.server.wire.errors import UNAVAILABLE, Refusal
 _logger = logging.getLogger("dewar.server")
 
 # Taken at one go; the connections that are there already wait meanwhile.
-_ACCEPTS = 16
+_ACCEPTS = 128
 # The process or the system is out of something. Trying at once again would only spin.
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE = 1.0

@@ -1,0 +1,39 @@
+"""A clock that ticks in every browser that looks at it, and says how many do."""
+
+import threading
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+from dewar import Response, current_app, event_stream, g, render_template
+from examples.tour.application import app, wait
+
+# The ids of the requests whose streams are open in this process.
+app.extensions["readers"] = set()
+
+
+@app.get("/clock")
+def clock() -> str:
+    """Show the page that listens."""
+    return render_template("clock.html")
+
+
+@app.get("/api/clock")
+async def clock_events() -> Response:
+    """Send the time every second, for as long as somebody listens."""
+
+    async def ticks() -> AsyncIterator[dict[str, Any]]:
+        readers = current_app.extensions["readers"]
+        readers.add(g.request_id)
+        try:
+            while True:
+                yield {
+                    "time": f"{datetime.now(UTC):%H:%M:%S}",
+                    "readers": len(readers),
+                    "thread": threading.current_thread().name,
+                }
+                await wait(1)
+        finally:
+            readers.discard(g.request_id)  # the tab was closed, or the server stops
+
+    return event_stream(ticks(), retry=1)

@@ -1,0 +1,155 @@
+"""`event_stream`: a response that tells a browser's ``EventSource`` what happens."""
+
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from functools import partial
+from inspect import iscoroutine
+from itertools import chain
+from types import MappingProxyType
+from typing import Any, Self
+
+from dewar.contexts.current import current_request
+from dewar.contexts.streaming import stream_with_context
+from dewar.events.errors import EventError, EventSourceError
+from dewar.events.event import Dumps, ServerSentEvent, text_of
+from dewar.events.relay import Manner, relayed
+from dewar.messages.response import Response
+from dewar.server.connection.environ import IS_DRAINING
+
+__all__ = ["HEADERS", "MIMETYPE", "event_stream"]
+
+MIMETYPE = "text/event-stream"
+#: No cache keeps what has happened. nginx would keep events back until its buffer is full.
+HEADERS = MappingProxyType({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+_OPENING = ServerSentEvent(comment="open")
+
+Item = str | dict[str, Any] | list[Any] | ServerSentEvent
+Source = AsyncIterable[Item] | Iterable[Item]
+
+
+def event_stream(
+    source: Source | Callable[[], Source],
+    *,
+    ping: float | None = 15.0,
+    retry: float | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return a response that sends each event when it happens (WHATWG HTML, section 9.2).
+
+    ::
+
+        @app.get("/clock")
+        async def clock():
+            async def ticks():
+                while True:
+                    yield {"now": time.time()}
+                    await asyncio.sleep(1)
+
+            return event_stream(ticks())
+
+    The source sees the request. It ends when the client leaves, and within about a second when the
+    server is told to stop; clients connect again by themselves. An asynchronous one holds no
+    thread of Dewar's server. Any other holds one, and is asked whether to end between two events.
+
+    Args:
+        source: What yields events, or a function without arguments that returns it: texts, dicts
+            and lists, which are sent as JSON, and `ServerSentEvent`.
+        ping: The seconds without an event after which a comment is sent, which shows whether the
+            client is still there; None for never. Only an asynchronous source can be waited for so.
+        retry: The seconds that the client waits before it connects again; its own choice if None.
+        headers: Headers of the response, besides and in place of those it has.
+
+    Raises:
+        EventSourceError: for what yields no events.
+        EventError: for `ping` or `retry` that can't be.
+        UnboundError: where no request is being handled.
+    """
+    if ping is not None and not ping > 0:
+        raise EventError(f"ping={ping!r} should be seconds, more than 0; or None for never.")
+    context = current_request("event_stream")
+    app, items = context.app, _items_of(source)
+    opening = _OPENING if retry is None else ServerSentEvent(retry=retry)
+    write = partial(_written, dumps=app.json.dumps)
+    is_over = context.request.environ.get(IS_DRAINING, bool)
+    manner = Manner(opening=write(opening), ping=ping, is_over=is_over)
+    body: Any
+    if isinstance(items, AsyncIterable):
+        body = relayed(stream_with_context(_texts(items, write)), manner)  # type: ignore[arg-type]  # a generator
+    else:
+        body = stream_with_context(_Texts(iter(items), write, manner))
+    response: Response = app.response_class(
+        body, mimetype=MIMETYPE, headers={**HEADERS, **(headers or {})}
+    )
+    return response
+
+
+def _items_of(source: Any) -> AsyncIterable[Any] | Iterable[Any]:
+    if callable(source) and not isinstance(source, (AsyncIterable, Iterable)):
+        source = source()
+    if iscoroutine(source):
+        source.close()
+        raise EventSourceError(
+            f"{source.__qualname__}() is a coroutine, and yields no events. Write 'yield' in it,"
+            f" or wait for what it returns: event_stream(await {source.__name__}())."
+        )
+    if isinstance(source, (str, bytes, bytearray, Mapping)) or not isinstance(
+        source, (AsyncIterable, Iterable)
+    ):
+        raise EventSourceError(
+            f"event_stream() takes what yields events, and not {source!r}. Write a generator, or"
+            " for a single event a list: event_stream([event])."
+        )
+    return source
+
+
+def _written(item: Any, dumps: Dumps) -> str:
+    if isinstance(item, ServerSentEvent):
+        return text_of(item, dumps)
+    if isinstance(item, (str, dict, list)):
+        return text_of(ServerSentEvent(item), dumps)
+    raise EventSourceError(
+        f"An event can't be {item!r}, of the type {type(item).__name__}. Yield a str, a dict, a"
+        f" list, or ServerSentEvent({item!r}), which sends anything as JSON."
+    )
+
+
+async def _texts(
+    items: AsyncIterable[Any], write: Callable[[Any], str]
+) -> AsyncGenerator[str, None]:
+    iterator = aiter(items)
+    try:
+        async for item in iterator:
+            yield write(item)
+    finally:
+        close: Any = getattr(iterator, "aclose", None)
+        if close is not None:
+            await close()
+
+
+class _Texts:
+    """What a plain source yields, as texts. It is closed even if nobody has begun to read."""
+
+    def __init__(self, items: Iterator[Any], write: Callable[[Any], str], manner: Manner) -> None:
+        self._items = items
+        self._texts = chain([manner.opening], map(write, items))
+        self._is_over = manner.is_over
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        if self._is_over():
+            raise StopIteration
+        return next(self._texts)
+
+    def close(self) -> None:
+        close: Any = getattr(self._items, "close", None)
+        if close is not None:
+            close()
