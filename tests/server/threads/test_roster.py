@@ -93,6 +93,24 @@ def test_what_is_suspended_counts_and_is_not_the_leaders(bench: Bench) -> None:
     assert repr(roster) == "<Roster 1 open, 0 away, 0 suspended>"
 
 
+@pytest.mark.parametrize("state", [State.IDLE, State.FLUSHING, State.SUSPENDED])
+def test_the_leader_finds_it_when_the_poller_is_ready_for_it(bench: Bench, state: State) -> None:
+    """Not before: it may hold an event from before, and would send away what is half settled."""
+    roster, watch = bench.roster, bench.poller.watch
+    found: list[bool] = []
+
+    def watching(fd: int, interest: int) -> None:
+        found.append(fd in roster.open)
+        watch(fd, interest)
+
+    bench.poller.watch = watching  # type: ignore[method-assign]
+    roster.send_away(bench.connection)
+    bench.come_back(state)
+    assert found == [False]
+    assert (7 in roster.open) is (state is not State.SUSPENDED)
+    assert roster.look_at(7), "an event of the time between is nobody else's"
+
+
 def test_more_from_a_client_that_waits_is_left_in_the_socket(bench: Bench) -> None:
     """From then on only its end is watched for, and that cancels what it waited for."""
     assert bench.roster.look_at(7)

@@ -85,7 +85,12 @@ class Roster:
         elif connection.state is _CLOSED or self.is_closing:
             self.remove(connection)
         else:
+            was_suspended = self.suspended.get(connection.fd) is connection
             self.arm(connection, WRITE if connection.state is _FLUSHING else READ)
+            if was_suspended:
+                # Only now: the leader may hold an event of it from before, and takes what is open.
+                with self._counting:
+                    self.open[connection.fd] = self.suspended.pop(connection.fd)
 
     def arm(self, connection: Connection, interest: int) -> None:
         """Have the poller report *interest* of *connection*."""
@@ -110,9 +115,6 @@ class Roster:
         """Give *connection* back to whoever leads; the caller is done with it."""
         with self.changing:  # its taker may be in the middle of sending it away
             self.away.discard(connection)
-            with self._counting:
-                if self.suspended.pop(connection.fd, None) is not None:
-                    self.open[connection.fd] = connection
             self.settle(connection)
             if self.is_closing and not self.suspended:
                 self.is_quiet.set()
@@ -121,7 +123,8 @@ class Roster:
         """Close *connection*."""
         # In this order: once the socket is closed its number may come back as a new client's.
         with self._counting:
-            if self.open.pop(connection.fd, None) is None:
+            fd = connection.fd
+            if self.open.pop(fd, None) is None and self.suspended.pop(fd, None) is None:
                 return
             self._served += connection.served
         self._note_open()
@@ -166,7 +169,7 @@ class Roster:
         with self.changing:
             connection = self.suspended.get(fd)
             if connection is None:
-                return False
+                return fd in self.open  # it has just come back: its event is told again
             if connection in self.away:
                 return True  # a stale event
             if connection.armed == GONE or connection.is_deserted():
