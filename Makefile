@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types floors suite soak soak-isolation soak-mounts soak-endurance soak-slow faults crashes fuzz format bench conformance docs clean
+.PHONY: help run test lint types floors suite soak soak-isolation soak-mounts soak-coroutines soak-endurance soak-slow faults crashes fuzz format bench conformance docs clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -39,8 +39,8 @@ floors: $(STAMP)
 suite: $(STAMP)
 	@$(BIN)/python -m pytest -n $(JOBS)
 
-## make soak     the long forms of what the suite runs short: the four below, one after the other
-soak: soak-isolation soak-mounts soak-endurance soak-slow
+## make soak     the long forms of what the suite runs short: the five below, one after the other
+soak: soak-isolation soak-mounts soak-coroutines soak-endurance soak-slow
 
 ## make soak-isolation   640,000 requests looking for state that crosses
 soak-isolation: $(STAMP)
@@ -49,6 +49,10 @@ soak-isolation: $(STAMP)
 ## make soak-mounts     160,000 requests to apps that are alike and mounted on each other
 soak-mounts: $(STAMP)
 	@$(BIN)/python tests/soak/mounted.py $(ARGS)
+
+## make soak-coroutines  320,000 requests to coroutine views, streams and others on two servers
+soak-coroutines: $(STAMP)
+	@PYTHONPATH=tests $(BIN)/python tests/soak/coroutines.py $(ARGS)
 
 ## make soak-endurance   1,000,000 requests of every kind: descriptors, threads and memory stay flat
 soak-endurance: $(STAMP)

@@ -13,7 +13,7 @@ from typing import Any
 
 from bench import generator, machine, plan, table
 from bench.contestants import Contestants
-from bench.macro import blocking, processes, strictness, throughput
+from bench.macro import blocking, coroutines, processes, strictness, throughput
 from bench.macro.rounds import Arena, Result, environment
 from bench.micro.rows import (
     LEDGER,
@@ -30,7 +30,7 @@ from bench.table import Row
 from bench.venv import BenchVenv
 
 ROOT = Path(__file__).resolve().parent.parent
-GROUPS = ("proxy", "request", "tasks", "server", "blocking", "processes")
+GROUPS = ("proxy", "request", "tasks", "server", "blocking", "processes", "async")
 # Only where it is asked for: to fill a ledger takes a minute.
 LEDGER_GROUP = "ledger"
 # Only where it is asked for: it measures no speed.
@@ -59,7 +59,12 @@ class Bench:
         if group == STRICTNESS:
             rows, scores = strictness.measure(ROOT, contestants)
             return rows, [asdict(score) for score in scores]
-        modules = {"server": throughput, "blocking": blocking, "processes": processes}
+        modules = {
+            "server": throughput,
+            "blocking": blocking,
+            "processes": processes,
+            "async": coroutines,
+        }
         rows, results = modules[group].measure(self.arena, contestants, self.plan)
         return rows, [_raw(result) for result in results]
 

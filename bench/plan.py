@@ -20,6 +20,9 @@ class Plan:
     warm_seconds: int
     sleep_rounds: int
     sleep_seconds: int
+    crowd: int
+    crowd_rounds: int
+    crowd_seconds: int
     # wrk and our own client both keep one request under way on each.
     connections: int = 32
 
@@ -39,6 +42,9 @@ FULL = Plan(
     warm_seconds=1,
     sleep_rounds=2,
     sleep_seconds=4,
+    crowd=5000,
+    crowd_rounds=3,
+    crowd_seconds=4,
 )
 QUICK = Plan(
     proxy_rounds=7,
@@ -54,4 +60,7 @@ QUICK = Plan(
     warm_seconds=0,
     sleep_rounds=1,
     sleep_seconds=2,
+    crowd=1000,
+    crowd_rounds=1,
+    crowd_seconds=2,
 )

@@ -3,25 +3,19 @@
 import asyncio
 import gc
 import logging
-import threading
-import weakref
 from collections.abc import AsyncIterator
-from contextvars import ContextVar
-from typing import Any
 
 import pytest
 
 import dewar.server.loop.scope
-from asynctools import REQUEST, Gates, begin, gated_app, lead_on_loop, pool_of, tasks_left, until
-from dewar import Dewar, Local, current_app, g, request, session, stream_with_context
+from asynctools import Gates, begin, gated_app, lead_on_loop, tasks_left, until
+from dewar import request
 from dewar.contexts.context import Context
 from dewar.server.connection.suspension import Suspension
 from dewar.server.loop.suspended import Suspended
 from servertools import Serve
 
 pytestmark = pytest.mark.usefixtures("calm_loop")
-
-_name: ContextVar[str] = ContextVar("name", default="nobody")
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
@@ -186,109 +180,6 @@ def test_tasks_of_a_stream_end_with_it(serve: Serve, gates: Gates) -> None:
     finally:
         logging.getLogger("dewar.server").disabled = False
     assert app.config["TASK"].cancelled()
-
-
-class Mixed:
-    """An app that keeps a name in everything that can keep one, and looks whether it stays."""
-
-    def __init__(self) -> None:
-        self.local = Local()
-        self.crossings: list[Any] = []
-        self.contexts: weakref.WeakSet[Any] = weakref.WeakSet()
-        app = self.app = Dewar("mixed", static_folder=None)
-        app.secret_key = "mixed"
-
-        @app.get("/async/<name>")
-        async def view(name: str) -> str:
-            self._keep(name)
-            for _ in range(3):
-                await asyncio.sleep(0)
-                self._check(name)
-            await asyncio.gather(*(self._child(name) for _ in range(2)))
-            self._check(name)
-            return name
-
-        @app.get("/stream/<name>")
-        async def stream(name: str) -> Any:
-            self._keep(name)
-            await asyncio.sleep(0)
-            return stream_with_context(self._pieces(name))
-
-        @app.get("/sync/<name>")
-        def sync(name: str) -> str:
-            self._keep(name)
-            self._check(name)
-            return name
-
-        @app.teardown_request
-        async def forget(error: BaseException | None) -> None:
-            await asyncio.sleep(0)
-
-    async def _pieces(self, name: str) -> AsyncIterator[str]:
-        self._check(name)
-        yield name[:1]
-        await asyncio.sleep(0)
-        self._check(name)
-        yield name[1:]
-
-    async def _child(self, name: str) -> None:
-        self._check(name)
-        await asyncio.sleep(0)
-        self.local.name = _name.set("child's") and "child's"
-        await asyncio.sleep(0)
-        if self.local.name != "child's" or g.name != name:
-            self.crossings.append(name)
-
-    def _keep(self, name: str) -> None:
-        if "name" in g or _name.get() != "nobody" or hasattr(self.local, "name"):
-            self.crossings.append((name, "began with another's"))
-        self.contexts.add(request._get_current_object())  # type: ignore[attr-defined]
-        g.name = session["name"] = self.local.name = name
-        _name.set(name)
-
-    def _check(self, name: str) -> None:
-        seen = (
-            g.name, session["name"], self.local.name, _name.get(), request.view_args["name"],  # type: ignore[index]
-            request.path.rpartition("/")[2], current_app.name,
-        )  # fmt: skip
-        if seen != (name,) * 6 + ("mixed",):
-            self.crossings.append((name, seen))
-
-
-def test_nothing_crosses_between_thousands_of_interleaved_coroutines(serve: Serve) -> None:
-    """On connections that persist, with streams and synchronous views beside; nothing is left."""
-    mixed = Mixed()
-    served = serve(mixed.app, threads=4)
-    wrong: list[str] = []
-    start = threading.Barrier(8)
-
-    def work(number: int) -> None:
-        clients = [served.client() for _ in range(10)]
-        start.wait()
-        for turn in range(25):
-            kinds = [("async", "stream", "async", "sync", "async")[n % 5] for n in range(10)]
-            names = [f"{number}-{turn}-{n}" for n in range(10)]
-            for client, kind, name in zip(clients, kinds, names, strict=True):
-                client.send(REQUEST % f"/{kind}/{name}".encode())
-            for client, name in zip(clients, names, strict=True):
-                if client.answer()[2] != name.encode():
-                    wrong.append(name)
-
-    workers = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert wrong == []
-    assert mixed.crossings == []
-    statistics = served.server.statistics().pool
-    assert statistics.requests == 2000
-    until(lambda: not pool_of(served)._roster.suspended and not pool_of(served)._roster.away)
-    served.stop()
-    until(lambda: not tasks_left())
-    gc.collect()
-    assert len(mixed.contexts) == 0
-    assert not mixed.local.__storage__
 
 
 def test_a_request_leaves_no_garbage(serve: Serve, gates: Gates) -> None:

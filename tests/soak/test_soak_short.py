@@ -27,3 +27,11 @@ def test_mounted_apps_that_are_alike_stay_apart_under_load() -> None:
     findings = load("mounted").run(threads=16, requests=60)
     assert findings.requests == 960
     assert findings.crossings == []
+
+
+def test_no_state_crosses_between_coroutines_on_the_server() -> None:
+    """Views that wait, streams and synchronous views of two servers; some clients leave."""
+    findings = load("coroutines").Soak(threads=4).run(clients=8, rounds=25)
+    assert findings.requests == 1600
+    assert findings.crossings == []
+    assert findings.leftovers == []

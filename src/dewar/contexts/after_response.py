@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from contextvars import copy_context
 from functools import partial
+from inspect import iscoroutinefunction
 from typing import Any
 from weakref import ref
 
@@ -58,6 +59,8 @@ class AfterResponses:
         Raises:
             TypeError: It can't be called, or is a coroutine and has arguments.
         """
+        if asyncio.iscoroutine(work) or iscoroutinefunction(work):
+            process_loop.get()  # now: at the interpreter's exit it could not begin any more
         if asyncio.iscoroutine(work):
             if args or kwargs:
                 raise TypeError(

@@ -1,5 +1,7 @@
 """A few threads for what the event loop must not do."""
 
+import subprocess
+import sys
 import threading
 from contextvars import ContextVar
 from queue import SimpleQueue
@@ -55,3 +57,54 @@ def test_all_that_is_given_at_once_is_done(most: int) -> None:
     for giver in givers:
         giver.join()
     assert all(done.get(timeout=30)[1] for _ in range(200))
+
+
+def test_where_no_thread_can_be_started_the_caller_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at the interpreter's exit; where there is a thread already, that one does."""
+    hands = Hands("last", 2)
+    done: SimpleQueue[str] = SimpleQueue()
+    gate = threading.Event()
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    def work() -> None:
+        done.put(threading.current_thread().name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        hands.submit(work)
+        assert done.get(timeout=30) == threading.current_thread().name
+    hands.submit(gate.wait)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        hands.submit(work)
+        gate.set()
+        assert done.get(timeout=30) == "last-1"
+
+
+PROGRAM = """
+import asyncio, threading
+from dewar import Dewar
+app = Dewar("last", static_folder=None)
+
+@app.get("/")
+def view():
+    async def later():
+        await asyncio.sleep(0.05)
+        print("later", flush=True)
+    app.after_response(later)
+    app.after_response(print, "sync", flush=True)
+    return ""
+
+environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.url_scheme": "http",
+           "SERVER_NAME": "x", "SERVER_PORT": "80"}
+app(environ, lambda *_: print).close()
+"""
+
+
+def test_a_program_that_ends_waits_for_what_comes_after_its_responses() -> None:
+    """On any server, and nothing is said on the way."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
+    assert sorted(done.stdout.split()) == ["later", "sync"]
+    assert done.stderr == ""

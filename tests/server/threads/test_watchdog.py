@@ -12,6 +12,8 @@ class FakePool:
     def __init__(self) -> None:
         self.turn = 0
         self.running = False
+        self.on_loop = False
+        self.is_free = True
         self.deposed: queue.Queue[int] = queue.Queue()
         self.credits: list[int] = []
         self.watchdog: Watchdog | None = None
@@ -25,12 +27,13 @@ class FakePool:
 
     def leads_on_loop(self) -> bool:
         """Tell whether the event loop's thread leads."""
-        return False
+        return self.on_loop
 
     def depose(self) -> None:
         """Take the leadership."""
         self.deposed.put(self.turn)
         self.running = False
+        self.on_loop = self.on_loop and not self.is_free
 
     def credit(self, runs: int) -> None:
         """Note quick runs."""
@@ -93,3 +96,46 @@ def test_an_idle_pool_lets_it_sleep_until_the_leader_wakes_it() -> None:
     assert not watchdog.is_asleep
     ticks.run_out()
     watchdog.stop()
+
+
+def test_a_loop_that_leads_and_does_not_look_is_deposed_after_a_while() -> None:
+    """Later than a thread, for it does other things as well; a look puts it off."""
+    pool, ticks = FakePool(), Ticks()
+    watchdog = Watchdog(pool, ticks)
+    watchdog.start()
+    pool.on_loop = True
+    ticks.tick(15)
+    pool.turn += 1
+    ticks.tick(19)
+    assert pool.deposed.empty()
+    ticks.tick(2)
+    assert pool.deposed.get(timeout=5) == 1
+    ticks.run_out()
+    watchdog.stop()
+
+
+def test_a_loop_that_leads_is_asked_for_the_leadership_until_it_gives_it() -> None:
+    """It may hold the token at that moment, or no thread be free; and nobody sleeps over it."""
+    pool, ticks = FakePool(), Ticks()
+    watchdog = Watchdog(pool, ticks)
+    watchdog.start()
+    pool.on_loop, pool.is_free = True, False
+    ticks.tick(150)
+    assert not watchdog.is_asleep
+    assert pool.deposed.qsize() > 100
+    pool.is_free = True
+    ticks.tick()
+    assert not pool.on_loop
+    ticks.run_out()
+    watchdog.stop()
+
+
+def test_only_one_that_sleeps_is_woken() -> None:
+    """To be called by anybody, at any time."""
+    watchdog = Watchdog(FakePool(), Ticks())
+    watchdog.rouse()
+    assert not watchdog._lock.acquire(blocking=False), "nobody has slept"
+    watchdog.is_asleep = True
+    watchdog.rouse()
+    assert not watchdog.is_asleep
+    assert watchdog._lock.acquire(blocking=False)

@@ -1,11 +1,15 @@
 """`Hands`: a few threads for what the event loop must not do."""
 
+import logging
 import threading
 from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 from queue import SimpleQueue
 
 __all__ = ["Hands"]
+
+_logger = logging.getLogger("dewar.server")
 
 
 class Hands:
@@ -31,17 +35,30 @@ class Hands:
         return f"<Hands {self._name!r}, {self._started} of {self._most} threads, {self._idle} idle>"
 
     def submit(self, function: Callable[[], object]) -> None:
-        """Have a thread call *function*, which does not raise."""
+        """Have a thread call *function*, which does not raise.
+
+        The caller does where there is none and none can be started, as at the interpreter's exit.
+        """
         with self._changing:
             starts = self._idle <= self._waiting.qsize() and self._started < self._most
-            self._started += starts
-            self._waiting.put(function)
-        if starts:
-            threading.Thread(
-                target=lambda: Context().run(self._work),
-                name=f"{self._name}-{self._started}",
-                daemon=True,
-            ).start()
+            if starts:
+                starts = self._has_started()
+            is_taken = starts or self._started > 0
+            if is_taken:
+                self._waiting.put(function)
+        if not is_taken:
+            function()
+
+    def _has_started(self) -> bool:
+        name = f"{self._name}-{self._started + 1}"
+        work = partial(Context().run, self._work)
+        try:
+            threading.Thread(target=work, name=name, daemon=True).start()
+        except RuntimeError as error:
+            _logger.debug("%s does not start: %s", name, error)
+            return False
+        self._started += 1
+        return True
 
     def _work(self) -> None:
         while True:

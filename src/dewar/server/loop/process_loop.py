@@ -49,7 +49,7 @@ class ProcessLoop:
         self._before: list[Callable[[], object]] = []
 
     def __repr__(self) -> str:
-        kind = "not begun" if self._loop is None else type(self._loop).__module__.split(".")[0]
+        kind = "not begun" if self._loop is None else type(self._loop).__name__
         return f"<ProcessLoop {kind} in process {os.getpid()}>"
 
     def get(self) -> asyncio.AbstractEventLoop:
@@ -195,7 +195,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
         loop = asyncio.new_event_loop()
     else:
         # A class of Python's, because `start_now` sets an attribute of it.
-        loop = type("Loop", (uvloop.Loop,), {})()
+        loop = type("UvLoop", (uvloop.Loop,), {})()
     loop.set_task_factory(make_task)  # type: ignore[arg-type]  # its protocol asks for more
     return loop
 
@@ -230,6 +230,10 @@ async def _end(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
             await asyncio.wait_for(step, rest)
         except TimeoutError:
             _logger.exception("%r did not end in time", step)
+        except RuntimeError as error:
+            # At the interpreter's exit no thread can be begun to wait for the executor's, which
+            # the interpreter has waited for already.
+            _logger.debug("%r: %s", step, error)
     loop.stop()
 
 

@@ -1,0 +1,29 @@
+"""The tiny application in Dewar with coroutine views, and one that waits for a second."""
+
+import asyncio
+
+from dewar import Dewar, g
+
+app = Dewar(__name__)
+
+SLEEP_SECONDS = 1.0
+
+
+@app.get("/")
+async def hello() -> str:
+    """Greet."""
+    return "Hello, World!"
+
+
+@app.get("/sleep/<int:number>")
+async def sleep(number: int) -> str:
+    """Wait, and tell which request this is by what it has kept meanwhile."""
+    g.number = number
+    await asyncio.sleep(SLEEP_SECONDS)
+    return str(g.number)
+
+
+@app.get("/beside")
+def beside() -> str:
+    """Greet, on a thread."""
+    return "Hello, World!"

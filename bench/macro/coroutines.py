@@ -1,0 +1,143 @@
+"""Coroutine views: what a quick one costs, and what thousands that wait cost everybody else."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from bench import shot
+from bench.contestants import THREADS, Contestants
+from bench.macro.rounds import Arena, Result, Target, environment
+from bench.plan import Plan
+from bench.servers import Contestant, Server, ServerFailedError
+from bench.stats import ratio
+from bench.table import Row, failed
+
+SYNC, ASYNC = "bench.apps.dewar_app:app", "bench.apps.async_app:app"
+QUICK = "a quick view on Dewar, one core: GET /"
+CROWD = "views that await one second, one process, one core"
+BESIDE = "a synchronous view beside them"
+BODY = b"Hello, World!"
+# What asks for the synchronous view: few, for it is not to be the load.
+_CONNECTIONS = 2
+
+
+def measure(arena: Arena, contestants: Contestants, plan: Plan) -> tuple[list[Row], list[Result]]:
+    """Measure the same quick view in both kinds, then a crowd that waits."""
+    target = Target(
+        path="/",
+        expected=BODY,
+        connections=plan.connections,
+        rounds=plan.server_rounds,
+        seconds=plan.server_seconds,
+        warm_seconds=plan.warm_seconds,
+    )
+    kinds = [
+        contestants.dewar(SYNC, THREADS, "def view"),
+        contestants.dewar(ASYNC, THREADS, "async def view"),
+    ]
+    quick = arena.measure(kinds, target)
+    waiting = crowd(arena, contestants.dewar(ASYNC, THREADS), plan)
+    return [*quick_rows(quick), *crowd_rows(plan.crowd, waiting)], [*quick, *waiting]
+
+
+def crowd(arena: Arena, contestant: Contestant, plan: Plan) -> list[Result]:
+    """Return the waves of a crowd, and a synchronous view's shots alone and beside it."""
+    results = [Result(name=name) for name in (f"{plan.crowd:,} requests", "alone", "beside them")]
+    waves, alone, beside = results
+    server = Server(
+        contestant=contestant,
+        folder=arena.root,
+        environment=environment(arena.root),
+        prefix=arena.machine.pin_server(),
+    )
+    try:
+        with server:
+            server.check("/beside", BODY)
+            for _ in range(plan.crowd_rounds):
+                alone.shots.append(_ask_beside(arena, server, plan))
+                with _begun(arena, server, plan.crowd) as process:
+                    beside.shots.append(_ask_beside(arena, server, plan))
+                    waves.shots += _ended(process, server)
+    except (ServerFailedError, RuntimeError, subprocess.TimeoutExpired) as error:
+        for result in results:
+            result.failure = str(error)
+    return results
+
+
+def _ask_beside(arena: Arena, server: Server, plan: Plan) -> shot.Shot:
+    return arena.generator.fire(server.port, "/beside", _CONNECTIONS, plan.crowd_seconds)
+
+
+def _begun(arena: Arena, server: Server, count: int) -> "subprocess.Popen[str]":
+    """Return the crowd's process once all of it is connected."""
+    words = [sys.executable, "-m", "bench.crowd", "--port", str(server.port)]
+    process = subprocess.Popen(
+        [*arena.machine.pin_load(), *words, "--count", str(count)],
+        cwd=arena.root,
+        env=dict(environment(arena.root)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if process.stdout is None or process.stdout.readline() != "connected\n":
+        process.communicate()
+        raise ServerFailedError(f"the crowd could not connect; {server.last_line()}")
+    return process
+
+
+def _ended(process: "subprocess.Popen[str]", server: Server) -> list[shot.Shot]:
+    """Have the crowd end after its wave; return all of them."""
+    said, _ = process.communicate()  # the end of its standard input tells it
+    if process.returncode:
+        raise ServerFailedError(f"the crowd failed; {server.last_line()}")
+    return [shot.from_json(line) for line in said.splitlines()]
+
+
+def quick_rows(results: Sequence[Result]) -> list[Row]:
+    """Return each kind's rate, the coroutine's as a share of the synchronous view's."""
+    plain = results[0]
+    return [
+        failed(QUICK, result.name, result.failure)
+        if result.failure
+        else Row(
+            group=QUICK,
+            what=result.name,
+            figure=result.rate,
+            unit="req/s",
+            ratio=ratio(result.rate, plain.rate) if result is not plain else None,
+            baseline="def view" if result is not plain else "",
+            p99_ms=result.p99_ms,
+            note=result.note,
+        )
+        for result in results
+    ]
+
+
+def crowd_rows(count: int, results: Sequence[Result]) -> list[Row]:
+    """Return the time for all, the answers that were others', and the p99 beside and alone."""
+    waves, alone, beside = results
+    if waves.failure or waves.rate is None:
+        return [failed(CROWD, waves.name, waves.failure)]
+    crossings = sum(wave.errors for wave in waves.shots)
+    return [
+        Row(
+            group=CROWD,
+            what=waves.name,
+            figure=count / waves.rate,
+            unit="s for all",
+            p99_ms=waves.p99_ms,
+            note=f"{crossings} crossings in {count * len(waves.shots):,} answers",
+        ),
+        *(
+            Row(
+                group=BESIDE,
+                what=result.name,
+                figure=result.p99_ms,
+                unit="ms p99",
+                ratio=ratio(result.p99_ms, alone.p99_ms) if result is beside else None,
+                baseline="alone" if result is beside else "",
+                note=result.note,
+            )
+            for result in (alone, beside)
+        ),
+    ]
