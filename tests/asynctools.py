@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextvars import Context
+from concurrent.futures import Future
 from typing import Any
 
 from dewar import Dewar, request
@@ -158,17 +158,22 @@ def until(holds: Callable[[], object], what: str = "it") -> None:
 
 
 def on_loop(function: Callable[[], Any]) -> Any:
-    """Return what a function returns that is called on the loop's thread."""
-    return process_loop.run(lambda: _called(function), Context())
+    """Return what a function returns that is called on the loop's thread, outside of any task."""
+    returned: Future[Any] = Future()
 
+    def call() -> None:
+        try:
+            returned.set_result(function())
+        except BaseException as error:
+            returned.set_exception(error)
 
-async def _called(function: Callable[[], Any]) -> Any:
-    return function()
+    process_loop.call_soon(call)
+    return returned.result(PATIENCE)
 
 
 def tasks_left() -> set[Any]:
-    """Return the tasks on the loop, without the one that looks."""
-    return on_loop(lambda: asyncio.all_tasks() - {asyncio.current_task()})  # type: ignore[no-any-return]
+    """Return the tasks on the loop."""
+    return on_loop(asyncio.all_tasks)  # type: ignore[no-any-return]
 
 
 def lead_on_loop(served: Served) -> Client:

@@ -1,14 +1,17 @@
 """Which thread owns what: the claims of docs/explanation/server-threads.md, under load."""
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import copy_context
 from typing import Any
 
 import pytest
 
+from dewar import Dewar, request
 from dewar.server.connection.connection import Connection
+from dewar.server.connection.suspension import Suspension
 from dewar.server.threads.acceptor import Acceptor
 from dewar.server.threads.chores import Chores
 from dewar.server.threads.poller import EpollPoller, SelectorPoller
@@ -115,6 +118,61 @@ def test_a_connection_has_one_owner_at_a_time(serve: Serve, guard: Guard, thread
     load(served)
     served.stop()
     assert {"receive", "run", "expire"} <= guard.threads.keys()
+
+
+def async_app() -> Dewar:
+    """Return the same as coroutine views, with a synchronous one among them."""
+    made = Dewar("async", static_folder=None)
+
+    async def pieces(body: bytes) -> AsyncIterator[bytes]:
+        for piece in (b"a", b"b", body):
+            await asyncio.sleep(0)
+            yield piece
+
+    @made.route("/<kind>", methods=["GET", "POST"])
+    async def view(kind: str) -> Any:
+        body = request.get_data()
+        if kind == "stream":
+            return pieces(body)
+        await asyncio.sleep(0.004 if kind == "large" else 0)
+        return b"x" * 3_000_000 if kind == "large" else b"quick" + body
+
+    @made.route("/slow", methods=["GET", "POST"])
+    def slow() -> bytes:
+        threading.Event().wait(0.004)
+        return request.get_data()
+
+    return made
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_a_connection_that_waits_for_the_loop_has_one_owner_at_a_time(
+    serve: Serve, guard: Guard, threads: int
+) -> None:
+    """The leader, the loop, or the thread that does what may block."""
+    names = ("receive", "run", "flush", "expire", "drain", "close", "turn_away")
+    guard.watch(Connection, *names, "has_begun_on_loop")
+    guard.watch(Suspension, "go_on", "_end")
+    served = serve(async_app(), threads=threads, clock=quick_clock)
+    load(served)
+    served.stop()
+    assert {"receive", "run", "expire", "_end"} <= guard.threads.keys()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_one_thread_at_a_time_leads_though_the_loops_may(
+    serve: Serve, guard: Guard, threads: int
+) -> None:
+    """Whichever it is, it has the poller, the clock and the chores alone."""
+    everybody = object()
+    guard.watch(Chores, "news", "sweep", "attend", "finish", owner=lambda this: everybody)
+    served = serve(async_app(), threads=threads, clock=quick_clock)
+    client = served.client()
+    for _ in range(100):
+        client.get("/quick")
+    load(served)
+    served.stop()
+    assert "dewar-loop" in guard.threads["news"]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 8])

@@ -10,6 +10,7 @@ import pytest
 
 import dewar.server.threads.pool
 from dewar.server.threads.poller import (
+    GONE,
     READ,
     WRITE,
     EpollPoller,
@@ -30,6 +31,9 @@ def waker() -> Iterator[Waker]:
 
 class PollerContract:
     """What every poller does."""
+
+    #: Whether it tells that a peer has closed its side, and nothing else.
+    sees_the_end = True
 
     @pytest.fixture
     def poller(self, waker: Waker) -> Iterator[Poller]:
@@ -76,6 +80,39 @@ class PollerContract:
             poller.watch(a.fileno(), READ)
             assert self.events(poller, waker) == {a.fileno(): READ}
             poller.forget(a.fileno())
+
+    def test_only_the_end_can_be_watched_for(self, poller: Poller, waker: Waker) -> None:
+        """What has come is not reported then; the portable poller reports nothing at all."""
+        a, b = socket.socketpair()
+        with a, b:
+            poller.watch(a.fileno(), READ)
+            b.send(b"x")
+            assert self.events(poller, waker) == {a.fileno(): READ}
+            poller.change(a.fileno(), GONE)
+            assert self.events(poller, waker) == {}
+            b.shutdown(socket.SHUT_WR)
+            found = self.events(poller, waker)
+            if self.sees_the_end:
+                assert found[a.fileno()] & GONE
+            else:
+                assert found == {}
+            poller.change(a.fileno(), READ)
+            assert self.events(poller, waker)[a.fileno()] & READ
+            poller.forget(a.fileno())
+
+    def test_its_own_descriptor_is_readable_while_it_has_news(
+        self, poller: Poller, waker: Waker
+    ) -> None:
+        """So that another poller can watch it, where there is such a thing."""
+        fd = poller.maybe_fd()
+        if fd is None:
+            assert not self.sees_the_end
+            return
+        assert select.select([fd], [], [], 0)[0] == []
+        waker.wake()
+        assert select.select([fd], [], [], 5)[0] == [fd]
+        waker.settle()
+        assert select.select([fd], [], [], 0)[0] == []
 
     def test_a_number_that_is_used_again_is_somebody_else(
         self, poller: Poller, waker: Waker
@@ -124,6 +161,8 @@ class TestEpollPoller(PollerContract):
 
 class TestSelectorPoller(PollerContract):
     """The poller elsewhere."""
+
+    sees_the_end = False
 
     def make(self, waker: Waker) -> Poller:
         """Return a SelectorPoller."""

@@ -114,6 +114,8 @@ class Suspension:
         result: Iterable[bytes] = suspended if suspended.place is not None else suspended.result
         if type(result) is AsyncBody or type(result) is Suspended:
             self._awaited = result
+        elif type(result) is list or type(result) is tuple:
+            self.exchange.deliver_whole(result)
         else:
             self.exchange.deliver(result)
 

@@ -1,0 +1,98 @@
+"""`LoopLeader`: the loop's thread leads while nearly all is for it, and gives it back."""
+
+import asyncio
+
+import pytest
+
+from asynctools import REQUEST, Gates, gated_app, lead_on_loop, on_loop, pool_of, until
+from servertools import Serve, Served
+
+pytestmark = pytest.mark.usefixtures("calm_loop")
+
+
+def watches(served: Served) -> bool:
+    """Tell whether the event loop watches the server's poller."""
+    fd = pool_of(served)._poller.maybe_fd()
+
+    def is_watched() -> bool:
+        selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+        return fd in selector.get_map()
+
+    return bool(on_loop(is_watched))
+
+
+def test_it_leads_after_some_requests_for_the_loop(serve: Serve, gates: Gates) -> None:
+    """And watches the poller from then on."""
+    served = serve(gated_app(gates), threads=2)
+    client = served.client()
+    for _ in range(31):
+        client.get("/quick/x")
+    assert not pool_of(served).leads_on_loop()
+    assert "threads, 31 of" in repr(pool_of(served)._loop)
+    lead_on_loop(served)
+    assert not pool_of(served).is_running()
+
+
+def test_it_gives_the_leadership_back_where_others_come(serve: Serve, gates: Gates) -> None:
+    """At once where they are many; nothing is lost by it."""
+    served = serve(gated_app(gates), threads=2)
+    client = lead_on_loop(served)
+    for number in range(20):
+        assert client.get(f"/sync/{number}")[2] == str(number).encode()
+    assert not pool_of(served).leads_on_loop()
+
+
+def test_an_idle_loop_has_it_taken(serve: Serve, gates: Gates) -> None:
+    """And watches the poller no more, as soon as there is news."""
+    served = serve(gated_app(gates), threads=2)
+    client = lead_on_loop(served)
+    until(lambda: not pool_of(served).leads_on_loop())
+    for number in range(5):
+        assert client.get(f"/sync/{number}")[2] == str(number).encode()
+    until(lambda: not watches(served))
+
+
+def test_requests_that_have_a_function_that_may_block_are_not_for_it(
+    serve: Serve, gates: Gates
+) -> None:
+    """Though they wait on the loop for a part of their way."""
+    app = gated_app(gates)
+
+    @app.teardown_appcontext
+    def forget(error: BaseException | None) -> None:
+        """Be there."""
+
+    served = serve(app, threads=2)
+    client = served.client()
+    for _ in range(100):
+        assert client.get("/quick/x")[2] == b"x"
+        assert not pool_of(served).leads_on_loop()
+
+
+def test_one_that_was_begun_with_when_the_leadership_was_taken_is_answered(
+    serve: Serve, gates: Gates
+) -> None:
+    """By the loop, though somebody else leads by then; what came behind it waits its turn."""
+    served = serve(gated_app(gates), threads=2)
+    client = lead_on_loop(served)
+    client.send(REQUEST % b"/block/b")
+    gates.entered("b")
+    until(lambda: not pool_of(served).leads_on_loop())
+    roster = pool_of(served)._roster
+    assert len(roster.away) == 1
+    client.send(REQUEST % b"/sync/next")
+    gates.open("b")
+    assert [client.answer()[2], client.answer()[2]] == [b"b", b"next"]
+    until(lambda: not roster.away)
+
+
+def test_a_pool_that_has_ended_is_watched_no_more(serve: Serve, gates: Gates) -> None:
+    """The number of its poller may be another descriptor's by then."""
+    served = serve(gated_app(gates), threads=2)
+    lead_on_loop(served)
+    until(lambda: not pool_of(served).leads_on_loop())
+    fd = pool_of(served)._poller.maybe_fd()
+    served.stop()
+    assert fd not in on_loop(
+        lambda: set(asyncio.get_running_loop()._selector.get_map())  # type: ignore[attr-defined]
+    )
