@@ -143,6 +143,20 @@ def test_other_contexts_come_and_go_in_a_coroutine(app: Dewar, ask: Ask) -> None
     async def client() -> list[str]:
         return [*(app.test_client().get("/nested").json or ()), request.path]
 
+    @app.get("/stream")
+    async def stream() -> Any:
+        async def pieces() -> AsyncIterator[str]:
+            for number in range(3):
+                await asyncio.sleep(0)
+                yield f"{number} {request.path};"
+
+        return stream_with_context(pieces())
+
+    @app.get("/streams")
+    async def streams() -> str:
+        return f"{app.test_client().get('/stream').text} {request.path}"
+
+    assert ask("/streams").body == b"0 /stream;1 /stream;2 /stream; /streams"
     assert ask("/nested").body == b'["other","waiting","/nested"]\n'
     assert ask("/client").body == b'["other","waiting","/nested","/client"]\n'
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from dewar.server.errors import ServerStateError
 from dewar.server.loop.process_loop import process_loop
 from dewar.server.loop.starting import start_now
 from dewar.server.loop.suspended import OFF_LOOP, ON_LOOP, Suspended, begin
@@ -104,26 +103,37 @@ def test_an_error_ends_it_wherever_it_is_raised() -> None:
     assert on.place is None
 
 
-def test_what_nobody_asks_for_is_ended_by_its_close() -> None:
-    """The work is told, does what it must, and its result is closed."""
-    told: list[BaseException] = []
+@pytest.mark.parametrize("is_forgotten", [False, True])
+def test_what_nobody_iterates_is_done_all_the_same(is_forgotten: bool) -> None:
+    """By its close, or at the latest when nobody has it any more; its result is closed."""
+    done: list[str] = []
     body = Body()
 
     async def work() -> Iterable[bytes]:
-        try:
-            await ON_LOOP
-        except ServerStateError as error:
-            told.append(error)
-            await ON_LOOP
-            await asyncio.sleep(0)
+        await ON_LOOP
+        await asyncio.sleep(0)
+        done.append("waited")
+        await OFF_LOOP
+        done.append("blocked")
         return body
 
     suspended: Any = begin(work())
-    suspended.close()
-    assert len(told) == 1
-    assert "Nobody asked" in str(told[0])
+    if is_forgotten:
+        del suspended
+    else:
+        suspended.close()
+        assert suspended.place is None
+    assert done == ["waited", "blocked"]
     assert body.is_closed
-    suspended.close()
+
+
+def test_what_was_not_begun_is_left_alone() -> None:
+    """It does nothing, and no warning is given."""
+
+    async def work() -> Iterable[bytes]:
+        raise AssertionError
+
+    Suspended(work(), ON_LOOP, is_wholly_async=True)
 
 
 def test_a_cancelled_await_is_told_to_the_work() -> None:

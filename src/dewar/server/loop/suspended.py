@@ -12,11 +12,12 @@ Its result is what a WSGI application returns.
 Middleware that knows nothing of this sees an iterable: then the thread waits after all.
 """
 
+import sys
 from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
 from enum import Enum
+from inspect import CORO_CREATED, getcoroutinestate
 from typing import Any
 
-from dewar.server.errors import ServerStateError
 from dewar.server.loop.scope import current_scope
 from dewar.server.loop.waiting import wait_for
 
@@ -95,13 +96,20 @@ class Suspended:
 
     def close(self) -> None:
         """Do the rest of the work, unless it is done, and close its result."""
-        if self.place is not None:
-            nobody = ServerStateError("Nobody asked for the answer that was waited for.")
-            self._step(self._steps.throw, nobody)
-            self.wait()
+        self.wait()
         close = getattr(self.result, "close", None)
         if close is not None:
             close()
+
+    def __del__(self) -> None:
+        if self.place is None or sys.is_finalizing():
+            return
+        if getcoroutinestate(self._steps) == CORO_CREATED:
+            self._steps.close()
+        else:
+            # Middleware had an answer of its own, and forgot to close this one (PEP 3333). Any
+            # other application would have done its work by now.
+            self.close()
 
     def wait(self) -> Iterable[bytes]:
         """Do the rest in this thread, which waits for the loop; return the result."""
