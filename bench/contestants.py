@@ -45,6 +45,12 @@ class Contestants:
         words += ["--workers", "1", "--threads", str(threads), "--bind", "127.0.0.1:{port}", app]
         return self._contestant(f"{name}, {_threads(threads)}", "gunicorn", words)
 
+    def uvicorn(self, app: str, name: str = "uvicorn") -> Contestant:
+        """Return uvicorn, which serves ASGI on one event loop."""
+        words = ["--host", "127.0.0.1", "--port", "{port}", "--no-access-log", app]
+        words += ["--log-level", "warning", "--http", "httptools", "--backlog", "4096"]
+        return self._contestant(name, "uvicorn", words)
+
     def raw(self) -> list[Contestant]:
         """Return everyone who serves the raw WSGI application."""
         app = "bench.apps.raw:app"

@@ -18,6 +18,9 @@ PEERS = (
     "fastpysgi",
     "falcon",
     "bottle",
+    "quart",
+    "uvicorn",
+    "httptools",
 )
 _VERSIONS = """
 import importlib.metadata, json, platform, sys

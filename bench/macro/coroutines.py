@@ -13,7 +13,8 @@ from bench.stats import ratio
 from bench.table import Row, failed
 
 SYNC, ASYNC = "bench.apps.dewar_app:app", "bench.apps.async_app:app"
-QUICK = "a quick view on Dewar, one core: GET /"
+QUART = "bench.apps.quart_app:app"
+QUICK = "a quick view, one core: GET /"
 CROWD = "views that await one second, one process, one core"
 BESIDE = "a synchronous view beside them"
 BODY = b"Hello, World!"
@@ -34,15 +35,23 @@ def measure(arena: Arena, contestants: Contestants, plan: Plan) -> tuple[list[Ro
     kinds = [
         contestants.dewar(SYNC, THREADS, "def view"),
         contestants.dewar(ASYNC, THREADS, "async def view"),
+        contestants.uvicorn(QUART, "async def view, Quart on uvicorn"),
     ]
     quick = arena.measure(kinds, target)
-    waiting = crowd(arena, contestants.dewar(ASYNC, THREADS), plan)
-    return [*quick_rows(quick), *crowd_rows(plan.crowd, waiting)], [*quick, *waiting]
+    rows = quick_rows(quick)
+    results = list(quick)
+    peer = contestants.uvicorn(QUART, "Quart on uvicorn")
+    for contestant in (contestants.dewar(ASYNC, THREADS), peer):
+        waiting = crowd(arena, contestant, plan)
+        rows += crowd_rows(plan.crowd, waiting)
+        results += waiting
+    return rows, results
 
 
 def crowd(arena: Arena, contestant: Contestant, plan: Plan) -> list[Result]:
     """Return the waves of a crowd, and a synchronous view's shots alone and beside it."""
-    results = [Result(name=name) for name in (f"{plan.crowd:,} requests", "alone", "beside them")]
+    parts = (f"{plan.crowd:,} requests", "alone", "beside them")
+    results = [Result(name=f"{contestant.name}, {part}") for part in parts]
     waves, alone, beside = results
     server = Server(
         contestant=contestant,

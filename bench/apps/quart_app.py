@@ -1,0 +1,30 @@
+"""The same as `async_app` in Quart, which is Flask on ASGI."""
+
+import asyncio
+
+# mypy: allow-untyped-decorators
+from quart import Quart, g
+
+from bench.apps.async_app import SLEEP_SECONDS
+
+app = Quart(__name__)
+
+
+@app.get("/")
+async def hello() -> str:
+    """Greet."""
+    return "Hello, World!"
+
+
+@app.get("/sleep/<int:number>")
+async def sleep(number: int) -> str:
+    """Wait, and tell which request this is by what it has kept meanwhile."""
+    g.number = number
+    await asyncio.sleep(SLEEP_SECONDS)
+    return str(g.number)
+
+
+@app.get("/beside")
+def beside() -> str:
+    """Greet, on a thread."""
+    return "Hello, World!"
