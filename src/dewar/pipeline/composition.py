@@ -147,14 +147,18 @@ class Composition:
             or not all(_is_stock(app, stock, name) for name in _TEARDOWNS)
         )
 
-    def match_wholly_async(self, environ: WSGIEnvironment) -> Match | None:
-        """Return what a request matches, if no function of the app that may block is in its way."""
+    def match_wholly_async(self, environ: WSGIEnvironment) -> tuple[Match, Plan] | None:
+        """Return what a request matches, if no function of the app that may block is in its way.
+
+        The plan is the unwrapped one.
+        """
         if not self.may_be_wholly_async or appcontext_pushed.receivers:
             return None
         found = self.index.match(environ)
-        if found is None or not self.plan_for(found[0].endpoint).is_wholly_async:
+        if found is None:
             return None
-        return found
+        plan = self.plan_for(found[0].endpoint)
+        return (found, plan.unwrapped) if plan.is_wholly_async and plan.unwrapped else None
 
     def plan_for(self, endpoint: str | None) -> Plan:
         """Return the plan of an endpoint, None standing for no matching rule."""

@@ -78,14 +78,13 @@ def maybe_on_loop(
 
     None where any may block, or routing has more to say than which rule it is.
     """
-    composition = app.composition
-    found = composition.match_wholly_async(environ)
+    found = app.composition.match_wholly_async(environ)
     if found is None:
         return None
+    match, plan = found
     context = app.request_context(environ)
-    context.url_rule, context.view_args = found
-    plan = composition.plan_for(found[0].endpoint).unwrapped
-    steps = Suspendable(app, context, plan).whole_answer(start_response)  # type: ignore[arg-type]  # there are coroutine functions
+    context.url_rule, context.view_args = match
+    steps = Suspendable(app, context, plan, begins_on_loop=True).answer(start_response)
     return Suspended(steps, ON_LOOP, is_wholly_async=True)
 
 

@@ -6,7 +6,7 @@ is neither, such as making the response, is done where the request happens to be
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from inspect import isawaitable, iscoroutinefunction
 from types import CoroutineType
 from typing import Any
@@ -34,38 +34,36 @@ from dewar.signals import (
 __all__ = ["Suspendable"]
 
 
-class Suspendable:
+class Suspendable(Scope):
     """One request, between the event loop and threads that may block.
+
+    It is the scope of the tasks that its coroutines begin.
 
     Args:
         app: its app.
-        context: its context, which is pushed.
+        context: its context.
         plan: the unwrapped plan of its endpoint.
+        begins_on_loop: whether it does; then its context is not pushed yet, else it is.
     """
 
-    __slots__ = ("_app", "_context", "_is_on_loop", "_plan", "_scope")
+    __slots__ = ("_app", "_context", "_is_on_loop", "_plan")
 
-    def __init__(self, app: PipelineApp, context: Context, plan: Plan) -> None:
+    def __init__(
+        self, app: PipelineApp, context: Context, plan: Plan, begins_on_loop: bool = False
+    ) -> None:
+        super().__init__(context)
         self._app = app
         self._context = context
         self._plan = plan
-        self._is_on_loop = False
-        self._scope = Scope(context)
-
-    async def whole_answer(self, start_response: StartResponse) -> Iterable[bytes]:
-        """Return what a WSGI application returns, for a request whose context is not pushed yet.
-
-        It begins on the loop.
-        """
-        self._is_on_loop = True
-        self._context.push()
-        return await self.answer(start_response)
+        self._is_on_loop = begins_on_loop
 
     async def answer(self, start_response: StartResponse) -> Iterable[bytes]:
         """Return what a WSGI application returns."""
         app, context, plan = self._app, self._context, self._plan
+        if self._is_on_loop:
+            context.push()
         # Taken back by whoever goes on with the same variables afterwards.
-        current_scope.set(self._scope)
+        current_scope.set(self)
         error: BaseException | None = None
         try:
             try:
@@ -75,7 +73,7 @@ class Suspendable:
                     if plan.before or plan.preprocessors or request_started.receivers:
                         returned = await self._preprocess()
                     if returned is None:
-                        returned = await self._dispatch()
+                        returned = await self._view()
                 except Exception as failure:  # noqa: BLE001  # the app decides what it becomes
                     returned = await self._answer_error(failure)
                 plain = plain_body(app, returned)
@@ -91,7 +89,7 @@ class Suspendable:
             return response(context.environ, start_response)  # type: ignore[arg-type]  # as above
         finally:
             # PERF: the usual end, without another coroutine.
-            if self._scope or context.is_watched:
+            if self or context.is_watched:
                 await self._end(error)
             else:
                 end(app, context, error)
@@ -114,21 +112,29 @@ class Suspendable:
                 return returned
         return None
 
+    def _view(self) -> Coroutine[Any, Any, Any]:
+        """Return what gives the view's answer: its coroutine where it can be begun here and now."""
+        # PERF: `_dispatch` is another coroutine around it.
+        if self._is_on_loop and self._context.made_request is None and self._is_coroutine_view():
+            returned = stages.dispatch(self._app, self._plan, self._context)
+            return returned if type(returned) is CoroutineType else _given(returned)
+        return self._dispatch()
+
+    def _is_coroutine_view(self) -> bool:
+        return id(self._plan.view) in self._plan.coroutines
+
     async def _dispatch(self) -> Any:
         plan, context = self._plan, self._context
         request = context.made_request
         # A hook may have given the request another rule: the view of that one waits in a thread.
         is_planned = request is None or request.url_rule is context.url_rule
-        if id(plan.view) not in plan.coroutines or not is_planned:
+        if not self._is_coroutine_view() or not is_planned:
             await self._leave_loop()
             return stages.dispatch(self._app, plan, context)
         if not self._is_on_loop:
             await self._enter_loop()
         returned = stages.dispatch(self._app, plan, context)
-        # The automatic answer to OPTIONS is there already.
-        if type(returned) is CoroutineType or isawaitable(returned):
-            return await returned
-        return returned
+        return await (returned if type(returned) is CoroutineType else _given(returned))
 
     async def _answer_error(self, error: Exception) -> Any:
         handler = failures.handler_of(self._app, self._context, error)
@@ -169,9 +175,9 @@ class Suspendable:
         return await self._finalize(answer, from_error_handler=True)
 
     async def _end(self, error: BaseException | None) -> None:
-        if self._scope:
+        if self:
             await self._enter_loop()
-            await self._scope.end(isinstance(error, asyncio.CancelledError))
+            await self.end(isinstance(error, asyncio.CancelledError))
         app, context = self._app, self._context
         if not context.is_watched:
             end(app, context, error)
@@ -257,3 +263,9 @@ class Suspendable:
         if self._is_on_loop:
             self._is_on_loop = False
             await OFF_LOOP
+
+
+async def _given(returned: Any) -> Any:
+    """Return what a view function returned that has no coroutine, or what that stands for."""
+    # The automatic answer to OPTIONS is there already.
+    return await returned if isawaitable(returned) else returned

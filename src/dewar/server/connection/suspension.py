@@ -77,7 +77,7 @@ class Suspension:
     def ends_at_once(self) -> bool:
         """Begin, where the caller is on the loop's thread; tell whether it has ended by now."""
         if process_loop.is_here():
-            start_now(process_loop.get(), self._run(), self._context)
+            self._task = start_now(process_loop.get(), self._run(), self._context)
         return self.has_ended
 
     def launch(self, give_back: Callable[[], object]) -> None:
@@ -123,22 +123,30 @@ class Suspension:
 
     def _begin(self) -> None:
         # PERF: not by the loop's factory; it belongs to no request, it is one.
-        asyncio.Task(self._run(), loop=process_loop.get(), context=self._context)
+        asyncio.Task(self._begin_run(), loop=process_loop.get(), context=self._context)
 
     def _cancel(self) -> None:
         if self._cancellation is Cancellation.NONE:
             is_told = self._task is not None and self._task.cancel()
             self._cancellation = Cancellation.TOLD if is_told else Cancellation.ASKED
 
-    async def _run(self) -> None:
+    async def _begin_run(self) -> None:
         # Not before its first step: one that is cancelled before that never takes it, and would
         # leave what it was to await.
         task = self._task = asyncio.current_task()
         if task is not None and self._cancellation is Cancellation.ASKED:
             self._cancellation = Cancellation.TOLD
             task.cancel()
+        await self._run()
+
+    async def _run(self) -> None:
         try:
-            await self._wait()
+            awaited = self._awaited
+            if type(awaited) is Suspended:
+                await awaited
+                awaited = self._take_result(awaited)
+            if awaited is not None:
+                await self._send_result(awaited)
         except BaseException as error:  # noqa: BLE001 - it must not end the loop either
             self.exchange.fail(self._explained(error))
         if self._rest is None:
@@ -151,24 +159,25 @@ class Suspension:
             # Not before this step has ended: a context lets one in at a time.
             asyncio.get_running_loop().call_soon(self._give_back, context=Context())
 
-    async def _wait(self) -> None:
-        """Do what does not block; leave a `_rest` where there is some."""
-        awaited = self._awaited
-        if type(awaited) is Suspended:
-            await awaited
-            if awaited.place is not None:
-                self._rest = partial(self._work, awaited)
-                return
-            awaited = awaited.result
-            if type(awaited) is list or type(awaited) is tuple:
-                self.exchange.deliver_whole(awaited)
-                return
-        if type(awaited) is AsyncBody:
-            self._rest = awaited.close
-            await awaited.send_all(self._send)
+    def _take_result(self, suspended: Suspended) -> Iterable[bytes] | None:
+        """Send what can be sent at once; return what can not. What may block is the `_rest`."""
+        if suspended.place is not None:
+            self._rest = partial(self._work, suspended)
+            return None
+        result = suspended.result
+        if type(result) is list or type(result) is tuple:
+            self.exchange.deliver_whole(result)
+            return None
+        return result
+
+    async def _send_result(self, result: Iterable[bytes]) -> None:
+        """Send a body piece by piece, where that does not block; else that is the `_rest`."""
+        if type(result) is AsyncBody:
+            self._rest = result.close
+            await result.send_all(self._send)
             self.exchange.finish()
-        elif awaited is not None:
-            self._rest = partial(self.exchange.deliver, awaited)
+        else:
+            self._rest = partial(self.exchange.deliver, result)
 
     async def _send(self, data: bytes) -> None:
         if data or type(data) is not bytes:

@@ -12,6 +12,8 @@ from typing import Any
 
 __all__ = ["start_now"]
 
+_NAME = "dewar-request"  # PERF: else each task has a number of its own made for it
+
 
 def start_now(
     loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None], context: Context
@@ -24,16 +26,23 @@ def start_now(
         context: What it runs in; nobody may be in it.
     """
     if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=loop, context=context, eager_start=True)
-    steps: list[Callable[[], object]] = []
-
-    def take(step: Callable[[], object], *_: object, **__: object) -> None:
-        steps.append(step)
-
-    loop.call_soon = take  # type: ignore[method-assign,assignment]  # for one call, on its own thread
+        return asyncio.Task(coroutine, loop=loop, context=context, name=_NAME, eager_start=True)
+    taker = _Taker()
+    loop.call_soon = taker  # type: ignore[method-assign,assignment]  # for one call, on its own thread
     try:
-        task = asyncio.Task(coroutine, loop=loop, context=context)
+        task = asyncio.Task(coroutine, loop=loop, context=context, name=_NAME)
     finally:
         del loop.call_soon
-    context.run(steps[0])
+    context.run(taker.step)
     return task
+
+
+class _Taker:
+    """Stands for ``call_soon`` and keeps what was to be called."""
+
+    __slots__ = ("step",)
+
+    step: Callable[[], object]
+
+    def __call__(self, step: Callable[[], object], *_: object, **__: object) -> None:
+        self.step = step
