@@ -1,22 +1,27 @@
 """Whose turn it is where many clients want something at once."""
 
 from collections.abc import Mapping
+from heapq import nlargest
 
 from dewar.server.connection.connection import Connection
 
 # More than these are looked at twice. Fewer are done before anybody has waited for long.
 MANY = 64
-# Requests of new clients that are taken on between two looks at the others.
+# How many have their turn between two looks at the others: of the clients that ask most often, of
+# the others that were served before, and of new ones.
+_BUSY = 32
+_KNOWN = 128
 _FRESH = 32
 
 Events = list[tuple[int, int]]
 
 
 def by_turn(events: Events, connections: Mapping[int, Connection]) -> Events:
-    """Return the events that have their turn, those of clients that were served before first.
+    """Return the events that have their turn; the rest is told again at the next look.
 
-    So a flood of new clients does not hold up the others: of the new ones' first requests some
-    have their turn, and the rest is told again at the next look.
+    Clients that were served before go before new ones, and first of all some of those that ask
+    most often. So a flood of requests does not hold up a client that asks for one thing after the
+    other. Of each kind some have their turn, whatever the others do.
 
     Args:
         events: As the poller has them.
@@ -33,4 +38,8 @@ def by_turn(events: Events, connections: Mapping[int, Connection]) -> Events:
             known.append(event)
         else:
             fresh.append(event)
+    if len(known) > MANY:
+        busy = nlargest(_BUSY, known, key=lambda event: connections[event[0]].served)
+        chosen = set(busy)
+        known = [*busy, *(event for event in known if event not in chosen)][: _BUSY + _KNOWN]
     return known + fresh[:_FRESH] + others
