@@ -15,6 +15,7 @@ STATISTICS = PoolStatistics(
     waiting=6,
     connections=2,
     away=1,
+    suspended=8,
     accepted=10,
     turned_away=5,
     requests=100,

@@ -259,6 +259,7 @@ def test_statistics_and_the_roster_are_empty_when_all_is_answered(
     clients = [begin(served, gates, "wait", f"w{number}") for number in range(10)]
     until(lambda: len(pool_of(served)._roster.suspended) == 10)
     assert served.server.statistics().pool.connections == 10
+    assert served.server.statistics().pool.suspended == 10
     assert all(c.suspension is not None for c in connections_of(served))
     gates.open_all()
     for client in clients:

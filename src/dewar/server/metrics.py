@@ -45,6 +45,7 @@ METRICS = (
     Metric(
         "dewar_connections_away", "away", "Connections whose request runs on a follower's thread."
     ),
+    Metric("dewar_connections_suspended", "suspended", "Connections that wait on the event loop."),
     Metric("dewar_requests_waiting", "waiting", "Requests that wait for a thread."),
     Metric("dewar_threads", "threads", "Threads started."),
     Metric("dewar_threads_parked", "parked", "Threads that wait for work."),

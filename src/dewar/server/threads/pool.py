@@ -156,6 +156,7 @@ class Pool:
             waiting=waiting,
             connections=self._roster.count,
             away=len(self._roster.away),
+            suspended=len(self._roster.suspended),
             accepted=self._acceptor.accepted,
             turned_away=self._acceptor.refused + self._door.refused,
             requests=self._roster.requests(),

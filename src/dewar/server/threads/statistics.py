@@ -13,6 +13,7 @@ class PoolStatistics:
         waiting: Requests that wait for a thread.
         connections: Open connections.
         away: Connections whose request runs on a thread that does not lead.
+        suspended: Connections whose application waits on the event loop, without a thread.
         accepted: Connections since the start.
         turned_away: Connections and requests answered with 503, because there were too many.
         requests: Requests answered since the start.
@@ -25,6 +26,7 @@ class PoolStatistics:
     waiting: int
     connections: int
     away: int
+    suspended: int
     accepted: int
     turned_away: int
     requests: int
