@@ -169,7 +169,7 @@ class Dewar(Lifecycle, AppRegistrar):
         """
         outermost = vars(self).get("wsgi_app")
         if outermost is None:
-            return self.wsgi_app_on_loop(environ, start_response)
+            return respond.maybe_on_loop(self, environ, start_response)
         # Other middleware may block.
         ask = getattr(outermost, "maybe_on_loop", None)
         return None if ask is None else ask(environ, start_response)

@@ -7,7 +7,7 @@ from dewar.contexts.current import contexts
 from dewar.errors import ContextOrderError
 from dewar.pipeline.interface import PipelineApp
 
-__all__ = ["end", "is_uncovered", "preserve", "uncover"]
+__all__ = ["end", "end_unwatched", "is_uncovered", "preserve", "uncover"]
 
 # Werkzeug's key for what wants the context.
 _KEEP = "werkzeug.debug.preserve_context"
@@ -30,6 +30,21 @@ def end(app: PipelineApp, context: Context, error: BaseException | None) -> None
     forgotten = uncover(context)
     context.pop(error)
     raise forgotten
+
+
+def end_unwatched(app: PipelineApp, context: Context, error: BaseException | None) -> None:
+    """Do what `end` does for a context that nobody watches, in fewer steps.
+
+    Raises:
+        ContextOrderError: as there.
+    """
+    node = contexts.reader(None)
+    is_on_top = bool(node) and node[0] is context and context.pushes == 1
+    if is_on_top and _KEEP not in context.environ:  # type: ignore[operator]  # as above
+        context.leave(node[1])
+        context.close_request()
+    else:
+        end(app, context, error)
 
 
 def preserve(context: Context) -> None:

@@ -17,7 +17,7 @@ from dewar.contexts.current import contexts
 from dewar.messages.response import Response
 from dewar.pipeline import failures, stages
 from dewar.pipeline.coerce import may_block
-from dewar.pipeline.ending import end, is_uncovered, preserve, uncover
+from dewar.pipeline.ending import end, end_unwatched, is_uncovered, preserve, uncover
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.plain import plain_body, send, wants_response
 from dewar.pipeline.plan import Plan
@@ -92,7 +92,7 @@ class Suspendable(Scope):
             if self or context.is_watched:
                 await self._end(error)
             else:
-                end(app, context, error)
+                end_unwatched(app, context, error)
 
     # The stages.
 
