@@ -76,7 +76,9 @@ class StoredTasks:
 
     def put(self, task: str = "resize", state: JobState = JobState.QUEUED, **said: Any) -> str:
         """Put a job into the ledger and return its id."""
-        now = said.pop("at", None) or time.time()
+        # Ids of one millisecond sort either way; so each job has one of its own.
+        self.last = max(time.time(), getattr(self, "last", 0.0) + 0.001)
+        now = said.pop("at", None) or self.last
         id = new_id(now)
         new = NewJob(id=id, task=task, arguments="[[1], {}]", created=now, due=now, **said)
         self.store.write([new])
