@@ -1,1 +1,1 @@
-"""Small, complete apps that show what Dewar is for."""
+"""Small, complete example apps."""

@@ -1,11 +1,11 @@
-"""A shop and its office: two apps under one address that link to each other.
+"""A shop and its back office: two apps under one address that link to each other.
 
-From the project's folder::
+In the project's root folder::
 
     dewar run examples.several:app
 
-The shop is at ``/``, the office at ``/office``. They have the same endpoints, session keys and
-settings, and the office changes the prices that the shop shows.
+The shop is at ``/``, the back office at ``/office``. Both use the same endpoints and session keys.
+The back office changes the prices that the shop shows.
 """
 
 from examples.several.office import create_office

@@ -1,4 +1,4 @@
-"""The office: changes prices. Its session is its own, though the shop has the same keys."""
+"""The back office: changes prices. It has its own session, with the same keys as the shop's."""
 
 import os
 import secrets
@@ -16,12 +16,12 @@ _PAGE = """<!doctype html>
   </select>
   <input name="price" type="number" min="0" required> <button>Change the price</button>
 </form>
-<p>You were here {{ visits }} times. <a href="{{ url_for(':index') }}">To the shop</a></p>
+<p>Visits: {{ visits }}. <a href="{{ url_for(':index') }}">To the shop</a></p>
 """
 
 
 def create_office(stock: Stock) -> Dewar:
-    """Return the app behind the counter. A real one would ask who you are."""
+    """Return the app for the staff. A real app would require a login."""
     app = Dewar("office", static_folder=None)
     app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_hex()
     app.config["SESSION_COOKIE_SAMESITE"] = "Lax"

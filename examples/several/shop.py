@@ -1,4 +1,4 @@
-"""The shop: shows prices, and remembers who looked."""
+"""The shop: shows prices and counts each visitor's visits."""
 
 import os
 import secrets
@@ -13,12 +13,12 @@ _PAGE = """<!doctype html>
 <ul>
   {% for article, price in prices.items() %}<li>{{ article }}: {{ price / 100 }}</li>{% endfor %}
 </ul>
-<p>You were here {{ visits }} times. <a href="{{ url_for('office:index') }}">To the office</a></p>
+<p>Visits: {{ visits }}. <a href="{{ url_for('office:index') }}">To the office</a></p>
 """
 
 
 def create_shop(stock: Stock) -> Dewar:
-    """Return the app that customers see."""
+    """Return the app for customers."""
     app = Dewar("shop", static_folder=None)
     app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_hex()
 

@@ -1,4 +1,4 @@
-"""`Stock`: what both apps know. It is theirs because both were given it."""
+"""`Stock`: the data that both apps share."""
 
 import threading
 
@@ -7,7 +7,7 @@ class Stock:
     """Prices in cents, by article.
 
     Args:
-        prices: The first ones.
+        prices: The initial prices.
     """
 
     def __init__(self, prices: dict[str, int]) -> None:
@@ -15,11 +15,11 @@ class Stock:
         self._prices = dict(prices)
 
     def prices(self) -> dict[str, int]:
-        """Return all prices as they are now."""
+        """Return a copy of all prices."""
         with self._lock:
             return dict(self._prices)
 
     def change(self, article: str, price: int) -> None:
-        """Set a price."""
+        """Set the price of an article."""
         with self._lock:
             self._prices[article] = price

@@ -1,6 +1,6 @@
-"""A tour of Dewar: nine small pages, each showing one thing you can check for yourself.
+"""A tour of Dewar: nine small pages that each show one feature you can try.
 
-From the project's root: ``make run``, or ``dewar run examples.tour:app``.
+In the project's root folder: ``make run``, or ``dewar run examples.tour:app``.
 """
 
 from examples.tour import (  # noqa: F401 - importing a page registers its views

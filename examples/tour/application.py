@@ -1,4 +1,4 @@
-"""The app object, its settings, and what happens around every request."""
+"""The app object, its settings and its request hooks."""
 
 import asyncio
 import os
@@ -15,40 +15,40 @@ from examples.tour.source import source_of
 
 app = Dewar(__name__)
 app.config.from_mapping(
-    # Without SECRET_KEY in the environment a new key is made at every start: sessions signed with
-    # the old one are then no longer accepted, so they end with the process.
+    # Without SECRET_KEY in the environment, each start makes a new key. Sessions signed with the
+    # old key are then rejected.
     SECRET_KEY=os.environ.get("SECRET_KEY") or secrets.token_hex(),
     SESSION_COOKIE_SAMESITE="Lax",
-    # The longest note is far below this; anything longer is answered with 413.
+    # The longest note is far below this limit. A longer body is answered with 413.
     MAX_CONTENT_LENGTH=16 * 1024,
-    # The tour calls itself back, which otherwise is refused: the address is an internal one.
+    # The tour sends callbacks to itself. By default, an internal address is refused.
     TASKS_CALLBACK_ALLOW=["127.0.0.1", "::1", "localhost"],
-    # How views wait. The tests put a gate here, so that nothing sleeps.
+    # How views wait. The tests replace these, so that nothing sleeps.
     PAUSE=time.sleep,
     WAIT=asyncio.sleep,
 )
 
 
 def pause(seconds: float) -> None:
-    """Block this thread, as a slow query or a distant service would."""
+    """Block this thread, like a slow query or a remote service."""
     current_app.config["PAUSE"](seconds)
 
 
 async def wait(seconds: float) -> None:
-    """Wait as `pause` does, and leave the thread to others meanwhile."""
+    """Wait like `pause`, but without blocking the thread."""
     await current_app.config["WAIT"](seconds)
 
 
 @app.before_request
 def name_request() -> None:
-    """Give the request an id of its own, kept in ``g`` until it is over."""
+    """Store a new request id in ``g``."""
     g.request_id = secrets.token_hex(4)
     g.started = time.perf_counter()
 
 
 @app.after_request
 def describe_response(response: Response) -> Response:
-    """Say which request this answers and how long it took; allow nothing from other hosts."""
+    """Add the request id, the duration and a content security policy to the response."""
     milliseconds = (time.perf_counter() - g.started) * 1000
     response.headers["X-Request-Id"] = g.request_id
     response.headers["Server-Timing"] = f"app;dur={milliseconds:.2f}"
@@ -59,5 +59,5 @@ def describe_response(response: Response) -> Response:
 
 @app.context_processor
 def page_furniture() -> dict[str, Any]:
-    """Give every template the list of pages, this thread and a way to quote source."""
+    """Return the names that every template gets: the pages, the thread and `source_of`."""
     return {"pages": PAGES, "thread": threading.current_thread(), "source_of": source_of}

@@ -1,4 +1,4 @@
-"""A clock that ticks in every browser that looks at it, and says how many do."""
+"""A live clock, sent as server-sent events, with the number of open streams."""
 
 import threading
 from collections.abc import AsyncIterator
@@ -14,13 +14,13 @@ app.extensions["readers"] = set()
 
 @app.get("/clock")
 def clock() -> str:
-    """Show the page that listens."""
+    """Show the page that reads the clock's events."""
     return render_template("clock.html")
 
 
 @app.get("/api/clock")
 async def clock_events() -> Response:
-    """Send the time every second, for as long as somebody listens."""
+    """Stream the time every second as server-sent events."""
 
     async def ticks() -> AsyncIterator[dict[str, Any]]:
         readers = current_app.extensions["readers"]
@@ -34,6 +34,6 @@ async def clock_events() -> Response:
                 }
                 await wait(1)
         finally:
-            readers.discard(g.request_id)  # the tab was closed, or the server stops
+            readers.discard(g.request_id)  # the client disconnected, or the server stops
 
     return event_stream(ticks(), retry=1)

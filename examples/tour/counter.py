@@ -1,4 +1,4 @@
-"""A count for each browser, kept in the signed session cookie."""
+"""A counter for each browser, stored in the signed session cookie."""
 
 from werkzeug.wrappers import Response
 
@@ -8,7 +8,7 @@ from examples.tour.application import app
 
 @app.get("/counter")
 def counter() -> str:
-    """Show this browser's count and the cookie that holds it."""
+    """Show this browser's counter and the cookie that stores it."""
     cookie = request.cookies.get(current_app.config["SESSION_COOKIE_NAME"], "")
     return render_template(
         "counter.html", count=session.get("count", 0), cookie=cookie.rsplit(".", 2)
@@ -17,14 +17,14 @@ def counter() -> str:
 
 @app.post("/counter")
 def count_up() -> Response:
-    """Add one to this browser's count."""
+    """Add one to this browser's counter."""
     session["count"] = session.get("count", 0) + 1
     return redirect(url_for("counter"), 303)
 
 
 @app.post("/counter/reset")
 def reset_counter() -> Response:
-    """Forget this browser's count."""
+    """Reset this browser's counter."""
     session.pop("count", None)
     flash("The counter is back at zero.")
     return redirect(url_for("counter"), 303)

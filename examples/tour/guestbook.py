@@ -1,4 +1,4 @@
-"""A JSON API over the notes, and the page that uses it."""
+"""A JSON API for the notes, and the page that uses it."""
 
 from werkzeug.wrappers import Response
 
@@ -12,7 +12,7 @@ app.extensions["notes"] = Notes()
 
 
 def notes() -> Notes:
-    """Give the notes of the app that serves this request."""
+    """Return the notes of the app that handles this request."""
     store: Notes = current_app.extensions["notes"]
     return store
 
@@ -25,24 +25,24 @@ def guestbook() -> str:
 
 @app.get("/api/notes")
 def list_notes() -> Response:
-    """List the notes, the newest first."""
+    """List the notes, newest first."""
     return jsonify(notes=notes().newest_first())
 
 
 @app.post("/api/notes")
 def add_note() -> tuple[Response, int] | tuple[Response, int, dict[str, str]]:
-    """Keep a note: a name and a message."""
+    """Add a note: a name and a message."""
     body = request.get_json()
     problems = problems_with(body)
     if problems:
-        return jsonify(error="The note was not kept.", fields=problems), 400
+        return jsonify(error="The note was not saved.", fields=problems), 400
     note = notes().add(body["name"].strip(), body["message"].strip())
     return jsonify(note), 201, {"Location": url_for("get_note", note_id=note.id)}
 
 
 @app.get("/api/notes/<int:note_id>")
 def get_note(note_id: int) -> Response:
-    """Give one note."""
+    """Return one note."""
     note = notes().maybe_get(note_id)
     if note is None:
         abort(404, f"There is no note {note_id}.")
@@ -58,7 +58,7 @@ def remove_note(note_id: int) -> tuple[str, int]:
 
 
 def problems_with(body: object) -> dict[str, str]:
-    """Say for each field what is wrong with it; nothing wrong gives an empty dict."""
+    """Return the problem of each invalid field; an empty dict if all are valid."""
     if not isinstance(body, dict):
         return {"body": "Send an object with a name and a message."}
     checked = {field: problem(body.get(field), limit) for field, limit in LIMITS.items()}
@@ -66,7 +66,7 @@ def problems_with(body: object) -> dict[str, str]:
 
 
 def problem(value: object, limit: int) -> str | None:
-    """Say what is wrong with a text field, if anything is."""
+    """Return the problem of a text field, or None."""
     if not isinstance(value, str) or not value.strip():
         return "Write something here."
     if len(value.strip()) > limit:

@@ -1,4 +1,4 @@
-"""The first page: what this is, and every route of the app."""
+"""The home page: an introduction and all routes of the app."""
 
 import inspect
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from examples.tour.application import app
 
 @dataclass(frozen=True)
 class Route:
-    """One line in the table of routes."""
+    """A row in the table of routes."""
 
     path: str
     methods: str
@@ -18,12 +18,12 @@ class Route:
 
 @app.get("/")
 def home() -> str:
-    """Show what this is, the pages and the routes."""
+    """Show an introduction, the pages and the routes."""
     return render_template("home.html", routes=routes())
 
 
 def routes() -> list[Route]:
-    """List the app's routes by path, each with the first line of its view's docstring."""
+    """Return the routes by path, each with the first line of its view's docstring."""
     found = []
     for rule in current_app.url_map.iter_rules():
         methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})

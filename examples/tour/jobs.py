@@ -1,4 +1,4 @@
-"""An upload that becomes a background job, its progress in the browser, and a callback."""
+"""An upload that starts a background job, with live progress and a callback."""
 
 import base64
 import hashlib
@@ -29,7 +29,7 @@ tasks = Tasks(app)
 
 
 def callback_secret() -> str:
-    """Give what callbacks are signed with, which follows from the app's own secret."""
+    """Return the secret that signs callbacks, derived from the app's secret key."""
     digest = hashlib.sha256(b"callbacks " + app.config["SECRET_KEY"].encode()).digest()
     return "whsec_" + base64.b64encode(digest).decode()
 
@@ -38,8 +38,8 @@ app.config["TASKS_CALLBACK_SECRETS"] = [callback_secret()]
 app.extensions["received"] = deque(maxlen=100)
 
 
-def is_mine(job: JobStatus, action: str) -> bool:  # noqa: ARG001 - seeing and cancelling alike
-    """Let each browser see the jobs that it started, and nobody else's."""
+def is_mine(job: JobStatus, action: str) -> bool:  # noqa: ARG001 - the same for all actions
+    """Allow a browser to see and cancel only the jobs that it started."""
     return job.id in session.get("jobs", [])
 
 
@@ -48,13 +48,13 @@ app.register_blueprint(tasks_blueprint(tasks, access=is_mine, url_prefix="/api/j
 
 @app.get("/jobs")
 def jobs() -> str:
-    """Show the form, and what becomes of a file."""
+    """Show the upload form and the progress of the job."""
     return render_template("jobs.html", task_source=source())
 
 
 @tasks.task(max_queue=50)
 def count_words(name: str, text: str) -> dict[str, Any]:
-    """Count the words of a text, a tenth at a time, and tell how far it is."""
+    """Count the words of a text in ten steps, and report the progress after each."""
     words: Counter[str] = Counter()
     lines = text.splitlines()
     for step in range(STEPS):
@@ -67,7 +67,7 @@ def count_words(name: str, text: str) -> dict[str, Any]:
 
 @app.post("/api/jobs")
 def add_job() -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Take a file, hand it to the background, and say at once where to look."""
+    """Submit an uploaded file as a job, and return 202 with the job's URL."""
     request.max_content_length = LARGEST
     upload = request.files.get("text")
     if upload is None or not upload.filename:
@@ -80,7 +80,7 @@ def add_job() -> tuple[dict[str, Any], int, dict[str, str]]:
 
 @app.post("/api/heard")
 def hear_of_job() -> tuple[str, int]:
-    """Receive a callback, as another server would: check who signed it, then believe it."""
+    """Receive a callback like another server would: verify its signature, then store it."""
     try:
         told = verify(
             request.get_data(), request.headers, current_app.config["TASKS_CALLBACK_SECRETS"]
@@ -95,13 +95,13 @@ def hear_of_job() -> tuple[str, int]:
 
 @app.get("/api/heard/<id>")
 def heard_of_job(id: str) -> Any:
-    """Say which callback came for a job, if one did."""
+    """Return the callback that was received for a job."""
     found = [heard for heard in current_app.extensions["received"] if heard["job"] == id]
     if not found:
-        abort(404, "No callback has come for this job.")
+        abort(404, "No callback was received for this job.")
     return jsonify(found[-1])
 
 
 def source() -> str:
-    """Give the source of the task, which is no view."""
+    """Return the source of the task function."""
     return inspect.getsource(count_words.function).rstrip()

@@ -1,4 +1,4 @@
-"""The guestbook's notes: in memory, under a lock, and never more than a fixed number."""
+"""The guestbook's notes: in memory, thread-safe and limited in number."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from threading import Lock
 
 @dataclass(frozen=True)
 class Note:
-    """What one visitor wrote."""
+    """A visitor's note."""
 
     id: int
     name: str
@@ -20,7 +20,7 @@ class Note:
 class Notes:
     """The newest notes, safe to use from any thread.
 
-    Each process has its own: an app that runs in several would keep them in a database.
+    Each process has its own notes. An app that runs in several processes would use a database.
     """
 
     def __init__(self, limit: int = 100) -> None:
@@ -33,12 +33,12 @@ class Notes:
         return f"<Notes {len(self._notes)} of at most {self._limit}>"
 
     def newest_first(self) -> list[Note]:
-        """Give every note, the newest first."""
+        """Return all notes, newest first."""
         with self._lock:
             return list(reversed(self._notes.values()))
 
     def add(self, name: str, message: str) -> Note:
-        """Keep a note; the oldest goes when there are too many."""
+        """Add a note, and drop the oldest one if there are too many."""
         with self._lock:
             note = Note(next(self._numbers), name, message, datetime.now(UTC))
             self._notes[note.id] = note
@@ -47,11 +47,11 @@ class Notes:
             return note
 
     def maybe_get(self, note_id: int) -> Note | None:
-        """Give the note with this id, if there is one."""
+        """Return the note with this id, or None."""
         with self._lock:
             return self._notes.get(note_id)
 
     def remove(self, note_id: int) -> bool:
-        """Drop the note with this id; say whether there was one."""
+        """Remove the note with this id; return whether it existed."""
         with self._lock:
             return self._notes.pop(note_id, None) is not None

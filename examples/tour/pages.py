@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Page:
-    """A page: the endpoint that serves it, its name and what it shows."""
+    """A page: its endpoint, its name and its description."""
 
     endpoint: str
     name: str
@@ -13,13 +13,13 @@ class Page:
 
 
 PAGES = (
-    Page("home", "Home", "Where you are, and every route there is."),
-    Page("counter", "Counter", "A signed cookie keeps a count for each browser."),
+    Page("home", "Home", "An introduction, and all routes of the app."),
+    Page("counter", "Counter", "A counter for each browser, in a signed cookie."),
     Page("guestbook", "Guestbook", "A small JSON API, and a page that uses it."),
-    Page("slow", "Slow view", "Ten requests that block, all served at the same time."),
-    Page("whoami", "Who served me", "Twenty requests at once; each must see only itself."),
-    Page("stream", "Stream", "Text that arrives while it is being written."),
-    Page("clock", "Live clock", "Events from the server, and how many are listening."),
-    Page("jobs", "Background job", "An upload that is worked on after the answer has gone."),
-    Page("errors", "Errors", "What a visitor sees when something goes wrong."),
+    Page("slow", "Slow view", "Ten blocking requests, served at the same time."),
+    Page("whoami", "Who served me", "Twenty requests at once; each must see only its own state."),
+    Page("stream", "Stream", "A response that arrives line by line."),
+    Page("clock", "Live clock", "Server-sent events, and the number of listening browsers."),
+    Page("jobs", "Background job", "An upload that is processed after the response."),
+    Page("errors", "Errors", "The error pages, and the same errors as JSON."),
 )

@@ -1,4 +1,4 @@
-"""A view that blocks, and a page that asks for ten of them at once."""
+"""A view that blocks, and a page that requests it ten times at once."""
 
 import threading
 import time
@@ -14,13 +14,13 @@ LONGEST = 5
 
 @app.get("/slow")
 def slow() -> str:
-    """Show the page that fires ten slow requests."""
+    """Show the page that sends ten slow requests."""
     return render_template("slow.html")
 
 
 @app.get("/api/slow")
 def slow_answer() -> Response:
-    """Block for ?seconds= (2 unless told), then say which thread was held."""
+    """Block for ?seconds= (default 2), then return the name of the blocked thread."""
     seconds = number("seconds", default=2, low=0, high=LONGEST)
     pause(seconds)
     return jsonify(

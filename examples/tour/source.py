@@ -1,4 +1,4 @@
-"""Quotes the code behind a page, so that what the page shows is what runs."""
+"""The source code of a page's views, so that a page shows the code that runs."""
 
 import inspect
 
@@ -6,6 +6,6 @@ from dewar import current_app
 
 
 def source_of(*endpoints: str) -> str:
-    """Give the source of the views with these endpoints, one after the other."""
+    """Return the source of the views with these endpoints."""
     views = (current_app.view_functions[endpoint] for endpoint in endpoints)
     return "\n\n".join(inspect.getsource(view).rstrip() for view in views)

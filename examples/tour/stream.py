@@ -1,4 +1,4 @@
-"""A response that is sent while it is being written."""
+"""A streamed response."""
 
 import threading
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ def stream() -> str:
 
 @app.get("/stream.txt")
 def stream_text() -> BaseResponse:
-    """Write ?lines= lines (8 unless told), ?every= seconds apart."""
+    """Stream ?lines= lines (default 8), ?every= seconds apart (default 0.4)."""
     lines = int(number("lines", default=8, low=1, high=50))
     every = number("every", default=0.4, low=0, high=2)
     return Response(stream_with_context(written(lines, every)), mimetype="text/plain")
 
 
 def written(lines: int, every: float) -> Iterator[str]:
-    """Yield the lines; `request` and `g` are still there though the view has returned."""
+    """Yield the lines; `request` and `g` still work after the view has returned."""
     for line in range(1, lines + 1):
         if line > 1:
             pause(every)

@@ -1,4 +1,4 @@
-"""Who served me: the thread and the state of one request, and a check that it shares neither."""
+"""Who served me: the thread and the state of a request, and a check that requests are isolated."""
 
 import os
 import threading
@@ -15,26 +15,26 @@ LONGEST_NAME = 40
 
 @app.get("/whoami")
 def whoami() -> str:
-    """Show who served this request, and check twenty others."""
+    """Show the thread of this request, and a check with twenty requests."""
     return render_template("whoami.html", facts=identity())
 
 
 @app.get("/api/whoami")
 def check_whoami() -> Response:
-    """Write ?name= into session and g, wait ?hold= seconds, and say what is there then."""
+    """Write ?name= to session and g, wait ?hold= seconds, and return the values read back."""
     name = request.args.get("name", "")
     if not 1 <= len(name) <= LONGEST_NAME:
-        abort(400, f"Say who you are in 1 to {LONGEST_NAME} characters: ?name=Ada")
+        abort(400, f"Pass a name with 1 to {LONGEST_NAME} characters: ?name=Ada")
     hold = number("hold", default=0, low=0, high=2)
     session["name"] = name
     g.name = name
-    pause(hold)  # the others run now, and write their own names
+    pause(hold)  # other requests run now, and write their own names
     saw = {"request": request.args["name"], "session": session["name"], "g": g.name}
     return jsonify(name=name, saw=saw, **identity())
 
 
 def identity() -> dict[str, Any]:
-    """Say which thread runs this request and by what it can be told from the others."""
+    """Return the thread, process and ids of this request."""
     thread = threading.current_thread()
     return {
         "thread": {"name": thread.name, "ident": thread.ident},

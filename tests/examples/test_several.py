@@ -35,8 +35,8 @@ def test_visits_are_counted_by_each_for_itself(client: DewarClient) -> None:
     """Under the same key of the session."""
     for _ in range(3):
         client.get("/")
-    assert "You were here 1 times" in client.get("/office/").text
-    assert "You were here 4 times" in client.get("/").text
+    assert "Visits: 1." in client.get("/office/").text
+    assert "Visits: 4." in client.get("/").text
 
 
 def test_the_app_that_is_served_has_both() -> None:

@@ -1,4 +1,4 @@
-// Listens to the clock's events and shows each; the browser connects again when the stream breaks off.
+// Shows the clock's events. The browser reconnects by itself when the stream is interrupted.
 const button = document.getElementById("listen");
 const result = document.querySelector(".result");
 const time = document.getElementById("time");
@@ -8,23 +8,23 @@ button.addEventListener("click", () => (events ? hangUp() : listen()));
 listen();
 
 function listen() {
-  button.textContent = "Hang up";
+  button.textContent = "Disconnect";
   result.textContent = "Connecting …";
   events = new EventSource(button.dataset.url);
   events.addEventListener("message", (event) => show(JSON.parse(event.data)));
   events.addEventListener("error", () => {
-    result.textContent = "The stream broke off. Connecting again …";
+    result.textContent = "The stream was interrupted. Reconnecting …";
   });
 }
 
 function hangUp() {
   events.close();
   events = null;
-  button.textContent = "Listen";
-  result.textContent = "Nobody listens here.";
+  button.textContent = "Connect";
+  result.textContent = "Not connected.";
 }
 
 function show(tick) {
   time.textContent = tick.time;
-  result.textContent = `${tick.readers} ${tick.readers === 1 ? "reader" : "readers"} now, told by ${tick.thread}.`;
+  result.textContent = `${tick.readers} ${tick.readers === 1 ? "reader" : "readers"} now, sent by ${tick.thread}.`;
 }

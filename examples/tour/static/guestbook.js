@@ -1,4 +1,4 @@
-// The guestbook's form: posts JSON, shows what the server thinks of it, adds and removes notes.
+// The guestbook's form: posts JSON, shows the server's response, adds and removes notes.
 const form = document.querySelector(".note-form");
 const list = document.querySelector(".notes");
 const result = form.querySelector(".result");
@@ -22,7 +22,7 @@ list.addEventListener("click", async (event) => {
   const note = event.target.closest(".remove") && event.target.closest("li");
   if (!note) return;
   const response = await fetch(`${form.dataset.api}/${note.dataset.id}`, { method: "DELETE" });
-  result.textContent = response.ok ? `${response.status} Removed.` : `${response.status} It was already gone.`;
+  result.textContent = response.ok ? `${response.status} Removed.` : `${response.status} It was already removed.`;
   note.remove();
   list.querySelector(".remove")?.focus();
 });
@@ -35,7 +35,7 @@ function showProblems(problems) {
   form.querySelector("[aria-invalid]")?.focus();
 }
 
-// textContent, never innerHTML: what a visitor wrote stays text.
+// textContent, not innerHTML: a visitor's text must stay text.
 function drawn(note) {
   const item = document.getElementById("note").content.firstElementChild.cloneNode(true);
   const written = new Date(note.written);

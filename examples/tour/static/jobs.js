@@ -1,4 +1,4 @@
-// Uploads a file, follows its job by server-sent events, and asks for the callback at the end.
+// Uploads a file, follows its job with server-sent events, and shows the callback at the end.
 const form = document.querySelector(".job-form");
 const result = document.querySelector(".result");
 const progress = document.getElementById("progress");
@@ -19,7 +19,7 @@ form.addEventListener("submit", async (event) => {
     say(`202 Accepted   ${answer.headers.get("Location")}`);
     await follow(job);
   } catch (error) {
-    result.textContent = error.message || "The server did not answer.";
+    result.textContent = error.message || "The server did not respond.";
   }
   button.disabled = false;
   cancel.hidden = true;
@@ -64,7 +64,7 @@ async function hear(id) {
     }
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
-  say("callback   none came");
+  say("callback   none received");
 }
 
 function say(line) {

@@ -1,4 +1,4 @@
-// Fires ten slow requests and draws each: hatched while the browser holds it back, solid once it is sent.
+// Sends ten slow requests and draws each: hatched while it waits in the browser, solid once it is sent.
 const button = document.getElementById("fire");
 const result = document.querySelector(".result");
 const rows = [...document.querySelectorAll(".bars li")];
@@ -6,13 +6,13 @@ const SPAN = 5000; // milliseconds across the track, as the axis says
 
 button.addEventListener("click", async () => {
   button.disabled = true;
-  result.textContent = "Ten are on their way …";
+  result.textContent = "Ten requests are running …";
   performance.clearResourceTimings();
   const start = performance.now();
   const threads = await Promise.all(rows.map((row, number) => fire(row, number, start)));
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   const distinct = new Set(threads.filter(Boolean)).size;
-  result.textContent = `All back after ${seconds} s, served by ${distinct} threads.`;
+  result.textContent = `All done after ${seconds} s, served by ${distinct} threads.`;
   button.disabled = false;
 });
 
@@ -34,7 +34,7 @@ async function fire(row, number, start) {
   } catch {
     stop();
     row.className = "failed";
-    who.textContent = "no answer";
+    who.textContent = "no response";
     return null;
   }
 }

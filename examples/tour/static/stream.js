@@ -1,4 +1,4 @@
-// Reads the stream and shows each piece at the moment it arrives.
+// Reads the stream and shows each chunk when it arrives.
 const button = document.getElementById("read");
 const result = document.querySelector(".result");
 const lines = document.getElementById("lines");
@@ -11,9 +11,9 @@ button.addEventListener("click", async () => {
   try {
     const response = await fetch(button.dataset.url, { cache: "no-store" });
     const pieces = await read(response.body.pipeThrough(new TextDecoderStream()).getReader(), start);
-    result.textContent = `Arrived in ${pieces} pieces.`;
+    result.textContent = `Arrived in ${pieces} chunks.`;
   } catch {
-    result.textContent = "The stream broke off.";
+    result.textContent = "The stream was interrupted.";
   }
   button.disabled = false;
 });

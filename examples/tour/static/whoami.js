@@ -1,11 +1,11 @@
-// Fires twenty requests, each with a name of its own, and checks that each saw that name and no other.
+// Sends twenty requests, each with its own name, and checks that each saw only that name.
 const button = document.getElementById("fire");
 const result = document.querySelector(".result");
 const tiles = [...document.querySelectorAll(".tiles li")];
 
 button.addEventListener("click", async () => {
   button.disabled = true;
-  result.textContent = "Twenty are on their way …";
+  result.textContent = "Twenty requests are running …";
   const answers = await Promise.all(tiles.map(check));
   const good = answers.filter((answer) => answer.isolated).length;
   const threads = new Set(answers.map((answer) => answer.thread).filter(Boolean)).size;
@@ -19,14 +19,14 @@ async function check(tile) {
   tile.querySelector(".saw").textContent = "…";
   try {
     const query = new URLSearchParams({ name, hold: 0.2 });
-    // Without the cookie each request is a visitor of its own, and this browser's session is left alone.
+    // Without the cookie, each request is a new visitor, and this browser's session does not change.
     const response = await fetch(`${button.dataset.url}?${query}`, { credentials: "omit", cache: "no-store" });
     const { saw, thread } = await response.json();
     const others = ["request", "session", "g"].filter((place) => saw[place] !== name);
     const seen = others.map((place) => `${place}: ${saw[place]}`).join(", ");
     return show(tile, others.length === 0, seen || thread.name, thread.name);
   } catch {
-    return show(tile, false, "no answer", null);
+    return show(tile, false, "no response", null);
   }
 }
 
