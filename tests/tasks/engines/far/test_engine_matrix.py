@@ -50,7 +50,9 @@ def make(name: str) -> Engine:
 def table() -> tuple[list[str], dict[str, list[str]]]:
     """Return the names of the columns, and the cells by engine."""
     text = PAGE.read_text(encoding="utf-8")
-    text = text[text.index("## What each can do") : text.index("## What is lost when")]
+    text = text[
+        text.index("## What each engine supports") : text.index("## What each failure loses")
+    ]
     head = re.search(r"^\| engine \|(.*)\|$", text, re.MULTILINE)
     assert head is not None
     rows = re.findall(r"^\| `([^`]+)` \|(.*)\|$", text, re.MULTILINE)
