@@ -25,6 +25,7 @@ from dewar.contexts.namespace import AppGlobals
 from dewar.environment import debug_flag
 from dewar.json.provider import DefaultJSONProvider, JSONProvider
 from dewar.logging import create_logger
+from dewar.loop.suspended import Suspended
 from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.pipeline import respond, url_building
@@ -37,7 +38,6 @@ from dewar.routing import adapters
 from dewar.routing.errors import StaticHostError
 from dewar.routing.rules import RouteMap
 from dewar.running import run_app
-from dewar.server.loop.suspended import Suspended
 from dewar.sessions.interface import SessionInterface
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
 from dewar.template_lookup import TemplatesOfAll

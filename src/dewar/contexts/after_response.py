@@ -18,11 +18,11 @@ from weakref import ref
 
 from dewar.contexts.context import Context
 from dewar.contexts.snapshot import Snapshot
-from dewar.server.loop.errand import Errand
-from dewar.server.loop.hands import Hands
-from dewar.server.loop.process_loop import process_loop
-from dewar.server.loop.scope import Scope, current_scope
-from dewar.server.loop.suspended import OFF_LOOP, ON_LOOP
+from dewar.loop.errand import Errand
+from dewar.loop.hands import Hands
+from dewar.loop.process_loop import process_loop
+from dewar.loop.scope import Scope, current_scope
+from dewar.loop.suspended import OFF_LOOP, ON_LOOP
 
 __all__ = ["ERRANDS", "AfterResponses"]
 

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar import json
 from dewar.contexts.current import maybe_current
-from dewar.server.loop.async_body import AsyncBody
+from dewar.loop.async_body import AsyncBody
 
 __all__ = ["Response"]
 

@@ -14,6 +14,8 @@ from wsgiref.types import StartResponse
 
 from dewar.contexts.context import Context
 from dewar.contexts.current import contexts
+from dewar.loop.scope import Scope, current_scope
+from dewar.loop.suspended import OFF_LOOP, ON_LOOP
 from dewar.messages.response import Response
 from dewar.pipeline import failures, stages
 from dewar.pipeline.coerce import may_block
@@ -21,8 +23,6 @@ from dewar.pipeline.ending import end, end_unwatched, is_uncovered, preserve, un
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.plain import plain_body, send, wants_response
 from dewar.pipeline.plan import Plan
-from dewar.server.loop.scope import Scope, current_scope
-from dewar.server.loop.suspended import OFF_LOOP, ON_LOOP
 from dewar.signals import (
     appcontext_popped,
     appcontext_tearing_down,

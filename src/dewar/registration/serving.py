@@ -10,8 +10,8 @@ from inspect import iscoroutinefunction
 from typing import Any, Protocol
 
 from dewar.errors import DewarError
-from dewar.server.loop.scope import Scope, current_scope
-from dewar.server.loop.waiting import wait_in
+from dewar.loop.scope import Scope, current_scope
+from dewar.loop.waiting import wait_in
 
 __all__ = ["Serving"]
 

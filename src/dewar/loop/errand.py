@@ -6,9 +6,9 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
-from dewar.server.loop.hands import Hands
-from dewar.server.loop.process_loop import process_loop
-from dewar.server.loop.suspended import OFF_LOOP, ON_LOOP, Suspended
+from dewar.loop.hands import Hands
+from dewar.loop.process_loop import process_loop
+from dewar.loop.suspended import OFF_LOOP, ON_LOOP, Suspended
 
 __all__ = ["Errand"]
 

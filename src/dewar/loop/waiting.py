@@ -9,8 +9,8 @@ from contextvars import Context, copy_context
 from importlib import import_module
 from typing import Any, TypeVar
 
-from dewar.server.loop.process_loop import process_loop
-from dewar.server.loop.scope import Scope, current_scope
+from dewar.loop.process_loop import process_loop
+from dewar.loop.scope import Scope, current_scope
 
 __all__ = [
     "elsewhere",

@@ -21,10 +21,10 @@ from contextvars import Context
 from functools import partial
 from typing import Any, TypeVar
 
-from dewar.server.errors import ServerStateError
-from dewar.server.loop.scope import make_task
+from dewar.errors import DewarError
+from dewar.loop.scope import make_task
 
-__all__ = ["ProcessLoop", "process_loop"]
+__all__ = ["LoopStateError", "ProcessLoop", "process_loop"]
 
 R = TypeVar("R")
 
@@ -32,6 +32,10 @@ _logger = logging.getLogger("dewar.server")
 
 # What coroutines get to end after they were cancelled, at the end of the process, in seconds.
 _LEAVE = 2.0
+
+
+class LoopStateError(DewarError, RuntimeError):
+    """Raised where the event loop's own thread is to wait for the loop."""
 
 
 class ProcessLoop:
@@ -79,11 +83,11 @@ class ProcessLoop:
             context: What it runs in; nobody else may be in it.
 
         Raises:
-            ServerStateError: On the loop's own thread, which would wait for itself.
+            LoopStateError: On the loop's own thread, which would wait for itself.
             BaseException: What the coroutine raised.
         """
         if self.is_here():
-            raise ServerStateError("The event loop can't wait for itself. Write: await work()")
+            raise LoopStateError("The event loop can't wait for itself. Write: await work()")
         done: Future[R] = Future()
         tasks: list[asyncio.Task[None]] = []
 
