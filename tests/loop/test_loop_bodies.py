@@ -11,8 +11,9 @@ import pytest
 
 import dewar.loop.scope
 from dewar.loop.async_body import AsyncBody
+from dewar.loop.event_loop import make_task
 from dewar.loop.process_loop import process_loop
-from dewar.loop.scope import Scope, current_scope, make_task
+from dewar.loop.scope import Scope, current_scope
 from dewar.loop.waiting import elsewhere, wait_for
 
 pytestmark = pytest.mark.usefixtures("calm_loop")

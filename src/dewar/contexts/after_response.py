@@ -4,7 +4,6 @@ Each piece of work carries the request as a job does (see `dewar.contexts.snapsh
 all of it, and outlives it.
 """
 
-import asyncio
 import logging
 import os
 import threading
@@ -59,9 +58,9 @@ class AfterResponses:
         Raises:
             TypeError: It can't be called, or is a coroutine and has arguments.
         """
-        if asyncio.iscoroutine(work) or iscoroutinefunction(work):
+        if isinstance(work, Coroutine) or iscoroutinefunction(work):
             process_loop.get()  # now: at the interpreter's exit it could not begin any more
-        if asyncio.iscoroutine(work):
+        if isinstance(work, Coroutine):
             if args or kwargs:
                 raise TypeError(
                     f"{work!r} is a coroutine: it has its arguments already. Write:"
@@ -139,16 +138,21 @@ class _Work:
             with self._snapshot.opened():
                 work = self._work
                 returned = work(*self._args, **self._kwargs) if callable(work) else work
-                if asyncio.iscoroutine(returned):
+                if isinstance(returned, Coroutine):
                     await _await(returned, scope)
-        except asyncio.CancelledError:
-            log.warning("%r, after the response of %s, was cancelled.", self._work, self._request)
-        except BaseException:
-            log.exception("%r, after the response of %s, failed", self._work, self._request)
+        except BaseException as error:
+            from asyncio import CancelledError  # most apps have no coroutines, and do without
+
+            if isinstance(error, CancelledError):
+                log.warning(
+                    "%r, after the response of %s, was cancelled.", self._work, self._request
+                )
+            else:
+                log.exception("%r, after the response of %s, failed", self._work, self._request)
 
     def discard(self) -> None:
         """Don't do it: there is no response."""
-        if asyncio.iscoroutine(self._work):
+        if isinstance(self._work, Coroutine):
             self._work.close()
 
 

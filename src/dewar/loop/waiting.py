@@ -1,6 +1,5 @@
 """Waiting in a thread for a coroutine on the event loop."""
 
-import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -119,6 +118,8 @@ def _on_a_thread(function: Callable[..., R], *args: object) -> R:
 
 
 def _run_alone(work: Work[R], context: Context) -> R:
+    import asyncio  # here, for the reason that process_loop.py gives
+
     with asyncio.Runner() as runner:
         return runner.run(work(), context=context)
 

@@ -5,7 +5,6 @@ loop, and no thread waits for it; every other function runs on a thread, where i
 is neither, such as making the response, is done where the request happens to be.
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from inspect import isawaitable, iscoroutinefunction
 from types import CoroutineType
@@ -176,6 +175,8 @@ class Suspendable(Scope):
 
     async def _end(self, error: BaseException | None) -> None:
         if self:
+            import asyncio  # there are tasks, so it is loaded
+
             await self._enter_loop()
             await self.end(isinstance(error, asyncio.CancelledError))
         app, context = self._app, self._context
