@@ -15,7 +15,7 @@ import flask
 from hypothesis import strategies as st
 from werkzeug.exceptions import HTTPException
 
-from dewar.server.loop.process_loop import process_loop
+from dewar.loop.process_loop import process_loop
 from suspendedtools import shown
 
 #: Set by every function to one more than it finds.

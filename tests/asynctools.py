@@ -8,8 +8,8 @@ from concurrent.futures import Future
 from typing import Any
 
 from dewar import Dewar, request
+from dewar.loop.process_loop import process_loop
 from dewar.server.connection.connection import Connection
-from dewar.server.loop.process_loop import process_loop
 from dewar.server.threads.pool import Pool
 from servertools import Client, Served
 

@@ -1,5 +1,7 @@
-"""A folder with an app to load, and a process that is the same after each test."""
+"""A folder with an app to load, a process that is the same after each test, and a calm loop."""
 
+import gc
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -7,6 +9,8 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+
+from asynctools import tasks_left, until
 
 
 @pytest.fixture
@@ -44,3 +48,21 @@ def write(folder: Path) -> Callable[[str, str], Path]:
         return path
 
     return write_file
+
+
+@pytest.fixture
+def calm_loop() -> Iterator[None]:
+    """See that no task is left on the event loop, and that asyncio has nothing to complain about.
+
+    It complains of what is destroyed while it is pending, or was never awaited or looked at.
+    """
+    complaints: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: complaints.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(handler)
+    yield
+    until(lambda: not tasks_left(), "the event loop without a task")
+    gc.collect()
+    logger.removeHandler(handler)
+    assert complaints == []

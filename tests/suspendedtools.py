@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from contextvars import Context
 from typing import Any, NamedTuple
 
-from dewar.server.loop.async_body import AsyncBody
-from dewar.server.loop.process_loop import process_loop
-from dewar.server.loop.suspended import ON_LOOP, SUSPENDS, Suspended
+from dewar.loop.async_body import AsyncBody
+from dewar.loop.process_loop import process_loop
+from dewar.loop.suspended import ON_LOOP, SUSPENDS, Suspended
 
 
 class Outcome(NamedTuple):

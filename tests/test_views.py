@@ -12,7 +12,7 @@ import pytest
 import dewar
 import dewar.views
 from dewar import Dewar, g, request
-from dewar.server.loop.process_loop import process_loop
+from dewar.loop.process_loop import process_loop
 from dewar.views import MethodView, View, http_method_funcs
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"]

@@ -1,11 +1,10 @@
 """Dewar: Flask's programming model on a core that keeps every request's state to itself.
 
-Every public name, once. Those for background work are imported when they are first asked for: they
-need libraries that an app without tasks need not have.
+Every public name, once. What many apps do without is imported when it is first asked for:
+background work, which needs libraries of its own, server-sent events, and the server.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dewar import json
 from dewar.app import Dewar
@@ -14,8 +13,6 @@ from dewar.config import Config
 from dewar.contexts.copying import copy_current_request_context
 from dewar.contexts.streaming import stream_with_context
 from dewar.errors import DewarError
-from dewar.events.event import ServerSentEvent
-from dewar.events.stream import event_stream
 from dewar.files import send_file, send_from_directory
 from dewar.globals import current_app, g, request, session
 from dewar.helpers import (
@@ -34,6 +31,7 @@ from dewar.isolation.manager import LocalManager
 from dewar.isolation.proxy import LocalProxy
 from dewar.isolation.stack import LocalStack
 from dewar.json import jsonify
+from dewar.lazy_names import lazy_names
 from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.signals import (
@@ -58,10 +56,27 @@ from dewar.templating import (
 from dewar.version import __version__
 
 if TYPE_CHECKING:
+    from dewar.events.event import ServerSentEvent
+    from dewar.events.stream import event_stream
     from dewar.tasks.pool import TaskPool
     from dewar.tasks.progress import current_job
     from dewar.tasks.tasks import Tasks
     from dewar.tasks_http.blueprint import tasks_blueprint
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "ServerSentEvent": "dewar.events.event",
+            "TaskPool": "dewar.tasks.pool",
+            "Tasks": "dewar.tasks.tasks",
+            "current_job": "dewar.tasks.progress",
+            "event_stream": "dewar.events.stream",
+            "tasks_blueprint": "dewar.tasks_http.blueprint",
+            # Modules that a program may use after a plain ``import dewar``.
+            "running": "dewar.running",
+            "server": "dewar.server",
+        },
+    )
 
 __all__ = [
     "Blueprint",
@@ -117,18 +132,3 @@ __all__ = [
     "template_rendered",
     "url_for",
 ]
-
-_LATER = {
-    "TaskPool": "dewar.tasks.pool",
-    "Tasks": "dewar.tasks.tasks",
-    "current_job": "dewar.tasks.progress",
-    "tasks_blueprint": "dewar.tasks_http.blueprint",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Return a name that is imported only when somebody asks for it."""
-    module = _LATER.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=None)
-    return getattr(import_module(module), name)

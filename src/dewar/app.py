@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, ClassVar, TypeVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar
 from weakref import ref
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -16,7 +16,6 @@ from werkzeug.routing import BuildError, Map, MapAdapter, Rule
 from werkzeug.utils import redirect as werkzeug_redirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from dewar.cli.group import AppGroup
 from dewar.config import Config, ConfigAttribute, default_config
 from dewar.contexts.carried import CarriedContext
 from dewar.contexts.context import Context
@@ -25,6 +24,7 @@ from dewar.contexts.namespace import AppGlobals
 from dewar.environment import debug_flag
 from dewar.json.provider import DefaultJSONProvider, JSONProvider
 from dewar.logging import create_logger
+from dewar.loop.suspended import Suspended
 from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.pipeline import respond, url_building
@@ -36,8 +36,6 @@ from dewar.registration.packages import instance_path_of, name_of
 from dewar.routing import adapters
 from dewar.routing.errors import StaticHostError
 from dewar.routing.rules import RouteMap
-from dewar.running import run_app
-from dewar.server.loop.suspended import Suspended
 from dewar.sessions.interface import SessionInterface
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
 from dewar.template_lookup import TemplatesOfAll
@@ -47,9 +45,11 @@ from dewar.templating import (
     standard_names,
     update_context,
 )
-from dewar.testing.cli_runner import DewarCliRunner
-from dewar.testing.client import DewarClient
-from dewar.testing.environ import EnvironBuilder
+
+if TYPE_CHECKING:
+    from dewar.cli.group import AppGroup
+    from dewar.testing.cli_runner import DewarCliRunner
+    from dewar.testing.client import DewarClient
 
 __all__ = ["Dewar"]
 
@@ -90,8 +90,9 @@ class Dewar(Lifecycle, AppRegistrar):
     json_provider_class: type[JSONProvider] = DefaultJSONProvider
     url_rule_class: type[Rule] = Rule
     url_map_class: type[Map] = RouteMap
-    test_client_class: type[DewarClient] | None = None
-    test_cli_runner_class: type[DewarCliRunner] | None = None
+    # What only tests need is imported where it is used.
+    test_client_class: "type[DewarClient] | None" = None
+    test_cli_runner_class: "type[DewarCliRunner] | None" = None
     session_interface: SessionInterface
     default_config: Mapping[str, Any] = default_config()
     jinja_options: ClassVar[dict[str, Any]] = {}
@@ -139,7 +140,6 @@ class Dewar(Lifecycle, AppRegistrar):
         self.url_map = self.url_map_class(host_matching=host_matching)
         self.subdomain_matching = subdomain_matching
         self.template_context_processors[None].append(standard_names)
-        self.cli = AppGroup(self.name)
         if self.has_static_folder:
             self._serve_static_files(static_host, host_matching)
 
@@ -198,15 +198,22 @@ class Dewar(Lifecycle, AppRegistrar):
             options: ``threads=16``, ``threaded=False`` for one thread, and what
                 `dewar.server.Settings` has.
         """
+        # Here, because another server that calls the app has no use for this one.
+        from dewar.running import run_app
+
         run_app(self, host, port, debug, load_dotenv, options)
 
-    def test_client(self, use_cookies: bool = True, **kwargs: Any) -> DewarClient:
+    def test_client(self, use_cookies: bool = True, **kwargs: Any) -> "DewarClient":
         """Return a client that sends requests to the app without a server."""
+        from dewar.testing.client import DewarClient
+
         cls = self.test_client_class or DewarClient
         return cls(self, self.response_class, use_cookies=use_cookies, **kwargs)
 
-    def test_cli_runner(self, **kwargs: Any) -> DewarCliRunner:
+    def test_cli_runner(self, **kwargs: Any) -> "DewarCliRunner":
         """Return a runner for the app's commands, for tests."""
+        from dewar.testing.cli_runner import DewarCliRunner
+
         return (self.test_cli_runner_class or DewarCliRunner)(self, **kwargs)
 
     # Contexts.
@@ -221,6 +228,8 @@ class Dewar(Lifecycle, AppRegistrar):
 
     def test_request_context(self, *args: Any, **kwargs: Any) -> Context:
         """Return the context of a request made up from `EnvironBuilder`'s arguments."""
+        from dewar.testing.environ import EnvironBuilder
+
         builder = EnvironBuilder(self, *args, **kwargs)
         try:
             return self.request_context(builder.get_environ())
@@ -285,6 +294,14 @@ class Dewar(Lifecycle, AppRegistrar):
     def name(self) -> str:  # type: ignore[override]  # a plain attribute for blueprints
         """The name of the app: its import name, or its file's for ``__main__``."""
         return name_of(self.import_name)
+
+    @cached_property
+    def cli(self) -> "AppGroup":
+        """The app's commands."""
+        # Here, because most processes that serve an app run no command.
+        from dewar.cli.group import AppGroup
+
+        return AppGroup(self.name)
 
     @cached_property
     def logger(self) -> std_logging.Logger:

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import click
-
 __all__ = [
     "RUN_FROM_CLI",
     "app_variable",
@@ -97,6 +95,8 @@ def load_dotenv(path: str | os.PathLike[str] | None = None, load_defaults: bool 
 def _tell_of_unread_files(path: str | os.PathLike[str] | None) -> None:
     unread = [name for name in (path, ".env", ".flaskenv") if name and Path(name).is_file()]
     if unread:
+        import click
+
         click.secho(
             f"Tip: {unread[0]} is not read, because python-dotenv is not installed:"
             " pip install 'dewar-web[dotenv]'",

@@ -1,6 +1,5 @@
 """`View` and `MethodView`: views written as classes."""
 
-import asyncio
 from collections.abc import Callable, Collection
 from inspect import iscoroutinefunction
 from typing import Any, ClassVar
@@ -104,6 +103,8 @@ async def _wait_for_answer(instance: View, values: dict[str, Any]) -> Any:
         answers = _method_for(current_request(), instance)
     if iscoroutinefunction(answers):
         return await answers(**values)
+    import asyncio  # whoever awaits this has loaded it
+
     # The view was given another class since.
     return await asyncio.to_thread(answers, **values)
 

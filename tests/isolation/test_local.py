@@ -2,9 +2,11 @@
 
 import asyncio
 import gc
+import sys
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar, copy_context
+from types import ModuleType
 from typing import Any
 
 import greenlet
@@ -213,6 +215,19 @@ def test_greenlets_of_one_thread_are_different_owners() -> None:
     del workers, worker
     gc.collect()
     assert list(local.__storage__.values()) == [{"value": "main"}]
+
+
+@pytest.mark.parametrize("loaded", [None, ModuleType("asyncio")], ids=["not at all", "in part"])
+def test_the_owner_is_known_before_asyncio_is_loaded(
+    loaded: ModuleType | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the thread: nobody can run a task then. Another thread may be importing asyncio."""
+    local = Local()
+    ident = local.__ident_func__()
+    monkeypatch.setitem(sys.modules, "asyncio", loaded)
+    local.word = "here"
+    assert local.__ident_func__() == ident
+    assert local.__storage__ == {ident: {"word": "here"}}
 
 
 def test_a_copied_context_shares_nothing_it_sets() -> None:

@@ -20,8 +20,8 @@ from dewar import (
     stream_with_context,
 )
 from dewar.contexts.current import contexts
-from dewar.server.loop.process_loop import process_loop
-from dewar.server.loop.scope import current_scope
+from dewar.loop.process_loop import process_loop
+from dewar.loop.scope import current_scope
 from suspendedtools import Asker, Outcome, make_environ
 
 Ask = Callable[..., Outcome]

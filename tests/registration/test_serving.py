@@ -7,7 +7,7 @@ from unittest import mock
 import pytest
 
 from dewar import Dewar, has_request_context
-from dewar.server.loop.process_loop import process_loop
+from dewar.loop.process_loop import process_loop
 
 
 def make_app(calls: list[object]) -> Dewar:

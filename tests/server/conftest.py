@@ -1,6 +1,5 @@
 """A server on a free port for each test that asks for one."""
 
-import gc
 import logging
 import shutil
 from collections.abc import Callable, Iterator
@@ -8,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from asynctools import Gates, tasks_left, until
+from asynctools import Gates
 from certificates import Certificates
 from servertools import Serve, Served
 
@@ -48,21 +47,3 @@ def gates() -> Iterator[Gates]:
     gates = Gates()
     yield gates
     gates.open_all()
-
-
-@pytest.fixture
-def calm_loop() -> Iterator[None]:
-    """See that no task is left on the event loop, and that asyncio has nothing to complain about.
-
-    It complains of what is destroyed while it is pending, or was never awaited or looked at.
-    """
-    complaints: list[str] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: complaints.append(record.getMessage())  # type: ignore[method-assign]
-    logger = logging.getLogger("asyncio")
-    logger.addHandler(handler)
-    yield
-    until(lambda: not tasks_left(), "the event loop without a task")
-    gc.collect()
-    logger.removeHandler(handler)
-    assert complaints == []

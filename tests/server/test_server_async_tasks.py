@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-import dewar.server.loop.scope
+import dewar.loop.scope
 from asynctools import Gates, begin, gated_app, lead_on_loop, tasks_left, until
 from dewar import request
 from dewar.contexts.context import Context
+from dewar.loop.suspended import Suspended
 from dewar.server.connection.suspension import Suspension
-from dewar.server.loop.suspended import Suspended
 from servertools import Serve
 
 pytestmark = pytest.mark.usefixtures("calm_loop")
@@ -135,7 +135,7 @@ def test_a_child_that_will_not_end_is_left_behind(
     serve: Serve, gates: Gates, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With an error in the log; the request gets its answer."""
-    monkeypatch.setattr(dewar.server.loop.scope, "_LEAVE", 0.01)
+    monkeypatch.setattr(dewar.loop.scope, "_LEAVE", 0.01)
     app = gated_app(gates)
 
     @app.get("/stubborn")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dewar.server.loop.async_body import AsyncBody
+from dewar.loop.async_body import AsyncBody
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks_http.event import Event
 from dewar.tasks_http.streams import Pace, Streams, StreamsStatistics, Watched, narrate

@@ -2,14 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import cached_property, update_wrapper
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dewar.blueprints.setup_state import BlueprintSetupState
-from dewar.cli.group import AppGroup
 from dewar.errors import DewarError, SetupFinishedError
 from dewar.registration.registrar import Registrar, named_decorator, setup_method
+
+if TYPE_CHECKING:
+    from dewar.cli.group import AppGroup
 
 __all__ = ["Blueprint"]
 
@@ -83,11 +85,16 @@ class Blueprint(Registrar):
         self.subdomain = subdomain
         self.url_values_defaults = url_defaults or {}
         self.cli_group = cli_group
-        #: The blueprint's commands.
-        self.cli = AppGroup()
         #: What is called with the `BlueprintSetupState` of each registration.
         self.deferred_functions: list[Recorded] = []
         self._blueprints: list[tuple[Blueprint, dict[str, Any]]] = []
+
+    @cached_property
+    def cli(self) -> "AppGroup":
+        """The blueprint's commands."""
+        from dewar.cli.group import AppGroup
+
+        return AppGroup()
 
     @setup_method
     def record(self, func: Recorded) -> None:
@@ -259,7 +266,7 @@ class Blueprint(Registrar):
         app.view_functions.update(self.view_functions)
 
     def _add_commands(self, app: Any, name: str, group: str | None) -> None:
-        if not self.cli.commands:
+        if "cli" not in vars(self) or not self.cli.commands:
             return
         if group is None:
             app.cli.commands.update(self.cli.commands)

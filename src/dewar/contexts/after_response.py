@@ -4,7 +4,6 @@ Each piece of work carries the request as a job does (see `dewar.contexts.snapsh
 all of it, and outlives it.
 """
 
-import asyncio
 import logging
 import os
 import threading
@@ -18,11 +17,11 @@ from weakref import ref
 
 from dewar.contexts.context import Context
 from dewar.contexts.snapshot import Snapshot
-from dewar.server.loop.errand import Errand
-from dewar.server.loop.hands import Hands
-from dewar.server.loop.process_loop import process_loop
-from dewar.server.loop.scope import Scope, current_scope
-from dewar.server.loop.suspended import OFF_LOOP, ON_LOOP
+from dewar.loop.errand import Errand
+from dewar.loop.hands import Hands
+from dewar.loop.process_loop import process_loop
+from dewar.loop.scope import Scope, current_scope
+from dewar.loop.suspended import OFF_LOOP, ON_LOOP
 
 __all__ = ["ERRANDS", "AfterResponses"]
 
@@ -59,9 +58,9 @@ class AfterResponses:
         Raises:
             TypeError: It can't be called, or is a coroutine and has arguments.
         """
-        if asyncio.iscoroutine(work) or iscoroutinefunction(work):
+        if isinstance(work, Coroutine) or iscoroutinefunction(work):
             process_loop.get()  # now: at the interpreter's exit it could not begin any more
-        if asyncio.iscoroutine(work):
+        if isinstance(work, Coroutine):
             if args or kwargs:
                 raise TypeError(
                     f"{work!r} is a coroutine: it has its arguments already. Write:"
@@ -139,16 +138,21 @@ class _Work:
             with self._snapshot.opened():
                 work = self._work
                 returned = work(*self._args, **self._kwargs) if callable(work) else work
-                if asyncio.iscoroutine(returned):
+                if isinstance(returned, Coroutine):
                     await _await(returned, scope)
-        except asyncio.CancelledError:
-            log.warning("%r, after the response of %s, was cancelled.", self._work, self._request)
-        except BaseException:
-            log.exception("%r, after the response of %s, failed", self._work, self._request)
+        except BaseException as error:
+            from asyncio import CancelledError  # most apps have no coroutines, and do without
+
+            if isinstance(error, CancelledError):
+                log.warning(
+                    "%r, after the response of %s, was cancelled.", self._work, self._request
+                )
+            else:
+                log.exception("%r, after the response of %s, failed", self._work, self._request)
 
     def discard(self) -> None:
         """Don't do it: there is no response."""
-        if asyncio.iscoroutine(self._work):
+        if isinstance(self._work, Coroutine):
             self._work.close()
 
 

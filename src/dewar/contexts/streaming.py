@@ -9,7 +9,6 @@ An asynchronous generator runs in the task that iterates it. It gets the stack o
 each step.
 """
 
-import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextvars import Context as ContextVars
 from contextvars import copy_context
@@ -130,6 +129,8 @@ async def _run_async(items: AsyncIterator[Any], request: Context, stack: Any) ->
             close = getattr(items, "aclose", None)
             if close is not None:
                 await close()
+            import asyncio  # whoever iterates has loaded it
+
             # The teardown functions may block.
             await asyncio.to_thread(_tear_down, request)
         finally:

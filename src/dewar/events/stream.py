@@ -16,11 +16,11 @@ from typing import Any, Self
 
 from dewar.contexts.current import current_request
 from dewar.contexts.streaming import stream_with_context
+from dewar.environ_keys import IS_DRAINING
 from dewar.events.errors import EventError, EventSourceError
 from dewar.events.event import Dumps, ServerSentEvent, text_of
 from dewar.events.relay import Manner, relayed
 from dewar.messages.response import Response
-from dewar.server.connection.environ import IS_DRAINING
 
 __all__ = ["HEADERS", "MIMETYPE", "event_stream"]
 

@@ -7,7 +7,6 @@ ident that is handed out again can't bring old values back.
 
 import sys
 import threading
-from asyncio import _get_running_loop, current_task
 from collections.abc import Callable
 from typing import Any
 from weakref import ref
@@ -58,11 +57,17 @@ _this_thread = _ThreadOwner()
 
 def _current_subject() -> Any:
     """Return the running task, else the greenlet, or None where the thread itself is the owner."""
-    loop = _get_running_loop()
-    if loop is not None and (task := current_task(loop)) is not None:
-        return task
-    # Not imported here: greenlets are an option, and may come after us. A module that another
-    # thread is still importing has no getcurrent yet.
+    # Neither is imported here. Importing asyncio takes long, and where a loop runs, it is there.
+    # Greenlets are an option, and may come after us. A module that another thread is still
+    # importing has not all its functions yet.
+    asyncio: Any = _modules.get("asyncio")
+    if asyncio is not None:
+        try:
+            loop = asyncio._get_running_loop()  # noqa: SLF001  # asyncio documents it
+            if loop is not None and (task := asyncio.current_task(loop)) is not None:
+                return task
+        except AttributeError:
+            pass
     getcurrent = getattr(_modules.get("greenlet"), "getcurrent", None)
     if getcurrent is None:
         return None

@@ -8,7 +8,6 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar import json
 from dewar.contexts.current import maybe_current
-from dewar.server.loop.async_body import AsyncBody
 
 __all__ = ["Response"]
 
@@ -20,6 +19,8 @@ class Response(WerkzeugResponse):
     return becomes one. The body may be an asynchronous iterator of `str` or `bytes`: each piece
     is sent before the next is asked for.
     """
+
+    # `AsyncBody` is imported where it is made: it needs asyncio, which most apps have no use for.
 
     default_mimetype = "text/html"
     json_module = json
@@ -40,6 +41,8 @@ class Response(WerkzeugResponse):
         # As for every body: RFC 9110 §6.4.1.
         has_body = self.status_code >= 200 and self.status_code not in {204, 304}
         if hasattr(source, "__aiter__") and has_body and environ["REQUEST_METHOD"] != "HEAD":
+            from dewar.loop.async_body import AsyncBody
+
             return AsyncBody(_encoded(source), self.close)
         return super().get_app_iter(environ)
 
@@ -47,6 +50,8 @@ class Response(WerkzeugResponse):
         """Return the pieces of the body as bytes."""
         source: Any = self.response
         if hasattr(source, "__aiter__"):
+            from dewar.loop.async_body import AsyncBody
+
             return iter(AsyncBody(_encoded(source)))
         return super().iter_encoded()
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from dewar.server.loop.waiting import wait_for
+from dewar.loop.waiting import wait_for
 
 __all__ = ["to_sync"]
 

@@ -14,14 +14,14 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from dewar.contexts.context import Context
+from dewar.loop.suspended import ON_LOOP, SUSPENDS, Suspended, begin, wait_in_thread
+from dewar.loop.waiting import scope_in_thread
 from dewar.pipeline.ending import end
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.plain import plain_body, send, wants_response
 from dewar.pipeline.plan import Plan
 from dewar.pipeline.stages import dispatch, preprocess
 from dewar.pipeline.suspendable import Suspendable
-from dewar.server.loop.suspended import ON_LOOP, SUSPENDS, Suspended, begin, wait_in_thread
-from dewar.server.loop.waiting import scope_in_thread
 from dewar.signals import request_started
 
 __all__ = ["maybe_on_loop", "respond"]

@@ -5,7 +5,6 @@ loop, and no thread waits for it; every other function runs on a thread, where i
 is neither, such as making the response, is done where the request happens to be.
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from inspect import isawaitable, iscoroutinefunction
 from types import CoroutineType
@@ -14,6 +13,8 @@ from wsgiref.types import StartResponse
 
 from dewar.contexts.context import Context
 from dewar.contexts.current import contexts
+from dewar.loop.scope import Scope, current_scope
+from dewar.loop.suspended import OFF_LOOP, ON_LOOP
 from dewar.messages.response import Response
 from dewar.pipeline import failures, stages
 from dewar.pipeline.coerce import may_block
@@ -21,8 +22,6 @@ from dewar.pipeline.ending import end, end_unwatched, is_uncovered, preserve, un
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.plain import plain_body, send, wants_response
 from dewar.pipeline.plan import Plan
-from dewar.server.loop.scope import Scope, current_scope
-from dewar.server.loop.suspended import OFF_LOOP, ON_LOOP
 from dewar.signals import (
     appcontext_popped,
     appcontext_tearing_down,
@@ -176,6 +175,8 @@ class Suspendable(Scope):
 
     async def _end(self, error: BaseException | None) -> None:
         if self:
+            import asyncio  # there are tasks, so it is loaded
+
             await self._enter_loop()
             await self.end(isinstance(error, asyncio.CancelledError))
         app, context = self._app, self._context

@@ -1,6 +1,5 @@
 """`Serving`: what an app does in each process that serves it, before and after the requests."""
 
-import asyncio
 import os
 import threading
 import time
@@ -10,8 +9,8 @@ from inspect import iscoroutinefunction
 from typing import Any, Protocol
 
 from dewar.errors import DewarError
-from dewar.server.loop.scope import Scope, current_scope
-from dewar.server.loop.waiting import wait_in
+from dewar.loop.scope import Scope, current_scope
+from dewar.loop.waiting import wait_in
 
 __all__ = ["Serving"]
 
@@ -103,6 +102,8 @@ class Serving:
 
     def _call(self, function: Callable[..., Any], *args: object) -> None:
         if iscoroutinefunction(function):
+            import asyncio  # most apps have no such function, and do without
+
             context = Context()
             context.run(current_scope.set, self._scope)
             try:

@@ -1,7 +1,25 @@
-"""A WSGI server of its own: ``run(app)`` until a signal comes, or a `Server` to start and stop."""
+"""A WSGI server of its own: ``run(app)`` until a signal comes, or a `Server` to start and stop.
 
-from dewar.server.runner import run
-from dewar.server.server import Server
-from dewar.server.settings import Settings
+The names are imported when they are first asked for: importing one module of the server, such as
+its errors, does not load the rest.
+"""
+
+from typing import TYPE_CHECKING
+
+from dewar.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from dewar.server.runner import run
+    from dewar.server.server import Server
+    from dewar.server.settings import Settings
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "Server": "dewar.server.server",
+            "Settings": "dewar.server.settings",
+            "run": "dewar.server.runner",
+        },
+    )
 
 __all__ = ["Server", "Settings", "run"]

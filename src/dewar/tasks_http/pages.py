@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dewar.contexts.current import current, current_request
+from dewar.environ_keys import IS_DRAINING
 from dewar.events.stream import HEADERS, MIMETYPE
 from dewar.helpers import url_for
 from dewar.messages.request import Request
 from dewar.messages.response import Response
-from dewar.server.connection.environ import IS_DRAINING
 from dewar.tasks.errors import NotSupported, TaskSetupError, UnknownJob
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.status import JobStatus

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from asynctools import on_loop
+from dewar.loop.async_body import AsyncBody
+from dewar.loop.process_loop import process_loop
+from dewar.loop.suspended import OFF_LOOP, ON_LOOP, begin
 from dewar.server.connection.exchange import Exchange
 from dewar.server.connection.service import Service
 from dewar.server.connection.suspension import Suspension
-from dewar.server.loop.async_body import AsyncBody
-from dewar.server.loop.process_loop import process_loop
-from dewar.server.loop.suspended import OFF_LOOP, ON_LOOP, begin
 from dewar.server.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("calm_loop")

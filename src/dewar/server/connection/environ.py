@@ -14,10 +14,6 @@ Environ = dict[str, Any]
 # Whether the direct peer is a trusted host. It is there, until the application is called, where
 # ``trusted_hosts`` is set; no field of a request can have this key.
 TRUSTS_PEER = "dewar.trusts_peer"
-# A function without arguments: whether the server is about to stop and waits for what it answers.
-IS_DRAINING = "dewar.is_draining"
-# A function without arguments: has the server stop, as SIGTERM does, and returns at once.
-STOP = "dewar.stop"
 
 # RFC 4514 §3 and the abbreviations that mod_ssl has besides, by Python's names.
 _SHORT_NAMES = {

@@ -13,13 +13,13 @@ from enum import Enum
 from types import TracebackType
 from typing import Protocol
 
+from dewar.loop.async_body import AsyncBody
+from dewar.loop.suspended import Suspended
 from dewar.server.connection.file_wrapper import FileWrapper
 from dewar.server.connection.late_body import LateBody
 from dewar.server.connection.outbox import FilePiece
 from dewar.server.connection.service import Service
 from dewar.server.errors import ApplicationError, BodyError, ClientGoneError
-from dewar.server.loop.async_body import AsyncBody
-from dewar.server.loop.suspended import Suspended
 from dewar.server.wire.errors import INTERNAL, Refusal
 from dewar.server.wire.request import Body, Environ, Request
 from dewar.server.wire.writer import LAST_CHUNK, Framing, Head, Headers, chunk

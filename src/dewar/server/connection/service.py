@@ -5,12 +5,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 from wsgiref.types import WSGIApplication
 
+from dewar.environ_keys import IS_DRAINING, STOP
+from dewar.loop.suspended import SUSPENDS, Suspended
+from dewar.loop.waiting import runs_on_greenlets
 from dewar.server.access_log import AccessLog
-from dewar.server.connection.environ import IS_DRAINING, STOP, server_environ
+from dewar.server.connection.environ import server_environ
 from dewar.server.edge import behind_edge
 from dewar.server.lifespan import begin_serving, end_serving
-from dewar.server.loop.suspended import SUSPENDS, Suspended
-from dewar.server.loop.waiting import runs_on_greenlets
 from dewar.server.settings import Settings
 from dewar.server.tls import maybe_context
 from dewar.server.wire.head import FieldNames

@@ -1,4 +1,4 @@
-"""An exchange that waits on the event loop (see `dewar.server.loop.suspended`).
+"""An exchange that waits on the event loop (see `dewar.loop.suspended`).
 
 It goes to and fro between the loop's thread and threads that may block, and whoever has it has it
 alone. `launch` gives it to the loop; the loop gives it back, once it has ended or there is
@@ -12,12 +12,12 @@ from enum import Enum
 from functools import partial
 from typing import Protocol
 
+from dewar.loop.async_body import AsyncBody
+from dewar.loop.process_loop import process_loop
+from dewar.loop.starting import start_now
+from dewar.loop.suspended import Suspended
 from dewar.server.connection.exchange import Exchange
 from dewar.server.errors import ClientGoneError
-from dewar.server.loop.async_body import AsyncBody
-from dewar.server.loop.process_loop import process_loop
-from dewar.server.loop.starting import start_now
-from dewar.server.loop.suspended import Suspended
 
 
 class Client(Protocol):

@@ -17,9 +17,9 @@ import logging
 import threading
 from typing import Protocol
 
+from dewar.loop.process_loop import process_loop
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.service import Service
-from dewar.server.loop.process_loop import process_loop
 from dewar.server.threads.affinity import Affinity
 from dewar.server.threads.chores import Stage
 from dewar.server.threads.doorkeeper import Doorkeeper

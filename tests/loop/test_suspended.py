@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from dewar.server.loop.process_loop import process_loop
-from dewar.server.loop.starting import start_now
-from dewar.server.loop.suspended import OFF_LOOP, ON_LOOP, Suspended, begin
-from dewar.server.loop.waiting import wait_for
+from dewar.loop.process_loop import process_loop
+from dewar.loop.starting import start_now
+from dewar.loop.suspended import OFF_LOOP, ON_LOOP, Suspended, begin
+from dewar.loop.waiting import wait_for
 
 
 class Body(list[bytes]):

@@ -5,9 +5,9 @@ import threading
 from contextvars import Context, ContextVar
 from typing import Any
 
-from dewar.server.loop.errand import Errand
-from dewar.server.loop.hands import Hands
-from dewar.server.loop.suspended import OFF_LOOP, ON_LOOP
+from dewar.loop.errand import Errand
+from dewar.loop.hands import Hands
+from dewar.loop.suspended import OFF_LOOP, ON_LOOP
 
 _seen: ContextVar[list[str]] = ContextVar("seen")
 

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from typing import Any
 
-from dewar.server.loop.process_loop import process_loop
-from dewar.server.loop.waiting import elsewhere, one_thread_elsewhere
+from dewar.loop.process_loop import process_loop
+from dewar.loop.waiting import elsewhere, one_thread_elsewhere
 
 __all__ = ["pumped"]
 

@@ -1,6 +1,5 @@
 """Waiting in a thread for a coroutine on the event loop."""
 
-import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +8,8 @@ from contextvars import Context, copy_context
 from importlib import import_module
 from typing import Any, TypeVar
 
-from dewar.server.loop.process_loop import process_loop
-from dewar.server.loop.scope import Scope, current_scope
+from dewar.loop.process_loop import process_loop
+from dewar.loop.scope import Scope, current_scope
 
 __all__ = [
     "elsewhere",
@@ -119,6 +118,8 @@ def _on_a_thread(function: Callable[..., R], *args: object) -> R:
 
 
 def _run_alone(work: Work[R], context: Context) -> R:
+    import asyncio  # here, for the reason that process_loop.py gives
+
     with asyncio.Runner() as runner:
         return runner.run(work(), context=context)
 

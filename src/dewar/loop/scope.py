@@ -1,16 +1,17 @@
 """`Scope`: the tasks that a request has begun, which end with it.
 
-A task that is made while a scope is set belongs to it: `make_task` is the loop's task factory. A
+A task that is made while a scope is set belongs to it: see `dewar.loop.event_loop.make_task`. A
 task that shall live on is made outside of it, in a context without one.
 """
 
-import asyncio
 import logging
-from collections.abc import Coroutine
-from contextvars import Context, ContextVar
-from typing import Any
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Scope", "current_scope", "make_task"]
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["Scope", "current_scope"]
 
 _logger = logging.getLogger("dewar.server")
 
@@ -33,7 +34,7 @@ class Scope:
     def __bool__(self) -> bool:
         return bool(self._tasks)
 
-    def add(self, task: asyncio.Task[Any]) -> None:
+    def add(self, task: "asyncio.Task[Any]") -> None:
         """Take in a task; it leaves by itself when it has ended."""
         if self._tasks is None:
             self._tasks = set()
@@ -52,6 +53,8 @@ class Scope:
         tasks = set(self._tasks or ())
         if not tasks:
             return
+        import asyncio  # there are tasks, so it is loaded
+
         for task in tasks:
             if not is_cut_off:
                 _logger.warning(
@@ -66,15 +69,3 @@ class Scope:
 
 
 current_scope: ContextVar[Scope | None] = ContextVar("dewar.loop.scope", default=None)
-
-
-def make_task(
-    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
-) -> asyncio.Task[Any]:
-    """Return a task for *coroutine* on *loop*, in the scope of the context that it runs in."""
-    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
-    context: Context | None = options.get("context")
-    scope = current_scope.get() if context is None else context.get(current_scope)
-    if scope is not None:
-        scope.add(task)
-    return task

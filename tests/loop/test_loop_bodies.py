@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-import dewar.server.loop.scope
-from dewar.server.loop.async_body import AsyncBody
-from dewar.server.loop.process_loop import process_loop
-from dewar.server.loop.scope import Scope, current_scope, make_task
-from dewar.server.loop.waiting import elsewhere, wait_for
+import dewar.loop.scope
+from dewar.loop.async_body import AsyncBody
+from dewar.loop.event_loop import make_task
+from dewar.loop.process_loop import process_loop
+from dewar.loop.scope import Scope, current_scope
+from dewar.loop.waiting import elsewhere, wait_for
 
 pytestmark = pytest.mark.usefixtures("calm_loop")
 
@@ -222,7 +223,7 @@ def test_a_task_that_goes_on_is_left_and_told_of(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The request does not wait for it for ever."""
-    monkeypatch.setattr(dewar.server.loop.scope, "_LEAVE", 0.01)
+    monkeypatch.setattr(dewar.loop.scope, "_LEAVE", 0.01)
 
     async def work() -> None:
         scope = Scope("a request")

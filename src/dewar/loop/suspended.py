@@ -18,8 +18,8 @@ from enum import Enum
 from inspect import CORO_CREATED, getcoroutinestate
 from typing import Any
 
-from dewar.server.loop.scope import current_scope
-from dewar.server.loop.waiting import wait_for
+from dewar.loop.scope import current_scope
+from dewar.loop.waiting import wait_for
 
 __all__ = ["OFF_LOOP", "ON_LOOP", "SUSPENDS", "Place", "Suspended", "begin", "wait_in_thread"]
 

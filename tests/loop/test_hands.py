@@ -8,7 +8,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from dewar.server.loop.hands import Hands
+from dewar.loop.hands import Hands
 
 _seen: ContextVar[str] = ContextVar("seen", default="nothing")
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from dewar.server.errors import ServerStateError
-from dewar.server.loop.process_loop import ProcessLoop
+from dewar.loop.process_loop import LoopStateError, ProcessLoop
 
 _name: ContextVar[str] = ContextVar("name", default="nobody")
 
@@ -107,7 +106,7 @@ def test_it_does_not_wait_for_itself(loop: ProcessLoop) -> None:
         raise AssertionError("it was begun")
 
     def wait_here() -> str:
-        with pytest.raises(ServerStateError, match="Write: await work"):
+        with pytest.raises(LoopStateError, match="Write: await work"):
             loop.run(work, Context())
         return "told"
 
@@ -225,7 +224,7 @@ def test_a_forked_process_begins_with_a_loop_of_its_own() -> None:
     script = """
 import os, warnings
 from contextvars import Context
-from dewar.server.loop.process_loop import process_loop
+from dewar.loop.process_loop import process_loop
 
 warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads
 
@@ -249,7 +248,7 @@ def test_it_ends_with_the_interpreter() -> None:
     script = """
 import asyncio, threading
 from contextvars import Context
-from dewar.server.loop.process_loop import process_loop
+from dewar.loop.process_loop import process_loop
 
 begun = threading.Event()
 

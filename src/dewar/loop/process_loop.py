@@ -6,25 +6,28 @@ daemon, so that it never keeps the process from ending; at the interpreter's exi
 on it is cancelled.
 
 A forked process begins with a loop of its own: of the parent's thread it has only the memory.
+
+Every app imports this file, and few have coroutines. So asyncio, which takes longer to import than
+all of this package, is imported with the first loop.
 """
 
-import asyncio
 import atexit
 import logging
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextvars import Context
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from dewar.server.errors import ServerStateError
-from dewar.server.loop.scope import make_task
+from dewar.errors import DewarError
 
-__all__ = ["ProcessLoop", "process_loop"]
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["LoopStateError", "ProcessLoop", "process_loop"]
 
 R = TypeVar("R")
 
@@ -32,6 +35,10 @@ _logger = logging.getLogger("dewar.server")
 
 # What coroutines get to end after they were cancelled, at the end of the process, in seconds.
 _LEAVE = 2.0
+
+
+class LoopStateError(DewarError, RuntimeError):
+    """Raised where the event loop's own thread is to wait for the loop."""
 
 
 class ProcessLoop:
@@ -52,7 +59,7 @@ class ProcessLoop:
         kind = "not begun" if self._loop is None else type(self._loop).__name__
         return f"<ProcessLoop {kind} in process {os.getpid()}>"
 
-    def get(self) -> asyncio.AbstractEventLoop:
+    def get(self) -> "asyncio.AbstractEventLoop":
         """Return the loop, which runs."""
         loop = self._loop
         return self._begin() if loop is None else loop
@@ -79,11 +86,11 @@ class ProcessLoop:
             context: What it runs in; nobody else may be in it.
 
         Raises:
-            ServerStateError: On the loop's own thread, which would wait for itself.
+            LoopStateError: On the loop's own thread, which would wait for itself.
             BaseException: What the coroutine raised.
         """
         if self.is_here():
-            raise ServerStateError("The event loop can't wait for itself. Write: await work()")
+            raise LoopStateError("The event loop can't wait for itself. Write: await work()")
         done: Future[R] = Future()
         tasks: list[asyncio.Task[None]] = []
 
@@ -118,7 +125,9 @@ class ProcessLoop:
             if loop is None or thread is None or self.is_here():
                 return
             self._is_closing = True
-        loop.call_soon_threadsafe(lambda: make_task(loop, _end(loop, timeout)))
+        from dewar.loop.event_loop import end
+
+        loop.call_soon_threadsafe(lambda: loop.create_task(end(loop, timeout)))
         thread.join(timeout + 1.0)
         with self._changing:
             self._loop = self._thread = None
@@ -134,17 +143,21 @@ class ProcessLoop:
         work: Callable[[], Coroutine[Any, Any, R]],
         done: Future[R],
         context: Context,
-        tasks: list[asyncio.Task[None]],
+        tasks: "list[asyncio.Task[None]]",
     ) -> None:
+        import asyncio
+
         # It keeps what it raises to itself: an exit in a task would end the loop. And it is not
         # the request's, which would cancel at its end what it is waiting for.
         tasks.append(asyncio.Task(_tell(work, done), loop=self.get(), context=context))
 
-    def _begin(self) -> asyncio.AbstractEventLoop:
+    def _begin(self) -> "asyncio.AbstractEventLoop":
         with self._changing:
             if self._loop is None:
+                from dewar.loop.event_loop import new_loop
+
                 self._register()
-                loop = _new_loop()
+                loop = new_loop()
                 started = threading.Event()
                 loop.call_soon(started.set)
                 self._thread = threading.Thread(
@@ -171,7 +184,9 @@ class ProcessLoop:
             self._is_registered = True
             atexit.register(self.close)
 
-    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _serve(self, loop: "asyncio.AbstractEventLoop") -> None:
+        import asyncio
+
         asyncio.set_event_loop(loop)
         self._ident = threading.get_ident()
         while True:
@@ -187,19 +202,6 @@ class ProcessLoop:
         loop.close()
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
-    loop: asyncio.AbstractEventLoop
-    try:
-        import uvloop
-    except ImportError:
-        loop = asyncio.new_event_loop()
-    else:
-        # A class of Python's, because `start_now` sets an attribute of it.
-        loop = type("UvLoop", (uvloop.Loop,), {})()
-    loop.set_task_factory(make_task)  # type: ignore[arg-type]  # its protocol asks for more
-    return loop
-
-
 async def _tell(work: Callable[[], Coroutine[Any, Any, R]], done: Future[R]) -> None:
     try:
         result = await work()
@@ -209,32 +211,9 @@ async def _tell(work: Callable[[], Coroutine[Any, Any, R]], done: Future[R]) -> 
         done.set_result(result)
 
 
-def _cancel_all(tasks: list[asyncio.Task[None]]) -> None:
+def _cancel_all(tasks: "list[asyncio.Task[None]]") -> None:
     for task in tasks:
         task.cancel()
-
-
-async def _end(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-    """Cancel all other tasks, give them some seconds, and stop the loop."""
-    deadline = time.monotonic() + seconds
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    if others:
-        _, left = await asyncio.wait(others, timeout=seconds)
-        for task in left:
-            _logger.error("%r did not end when it was cancelled.", task)
-    rest = max(0.1, deadline - time.monotonic())
-    for step in (loop.shutdown_asyncgens(), loop.shutdown_default_executor()):
-        try:
-            await asyncio.wait_for(step, rest)
-        except TimeoutError:
-            _logger.exception("%r did not end in time", step)
-        except RuntimeError as error:
-            # At the interpreter's exit no thread can be begun to wait for the executor's, which
-            # the interpreter has waited for already.
-            _logger.debug("%r: %s", step, error)
-    loop.stop()
 
 
 #: The loop of this process. It is the one thing that a process has one of.

@@ -1,14 +1,16 @@
 """`Errand`: work of no request, which goes to and fro between the event loop and threads."""
 
-import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dewar.server.loop.hands import Hands
-from dewar.server.loop.process_loop import process_loop
-from dewar.server.loop.suspended import OFF_LOOP, ON_LOOP, Suspended
+from dewar.loop.hands import Hands
+from dewar.loop.process_loop import process_loop
+from dewar.loop.suspended import OFF_LOOP, ON_LOOP, Suspended
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Errand"]
 
@@ -76,6 +78,8 @@ class Errand:
     # On the loop's thread.
 
     def _begin_task(self) -> None:
+        import asyncio  # the loop runs, so it is loaded
+
         loop = process_loop.get()
         self._task = asyncio.Task(self._go_on_there(), loop=loop, context=self._context)
         # Not from within: a context lets one in at a time.

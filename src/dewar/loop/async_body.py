@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
 
-from dewar.server.loop.pump import pumped
-from dewar.server.loop.scope import Scope, current_scope
+from dewar.loop.pump import pumped
+from dewar.loop.scope import Scope, current_scope
 
 __all__ = ["AsyncBody"]
 
