@@ -12,6 +12,7 @@ from enum import Enum
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.service import Service
 from dewar.server.connection.state import State
+from dewar.server.threads.accept_state import AcceptState
 from dewar.server.threads.acceptor import Acceptor
 from dewar.server.threads.poller import READ, Poller, Waker
 from dewar.server.threads.roster import Roster
@@ -20,6 +21,7 @@ from dewar.server.threads.turns import MANY, by_turn
 _logger = logging.getLogger("dewar.server")
 
 _IDLE, _FLUSHING = State.IDLE, State.FLUSHING
+_YIELDING = AcceptState.YIELDING
 
 _SWEEP = 1.0
 _DRAIN_SWEEP = 0.05
@@ -83,8 +85,8 @@ class Chores:
         """Return how long to wait for events, in seconds; negative for ever."""
         if self.stage is not Stage.SERVING:
             return _DRAIN_SWEEP
-        if self._acceptor.aside_until:
-            return self._acceptor.wait_aside(self._service.clock(), _SWEEP)
+        if self._acceptor.state is _YIELDING:
+            return self._acceptor.listen_again(self._service.clock(), _SWEEP)
         is_idle = not self._roster.count and not self._acceptor.is_paused()
         return -1 if is_idle and self._service.pulse is None else _SWEEP
 
