@@ -159,6 +159,16 @@ def test_where_somebody_took_it_the_next_is_left_again(bench: Bench) -> None:
     assert bench.accept() == 1
 
 
+def test_a_yield_ends_whoever_leads(bench: Bench) -> None:
+    """A leader that does not ask how long to wait looks about once a second."""
+    bench.come(2)
+    bench.accept()
+    bench.acceptor.tick(bench.now + 0.001)
+    assert not bench.is_watching()
+    bench.acceptor.tick(bench.now + 1.0)
+    assert bench.is_watching()
+
+
 def test_one_with_few_takes_them_until_it_has_its_share(bench: Bench) -> None:
     """It is asked before each."""
     bench.share.least = 3

@@ -137,9 +137,14 @@ class Acceptor:
         return self.state is _PAUSED or self.state is _STANDBY_PAUSED
 
     def tick(self, now: float) -> None:
-        """Resume after a pause; called about once a second."""
-        if self.is_paused() and now >= self.until:
+        """End a pause or a yield that is over; called about once a second."""
+        if now < self.until:
+            return
+        if self.is_paused():
             self._handle(AcceptEvent.RESUME)
+        elif self.state is _YIELDING:
+            # The event loop's thread, where that leads, waits without `listen_again`.
+            self.listen_again(now, 0.0)
 
     def close(self, room: int) -> list[Connection]:
         """Stop listening; return the connections that the kernel had ready for us."""
