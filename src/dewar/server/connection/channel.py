@@ -86,7 +86,7 @@ class TlsChannel:
         self._incoming.write(data)
 
     def handshake(self) -> bool:
-        """Go on with the handshake as far as it goes without waiting; tell whether it has ended.
+        """Go on with the handshake as far as it goes without waiting; return whether it has ended.
 
         Look at `has_backlog` then: the client may wait for what the socket did not take.
 
@@ -108,11 +108,11 @@ class TlsChannel:
         return self.state is not _HANDSHAKE and self.state is not _BROKEN
 
     def has_backlog(self) -> bool:
-        """Tell whether bytes wait that the socket has not taken."""
+        """Return whether bytes wait that the socket has not taken."""
         return bool(self._backlog) or bool(self._outgoing.pending)
 
     def push(self) -> bool:
-        """Send what waits; tell whether all of it went out.
+        """Send what waits; return whether all of it went out.
 
         Raises:
             OSError: The client has gone.

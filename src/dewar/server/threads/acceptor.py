@@ -133,7 +133,7 @@ class Acceptor:
         return patience
 
     def is_paused(self) -> bool:
-        """Tell whether accepting waits for the system to have something to give again."""
+        """Return whether accepting waits for the system to have something to give again."""
         return self.state is _PAUSED or self.state is _STANDBY_PAUSED
 
     def tick(self, now: float) -> None:
