@@ -95,7 +95,7 @@ def test_nobody_is_let_in_and_reset_in_the_moment_of_the_end(
     leave, came = Acceptor.leave, []
 
     def leave_late(acceptor: Acceptor) -> None:
-        if acceptor._by_fd:
+        if acceptor._listeners:
             try:
                 connect(server, 0.2).close()
             except OSError as error:

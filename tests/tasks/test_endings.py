@@ -22,11 +22,11 @@ class Keeper:
     def __init__(self) -> None:
         self.told: list[object] = []
 
-    def begins(self, attempt: Attempt) -> bool:
-        self.told.append("begins")
+    def note_begin(self, attempt: Attempt) -> bool:
+        self.told.append("note_begin")
         return True
 
-    def progresses(self, attempt: Attempt, progress: Progress) -> None:
+    def note_progress(self, attempt: Attempt, progress: Progress) -> None:
         self.told.append(progress)
 
 
@@ -154,7 +154,7 @@ def test_an_attempt_tells_its_keeper() -> None:
     attempt = Attempt(record(), keeper)
     assert attempt.set_running_or_notify_cancel()
     attempt.progress = Progress(0.5, "half")
-    assert keeper.told == ["begins", Progress(0.5, "half")]
+    assert keeper.told == ["note_begin", Progress(0.5, "half")]
     assert attempt.progress == Progress(0.5, "half")
     other = Attempt(record(), keeper)
     other.cancel()

@@ -8,7 +8,7 @@ import pytest
 
 from dewar.tasks.errors import TasksError
 from dewar.tasks.ledger.records import NewJob, Update
-from dewar.tasks.writer import Entry, Writer
+from dewar.tasks.writer import MOVES, Entry, Writer, WriterState
 
 _LONG = 3600.0
 
@@ -213,3 +213,66 @@ def test_many_threads_and_every_operation_is_written_once(writer: Writer, book: 
         assert [id for id in book.ids if id.startswith(f"{name}+")] == [
             f"{name}+{number}" for number in range(50)
         ]
+
+
+def test_the_table_of_states_is_complete() -> None:
+    """A writer ends from anywhere, once."""
+    assert set(MOVES) == set(WriterState)
+    assert MOVES[WriterState.ENDED] == frozenset()
+    for state in set(WriterState) - {WriterState.ENDED}:
+        assert WriterState.ENDED in MOVES[state]
+    assert {after for moves in MOVES.values() for after in moves} == set(WriterState) - {
+        WriterState.OPEN
+    }
+
+
+@pytest.mark.parametrize("after", WriterState)
+@pytest.mark.parametrize("before", WriterState)
+def test_no_state_follows_another_unless_the_table_says_so(
+    book: Book, before: WriterState, after: WriterState
+) -> None:
+    """What is illegal is an error, and changes nothing."""
+    writer = Writer(book.write, book.rest)
+    writer.state = before
+    if after in MOVES[before]:
+        writer._move(after)
+        assert writer.state is after
+    else:
+        with pytest.raises(TasksError, match=f"{before.name}.* cannot become {after.name}"):
+            writer._move(after)
+        assert writer.state is before
+
+
+def test_a_stop_ends_it_for_good(book: Book) -> None:
+    """It writes what waits first, and another stop changes nothing."""
+    writer = Writer(book.write, book.rest)
+    gate = book.holding = threading.Event()
+    writer.start()
+    assert writer.state is WriterState.OPEN
+    first = in_thread(lambda: writer.write(new("a")))
+    assert book.held.wait(20)
+    writer.put(lazy("b"))
+    assert not writer.stop(0)
+    assert writer.state is WriterState.STOPPING
+    gate.set()
+    first.join(20)
+    assert writer.stop(20)
+    assert (writer.state, book.ids) == (WriterState.ENDED, ["a", "b"])
+    assert writer.stop(20)
+    assert writer.state is WriterState.ENDED
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_where_its_thread_fails_nobody_waits_in_vain(book: Book) -> None:
+    """It has ended then, without having been stopped; a stop has nothing left to do."""
+
+    def fail() -> float:
+        raise SystemExit
+
+    writer = Writer(book.write, fail)
+    writer.start()
+    writer._thread.join(20)
+    assert writer.state is WriterState.ENDED
+    with pytest.raises(TasksError, match="has ended its part"):
+        writer.write(new("late"))
+    assert writer.stop(20)

@@ -60,7 +60,7 @@ async def relayed(source: AsyncGenerator[str, None], manner: Manner) -> AsyncIte
     try:
         while (came := await relay.next()) is not _END:
             yield came
-            relay.has_sent()
+            relay.resume_source()
     finally:
         await relay.stop()
 
@@ -87,7 +87,7 @@ class _Relay:
             raise came
         return came
 
-    def has_sent(self) -> None:
+    def resume_source(self) -> None:
         """Let the source go on."""
         self._came.task_done()
 

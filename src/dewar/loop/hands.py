@@ -42,14 +42,15 @@ class Hands:
         with self._changing:
             starts = self._idle <= self._waiting.qsize() and self._started < self._most
             if starts:
-                starts = self._has_started()
+                starts = self._start_thread()
             is_taken = starts or self._started > 0
             if is_taken:
                 self._waiting.put(function)
         if not is_taken:
             function()
 
-    def _has_started(self) -> bool:
+    def _start_thread(self) -> bool:
+        """Start one more; return whether the system had one to give."""
         name = f"{self._name}-{self._started + 1}"
         work = partial(Context().run, self._work)
         try:

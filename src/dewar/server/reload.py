@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -44,11 +45,7 @@ def is_reloaded() -> bool:
 
 def can_reload() -> bool:
     """Whether what watches files is installed."""
-    try:
-        import watchfiles  # noqa: F401  # only whether it is there
-    except ImportError:
-        return False
-    return True
+    return find_spec("watchfiles") is not None
 
 
 def run_with_reload(

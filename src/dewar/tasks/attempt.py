@@ -13,10 +13,10 @@ __all__ = ["Attempt", "Begin", "Keeper"]
 class Keeper(Protocol):
     """Who wants to know how the attempt goes. The pool's threads call it."""
 
-    def begins(self, attempt: "Attempt") -> bool:
+    def note_begin(self, attempt: "Attempt") -> bool:
         """Take note that the function is about to run; return whether it may."""
 
-    def progresses(self, attempt: "Attempt", progress: Progress) -> None:
+    def note_progress(self, attempt: "Attempt", progress: Progress) -> None:
         """Take note how far it is."""
 
 
@@ -52,7 +52,7 @@ class Attempt(Job):
 
     def set_running_or_notify_cancel(self) -> bool:
         """See `concurrent.futures.Future`; false as well where the keeper says no."""
-        return super().set_running_or_notify_cancel() and self._keeper.begins(self)
+        return super().set_running_or_notify_cancel() and self._keeper.note_begin(self)
 
     @property
     def progress(self) -> Progress | None:
@@ -63,4 +63,4 @@ class Attempt(Job):
     def progress(self, progress: Progress | None) -> None:
         self._progress = progress
         if progress is not None:
-            self._keeper.progresses(self, progress)
+            self._keeper.note_progress(self, progress)

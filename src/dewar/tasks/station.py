@@ -4,8 +4,8 @@ Who does what, on which thread:
 
 - Any thread may `submit`, `cancel`, and wait for jobs.
 - **The writer's thread** alone writes, claims, renews the lease, and gives jobs to the pool.
-- **The pool's threads** call `begins`, `progresses` and `_ended`, which only put something down
-  for the writer.
+- **The pool's threads** call `note_begin`, `note_progress` and `_ended`, which only put something
+  down for the writer.
 
 What holds:
 
@@ -200,7 +200,7 @@ class Station:
         """
         deadline = self.clock() + timeout
         self._is_open = False
-        back = [attempt.record.id for attempt in self.hand.all() if self._gives_up(attempt)]
+        back = [attempt.record.id for attempt in self.hand.all() if self._give_back(attempt)]
         if back:
             self.ledger.release(self._owner, back)
         if not self._wait_empty(timeout):
@@ -211,7 +211,8 @@ class Station:
         self.ledger.leave(self._owner)
         return True
 
-    def _gives_up(self, attempt: Attempt) -> bool:
+    def _give_back(self, attempt: Attempt) -> bool:
+        """Cancel an attempt that has not begun, and let go of it; return whether it was so."""
         return attempt.cancel() and self.hand.take(attempt.record.id) is not None
 
     def _wait_empty(self, timeout: float) -> bool:
@@ -230,7 +231,7 @@ class Station:
 
     # The pool's threads.
 
-    def begins(self, attempt: Attempt) -> bool:
+    def note_begin(self, attempt: Attempt) -> bool:
         """See `dewar.tasks.attempt.Keeper`."""
         record = attempt.record
         start = Start(id=record.id, owner=self._owner, attempt=attempt.number, at=self.clock())
@@ -243,7 +244,7 @@ class Station:
         except TasksError:
             return False
 
-    def progresses(self, attempt: Attempt, progress: Progress) -> None:
+    def note_progress(self, attempt: Attempt, progress: Progress) -> None:
         """See `dewar.tasks.attempt.Keeper`."""
         self._progress[attempt.record.id] = progress
 
@@ -311,7 +312,7 @@ class Station:
 
     def _begin(self, attempt: Attempt) -> None:
         record = attempt.record
-        if record.id in self._to_cancel and self._is_cancelled(record.id):
+        if record.id in self._to_cancel and self._read_cancelled(record.id):
             attempt.cancel()
             self.drop(record.id)
             return
@@ -332,7 +333,8 @@ class Station:
         self.drop(record.id)
         self.ledger.release(self._owner, [record.id])
 
-    def _is_cancelled(self, id: str) -> bool:
+    def _read_cancelled(self, id: str) -> bool:
+        """Return whether a job is cancelled in the ledger, once nobody is cancelling there."""
         with self._cancelling:
             record = self.ledger.get(id)
         return record is not None and record.state is JobState.CANCELLED

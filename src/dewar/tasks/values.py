@@ -168,7 +168,7 @@ def _tagged(value: Any, depth: int) -> Any:
     if isinstance(value, Enum):
         return {"$enum": _enum_parts(value)}
     if is_dataclass(value) and not isinstance(value, type):
-        _must_be_found(kind)
+        _check_found(kind)
         items = {name: _tagged(item, depth) for name, item in _fields_of(value).items()}
         return {"$dataclass": [name_of(kind), items]}
     if isinstance(value, dict):
@@ -225,7 +225,7 @@ def _read_dataclass(content: Any) -> Any:
 
 def _enum_parts(value: Enum) -> list[Any]:
     kind = type(value)
-    _must_be_found(kind)
+    _check_found(kind)
     # Several members of a Flag together have a value, but no name of their own.
     known = value.name in kind.__members__
     return [name_of(kind), value.name if known else value.value]
@@ -291,7 +291,8 @@ class _NotFound(TypeError):  # noqa: N818  # never leaves this file
     """Raised inside for a class that others would not find by its name."""
 
 
-def _must_be_found(cls: type) -> None:
+def _check_found(cls: type) -> None:
+    """Raise `_NotFound` where a class is not found by its name."""
     if find_class(name_of(cls)) is not cls:
         raise _NotFound
 

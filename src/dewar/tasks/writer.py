@@ -13,6 +13,7 @@
    depends on something lazy.
 4. What was put is not forgotten before it is written: where the database fails, new jobs are
    refused with the error, and everything else is tried again.
+5. Any thread may stop it, and its own thread ends it; so its state changes under `_changing`.
 """
 
 import logging
@@ -21,6 +22,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from enum import Enum
 
 from dewar.tasks.attempt import Begin
 from dewar.tasks.errors import TasksError
@@ -38,7 +40,7 @@ _MOST = 500
 # How long lazy things are put off at most, and for how long after an urgent one, in seconds.
 _PUT_OFF, _CALM = 0.02, 0.003
 
-_ENDED = (
+_TOO_LATE = (
     "This process has ended its part in the tasks, so it takes no more of them. Submit before"
     " tasks.stop(), or call tasks.start() to begin again."
 )
@@ -77,6 +79,24 @@ class Ticket:
 Entry = tuple[Operation, Ticket | None]
 
 
+class WriterState(Enum):
+    """One writer's life."""
+
+    OPEN = "takes operations"
+    STOPPING = "writes at once what waits, and ends"
+    ENDED = "writes nothing more, and takes nothing"
+
+
+_OPEN, _STOPPING, _ENDED = WriterState.OPEN, WriterState.STOPPING, WriterState.ENDED
+
+# From OPEN to ENDED at once where its thread fails.
+MOVES: dict[WriterState, frozenset[WriterState]] = {
+    _OPEN: frozenset({_STOPPING, _ENDED}),
+    _STOPPING: frozenset({_ENDED}),
+    _ENDED: frozenset(),
+}
+
+
 class Writer:
     """Collects operations and writes them.
 
@@ -93,19 +113,20 @@ class Writer:
         self._lazy: deque[Entry] = deque()
         self._writing = threading.Lock()
         self._wake = threading.Event()
+        self._changing = threading.Lock()
         self._nudged = False
-        self._ending = False
-        self._ended = False
         self._failures = 0
         # When something of either kind was last written.
         self._urgent_at = self._lazy_at = 0.0
+        #: Any thread may read it.
+        self.state = _OPEN
         #: Whether urgent things come one upon the other. Who writes sets it.
         self.is_hurried = False
         self._thread = threading.Thread(target=self._run, name="dewar-tasks-writer", daemon=True)
 
     def __repr__(self) -> str:
         alive = "running" if self._thread.is_alive() else "not running"
-        return f"<Writer {alive}, {self.waiting} waiting>"
+        return f"<Writer {self.state.name}, {alive}, {self.waiting} waiting>"
 
     @property
     def waiting(self) -> int:
@@ -120,7 +141,7 @@ class Writer:
         """Have an operation written soon."""
         self._lazy.append((operation, None))
         # PERF: where others wait the thread has set itself a time, and need not be woken for each.
-        if len(self._lazy) <= 1 or self._ending:
+        if len(self._lazy) <= 1 or self.state is not _OPEN:
             self._wake.set()
 
     def write(self, operation: Operation) -> bool:
@@ -139,7 +160,7 @@ class Writer:
         """
         tickets = [Ticket() for _ in operations]
         self._urgent.extend(zip(operations, tickets, strict=True))
-        if self._ended:
+        if self.state is _ENDED:
             self._give_up()
         elif self._writing.acquire(blocking=False):
             try:
@@ -160,7 +181,9 @@ class Writer:
 
     def stop(self, timeout: float) -> bool:
         """Write what waits and end; return whether all was written within `timeout` seconds."""
-        self._ending = True
+        with self._changing:
+            if self.state is _OPEN:
+                self._move(_STOPPING)
         self._wake.set()
         if self._thread is not threading.current_thread():
             self._thread.join(max(0.0, timeout))
@@ -171,12 +194,18 @@ class Writer:
             self._serve()
         finally:
             # In this order: what is put from now on is given up by who puts it.
-            self._ended = True
+            with self._changing:
+                self._move(_ENDED)
             self._give_up()
+
+    def _move(self, state: WriterState) -> None:
+        if state not in MOVES[self.state]:
+            raise TasksError(f"{self!r} cannot become {state.name}.")
+        self.state = state
 
     def _serve(self) -> None:
         due = 0.0
-        while not (self._ending and not self.waiting):
+        while self.state is _OPEN or self.waiting:
             self._wait(due)
             self._wake.clear()
             failures = self._failures
@@ -191,7 +220,7 @@ class Writer:
                 due = time.monotonic() + self._rest_safely()
 
     def _bear_failure(self) -> None:
-        if self._ending and self._failures > 1:
+        if self.state is not _OPEN and self._failures > 1:
             _logger.error("%d entries for the ledger could not be written", self.waiting)
             self._give_up()
         elif self.waiting:
@@ -205,7 +234,7 @@ class Writer:
 
     def _lazy_due(self) -> float:
         """Return when lazy things are to be written, if nothing urgent comes."""
-        if self._ending or len(self._lazy) >= _MOST:
+        if self.state is not _OPEN or len(self._lazy) >= _MOST:
             return 0.0
         return min(self._urgent_at + _CALM, self._lazy_at + _PUT_OFF)
 
@@ -242,7 +271,7 @@ class Writer:
             while True:
                 _, ticket = self._urgent.popleft()
                 if ticket is not None:
-                    ticket.settle(counted=False, error=TasksError(_ENDED))
+                    ticket.settle(counted=False, error=TasksError(_TOO_LATE))
 
     def _rest_safely(self) -> float:
         try:

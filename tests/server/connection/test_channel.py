@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from certificates import Certificates
-from dewar.server.connection.channel import TlsChannel
+from dewar.server.connection.channel import MOVES, ChannelState, TlsChannel
+from dewar.server.errors import ServerStateError
 from tlstools import FarEnd, Straw
 
 SIZE = 65536
@@ -140,7 +141,7 @@ class TestTls13(TestSocket):
             target=lambda: made.append(context.wrap_socket(other, server_hostname="localhost"))
         )
         client.start()
-        while not ours.is_established:
+        while ours.state is not ChannelState.ESTABLISHED:
             wait_readable(ours)
             ours.feed(plain.recv(SIZE))
             ours.handshake()
@@ -171,7 +172,7 @@ class Bench:
 
     def shake_hands(self) -> None:
         """Until both have done it."""
-        while not self.channel.is_established:
+        while self.channel.state is not ChannelState.ESTABLISHED:
             with suppress(ssl.SSLWantReadError):
                 self.client.do_handshake()
             self.exchange()
@@ -416,3 +417,64 @@ def test_a_channel_tells_what_it_is(certificates: Certificates) -> None:
     assert repr(bench.channel) == "<TlsChannel 9999 in its handshake, 0 bytes wait>"
     bench.shake_hands()
     assert repr(bench.channel) == "<TlsChannel 9999 established, 0 bytes wait>"
+
+
+def test_the_table_of_states_is_complete() -> None:
+    """Every state can be reached from the handshake; nothing mends what is broken."""
+    assert set(MOVES) == set(ChannelState)
+    assert MOVES[ChannelState.BROKEN] == frozenset()
+    reached = {ChannelState.HANDSHAKE}
+    while more := {after for state in reached for after in MOVES[state]} - reached:
+        reached |= more
+    assert reached == set(ChannelState)
+
+
+@pytest.mark.parametrize("after", ChannelState)
+@pytest.mark.parametrize("before", ChannelState)
+def test_no_state_follows_another_unless_the_table_says_so(
+    certificates: Certificates, before: ChannelState, after: ChannelState
+) -> None:
+    """To stay as it is, is always allowed; what is illegal changes nothing."""
+    channel = Bench(certificates).channel
+    channel.state = before
+    if after is before or after in MOVES[before]:
+        channel._move(after)
+        assert channel.state is after
+    else:
+        with pytest.raises(ServerStateError, match=f"cannot become {after.name}"):
+            channel._move(after)
+        assert channel.state is before
+
+
+def in_state(certificates: Certificates, state: ChannelState) -> Bench:
+    """Return a bench whose channel has come to a state by what happened to it."""
+    bench = Bench(certificates)
+    if state is ChannelState.HANDSHAKE:
+        return bench
+    bench.shake_hands()
+    if state is ChannelState.HALF_CLOSED:
+        with suppress(ssl.SSLWantReadError):
+            bench.client.unwrap()
+        bench.exchange()
+        assert bench.channel.recv(SIZE) == b""
+    elif state is ChannelState.SHUT:
+        bench.channel.shutdown(socket.SHUT_WR)
+    elif state is ChannelState.BROKEN:
+        bench.straw.incoming += b"GET / HTTP/1.1\r\n\r\n"
+        with pytest.raises(OSError, match="SSL"):
+            bench.channel.recv(SIZE)
+    return bench
+
+
+@pytest.mark.parametrize("state", ChannelState)
+def test_what_happens_to_a_channel_leads_to_its_state(
+    certificates: Certificates, state: ChannelState
+) -> None:
+    """And closing says goodbye only where the client may take what it has for whole."""
+    bench = in_state(certificates, state)
+    assert bench.channel.state is state
+    assert state.value in repr(bench.channel)
+    bench.straw.sent.clear()
+    bench.channel.close()
+    says_goodbye = {ChannelState.ESTABLISHED, ChannelState.HALF_CLOSED}
+    assert bool(bench.straw.sent) is (state in says_goodbye)

@@ -147,11 +147,11 @@ def test_what_begins_on_the_loop_may_have_ended_at_once() -> None:
         return [b"quick"]
 
     held = Held(lambda start: begin(quick(start)))
-    assert not held.suspension.ends_at_once(), "this is not the loop's thread"
-    assert on_loop(held.suspension.ends_at_once)
+    assert not held.suspension.try_finish(), "this is not the loop's thread"
+    assert on_loop(held.suspension.try_finish)
     assert held.client.sent.endswith(b"quick")
     slow = Held(lambda start: begin(answer(start, ON_LOOP, OFF_LOOP)))
-    assert not on_loop(slow.suspension.ends_at_once)
+    assert not on_loop(slow.suspension.try_finish)
     slow.wait()
     slow.suspension.go_on()
     assert slow.client.sent.endswith(b"thread loop thread ")

@@ -1,14 +1,18 @@
 """Taking clients, leaving them to others, and leaving altogether."""
 
+import errno
+import logging
 import socket
 from collections.abc import Iterator
 
 import pytest
 
 from dewar.server.connection.service import Service
+from dewar.server.errors import ServerStateError
 from dewar.server.listeners import open_listeners
 from dewar.server.settings import Settings
-from dewar.server.threads.acceptor import Acceptor
+from dewar.server.threads.accept_state import MOVES, AcceptEvent, AcceptState
+from dewar.server.threads.acceptor import RELUCTANCE, Acceptor
 from dewar.server.threads.poller import READ
 
 PATIENCE = 1.0
@@ -112,20 +116,20 @@ def test_the_next_client_is_left_to_a_process_with_fewer(bench: Bench) -> None:
     bench.come(5)
     assert bench.accept() == 1
     assert not bench.is_watching()
-    assert bench.acceptor.aside_until == bench.now + 0.002
+    assert bench.acceptor.until == bench.now + 0.002
     bench.now += 0.001
-    assert bench.acceptor.wait_aside(bench.now, PATIENCE) == pytest.approx(0.001)
+    assert bench.acceptor.listen_again(bench.now, PATIENCE) == pytest.approx(0.001)
     assert not bench.is_watching()
     bench.now += 0.001
-    assert bench.acceptor.wait_aside(bench.now, PATIENCE) == PATIENCE
+    assert bench.acceptor.listen_again(bench.now, PATIENCE) == PATIENCE
     assert bench.is_watching()
-    assert bench.acceptor.aside_until == 0.0
+    assert bench.acceptor.until == 0.0
 
 
 def step_aside(bench: Bench) -> None:
     """Let the time go by and listen again."""
-    bench.now = bench.acceptor.aside_until
-    bench.acceptor.wait_aside(bench.now, PATIENCE)
+    bench.now = bench.acceptor.until
+    bench.acceptor.listen_again(bench.now, PATIENCE)
 
 
 def test_where_nobody_takes_them_it_takes_ever_more(bench: Bench) -> None:
@@ -134,7 +138,7 @@ def test_where_nobody_takes_them_it_takes_ever_more(bench: Bench) -> None:
     taken = []
     while sum(taken) < 16:
         taken.append(bench.accept())
-        if bench.acceptor.aside_until:
+        if bench.acceptor.until:
             step_aside(bench)
     assert taken == [1, 1, 2, 4, 8]
 
@@ -153,6 +157,16 @@ def test_where_somebody_took_it_the_next_is_left_again(bench: Bench) -> None:
     assert bench.accept() == 0
     step_aside(bench)
     assert bench.accept() == 1
+
+
+def test_a_yield_ends_whoever_leads(bench: Bench) -> None:
+    """A leader that does not ask how long to wait looks about once a second."""
+    bench.come(2)
+    bench.accept()
+    bench.acceptor.tick(bench.now + 0.001)
+    assert not bench.is_watching()
+    bench.acceptor.tick(bench.now + 1.0)
+    assert bench.is_watching()
 
 
 def test_one_with_few_takes_them_until_it_has_its_share(bench: Bench) -> None:
@@ -192,3 +206,119 @@ def test_a_server_that_stops_takes_all_that_are_left(bench: Bench) -> None:
     assert len(last) == 6
     for connection in last:
         connection.close()
+
+
+# What leads from LISTENING to each state.
+WAYS = {
+    AcceptState.LISTENING: (),
+    AcceptState.YIELDING: (AcceptEvent.YIELD,),
+    AcceptState.PAUSED: (AcceptEvent.EXHAUST,),
+    AcceptState.STANDBY: (AcceptEvent.STEP_BACK,),
+    AcceptState.STANDBY_PAUSED: (AcceptEvent.STEP_BACK, AcceptEvent.EXHAUST),
+    AcceptState.CLOSED: (AcceptEvent.CLOSE,),
+}
+
+
+@pytest.mark.parametrize("event", AcceptEvent)
+@pytest.mark.parametrize("state", AcceptState)
+def test_it_goes_where_the_table_says_and_nowhere_else(
+    bench: Bench, state: AcceptState, event: AcceptEvent
+) -> None:
+    """The poller reports clients in LISTENING alone; an illegal event changes nothing."""
+    acceptor = bench.acceptor
+    for step in WAYS[state]:
+        acceptor._handle(step)
+    assert acceptor.state is state
+    assert bench.is_watching() is (state is AcceptState.LISTENING)
+    if event in MOVES[state]:
+        acceptor._handle(event)
+        assert acceptor.state is MOVES[state][event]
+    else:
+        with pytest.raises(ServerStateError, match=f"{state.name}.* cannot take {event.name}"):
+            acceptor._handle(event)
+        assert acceptor.state is state
+    assert bench.is_watching() is (acceptor.state is AcceptState.LISTENING)
+
+
+def look(bench: Bench) -> int:
+    """Return how many are taken, of those whom nobody else takes."""
+    bench.service.now = bench.now
+    made = bench.acceptor.accept_left(10)
+    for connection in made:
+        connection.close()
+    return len(made)
+
+
+def test_on_standby_it_takes_those_alone_whom_nobody_takes(bench: Bench) -> None:
+    """It looks now and then, and takes who has waited since the last look."""
+    bench.acceptor.step_back()
+    bench.come(2)
+    assert look(bench) == 0
+    assert look(bench) == 0, "it is not time to look yet"
+    bench.now += RELUCTANCE
+    assert look(bench) == 2
+    bench.acceptor.step_forward()
+    assert bench.is_watching()
+    assert look(bench) == 0, "it listens again"
+
+
+def exhaust(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the process have no descriptor left."""
+
+    def accept() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(bench.listeners[0], "accept", accept)
+
+
+@pytest.mark.parametrize("is_back", [False, True])
+def test_a_pause_lasts_its_time_whoever_leads(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    is_back: bool,
+) -> None:
+    """It is logged once, and a standby that begins and ends meanwhile does not end it."""
+    caplog.set_level(logging.WARNING)
+    bench.service.share = None
+    bench.come(1)
+    with monkeypatch.context() as patched:
+        exhaust(bench, patched)
+        if is_back:
+            bench.acceptor.step_back()
+            look(bench)
+            bench.now += RELUCTANCE
+            look(bench)
+            bench.acceptor.step_forward()
+        else:
+            bench.accept()
+            bench.acceptor.step_back()
+            look(bench)
+            bench.acceptor.step_forward()
+    assert [record.message[:17] for record in caplog.records] == ["Accepting pauses "]
+    assert bench.acceptor.is_paused()
+    assert repr(bench.acceptor) == "<Acceptor PAUSED, 1 listeners, 0 accepted>"
+    bench.acceptor.tick(bench.now + 0.9)
+    assert not bench.is_watching()
+    bench.acceptor.tick(bench.now + 1.0)
+    assert bench.is_watching()
+    assert bench.accept() == 1
+
+
+def test_after_a_pause_on_standby_it_looks_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The doorkeeper leads all the while."""
+    bench.acceptor.step_back()
+    bench.come(1)
+    look(bench)
+    bench.now += RELUCTANCE
+    with monkeypatch.context() as patched:
+        exhaust(bench, patched)
+        assert look(bench) == 0
+    bench.now += 0.9
+    assert look(bench) == 0
+    bench.now += 0.1
+    bench.acceptor.tick(bench.now)
+    assert bench.acceptor.state is AcceptState.STANDBY
+    assert look(bench) == 1

@@ -28,7 +28,7 @@ def test_it_leads_after_some_requests_for_the_loop(serve: Serve, gates: Gates) -
     for _ in range(31):
         client.get("/quick/x")
     assert not pool_of(served).leads_on_loop()
-    assert "threads, 31 of" in repr(pool_of(served)._loop)
+    until(lambda: "threads, 31 of" in repr(pool_of(served)._loop))
     lead_on_loop(served)
     assert not pool_of(served).is_running()
 

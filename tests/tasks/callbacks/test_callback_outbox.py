@@ -173,7 +173,7 @@ class OutboxContract:
         add("other", url=f"{URL}/2")
         sending = self.claim(outbox, "sending", "b")
         assert outbox.record(self.claim(outbox, "a"), Disabled(), Answer(status=410), 7.0)
-        assert outbox.is_disabled(URL)
+        assert outbox.look_up_disabled(URL)
         assert outbox.disabled() == [URL]
         add("later")
         assert [found.id for found in outbox.due(9.0, 10)] == ["later", "other"]
@@ -192,7 +192,7 @@ class OutboxContract:
         assert outbox.disabled() == [URL]
         assert outbox.enable(URL)
         assert not outbox.enable(URL)
-        assert not outbox.is_disabled(URL)
+        assert not outbox.look_up_disabled(URL)
 
     def test_by_hand_it_is_sent_again(self, outbox, add):
         """From the beginning of the schedule, also to a URL that was disabled."""
@@ -201,7 +201,7 @@ class OutboxContract:
         assert outbox.record(self.claim(outbox, "b"), Disabled(), Answer(status=410), 2.0)
         assert outbox.retry_now("a", 5.0)
         assert (outbox.get("a").state, outbox.get("a").attempts) == (DeliveryState.PENDING, 0)
-        assert not outbox.is_disabled(URL)
+        assert not outbox.look_up_disabled(URL)
         assert self.claim(outbox, "a", now=5.0).attempts == 1
         assert outbox.retry_now("b", 5.0)
         assert self.claim(outbox, "b", now=5.0)

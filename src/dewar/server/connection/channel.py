@@ -11,6 +11,9 @@ It belongs to one thread at a time, as its connection does; only ``shutdown(SHUT
 import socket
 import ssl
 from contextlib import suppress
+from enum import Enum
+
+from dewar.server.errors import ServerStateError
 
 # Plain bytes encrypted at a time: eight full records (RFC 8446 §5.1), one system call.
 _PIECE = 8 * 16384
@@ -19,6 +22,31 @@ _TURN = 1024 * 1024
 # Bytes that may wait for a client that makes us answer (KeyUpdate, RFC 8446 §4.6.3) and does not
 # read.
 _MOST_BACKLOG = 65536
+
+
+class ChannelState(Enum):
+    """One channel's state."""
+
+    HANDSHAKE = "in its handshake"
+    ESTABLISHED = "established"
+    HALF_CLOSED = "ended by the client"
+    SHUT = "ended by us"
+    BROKEN = "broken"
+
+
+_HANDSHAKE, _ESTABLISHED = ChannelState.HANDSHAKE, ChannelState.ESTABLISHED
+_HALF_CLOSED, _SHUT, _BROKEN = ChannelState.HALF_CLOSED, ChannelState.SHUT, ChannelState.BROKEN
+
+# HALF_CLOSED: nothing more can be read, and we may still send. SHUT: we have sent close_notify, and
+# what still comes is thrown away. BROKEN: the client must not take what it has for whole, so no
+# close_notify follows (RFC 8446 §6.1); TLS failed, or the connection is to be reset.
+MOVES: dict[ChannelState, frozenset[ChannelState]] = {
+    _HANDSHAKE: frozenset({_ESTABLISHED, _BROKEN}),
+    _ESTABLISHED: frozenset({_HALF_CLOSED, _SHUT, _BROKEN}),
+    _HALF_CLOSED: frozenset({_SHUT, _BROKEN}),
+    _SHUT: frozenset({_BROKEN}),
+    _BROKEN: frozenset(),
+}
 
 
 class TlsChannel:
@@ -31,28 +59,22 @@ class TlsChannel:
     Attributes:
         sock: The same.
         tls: TLS' own state: the certificate of the client, the cipher and so on.
-        is_established: Whether the handshake has ended well.
+        state: How far the connection has come.
     """
 
-    __slots__ = (
-        "_backlog", "_has_ended", "_incoming", "_is_broken", "_is_shut", "_outgoing", "_promised",
-        "is_established", "sock", "tls",
-    )  # fmt: skip
+    __slots__ = ("_backlog", "_incoming", "_outgoing", "_promised", "sock", "state", "tls")
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
         self.sock = sock
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self.is_established = False
+        self.state = _HANDSHAKE
         self._backlog = memoryview(b"")  # encrypted, and not taken by the socket yet
         self._promised = 0  # the plain bytes in it that `send` has not counted yet
-        self._has_ended = False  # nothing more can be read
-        self._is_shut = False  # we have
-        self._is_broken = False
 
     def __repr__(self) -> str:
-        state = "established" if self.is_established else "in its handshake"
+        state = self.state.value
         return f"<TlsChannel {self.fileno()} {state}, {len(self._backlog)} bytes wait>"
 
     def fileno(self) -> int:
@@ -64,33 +86,33 @@ class TlsChannel:
         self._incoming.write(data)
 
     def handshake(self) -> bool:
-        """Go on with the handshake as far as it goes without waiting; tell whether it has ended.
+        """Go on with the handshake as far as it goes without waiting; return whether it has ended.
 
         Look at `has_backlog` then: the client may wait for what the socket did not take.
 
         Raises:
             OSError: It has failed. What tells the client why has been sent if possible.
         """
-        if not self.is_established:
+        if self.state is _HANDSHAKE:
             try:
                 self.tls.do_handshake()
-                self.is_established = True
+                self._move(_ESTABLISHED)
             except ssl.SSLWantReadError:
                 pass
             except OSError:
-                self._is_broken = True
+                self._move(_BROKEN)
                 with suppress(OSError):  # the fault that counts is the first one
                     self.push()
                 raise
             self.push()
-        return self.is_established
+        return self.state is not _HANDSHAKE and self.state is not _BROKEN
 
     def has_backlog(self) -> bool:
-        """Tell whether bytes wait that the socket has not taken."""
+        """Return whether bytes wait that the socket has not taken."""
         return bool(self._backlog) or bool(self._outgoing.pending)
 
     def push(self) -> bool:
-        """Send what waits; tell whether all of it went out.
+        """Send what waits; return whether all of it went out.
 
         Raises:
             OSError: The client has gone.
@@ -108,6 +130,8 @@ class TlsChannel:
     def recv(self, size: int) -> bytes:
         """Return what has come, as `socket.socket.recv` would; ``b""`` at the end.
 
+        For the time after the handshake.
+
         Args:
             size: Encrypted bytes taken from the socket at most; there are fewer plain ones.
 
@@ -116,10 +140,9 @@ class TlsChannel:
             OSError: The connection is broken.
         """
         data = self.sock.recv(size)
-        if self._is_shut:
-            return data  # to be thrown away unread, as all that comes after our end
-        if self._has_ended:
-            return b""
+        if self.state is not _ESTABLISHED:
+            # After our end it is to be thrown away unread.
+            return data if self.state is _SHUT else b""
         if data:
             self._incoming.write(data)
         else:
@@ -133,7 +156,7 @@ class TlsChannel:
             while True:
                 part = self.tls.read(size)
                 if not part:
-                    self._note_end()
+                    self._end_input()
                     break
                 parts.append(part)
                 if not self._incoming.pending and not self.tls.pending():
@@ -143,14 +166,14 @@ class TlsChannel:
                 self._answer()
                 raise BlockingIOError from None
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            self._note_end()
+            self._end_input()
         except OSError:
-            self._is_broken = True
+            self._move(_BROKEN)
             with suppress(OSError):  # the alert; the fault that counts is the first one
                 self.push()
             if not parts:
                 raise
-            self._note_end()
+            self._report_once_more()
         self._answer()
         return b"".join(parts)
 
@@ -190,7 +213,7 @@ class TlsChannel:
     def setsockopt(self, level: int, option: int, value: bytes) -> None:
         """Set an option of the socket; see `socket.socket.setsockopt`."""
         if option == socket.SO_LINGER:
-            self._is_broken = True  # it will be reset: a goodbye would make what was sent whole
+            self._move(_BROKEN)  # it will be reset: a goodbye would make what was sent whole
         self.sock.setsockopt(level, option, value)
 
     def close(self) -> None:
@@ -200,26 +223,34 @@ class TlsChannel:
 
     def _say_goodbye(self) -> None:
         # Where a response is cut off, the client must not take it for whole (RFC 8446 §6.1).
-        if self._is_shut or self._is_broken or not self.is_established or self._promised:
+        if _SHUT not in MOVES[self.state] or self._promised:
             return
-        self._is_shut = True
+        self._move(_SHUT)
         with suppress(OSError):  # that the client has not said goodbye as well, or has gone
             self.tls.unwrap()
         with suppress(OSError):
             self.push()
 
-    def _note_end(self) -> None:
-        if self._has_ended:
-            return
-        self._has_ended = True
-        # The connection may be open still, and quiet. The poller shall tell of it once more.
+    def _end_input(self) -> None:
+        self._move(_HALF_CLOSED)
+        self._report_once_more()
+
+    def _report_once_more(self) -> None:
+        """Have the poller report the connection, which may be open still and quiet."""
         with suppress(OSError):
             self.sock.shutdown(socket.SHUT_RD)
 
     def _answer(self) -> None:
         """Send what TLS itself has to answer, and bound what may wait."""
-        if self._is_broken or not self.has_backlog() or self.push():
+        if self.state is _BROKEN or not self.has_backlog() or self.push():
             return
         if not self._promised and len(self._backlog) > _MOST_BACKLOG:
-            self._is_broken = True
+            self._move(_BROKEN)
             raise ConnectionAbortedError("The client makes us write and does not read.")
+
+    def _move(self, state: ChannelState) -> None:
+        if state is self.state:
+            return
+        if state not in MOVES[self.state]:
+            raise ServerStateError(f"{self!r} cannot become {state.name}.")
+        self.state = state

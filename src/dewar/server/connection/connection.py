@@ -95,7 +95,7 @@ class Connection(Outlet):
         when its suspension is given back.
         """
         self.state = _RUNNING
-        if self.suspension is not None and not self._has_resumed(self.suspension):
+        if self.suspension is not None and not self._resume(self.suspension):
             return
         service = self._service
         reader = self._reader
@@ -109,7 +109,7 @@ class Connection(Outlet):
             context.run(exchange.respond, service, self)
             if exchange.awaited is not None:
                 suspension = Suspension(exchange, self, context)
-                if not suspension.ends_at_once():
+                if not suspension.try_finish():
                     self.suspension = suspension
                     self._move(State.SUSPENDED)
                     return
@@ -177,8 +177,8 @@ class Connection(Outlet):
         if self.state is _IDLE and old_enough and not is_readable(self.sock):
             self._move(State.CLOSED)
 
-    def has_begun_on_loop(self) -> bool:
-        """Begin with the request that is complete, if the loop alone can answer it; tell whether.
+    def begin_on_loop(self) -> bool:
+        """Begin with the complete request if the loop alone can answer it; return whether it can.
 
         In place of `run`. It does not block.
         """
@@ -198,7 +198,7 @@ class Connection(Outlet):
         self.served += 1
         exchange.await_answer(self._service, self, suspended)
         suspension = self.suspension = Suspension(exchange, self, Context())
-        if not suspension.ends_at_once():
+        if not suspension.try_finish():
             self._move(State.SUSPENDED)
         elif exchange.persists and not self._outbox.size and reader.phase is _START:
             # PERF: what `run` comes to in the common case, without its steps.
@@ -247,8 +247,8 @@ class Connection(Outlet):
 
     # Below: how it goes on.
 
-    def _has_resumed(self, suspension: Suspension) -> bool:
-        """Go on with what was suspended; tell whether requests can be run then."""
+    def _resume(self, suspension: Suspension) -> bool:
+        """Go on with what was suspended; return whether requests can be run then."""
         if not suspension.has_ended:
             suspension.go_on()
             if not suspension.has_ended:

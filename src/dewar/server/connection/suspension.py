@@ -74,8 +74,8 @@ class Suspension:
 
     # Whoever gives it away, and any thread.
 
-    def ends_at_once(self) -> bool:
-        """Begin, where the caller is on the loop's thread; tell whether it has ended by now."""
+    def try_finish(self) -> bool:
+        """Begin if the caller is on the loop's thread; return whether it has ended by now."""
         if process_loop.is_here():
             self._task = start_now(process_loop.get(), self._run(), self._context)
         return self.has_ended

@@ -75,7 +75,7 @@ class Sidecar:
         self.forget()
         deadline = time.monotonic() + _PATIENCE
         while self._pid and time.monotonic() < deadline:
-            if _has_ended(self._pid):
+            if _reap(self._pid):
                 self._pid = 0
                 return
             time.sleep(_LOOK)
@@ -109,7 +109,7 @@ class Sidecar:
                 self.failure = text
 
     def _maybe_reap(self, now: float) -> None:
-        if not _has_ended(self._pid):
+        if not _reap(self._pid):
             return
         self._listen(now)
         self.forget()
@@ -141,7 +141,8 @@ class Sidecar:
         return 0
 
 
-def _has_ended(pid: int) -> bool:
+def _reap(pid: int) -> bool:
+    """Wait for process *pid* if it has ended; return whether it has."""
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:

@@ -10,10 +10,12 @@ from typing import Any
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.entrance import Entrance
-from dewar.server.connection.outbox import is_readable
 from dewar.server.connection.service import Service
-from dewar.server.listeners import close_listeners
-from dewar.server.threads.poller import READ, Poller
+from dewar.server.errors import ServerStateError
+from dewar.server.threads.accept_state import MOVES, AcceptEvent, AcceptState
+from dewar.server.threads.listener_set import ListenerSet
+from dewar.server.threads.poller import Poller
+from dewar.server.threads.yield_policy import YIELD_TIME, YieldPolicy
 from dewar.server.wire.errors import UNAVAILABLE, Refusal
 
 _logger = logging.getLogger("dewar.server")
@@ -27,56 +29,54 @@ _PAUSE = 1.0
 RELUCTANCE = 0.02
 # Connections beyond the bound that may wait for their clients to see why they are turned away.
 _EXCESS = 256
-# How long a process leaves a client to one that has fewer, in seconds: enough for an idle one to
-# be woken. If it was in vain it takes so many clients first, and twice as many the next time.
-_ASIDE = 0.002
-_MOST_VAIN = 6
+
+_LISTENING, _YIELDING = AcceptState.LISTENING, AcceptState.YIELDING
+_PAUSED, _STANDBY_PAUSED = AcceptState.PAUSED, AcceptState.STANDBY_PAUSED
+_STANDBY = AcceptState.STANDBY
 
 
 class Acceptor:
-    """Accepts on the listeners and pauses where the system has no more to give.
+    """Accepts on the listeners, unless the system or the other processes are a reason not to.
 
     Attributes:
+        state: What it is doing.
+        until: When it listens again (YIELDING), tries again (PAUSED) or looks again (STANDBY).
         accepted: Connections taken since the start.
         refused: Those of them turned away with 503.
-        aside_until: Until when clients are left to another process; 0.0 where they are not.
     """
 
     def __init__(self, service: Service, listeners: list[socket.socket], poller: Poller) -> None:
         self._service = service
         self._entrance = Entrance(service)
-        self._poller = poller
-        self._listeners = listeners
-        self._by_fd = {listener.fileno(): listener for listener in listeners}
-        self._resume_at: float | None = None
-        self._is_back = False
-        self._left: set[int] = set()  # listeners that somebody waited on at the last look
-        self._look_at = 0.0
-        self._is_watching = False
-        self._came_back = 0.0
-        self._vain = 0
-        self._unasked = 0
-        self.aside_until = 0.0
+        self._listeners = ListenerSet(listeners, poller)
+        self._policy = YieldPolicy()
+        self.state = _LISTENING
+        self.until = 0.0
         self.accepted = 0
         self.refused = 0
-        self._watch_or_forget()
+        self._listeners.watch()
 
     def __repr__(self) -> str:
-        paused = "" if self._resume_at is None else ", paused"
-        return f"<Acceptor {len(self._by_fd)} listeners, {self.accepted} accepted{paused}>"
+        state = self.state.name
+        return f"<Acceptor {state}, {len(self._listeners)} listeners, {self.accepted} accepted>"
 
     def accept(self, fd: int, room: int) -> list[Connection]:
         """Return the new connections on the listener *fd*; none is watched yet.
 
         Those beyond *room* have been told that they are too many.
         """
-        listener = self._by_fd.get(fd)
+        listener = self._listeners.by_fd.get(fd)
         made: list[Connection] = []
         if listener is None:
             return made  # a stale event
-        held = self._service.settings.max_connections - room
+        service, policy = self._service, self._policy
+        listens = self.state is _LISTENING or self.state is _YIELDING
+        share = service.share if listens and not service.draining else None
+        held = service.settings.max_connections - room
         for _ in range(_ACCEPTS):
-            if self._steps_aside(held + len(made)):
+            if share is not None and policy.decide(share, held + len(made), service.now):
+                self._handle(AcceptEvent.YIELD)
+                self.until = service.now + YIELD_TIME
                 break
             try:
                 sock, peer = listener.accept()
@@ -88,9 +88,8 @@ class Acceptor:
                     break
                 continue  # ECONNABORTED and its like: that client has gone, the next may not
             self.accepted += 1
-            if self._came_back:  # in vain: it was still there
-                self._vain = min(self._vain + 1, _MOST_VAIN)
-                self._came_back = 0.0
+            if policy.returned_at is not None:
+                policy.note_in_vain()
             if len(made) >= room:
                 made += self._turn_away(sock, peer, len(made) - room)
             else:
@@ -101,50 +100,56 @@ class Acceptor:
         """Return new connections that nobody has taken for a while; for after `step_back`."""
         now = self._service.now
         made: list[Connection] = []
-        if self._resume_at is not None or now < self._look_at:
+        if self.state is not _STANDBY or now < self.until:
             return made
-        self._look_at = now + RELUCTANCE
-        waiting = {fd for fd, listener in self._by_fd.items() if is_readable(listener)}
-        for fd in waiting & self._left:
+        self.until = now + RELUCTANCE
+        for fd in self._listeners.look():
             made += self.accept(fd, room - len(made))
-        self._left = waiting
+            if self.state is not _STANDBY:
+                break
         return made
 
     def step_back(self) -> None:
         """Have no new connection reported: other processes have threads that are free."""
-        self._is_back = True
-        self._left = set()
-        self._watch_or_forget()
+        self._handle(AcceptEvent.STEP_BACK)
+        if self.state is _STANDBY:
+            self.until = 0.0
+            self._listeners.begin_looks()
 
     def step_forward(self) -> None:
         """Have new connections reported again."""
-        self._is_back = False
-        self._watch_or_forget()
+        self._handle(AcceptEvent.STEP_FORWARD)
 
-    def wait_aside(self, now: float, patience: float) -> float:
-        """Listen again if it is time; return how long to wait otherwise, at most *patience*."""
-        if now < self.aside_until:
-            return self.aside_until - now
-        self.aside_until = 0.0
-        self._came_back = now
-        self._unasked = 1 << self._vain
-        self._watch_or_forget()
+    def listen_again(self, now: float, patience: float) -> float:
+        """Listen again if it is time; return how long to wait otherwise, at most *patience*.
+
+        For the state YIELDING.
+        """
+        if now < self.until:
+            return self.until - now
+        self.until = 0.0
+        self._policy.note_return(now)
+        self._handle(AcceptEvent.RETURN)
         return patience
 
     def is_paused(self) -> bool:
-        """Tell whether accepting waits for the system to have something to give again."""
-        return self._resume_at is not None
+        """Return whether accepting waits for the system to have something to give again."""
+        return self.state is _PAUSED or self.state is _STANDBY_PAUSED
 
     def tick(self, now: float) -> None:
-        """Resume after a pause; called about once a second."""
-        if self._resume_at is not None and now >= self._resume_at:
-            self._resume_at = None
-            self._watch_or_forget()
+        """End a pause or a yield that is over; called about once a second."""
+        if now < self.until:
+            return
+        if self.is_paused():
+            self._handle(AcceptEvent.RESUME)
+        elif self.state is _YIELDING:
+            # The event loop's thread, where that leads, waits without `listen_again`.
+            self.listen_again(now, 0.0)
 
     def close(self, room: int) -> list[Connection]:
         """Stop listening; return the connections that the kernel had ready for us."""
         last: list[Connection] = []
-        for fd in self._by_fd:
+        for fd in self._listeners.by_fd:
             # As many as the kernel can have had waiting, and no more: clients that keep coming
             # must not keep the server from stopping.
             for _ in range(self._service.settings.backlog // _ACCEPTS + 1):
@@ -157,28 +162,21 @@ class Acceptor:
 
     def leave(self) -> None:
         """Stop listening, and leave whoever waits to the other processes that do."""
-        self._is_back = True
-        self._watch_or_forget()
-        self._by_fd.clear()
-        close_listeners(self._listeners)
+        self._handle(AcceptEvent.CLOSE)
+        self._listeners.close()
 
-    def _steps_aside(self, count: int) -> bool:
-        """Tell whether the next client is left to another process; *count* are open here."""
-        service = self._service
-        if service.share is None or service.draining or self._is_back:
-            return False
-        if self._came_back and service.now - self._came_back >= _ASIDE:
-            # Somebody took the one that was left, and this is another.
-            self._came_back = 0.0
-            self._vain = self._unasked = 0
-        if self._unasked:
-            self._unasked -= 1
-            return False
-        if not service.share.steps_back(count):
-            return False
-        self.aside_until = service.now + _ASIDE
-        self._watch_or_forget()
-        return True
+    def _handle(self, event: AcceptEvent) -> None:
+        before = self.state
+        after = MOVES[before].get(event)
+        if after is None:
+            raise ServerStateError(f"{self!r} cannot take {event.name}.")
+        self.state = after
+        if after is before:
+            return
+        if before is _LISTENING:
+            self._listeners.forget()
+        elif after is _LISTENING:
+            self._listeners.watch()
 
     def _welcome(self, sock: socket.socket, peer: object) -> list[Connection]:
         try:
@@ -209,17 +207,5 @@ class Acceptor:
 
     def _pause(self, error: OSError) -> None:
         _logger.warning("Accepting pauses for %g s: %s", _PAUSE, error)
-        self._resume_at = self._service.now + _PAUSE
-        self._watch_or_forget()
-
-    def _watch_or_forget(self) -> None:
-        """Have the listeners reported, unless there is a reason not to."""
-        wanted = self._resume_at is None and not self._is_back and not self.aside_until
-        if wanted == self._is_watching:
-            return
-        self._is_watching = wanted
-        for fd in self._by_fd:
-            if wanted:
-                self._poller.watch(fd, READ)
-            else:
-                self._poller.forget(fd)
+        self.until = self._service.now + _PAUSE
+        self._handle(AcceptEvent.EXHAUST)

@@ -12,6 +12,7 @@ from enum import Enum
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.service import Service
 from dewar.server.connection.state import State
+from dewar.server.threads.accept_state import AcceptState
 from dewar.server.threads.acceptor import Acceptor
 from dewar.server.threads.poller import READ, Poller, Waker
 from dewar.server.threads.roster import Roster
@@ -20,6 +21,7 @@ from dewar.server.threads.turns import MANY, by_turn
 _logger = logging.getLogger("dewar.server")
 
 _IDLE, _FLUSHING = State.IDLE, State.FLUSHING
+_YIELDING = AcceptState.YIELDING
 
 _SWEEP = 1.0
 _DRAIN_SWEEP = 0.05
@@ -37,6 +39,10 @@ class Stage(Enum):
     RETIRING = "no connection persists, others take the new ones, and idle ones have some time"
     DRAINING = "requests in flight are finished, no connection persists"
     ENDED = "threads leave as they come back"
+
+
+# PERF: a member of an enum is slower to reach than a name of this module.
+_SERVING = Stage.SERVING
 
 
 class Chores:
@@ -81,10 +87,10 @@ class Chores:
 
     def patience(self) -> float:
         """Return how long to wait for events, in seconds; negative for ever."""
-        if self.stage is not Stage.SERVING:
+        if self.stage is not _SERVING:
             return _DRAIN_SWEEP
-        if self._acceptor.aside_until:
-            return self._acceptor.wait_aside(self._service.clock(), _SWEEP)
+        if self._acceptor.state is _YIELDING:
+            return self._acceptor.listen_again(self._service.clock(), _SWEEP)
         is_idle = not self._roster.count and not self._acceptor.is_paused()
         return -1 if is_idle and self._service.pulse is None else _SWEEP
 
@@ -96,7 +102,7 @@ class Chores:
         """
         events = self._poller.poll(patience)
         now = self._service.now = self._service.clock()
-        if now >= self.next_sweep or self.stage is not Stage.SERVING:
+        if now >= self.next_sweep or self.stage is not _SERVING:
             self.sweep(now, events)
         return by_turn(events, self._roster.open) if len(events) > MANY else events
 

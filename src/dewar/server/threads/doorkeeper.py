@@ -60,7 +60,7 @@ class Doorkeeper:
         connection = self.maybe_ready(fd, mask)
         if connection is None:
             return
-        if self.begins_on_loop(connection):
+        if self.begin_on_loop(connection):
             self._roster.settle(connection)
         else:
             self.queue(connection, staff)
@@ -80,13 +80,13 @@ class Doorkeeper:
         self._roster.settle(connection)
         return None
 
-    def begins_on_loop(self, connection: Connection) -> bool:
-        """Begin with a request if the event loop alone can answer it; tell whether it is seen to.
+    def begin_on_loop(self, connection: Connection) -> bool:
+        """Begin with a request if the event loop alone can answer it; return whether it is handled.
 
         It does not block, but on the loop's own thread, where a coroutine takes its first step.
         """
         try:
-            return connection.has_begun_on_loop()
+            return connection.begin_on_loop()
         except Exception as error:  # noqa: BLE001  # as above
             self.chores.drop(connection, error)
             return True

@@ -49,8 +49,8 @@ class Owner(Protocol):
 class LoopLeader:
     """The loop's thread as the leader of one pool.
 
-    `is_wanted` and `begin` are for the leader on a thread; from then on all is the loop's, until
-    the token is taken.
+    `note_suspended` and `begin` are for the leader on a thread; from then on all is the loop's,
+    until the token is taken.
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class LoopLeader:
     def __repr__(self) -> str:
         return f"<LoopLeader {self._affinity!r}>"
 
-    def is_wanted(self, turn: int) -> bool:
-        """Count a request that was suspended, and tell whether the loop's thread had better lead.
+    def note_suspended(self, turn: int) -> bool:
+        """Count a request that was suspended; return whether the loop's thread had better lead.
 
         Args:
             turn: The number of the leader's run. What it ran since the last one that it suspended
@@ -137,7 +137,7 @@ class LoopLeader:
             self._forget()  # another leads by now
             return
         try:
-            leads_on = self._has_led_round(running)
+            leads_on = self._lead_round(running)
         except Exception:
             # As in `Pool._lead`: the server must not stand still with its port open.
             _logger.critical("The server met an error of its own", exc_info=True)
@@ -147,13 +147,13 @@ class LoopLeader:
         else:
             self._forget()
 
-    def _has_led_round(self, running: Token) -> bool:
-        """Take what the poller has to tell; tell whether to lead on."""
+    def _lead_round(self, running: Token) -> bool:
+        """Handle what the poller reports; return whether to lead on."""
         chores, door = self._chores, self._door
         self._owner.note_round()
         for fd, mask in chores.news(0):
             connection = door.maybe_ready(fd, mask)
-            if connection is not None and not self._leads_after(connection, running):
+            if connection is not None and not self._begin_or_queue(connection, running):
                 return False
         has_ended = chores.stage is Stage.ENDED
         leads_on = self._affinity.is_loop and self._is_at_hand()
@@ -163,11 +163,11 @@ class LoopLeader:
         self._owner.take_from_loop(follower)
         return False
 
-    def _leads_after(self, connection: Connection, running: Token) -> bool:
-        """Begin with a request, or have a thread run it; tell whether this one leads still."""
+    def _begin_or_queue(self, connection: Connection, running: Token) -> bool:
+        """Begin with a request, or have a thread run it; return whether this one still leads."""
         door, staff = self._door, self._staff
         running.append(connection)
-        is_for_loop = door.begins_on_loop(connection)
+        is_for_loop = door.begin_on_loop(connection)
         try:
             running.pop()
         except IndexError:

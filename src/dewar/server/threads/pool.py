@@ -258,7 +258,7 @@ class Pool:
                 connection = connections.get(fd)
                 if connection is None:
                     chores.attend(fd)
-                    if self._staff.has_waiting() and self._leaves_to_another():
+                    if self._staff.has_waiting() and self._leave_to_another():
                         return
                     continue
                 # PERF: from here to the end of the loop is every request's way.
@@ -282,7 +282,7 @@ class Pool:
                     except IndexError:
                         self._roster.welcome_back(connection)
                         return
-                if connection.state is not _IDLE and self._leaves_to_loop(connection):
+                if connection.state is not _IDLE and self._leave_to_loop(connection):
                     return
         self._finish()
 
@@ -290,11 +290,11 @@ class Pool:
         if not self._door.lead(self._staff, self._pace):
             self._finish()
 
-    def _leaves_to_loop(self, connection: Connection) -> bool:
-        """Settle *connection*; have the loop's thread lead if that is better, and tell if so."""
+    def _leave_to_loop(self, connection: Connection) -> bool:
+        """Settle *connection*; let the loop's thread lead if better; return whether it does."""
         is_for_loop = connection.awaits_loop_alone()
         self._roster.settle(connection)
-        if not is_for_loop or not self._loop.is_wanted(self.turn):
+        if not is_for_loop or not self._loop.note_suspended(self.turn):
             return False
         running = self._running = []
         self._is_on_loop = True
@@ -302,8 +302,8 @@ class Pool:
         self._watchdog.rouse()
         return True
 
-    def _leaves_to_another(self) -> bool:
-        """Have another thread lead, because requests wait for this one; tell whether it does."""
+    def _leave_to_another(self) -> bool:
+        """Let another thread lead, because requests wait for this one; return whether it does."""
         follower = self._staff.maybe_leader()
         if follower is None:
             return False

@@ -45,7 +45,7 @@ class Staff:
         if worker is not None:
             return worker
         with self._lock:
-            if self._is_door_kept or not _is_ready(self._doorkeeper):
+            if self._is_door_kept or not _ensure_started(self._doorkeeper):
                 return None
             self._is_door_kept = True
             return self._doorkeeper
@@ -134,13 +134,13 @@ class Staff:
             return sum(worker.is_started for worker in self._parked), len(self._waiting)
 
     def _pop(self) -> Worker | None:
-        if not self._parked or not _is_ready(self._parked[-1]):
+        if not self._parked or not _ensure_started(self._parked[-1]):
             return None
         return self._parked.pop()
 
 
-def _is_ready(worker: Worker) -> bool:
-    """Start *worker* if need be; tell whether it can be called."""
+def _ensure_started(worker: Worker) -> bool:
+    """Start *worker* if need be; return whether it can be called."""
     if not worker.is_started:
         try:
             worker.start()

@@ -76,7 +76,7 @@ class Callbacks:
                 " set TASKS_CALLBACK_SECRETS=[secret]."
             )
         self._guard.check(url)
-        if self.outbox.is_disabled(url):
+        if self.outbox.look_up_disabled(url):
             raise CallbackRefused(
                 f"The callback {url!r} has answered 410 Gone: it wants nothing more. If it does"
                 " again, enable it first."

@@ -175,8 +175,8 @@ class Outbox:
             found: float | None = connection.execute(_NEXT_DUE).scalar_one()
         return found
 
-    def is_disabled(self, url: str) -> bool:
-        """Return whether a receiver has said that this URL wants nothing more."""
+    def look_up_disabled(self, url: str) -> bool:
+        """Look up whether a receiver has said that this URL wants nothing more."""
         with self._database.reading() as connection:
             return connection.execute(_ONE_DISABLED, {"which": url}).first() is not None
 

@@ -99,7 +99,7 @@ class Ledger:
         if not batch:
             return _ALL_COUNT
         try:
-            if self._writes_alone(batch):
+            if self._try_write_alone(batch):
                 return _ALL_COUNT
             judged = self._write(batch, describe)
         except LedgerError as error:
@@ -113,8 +113,8 @@ class Ledger:
         self._fenced += len(judged.fenced)
         return Written(refused=tuple(judged.refused), fenced=tuple(judged.fenced))
 
-    def _writes_alone(self, batch: Sequence[Item]) -> bool:
-        """Write a lone new job of which nothing is to be judged; return whether it was that.
+    def _try_write_alone(self, batch: Sequence[Item]) -> bool:
+        """Write a lone new job of which nothing is to be judged; return whether it was one.
 
         PERF: it is what a thread that submits writes most, in half the time: one statement is a
         transaction by itself.

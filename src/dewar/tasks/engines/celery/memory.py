@@ -49,8 +49,8 @@ class BrokerMemory:
             return
         self._made = now
 
-    def is_lost(self, connection: Connection) -> bool:
-        """Return whether there was a mark and is none; then `note` makes a new one."""
+    def detect_loss(self, connection: Connection) -> bool:
+        """Ask the broker for the mark; return whether it is gone. Then `note` makes a new one."""
         if self._made is None or connection.default_channel.client.exists(self._key):
             return False
         self._made = None

@@ -196,7 +196,7 @@ class Session:
 
     def _look_after_loss(self, connection: Connection) -> None:
         """Fail the jobs that wait, where the broker has forgotten them."""
-        if self._memory.is_lost(connection):
+        if self._memory.detect_loss(connection):
             for one in self._open.all(Stage.WAITING):
                 lost = JobLost("The broker was restarted and kept nothing; the job never began.")
                 self._open.fail(one.id, lost)

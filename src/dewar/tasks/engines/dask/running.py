@@ -41,7 +41,7 @@ def run_job(id: str, topic: str, patience: float, parcel: Mapping[str, Any]) -> 
         return contextvars.copy_context().run(_call, id, topic, parcel, attempt)
     except BaseException as error:
         # What is no Exception, as a SystemExit, would end the worker, and its other jobs.
-        if isinstance(error, Exception) and _can_travel(error):
+        if isinstance(error, Exception) and _try_pickling(error):
             raise
         described = Described(describe_error(error))
     raise described  # out here it takes nothing along that can't be pickled either
@@ -77,7 +77,8 @@ def _ask(id: str, topic: str, patience: float) -> int:
         answer.delete()
 
 
-def _can_travel(error: Exception) -> bool:
+def _try_pickling(error: Exception) -> bool:
+    """Pickle an error and read it back; return whether it comes through."""
     try:
         return type(pickle.loads(dumps(error))) is type(error)  # noqa: S301  # its own
     except Exception:  # noqa: BLE001  # whatever a class says to being pickled

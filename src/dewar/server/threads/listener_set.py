@@ -1,0 +1,56 @@
+"""The sockets that clients connect to, and whether the poller reports them."""
+
+from socket import socket
+
+from dewar.server.connection.outbox import is_readable
+from dewar.server.listeners import close_listeners
+from dewar.server.threads.poller import READ, Poller
+
+
+class ListenerSet:
+    """The listeners of one pool; only the leader uses it.
+
+    Args:
+        listeners: They are closed with it.
+        poller: What reports that a client has come.
+
+    Attributes:
+        by_fd: The sockets by their numbers; none once they are closed.
+    """
+
+    def __init__(self, listeners: list[socket], poller: Poller) -> None:
+        self._poller = poller
+        self._waited_on: set[int] = set()
+        self.by_fd = {listener.fileno(): listener for listener in listeners}
+
+    def __len__(self) -> int:
+        return len(self.by_fd)
+
+    def __repr__(self) -> str:
+        return f"<ListenerSet of {len(self)}>"
+
+    def watch(self) -> None:
+        """Have the poller report clients."""
+        for fd in self.by_fd:
+            self._poller.watch(fd, READ)
+
+    def forget(self) -> None:
+        """Have the poller report them no more."""
+        for fd in self.by_fd:
+            self._poller.forget(fd)
+
+    def begin_looks(self) -> None:
+        """Take the next look for the first."""
+        self._waited_on = set()
+
+    def look(self) -> set[int]:
+        """Look for clients that wait; return the listeners on which some also did the last time."""
+        before = self._waited_on
+        self._waited_on = {fd for fd, listener in self.by_fd.items() if is_readable(listener)}
+        return before & self._waited_on
+
+    def close(self) -> None:
+        """Close the sockets, which the poller has forgotten."""
+        listeners = list(self.by_fd.values())
+        self.by_fd.clear()
+        close_listeners(listeners)
