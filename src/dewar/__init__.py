@@ -31,7 +31,7 @@ from dewar.isolation.manager import LocalManager
 from dewar.isolation.proxy import LocalProxy
 from dewar.isolation.stack import LocalStack
 from dewar.json import jsonify
-from dewar.lazy_names import lazy_names
+from dewar.support.lazy_names import lazy_names
 from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.signals import (

@@ -6,7 +6,7 @@ its errors, does not load the rest.
 
 from typing import TYPE_CHECKING
 
-from dewar.lazy_names import lazy_names
+from dewar.support.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from dewar.server.runner import run

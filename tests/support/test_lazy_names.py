@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 FACE = """
-from dewar.lazy_names import lazy_names
+from dewar.support.lazy_names import lazy_names
 
 here = "eager"
 __getattr__, __dir__ = lazy_names(
