@@ -31,7 +31,6 @@ from dewar.isolation.manager import LocalManager
 from dewar.isolation.proxy import LocalProxy
 from dewar.isolation.stack import LocalStack
 from dewar.json import jsonify
-from dewar.support.lazy_names import lazy_names
 from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.signals import (
@@ -46,6 +45,7 @@ from dewar.signals import (
     request_tearing_down,
     template_rendered,
 )
+from dewar.support.lazy_names import lazy_names
 from dewar.templating import (
     get_template_attribute,
     render_template,
