@@ -1,5 +1,6 @@
 """What every ledger does, wherever it is kept."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,9 @@ from tests.tasks.ledger.ledgertools import (
     tell,
 )
 
-from dewar.tasks.errors import LedgerError, TaskSetupError
+from dewar.tasks.errors import JobLost, LedgerError, TaskSetupError
+from dewar.tasks.failures import make_error
+from dewar.tasks.ledger.interruption import lost_error
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import JobState, Outcome, Start, Update, Written
@@ -433,6 +436,25 @@ class LedgerContract:
         assert len(outbox(ledger, stopped)) == 1
         assert ledger.owners() == []
         assert ledger.recover(now, is_alive).lost == ()
+
+    def test_what_the_ledger_says_of_an_end_can_be_read_back(self, ledger: Ledger) -> None:
+        """A lost job has an error that `make_error` makes again; who was cancelled has none."""
+        lost = new(owner=HERE.id, idempotent=False)
+        stopped, repeated = new(owner=HERE.id, idempotent=False), new(owner=HERE.id)
+        waiting = new()
+        running = [start(lost), start(stopped), start(repeated)]
+        ledger.write([lost, stopped, repeated, waiting, *running])
+        ledger.cancel_running(stopped.id)
+        ledger.cancel(waiting.id, 3.0)
+        ledger.recover(101.0, alive)
+        errors = {job.id: record(ledger, job).error for job in (lost, stopped, repeated, waiting)}
+        assert [id for id, error in errors.items() if error is not None] == [lost.id]
+        description = json.loads(errors[lost.id] or "")
+        back = make_error(description)
+        assert type(back) is JobLost
+        assert back.args == (description["text"],)
+        assert description["text"] == str(lost_error("resize", lost.id))
+        assert back.__cause__ is None
 
     def test_a_late_outcome_is_fenced(self, ledger: Ledger) -> None:
         """Who was taken for gone and was not can't end what others have."""

@@ -181,7 +181,7 @@ RENEW = (
 OWNERS = owners.select().order_by(owners.c.id)
 #: What an owner runs, and owners that the ledger does not know.
 HELD = (
-    select(jobs.c.id, jobs.c.due, jobs.c.idempotent, jobs.c.stop_requested)
+    select(jobs.c.id, jobs.c.task, jobs.c.due, jobs.c.idempotent, jobs.c.stop_requested)
     .where(_IS_ACTIVE, _IS_RUNNING, _ITS_OWNER)
     .order_by(jobs.c.id)
     .with_for_update()
