@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 import pytest
-from tests.tasks.ledger.ledgertools import URL, end, new, outbox, start
+from tests.tasks.ledger.ledgertools import URL, end, new, outbox, owners, start
 
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
@@ -144,7 +144,7 @@ def test_no_job_vanishes_with_a_process_that_is_killed(run: Run, tmp_path: Path)
         assert begun[job.id] <= 1 or job.idempotent
         assert begun[job.id] >= 1 or state is JobState.LOST
     assert Counter(row.job_id for row in outbox(ledger)) == Counter(list(found))
-    assert ledger.owners() == []
+    assert owners(ledger) == []
     ledger.close()
 
 

@@ -88,7 +88,7 @@ class TestSQLiteLedger(LedgerContract):
             connection.execute(text("DELETE FROM dewar_jobs"))
             assert ledger.get(job.id) is not None
             assert ledger.counts()[JobState.QUEUED] == 1
-            assert ledger.next_due() == 1.0
+            assert ledger.next_due(["resize"]) == 1.0
 
     def test_a_lock_that_stays_is_an_error(
         self, where: str, monkeypatch: pytest.MonkeyPatch

@@ -38,7 +38,6 @@ __all__ = [
     "JOB",
     "JOBS",
     "NEXT_DUE",
-    "NEXT_DUE_AMONG",
     "ORPHANS",
     "OWNERS",
     "PURGED",
@@ -114,9 +113,8 @@ CLAIM = (
     .values(owner=bindparam("holder"))
     .returning(*jobs.c)
 )
-#: When the first is due, of any task and of some.
-NEXT_DUE = select(func.min(jobs.c.due)).where(_IS_WAITING)
-NEXT_DUE_AMONG = NEXT_DUE.where(_OF_TASKS)
+#: When the first is due, of some tasks.
+NEXT_DUE = select(func.min(jobs.c.due)).where(_IS_WAITING, _OF_TASKS)
 
 #: What an owner has and has not begun; locked in one order, as `STANDINGS` are.
 _UNSTARTED = (
