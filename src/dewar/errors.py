@@ -5,9 +5,22 @@ inherits the built-in that a Flask user would catch today, so that existing ``ex
 keep working.
 """
 
+from typing import Any
+
 
 class DewarError(Exception):
     """Raised, through its subclasses, for a mistake that Dewar itself found."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without the constructor: that of most subclasses takes the parts of the text, and `args`
+        # holds the whole text. So each can be pickled, as between processes, and copied.
+        return _without_constructor, (type(self), self.args), vars(self) or None
+
+
+def _without_constructor(cls: type[DewarError], args: tuple[Any, ...]) -> DewarError:
+    made = cls.__new__(cls, *args)
+    made.args = args  # an OSError leaves that to its constructor
+    return made
 
 
 class UnboundError(DewarError, RuntimeError):

@@ -1,10 +1,12 @@
 """`ProcessLoop`: one loop on a thread of its own, which nothing ends but its closing."""
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from contextvars import Context, ContextVar, copy_context
 from typing import Any
@@ -219,6 +221,32 @@ def run_script(script: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="it takes a fork")
+class User:
+    """Takes note of the end."""
+
+    def __init__(self, told: list[str], name: str) -> None:
+        self._told, self._name = told, name
+
+    def before_close(self) -> None:
+        self._told.append(self._name)
+
+
+def test_who_uses_the_loop_is_told_before_it_closes_and_is_not_kept(loop: ProcessLoop) -> None:
+    """A process that makes and drops a hundred apps keeps nothing of them."""
+    told: list[str] = []
+    kept, gone = User(told, "kept"), [User(told, "gone") for _ in range(100)]
+    for user in (kept, *gone):
+        loop.add_user(user)
+    references = [weakref.ref(user) for user in gone]
+    gone.clear()
+    del user
+    gc.collect()
+    assert [reference for reference in references if reference() is not None] == []
+    assert list(loop._users) == [kept]
+    loop.close()
+    assert told == ["kept"]
+
+
 def test_a_forked_process_begins_with_a_loop_of_its_own() -> None:
     """Its parent's thread is not in it, and the parent's loop goes on."""
     script = """

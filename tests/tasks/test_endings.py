@@ -2,15 +2,22 @@
 
 import json
 from concurrent.futures import CancelledError
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from dewar.tasks.attempt import Attempt
+from dewar.tasks.class_names import name_of
 from dewar.tasks.endings import describe_end, outcome_of
-from dewar.tasks.errors import JobLost, JobTimeout, WorkerDied
+from dewar.tasks.engines.far.clerk import Clerk
+from dewar.tasks.engines.far.open_jobs import OpenJobs
+from dewar.tasks.engines.interface import Call
+from dewar.tasks.errors import JobLost, JobTimeout, NotSupported, Unserializable, WorkerDied
 from dewar.tasks.execution import DONE, FAILED
-from dewar.tasks.failures import describe_error
+from dewar.tasks.failures import describe_error, make_error
+from dewar.tasks.job import Job
+from dewar.tasks.ledger.interruption import state_after
 from dewar.tasks.ledger.records import JobRecord, JobState, Outcome
 from dewar.tasks.progress import Progress
 from dewar.tasks.retrying import RetryPolicy
@@ -114,6 +121,106 @@ def test_a_timeout_names_the_task_and_a_loss_the_repair() -> None:
     assert "add was stopped after 3 seconds" in (judge(ended(error=JobTimeout("x", 3))).error or "")
     lost = judge(ended(error=WorkerDied("killed")), RetryPolicy(idempotent=False))
     assert "dewar tasks retry j1" in (lost.error or "")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CancelledError(),
+        WorkerDied("killed"),
+        JobLost("its worker died"),
+        JobTimeout("perform", 3.0),
+        NotSupported("threads", "stop a job", "Wait for it."),
+        Unserializable("result", object()),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_what_is_written_of_an_error_can_be_read_back(
+    error: BaseException, idempotent: bool
+) -> None:
+    """Each error of ours comes back as one of its class with the same text."""
+    attempt = ended(error=error)
+    attempt.is_recalled = True
+    outcome = judge(attempt, RetryPolicy(idempotent=idempotent))
+    if outcome.error is None:
+        assert outcome.state is JobState.QUEUED
+        return
+    description = json.loads(outcome.error)
+    back = make_error(description)
+    assert type(back) is (JobLost if outcome.state is JobState.LOST else type(error))
+    assert str(back) == description["text"]
+    assert back.__cause__ is None  # it was not raised anywhere
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (CancelledError(), JobState.LOST),
+        (WorkerDied("killed"), JobState.LOST),
+        (JobLost("its worker died"), JobState.LOST),
+        (JobTimeout("perform", 3.0), JobState.FAILED),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_job_is_repeated_only_as_it_was_accepted(error: BaseException, state: JobState) -> None:
+    """Where the task has changed its mind since, as where the ledger decides for a dead process."""
+    attempt = ended(error=error, idempotent=False)
+    attempt.is_recalled = True
+    assert judge(attempt, RetryPolicy(retries=5, idempotent=True)).state is state
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_an_interrupted_job_has_one_fate_wherever_it_is_decided(
+    stopped: bool, repeatable: bool
+) -> None:
+    """The ledger, this process and an engine far away say the same, in the same words."""
+    state = state_after(may_repeat=repeatable, is_stopped=stopped)
+    attempt = ended(error=WorkerDied("killed"), idempotent=repeatable)
+    here = judge(attempt, RetryPolicy())
+    if not stopped:  # here that is not known: the ledger's batch cancels what would be repeated
+        assert here.state is state
+    clerk = Clerk("test")
+    table, job = OpenJobs(clerk), Job()
+    table.add("a", job, Call(len, (), {}, repeatable=repeatable))
+    table.ask("a", "one", stoppable=True)
+    if stopped:
+        table.stop(job)
+    runs_again = table.ask("a", "two", stoppable=True) == 2
+    clerk.close()
+    assert runs_again == (state is JobState.QUEUED)
+    if not runs_again:
+        raised = job.exception(10)
+        assert isinstance(raised, CancelledError if stopped else JobLost)
+        words = "died, and the job may not be repeated."
+        assert stopped or (words in str(raised) and words in (here.error or ""))
+
+
+@dataclass
+class Fragile:
+    """Fails where it is read."""
+
+    size: int
+
+    def __post_init__(self) -> None:
+        raise RuntimeError("it broke")
+
+
+def test_what_fails_while_an_outcome_is_made_is_the_outcome() -> None:
+    """A task's own backoff, or a result that nobody here can read for a callback."""
+
+    def backoff(_attempt: int) -> float:
+        raise ZeroDivisionError("no pause")
+
+    outcome = judge(ended(failure()), RetryPolicy(retries=1, backoff=backoff))
+    assert outcome.state is JobState.FAILED
+    assert "no pause" in (outcome.error or "")
+    text = json.dumps({"$dataclass": [name_of(Fragile), {"size": 1}]})
+    assert judge(ended([DONE, text])).state is JobState.DONE  # it is not read here
+    told = judge(ended([DONE, text], callback="https://example.org/hook"))
+    assert (told.state, told.result) == (JobState.FAILED, None)
+    assert json.loads(told.callback_body or "")["error"]["message"] == "it broke"
 
 
 def test_a_job_that_kills_each_worker_is_given_up() -> None:

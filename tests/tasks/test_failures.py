@@ -1,9 +1,12 @@
+import ast
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from dewar.tasks.errors import JobFailed, JobTimeout, UnknownJob
+import dewar
+from dewar.tasks.errors import JobFailed, JobTimeout, UnknownJob, WorkerDied
 from dewar.tasks.failures import RemoteTraceback, describe_error, make_error
 
 
@@ -19,6 +22,12 @@ class Teapot(Exception):
         super().__init__(f"a {colour} pot of {size}")
         self.size = size
         self.colour = colour
+
+
+@dataclass
+class Fragile:
+    def __post_init__(self):
+        raise RuntimeError("it broke")
 
 
 class Unspeakable(Exception):
@@ -123,6 +132,46 @@ def test_nothing_but_an_exception_is_made(kind):
 def test_what_is_missing_does_no_harm():
     """A description by an older version may have less."""
     assert type(make_error({"type": "builtins:ValueError", "text": "t"})) is JobFailed
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"args": ["a text"], "state": None},  # as some versions wrote a lost job
+        {"args": "no JSON", "state": "{}"},
+        {"args": "[]", "state": "no JSON"},
+        {"args": '{"$dataclass": ["tests.tasks.test_failures:Fragile", {}]}'},
+        {"args": '{"$unknown": 1}'},
+        {"args": "7"},
+    ],
+    ids=repr,
+)
+def test_parts_that_can_not_be_read_are_a_failed_job(parts):
+    """Whoever asks for a job learns how it ended, and never an error about reading it."""
+    back = make_error({"type": "dewar.tasks.errors:JobLost", "text": "t", "traceback": "", **parts})
+    assert type(back) is JobFailed
+    assert back.text == "t"
+
+
+def test_an_error_that_was_not_raised_has_no_traceback():
+    """It has no remote cause when it is made again."""
+    description = describe_error(JobTimeout("resize", 3.5))
+    assert description["traceback"] == ""
+    assert make_error(description).__cause__ is None
+    caused = WorkerDied("killed")
+    caused.__cause__ = ValueError("why")
+    assert "ValueError: why" in str(describe_error(caused)["traceback"])
+
+
+def test_one_function_describes_errors():
+    """Nobody else writes what `make_error` reads: only so can all of it be read."""
+    for path in sorted(Path(dewar.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Dict):
+                continue
+            keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
+            if {"type", "text"} <= keys:
+                assert path.name == "failures.py", f"{path}:{node.lineno}"
 
 
 def test_a_long_traceback_is_cut_at_its_beginning():

@@ -27,11 +27,11 @@ def test_one_that_was_hurried_is_due_at_once() -> None:
 
     rounds = Rounds()
     rounds.add(10.0, look)
-    rounds.add(20.0, lambda: calls.append(2), first=5.0)
+    rounds.add(5.0, lambda: calls.append(2))
     rounds.run(0.0)
     rounds.hurry(look)
     assert rounds.run(1.0) == 4.0
-    assert calls == [1, 1]
+    assert calls == [1, 2, 1]
 
 
 def test_one_that_fails_comes_again_at_its_time() -> None:

@@ -10,10 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from contextvars import copy_context
-from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any
-from weakref import ref
 
 from dewar.contexts.context import Context
 from dewar.contexts.snapshot import Snapshot
@@ -88,7 +86,7 @@ class AfterResponses:
             self._running.update(errands)
             if self._process != os.getpid():
                 self._process = os.getpid()
-                process_loop.before_close(partial(_drain, ref(self)))
+                process_loop.add_user(self)
         for errand in errands:
             errand.begin(lambda errand=errand: self._forget(errand))  # type: ignore[misc]  # bound here
 
@@ -101,15 +99,13 @@ class AfterResponses:
         for errand in late:
             errand.cancel()
 
+    def before_close(self) -> None:
+        """See `dewar.server.loop.process_loop.LoopUser`."""
+        self.drain(_AT_EXIT)
+
     def _forget(self, errand: Errand) -> None:
         with self._changing:
             self._running.discard(errand)
-
-
-def _drain(reference: "ref[AfterResponses]") -> None:
-    after = reference()
-    if after is not None:
-        after.drain(_AT_EXIT)
 
 
 class _Work:

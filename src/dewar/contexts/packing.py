@@ -28,6 +28,10 @@ _VARIABLES = frozenset(
 )
 _SECRETS = frozenset({"HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_PROXY_AUTHORIZATION"})
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes, UUID, datetime, Markup})
+# PERF: to make one costs more than to pack a value. A serializer can be taught other tags, by
+# `register`, but nobody else has this one and nobody here teaches it: it never changes, so all
+# threads may use it at once. An app's own tags belong to its sessions' cookies, not to jobs.
+_SERIALIZER = TaggedJSONSerializer()
 
 
 def pack_environ(environ: Mapping[str, Any]) -> dict[str, str]:
@@ -42,21 +46,19 @@ def pack_environ(environ: Mapping[str, Any]) -> dict[str, str]:
 
 def pack_items(items: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
     """Return each item as text, and the names of those that would come back as something else."""
-    serializer = TaggedJSONSerializer()
     packed = {}
     for name, value in items.items():
         if _is_plain(value):
-            text = serializer.dumps(value)
+            text = _SERIALIZER.dumps(value)
             # Some plain values are not the same afterwards: a number as a key, half a second.
-            if serializer.loads(text) == value:
+            if _SERIALIZER.loads(text) == value:
                 packed[name] = text
     return packed, [name for name in items if name not in packed]
 
 
 def unpack_items(packed: Mapping[str, str]) -> dict[str, Any]:
     """Return the items that `pack_items` made text of."""
-    serializer = TaggedJSONSerializer()
-    return {name: serializer.loads(text) for name, text in packed.items()}
+    return {name: _SERIALIZER.loads(text) for name, text in packed.items()}
 
 
 def _is_plain(value: Any) -> bool:

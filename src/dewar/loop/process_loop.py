@@ -20,7 +20,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextvars import Context
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from weakref import WeakSet
 
 from dewar.errors import DewarError
 
@@ -41,6 +42,15 @@ class LoopStateError(DewarError, RuntimeError):
     """Raised where the event loop's own thread is to wait for the loop."""
 
 
+class LoopUser(Protocol):
+    """What has work on the loop that is to end before the loop does."""
+
+    def before_close(self) -> None:
+        """End the work, or wait for it."""
+
+    def __hash__(self) -> int: ...
+
+
 class ProcessLoop:
     """An event loop on a thread of its own. Every method but `close` is safe from any thread."""
 
@@ -53,7 +63,8 @@ class ProcessLoop:
         self._is_registered = False
         self._inbox: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._is_awake = False
-        self._before: list[Callable[[], object]] = []
+        # Weakly: the process outlives many an app, and must not collect what they leave.
+        self._users: WeakSet[LoopUser] = WeakSet()
 
     def __repr__(self) -> str:
         kind = "not begun" if self._loop is None else type(self._loop).__name__
@@ -104,10 +115,10 @@ class ProcessLoop:
         finally:
             del done  # it holds the error, whose traceback holds this frame
 
-    def before_close(self, function: Callable[[], object]) -> None:
-        """Have *function* called before the loop is closed, at the end of the process."""
+    def add_user(self, user: LoopUser) -> None:
+        """Tell *user*, if it is still there, before the loop is closed at the process's end."""
         with self._changing:
-            self._before.append(function)
+            self._users.add(user)
             self._register()
 
     def close(self, timeout: float = _LEAVE) -> None:
@@ -117,9 +128,9 @@ class ProcessLoop:
             timeout: Seconds that what was cancelled gets.
         """
         with self._changing:
-            before, self._before = self._before, []
-        for function in before:
-            function()
+            users = list(self._users)
+        for user in users:
+            user.before_close()
         with self._changing:
             loop, thread = self._loop, self._thread
             if loop is None or thread is None or self.is_here():
@@ -182,6 +193,7 @@ class ProcessLoop:
         # Not at import: a process that the server forks begins without its parent's.
         if not self._is_registered:
             self._is_registered = True
+            atexit.unregister(self.close)  # a child of a plain fork has inherited it
             atexit.register(self.close)
 
     def _serve(self, loop: "asyncio.AbstractEventLoop") -> None:

@@ -9,12 +9,13 @@ from dewar.tasks.attempt import Attempt
 from dewar.tasks.errors import JobLost, JobTimeout, WorkerDied
 from dewar.tasks.execution import DONE
 from dewar.tasks.failures import describe_error
+from dewar.tasks.ledger.interruption import lost_error, state_after
 from dewar.tasks.ledger.records import JobRecord, JobState, Outcome
 from dewar.tasks.retrying import RetryPolicy
 from dewar.tasks.status import ending
 from dewar.tasks.values import unpack
 
-__all__ = ["describe_end", "describe_loss", "outcome_of"]
+__all__ = ["describe_end", "outcome_of"]
 
 
 def outcome_of(
@@ -29,11 +30,15 @@ def outcome_of(
         now: In seconds since the epoch.
         provider: Writes and reads JSON.
     """
-    state, result, error, pause = _judge(attempt, policy)
-    record = attempt.record
-    body = None
+    record, value, body = attempt.record, None, None
+    try:
+        state, result, error, pause = _judge(attempt, policy)
+        if result is not None and record.callback is not None:
+            value = unpack(result, provider.loads)
+    except Exception as raised:  # noqa: BLE001  # a task's `backoff`, or a class in its result
+        # Without an outcome the job would stay running for as long as this process lives.
+        state, result, error, pause = JobState.FAILED, None, describe_error(raised), None
     if record.callback is not None and state is not JobState.QUEUED:
-        value = None if result is None else unpack(result, provider.loads)
         body = describe_end(record, state, value, error, provider)
     return Outcome(
         id=record.id,
@@ -59,38 +64,30 @@ def _judge(attempt: Attempt, policy: RetryPolicy) -> _Verdict:
         if kind == DONE:
             return JobState.DONE, text, None, None
         return _failed(policy.after_error(attempt.number), json.loads(text))
-    if isinstance(raised, CancelledError):
-        return _stopped(attempt, policy)
+    if isinstance(raised, CancelledError) and not attempt.is_recalled:
+        return JobState.CANCELLED, None, None, None
+    policy = policy.as_accepted(attempt.record.idempotent)
     if isinstance(raised, JobTimeout):
         # The engine knows what ran, but not of what task.
         error = describe_error(JobTimeout(attempt.record.task, raised.seconds))
         return _failed(policy.after_timeout(attempt.number), error)
-    if isinstance(raised, JobLost):
-        return _gone(attempt, policy)
-    error = describe_error(raised)
-    if isinstance(raised, WorkerDied):
-        pause = policy.after_death(attempt.number)
-        if pause is None and not policy.idempotent:
-            return JobState.LOST, None, _loss(attempt.record), None
-        return _failed(pause, error)
-    return JobState.FAILED, None, error, None
+    if isinstance(raised, WorkerDied) and policy.idempotent:
+        return _failed(policy.after_death(attempt.number), describe_error(raised))
+    if isinstance(raised, CancelledError | JobLost | WorkerDied):
+        return _interrupted(attempt.record, policy)
+    return JobState.FAILED, None, describe_error(raised), None
 
 
 def _failed(pause: float | None, error: Mapping[str, Any]) -> _Verdict:
     return (JobState.FAILED if pause is None else JobState.QUEUED), None, error, pause
 
 
-def _stopped(attempt: Attempt, policy: RetryPolicy) -> _Verdict:
-    if not attempt.is_recalled:
-        return JobState.CANCELLED, None, None, None
-    return _gone(attempt, policy)
-
-
-def _gone(attempt: Attempt, policy: RetryPolicy) -> _Verdict:
+def _interrupted(record: JobRecord, policy: RetryPolicy) -> _Verdict:
     """Judge an attempt of which nobody knows how far it came, through no fault of its own."""
-    if policy.idempotent:
-        return JobState.QUEUED, None, None, 0.0
-    return JobState.LOST, None, _loss(attempt.record), None
+    state = state_after(may_repeat=policy.idempotent)
+    if state is JobState.LOST:
+        return state, None, describe_error(lost_error(record.task, record.id)), None
+    return state, None, None, 0.0
 
 
 def describe_end(
@@ -104,17 +101,3 @@ def describe_end(
     told = {"id": record.id, "task": record.task, "state": state.value}
     text: str = provider.dumps({**told, **ending(state, result, error)})
     return text
-
-
-def _loss(record: JobRecord) -> dict[str, Any]:
-    return describe_error(
-        JobLost(
-            f"The process that ran {record.task} died, and the task says that it may not be"
-            " repeated. Look what it has done, then: dewar tasks retry " + record.id
-        )
-    )
-
-
-def describe_loss(record: JobRecord) -> str:
-    """Return the error of a job that is lost, as JSON."""
-    return json.dumps(_loss(record))

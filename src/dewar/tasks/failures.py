@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dewar.tasks.class_names import find_class, name_of
-from dewar.tasks.errors import JobFailed, Unreadable, Unserializable
+from dewar.tasks.errors import JobFailed, Unserializable
 from dewar.tasks.values import Dumps, Loads, pack, unpack
 
 __all__ = ["RemoteTraceback", "describe_error", "make_error"]
@@ -33,12 +33,11 @@ def describe_error(exception: BaseException, dumps: Dumps = json.dumps) -> dict[
         exception: what was raised.
         dumps: writes JSON, as an app's provider does.
     """
-    lines = traceback.format_exception(exception)
     args, state = _parts_of(exception)
     return {
         "type": name_of(type(exception)),
         "text": _text_of(exception),
-        "traceback": "".join(lines)[-_TRACEBACK:],
+        "traceback": _traceback_of(exception)[-_TRACEBACK:],
         "args": _maybe_pack(args, dumps),
         "state": _maybe_pack(state, dumps),
     }
@@ -49,7 +48,7 @@ def make_error(description: Mapping[str, Any], loads: Loads = json.loads) -> Exc
 
     It is of the same class where that is an `Exception` in a module that is imported already and
     the exception made of what is kept says the same; otherwise it is a `JobFailed`. No
-    module is imported to find the class.
+    module is imported to find the class. Parts that cannot be read are no error here.
 
     Args:
         description: what `describe_error` has returned.
@@ -71,7 +70,7 @@ def _maybe_make(
     try:
         args = unpack(description["args"], loads)
         state = unpack(description["state"], loads) if description.get("state") else None
-    except Unreadable:
+    except Exception:  # noqa: BLE001  # it is not of `pack`'s making, or a class of its own fails
         return None
     return _maybe_call(cls, args, state, text) or _maybe_restore(cls, args, state, text)
 
@@ -107,6 +106,18 @@ def _parts_of(exception: BaseException) -> tuple[Any, Any]:
         reduced = ""
     is_made_so = isinstance(reduced, tuple) and reduced[0] is type(exception)
     return (reduced[1] if is_made_so else exception.args), vars(exception)
+
+
+def _traceback_of(exception: BaseException) -> str:
+    """Return the formatted traceback; "" for an error that was made here and never raised.
+
+    Such an error has no frames, and is no remote cause of anything when it is made again.
+    """
+    was_raised = exception.__traceback__ is not None
+    has_reason = exception.__cause__ is not None or exception.__context__ is not None
+    if was_raised or has_reason or isinstance(exception, BaseExceptionGroup):
+        return "".join(traceback.format_exception(exception))
+    return ""
 
 
 def _maybe_pack(value: Any, dumps: Dumps) -> str | None:

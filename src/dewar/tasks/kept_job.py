@@ -112,11 +112,18 @@ class KeptJob(Job):
             super().cancel()
             super().set_running_or_notify_cancel()
         elif record.state is JobState.DONE:
-            self.set_result(unpack(record.result or "null", self._desk.json.loads))
+            self._resolve_done(record.result or "null")
         elif record.error is None:
             self.set_exception(JobLost(f"The job {self.id} ended as {record.state.value}."))
-        elif record.state is JobState.LOST:
-            self.set_exception(JobLost(self._desk.json.loads(record.error)["text"]))
         else:
             loads = self._desk.json.loads
             self.set_exception(make_error(loads(record.error), loads))
+
+    def _resolve_done(self, result: str) -> None:
+        try:
+            value = unpack(result, self._desk.json.loads)
+        except Exception as error:  # noqa: BLE001  # its class is gone here, or fails
+            # Raised here, it would meet the thread that writes, and who waits would never hear.
+            self.set_exception(error.with_traceback(None))
+        else:
+            self.set_result(value)

@@ -2,7 +2,8 @@
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from dewar.tasks.errors import TaskSetupError
 
@@ -42,6 +43,15 @@ class RetryPolicy:
             raise TaskSetupError(f"backoff={self.backoff} should be 0 seconds or more.")
         if isinstance(self.backoff, Sequence) and not self.backoff:
             raise TaskSetupError("backoff=[] names no pause: backoff=[1, 10, 60], or leave it out.")
+
+    def as_accepted(self, idempotent: bool) -> Self:
+        """Return the policy for a job that was accepted as one that may be repeated, or not.
+
+        The task may say something else by now: a job is repeated where both allow it.
+        """
+        if idempotent or not self.idempotent:
+            return self
+        return replace(self, idempotent=False)
 
     def after_error(self, attempt: int) -> float | None:
         """Return the seconds to wait before the next attempt, or None where that was the last."""

@@ -22,9 +22,9 @@ class Rounds:
     def __repr__(self) -> str:
         return f"<Rounds {[(one.do.__name__, one.due) for one in self._rounds]}>"
 
-    def add(self, interval: float, do: Callable[[], object], first: float = 0.0) -> None:
-        """Have a function called every *interval* seconds, from the time *first* on."""
-        self._rounds.append(_Round(interval, do, first))
+    def add(self, interval: float, do: Callable[[], object]) -> None:
+        """Have a function called at once, and every *interval* seconds from then on."""
+        self._rounds.append(_Round(interval, do, due=0.0))
 
     def run(self, now: float) -> float:
         """Call what is due; return the seconds until something is due again.

@@ -97,7 +97,6 @@ class Station:
         self.ledger = ledger
         self._pool = pool
         self._roster = roster
-        self._manner = manner
         self.clock = clock
         self._owner: str = manner.owner.id
         self.hand = Hand(manner.workers, manner.in_hand)

@@ -1,5 +1,6 @@
 """What every ledger does, wherever it is kept."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,13 +20,18 @@ from tests.tasks.ledger.ledgertools import (
     in_child,
     new,
     outbox,
+    owners,
+    queued,
     record,
+    release_all,
     start,
     state_of,
     tell,
 )
 
-from dewar.tasks.errors import LedgerError, TaskSetupError
+from dewar.tasks.errors import JobLost, LedgerError, TaskSetupError
+from dewar.tasks.failures import make_error
+from dewar.tasks.ledger.interruption import lost_error
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import JobState, Outcome, Start, Update, Written
@@ -165,8 +171,8 @@ class LedgerContract:
         written = ledger.write([first, second, third, other])
         assert written.refused == (third,)
         assert ledger.get(third.id) is None
-        assert ledger.queued("resize") == 2
-        assert ledger.queued("nobody's") == 0
+        assert queued(ledger, "resize") == 2
+        assert queued(ledger, "nobody's") == 0
         assert ledger.write([start(first), third]) == NOTHING
         assert ledger.write([new(max_queue=0)]).refused
         free = new()
@@ -228,7 +234,7 @@ class LedgerContract:
         late, early, future = new(due=5.0), new(due=4.0), new(due=50.0)
         owned, foreign = new(owner=THERE.id), new(task="foreign")
         ledger.write([late, early, future, owned, foreign])
-        assert ledger.next_due() == 1.0
+        assert ledger.next_due(["foreign"]) == 1.0
         assert ledger.next_due(TASKS) == 4.0
         assert ids(ledger.claim(HERE.id, 1, 10.0, TASKS)) == [early.id]
         [claimed] = ledger.claim(HERE.id, 5, 10.0, TASKS)
@@ -248,7 +254,7 @@ class LedgerContract:
             HERE.id,
             THERE.id,
         ]
-        assert ledger.release_all(THERE.id) == 1
+        assert release_all(ledger, THERE.id) == 1
         assert len(ledger.claim(THERE.id, 5, 10.0, TASKS)) == 2
 
     def test_no_job_is_claimed_twice(self, ledger: Ledger) -> None:
@@ -297,7 +303,7 @@ class LedgerContract:
 
         with ThreadPoolExecutor(4) as threads:
             assert sum(threads.map(submit, range(4))) == 7
-        assert ledger.queued("resize") == 7
+        assert queued(ledger, "resize") == 7
 
     # Cancelling and repeating.
 
@@ -405,8 +411,8 @@ class LedgerContract:
         assert ledger.recover(100.0, alive).requeued == ()
         assert ledger.beat(HERE, until=200.0)
         assert ledger.recover(199.0, alive).requeued == ()
-        assert [owner.id for owner in ledger.owners()] == [HERE.id]
-        assert ledger.owners()[0].lease_until == 200.0
+        assert [owner.id for owner in owners(ledger)] == [HERE.id]
+        assert owners(ledger)[0].lease_until == 200.0
         assert not ledger.beat(THERE, until=200.0)
 
     @pytest.mark.parametrize(("now", "is_alive"), [(100.5, alive), (50.0, dead)])
@@ -431,8 +437,27 @@ class LedgerContract:
         assert "JobLost" in (lost.error or "")
         assert [row.body for row in outbox(ledger, once)] == [f'["{once.id}", "lost"]']
         assert len(outbox(ledger, stopped)) == 1
-        assert ledger.owners() == []
+        assert owners(ledger) == []
         assert ledger.recover(now, is_alive).lost == ()
+
+    def test_what_the_ledger_says_of_an_end_can_be_read_back(self, ledger: Ledger) -> None:
+        """A lost job has an error that `make_error` makes again; who was cancelled has none."""
+        lost = new(owner=HERE.id, idempotent=False)
+        stopped, repeated = new(owner=HERE.id, idempotent=False), new(owner=HERE.id)
+        waiting = new()
+        running = [start(lost), start(stopped), start(repeated)]
+        ledger.write([lost, stopped, repeated, waiting, *running])
+        ledger.cancel_running(stopped.id)
+        ledger.cancel(waiting.id, 3.0)
+        ledger.recover(101.0, alive)
+        errors = {job.id: record(ledger, job).error for job in (lost, stopped, repeated, waiting)}
+        assert [id for id, error in errors.items() if error is not None] == [lost.id]
+        description = json.loads(errors[lost.id] or "")
+        back = make_error(description)
+        assert type(back) is JobLost
+        assert back.args == (description["text"],)
+        assert description["text"] == str(lost_error("resize", lost.id))
+        assert back.__cause__ is None
 
     def test_a_late_outcome_is_fenced(self, ledger: Ledger) -> None:
         """Who was taken for gone and was not can't end what others have."""
@@ -472,7 +497,7 @@ class LedgerContract:
         waiting, running = new(owner=HERE.id), new(owner=HERE.id)
         ledger.write([waiting, running, start(running)])
         ledger.leave(HERE.id)
-        assert [owner.id for owner in ledger.owners()] == [THERE.id]
+        assert [owner.id for owner in owners(ledger)] == [THERE.id]
         assert record(ledger, waiting).owner is None
         assert state_of(ledger, running) is JobState.RUNNING
         assert ledger.recover(50.0, alive).requeued == (running.id,)
@@ -567,11 +592,11 @@ class LedgerContract:
     @pytest.mark.parametrize(
         ("index", "call"),
         [
-            ("waiting", lambda ledger: ledger.next_due()),
+            ("waiting", lambda ledger: ledger.next_due(TASKS)),
             ("waiting", lambda ledger: ledger.claim(HERE.id, 5, 50.0, TASKS)),
-            ("queued", lambda ledger: ledger.queued("resize")),
+            ("queued", queued),
             ("stopping", lambda ledger: ledger.stops_for(HERE.id)),
-            ("active", lambda ledger: ledger.release_all(THERE.id)),
+            ("active", lambda ledger: release_all(ledger, THERE.id)),
             ("active", lambda ledger: ledger.list(JobState.RUNNING)),
             ("ended_badly", lambda ledger: ledger.list(JobState.LOST)),
         ],

@@ -11,7 +11,9 @@ from dewar.tasks.ledger.ids import new_id
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.owners import Owner, OwnerRecord
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob, Outcome, Start
+from dewar.tasks.ledger.rows import owners_of
 from dewar.tasks.ledger.schema import deliveries
+from dewar.tasks.ledger.statements import OWNERS, QUEUED, RELEASE_ALL
 
 HERE = Owner(id="here", host="h", pid=1, started=1.0)
 THERE = Owner(id="there", host="h", pid=2, started=1.0)
@@ -53,6 +55,25 @@ def outbox(ledger: Ledger, *jobs: NewJob | JobRecord) -> list[Row[Any]]:
     with ledger.database.reading() as connection:
         rows = connection.execute(deliveries.select().order_by(deliveries.c.id)).all()
     return [row for row in rows if not ids or row.job_id in ids]
+
+
+def owners(ledger: Ledger) -> list[OwnerRecord]:
+    """Return the processes that have jobs."""
+    with ledger.database.reading() as connection:
+        return owners_of(connection, OWNERS)
+
+
+def queued(ledger: Ledger, task: str = "resize") -> int:
+    """Return how many jobs of a task wait, as the ledger counts them for a limit."""
+    with ledger.database.reading() as connection:
+        found: int = connection.execute(QUEUED, {"task": task}).scalar_one()
+    return found
+
+
+def release_all(ledger: Ledger, owner: str) -> int:
+    """Give back all that an owner has not begun, as where it leaves; return how many."""
+    with ledger.database.writing() as connection:
+        return connection.execute(RELEASE_ALL, {"holder": owner}).rowcount
 
 
 def tell(record: JobRecord) -> str:

@@ -14,7 +14,7 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
-from tests.tasks.ledger.ledgertools import URL, end, new, outbox, start
+from tests.tasks.ledger.ledgertools import URL, end, new, outbox, release_all, start
 
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.owners import Owner
@@ -117,7 +117,7 @@ class LedgerAndModel(RuleBasedStateMachine):
 
     @rule(owner=OWNERS)
     def release(self, owner: str) -> None:
-        self.ledger.release_all(owner)
+        release_all(self.ledger, owner)
         self._release(owner)
 
     def _release(self, owner: str) -> None:
@@ -232,7 +232,7 @@ class LedgerAndModel(RuleBasedStateMachine):
             for known in self.known.values()
             if known.state is JobState.QUEUED and known.owner is None
         ]
-        assert self.ledger.next_due() == min(waiting, default=None)
+        assert self.ledger.next_due(["resize"]) == min(waiting, default=None)
 
 
 TestLedgerAndModel = LedgerAndModel.TestCase

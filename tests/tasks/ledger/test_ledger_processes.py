@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 import pytest
-from tests.tasks.ledger.ledgertools import URL, end, new, outbox, start
+from tests.tasks.ledger.ledgertools import URL, end, new, outbox, owners, start
 
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
@@ -144,8 +144,42 @@ def test_no_job_vanishes_with_a_process_that_is_killed(run: Run, tmp_path: Path)
         assert begun[job.id] <= 1 or job.idempotent
         assert begun[job.id] >= 1 or state is JobState.LOST
     assert Counter(row.job_id for row in outbox(ledger)) == Counter(list(found))
-    assert ledger.owners() == []
+    assert owners(ledger) == []
     ledger.close()
+
+
+def test_a_fork_waits_until_no_thread_opens_a_ledger(tmp_path: Path) -> None:
+    """The child opens it as well, and gets as far as the parent does."""
+    ending = threading.Event()
+
+    def open_and_close(number: int) -> None:
+        while not ending.is_set():
+            ledger = open_ledger(tmp_path / f"{number}.sqlite3")
+            ledger.get("nothing")
+            ledger.close()
+
+    threads = [threading.Thread(target=open_and_close, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        with warnings.catch_warnings():
+            # A fork beside threads is the point.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            for number in range(10):
+                child = os.fork()
+                if child == 0:
+                    status = 1
+                    try:
+                        signal.alarm(20)
+                        open_ledger(tmp_path / f"{number % 4}.sqlite3").get("nothing")
+                        status = 0
+                    finally:
+                        os._exit(status)
+                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        ending.set()
+        for thread in threads:
+            thread.join(20)
 
 
 def test_a_fork_waits_until_no_thread_uses_the_database(tmp_path: Path) -> None:

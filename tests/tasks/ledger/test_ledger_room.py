@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tasks.ledger.ledgertools import new
+from tests.tasks.ledger.ledgertools import new, queued
 
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.room import Room
@@ -42,5 +42,5 @@ def test_a_limit_is_reached_exactly(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path / "jobs.sqlite")
     written = [ledger.write([new(max_queue=100), new(max_queue=100)]) for _ in range(52)]
     assert [len(one.refused) for one in written] == [0] * 50 + [2] * 2
-    assert ledger.queued("resize") == 100
+    assert queued(ledger, "resize") == 100
     ledger.close()

@@ -1,18 +1,23 @@
 """The ledger in a file."""
 
 import contextlib
+import gc
+import os
 import sqlite3
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.event.registry import _key_to_collection
 from tests.tasks.ledger.contract import NOTHING, LedgerContract
 from tests.tasks.ledger.ledgertools import in_child, new
 
 from dewar.tasks.errors import LedgerError, MissingExtra, TaskSetupError
 from dewar.tasks.ledger import sqlite
+from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import JobState
@@ -25,6 +30,15 @@ def files_open(where: str) -> list[str]:
         with contextlib.suppress(FileNotFoundError):
             found.append(str(entry.readlink()))
     return [name for name in found if name.startswith(where)]
+
+
+def can_be_written(ledger: Ledger) -> bool:
+    """Return whether another thread can write; this one would hang where it can't."""
+    written: list[object] = []
+    thread = threading.Thread(target=lambda: written.append(ledger.write([new()])), daemon=True)
+    thread.start()
+    thread.join(10)
+    return written == [NOTHING]
 
 
 class TestSQLiteLedger(LedgerContract):
@@ -80,6 +94,66 @@ class TestSQLiteLedger(LedgerContract):
         assert in_child(lambda: len(files_open(where))) == 0
         assert ledger.write([new()]) == NOTHING
 
+    def test_nothing_stays_of_a_ledger_that_was_closed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is called at a fork is the process's, however many ledgers it opens and forgets."""
+        registered: list[object] = []
+        monkeypatch.setattr(os, "register_at_fork", lambda **given: registered.append(given))
+        gc.collect()
+        before, listeners = repr(sqlite._fork_barrier), len(_key_to_collection)
+        gone: list[weakref.ref[object]] = []
+        for _ in range(100):
+            ledger = open_ledger(tmp_path / "jobs.sqlite")
+            ledger.write([new()])
+            ledger.changes()
+            ledger.close()
+            gone += [weakref.ref(ledger), weakref.ref(ledger.database)]
+            del ledger
+        gc.collect()
+        assert registered == []
+        assert [one for one in gone if one() is not None] == []
+        assert repr(sqlite._fork_barrier) == before
+        assert len(_key_to_collection) == listeners
+
+    def test_threads_that_fork_at_once_give_back_what_they_held(
+        self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also where one has waited in vain for the other: each gives back its own."""
+        monkeypatch.setattr(sqlite, "_FORK_WAIT", 0.01)
+        ledger.write([new()])
+        barrier = sqlite._ForkBarrier()
+        barrier.add(ledger.database)  # type: ignore[arg-type]  # it is one of SQLite's
+        waited, go = threading.Event(), threading.Event()
+
+        def fork() -> None:
+            barrier.close()
+            waited.set()
+            go.wait(20)
+            barrier.open()
+
+        barrier.close()
+        other = threading.Thread(target=fork)
+        other.start()
+        assert waited.wait(20)
+        barrier.open()
+        assert can_be_written(ledger)
+        go.set()
+        other.join(20)
+        assert can_be_written(ledger)
+        assert barrier._held == {}
+
+    def test_a_fork_whose_wait_fails_leaves_the_ledger_usable(
+        self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nothing that it held by then stays held."""
+        ledger.write([new()])
+        with monkeypatch.context() as patched:
+            patched.setattr(Database, "close", lambda _database: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                ledger.database.pause(1.0)  # type: ignore[attr-defined]  # SQLite's has it
+        assert can_be_written(ledger)
+
     def test_readers_do_not_wait_for_a_writer(self, ledger: Ledger) -> None:
         """They see what was there before."""
         job = new()
@@ -88,7 +162,7 @@ class TestSQLiteLedger(LedgerContract):
             connection.execute(text("DELETE FROM dewar_jobs"))
             assert ledger.get(job.id) is not None
             assert ledger.counts()[JobState.QUEUED] == 1
-            assert ledger.next_due() == 1.0
+            assert ledger.next_due(["resize"]) == 1.0
 
     def test_a_lock_that_stays_is_an_error(
         self, where: str, monkeypatch: pytest.MonkeyPatch

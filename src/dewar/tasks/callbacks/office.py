@@ -41,22 +41,14 @@ class Callbacks:
         ledger: in whose database they are.
         options: the secrets, and what is allowed.
         owner: this process's id in the ledger, so that others can go on when it has died.
-        settings: all there is to say, in place of `options`.
 
     Raises:
         TaskSetupError: where a secret is none, or what is allowed makes no sense.
     """
 
-    def __init__(
-        self,
-        ledger: Kept,
-        options: CallbackOptions,
-        owner: str,
-        settings: CallbackSettings | None = None,
-    ) -> None:
-        if settings is None:
-            secrets, allow = tuple(options.callback_secrets), tuple(options.callback_allow)
-            settings = CallbackSettings(secrets=secrets, allow=allow)
+    def __init__(self, ledger: Kept, options: CallbackOptions, owner: str) -> None:
+        secrets, allow = tuple(options.callback_secrets), tuple(options.callback_allow)
+        settings = CallbackSettings(secrets=secrets, allow=allow)
         self._has_secrets = bool(settings.secrets)
         self._guard = Guard(settings.allow)
         self.outbox = Outbox(ledger.database)

@@ -24,7 +24,7 @@ from dewar.tasks.ledger.owners import Owner, OwnerRecord
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob, Recovered, Written
 from dewar.tasks.ledger.recovery import IsAlive, recover_jobs
 from dewar.tasks.ledger.room import Room
-from dewar.tasks.ledger.rows import chunks, owners_of, record_of, rows_of
+from dewar.tasks.ledger.rows import chunks, record_of, rows_of
 from dewar.tasks.ledger.schema import owners
 from dewar.tasks.ledger.statements import (
     CANCEL,
@@ -37,10 +37,7 @@ from dewar.tasks.ledger.statements import (
     JOB,
     JOBS,
     NEXT_DUE,
-    NEXT_DUE_AMONG,
-    OWNERS,
     PURGED,
-    QUEUED,
     RELEASE,
     RELEASE_ALL,
     RENEW,
@@ -162,11 +159,6 @@ class Ledger:
                 for chunk in chunks(sorted(ids))
             )
 
-    def release_all(self, owner: str) -> int:
-        """Give back all that this owner has not begun; return how many."""
-        with self.database.writing() as connection:
-            return connection.execute(RELEASE_ALL, {"holder": owner}).rowcount
-
     def get(self, id: str) -> JobRecord | None:
         """Return a job, or None where the ledger has none with this id."""
         with self.database.reading() as connection:
@@ -195,25 +187,15 @@ class Ledger:
             JobState.LOST: found.lost,
         }
 
-    def next_due(self, tasks: Collection[str] | None = None) -> float | None:
+    def next_due(self, tasks: Collection[str]) -> float | None:
         """Return when the first job that waits and is nobody's is due; None where there is none.
 
         Args:
             tasks: only jobs of those, by their names.
         """
         with self.database.reading() as connection:
-            if tasks is None:
-                found = connection.execute(NEXT_DUE)
-            else:
-                found = connection.execute(NEXT_DUE_AMONG, {"tasks": list(tasks)})
-            due: float | None = found.scalar_one()
+            due: float | None = connection.execute(NEXT_DUE, {"tasks": list(tasks)}).scalar_one()
         return due
-
-    def queued(self, task: str) -> int:
-        """Return how many jobs of a task wait."""
-        with self.database.reading() as connection:
-            found: int = connection.execute(QUEUED, {"task": task}).scalar_one()
-        return found
 
     def cancel(self, id: str, now: float, describe: Describe = describe_end) -> bool:
         """Cancel a job that waits; return whether it did.
@@ -298,11 +280,6 @@ class Ledger:
         with self.database.writing() as connection:
             connection.execute(RELEASE_ALL, {"holder": owner})
             connection.execute(GONE, {"holder": owner})
-
-    def owners(self) -> list[OwnerRecord]:
-        """Return the processes that have jobs."""
-        with self.database.reading() as connection:
-            return owners_of(connection, OWNERS)
 
     def recover(
         self, now: float, is_alive: IsAlive, describe: Describe = describe_end

@@ -6,8 +6,10 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, RowMapping
 
+from dewar.tasks.failures import describe_error
 from dewar.tasks.ledger.batch import Row, ended_at, waiting_again
 from dewar.tasks.ledger.description import Describe
+from dewar.tasks.ledger.interruption import lost_error, state_after
 from dewar.tasks.ledger.outbox import announce
 from dewar.tasks.ledger.owners import OwnerRecord
 from dewar.tasks.ledger.records import JobState, Recovered
@@ -27,16 +29,6 @@ __all__ = ["IsAlive", "recover_jobs"]
 #: Whether an owner's process may still be there; False only where it is known to be gone.
 IsAlive: TypeAlias = Callable[[OwnerRecord], bool]
 
-_REASON = "The process that ran it is gone, and the task may not be repeated."
-_LOST = json.dumps(
-    {
-        "type": "dewar.tasks.errors:JobLost",
-        "text": _REASON,
-        "traceback": "",
-        "args": [_REASON],
-    }
-)
-
 
 def recover_jobs(
     connection: Connection, now: float, is_alive: IsAlive, describe: Describe
@@ -45,7 +37,9 @@ def recover_jobs(
     found: dict[JobState, list[str]] = {state: [] for state in JobState}
     for holder in _gone(connection, now, is_alive):
         for job in connection.execute(HELD, {"holder": holder}).mappings().all():
-            state = _fate(job)
+            state = state_after(
+                may_repeat=bool(job["idempotent"]), is_stopped=bool(job["stop_requested"])
+            )
             _change(connection, job["id"], _columns(job, state, now))
             found[state].append(job["id"])
         # What had not begun needs no more than to lose its owner.
@@ -67,16 +61,12 @@ def _gone(connection: Connection, now: float, is_alive: IsAlive) -> Sequence[str
     return [*gone, *connection.execute(ORPHANS).scalars()]
 
 
-def _fate(job: RowMapping) -> JobState:
-    if job["stop_requested"]:
-        return JobState.CANCELLED
-    return JobState.QUEUED if job["idempotent"] else JobState.LOST
-
-
 def _columns(job: RowMapping, state: JobState, now: float) -> Row:
     if state is JobState.QUEUED:
         return waiting_again(job["due"])
-    error = _LOST if state is JobState.LOST else None
+    error = None
+    if state is JobState.LOST:
+        error = json.dumps(describe_error(lost_error(job["task"], job["id"])))
     return {**ended_at(now, state), "result": None, "error": error}
 
 

@@ -15,11 +15,12 @@ import itertools
 import os
 import sqlite3
 import time
-import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from threading import Lock, get_ident
 from typing import Any
+from weakref import WeakValueDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -35,7 +36,7 @@ __all__ = ["SQLiteDatabase"]
 _OLDEST = (3, 35)
 #: Between two attempts to turn to WAL while another process does, in seconds.
 _PAUSE = 0.01
-#: How long a fork waits for the threads that use the database, in seconds.
+#: How long a fork waits for the threads that use ledgers, in seconds.
 _FORK_WAIT = 5.0
 
 
@@ -57,10 +58,10 @@ class SQLiteDatabase(Database):
         self._synchronous = "FULL" if durable else "NORMAL"
         self._generations = itertools.count(1)
         self._base = 0
-        self._prepare()
-        if hasattr(os, "register_at_fork"):
-            forking = _Forking(self)
-            os.register_at_fork(before=forking.begin, after_in_parent=forking.end)
+        _fork_barrier.add(self)
+        # A fork waits for this as well.
+        with self._entered().gate:
+            self._prepare()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -116,34 +117,37 @@ class SQLiteDatabase(Database):
     def close(self) -> None:
         """Close what is idle; what is used again opens anew."""
         connections = self._by_pid.get(os.getpid())
-        # A thread that writes has the lock, and its connection is not idle.
-        if connections is not None and connections.pen_lock.acquire(blocking=False):
-            try:
-                self._drop_pen(connections)
-            finally:
-                connections.pen_lock.release()
-        super().close()
+        if connections is None:
+            return
+        with connections.gate:  # a fork waits for this as well
+            # A thread that writes has the lock, and its connection is not idle.
+            if connections.pen_lock.acquire(blocking=False):
+                try:
+                    self._drop_pen(connections)
+                finally:
+                    connections.pen_lock.release()
+            super().close()
 
     def pause(self, timeout: float) -> ExitStack:
         """Let nobody begin to use the database, and return when nobody does; close what to resume.
 
         Who still does after `timeout` seconds goes on.
         """
-        held = ExitStack()
         connections = self._by_pid.get(os.getpid())
-        if connections is not None:
-            until = time.monotonic() + timeout
-            # The turnstile first, or threads that come again and again would always be quicker.
-            once = [connections.turnstile, connections.pen_lock]
-            for lock in once:
-                if lock.acquire(timeout=max(0.0, until - time.monotonic())):
-                    held.callback(lock.release)
-            for _ in range(READERS):
-                if connections.gate.acquire(timeout=max(0.0, until - time.monotonic())):
-                    held.callback(connections.gate.release)
-            self._drop_pen(connections)
-            super().close()
-        return held
+        with ExitStack() as held:  # where something fails, nothing stays held
+            if connections is not None:
+                until = time.monotonic() + timeout
+                # The turnstile first, or threads that come again and again would be quicker.
+                once = [connections.turnstile, connections.pen_lock]
+                for lock in once:
+                    if lock.acquire(timeout=max(0.0, until - time.monotonic())):
+                        held.callback(lock.release)
+                for _ in range(READERS):
+                    if connections.gate.acquire(timeout=max(0.0, until - time.monotonic())):
+                        held.callback(connections.gate.release)
+                self._drop_pen(connections)
+                super().close()
+            return held.pop_all()
 
     def _entered(self) -> Connections:
         """Return this process's connections once nobody keeps threads out of the database."""
@@ -212,27 +216,62 @@ class SQLiteDatabase(Database):
             )
 
 
-class _Forking:
-    """Has a fork wait until no thread uses the database, as long as there is one.
+class _ForkBarrier:
+    """Has each fork wait until no thread uses a ledger of this process.
 
     A fork in the middle of a write would leave the child with the belief that somebody writes, and
     one in the middle of anything with locks of SQLite's own that nobody ever gives back. The child
     has connections and locks of its own, so nothing is to be done there.
+
+    There is one for the process, as Python's list of what to call at a fork is: what is registered
+    there stays for ever, so it must not be something for each ledger.
     """
 
-    def __init__(self, database: SQLiteDatabase) -> None:
-        self._database = weakref.ref(database)
-        self._held = ExitStack()
+    def __init__(self) -> None:
+        # Held during a fork: whoever opens a ledger meanwhile waits.
+        self._lock = Lock()
+        # By identity. A copy of its references is one step, so even where the lock could not be
+        # had no thread disturbs it; to iterate over a WeakSet could fail then.
+        self._databases: WeakValueDictionary[int, SQLiteDatabase] = WeakValueDictionary()
+        # By thread: several may fork at once.
+        self._held: dict[int, ExitStack] = {}
 
-    def begin(self) -> None:
-        """Wait, and close what is idle."""
-        database = self._database()
-        if database is not None:
-            self._held = database.pause(_FORK_WAIT)
+    def add(self, database: SQLiteDatabase) -> None:
+        """Have forks wait for the users of this one too, for as long as it is there."""
+        with self._lock:
+            self._databases[id(database)] = database
 
-    def end(self) -> None:
+    def close(self) -> None:
+        """Wait for the users, close what is idle, and keep all out until `open`."""
+        held = self._held[get_ident()] = ExitStack()
+        until = time.monotonic() + _FORK_WAIT
+        if self._lock.acquire(timeout=_FORK_WAIT):
+            held.callback(self._lock.release)
+        for reference in self._databases.valuerefs():
+            database = reference()
+            if database is not None:
+                held.enter_context(database.pause(max(0.0, until - time.monotonic())))
+
+    def open(self) -> None:
         """Let the parent's threads go on."""
-        self._held.close()
+        self._held.pop(get_ident()).close()
+
+    def forget(self) -> None:
+        """Begin anew in a child: what is held is the parent's."""
+        self._lock = Lock()
+        self._held.clear()
+
+    def __repr__(self) -> str:
+        return f"<_ForkBarrier of {len(self._databases)} databases>"
+
+
+_fork_barrier = _ForkBarrier()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_fork_barrier.close,
+        after_in_parent=_fork_barrier.open,
+        after_in_child=_fork_barrier.forget,
+    )
 
 
 def _driver_of(connection: Connection) -> sqlite3.Connection:

@@ -38,7 +38,6 @@ __all__ = [
     "JOB",
     "JOBS",
     "NEXT_DUE",
-    "NEXT_DUE_AMONG",
     "ORPHANS",
     "OWNERS",
     "PURGED",
@@ -114,9 +113,8 @@ CLAIM = (
     .values(owner=bindparam("holder"))
     .returning(*jobs.c)
 )
-#: When the first is due, of any task and of some.
-NEXT_DUE = select(func.min(jobs.c.due)).where(_IS_WAITING)
-NEXT_DUE_AMONG = NEXT_DUE.where(_OF_TASKS)
+#: When the first is due, of some tasks.
+NEXT_DUE = select(func.min(jobs.c.due)).where(_IS_WAITING, _OF_TASKS)
 
 #: What an owner has and has not begun; locked in one order, as `STANDINGS` are.
 _UNSTARTED = (
@@ -181,7 +179,7 @@ RENEW = (
 OWNERS = owners.select().order_by(owners.c.id)
 #: What an owner runs, and owners that the ledger does not know.
 HELD = (
-    select(jobs.c.id, jobs.c.due, jobs.c.idempotent, jobs.c.stop_requested)
+    select(jobs.c.id, jobs.c.task, jobs.c.due, jobs.c.idempotent, jobs.c.stop_requested)
     .where(_IS_ACTIVE, _IS_RUNNING, _ITS_OWNER)
     .order_by(jobs.c.id)
     .with_for_update()

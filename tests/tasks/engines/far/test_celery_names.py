@@ -152,3 +152,18 @@ def test_values_name_no_class_that_would_be_imported() -> None:
             unpack(strange, loads)
     assert "antigravity" not in sys.modules
     assert os.path  # which is there all the same
+
+
+def test_a_message_is_read_by_a_decoder_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What checks the classes is made once for all messages."""
+    made: list[object] = []
+    make = json.JSONDecoder.__init__
+
+    def note(decoder: json.JSONDecoder, **given: Any) -> None:
+        made.append(decoder)
+        make(decoder, **given)
+
+    loads = checked_loads(ALLOWED)
+    monkeypatch.setattr(json.JSONDecoder, "__init__", note)
+    assert [loads("[1]"), loads("[2]")] == [[1], [2]]
+    assert made == []

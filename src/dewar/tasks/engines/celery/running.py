@@ -61,6 +61,7 @@ class Runner:
     ) -> None:
         self._app = app
         self._allowed = allowed
+        self._loads = checked_loads(allowed)
         self._patience = patience
         self._clock = clock
         #: Reply queues that nobody seemed to read, and until when they count as such.
@@ -108,10 +109,10 @@ class Runner:
             )
         carried = job["carried"]
         check_app(None if carried is None else str(carried["app"]), self._allowed)
-        args, kwargs = unpack_arguments(job["arguments"], checked_loads(self._allowed))
+        args, kwargs = unpack_arguments(job["arguments"], self._loads)
         function = find_function(job["function"], args, self._allowed)
         if job["function"] == KEPT_TASK:
-            checked_loads(self._allowed)(args[1])  # what it will read itself
+            self._loads(args[1])  # what it will read itself
 
         def tell(progress: Progress) -> None:
             content = [progress.fraction, progress.message]

@@ -67,6 +67,7 @@ class Session:
         )
         self._lock = threading.Lock()
         self._is_closed = False
+        self._loads = checked_loads()
 
     def __repr__(self) -> str:
         return f"<Session of {len(self._open)} jobs at {self._settings.shown}>"
@@ -180,7 +181,7 @@ class Session:
             case Kind.DONE:
                 self._finish(id, content)
             case Kind.FAILED:
-                self._open.fail(id, make_error(content, checked_loads()))
+                self._open.fail(id, make_error(content, self._loads))
             case Kind.TIMEOUT:
                 self._open.fail(id, JobTimeout(self._open.name_of(id), float(content)))
             case Kind.STOPPED:
@@ -188,7 +189,7 @@ class Session:
 
     def _finish(self, id: str, content: str) -> None:
         try:
-            value = unpack(content, checked_loads())
+            value = unpack(content, self._loads)
         except Unreadable as error:
             self._open.fail(id, error)
         else:

@@ -21,6 +21,8 @@ _NAMING = ("$dataclass", "$enum")
 def checked_loads(allowed: Collection[str] = ()) -> Callable[[str], Any]:
     """Return a `json.loads` that refuses classes of modules that are neither imported nor allowed.
 
+    PERF: keep it. To make the decoder takes longer than to read a small message.
+
     Args:
         allowed: modules and packages that may be imported.
     """
@@ -34,7 +36,7 @@ def checked_loads(allowed: Collection[str] = ()) -> Callable[[str], Any]:
                 )
         return item
 
-    return lambda text: json.loads(text, object_hook=check)
+    return json.JSONDecoder(object_hook=check).decode
 
 
 def _may_be_read(content: Any, allowed: Collection[str]) -> bool:

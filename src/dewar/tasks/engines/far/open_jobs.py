@@ -22,8 +22,11 @@ from typing import Any
 
 from dewar.tasks.engines.far.clerk import Clerk
 from dewar.tasks.engines.interface import Call
-from dewar.tasks.errors import JobLost, WorkerDied
+from dewar.tasks.engines.settling import name_of
+from dewar.tasks.errors import WorkerDied
 from dewar.tasks.job import Job
+from dewar.tasks.ledger.interruption import lost_error, state_after
+from dewar.tasks.ledger.records import JobState
 from dewar.tasks.progress import Progress
 
 __all__ = ["ATTEMPTS", "Counts", "OpenJob", "OpenJobs", "Stage"]
@@ -218,10 +221,13 @@ class OpenJobs:
 
 def _end_of(one: OpenJob) -> BaseException | None:
     """Return why a job may not begin, or not again; None where it may."""
-    if one.stage is Stage.STOPPING:
+    if not one.attempt:
+        return None
+    state = state_after(may_repeat=one.call.repeatable, is_stopped=one.stage is Stage.STOPPING)
+    if state is JobState.CANCELLED:
         return CancelledError()
-    if one.attempt and not one.call.repeatable:
-        return JobLost("The job's worker died while it ran, and it may not be repeated.")
+    if state is JobState.LOST:
+        return lost_error(name_of(one.call.function))
     if one.attempt == ATTEMPTS:
         return WorkerDied(f"The job has cost {ATTEMPTS} workers their lives, and is given up.")
     return None
