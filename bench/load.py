@@ -38,7 +38,7 @@ class _Client:
         """Take what arrived and return whether the answer is complete and a success.
 
         Raises:
-            ValueError: It is an answer, but not a 2xx one, or one that can't be delimited.
+            ValueError: It is an answer, but not a 2xx one, or one that cannot be delimited.
         """
         if len(data) == self.usual and data.startswith(b"HTTP/1.1 200") and not self.buffer:
             return True
@@ -124,7 +124,7 @@ def fire(port: int, path: str, connections: int, seconds: float) -> Shot:
     """Load one server and return what was seen.
 
     Raises:
-        OSError: The server can't be reached.
+        OSError: The server cannot be reached.
         ValueError: It answered nothing at all.
     """
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()

@@ -38,7 +38,7 @@ print(json.dumps(found))
 class BenchVenv:
     """A virtual environment in a folder of the project.
 
-    What can't be installed does not stop the bench: `problems` names it, and the rows that need it
+    What cannot be installed does not stop the bench: `problems` names it, and the rows that need it
     fail.
     """
 

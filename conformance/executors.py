@@ -32,9 +32,9 @@ KINDS = {
 
 _PROCESSES = "joins the executor's private process objects, queues or manager thread"
 _STARTED = "counts private processes right after submit; ours are started by the overseer"
-_OWN_JOB = "expects the whole pool to break; here what can't be unpickled fails its own job only"
+_OWN_JOB = "expects the whole pool to break; here what cannot be unpickled fails its own job only"
 _INSIDE = "replaces private classes or functions of concurrent.futures.process"
-#: Test methods, for processes unless it says otherwise, and why they can't hold here.
+#: Test methods, for processes unless it says otherwise, and why they cannot hold here.
 SKIPPED = {
     "test_killed_child": "kills a private process and expects the whole pool to break; here"
     " it gets a new one",
@@ -61,7 +61,7 @@ SKIPPED = {
 
 #: The same, with the tests of another release.
 SKIPPED_ELSEWHERE = {
-    "test_interpreter_shutdown": "a script's child process can't import the tests of another"
+    "test_interpreter_shutdown": "a script's child process cannot import the tests of another"
     " release",
 }
 

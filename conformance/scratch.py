@@ -16,7 +16,7 @@ SUPPLIED = Path(__file__).with_name("supplied")
 
 
 class NotPreparedError(Exception):
-    """A suite can't be fetched, unpacked or installed; the text is the last line of the reason."""
+    """A suite cannot be fetched, unpacked or installed; the text is the last line of the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ class Point:
 
 
 class Locked(Exception):
-    """An exception that can't be pickled, and has no JSON form."""
+    """An exception that cannot be pickled, and has no JSON form."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text, threading.Lock())

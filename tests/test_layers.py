@@ -44,7 +44,7 @@ def test_a_circle_ends() -> None:
 
 
 def test_the_outermost_layer_with_a_method_is_found() -> None:
-    """What bears the name and can't be called is passed by."""
+    """What bears the name and cannot be called is passed by."""
     app = Dewar(__name__)
     middleware = Middleware(Middleware(app))
     middleware.begin_serving = "no method"  # type: ignore[attr-defined]

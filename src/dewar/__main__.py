@@ -3,8 +3,6 @@
 from dewar.cli.main import DewarGroup, make_cli
 from dewar.compat.option import flask_option
 
-__all__ = ["cli", "main"]
-
 
 def cli() -> DewarGroup:
     """Return the command line with everything that belongs to it."""

@@ -51,8 +51,6 @@ if TYPE_CHECKING:
     from dewar.testing.cli_runner import DewarCliRunner
     from dewar.testing.client import DewarClient
 
-__all__ = ["Dewar"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 _UNGIVEN: Any = object()
 
@@ -69,16 +67,16 @@ class Dewar(Lifecycle, AppRegistrar):
             return "Hello"
 
     Args:
-        import_name: the module the app is in, usually ``__name__``.
-        static_url_path: the URL path of static files; the name of their folder by default.
-        static_folder: the folder of static files, relative to `root_path`.
-        static_host: the host that static files are served from, with `host_matching`.
-        host_matching: match rules by whole hosts.
-        subdomain_matching: match rules by subdomains of ``SERVER_NAME``.
-        template_folder: the folder of templates, relative to `root_path`.
-        instance_path: an absolute path for what this installation keeps.
-        instance_relative_config: look for configuration files there.
-        root_path: the folder of the app's files; that of `import_name` by default.
+        import_name: The module the app is in, usually ``__name__``.
+        static_url_path: The URL path of static files; the name of their folder by default.
+        static_folder: The folder of static files, relative to `root_path`.
+        static_host: The host that static files are served from, with `host_matching`.
+        host_matching: Match rules by whole hosts.
+        subdomain_matching: Match rules by subdomains of ``SERVER_NAME``.
+        template_folder: The folder of templates, relative to `root_path`.
+        instance_path: An absolute path for what this installation keeps.
+        instance_relative_config: Look for configuration files there.
+        root_path: The folder of the app's files; that of `import_name` by default.
     """
 
     request_class: type[Request] = Request
@@ -191,10 +189,10 @@ class Dewar(Lifecycle, AppRegistrar):
         """Serve the app until it is told to stop.
 
         Args:
-            host: the address to listen on; ``127.0.0.1`` by default, ``0.0.0.0`` for all.
-            port: the port; 5000, or that of ``SERVER_NAME``, by default.
-            debug: turn debug mode on or off.
-            load_dotenv: read ``.env`` and ``.flaskenv`` first.
+            host: The address to listen on; ``127.0.0.1`` by default, ``0.0.0.0`` for all.
+            port: The port; 5000, or that of ``SERVER_NAME``, by default.
+            debug: Turn debug mode on or off.
+            load_dotenv: Read ``.env`` and ``.flaskenv`` first.
             options: ``threads=16``, ``threaded=False`` for one thread, and what
                 `dewar.server.Settings` has.
         """

@@ -16,15 +16,6 @@ from werkzeug.utils import import_string
 
 from dewar.errors import DewarError
 
-__all__ = [
-    "Config",
-    "ConfigAttribute",
-    "ConfigKeyError",
-    "ConfigVariableError",
-    "Default",
-    "default_config",
-]
-
 T = TypeVar("T")
 FilePath = str | os.PathLike[str]
 
@@ -79,7 +70,7 @@ def default_config() -> dict[str, Any]:
 
 
 class ConfigVariableError(DewarError, RuntimeError):
-    """Raised where the environment variable that should name a config file is not set.
+    """Raised when the environment variable that should name a config file is not set.
 
     It is a `RuntimeError`, as Flask's is. `variable` is the name in question.
     """
@@ -93,7 +84,7 @@ class ConfigVariableError(DewarError, RuntimeError):
 
 
 class ConfigKeyError(DewarError, TypeError):
-    """Raised where ``A__B`` should set an item of ``A``, and ``A`` is not a dict.
+    """Raised when ``A__B`` should set an item of ``A``, and ``A`` is not a dict.
 
     It is a `TypeError`, as Flask's is. `variable` and `key` are the names in question.
     """
@@ -120,8 +111,8 @@ class ConfigAttribute(Generic[T]):
     """An attribute of an app that reads and writes one of its settings.
 
     Args:
-        name: the key in ``app.config``.
-        get_converter: applied to what is read, not to what is written.
+        name: The key in ``app.config``.
+        get_converter: Applied to what is read, not to what is written.
     """
 
     def __init__(self, name: str, get_converter: Callable[[Any], T] | None = None) -> None:
@@ -150,8 +141,8 @@ class Config(dict[str, Any]):
     """A dict of settings that can be filled from several places; the last one to set a key wins.
 
     Args:
-        root_path: the folder that relative file names start from.
-        defaults: the first settings.
+        root_path: The folder that relative file names start from.
+        defaults: The first settings.
     """
 
     def __init__(self, root_path: FilePath, defaults: Mapping[str, Any] | None = None) -> None:
@@ -162,11 +153,11 @@ class Config(dict[str, Any]):
         """Take the attributes of an object whose names are in capitals.
 
         Args:
-            obj: a module, a class or an instance, or the import name of one. Properties need an
+            obj: A module, a class or an instance, or the import name of one. Properties need an
                 instance; a dict has keys and not attributes, so it goes to `from_mapping`.
 
         Raises:
-            ImportError: where there is nothing under that import name.
+            ImportError: If there is nothing under that import name.
         """
         if isinstance(obj, str):
             obj = import_string(obj)
@@ -178,12 +169,12 @@ class Config(dict[str, Any]):
         """Run the Python file that an environment variable names, as `from_pyfile` does.
 
         Args:
-            variable_name: the variable that holds the file name.
-            silent: answer False where the variable or the file is missing.
+            variable_name: The variable that holds the file name.
+            silent: Answer False where the variable or the file is missing.
 
         Raises:
             ConfigVariableError: (a `RuntimeError`) where the variable is empty or not set.
-            OSError: where the file can't be read.
+            OSError: If the file cannot be read.
         """
         filename = os.environ.get(variable_name)
         if filename:
@@ -196,11 +187,11 @@ class Config(dict[str, Any]):
         """Run a Python file and take the names in capitals that it leaves behind.
 
         Args:
-            filename: the file, from the root path unless it is absolute.
-            silent: answer False where there is no such file.
+            filename: The file, from the root path unless it is absolute.
+            silent: Answer False where there is no such file.
 
         Raises:
-            OSError: where the file can't be read.
+            OSError: If the file cannot be read.
         """
         path = Path(self.root_path, filename)
         try:
@@ -227,13 +218,13 @@ class Config(dict[str, Any]):
             app.config.from_file("settings.toml", load=tomllib.load, text=False)
 
         Args:
-            filename: the file, from the root path unless it is absolute.
-            load: called with the open file, returns a mapping.
-            silent: answer False where there is no such file.
-            text: open the file for text (UTF-8), or else for bytes.
+            filename: The file, from the root path unless it is absolute.
+            load: Called with the open file, returns a mapping.
+            silent: Answer False where there is no such file.
+            text: Open the file for text (UTF-8), or else for bytes.
 
         Raises:
-            OSError: where the file can't be read.
+            OSError: If the file cannot be read.
         """
         path = Path(self.root_path, filename)
         try:
@@ -259,9 +250,9 @@ class Config(dict[str, Any]):
         are made. Variables are taken in the order of their names.
 
         Args:
-            prefix: what the names start with; the key is what follows. By default both
+            prefix: What the names start with; the key is what follows. By default both
                 ``FLASK`` and ``DEWAR``, of which ``DEWAR`` wins.
-            loads: turns the text into a value. Text that it rejects is taken as it is, so with
+            loads: Turns the text into a value. Text that it rejects is taken as it is, so with
                 JSON, the default, ``8`` is a number and ``eight`` a string.
 
         Raises:
@@ -281,9 +272,9 @@ class Config(dict[str, Any]):
         """Return the settings that start with `namespace`, ready to be keyword arguments.
 
         Args:
-            namespace: the start of the keys, with its underscore: ``"MAIL_"``.
-            lowercase: give the keys in small letters.
-            trim_namespace: leave the namespace out of the keys.
+            namespace: The start of the keys, with its underscore: ``"MAIL_"``.
+            lowercase: Give the keys in small letters.
+            trim_namespace: Leave the namespace out of the keys.
         """
         cut = len(namespace) if trim_namespace else 0
         return {

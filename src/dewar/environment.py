@@ -9,16 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = [
-    "RUN_FROM_CLI",
-    "app_variable",
-    "debug_flag",
-    "importing",
-    "load_dotenv",
-    "skips_dotenv",
-    "switch_debug",
-]
-
 _OFF = frozenset({"0", "false", "no", "off", ""})
 #: The variable that keeps ``app.run()`` from serving while a command imports the module.
 RUN_FROM_CLI = "DEWAR_RUN_FROM_CLI"
@@ -69,8 +59,8 @@ def load_dotenv(path: str | os.PathLike[str] | None = None, load_defaults: bool 
     Without python-dotenv nothing is read, and a tip is printed if there is something to read.
 
     Args:
-        path: a file to read.
-        load_defaults: also read the nearest ``.env`` and ``.flaskenv``, here or above.
+        path: A file to read.
+        load_defaults: Also read the nearest ``.env`` and ``.flaskenv``, here or above.
 
     Returns:
         Whether a file had any variable in it.

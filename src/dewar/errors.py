@@ -24,18 +24,18 @@ def _without_constructor(cls: type[DewarError], args: tuple[Any, ...]) -> DewarE
 
 
 class UnboundError(DewarError, RuntimeError):
-    """Raised where a proxy is used and nothing stands behind it in this owner.
+    """Raised when a proxy is used and nothing stands behind it in this owner.
 
     It is a `RuntimeError`, as Flask's "Working outside of request context" is.
     """
 
 
 class ContextOrderError(DewarError, AssertionError):
-    """Raised where a context is popped that is not the one on top.
+    """Raised when a context is popped that is not the one on top.
 
     It is an `AssertionError`, as Flask's "Popped wrong request context" is.
     """
 
 
 class SetupFinishedError(DewarError, AssertionError):
-    """Raised where a route or hook is registered after the first request was served."""
+    """Raised when a route or hook is registered after the first request was served."""

@@ -12,8 +12,6 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar.contexts.current import current_request
 
-__all__ = ["open_for_reading", "send_file", "send_from_directory"]
-
 
 def send_file(
     path_or_file: PathLike[str] | str | IO[bytes],
@@ -30,14 +28,14 @@ def send_file(
     Never pass a path that the client names: that is what `send_from_directory` is for.
 
     Args:
-        path_or_file: the path, relative to the app's `root_path`, or an open binary file.
-        mimetype: the type; told from the name where it is not given.
-        as_attachment: have the browser save it rather than show it.
-        download_name: the name to save it under.
-        conditional: answer 304 or 206 where the request asks for it.
-        etag: a tag for the content, or whether to make one.
-        last_modified: when it was changed, as a time or in seconds since the epoch.
-        max_age: how many seconds it may be kept, or a function of its name that says so; the
+        path_or_file: The path, relative to the app's `root_path`, or an open binary file.
+        mimetype: The type; told from the name where it is not given.
+        as_attachment: Have the browser save it rather than show it.
+        download_name: The name to save it under.
+        conditional: Answer 304 or 206 where the request asks for it.
+        etag: A tag for the content, or whether to make one.
+        last_modified: When it was changed, as a time or in seconds since the epoch.
+        max_age: How many seconds it may be kept, or a function of its name that says so; the
             app's ``SEND_FILE_MAX_AGE_DEFAULT`` where it is not given.
     """
     options = _with_defaults({"max_age": max_age})
@@ -59,7 +57,7 @@ def send_from_directory(
     """Return a response with a file from within a folder, whatever path the client names.
 
     Raises:
-        werkzeug.exceptions.NotFound: where there is no such file in the folder.
+        werkzeug.exceptions.NotFound: If there is no such file in the folder.
     """
     return werkzeug_send_from_directory(directory, path, **_with_defaults(kwargs))
 
@@ -82,7 +80,7 @@ def open_for_reading(path: Path, mode: str, encoding: str | None = None) -> IO[A
     """Open a file, for reading only.
 
     Raises:
-        ValueError: for a mode that writes.
+        ValueError: For a mode that writes.
     """
     if mode not in {"r", "rt", "rb"}:
         raise ValueError(f"Resources can only be opened for reading: 'r' or 'rb', not {mode!r}.")

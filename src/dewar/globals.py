@@ -14,9 +14,7 @@ from dewar.contexts.legacy import app_cell, request_cell
 from dewar.contexts.namespace import AppGlobals
 from dewar.isolation.proxy import LocalProxy
 from dewar.messages.request import Request
-from dewar.sessions.interface import SessionMixin
-
-__all__ = ["app_ctx", "context", "current_app", "g", "request", "request_ctx", "session"]
+from dewar.sessions.session import SessionMixin
 
 # PERF: one frame from the proxy to the object. The stack's own reader gives (top, rest); None
 # and a missing request are told apart only on the way out.

@@ -14,18 +14,6 @@ from dewar.contexts.current import current, current_request, maybe_current
 from dewar.messages.response import Response
 from dewar.signals import message_flashed
 
-__all__ = [
-    "abort",
-    "after_this_request",
-    "flash",
-    "get_flashed_messages",
-    "has_app_context",
-    "has_request_context",
-    "make_response",
-    "redirect",
-    "url_for",
-]
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -41,16 +29,16 @@ def url_for(
     """Return the URL of an endpoint: ``url_for("user", id=7)``.
 
     Args:
-        endpoint: the endpoint; one that starts with a dot is in the current blueprint.
-        _anchor: what follows ``#``.
-        _method: choose among the endpoint's rules by this method.
-        _scheme: the scheme of an external URL.
-        _external: whether scheme and host are included; they are outside of a request.
-        values: the rule's variables; others go to the query string.
+        endpoint: The endpoint; one that starts with a dot is in the current blueprint.
+        _anchor: What follows ``#``.
+        _method: Choose among the endpoint's rules by this method.
+        _scheme: The scheme of an external URL.
+        _external: Whether scheme and host are included; they are outside of a request.
+        values: The rule's variables; others go to the query string.
 
     Raises:
-        werkzeug.routing.BuildError: where no rule fits.
-        RuntimeError: outside of a request, where ``SERVER_NAME`` is not configured.
+        werkzeug.routing.BuildError: If no rule fits.
+        RuntimeError: Outside of a request, where ``SERVER_NAME`` is not configured.
     """
     url: str = current().app.url_for(
         endpoint,
@@ -80,7 +68,7 @@ def abort(code: int | WerkzeugResponse, *args: Any, **kwargs: Any) -> NoReturn:
     """End the request with an HTTP error: ``abort(404)``.
 
     Raises:
-        werkzeug.exceptions.HTTPException: always; the one for the status.
+        werkzeug.exceptions.HTTPException: Always; the one for the status.
     """
     context = maybe_current()
     if context is not None:
@@ -103,7 +91,7 @@ def after_this_request(f: F) -> F:
     """Call `f` with the response of this request; it returns the response to send.
 
     Raises:
-        UnboundError: where no request is being handled.
+        UnboundError: If no request is being handled.
     """
     current_request("after_this_request").after_this_request(f)
     return f
@@ -124,8 +112,8 @@ def flash(message: str, category: str = "message") -> None:
     """Keep a message for the next page that this client sees.
 
     Args:
-        message: the text.
-        category: what kind it is, for instance ``"error"``.
+        message: The text.
+        category: What kind it is, for instance ``"error"``.
     """
     context = current_request("flash")
     # Assigned, not appended: a session notices only assignment.
@@ -141,8 +129,8 @@ def get_flashed_messages(
     """Return the flashed messages and forget them; a second call in a request gives the same.
 
     Args:
-        with_categories: return pairs ``(category, message)``.
-        category_filter: only these categories.
+        with_categories: Return pairs ``(category, message)``.
+        category_filter: Only these categories.
     """
     context = current_request("get_flashed_messages")
     if context.flashes is None:

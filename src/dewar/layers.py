@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from types import MethodType
 from typing import Any
 
-__all__ = ["layers", "maybe_layer_with"]
-
 # More layers of middleware than anybody has; a circle of them ends here.
 _DEPTH = 50
 

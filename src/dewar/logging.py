@@ -7,14 +7,6 @@ from typing import Any, Protocol, TextIO, cast
 from dewar.contexts.current import maybe_current
 from dewar.isolation.proxy import LocalProxy
 
-__all__ = [
-    "LoggingApp",
-    "create_logger",
-    "default_handler",
-    "has_level_handler",
-    "wsgi_errors_stream",
-]
-
 
 class LoggingApp(Protocol):
     """What a logger takes of the app."""

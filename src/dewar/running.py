@@ -25,17 +25,15 @@ from dewar.server.reload import (
     run_with_reload,
 )
 
-__all__ = ["RunnableApp", "is_loopback", "reloads", "run_app", "run_simple"]
-
 logger = logging.getLogger("dewar")
 
 
 class ExposedDebuggerError(DewarError, ValueError):
-    """Raised where the debugger, which runs any code sent to it, would be open to others."""
+    """Raised when the debugger, which runs any code sent to it, would be open to others."""
 
 
 class UnavailableError(DewarError, NotImplementedError):
-    """Raised for an argument of `run_simple` that the server can't act on."""
+    """Raised for an argument of `run_simple` that the server cannot act on."""
 
     def __init__(self, argument: str) -> None:
         super().__init__(
@@ -133,27 +131,27 @@ def run_simple(
     """Serve a WSGI app until told to stop, with the arguments of Werkzeug's function.
 
     Args:
-        hostname: the address to listen on, or ``unix:///path``.
-        port: the port; 0 takes a free one.
-        application: any WSGI callable.
-        use_reloader: restart on changes to the code; needs watchfiles.
-        use_debugger: answer errors with an interactive traceback, on a loopback address.
-        use_evalex: let the traceback run code.
-        extra_files: more files to restart for.
-        exclude_patterns: shell patterns of files not to restart for.
-        reloader_interval: no effect: changes are told of, not looked for.
-        reloader_type: no effect.
-        threaded: handle many requests at a time; one after the other otherwise.
-        processes: how many processes share the address.
-        request_handler: nothing else than None; the server is another one.
-        static_files: folders to serve by URL path.
-        passthrough_errors: no effect: the server logs what an app raises.
-        ssl_context: serve HTTPS: with an `ssl.SSLContext`, with the files ``(cert, key)``, or with
+        hostname: The address to listen on, or ``unix:///path``.
+        port: The port; 0 takes a free one.
+        application: Any WSGI callable.
+        use_reloader: Restart on changes to the code; needs watchfiles.
+        use_debugger: Answer errors with an interactive traceback, on a loopback address.
+        use_evalex: Let the traceback run code.
+        extra_files: More files to restart for.
+        exclude_patterns: Shell patterns of files not to restart for.
+        reloader_interval: No effect: changes are told of, not looked for.
+        reloader_type: No effect.
+        threaded: Handle many requests at a time; one after the other otherwise.
+        processes: How many processes share the address.
+        request_handler: Nothing else than None; the server is another one.
+        static_files: Folders to serve by URL path.
+        passthrough_errors: No effect: the server logs what an app raises.
+        ssl_context: Serve HTTPS: with an `ssl.SSLContext`, with the files ``(cert, key)``, or with
             a certificate made up on the spot, ``"adhoc"``, which needs cryptography.
 
     Raises:
-        UnavailableError: for what can't be had.
-        SettingsError: where a file can not be used.
+        UnavailableError: For what cannot be had.
+        SettingsError: If a file cannot be used.
     """
     wishes = Wishes(
         use_reloader=use_reloader,
@@ -219,8 +217,8 @@ def reloads(wanted: bool | None, *, debug: bool) -> bool:
     """Whether this process is to watch the code, and a child of it to serve.
 
     Args:
-        wanted: what was asked for; None leaves it to `debug`.
-        debug: whether debug mode is on.
+        wanted: What was asked for; None leaves it to `debug`.
+        debug: Whether debug mode is on.
     """
     if is_reloaded() or not (debug if wanted is None else wanted):
         return False

@@ -6,20 +6,6 @@ that names its sender hears from no other. Receivers are held weakly, and must t
 
 from blinker import Namespace
 
-__all__ = [
-    "appcontext_popped",
-    "appcontext_pushed",
-    "appcontext_tearing_down",
-    "before_render_template",
-    "got_request_exception",
-    "message_flashed",
-    "request_finished",
-    "request_started",
-    "request_tearing_down",
-    "signals",
-    "template_rendered",
-]
-
 # For Dewar's own signals; an extension makes a namespace of its own.
 signals = Namespace()
 

@@ -10,8 +10,6 @@ from jinja2 import Environment as JinjaEnvironment
 from dewar.contexts.current import maybe_current
 from dewar.registration.hooks import HookTable
 
-__all__ = ["TemplatedApp", "TemplatesOfAll", "explain"]
-
 Source = tuple[str, str | None, Callable[[], bool] | None]
 
 
@@ -55,7 +53,7 @@ class TemplatesOfAll(BaseLoader):
     """Looks for a template in the app first and then in its blueprints.
 
     Args:
-        app: the app.
+        app: The app.
     """
 
     def __init__(self, app: TemplatedApp) -> None:
@@ -67,7 +65,7 @@ class TemplatesOfAll(BaseLoader):
         """Return the first source found.
 
         Raises:
-            jinja2.TemplateNotFound: where nobody has it.
+            jinja2.TemplateNotFound: If nobody has it.
         """
         attempts = []
         explains = self.app.config["EXPLAIN_TEMPLATE_LOADING"]
@@ -105,8 +103,8 @@ def explain(template: str, attempts: list[Attempt]) -> str:
     """Return where a template was looked for and what was there, for a log.
 
     Args:
-        template: its name.
-        attempts: the places, in the order in which they were asked.
+        template: Its name.
+        attempts: The places, in the order in which they were asked.
     """
     lines = [f"Locating template {template!r}:"]
     for number, attempt in enumerate(attempts, 1):

@@ -14,26 +14,13 @@ from dewar.isolation.proxy import LocalProxy
 from dewar.signals import before_render_template, template_rendered
 from dewar.template_lookup import TemplatedApp
 
-__all__ = [
-    "Environment",
-    "get_template_attribute",
-    "make_environment",
-    "render",
-    "render_template",
-    "render_template_string",
-    "standard_names",
-    "stream_template",
-    "stream_template_string",
-    "update_context",
-]
-
 
 class Environment(JinjaEnvironment):
     """A Jinja environment that finds the templates of an app and its blueprints.
 
     Args:
-        app: the app.
-        options: what `jinja2.Environment` takes.
+        app: The app.
+        options: What `jinja2.Environment` takes.
     """
 
     def __init__(self, app: TemplatedApp, **options: Any) -> None:
@@ -95,8 +82,8 @@ def get_template_attribute(template_name: str, attribute: str) -> Any:
     """Return what a template exports, for instance a macro, to be called from Python.
 
     Args:
-        template_name: the name of the template.
-        attribute: the name of the macro or variable in it.
+        template_name: The name of the template.
+        attribute: The name of the macro or variable in it.
     """
     return getattr(current().app.jinja_env.get_template(template_name).module, attribute)
 
@@ -107,8 +94,8 @@ def render_template(
     """Return a template, filled in.
 
     Args:
-        template_name_or_list: the name of the template, or several: the first that exists.
-        context: the names in the template.
+        template_name_or_list: The name of the template, or several: the first that exists.
+        context: The names in the template.
     """
     app = current().app
     return render(app, app.jinja_env.get_or_select_template(template_name_or_list), context)

@@ -14,28 +14,6 @@ from wsgiref.types import WSGIApplication
 from werkzeug.datastructures import Headers
 from werkzeug.sansio.response import Response
 
-__all__ = [
-    "AfterRequestCallable",
-    "AppOrBlueprintKey",
-    "BeforeFirstRequestCallable",
-    "BeforeRequestCallable",
-    "ErrorHandlerCallable",
-    "HeaderValue",
-    "HeadersValue",
-    "ResponseClass",
-    "ResponseReturnValue",
-    "ResponseValue",
-    "RouteCallable",
-    "ShellContextProcessorCallable",
-    "TeardownCallable",
-    "TemplateContextProcessorCallable",
-    "TemplateFilterCallable",
-    "TemplateGlobalCallable",
-    "TemplateTestCallable",
-    "URLDefaultCallable",
-    "URLValuePreprocessorCallable",
-]
-
 R = t.TypeVar("R")
 ResponseClass = t.TypeVar("ResponseClass", bound=Response)
 

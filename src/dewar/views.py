@@ -8,8 +8,6 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from dewar.contexts.current import current, current_request
 
-__all__ = ["MethodView", "View", "http_method_funcs"]
-
 #: The methods of a `MethodView` that answer requests.
 http_method_funcs = frozenset({"get", "post", "head", "options", "delete", "put", "trace", "patch"})
 
@@ -55,9 +53,9 @@ class View:
         a plain function in any case, for they may want an answer of it and no coroutine.
 
         Args:
-            name: the name of the function, and so of its endpoint.
-            class_args: what the class is called with.
-            class_kwargs: the same by name.
+            name: The name of the function, and so of its endpoint.
+            class_args: What the class is called with.
+            class_kwargs: The same by name.
         """
         shared = None if cls.init_every_request else cls(*class_args, **class_kwargs)
         view: Any  # a function takes attributes

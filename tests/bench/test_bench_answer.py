@@ -15,7 +15,7 @@ def test_end_is_found_at_every_split(whole):
 
 
 def test_an_answer_without_length_is_refused():
-    """A client that keeps connections can't use an answer that only closing ends."""
+    """A client that keeps connections cannot use an answer that only closing ends."""
     with pytest.raises(ValueError, match="Content-Length"):
         answer.end(b"HTTP/1.1 200 OK\r\n\r\nhello")
 

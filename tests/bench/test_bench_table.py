@@ -48,7 +48,7 @@ def test_text_lines_up():
 
 
 def test_markdown_rows_have_the_same_number_of_cells():
-    """What a log line contains can't break the Markdown table."""
+    """What a log line contains cannot break the Markdown table."""
     lines = [line for line in table.markdown(HEADER, ROWS).splitlines() if line.startswith("|")]
     cells = {line.replace("\\|", "").count("|") for line in lines}
     assert cells == {len(table.COLUMNS) + 1}

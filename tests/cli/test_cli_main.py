@@ -86,7 +86,7 @@ def test_files_may_name_the_app_for_help(args: list[str], write: Write, invoke: 
 
 
 def test_help_shows_what_is_wrong_with_the_app(write: Write, invoke: Invoke) -> None:
-    """An app that can't be loaded is told of, and Dewar's commands are listed all the same."""
+    """An app that cannot be loaded is told of, and Dewar's commands are listed all the same."""
     write("broken.py", "import nothing_like_it")
     write("factory.py", "def create_app(): raise LookupError('as asked')")
     for name, message in (

@@ -125,7 +125,7 @@ def test_any_error_of_the_module_is_shown_in_full(source: str, shown: str, write
 
 
 def test_a_file_with_a_taken_name_is_refused(write: Write) -> None:
-    """A file named like a module that is imported already can't be imported, and says why."""
+    """A file named like a module that is imported already cannot be imported, and says why."""
     write("dewar.py", "app = None")
     with pytest.raises(NoAppError, match=r"that module is '.*' already\. Give the file another"):
         import_file("dewar.py")

@@ -13,9 +13,9 @@ import pytest
 from click.testing import Result
 from werkzeug.debug import DebuggedApplication
 
-from dewar.cli.run import address_of
-from dewar.running import is_loopback
+from dewar.cli.configuring import address_of
 from dewar.server.errors import BindError, SettingsError
+from dewar.server.loopback import is_loopback
 
 Write = Callable[[str, str], Path]
 Invoke = Callable[..., Result]
@@ -170,7 +170,7 @@ def test_the_debugger_stays_on_this_machine(served: Served, invoke: Invoke) -> N
     ],
 )
 def test_loopback_addresses_are_known(bind: str, expected: bool) -> None:
-    """Whatever can't be shown to be local is not."""
+    """Whatever cannot be shown to be local is not."""
     assert is_loopback(bind) is expected
 
 
@@ -192,7 +192,7 @@ def test_an_address_is_put_together() -> None:
 def test_what_the_server_refuses_is_told(
     error: Exception, message: str, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that can't start is an error message, not a traceback."""
+    """A server that cannot start is an error message, not a traceback."""
 
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise error

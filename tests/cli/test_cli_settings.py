@@ -149,7 +149,7 @@ def test_the_address_comes_from_the_loudest_source(
         (["--script-name", "a/"], {}, "Invalid value for '--script-name'"),
         ([], {"DEWAR_THREADS": "0"}, "Error: DEWAR_THREADS: threads=0 must be"),
         ([], {"DEWAR_RUN_THREADS": "0"}, "Error: DEWAR_RUN_THREADS: threads=0 must be"),
-        (["--config", "no.toml"], {}, "Error: no.toml: it can not be read"),
+        (["--config", "no.toml"], {}, "Error: no.toml: it cannot be read"),
         (["--config", "bad.toml"], {}, "bad.toml: there is no setting 'thread'. Did you mean"),
     ],
 )

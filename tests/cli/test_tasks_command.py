@@ -409,7 +409,7 @@ def test_who_gives_jobs_up_says_so(run: Run, tasks: StoredTasks) -> None:
 
 
 def test_tasks_that_never_work_are_told_so(run: Run, tasks: StoredTasks) -> None:
-    """The configuration can be overridden, what the code says can't."""
+    """The configuration can be overridden, what the code says cannot."""
     tasks.settings = lambda: TasksSettings(works=False)  # type: ignore[method-assign]
     result = run("work")
     assert (result.exit_code, "TASKS_WORKS" in result.stderr, tasks.asked) == (1, True, [])

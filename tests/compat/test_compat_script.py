@@ -100,7 +100,7 @@ def test_a_flask_program_runs_on_dewar(
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("missing.py",), 2, "can't be read: [Errno 2] No such file or directory: 'missing.py'"),
+        (("missing.py",), 2, "cannot be read: [Errno 2] No such file or directory: 'missing.py'"),
         (("-m", "missing_module"), 1, "No module named missing_module\n"),
         (("-m",), 2, "-m needs an argument. Usage: python -m dewar.compat"),
         (("-z",), 2, "There is no option '-z'. Usage: python -m dewar.compat"),

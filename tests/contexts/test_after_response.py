@@ -289,7 +289,7 @@ def test_the_end_of_serving_waits_for_it_and_cancels_what_is_late(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (lambda: ("done",), "can't be called"),
+        (lambda: ("done",), "cannot be called"),
         (lambda: (closing(asyncio.sleep(0)), 1), "has its arguments already"),
     ],
 )

@@ -231,7 +231,9 @@ def test_what_can_be_no_event_is_named(app: Dewar, kind: Any) -> None:
     """With what could be yielded instead."""
     served(app, lambda: event_stream(kind([b"x"])))
     answer = app.test_client().get("/events")
-    with pytest.raises(TypeError, match=r"An event can't be b'x', of the type bytes\. Yield a str"):
+    with pytest.raises(
+        TypeError, match=r"An event cannot be b'x', of the type bytes\. Yield a str"
+    ):
         answer.get_data()
 
 

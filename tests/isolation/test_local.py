@@ -231,7 +231,7 @@ def test_the_owner_is_known_before_asyncio_is_loaded(
 
 
 def test_a_copied_context_shares_nothing_it_sets() -> None:
-    """What runs in a copied context can't change the original."""
+    """What runs in a copied context cannot change the original."""
     local = Local()
     local.value = "outside"
 

@@ -308,7 +308,7 @@ def test_a_proxy_to_a_proxy_gives_the_inner_one() -> None:
 
 
 def test_a_local_needs_a_name_and_a_number_is_refused() -> None:
-    """What can't be proxied is refused with the right call shown."""
+    """What cannot be proxied is refused with the right call shown."""
     with pytest.raises(TypeError, match=r"local\('user'\)"):
         LocalProxy(Local())
     with pytest.raises(TypeError, match="Don't know how to proxy 'int'"):

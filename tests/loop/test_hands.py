@@ -66,7 +66,7 @@ def test_where_no_thread_can_be_started_the_caller_does_it(monkeypatch: pytest.M
     gate = threading.Event()
 
     def refuse(thread: threading.Thread) -> None:
-        raise RuntimeError("can't create new thread at interpreter shutdown")
+        raise RuntimeError("cannot create new thread at interpreter shutdown")
 
     def work() -> None:
         done.put(threading.current_thread().name)

@@ -43,7 +43,7 @@ class Source:
 
 
 def on_a_loop_of_ones_own(function: Any) -> Any:
-    """Call a function where the process's loop can't be waited for: on its own thread."""
+    """Call a function where the process's loop cannot be waited for: on its own thread."""
     returned: list[Any] = []
     is_done = threading.Event()
 

@@ -1,4 +1,4 @@
-"""`app.mount`: what can be mounted where, and what is said where it can't."""
+"""`app.mount`: what can be mounted where, and what is said where it cannot."""
 
 import gc
 from types import MappingProxyType

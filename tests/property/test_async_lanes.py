@@ -48,7 +48,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 def answer(
     framework: Any, app_class: Any, behaviour: Behaviour, threads: ThreadPoolExecutor, way: str
 ) -> Answered | None:
-    """Return what an app answers and what its functions noted; None where it can't be asked so."""
+    """Return what an app answers and what its functions noted; None where it cannot be asked so."""
     cookie = {"HTTP_COOKIE": "session=broken"} if behaviour.has_cookie else {}
     environ = make_environ(behaviour.method, behaviour.path, **cookie)
     with Builder(framework, app_class, behaviour).traced() as made:

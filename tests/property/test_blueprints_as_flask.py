@@ -289,7 +289,7 @@ def places(built: Built) -> list[tuple[str, str]]:
         path = rule.rule
         path = re.sub(r"<(int:)?[nk]\d?>", "7", path)
         path = path.replace("<m>", "word").replace("<path:filename>", "no.txt")
-        # An empty label, of a subdomain "" within another, can't be asked for.
+        # An empty label, of a subdomain "" within another, cannot be asked for.
         labels = re.sub(r"<s\d>", "any", rule.subdomain or "").split(".")
         found.add((".".join(filter(None, labels)), path))
     # Not all of them: a large tree has hundreds.

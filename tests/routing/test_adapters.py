@@ -90,7 +90,7 @@ def test_every_host_gets_what_it_gets_on_flask(
 def test_without_a_request_the_server_name_counts(
     kind: str, server_name: str | None, root: str
 ) -> None:
-    """A URL is built for it, with the preferred scheme, or can't be built."""
+    """A URL is built for it, with the preferred scheme, or cannot be built."""
 
     def url(framework: Any, app_class: Any) -> Any:
         app = build(framework, app_class, kind, server_name, root)

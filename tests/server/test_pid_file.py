@@ -76,7 +76,7 @@ def test_a_child_does_not_release_its_parents_file(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     """With what to do about it."""
-    with pytest.raises(PidFileError, match=r"can not be written.*Choose a folder"):
+    with pytest.raises(PidFileError, match=r"cannot be written.*Choose a folder"):
         PidFile(str(tmp_path / "no" / "server.pid")).take()
 
 

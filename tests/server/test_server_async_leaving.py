@@ -111,7 +111,7 @@ def test_only_the_view_of_the_client_that_leaves_is_cancelled(serve: Serve, gate
 def test_a_client_that_leaves_before_the_view_has_begun(serve: Serve, gates: Gates) -> None:
     """Its view gets no further than to the first thing that it waits for."""
     served = serve(telling_app(gates), threads=2)
-    held = begin(served, gates, "block", "b")  # the loop can't begin with anything meanwhile
+    held = begin(served, gates, "block", "b")  # the loop cannot begin with anything meanwhile
     for number in range(10):
         client = served.client()
         client.send(REQUEST % b"/told/w%d" % number)

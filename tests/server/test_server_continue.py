@@ -118,7 +118,7 @@ def echo_late(environ: Any, start_response: Any) -> Any:
 
 
 def test_a_late_body_has_a_deadline(serve: Serve) -> None:
-    """A client that waits for 100 and then sends nothing can not hold a thread for ever."""
+    """A client that waits for 100 and then sends nothing cannot hold a thread for ever."""
     client = serve(echo_late, body_timeout=0.1).client()
     assert client.ask(HEAD % (LENGTH % 5))[0] == b"HTTP/1.1 100 Continue"
     client.send(b"ab")

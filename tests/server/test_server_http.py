@@ -236,7 +236,7 @@ def test_a_body_shorter_than_declared_ends_the_connection(
 
 
 def test_an_error_after_the_head_cuts_the_connection(serve: Serve, quiet: None) -> None:
-    """A chunked body without its end can't be taken for a whole one."""
+    """A chunked body without its end cannot be taken for a whole one."""
     closed = threading.Event()
 
     class Body:

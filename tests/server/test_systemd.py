@@ -212,4 +212,4 @@ def test_a_manager_that_has_gone_costs_a_line_in_the_log(
 ) -> None:
     """The server goes on."""
     Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).ready("fine")
-    assert "can not be told" in caplog.text
+    assert "cannot be told" in caplog.text

@@ -35,7 +35,7 @@ def test_certificate_and_key_may_be_in_one_file(certificates: Certificates) -> N
 
 WRONG = [
     ({"certfile": "none.pem"}, ["certfile=", "none.pem", "No such file"]),
-    ({"certfile": "."}, ["certfile=", "can not be read"]),
+    ({"certfile": "."}, ["certfile=", "cannot be read"]),
     ({"certfile": "empty.pem"}, ["certfile=", "empty.pem", "BEGIN CERTIFICATE"]),
     (
         {"certfile": "text.pem", "keyfile": "server.key"},
@@ -86,7 +86,7 @@ def test_a_key_that_may_not_be_read_is_named(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "read_bytes", forbid)
-    with pytest.raises(SettingsError, match="can not be read: Permission denied"):
+    with pytest.raises(SettingsError, match="cannot be read: Permission denied"):
         make_context(**certificates.pair())
 
 

@@ -110,7 +110,7 @@ class PoolContract:
             pool.map(add, [1], chunksize=0)
 
     def test_a_waiting_job_can_be_cancelled(self, pool: TaskPool, gate: Gate) -> None:
-        """A running one can't."""
+        """A running one cannot."""
         running = [pool.submit(wait_for, gate.path), pool.submit(wait_until_open, gate.path)]
         gate.wait_begun()
         waiting = [pool.submit(add, number) for number in range(4)]

@@ -33,7 +33,7 @@ def test_an_app_that_no_name_leads_to_says_what_to_do(module: Any) -> None:
     """An app from a factory needs to be told."""
     with pytest.raises(TaskSetupError, match=r'TaskPool\(..., app="module:create_app\(\)"\)'):
         app_path(Dewar("findable", static_folder=None))
-    with pytest.raises(TaskSetupError, match="can't be found again"):
+    with pytest.raises(TaskSetupError, match="cannot be found again"):
         app_path(Dewar("not a module", static_folder=None))
 
 

@@ -111,7 +111,7 @@ def test_what_can_not_be_made_again_is_a_failed_job(error):
     description = describe_error(raised(error))
     back = make_error(description)
     if isinstance(error, Unspeakable):
-        assert "whose text can't be made" in str(description["text"])
+        assert "whose text cannot be made" in str(description["text"])
         return
     assert type(back) is JobFailed
     assert back.type.endswith(f":{type(error).__name__}")

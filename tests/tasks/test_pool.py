@@ -96,7 +96,7 @@ def test_an_engine_that_is_given_is_used_and_shut_down_with_the_pool() -> None:
 
 
 def test_a_limit_needs_an_engine_that_can() -> None:
-    """Threads can't be stopped after a while."""
+    """Threads cannot be stopped after a while."""
     with TaskPool(threads=1) as pool:
         with pytest.raises(NotSupported):
             pool.limited(timeout=1)

@@ -640,7 +640,7 @@ def test_a_declaration_that_can_not_be_is_refused(
 
 
 def test_a_timeout_needs_an_engine_that_can_stop(make_tasks: MakeTasks) -> None:
-    """A thread can't be; the error names the engine and the repair, and nothing is accepted."""
+    """A thread cannot be; the error names the engine and the repair, and nothing is accepted."""
     tasks = make_tasks()
 
     @tasks.task(timeout=1)

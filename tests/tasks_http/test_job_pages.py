@@ -118,7 +118,7 @@ UNKNOWN = {"error": "There is no such job."}
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 @pytest.mark.parametrize("name", ["b" * 36, "x", "a" * 65, "a%00b", "%C3%A9", "..", "a.b", "a b"])
 def test_what_is_no_job_is_not_found(jobs: Jobs, method: str, name: str) -> None:
-    """In JSON; what can't be an id is not looked up."""
+    """In JSON; what cannot be an id is not looked up."""
     client = client_of(jobs)
     jobs.put()
     answer = client.open(f"/tasks/{name}", method=method)
@@ -183,7 +183,7 @@ def test_a_coroutine_is_no_permission(jobs: Jobs, caplog: pytest.LogCaptureFixtu
 
     answer = client_of(jobs, access).get(f"/tasks/{jobs.put()}")
     coroutines[0].close()
-    assert (answer.status_code, answer.json) == (500, {"error": "The job can't be shown."})
+    assert (answer.status_code, answer.json) == (500, {"error": "The job cannot be shown."})
     assert "access=" in caplog.text
 
 
@@ -221,7 +221,7 @@ def test_a_job_that_can_t_be_stopped_goes_on(jobs: Jobs) -> None:
     shown: Any = answer.json
     assert answer.status_code == 409
     assert shown["state"] == "running"
-    assert shown["error"] == "The engine 'threads' can't stop a job that runs. Use processes."
+    assert shown["error"] == "The engine 'threads' cannot stop a job that runs. Use processes."
     assert shown["links"]["self"] == f"/tasks/{ID}"
 
 
@@ -270,7 +270,7 @@ def test_what_goes_wrong_stays_in_the_house(jobs: Jobs, caplog: pytest.LogCaptur
     jobs.failing = TasksError("secret")
     with caplog.at_level(logging.ERROR, "dewar.tasks"):
         answer = client.get(f"/tasks/{jobs.put()}")
-    assert (answer.status_code, answer.json) == (500, {"error": "The job can't be shown."})
+    assert (answer.status_code, answer.json) == (500, {"error": "The job cannot be shown."})
     assert "secret" in caplog.text
 
 

@@ -78,7 +78,7 @@ def test_each_change_is_told_until_the_job_has_ended(loop: VirtualLoop) -> None:
 
 
 def test_what_is_not_new_is_not_told(loop: VirtualLoop) -> None:
-    """A change of the record that the client can't see makes no event."""
+    """A change of the record that the client cannot see makes no event."""
     assert told(loop, {1: QUEUED, 2: Event(JobState.LOST, "1")}) == [(0, "state"), (2, "lost")]
 
 

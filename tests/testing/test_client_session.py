@@ -68,7 +68,7 @@ def test_an_error_in_the_block_saves_nothing(app: Any) -> None:
 
 
 def test_no_cookies_no_session(app: Any) -> None:
-    """A client without cookies can't have a session, and says so with a TypeError."""
+    """A client without cookies cannot have a session, and says so with a TypeError."""
     client = app.test_client(use_cookies=False)
     with pytest.raises(TypeError, match="use_cookies=True"), client.session_transaction():
         pass

@@ -13,8 +13,6 @@ from dewar.registration.registrar import Registrar, named_decorator, setup_metho
 if TYPE_CHECKING:
     from dewar.cli.group import AppGroup
 
-__all__ = ["Blueprint"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 Recorded = Callable[[BlueprintSetupState], Any]
 _UNGIVEN: Any = object()
@@ -30,7 +28,7 @@ _HOOK_TABLES = (
 
 
 class BlueprintNameError(DewarError, ValueError):
-    """Raised for a name that can't stand in front of an endpoint, or that is taken."""
+    """Raised for a name that cannot stand in front of an endpoint, or that is taken."""
 
 
 class Blueprint(Registrar):
@@ -50,16 +48,16 @@ class Blueprint(Registrar):
     may be registered several times under different names, and be nested in another blueprint.
 
     Args:
-        name: the name that its endpoints begin with; without a dot.
-        import_name: the module it is in, usually ``__name__``.
-        static_folder: the folder of its static files, relative to `root_path`.
-        static_url_path: the URL path they are served under, after `url_prefix`.
-        template_folder: the folder of its templates; the app's own are found first.
-        url_prefix: what its rules begin with.
-        subdomain: the subdomain that its rules match.
-        url_defaults: values for its rules' variables.
-        root_path: the folder of its files; that of `import_name` by default.
-        cli_group: the name of the group of its commands; None puts them among the app's.
+        name: The name that its endpoints begin with; without a dot.
+        import_name: The module it is in, usually ``__name__``.
+        static_folder: The folder of its static files, relative to `root_path`.
+        static_url_path: The URL path they are served under, after `url_prefix`.
+        template_folder: The folder of its templates; the app's own are found first.
+        url_prefix: What its rules begin with.
+        subdomain: The subdomain that its rules match.
+        url_defaults: Values for its rules' variables.
+        root_path: The folder of its files; that of `import_name` by default.
+        cli_group: The name of the group of its commands; None puts them among the app's.
     """
 
     def __init__(
@@ -122,7 +120,7 @@ class Blueprint(Registrar):
         """Nest a blueprint in this one: its names, prefix and subdomain go beneath these.
 
         Args:
-            blueprint: the inner blueprint.
+            blueprint: The inner blueprint.
             options: ``name``, ``url_prefix``, ``subdomain``, ``url_defaults``, ``cli_group``,
                 in place of the blueprint's own.
         """
@@ -134,12 +132,12 @@ class Blueprint(Registrar):
         """Take effect on an app; `app.register_blueprint` calls this.
 
         Args:
-            app: the app.
-            options: what was given to `register_blueprint`; ``name_prefix`` holds the parents'
+            app: The app.
+            options: What was given to `register_blueprint`; ``name_prefix`` holds the parents'
                 names.
 
         Raises:
-            BlueprintNameError: where the app has another blueprint of that name.
+            BlueprintNameError: If the app has another blueprint of that name.
         """
         is_new = all(known is not self for known in app.blueprints.values())
         name = _free_name(self, app, options)

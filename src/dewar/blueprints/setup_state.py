@@ -5,8 +5,6 @@ from typing import Any, Protocol
 
 from dewar.registration.url_rules import endpoint_of
 
-__all__ = ["BlueprintSetupState", "PlacedBlueprint"]
-
 
 class PlacedBlueprint(Protocol):
     """What a registration takes of the blueprint: where it wants to be by default."""
@@ -27,10 +25,10 @@ class BlueprintSetupState:
     - ``url_prefix``, ``subdomain``, ``url_defaults``: what its rules are given.
 
     Args:
-        blueprint: the blueprint.
-        app: the app it is registered on.
-        options: what was given to `register_blueprint`.
-        first_registration: whether the blueprint is new to the app.
+        blueprint: The blueprint.
+        app: The app it is registered on.
+        options: What was given to `register_blueprint`.
+        first_registration: Whether the blueprint is new to the app.
     """
 
     def __init__(
@@ -80,8 +78,8 @@ class BlueprintSetupState:
         """Return the options to register a nested blueprint with: beneath this one.
 
         Args:
-            child: the nested blueprint.
-            options: what it was given to be nested with.
+            child: The nested blueprint.
+            options: What it was given to be nested with.
         """
         prefix = _first(options.get("url_prefix"), child.url_prefix)
         if self.url_prefix is not None and prefix is not None:

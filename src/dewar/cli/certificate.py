@@ -5,8 +5,6 @@ from typing import Any
 import click
 from werkzeug.utils import import_string
 
-__all__ = ["CertificateType", "join_key"]
-
 
 class CertificateType(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.4
     """A certificate file, ``adhoc`` for one made up on the spot, or an `ssl.SSLContext` to import.
@@ -23,7 +21,7 @@ class CertificateType(click.ParamType):  # type: ignore[type-arg]  # generic sin
         """Return what the text names.
 
         Raises:
-            click.BadParameter: where it is none of the three, or what it takes is not installed.
+            click.BadParameter: If it is none of the three, or what it takes is not installed.
         """
         try:
             import ssl
@@ -68,7 +66,7 @@ def join_key(ctx: click.Context, param: click.Parameter, value: str | None) -> s
     """Put the key beside its certificate: ``ctx.params["cert"]`` becomes a pair.
 
     Raises:
-        click.BadParameter: for a key without a certificate file, and the other way round.
+        click.BadParameter: For a key without a certificate file, and the other way round.
     """
     certificate = ctx.params.get("cert")
     is_file = isinstance(certificate, str) and certificate != "adhoc"

@@ -23,8 +23,6 @@ from dewar.server.configuration.layer import (
 from dewar.server.errors import SettingsError
 from dewar.server.schema.table import SETTINGS
 
-__all__ = ["address_of", "configure", "settings_error", "warn_of_misspelt_variables"]
-
 _HOST = "127.0.0.1"
 _PORT = 8000
 # Variables that are read elsewhere.
@@ -35,7 +33,7 @@ def configure(ctx: click.Context) -> Configuration:
     """Return the settings that a command was given, wherever they come from.
 
     Raises:
-        click.UsageError: where a source says what can not be.
+        click.UsageError: If a source says what cannot be.
     """
     typed = option_layers(ctx)
     try:
@@ -79,7 +77,7 @@ def address_of(binds: Sequence[str], host: str | None, port: int | None) -> str:
     """Return where to listen, with commas between several addresses.
 
     Raises:
-        click.UsageError: where it is given both as a whole and in parts.
+        click.UsageError: If it is given both as a whole and in parts.
     """
     if not binds:
         host = host or _HOST
@@ -87,7 +85,7 @@ def address_of(binds: Sequence[str], host: str | None, port: int | None) -> str:
         return f"{host}:{_PORT if port is None else port}"
     if host is not None or port is not None:
         raise click.UsageError(
-            f"'--bind {binds[0]}' is the whole address, so '--host' and '--port' can't be given"
+            f"'--bind {binds[0]}' is the whole address, so '--host' and '--port' cannot be given"
             " too."
         )
     return ",".join(binds)

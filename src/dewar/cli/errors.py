@@ -4,22 +4,20 @@ import click
 
 from dewar.errors import DewarError
 
-__all__ = ["AppNotNamedError", "NoAppError", "PlainCallableError"]
-
 
 class NoAppError(DewarError, click.UsageError):
-    """Raised where the app that was asked for can't be found or made.
+    """Raised when the app that was asked for cannot be found or made.
 
     It is a `click.UsageError`: a command that meets it prints the message and ends with 2.
     """
 
 
 class AppNotNamedError(NoAppError):
-    """Raised where nobody named an app, and none is where one would be looked for."""
+    """Raised when nobody named an app, and none is where one would be looked for."""
 
 
 class PlainCallableError(DewarError, click.UsageError):
-    """Raised where a command needs a Dewar app and gets another WSGI callable.
+    """Raised when a command needs a Dewar app and gets another WSGI callable.
 
     `given` is the callable in question.
     """

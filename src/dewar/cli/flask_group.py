@@ -9,18 +9,17 @@ from typing import Any, ClassVar
 import click
 
 from dewar.cli.certificate import CertificateType, join_key
+from dewar.cli.configuring import address_of
 from dewar.cli.errors import AppNotNamedError
 from dewar.cli.group import ScriptInfo, pass_script_info
 from dewar.cli.main import DewarGroup
 from dewar.cli.options import debug_option
 from dewar.cli.routes import routes_command
-from dewar.cli.run import address_of, debugs
+from dewar.cli.run import debugs
 from dewar.cli.shell import shell_command
 from dewar.environment import debug_flag
 from dewar.errors import DewarError
 from dewar.running import run_simple
-
-__all__ = ["FlaskGroup", "SeparatedPathType", "flask_run_command", "show_server_banner"]
 
 
 class SeparatedPathType(click.Path):

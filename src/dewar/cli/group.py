@@ -12,8 +12,6 @@ from dewar.cli.loading import load_app, load_default_app
 from dewar.contexts.current import maybe_current
 from dewar.environment import app_variable, debug_flag, importing, skips_dotenv
 
-__all__ = ["AppGroup", "ScriptInfo", "command_app", "pass_script_info", "with_appcontext"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -21,11 +19,11 @@ class ScriptInfo:
     """Which app the commands are for. Click carries it along as ``ctx.obj``.
 
     Args:
-        app_import_path: where the app is, as ``module:app``; else what ``DEWAR_APP`` says, else
+        app_import_path: Where the app is, as ``module:app``; else what ``DEWAR_APP`` says, else
             ``wsgi.py`` or ``app.py``.
-        create_app: makes the app instead.
-        set_debug_flag: give the app the debug mode that the command line or environment asks for.
-        load_dotenv_defaults: read ``.env`` and ``.flaskenv``, unless the environment says no.
+        create_app: Makes the app instead.
+        set_debug_flag: Give the app the debug mode that the command line or environment asks for.
+        load_dotenv_defaults: Read ``.env`` and ``.flaskenv``, unless the environment says no.
     """
 
     def __init__(
@@ -47,7 +45,7 @@ class ScriptInfo:
         """Return the app: a Dewar app or another WSGI callable, the same one each time.
 
         Raises:
-            NoAppError: where there is none.
+            NoAppError: If there is none.
         """
         if self._loaded_app is None:
             with importing():
@@ -76,8 +74,8 @@ def command_app(ctx: click.Context) -> CommandApp:
     """Return the app that a command is for.
 
     Raises:
-        NoAppError: where there is none.
-        PlainCallableError: where it is a WSGI callable without contexts and commands.
+        NoAppError: If there is none.
+        PlainCallableError: If it is a WSGI callable without contexts and commands.
     """
     app = ctx.ensure_object(ScriptInfo).load_app()
     if not is_command_app(app):
@@ -112,8 +110,8 @@ class AppGroup(click.Group):
         """Make a command of the decorated function.
 
         Args:
-            args: as `click.Group.command` takes them.
-            kwargs: the same by name; ``with_appcontext=False`` leaves the context to the command.
+            args: As `click.Group.command` takes them.
+            kwargs: The same by name; ``with_appcontext=False`` leaves the context to the command.
         """
         wants_context = kwargs.pop("with_appcontext", True)
         if args and callable(args[0]):

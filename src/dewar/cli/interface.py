@@ -6,8 +6,6 @@ from typing import Any, Protocol, TypeGuard
 import click
 from werkzeug.routing import Map
 
-__all__ = ["CommandApp", "is_command_app"]
-
 
 class CommandApp(Protocol):
     """The app as commands see it; `dewar.Dewar` is one."""

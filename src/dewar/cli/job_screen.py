@@ -18,8 +18,6 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra("Watching jobs on a terminal", "tasks") from error
 
-__all__ = ["job_table", "show_live"]
-
 _BAR = 20
 
 

@@ -12,18 +12,6 @@ import click
 from dewar.tasks.callbacks.records import Delivery
 from dewar.tasks.ledger.records import JobRecord, JobState
 
-__all__ = [
-    "COLORS",
-    "Text",
-    "counted",
-    "details",
-    "header",
-    "job_json",
-    "job_line",
-    "printable",
-    "progress",
-]
-
 #: Writes one job as a text.
 Text = Callable[[JobRecord], str]
 

@@ -8,8 +8,6 @@ import click
 from dewar.cli.job_texts import Text
 from dewar.tasks.ledger.records import JobRecord
 
-__all__ = ["Jobs", "looks", "print_changes", "until_final", "watch"]
-
 #: The jobs to be shown, at one moment.
 Jobs = Sequence[JobRecord]
 
@@ -61,7 +59,7 @@ def watch(looked: Iterable[Jobs], text: Text, *, is_plain: bool, title: Callable
         title: Returns what stands above them on a terminal.
 
     Raises:
-        MissingExtra: where rich is missing, on a terminal.
+        MissingExtra: If rich is missing, on a terminal.
     """
     if is_plain or not sys.stdout.isatty():
         print_changes(looked, text)

@@ -11,8 +11,6 @@ from dewar.cli.errors import AppNotNamedError, NoAppError
 from dewar.cli.interface import is_command_app
 from dewar.cli.modules import import_file, import_named, near_match, split_target
 
-__all__ = ["find_app_by_string", "find_best_app", "load_app", "load_default_app", "locate_app"]
-
 _APP_NAMES = ("app", "application")
 _FACTORY_NAMES = ("create_app", "make_app")
 _DEFAULT_MODULES = ("wsgi", "app")
@@ -35,7 +33,7 @@ def load_app(target: str) -> Any:
             of the module: ``folder/file.py:app``.
 
     Raises:
-        NoAppError: where it can't be found, imported or made; the message says what is near.
+        NoAppError: If it cannot be found, imported or made; the message says what is near.
     """
     path, name = split_target(target)
     return _app_in(import_file(path), name)
@@ -45,8 +43,8 @@ def load_default_app() -> Any:
     """Return the app in ``wsgi.py`` or ``app.py`` in the working directory.
 
     Raises:
-        AppNotNamedError: where there is neither.
-        NoAppError: where there is one, and no app in it.
+        AppNotNamedError: If there is neither.
+        NoAppError: If there is one, and no app in it.
     """
     for name in _DEFAULT_MODULES:
         if Path(f"{name}.py").is_file() or Path(name, "__init__.py").is_file():
@@ -76,12 +74,12 @@ def locate_app(
     """Return the app in a module that can be imported.
 
     Args:
-        module_name: the name to import.
-        app_name: a name or a call in it; None takes the likeliest app.
-        raise_if_not_found: raise where there is no such module, instead of returning None.
+        module_name: The name to import.
+        app_name: A name or a call in it; None takes the likeliest app.
+        raise_if_not_found: Raise where there is no such module, instead of returning None.
 
     Raises:
-        NoAppError: where there is no app.
+        NoAppError: If there is no app.
     """
     try:
         module = import_named(module_name)
@@ -99,7 +97,7 @@ def find_best_app(module: ModuleType) -> Any:
     ``create_app()`` or ``make_app()`` returns.
 
     Raises:
-        NoAppError: where there is none, or more than one.
+        NoAppError: If there is none, or more than one.
     """
     named = [getattr(module, name, None) for name in _APP_NAMES]
     apps = {name: value for name, value in vars(module).items() if is_command_app(value)}
@@ -130,11 +128,11 @@ def find_app_by_string(module: ModuleType, app_name: str) -> Any:
     """Return the app that a module has under a name, or that a call in it returns.
 
     Args:
-        module: the module.
+        module: The module.
         app_name: ``name`` or ``name(arguments)``; the arguments are literals.
 
     Raises:
-        NoAppError: where there is no such name, the arguments don't fit, or it is no app.
+        NoAppError: If there is no such name, the arguments don't fit, or it is no app.
     """
     call = _parse(app_name)
     try:
@@ -203,7 +201,7 @@ def _called(module: ModuleType, factory: Callable[..., Any], call: Call) -> Any:
 
 
 def _accepted(value: Any, place: str) -> Any:
-    """Return a value that can be served, or say why it can't."""
+    """Return a value that can be served, or say why it cannot."""
     if is_command_app(value) or _is_wsgi(value):
         return value
     if value is None and place.endswith("()"):
@@ -239,7 +237,7 @@ def _is_coroutine_function(value: Any) -> bool:
 
 
 def _binds(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> bool:
-    """Whether a function takes these arguments; yes, where it can't be told."""
+    """Whether a function takes these arguments; yes, where it cannot be told."""
     try:
         inspect.signature(function).bind(*args, **kwargs)
     except ValueError:

@@ -24,8 +24,6 @@ from dewar.cli.shell import shell_command
 from dewar.cli.tasks_command import tasks_group
 from dewar.contexts.current import maybe_current
 
-__all__ = ["DewarGroup", "make_cli"]
-
 _HELP = """\
 Serve, inspect and run commands of a Dewar app.
 
@@ -44,12 +42,12 @@ class DewarGroup(AppGroup):
             "Run the shop."
 
     Args:
-        add_default_commands: have ``run``, ``shell``, ``routes`` and ``tasks``.
-        create_app: makes the app, instead of ``--app``.
-        add_version_option: have ``--version``.
-        load_dotenv: read ``.env`` and ``.flaskenv``.
-        set_debug_flag: give the app the debug mode that was asked for.
-        extra: as `click.Group` takes it.
+        add_default_commands: Have ``run``, ``shell``, ``routes`` and ``tasks``.
+        create_app: Makes the app, instead of ``--app``.
+        add_version_option: Have ``--version``.
+        load_dotenv: Read ``.env`` and ``.flaskenv``.
+        set_debug_flag: Give the app the debug mode that was asked for.
+        extra: As `click.Group` takes it.
     """
 
     #: The commands that are always there.
@@ -173,7 +171,7 @@ def make_cli(*options: click.Option) -> DewarGroup:
     """Return the ``dewar`` command line.
 
     Args:
-        options: more options, before any command and after ``run``.
+        options: More options, before any command and after ``run``.
     """
     group = DewarGroup(name="dewar", help=_HELP, params=list(options))
     run = copy(run_command)

@@ -13,8 +13,6 @@ from types import ModuleType, TracebackType
 
 from dewar.cli.errors import NoAppError
 
-__all__ = ["import_file", "import_named", "near_match", "prepare_import", "split_target"]
-
 # A colon before a slash is part of a Windows path. The name may hold colons of its own: a dict.
 _TARGET = re.compile(r"(?P<module>(?:[A-Za-z]:[\\/])?[^:]*)(?::(?P<name>.*))?", re.DOTALL)
 
@@ -51,7 +49,7 @@ def import_file(path: str) -> ModuleType:
     """Import what a user typed before the colon.
 
     Raises:
-        NoAppError: where there is no such file or module, where another module has its name, or
+        NoAppError: If there is no such file or module, where another module has its name, or
             where the module itself fails, with the whole of its traceback.
     """
     file = Path(path)
@@ -76,7 +74,7 @@ def import_named(name: str) -> ModuleType:
     """Import a module.
 
     Raises:
-        NoAppError: where there is no such module, or where it fails while it is imported.
+        NoAppError: If there is no such module, or where it fails while it is imported.
     """
     try:
         return import_module(name)
@@ -133,6 +131,6 @@ def _check_origin(module: ModuleType, file: Path) -> None:
     origin = getattr(module, "__file__", None)
     if origin is not None and not Path(origin).samefile(file):
         raise NoAppError(
-            f"{str(file)!r} can't be imported as {module.__name__!r}: that module is {origin!r}"
+            f"{str(file)!r} cannot be imported as {module.__name__!r}: that module is {origin!r}"
             " already. Give the file another name."
         )

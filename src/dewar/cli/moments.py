@@ -7,8 +7,6 @@ from typing import Any
 
 import click
 
-__all__ = ["MomentType", "moment_of"]
-
 _AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -22,8 +20,8 @@ def moment_of(text: str, now: float) -> float:
         now: In seconds since the epoch.
 
     Raises:
-        ValueError: where it is neither, or not in the past.
-        OverflowError: where it is before all dates.
+        ValueError: If it is neither, or not in the past.
+        OverflowError: If it is before all dates.
     """
     age = _AGE.fullmatch(text.strip())
     if age is not None:
@@ -45,7 +43,7 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic since Cl
         """Return the moment.
 
         Raises:
-            click.BadParameter: where the text means none.
+            click.BadParameter: If the text means none.
         """
         if isinstance(value, float):
             return value

@@ -11,8 +11,6 @@ from dewar.cli.group import ScriptInfo
 from dewar.mounting.dispatcher import DispatcherMiddleware
 from dewar.mounting.errors import MountError
 
-__all__ = ["MountWish", "mount_option", "with_mounts"]
-
 
 class MountWish(NamedTuple):
     """One app that is to be mounted.
@@ -68,7 +66,7 @@ def with_mounts(
     """Return an app with others mounted beside it; the app itself stays as it is.
 
     Raises:
-        NoAppError: where one can't be found, or not be mounted there; the message says which.
+        NoAppError: If one cannot be found, or not be mounted there; the message says which.
     """
     if not wishes:
         return app

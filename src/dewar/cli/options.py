@@ -10,8 +10,6 @@ from dewar.cli.group import ScriptInfo
 from dewar.environment import load_dotenv, switch_debug
 from dewar.version import __version__
 
-__all__ = ["app_option", "debug_option", "env_file_option", "load_defaults", "version_option"]
-
 
 def load_defaults(ctx: click.Context) -> None:
     """Read ``.env`` and ``.flaskenv``, where the commands are to have them."""

@@ -11,8 +11,6 @@ from dewar.cli.group import ScriptInfo, pass_script_info
 from dewar.cli.mounts import MountWish, mount_option, with_mounts
 from dewar.mounting.tree import Node, is_app, walk
 
-__all__ = ["route_table", "routes_command"]
-
 _AUTOMATIC = frozenset({"HEAD", "OPTIONS"})
 
 
@@ -59,11 +57,11 @@ def route_table(rules: Iterable[Rule], domain: str, sort: str, hidden: frozenset
     """Return the lines of the table.
 
     Args:
-        rules: the rules, in the order of matching.
+        rules: The rules, in the order of matching.
         domain: ``"Host"`` or ``"Subdomain"``; the column is there if any rule has one.
-        sort: a column in lower case, ``"domain"`` for either of those two; ``"match"`` keeps
+        sort: A column in lower case, ``"domain"`` for either of those two; ``"match"`` keeps
             the order of `rules`, as a column that is not there does.
-        hidden: the methods to leave out.
+        hidden: The methods to leave out.
     """
     columns = ["endpoint", "methods", "domain", "rule"]
     rows = [_row(rule, domain, hidden) for rule in rules]

@@ -8,21 +8,20 @@ from wsgiref.types import WSGIApplication
 import click
 from werkzeug.debug import DebuggedApplication
 
-from dewar.cli.configuring import address_of, configure, warn_of_misspelt_variables
+from dewar.cli.configuring import configure, warn_of_misspelt_variables
 from dewar.cli.group import ScriptInfo, pass_script_info
 from dewar.cli.mounts import MountWish, mount_option, with_mounts
 from dewar.cli.options import debug_option
 from dewar.cli.setting_options import SettingsCommand, setting_options
 from dewar.environment import debug_flag
-from dewar.running import is_loopback, reloads
+from dewar.running import reloads
 from dewar.server import run as serve
 from dewar.server.errors import ServerError, StartError
+from dewar.server.loopback import is_loopback
 from dewar.server.processes.support import needs_supervisor
 from dewar.server.reload import ReloadUnavailableError, can_reload, run_with_reload
 from dewar.server.schema.table import SETTINGS
 from dewar.server.settings import Settings
-
-__all__ = ["address_of", "debugs", "run_command"]
 
 
 @click.command(
@@ -131,11 +130,11 @@ def debugs(wanted: bool | None, bind: str) -> bool:
     """Whether errors are answered with the debugger.
 
     Args:
-        wanted: what was asked for; None leaves it to debug mode, and to where it is safe.
-        bind: the addresses.
+        wanted: What was asked for; None leaves it to debug mode, and to where it is safe.
+        bind: The addresses.
 
     Raises:
-        click.UsageError: where it was asked for and other machines could reach it.
+        click.UsageError: If it was asked for and other machines could reach it.
     """
     # SECURITY: it runs any code that is sent to it.
     if wanted is None:

@@ -13,8 +13,6 @@ from dewar.server.schema.table import NONE, SETTINGS, Setting
 from dewar.server.schema.units import format_size
 from dewar.server.settings import Settings
 
-__all__ = ["SettingsCommand", "option_layers", "setting_options"]
-
 F = TypeVar("F", bound=Callable[..., object])
 
 

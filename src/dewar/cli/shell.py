@@ -11,8 +11,6 @@ import click
 from dewar.cli.group import command_app, with_appcontext
 from dewar.cli.interface import CommandApp
 
-__all__ = ["shell_command"]
-
 
 @click.command("shell", short_help="Open a Python prompt in an app's context.")
 @click.pass_context

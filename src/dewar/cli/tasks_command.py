@@ -18,8 +18,6 @@ from dewar.tasks.callbacks.records import Delivery
 from dewar.tasks.errors import UnknownJob
 from dewar.tasks.ledger.records import JobRecord, JobState
 
-__all__ = ["tasks_group"]
-
 # How many jobs are deleted at a time, for others want to write too.
 _PIECE = 1000
 
@@ -113,7 +111,7 @@ def show_command(ctx: click.Context, id: str, follow: bool, as_json: bool) -> No
 def cancel_command(ctx: click.Context, ids: Sequence[str], running: bool) -> None:
     """Cancel jobs that wait; with --running also those that run.
 
-    The process that runs a job stops it soon. Where its engine can't, the job goes on.
+    The process that runs a job stops it soon. Where its engine cannot, the job goes on.
     """
     from dewar.tasks.endings import describe_end
 

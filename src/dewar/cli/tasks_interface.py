@@ -9,8 +9,6 @@ from dewar.cli.group import command_app
 from dewar.tasks.finding import EXTENSION
 from dewar.tasks.ledger.records import JobRecord, JobState
 
-__all__ = ["CommandTasks", "JobStore", "open_store", "tasks_of"]
-
 
 class JobStore(Protocol):
     """A ledger, of which a command does with jobs what no process needs to be asked for."""
@@ -74,7 +72,7 @@ def tasks_of(ctx: click.Context) -> CommandTasks:
     """Return the tasks of the app that a command is for.
 
     Raises:
-        click.ClickException: where the app has none.
+        click.ClickException: If the app has none.
     """
     app: Any = command_app(ctx)
     tasks: CommandTasks | None = app.extensions.get(EXTENSION)

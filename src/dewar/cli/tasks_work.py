@@ -12,8 +12,6 @@ import click
 from dewar.cli.group import command_app
 from dewar.cli.tasks_interface import tasks_of
 
-__all__ = ["until_told", "work_command"]
-
 
 @click.command("work", short_help="Run jobs, until told to stop.")
 @click.pass_context
@@ -37,7 +35,7 @@ def work_command(ctx: click.Context) -> None:
         told.wait()
         ended = tasks.stop()
     if not ended:
-        raise click.ClickException("Some jobs ran too long to wait for, and can't be stopped.")
+        raise click.ClickException("Some jobs ran too long to wait for, and cannot be stopped.")
 
 
 @contextmanager

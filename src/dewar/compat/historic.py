@@ -40,7 +40,7 @@ def historic(module: str, name: str) -> Any:
     """Return what a name stood for in older releases of Flask.
 
     Raises:
-        AttributeError: where it never stood for anything.
+        AttributeError: If it never stood for anything.
     """
     if name in _STACKS:
         return _stack(name)

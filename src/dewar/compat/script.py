@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run what the command line names, with ``flask`` and parts of Werkzeug being Dewar's.
 
     Args:
-        arguments: the command line; ``sys.argv[1:]`` by default.
+        arguments: The command line; ``sys.argv[1:]`` by default.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0] in {"-h", "--help"}:
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _refuse(why: str) -> NoReturn:
     sys.stderr.write(f"{why} Usage: {_USAGE}\n")
-    # As Python does for what it can't make out.
+    # As Python does for what it cannot make out.
     sys.exit(2)
 
 
@@ -66,7 +66,7 @@ def _run_file(path: Path, argv: list[str]) -> None:
     try:
         source = path.read_bytes()
     except OSError as error:
-        _refuse(f"The script can't be read: {error}.")
+        _refuse(f"The script cannot be read: {error}.")
     _run_code(source, str(Path.cwd() / path), argv, folder=str(path.resolve().parent))
 
 

@@ -21,8 +21,6 @@ from dewar.loop.process_loop import process_loop
 from dewar.loop.scope import Scope, current_scope
 from dewar.loop.suspended import OFF_LOOP, ON_LOOP
 
-__all__ = ["ERRANDS", "AfterResponses"]
-
 #: The key of the environ for a list, if somebody wants to know what begins after the response.
 ERRANDS = "dewar.errands"
 
@@ -54,7 +52,7 @@ class AfterResponses:
         """Have *work* done after the response to the request of *context*.
 
         Raises:
-            TypeError: It can't be called, or is a coroutine and has arguments.
+            TypeError: It cannot be called, or is a coroutine and has arguments.
         """
         if isinstance(work, Coroutine) or iscoroutinefunction(work):
             process_loop.get()  # now: at the interpreter's exit it could not begin any more
@@ -66,14 +64,14 @@ class AfterResponses:
                 )
         elif not callable(work):
             raise TypeError(
-                f"{work!r} can't be called. Give a function or a coroutine, not what it returned:"
+                f"{work!r} cannot be called. Give a function or a coroutine, not what it returned:"
                 " app.after_response(work, 1)."
             )
         piece = _Work(work, args, kwargs, context.snapshot(), repr(context))
         errand = Errand(piece.steps, copy_context(), self._hands, piece.discard)
         if context.errands is None:
             context.errands = []
-            # A plain answer can't carry it: the request gets a response as if it had such.
+            # A plain answer cannot carry it: the request gets a response as if it had such.
             context._after_request_functions  # noqa: B018, SLF001  # made by being asked for
         context.errands.append(errand)
         watching = None if context.environ is None else context.environ.get(ERRANDS)

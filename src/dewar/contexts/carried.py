@@ -5,8 +5,6 @@ from typing import Any
 from dewar.contexts.context import Context
 from dewar.contexts.current import maybe_current
 
-__all__ = ["CarriedContext"]
-
 _UNGIVEN: Any = object()
 
 

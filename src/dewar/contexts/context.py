@@ -21,15 +21,13 @@ from dewar.contexts.interface import ContextApp
 from dewar.contexts.snapshot import Snapshot
 from dewar.errors import ContextOrderError, UnboundError
 from dewar.messages.request import Request
-from dewar.sessions.interface import SessionMixin
+from dewar.sessions.session import SessionMixin
 from dewar.signals import (
     appcontext_popped,
     appcontext_pushed,
     appcontext_tearing_down,
     request_tearing_down,
 )
-
-__all__ = ["Context"]
 
 _UNGIVEN: Any = object()
 # PERF: the two halves of the stack's push and pop, which happen to every request.
@@ -43,10 +41,10 @@ class Context:
     teardown functions run at the last pop.
 
     Args:
-        app: the app.
-        environ: the WSGI environ of the request; None makes an app context.
-        request: an existing request object for that environ.
-        session: an existing session.
+        app: The app.
+        environ: The WSGI environ of the request; None makes an app context.
+        request: An existing request object for that environ.
+        session: An existing session.
     """
 
     __slots__ = (
@@ -232,11 +230,11 @@ class Context:
         All teardown functions run even if some raise; the first error is raised at the end.
 
         Args:
-            exc: the error that ended the work, passed to the teardown functions; the one being
+            exc: The error that ended the work, passed to the teardown functions; the one being
                 handled where it is not given.
 
         Raises:
-            ContextOrderError: where another context is on top, or this one is not pushed.
+            ContextOrderError: If another context is on top, or this one is not pushed.
         """
         node = _read(None)
         if not node or node[0] is not self:
@@ -390,11 +388,11 @@ def _wrong_order(context: Context) -> str:
     top = contexts.top
     if top is None or context not in list(contexts):
         return (
-            f"{context!r} can't be popped: it is not pushed in this thread, greenlet or task."
+            f"{context!r} cannot be popped: it is not pushed in this thread, greenlet or task."
             " Push and pop a context in the same place, best with a with block:"
             " with app.app_context(): ..."
         )
     return (
-        f"{context!r} can't be popped before {top!r}, which was pushed after it. Pop them in"
+        f"{context!r} cannot be popped before {top!r}, which was pushed after it. Pop them in"
         " the opposite order of pushing, best with nested with blocks."
     )

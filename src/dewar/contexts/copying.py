@@ -6,8 +6,6 @@ from typing import Any, ParamSpec, TypeVar
 
 from dewar.contexts.current import current_request
 
-__all__ = ["copy_current_request_context"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -26,7 +24,7 @@ def copy_current_request_context(f: Callable[P, R]) -> Callable[P, R]:
         threading.Thread(target=work).start()
 
     Raises:
-        UnboundError: where no request is being handled.
+        UnboundError: If no request is being handled.
     """
     # Copied now, because the request may be over when the function runs; and again for each
     # call, because a context belongs to one owner at a time.

@@ -10,8 +10,6 @@ from typing import Any
 from dewar.errors import UnboundError
 from dewar.isolation.stack import LocalStack
 
-__all__ = ["contexts", "current", "current_request", "maybe_current"]
-
 _cell: ContextVar[Any] = ContextVar("dewar.contexts")
 
 
@@ -51,7 +49,7 @@ def current() -> Any:
     """Return the current context.
 
     Raises:
-        UnboundError: outside of any.
+        UnboundError: Outside of any.
     """
     node = contexts.reader(None)
     if not node:
@@ -63,10 +61,10 @@ def current_request(what: str | None = None) -> Any:
     """Return the context of the request that is being handled.
 
     Args:
-        what: the name of the caller, to be named in the error.
+        what: The name of the caller, to be named in the error.
 
     Raises:
-        UnboundError: where no request is being handled.
+        UnboundError: If no request is being handled.
     """
     context = maybe_current()
     found = None if context is None else context.request_context

@@ -10,8 +10,6 @@ from dewar.messages.request import Request
 from dewar.routing.index import RouteIndex
 from dewar.sessions.interface import SessionInterface
 
-__all__ = ["Composed", "ContextApp"]
-
 
 class Composed(Protocol):
     """What a context asks of what was worked out from the app's routes."""

@@ -10,27 +10,17 @@ from werkzeug.datastructures import MultiDict
 from dewar.errors import DewarError
 from dewar.sessions.session import SecureCookieSession
 
-__all__ = [
-    "AbsentBody",
-    "AbsentFiles",
-    "LeftBehindError",
-    "ReadOnlySession",
-    "SessionSentError",
-    "explaining_namespace",
-]
-
-
 # How many classes of a job's `g` are kept. An app has one for each set of names that stayed behind,
 # which is nearly always the same.
 _CLASSES = 64
 
 
 class LeftBehindError(DewarError, RuntimeError):
-    """Raised where a job uses a part of its request that stayed where it was submitted."""
+    """Raised when a job uses a part of its request that stayed where it was submitted."""
 
 
 class SessionSentError(DewarError, RuntimeError):
-    """Raised where a job changes the session: the answer with its cookie has been sent."""
+    """Raised when a job changes the session: the answer with its cookie has been sent."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -47,15 +37,15 @@ class _LeftBehindKeyError(DewarError, KeyError):
 
 
 class ReadOnlySession(SecureCookieSession):
-    """The session as it was when the job was submitted. A job can't change it.
+    """The session as it was when the job was submitted. A job cannot change it.
 
     Args:
-        items: what it holds.
-        absent: the names of what it held and could not travel.
+        items: What it holds.
+        absent: The names of what it held and could not travel.
 
     Raises:
         SessionSentError: (a `RuntimeError`) at any change.
-        KeyError: where an item is asked for that could not travel.
+        KeyError: If an item is asked for that could not travel.
     """
 
     def __init__(self, items: Mapping[str, Any], absent: Collection[str] = ()) -> None:
@@ -87,7 +77,7 @@ class AbsentBody(RawIOBase):
     """The ``wsgi.input`` of a job whose request's body stayed behind."""
 
     def readable(self) -> bool:
-        """Return true: whoever wants to read is told why it can't be."""
+        """Return true: whoever wants to read is told why it cannot be."""
         return True
 
     def _refuse(self, *_: Any) -> NoReturn:

@@ -14,8 +14,6 @@ from dewar.isolation.local import Local
 from dewar.isolation.stack import show
 from dewar.signals import appcontext_popped, appcontext_pushed
 
-__all__ = ["ContextCell", "ContextStack", "app_cell", "app_part", "request_cell", "request_part"]
-
 _UNGIVEN: Any = object()
 Part = Callable[[Any], Any]
 
@@ -34,9 +32,9 @@ class ContextCell:
     """The current context, as the `contextvars.ContextVar` that Flask 3 keeps it in.
 
     Args:
-        name: the variable's name.
-        part: takes what the variable holds from the context on top.
-        unbound_message: the error's text where it holds nothing.
+        name: The variable's name.
+        part: Takes what the variable holds from the context on top.
+        unbound_message: The error's text where it holds nothing.
     """
 
     def __init__(self, name: str, part: Part, unbound_message: str) -> None:
@@ -48,7 +46,7 @@ class ContextCell:
         """Return the context, or the default.
 
         Raises:
-            LookupError: where there is neither.
+            LookupError: If there is neither.
         """
         context = self._part(maybe_current())
         if context is not None:
@@ -71,7 +69,7 @@ class ContextCell:
         """Return the context.
 
         Raises:
-            UnboundError: where there is none.
+            UnboundError: If there is none.
         """
         context = self._part(maybe_current())
         if context is None:
@@ -91,7 +89,7 @@ class ContextStack:
     """The contexts of one kind, as the `LocalStack` that Flask 2.1 kept them on.
 
     Args:
-        part: tells whether a context is of this kind: it is its own part.
+        part: Tells whether a context is of this kind: it is its own part.
     """
 
     def __init__(self, part: Part) -> None:

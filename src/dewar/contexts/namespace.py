@@ -5,8 +5,6 @@ from typing import Any
 
 from dewar.contexts.current import maybe_current
 
-__all__ = ["AppGlobals"]
-
 _MISSING: Any = object()
 
 
@@ -40,7 +38,7 @@ class AppGlobals:
         """Remove `name` and return its value.
 
         Raises:
-            KeyError: where it is not set and no `default` is given.
+            KeyError: If it is not set and no `default` is given.
         """
         if default is _MISSING:
             return self.__dict__.pop(name)

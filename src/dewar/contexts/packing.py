@@ -14,8 +14,6 @@ from markupsafe import Markup
 
 from dewar.json.tagged import TaggedJSONSerializer
 
-__all__ = ["BODY_LIMIT", "pack_environ", "pack_items", "unpack_items"]
-
 #: In bytes. What is larger than this is better passed by reference than through a broker.
 BODY_LIMIT = 64 * 1024
 

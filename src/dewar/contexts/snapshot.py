@@ -32,8 +32,6 @@ from dewar.contexts.left_behind import (
 )
 from dewar.contexts.packing import BODY_LIMIT, pack_environ, pack_items, unpack_items
 
-__all__ = ["Snapshot", "SnapshotRequest"]
-
 _IMMUTABLE = frozenset({type(None), bool, int, float, str, bytes})
 # PEP 3333 wants them; the values are those of a process that serves nobody.
 _FAR_VARIABLES = {

@@ -18,8 +18,6 @@ from typing import Any, TypeVar, overload
 from dewar.contexts.context import Context
 from dewar.contexts.current import contexts, current_request
 
-__all__ = ["stream_with_context"]
-
 T = TypeVar("T")
 
 
@@ -51,7 +49,7 @@ def stream_with_context(generator_or_function: Any) -> Any:
             return rows()
 
     Raises:
-        UnboundError: where no request is being handled when the generator is made.
+        UnboundError: If no request is being handled when the generator is made.
     """
     if hasattr(generator_or_function, "__aiter__"):
         return _async_steps(generator_or_function, current_request("stream_with_context"))

@@ -2,8 +2,6 @@
 
 from dewar.errors import DewarError
 
-__all__ = ["EventError", "EventSourceError"]
-
 
 class EventError(DewarError, ValueError):
     """Raised for an event that no client would get as it was meant."""

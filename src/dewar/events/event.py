@@ -12,8 +12,6 @@ from typing import Any
 
 from dewar.events.errors import EventError
 
-__all__ = ["STILL_HERE", "Dumps", "ServerSentEvent", "text_of"]
-
 Dumps = Callable[[Any], str]
 
 # The line ends of the format, which are fewer than those of str.splitlines().
@@ -37,7 +35,7 @@ class ServerSentEvent:
         comment: What a person reads who looks at the stream; clients ignore it.
 
     Raises:
-        EventError: for what clients would drop or cut.
+        EventError: For what clients would drop or cut.
     """
 
     data: Any = None

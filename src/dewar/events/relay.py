@@ -17,8 +17,6 @@ from typing import Any
 
 from dewar.events.event import STILL_HERE
 
-__all__ = ["Manner", "relayed"]
-
 # How often a stream asks whether it shall end, in seconds.
 _ASKING = 1.0
 # What a source gets to end after it was cancelled, in seconds. Its scope reports it then.

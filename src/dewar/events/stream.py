@@ -22,8 +22,6 @@ from dewar.events.event import Dumps, ServerSentEvent, text_of
 from dewar.events.relay import Manner, relayed
 from dewar.messages.response import Response
 
-__all__ = ["HEADERS", "MIMETYPE", "event_stream"]
-
 MIMETYPE = "text/event-stream"
 #: No cache keeps what has happened. nginx would keep events back until its buffer is full.
 HEADERS = MappingProxyType({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
@@ -67,9 +65,9 @@ def event_stream(
         headers: Headers of the response, besides and in place of those it has.
 
     Raises:
-        EventSourceError: for what yields no events.
-        EventError: for `ping` or `retry` that can't be.
-        UnboundError: where no request is being handled.
+        EventSourceError: For what yields no events.
+        EventError: For `ping` or `retry` that cannot be.
+        UnboundError: If no request is being handled.
     """
     if ping is not None and not ping > 0:
         raise EventError(f"ping={ping!r} should be seconds, more than 0; or None for never.")
@@ -115,7 +113,7 @@ def _written(item: Any, dumps: Dumps) -> str:
     if isinstance(item, (str, dict, list)):
         return text_of(ServerSentEvent(item), dumps)
     raise EventSourceError(
-        f"An event can't be {item!r}, of the type {type(item).__name__}. Yield a str, a dict, a"
+        f"An event cannot be {item!r}, of the type {type(item).__name__}. Yield a str, a dict, a"
         f" list, or ServerSentEvent({item!r}), which sends anything as JSON."
     )
 

@@ -10,8 +10,6 @@ from dewar.errors import UnboundError
 from dewar.isolation.owner import Owner, current_ident, current_owner
 from dewar.isolation.proxy import LocalProxy
 
-__all__ = ["Local", "release_local"]
-
 _NOTHING: dict[str, Any] = {}
 
 
@@ -65,7 +63,7 @@ class Local:
     Nothing outlives its owner, and an owner whose ident is used again starts empty.
 
     Args:
-        context_var: keep the values in this variable instead of one made here. Make it at
+        context_var: Keep the values in this variable instead of one made here. Make it at
             module level: the interpreter never forgets a context variable.
     """
 

@@ -11,8 +11,6 @@ from dewar.isolation.local import Local, release_local
 from dewar.isolation.owner import current_ident
 from dewar.isolation.stack import LocalStack
 
-__all__ = ["LocalManager"]
-
 
 class LocalManager:
     """Releases a group of `Local` and `LocalStack` objects with one call.
@@ -21,7 +19,7 @@ class LocalManager:
     apps, and for scripts that reuse one thread for several jobs.
 
     Args:
-        locals: one local, or several; the list `locals` may be extended later.
+        locals: One local, or several; the list `locals` may be extended later.
     """
 
     __slots__ = ("locals",)

@@ -2,7 +2,7 @@
 
 Identity here is for *showing* state (``Local.__storage__``), never for keeping it: the state
 itself lives in context variables, which the interpreter drops with their owner. That is why an
-ident that is handed out again can't bring old values back.
+ident that is handed out again cannot bring old values back.
 """
 
 import sys
@@ -10,8 +10,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 from weakref import ref
-
-__all__ = ["Owner", "current_ident", "current_owner"]
 
 _modules = sys.modules
 

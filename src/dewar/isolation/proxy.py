@@ -23,8 +23,6 @@ from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 from dewar.errors import UnboundError
 
-__all__ = ["LocalProxy", "Resolvable"]
-
 T = TypeVar("T")
 Resolver = Callable[[], Any]
 
@@ -88,13 +86,13 @@ class LocalProxy(Generic[T]):
         user.name  # the name of the user that this request has set
 
     Args:
-        local: a `Local` (a name is required), a `LocalStack`, a `~contextvars.ContextVar`, or
+        local: A `Local` (a name is required), a `LocalStack`, a `~contextvars.ContextVar`, or
             a function without parameters that returns the object.
-        name: proxy this attribute of the object; dots reach further (``"user.name"``).
-        unbound_message: what `UnboundError` says while nothing is bound.
+        name: Proxy this attribute of the object; dots reach further (``"user.name"``).
+        unbound_message: What `UnboundError` says while nothing is bound.
 
     Raises:
-        TypeError: where `local` is none of the four, or a `Local` comes without a name.
+        TypeError: If `local` is none of the four, or a `Local` comes without a name.
     """
 
     __slots__ = ("__getattribute__", "_resolver")

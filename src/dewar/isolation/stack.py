@@ -2,7 +2,7 @@
 
 The stack is persistent: one context variable holds an immutable pair ``(top, rest)``. Push makes
 a pair, pop goes back to its rest; nothing is ever copied or changed, so a task that copied the
-context shares the pairs below its own pushes and can't disturb them.
+context shares the pairs below its own pushes and cannot disturb them.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,10 +14,8 @@ from dewar.errors import UnboundError
 from dewar.isolation.local import Local, release_local
 from dewar.isolation.proxy import LocalProxy
 
-__all__ = ["LocalStack", "show"]
-
 T = TypeVar("T")
-Node = Any  # None when empty, else the pair (top, rest); a pair can't name itself
+Node = Any  # None when empty, else the pair (top, rest); a pair cannot name itself
 
 
 class LocalStack(Generic[T]):
@@ -27,7 +25,7 @@ class LocalStack(Generic[T]):
     starts with what its creator sees; what it pushes or pops stays its own.
 
     Args:
-        context_var: keep the stack in this variable instead of one made here. Make it at
+        context_var: Keep the stack in this variable instead of one made here. Make it at
             module level: the interpreter never forgets a context variable.
     """
 
@@ -53,7 +51,7 @@ class LocalStack(Generic[T]):
         if not node:
             return None
         self.writer(node[1])
-        return node[0]  # type: ignore[no-any-return]  # a recursive pair can't be typed
+        return node[0]  # type: ignore[no-any-return]  # a recursive pair cannot be typed
 
     @property
     def top(self) -> T | None:

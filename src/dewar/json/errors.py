@@ -2,11 +2,9 @@
 
 from dewar.errors import DewarError
 
-__all__ = ["NotSerializableError", "ResponseArgumentsError", "TagTakenError"]
-
 
 class NotSerializableError(DewarError, TypeError):
-    """Raised where a value has no JSON form.
+    """Raised when a value has no JSON form.
 
     It is a `TypeError`, as `json.dumps` raises. `value` is the object in question.
     """
@@ -20,11 +18,11 @@ class NotSerializableError(DewarError, TypeError):
 
 
 class ResponseArgumentsError(DewarError, TypeError):
-    """Raised where `jsonify` gets positional and keyword arguments at once."""
+    """Raised when `jsonify` gets positional and keyword arguments at once."""
 
 
 class TagTakenError(DewarError, KeyError):
-    """Raised where a second tag class is registered under the key of a first.
+    """Raised when a second tag class is registered under the key of a first.
 
     It is a `KeyError`, as Flask's is. `key` is the key in question.
     """

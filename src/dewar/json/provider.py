@@ -21,8 +21,6 @@ from werkzeug.sansio.response import Response
 
 from dewar.json.errors import NotSerializableError, ResponseArgumentsError
 
-__all__ = ["DefaultJSONProvider", "JSONApp", "JSONProvider", "to_jsonable"]
-
 # None where the interpreter has no compiled encoder.
 _c_make_encoder: Callable[..., Any] | None = getattr(json.encoder, "c_make_encoder", None)
 
@@ -71,7 +69,7 @@ class JSONProvider:
     ``app.json = MyProvider(app)``, or set ``json_provider_class`` on an app class.
 
     Args:
-        app: the app, which owns the provider and is therefore only referred to weakly.
+        app: The app, which owns the provider and is therefore only referred to weakly.
     """
 
     mimetype = "application/json"
@@ -115,7 +113,7 @@ class JSONProvider:
     # The name is known to Flask's extensions, which call it from their own `response`.
     def _prepare_response_obj(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if args and kwargs:
-            # NOTE: programs compare this text with `==`, so the repair can't be added to it.
+            # NOTE: programs compare this text with `==`, so the repair cannot be added to it.
             raise ResponseArgumentsError(
                 "app.json.response() takes either args or kwargs, not both"
             )
@@ -148,7 +146,7 @@ class _Encoders:
 def _prepare(encoder: json.JSONEncoder) -> Callable[[Any], str]:
     """Return `encoder.encode`, with its compiled part made once where Python has one.
 
-    That part may then serve several threads, so it can't keep track of what it is inside of:
+    That part may then serve several threads, so it cannot keep track of what it is inside of:
     an object that contains itself ends in a RecursionError, and the ordinary way names it.
     """
     if _c_make_encoder is None:
@@ -179,7 +177,7 @@ class DefaultJSONProvider(JSONProvider):
 
     The attributes may be set on an app's provider at any time:
 
-    - ``default``: called for a value that `json` can't write; see `to_jsonable`.
+    - ``default``: called for a value that `json` cannot write; see `to_jsonable`.
     - ``ensure_ascii``: escape everything that is not ASCII; true by default.
     - ``sort_keys``: put keys in order, so that equal data is equal text; true by default. All
       the keys of a dict must then be of one type.
@@ -198,8 +196,8 @@ class DefaultJSONProvider(JSONProvider):
         """Return `obj` as JSON text; `kwargs` go to `json.dumps`, before the attributes.
 
         Raises:
-            TypeError: for a value that `default` doesn't know, or keys that can't be sorted.
-            ValueError: for an object that contains itself.
+            TypeError: For a value that `default` doesn't know, or keys that cannot be sorted.
+            ValueError: For an object that contains itself.
         """
         encoders = self._encoders
         settings = (self.default, self.ensure_ascii, self.sort_keys)
@@ -231,6 +229,6 @@ class DefaultJSONProvider(JSONProvider):
 
 def _unwritten(provider: JSONProvider, signature: str) -> str:
     return (
-        f"{type(provider).__name__} can't do this yet: a subclass of JSONProvider defines"
+        f"{type(provider).__name__} cannot do this yet: a subclass of JSONProvider defines"
         f" def {signature}."
     )

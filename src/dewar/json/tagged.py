@@ -50,7 +50,7 @@ class JSONTag:
     A tag without a `key` only changes how a type is written: it overrides `tag`.
 
     Args:
-        serializer: the serializer it is registered with, which tags what is inside a value.
+        serializer: The serializer it is registered with, which tags what is inside a value.
     """
 
     __slots__ = ("serializer",)
@@ -61,7 +61,7 @@ class JSONTag:
         self.serializer = serializer
 
     def check(self, value: Any) -> bool:
-        """Tell whether `value` is of the type that this tag is for."""
+        """Return whether `value` is of the type that this tag is for."""
         raise NotImplementedError
 
     def to_json(self, value: Any) -> Any:
@@ -241,9 +241,9 @@ class TaggedJSONSerializer:
         """Teach the serializer another type.
 
         Args:
-            tag_class: the tag, of which one is made for this serializer.
-            force: let it replace the meaning of a key that is taken.
-            index: where it stands in `order`. A tag for a special kind of dict must stand before
+            tag_class: The tag, of which one is made for this serializer.
+            force: Let it replace the meaning of a key that is taken.
+            index: Where it stands in `order`. A tag for a special kind of dict must stand before
                 the one for dicts, hence at 0; None puts it last.
 
         Raises:
@@ -281,7 +281,7 @@ class TaggedJSONSerializer:
         """Return `value` as text.
 
         Raises:
-            TypeError: where it contains a type that neither the tags nor JSON know.
+            TypeError: If it contains a type that neither the tags nor JSON know.
         """
         return self.text.dumps(self.tag(value), separators=(",", ":"))
 

@@ -7,8 +7,6 @@ from typing import Any
 from dewar.loop.pump import pumped
 from dewar.loop.scope import Scope, current_scope
 
-__all__ = ["AsyncBody"]
-
 Send = Callable[[bytes], Awaitable[object]]
 
 

@@ -12,8 +12,6 @@ from dewar.loop.suspended import OFF_LOOP, ON_LOOP, Suspended
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Errand"]
-
 
 class Errand:
     """Runs the steps of a `Suspended`, each where it belongs. It begins on a thread.

@@ -12,8 +12,6 @@ from typing import Any
 
 from dewar.loop.scope import current_scope
 
-__all__ = ["end", "make_task", "new_loop"]
-
 _logger = logging.getLogger("dewar.server")
 
 

@@ -7,8 +7,6 @@ from contextvars import Context
 from functools import partial
 from queue import SimpleQueue
 
-__all__ = ["Hands"]
-
 _logger = logging.getLogger("dewar.server")
 
 

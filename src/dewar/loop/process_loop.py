@@ -28,8 +28,6 @@ from dewar.errors import DewarError
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["LoopStateError", "ProcessLoop", "process_loop"]
-
 R = TypeVar("R")
 
 _logger = logging.getLogger("dewar.server")
@@ -39,7 +37,7 @@ _LEAVE = 2.0
 
 
 class LoopStateError(DewarError, RuntimeError):
-    """Raised where the event loop's own thread is to wait for the loop."""
+    """Raised when the event loop's own thread is to wait for the loop."""
 
 
 class LoopUser(Protocol):
@@ -76,7 +74,7 @@ class ProcessLoop:
         return self._begin() if loop is None else loop
 
     def is_here(self) -> bool:
-        """Tell whether the caller is on the loop's own thread."""
+        """Return whether the caller is on the loop's own thread."""
         return self._ident == threading.get_ident()
 
     def call_soon(self, function: Callable[..., object], *args: object) -> None:
@@ -101,7 +99,7 @@ class ProcessLoop:
             BaseException: What the coroutine raised.
         """
         if self.is_here():
-            raise LoopStateError("The event loop can't wait for itself. Write: await work()")
+            raise LoopStateError("The event loop cannot wait for itself. Write: await work()")
         done: Future[R] = Future()
         tasks: list[asyncio.Task[None]] = []
 

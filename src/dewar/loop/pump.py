@@ -9,8 +9,6 @@ from typing import Any
 from dewar.loop.process_loop import process_loop
 from dewar.loop.waiting import elsewhere, one_thread_elsewhere
 
-__all__ = ["pumped"]
-
 SendAll = Callable[[Callable[[bytes], Awaitable[object]]], Coroutine[Any, Any, None]]
 
 _END: Any = object()

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Scope", "current_scope"]
-
 _logger = logging.getLogger("dewar.server")
 
 # What tasks get to end after they were cancelled, in seconds, before the request goes on.

@@ -10,8 +10,6 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
-__all__ = ["start_now"]
-
 _NAME = "dewar-request"  # PERF: else each task has a number of its own made for it
 
 

@@ -21,8 +21,6 @@ from typing import Any
 from dewar.loop.scope import current_scope
 from dewar.loop.waiting import wait_for
 
-__all__ = ["OFF_LOOP", "ON_LOOP", "SUSPENDS", "Place", "Suspended", "begin", "wait_in_thread"]
-
 #: The key of the environ that says that a `Suspended` is understood.
 SUSPENDS = "dewar.suspends"
 

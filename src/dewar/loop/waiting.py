@@ -11,15 +11,6 @@ from typing import Any, TypeVar
 from dewar.loop.process_loop import process_loop
 from dewar.loop.scope import Scope, current_scope
 
-__all__ = [
-    "elsewhere",
-    "one_thread_elsewhere",
-    "runs_on_greenlets",
-    "scope_in_thread",
-    "wait_for",
-    "wait_in",
-]
-
 R = TypeVar("R")
 Work = Callable[[], Coroutine[Any, Any, R]]
 
@@ -30,7 +21,7 @@ def wait_for(work: Work[R]) -> R:
     """Return the result of a coroutine; the calling thread waits for it.
 
     The coroutine sees the caller's context variables, and what it sets in them stays set, as if it
-    had run in the caller itself. It runs on the process's event loop, or where that can't be
+    had run in the caller itself. It runs on the process's event loop, or where that cannot be
     waited for, on one of its own; see `elsewhere`.
 
     Args:
@@ -79,7 +70,7 @@ def scope_in_thread(name: object) -> Iterator[None]:
 
 
 def elsewhere() -> Callable[..., Any] | None:
-    """Return what calls a function on another thread, where the loop can't be waited for from here.
+    """Return what calls a function on another thread, if this one cannot wait for the loop.
 
     That is so on the loop's own thread, and in a greenlet, which would keep all others of its
     thread waiting. None everywhere else.
@@ -92,7 +83,7 @@ def elsewhere() -> Callable[..., Any] | None:
 
 
 def runs_on_greenlets() -> bool:
-    """Tell whether gevent has replaced threads with greenlets."""
+    """Return whether gevent has replaced threads with greenlets."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and bool(monkey.is_module_patched("threading"))
 

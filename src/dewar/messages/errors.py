@@ -1,12 +1,10 @@
-"""What debug mode says of requests that can't be what their author meant."""
+"""What debug mode says of requests that cannot be what their author meant."""
 
 from typing import Protocol
 
 from werkzeug.datastructures import MultiDict
 
 from dewar.errors import DewarError
-
-__all__ = ["DebugFilesKeyError"]
 
 
 class FormRequest(Protocol):

@@ -13,8 +13,6 @@ from dewar import json
 from dewar.contexts.current import maybe_current
 from dewar.messages.errors import DebugFilesKeyError
 
-__all__ = ["Request", "RequestApp", "split_blueprint_path"]
-
 T = TypeVar("T")
 
 
@@ -129,9 +127,9 @@ class Request(WerkzeugRequest):
     read. In views use the proxy `dewar.request`.
 
     Args:
-        environ: the WSGI environ (PEP 3333).
-        populate_request: keep this object in ``environ["werkzeug.request"]``.
-        shallow: refuse to read the body.
+        environ: The WSGI environ (PEP 3333).
+        populate_request: Keep this object in ``environ["werkzeug.request"]``.
+        shallow: Refuse to read the body.
     """
 
     json_module: Any = json

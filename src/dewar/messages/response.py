@@ -9,8 +9,6 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from dewar import json
 from dewar.contexts.current import maybe_current
 
-__all__ = ["Response"]
-
 
 class Response(WerkzeugResponse):
     """What goes back to the client: a body, a status and headers.

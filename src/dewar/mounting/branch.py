@@ -7,8 +7,6 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from dewar.mounting.paths import from_wsgi
 
-__all__ = ["Branch", "Mount"]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class Mount:

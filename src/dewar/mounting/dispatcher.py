@@ -13,8 +13,6 @@ from dewar.mounting.paths import checked_path, longest, to_wsgi
 from dewar.mounting.place import PLACE, Place
 from dewar.mounting.tree import default_name, holds
 
-__all__ = ["DispatcherMiddleware", "Found"]
-
 
 class Found(NamedTuple):
     """Where a request leads.
@@ -44,13 +42,13 @@ class DispatcherMiddleware(Branch):
     ``*.example.com``, which stands for every name that ends so.
 
     Args:
-        app: answers what is under no mount.
-        mounts: apps by path, each path beginning with a slash and not ending with one. What is
+        app: Answers what is under no mount.
+        mounts: Apps by path, each path beginning with a slash and not ending with one. What is
             put into it later counts too.
-        hosts: apps by host, ``"api.example.com"``, or by host and path, ``"api.example.com/v1"``.
+        hosts: Apps by host, ``"api.example.com"``, or by host and path, ``"api.example.com/v1"``.
 
     Raises:
-        MountError: for a host that no request can be for.
+        MountError: For a host that no request can be for.
     """
 
     def __init__(
@@ -123,7 +121,7 @@ class DispatcherMiddleware(Branch):
         """Mount another app; `dewar.Dewar.mount` says what the arguments mean.
 
         Raises:
-            MountError: where it can't be mounted there.
+            MountError: If it cannot be mounted there.
         """
         path = to_wsgi(checked_path(path, host))
         host = None if host is None else checked_host(host)
@@ -134,7 +132,9 @@ class DispatcherMiddleware(Branch):
         elif isinstance(self.mounts, MutableMapping):
             self.mounts[path] = app
         else:
-            raise MountError(f"{self.mounts!r} can't be changed. Give DispatcherMiddleware a dict.")
+            raise MountError(
+                f"{self.mounts!r} cannot be changed. Give DispatcherMiddleware a dict."
+            )
         if name is not None:
             self._names[host, path] = name
 
@@ -170,14 +170,14 @@ class DispatcherMiddleware(Branch):
         end_all(self, timeout)
 
     def _check(self, new: Mount) -> None:
-        """Refuse what can't be mounted.
+        """Refuse what cannot be mounted.
 
         Raises:
-            MountError: says why, and what to do.
+            MountError: Says why, and what to do.
         """
         if not callable(new.app):
             raise MountError(
-                f"{new.app!r} can't be mounted at {new.address}: it is no WSGI callable."
+                f"{new.app!r} cannot be mounted at {new.address}: it is no WSGI callable."
             )
         if new.name is not None and (not new.name or ":" in new.name):
             raise MountError(
@@ -192,6 +192,6 @@ class DispatcherMiddleware(Branch):
             )
         if holds(new.app, self):
             raise MountError(
-                f"{new.app!r} can't be mounted at {new.address} of {self.app!r}: it is that app,"
+                f"{new.app!r} cannot be mounted at {new.address} of {self.app!r}: it is that app,"
                 " or has it mounted itself. Mount each app on one that it does not hold."
             )

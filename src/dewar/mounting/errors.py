@@ -7,15 +7,13 @@ from werkzeug.routing import BuildError
 
 from dewar.errors import DewarError
 
-__all__ = ["MountError", "MountLinkError"]
-
 
 class MountError(DewarError, ValueError):
-    """Raised where an app can't be mounted as it was asked for."""
+    """Raised when an app cannot be mounted as it was asked for."""
 
 
 class MountLinkError(DewarError, BuildError):
-    """Raised where a link names an app that is not mounted, or one that can't be told.
+    """Raised when a link names an app that is not mounted, or one that cannot be told.
 
     It is a `werkzeug.routing.BuildError`, so `url_build_error_handlers` see it.
     """

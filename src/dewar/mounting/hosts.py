@@ -8,8 +8,6 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 from dewar.mounting.errors import MountError
 from dewar.mounting.paths import Part, longest
 
-__all__ = ["Hosts", "checked_host", "fits", "host_of"]
-
 # A name of the DNS has at most 253 octets (RFC 1035, 2.3.4): nothing longer is looked for.
 _LONGEST = 253
 _NAME = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
@@ -28,7 +26,7 @@ def checked_host(host: str) -> str:
     """Return a host to mount at, in the form in which requests' hosts are compared.
 
     Raises:
-        MountError: where no request could be for it.
+        MountError: If no request could be for it.
     """
     found = host.lower().removesuffix(".")
     if found.startswith("["):
@@ -105,7 +103,7 @@ def _maybe_address(host: str) -> str | None:
 
 
 def _in_ascii(host: str) -> str:
-    """Return a name as the DNS has it; one that can't be there as it is."""
+    """Return a name as the DNS has it; one that cannot be there as it is."""
     try:
         return host.encode("idna").decode()
     except UnicodeError:

@@ -7,8 +7,6 @@ from typing import Any
 from dewar.layers import maybe_layer_with
 from dewar.mounting.branch import Branch
 
-__all__ = ["begin_all", "end_all"]
-
 
 def begin_all(branch: Branch) -> None:
     """Call ``begin_serving()`` of each app that has it, once, and the default app's first."""

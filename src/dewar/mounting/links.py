@@ -16,8 +16,6 @@ from dewar.mounting.hosts import fits, host_of
 from dewar.mounting.place import place_in
 from dewar.mounting.tree import Node, descend, is_app, walk
 
-__all__ = ["Target", "maybe_target", "named_target"]
-
 
 class Target(NamedTuple):
     """The app that a link leads to.
@@ -68,7 +66,7 @@ def named_target(
         values: The same, for the error.
 
     Raises:
-        MountLinkError: where there is no app of that name, more than one, or no host for it.
+        MountLinkError: If there is no app of that name, more than one, or no host for it.
     """
     ground = _ground_of(app, environ)
     nodes = ground.nodes()

@@ -7,8 +7,6 @@ from wsgiref.types import WSGIApplication
 
 from dewar.mounting.errors import MountError
 
-__all__ = ["Part", "checked_path", "from_wsgi", "longest", "to_wsgi"]
-
 T = TypeVar("T")
 
 
@@ -24,8 +22,8 @@ def longest(mounts: Mapping[str, WSGIApplication], path: str) -> Part | None:
     """Return the longest mount that a path leads to, by whole segments; None for none.
 
     Args:
-        mounts: apps by path, in the form of ``PATH_INFO``.
-        path: a request's ``PATH_INFO``.
+        mounts: Apps by path, in the form of ``PATH_INFO``.
+        path: A request's ``PATH_INFO``.
     """
     mount, rest = path, ""
     while "/" in mount:
@@ -54,7 +52,7 @@ def checked_path(path: str, host: str | None) -> str:
     """Return the path that an app is mounted at; that of a whole host is empty.
 
     Raises:
-        MountError: where no request could lead there.
+        MountError: If no request could lead there.
     """
     if host is not None and path in {"", "/"}:
         return ""

@@ -5,8 +5,6 @@ from wsgiref.types import WSGIEnvironment
 
 from dewar.mounting.branch import Branch
 
-__all__ = ["PLACE", "Place", "place_in"]
-
 #: The key in the environ. Only `DispatcherMiddleware` sets it.
 PLACE = "dewar.mounts"
 

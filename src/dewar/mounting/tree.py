@@ -9,8 +9,6 @@ from dewar.layers import layers
 from dewar.mounting.branch import Branch
 from dewar.mounting.paths import from_wsgi
 
-__all__ = ["Node", "default_name", "descend", "holds", "is_app", "walk"]
-
 # More branches one below the other than anybody has; an app may be mounted below itself.
 _DEPTH = 50
 

@@ -6,8 +6,6 @@ from typing import Any, ParamSpec, TypeVar
 
 from dewar.loop.waiting import wait_for
 
-__all__ = ["to_sync"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 

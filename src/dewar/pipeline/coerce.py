@@ -13,27 +13,25 @@ from dewar.errors import DewarError
 from dewar.messages.response import Response
 from dewar.pipeline.interface import PipelineApp
 
-__all__ = ["InvalidReturnError", "make_response", "may_block"]
-
 _ALLOWED = "a str, bytes, dict, list, tuple, iterator, Response or WSGI callable"
 
 
 class InvalidReturnError(DewarError, TypeError):
-    """Raised where a view returned something that can't become a response."""
+    """Raised when a view returned something that cannot become a response."""
 
 
 def make_response(app: PipelineApp, returned: Any, context: Context | None) -> Response:
     """Return the response that stands for what a view returned.
 
     Args:
-        app: whose response class and JSON provider are used.
-        returned: the value; a tuple is ``(body, status, headers)``, ``(body, status)`` or
+        app: Whose response class and JSON provider are used.
+        returned: The value; a tuple is ``(body, status, headers)``, ``(body, status)`` or
             ``(body, headers)``.
-        context: the request's, which a returned WSGI callable is called with, and whose view is
+        context: The request's, which a returned WSGI callable is called with, and whose view is
             named in errors; None outside of any.
 
     Raises:
-        InvalidReturnError: where the value is of none of the allowed kinds.
+        InvalidReturnError: If the value is of none of the allowed kinds.
     """
     body, status, headers = _unpack(returned, context)
     if body is None:

@@ -18,8 +18,6 @@ from dewar.sessions.interface import SessionInterface
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
 from dewar.signals import appcontext_pushed
 
-__all__ = ["SEEN_BY_COMPOSITION", "ComposedApp", "Composition", "stock_methods"]
-
 # The methods that the fast lane passes by: where a subclass or an instance brings its own, every
 # request takes the full lane.
 _STAGES = (
@@ -92,8 +90,8 @@ class Composition:
     """The route index, the plans, and whether there is a fast lane.
 
     Args:
-        app: the app.
-        stock: the methods that the fast lane stands for, from `stock_methods`.
+        app: The app.
+        stock: The methods that the fast lane stands for, from `stock_methods`.
     """
 
     __slots__ = (

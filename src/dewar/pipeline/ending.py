@@ -7,8 +7,6 @@ from dewar.contexts.current import contexts
 from dewar.errors import ContextOrderError
 from dewar.pipeline.interface import PipelineApp
 
-__all__ = ["end", "end_unwatched", "is_uncovered", "preserve", "uncover"]
-
 # Werkzeug's key for what wants the context.
 _KEEP = "werkzeug.debug.preserve_context"
 
@@ -17,7 +15,7 @@ def end(app: PipelineApp, context: Context, error: BaseException | None) -> None
     """Take a request's context off, after its teardown functions.
 
     Raises:
-        ContextOrderError: where the view pushed another and did not pop it.
+        ContextOrderError: If the view pushed another and did not pop it.
     """
     # PERF: this and the next are `preserve` and `is_uncovered` without the calls.
     if _KEEP in context.environ:  # type: ignore[operator]  # a request has one
@@ -36,7 +34,7 @@ def end_unwatched(app: PipelineApp, context: Context, error: BaseException | Non
     """Do what `end` does for a context that nobody watches, in fewer steps.
 
     Raises:
-        ContextOrderError: as there.
+        ContextOrderError: As there.
     """
     node = contexts.reader(None)
     is_on_top = bool(node) and node[0] is context and context.pushes == 1

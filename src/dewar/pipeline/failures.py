@@ -16,16 +16,6 @@ from dewar.signals import got_request_exception
 
 Handler = Callable[[Any], Any]
 
-__all__ = [
-    "answer_failure",
-    "answer_http_error",
-    "answer_user_error",
-    "handler_of",
-    "raise_routing_failure",
-    "report_failure",
-    "traps",
-]
-
 
 def raise_routing_failure(app: PipelineApp, request: Request) -> NoReturn:
     """Raise what routing found wrong with a request.
@@ -50,7 +40,7 @@ def answer_user_error(app: PipelineApp, context: Context, error: Exception) -> A
     """Return the answer to an error that a view or a hook raised.
 
     Raises:
-        Exception: the error itself, where nothing handles it.
+        Exception: The error itself, where nothing handles it.
     """
     _show_key(app, error)
     if isinstance(error, HTTPException) and not app.trap_http_exception(error):
@@ -71,7 +61,7 @@ def handler_of(app: PipelineApp, context: Context, error: Exception) -> Handler 
     """Return what handles an error that a view or a hook raised; None for an answer of its own.
 
     Raises:
-        Exception: the error itself, where nothing handles it.
+        Exception: The error itself, where nothing handles it.
     """
     _show_key(app, error)
     if isinstance(error, HTTPException) and not app.trap_http_exception(error):
@@ -86,7 +76,7 @@ def answer_failure(app: PipelineApp, context: Context, error: Exception) -> Resp
     """Return the 500 for an error that nothing handled, after logging it.
 
     Raises:
-        Exception: the error itself, where errors propagate (debug mode, tests).
+        Exception: The error itself, where errors propagate (debug mode, tests).
     """
     server_error, handler = report_failure(app, context, error)
     answer = server_error if handler is None else app.ensure_sync(handler)(server_error)
@@ -102,7 +92,7 @@ def report_failure(
         The 500 that stands for it, and what handles that.
 
     Raises:
-        Exception: the error itself, where errors propagate (debug mode, tests).
+        Exception: The error itself, where errors propagate (debug mode, tests).
     """
     got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
     propagate = app.config["PROPAGATE_EXCEPTIONS"]

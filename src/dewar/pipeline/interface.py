@@ -16,8 +16,6 @@ from dewar.registration.error_handlers import ErrorHandlers
 from dewar.registration.hooks import HookTable
 from dewar.sessions.interface import SessionInterface
 
-__all__ = ["PipelineApp"]
-
 
 class PipelineApp(Protocol):
     """The app as the pipeline sees it; `dewar.Dewar` is one."""

@@ -18,8 +18,6 @@ from dewar.pipeline import coerce, failures, stages
 from dewar.pipeline.async_views import to_sync
 from dewar.pipeline.interface import PipelineApp
 
-__all__ = ["Lifecycle"]
-
 _UNGIVEN: Any = object()
 
 

@@ -10,8 +10,6 @@ from dewar.pipeline.plan import Plan
 from dewar.pipeline.stages import has_session_cookie
 from dewar.signals import request_finished
 
-__all__ = ["plain_body", "send", "wants_response"]
-
 Header = tuple[str, str]
 
 _HTML: Header = ("Content-Type", "text/html; charset=utf-8")

@@ -9,13 +9,11 @@ from dewar.errors import DewarError
 from dewar.messages.request import split_blueprint_path
 from dewar.registration.hooks import HookTable, WatchedDict
 
-__all__ = ["Plan", "PlannedApp", "compose"]
-
 Function = Callable[..., Any]
 
 
 class MissingViewError(DewarError, KeyError):
-    """Raised where a rule matched whose endpoint has no view."""
+    """Raised when a rule matched whose endpoint has no view."""
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -60,9 +58,9 @@ def compose(app: PlannedApp, endpoint: str | None, always_unwraps: bool = False)
     the other way round, last registered first, on the way out (Flask's order).
 
     Args:
-        app: the app.
-        endpoint: the endpoint.
-        always_unwraps: whether there is an unwrapped plan in any case, because the app has
+        app: The app.
+        endpoint: The endpoint.
+        always_unwraps: Whether there is an unwrapped plan in any case, because the app has
             coroutine functions that belong to no endpoint.
     """
     blueprint = endpoint.rpartition(".")[0] if endpoint else ""

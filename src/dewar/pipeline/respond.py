@@ -24,8 +24,6 @@ from dewar.pipeline.stages import dispatch, preprocess
 from dewar.pipeline.suspendable import Suspendable
 from dewar.signals import request_started
 
-__all__ = ["maybe_on_loop", "respond"]
-
 
 def respond(
     app: PipelineApp, environ: WSGIEnvironment, start_response: StartResponse

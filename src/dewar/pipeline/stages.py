@@ -17,28 +17,11 @@ from dewar.signals import (
     request_tearing_down,
 )
 
-__all__ = [
-    "FINALIZING_FAILED",
-    "add_errands",
-    "checked",
-    "dispatch",
-    "finalize",
-    "full_dispatch",
-    "has_session_cookie",
-    "plan_of",
-    "preprocess",
-    "process_response",
-    "save_session",
-    "tear_down_app_context",
-    "tear_down_request",
-]
-
-
 FINALIZING_FAILED = "Request finalizing failed with an error while handling an error"
 
 
 class NoResponseReturnedError(DewarError, TypeError):
-    """Raised where an `after_request` function forgot to return the response."""
+    """Raised when an `after_request` function forgot to return the response."""
 
 
 def plan_of(app: PipelineApp, context: Context) -> Plan:

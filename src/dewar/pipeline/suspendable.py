@@ -30,8 +30,6 @@ from dewar.signals import (
     request_tearing_down,
 )
 
-__all__ = ["Suspendable"]
-
 
 class Suspendable(Scope):
     """One request, between the event loop and threads that may block.
@@ -39,10 +37,10 @@ class Suspendable(Scope):
     It is the scope of the tasks that its coroutines begin.
 
     Args:
-        app: its app.
-        context: its context.
-        plan: the unwrapped plan of its endpoint.
-        begins_on_loop: whether it does; then its context is not pushed yet, else it is.
+        app: Its app.
+        context: Its context.
+        plan: The unwrapped plan of its endpoint.
+        begins_on_loop: Whether it does; then its context is not pushed yet, else it is.
     """
 
     __slots__ = ("_app", "_context", "_is_on_loop", "_plan")

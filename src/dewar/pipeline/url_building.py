@@ -13,14 +13,12 @@ from dewar.mounting.errors import MountLinkError
 from dewar.mounting.links import Target, maybe_target, named_target
 from dewar.pipeline.interface import PipelineApp
 
-__all__ = ["build_url", "inject_defaults", "recover"]
-
 # What a fragment may hold unquoted: RFC 3986 §3.5.
 _FRAGMENT = "%!#$&'()*+,/:;=?@"
 
 
 class NoServerNameError(DewarError, RuntimeError):
-    """Raised where a URL is built outside of a request and nobody said for which host."""
+    """Raised when a URL is built outside of a request and nobody said for which host."""
 
 
 def build_url(
@@ -73,7 +71,7 @@ def _target(
     """Return whose endpoint it is, the app's or one's mounted beside it, and its name there.
 
     Raises:
-        MountLinkError: where it names an app that is not there.
+        MountLinkError: If it names an app that is not there.
     """
     found = None
     if ":" in endpoint and not _has_endpoint(app, endpoint):

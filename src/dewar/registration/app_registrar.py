@@ -21,8 +21,6 @@ from dewar.registration.registrar import Registrar, named_decorator, setup_metho
 from dewar.registration.serving import Serving
 from dewar.registration.url_rules import DuplicateEndpointError, endpoint_of, make_rule
 
-__all__ = ["AppRegistrar"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -30,11 +28,11 @@ class AppRegistrar(Registrar):
     """Adds to a `Registrar` what needs the app: its URL map, blueprints and templates.
 
     Args:
-        import_name: as `Registrar` takes it.
-        static_folder: the same.
-        static_url_path: the same.
-        template_folder: the same.
-        root_path: the same.
+        import_name: As `Registrar` takes it.
+        static_folder: The same.
+        static_url_path: The same.
+        template_folder: The same.
+        root_path: The same.
     """
 
     config: Any
@@ -76,7 +74,7 @@ class AppRegistrar(Registrar):
         """Register a URL rule, as `route` does, without a decorator.
 
         Raises:
-            DuplicateEndpointError: where the endpoint has another view already.
+            DuplicateEndpointError: If the endpoint has another view already.
         """
         endpoint = endpoint_of(view_func) if endpoint is None else endpoint
         made = make_rule(
@@ -99,12 +97,12 @@ class AppRegistrar(Registrar):
         """Have a blueprint's routes, hooks and handlers take effect on this app.
 
         Args:
-            blueprint: the `dewar.Blueprint`.
+            blueprint: The `dewar.Blueprint`.
             options: ``name``, ``url_prefix``, ``subdomain``, ``url_defaults`` and ``cli_group``,
                 in place of the blueprint's own.
 
         Raises:
-            ValueError: where another blueprint has its name.
+            ValueError: If another blueprint has its name.
         """
         blueprint.register(self, options)
 
@@ -133,14 +131,14 @@ class AppRegistrar(Registrar):
         ``wsgi_app`` afterwards goes around all.
 
         Args:
-            path: such as ``"/admin"``; ``"/"`` for a whole host.
-            wsgi_app: the other app, any WSGI callable.
-            host: such as ``"api.example.com"``, or ``"*.example.com"`` for all that end so.
-            name: what links call it by, ``url_for("admin:index")``; the last part of the app's
+            path: Such as ``"/admin"``; ``"/"`` for a whole host.
+            wsgi_app: The other app, any WSGI callable.
+            host: Such as ``"api.example.com"``, or ``"*.example.com"`` for all that end so.
+            name: What links call it by, ``url_for("admin:index")``; the last part of the app's
                 own name by default.
 
         Raises:
-            MountError: (a `ValueError`) where it can't be mounted there.
+            MountError: (a `ValueError`) where it cannot be mounted there.
         """
         if self._dispatcher is None:
             self._dispatcher = DispatcherMiddleware(self.wsgi_app)
@@ -209,23 +207,23 @@ class AppRegistrar(Registrar):
                 app.after_response(tell_partner(request.form["item"]))
                 return "Thank you", 202
 
-        It sees the request as it is now, as a job does: `request`, `session` (which it can't
+        It sees the request as it is now, as a job does: `request`, `session` (which it cannot
         change), `g` and `current_app`. The client waits for none of it, and its errors are
         logged. A server that stops waits for it within its ``graceful_timeout``. What must not
         be lost with the process is for `Tasks`.
 
         Args:
-            work: a function, which is called on a thread; a coroutine function or a coroutine,
+            work: A function, which is called on a thread; a coroutine function or a coroutine,
                 which runs on the event loop.
-            args: what it is called with.
-            kwargs: the same by name.
+            args: What it is called with.
+            kwargs: The same by name.
 
         Returns:
             `work`, so that it can decorate a function.
 
         Raises:
-            UnboundError: where no request is being handled.
-            TypeError: where `work` can't be called, or arguments are given for a coroutine.
+            UnboundError: If no request is being handled.
+            TypeError: If `work` cannot be called, or arguments are given for a coroutine.
         """
         self.after_responses.add(current_request("after_response"), work, args, kwargs)
         return work

@@ -7,8 +7,6 @@ from typing import Any
 
 from werkzeug.exceptions import HTTPException, default_exceptions
 
-__all__ = ["ErrorHandlers", "class_and_code", "find_handler", "new_error_handlers"]
-
 Handler = Callable[[Any], Any]
 # By blueprint name (None: the app), then status code (None: any other exception), then class.
 ErrorHandlers = dict[str | None, dict[int | None, dict[type[Exception], Handler]]]
@@ -23,8 +21,8 @@ def class_and_code(exception: type[Exception] | int) -> tuple[type[Exception], i
     """Return the exception class and, for an HTTP error, its status code.
 
     Raises:
-        TypeError: where an instance, or no exception at all, is given.
-        ValueError: for a number that is no HTTP error status.
+        TypeError: If an instance, or no exception at all, is given.
+        ValueError: For a number that is no HTTP error status.
     """
     if isinstance(exception, int):
         if exception not in default_exceptions:

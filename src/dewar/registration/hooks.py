@@ -10,8 +10,6 @@ from functools import wraps
 from typing import Any, Generic, TypeVar
 from weakref import WeakMethod
 
-__all__ = ["HookTable", "WatchedDict", "WatchedList", "weakly"]
-
 K = TypeVar("K")
 V = TypeVar("V")
 F = TypeVar("F", bound=Callable[..., Any])

@@ -6,18 +6,16 @@ from pathlib import Path
 
 from dewar.errors import DewarError
 
-__all__ = ["instance_path_of", "name_of", "root_path_of"]
-
 
 class NoRootPathError(DewarError, RuntimeError):
-    """Raised where the folder of a module can't be told."""
+    """Raised when the folder of a module cannot be told."""
 
 
 def root_path_of(import_name: str) -> str:
     """Return the folder of a module, or the working directory for an interactive session.
 
     Raises:
-        NoRootPathError: for a namespace package, which has no single folder.
+        NoRootPathError: For a namespace package, which has no single folder.
     """
     module = sys.modules.get(import_name)
     filename = getattr(module, "__file__", None)

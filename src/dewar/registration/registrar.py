@@ -20,13 +20,11 @@ from dewar.registration.error_handlers import (
 from dewar.registration.hooks import HookTable, WatchedDict, weakly
 from dewar.registration.packages import root_path_of
 
-__all__ = ["Registrar", "named_decorator", "setup_method"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class MethodsGivenError(DewarError, TypeError):
-    """Raised where ``methods=`` is given to `get`, `post` and their like."""
+    """Raised when ``methods=`` is given to `get`, `post` and their like."""
 
 
 def setup_method(method: F) -> F:
@@ -57,11 +55,11 @@ class Registrar:
     """Collects routes, hooks and error handlers under a name.
 
     Args:
-        import_name: the module that this belongs to, usually ``__name__``.
-        static_folder: where static files are, relative to `root_path`.
-        static_url_path: the URL path they are served under.
-        template_folder: where templates are, relative to `root_path`.
-        root_path: the folder that the others are relative to; that of `import_name` by default.
+        import_name: The module that this belongs to, usually ``__name__``.
+        static_folder: Where static files are, relative to `root_path`.
+        static_url_path: The URL path they are served under.
+        template_folder: Where templates are, relative to `root_path`.
+        root_path: The folder that the others are relative to; that of `import_name` by default.
     """
 
     name: str
@@ -174,7 +172,7 @@ class Registrar:
         """Register the decorated view for a URL rule: ``@app.route("/user/<int:id>")``.
 
         Args:
-            rule: the rule, with variables as ``<converter:name>``.
+            rule: The rule, with variables as ``<converter:name>``.
             options: ``endpoint``, ``methods``, ``defaults`` and what `werkzeug.routing.Rule`
                 takes.
         """

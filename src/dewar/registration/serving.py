@@ -12,11 +12,9 @@ from dewar.errors import DewarError
 from dewar.loop.scope import Scope, current_scope
 from dewar.loop.waiting import wait_in
 
-__all__ = ["Serving"]
-
 
 class CancelledServingError(DewarError, RuntimeError):
-    """Raised where an `on_start` or `on_stop` function let a task's cancellation through."""
+    """Raised when an `on_start` or `on_stop` function let a task's cancellation through."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(

@@ -7,11 +7,9 @@ from werkzeug.routing import Rule
 
 from dewar.errors import DewarError
 
-__all__ = ["DuplicateEndpointError", "endpoint_of", "make_rule"]
-
 
 class DuplicateEndpointError(DewarError, AssertionError):
-    """Raised where a second view is registered for an endpoint."""
+    """Raised when a second view is registered for an endpoint."""
 
     def __init__(self, endpoint: str, known: Callable[..., Any], new: Callable[..., Any]) -> None:
         super().__init__(
@@ -22,14 +20,14 @@ class DuplicateEndpointError(DewarError, AssertionError):
 
 
 class MethodsAreTextError(DewarError, TypeError):
-    """Raised where ``methods="POST"`` is given for ``methods=["POST"]``."""
+    """Raised when ``methods="POST"`` is given for ``methods=["POST"]``."""
 
 
 def endpoint_of(view: Callable[..., Any] | None) -> str:
     """Return the endpoint a view has where none is given: its name.
 
     Raises:
-        TypeError: where there is no view either.
+        TypeError: If there is no view either.
     """
     if view is None:
         raise TypeError(
@@ -51,13 +49,13 @@ def make_rule(
     """Return the rule, with the methods that the view or its class asks for.
 
     Args:
-        rule_class: what to make.
-        rule: the URL rule.
-        view: the view; its ``methods``, ``required_methods`` and
+        rule_class: What to make.
+        rule: The URL rule.
+        view: The view; its ``methods``, ``required_methods`` and
             ``provide_automatic_options`` count where the options don't say.
-        options: the options of the route; ``methods`` among them.
-        automatic_options: whether OPTIONS is answered without asking the view.
-        automatic_by_default: whether it is where nobody says.
+        options: The options of the route; ``methods`` among them.
+        automatic_options: Whether OPTIONS is answered without asking the view.
+        automatic_by_default: Whether it is where nobody says.
     """
     given = options.pop("methods", None)
     # An empty list is an answer: OPTIONS only.

@@ -8,8 +8,6 @@ from werkzeug.routing import Map, MapAdapter
 from werkzeug.wrappers import Request
 from werkzeug.wsgi import get_host
 
-__all__ = ["AdaptedApp", "make_adapter"]
-
 # What Werkzeug gives a host that is not the server's: no rule can have it.
 _NOWHERE = "<invalid>"
 
@@ -29,7 +27,7 @@ def make_adapter(app: AdaptedApp, request: Request | None) -> MapAdapter | None:
     """Return the adapter for a request; without one for ``SERVER_NAME``, or None.
 
     Raises:
-        werkzeug.exceptions.SecurityError: where the request names a host that is not among
+        werkzeug.exceptions.SecurityError: If the request names a host that is not among
             ``TRUSTED_HOSTS``.
     """
     if request is None:

@@ -5,8 +5,6 @@ from werkzeug.wrappers import Request
 
 from dewar.errors import DewarError
 
-__all__ = ["FormDataRoutingRedirect", "StaticHostError"]
-
 
 class FormDataRoutingRedirect(DewarError, AssertionError):  # noqa: N818  # Flask's name
     """Raised in debug mode for a request with a body that the router would redirect.

@@ -19,8 +19,6 @@ from wsgiref.types import WSGIEnvironment
 
 from werkzeug.routing import BaseConverter, Map, Rule, ValidationError
 
-__all__ = ["Match", "RouteIndex"]
-
 Match = tuple[Rule, dict[str, Any]]
 
 # A whole segment that is one variable: <name>, <int:name>, <float(min=1):name>.
@@ -69,7 +67,7 @@ class RouteIndex:
     """Answers most requests without a search through Werkzeug's map.
 
     Args:
-        url_map: the map to index; None makes an index that never answers.
+        url_map: The map to index; None makes an index that never answers.
     """
 
     __slots__ = ("_good_host", "_root", "_static")

@@ -3,18 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
-from werkzeug.routing import Map, Rule
+from werkzeug.routing import Map
 from werkzeug.routing.rules import RuleFactory
-
-__all__ = ["RouteMap", "Rule"]
 
 
 class RouteMap(Map):
     """A `werkzeug.routing.Map` that can be watched.
 
     Args:
-        args: what `Map` takes.
-        kwargs: what `Map` takes.
+        args: What `Map` takes.
+        kwargs: What `Map` takes.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -45,7 +45,7 @@ class AccessLog:
         """Open the file, if there is one.
 
         Raises:
-            LogFileError: It can not be opened.
+            LogFileError: It cannot be opened.
         """
         with self._changing:
             if self._path is not None and self._file is None:
@@ -54,7 +54,7 @@ class AccessLog:
     def reopen(self) -> None:
         """Go on in a new file of the same name, because the one so far was renamed.
 
-        If there can not be one, lines go on into the one so far, and the fault is logged.
+        If there cannot be one, lines go on into the one so far, and the fault is logged.
         """
         try:
             with self._changing:

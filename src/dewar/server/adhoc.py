@@ -13,7 +13,7 @@ _DAYS = 30
 
 
 class AdhocUnavailableError(ServerError, RuntimeError):
-    """Raised where a certificate is to be made and cryptography is not installed."""
+    """Raised when a certificate is to be made and cryptography is not installed."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -28,7 +28,7 @@ def make_adhoc_context(host: str) -> ssl.SSLContext:
     It is for trying things out: no client trusts it unasked, and the next start has another.
 
     Raises:
-        AdhocUnavailableError: cryptography is not installed.
+        AdhocUnavailableError: Cryptography is not installed.
     """
     certificate, key = _make_pair(host)
     with tempfile.TemporaryDirectory() as folder:  # readable by this user only

@@ -12,7 +12,7 @@ class ServerError(DewarError):
 
 
 class SettingsError(ServerError, ValueError):
-    """Raised where a setting has a value that the server cannot work with.
+    """Raised when a setting has a value that the server cannot work with.
 
     Carries the setting's name as ``setting``, where it is one alone that is at fault.
     """
@@ -23,7 +23,7 @@ class SettingsError(ServerError, ValueError):
 
 
 class BindError(ServerError, OSError):
-    """Raised where the server cannot listen on an address.
+    """Raised when the server cannot listen on an address.
 
     Carries the bind string as ``bind``; the system's own error is the cause.
     """
@@ -34,7 +34,7 @@ class BindError(ServerError, OSError):
 
 
 class LogFileError(ServerError, OSError):
-    """Raised where a log file can not be opened; the system's own error is the cause.
+    """Raised when a log file cannot be opened; the system's own error is the cause.
 
     Carries the path as ``path``.
     """
@@ -48,15 +48,15 @@ class LogFileError(ServerError, OSError):
 
 
 class ServerStateError(ServerError, RuntimeError):
-    """Raised where a server is started twice, or asked for what it has only while it runs."""
+    """Raised when a server is started twice, or asked for what it has only while it runs."""
 
 
 class StartError(ServerError, RuntimeError):
-    """Raised where the worker processes can not begin to serve; the message says why."""
+    """Raised when the worker processes cannot begin to serve; the message says why."""
 
 
 class ApplicationError(ServerError, RuntimeError):
-    """Raised where an application breaks PEP 3333; the message names the rule.
+    """Raised when an application breaks PEP 3333; the message names the rule.
 
     It is raised inside ``start_response`` or ``write`` where the application called them, and
     logged with the request otherwise. The client gets a 500 if the response had not begun.
@@ -72,7 +72,7 @@ class BodyError(ServerError, OSError):
     """
 
     def __init__(self, refusal: Refusal) -> None:
-        super().__init__(f"The body of the request can't be read: {refusal.reason}")
+        super().__init__(f"The body of the request cannot be read: {refusal.reason}")
         self.refusal = refusal
 
 

@@ -9,8 +9,6 @@ import logging
 
 from dewar.layers import maybe_layer_with
 
-__all__ = ["begin_serving", "end_serving"]
-
 _logger = logging.getLogger("dewar.server")
 
 

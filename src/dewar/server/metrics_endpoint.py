@@ -65,7 +65,7 @@ class MetricsEndpoint:
         """Listen and answer, on a thread of its own.
 
         Raises:
-            BindError: The address can not be listened on.
+            BindError: The address cannot be listened on.
         """
         self._server.start()
         if not is_loopback(self._address):

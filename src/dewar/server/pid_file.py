@@ -8,7 +8,7 @@ from dewar.server.errors import ServerError
 
 
 class PidFileError(ServerError, OSError):
-    """Raised where the pid file can not be written, or another server is running by it."""
+    """Raised when the pid file cannot be written, or another server is running by it."""
 
 
 class PidFile:
@@ -29,7 +29,7 @@ class PidFile:
         """Write this process's number; a number that nobody has any more is replaced.
 
         Raises:
-            PidFileError: A process of that number lives, or the file can not be written.
+            PidFileError: A process of that number lives, or the file cannot be written.
         """
         if self._path is None:
             return
@@ -48,7 +48,7 @@ class PidFile:
             with suppress(OSError):
                 fresh.unlink()
             raise PidFileError(
-                f"The pid file {str(self._path)!r} can not be written: {error.strerror}. Choose a"
+                f"The pid file {str(self._path)!r} cannot be written: {error.strerror}. Choose a"
                 " folder that is there and belongs to this user."
             ) from error
         self._owner = os.getpid()

@@ -18,8 +18,6 @@ from typing import NoReturn
 
 from dewar.server.errors import ServerError
 
-__all__ = ["ReloadUnavailableError", "can_reload", "is_reloaded", "roots", "run_with_reload"]
-
 #: Marks the child. The second is the name that programs written for Flask ask for.
 MARKS = ("DEWAR_RELOADED", "WERKZEUG_RUN_MAIN")
 # How long a child may take to finish what it has in hand, in seconds.
@@ -32,7 +30,7 @@ Changes = Iterable[Iterable[tuple[object, str]]]
 
 
 class ReloadUnavailableError(ServerError, RuntimeError):
-    """Raised where the library that watches files is not installed."""
+    """Raised when the library that watches files is not installed."""
 
     def __init__(self) -> None:
         super().__init__("Restarting on changes needs watchfiles: pip install 'dewar-web[reload]'.")
@@ -56,11 +54,11 @@ def run_with_reload(
     Ends the process when the child ends of its own accord, with its exit status.
 
     Args:
-        extra_files: more files and folders to watch.
-        exclude_patterns: shell patterns of paths that don't count.
+        extra_files: More files and folders to watch.
+        exclude_patterns: Shell patterns of paths that don't count.
 
     Raises:
-        ReloadUnavailableError: where watchfiles is not installed.
+        ReloadUnavailableError: If watchfiles is not installed.
     """
     if not can_reload():
         raise ReloadUnavailableError
@@ -86,8 +84,8 @@ def roots(folder: Path, path: Iterable[str]) -> list[Path]:
     """Return the folders with the user's own code: the working directory and what is importable.
 
     Args:
-        folder: the working directory.
-        path: the import path; what belongs to Python or is installed is left out.
+        folder: The working directory.
+        path: The import path; what belongs to Python or is installed is left out.
     """
     installed = [Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix)]
     found: list[Path] = []

@@ -44,7 +44,7 @@ def run(
 
     Raises:
         SettingsError: A setting is out of its range, or there is not one of *app* and *load*.
-        BindError: The address can not be listened on.
+        BindError: The address cannot be listened on.
         PidFileError: Another server runs by the same pid file.
         SystemExit: No worker could load the application; the status is 3.
     """

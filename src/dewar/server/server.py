@@ -69,7 +69,7 @@ class Server:
             thread of the server's. Worker processes have a pulse of their own.
 
     Raises:
-        SettingsError: A file for TLS can not be used.
+        SettingsError: A file for TLS cannot be used.
     """
 
     def __init__(
@@ -119,8 +119,8 @@ class Server:
         With processes it returns when all of them serve.
 
         Raises:
-            BindError: An address can not be listened on; nothing has been started.
-            LogFileError: The access log can not be written; nothing has been started.
+            BindError: An address cannot be listened on; nothing has been started.
+            LogFileError: The access log cannot be written; nothing has been started.
             ServerStateError: It was started before.
             StartError: The processes could not begin to serve; none is left.
         """
@@ -176,7 +176,7 @@ class Server:
     def reopen_logs(self) -> None:
         """Go on in new log files of the same names, after a rotation has renamed them.
 
-        Safe in a signal handler. A file that can not be opened is logged, and its lines go on
+        Safe in a signal handler. A file that cannot be opened is logged, and its lines go on
         into the one so far.
         """
         if self._phase is Phase.STARTED:

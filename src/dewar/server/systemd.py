@@ -24,7 +24,7 @@ _logger = logging.getLogger("dewar.server")
 
 
 def is_inherited(bind: str) -> bool:
-    """Tell whether *bind* stands for sockets that are open already."""
+    """Return whether *bind* stands for sockets that are open already."""
     return bind == _ALL or bind.startswith((_NAMED, _NUMBER))
 
 
@@ -148,7 +148,7 @@ class Notifier:
                 sock.settimeout(1.0)
                 sock.sendto(message.encode(), self._address)
         except OSError as error:
-            _logger.warning("The service manager can not be told %r: %s", message, error)
+            _logger.warning("The service manager cannot be told %r: %s", message, error)
 
 
 def _address_of(text: str) -> str | bytes:

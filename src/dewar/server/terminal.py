@@ -20,7 +20,7 @@ class Terminal:
         return f"<Terminal{'' if self._was_there else ' of nobody'}>"
 
     def has_gone(self) -> bool:
-        """Tell whether it was closed since, so that nobody is left to end the server."""
+        """Return whether it was closed since, so that nobody is left to end the server."""
         return self._was_there and not _is_there()
 
 

@@ -159,7 +159,7 @@ def _check_readable(setting: str, path: str) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SettingsError(
-            f"{setting}={os.fspath(path)!r} can not be read: {reason}. Give the path of a PEM file"
+            f"{setting}={os.fspath(path)!r} cannot be read: {reason}. Give the path of a PEM file"
             " that this user may read."
         ) from error
 

@@ -35,11 +35,11 @@ class TrustedHosts:
         return f"<TrustedHosts {', '.join(self._names) or 'none'}>"
 
     def __bool__(self) -> bool:
-        """Tell whether anybody is trusted."""
+        """Return whether anybody is trusted."""
         return bool(self._names)
 
     def trusts(self, address: str) -> bool:
-        """Tell whether the host at *address* is trusted; ``""`` stands for a UNIX socket.
+        """Return whether the host at *address* is trusted; ``""`` stands for a UNIX socket.
 
         What is no address (``"unknown"``, say) is not trusted, unless everybody is.
         """

@@ -2,11 +2,9 @@
 
 from dewar.errors import DewarError
 
-__all__ = ["SecretKeyError", "SessionUnavailableError"]
-
 
 class SessionUnavailableError(DewarError, RuntimeError):
-    """Raised where a session is changed that can't be kept, because there is no secret key.
+    """Raised when a session is changed that cannot be kept, because there is no secret key.
 
     It is a `RuntimeError`, as Flask's is.
     """
@@ -20,7 +18,7 @@ class SessionUnavailableError(DewarError, RuntimeError):
 
 
 class SecretKeyError(DewarError, TypeError):
-    """Raised where ``SECRET_KEY_FALLBACKS`` is one key instead of a list of keys.
+    """Raised when ``SECRET_KEY_FALLBACKS`` is one key instead of a list of keys.
 
     Each of its characters would be a key on its own, and one character is soon guessed.
     """

@@ -11,8 +11,6 @@ from dewar.json.tagged import JSONText
 from dewar.sessions.mounted import cookie_path, suffix
 from dewar.sessions.session import NullSession, SessionMixin
 
-__all__ = ["SessionApp", "SessionInterface", "SessionMixin", "SessionRequest"]
-
 
 class SessionApp(Protocol):
     """What a session interface asks of an app."""
@@ -61,7 +59,7 @@ class SessionInterface:
     pickle_based = False
 
     def open_session(self, app: SessionApp, request: SessionRequest) -> SessionMixin | None:
-        """Return the session of a request, or None where there can't be one."""
+        """Return the session of a request, or None where there cannot be one."""
         raise NotImplementedError(_unwritten(self, "open_session(self, app, request)"))
 
     def save_session(self, app: SessionApp, session: SessionMixin, response: Response) -> None:
@@ -76,11 +74,11 @@ class SessionInterface:
         return self.null_session_class()
 
     def is_null_session(self, obj: object) -> bool:
-        """Tell whether `obj` is a session that is not to be saved."""
+        """Return whether `obj` is a session that is not to be saved."""
         return isinstance(obj, self.null_session_class)
 
     def should_set_cookie(self, app: SessionApp, session: SessionMixin) -> bool:
-        """Tell whether the cookie is sent: it changed, or is permanent and to be renewed."""
+        """Return whether the cookie is sent: it changed, or is permanent and to be renewed."""
         if session.modified:
             return True
         return session.permanent and bool(app.config["SESSION_REFRESH_EACH_REQUEST"])
@@ -112,12 +110,12 @@ class SessionInterface:
         return path
 
     def get_cookie_httponly(self, app: SessionApp) -> bool:
-        """Tell whether the cookie is kept from scripts: ``SESSION_COOKIE_HTTPONLY``."""
+        """Return whether the cookie is kept from scripts: ``SESSION_COOKIE_HTTPONLY``."""
         httponly: bool = app.config["SESSION_COOKIE_HTTPONLY"]
         return httponly
 
     def get_cookie_secure(self, app: SessionApp) -> bool:
-        """Tell whether the cookie is for HTTPS only: ``SESSION_COOKIE_SECURE``."""
+        """Return whether the cookie is for HTTPS only: ``SESSION_COOKIE_SECURE``."""
         secure: bool = app.config["SESSION_COOKIE_SECURE"]
         return secure
 
@@ -127,7 +125,7 @@ class SessionInterface:
         return samesite
 
     def get_cookie_partitioned(self, app: SessionApp) -> bool:
-        """Tell whether each embedding site has its own: ``SESSION_COOKIE_PARTITIONED``."""
+        """Return whether each embedding site has its own: ``SESSION_COOKIE_PARTITIONED``."""
         partitioned: bool = app.config["SESSION_COOKIE_PARTITIONED"]
         return partitioned
 
@@ -137,6 +135,6 @@ class SessionInterface:
 
 def _unwritten(interface: SessionInterface, signature: str) -> str:
     return (
-        f"{type(interface).__name__} can't do this yet: a subclass of SessionInterface defines"
+        f"{type(interface).__name__} cannot do this yet: a subclass of SessionInterface defines"
         f" def {signature}."
     )

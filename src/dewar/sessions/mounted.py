@@ -8,8 +8,6 @@ from dewar.contexts.current import maybe_current
 from dewar.mounting.paths import from_wsgi
 from dewar.mounting.place import Place, place_in
 
-__all__ = ["cookie_path", "suffix"]
-
 
 def suffix(app: Any) -> str:
     """Return what the names of an app's cookie and salt end with, where the app is mounted.

@@ -14,11 +14,9 @@ from werkzeug.sansio.response import Response
 
 from dewar.json.tagged import TaggedJSONSerializer
 from dewar.sessions.errors import SecretKeyError, SessionUnavailableError
-from dewar.sessions.interface import SessionApp, SessionInterface, SessionMixin, SessionRequest
+from dewar.sessions.interface import SessionApp, SessionInterface, SessionRequest
 from dewar.sessions.mounted import suffix
-from dewar.sessions.session import NullSession, SecureCookieSession
-
-__all__ = ["NullSession", "SecureCookieSession", "SecureCookieSessionInterface"]
+from dewar.sessions.session import SecureCookieSession, SessionMixin
 
 # How many apps may share an interface before they make each other's serializers anew.
 MAX_KEPT = 8

@@ -7,14 +7,12 @@ from werkzeug.datastructures import CallbackDict
 
 from dewar.sessions.errors import SessionUnavailableError
 
-__all__ = ["NullSession", "SecureCookieSession", "SessionMixin"]
-
 
 class SessionMixin(MutableMapping[str, Any]):
     """What a mapping needs to be a session. Beside a dict, it makes one: ``(dict, SessionMixin)``.
 
     - ``new``: whether it began with this request, where that is known.
-    - ``modified``: whether it is to be saved. A class that can't tell leaves it at true.
+    - ``modified``: whether it is to be saved. A class that cannot tell leaves it at true.
     - ``accessed``: whether the request has used it, so that the answer varies by cookie. The
       context sets it.
     """
@@ -41,7 +39,7 @@ class SecureCookieSession(CallbackDict[str, Any], SessionMixin):
     after ``session["cart"].append(book)`` say ``session.modified = True``.
 
     Args:
-        initial: the items it starts with.
+        initial: The items it starts with.
     """
 
     modified = False

@@ -7,8 +7,6 @@ from typing import Any, Protocol
 
 from dewar.tasks.errors import TaskSetupError
 
-__all__ = ["AppFinder", "NamedApp", "app_path"]
-
 
 class NamedApp(Protocol):
     """What an app has to know of itself to be found."""
@@ -24,7 +22,7 @@ def app_path(app: NamedApp) -> str:
     """Return ``module:attribute``, by which another process finds the app.
 
     Raises:
-        TaskSetupError: where no attribute of the app's module is the app.
+        TaskSetupError: If no attribute of the app's module is the app.
     """
     module = sys.modules.get(app.import_name)
     for name, value in vars(module).items() if module is not None else ():
@@ -32,7 +30,7 @@ def app_path(app: NamedApp) -> str:
         if type(value) is type(app) and value is app:
             return f"{app.import_name}:{name}"
     raise TaskSetupError(
-        f"The app {app.name!r} can't be found again from another process: no attribute of the"
+        f"The app {app.name!r} cannot be found again from another process: no attribute of the"
         f" module {app.import_name!r} is the app. Keep it in one (app = create_app()), or say how"
         ' it is made: TaskPool(..., app="module:create_app()")'
     )
@@ -53,7 +51,7 @@ class AppFinder:
             path: ``module:attribute`` or ``module:function()``.
 
         Raises:
-            TaskSetupError: where there is no such module or attribute.
+            TaskSetupError: If there is no such module or attribute.
         """
         if not path.endswith("()"):
             return _attribute(path)
@@ -76,7 +74,7 @@ def _attribute(path: str) -> Any:
             found = getattr(found, name)
     except (ImportError, AttributeError) as error:
         raise TaskSetupError(
-            f"The job's app {path!r} can't be found in this process ({error}). The module must be"
+            f"The job's app {path!r} cannot be found in this process ({error}). The module must be"
             " importable here as it is where the job was submitted"
             + (", and __main__ is another program here." if module == "__main__" else ".")
         ) from error

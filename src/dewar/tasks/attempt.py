@@ -7,8 +7,6 @@ from dewar.tasks.job import Job
 from dewar.tasks.ledger.records import JobRecord
 from dewar.tasks.progress import Progress
 
-__all__ = ["Attempt", "Begin", "Keeper"]
-
 
 class Keeper(Protocol):
     """Who wants to know how the attempt goes. The pool's threads call it."""
@@ -42,7 +40,7 @@ class Attempt(Job):
         self.number = record.attempts + 1
         #: Set where the process ends and the job is to be run by another one.
         self.is_recalled = False
-        #: Set where it can't even begin, and only its end is to be told.
+        #: Set where it cannot even begin, and only its end is to be told.
         self.is_doomed = False
         self._keeper = keeper
         self._progress: Progress | None = None

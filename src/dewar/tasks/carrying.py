@@ -15,8 +15,6 @@ from dewar.contexts.current import maybe_current
 from dewar.tasks.app_finder import AppFinder, app_path
 from dewar.tasks.progress import RunningJob, running
 
-__all__ = ["CarriedContext", "call_alone", "call_portably", "capture", "finder", "restore"]
-
 # One for the process, as the modules are that it finds the apps in.
 finder = AppFinder()
 
@@ -37,9 +35,9 @@ class CarriedContext:
     """A snapshot of the app's context, with the context variables to run it in.
 
     Args:
-        snapshot: the copy of the app's context.
-        variables: what each call starts with a copy of.
-        app: the import path of the app; None to work it out.
+        snapshot: The copy of the app's context.
+        variables: What each call starts with a copy of.
+        app: The import path of the app; None to work it out.
     """
 
     __slots__ = ("_app", "_snapshot", "_variables")
@@ -61,7 +59,7 @@ class CarriedContext:
         """Return what `restore` makes it of in another process, in plain JSON.
 
         Raises:
-            TaskSetupError: where nothing says how another process finds the app.
+            TaskSetupError: If nothing says how another process finds the app.
         """
         snapshot = self._snapshot
         path = self._app or app_path(snapshot.app)
@@ -82,7 +80,7 @@ def capture(app: str | None = None) -> CarriedContext | None:
     """Return what a job takes along from here: None outside of any app's context.
 
     Args:
-        app: the import path by which another process finds the app, as ``module:app`` or
+        app: The import path by which another process finds the app, as ``module:app`` or
             ``module:make_app()``; None to look for it in the app's module when it is needed.
     """
     context = maybe_current()
@@ -95,7 +93,7 @@ def restore(portable: Mapping[str, Any]) -> CarriedContext:
     """Return what `CarriedContext.portable` was asked of, in this process.
 
     Raises:
-        TaskSetupError: where the app is not to be found here.
+        TaskSetupError: If the app is not to be found here.
     """
     path = portable["app"]
     snapshot = finder.find(path).app_context().snapshot_from(portable["snapshot"])

@@ -6,8 +6,6 @@ from types import ModuleType
 
 from dewar.tasks.errors import Unreadable
 
-__all__ = ["find_class", "import_class", "name_of"]
-
 
 def name_of(cls: type) -> str:
     """Return the text that names a class."""
@@ -24,13 +22,13 @@ def import_class(name: str) -> type:
     """Return the class of a name; its module is imported where it is not yet.
 
     Raises:
-        Unreadable: where there is no such module, or no such class in it.
+        Unreadable: If there is no such module, or no such class in it.
     """
     module, _, path = name.partition(":")
     try:
         found = _class_in(importlib.import_module(module), path)
     except (ImportError, ValueError) as error:
-        raise Unreadable(f"The module of {name!r} can't be imported: {error}") from error
+        raise Unreadable(f"The module of {name!r} cannot be imported: {error}") from error
     if found is None:
         raise Unreadable(f"There is no class {path!r} in {module!r}: it was moved or renamed.")
     return found

@@ -15,8 +15,6 @@ from dewar.tasks.retrying import RetryPolicy
 from dewar.tasks.status import ending
 from dewar.tasks.values import unpack
 
-__all__ = ["describe_end", "outcome_of"]
-
 
 def outcome_of(
     attempt: Attempt, policy: RetryPolicy, owner: str, now: float, provider: Any

@@ -1,6 +1,6 @@
 """What goes wrong between handing a job over and having its result.
 
-Two questions decide the class: *whose* mistake is it (a call that the engine can't do, a queue
+Two questions decide the class: *whose* mistake is it (a call that the engine cannot do, a queue
 that is full, a job that failed), and what would a user of `concurrent.futures` catch today?
 """
 
@@ -9,45 +9,25 @@ from concurrent.futures import BrokenExecutor
 
 from dewar.errors import DewarError
 
-__all__ = [
-    "CallbackRefused",
-    "EngineUnreachable",
-    "JobFailed",
-    "JobLost",
-    "JobTimeout",
-    "LedgerError",
-    "MissingExtra",
-    "NotSupported",
-    "QueueFull",
-    "TaskSetupError",
-    "TasksError",
-    "UnknownJob",
-    "UnknownTask",
-    "Unreadable",
-    "Unserializable",
-    "VerificationError",
-    "WorkerDied",
-]
-
 
 class TasksError(DewarError):
     """The root of what goes wrong with tasks."""
 
 
 class NotSupported(TasksError, NotImplementedError):  # noqa: N818  # the name is promised
-    """Raised for what an engine can't do.
+    """Raised for what an engine cannot do.
 
     It is a `NotImplementedError`. `engine` and `operation` say what was asked of whom.
     """
 
     def __init__(self, engine: str, operation: str, repair: str) -> None:
-        super().__init__(f"The engine {engine!r} can't {operation}. {repair}")
+        super().__init__(f"The engine {engine!r} cannot {operation}. {repair}")
         self.engine = engine
         self.operation = operation
 
 
 class QueueFull(TasksError, RuntimeError):  # noqa: N818  # as queue.Full and asyncio.QueueFull
-    """Raised where as many jobs wait as are allowed; what does not fit was not accepted.
+    """Raised when as many jobs wait as are allowed; what does not fit was not accepted.
 
     `what` names the pool or task, `limit` is how many jobs may wait, and `accepted` are the jobs of
     the same call that did fit.
@@ -64,14 +44,14 @@ class QueueFull(TasksError, RuntimeError):  # noqa: N818  # as queue.Full and as
 
 
 class EngineUnreachable(TasksError, ConnectionError):  # noqa: N818  # as the ConnectionError it is
-    """Raised where a job can't be handed over, as the broker or scheduler does not answer.
+    """Raised when a job cannot be handed over, as the broker or scheduler does not answer.
 
     Nothing was accepted. `engine` and `where` say who was asked.
     """
 
     def __init__(self, engine: str, where: str, error: BaseException) -> None:
         super().__init__(
-            f"The engine {engine!r} can't reach {where} ({error}). Nothing was accepted: submit it"
+            f"The engine {engine!r} cannot reach {where} ({error}). Nothing was accepted: submit it"
             " again when it is back. Is the address right?"
         )
         self.engine = engine
@@ -100,7 +80,7 @@ class WorkerDied(TasksError, BrokenExecutor):  # noqa: N818  # what it says is w
 
 
 class JobFailed(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened
-    """Raised for the result of a job whose own exception can't be made again in this process.
+    """Raised for the result of a job whose own exception cannot be made again in this process.
 
     `type` is the exception's class as ``module:name``, `text` its message and `traceback` the
     formatted traceback.
@@ -118,7 +98,7 @@ class JobLost(TasksError, RuntimeError):  # noqa: N818  # what it says is what h
 
 
 class UnknownJob(TasksError, KeyError):  # noqa: N818  # as the KeyError it is
-    """Raised where the ledger has no job with an id: there never was one, or it was purged."""
+    """Raised when the ledger has no job with an id: there never was one, or it was purged."""
 
     def __init__(self, id: str) -> None:
         super().__init__(f"There is no job {id!r} in the ledger; it may have been purged.")
@@ -130,15 +110,15 @@ class UnknownJob(TasksError, KeyError):  # noqa: N818  # as the KeyError it is
 
 
 class UnknownTask(TasksError, LookupError):  # noqa: N818  # as the LookupError it is
-    """Raised where a job names a task that this process does not know."""
+    """Raised when a job names a task that this process does not know."""
 
 
 class Unreadable(TasksError, ValueError):  # noqa: N818  # what it says is what happened
-    """Raised where what was kept of a value can't be made into it again: its class is gone."""
+    """Raised when what was kept of a value cannot be made into it again: its class is gone."""
 
 
 class Unserializable(TasksError, TypeError):  # noqa: N818  # as the TypeError of json.dumps
-    """Raised where an argument or a result has no JSON form. `path` leads to the value.
+    """Raised when an argument or a result has no JSON form. `path` leads to the value.
 
     `problem` says what is wrong with it and what to do; by default, that its type is unknown.
     """
@@ -153,11 +133,11 @@ class Unserializable(TasksError, TypeError):  # noqa: N818  # as the TypeError o
 
 
 class TaskSetupError(TasksError, ValueError):
-    """Raised where a pool, a task or its ledger is set up in a way that can't work."""
+    """Raised when a pool, a task or its ledger is set up in a way that cannot work."""
 
 
 class LedgerError(TasksError, RuntimeError):
-    """Raised where the ledger's database could not do what was asked; nothing was changed.
+    """Raised when the ledger's database could not do what was asked; nothing was changed.
 
     Its disk is full, say, or another process kept it locked too long. The ledger stays usable: the
     same may be asked again. ``__cause__`` is the database's own error.
@@ -170,7 +150,7 @@ class LedgerError(TasksError, RuntimeError):
 
 
 class MissingExtra(TasksError, ImportError):  # noqa: N818  # as the ImportError it is
-    """Raised where a library is missing that an extra of the distribution installs."""
+    """Raised when a library is missing that an extra of the distribution installs."""
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs more libraries: pip install 'dewar-web[{extra}]'")
@@ -178,8 +158,8 @@ class MissingExtra(TasksError, ImportError):  # noqa: N818  # as the ImportError
 
 
 class CallbackRefused(TasksError, ValueError):  # noqa: N818  # what it says is what happened
-    """Raised where a callback URL may not be called: not HTTP, or an address that is internal."""
+    """Raised when a callback URL may not be called: not HTTP, or an address that is internal."""
 
 
 class VerificationError(TasksError, ValueError):
-    """Raised where a callback that came is not to be believed. Answer it with 400."""
+    """Raised when a callback that came is not to be believed. Answer it with 400."""

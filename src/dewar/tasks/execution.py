@@ -12,8 +12,6 @@ from dewar.tasks.finding import Address, find_task
 from dewar.tasks.progress import Progress, RunningJob, running
 from dewar.tasks.values import pack, unpack_arguments
 
-__all__ = ["DONE", "FAILED", "StoredContext", "is_far", "ordered_dumps", "perform", "perform_named"]
-
 #: The two ways in which a function ends.
 DONE, FAILED = "done", "failed"
 

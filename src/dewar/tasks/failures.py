@@ -10,8 +10,6 @@ from dewar.tasks.class_names import find_class, name_of
 from dewar.tasks.errors import JobFailed, Unserializable
 from dewar.tasks.values import Dumps, Loads, pack, unpack
 
-__all__ = ["RemoteTraceback", "describe_error", "make_error"]
-
 #: Characters of a traceback that are kept: its end, where the exception is.
 _TRACEBACK = 32768
 
@@ -27,11 +25,11 @@ def describe_error(exception: BaseException, dumps: Dumps = json.dumps) -> dict[
     """Return what there is to know of an exception, for `make_error`.
 
     It has ``type`` as ``module:qualname``, ``text``, ``traceback``, and ``args`` and ``state``
-    (its attributes) as `pack` writes them, each None where it can't be written.
+    (its attributes) as `pack` writes them, each None where it cannot be written.
 
     Args:
-        exception: what was raised.
-        dumps: writes JSON, as an app's provider does.
+        exception: What was raised.
+        dumps: Writes JSON, as an app's provider does.
     """
     args, state = _parts_of(exception)
     return {
@@ -51,8 +49,8 @@ def make_error(description: Mapping[str, Any], loads: Loads = json.loads) -> Exc
     module is imported to find the class. Parts that cannot be read are no error here.
 
     Args:
-        description: what `describe_error` has returned.
-        loads: reads JSON, as an app's provider does.
+        description: What `describe_error` has returned.
+        loads: Reads JSON, as an app's provider does.
     """
     kind, text = str(description["type"]), str(description["text"])
     remote = str(description.get("traceback") or "")
@@ -131,4 +129,4 @@ def _text_of(exception: BaseException) -> str:
     try:
         return str(exception)
     except Exception:  # noqa: BLE001  # a __str__ of the user's that fails
-        return f"<{type(exception).__name__} whose text can't be made: {sys.exception()!r}>"
+        return f"<{type(exception).__name__} whose text cannot be made: {sys.exception()!r}>"

@@ -7,8 +7,6 @@ from typing import Any
 from dewar.tasks.carrying import finder
 from dewar.tasks.errors import UnknownTask
 
-__all__ = ["EXTENSION", "Address", "find_task"]
-
 #: Under which name an app keeps its `Tasks` among its extensions.
 EXTENSION = "dewar.tasks"
 
@@ -38,8 +36,8 @@ def find_task(address: Address) -> Any:
     """Return the task in this process, after importing what it is in.
 
     Raises:
-        UnknownTask: where it is not there.
-        TaskSetupError: where its app is not.
+        UnknownTask: If it is not there.
+        TaskSetupError: If its app is not.
     """
     if address.app is not None:
         tasks = finder.find(address.app).extensions.get(EXTENSION)

@@ -2,8 +2,6 @@
 
 from dewar.tasks.attempt import Attempt
 
-__all__ = ["Hand"]
-
 # A process takes what it will run within this time, in seconds: more, and others would stand
 # idle while its jobs wait; less, and its own workers would wait for the database.
 _HORIZON = 0.5

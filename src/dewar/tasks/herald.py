@@ -10,8 +10,6 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-__all__ = ["Herald"]
-
 _logger = logging.getLogger("dewar.tasks")
 
 

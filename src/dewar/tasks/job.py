@@ -6,8 +6,6 @@ from typing import Any
 
 from dewar.tasks.progress import Progress
 
-__all__ = ["Job"]
-
 
 class Job(Future[Any]):
     """What `TaskPool.submit` returns: a real Future, with two things more.
@@ -24,7 +22,7 @@ class Job(Future[Any]):
         A job that was running ends with a `concurrent.futures.CancelledError`.
 
         Raises:
-            NotSupported: where the job runs already and its engine can't stop it.
+            NotSupported: If the job runs already and its engine cannot stop it.
         """
         if self.cancel():
             return True

@@ -7,8 +7,6 @@ thousand numbers is one step.
 from math import isfinite
 from typing import Any
 
-__all__ = ["MAX_DEPTH", "TooDeep", "is_json"]
-
 #: How many containers may be inside one another. JSON readers begin to refuse at some hundreds,
 #: and each level costs some frames of Python here.
 MAX_DEPTH = 100
@@ -23,15 +21,15 @@ class TooDeep(Exception):  # noqa: N818  # never leaves the package
 
 
 def is_json(value: Any, depth: int = 0, mark: str = "") -> bool:
-    """Tell whether a value is made of nothing but JSON's own types.
+    """Return whether a value is made of nothing but JSON's own types.
 
     Args:
-        value: what to look at.
-        depth: how deep it is inside of others.
-        mark: where it is not empty, a dict whose only key begins so does not count as JSON's.
+        value: What to look at.
+        depth: How deep it is inside of others.
+        mark: Where it is not empty, a dict whose only key begins so does not count as JSON's.
 
     Raises:
-        TooDeep: where it is nested too deep, or contains itself.
+        TooDeep: If it is nested too deep, or contains itself.
     """
     kind = type(value)
     if kind is dict:
@@ -56,7 +54,7 @@ def is_json(value: Any, depth: int = 0, mark: str = "") -> bool:
 
 
 def looks_marked(value: dict[Any, Any], mark: str) -> bool:
-    """Tell whether a dict has one key, and that begins with the mark."""
+    """Return whether a dict has one key, and that begins with the mark."""
     if len(value) != 1:
         return False
     (key,) = value

@@ -12,8 +12,6 @@ from dewar.tasks.progress import Progress
 from dewar.tasks.status import JobStatus
 from dewar.tasks.values import unpack
 
-__all__ = ["Desk", "KeptJob"]
-
 
 class Desk(Protocol):
     """What a job asks of the `Tasks` it belongs to."""
@@ -62,7 +60,7 @@ class KeptJob(Job):
         """Return what the ledger knows of the job now.
 
         Raises:
-            UnknownJob: where it has been purged.
+            UnknownJob: If it has been purged.
         """
         return self._desk.status(self.id)
 
@@ -80,7 +78,7 @@ class KeptJob(Job):
         """Cancel the job even if it runs; return whether it will not finish by itself.
 
         Raises:
-            NotSupported: where it runs already and its engine can't stop it.
+            NotSupported: If it runs already and its engine cannot stop it.
         """
         if self.done():
             return self.cancelled()
@@ -98,7 +96,7 @@ class KeptJob(Job):
         """Return what a view returns for it: 202 Accepted with ``Location`` (RFC 9110, 15.3.3).
 
         Raises:
-            TaskSetupError: where the app has no `tasks_blueprint` to ask.
+            TaskSetupError: If the app has no `tasks_blueprint` to ask.
         """
         links = dict(self._desk.links(self.id))
         body = {"id": self.id, "task": self.task, "state": "queued", "links": links}

@@ -10,8 +10,6 @@ import threading
 from typing import Protocol
 from weakref import WeakSet
 
-__all__ = ["Mortal", "lifecycle"]
-
 
 class Mortal(Protocol):
     """What has threads or processes of its own."""

@@ -11,8 +11,6 @@ from weakref import WeakSet
 
 from dewar.tasks.errors import TaskSetupError
 
-__all__ = ["Neighbour", "Neighbours"]
-
 
 class Neighbour(Protocol):
     """What is asked of `Tasks`."""
@@ -54,7 +52,7 @@ class Neighbours:
         """Take note of `Tasks` that begin.
 
         Raises:
-            TaskSetupError: where others would run their jobs.
+            TaskSetupError: If others would run their jobs.
         """
         with self._lock:
             for other in self._known:

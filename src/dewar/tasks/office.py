@@ -27,8 +27,6 @@ from dewar.tasks.settings import TasksSettings
 from dewar.tasks.station import Station
 from dewar.tasks.status import JobStatus
 
-__all__ = ["Firm", "Office", "ledger_of", "open_kept"]
-
 # Threads that run jobs, where nobody says how many.
 _THREADS = 4
 _FILE = "tasks.sqlite3"  # behind the app's name, for several apps may have one folder
@@ -109,7 +107,7 @@ class Office:
         """Begin.
 
         Raises:
-            LedgerError: where the ledger can't be written.
+            LedgerError: If the ledger cannot be written.
         """
         self._station.start()
         self.callbacks.start()
@@ -272,8 +270,8 @@ def open_kept(settings: TasksSettings, app: Any) -> Ledger:
     """Return the ledger that the settings name; in the instance folder, if they don't.
 
     Raises:
-        TaskSetupError: where there can be none.
-        MissingExtra: where its libraries are not installed.
+        TaskSetupError: If there can be none.
+        MissingExtra: If its libraries are not installed.
     """
     return open_ledger(ledger_of(settings, app), durable=settings.durable)
 

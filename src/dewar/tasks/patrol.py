@@ -18,8 +18,6 @@ from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.rounds import Rounds
 from dewar.tasks.watch import Watch
 
-__all__ = ["Manner", "Patrol", "Post"]
-
 _logger = logging.getLogger("dewar.tasks")
 # How often progress that was told is written, in seconds: a page shows no more.
 _TELLING = 0.2

@@ -17,8 +17,6 @@ from dewar.tasks.errors import NotSupported, TaskSetupError
 from dewar.tasks.job import Job
 from dewar.tasks.queue_limit import QueueLimit
 
-__all__ = ["TaskPool"]
-
 Function = Callable[..., Any]
 
 
@@ -38,24 +36,24 @@ class TaskPool(Executor):
             return "", 202
 
     Args:
-        threads: run on at most so many threads; the default, as many as ThreadPoolExecutor takes.
-        processes: run on at most so many processes.
-        engine: run on what this URL names (``dask://host:8786``, ``celery+redis://host/0``), or
+        threads: Run on at most so many threads; the default, as many as ThreadPoolExecutor takes.
+        processes: Run on at most so many processes.
+        engine: Run on what this URL names (``dask://host:8786``, ``celery+redis://host/0``), or
             on this engine.
-        max_queue: how many jobs may wait beside those that run; None for any number.
-        timeout: how long each job may run, in seconds; None for as long as it likes.
-        initializer: called with `initargs` in each new thread or process.
-        initargs: see there.
-        thread_name_prefix: what the names of the threads begin with.
-        mp_context: how processes are started: ``multiprocessing.get_context(...)``; "spawn" by
+        max_queue: How many jobs may wait beside those that run; None for any number.
+        timeout: How long each job may run, in seconds; None for as long as it likes.
+        initializer: Called with `initargs` in each new thread or process.
+        initargs: See there.
+        thread_name_prefix: What the names of the threads begin with.
+        mp_context: How processes are started: ``multiprocessing.get_context(...)``; "spawn" by
             default.
-        max_tasks_per_child: replace a process after so many jobs; None for never.
-        app: where another process finds the app of the jobs, as ``module:app`` or
+        max_tasks_per_child: Replace a process after so many jobs; None for never.
+        app: Where another process finds the app of the jobs, as ``module:app`` or
             ``module:create_app()``; by default it is looked for in the app's module.
 
     Raises:
-        TaskSetupError: (a `ValueError`) for what can't work, or not together.
-        NotSupported: for a `timeout` where jobs can't be stopped.
+        TaskSetupError: (a `ValueError`) for what cannot work, or not together.
+        NotSupported: For a `timeout` where jobs cannot be stopped.
     """
 
     def __init__(
@@ -103,8 +101,8 @@ class TaskPool(Executor):
         """Have the function called in the background, and return a Future of its result.
 
         Raises:
-            QueueFull: where `max_queue` jobs wait already.
-            RuntimeError: after `shutdown`.
+            QueueFull: If `max_queue` jobs wait already.
+            RuntimeError: After `shutdown`.
         """
         return self._submit(self._timeout, fn, args, kwargs)
 
@@ -120,13 +118,13 @@ class TaskPool(Executor):
         All calls are submitted at once.
 
         Args:
-            fn: the function.
-            *iterables: its arguments, of each iterable the next for each call.
-            timeout: how many seconds to wait for all; then the iterator raises a TimeoutError.
-            chunksize: how many calls to make one job of, which is cheaper with processes.
+            fn: The function.
+            *iterables: Its arguments, of each iterable the next for each call.
+            timeout: How many seconds to wait for all; then the iterator raises a TimeoutError.
+            chunksize: How many calls to make one job of, which is cheaper with processes.
 
         Raises:
-            ValueError: for a `chunksize` less than 1.
+            ValueError: For a `chunksize` less than 1.
         """
         if chunksize < 1:
             raise ValueError(f"chunksize must be >= 1, and is {chunksize}.")
@@ -139,10 +137,10 @@ class TaskPool(Executor):
         """Return an executor that submits to this pool with another timeout.
 
         Args:
-            timeout: how long each of its jobs may run, in seconds.
+            timeout: How long each of its jobs may run, in seconds.
 
         Raises:
-            NotSupported: where jobs can't be stopped.
+            NotSupported: If jobs cannot be stopped.
         """
         self._check_timeout(timeout)
         return _LimitedPool(self, timeout)
@@ -151,8 +149,8 @@ class TaskPool(Executor):
         """Take no more jobs.
 
         Args:
-            wait: return only when all have ended and what they ran on is gone.
-            cancel_futures: cancel those that have not begun.
+            wait: Return only when all have ended and what they ran on is gone.
+            cancel_futures: Cancel those that have not begun.
         """
         self._engine.shutdown(wait, cancel_futures)
 
@@ -160,8 +158,8 @@ class TaskPool(Executor):
         """Take over a job that was made elsewhere, with its context already captured.
 
         Raises:
-            QueueFull: where `max_queue` jobs wait already.
-            RuntimeError: after `shutdown`.
+            QueueFull: If `max_queue` jobs wait already.
+            RuntimeError: After `shutdown`.
         """
         job._stop = self._engine.stop  # noqa: SLF001  # the job's side of the same thing
         if self._limit is None:

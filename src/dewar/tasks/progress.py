@@ -8,8 +8,6 @@ from typing import Any
 
 from dewar.isolation.proxy import LocalProxy
 
-__all__ = ["Progress", "RunningJob", "current_job", "running"]
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -23,10 +21,10 @@ class RunningJob:
     """A job, seen from inside the function that it runs.
 
     Args:
-        id: the job's id in the ledger; empty where it is in none.
-        task: the task's name, or the function's.
+        id: The job's id in the ledger; empty where it is in none.
+        task: The task's name, or the function's.
         attempt: 1 for the first.
-        tell: takes each `Progress` to where others can see it.
+        tell: Takes each `Progress` to where others can see it.
     """
 
     __slots__ = ("attempt", "id", "task", "tell")
@@ -47,11 +45,11 @@ class RunningJob:
         """Tell how far the job is.
 
         Args:
-            fraction: from 0 to 1; what is beyond counts as the end.
-            message: a word about what it is doing.
+            fraction: From 0 to 1; what is beyond counts as the end.
+            message: A word about what it is doing.
 
         Raises:
-            ValueError: where the fraction is not a number.
+            ValueError: If the fraction is not a number.
         """
         if math.isnan(fraction):
             raise ValueError("job.progress(nan): the fraction is a number from 0 to 1.")

@@ -7,14 +7,12 @@ from dewar.tasks.errors import QueueFull
 from dewar.tasks.job import Job
 from dewar.tasks.lifecycle import lifecycle
 
-__all__ = ["QueueLimit"]
-
 
 class QueueLimit:
     """Submits to an engine as long as it has room.
 
     Args:
-        limit: how many jobs may wait there, beside those that run.
+        limit: How many jobs may wait there, beside those that run.
     """
 
     def __init__(self, limit: int) -> None:
@@ -27,7 +25,7 @@ class QueueLimit:
         """Submit the job.
 
         Raises:
-            QueueFull: where there is no room.
+            QueueFull: If there is no room.
         """
         with self._lock:
             if engine.statistics().queued >= self._limit:

@@ -7,8 +7,6 @@ from typing import Self
 
 from dewar.tasks.errors import TaskSetupError
 
-__all__ = ["Backoff", "RetryPolicy"]
-
 #: Seconds before the next attempt: a base that doubles, one number per attempt, or a function of
 #: the attempt that failed (1 for the first).
 Backoff = float | Sequence[float] | Callable[[int], float]

@@ -9,8 +9,6 @@ from typing import Any, Self
 
 from dewar.tasks.errors import TaskSetupError
 
-__all__ = ["PREFIX", "TasksSettings"]
-
 #: What the settings' names begin with in an app's configuration.
 PREFIX = "TASKS_"
 
@@ -76,7 +74,7 @@ class TasksSettings:
         """Return the settings that were given, and from an app's configuration what was not.
 
         Raises:
-            TaskSetupError: for a name that is no setting, and values that can't be.
+            TaskSetupError: For a name that is no setting, and values that cannot be.
         """
         names = {field.name for field in fields(cls)}
         for name in given:

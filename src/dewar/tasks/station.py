@@ -37,12 +37,10 @@ from dewar.tasks.retrying import RetryPolicy
 from dewar.tasks.watch import Watch
 from dewar.tasks.writer import Entry, Writer
 
-__all__ = ["Roster", "Station"]
-
 _logger = logging.getLogger("dewar.tasks")
 # How many cancellations are remembered, for jobs that are being taken meanwhile.
 _REMEMBERED = 1000
-# For how long a pool that is full or can't reach its workers is not asked again, in seconds.
+# For how long a pool that is full or cannot reach its workers is not asked again, in seconds.
 _SPARED = 2.0
 # What the last things get when time is up, in seconds.
 _LAST = 1.0
@@ -129,7 +127,7 @@ class Station:
         """Begin: what dead processes left behind is taken over first.
 
         Raises:
-            LedgerError: where the ledger can't be written.
+            LedgerError: If the ledger cannot be written.
         """
         self._patrol.renew()
         self._writer.start()
@@ -138,7 +136,7 @@ class Station:
         """Have jobs accepted; return of each whether it is, and is in the ledger then.
 
         Raises:
-            TasksError: where they can't be written; some may have been.
+            TasksError: If they cannot be written; some may have been.
         """
         room = self.hand.room if self.takes else 0
         if room:
@@ -151,7 +149,7 @@ class Station:
         """Cancel a job that this process has; None where it has not.
 
         Raises:
-            NotSupported: where it runs, `running` is true and the engine can't stop it.
+            NotSupported: If it runs, `running` is true and the engine cannot stop it.
         """
         attempt = self.hand.find(id)
         if attempt is None:
@@ -234,7 +232,7 @@ class Station:
         """See `dewar.tasks.attempt.Keeper`."""
         record = attempt.record
         start = Start(id=record.id, owner=self._owner, attempt=attempt.number, at=self.clock())
-        # What can't begin is told by the thread that writes, which must not wait for itself.
+        # What cannot begin is told by the thread that writes, which must not wait for itself.
         if record.idempotent or attempt.is_doomed:
             self._writer.put(start)
             return True

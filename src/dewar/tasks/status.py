@@ -9,8 +9,6 @@ from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.progress import Progress
 from dewar.tasks.values import Loads, plain, unpack
 
-__all__ = ["JobStatus", "ending"]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobStatus:

@@ -13,8 +13,6 @@ from dewar.tasks.kept_job import KeptJob
 from dewar.tasks.retrying import RetryPolicy
 from dewar.tasks.settings import seconds
 
-__all__ = ["Arguments", "Submission", "Submitter", "Task", "TaskOptions"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -125,11 +123,11 @@ class Task(Generic[P, R]):
             kwargs: For the function.
 
         Raises:
-            QueueFull: where as many jobs of the task wait as may; it is a 503 for a client.
-            Unserializable: where an argument has no JSON form.
-            CallbackRefused: where the URL may not be called.
-            TypeError: where the function does not take these arguments.
-            LedgerError: where the job can't be recorded; it is not accepted then.
+            QueueFull: If as many jobs of the task wait as may; it is a 503 for a client.
+            Unserializable: If an argument has no JSON form.
+            CallbackRefused: If the URL may not be called.
+            TypeError: If the function does not take these arguments.
+            LedgerError: If the job cannot be recorded; it is not accepted then.
         """
         return self._submit(args, kwargs, Submission(callback=callback))
 
@@ -152,7 +150,7 @@ class Task(Generic[P, R]):
                 by ``task.options_for(delay=...)``.
 
         Raises:
-            TaskSetupError: where neither or both of `delay` and `at` are given.
+            TaskSetupError: If neither or both of `delay` and `at` are given.
         """
         taken = {"delay", "at"} & self._signature.parameters.keys()
         if taken:
@@ -171,8 +169,8 @@ class Task(Generic[P, R]):
             callback: As in `submit`, for each of them.
 
         Raises:
-            QueueFull: where not all fit into the queue; its `accepted` are those that did.
-            TasksError: as in `submit`. Nothing is accepted then, but where the database fails.
+            QueueFull: If not all fit into the queue; its `accepted` are those that did.
+            TasksError: As in `submit`. Nothing is accepted then, but where the database fails.
         """
         calls: list[Arguments] = [(args, {}) for args in zip(*iterables, strict=False)]
         for args, _ in calls:
@@ -189,12 +187,12 @@ class Task(Generic[P, R]):
         """Return what submits jobs of this task at another time and with a callback.
 
         Raises:
-            TaskSetupError: where neither or both of `delay` and `at` are given.
+            TaskSetupError: If neither or both of `delay` and `at` are given.
         """
         return Prepared(self._submit, Submission(due=_due(delay, at), callback=callback))
 
     def _submit(self, args: Any, kwargs: Any, submission: Submission) -> KeptJob:
-        # A call that can't work is the caller's mistake, and is told to the caller.
+        # A call that cannot work is the caller's mistake, and is told to the caller.
         self._signature.bind(*args, **kwargs)
         return self._submitter.submit(self, [(args, kwargs)], submission)[0]
 

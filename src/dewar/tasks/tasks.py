@@ -23,8 +23,6 @@ from dewar.tasks.status import JobStatus
 from dewar.tasks.task import Arguments, Submission, Task, TaskOptions
 from dewar.tasks.values import pack_arguments
 
-__all__ = ["Tasks", "TasksApp"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -88,7 +86,7 @@ class Tasks:
         settings: What `TasksSettings` has, in place of the app's ``TASKS_...`` configuration.
 
     Raises:
-        TaskSetupError: for a setting that there is not.
+        TaskSetupError: For a setting that there is not.
     """
 
     def __init__(self, app: TasksApp | None = None, **settings: Any) -> None:
@@ -113,11 +111,11 @@ class Tasks:
         """Belong to an app: jobs run in its context, and begin and end with its processes.
 
         Raises:
-            TaskSetupError: where the app has other tasks, or these another app.
+            TaskSetupError: If the app has other tasks, or these another app.
         """
         if self.app is not None or EXTENSION in app.extensions:
             raise TaskSetupError(
-                f"{self!r} can't belong to {app.name!r}: an app has one Tasks, and Tasks have one"
+                f"{self!r} cannot belong to {app.name!r}: an app has one Tasks, and Tasks have one"
                 " app. Declare all tasks of an app with the same object."
             )
         self.app = app
@@ -146,13 +144,13 @@ class Tasks:
             retries: How many times it runs again after it raised an error.
             backoff: The seconds before the next attempt: a number, which doubles with each, a
                 list, or a function of the attempt that failed (1 for the first).
-            timeout: The seconds after which it is stopped. Threads can't be.
+            timeout: The seconds after which it is stopped. Threads cannot be.
             idempotent: Whether it may run again when its process died half way. Where not, such
                 a job is marked lost.
             max_queue: How many jobs of it may wait; None for any number.
 
         Raises:
-            TaskSetupError: where another task has the name, or a value can't be.
+            TaskSetupError: If another task has the name, or a value cannot be.
         """
         if callable(name):
             raise TaskSetupError("Write the brackets: @tasks.task(), or @tasks.task(retries=3).")
@@ -186,7 +184,7 @@ class Tasks:
         """Return the task with a name.
 
         Raises:
-            UnknownTask: where there is none.
+            UnknownTask: If there is none.
         """
         task = self._tasks.get(name)
         if task is None:
@@ -199,7 +197,7 @@ class Tasks:
         """Return a job by its id, whichever process accepted it; its `result` can be waited for.
 
         Raises:
-            UnknownJob: where the ledger has none.
+            UnknownJob: If the ledger has none.
         """
         return self.office.job(id)
 
@@ -207,7 +205,7 @@ class Tasks:
         """Return what the ledger knows of a job now.
 
         Raises:
-            UnknownJob: where it has none.
+            UnknownJob: If it has none.
         """
         record = self.ledger.get(id)
         if record is None:
@@ -226,8 +224,8 @@ class Tasks:
             running: Cancel it even if it has begun.
 
         Raises:
-            UnknownJob: where the ledger has none.
-            NotSupported: where it runs and the engine can't stop it.
+            UnknownJob: If the ledger has none.
+            NotSupported: If it runs and the engine cannot stop it.
         """
         return self.office.cancel(id, running)
 
@@ -258,7 +256,7 @@ class Tasks:
         """Return where a client finds out about a job: ``self`` and ``events``.
 
         Raises:
-            TaskSetupError: where the app has no page for it.
+            TaskSetupError: If the app has no page for it.
         """
         if self._links is None:
             raise TaskSetupError(
@@ -307,8 +305,8 @@ class Tasks:
         """Return the ledger without beginning to run jobs, for a look or a chore; close it.
 
         Raises:
-            TaskSetupError: where there can be none.
-            MissingExtra: where its libraries are not installed.
+            TaskSetupError: If there can be none.
+            MissingExtra: If its libraries are not installed.
         """
         return open_kept(self.settings(), self.app)
 
@@ -342,7 +340,7 @@ class Tasks:
         """Return the settings: those given here, and from the app's configuration the others.
 
         Raises:
-            TaskSetupError: for one that there is not, or that can't be.
+            TaskSetupError: For one that there is not, or that cannot be.
         """
         return TasksSettings.of(self._given, {} if self.app is None else self.app.config)
 
@@ -364,7 +362,7 @@ class Tasks:
         """Return where another process finds the app, as ``module:app``.
 
         Raises:
-            TaskSetupError: where nobody says and it is not to be found.
+            TaskSetupError: If nobody says and it is not to be found.
         """
         given = self.settings().app
         if given is None and self.app is not None:

@@ -7,8 +7,6 @@ from typing import Any
 
 from dewar.tasks.json_types import MAX_DEPTH
 
-__all__ = ["find_too_deep", "parts_of"]
-
 #: Characters of a path that say enough.
 _SHOWN = 100
 
@@ -19,12 +17,12 @@ def find_too_deep(
     """Return the first place that is too deep: its path, what is there, and what is wrong.
 
     Args:
-        value: what to look at.
-        path: what it is called.
-        above: the containers that it is in.
+        value: What to look at.
+        path: What it is called.
+        above: The containers that it is in.
     """
     if any(value is container for container in above):
-        return path, value, "contains itself, which JSON can't say."
+        return path, value, "contains itself, which JSON cannot say."
     if len(above) > MAX_DEPTH:
         problem = f"is more than {MAX_DEPTH} containers deep, which is all that it may be."
         return f"{path[:_SHOWN]}...", value, problem

@@ -32,8 +32,6 @@ from dewar.tasks.errors import Unreadable, Unserializable
 from dewar.tasks.json_types import MAX_DEPTH, TooDeep, is_json, looks_marked
 from dewar.tasks.value_paths import find_too_deep, parts_of
 
-__all__ = ["Dumps", "Loads", "pack", "pack_arguments", "plain", "unpack", "unpack_arguments"]
-
 Dumps = Callable[[Any], str]
 Loads = Callable[[str], Any]
 
@@ -89,12 +87,12 @@ def pack(value: Any, dumps: Dumps = json.dumps, path: str = "value") -> str:
     """Return a value as JSON text, from which `unpack` makes it again.
 
     Args:
-        value: what to write.
-        dumps: writes JSON, as an app's provider does; it gets the values that are unknown here.
-        path: what messages call the value.
+        value: What to write.
+        dumps: Writes JSON, as an app's provider does; it gets the values that are unknown here.
+        path: What messages call the value.
 
     Raises:
-        Unserializable: (a `TypeError`) for a part that `dumps` can't write, for a class that is
+        Unserializable: (a `TypeError`) for a part that `dumps` cannot write, for a class that is
             not found where its name says, and for what is nested too deep or contains itself.
     """
     return _pack(value, value, dumps, path)
@@ -131,7 +129,7 @@ def unpack(text: str, loads: Loads = json.loads) -> Any:
     except Unreadable:
         raise
     except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
-        raise Unreadable(f"What is kept of a value can't be read: {error}") from error
+        raise Unreadable(f"What is kept of a value cannot be read: {error}") from error
 
 
 def unpack_arguments(
@@ -150,7 +148,7 @@ def plain(value: Any, path: str = "value") -> Any:
     finite number None. Types that are unknown here are left as they are.
 
     Raises:
-        Unserializable: where it is nested too deep, or contains itself.
+        Unserializable: If it is nested too deep, or contains itself.
     """
     try:
         return value if is_json(value) else _shown(value, 0)
@@ -302,7 +300,7 @@ def _too_deep(value: Any, path: str) -> Unserializable:
 
 
 def _explained(value: Any, dumps: Dumps, path: str, error: Exception) -> Unserializable:
-    """Return the error for the innermost part of a value that can't be written by itself."""
+    """Return the error for the innermost part of a value that cannot be written by itself."""
     for step, part in parts_of(value):
         try:
             dumps(_tagged(part, 0))
@@ -321,4 +319,4 @@ def _problem(value: Any, error: Exception) -> str:
         )
     if isinstance(error, TypeError):
         return ""
-    return f"can't be written as JSON: {error}"
+    return f"cannot be written as JSON: {error}"

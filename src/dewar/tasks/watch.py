@@ -7,8 +7,6 @@ from weakref import WeakValueDictionary
 from dewar.tasks.kept_job import KeptJob
 from dewar.tasks.ledger.records import JobRecord
 
-__all__ = ["Watch"]
-
 
 class Watch:
     """Resolves each job once. It holds a job no longer than somebody else does, or wants a call.

@@ -28,8 +28,6 @@ from dewar.tasks.attempt import Begin
 from dewar.tasks.errors import TasksError
 from dewar.tasks.ledger.records import NewJob, Outcome, Start, Update
 
-__all__ = ["Entry", "Operation", "Ticket", "Writer"]
-
 Operation = NewJob | Start | Update | Outcome | Begin
 
 _logger = logging.getLogger("dewar.tasks")
@@ -68,7 +66,7 @@ class Ticket:
         """Wait until it is written; return whether it took effect. One thread may wait.
 
         Raises:
-            TasksError: where it could not be written.
+            TasksError: If it could not be written.
         """
         self._gate.acquire()
         if self.error is not None:
@@ -148,7 +146,7 @@ class Writer:
         """Write an operation, with what else waits; return whether it took effect.
 
         Raises:
-            TasksError: where it could not be written.
+            TasksError: If it could not be written.
         """
         return self.write_all([operation])[0]
 
@@ -156,7 +154,7 @@ class Writer:
         """Write operations, with what else waits; return of each whether it took effect.
 
         Raises:
-            TasksError: where one could not be written; others may have been.
+            TasksError: If one could not be written; others may have been.
         """
         tickets = [Ticket() for _ in operations]
         self._urgent.extend(zip(operations, tickets, strict=True))
@@ -255,7 +253,7 @@ class Writer:
             self._failures = 0
 
     def _put_back(self, entries: Sequence[Entry], error: Exception) -> None:
-        _logger.error("The ledger can't be written: %s", error)
+        _logger.error("The ledger cannot be written: %s", error)
         for operation, ticket in reversed(entries):
             if ticket is None:
                 self._lazy.appendleft((operation, ticket))

@@ -10,8 +10,6 @@ from dewar.tasks_http.interface import Access, Desk
 from dewar.tasks_http.pages import JobPages, links_by
 from dewar.tasks_http.streams import Pace, Streams
 
-__all__ = ["tasks_blueprint"]
-
 _logger = logging.getLogger("dewar.tasks")
 
 
@@ -41,7 +39,7 @@ def tasks_blueprint(
         access: Whether who asks may do something with a job; it gets the `JobStatus` and
             ``"see"`` or ``"cancel"``, in the request. Where not, the answer is that of a job that
             is not there. ``lambda job, action: True`` lets everybody who has the id, which
-            can't be guessed.
+            cannot be guessed.
         name: The blueprint's name.
         url_prefix: What the URLs begin with.
         max_streams: How many streams of events may be open in one process. On Dewar's server each
@@ -78,9 +76,9 @@ def _unknown(error: UnknownJob) -> _Answer:  # noqa: ARG001  # its text would te
 
 def _unavailable(error: LedgerError) -> _Answer:
     _logger.error("A client could not be told of a job: %s", error)
-    return {"error": "Jobs can't be looked up now."}, 503, {"Retry-After": "5"}
+    return {"error": "Jobs cannot be looked up now."}, 503, {"Retry-After": "5"}
 
 
 def _fault(error: TasksError) -> _Answer:
     _logger.error("A client could not be told of a job", exc_info=error)
-    return {"error": "The job can't be shown."}, 500, {"Cache-Control": "no-store"}
+    return {"error": "The job cannot be shown."}, 500, {"Cache-Control": "no-store"}

@@ -6,8 +6,6 @@ from hashlib import blake2b
 from dewar.events.event import ServerSentEvent, text_of
 from dewar.tasks.ledger.records import JobState
 
-__all__ = ["Event"]
-
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -30,7 +28,7 @@ class Event:
         """Return the event's name: the final state, ``state`` where that changed, or ``progress``.
 
         Args:
-            before: the state that the client was told last.
+            before: The state that the client was told last.
         """
         if self.state.is_final:
             return self.state.value
@@ -40,7 +38,7 @@ class Event:
         """Return it as it is sent.
 
         Args:
-            before: as in `name`.
+            before: As in `name`.
         """
         # Its data is text, so that nothing is left to be written as JSON.
         return text_of(ServerSentEvent(self.data, event=self.name(before), id=self.id), str)

@@ -6,8 +6,6 @@ from typing import Any, Literal, Protocol, TypeAlias
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
 
-__all__ = ["Access", "Action", "Desk", "Recorded"]
-
 #: What somebody wants to do with a job.
 Action: TypeAlias = Literal["see", "cancel"]
 

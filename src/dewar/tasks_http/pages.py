@@ -19,8 +19,6 @@ from dewar.tasks_http.event import Event
 from dewar.tasks_http.interface import Access, Action, Desk
 from dewar.tasks_http.streams import Streams, Watched
 
-__all__ = ["JobPages", "Verdict", "links_by", "verdict_of"]
-
 Answer = tuple[dict[str, Any], int, dict[str, str]]
 
 # What can be an id; anything else is not worth asking the ledger.
@@ -112,7 +110,7 @@ class JobPages:
         """Return a job that may be seen or cancelled.
 
         Raises:
-            UnknownJob: where there is none, or none for who asks: nobody learns which.
+            UnknownJob: If there is none, or none for who asks: nobody learns which.
         """
         if not _ID.fullmatch(id):
             raise UnknownJob(id)

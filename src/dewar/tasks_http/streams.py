@@ -25,8 +25,6 @@ from dewar.tasks_http.event import Event
 from dewar.tasks_http.interface import Desk
 from dewar.tasks_http.watcher import Follower, Watcher
 
-__all__ = ["Pace", "Stream", "Streams", "StreamsStatistics", "Watched", "narrate"]
-
 _logger = logging.getLogger("dewar.tasks")
 
 

@@ -21,8 +21,6 @@ from typing import Any
 from dewar.tasks.errors import TasksError
 from dewar.tasks_http.interface import Desk, Recorded
 
-__all__ = ["Follower", "Watcher"]
-
 _logger = logging.getLogger("dewar.tasks")
 
 

@@ -7,8 +7,6 @@ from click.testing import CliRunner, Result
 
 from dewar.cli.group import ScriptInfo
 
-__all__ = ["DewarCliRunner", "RunnerApp"]
-
 
 class RunnerApp(Protocol):
     """What a runner asks of the app."""
@@ -22,8 +20,8 @@ class DewarCliRunner(CliRunner):
     """Runs commands as a terminal would, with their input and output kept apart.
 
     Args:
-        app: the app whose commands are run.
-        kwargs: as `click.testing.CliRunner` takes them.
+        app: The app whose commands are run.
+        kwargs: As `click.testing.CliRunner` takes them.
     """
 
     def __init__(self, app: RunnerApp, **kwargs: Any) -> None:
@@ -34,9 +32,9 @@ class DewarCliRunner(CliRunner):
         """Run a command and return its result: ``output``, ``exit_code``, ``exception``.
 
         Args:
-            cli: the command; all of ``app.cli`` by default.
-            args: what follows the command's name, as a list or as one string.
-            kwargs: as `click.testing.CliRunner.invoke` takes them. ``obj`` is a `ScriptInfo`
+            cli: The command; all of ``app.cli`` by default.
+            args: What follows the command's name, as a list or as one string.
+            kwargs: As `click.testing.CliRunner.invoke` takes them. ``obj`` is a `ScriptInfo`
                 that gives the app by default.
         """
         kwargs.setdefault("obj", ScriptInfo(create_app=lambda: self.app))

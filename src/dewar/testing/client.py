@@ -17,11 +17,10 @@ from dewar.contexts.after_response import ERRANDS
 from dewar.contexts.context import Context
 from dewar.mounting.place import PLACE
 from dewar.mounting.tree import descend, is_app
-from dewar.sessions.interface import SessionInterface, SessionMixin
+from dewar.sessions.interface import SessionInterface
+from dewar.sessions.session import SessionMixin
 from dewar.testing.environ import EnvironBuilder
 from dewar.testing.errors import ClientNestedError, CookiesDisabledError, NoSessionError
-
-__all__ = ["ClientApp", "DewarClient"]
 
 
 class ClientApp(Protocol):
@@ -89,13 +88,13 @@ class DewarClient(Client):
                 session["user"] = 42
 
         Args:
-            args: as `EnvironBuilder` takes them, for sessions that depend on the request: the
+            args: As `EnvironBuilder` takes them, for sessions that depend on the request: the
                 path of a mounted app opens that app's session.
-            kwargs: the same by name.
+            kwargs: The same by name.
 
         Raises:
-            CookiesDisabledError: where the client was made with ``use_cookies=False``.
-            NoSessionError: where the app opens no session, for instance without a secret key.
+            CookiesDisabledError: If the client was made with ``use_cookies=False``.
+            NoSessionError: If the app opens no session, for instance without a secret key.
         """
         if self._cookies is None:
             raise CookiesDisabledError
@@ -130,11 +129,11 @@ class DewarClient(Client):
         """Send a request and return the response.
 
         Args:
-            args: as `EnvironBuilder` takes them after the app, the path first; or one builder,
+            args: As `EnvironBuilder` takes them after the app, the path first; or one builder,
                 environ or request that is ready to be sent.
-            buffered: read the whole body and close the app's iterator at once.
-            follow_redirects: go on until a response is not a redirect.
-            kwargs: as `EnvironBuilder` takes them: ``method``, ``json``, ``headers`` and so on.
+            buffered: Read the whole body and close the app's iterator at once.
+            follow_redirects: Go on until a response is not a redirect.
+            kwargs: As `EnvironBuilder` takes them: ``method``, ``json``, ``headers`` and so on.
         """
         request = self._request_from_builder_args(args, kwargs)
         self._forget_contexts()

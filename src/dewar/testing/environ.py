@@ -8,8 +8,6 @@ import werkzeug.test
 
 from dewar.testing.errors import AddressGivenTwiceError
 
-__all__ = ["BuilderApp", "EnvironBuilder"]
-
 
 class BuilderApp(Protocol):
     """What a made-up request takes from the app."""
@@ -25,18 +23,18 @@ class EnvironBuilder(werkzeug.test.EnvironBuilder):
     """A request in the making; `get_environ` and `get_request` give the finished one.
 
     Args:
-        app: the app that the request is for.
-        path: the path, with its query string if there is one; or a whole URL.
-        base_url: the URL that `path` is relative to. It is built from ``SERVER_NAME``,
+        app: The app that the request is for.
+        path: The path, with its query string if there is one; or a whole URL.
+        base_url: The URL that `path` is relative to. It is built from ``SERVER_NAME``,
             ``APPLICATION_ROOT`` and ``PREFERRED_URL_SCHEME`` by default.
-        subdomain: what comes before ``SERVER_NAME``.
-        url_scheme: the scheme, instead of ``PREFERRED_URL_SCHEME``.
-        args: more of what `werkzeug.test.EnvironBuilder` takes.
-        kwargs: the same by name: ``method``, ``query_string``, ``headers``, ``data``, ``json``,
+        subdomain: What comes before ``SERVER_NAME``.
+        url_scheme: The scheme, instead of ``PREFERRED_URL_SCHEME``.
+        args: More of what `werkzeug.test.EnvironBuilder` takes.
+        kwargs: The same by name: ``method``, ``query_string``, ``headers``, ``data``, ``json``,
             ``auth`` and so on. What ``json`` gets is written by the app's provider.
 
     Raises:
-        AddressGivenTwiceError: where `base_url` is given with `subdomain` or `url_scheme`.
+        AddressGivenTwiceError: If `base_url` is given with `subdomain` or `url_scheme`.
     """
 
     def __init__(

@@ -1,17 +1,10 @@
-"""What a test can ask of its tools that they can't do."""
+"""What a test can ask of its tools that they cannot do."""
 
 from dewar.errors import DewarError
 
-__all__ = [
-    "AddressGivenTwiceError",
-    "ClientNestedError",
-    "CookiesDisabledError",
-    "NoSessionError",
-]
-
 
 class AddressGivenTwiceError(DewarError, AssertionError):
-    """Raised where a base URL is given together with a part of one.
+    """Raised when a base URL is given together with a part of one.
 
     It is an `AssertionError`, as Flask's is.
     """
@@ -25,7 +18,7 @@ class AddressGivenTwiceError(DewarError, AssertionError):
 
 
 class CookiesDisabledError(DewarError, TypeError):
-    """Raised where a client without cookies is asked for its session, which is a cookie.
+    """Raised when a client without cookies is asked for its session, which is a cookie.
 
     It is a `TypeError`, as Flask's is.
     """
@@ -38,7 +31,7 @@ class CookiesDisabledError(DewarError, TypeError):
 
 
 class NoSessionError(DewarError, RuntimeError):
-    """Raised where the app's session interface opens no session for the client.
+    """Raised when the app's session interface opens no session for the client.
 
     It is a `RuntimeError`, as Flask's is.
     """
@@ -52,7 +45,7 @@ class NoSessionError(DewarError, RuntimeError):
 
 
 class ClientNestedError(DewarError, RuntimeError):
-    """Raised where a ``with client:`` block is opened inside another of the same client.
+    """Raised when a ``with client:`` block is opened inside another of the same client.
 
     It is a `RuntimeError`, as Flask's is.
     """

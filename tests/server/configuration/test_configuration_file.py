@@ -62,7 +62,7 @@ def test_what_means_nothing_is_an_error(name: str, text: str, message: str, tmp_
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     """And so is one that is no text."""
-    with pytest.raises(ConfigurationError, match=r"no\.toml: it can not be read: No such file"):
+    with pytest.raises(ConfigurationError, match=r"no\.toml: it cannot be read: No such file"):
         read_file(str(tmp_path / "no.toml"), tmp_path)
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match="it is no TOML"):

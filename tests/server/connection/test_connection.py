@@ -107,7 +107,7 @@ def test_a_move_that_is_not_in_the_table_is_a_mistake_of_ours() -> None:
     """It is named, and not made."""
     bench = Bench()
     bench.receive(b"")
-    with pytest.raises(ServerStateError, match="can not become HEAD"):
+    with pytest.raises(ServerStateError, match="cannot become HEAD"):
         bench.connection._move(State.HEAD)
     assert bench.connection.state is State.CLOSED
 
@@ -162,7 +162,7 @@ def test_each_deadline_is_kept_to(begun: bytes, deadline: str, says: bytes) -> N
 
 
 def test_more_bytes_of_a_head_do_not_move_its_deadline() -> None:
-    """A client can't buy time letter by letter."""
+    """A client cannot buy time letter by letter."""
     bench = Bench(header_timeout=15.0)
     bench.receive(b"GET / HTTP/1.1\r\n")
     for letter in b"X: slow":

@@ -122,7 +122,7 @@ def test_several_processes_write_to_one_file(tmp_path: Path) -> None:
 def test_a_full_disk_costs_lines_and_one_complaint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A request does not fail because it can't be logged."""
+    """A request does not fail because it cannot be logged."""
     file = LogFile(str(tmp_path / "a.log"))
 
     def refuse(fd: int, data: bytes) -> int:

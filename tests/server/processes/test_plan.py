@@ -218,7 +218,7 @@ def test_without_a_worker_timeout_nothing_is_hung() -> None:
 
 
 def test_silence_while_everything_was_frozen_is_excused() -> None:
-    """A supervisor that was stopped itself can not blame the workers."""
+    """A supervisor that was stopped itself cannot blame the workers."""
     stage = Stage(worker_timeout=10).started()
     stage.beats = {1: stage.now, 2: stage.now}
     stage.now += 3600
@@ -312,5 +312,5 @@ def test_a_move_that_is_not_in_the_table_is_refused() -> None:
     """A plan that goes wrong says so."""
     stage = Stage().started()
     (post, *_) = stage.plan._posts.values()
-    with pytest.raises(ServerStateError, match="can not become STARTING"):
+    with pytest.raises(ServerStateError, match="cannot become STARTING"):
         stage.plan._move(post, WorkerState.STARTING, stage.now)

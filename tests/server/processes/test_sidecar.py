@@ -103,7 +103,7 @@ def test_one_that_can_not_start_ends_the_start() -> None:
     """With what it said."""
     with started("broken") as (server, _):
         assert server.wait_end() == 3
-        server.wait_line("The metrics can not be served: no such address")
+        server.wait_line("The metrics cannot be served: no such address")
 
 
 def test_it_does_not_outlive_its_supervisor() -> None:

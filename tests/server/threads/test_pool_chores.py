@@ -218,7 +218,7 @@ def test_where_no_thread_can_be_started_the_leader_goes_on_alone(
         attempts.append(worker)
         if len(attempts) > 1:  # then the first one has been logged
             tried.set()
-        raise RuntimeError("can't start new thread")
+        raise RuntimeError("cannot start new thread")
 
     served = serve(app, threads=4)
     holder, other = served.client(), served.client()

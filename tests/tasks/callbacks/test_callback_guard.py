@@ -173,7 +173,7 @@ def test_all_addresses_are_public_or_allowed():
 @pytest.mark.parametrize("entry", ["10.0.0.1/8", "10.0.0.0/99", "http://a/", "", "a b"])
 def test_what_can_not_be_allowed_is_named(entry):
     """At once, not when it is missed."""
-    with pytest.raises(TaskSetupError, match="can't be allowed"):
+    with pytest.raises(TaskSetupError, match="cannot be allowed"):
         Guard([entry])
 
 
@@ -299,6 +299,6 @@ def test_a_name_is_resolved_once():
 
 
 def test_a_name_without_addresses_is_an_error():
-    """It is tried again, as one that can't be resolved."""
+    """It is tried again, as one that cannot be resolved."""
     with pytest.raises(OSError, match="no address"):
         Guard(resolve=at()).route("https://example.com/")

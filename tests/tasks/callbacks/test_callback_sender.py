@@ -329,7 +329,7 @@ def test_a_database_that_fails_is_tried_again(database, add, send, caplog):
     box.fails = {"due"}
     sender = send(Posted(), box)
     assert sender._look() == 5.0
-    assert "The outbox can't be used" in caplog.text
+    assert "The outbox cannot be used" in caplog.text
     sender.start()
     box.fails = frozenset()
     add("a")

@@ -124,7 +124,7 @@ def unpickle_badly() -> None:
 
 
 class AwkwardError(Exception):
-    """Wants two arguments, and keeps one: it pickles, and can't be made again."""
+    """Wants two arguments, and keeps one: it pickles, and cannot be made again."""
 
     def __init__(self, what: str, why: str) -> None:
         super().__init__(f"{what}: {why}")
@@ -176,7 +176,7 @@ def test_an_error_shows_where_it_was_raised(shared: TaskPool) -> None:
     assert "raise kind(*args)" in str(error.__cause__)
     error = shared.submit(give, CannotPickle).exception(30)
     assert error is not None
-    assert "can't be sent back" in str(error.__notes__)
+    assert "cannot be sent back" in str(error.__notes__)
 
 
 def test_an_app_from_a_factory_is_found_as_it_is_told(shared: TaskPool) -> None:

@@ -460,7 +460,7 @@ class LedgerContract:
         assert back.__cause__ is None
 
     def test_a_late_outcome_is_fenced(self, ledger: Ledger) -> None:
-        """Who was taken for gone and was not can't end what others have."""
+        """Who was taken for gone and was not cannot end what others have."""
         again, once = new(owner=HERE.id), new(owner=HERE.id, idempotent=False)
         ledger.write([again, once, start(again), start(once)])
         ledger.recover(101.0, alive)
@@ -539,7 +539,7 @@ class LedgerContract:
         assert ledger.write([job]) == NOTHING
 
     def test_a_callers_mistake_changes_nothing(self, ledger: Ledger) -> None:
-        """Where the end can't be described, it has not happened."""
+        """Where the end cannot be described, it has not happened."""
         job = new(owner=HERE.id, callback=URL)
         ledger.write([job, start(job)])
         with pytest.raises(ZeroDivisionError):

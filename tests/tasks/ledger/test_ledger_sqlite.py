@@ -33,7 +33,7 @@ def files_open(where: str) -> list[str]:
 
 
 def can_be_written(ledger: Ledger) -> bool:
-    """Return whether another thread can write; this one would hang where it can't."""
+    """Return whether another thread can write; this one would hang where it cannot."""
     written: list[object] = []
     thread = threading.Thread(target=lambda: written.append(ledger.write([new()])), daemon=True)
     thread.start()
@@ -222,7 +222,7 @@ class TestSQLiteLedger(LedgerContract):
         """A folder, a file of something else, a folder that is a file."""
         (tmp_path / "text").write_text("This is not a database, but long enough to be one. " * 99)
         for path in (tmp_path, tmp_path / "text", tmp_path / "text" / "jobs.sqlite"):
-            with pytest.raises(TaskSetupError, match=r"can't be a ledger: .* may write"):
+            with pytest.raises(TaskSetupError, match=r"cannot be a ledger: .* may write"):
                 open_ledger(path)
 
     def test_an_old_sqlite_is_refused(self, where: str, monkeypatch: pytest.MonkeyPatch) -> None:

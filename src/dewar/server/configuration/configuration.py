@@ -41,7 +41,7 @@ class Configuration:
         """Return what is not left to its default, for `Settings` or ``run``.
 
         Raises:
-            ConfigurationError: A source says what can not be.
+            ConfigurationError: A source says what cannot be.
         """
         return {
             setting.name: self._given[setting.name].value_of(setting)
@@ -53,7 +53,7 @@ class Configuration:
         """Return the settings.
 
         Raises:
-            ConfigurationError: A source says what can not be.
+            ConfigurationError: A source says what cannot be.
         """
         values = self.values()
         try:
@@ -68,7 +68,7 @@ class Configuration:
         """Return the settings as a TOML file that says the same, with the source of each.
 
         Raises:
-            ConfigurationError: A source says what can not be.
+            ConfigurationError: A source says what cannot be.
         """
         settings = self.settings()
         return _HEAD + "".join(self._lines(settings))

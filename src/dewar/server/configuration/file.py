@@ -20,7 +20,7 @@ def read_file(path: str | None, folder: Path) -> Layer:
     There ``dewar.toml`` goes before ``pyproject.toml``, which is asked for ``[tool.dewar]``.
 
     Raises:
-        ConfigurationError: It can not be read, or has a table or key that means nothing.
+        ConfigurationError: It cannot be read, or has a table or key that means nothing.
     """
     if path is not None:
         return _read(Path(path), path)
@@ -55,7 +55,7 @@ def _load(path: Path, shown: str) -> dict[str, Any]:
         with path.open("rb") as file:
             return tomllib.load(file)
     except OSError as error:
-        raise ConfigurationError(f"{shown}: it can not be read: {error.strerror}.") from error
+        raise ConfigurationError(f"{shown}: it cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{shown}: it is no TOML: {error}.") from error
 

@@ -19,7 +19,7 @@ class Source(Enum):
 
 
 class ConfigurationError(SettingsError):
-    """Raised where a source says what can not be; the message names the source.
+    """Raised when a source says what cannot be; the message names the source.
 
     Carries the flag as ``flag`` where one is at fault; then the message is about its value alone.
     """

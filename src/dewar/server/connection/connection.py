@@ -209,11 +209,11 @@ class Connection(Outlet):
         return True
 
     def awaits_loop_alone(self) -> bool:
-        """Tell whether it is SUSPENDED, and nothing in what it waits for may block."""
+        """Return whether it is SUSPENDED, and nothing in what it waits for may block."""
         return self.suspension is not None and self.suspension.is_wholly_async
 
     def has_more(self) -> bool:
-        """Tell whether there is something to `run`, after the event loop has given it back."""
+        """Return whether there is something to `run`, after the event loop has given it back."""
         suspension = self.suspension
         if suspension is None or not suspension.has_ended:
             return True
@@ -223,7 +223,7 @@ class Connection(Outlet):
         return bool(self._reader.completed) or self._reader.wants_continue
 
     def is_deserted(self) -> bool:
-        """Tell whether the client has closed its side. For a connection that is SUSPENDED."""
+        """Return whether the client has closed its side. For a connection that is SUSPENDED."""
         return has_ended(self.sock)
 
     def close(self) -> None:
@@ -234,13 +234,13 @@ class Connection(Outlet):
         self.sock.close()
 
     def break_off(self) -> None:
-        """Have it closed, whatever it is doing: its state can't be relied on any more."""
+        """Have it closed, whatever it is doing: its state cannot be relied on any more."""
         self.state = State.CLOSED
 
     def cut(self) -> None:
         """Shut the socket under the thread that runs the connection; it will find out.
 
-        Only while that thread can not be closing it.
+        Only while that thread cannot be closing it.
         """
         with suppress(OSError):  # the client was quicker
             self.sock.shutdown(socket.SHUT_RDWR)
@@ -293,7 +293,7 @@ class Connection(Outlet):
         if state is self.state:
             return
         if state not in MOVES[self.state]:
-            raise ServerStateError(f"{self!r} can not become {state.name}.")
+            raise ServerStateError(f"{self!r} cannot become {state.name}.")
         self.state = state
         self._since = self._service.now
 

@@ -1,7 +1,7 @@
 """One request's way through the application and back (PEP 3333).
 
 An exchange lives as long as its request. What the application may keep of it, ``start_response``
-and ``write``, is dead afterwards and can not touch the next request of the connection.
+and ``write``, is dead afterwards and cannot touch the next request of the connection.
 
 Where the application returns something that waits for the event loop, `respond` comes back without
 an answer, and the rest is a `Suspension`'s.
@@ -335,7 +335,7 @@ class Exchange(Request):
         stays = self.persists and not self._service.draining
         body = self.body
         if type(body) is LateBody and not body.is_here():
-            # Nobody can say whether the client will send it: the connection can't go on.
+            # Nobody can say whether the client will send it: the connection cannot go on.
             body.hush()
             stays = False
         return self._service.writer.compose(self._status, self._headers, self.http11, stays, size)
@@ -363,7 +363,7 @@ class Exchange(Request):
         return chunk(data) if self._framing is Framing.CHUNKED else data
 
     def _fit(self, data: bytes, count: int) -> bytes:
-        """Cut *data* to the declared *count*; where it is less, the connection can't go on."""
+        """Cut *data* to the declared *count*; where it is less, the connection cannot go on."""
         if len(data) < count:
             self.persists = False
         _logger.error(

@@ -45,7 +45,7 @@ class FileWrapper:
         return block
 
     def seekable(self) -> bool:
-        """Tell whether the file has positions."""
+        """Return whether the file has positions."""
         seekable = getattr(self._file, "seekable", None)
         return seekable() if seekable is not None else hasattr(self._file, "seek")
 

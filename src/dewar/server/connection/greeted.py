@@ -109,7 +109,7 @@ class GreetedConnection(Connection):
             self._move(State.CLOSED)
 
     def is_deserted(self) -> bool:
-        """Tell whether the client has closed its side. For a connection that is SUSPENDED."""
+        """Return whether the client has closed its side. For a connection that is SUSPENDED."""
         return has_ended(self._plain)
 
     def drain(self, now: float, grace: float) -> None:

@@ -54,7 +54,7 @@ class LateBody:
         return f"<LateBody, {'here' if self.is_here() else 'not asked for'}>"
 
     def is_here(self) -> bool:
-        """Tell whether the body has come as a whole."""
+        """Return whether the body has come as a whole."""
         return self._fetched is not None
 
     def prefetch(self) -> None:
@@ -104,7 +104,7 @@ class LateBody:
             if self._error is not None:
                 raise self._error
             if self._is_closed:
-                raise ValueError("The body of a request that has ended can't be read any more.")
+                raise ValueError("The body of a request that has ended cannot be read any more.")
             try:
                 self._fetched = self._fetch()
             except OSError as error:

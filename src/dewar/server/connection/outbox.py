@@ -141,7 +141,7 @@ def wait_ready(sock: socket.socket, event: int, timeout: float) -> None:
 
 
 def has_ended(sock: socket.socket) -> bool:
-    """Tell whether the peer of *sock*, which does not block, has closed its side."""
+    """Return whether the peer of *sock*, which does not block, has closed its side."""
     try:
         return not sock.recv(1, socket.MSG_PEEK)
     except BlockingIOError:
@@ -151,7 +151,7 @@ def has_ended(sock: socket.socket) -> bool:
 
 
 def is_readable(sock: socket.socket) -> bool:
-    """Tell whether anything has come on *sock*, its end included."""
+    """Return whether anything has come on *sock*, its end included."""
     with _Selector() as selector:
         selector.register(sock, selectors.EVENT_READ)
         return bool(selector.select(0))

@@ -24,7 +24,7 @@ class Progress:
             self._last = now
 
     def is_overdue(self, now: float, timeout: float, min_rate: int) -> bool:
-        """Tell whether the transfer has stopped for *timeout* seconds or is below *min_rate*."""
+        """Return whether the transfer has stopped for *timeout* seconds or is below *min_rate*."""
         if now - self._last > timeout:
             return True
         late = now - self._began - timeout

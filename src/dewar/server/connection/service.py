@@ -25,7 +25,7 @@ class Share(Protocol):
         """Tell how many connections are open."""
 
     def steps_back(self, count: int) -> bool:
-        """Tell whether another process should rather have the next client; *count* are here."""
+        """Return whether another process should rather have the next client; *count* are here."""
 
 
 class Service:
@@ -48,7 +48,7 @@ class Service:
         tls: How to do TLS, or ``None`` for plain HTTP.
 
     Raises:
-        SettingsError: A file for TLS can not be used.
+        SettingsError: A file for TLS cannot be used.
     """
 
     __slots__ = (
@@ -112,7 +112,7 @@ class Service:
         """Open the log files, in the process that writes them.
 
         Raises:
-            LogFileError: One can not be opened.
+            LogFileError: One cannot be opened.
         """
         self.access_log.open()
 

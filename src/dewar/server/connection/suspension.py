@@ -160,7 +160,7 @@ class Suspension:
             asyncio.get_running_loop().call_soon(self._give_back, context=Context())
 
     def _take_result(self, suspended: Suspended) -> Iterable[bytes] | None:
-        """Send what can be sent at once; return what can not. What may block is the `_rest`."""
+        """Send what can be sent at once; return what cannot. What may block is the `_rest`."""
         if suspended.place is not None:
             self._rest = partial(self._work, suspended)
             return None

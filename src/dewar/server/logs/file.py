@@ -11,7 +11,7 @@ _logger = logging.getLogger("dewar.server")
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 # A log tells who was where; it is not for all to read.
 _MODE = 0o640
-# How often a log that can not be written is mentioned in the other one, in seconds.
+# How often a log that cannot be written is mentioned in the other one, in seconds.
 _COMPLAINT = 60.0
 
 
@@ -27,7 +27,7 @@ class LogFile:
         path: Where it is.
 
     Raises:
-        LogFileError: It can not be opened.
+        LogFileError: It cannot be opened.
     """
 
     def __init__(self, path: str) -> None:
@@ -49,13 +49,13 @@ class LogFile:
             now = time.monotonic()
             if now - self._complained >= _COMPLAINT:
                 self._complained = now
-                _logger.error("%r can not be written: %s", self, error)  # noqa: TRY400 - one line
+                _logger.error("%r cannot be written: %s", self, error)  # noqa: TRY400 - one line
 
     def reopen(self) -> None:
         """Go on in the file that now has the path; the one so far was renamed by a rotation.
 
         Raises:
-            LogFileError: It can not be opened; lines go on into the one so far.
+            LogFileError: It cannot be opened; lines go on into the one so far.
         """
         fresh = self._open()
         os.dup2(fresh, self._fd, inheritable=False)

@@ -1,6 +1,6 @@
 """One response as one line of an access log: Combined or JSON. No I/O.
 
-What a client chose can not end a line or a quoted part, and has no control characters that would
+What a client chose cannot end a line or a quoted part, and has no control characters that would
 act on a terminal (CWE-117). Never in a line: Authorization, Cookie, any other field.
 """
 

@@ -1,7 +1,7 @@
 """URLs without what must not stand in a log: passwords, tokens, keys.
 
 A log is read by more people than an application's data is (CWE-532). Known by its name is what
-is secret: this can not find a password in a parameter called ``x``.
+is secret: this cannot find a password in a parameter called ``x``.
 """
 
 import re

@@ -35,6 +35,6 @@ class Balance:
         self._counts.note_open(count)
 
     def steps_back(self, count: int) -> bool:
-        """Tell whether another process should rather have the next client; *count* are here."""
+        """Return whether another process should rather have the next client; *count* are here."""
         least = self._counts.least_open_elsewhere()
         return least is not None and count > least + least // 8

@@ -130,7 +130,7 @@ class Embedded:
         """Listen, fork the supervisor, and wait until its workers serve.
 
         Raises:
-            BindError: An address can not be listened on; nothing has been started.
+            BindError: An address cannot be listened on; nothing has been started.
             StartError: The workers could not begin to serve; all have ended.
         """
         listeners = bind_listeners(self._settings.bind, self._settings.unix_mode)
@@ -195,7 +195,7 @@ class Embedded:
             outside = Outside(herald=program, told=program, endpoint=self._endpoint)
             return Supervisor(self._settings, self._source, listeners, self._board, outside).run()
         except BaseException as error:
-            program.failed(f"The application can not be loaded: {error!r}")
+            program.failed(f"The application cannot be loaded: {error!r}")
             raise
 
     def _wait_ended(self, deadline: float) -> bool:

@@ -128,11 +128,11 @@ class Plan:
         return WorkerState.GONE if post is None else post.state
 
     def is_reloading(self) -> bool:
-        """Tell whether workers of an earlier generation still wait for their successors."""
+        """Return whether workers of an earlier generation still wait for their successors."""
         return any(p.generation < self._oldest for p in self._in(_ACTIVE))
 
     def is_done(self) -> bool:
-        """Tell whether the server has stopped and the last worker is reaped."""
+        """Return whether the server has stopped and the last worker is reaped."""
         return self.phase is Phase.STOPPING and not self._posts
 
     # What has happened.
@@ -323,5 +323,5 @@ class Plan:
 
     def _move(self, post: Post, state: WorkerState, now: float) -> None:
         if state not in MOVES[post.state]:
-            raise ServerStateError(f"Worker {post.number} can not become {state.name}: {self!r}")
+            raise ServerStateError(f"Worker {post.number} cannot become {state.name}: {self!r}")
         post.state, post.since = state, now

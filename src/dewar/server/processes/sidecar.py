@@ -93,7 +93,7 @@ class Sidecar:
             self._pid = fork(lambda: self._serve(theirs))
         except OSError as error:
             ours.close()
-            _logger.error("%s can not be forked: %s. Trying again.", self._title, error)  # noqa: TRY400
+            _logger.error("%s cannot be forked: %s. Trying again.", self._title, error)  # noqa: TRY400
             self._backoff.hold(now)
         theirs.close()
 
@@ -131,7 +131,7 @@ class Sidecar:
             try:
                 self._endpoint.start()
             except Exception as error:  # noqa: BLE001  # whatever it is, the supervisor says it
-                theirs.send_nowait(Report.FAILED, f"The metrics can not be served: {error}")
+                theirs.send_nowait(Report.FAILED, f"The metrics cannot be served: {error}")
                 return EXIT_LOAD
             theirs.send_nowait(Report.READY)
             theirs.sock.setblocking(True)

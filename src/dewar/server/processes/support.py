@@ -16,11 +16,11 @@ def check_processes(processes: int, max_requests: int) -> None:
     for name, value, most in (("processes", processes, 1), ("max_requests", max_requests, 0)):
         if value > most:
             raise SettingsError(
-                f"{name}={value} needs a system that can fork, and this one can not. Use"
+                f"{name}={value} needs a system that can fork, and this one cannot. Use"
                 f" {name}={most} with more threads, or start several servers behind a proxy."
             )
 
 
 def needs_supervisor(processes: int, max_requests: int) -> bool:
-    """Tell whether processes have to be made and replaced."""
+    """Return whether processes have to be made and replaced."""
     return processes > 1 or max_requests > 0

@@ -1,7 +1,7 @@
 """A worker process: it loads the application, serves it, and does what its supervisor says.
 
 Its main thread waits for the supervisor and for signals; the threads of the pool do the rest. Only
-the leader of the pool tells that the worker is alive, so that a pool that hangs can not hide
+the leader of the pool tells that the worker is alive, so that a pool that hangs cannot hide
 behind a main thread that does not.
 """
 
@@ -108,8 +108,8 @@ class Worker:
         except ServerError as error:
             assignment.channel.send_nowait(Report.FAILED, str(error))
         except BaseException as error:  # a module may call sys.exit()
-            _logger.critical("The application can not be loaded", exc_info=True)
-            text = f"The application can not be loaded: {type(error).__name__}: {error}"
+            _logger.critical("The application cannot be loaded", exc_info=True)
+            text = f"The application cannot be loaded: {type(error).__name__}: {error}"
             assignment.channel.send_nowait(Report.FAILED, text)
         else:
             return service

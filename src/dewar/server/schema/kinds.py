@@ -33,7 +33,7 @@ class Kind:
         return f"<{type(self).__name__} {self.written}>"
 
     def holds(self, value: object) -> bool:
-        """Tell whether `Settings` may have *value*."""
+        """Return whether `Settings` may have *value*."""
         return isinstance(value, str) and value.isprintable()
 
     def read(self, text: str) -> object:
@@ -65,7 +65,7 @@ class Product(Kind):
     expected = written = "printable ASCII text"
 
     def holds(self, value: object) -> bool:
-        """Tell whether *value* can stand in a field."""
+        """Return whether *value* can stand in a field."""
         return super().holds(value) and str(value).isascii() and str(value).strip() != ""
 
 
@@ -83,7 +83,7 @@ class Whole(Kind):
         self.expected = self.written = f"a whole number, {least} or more"
 
     def holds(self, value: object) -> bool:
-        """Tell whether *value* is an int, and not one of the two that are truth values."""
+        """Return whether *value* is an int, and not one of the two that are truth values."""
         return isinstance(value, int) and not isinstance(value, bool) and value >= self._least
 
     def read(self, text: str) -> object:
@@ -127,7 +127,7 @@ class Seconds(Kind):
     written = f"{expected}, such as 30, 1.5, 500ms or 2m"
 
     def holds(self, value: object) -> bool:
-        """Tell whether *value* is a number that a thread can wait for."""
+        """Return whether *value* is a number that a thread can wait for."""
         if not isinstance(value, int | float) or isinstance(value, bool):
             return False
         return 0 <= value <= threading.TIMEOUT_MAX
@@ -157,7 +157,7 @@ class Switch(Kind):
     written = "true or false"
 
     def holds(self, value: object) -> bool:
-        """Tell whether *value* is a bool."""
+        """Return whether *value* is a bool."""
         return isinstance(value, bool)
 
     def read(self, text: str) -> object:
@@ -188,7 +188,7 @@ class Choice(Kind):
         self.expected = self.written = f"{', '.join(shown[:-1])} or {shown[-1]}"
 
     def holds(self, value: object) -> bool:
-        """Tell whether *value* is one of them."""
+        """Return whether *value* is one of them."""
         return value in self._words
 
 
@@ -199,7 +199,7 @@ class FilePath(Kind):
     expected = written = "the path of a file"
 
     def holds(self, value: object) -> bool:
-        """Tell whether *value* can be a path."""
+        """Return whether *value* can be a path."""
         return isinstance(value, str) and value != "" and "\0" not in value
 
 
@@ -218,7 +218,7 @@ class Several(Kind):
         self._least = least
 
     def holds(self, value: object) -> bool:
-        """Tell whether *value* is a text with as many parts as there must be."""
+        """Return whether *value* is a text with as many parts as there must be."""
         return super().holds(value) and (bool(str(value).strip()) or self._least == 0)
 
     def accept(self, given: object) -> object:
@@ -236,7 +236,7 @@ class Permissions(Kind):
     written = expected
 
     def holds(self, value: object) -> bool:
-        """Tell whether *value* is three octal digits, or four with a zero in front."""
+        """Return whether *value* is three octal digits, or four with a zero in front."""
         return isinstance(value, str) and re.fullmatch(r"0?[0-7]{3}", value) is not None
 
 
@@ -248,7 +248,7 @@ class MountPath(Kind):
     written = expected
 
     def holds(self, value: object) -> bool:
-        """Tell whether *value* can be a ``SCRIPT_NAME`` (PEP 3333)."""
+        """Return whether *value* can be a ``SCRIPT_NAME`` (PEP 3333)."""
         if not super().holds(value) or set(str(value)) & {"?", "#"}:
             return False
         return value == "" or (str(value).startswith("/") and not str(value).endswith("/"))
@@ -266,7 +266,7 @@ class InPython(Kind):
         self.expected = self.written = f"an {type_.__module__}.{type_.__qualname__}"
 
     def holds(self, value: object) -> bool:
-        """Tell whether *value* is of the type."""
+        """Return whether *value* is of the type."""
         return isinstance(value, self._type)
 
 

@@ -86,7 +86,7 @@ class Setting:
         return f"{self.kind.written}, or '{NONE}'" if self.optional else self.kind.written
 
     def holds(self, value: object) -> bool:
-        """Tell whether `Settings` may have *value*."""
+        """Return whether `Settings` may have *value*."""
         return (value is None and self.optional) or self.kind.holds(value)
 
     def read(self, text: str) -> object:

@@ -186,7 +186,7 @@ class LoopLeader:
         return True
 
     def _is_at_hand(self) -> bool:
-        """Tell whether the loop comes back to its clients soon, whatever coroutines may go on."""
+        """Return whether the loop comes back to its clients soon, whatever coroutines may go on."""
         return len(self._roster.suspended) <= _FEW
 
     def _forget(self) -> None:

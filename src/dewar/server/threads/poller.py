@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 READ, WRITE = 1, 4  # EPOLLIN and EPOLLOUT; the portable poller translates
-# EPOLLRDHUP: only that the peer has closed its side. The portable poller can't tell, and doesn't.
+# EPOLLRDHUP: only that the peer has closed its side. The portable poller cannot tell, and doesn't.
 GONE = 0x2000
 
 # Events taken at a time: all there are, so that the leader can see who should go first.

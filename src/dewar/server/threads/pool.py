@@ -11,7 +11,7 @@ The rules, on which everything here stands:
   polling is level-triggered, so the new leader is told of them again.
 * A connection that runs on a thread that does not lead is *away*: not in the poller, and not
   touched by the leader. Going away and coming back happen under the roster's lock, so
-  that a deposed thread can not put its connection back into the poller before the taker has
+  that a deposed thread cannot put its connection back into the poller before the taker has
   taken it out.
 * Only the leader polls, so between its poll and its next one nothing needs to be disarmed:
   a quick request costs no system call but its own two.
@@ -52,7 +52,7 @@ _QUICK = 0.001
 _TRIES = 20
 _LOOK = 0.05
 
-# After a fault of our own, so that one that stays can not fill the log at full speed.
+# After a fault of our own, so that one that stays cannot fill the log at full speed.
 _FAULT_PAUSE = 0.05
 
 _logger = logging.getLogger("dewar.server")
@@ -171,11 +171,11 @@ class Pool:
     # The watchdog's side.
 
     def is_running(self) -> bool:
-        """Tell whether the leader is inside a run."""
+        """Return whether the leader is inside a run."""
         return bool(self._running) and not self._is_on_loop
 
     def leads_on_loop(self) -> bool:
-        """Tell whether the event loop's thread leads."""
+        """Return whether the event loop's thread leads."""
         return self._is_on_loop
 
     def depose(self) -> None:

@@ -76,17 +76,17 @@ class Staff:
             return True
 
     def is_stuck(self) -> bool:
-        """Tell whether the doorkeeper leads because no thread is free to."""
+        """Return whether the doorkeeper leads because no thread is free to."""
         return self._is_door_kept and not self._parked
 
     # Requests.
 
     def is_full(self) -> bool:
-        """Tell whether as many requests wait as may."""
+        """Return whether as many requests wait as may."""
         return len(self._waiting) >= self._limit
 
     def has_waiting(self) -> bool:
-        """Tell whether requests wait."""
+        """Return whether requests wait."""
         return bool(self._waiting)
 
     def submit(self, connection: Connection) -> bool:

@@ -30,10 +30,10 @@ class Watched(Protocol):
         """The number of the leader's latest run."""
 
     def is_running(self) -> bool:
-        """Tell whether the leader is inside a run."""
+        """Return whether the leader is inside a run."""
 
     def leads_on_loop(self) -> bool:
-        """Tell whether the event loop's thread leads."""
+        """Return whether the event loop's thread leads."""
 
     def depose(self) -> None:
         """Give the leadership to another thread, unless the leader comes back first."""

@@ -59,7 +59,7 @@ class Trust(Protocol):
     """Who is believed."""
 
     def trusts(self, address: str) -> bool:
-        """Tell whether the host at *address* is trusted."""
+        """Return whether the host at *address* is trusted."""
 
 
 class Facts(NamedTuple):

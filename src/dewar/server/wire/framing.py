@@ -65,7 +65,7 @@ def _check_coding(value: str, http11: bool) -> None:
     """Raise a refusal where a Transfer-Encoding is anything but ``chunked``.
 
     It is 501 for a coding that is not known here, under chunked (RFC 9112 §6.1), and 400 where
-    chunked is not the last and only once, since the length can't be told then (§6.3, point 4).
+    chunked is not the last and only once, since the length cannot be told then (§6.3, point 4).
     """
     if not http11:
         # RFC 9112 §6.1: such a message's framing is to be taken as faulty.

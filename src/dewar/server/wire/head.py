@@ -18,7 +18,7 @@ _HOST = re.compile(
 _ABSOLUTE = re.compile(r"https?://([^/?]+)([^?]*)(?:\?(.*))?", re.IGNORECASE | re.DOTALL)
 
 # How many distinct field names a server remembers. A client that invents names fills the memo
-# once and then costs the slow way; it can not make it grow.
+# once and then costs the slow way; it cannot make it grow.
 MEMO_SIZE = 512
 MEMO_NAME = 64
 

@@ -2,7 +2,7 @@
 
 Lines end with CRLF. A bare LF or CR is read as a line end by some and as text by others, which
 is what smuggling is made of, and a control character is never right. Both are found as soon as
-they come, so that what can't become a request is refused and not waited for.
+they come, so that what cannot become a request is refused and not waited for.
 
 A fault counts as soon as the bytes prove it, and so does a bound: which of the two comes first is
 the same in every cut.

@@ -1,7 +1,7 @@
 """A head of which only the beginning has come.
 
-A head is judged as a whole, when its empty line is there, so that the outcome can't depend on how
-it was cut. What is wrong before that and can't become right is refused at once: a request line
+A head is judged as a whole, when its empty line is there, so that the outcome cannot depend on how
+it was cut. What is wrong before that and cannot become right is refused at once: a request line
 that is none, text that no line may have, and what is past a bound.
 """
 
@@ -42,7 +42,7 @@ class PartialHead:
         """Add `data[pos:]`; return the head once it is whole, and where *data* goes on after it.
 
         Raises:
-            Refusal: This can't become a request.
+            Refusal: This cannot become a request.
         """
         held = self._data
         if not held:
@@ -95,7 +95,7 @@ class PartialHead:
             parse_line(bytes(data[:end]))
             checked = end
         # The fields are what lies between the line's CRLF and the empty line. That they are too
-        # many is certain when so much has come that the empty line can't have begun in time.
+        # many is certain when so much has come that the empty line cannot have begun in time.
         window = self._line_end + len(CRLF) + limits.header_bytes + 2
         check_text(data, checked, min(len(data), window))
         if len(data) >= window:

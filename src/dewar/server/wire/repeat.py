@@ -14,8 +14,6 @@ parser's.
 import re
 from typing import Any
 
-__all__ = ["MEMO_SIZE", "Line", "Repeat", "RequestLines"]
-
 Environ = dict[str, Any]
 Line = tuple[str, str, str, str]  # method, target, path, query
 
@@ -76,8 +74,8 @@ class Repeat:
     """What one connection's plain requests have in common.
 
     Args:
-        lines: the server's memo of request lines.
-        max_line: bytes that a request line may have.
+        lines: The server's memo of request lines.
+        max_line: Bytes that a request line may have.
     """
 
     __slots__ = ("_fields", "_lines", "_looks", "_max_line", "_message", "_template")

@@ -63,7 +63,7 @@ def _is_later(version: str) -> bool:
 def check_line_length(data: bytes | bytearray, start: int, end: int, limits: Limits) -> None:
     """Raise a 414 where the request line `data[start:end]` is too long.
 
-    It is a 501 where the method alone is (RFC 9112 §3), and a 400 where that can't be one.
+    It is a 501 where the method alone is (RFC 9112 §3), and a 400 where that cannot be one.
     """
     bound = limits.request_line
     if end - start > bound:

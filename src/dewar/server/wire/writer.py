@@ -107,7 +107,7 @@ class HeadWriter:
             size: Bytes of the body where they are known.
 
         Raises:
-            ApplicationError: The head can not be sent; the message says why.
+            ApplicationError: The head cannot be sent; the message says why.
         """
         # PERF: applications send the same few heads over and over. A head is good for a second, as
         # its Date is.

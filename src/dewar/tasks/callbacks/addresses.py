@@ -6,8 +6,6 @@ written out, because what `ipaddress` calls private differs between versions of 
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
-__all__ = ["Address", "is_public", "read_address"]
-
 Address = IPv4Address | IPv6Address
 
 _NOT_PUBLIC_4 = tuple(
@@ -59,13 +57,13 @@ def read_address(text: str) -> Address:
     """Return the address of a text as `socket.getaddrinfo` gives it, without its zone.
 
     Raises:
-        ValueError: where it is none.
+        ValueError: If it is none.
     """
     return ip_address(text.partition("%")[0])
 
 
 def is_public(address: Address) -> bool:
-    """Tell whether an address is a host's on the public internet."""
+    """Return whether an address is a host's on the public internet."""
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _NOT_PUBLIC_4)
     if address in _NAT64:

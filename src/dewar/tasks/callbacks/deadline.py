@@ -12,8 +12,6 @@ from typing import Any
 
 from dewar.tasks.callbacks.guard import Route
 
-__all__ = ["DeadlineSocket", "DeadlineTLSSocket", "open_socket", "wrap_socket"]
-
 
 class _Deadline:
     """Goes before a class of sockets."""
@@ -25,7 +23,7 @@ class _Deadline:
         """Leave the next call only the time there is.
 
         Raises:
-            TimeoutError: where there is none.
+            TimeoutError: If there is none.
         """
         left = self.until - time.monotonic()
         if left <= 0.0:
@@ -59,7 +57,7 @@ def open_socket(route: Route, until: float) -> DeadlineSocket:
     Each gets an equal share of the time that is left.
 
     Raises:
-        OSError: where none does.
+        OSError: If none does.
     """
     failure: OSError = TimeoutError("timed out")
     for number, (family, address) in enumerate(route.addresses):
@@ -85,12 +83,12 @@ def wrap_socket(opened: DeadlineSocket, context: ssl.SSLContext, name: str) -> D
     """Return the socket with TLS in it, once the other end has shown to be who it is.
 
     Args:
-        opened: is closed with it, also where this fails.
-        context: whose ``sslsocket_class`` is `DeadlineTLSSocket`.
-        name: what the certificate must be for.
+        opened: Is closed with it, also where this fails.
+        context: Whose ``sslsocket_class`` is `DeadlineTLSSocket`.
+        name: What the certificate must be for.
 
     Raises:
-        OSError: where the handshake fails, or takes too long.
+        OSError: If the handshake fails, or takes too long.
     """
     try:
         opened.tighten()

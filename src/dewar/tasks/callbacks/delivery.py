@@ -29,8 +29,6 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra("Callbacks", "tasks") from error
 
-__all__ = ["Courier"]
-
 _HEADERS = (
     ("User-Agent", f"Dewar/{__version__}"),
     ("Content-Type", "application/json"),
@@ -47,8 +45,8 @@ class Courier:
     """Makes attempts, each on its own; any thread may call it.
 
     Args:
-        guard: decides where callbacks may go.
-        settings: how they are signed and sent.
+        guard: Decides where callbacks may go.
+        settings: How they are signed and sent.
     """
 
     def __init__(self, guard: Guard, settings: CallbackSettings) -> None:
@@ -61,10 +59,10 @@ class Courier:
         """Post a body to a URL, signed, and return how that went. It raises nothing of a failure.
 
         Args:
-            url: where to.
-            id: the ``webhook-id``, the same for each attempt.
+            url: Where to.
+            id: The ``webhook-id``, the same for each attempt.
             body: JSON, the same for each attempt.
-            now: the time of this attempt, in seconds since the epoch.
+            now: The time of this attempt, in seconds since the epoch.
         """
         content = body.encode()
         headers = {**dict(_HEADERS), **sign(self._secrets, id, int(now), content)}

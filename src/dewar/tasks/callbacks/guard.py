@@ -22,8 +22,6 @@ from urllib.parse import SplitResult, quote, urlsplit
 from dewar.tasks.callbacks.addresses import Address, is_public, read_address
 from dewar.tasks.errors import CallbackRefused, TaskSetupError
 
-__all__ = ["Destination", "Guard", "Resolve", "Route"]
-
 #: As `socket.getaddrinfo`.
 Resolve = Callable[..., list[tuple[Any, ...]]]
 
@@ -68,12 +66,12 @@ class Guard:
     """Decides where callbacks may go. It never changes, and any thread may use it.
 
     Args:
-        allow: what may be called though it is not public: networks (``10.1.0.0/16``), addresses,
+        allow: What may be called though it is not public: networks (``10.1.0.0/16``), addresses,
             and names, at whatever address they are.
-        resolve: as `socket.getaddrinfo`.
+        resolve: As `socket.getaddrinfo`.
 
     Raises:
-        TaskSetupError: where something in `allow` is neither.
+        TaskSetupError: If something in `allow` is neither.
     """
 
     def __init__(self, allow: Sequence[str] = (), resolve: Resolve = socket.getaddrinfo) -> None:
@@ -91,7 +89,7 @@ class Guard:
         except ValueError:
             if "/" in entry or not _NAME.fullmatch(entry):
                 raise TaskSetupError(
-                    f"{entry!r} can't be allowed: it is no network such as '10.1.0.0/16' (with"
+                    f"{entry!r} cannot be allowed: it is no network such as '10.1.0.0/16' (with"
                     " no bits behind the mask), no address and no host's name."
                 ) from None
             self._names |= {entry.lower().rstrip(".")}
@@ -100,7 +98,7 @@ class Guard:
         """Return the parts of a URL that may be called as far as can be told without resolving.
 
         Raises:
-            CallbackRefused: otherwise.
+            CallbackRefused: Otherwise.
         """
         parts = _split(url)
         try:
@@ -121,8 +119,8 @@ class Guard:
         """Return the ways to a URL, having resolved its name. It blocks as the resolver does.
 
         Raises:
-            CallbackRefused: where it may not be called.
-            OSError: where the name can't be resolved.
+            CallbackRefused: If it may not be called.
+            OSError: If the name cannot be resolved.
         """
         destination = self.check(url)
         found = self._resolve(destination.host, destination.port, type=socket.SOCK_STREAM)

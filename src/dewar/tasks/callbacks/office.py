@@ -11,8 +11,6 @@ from dewar.tasks.callbacks.settings import CallbackSettings
 from dewar.tasks.errors import CallbackRefused
 from dewar.tasks.ledger.database import Database
 
-__all__ = ["CallbackOptions", "Callbacks", "Kept"]
-
 
 class Kept(Protocol):
     """What keeps the outbox: a `Ledger`."""
@@ -38,12 +36,12 @@ class Callbacks:
     """Says which callbacks are accepted, and makes them. `outbox` is where they are kept.
 
     Args:
-        ledger: in whose database they are.
-        options: the secrets, and what is allowed.
-        owner: this process's id in the ledger, so that others can go on when it has died.
+        ledger: In whose database they are.
+        options: The secrets, and what is allowed.
+        owner: This process's id in the ledger, so that others can go on when it has died.
 
     Raises:
-        TaskSetupError: where a secret is none, or what is allowed makes no sense.
+        TaskSetupError: If a secret is none, or what is allowed makes no sense.
     """
 
     def __init__(self, ledger: Kept, options: CallbackOptions, owner: str) -> None:
@@ -59,7 +57,7 @@ class Callbacks:
         """Accept the URL of a callback, as far as can be told before it is made.
 
         Raises:
-            CallbackRefused: where it may not be called, wants no more, or could not be signed.
+            CallbackRefused: If it may not be called, wants no more, or could not be signed.
         """
         if not self._has_secrets:
             raise CallbackRefused(

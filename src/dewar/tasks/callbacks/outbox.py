@@ -20,8 +20,6 @@ from dewar.tasks.callbacks.schedule import Answer, Delivered, Disabled, GaveUp, 
 from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.schema import deliveries, disabled_urls
 
-__all__ = ["Outbox"]
-
 # With literals, so that the index over what is pending is used.
 _PENDING = text("state = 'pending'")
 _IDS = deliveries.c.id.in_(bindparam("ids", expanding=True))
@@ -114,9 +112,9 @@ class Outbox:
         """Return what is due, the oldest first.
 
         Args:
-            now: seconds since the epoch.
-            limit: at most so many.
-            after: the last of the page before.
+            now: Seconds since the epoch.
+            limit: At most so many.
+            after: The last of the page before.
         """
         place = (-1.0, "") if after is None else (after.due, after.id)
         given = {"now": now, "most": limit, "after_due": place[0], "after_id": place[1]}
@@ -130,10 +128,10 @@ class Outbox:
         What goes to a URL that is disabled is not returned, and never will be.
 
         Args:
-            ids: of `due`.
-            owner: who sends them.
-            now: seconds since the epoch.
-            until: when the lease runs out.
+            ids: Of `due`.
+            owner: Who sends them.
+            now: Seconds since the epoch.
+            until: When the lease runs out.
         """
         given = {"ids": ids, "holder": owner, "now": now, "until": until}
         with self._database.writing() as connection:
@@ -147,10 +145,10 @@ class Outbox:
         delivered.
 
         Args:
-            delivery: as it was claimed.
-            step: what is next.
-            answer: what came.
-            now: seconds since the epoch.
+            delivery: As it was claimed.
+            step: What is next.
+            answer: What came.
+            now: Seconds since the epoch.
         """
         given: dict[str, Any] = {
             "which": delivery.id,
@@ -196,8 +194,8 @@ class Outbox:
         It won't where it was delivered, is being sent, or is unknown. Its URL is enabled.
 
         Args:
-            id: the ``webhook-id``.
-            now: seconds since the epoch.
+            id: The ``webhook-id``.
+            now: Seconds since the epoch.
         """
         with self._database.writing() as connection:
             is_found = connection.execute(_RETRY, {"which": id, "now": now}).rowcount == 1
@@ -221,8 +219,8 @@ class Outbox:
         """Return callbacks, the newest first.
 
         Args:
-            state: only those in it.
-            limit: at most so many.
+            state: Only those in it.
+            limit: At most so many.
         """
         found = _LIST if state is None else _LIST.where(deliveries.c.state == state.value)
         with self._database.reading() as connection:

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["Candidate", "Delivery", "DeliveryState"]
-
 
 class DeliveryState(Enum):
     """Where a callback is in its life; the value is what users and the database see."""

@@ -14,8 +14,6 @@ from email.utils import parsedate_to_datetime
 
 from dewar.tasks.errors import TaskSetupError
 
-__all__ = ["Answer", "Delivered", "Disabled", "GaveUp", "Retry", "Schedule", "Step", "next_step"]
-
 _GONE = 410
 #: Statuses with which a server says that it has too much to do.
 _BUSY = frozenset({429, 502, 503, 504})
@@ -63,7 +61,7 @@ class Schedule:
     """When a callback is tried.
 
     Raises:
-        TaskSetupError: where it makes no sense.
+        TaskSetupError: If it makes no sense.
     """
 
     #: Seconds before each attempt, the first being immediate: the specification's example.
@@ -98,11 +96,11 @@ def next_step(
     """Return what comes after an attempt.
 
     Args:
-        answer: how it went.
-        attempts: how many there were, this one included.
-        now: seconds since the epoch.
-        schedule: when a callback is tried.
-        random: returns a number from 0 to 1, as `random.random`.
+        answer: How it went.
+        attempts: How many there were, this one included.
+        now: Seconds since the epoch.
+        schedule: When a callback is tried.
+        random: Returns a number from 0 to 1, as `random.random`.
     """
     status = answer.status
     if status is not None and 200 <= status < 300:

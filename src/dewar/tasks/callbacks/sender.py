@@ -4,7 +4,7 @@ Who does what:
 
 - The **coordinator** is one thread. It alone looks into the outbox, claims what is due and has a
   slot, and starts a thread for each; then it waits for the next due date, for a nudge, or for a
-  slot. What it can't foresee, the callbacks of a process that died, it looks for now and then.
+  slot. What it cannot foresee, the callbacks of a process that died, it looks for now and then.
 - A **delivering thread** makes one attempt, records it, gives its slot back and ends. It may hang
   as long as a receiver makes it, and has only its own slot to hang in.
 - `_changed` guards the state, the slots and the threads. It is never held during I/O.
@@ -36,8 +36,6 @@ from dewar.tasks.callbacks.schedule import (
 )
 from dewar.tasks.callbacks.settings import CallbackSettings
 from dewar.tasks.callbacks.slots import Slots
-
-__all__ = ["Box", "Post", "Sender", "SenderStatistics"]
 
 logger = logging.getLogger("dewar.tasks.callbacks")
 
@@ -93,11 +91,11 @@ class Sender:
     """Makes the callbacks that are due.
 
     Args:
-        outbox: where they are.
-        post: makes one attempt.
-        settings: how many at once, and when again.
-        owner: names this process to the others.
-        clock: returns seconds since the epoch.
+        outbox: Where they are.
+        post: Makes one attempt.
+        settings: How many at once, and when again.
+        owner: Names this process to the others.
+        clock: Returns seconds since the epoch.
     """
 
     def __init__(
@@ -150,7 +148,7 @@ class Sender:
         What has not is made again by another process once its lease has run out.
 
         Args:
-            timeout: in seconds; None for as long as it takes.
+            timeout: In seconds; None for as long as it takes.
         """
         if self._pid != os.getpid():
             return True
@@ -215,7 +213,7 @@ class Sender:
                 return _LOOK
             due = self._outbox.next_due()
         except Exception:
-            logger.exception("The outbox can't be used; trying again in %g seconds.", _LOOK)
+            logger.exception("The outbox cannot be used; trying again in %g seconds.", _LOOK)
             return _LOOK
         return _LOOK if due is None else min(max(due - self._clock(), 0.0), _LOOK)
 

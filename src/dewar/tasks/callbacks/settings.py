@@ -7,15 +7,13 @@ from dewar.tasks.callbacks.schedule import Schedule
 from dewar.tasks.callbacks.signing import read_secret
 from dewar.tasks.errors import TaskSetupError
 
-__all__ = ["CallbackSettings"]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallbackSettings:
     """How callbacks are signed and sent.
 
     Raises:
-        TaskSetupError: for a secret that is none, and for numbers that make no sense.
+        TaskSetupError: For a secret that is none, and for numbers that make no sense.
     """
 
     #: What is signed with; each signs every callback. No representation shows them.
@@ -27,7 +25,7 @@ class CallbackSettings:
     timeout: float = 15.0
     schedule: Schedule = field(default_factory=Schedule)
     #: How many callbacks are on their way at once, and how many of these to one host, which then
-    #: can't have all of them wait for it.
+    #: cannot have all of them wait for it.
     max_threads: int = 8
     per_host: int = 2
     #: Bytes of an answer's body that are read, for the message about a failure.

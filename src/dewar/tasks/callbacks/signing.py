@@ -12,8 +12,6 @@ from collections.abc import Iterable
 
 from dewar.tasks.errors import TaskSetupError
 
-__all__ = ["ID", "SIGNATURE", "TIMESTAMP", "new_secret", "read_secret", "sign", "signature"]
-
 ID = "webhook-id"
 TIMESTAMP = "webhook-timestamp"
 SIGNATURE = "webhook-signature"
@@ -67,13 +65,13 @@ def sign(secrets: Iterable[bytes], id: str, timestamp: int, body: bytes) -> dict
     """Return the three headers of a callback.
 
     Args:
-        secrets: sign with each; two while one takes the place of the other.
-        id: of the message, the same for each attempt.
-        timestamp: of this attempt, in seconds since the epoch.
-        body: exactly what is sent.
+        secrets: Sign with each; two while one takes the place of the other.
+        id: Of the message, the same for each attempt.
+        timestamp: Of this attempt, in seconds since the epoch.
+        body: Exactly what is sent.
 
     Raises:
-        ValueError: where the id has a full stop.
+        ValueError: If the id has a full stop.
     """
     if "." in id:
         raise ValueError(f"The id of a callback has no full stop: {id!r}.")

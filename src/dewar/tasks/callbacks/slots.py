@@ -2,15 +2,13 @@
 
 from urllib.parse import urlsplit
 
-__all__ = ["Slots"]
-
 
 class Slots:
     """Counts, and says no where it is enough. It belongs to one lock.
 
     Args:
-        limit: how many may be on their way.
-        per_host: how many of them to one host.
+        limit: How many may be on their way.
+        per_host: How many of them to one host.
     """
 
     def __init__(self, limit: int, per_host: int) -> None:

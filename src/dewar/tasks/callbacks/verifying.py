@@ -9,8 +9,6 @@ from typing import Any, Protocol
 from dewar.tasks.callbacks.signing import ID, SIGNATURE, TIMESTAMP, read_secret, signature
 from dewar.tasks.errors import TaskSetupError, VerificationError
 
-__all__ = ["Headers", "verify"]
-
 #: Digits of a timestamp, which are enough for thirty thousand years.
 _DIGITS = 12
 
@@ -35,15 +33,15 @@ def verify(
     The same callback may come more than once: keep its ``webhook-id``, and do nothing twice.
 
     Args:
-        body: as it came, before anything has read it as JSON: ``request.get_data()``.
-        headers: as they came; ``request.headers`` will do.
-        secrets: the sender's secret, or several of which one is right.
-        tolerance: how many seconds the sender's clock may be off, either way.
-        now: seconds since the epoch; None for the clock's.
+        body: As it came, before anything has read it as JSON: ``request.get_data()``.
+        headers: As they came; ``request.headers`` will do.
+        secrets: The sender's secret, or several of which one is right.
+        tolerance: How many seconds the sender's clock may be off, either way.
+        now: Seconds since the epoch; None for the clock's.
 
     Raises:
-        VerificationError: where it is not to be believed.
-        TaskSetupError: where a secret is none.
+        VerificationError: If it is not to be believed.
+        TaskSetupError: If a secret is none.
     """
     keys = [read_secret(secret) for secret in ([secrets] if isinstance(secrets, str) else secrets)]
     if not keys:

@@ -7,11 +7,9 @@ from typing import Any, Protocol
 
 from dewar.tasks.job import Job
 
-__all__ = ["Ability", "Call", "Carried", "Engine", "EngineStatistics"]
-
 
 class Ability(Enum):
-    """What not every engine can do; the value completes "the engine can't ..."."""
+    """What not every engine can do; the value completes "the engine cannot ..."."""
 
     CANCEL_QUEUED = "cancel a job that waits"
     STOP = "stop a job that runs"
@@ -82,7 +80,7 @@ class Engine(Protocol):
         Returns whether it was running here.
 
         Raises:
-            NotSupported: where the engine can't.
+            NotSupported: If the engine cannot.
         """
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:

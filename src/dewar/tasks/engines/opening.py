@@ -5,8 +5,6 @@ from importlib import import_module
 from dewar.tasks.engines.interface import Engine
 from dewar.tasks.errors import TaskSetupError
 
-__all__ = ["open_engine"]
-
 #: Scheme, module, and an example. Celery's schemes go on with the broker's: ``celery+redis``.
 _ENGINES = {
     "dask": ("dewar.tasks.engines.dask.engine", "dask://scheduler:8786"),
@@ -18,8 +16,8 @@ def open_engine(url: str) -> Engine:
     """Return a new engine for a URL; the module that knows it is imported now.
 
     Raises:
-        TaskSetupError: where the scheme is none of an engine.
-        MissingExtra: where the engine's library is not installed.
+        TaskSetupError: If the scheme is none of an engine.
+        MissingExtra: If the engine's library is not installed.
     """
     scheme, separator, _ = url.partition("://")
     found = _ENGINES.get(scheme.partition("+")[0])

@@ -4,8 +4,6 @@ from enum import Enum
 
 from dewar.tasks.lifecycle import lifecycle
 
-__all__ = ["Phase", "refusal"]
-
 
 class Phase(Enum):
     """Where an engine is in its life. It only moves down."""

@@ -10,8 +10,6 @@ from dewar.tasks.engines.interface import Call
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress, RunningJob, running
 
-__all__ = ["drop", "fail", "name_of", "run_here", "show"]
-
 
 def name_of(function: Callable[..., Any]) -> str:
     """Return what a function is called in messages."""

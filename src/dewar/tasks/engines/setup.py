@@ -12,8 +12,6 @@ from dewar.tasks.engines.opening import open_engine
 from dewar.tasks.engines.threads import ThreadEngine
 from dewar.tasks.errors import TaskSetupError
 
-__all__ = ["EngineSetup", "check_count"]
-
 #: Which of the others each setting goes with.
 _GOES_WITH = {
     "thread_name_prefix": ("threads",),
@@ -28,8 +26,8 @@ class EngineSetup:
     """The settings of `dewar.tasks.pool.TaskPool` that are about its engine, as given there.
 
     Raises:
-        TaskSetupError: (a `ValueError`) for what can't work, or not together.
-        TypeError: where a setting is of the wrong type.
+        TaskSetupError: (a `ValueError`) for what cannot work, or not together.
+        TypeError: If a setting is of the wrong type.
     """
 
     threads: int | None = None
@@ -100,8 +98,8 @@ def check_count(name: str, value: object) -> None:
     """Hold a setting to be None or a number of things.
 
     Raises:
-        TypeError: where it is no whole number.
-        TaskSetupError: where it is less than one.
+        TypeError: If it is no whole number.
+        TaskSetupError: If it is less than one.
     """
     if value is None:
         return

@@ -21,11 +21,9 @@ from dewar.tasks.errors import NotSupported
 from dewar.tasks.job import Job
 from dewar.tasks.lifecycle import lifecycle
 
-__all__ = ["ThreadEngine"]
-
 # Where those who use executors look for it.
 _log = logging.getLogger("concurrent.futures")
-_BROKEN = "The initializer of a thread failed, so the pool can't run anything: repair it."
+_BROKEN = "The initializer of a thread failed, so the pool cannot run anything: repair it."
 
 
 class _Worker:
@@ -43,10 +41,10 @@ class ThreadEngine:
     """Runs jobs on at most so many threads.
 
     Args:
-        threads: how many.
-        name_prefix: what the threads' names begin with.
-        initializer: called with `initargs` in each thread before its first job.
-        initargs: see there.
+        threads: How many.
+        name_prefix: What the threads' names begin with.
+        initializer: Called with `initargs` in each thread before its first job.
+        initargs: See there.
     """
 
     name = "threads"
@@ -72,7 +70,7 @@ class ThreadEngine:
         """Put the job in the queue, and start a thread if none is free and one may be started.
 
         Raises:
-            RuntimeError: after `shutdown`, or as a `BrokenThreadPool` after an initializer failed.
+            RuntimeError: After `shutdown`, or as a `BrokenThreadPool` after an initializer failed.
         """
         with self._lock:
             if self._phase is not Phase.OPEN or lifecycle.is_ending:
@@ -90,14 +88,14 @@ class ThreadEngine:
         """Refuse.
 
         Raises:
-            NotSupported: always, unless the job has ended.
+            NotSupported: Always, unless the job has ended.
         """
         if job.done():
             return False
         raise NotSupported(
             self.name,
             Ability.STOP.value,
-            "Python can't end a thread from outside. Let the function look at a flag now and"
+            "Python cannot end a thread from outside. Let the function look at a flag now and"
             " then, or use processes: TaskPool(processes=...).",
         )
 

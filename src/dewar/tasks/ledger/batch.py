@@ -15,8 +15,6 @@ from typing import TypeAlias
 
 from dewar.tasks.ledger.records import MOVES, JobState, NewJob, Outcome, Start, Update
 
-__all__ = ["Batch", "Item", "Post", "Row", "Standing", "clean", "ended_at", "waiting_again"]
-
 Item: TypeAlias = NewJob | Start | Update | Outcome
 Row: TypeAlias = dict[str, object]
 
@@ -48,8 +46,8 @@ class Batch:
     """Judges items in order, and holds what follows from them.
 
     Args:
-        standings: how each job stands that an item speaks of and that is there, by its id.
-        waiting: how many jobs wait, of each task that a new job sets a limit for.
+        standings: How each job stands that an item speaks of and that is there, by its id.
+        waiting: How many jobs wait, of each task that a new job sets a limit for.
     """
 
     standings: dict[str, Standing]

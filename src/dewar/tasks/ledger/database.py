@@ -22,8 +22,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.batch import Row
 
-__all__ = ["BUSY_TIMEOUT", "READERS", "Connections", "Database", "Statement"]
-
 Statement: TypeAlias = Select[Any] | Insert | Update | Delete
 
 #: How many may read at a time in one process; more wait.
@@ -77,7 +75,7 @@ class Database:
     """Gives connections, and the few things in which databases differ.
 
     Args:
-        name: what a user calls it, without any password.
+        name: What a user calls it, without any password.
     """
 
     def __init__(self, name: str) -> None:
@@ -95,7 +93,7 @@ class Database:
         """Give a connection for single statements that change nothing.
 
         Raises:
-            LedgerError: where the database fails.
+            LedgerError: If the database fails.
         """
         try:
             with self.connections().reader.connect() as connection:
@@ -108,7 +106,7 @@ class Database:
         """Give a connection in a transaction, which is committed unless an exception passes.
 
         Raises:
-            LedgerError: where the database fails; nothing was changed.
+            LedgerError: If the database fails; nothing was changed.
         """
         try:
             with self.connections().writer.begin() as connection:
@@ -139,7 +137,7 @@ class Database:
         """Execute one statement that returns nothing, as a transaction by itself.
 
         Raises:
-            LedgerError: where the database fails; nothing was changed.
+            LedgerError: If the database fails; nothing was changed.
         """
         with self.writing() as connection:
             self.change(connection, statement, [row])

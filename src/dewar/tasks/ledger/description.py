@@ -1,12 +1,10 @@
-"""What is posted of a job whose process can't say how it ended: it is lost, or was cancelled."""
+"""What is posted of a job whose process cannot say how it ended: it is lost, or was cancelled."""
 
 import json
 from collections.abc import Callable
 from typing import TypeAlias
 
 from dewar.tasks.ledger.records import JobRecord
-
-__all__ = ["Describe", "describe_end"]
 
 #: Makes the body of a callback of a job that has ended. It must not call the ledger.
 Describe: TypeAlias = Callable[[JobRecord], str]

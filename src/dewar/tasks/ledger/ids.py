@@ -4,8 +4,6 @@ import os
 import secrets
 from collections import deque
 
-__all__ = ["TIME_LENGTH", "Ids", "new_id", "time_prefix"]
-
 #: base32hex (RFC 4648, section 7): its letters sort as the numbers they stand for.
 _LETTERS = "0123456789abcdefghijklmnopqrstuv"
 #: How many letters tell the time: 48 bits of milliseconds, which last until the year 10889.
@@ -22,10 +20,10 @@ def new_id(now: float) -> str:
     """Return an id of 36 letters and digits: what is made later sorts later, by the millisecond.
 
     It carries 128 random bits from the system's secure source. Who knows other ids and the time
-    can't guess it, so it may serve as the only key to a job's status page.
+    cannot guess it, so it may serve as the only key to a job's status page.
 
     Args:
-        now: seconds since the epoch.
+        now: Seconds since the epoch.
     """
     return time_prefix(now) + _letters(secrets.randbits(_RANDOM_BITS), _RANDOM_LENGTH)
 

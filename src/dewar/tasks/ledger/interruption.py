@@ -8,8 +8,6 @@ words.
 from dewar.tasks.errors import JobLost
 from dewar.tasks.ledger.records import JobState
 
-__all__ = ["lost_error", "state_after"]
-
 
 def state_after(*, may_repeat: bool, is_stopped: bool = False) -> JobState:
     """Return the next state of a job that was interrupted: nobody knows how far it came.

@@ -48,8 +48,6 @@ from dewar.tasks.ledger.statements import (
 )
 from dewar.tasks.ledger.writing import write_batch
 
-__all__ = ["Ledger", "LedgerStatistics"]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LedgerStatistics:
@@ -90,8 +88,8 @@ class Ledger:
         What failed may be written again: a job that is there already is not accepted twice.
 
         Args:
-            batch: what happened.
-            describe: makes the callback's body for an outcome that brings none.
+            batch: What happened.
+            describe: Makes the callback's body for an outcome that brings none.
         """
         if not batch:
             return _ALL_COUNT
@@ -136,10 +134,10 @@ class Ledger:
         """Take jobs that are due and nobody's, the oldest due first, and return them.
 
         Args:
-            owner: the id of who shall run them.
-            limit: at most so many.
-            now: seconds since the epoch.
-            tasks: the names of those that this owner knows; jobs of others are left alone.
+            owner: The id of who shall run them.
+            limit: At most so many.
+            now: Seconds since the epoch.
+            tasks: The names of those that this owner knows; jobs of others are left alone.
         """
         due = self.next_due(tasks)
         if due is None or due > now:
@@ -191,7 +189,7 @@ class Ledger:
         """Return when the first job that waits and is nobody's is due; None where there is none.
 
         Args:
-            tasks: only jobs of those, by their names.
+            tasks: Only jobs of those, by their names.
         """
         with self.database.reading() as connection:
             due: float | None = connection.execute(NEXT_DUE, {"tasks": list(tasks)}).scalar_one()
@@ -201,9 +199,9 @@ class Ledger:
         """Cancel a job that waits; return whether it did.
 
         Args:
-            id: of the job.
-            now: seconds since the epoch.
-            describe: makes the body of its callback.
+            id: Of the job.
+            now: Seconds since the epoch.
+            describe: Makes the body of its callback.
         """
         with self.database.writing() as connection:
             did = connection.execute(CANCEL, {"job": id, "now": now}).rowcount == 1
@@ -237,8 +235,8 @@ class Ledger:
         A job whose callback is still to be made is kept.
 
         Args:
-            before: seconds since the epoch.
-            limit: at most so many, which is how long writers may have to wait.
+            before: Seconds since the epoch.
+            limit: At most so many, which is how long writers may have to wait.
         """
         prefix = time_prefix(before + 0.001)
         with self.database.writing() as connection:
@@ -256,8 +254,8 @@ class Ledger:
         taken for gone, and its jobs were given away: what it still says of them won't count.
 
         Args:
-            owner: this process.
-            until: when the lease runs out, in seconds since the epoch.
+            owner: This process.
+            until: When the lease runs out, in seconds since the epoch.
         """
         with self.database.writing() as connection:
             if connection.execute(RENEW, {"holder": owner.id, "until": until}).rowcount:
@@ -290,10 +288,10 @@ class Ledger:
         is nobody's. Of several processes that recover at once, one does.
 
         Args:
-            now: seconds since the epoch.
-            is_alive: tells whether an owner's process may still be there; it is asked inside the
+            now: Seconds since the epoch.
+            is_alive: Tells whether an owner's process may still be there; it is asked inside the
                 transaction, and must not call the ledger.
-            describe: makes the body of the callback of a job that is lost.
+            describe: Makes the body of the callback of a job that is lost.
         """
         with self.database.writing() as connection:
             self.database.exclude(connection, "recover")
@@ -321,10 +319,10 @@ class Ledger:
         To ask for a task that few jobs are of looks through all of them.
 
         Args:
-            state: only those in it.
-            task: only those of it, by its name.
-            limit: at most so many.
-            before: the id of the last of the page before; None for the first page.
+            state: Only those in it.
+            task: Only those of it, by its name.
+            limit: At most so many.
+            before: The id of the last of the page before; None for the first page.
         """
         with self.database.reading() as connection:
             rows = connection.execute(page(state, task, before), {"most": limit})

@@ -20,8 +20,6 @@ from dewar.tasks.ledger.postgresql import PostgreSQLDatabase
 from dewar.tasks.ledger.schema import VERSION, meta, metadata
 from dewar.tasks.ledger.sqlite import SQLiteDatabase
 
-__all__ = ["open_ledger"]
-
 _WHERE = (
     " Give the path of a file, as in 'instance/jobs.sqlite', or the URL of a database, as in"
     " 'postgresql://user:password@host/name'."
@@ -35,14 +33,14 @@ def open_ledger(where: str | PathLike[str], *, durable: bool = False) -> Ledger:
     be opened before a fork.
 
     Args:
-        where: the path of an SQLite file, for the processes of one host, or a ``postgresql://``
+        where: The path of an SQLite file, for the processes of one host, or a ``postgresql://``
             URL, for several hosts.
-        durable: for SQLite, whether what is written survives a loss of power, for one fsync per
+        durable: For SQLite, whether what is written survives a loss of power, for one fsync per
             write. It survives the end of any process without. PostgreSQL decides by itself.
 
     Raises:
-        TaskSetupError: where there can be no ledger, or there is one of a later Dewar.
-        MissingExtra: where psycopg is missing for a PostgreSQL URL.
+        TaskSetupError: If there can be no ledger, or there is one of a later Dewar.
+        MissingExtra: If psycopg is missing for a PostgreSQL URL.
     """
     database = _database(where, durable=durable)
     try:
@@ -66,12 +64,12 @@ def _database(where: str | PathLike[str], *, durable: bool) -> Database:
         return PostgreSQLDatabase(url)
     if backend == "sqlite":
         return _sqlite(url.database or "", durable=durable)
-    raise TaskSetupError(f"A ledger can't be kept in {backend}.{_WHERE}")
+    raise TaskSetupError(f"A ledger cannot be kept in {backend}.{_WHERE}")
 
 
 def _sqlite(path: str, *, durable: bool) -> Database:
     if path in {"", ":memory:"}:
-        raise TaskSetupError(f"A ledger can't be kept in memory: it outlives the process.{_WHERE}")
+        raise TaskSetupError(f"A ledger cannot be kept in memory: it outlives the process.{_WHERE}")
     return SQLiteDatabase(Path(path), durable=durable)
 
 
@@ -80,7 +78,7 @@ def _url(text: str) -> URL:
         return make_url(text)
     except (ArgumentError, ValueError) as error:
         # The text may hold a password.
-        raise TaskSetupError(f"The URL of the ledger can't be read.{_WHERE}") from error
+        raise TaskSetupError(f"The URL of the ledger cannot be read.{_WHERE}") from error
 
 
 def _lay_out(database: Database) -> None:

@@ -11,8 +11,6 @@ from dewar.tasks.ledger.rows import record_of, rows_of
 from dewar.tasks.ledger.schema import deliveries
 from dewar.tasks.ledger.statements import JOBS
 
-__all__ = ["announce", "post"]
-
 _INSERT = deliveries.insert()
 
 

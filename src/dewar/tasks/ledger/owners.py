@@ -7,8 +7,6 @@ from pathlib import Path
 
 from dewar.tasks.ledger.ids import new_id
 
-__all__ = ["Owner", "OwnerRecord", "is_alive", "this_owner"]
-
 #: Of ``/proc/<pid>/stat``, behind the name in brackets: the start, in ticks since the boot
 #: (proc(5), field 22).
 _START_FIELD = 19
@@ -44,7 +42,7 @@ def this_owner(now: float) -> Owner:
     """Return a new owner for this process; one forked from it needs another.
 
     Args:
-        now: seconds since the epoch.
+        now: Seconds since the epoch.
     """
     pid = os.getpid()
     return Owner(id=new_id(now), host=_host(), pid=pid, started=_started(pid) or 0.0)

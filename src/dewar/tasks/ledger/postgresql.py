@@ -6,8 +6,6 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from dewar.tasks.errors import MissingExtra
 from dewar.tasks.ledger.database import BUSY_TIMEOUT, Connections, Database
 
-__all__ = ["PostgreSQLDatabase"]
-
 #: To answer the first time, in seconds.
 _CONNECT_TIMEOUT = 10
 _EXCLUDE = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("name"), 0)))
@@ -22,7 +20,7 @@ class PostgreSQLDatabase(Database):
     What is written survives whatever the server survives: that is the server's own setting.
 
     Raises:
-        MissingExtra: where psycopg is not installed.
+        MissingExtra: If psycopg is not installed.
     """
 
     def __init__(self, url: URL) -> None:

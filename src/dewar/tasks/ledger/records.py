@@ -16,19 +16,6 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Self
 
-__all__ = [
-    "FINAL",
-    "MOVES",
-    "JobRecord",
-    "JobState",
-    "NewJob",
-    "Outcome",
-    "Recovered",
-    "Start",
-    "Update",
-    "Written",
-]
-
 
 class JobState(Enum):
     """Where a job is in its life; the value is what users and the database see."""

@@ -24,8 +24,6 @@ from dewar.tasks.ledger.statements import (
     change_of,
 )
 
-__all__ = ["IsAlive", "recover_jobs"]
-
 #: Whether an owner's process may still be there; False only where it is known to be gone.
 IsAlive: TypeAlias = Callable[[OwnerRecord], bool]
 

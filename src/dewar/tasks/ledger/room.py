@@ -1,7 +1,5 @@
 """`Room`: how many jobs of a task may be accepted before it is counted again how many wait."""
 
-__all__ = ["Room"]
-
 # Of the room that is left when it was counted, one in so many may be filled without counting.
 _SHARE = 16
 

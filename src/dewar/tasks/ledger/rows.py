@@ -9,8 +9,6 @@ from dewar.tasks.ledger.batch import Standing
 from dewar.tasks.ledger.owners import OwnerRecord
 from dewar.tasks.ledger.records import JobRecord, JobState
 
-__all__ = ["chunks", "owners_of", "record_of", "rows_of", "standing_of"]
-
 #: How many ids are asked for at once; SQLite takes at least 32,766 parameters.
 _MOST_IDS = 2000
 

@@ -14,8 +14,6 @@ The names begin with ``dewar_``, because a PostgreSQL database may hold an app's
 
 from sqlalchemy import Column, Double, Index, Integer, MetaData, Table, Text, text
 
-__all__ = ["VERSION", "deliveries", "disabled_urls", "jobs", "meta", "metadata", "owners"]
-
 #: Of the tables as a whole; a ledger with a higher one was made by a later Dewar.
 VERSION = 1
 

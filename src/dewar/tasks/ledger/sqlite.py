@@ -30,8 +30,6 @@ from dewar.tasks.errors import LedgerError, TaskSetupError
 from dewar.tasks.ledger.batch import Row
 from dewar.tasks.ledger.database import BUSY_TIMEOUT, READERS, Connections, Database, Statement
 
-__all__ = ["SQLiteDatabase"]
-
 #: The first with RETURNING.
 _OLDEST = (3, 35)
 #: Between two attempts to turn to WAL while another process does, in seconds.
@@ -44,12 +42,12 @@ class SQLiteDatabase(Database):
     """A file in WAL mode.
 
     Args:
-        path: of the file; it and its folder are made where they are missing.
-        durable: whether what is written survives a loss of power (one fsync for each transaction)
+        path: Of the file; it and its folder are made where they are missing.
+        durable: Whether what is written survives a loss of power (one fsync for each transaction)
             and not only the end of any process.
 
     Raises:
-        TaskSetupError: where the file can't be used.
+        TaskSetupError: If the file cannot be used.
     """
 
     def __init__(self, path: Path, *, durable: bool = False) -> None:
@@ -206,12 +204,12 @@ class SQLiteDatabase(Database):
                 mode = _turn_to_wal(connection)
         except (OSError, sqlite3.Error) as error:
             raise TaskSetupError(
-                f"The file {self.name} can't be a ledger: {error}. Name one that this process may"
+                f"The file {self.name} cannot be a ledger: {error}. Name one that this process may"
                 " write, in a folder that it may write."
             ) from error
         if mode != "wal":
             raise TaskSetupError(
-                f"The file {self.name} can't have a write-ahead log (its journal mode stays"
+                f"The file {self.name} cannot have a write-ahead log (its journal mode stays"
                 f" {mode}). Name one on a local disk, or take PostgreSQL for several hosts."
             )
 

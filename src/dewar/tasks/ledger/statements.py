@@ -26,35 +26,6 @@ from sqlalchemy import (
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.ledger.schema import deliveries, jobs, owners
 
-__all__ = [
-    "CANCEL",
-    "CLAIM",
-    "COUNTS",
-    "DROP_DELIVERIES",
-    "DROP_JOBS",
-    "GONE",
-    "HELD",
-    "INSERT",
-    "JOB",
-    "JOBS",
-    "NEXT_DUE",
-    "ORPHANS",
-    "OWNERS",
-    "PURGED",
-    "QUEUED",
-    "RELEASE",
-    "RELEASE_ALL",
-    "RENEW",
-    "RETRY",
-    "STANDING",
-    "STANDINGS",
-    "STOP",
-    "STOPS",
-    "UNSENT",
-    "change_of",
-    "page",
-]
-
 _IS_WAITING = text("state = 'queued' AND owner IS NULL")
 _IS_QUEUED = text("state = 'queued'")
 _IS_RUNNING = text("state = 'running'")

@@ -11,8 +11,6 @@ from dewar.tasks.ledger.room import Room
 from dewar.tasks.ledger.rows import rows_of, standing_of
 from dewar.tasks.ledger.statements import INSERT, QUEUED, STANDING, STANDINGS, change_of
 
-__all__ = ["write_batch"]
-
 
 def write_batch(
     database: Database,
@@ -25,11 +23,11 @@ def write_batch(
     """Return the batch, judged and written, in the connection's transaction.
 
     Args:
-        database: the connection's.
-        connection: in a transaction.
-        items: to be judged in this order.
-        room: what may be accepted without counting.
-        is_again: whether what is new may be there already.
+        database: The connection's.
+        connection: In a transaction.
+        items: To be judged in this order.
+        room: What may be accepted without counting.
+        is_again: Whether what is new may be there already.
     """
     known = {item.id for item in items}
     if not is_again:

@@ -8,8 +8,6 @@ from celery import Celery
 from dewar.tasks.engines.celery.running import Runner
 from dewar.tasks.engines.celery.settings import CelerySettings
 
-__all__ = ["TASK", "install", "make_celery"]
-
 #: The name of the one task.
 TASK = "dewar.run"
 
@@ -47,9 +45,9 @@ def install(app: Celery, allow: Iterable[str], patience: float = 5.0) -> None:
     any arguments.
 
     Args:
-        app: the Celery app.
-        allow: modules and packages whose public functions may be run: ``["myapp.jobs"]``.
-        patience: how long, in seconds, a worker waits for leave to begin before it takes the
+        app: The Celery app.
+        allow: Modules and packages whose public functions may be run: ``["myapp.jobs"]``.
+        patience: How long, in seconds, a worker waits for leave to begin before it takes the
             process that submitted the job for gone, and begins.
     """
     runner = Runner(app, frozenset(allow), patience)

@@ -15,8 +15,6 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra("The engine 'celery'", "celery") from error
 
-__all__ = ["CeleryEngine", "open"]
-
 _ANY_BROKER = frozenset(Ability) - {Ability.SURVIVE_BROKER}
 
 
@@ -27,8 +25,8 @@ class CeleryEngine:
     connection of its own, and none of its parent's jobs.
 
     Args:
-        app: the Celery app to send jobs with. Its workers have the task: see `install`.
-        settings: where the broker is; worked out from the app if left out.
+        app: The Celery app to send jobs with. Its workers have the task: see `install`.
+        settings: Where the broker is; worked out from the app if left out.
     """
 
     name = "celery"
@@ -50,10 +48,10 @@ class CeleryEngine:
         """See `dewar.tasks.engines.interface.Engine.submit`.
 
         Raises:
-            EngineUnreachable: where the broker does not answer.
-            NotSupported: where the function can't be found by its name.
-            RuntimeError: after `shutdown`.
-            Unserializable: where an argument has no JSON form.
+            EngineUnreachable: If the broker does not answer.
+            NotSupported: If the function cannot be found by its name.
+            RuntimeError: After `shutdown`.
+            Unserializable: If an argument has no JSON form.
         """
         self._session.submit(job, call)
 
@@ -61,8 +59,8 @@ class CeleryEngine:
         """See `dewar.tasks.engines.interface.Engine.stop`.
 
         Raises:
-            EngineUnreachable: where the broker does not answer.
-            NotSupported: where the job's worker has a pool without processes.
+            EngineUnreachable: If the broker does not answer.
+            NotSupported: If the job's worker has a pool without processes.
         """
         return self._session.stop(job)
 
@@ -93,7 +91,7 @@ def open(url: str) -> CeleryEngine:  # noqa: A001  # as each engine has one
     """Return the engine of a URL like ``celery+redis://127.0.0.1:6379/0``.
 
     Raises:
-        TaskSetupError: where it is no such URL.
+        TaskSetupError: If it is no such URL.
     """
     settings = CelerySettings.parse(url)
     return CeleryEngine(make_celery(settings), settings)

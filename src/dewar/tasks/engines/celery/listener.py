@@ -12,8 +12,6 @@ from kombu.exceptions import OperationalError
 
 from dewar.tasks.engines.celery.mail import Message, remove
 
-__all__ = ["Listener"]
-
 _logger = logging.getLogger("dewar.tasks")
 
 # How long it listens before it looks around, in seconds; shorter than any heartbeat.
@@ -28,10 +26,10 @@ class Listener:
     The thread is a daemon, and starts with `start`.
 
     Args:
-        connect: returns a connection that is not connected yet.
-        queue: the reply queue; it is removed in the end.
-        handle: called with each message and a producer to answer it with.
-        connected: called with each new connection, before anything is read.
+        connect: Returns a connection that is not connected yet.
+        queue: The reply queue; it is removed in the end.
+        handle: Called with each message and a producer to answer it with.
+        connected: Called with each new connection, before anything is read.
     """
 
     def __init__(
@@ -78,7 +76,7 @@ class Listener:
                 self._listen(connection)
             except (OSError, OperationalError, *_errors_of(connection)) as error:
                 level = logging.DEBUG if is_lost else logging.WARNING
-                _logger.log(level, "The broker can't be heard (%s); trying again.", error)
+                _logger.log(level, "The broker cannot be heard (%s); trying again.", error)
                 is_lost = True
                 self._over.wait(_BACKOFF)
             else:

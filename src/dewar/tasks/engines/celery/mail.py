@@ -20,8 +20,6 @@ from typing import Any
 
 from kombu import Connection, Exchange, Producer, Queue
 
-__all__ = ["Answer", "Kind", "Message", "answer_queue", "post", "read_answer", "reply_queue"]
-
 # In seconds, for when nobody uses them: replies to a process that has died, and answers that no
 # worker has come for, as the job is in nobody's queue any more.
 _REPLIES_KEPT = 3600.0
@@ -91,10 +89,10 @@ def post(
     """Put a message into a queue, which is made where it is not there.
 
     Args:
-        producer: of the connection to use.
-        queue: where to put it.
-        message: what to put.
-        retries: how often to try again, a second after the other, where the broker is away; None
+        producer: Of the connection to use.
+        queue: Where to put it.
+        message: What to put.
+        retries: How often to try again, a second after the other, where the broker is away; None
             for not at all.
     """
     producer.publish(

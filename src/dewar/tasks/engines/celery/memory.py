@@ -5,8 +5,6 @@ from collections.abc import Callable
 
 from kombu import Connection
 
-__all__ = ["BrokerMemory"]
-
 # In seconds: how long the mark stays, and how often it is made anew.
 _KEPT = 7 * 86400
 _RENEWED = 3600.0
@@ -18,9 +16,9 @@ class BrokerMemory:
     RabbitMQ keeps durable queues over a restart; for it, nothing is marked and nothing lost.
 
     Args:
-        name: tells apart the marks of different processes.
-        is_redis: whether the broker is Redis.
-        clock: monotonic, in seconds.
+        name: Tells apart the marks of different processes.
+        is_redis: Whether the broker is Redis.
+        clock: Monotonic, in seconds.
     """
 
     def __init__(

@@ -15,16 +15,6 @@ from typing import Any
 
 from dewar.tasks.errors import NotSupported, UnknownTask
 
-__all__ = [
-    "KEPT_TASK",
-    "check_app",
-    "find_function",
-    "is_under",
-    "name_of",
-    "parse_allowed",
-    "resolve",
-]
-
 #: What runs a task that is in a ledger; its arguments are its address and packed values.
 KEPT_TASK = "dewar.tasks.execution:perform_named"
 
@@ -33,7 +23,7 @@ def name_of(function: Callable[..., Any]) -> str:
     """Return ``module:qualname``, by which `resolve` finds the function in another process.
 
     Raises:
-        NotSupported: where it can't be found by name, as a lambda or a method of an object.
+        NotSupported: If it cannot be found by name, as a lambda or a method of an object.
     """
     module = getattr(function, "__module__", None) or ""
     qualname = getattr(function, "__qualname__", None) or ""
@@ -58,11 +48,11 @@ def resolve(name: str, allowed: Iterable[str]) -> Callable[..., Any]:
     """Import a function by its name.
 
     Args:
-        name: as of `name_of`.
-        allowed: modules and packages whose public functions may be run.
+        name: As of `name_of`.
+        allowed: Modules and packages whose public functions may be run.
 
     Raises:
-        UnknownTask: where it is not allowed, or there is no such function.
+        UnknownTask: If it is not allowed, or there is no such function.
     """
     if not _is_public(name) or not is_under(name.partition(":")[0], allowed):
         raise UnknownTask(
@@ -72,7 +62,7 @@ def resolve(name: str, allowed: Iterable[str]) -> Callable[..., Any]:
     try:
         import_module(name.partition(":")[0])
     except ImportError as error:
-        raise UnknownTask(f"This worker can't import {name!r}: {error}") from error
+        raise UnknownTask(f"This worker cannot import {name!r}: {error}") from error
     function = _find(name)
     if function is None or not _is_defined_as(function, name):
         raise UnknownTask(f"There is no function {name!r} on this worker. Is its code older?")
@@ -88,11 +78,11 @@ def check_app(path: str | None, allowed: Iterable[str]) -> None:
     """Check the path of an app before anything is imported.
 
     Args:
-        path: as ``module:app`` or ``module:make_app()``; None for none.
-        allowed: as for `resolve`; what makes an app must be a function that is defined there.
+        path: As ``module:app`` or ``module:make_app()``; None for none.
+        allowed: As for `resolve`; what makes an app must be a function that is defined there.
 
     Raises:
-        UnknownTask: where it is not allowed.
+        UnknownTask: If it is not allowed.
     """
     if path is None:
         return
@@ -109,12 +99,12 @@ def find_function(name: str, args: Sequence[Any], allowed: Iterable[str]) -> Cal
     """Return the function that a job runs, with what it would import itself checked as well.
 
     Args:
-        name: as of `name_of`.
-        args: the job's. Of a kept task, the first is its address.
-        allowed: as for `resolve`.
+        name: As of `name_of`.
+        args: The job's. Of a kept task, the first is its address.
+        allowed: As for `resolve`.
 
     Raises:
-        UnknownTask: where it is not allowed, or there is no such function.
+        UnknownTask: If it is not allowed, or there is no such function.
     """
     if name != KEPT_TASK:
         return resolve(name, allowed)

@@ -8,20 +8,18 @@ from dewar.tasks.engines.interface import Call
 from dewar.tasks.job import Job
 from dewar.tasks.values import pack_arguments
 
-__all__ = ["pack_call"]
-
 
 def pack_call(job: Job, call: Call, reply: str) -> dict[str, Any]:
     """Return what a worker needs to know of a job.
 
     Args:
-        job: whose call it is.
-        call: what it runs.
-        reply: the reply queue's name.
+        job: Whose call it is.
+        call: What it runs.
+        reply: The reply queue's name.
 
     Raises:
-        NotSupported: where the function can't be found by its name.
-        Unserializable: where an argument has no JSON form.
+        NotSupported: If the function cannot be found by its name.
+        Unserializable: If an argument has no JSON form.
     """
     return {
         "function": name_of(call.function),

@@ -7,8 +7,6 @@ from celery.worker.request import Request
 
 from dewar.tasks.engines.celery.mail import Kind, Message, post, reply_queue
 
-__all__ = ["JobRequest"]
-
 _logger = logging.getLogger("dewar.tasks")
 
 _RETRIES = 3
@@ -17,7 +15,7 @@ _RETRIES = 3
 class JobRequest(Request):  # type: ignore[misc]  # celery has no types
     """A request of Celery's whose submitter hears of its violent end.
 
-    The process that runs the job can't tell any more; its parent can. In both cases Celery
+    The process that runs the job cannot tell any more; its parent can. In both cases Celery
     acknowledges the message, so that the job is not run again.
     """
 

@@ -29,8 +29,6 @@ from dewar.tasks.failures import describe_error
 from dewar.tasks.progress import Progress, RunningJob, running
 from dewar.tasks.values import pack, unpack_arguments
 
-__all__ = ["Runner"]
-
 _logger = logging.getLogger("dewar.tasks")
 
 # How often a result is offered, a second after the other, to a broker that is away. After that
@@ -46,10 +44,10 @@ class Runner:
     """Runs jobs for a Celery app: asks whether it may, calls the function, tells what came of it.
 
     Args:
-        app: the Celery app, whose connections it uses.
-        allowed: modules and packages whose functions may be run.
-        patience: how long to wait for an answer, in seconds.
-        clock: monotonic, in seconds.
+        app: The Celery app, whose connections it uses.
+        allowed: Modules and packages whose functions may be run.
+        patience: How long to wait for an answer, in seconds.
+        clock: Monotonic, in seconds.
     """
 
     def __init__(
@@ -74,9 +72,9 @@ class Runner:
         """Run a job, unless it may not.
 
         Args:
-            id: the job's.
-            job: what the engine has sent: see `dewar.tasks.engines.celery.parcel`.
-            is_repeated: whether another worker may have begun it.
+            id: The job's.
+            job: What the engine has sent: see `dewar.tasks.engines.celery.parcel`.
+            is_repeated: Whether another worker may have begun it.
         """
         attempt = self._ask(id, job["reply"])
         if attempt is None:

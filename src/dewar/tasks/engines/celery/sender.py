@@ -9,15 +9,13 @@ from kombu.exceptions import OperationalError
 
 from dewar.tasks.errors import EngineUnreachable
 
-__all__ = ["Sender"]
-
 
 class Sender:
     """One connection for all threads, of which one at a time has it.
 
     Args:
-        connect: returns a connection that is not connected yet.
-        where: what messages call the broker.
+        connect: Returns a connection that is not connected yet.
+        where: What messages call the broker.
     """
 
     def __init__(self, connect: Callable[[], Connection], where: str) -> None:
@@ -33,7 +31,7 @@ class Sender:
         """Call a function with the connection; and again, if that has broken, with a new one.
 
         Raises:
-            EngineUnreachable: where the broker does not answer.
+            EngineUnreachable: If the broker does not answer.
         """
         with self._lock:
             if self._connection is not None:

@@ -35,8 +35,6 @@ from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress
 from dewar.tasks.values import unpack
 
-__all__ = ["Session"]
-
 
 class Session:
     """Hands jobs over, hears of them, and settles them. Belongs to one process.
@@ -47,8 +45,8 @@ class Session:
     listener has its own, and its thread handles all messages; the clerk's thread settles the jobs.
 
     Args:
-        app: the Celery app to send jobs with.
-        settings: where the broker is.
+        app: The Celery app to send jobs with.
+        settings: Where the broker is.
     """
 
     def __init__(self, app: Celery, settings: CelerySettings) -> None:
@@ -76,10 +74,10 @@ class Session:
         """Put a job into the queue.
 
         Raises:
-            EngineUnreachable: where the broker does not answer.
-            NotSupported: where the function can't be found by its name.
-            RuntimeError: after `shutdown`.
-            Unserializable: where an argument has no JSON form.
+            EngineUnreachable: If the broker does not answer.
+            NotSupported: If the function cannot be found by its name.
+            RuntimeError: After `shutdown`.
+            Unserializable: If an argument has no JSON form.
         """
         parcel = pack_call(job, call, self._reply.name)
 
@@ -100,8 +98,8 @@ class Session:
         """Have a job killed that runs; return whether it runs here.
 
         Raises:
-            EngineUnreachable: where the broker does not answer.
-            NotSupported: where its worker has no process for it alone.
+            EngineUnreachable: If the broker does not answer.
+            NotSupported: If its worker has no process for it alone.
         """
         one = self._open.stop(job)
         if one is None:

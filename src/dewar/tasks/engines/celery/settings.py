@@ -6,8 +6,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from dewar.tasks.errors import TaskSetupError
 
-__all__ = ["CelerySettings"]
-
 _PREFIX = "celery+"
 _EXAMPLE = "Write celery+redis://127.0.0.1:6379/0 or celery+amqp://guest:guest@127.0.0.1//"
 
@@ -17,14 +15,14 @@ class CelerySettings:
     """Where the broker is, and how to deal with it. Times are in seconds.
 
     Attributes:
-        broker: the broker's URL, as Celery takes it.
-        queue: the broker's queue for jobs.
-        visibility_timeout: after how long Redis gives a job to another worker when the first has
+        broker: The broker's URL, as Celery takes it.
+        queue: The broker's queue for jobs.
+        visibility_timeout: After how long Redis gives a job to another worker when the first has
             neither finished nor died in a way that its parent process saw. No job may run longer.
             RabbitMQ needs none: it sees a lost connection.
-        patience: how long a worker waits for leave to begin, before it takes the process that
+        patience: How long a worker waits for leave to begin, before it takes the process that
             submitted the job for gone, and begins.
-        connect: how long a submit tries to reach the broker.
+        connect: How long a submit tries to reach the broker.
     """
 
     broker: str
@@ -40,7 +38,7 @@ class CelerySettings:
         What of the query is not ours is the broker's.
 
         Raises:
-            TaskSetupError: where it is no such URL.
+            TaskSetupError: If it is no such URL.
         """
         parts = urlsplit(url.removeprefix(_PREFIX))
         if not url.startswith(_PREFIX) or not parts.scheme:

@@ -2,7 +2,7 @@
 
 SECURITY: values name the classes of dataclasses and enums, and reading them imports the classes'
 modules. Of what comes from a broker only such classes are read whose modules are imported already
-or allowed; a message can't have any other module imported.
+or allowed; a message cannot have any other module imported.
 """
 
 import json
@@ -13,8 +13,6 @@ from typing import Any
 from dewar.tasks.engines.celery.names import is_under
 from dewar.tasks.errors import Unreadable
 
-__all__ = ["checked_loads"]
-
 _NAMING = ("$dataclass", "$enum")
 
 
@@ -24,7 +22,7 @@ def checked_loads(allowed: Collection[str] = ()) -> Callable[[str], Any]:
     PERF: keep it. To make the decoder takes longer than to read a small message.
 
     Args:
-        allowed: modules and packages that may be imported.
+        allowed: Modules and packages that may be imported.
     """
 
     def check(item: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,6 @@ from dewar.tasks.engines.celery.application import install, make_celery
 from dewar.tasks.engines.celery.names import parse_allowed
 from dewar.tasks.engines.celery.settings import CelerySettings
 
-__all__ = ["app"]
-
 _settings = CelerySettings.parse(os.environ.get("DEWAR_CELERY", ""))
 app = make_celery(_settings)
 install(app, parse_allowed(os.environ.get("DEWAR_CELERY_ALLOW", "")), _settings.patience)

@@ -12,8 +12,6 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra("The engine 'dask'", "distributed") from error
 
-__all__ = ["DaskEngine", "open"]
-
 
 class DaskEngine:
     """Runs jobs on the workers of a Dask cluster.
@@ -22,7 +20,7 @@ class DaskEngine:
     its own, and none of its parent's jobs.
 
     Args:
-        settings: where the scheduler is.
+        settings: Where the scheduler is.
     """
 
     name = "dask"
@@ -41,10 +39,10 @@ class DaskEngine:
         """See `dewar.tasks.engines.interface.Engine.submit`.
 
         Raises:
-            EngineUnreachable: where the scheduler does not answer.
-            NotSupported: for a call with a timeout.
-            RuntimeError: after `shutdown`.
-            TypeError: where the function or an argument can't be pickled.
+            EngineUnreachable: If the scheduler does not answer.
+            NotSupported: For a call with a timeout.
+            RuntimeError: After `shutdown`.
+            TypeError: If the function or an argument cannot be pickled.
         """
         if call.timeout is not None:
             raise self._cannot(Ability.TIMEOUT)
@@ -54,7 +52,7 @@ class DaskEngine:
         """See `dewar.tasks.engines.interface.Engine.stop`.
 
         Raises:
-            NotSupported: always.
+            NotSupported: Always.
         """
         raise self._cannot(Ability.STOP)
 
@@ -77,7 +75,7 @@ class DaskEngine:
         return NotSupported(
             self.name,
             ability.value,
-            "Its workers run jobs in threads, which can't be killed alone. Let the function look"
+            "Its workers run jobs in threads, which cannot be killed alone. Let the function look"
             " at the clock, or use processes or Celery.",
         )
 
@@ -93,6 +91,6 @@ def open(url: str) -> DaskEngine:  # noqa: A001  # as each engine has one
     """Return the engine of a URL like ``dask://127.0.0.1:8786``.
 
     Raises:
-        TaskSetupError: where it is no such URL.
+        TaskSetupError: If it is no such URL.
     """
     return DaskEngine(DaskSettings.parse(url))

@@ -14,25 +14,23 @@ from dewar.tasks.errors import JobLost
 from dewar.tasks.failures import describe_error
 from dewar.tasks.progress import Progress, RunningJob, running
 
-__all__ = ["Described", "run_job"]
-
 
 class Described(Exception):  # noqa: N818  # it stands for another one
-    """Stands for an exception that can't go by itself: its description, for `make_error`."""
+    """Stands for an exception that cannot go by itself: its description, for `make_error`."""
 
 
 def run_job(id: str, topic: str, patience: float, parcel: Mapping[str, Any]) -> Any:
     """Run a job, unless it may not, and return its result.
 
     Args:
-        id: the job's.
-        topic: where the process that submitted it listens.
-        patience: how long to wait for an answer, in seconds.
-        parcel: the pickled ``call`` and the plain ``carried`` and ``known``.
+        id: The job's.
+        topic: Where the process that submitted it listens.
+        patience: How long to wait for an answer, in seconds.
+        parcel: The pickled ``call`` and the plain ``carried`` and ``known``.
 
     Raises:
-        Described: for an exception that can't be pickled, or is none, as a SystemExit.
-        JobLost: where nobody answers whether it may begin.
+        Described: For an exception that cannot be pickled, or is none, as a SystemExit.
+        JobLost: If nobody answers whether it may begin.
     """
     attempt = _ask(id, topic, patience)
     if attempt == 0:
@@ -44,7 +42,7 @@ def run_job(id: str, topic: str, patience: float, parcel: Mapping[str, Any]) -> 
         if isinstance(error, Exception) and _try_pickling(error):
             raise
         described = Described(describe_error(error))
-    raise described  # out here it takes nothing along that can't be pickled either
+    raise described  # out here it takes nothing along that cannot be pickled either
 
 
 def _call(id: str, topic: str, parcel: Mapping[str, Any], attempt: int) -> Any:

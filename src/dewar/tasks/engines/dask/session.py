@@ -23,8 +23,6 @@ from dewar.tasks.failures import RemoteTraceback, make_error
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress
 
-__all__ = ["Session"]
-
 
 class Session:
     """Hands jobs over, hears of them, and settles them. Belongs to one process.
@@ -35,7 +33,7 @@ class Session:
     there; one clerk answers what workers ask, another settles the jobs.
 
     Args:
-        settings: where the scheduler is.
+        settings: Where the scheduler is.
     """
 
     def __init__(self, settings: DaskSettings) -> None:
@@ -56,9 +54,9 @@ class Session:
         """Hand a job to the scheduler.
 
         Raises:
-            EngineUnreachable: where the scheduler does not answer.
-            RuntimeError: after `shutdown`.
-            TypeError: where the function or an argument can't be pickled.
+            EngineUnreachable: If the scheduler does not answer.
+            RuntimeError: After `shutdown`.
+            TypeError: If the function or an argument cannot be pickled.
         """
         parcel = {
             "call": dumps((call.function, call.args, dict(call.kwargs))),

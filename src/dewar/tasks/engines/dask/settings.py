@@ -7,8 +7,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 from dewar.tasks.errors import TaskSetupError
 
-__all__ = ["DaskSettings"]
-
 _TRANSPORTS = MappingProxyType({"dask": "tcp", "dask+tcp": "tcp", "dask+tls": "tls"})
 _PORT = 8786  # as of ``dask scheduler``
 
@@ -19,10 +17,10 @@ class DaskSettings:
 
     Attributes:
         transport: "tcp", or "tls", whose certificates are in Dask's own configuration.
-        host: the scheduler's.
-        port: the scheduler's.
-        connect: how long a submit tries to reach the scheduler.
-        patience: how long a worker waits for leave to begin, before it gives the job up.
+        host: The scheduler's.
+        port: The scheduler's.
+        connect: How long a submit tries to reach the scheduler.
+        patience: How long a worker waits for leave to begin, before it gives the job up.
     """
 
     transport: str
@@ -42,7 +40,7 @@ class DaskSettings:
         """Return the settings of a URL like ``dask://127.0.0.1:8786?connect=2``.
 
         Raises:
-            TaskSetupError: where it is no such URL.
+            TaskSetupError: If it is no such URL.
         """
         try:
             return cls(**_parts_of(url))

@@ -5,8 +5,6 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-__all__ = ["Clerk"]
-
 _logger = logging.getLogger("dewar.tasks")
 
 
@@ -17,7 +15,7 @@ class Clerk:
     process ends, nobody is there to see.
 
     Args:
-        name: of the thread.
+        name: Of the thread.
     """
 
     def __init__(self, name: str) -> None:

@@ -29,8 +29,6 @@ from dewar.tasks.ledger.interruption import lost_error, state_after
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.progress import Progress
 
-__all__ = ["ATTEMPTS", "Counts", "OpenJob", "OpenJobs", "Stage"]
-
 # As with Dask, whose "allowed-failures" is 3: the fourth death is the end.
 ATTEMPTS = 4
 
@@ -74,8 +72,8 @@ class OpenJobs:
     """The table of open jobs of one process. Any thread may call anything.
 
     Args:
-        clerk: its thread settles the jobs.
-        emptied: called, by whoever ends it, whenever the last job has left the table.
+        clerk: Its thread settles the jobs.
+        emptied: Called, by whoever ends it, whenever the last job has left the table.
     """
 
     def __init__(self, clerk: Clerk, emptied: Callable[[], object] = lambda: None) -> None:
@@ -113,9 +111,9 @@ class OpenJobs:
         """Let a job begin; return which attempt it is, or 0 where it may not.
 
         Args:
-            id: the job's.
-            asker: who asks; asking twice is answered alike.
-            stoppable: whether the asker can be killed without harm to other jobs.
+            id: The job's.
+            asker: Who asks; asking twice is answered alike.
+            stoppable: Whether the asker can be killed without harm to other jobs.
         """
         with self._left:
             one = self._by_id.get(id)

@@ -9,8 +9,6 @@ from dewar.tasks.engines.phase import Phase, refusal
 from dewar.tasks.job import Job
 from dewar.tasks.lifecycle import lifecycle
 
-__all__ = ["Backlog", "Waiting"]
-
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -47,7 +45,7 @@ class Backlog:
         """Take a job.
 
         Raises:
-            RuntimeError: after `close`, or as a `BrokenProcessPool` after `break_up`.
+            RuntimeError: After `close`, or as a `BrokenProcessPool` after `break_up`.
         """
         with self._lock:
             self.check()
@@ -58,7 +56,7 @@ class Backlog:
         """Hold that jobs are taken.
 
         Raises:
-            RuntimeError: after `close`, or as a `BrokenProcessPool` after `break_up`.
+            RuntimeError: After `close`, or as a `BrokenProcessPool` after `break_up`.
         """
         if self.phase is Phase.BROKEN:
             raise BrokenProcessPool(self._why)

@@ -24,8 +24,6 @@ from dewar.tasks.engines.processes.frames import Frames, Kind, frame
 from dewar.tasks.engines.settling import name_of
 from dewar.tasks.progress import Progress, RunningJob, running
 
-__all__ = ["serve"]
-
 _log = logging.getLogger("concurrent.futures")
 _PIECE = 1 << 18
 

@@ -1,6 +1,6 @@
 """How a call goes to a child process, and its outcome comes back.
 
-Everything is pickled for itself, so that what can't be pickled or unpickled spoils its own job and
+Everything is pickled for itself, so that what cannot be pickled or unpickled spoils its own job and
 no other.
 """
 
@@ -11,8 +11,6 @@ from traceback import format_exception
 from typing import Any
 
 from dewar.tasks.errors import JobFailed
-
-__all__ = ["RemoteTracebackError", "pack_call", "pack_error", "pack_result", "unpack_error"]
 
 
 class RemoteTracebackError(Exception):
@@ -35,7 +33,7 @@ def pack_call(
     """Return a call as bytes.
 
     Raises:
-        Exception: whatever pickling raises.
+        Exception: Whatever pickling raises.
     """
     return _dumps((function, args, dict(kwargs), portable))
 
@@ -44,13 +42,13 @@ def pack_result(name: str, result: object) -> bytes:
     """Return a result as bytes.
 
     Raises:
-        Exception: whatever pickling raises, with a note that it was the result.
+        Exception: Whatever pickling raises, with a note that it was the result.
     """
     try:
         return _dumps(result)
     except Exception as error:
         error.add_note(
-            f"It was the result of {name}, a {type(result).__name__}, that can't be sent back from"
+            f"It was the result of {name}, a {type(result).__name__}, that cannot be sent back from"
             " the process. Return something that pickles."
         )
         raise
@@ -68,7 +66,7 @@ def pack_error(error: BaseException) -> bytes:
 
 
 def unpack_error(data: bytes) -> BaseException:
-    """Return the error, or a `JobFailed` where it can't be made again in this process."""
+    """Return the error, or a `JobFailed` where it cannot be made again in this process."""
     kind, shown, text, pickled = pickle.loads(data)  # noqa: S301  # from our own child
     error: BaseException = JobFailed(kind, shown, text)
     if pickled is not None:
@@ -91,4 +89,4 @@ def _shown(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:  # noqa: BLE001  # an error whose text is wrong is an error all the same
-        return "(its text can't be had)"
+        return "(its text cannot be had)"

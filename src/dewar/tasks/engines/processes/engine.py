@@ -20,8 +20,6 @@ from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.job import Job
 from dewar.tasks.lifecycle import lifecycle
 
-__all__ = ["ProcessEngine"]
-
 
 class ProcessEngine:
     """Runs jobs on at most so many child processes, one at a time in each.
@@ -30,11 +28,11 @@ class ProcessEngine:
     started when a job has none to run in.
 
     Args:
-        processes: how many.
-        context: how they are started; None for "spawn".
-        initializer: called with `initargs` in each process before its first job.
-        initargs: see there.
-        max_jobs: after how many jobs a process is replaced; None for never.
+        processes: How many.
+        context: How they are started; None for "spawn".
+        initializer: Called with `initargs` in each process before its first job.
+        initargs: See there.
+        max_jobs: After how many jobs a process is replaced; None for never.
 
     Raises:
         TaskSetupError: (a `ValueError`) for `max_jobs` with processes that are forked.
@@ -58,7 +56,7 @@ class ProcessEngine:
         self._max_jobs = max_jobs
         if max_jobs is not None and self._context.get_start_method() == "fork":
             raise TaskSetupError(
-                "max_tasks_per_child can't be had with processes that are forked: a fork while"
+                "max_tasks_per_child cannot be had with processes that are forked: a fork while"
                 ' threads run may hang. Use mp_context=multiprocessing.get_context("spawn").'
             )
         self._main_file: str | None = getattr(sys.modules["__main__"], "__file__", None)
@@ -69,11 +67,11 @@ class ProcessEngine:
     def submit(self, job: Job, call: Call) -> None:
         """Have the job run as soon as a process is free.
 
-        A call that can't be pickled is the job's failure.
+        A call that cannot be pickled is the job's failure.
 
         Raises:
-            TaskSetupError: where the app that goes along can't be found by another process.
-            RuntimeError: after `shutdown`, or as a `BrokenProcessPool` after an initializer failed.
+            TaskSetupError: If the app that goes along cannot be found by another process.
+            RuntimeError: After `shutdown`, or as a `BrokenProcessPool` after an initializer failed.
         """
         portable = None if call.carried is None else call.carried.portable()
         try:

@@ -7,8 +7,6 @@ whole message is there, and then one child that stops in the middle stops the pa
 from enum import IntEnum
 from struct import Struct
 
-__all__ = ["Frames", "Kind", "frame"]
-
 _HEADER = Struct("!BQ")
 
 

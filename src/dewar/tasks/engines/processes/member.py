@@ -12,8 +12,6 @@ from dewar.tasks.engines.processes.backlog import Waiting
 from dewar.tasks.engines.processes.child import serve
 from dewar.tasks.engines.processes.frames import Frames, Kind, frame
 
-__all__ = ["Member", "State"]
-
 _PIECE = 1 << 20
 
 
@@ -35,9 +33,9 @@ class Member:
     """A child process with its connection and the job that it runs.
 
     Args:
-        context: how it is started.
-        initializer: called with `initargs` in it at first.
-        initargs: see there.
+        context: How it is started.
+        initializer: Called with `initargs` in it at first.
+        initargs: See there.
     """
 
     def __init__(
@@ -74,7 +72,7 @@ class Member:
         """Start the process.
 
         Raises:
-            Exception: whatever stands against it; then nothing is left.
+            Exception: Whatever stands against it; then nothing is left.
         """
         try:
             self._process.start()
@@ -138,7 +136,7 @@ class Member:
         """End it and what it started.
 
         Args:
-            fate: the outcome of its job.
+            fate: The outcome of its job.
         """
         self.state = State.KILLED
         self.deadline = None

@@ -30,8 +30,6 @@ from dewar.tasks.errors import JobTimeout, WorkerDied
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress
 
-__all__ = ["Overseer"]
-
 _log = logging.getLogger("concurrent.futures")
 #: How long a process that was let go may take to end, in seconds.
 _GRACE = 10.0
@@ -41,11 +39,11 @@ class Overseer:
     """Binds jobs to processes, and starts and ends these.
 
     Args:
-        backlog: where the jobs come from.
-        most: how many processes there may be.
-        make: makes one.
-        max_jobs: after how many jobs a process is replaced; None for never.
-        clock: a monotonic clock, in seconds.
+        backlog: Where the jobs come from.
+        most: How many processes there may be.
+        make: Makes one.
+        max_jobs: After how many jobs a process is replaced; None for never.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(
@@ -176,10 +174,10 @@ class Overseer:
         except Exception as error:  # noqa: BLE001  # pickling the initializer may raise anything
             self.members.remove(member)
             if not isinstance(error, OSError):
-                self._break(f"A process can't be started: {error!r}", error)
+                self._break(f"A process cannot be started: {error!r}", error)
                 return
             self._startups.note_death(self._clock())
-            self._give_up_if_hopeless(f"it can't be started: {error}")
+            self._give_up_if_hopeless(f"it cannot be started: {error}")
             return
         self._selector.register(
             member.connection, selectors.EVENT_READ, partial(self._talk, member)

@@ -1,7 +1,5 @@
 """`Startups`: when the next worker may be started, after some that died as they began."""
 
-__all__ = ["Startups"]
-
 #: In seconds, before the second, third and fourth attempt; after that nobody tries any more.
 _PAUSES = (0.1, 0.3, 1.0)
 
@@ -10,7 +8,7 @@ class Startups:
     """Counts the workers in a row that died before they were ready.
 
     Attributes:
-        until: when the next may be started; in the past where nothing stands against it.
+        until: When the next may be started; in the past where nothing stands against it.
     """
 
     def __init__(self) -> None:
