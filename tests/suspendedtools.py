@@ -112,11 +112,11 @@ class Asker:
 
     def _take(self, answer: Any) -> None:
         if type(answer) is Suspended:
-            while answer.place is not None:
-                if answer.place is ON_LOOP:
+            while answer.resume_on is not None:
+                if answer.resume_on is ON_LOOP:
                     process_loop.run(lambda: _await(answer), self.context)
                 else:
-                    self._off_loop(answer.go_on)
+                    self._off_loop(answer.resume)
             answer = answer.result
         if type(answer) is AsyncBody:
             try:

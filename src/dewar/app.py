@@ -17,10 +17,10 @@ from werkzeug.utils import redirect as werkzeug_redirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar.config import Config, ConfigAttribute, default_config
-from dewar.contexts.carried import CarriedContext
 from dewar.contexts.context import Context
 from dewar.contexts.current import current, current_request
 from dewar.contexts.namespace import AppGlobals
+from dewar.contexts.split_context import SplitContext
 from dewar.environment import debug_flag
 from dewar.json.provider import DefaultJSONProvider, JSONProvider
 from dewar.logging import create_logger
@@ -144,7 +144,7 @@ class Dewar(Lifecycle, AppRegistrar):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.app_context is not Dewar.app_context:
-            cls._request_context_class = CarriedContext
+            cls._request_context_class = SplitContext
 
     # Running.
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dewar import Dewar, Response, current_app, g, request, session
-from dewar.contexts.after_response import ERRANDS
+from dewar.contexts.after_response import BACKGROUND_WORK
 from dewar.errors import UnboundError
 
 _seen: ContextVar[str] = ContextVar("seen", default="nothing")
@@ -277,12 +277,12 @@ def test_the_end_of_serving_waits_for_it_and_cancels_what_is_late(
     threading.Timer(0.05, gate.set).start()
     app.end_serving(30)
     assert order == ["slow", "on_stop"]
-    errands: list[Any] = []
-    with app.test_request_context("/", environ_base={ERRANDS: errands}):
+    background_work: list[Any] = []
+    with app.test_request_context("/", environ_base={BACKGROUND_WORK: background_work}):
         app.after_response(asyncio.Event().wait)
-    app.after_responses.begin(errands)
+    app.after_responses.begin(background_work)
     app.after_responses.drain(0.05)
-    assert errands[0].wait(30)
+    assert background_work[0].wait(30)
     assert "was cancelled" in caplog.text
 
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from dewar import Dewar, g, session
 from dewar.contexts.current import maybe_current
-from dewar.contexts.packing import pack_items, unpack_items
+from dewar.contexts.portable import pack_items, unpack_items
 from dewar.contexts.snapshot import Snapshot
 from dewar.json.tagged import TaggedJSONSerializer
 

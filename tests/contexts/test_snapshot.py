@@ -23,9 +23,9 @@ from dewar import (
     url_for,
 )
 from dewar.contexts.current import contexts, maybe_current
-from dewar.contexts.left_behind import LeftBehindError, SessionSentError
-from dewar.contexts.packing import BODY_LIMIT, pack_environ
+from dewar.contexts.portable import BODY_LIMIT, pack_environ
 from dewar.contexts.snapshot import Snapshot
+from dewar.contexts.unavailable import ContextUnavailableError, SessionSentError
 from dewar.signals import appcontext_popped, appcontext_pushed, request_tearing_down
 
 Job = Any
@@ -265,7 +265,7 @@ def test_a_body_that_was_not_read_stays(app: Dewar, take: Any) -> None:
         lambda: request.data,
         lambda: request.stream.read(),
     ):
-        with pytest.raises(LeftBehindError, match="Read it in the view"):
+        with pytest.raises(ContextUnavailableError, match="Read it in the view"):
             in_thread(snapshot, read)
 
 
@@ -275,7 +275,7 @@ def test_a_form_that_was_not_read_stays(app: Dewar, take: Any) -> None:
     for data in ({"title": "x"}, picture):
         with app.test_request_context("/book/1", method="POST", data=data):
             snapshot = take()
-        with pytest.raises(LeftBehindError, match="Read it in the view"):
+        with pytest.raises(ContextUnavailableError, match="Read it in the view"):
             in_thread(snapshot, lambda: request.form["title"])
 
 
@@ -294,7 +294,7 @@ def test_uploaded_files_stay(app: Dewar, take: Any) -> None:
         snapshot = take()
     assert in_thread(snapshot, lambda: request.form["title"]) == "x"
     for use in (lambda: request.files["picture"], lambda: request.files.get("picture")):
-        with pytest.raises(LeftBehindError, match="Save or read them"):
+        with pytest.raises(ContextUnavailableError, match="Save or read them"):
             in_thread(snapshot, use)
 
 
@@ -447,7 +447,7 @@ def test_a_large_body_does_not_go_to_another_process(app: Dewar, size: int, trav
     if travels:
         assert len(in_thread(snapshot, lambda: request.data)) == size
     else:
-        with pytest.raises(LeftBehindError):
+        with pytest.raises(ContextUnavailableError):
             in_thread(snapshot, lambda: request.data)
 
 

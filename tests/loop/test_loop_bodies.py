@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-import dewar.loop.scope
+import dewar.loop.task_scope
 from dewar.loop.async_body import AsyncBody
 from dewar.loop.event_loop import make_task
+from dewar.loop.from_thread import maybe_other_thread, run_coroutine
 from dewar.loop.process_loop import process_loop
-from dewar.loop.scope import Scope, current_scope
-from dewar.loop.waiting import elsewhere, wait_for
+from dewar.loop.task_scope import TaskScope, current_scope
 
 pytestmark = pytest.mark.usefixtures("calm_loop")
 
@@ -144,7 +144,7 @@ def test_the_source_is_closed_though_sending_fails() -> None:
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        wait_for(lambda: AsyncBody(source.pieces()).send_all(send))
+        run_coroutine(lambda: AsyncBody(source.pieces()).send_all(send))
     assert sent == [(b"0", 1), (b"1", 2)]
     assert source.is_closed
 
@@ -159,10 +159,10 @@ def test_what_is_waited_for_sets_what_it_sets_for_the_waiter() -> None:
         return before
 
     def wait() -> tuple[str, str]:
-        return wait_for(lambda: work("set")), _name.get()
+        return run_coroutine(lambda: work("set")), _name.get()
 
     assert Context().run(wait) == ("nobody", "set")
-    assert elsewhere() is None
+    assert maybe_other_thread() is None
     assert on_a_loop_of_ones_own(lambda: Context().run(wait)) == ("nobody", "set")
 
 
@@ -174,7 +174,7 @@ def test_a_task_belongs_to_the_scope_that_it_is_made_in() -> None:
         await asyncio.sleep(0)
 
     async def work() -> tuple[int, int]:
-        scope = Scope("a test")
+        scope = TaskScope("a test")
         current_scope.set(scope)
         assert not scope
         tasks = [asyncio.create_task(child()) for _ in range(3)]
@@ -187,7 +187,7 @@ def test_a_task_belongs_to_the_scope_that_it_is_made_in() -> None:
         assert not scope
         return before, during
 
-    before, during = wait_for(work)
+    before, during = run_coroutine(work)
     assert before == 3
     assert during >= 0
 
@@ -204,17 +204,17 @@ def test_the_end_of_a_scope_cancels_and_waits(caplog: pytest.LogCaptureFixture) 
             ended.append(name)
 
     async def work(is_cut_off: bool) -> None:
-        scope = Scope("a request")
+        scope = TaskScope("a request")
         current_scope.set(scope)
         tasks = [asyncio.create_task(child(name), name=name) for name in ("first", "second")]
         await asyncio.sleep(0)
-        assert repr(scope) == "<Scope of 'a request', 2 tasks>"
+        assert repr(scope) == "<TaskScope of 'a request', 2 tasks>"
         await scope.end(is_cut_off)
         assert all(task.cancelled() for task in tasks)
 
-    wait_for(lambda: work(True))
+    run_coroutine(lambda: work(True))
     assert caplog.records == []
-    wait_for(lambda: work(False))
+    run_coroutine(lambda: work(False))
     assert sorted(ended) == ["first", "first", "second", "second"]
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
 
@@ -223,10 +223,10 @@ def test_a_task_that_goes_on_is_left_and_told_of(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The request does not wait for it for ever."""
-    monkeypatch.setattr(dewar.loop.scope, "_LEAVE", 0.01)
+    monkeypatch.setattr(dewar.loop.task_scope, "_LEAVE", 0.01)
 
     async def work() -> None:
-        scope = Scope("a request")
+        scope = TaskScope("a request")
         current_scope.set(scope)
         is_free = asyncio.Event()
 
@@ -243,5 +243,5 @@ def test_a_task_that_goes_on_is_left_and_told_of(
         is_free.set()
         await task
 
-    wait_for(work)
+    run_coroutine(work)
     assert "does not end, though it was cancelled" in caplog.text

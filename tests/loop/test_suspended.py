@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from dewar.loop.eager_task import start_eagerly
+from dewar.loop.from_thread import run_coroutine
 from dewar.loop.process_loop import process_loop
-from dewar.loop.starting import start_now
 from dewar.loop.suspended import OFF_LOOP, ON_LOOP, Suspended, begin
-from dewar.loop.waiting import wait_for
 
 
 class Body(list[bytes]):
@@ -58,7 +58,7 @@ def test_what_takes_it_for_an_iterable_waits_for_it() -> None:
     body = Body([b"a", b"b"])
     suspended = begin(to_and_fro(seen, body))
     assert isinstance(suspended, Suspended)
-    assert suspended.place is ON_LOOP
+    assert suspended.resume_on is ON_LOOP
     assert list(suspended) == [b"a", b"b"]
     assert seen == ["thread", "loop", "loop", "thread", "loop"]
     suspended.close()
@@ -69,38 +69,38 @@ def test_it_goes_on_step_by_step() -> None:
     """On the loop by an await, off it by a call; each comes back where it has to leave."""
     seen: list[str] = []
     suspended = Suspended(to_and_fro(seen), OFF_LOOP, is_wholly_async=False)
-    suspended.go_on()
-    assert (suspended.place, seen) == (ON_LOOP, ["thread"])
+    suspended.resume()
+    assert (suspended.resume_on, seen) == (ON_LOOP, ["thread"])
 
     async def there() -> None:
         await suspended
 
-    wait_for(there)
-    assert (suspended.place, len(seen)) == (OFF_LOOP, 3)
-    suspended.go_on()
-    assert suspended.place is ON_LOOP
-    wait_for(there)
-    assert (suspended.place, suspended.result) == (None, (b"done",))
+    run_coroutine(there)
+    assert (suspended.resume_on, len(seen)) == (OFF_LOOP, 3)
+    suspended.resume()
+    assert suspended.resume_on is ON_LOOP
+    run_coroutine(there)
+    assert (suspended.resume_on, suspended.result) == (None, (b"done",))
     assert repr(suspended).endswith("done>")
 
 
 def test_an_error_ends_it_wherever_it_is_raised() -> None:
     """It comes out of the step that raised it, and nothing is left to do."""
 
-    async def work(place: Any) -> Iterable[bytes]:
-        await place
+    async def work(resume_on: Any) -> Iterable[bytes]:
+        await resume_on
         raise LookupError
 
     off = Suspended(work(OFF_LOOP), OFF_LOOP, is_wholly_async=False)
-    off.go_on()
+    off.resume()
     with pytest.raises(LookupError):
-        off.go_on()
-    assert off.place is None
+        off.resume()
+    assert off.resume_on is None
     on = begin(work(ON_LOOP))
     with pytest.raises(LookupError):
         list(on)
     assert isinstance(on, Suspended)
-    assert on.place is None
+    assert on.resume_on is None
 
 
 @pytest.mark.parametrize("is_forgotten", [False, True])
@@ -122,7 +122,7 @@ def test_what_nobody_iterates_is_done_all_the_same(is_forgotten: bool) -> None:
         del suspended
     else:
         suspended.close()
-        assert suspended.place is None
+        assert suspended.resume_on is None
     assert done == ["waited", "blocked"]
     assert body.is_closed
 
@@ -160,7 +160,7 @@ def test_a_cancelled_await_is_told_to_the_work() -> None:
         task.cancel()
         await task
 
-    wait_for(there)
+    run_coroutine(there)
     assert seen == ["cancelled"]
     assert list(suspended.result) == [b"all the same"]
 
@@ -184,9 +184,9 @@ def test_a_task_may_be_started_with_its_first_step() -> None:
 
     def start() -> None:
         loop = asyncio.get_running_loop()
-        first = start_now(loop, quick(), Context())
-        second = start_now(loop, slow(), Context())
-        third = start_now(loop, fails(), Context())
+        first = start_eagerly(loop, quick(), Context())
+        second = start_eagerly(loop, slow(), Context())
+        third = start_eagerly(loop, fails(), Context())
         seen.append(f"{first.done()} {second.done()} {third.done()}")
         third.exception()
         second.add_done_callback(lambda _: is_done.set())

@@ -21,7 +21,7 @@ from dewar import (
 )
 from dewar.contexts.current import contexts
 from dewar.loop.process_loop import process_loop
-from dewar.loop.scope import current_scope
+from dewar.loop.task_scope import current_scope
 from suspendedtools import Asker, Outcome, make_environ
 
 Ask = Callable[..., Outcome]

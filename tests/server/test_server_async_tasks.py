@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-import dewar.loop.scope
+import dewar.loop.task_scope
 from asynctools import Gates, begin, gated_app, lead_on_loop, tasks_left, until
 from dewar import request
 from dewar.contexts.context import Context
@@ -135,7 +135,7 @@ def test_a_child_that_will_not_end_is_left_behind(
     serve: Serve, gates: Gates, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With an error in the log; the request gets its answer."""
-    monkeypatch.setattr(dewar.loop.scope, "_LEAVE", 0.01)
+    monkeypatch.setattr(dewar.loop.task_scope, "_LEAVE", 0.01)
     app = gated_app(gates)
 
     @app.get("/stubborn")

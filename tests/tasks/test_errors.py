@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 import dewar.tasks.errors as module
-from dewar.contexts.left_behind import SessionSentError
+from dewar.contexts.unavailable import SessionSentError
 from dewar.errors import DewarError
 from dewar.tasks.errors import (
     CallbackRefused,

@@ -15,14 +15,14 @@ from typing import Any
 
 from dewar.contexts.context import Context
 from dewar.contexts.snapshot import Snapshot
-from dewar.loop.errand import Errand
-from dewar.loop.hands import Hands
+from dewar.loop.background import BackgroundWork
+from dewar.loop.call_queue import CallQueue
 from dewar.loop.process_loop import process_loop
-from dewar.loop.scope import Scope, current_scope
 from dewar.loop.suspended import OFF_LOOP, ON_LOOP
+from dewar.loop.task_scope import TaskScope, current_scope
 
 #: The key of the environ for a list, if somebody wants to know what begins after the response.
-ERRANDS = "dewar.errands"
+BACKGROUND_WORK = "dewar.background_work"
 
 # As many as concurrent.futures takes.
 _THREADS = min(32, (os.cpu_count() or 1) + 4)
@@ -34,9 +34,9 @@ class AfterResponses:
     """The work of one app after its responses."""
 
     def __init__(self) -> None:
-        self._hands = Hands("dewar-after-response", _THREADS)
+        self._calls = CallQueue("dewar-after-response", _THREADS)
         self._changing = threading.Lock()
-        self._running: set[Errand] = set()
+        self._running: set[BackgroundWork] = set()
         self._process: int | None = None
 
     def __repr__(self) -> str:
@@ -68,25 +68,25 @@ class AfterResponses:
                 " app.after_response(work, 1)."
             )
         piece = _Work(work, args, kwargs, context.snapshot(), repr(context))
-        errand = Errand(piece.steps, copy_context(), self._hands, piece.discard)
-        if context.errands is None:
-            context.errands = []
+        item = BackgroundWork(piece.steps, copy_context(), self._calls, piece.discard)
+        if context.background_work is None:
+            context.background_work = []
             # A plain answer cannot carry it: the request gets a response as if it had such.
             context._after_request_functions  # noqa: B018, SLF001  # made by being asked for
-        context.errands.append(errand)
-        watching = None if context.environ is None else context.environ.get(ERRANDS)
+        context.background_work.append(item)
+        watching = None if context.environ is None else context.environ.get(BACKGROUND_WORK)
         if watching is not None:
-            watching.append(errand)
+            watching.append(item)
 
-    def begin(self, errands: Iterable[Errand]) -> None:
+    def begin(self, background_work: Iterable[BackgroundWork]) -> None:
         """Begin with what was added; a response calls it when it has been sent."""
         with self._changing:
-            self._running.update(errands)
+            self._running.update(background_work)
             if self._process != os.getpid():
                 self._process = os.getpid()
                 process_loop.add_user(self)
-        for errand in errands:
-            errand.begin(lambda errand=errand: self._forget(errand))  # type: ignore[misc]  # bound here
+        for item in background_work:
+            item.begin(lambda item=item: self._forget(item))  # type: ignore[misc]  # bound here
 
     def drain(self, timeout: float) -> None:
         """Wait for what runs; after *timeout* seconds cancel it."""
@@ -94,16 +94,16 @@ class AfterResponses:
         with self._changing:
             running = list(self._running)
         late = [e for e in running if not e.wait(max(0.0, deadline - time.monotonic()))]
-        for errand in late:
-            errand.cancel()
+        for item in late:
+            item.cancel()
 
     def before_close(self) -> None:
         """See `dewar.server.loop.process_loop.LoopUser`."""
         self.drain(_AT_EXIT)
 
-    def _forget(self, errand: Errand) -> None:
+    def _forget(self, item: BackgroundWork) -> None:
         with self._changing:
-            self._running.discard(errand)
+            self._running.discard(item)
 
 
 class _Work:
@@ -125,7 +125,7 @@ class _Work:
 
     async def steps(self) -> None:
         """Do it, between the loop and threads; its errors are logged."""
-        scope = Scope(self._work)
+        scope = TaskScope(self._work)
         current_scope.set(scope)
         log: logging.Logger = self._snapshot.app.logger  # type: ignore[attr-defined]  # every app has one
         try:
@@ -150,7 +150,7 @@ class _Work:
             self._work.close()
 
 
-async def _await(coroutine: Coroutine[Any, Any, Any], scope: Scope) -> None:
+async def _await(coroutine: Coroutine[Any, Any, Any], scope: TaskScope) -> None:
     await ON_LOOP
     is_cut_off = True
     try:

@@ -66,7 +66,7 @@ class Context:
     )
 
     #: What begins after the response; see `dewar.contexts.after_response`. No slot: most have none.
-    errands: list[Any] | None = None
+    background_work: list[Any] | None = None
 
     def __init__(
         self,

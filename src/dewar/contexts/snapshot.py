@@ -24,13 +24,13 @@ from werkzeug.routing import Rule
 
 from dewar.contexts.current import contexts
 from dewar.contexts.interface import ContextApp
-from dewar.contexts.left_behind import (
+from dewar.contexts.portable import BODY_LIMIT, pack_environ, pack_items, unpack_items
+from dewar.contexts.unavailable import (
     AbsentBody,
     AbsentFiles,
     ReadOnlySession,
     explaining_namespace,
 )
-from dewar.contexts.packing import BODY_LIMIT, pack_environ, pack_items, unpack_items
 
 _IMMUTABLE = frozenset({type(None), bool, int, float, str, bytes})
 # PEP 3333 wants them; the values are those of a process that serves nobody.

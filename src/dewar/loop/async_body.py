@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
 
-from dewar.loop.pump import pumped
-from dewar.loop.scope import Scope, current_scope
+from dewar.loop.blocking_iterator import blocking_iterator
+from dewar.loop.task_scope import TaskScope, current_scope
 
 Send = Callable[[bytes], Awaitable[object]]
 
@@ -45,7 +45,7 @@ class AsyncBody:
 
     def __iter__(self) -> Iterator[bytes]:
         if self._pieces is None:
-            self._pieces = pumped(partial(_send_all, self._source))
+            self._pieces = blocking_iterator(partial(_send_all, self._source))
         return self._pieces
 
     def __next__(self) -> bytes:
@@ -64,7 +64,7 @@ class AsyncBody:
 # A function, and not a method: a body that is dropped half way must not wait for the collector of
 # garbage, which may come by on the loop's thread.
 async def _send_all(source: AsyncIterator[bytes], send: Send) -> None:
-    scope = Scope(source)
+    scope = TaskScope(source)
     before = current_scope.set(scope)
     is_cut_off = True
     try:

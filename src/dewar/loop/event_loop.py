@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import Any
 
-from dewar.loop.scope import current_scope
+from dewar.loop.task_scope import current_scope
 
 _logger = logging.getLogger("dewar.server")
 
@@ -23,7 +23,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
     except ImportError:
         loop = asyncio.new_event_loop()
     else:
-        # A class of Python's, because `start_now` sets an attribute of it.
+        # A class of Python's, because `start_eagerly` sets an attribute of it.
         loop = type("UvLoop", (uvloop.Loop,), {})()
     loop.set_task_factory(make_task)  # type: ignore[arg-type]  # its protocol asks for more
     return loop

@@ -18,8 +18,8 @@ from enum import Enum
 from inspect import CORO_CREATED, getcoroutinestate
 from typing import Any
 
-from dewar.loop.scope import current_scope
-from dewar.loop.waiting import wait_for
+from dewar.loop.from_thread import run_coroutine
+from dewar.loop.task_scope import current_scope
 
 #: The key of the environ that says that a `Suspended` is understood.
 SUSPENDS = "dewar.suspends"
@@ -27,17 +27,17 @@ SUSPENDS = "dewar.suspends"
 Work = Coroutine[Any, Any, Iterable[bytes]]
 
 
-class Place(Enum):
+class ResumeOn(Enum):
     """Where work goes on."""
 
     LOOP = "on the event loop, where anything can be awaited"
     THREAD = "on a thread that may block"
 
-    def __await__(self) -> Generator["Place", None, None]:
+    def __await__(self) -> Generator["ResumeOn", None, None]:
         yield self
 
 
-ON_LOOP, OFF_LOOP = Place.LOOP, Place.THREAD
+ON_LOOP, OFF_LOOP = ResumeOn.LOOP, ResumeOn.THREAD
 
 
 class Suspended:
@@ -49,17 +49,17 @@ class Suspended:
         result: What a WSGI application returns, once it is done.
     """
 
-    __slots__ = ("_steps", "_waited", "is_wholly_async", "place", "result")
+    __slots__ = ("_steps", "_waited", "is_wholly_async", "result", "resume_on")
 
-    def __init__(self, steps: Work, place: Place, is_wholly_async: bool) -> None:
+    def __init__(self, steps: Work, resume_on: ResumeOn, is_wholly_async: bool) -> None:
         self.is_wholly_async = is_wholly_async
         self._steps = steps
         self._waited: Iterator[bytes] | None = None
-        self.place: Place | None = place
+        self.resume_on: ResumeOn | None = resume_on
         self.result: Iterable[bytes] = ()
 
     def __repr__(self) -> str:
-        return f"<Suspended {self._steps!r}, {self.place or 'done'}>"
+        return f"<Suspended {self._steps!r}, {self.resume_on or 'done'}>"
 
     def __await__(self) -> Generator[Any, Any, None]:
         """Go on, on the loop, until it is done or has to leave it; what it raises is raised."""
@@ -69,13 +69,13 @@ class Suspended:
             try:  # PERF: `_step` without the call
                 wanted = step(argument)
             except StopIteration as end:
-                self.place, self.result = None, end.value
+                self.resume_on, self.result = None, end.value
                 return
             except BaseException:
-                self.place = None
+                self.resume_on = None
                 raise
             if wanted is OFF_LOOP:
-                self.place = wanted
+                self.resume_on = wanted
                 return
             if wanted is ON_LOOP:
                 step, argument = self._steps.send, None  # it is there already
@@ -87,7 +87,7 @@ class Suspended:
             else:
                 step = self._steps.send
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Go on, off the loop, until it is done or has to be there; what it raises is raised."""
         self._step(self._steps.send, None)
 
@@ -108,7 +108,7 @@ class Suspended:
             close()
 
     def __del__(self) -> None:
-        if self.place is None or sys.is_finalizing():
+        if self.resume_on is None or sys.is_finalizing():
             return
         if getcoroutinestate(self._steps) == CORO_CREATED:
             self._steps.close()
@@ -119,14 +119,14 @@ class Suspended:
 
     def wait(self) -> Iterable[bytes]:
         """Do the rest in this thread, which waits for the loop; return the result."""
-        while self.place is not None:
-            if self.place is ON_LOOP:
-                wait_for(self._go_on_there)
+        while self.resume_on is not None:
+            if self.resume_on is ON_LOOP:
+                run_coroutine(self._resume_on_loop)
             else:
-                self.go_on()
+                self.resume()
         return self.result
 
-    async def _go_on_there(self) -> None:
+    async def _resume_on_loop(self) -> None:
         await self
 
     def _step(self, step: Callable[[Any], Any], argument: object) -> Any:
@@ -134,24 +134,24 @@ class Suspended:
         try:
             wanted = step(argument)
         except StopIteration as end:
-            self.place, self.result = None, end.value
+            self.resume_on, self.result = None, end.value
             return None
         except BaseException:
-            self.place = None
+            self.resume_on = None
             raise
-        if type(wanted) is Place:
-            self.place = wanted
+        if type(wanted) is ResumeOn:
+            self.resume_on = wanted
         return wanted
 
 
 def begin(steps: Work, is_wholly_async: bool = False) -> Iterable[bytes]:
     """Begin with *steps*; return their result, or a `Suspended` where they go on elsewhere."""
     try:
-        place = steps.send(None)
+        resume_on = steps.send(None)
     except StopIteration as end:
         result: Iterable[bytes] = end.value
         return result
-    return Suspended(steps, place, is_wholly_async)
+    return Suspended(steps, resume_on, is_wholly_async)
 
 
 def wait_in_thread(steps: Work) -> Iterable[bytes]:

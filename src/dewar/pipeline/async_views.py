@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from dewar.loop.waiting import wait_for
+from dewar.loop.from_thread import run_coroutine
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -19,7 +19,7 @@ def to_sync(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        return wait_for(lambda: function(*args, **kwargs))
+        return run_coroutine(lambda: function(*args, **kwargs))
 
     # The wrapper is a plain function, whatever `wraps` copied from the coroutine function.
     return call

@@ -99,8 +99,8 @@ def report_failure(
     if propagate is None:
         propagate = app.testing or app.debug
     if propagate:
-        for errand in context.errands or ():
-            errand.discard()
+        for item in context.background_work or ():
+            item.discard()
         raise error
     app.log_exception((type(error), error, error.__traceback__))
     server_error = InternalServerError(original_exception=error)

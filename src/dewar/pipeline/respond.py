@@ -14,8 +14,8 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from dewar.contexts.context import Context
+from dewar.loop.from_thread import scope_in_thread
 from dewar.loop.suspended import ON_LOOP, SUSPENDS, Suspended, begin, wait_in_thread
-from dewar.loop.waiting import scope_in_thread
 from dewar.pipeline.ending import end
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.plain import plain_body, send, wants_response

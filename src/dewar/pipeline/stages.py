@@ -84,14 +84,14 @@ def finalize(app: PipelineApp, returned: Any, from_error_handler: bool) -> Respo
             raise
         # The client gets the error's answer rather than another error.
         app.logger.exception(FINALIZING_FAILED)
-    add_errands(app, current_request(), response)
+    begin_background_work_after(app, current_request(), response)
     return response
 
 
-def add_errands(app: PipelineApp, context: Context, response: Response) -> None:
+def begin_background_work_after(app: PipelineApp, context: Context, response: Response) -> None:
     """Have what is to be done after the response begin when that has been sent."""
-    if context.errands is not None:
-        response.call_on_close(partial(app.after_responses.begin, context.errands))
+    if context.background_work is not None:
+        response.call_on_close(partial(app.after_responses.begin, context.background_work))
 
 
 def process_response(app: PipelineApp, context: Context, response: Response) -> Response:

@@ -13,8 +13,8 @@ from wsgiref.types import StartResponse
 
 from dewar.contexts.context import Context
 from dewar.contexts.current import contexts
-from dewar.loop.scope import Scope, current_scope
 from dewar.loop.suspended import OFF_LOOP, ON_LOOP
+from dewar.loop.task_scope import TaskScope, current_scope
 from dewar.messages.response import Response
 from dewar.pipeline import failures, stages
 from dewar.pipeline.coerce import may_block
@@ -31,7 +31,7 @@ from dewar.signals import (
 )
 
 
-class Suspendable(Scope):
+class Suspendable(TaskScope):
     """One request, between the event loop and threads that may block.
 
     It is the scope of the tasks that its coroutines begin.
@@ -151,7 +151,7 @@ class Suspendable(Scope):
             if not from_error_handler:
                 raise
             app.logger.exception(stages.FINALIZING_FAILED)
-        stages.add_errands(app, self._context, response)
+        stages.begin_background_work_after(app, self._context, response)
         return response
 
     async def _process(self, response: Response) -> Response:

@@ -9,8 +9,8 @@ from inspect import iscoroutinefunction
 from typing import Any, Protocol
 
 from dewar.errors import DewarError
-from dewar.loop.scope import Scope, current_scope
-from dewar.loop.waiting import wait_in
+from dewar.loop.from_thread import run_coroutine_in
+from dewar.loop.task_scope import TaskScope, current_scope
 
 
 class CancelledServingError(DewarError, RuntimeError):
@@ -48,7 +48,7 @@ class Serving:
         # Reentrant, because an app may be among those that it holds.
         self._changing = threading.RLock()
         self._process: int | None = None
-        self._scope = Scope(self)
+        self._scope = TaskScope(self)
 
     def __repr__(self) -> str:
         here = "begun" if self._process == os.getpid() else "not begun"
@@ -65,7 +65,7 @@ class Serving:
                 return
             self._process = os.getpid()
             try:
-                self._scope = Scope(self)  # a parent's tasks are not in this process
+                self._scope = TaskScope(self)  # a parent's tasks are not in this process
                 for function in self.begin_functions:
                     self._call(function)
                 if inner is not None:
@@ -105,7 +105,7 @@ class Serving:
             context = Context()
             context.run(current_scope.set, self._scope)
             try:
-                wait_in(context, lambda: function(*args))
+                run_coroutine_in(context, lambda: function(*args))
             except asyncio.CancelledError as error:
                 raise CancelledServingError(function) from error
         else:
@@ -113,4 +113,4 @@ class Serving:
 
     def _end_tasks(self) -> None:
         if self._scope:
-            wait_in(Context(), lambda: self._scope.end(is_cut_off=True))
+            run_coroutine_in(Context(), lambda: self._scope.end(is_cut_off=True))

@@ -13,7 +13,7 @@ import werkzeug.test
 from werkzeug.test import Client, TestResponse
 from werkzeug.wrappers import Request, Response
 
-from dewar.contexts.after_response import ERRANDS
+from dewar.contexts.after_response import BACKGROUND_WORK
 from dewar.contexts.context import Context
 from dewar.mounting.place import PLACE
 from dewar.mounting.tree import descend, is_app
@@ -76,7 +76,7 @@ class DewarClient(Client):
         self._new_contexts: list[AbstractContextManager[Any]] = []
         self._context_stack = ExitStack()
         # What is done after the responses to the present request and its redirects.
-        self._errands: list[Any] = []
+        self._background_work: list[Any] = []
 
     @contextmanager
     def session_transaction(self, *args: Any, **kwargs: Any) -> Iterator[SessionMixin]:
@@ -142,7 +142,7 @@ class DewarClient(Client):
         for context in self._new_contexts:
             self._context_stack.enter_context(context)
         self._new_contexts.clear()
-        self._await_errands(response)
+        self._wait_for_background_work(response)
         return response
 
     def __enter__(self) -> Self:
@@ -182,7 +182,7 @@ class DewarClient(Client):
             builder.close()
 
     def _copy_environ(self, environ: Mapping[str, Any]) -> WSGIEnvironment:
-        combined = {**self.environ_base, **environ, ERRANDS: self._errands}
+        combined = {**self.environ_base, **environ, BACKGROUND_WORK: self._background_work}
         if self.preserve_context:
             # The app calls this with the context before the context ends.
             combined["werkzeug.debug.preserve_context"] = self._new_contexts.append
@@ -193,18 +193,18 @@ class DewarClient(Client):
         self._new_contexts.clear()
         self._context_stack.close()
 
-    def _await_errands(self, response: TestResponse) -> None:
+    def _wait_for_background_work(self, response: TestResponse) -> None:
         """Wait for what is done after a response, so that a test finds it done.
 
         Not where the response is a stream: that has its end when the test has read and closed it.
         """
-        errands = self._errands.copy()
-        self._errands.clear()
-        if errands and "Content-Length" in response.headers:
+        background_work = self._background_work.copy()
+        self._background_work.clear()
+        if background_work and "Content-Length" in response.headers:
             response.make_sequence()
             response.close()
-            for errand in errands:
-                errand.wait()
+            for item in background_work:
+                item.wait()
 
 
 def _where_served(context: Context) -> Context:

@@ -85,9 +85,9 @@ def where() -> bytes:
 async def answer(start_response: Any, *places: Any) -> list[bytes]:
     """Go to each place, and tell where that was."""
     seen = [where()]
-    for place in places:
-        await place
-        await asyncio.sleep(0) if place is ON_LOOP else None
+    for resume_on in places:
+        await resume_on
+        await asyncio.sleep(0) if resume_on is ON_LOOP else None
         seen.append(where())
     start_response("200 OK", [])
     return [b"".join(seen)]
@@ -110,7 +110,7 @@ def test_what_may_block_is_left_for_a_thread() -> None:
     for _ in range(2):
         held.wait()
         assert not held.suspension.has_ended
-        held.suspension.go_on()
+        held.suspension.resume()
     assert held.suspension.has_ended
     assert held.client.sent.endswith(b"thread loop thread loop thread ")
 
@@ -131,7 +131,7 @@ def test_a_stream_is_sent_as_it_is_taken_and_closed_on_a_thread() -> None:
     held = Held(work)
     held.wait()
     assert not held.suspension.has_ended
-    held.suspension.go_on()
+    held.suspension.resume()
     assert held.suspension.has_ended
     assert closed == [b"thread "]
     assert held.client.sent.endswith(b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
@@ -153,23 +153,23 @@ def test_what_begins_on_the_loop_may_have_ended_at_once() -> None:
     slow = Held(lambda start: begin(answer(start, ON_LOOP, OFF_LOOP)))
     assert not on_loop(slow.suspension.try_finish)
     slow.wait()
-    slow.suspension.go_on()
+    slow.suspension.resume()
     assert slow.client.sent.endswith(b"thread loop thread ")
 
 
 def test_an_error_is_answered_wherever_it_is_raised(caplog: pytest.LogCaptureFixture) -> None:
     """On the loop and on a thread, an exit too."""
 
-    async def fail(place: Any) -> list[bytes]:
+    async def fail(resume_on: Any) -> list[bytes]:
         await ON_LOOP
-        await place
+        await resume_on
         raise SystemExit
 
     on = Held(lambda start: begin(fail(ON_LOOP)))
     on.wait()
     off = Held(lambda start: begin(fail(OFF_LOOP)))
     off.wait()
-    off.suspension.go_on()
+    off.suspension.resume()
     for held in (on, off):
         assert held.suspension.has_ended
         assert held.client.sent.startswith(b"HTTP/1.1 500 ")
@@ -192,9 +192,9 @@ class Waiting:
             self.told.append("cancelled")
             raise
         finally:
-            for place in self._cleaning:
-                await place
-                if place is ON_LOOP:
+            for resume_on in self._cleaning:
+                await resume_on
+                if resume_on is ON_LOOP:
                     await asyncio.sleep(0)
                 self.told.append("cleaned up")
         return []
@@ -223,9 +223,9 @@ def test_it_is_told_once_however_often_it_goes_to_and_fro() -> None:
     held = Held(lambda start: begin(work()))
     held.wait(held.suspension.cancel)
     held.suspension.cancel()
-    held.suspension.go_on()
+    held.suspension.resume()
     held.wait(held.suspension.cancel)
-    held.suspension.go_on()
+    held.suspension.resume()
     assert held.suspension.has_ended
     assert work.told == ["cancelled", "cleaned up", "cleaned up", "cleaned up"]
     assert held.client.has_given_up

@@ -152,7 +152,7 @@ def test_a_connection_that_waits_for_the_loop_has_one_owner_at_a_time(
     """The leader, the loop, or the thread that does what may block."""
     names = ("receive", "run", "flush", "expire", "drain", "close", "turn_away")
     guard.watch(Connection, *names, "begin_on_loop")
-    guard.watch(Suspension, "go_on", "_end")
+    guard.watch(Suspension, "resume", "_end")
     served = serve(async_app(), threads=threads, clock=quick_clock)
     load(served)
     served.stop()

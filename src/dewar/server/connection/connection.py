@@ -250,7 +250,7 @@ class Connection(Outlet):
     def _resume(self, suspension: Suspension) -> bool:
         """Go on with what was suspended; return whether requests can be run then."""
         if not suspension.has_ended:
-            suspension.go_on()
+            suspension.resume()
             if not suspension.has_ended:
                 self._move(State.SUSPENDED)
                 return False

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 from wsgiref.types import WSGIApplication
 
 from dewar.environ_keys import IS_DRAINING, STOP
+from dewar.loop.from_thread import is_gevent_patched
 from dewar.loop.suspended import SUSPENDS, Suspended
-from dewar.loop.waiting import runs_on_greenlets
 from dewar.server.access_log import AccessLog
 from dewar.server.connection.environ import server_environ
 from dewar.server.edge import behind_edge
@@ -84,7 +84,7 @@ class Service:
         self.pulse: Callable[[], None] | None = None
         self.share: Share | None = None
         # Under gevent's patches a thread is a greenlet: the loop would not be on one of its own.
-        self.suspends = not runs_on_greenlets()
+        self.suspends = not is_gevent_patched()
         if self.suspends:
             self.base_environ[SUSPENDS] = True
         # Behind an edge the application sees another environ than we do here.

@@ -2,7 +2,7 @@
 
 It goes to and fro between the loop's thread and threads that may block, and whoever has it has it
 alone. `launch` gives it to the loop; the loop gives it back, once it has ended or there is
-something to be done that may block. That is what `go_on` does then, on a thread of the pool.
+something to be done that may block. That is what `resume` does then, on a thread of the pool.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from functools import partial
 from typing import Protocol
 
 from dewar.loop.async_body import AsyncBody
+from dewar.loop.eager_task import start_eagerly
 from dewar.loop.process_loop import process_loop
-from dewar.loop.starting import start_now
 from dewar.loop.suspended import Suspended
 from dewar.server.connection.exchange import Exchange
 from dewar.server.errors import ClientGoneError
@@ -77,7 +77,7 @@ class Suspension:
     def try_finish(self) -> bool:
         """Begin if the caller is on the loop's thread; return whether it has ended by now."""
         if process_loop.is_here():
-            self._task = start_now(process_loop.get(), self._run(), self._context)
+            self._task = start_eagerly(process_loop.get(), self._run(), self._context)
         return self.has_ended
 
     def launch(self, give_back: Callable[[], object]) -> None:
@@ -94,7 +94,7 @@ class Suspension:
 
     # On a thread that may block.
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Do what may block. It waits for the loop again unless it `has_ended`. Never raises."""
         rest, self._rest, self._awaited = self._rest, None, None
         self._task = None
@@ -110,8 +110,8 @@ class Suspension:
 
     def _work(self, suspended: Suspended) -> None:
         """Go on with the application's work."""
-        suspended.go_on()
-        result: Iterable[bytes] = suspended if suspended.place is not None else suspended.result
+        suspended.resume()
+        result: Iterable[bytes] = suspended if suspended.resume_on is not None else suspended.result
         if type(result) is AsyncBody or type(result) is Suspended:
             self._awaited = result
         elif type(result) is list or type(result) is tuple:
@@ -161,7 +161,7 @@ class Suspension:
 
     def _take_result(self, suspended: Suspended) -> Iterable[bytes] | None:
         """Send what can be sent at once; return what cannot. What may block is the `_rest`."""
-        if suspended.place is not None:
+        if suspended.resume_on is not None:
             self._rest = partial(self._work, suspended)
             return None
         result = suspended.result

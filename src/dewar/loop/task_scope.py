@@ -1,4 +1,4 @@
-"""`Scope`: the tasks that a request has begun, which end with it.
+"""`TaskScope`: the tasks that a request has begun, which end with it.
 
 A task that is made while a scope is set belongs to it: see `dewar.loop.event_loop.make_task`. A
 task that shall live on is made outside of it, in a context without one.
@@ -17,7 +17,7 @@ _logger = logging.getLogger("dewar.server")
 _LEAVE = 5.0
 
 
-class Scope:
+class TaskScope:
     """The tasks of one request. Only the loop's thread adds and ends them."""
 
     __slots__ = ("_name", "_tasks")
@@ -27,7 +27,7 @@ class Scope:
         self._tasks: set[asyncio.Task[Any]] | None = None  # PERF: most requests have none
 
     def __repr__(self) -> str:
-        return f"<Scope of {self._name!r}, {len(self._tasks or ())} tasks>"
+        return f"<TaskScope of {self._name!r}, {len(self._tasks or ())} tasks>"
 
     def __bool__(self) -> bool:
         return bool(self._tasks)
@@ -66,4 +66,4 @@ class Scope:
             _logger.error("%r does not end, though it was cancelled.", task)
 
 
-current_scope: ContextVar[Scope | None] = ContextVar("dewar.loop.scope", default=None)
+current_scope: ContextVar[TaskScope | None] = ContextVar("dewar.loop.task_scope", default=None)

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from dewar.loop.process_loop import process_loop
-from dewar.loop.scope import Scope, current_scope
+from dewar.loop.task_scope import TaskScope, current_scope
 
 R = TypeVar("R")
 Work = Callable[[], Coroutine[Any, Any, R]]
@@ -17,12 +17,12 @@ Work = Callable[[], Coroutine[Any, Any, R]]
 _MISSING: Any = object()
 
 
-def wait_for(work: Work[R]) -> R:
+def run_coroutine(work: Work[R]) -> R:
     """Return the result of a coroutine; the calling thread waits for it.
 
     The coroutine sees the caller's context variables, and what it sets in them stays set, as if it
     had run in the caller itself. It runs on the process's event loop, or where that cannot be
-    waited for, on one of its own; see `elsewhere`.
+    waited for, on one of its own; see `maybe_other_thread`.
 
     Args:
         work: Makes the coroutine.
@@ -32,19 +32,19 @@ def wait_for(work: Work[R]) -> R:
     """
     context = copy_context()
     try:
-        return wait_in(context, work)
+        return run_coroutine_in(context, work)
     finally:
-        _take_over(context)
+        _copy_variables(context)
 
 
-def wait_in(context: Context, work: Work[R]) -> R:
-    """Return the result of a coroutine that runs in *context*, as `wait_for` does.
+def run_coroutine_in(context: Context, work: Work[R]) -> R:
+    """Return the result of a coroutine that runs in *context*, as `run_coroutine` does.
 
     Args:
         context: What it runs in; nobody else may be in it.
         work: Makes the coroutine.
     """
-    apply = elsewhere()
+    apply = maybe_other_thread()
     if apply is None:
         return process_loop.run(work, context)
     result: R = apply(_run_alone, work, context)
@@ -58,7 +58,7 @@ def scope_in_thread(name: object) -> Iterator[None]:
     Args:
         name: What the block stands for.
     """
-    scope = Scope(name)
+    scope = TaskScope(name)
     before = current_scope.get()
     current_scope.set(scope)
     try:
@@ -66,44 +66,44 @@ def scope_in_thread(name: object) -> Iterator[None]:
     finally:
         current_scope.set(before)
         if scope:
-            wait_for(scope.end)
+            run_coroutine(scope.end)
 
 
-def elsewhere() -> Callable[..., Any] | None:
+def maybe_other_thread() -> Callable[..., Any] | None:
     """Return what calls a function on another thread, if this one cannot wait for the loop.
 
     That is so on the loop's own thread, and in a greenlet, which would keep all others of its
     thread waiting. None everywhere else.
     """
-    if runs_on_greenlets():
+    if is_gevent_patched():
         # A thread that is made under gevent's patches is but a greenlet too.
         pool = sys.modules["gevent"].get_hub().threadpool
         return lambda function, *args: pool.apply(function, args)
     return _on_a_thread if process_loop.is_here() else None
 
 
-def runs_on_greenlets() -> bool:
+def is_gevent_patched() -> bool:
     """Return whether gevent has replaced threads with greenlets."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and bool(monkey.is_module_patched("threading"))
 
 
 @contextmanager
-def one_thread_elsewhere() -> Iterator[Callable[..., Any]]:
+def one_other_thread() -> Iterator[Callable[..., Any]]:
     """Have what calls functions on another thread, always the same: gevent binds a loop to it."""
-    if runs_on_greenlets():
+    if is_gevent_patched():
         pool = import_module("gevent.threadpool").ThreadPool(1)
         try:
             yield lambda function, *args: pool.apply(function, args)
         finally:
             pool.kill()
     else:
-        with ThreadPoolExecutor(1, "dewar-loop-of-its-own") as executor:
+        with ThreadPoolExecutor(1, "dewar-own-loop") as executor:
             yield lambda function, *args: executor.submit(function, *args).result()
 
 
 def _on_a_thread(function: Callable[..., R], *args: object) -> R:
-    with one_thread_elsewhere() as apply:
+    with one_other_thread() as apply:
         result: R = apply(function, *args)
         return result
 
@@ -115,7 +115,7 @@ def _run_alone(work: Work[R], context: Context) -> R:
         return runner.run(work(), context=context)
 
 
-def _take_over(context: Context) -> None:
+def _copy_variables(context: Context) -> None:
     for variable, value in context.items():
         if variable.get(_MISSING) is not value:
             variable.set(value)

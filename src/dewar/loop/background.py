@@ -1,11 +1,11 @@
-"""`Errand`: work of no request, which goes to and fro between the event loop and threads."""
+"""`BackgroundWork`: work outside of a request, in steps on the event loop and on threads."""
 
 import threading
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from dewar.loop.hands import Hands
+from dewar.loop.call_queue import CallQueue
 from dewar.loop.process_loop import process_loop
 from dewar.loop.suspended import OFF_LOOP, ON_LOOP, Suspended
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     import asyncio
 
 
-class Errand:
+class BackgroundWork:
     """Runs the steps of a `Suspended`, each where it belongs. It begins on a thread.
 
     Args:
         steps: Makes the work. It keeps its errors to itself.
         context: What it runs in; nobody else may be in it.
-        hands: The threads.
+        calls: The threads.
         discard: Called in place of the work where that is not to be done.
     """
 
@@ -27,26 +27,26 @@ class Errand:
         self,
         steps: Callable[[], Coroutine[Any, Any, Any]],
         context: Context,
-        hands: Hands,
+        calls: CallQueue,
         discard: Callable[[], object],
     ) -> None:
         self._steps = steps
         self.discard = discard
         self._suspended: Suspended  # from its begin on
         self._context = context
-        self._hands = hands
+        self._calls = calls
         self._task: asyncio.Task[None] | None = None
         self._ended = threading.Event()
         self._on_end: Callable[[], object] | None = None
 
     def __repr__(self) -> str:
-        return f"<Errand {getattr(self, '_suspended', 'not begun')!r}>"
+        return f"<BackgroundWork {getattr(self, '_suspended', 'not begun')!r}>"
 
     def begin(self, on_end: Callable[[], object]) -> None:
         """Begin; *on_end* is called in the end, on one of its threads."""
         self._on_end = on_end
         self._suspended = Suspended(self._steps(), OFF_LOOP, is_wholly_async=False)
-        self._hands.submit(self._go_on_here)
+        self._calls.submit(self._resume_on_thread)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has ended; tell whether it did within *timeout* seconds."""
@@ -56,18 +56,18 @@ class Errand:
         """Cancel what is awaited on the loop. What is on a thread goes on."""
         process_loop.call_soon(self._cancel)
 
-    def _go_on_here(self) -> None:
+    def _resume_on_thread(self) -> None:
         try:
-            self._context.run(self._suspended.go_on)
+            self._context.run(self._suspended.resume)
         finally:
-            self._go_on()
+            self._schedule()
 
-    def _go_on(self) -> None:
-        place = self._suspended.place
-        if place is ON_LOOP:
+    def _schedule(self) -> None:
+        resume_on = self._suspended.resume_on
+        if resume_on is ON_LOOP:
             process_loop.call_soon(self._begin_task)
-        elif place is OFF_LOOP:
-            self._hands.submit(self._go_on_here)
+        elif resume_on is OFF_LOOP:
+            self._calls.submit(self._resume_on_thread)
         else:
             self._ended.set()
             if self._on_end is not None:
@@ -79,11 +79,11 @@ class Errand:
         import asyncio  # the loop runs, so it is loaded
 
         loop = process_loop.get()
-        self._task = asyncio.Task(self._go_on_there(), loop=loop, context=self._context)
+        self._task = asyncio.Task(self._resume_on_loop(), loop=loop, context=self._context)
         # Not from within: a context lets one in at a time.
-        self._task.add_done_callback(lambda _: self._go_on(), context=Context())
+        self._task.add_done_callback(lambda _: self._schedule(), context=Context())
 
-    async def _go_on_there(self) -> None:
+    async def _resume_on_loop(self) -> None:
         await self._suspended
 
     def _cancel(self) -> None:

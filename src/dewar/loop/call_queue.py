@@ -1,4 +1,4 @@
-"""`Hands`: a few threads for what the event loop must not do."""
+"""`CallQueue`: a few threads for what the event loop must not do."""
 
 import logging
 import threading
@@ -10,7 +10,7 @@ from queue import SimpleQueue
 _logger = logging.getLogger("dewar.server")
 
 
-class Hands:
+class CallQueue:
     """Threads that call functions, in the order in which they are given.
 
     They are started as they are needed, and are daemons: whoever gives them something waits for
@@ -30,7 +30,8 @@ class Hands:
         self._idle = 0
 
     def __repr__(self) -> str:
-        return f"<Hands {self._name!r}, {self._started} of {self._most} threads, {self._idle} idle>"
+        threads = f"{self._started} of {self._most} threads, {self._idle} idle"
+        return f"<CallQueue {self._name!r}, {threads}>"
 
     def submit(self, function: Callable[[], object]) -> None:
         """Have a thread call *function*, which does not raise.

@@ -8,14 +8,14 @@ from queue import SimpleQueue
 
 import pytest
 
-from dewar.loop.hands import Hands
+from dewar.loop.call_queue import CallQueue
 
 _seen: ContextVar[str] = ContextVar("seen", default="nothing")
 
 
 def test_no_more_threads_are_started_than_are_needed() -> None:
     """One that is idle takes the next; else another is started, up to the most."""
-    hands = Hands("few", 2)
+    calls = CallQueue("few", 2)
     gate = threading.Barrier(3, timeout=30)
     names: SimpleQueue[str] = SimpleQueue()
 
@@ -24,30 +24,30 @@ def test_no_more_threads_are_started_than_are_needed() -> None:
         names.put(threading.current_thread().name)
 
     for _ in range(4):
-        hands.submit(work)
+        calls.submit(work)
     gate.wait()
     gate.wait()
     assert {names.get(timeout=30) for _ in range(4)} == {"few-1", "few-2"}
-    assert "2 of 2 threads" in repr(hands)
+    assert "2 of 2 threads" in repr(calls)
 
 
 def test_they_begin_in_an_empty_context() -> None:
     """Nothing of whoever gave them something first."""
     _seen.set("mine")
     answers: SimpleQueue[str] = SimpleQueue()
-    Hands("empty", 1).submit(lambda: answers.put(_seen.get()))
+    CallQueue("empty", 1).submit(lambda: answers.put(_seen.get()))
     assert answers.get(timeout=30) == "nothing"
 
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_all_that_is_given_at_once_is_done(most: int) -> None:
     """From several threads; and they are daemons, which keep no process from ending."""
-    hands = Hands("all", most)
+    calls = CallQueue("all", most)
     done: SimpleQueue[tuple[int, bool]] = SimpleQueue()
 
     def give(number: int) -> None:
         for count in range(50):
-            hands.submit(
+            calls.submit(
                 lambda: done.put((number * 50 + count, threading.current_thread().daemon))  # noqa: B023
             )
 
@@ -61,7 +61,7 @@ def test_all_that_is_given_at_once_is_done(most: int) -> None:
 
 def test_where_no_thread_can_be_started_the_caller_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """As at the interpreter's exit; where there is a thread already, that one does."""
-    hands = Hands("last", 2)
+    calls = CallQueue("last", 2)
     done: SimpleQueue[str] = SimpleQueue()
     gate = threading.Event()
 
@@ -73,12 +73,12 @@ def test_where_no_thread_can_be_started_the_caller_does_it(monkeypatch: pytest.M
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
-        hands.submit(work)
+        calls.submit(work)
         assert done.get(timeout=30) == threading.current_thread().name
-    hands.submit(gate.wait)
+    calls.submit(gate.wait)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
-        hands.submit(work)
+        calls.submit(work)
         gate.set()
         assert done.get(timeout=30) == "last-1"
 

@@ -15,7 +15,7 @@ from dewar.sessions.session import SecureCookieSession
 _CLASSES = 64
 
 
-class LeftBehindError(DewarError, RuntimeError):
+class ContextUnavailableError(DewarError, RuntimeError):
     """Raised when a job uses a part of its request that stayed where it was submitted."""
 
 
@@ -30,7 +30,7 @@ class SessionSentError(DewarError, RuntimeError):
         )
 
 
-class _LeftBehindKeyError(DewarError, KeyError):
+class _ContextUnavailableKeyError(DewarError, KeyError):
     def __str__(self) -> str:
         # A KeyError shows the repr of its message.
         return str(self.args[0])
@@ -54,7 +54,7 @@ class ReadOnlySession(SecureCookieSession):
 
     def __missing__(self, key: str) -> NoReturn:
         if key in self._absent:
-            raise _LeftBehindKeyError(_absent_item("session", f"session[{key!r}]"))
+            raise _ContextUnavailableKeyError(_absent_item("session", f"session[{key!r}]"))
         raise KeyError(key)
 
     @property
@@ -82,7 +82,7 @@ class AbsentBody(RawIOBase):
 
     def _refuse(self, *_: Any) -> NoReturn:
         # Not an OSError or ValueError: Werkzeug would take those for a client that went away.
-        raise LeftBehindError(
+        raise ContextUnavailableError(
             "The body of the request did not travel with the job: it was not read before the job"
             " was submitted, or it is too large for another process. Read it in the view and pass"
             " it to the job as an argument."
@@ -95,7 +95,7 @@ class AbsentFiles(MultiDict[str, Any]):
     """The ``request.files`` of a job whose request had some: they end with the request."""
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise LeftBehindError(
+        raise ContextUnavailableError(
             "Uploaded files did not travel with the job: they are closed when the request ends."
             " Save or read them in the view and pass the path or the bytes to the job as an"
             " argument."

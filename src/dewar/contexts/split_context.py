@@ -1,4 +1,4 @@
-"""`CarriedContext`: a request inside an app context that the app makes in a way of its own."""
+"""`SplitContext`: a request inside an app context that the app makes in a way of its own."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from dewar.contexts.current import maybe_current
 _UNGIVEN: Any = object()
 
 
-class CarriedContext(Context):
+class SplitContext(Context):
     """A request context for an app whose class has an `app_context` method of its own.
 
     One context is otherwise both. Here the app is asked for its app context, as Flask does for

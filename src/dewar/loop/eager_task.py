@@ -13,7 +13,7 @@ from typing import Any
 _NAME = "dewar-request"  # PERF: else each task has a number of its own made for it
 
 
-def start_now(
+def start_eagerly(
     loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None], context: Context
 ) -> asyncio.Task[None]:
     """Return a task that has taken its first step; for the loop's thread, outside of any task.

@@ -5,16 +5,16 @@ import threading
 from contextvars import Context, ContextVar
 from typing import Any
 
-from dewar.loop.errand import Errand
-from dewar.loop.hands import Hands
+from dewar.loop.background import BackgroundWork
+from dewar.loop.call_queue import CallQueue
 from dewar.loop.suspended import OFF_LOOP, ON_LOOP
 
 _seen: ContextVar[list[str]] = ContextVar("seen")
 
 
-def errand(steps: Any) -> Errand:
-    """Return an errand that nobody would miss."""
-    return Errand(steps, Context(), Hands("hand", 2), lambda: None)
+def item(steps: Any) -> BackgroundWork:
+    """Return background work that nobody waits for."""
+    return BackgroundWork(steps, Context(), CallQueue("hand", 2), lambda: None)
 
 
 def where() -> str:
@@ -38,7 +38,7 @@ def test_each_step_runs_where_it_asks_to_in_one_context() -> None:
         _seen.get().append(where())
         found.append(_seen.get())
 
-    one = errand(steps)
+    one = item(steps)
     one.begin(lambda: ended.append("ended"))
     assert one.wait(30)
     assert found == [["hand", "dewar", "hand", "dewar"]]
@@ -59,7 +59,7 @@ def test_it_can_be_cancelled_where_it_waits() -> None:
             await OFF_LOOP
             found.append(where())
 
-    one = errand(steps)
+    one = item(steps)
     one.begin(lambda: None)
     assert waiting.wait(30)
     assert not one.wait(0)
@@ -70,5 +70,5 @@ def test_it_can_be_cancelled_where_it_waits() -> None:
 
 def test_nothing_of_it_runs_before_its_begin() -> None:
     """So one that never begins leaves no coroutine behind."""
-    one = errand(lambda: 1 / 0)
+    one = item(lambda: 1 / 0)
     assert "not begun" in repr(one)

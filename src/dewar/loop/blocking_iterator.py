@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from typing import Any
 
+from dewar.loop.from_thread import maybe_other_thread, one_other_thread
 from dewar.loop.process_loop import process_loop
-from dewar.loop.waiting import elsewhere, one_thread_elsewhere
 
 SendAll = Callable[[Callable[[bytes], Awaitable[object]]], Coroutine[Any, Any, None]]
 
 _END: Any = object()
 
 
-def pumped(send_all: SendAll) -> Generator[bytes, None, None]:
+def blocking_iterator(send_all: SendAll) -> Generator[bytes, None, None]:
     """Yield what a coroutine sends, one piece at a time: it waits until the next is asked for.
 
     The coroutine is one task of the process's event loop, in a copy of the caller's context.
@@ -22,12 +22,12 @@ def pumped(send_all: SendAll) -> Generator[bytes, None, None]:
     Args:
         send_all: Makes the coroutine; it is given what to send with.
     """
-    if elsewhere() is None:
-        return _Pump(send_all, copy_context()).pieces()
-    return _stepped(_Steps(send_all), copy_context())
+    if maybe_other_thread() is None:
+        return _LoopStream(send_all, copy_context()).pieces()
+    return _iterate_steps(_SteppedStream(send_all), copy_context())
 
 
-class _Pump:
+class _LoopStream:
     """One stream, between the loop's thread, which makes it, and the one that takes it."""
 
     def __init__(self, send_all: SendAll, context: Context) -> None:
@@ -80,7 +80,7 @@ class _Pump:
         self._asked.clear()
 
 
-class _Steps:
+class _SteppedStream:
     """One stream on a loop that runs only while the next piece is waited for."""
 
     def __init__(self, send_all: SendAll) -> None:
@@ -117,13 +117,13 @@ class _Steps:
         await self._asked.wait()
 
 
-def _stepped(steps: _Steps, context: Context) -> Generator[bytes, None, None]:
+def _iterate_steps(steps: _SteppedStream, context: Context) -> Generator[bytes, None, None]:
     runner = asyncio.Runner()
 
     def run(step: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         return runner.run(step(), context=context)
 
-    with one_thread_elsewhere() as apply:
+    with one_other_thread() as apply:
         try:
             while (came := apply(run, steps.next)) is not _END:
                 yield came
