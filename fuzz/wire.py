@@ -28,7 +28,7 @@ from dewar.server.wire import reader as wire
 from dewar.server.wire.head import FieldNames
 from dewar.server.wire.limits import Limits
 from dewar.server.wire.reader import RequestReader
-from dewar.server.wire.request import Request
+from dewar.server.wire.request import WireRequest
 from fuzz import strict
 from fuzz.edges import Edge, EdgeTracer
 from fuzz.mutation import Mutator
@@ -57,7 +57,7 @@ class FoundError(Exception):
 
 def read(pieces: Sequence[bytes], limits: Limits) -> Outcome:
     """Return what a new reader makes of the pieces."""
-    reader = RequestReader({}, FieldNames(), limits, Request)
+    reader = RequestReader({}, FieldNames(), limits, WireRequest)
     for piece in pieces:
         reader.feed(piece)
         # Empty lines are counted as received, too.

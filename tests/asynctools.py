@@ -138,14 +138,14 @@ def begin(served: Served, gates: Gates, kind: str, name: str) -> Client:
 
 def pool_of(served: Served) -> Pool:
     """Return the threads of a server."""
-    pool: Pool = served.server._engine._pool  # type: ignore[attr-defined]
+    pool: Pool = served.server._backend._pool  # type: ignore[attr-defined]
     return pool
 
 
 def connections_of(served: Served) -> list[Connection]:
     """Return all connections of a server, the suspended ones too."""
-    roster = pool_of(served)._roster
-    return [*roster.open.values(), *roster.suspended.values()]
+    connections = pool_of(served)._connections
+    return [*connections.open.values(), *connections.suspended.values()]
 
 
 def until(holds: Callable[[], object], what: str = "it") -> None:

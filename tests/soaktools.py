@@ -91,7 +91,7 @@ class SoakedServer:
         return data
 
     def start_threads(self, count: int) -> None:
-        """Have it start all *count* threads and the doorkeeper; it starts them when it needs them.
+        """Have it start all *count* threads and the overflow leader, which it starts on demand.
 
         So that their number can be compared later.
         """
@@ -144,7 +144,7 @@ class SoakedServer:
         Raises:
             TimeoutError: It is not, after a minute.
         """
-        return self.wait_for(lambda pool: pool["connections"] == 1 and not pool["away"])
+        return self.wait_for(lambda pool: pool["connections"] == 1 and not pool["handed_off"])
 
     def wait_for(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Ask for the statistics until *holds* says that it is so.

@@ -15,10 +15,10 @@ from werkzeug.middleware.shared_data import SharedDataMiddleware
 from dewar.environment import RUN_FROM_CLI, debug_flag, load_dotenv, skips_dotenv
 from dewar.errors import DewarError
 from dewar.server import run
-from dewar.server.adhoc import make_adhoc_context
 from dewar.server.errors import SettingsError
-from dewar.server.loopback import is_loopback
-from dewar.server.reload import (
+from dewar.server.system.adhoc import make_adhoc_context
+from dewar.server.system.loopback import is_loopback
+from dewar.server.system.reload import (
     ReloadUnavailableError,
     can_reload,
     is_reloaded,
@@ -59,7 +59,7 @@ class RunnableApp(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class RunOptions:
     """What Werkzeug's `run_simple` can be asked for, and so `app.run()` too."""
 
     use_reloader: bool | None = None
@@ -105,9 +105,9 @@ def run_app(
         defaults = {"use_reloader": app.debug, "use_debugger": app.debug, "threaded": True}
         replaced(host, port, app, **{**defaults, **options})
         return
-    names = {wish.name for wish in fields(Wishes)}
-    wishes = Wishes(**{name: options.pop(name) for name in names & options.keys()})
-    _serve(app, _bind(host, port), wishes, debug=app.debug, name=app.name, **options)
+    names = {field.name for field in fields(RunOptions)}
+    run_options = RunOptions(**{name: options.pop(name) for name in names & options.keys()})
+    _serve(app, _bind(host, port), run_options, debug=app.debug, name=app.name, **options)
 
 
 def run_simple(
@@ -153,7 +153,7 @@ def run_simple(
         UnavailableError: For what cannot be had.
         SettingsError: If a file cannot be used.
     """
-    wishes = Wishes(
+    run_options = RunOptions(
         use_reloader=use_reloader,
         use_debugger=use_debugger,
         use_evalex=use_evalex,
@@ -170,45 +170,45 @@ def run_simple(
     )
     named: object = getattr(application, "name", None)
     name = named if isinstance(named, str) else None
-    _serve(application, _bind(hostname, port), wishes, debug=False, name=name)
+    _serve(application, _bind(hostname, port), run_options, debug=False, name=name)
 
 
 def _serve(
     app: WSGIApplication,
     bind: str,
-    wishes: Wishes,
+    run_options: RunOptions,
     *,
     debug: bool,
     name: str | None,
     **settings: Any,
 ) -> None:
-    if reloads(wishes.use_reloader, debug=debug):
-        run_with_reload(wishes.extra_files, wishes.exclude_patterns)
-    if wishes.static_files:
-        app = SharedDataMiddleware(app, wishes.static_files)
-    served = _with_debugger(app, bind, wishes, debug=debug)
-    if not wishes.threaded:
+    if reloads(run_options.use_reloader, debug=debug):
+        run_with_reload(run_options.extra_files, run_options.exclude_patterns)
+    if run_options.static_files:
+        app = SharedDataMiddleware(app, run_options.static_files)
+    served = _with_debugger(app, bind, run_options, debug=debug)
+    if not run_options.threaded:
         settings["threads"] = 1
-    if wishes.processes != 1:
-        settings["processes"] = wishes.processes
-    settings.update(_tls_settings(wishes.ssl_context, bind))
+    if run_options.processes != 1:
+        settings["processes"] = run_options.processes
+    settings.update(_tls_settings(run_options.ssl_context, bind))
     run(served, bind=bind, name=name, **settings)
 
 
-def _tls_settings(wish: Any, bind: str) -> dict[str, Any]:
+def _tls_settings(ssl_option: Any, bind: str) -> dict[str, Any]:
     """Return the server's settings for what Werkzeug calls ``ssl_context``."""
-    match wish:
+    match ssl_option:
         case None:
             return {}
         case ssl.SSLContext():
-            return {"ssl_context": wish}
-        case str() if wish.lower() == "adhoc":
+            return {"ssl_context": ssl_option}
+        case str() if ssl_option.lower() == "adhoc":
             return {"ssl_context": make_adhoc_context(bind.rpartition(":")[0].strip("[]"))}
         case [*files] if files and all(isinstance(file, str | os.PathLike) for file in files):
             if len(files) < 3:
                 return dict(zip(("certfile", "keyfile"), map(os.fspath, files), strict=False))
     raise SettingsError(
-        f"ssl_context={wish!r} is nothing to serve HTTPS with. Pass the files,"
+        f"ssl_context={ssl_option!r} is nothing to serve HTTPS with. Pass the files,"
         " ssl_context=('cert.pem', 'key.pem'), an ssl.SSLContext, or \"adhoc\"."
     )
 
@@ -252,17 +252,17 @@ def _bind(host: str, port: int) -> str:
 
 
 def _with_debugger(
-    app: WSGIApplication, bind: str, wishes: Wishes, *, debug: bool
+    app: WSGIApplication, bind: str, run_options: RunOptions, *, debug: bool
 ) -> WSGIApplication:
     # SECURITY: the debugger runs any code that is sent to it.
     if is_loopback(bind):
-        wanted = debug if wishes.use_debugger is None else wishes.use_debugger
-        return DebuggedApplication(app, evalex=wishes.use_evalex) if wanted else app
-    if wishes.use_debugger:
+        wanted = debug if run_options.use_debugger is None else run_options.use_debugger
+        return DebuggedApplication(app, evalex=run_options.use_evalex) if wanted else app
+    if run_options.use_debugger:
         raise ExposedDebuggerError(
             f"use_debugger=True on {bind} would let other machines run code here. Leave it out, or"
             " listen on 127.0.0.1."
         )
-    if debug and wishes.use_debugger is None:
+    if debug and run_options.use_debugger is None:
         logger.warning("The debugger is off, because %s is not a loopback address.", bind)
     return app

@@ -13,7 +13,7 @@ from click.testing import Result
 from dewar.cli.main import DewarGroup, make_cli
 from dewar.cli.run import run_command
 from dewar.cli.setting_options import SettingOption
-from dewar.server.schema.table import SETTINGS, Group
+from dewar.server.settings.table import SETTINGS, SettingGroup
 
 Write = Callable[[str, str], Path]
 Invoke = Callable[..., Result]
@@ -49,7 +49,7 @@ def test_every_setting_has_a_flag() -> None:
     options = {p.setting.name for p in run_command.params if isinstance(p, SettingOption)}
     assert options == {setting.name for setting in SETTINGS if setting.has_text}
     help_ = run_command.get_help(click.Context(run_command, info_name="run"))
-    sections = [help_.index(f"{group.value}:") for group in Group]
+    sections = [help_.index(f"{group.value}:") for group in SettingGroup]
     assert sections == sorted(sections)
     for setting in SETTINGS:
         if setting.has_text:

@@ -174,7 +174,7 @@ def test_a_slow_client_holds_up_nobody(site: Start) -> None:
         assert slow.recv(9) == b"HTTP/1.1 "
         for _ in range(20):
             assert ask(behind.port, "GET", "/").status == 200
-        assert behind.pool().away == 0
+        assert behind.pool().handed_off == 0
 
 
 def test_a_slow_upload_holds_up_nobody(site: Start) -> None:

@@ -251,26 +251,26 @@ def test_many_servers_share_the_loop(serve: Serve, gates: Gates) -> None:
         assert waiting[number].answer()[2] == f"w{number}".encode()
 
 
-def test_statistics_and_the_roster_are_empty_when_all_is_answered(
+def test_statistics_and_the_connections_are_empty_when_all_is_answered(
     serve: Serve, gates: Gates
 ) -> None:
     """A connection counts while it waits, and once."""
     served = serve(gated_app(gates), threads=2)
     clients = [begin(served, gates, "wait", f"w{number}") for number in range(10)]
-    until(lambda: len(pool_of(served)._roster.suspended) == 10)
+    until(lambda: len(pool_of(served)._connections.suspended) == 10)
     assert served.server.statistics().pool.connections == 10
     assert served.server.statistics().pool.suspended == 10
-    assert all(c.suspension is not None for c in connections_of(served))
+    assert all(c.async_exchange is not None for c in connections_of(served))
     gates.open_all()
     for client in clients:
         client.answer()
     # A client has its answer a moment before the loop's thread lets go of the connection.
-    until(lambda: all(c.suspension is None for c in connections_of(served)))
+    until(lambda: all(c.async_exchange is None for c in connections_of(served)))
     for client in clients:
         client.close()
     until(lambda: served.server.statistics().pool.connections == 0)
     statistics = served.server.statistics().pool
-    assert (statistics.away, statistics.waiting, statistics.requests) == (0, 0, 10)
+    assert (statistics.handed_off, statistics.waiting, statistics.requests) == (0, 0, 10)
 
 
 def test_deadlines_do_not_hold_for_what_the_application_waits_for(
@@ -337,13 +337,13 @@ def test_many_clients_with_views_of_all_kinds_get_their_own_answers(
 
 def beats_of(served: Served) -> float:
     """Return when the leader last looked at the clock."""
-    return pool_of(served)._service.now
+    return pool_of(served)._server_context.now
 
 
 def test_a_server_whose_loop_led_last_goes_on_looking_at_its_deadlines(
     serve: Serve, gates: Gates
 ) -> None:
-    """An idle loop has the leadership taken from it, so that a supervisor hears a pulse."""
+    """An idle loop has the leadership taken from it, so that a supervisor hears a heartbeat."""
     served = serve(gated_app(gates), threads=2)
     client = lead_on_loop(served)
     until(lambda: not pool_of(served).leads_on_loop())

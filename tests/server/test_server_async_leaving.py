@@ -36,8 +36,8 @@ WAYS: list[Callable[[Client], None]] = [hang_up, reset, shut]
 
 def is_deserted(served: Served) -> bool:
     """Tell whether nothing is left of any client."""
-    roster = pool_of(served)._roster
-    return not roster.open and not roster.suspended and not roster.away
+    connections = pool_of(served)._connections
+    return not connections.open and not connections.suspended and not connections.handed_off
 
 
 def telling_app(gates: Gates) -> Dewar:
@@ -115,9 +115,13 @@ def test_a_client_that_leaves_before_the_view_has_begun(serve: Serve, gates: Gat
     for number in range(10):
         client = served.client()
         client.send(REQUEST % b"/told/w%d" % number)
-        until(lambda count=number: len(pool_of(served)._roster.suspended) == count + 2)
+        until(lambda count=number: len(pool_of(served)._connections.suspended) == count + 2)
         client.close()
-    until(lambda: sum(c.armed == 0 for c in [*pool_of(served)._roster.suspended.values()]) == 10)
+    until(
+        lambda: (
+            sum(c.interest == 0 for c in [*pool_of(served)._connections.suspended.values()]) == 10
+        )
+    )
     gates.open("b")
     assert held.answer()[2] == b"b"
     held.close()
@@ -296,7 +300,7 @@ def test_a_client_that_takes_nothing_is_given_up(serve: Serve, gates: Gates) -> 
 
 
 def test_a_large_answer_of_a_view_waits_for_a_slow_client(serve: Serve, gates: Gates) -> None:
-    """In the outbox: neither the loop nor a thread."""
+    """In the write buffer: neither the loop nor a thread."""
     app = gated_app(gates)
     large = bytes(range(256)) * 40_000
 

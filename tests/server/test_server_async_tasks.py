@@ -12,7 +12,7 @@ from asynctools import Gates, begin, gated_app, lead_on_loop, tasks_left, until
 from dewar import request
 from dewar.contexts.context import Context
 from dewar.loop.suspended import Suspended
-from dewar.server.connection.suspension import Suspension
+from dewar.server.connection.async_exchange import AsyncExchange
 from servertools import Serve
 
 pytestmark = pytest.mark.usefixtures("calm_loop")
@@ -186,7 +186,7 @@ def test_a_request_leaves_no_garbage(serve: Serve, gates: Gates) -> None:
     """What it was made of goes at once, and does not wait for the collector."""
 
     def alive() -> int:
-        kinds = (Context, Suspension, Suspended, asyncio.Task)
+        kinds = (Context, AsyncExchange, Suspended, asyncio.Task)
         return sum(isinstance(thing, kinds) for thing in gc.get_objects())
 
     app = gated_app(gates)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dewar.server import Server, Settings
-from dewar.server.listeners import stop_listening
+from dewar.server.system.listeners import stop_listening
 from dewar.server.threads.acceptor import Acceptor
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -67,13 +67,13 @@ def test_everybody_who_is_too_many_is_told(bind: str) -> None:
         assert statuses == [b"HTTP/1.1 503"] * 60
         first.sendall(GET)
         assert first.recv(4096).startswith(b"HTTP/1.1 200 ")
-    assert server.statistics().pool.turned_away == 60
+    assert server.statistics().pool.rejected == 60
     assert server.stop()
 
 
 def test_a_crowd_past_all_bounds_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those who wait for their clients are bounded as well."""
-    monkeypatch.setattr("dewar.server.threads.acceptor._EXCESS", 2)
+    monkeypatch.setattr("dewar.server.threads.acceptor._MAX_EXCESS", 2)
     server = Server(app, Settings(bind="127.0.0.1:0", max_connections=1))
     server.start()
     clients = [connect(server) for _ in range(4)]
@@ -132,7 +132,7 @@ def test_who_waited_at_the_end_is_let_in(bind: str, monkeypatch: pytest.MonkeyPa
         stopped.set()
 
     monkeypatch.setattr(Acceptor, "accept", accept_later)
-    monkeypatch.setattr("dewar.server.threads.engine.stop_listening", stop_late)
+    monkeypatch.setattr("dewar.server.threads.backend.stop_listening", stop_late)
     server.start()
     stopping = threading.Thread(target=server.stop)
     stopping.start()

@@ -14,7 +14,7 @@ import pytest
 
 from dewar.server import Server, Settings
 from dewar.server.errors import BindError, ServerStateError, SettingsError, StartError
-from dewar.server.processes.source import Source
+from dewar.server.processes.app_source import AppSource
 from faulttools import is_alive, wait_for
 from servertools import Client
 
@@ -74,9 +74,9 @@ def test_its_statistics_are_of_all_workers(server: Server) -> None:
     assert {worker.generation for worker in statistics.workers} == {1}
     assert sum(worker.pool.requests for worker in statistics.workers) == 8
     assert statistics.pool.connections == 8
-    assert statistics.as_dict()["deaths"] == 0
+    assert statistics.as_dict()["worker_failures"] == 0
     os.kill(statistics.workers[0].pid, signal.SIGKILL)
-    wait_for(lambda: server.statistics().deaths == 1)
+    wait_for(lambda: server.statistics().worker_failures == 1)
     wait_for(lambda: [w.state for w in server.statistics().workers] == ["SERVING"] * 2)
     assert server.statistics().pool.requests == 8
     for client in clients:
@@ -169,15 +169,15 @@ def test_it_starts_once(server: Server) -> None:
     server.start()
     with pytest.raises(ServerStateError, match="Make a new Server"):
         server.start()
-    assert "2 SERVING" not in repr(server)  # the plan is the supervisor's
+    assert "2 SERVING" not in repr(server)  # the policy is the supervisor's
 
 
 def test_workers_that_can_not_begin_are_an_error_of_the_start(tmp_path: Path) -> None:
     """It says why, and nothing is left of them."""
     path = tmp_path / "web.sock"
     server = Server(app, Settings(bind=f"unix:{path}", processes=2))
-    source = Source(name="broken", load=lambda: 1 / 0, is_loaded=False)  # type: ignore[arg-type, return-value]
-    server._engine._source = source  # type: ignore[attr-defined]
+    source = AppSource(name="broken", load=lambda: 1 / 0, is_loaded=False)  # type: ignore[arg-type, return-value]
+    server._backend._source = source  # type: ignore[attr-defined]
     with pytest.raises(StartError, match="ZeroDivisionError"):
         server.start()
     assert not path.exists()

@@ -415,7 +415,7 @@ def test_who_is_too_many_is_turned_away(serve: Serve, certificates: Certificates
     served.client(certificates.client()).get()
     with pytest.raises(OSError, match=r"reset|EOF|closed"):
         served.client(certificates.client())
-    assert served.server.statistics().pool.turned_away == 1
+    assert served.server.statistics().pool.rejected == 1
 
 
 def test_curl_is_content(served: Served, certificates: Certificates) -> None:

@@ -179,7 +179,7 @@ class Soak:
             if storage := kept.local.__storage__:
                 leftovers.append(f"storage {storage}")
             pool = served.server.statistics().pool
-            if pool.connections or pool.away or pool.waiting:
+            if pool.connections or pool.handed_off or pool.waiting:
                 leftovers.append(repr(pool))
 
 

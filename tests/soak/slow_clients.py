@@ -94,7 +94,7 @@ def measure_traffic(
             kinds = [f"{kind}={count}" for kind, count in crowd_of.items()]
             with start_client(CROWD, server.port, *kinds) as crowd:
                 result_of(crowd)
-                server.wait_for(lambda pool: not pool["away"])
+                server.wait_for(lambda pool: not pool["handed_off"])
                 with start_client(PACED, server.port, seconds, rate) as measured:
                     _watch(found, server, measured)
                     _note(found, found.crowded, result_of(measured))
@@ -136,7 +136,7 @@ def _watch(found: Traffic, server: SoakedServer, client: "subprocess.Popen[str]"
     """Look until *client* has ended at how many threads are held."""
     while not _let_pass(client, 0.2):
         pool = server.pool()
-        found.most_away = max(found.most_away, pool["away"])
+        found.most_away = max(found.most_away, pool["handed_off"])
         found.most_connections = max(found.most_connections, pool["connections"])
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from dewar import Dewar, Response, request, send_file
 from dewar.server import Server, Settings
-from dewar.server.memory import limit_arenas
+from dewar.server.system.memory import limit_arenas
 from soaktools import FILE, PIECE
 
 LARGE = bytes(range(256)) * 32768
@@ -73,7 +73,7 @@ def make_app(threads: int) -> Dewar:
 
     @app.get("/gather")
     def gather() -> str:
-        """Hold every thread at a time, so that all of them, and the doorkeeper, are started."""
+        """Hold all threads at once, so that each, and the overflow leader, is started."""
         gathering.wait(20)
         time.sleep(0.05)
         return "gathered"

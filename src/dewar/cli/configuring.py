@@ -10,18 +10,18 @@ from click.core import ParameterSource
 from dewar.cli.setting_options import auto_variable, option_layers
 from dewar.config import default_config
 from dewar.environment import debug_flag
-from dewar.server.configuration.configuration import Configuration
-from dewar.server.configuration.file import read_file
-from dewar.server.configuration.layer import (
+from dewar.server.errors import SettingsError
+from dewar.server.settings.configuration import Configuration
+from dewar.server.settings.sources import (
     ConfigurationError,
-    Given,
-    Layer,
-    Source,
+    GivenValue,
+    SettingSource,
+    SourceValues,
     misspelt_variables,
     read_variables,
 )
-from dewar.server.errors import SettingsError
-from dewar.server.schema.table import SETTINGS
+from dewar.server.settings.table import SETTINGS
+from dewar.server.settings.toml_file import read_file
 
 _HOST = "127.0.0.1"
 _PORT = 8000
@@ -38,18 +38,18 @@ def configure(ctx: click.Context) -> Configuration:
     typed = option_layers(ctx)
     try:
         configuration = Configuration(
-            typed[Source.DEFAULT],
+            typed[SettingSource.DEFAULT],
             read_file(ctx.params["config"], Path.cwd()),
             _parts_layer(ctx, ParameterSource.ENVIRONMENT),
             read_variables(os.environ),
-            typed[Source.VARIABLE],
-            typed[Source.FLAG],
+            typed[SettingSource.VARIABLE],
+            typed[SettingSource.FLAG],
             _parts_layer(ctx, ParameterSource.COMMANDLINE),
         )
         settings = configuration.settings()  # so that what is wrong is told here, with its source
         if "access_log" not in configuration and (settings.access_log_file or debug_flag()):
             why = "with access_log_file" if settings.access_log_file else "in debug mode"
-            configuration.add("access_log", Given(True, Source.DEFAULT, why))
+            configuration.add("access_log", GivenValue(True, SettingSource.DEFAULT, why))
     except SettingsError as error:
         raise settings_error(error, ctx) from error
     return configuration
@@ -91,12 +91,12 @@ def address_of(binds: Sequence[str], host: str | None, port: int | None) -> str:
     return ",".join(binds)
 
 
-def _parts_layer(ctx: click.Context, source: ParameterSource) -> Layer:
+def _parts_layer(ctx: click.Context, source: ParameterSource) -> SourceValues:
     """Return what the options that are a part of a setting say, where they are from *source*."""
     params = ctx.params
     given = [n for n in ("host", "port") if ctx.get_parameter_source(n) is source]
     is_typed = source is ParameterSource.COMMANDLINE
-    layer: dict[str, Given] = {}
+    layer: dict[str, GivenValue] = {}
     if given:
         whole = ctx.get_parameter_source("bind")
         binds = params["bind"] if is_typed and whole is ParameterSource.COMMANDLINE else ()
@@ -107,11 +107,11 @@ def _parts_layer(ctx: click.Context, source: ParameterSource) -> Layer:
     return layer
 
 
-def _given(ctx: click.Context, text: str, is_typed: bool, name: str) -> Given:
+def _given(ctx: click.Context, text: str, is_typed: bool, name: str) -> GivenValue:
     option = next(param for param in ctx.command.params if param.name == name)
     if is_typed:
-        return Given(text, Source.FLAG, (option.secondary_opts or option.opts)[0])
-    return Given(text, Source.VARIABLE, _set_variable(ctx, option))
+        return GivenValue(text, SettingSource.FLAG, (option.secondary_opts or option.opts)[0])
+    return GivenValue(text, SettingSource.VARIABLE, _set_variable(ctx, option))
 
 
 def _set_variable(ctx: click.Context, option: click.Parameter) -> str:

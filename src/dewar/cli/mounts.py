@@ -12,7 +12,7 @@ from dewar.mounting.dispatcher import DispatcherMiddleware
 from dewar.mounting.errors import MountError
 
 
-class MountWish(NamedTuple):
+class MountOption(NamedTuple):
     """One app that is to be mounted.
 
     Attributes:
@@ -31,11 +31,11 @@ class MountWish(NamedTuple):
 
 def _read(
     ctx: click.Context, param: click.Parameter, values: Sequence[str]
-) -> tuple[MountWish, ...]:
-    return tuple(_wish(value, ctx, param) for value in values)
+) -> tuple[MountOption, ...]:
+    return tuple(_parse_mount(value, ctx, param) for value in values)
 
 
-def _wish(text: str, ctx: click.Context, param: click.Parameter) -> MountWish:
+def _parse_mount(text: str, ctx: click.Context, param: click.Parameter) -> MountOption:
     """Read ``/path=module:app`` or ``host/path=module:app``."""
     where, _, target = text.partition("=")
     if not (where and target):
@@ -46,7 +46,7 @@ def _wish(text: str, ctx: click.Context, param: click.Parameter) -> MountWish:
             param,
         )
     host, slash, path = where.partition("/")
-    return MountWish(slash + path or "/", host or None, target)
+    return MountOption(slash + path or "/", host or None, target)
 
 
 #: For commands that can do with several apps.
@@ -61,22 +61,22 @@ mount_option = click.Option(
 
 
 def with_mounts(
-    app: WSGIApplication, wishes: Sequence[MountWish], info: ScriptInfo
+    app: WSGIApplication, mounts: Sequence[MountOption], info: ScriptInfo
 ) -> WSGIApplication:
     """Return an app with others mounted beside it; the app itself stays as it is.
 
     Raises:
         NoAppError: If one cannot be found, or not be mounted there; the message says which.
     """
-    if not wishes:
+    if not mounts:
         return app
     dispatcher = DispatcherMiddleware(app)
-    for wish in wishes:
-        other = ScriptInfo(wish.target, set_debug_flag=info.set_debug_flag)
+    for mount_wanted in mounts:
+        other = ScriptInfo(mount_wanted.target, set_debug_flag=info.set_debug_flag)
         try:
-            dispatcher.mount(wish.path, other.load_app(), host=wish.host)
+            dispatcher.mount(mount_wanted.path, other.load_app(), host=mount_wanted.host)
         except NoAppError as error:
-            raise NoAppError(f"'{wish}': {error.format_message()}") from error
+            raise NoAppError(f"'{mount_wanted}': {error.format_message()}") from error
         except MountError as error:
-            raise NoAppError(f"'{wish}': {error}") from error
+            raise NoAppError(f"'{mount_wanted}': {error}") from error
     return dispatcher

@@ -8,7 +8,7 @@ from werkzeug.routing import Rule
 
 from dewar.cli.errors import PlainCallableError
 from dewar.cli.group import ScriptInfo, pass_script_info
-from dewar.cli.mounts import MountWish, mount_option, with_mounts
+from dewar.cli.mounts import MountOption, mount_option, with_mounts
 from dewar.mounting.tree import Node, is_app, walk
 
 _AUTOMATIC = frozenset({"HEAD", "OPTIONS"})
@@ -25,7 +25,7 @@ _AUTOMATIC = frozenset({"HEAD", "OPTIONS"})
 @click.option("--all-methods", is_flag=True, help="Show HEAD and OPTIONS as well.")
 @pass_script_info
 def routes_command(
-    info: ScriptInfo, /, sort: str, all_methods: bool, mount: Sequence[MountWish]
+    info: ScriptInfo, /, sort: str, all_methods: bool, mount: Sequence[MountOption]
 ) -> None:
     """Show every route of the app, and of the apps that are mounted in it."""
     app = info.load_app()

@@ -10,18 +10,18 @@ from werkzeug.debug import DebuggedApplication
 
 from dewar.cli.configuring import configure, warn_of_misspelt_variables
 from dewar.cli.group import ScriptInfo, pass_script_info
-from dewar.cli.mounts import MountWish, mount_option, with_mounts
+from dewar.cli.mounts import MountOption, mount_option, with_mounts
 from dewar.cli.options import debug_option
 from dewar.cli.setting_options import SettingsCommand, setting_options
 from dewar.environment import debug_flag
 from dewar.running import reloads
 from dewar.server import run as serve
 from dewar.server.errors import ServerError, StartError
-from dewar.server.loopback import is_loopback
-from dewar.server.processes.support import needs_supervisor
-from dewar.server.reload import ReloadUnavailableError, can_reload, run_with_reload
-from dewar.server.schema.table import SETTINGS
-from dewar.server.settings import Settings
+from dewar.server.settings.process_support import needs_supervisor
+from dewar.server.settings.settings import Settings
+from dewar.server.settings.table import SETTINGS
+from dewar.server.system.loopback import is_loopback
+from dewar.server.system.reload import ReloadUnavailableError, can_reload, run_with_reload
 
 
 @click.command(
@@ -98,7 +98,7 @@ def run_command(
 
 
 def _loader(
-    info: ScriptInfo, mounts: Sequence[MountWish], *, with_debugger: bool
+    info: ScriptInfo, mounts: Sequence[MountOption], *, with_debugger: bool
 ) -> Callable[[], WSGIApplication]:
     """Return what loads the apps, in whichever process calls it."""
 

@@ -7,11 +7,11 @@ from typing import TypeVar
 import click
 from click.core import ParameterSource
 
-from dewar.server.configuration.layer import Given, Layer, Source
-from dewar.server.schema.kinds import Size, Switch
-from dewar.server.schema.table import NONE, SETTINGS, Setting
-from dewar.server.schema.units import format_size
-from dewar.server.settings import Settings
+from dewar.server.settings.kinds import Size, Switch
+from dewar.server.settings.settings import Settings
+from dewar.server.settings.sources import GivenValue, SettingSource, SourceValues
+from dewar.server.settings.table import NONE, SETTINGS, Setting
+from dewar.server.settings.units import format_size
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -32,7 +32,7 @@ class SettingOption(click.Option):
             super().__init__(spellings, default=None, metavar=setting.kind.metavar, help=help_)
         self.setting = setting
 
-    def layer(self, ctx: click.Context) -> tuple[Source, Given] | None:
+    def layer(self, ctx: click.Context) -> tuple[SettingSource, GivenValue] | None:
         """Return what was given for it, and how loud that is; None where nothing was."""
         value = ctx.params[self.setting.name]
         if value is None or value == ():
@@ -42,10 +42,12 @@ class SettingOption(click.Option):
         if source is ParameterSource.COMMANDLINE:
             flag = self.setting.flag
             place = f"--no-{flag.removeprefix('--')}" if value is False else flag
-            return Source.FLAG, Given(raw, Source.FLAG, place)
+            return SettingSource.FLAG, GivenValue(raw, SettingSource.FLAG, place)
         if source is ParameterSource.ENVIRONMENT:
-            return Source.VARIABLE, Given(raw, Source.VARIABLE, auto_variable(ctx, self))
-        return Source.DEFAULT, Given(raw, Source.DEFAULT, "of the command")
+            return SettingSource.VARIABLE, GivenValue(
+                raw, SettingSource.VARIABLE, auto_variable(ctx, self)
+            )
+        return SettingSource.DEFAULT, GivenValue(raw, SettingSource.DEFAULT, "of the command")
 
 
 def _shown_default(setting: Setting, default: object) -> str:
@@ -71,9 +73,9 @@ def auto_variable(ctx: click.Context, option: click.Parameter) -> str:
     return f"{ctx.auto_envvar_prefix}_{str(option.name).upper()}"
 
 
-def option_layers(ctx: click.Context) -> dict[Source, Layer]:
+def option_layers(ctx: click.Context) -> dict[SettingSource, SourceValues]:
     """Return what the options of the current command were given, by how loud that is."""
-    layers: dict[Source, dict[str, Given]] = {source: {} for source in Source}
+    layers: dict[SettingSource, dict[str, GivenValue]] = {source: {} for source in SettingSource}
     for option in ctx.command.params:
         if isinstance(option, SettingOption):
             found = option.layer(ctx)

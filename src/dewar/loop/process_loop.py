@@ -185,7 +185,7 @@ class ProcessLoop:
             try:
                 function(*args)
             except Exception:
-                _logger.critical("The server met an error of its own", exc_info=True)
+                _logger.critical("Internal error in the server", exc_info=True)
 
     def _register(self) -> None:
         # Not at import: a process that the server forks begins without its parent's.

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from dewar.support.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from dewar.server.runner import run
+    from dewar.server.serve import run
     from dewar.server.server import Server
-    from dewar.server.settings import Settings
+    from dewar.server.settings.settings import Settings
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
             "Server": "dewar.server.server",
-            "Settings": "dewar.server.settings",
-            "run": "dewar.server.runner",
+            "Settings": "dewar.server.settings.settings",
+            "run": "dewar.server.serve",
         },
     )
 

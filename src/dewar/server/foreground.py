@@ -5,17 +5,17 @@ import sys
 import threading
 from contextlib import suppress
 
-from dewar.server.listeners import bind_listeners, display
-from dewar.server.memory import settle_heap
-from dewar.server.processes.herald import Outside
-from dewar.server.processes.source import Source
-from dewar.server.processes.supervisor import Supervisor, make_board
-from dewar.server.processes.title import set_title
+from dewar.server.processes.app_source import AppSource
+from dewar.server.processes.supervisor import Supervisor, make_scoreboard
+from dewar.server.processes.supervisor_links import SupervisorLinks
 from dewar.server.server import Server, metrics_of
-from dewar.server.settings import Settings
-from dewar.server.signals import TOLD, SignalInbox
-from dewar.server.systemd import Notifier
-from dewar.server.terminal import Terminal
+from dewar.server.settings.settings import Settings
+from dewar.server.system.listeners import bind_listeners, url_of
+from dewar.server.system.memory import freeze_heap
+from dewar.server.system.process_title import set_title
+from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
+from dewar.server.system.systemd import Notifier
+from dewar.server.system.terminal import Terminal
 
 _logger = logging.getLogger("dewar.server")
 
@@ -29,8 +29,8 @@ _NEEDS_PROCESSES = {
 _LOOK = 0.05
 
 
-class Crier:
-    """Tells the terminal, and the service manager where there is one; see `Herald`.
+class ConsoleStatus:
+    """Tells the terminal, and the service manager where there is one; see `StatusListener`.
 
     Args:
         line: What to print once when all is ready.
@@ -41,72 +41,72 @@ class Crier:
         self._notifier = Notifier()
 
     def __repr__(self) -> str:
-        return f"<Crier by {self._notifier!r}>"
+        return f"<ConsoleStatus by {self._notifier!r}>"
 
     @property
     def interval(self) -> float | None:
-        """See `Herald`."""
+        """See `StatusListener`."""
         return self._notifier.interval
 
     def ready(self, status: str) -> None:
-        """See `Herald`."""
+        """See `StatusListener`."""
         line, self._line = self._line, None
         if line is not None:
             say(line)
         self._notifier.ready(status)
 
     def reloading(self) -> None:
-        """See `Herald`."""
+        """See `StatusListener`."""
         self._notifier.reloading()
 
     def stopping(self) -> None:
-        """See `Herald`."""
+        """See `StatusListener`."""
         self._notifier.stopping()
 
     def status(self, text: str) -> None:
-        """See `Herald`."""
+        """See `StatusListener`."""
         self._notifier.status(text)
 
     def beat(self) -> None:
-        """See `Herald`."""
+        """See `StatusListener`."""
         self._notifier.beat()
 
     def failed(self, reason: str) -> None:
-        """See `Herald`."""
+        """See `StatusListener`."""
         say(f"Dewar could not start. {reason}")
 
 
-def serve_processes(source: Source, settings: Settings) -> int:
+def serve_processes(source: AppSource, settings: Settings) -> int:
     """Look after workers until told to stop; return the status to end with."""
     listeners = bind_listeners(settings.bind, settings.unix_mode)
-    addresses = tuple(display(listener, settings.scheme) for listener in listeners)
-    board = make_board(settings)
-    crier = Crier(banner(source.name, addresses, settings))
-    outside = Outside(herald=crier, endpoint=metrics_of(settings))
+    addresses = tuple(url_of(listener, settings.scheme) for listener in listeners)
+    scoreboard = make_scoreboard(settings)
+    console = ConsoleStatus(banner(source.name, addresses, settings))
+    links = SupervisorLinks(status_listener=console, endpoint=metrics_of(settings))
     try:
-        return Supervisor(settings, source, listeners, board, outside).run()
+        return Supervisor(settings, source, listeners, scoreboard, links).run()
     finally:
-        board.close()
+        scoreboard.close()
 
 
-def serve_threads(source: Source, settings: Settings) -> int:
+def serve_threads(source: AppSource, settings: Settings) -> int:
     """Serve on threads of this process until told to stop; return the status to end with."""
     notifier = Notifier()
-    inbox = SignalInbox(TOLD)
+    inbox = SignalInbox(HANDLED_SIGNALS)
     server = Server(
         source.load(),
         settings,
-        pulse=notifier.beat if notifier.interval else None,
-        stop_soon=lambda: inbox.tell("SIGTERM"),
+        heartbeat=notifier.beat if notifier.interval else None,
+        stop_soon=lambda: inbox.deliver("SIGTERM"),
     )
     set_title(f"dewar: {source.name}")
     terminal = Terminal()
     with inbox:
-        settle_heap()
+        freeze_heap()
         server.start()
         say(banner(source.name, server.addresses, settings))
         notifier.ready(f"{settings.threads} threads serve {source.name}")
-        quick = _wait_told(server, inbox, terminal)
+        quick = _wait_stop_signal(server, inbox, terminal)
         notifier.stopping()
         _stop(server, inbox, quick)
     return 0
@@ -127,7 +127,7 @@ def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _wait_told(server: Server, inbox: SignalInbox, terminal: Terminal) -> bool:
+def _wait_stop_signal(server: Server, inbox: SignalInbox, terminal: Terminal) -> bool:
     """Wait for a signal that ends the server; tell whether it is to be quick."""
     while True:
         for name in inbox.wait():

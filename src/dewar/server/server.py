@@ -7,19 +7,19 @@ from enum import Enum
 from typing import Protocol
 from wsgiref.types import WSGIApplication
 
-from dewar.server.connection.service import Service
-from dewar.server.endpoint import MakeEndpoint
+from dewar.server.connection.server_context import ServerContext
 from dewar.server.errors import ServerStateError
-from dewar.server.metrics_endpoint import MetricsEndpoint
-from dewar.server.processes.embedded import Embedded
-from dewar.server.processes.source import loaded
-from dewar.server.processes.support import needs_supervisor
-from dewar.server.settings import Settings
-from dewar.server.statistics import ServerStatistics
-from dewar.server.threads.engine import Threads
+from dewar.server.metrics.endpoint import MetricsEndpoint
+from dewar.server.metrics.endpoint_interface import MakeEndpoint
+from dewar.server.metrics.statistics import ServerStatistics
+from dewar.server.processes.app_source import preloaded
+from dewar.server.processes.background import BackgroundSupervisor
+from dewar.server.settings.process_support import needs_supervisor
+from dewar.server.settings.settings import Settings
+from dewar.server.threads.backend import ThreadBackend
 
 
-class Phase(Enum):
+class ServerPhase(Enum):
     """The life of a server."""
 
     NEW = "not started"
@@ -27,7 +27,7 @@ class Phase(Enum):
     STOPPED = "stopped for good"
 
 
-class Engine(Protocol):
+class ServerBackend(Protocol):
     """What does the work: threads of this process, or processes."""
 
     @property
@@ -65,8 +65,8 @@ class Server:
         clock: A monotonic clock in seconds; all deadlines of a server of threads go by it.
         stop_soon: Called where the application asks for the server's stop; `stop` is, on a thread
             of its own, if left out.
-        pulse: Called about once a second while threads come back to wait for clients, on a
-            thread of the server's. Worker processes have a pulse of their own.
+        heartbeat: Called about once a second while threads come back to wait for clients, on a
+            thread of the server's. Worker processes have a heartbeat of their own.
 
     Raises:
         SettingsError: A file for TLS cannot be used.
@@ -78,32 +78,32 @@ class Server:
         settings: Settings | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
-        pulse: Callable[[], None] | None = None,
+        heartbeat: Callable[[], None] | None = None,
         stop_soon: Callable[[], None] | None = None,
     ) -> None:
         self.settings = settings if settings is not None else Settings()
         self._changing = threading.Lock()
-        self._phase = Phase.NEW
+        self._phase = ServerPhase.NEW
         self._has_run = False
         self._stopped = threading.Event()
-        self._engine: Engine
+        self._backend: ServerBackend
         if needs_supervisor(self.settings.processes, self.settings.max_requests):
-            source = loaded(app, describe(app))
-            self._engine = Embedded(self.settings, source, metrics_of(self.settings))
+            source = preloaded(app, describe(app))
+            self._backend = BackgroundSupervisor(self.settings, source, metrics_of(self.settings))
         else:
-            service = Service(app, self.settings, clock)
-            service.pulse = pulse
-            service.stop_soon = self._stop_soon if stop_soon is None else stop_soon
-            self._engine = Threads(service, metrics_of(self.settings))
+            server_context = ServerContext(app, self.settings, clock)
+            server_context.heartbeat = heartbeat
+            server_context.stop_soon = self._stop_soon if stop_soon is None else stop_soon
+            self._backend = ThreadBackend(server_context, metrics_of(self.settings))
 
     def __repr__(self) -> str:
         where = ", ".join(self.addresses) or self.settings.bind
-        return f"<Server {self._phase.name} on {where}: {self._engine!r}>"
+        return f"<Server {self._phase.name} on {where}: {self._backend!r}>"
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """The URLs it listens on, with their real ports. Empty before `start`."""
-        return self._engine.addresses
+        return self._backend.addresses
 
     @property
     def metrics_addresses(self) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ class Server:
 
         With processes it is empty as well: the process that serves them binds its own.
         """
-        return self._engine.metrics_addresses
+        return self._backend.metrics_addresses
 
     def start(self) -> None:
         """Listen and begin to serve, on threads of the server's own; return at once.
@@ -125,10 +125,10 @@ class Server:
             StartError: The processes could not begin to serve; none is left.
         """
         with self._changing:
-            if self._phase is not Phase.NEW:
+            if self._phase is not ServerPhase.NEW:
                 raise ServerStateError(f"{self!r} can be started once. Make a new Server.")
-            self._engine.start()
-            self._phase, self._has_run = Phase.STARTED, True
+            self._backend.start()
+            self._phase, self._has_run = ServerPhase.STARTED, True
 
     def stop(self, timeout: float | None = None) -> bool:
         """Stop listening, finish what is in flight, and end all threads and processes.
@@ -145,14 +145,14 @@ class Server:
             a thread ends with it, or with the process. A process was killed.
         """
         with self._changing:
-            if self._phase is Phase.NEW:
-                self._phase = Phase.STOPPED
+            if self._phase is ServerPhase.NEW:
+                self._phase = ServerPhase.STOPPED
                 self._stopped.set()
             if not self._has_run:
                 return True
-        ended = self._engine.stop(self.settings.graceful_timeout if timeout is None else timeout)
+        ended = self._backend.stop(self.settings.graceful_timeout if timeout is None else timeout)
         with self._changing:
-            self._phase = Phase.STOPPED
+            self._phase = ServerPhase.STOPPED
         self._stopped.set()
         return ended
 
@@ -169,9 +169,9 @@ class Server:
         Raises:
             ServerStateError: It was not started yet.
         """
-        if self._phase is Phase.NEW:
+        if self._phase is ServerPhase.NEW:
             raise ServerStateError(f"{self!r} has nothing to count before start().")
-        return self._engine.statistics()
+        return self._backend.statistics()
 
     def reopen_logs(self) -> None:
         """Go on in new log files of the same names, after a rotation has renamed them.
@@ -179,8 +179,8 @@ class Server:
         Safe in a signal handler. A file that cannot be opened is logged, and its lines go on
         into the one so far.
         """
-        if self._phase is Phase.STARTED:
-            self._engine.reopen_logs()
+        if self._phase is ServerPhase.STARTED:
+            self._backend.reopen_logs()
 
 
 def metrics_of(settings: Settings) -> MakeEndpoint | None:

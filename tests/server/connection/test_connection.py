@@ -9,10 +9,10 @@ import pytest
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.exchange import Exchange
-from dewar.server.connection.service import Service
-from dewar.server.connection.state import MOVES, State
+from dewar.server.connection.server_context import ServerContext
+from dewar.server.connection.state import TRANSITIONS, ConnectionState
 from dewar.server.errors import ServerStateError
-from dewar.server.settings import Settings
+from dewar.server.settings.settings import Settings
 from dewar.server.wire.reader import RequestReader
 
 
@@ -66,9 +66,9 @@ class Bench:
 
     def __init__(self, app: Any = None, **settings: Any) -> None:
         self.now = 1000.0
-        self.service = Service(app or hello, Settings(**settings), lambda: self.now)
+        self.server_context = ServerContext(app or hello, Settings(**settings), lambda: self.now)
         self.sock = Straw()
-        self.connection = Connection(self.service, self.sock, {})  # type: ignore[arg-type]
+        self.connection = Connection(self.server_context, self.sock, {})  # type: ignore[arg-type]
 
     def receive(self, *pieces: bytes | OSError) -> bool:
         """Let the pieces come one by one; tell whether a request is complete."""
@@ -78,10 +78,10 @@ class Bench:
             ready = self.connection.receive()
         return ready
 
-    def later(self, seconds: float) -> State:
+    def later(self, seconds: float) -> ConnectionState:
         """Let time go by, look at the deadlines, and return the state."""
         self.now += seconds
-        self.service.now = self.now
+        self.server_context.now = self.now
         self.connection.expire(self.now)
         return self.connection.state
 
@@ -96,11 +96,11 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 def test_every_state_can_be_left_except_the_last() -> None:
     """The table is complete, and nothing comes back from the dead."""
-    assert set(MOVES) == set(State)
-    assert MOVES[State.CLOSED] == frozenset()
-    for state, following in MOVES.items():
+    assert set(TRANSITIONS) == set(ConnectionState)
+    assert TRANSITIONS[ConnectionState.CLOSED] == frozenset()
+    for state, following in TRANSITIONS.items():
         assert state not in following
-        assert state is State.CLOSED or State.CLOSED in following
+        assert state is ConnectionState.CLOSED or ConnectionState.CLOSED in following
 
 
 def test_a_move_that_is_not_in_the_table_is_a_mistake_of_ours() -> None:
@@ -108,8 +108,8 @@ def test_a_move_that_is_not_in_the_table_is_a_mistake_of_ours() -> None:
     bench = Bench()
     bench.receive(b"")
     with pytest.raises(ServerStateError, match="cannot become HEAD"):
-        bench.connection._move(State.HEAD)
-    assert bench.connection.state is State.CLOSED
+        bench.connection._move(ConnectionState.HEAD)
+    assert bench.connection.state is ConnectionState.CLOSED
 
 
 def test_a_request_goes_through_its_states() -> None:
@@ -117,12 +117,12 @@ def test_a_request_goes_through_its_states() -> None:
     bench = Bench()
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
     assert not bench.receive(head[:10])
-    assert bench.connection.state is State.HEAD
+    assert bench.connection.state is ConnectionState.HEAD
     assert not bench.receive(head[10:])
-    assert bench.connection.state is State.BODY
+    assert bench.connection.state is ConnectionState.BODY
     assert bench.receive(b"ok")
     bench.connection.run()
-    assert bench.connection.state is State.IDLE
+    assert bench.connection.state is ConnectionState.IDLE
     assert bench.sock.sent.endswith(b"\r\n\r\nhello")
 
 
@@ -131,14 +131,14 @@ def test_a_client_that_hangs_up_is_closed(end: Any) -> None:
     """Politely or not."""
     bench = Bench()
     assert not bench.receive(end)
-    assert bench.connection.state is State.CLOSED
+    assert bench.connection.state is ConnectionState.CLOSED
 
 
 def test_a_stale_event_changes_nothing() -> None:
     """There was nothing to read after all."""
     bench = Bench()
     assert not bench.connection.receive()
-    assert bench.connection.state is State.IDLE
+    assert bench.connection.state is ConnectionState.IDLE
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_each_deadline_is_kept_to(begun: bytes, deadline: str, says: bytes) -> N
     state = bench.connection.state
     assert bench.later(19) is state
     bench.later(2)
-    assert bench.connection.state in (State.LINGERING, State.CLOSED)
+    assert bench.connection.state in (ConnectionState.LINGERING, ConnectionState.CLOSED)
     assert bench.sock.sent[9:12] == says
 
 
@@ -177,21 +177,21 @@ def test_an_idle_connection_has_its_own_deadline() -> None:
     bench = Bench(header_timeout=15.0, keep_alive=75.0)
     bench.receive(GET)
     bench.connection.run()
-    assert bench.later(1) is State.IDLE
-    assert bench.later(70) is State.IDLE
-    assert bench.later(6) is State.CLOSED
+    assert bench.later(1) is ConnectionState.IDLE
+    assert bench.later(70) is ConnectionState.IDLE
+    assert bench.later(6) is ConnectionState.CLOSED
 
 
 def test_a_refusal_waits_for_the_client_to_see_it() -> None:
     """Our side is shut; what still comes is thrown away; after two seconds it is over."""
     bench = Bench()
     bench.receive(b"NONSENSE\r\n\r\n")
-    assert bench.connection.state is State.LINGERING
+    assert bench.connection.state is ConnectionState.LINGERING
     assert bench.sock.is_shut
     assert bench.sock.sent.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert not bench.receive(GET)
-    assert bench.later(1) is State.LINGERING
-    assert bench.later(2) is State.CLOSED
+    assert bench.later(1) is ConnectionState.LINGERING
+    assert bench.later(2) is ConnectionState.CLOSED
 
 
 def test_what_the_client_does_not_take_waits_and_goes_out_later() -> None:
@@ -200,13 +200,13 @@ def test_what_the_client_does_not_take_waits_and_goes_out_later() -> None:
     bench.sock.takes = 30
     bench.receive(GET + GET)
     bench.connection.run()
-    assert bench.connection.state is State.FLUSHING
+    assert bench.connection.state is ConnectionState.FLUSHING
     assert len(bench.sock.sent) == 30
     bench.sock.takes = None
     assert bench.connection.flush(), "the second request is ready to run"
     bench.connection.run()
     assert bench.sock.sent.count(b"hello") == 2
-    assert bench.connection.state is State.IDLE
+    assert bench.connection.state is ConnectionState.IDLE
 
 
 def test_a_client_that_takes_nothing_is_given_up() -> None:
@@ -215,8 +215,8 @@ def test_a_client_that_takes_nothing_is_given_up() -> None:
     bench.sock.takes = 10
     bench.receive(GET)
     bench.connection.run()
-    assert bench.later(29) is State.FLUSHING
-    assert bench.later(2) is State.CLOSED
+    assert bench.later(29) is ConnectionState.FLUSHING
+    assert bench.later(2) is ConnectionState.CLOSED
 
 
 def test_a_client_that_is_gone_costs_a_line_of_debugging_at_most(
@@ -228,7 +228,7 @@ def test_a_client_that_is_gone_costs_a_line_of_debugging_at_most(
     bench.receive(GET)
     with caplog.at_level(logging.INFO):
         bench.connection.run()
-    assert bench.connection.state is State.CLOSED
+    assert bench.connection.state is ConnectionState.CLOSED
     assert caplog.records == []
 
 
@@ -247,7 +247,8 @@ KINDS = {
     "body": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab",
     "chunked": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"1\r\na\r\n0\r\n\r\n",
-    "late body": b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+    "continue body": b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+    b"Content-Length: 2\r\n\r\n",
     "closing": b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
     "half": b"GET / HT",
     "malformed": b"nonsense\r\n\r\n",

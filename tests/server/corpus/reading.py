@@ -9,7 +9,7 @@ from tests.server.corpus.case import Case, Seen
 from dewar.server.wire.head import FieldNames
 from dewar.server.wire.limits import Limits
 from dewar.server.wire.reader import RequestReader
-from dewar.server.wire.request import Request
+from dewar.server.wire.request import WireRequest
 
 LIMITS = Limits(
     request_line=bounds.REQUEST_LINE,
@@ -38,7 +38,7 @@ def expected(case: Case) -> Outcome:
 
 def outcome(pieces: Iterable[bytes]) -> Outcome:
     """Return what came of the pieces; the reader is new."""
-    reader = RequestReader({"SERVER_PROTOCOL": "HTTP/1.1"}, FieldNames(), LIMITS, Request)
+    reader = RequestReader({"SERVER_PROTOCOL": "HTTP/1.1"}, FieldNames(), LIMITS, WireRequest)
     for piece in pieces:
         reader.feed(piece)
     requests = tuple(map(_seen, reader.completed))
@@ -53,7 +53,7 @@ def bytewise(data: bytes) -> list[bytes]:
     return [data[n : n + 1] for n in range(len(data))]
 
 
-def _seen(request: Request) -> Seen:
+def _seen(request: WireRequest) -> Seen:
     environ = request.environ
     body = b"" if request.body is None else request.body.read()
     return Seen(

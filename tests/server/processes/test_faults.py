@@ -87,17 +87,17 @@ def test_killing_a_worker_under_load_loses_what_it_was_running() -> None:
 
 
 def test_a_worker_that_stands_still_is_killed_and_replaced() -> None:
-    """A stopped process gives no sign of life, whatever its main thread would like to say."""
+    """A stopped process gives no heartbeat, whatever its main thread would like to say."""
     with running(f"{TWO}, worker_timeout=2.5") as server:
         victim = server.workers()[0]
         os.kill(victim, signal.SIGSTOP)
-        server.wait_line(f"(process {victim}): no sign of life")
+        server.wait_line(f"(process {victim}): no heartbeat")
         wait_for(lambda: victim not in server.workers() and len(server.workers()) == 2)
         assert server.ask() == "here"
 
 
 def test_a_worker_whose_threads_all_hang_is_replaced(tmp_path: Path) -> None:
-    """Its doorkeeper beats on and hides nothing; the log shows where the threads are."""
+    """Its overflow leader beats on and hides nothing; the log shows where the threads are."""
     settings = "processes=2, threads=1, worker_timeout=1.5, graceful_timeout=20"
     with running(settings) as server, gate(tmp_path) as (path, _):
         stuck = server.client()

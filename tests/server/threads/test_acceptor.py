@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from dewar.server.connection.service import Service
+from dewar.server.connection.server_context import ServerContext
 from dewar.server.errors import ServerStateError
-from dewar.server.listeners import open_listeners
-from dewar.server.settings import Settings
+from dewar.server.settings.settings import Settings
+from dewar.server.system.listeners import open_listeners
 from dewar.server.threads.accept_state import MOVES, AcceptEvent, AcceptState
-from dewar.server.threads.acceptor import RELUCTANCE, Acceptor
+from dewar.server.threads.acceptor import UNCLAIMED_AFTER, Acceptor
 from dewar.server.threads.poller import READ
 
-PATIENCE = 1.0
+LONGEST = 1.0
 
 
 class Poller:
@@ -24,17 +24,17 @@ class Poller:
     def __init__(self) -> None:
         self.watched: set[int] = set()
 
-    def watch(self, fd: int, interest: int) -> None:
+    def register(self, fd: int, interest: int) -> None:
         """See `dewar.server.threads.poller.Poller`."""
         assert interest == READ
         assert fd not in self.watched
         self.watched.add(fd)
 
-    def forget(self, fd: int) -> None:
+    def unregister(self, fd: int) -> None:
         """See `dewar.server.threads.poller.Poller`."""
         self.watched.remove(fd)
 
-    def change(self, fd: int, interest: int) -> None:
+    def modify(self, fd: int, interest: int) -> None:
         """See `dewar.server.threads.poller.Poller`."""
 
     def poll(self, timeout: float) -> list[tuple[int, int]]:
@@ -45,17 +45,17 @@ class Poller:
         """See `dewar.server.threads.poller.Poller`."""
 
 
-class Share:
+class Balancer:
     """Says whether another process should have the next client."""
 
     def __init__(self) -> None:
         self.least = 0
 
     def note_open(self, count: int) -> None:
-        """See `dewar.server.connection.service.Share`."""
+        """See `dewar.server.connection.server_context.Balancer`."""
 
-    def steps_back(self, count: int) -> bool:
-        """See `dewar.server.connection.service.Share`."""
+    def should_defer(self, count: int) -> bool:
+        """See `dewar.server.connection.server_context.Balancer`."""
         return count > self.least
 
 
@@ -65,13 +65,13 @@ class Bench:
     def __init__(self) -> None:
         self.now = 100.0
         settings = Settings(bind="127.0.0.1:0")
-        self.service = Service(lambda e, s: [], settings, lambda: self.now)
-        self.share = self.service.share = Share()
+        self.server_context = ServerContext(lambda e, s: [], settings, lambda: self.now)
+        self.balancer = self.server_context.balancer = Balancer()
         self.listeners = open_listeners("127.0.0.1:0", 64)
         (listener,) = self.listeners
         self.fd, self.address = listener.fileno(), listener.getsockname()
         self.poller = Poller()
-        self.acceptor = Acceptor(self.service, self.listeners, self.poller)
+        self.acceptor = Acceptor(self.server_context, self.listeners, self.poller)
         self.clients: list[socket.socket] = []
         self.held = 0
 
@@ -82,8 +82,8 @@ class Bench:
 
     def accept(self) -> int:
         """Return how many are taken at this event."""
-        self.service.now = self.now
-        room = self.service.settings.max_connections - self.held
+        self.server_context.now = self.now
+        room = self.server_context.settings.max_connections - self.held
         made = self.acceptor.accept(self.fd, room)
         for connection in made:
             connection.close()
@@ -106,7 +106,7 @@ def bench() -> Iterator[Bench]:
 
 def test_alone_it_takes_all_that_have_come(bench: Bench) -> None:
     """Where no listener is shared nobody is asked."""
-    bench.service.share = None
+    bench.server_context.balancer = None
     bench.come(10)
     assert bench.accept() == 10
 
@@ -118,18 +118,18 @@ def test_the_next_client_is_left_to_a_process_with_fewer(bench: Bench) -> None:
     assert not bench.is_watching()
     assert bench.acceptor.until == bench.now + 0.002
     bench.now += 0.001
-    assert bench.acceptor.listen_again(bench.now, PATIENCE) == pytest.approx(0.001)
+    assert bench.acceptor.listen_again(bench.now, LONGEST) == pytest.approx(0.001)
     assert not bench.is_watching()
     bench.now += 0.001
-    assert bench.acceptor.listen_again(bench.now, PATIENCE) == PATIENCE
+    assert bench.acceptor.listen_again(bench.now, LONGEST) == LONGEST
     assert bench.is_watching()
     assert bench.acceptor.until == 0.0
 
 
-def step_aside(bench: Bench) -> None:
+def defer_one(bench: Bench) -> None:
     """Let the time go by and listen again."""
     bench.now = bench.acceptor.until
-    bench.acceptor.listen_again(bench.now, PATIENCE)
+    bench.acceptor.listen_again(bench.now, LONGEST)
 
 
 def test_where_nobody_takes_them_it_takes_ever_more(bench: Bench) -> None:
@@ -139,7 +139,7 @@ def test_where_nobody_takes_them_it_takes_ever_more(bench: Bench) -> None:
     while sum(taken) < 16:
         taken.append(bench.accept())
         if bench.acceptor.until:
-            step_aside(bench)
+            defer_one(bench)
     assert taken == [1, 1, 2, 4, 8]
 
 
@@ -147,15 +147,15 @@ def test_where_somebody_took_it_the_next_is_left_again(bench: Bench) -> None:
     """The row of failures ends with a success."""
     bench.come(4)
     assert bench.accept() == 1
-    step_aside(bench)
+    defer_one(bench)
     assert bench.accept() == 1
-    step_aside(bench)
+    defer_one(bench)
     for _ in range(2):
         bench.listeners[0].accept()[0].close()  # by the other process
     bench.now += 5
     bench.come(3)
     assert bench.accept() == 0
-    step_aside(bench)
+    defer_one(bench)
     assert bench.accept() == 1
 
 
@@ -171,7 +171,7 @@ def test_a_yield_ends_whoever_leads(bench: Bench) -> None:
 
 def test_one_with_few_takes_them_until_it_has_its_share(bench: Bench) -> None:
     """It is asked before each."""
-    bench.share.least = 3
+    bench.balancer.least = 3
     bench.come(8)
     assert bench.accept() == 4
 
@@ -200,8 +200,8 @@ def test_leaving_while_aside_is_the_same(bench: Bench) -> None:
 def test_a_server_that_stops_takes_all_that_are_left(bench: Bench) -> None:
     """Others may have gone already."""
     bench.come(6)
-    bench.service.draining = True
-    room = bench.service.settings.max_connections
+    bench.server_context.draining = True
+    room = bench.server_context.settings.max_connections
     last = bench.acceptor.close(room)
     assert len(last) == 6
     for connection in last:
@@ -242,8 +242,8 @@ def test_it_goes_where_the_table_says_and_nowhere_else(
 
 def look(bench: Bench) -> int:
     """Return how many are taken, of those whom nobody else takes."""
-    bench.service.now = bench.now
-    made = bench.acceptor.accept_left(10)
+    bench.server_context.now = bench.now
+    made = bench.acceptor.accept_unclaimed(10)
     for connection in made:
         connection.close()
     return len(made)
@@ -251,13 +251,13 @@ def look(bench: Bench) -> int:
 
 def test_on_standby_it_takes_those_alone_whom_nobody_takes(bench: Bench) -> None:
     """It looks now and then, and takes who has waited since the last look."""
-    bench.acceptor.step_back()
+    bench.acceptor.leave_to_others()
     bench.come(2)
     assert look(bench) == 0
     assert look(bench) == 0, "it is not time to look yet"
-    bench.now += RELUCTANCE
+    bench.now += UNCLAIMED_AFTER
     assert look(bench) == 2
-    bench.acceptor.step_forward()
+    bench.acceptor.accept_again()
     assert bench.is_watching()
     assert look(bench) == 0, "it listens again"
 
@@ -280,21 +280,21 @@ def test_a_pause_lasts_its_time_whoever_leads(
 ) -> None:
     """It is logged once, and a standby that begins and ends meanwhile does not end it."""
     caplog.set_level(logging.WARNING)
-    bench.service.share = None
+    bench.server_context.balancer = None
     bench.come(1)
     with monkeypatch.context() as patched:
         exhaust(bench, patched)
         if is_back:
-            bench.acceptor.step_back()
+            bench.acceptor.leave_to_others()
             look(bench)
-            bench.now += RELUCTANCE
+            bench.now += UNCLAIMED_AFTER
             look(bench)
-            bench.acceptor.step_forward()
+            bench.acceptor.accept_again()
         else:
             bench.accept()
-            bench.acceptor.step_back()
+            bench.acceptor.leave_to_others()
             look(bench)
-            bench.acceptor.step_forward()
+            bench.acceptor.accept_again()
     assert [record.message[:17] for record in caplog.records] == ["Accepting pauses "]
     assert bench.acceptor.is_paused()
     assert repr(bench.acceptor) == "<Acceptor PAUSED, 1 listeners, 0 accepted>"
@@ -308,11 +308,11 @@ def test_a_pause_lasts_its_time_whoever_leads(
 def test_after_a_pause_on_standby_it_looks_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The doorkeeper leads all the while."""
-    bench.acceptor.step_back()
+    """The overflow leader leads all the while."""
+    bench.acceptor.leave_to_others()
     bench.come(1)
     look(bench)
-    bench.now += RELUCTANCE
+    bench.now += UNCLAIMED_AFTER
     with monkeypatch.context() as patched:
         exhaust(bench, patched)
         assert look(bench) == 0

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dewar.server.listeners import open_listeners
+from dewar.server.system.listeners import open_listeners
 from dewar.server.threads.listener_set import ListenerSet
 from dewar.server.threads.poller import READ, Waker, open_poller
 
@@ -50,9 +50,9 @@ def test_clients_are_reported_while_they_are_watched(bench: Bench) -> None:
     """On the listener on which they come, and not before or after."""
     bench.come(bench.first)
     assert bench.poller.poll(0) == []
-    bench.listeners.watch()
+    bench.listeners.register()
     assert bench.poller.poll(1.0) == [(bench.first, READ)]
-    bench.listeners.forget()
+    bench.listeners.unregister()
     assert bench.poller.poll(0) == []
 
 

@@ -28,7 +28,7 @@ def test_it_leads_after_some_requests_for_the_loop(serve: Serve, gates: Gates) -
     for _ in range(31):
         client.get("/quick/x")
     assert not pool_of(served).leads_on_loop()
-    until(lambda: "threads, 31 of" in repr(pool_of(served)._loop))
+    until(lambda: "threads, 31 of" in repr(pool_of(served)._loop_leader))
     lead_on_loop(served)
     assert not pool_of(served).is_running()
 
@@ -78,12 +78,12 @@ def test_one_that_was_begun_with_when_the_leadership_was_taken_is_answered(
     client.send(REQUEST % b"/block/b")
     gates.entered("b")
     until(lambda: not pool_of(served).leads_on_loop())
-    roster = pool_of(served)._roster
-    assert len(roster.away) == 1
+    connections = pool_of(served)._connections
+    assert len(connections.handed_off) == 1
     client.send(REQUEST % b"/sync/next")
     gates.open("b")
     assert [client.answer()[2], client.answer()[2]] == [b"b", b"next"]
-    until(lambda: not roster.away)
+    until(lambda: not connections.handed_off)
 
 
 def test_a_pool_that_has_ended_is_watched_no_more(serve: Serve, gates: Gates) -> None:

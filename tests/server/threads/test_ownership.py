@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from dewar import Dewar, request
+from dewar.server.connection.async_exchange import AsyncExchange
 from dewar.server.connection.connection import Connection
-from dewar.server.connection.suspension import Suspension
 from dewar.server.threads.acceptor import Acceptor
-from dewar.server.threads.chores import Chores
+from dewar.server.threads.leader_duties import LeaderDuties
 from dewar.server.threads.poller import EpollPoller, SelectorPoller
 from servertools import Serve, Served
 
@@ -113,7 +113,7 @@ def load(served: Served) -> None:
 @pytest.mark.parametrize("threads", [1, 2, 8])
 def test_a_connection_has_one_owner_at_a_time(serve: Serve, guard: Guard, threads: int) -> None:
     """The leader, or the thread that runs its request."""
-    guard.watch(Connection, "receive", "run", "flush", "expire", "drain", "close", "turn_away")
+    guard.watch(Connection, "receive", "run", "flush", "expire", "close_if_idle", "close", "reject")
     served = serve(app, threads=threads, clock=quick_clock)
     load(served)
     served.stop()
@@ -150,9 +150,9 @@ def test_a_connection_that_waits_for_the_loop_has_one_owner_at_a_time(
     serve: Serve, guard: Guard, threads: int
 ) -> None:
     """The leader, the loop, or the thread that does what may block."""
-    names = ("receive", "run", "flush", "expire", "drain", "close", "turn_away")
+    names = ("receive", "run", "flush", "expire", "close_if_idle", "close", "reject")
     guard.watch(Connection, *names, "begin_on_loop")
-    guard.watch(Suspension, "resume", "_end")
+    guard.watch(AsyncExchange, "resume", "_end")
     served = serve(async_app(), threads=threads, clock=quick_clock)
     load(served)
     served.stop()
@@ -163,26 +163,28 @@ def test_a_connection_that_waits_for_the_loop_has_one_owner_at_a_time(
 def test_one_thread_at_a_time_leads_though_the_loops_may(
     serve: Serve, guard: Guard, threads: int
 ) -> None:
-    """Whichever it is, it has the poller, the clock and the chores alone."""
+    """Whichever it is, it has the poller, the clock and the duties alone."""
     everybody = object()
-    guard.watch(Chores, "news", "sweep", "attend", "finish", owner=lambda this: everybody)
+    guard.watch(
+        LeaderDuties, "poll", "sweep", "handle_other_fd", "finish", owner=lambda this: everybody
+    )
     served = serve(async_app(), threads=threads, clock=quick_clock)
     client = served.client()
     for _ in range(100):
         client.get("/quick")
     load(served)
     served.stop()
-    assert "dewar-loop" in guard.threads["news"]
+    assert "dewar-loop" in guard.threads["poll"]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 8])
 def test_one_thread_at_a_time_leads(serve: Serve, guard: Guard, threads: int) -> None:
-    """Polling, accepting and the chores are the leader's."""
+    """Polling, accepting and the other duties are the leader's."""
     everybody = object()
     for kind in (EpollPoller, SelectorPoller):
         guard.watch(kind, "poll", owner=lambda this: everybody)
     guard.watch(Acceptor, "accept", "tick", owner=lambda this: everybody)
-    guard.watch(Chores, "sweep", "attend", "finish", owner=lambda this: everybody)
+    guard.watch(LeaderDuties, "sweep", "handle_other_fd", "finish", owner=lambda this: everybody)
     served = serve(app, threads=threads, clock=quick_clock)
     load(served)
     served.stop()
@@ -193,7 +195,7 @@ def test_one_thread_at_a_time_leads(serve: Serve, guard: Guard, threads: int) ->
 def test_the_application_runs_on_the_workers_alone(
     serve: Serve, guard: Guard, threads: int
 ) -> None:
-    """Never on the doorkeeper, the watchdog, or a thread of the program's own."""
+    """Never on the overflow leader, the watchdog, or a thread of the program's own."""
     guard.watch(Connection, "run")
     load(serve(app, threads=threads))
     assert guard.threads["run"] <= {f"dewar-{number}" for number in range(1, threads + 1)}

@@ -10,7 +10,7 @@ import pytest
 
 import dewar.server.threads.pool
 from dewar.server.threads.poller import (
-    GONE,
+    PEER_CLOSED,
     READ,
     WRITE,
     EpollPoller,
@@ -38,7 +38,7 @@ class PollerContract:
     @pytest.fixture
     def poller(self, waker: Waker) -> Iterator[Poller]:
         made = self.make(waker)
-        made.watch(waker.fd, READ)
+        made.register(waker.fd, READ)
         yield made
         made.close()
 
@@ -50,7 +50,7 @@ class PollerContract:
         """Return what is ready besides the waker."""
         found = dict(poller.poll(timeout))
         if found.pop(waker.fd, None):
-            waker.settle()
+            waker.clear()
             found = {fd: mask for fd, mask in poller.poll(timeout) if fd != waker.fd}
         return found
 
@@ -58,47 +58,47 @@ class PollerContract:
         """Level-triggered: what was not taken is reported again."""
         a, b = socket.socketpair()
         with a, b:
-            poller.watch(a.fileno(), READ)
+            poller.register(a.fileno(), READ)
             assert self.events(poller, waker) == {}
             b.send(b"x")
             for _ in range(3):
                 assert self.events(poller, waker) == {a.fileno(): READ}
             a.recv(10)
             assert self.events(poller, waker) == {}
-            poller.forget(a.fileno())
+            poller.unregister(a.fileno())
 
     def test_interest_can_change_and_end(self, poller: Poller, waker: Waker) -> None:
         """From reading to writing to nothing, and back."""
         a, b = socket.socketpair()
         with a, b:
-            poller.watch(a.fileno(), READ)
-            poller.change(a.fileno(), WRITE)
+            poller.register(a.fileno(), READ)
+            poller.modify(a.fileno(), WRITE)
             assert self.events(poller, waker) == {a.fileno(): WRITE}
-            poller.forget(a.fileno())
+            poller.unregister(a.fileno())
             b.send(b"x")
             assert self.events(poller, waker) == {}
-            poller.watch(a.fileno(), READ)
+            poller.register(a.fileno(), READ)
             assert self.events(poller, waker) == {a.fileno(): READ}
-            poller.forget(a.fileno())
+            poller.unregister(a.fileno())
 
     def test_only_the_end_can_be_watched_for(self, poller: Poller, waker: Waker) -> None:
         """What has come is not reported then; the portable poller reports nothing at all."""
         a, b = socket.socketpair()
         with a, b:
-            poller.watch(a.fileno(), READ)
+            poller.register(a.fileno(), READ)
             b.send(b"x")
             assert self.events(poller, waker) == {a.fileno(): READ}
-            poller.change(a.fileno(), GONE)
+            poller.modify(a.fileno(), PEER_CLOSED)
             assert self.events(poller, waker) == {}
             b.shutdown(socket.SHUT_WR)
             found = self.events(poller, waker)
             if self.sees_the_end:
-                assert found[a.fileno()] & GONE
+                assert found[a.fileno()] & PEER_CLOSED
             else:
                 assert found == {}
-            poller.change(a.fileno(), READ)
+            poller.modify(a.fileno(), READ)
             assert self.events(poller, waker)[a.fileno()] & READ
-            poller.forget(a.fileno())
+            poller.unregister(a.fileno())
 
     def test_its_own_descriptor_is_readable_while_it_has_news(
         self, poller: Poller, waker: Waker
@@ -111,7 +111,7 @@ class PollerContract:
         assert select.select([fd], [], [], 0)[0] == []
         waker.wake()
         assert select.select([fd], [], [], 5)[0] == [fd]
-        waker.settle()
+        waker.clear()
         assert select.select([fd], [], [], 0)[0] == []
 
     def test_a_number_that_is_used_again_is_somebody_else(
@@ -120,18 +120,18 @@ class PollerContract:
         """After forget and close nothing of the former one is left."""
         a, b = socket.socketpair()
         number = a.fileno()
-        poller.watch(number, READ)
+        poller.register(number, READ)
         b.send(b"x")
-        poller.forget(number)
+        poller.unregister(number)
         a.close()
         b.close()
         c, d = socket.socketpair()
         with c, d:
-            poller.watch(c.fileno(), READ)
+            poller.register(c.fileno(), READ)
             assert self.events(poller, waker) == {}
             d.send(b"y")
             assert self.events(poller, waker) == {c.fileno(): READ}
-            poller.forget(c.fileno())
+            poller.unregister(c.fileno())
 
     def test_another_thread_may_add_to_a_poll_that_waits(
         self, poller: Poller, waker: Waker
@@ -140,14 +140,14 @@ class PollerContract:
         a, b = socket.socketpair()
         with a, b:
             b.send(b"x")
-            adder = threading.Thread(target=poller.watch, args=(a.fileno(), READ))
+            adder = threading.Thread(target=poller.register, args=(a.fileno(), READ))
             adder.start()
             found: dict[int, int] = {}
             while a.fileno() not in found:
                 found = self.events(poller, waker, timeout=5)
             adder.join()
             assert found == {a.fileno(): READ}
-            poller.forget(a.fileno())
+            poller.unregister(a.fileno())
 
 
 @pytest.mark.skipif(not hasattr(select, "epoll"), reason="epoll is Linux's")
@@ -170,14 +170,14 @@ class TestSelectorPoller(PollerContract):
 
 
 def test_a_waker_can_be_woken_any_number_of_times(waker: Waker) -> None:
-    """Also by many threads at once; one settle is enough."""
+    """Also by many threads at once; one clear is enough."""
     poller = open_poller(waker)
     for _ in range(100_000):
         waker.wake()
     assert poller.poll(0) == [(waker.fd, READ)]
     while poller.poll(0):
-        waker.settle()
-    waker.settle()
+        waker.clear()
+    waker.clear()
     poller.close()
 
 
@@ -189,7 +189,7 @@ def test_the_server_works_on_the_portable_poller(
 
     def portable(waker: Waker) -> Poller:
         made = SelectorPoller(waker.wake)
-        made.watch(waker.fd, READ)
+        made.register(waker.fd, READ)
         return made
 
     monkeypatch.setattr(dewar.server.threads.pool, "open_poller", portable)

@@ -102,8 +102,8 @@ def test_when_all_threads_wait_new_requests_wait_and_then_come_through(
     assert {client.answer()[2] for client in waiting[1:]} == {b"w1", b"w2"}
 
 
-def test_a_deposed_leaders_connection_goes_on(serve: Serve, app: Gated) -> None:
-    """It is given back to the poller: also what came while it was away is answered."""
+def test_a_replaced_leaders_connection_goes_on(serve: Serve, app: Gated) -> None:
+    """It is given back to the poller: also what came while it was handed off is answered."""
     served = serve(app, threads=2)
     client = begin(served, app, "first")
     # Another request proves that somebody else leads by now.
@@ -114,7 +114,7 @@ def test_a_deposed_leaders_connection_goes_on(serve: Serve, app: Gated) -> None:
     assert client.answer()[2] == b"second"
     for number in range(20):
         assert client.get(f"/quick/{number}")[2] == str(number).encode()
-    assert served.server.statistics().pool.take_overs >= 1
+    assert served.server.statistics().pool.leader_takeovers >= 1
 
 
 def test_pipelined_requests_behind_a_slow_one_stay_in_order(serve: Serve, app: Gated) -> None:
@@ -151,9 +151,9 @@ def test_where_handlers_are_slow_the_leadership_is_handed_over_beforehand(
     served = serve(app, threads=16)
     waiting = [begin(served, app, f"w{number}") for number in range(14)]
     statistics = served.server.statistics().pool
-    assert statistics.hands_over
-    assert statistics.away >= 13
-    assert statistics.take_overs < 14
+    assert statistics.early_promotion
+    assert statistics.handed_off >= 13
+    assert statistics.leader_takeovers < 14
     app.open_all()
     assert len({client.answer()[2] for client in waiting}) == 14
 

@@ -10,12 +10,12 @@ class FakePool:
     """A pool whose leader is where the test puts it."""
 
     def __init__(self) -> None:
-        self.turn = 0
+        self.run_count = 0
         self.running = False
         self.on_loop = False
         self.is_free = True
-        self.deposed: queue.Queue[int] = queue.Queue()
-        self.credits: list[int] = []
+        self.taken_over: queue.Queue[int] = queue.Queue()
+        self.quick_runs: list[int] = []
         self.watchdog: Watchdog | None = None
         self.saw_it_asleep = threading.Event()
 
@@ -29,15 +29,15 @@ class FakePool:
         """Tell whether the event loop's thread leads."""
         return self.on_loop
 
-    def depose(self) -> None:
+    def take_over(self) -> None:
         """Take the leadership."""
-        self.deposed.put(self.turn)
+        self.taken_over.put(self.run_count)
         self.running = False
         self.on_loop = self.on_loop and not self.is_free
 
-    def credit(self, runs: int) -> None:
+    def note_quick(self, runs: int) -> None:
         """Note quick runs."""
-        self.credits.append(runs)
+        self.quick_runs.append(runs)
 
 
 class Ticks:
@@ -64,17 +64,17 @@ class Ticks:
         self._go.release(1_000_000)
 
 
-def test_a_leader_that_is_in_the_same_run_for_a_whole_tick_is_deposed() -> None:
+def test_a_leader_that_is_in_the_same_run_for_a_whole_tick_is_replaced() -> None:
     """And one that got on is credited with what it did."""
     pool, ticks = FakePool(), Ticks()
     watchdog = Watchdog(pool, ticks)
     watchdog.start()
-    pool.turn, pool.running = 5, True
+    pool.run_count, pool.running = 5, True
     ticks.tick()
-    assert pool.deposed.empty()
-    assert pool.credits == [5]
+    assert pool.taken_over.empty()
+    assert pool.quick_runs == [5]
     ticks.tick()
-    assert pool.deposed.get(timeout=5) == 5
+    assert pool.taken_over.get(timeout=5) == 5
     ticks.run_out()
     watchdog.stop()
 
@@ -90,7 +90,7 @@ def test_an_idle_pool_lets_it_sleep_until_the_leader_wakes_it() -> None:
     # It looks at the pool once more after it has said that it sleeps.
     assert pool.saw_it_asleep.wait(5)
     assert repr(watchdog) == "<Watchdog asleep>"
-    pool.turn, pool.running = 1, True
+    pool.run_count, pool.running = 1, True
     watchdog.wake()
     ticks._arrived.acquire()
     assert not watchdog.is_asleep
@@ -98,18 +98,18 @@ def test_an_idle_pool_lets_it_sleep_until_the_leader_wakes_it() -> None:
     watchdog.stop()
 
 
-def test_a_loop_that_leads_and_does_not_look_is_deposed_after_a_while() -> None:
+def test_a_loop_that_leads_and_does_not_look_is_replaced_after_a_while() -> None:
     """Later than a thread, for it does other things as well; a look puts it off."""
     pool, ticks = FakePool(), Ticks()
     watchdog = Watchdog(pool, ticks)
     watchdog.start()
     pool.on_loop = True
     ticks.tick(15)
-    pool.turn += 1
+    pool.run_count += 1
     ticks.tick(19)
-    assert pool.deposed.empty()
+    assert pool.taken_over.empty()
     ticks.tick(2)
-    assert pool.deposed.get(timeout=5) == 1
+    assert pool.taken_over.get(timeout=5) == 1
     ticks.run_out()
     watchdog.stop()
 
@@ -122,7 +122,7 @@ def test_a_loop_that_leads_is_asked_for_the_leadership_until_it_gives_it() -> No
     pool.on_loop, pool.is_free = True, False
     ticks.tick(150)
     assert not watchdog.is_asleep
-    assert pool.deposed.qsize() > 100
+    assert pool.taken_over.qsize() > 100
     pool.is_free = True
     ticks.tick()
     assert not pool.on_loop
@@ -133,9 +133,9 @@ def test_a_loop_that_leads_is_asked_for_the_leadership_until_it_gives_it() -> No
 def test_only_one_that_sleeps_is_woken() -> None:
     """To be called by anybody, at any time."""
     watchdog = Watchdog(FakePool(), Ticks())
-    watchdog.rouse()
+    watchdog.wake_if_asleep()
     assert not watchdog._lock.acquire(blocking=False), "nobody has slept"
     watchdog.is_asleep = True
-    watchdog.rouse()
+    watchdog.wake_if_asleep()
     assert not watchdog.is_asleep
     assert watchdog._lock.acquire(blocking=False)

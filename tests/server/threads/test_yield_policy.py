@@ -13,10 +13,10 @@ class Share:
         self.asked = 0
 
     def note_open(self, count: int) -> None:
-        """See `dewar.server.connection.service.Share`."""
+        """See `dewar.server.connection.server_context.Share`."""
 
-    def steps_back(self, count: int) -> bool:
-        """See `dewar.server.connection.service.Share`."""
+    def should_defer(self, count: int) -> bool:
+        """See `dewar.server.connection.server_context.Share`."""
         self.asked += 1
         return count > self.least
 

@@ -12,15 +12,17 @@ from hypothesis import strategies as st
 
 from dewar.server.wire.head import FieldNames
 from dewar.server.wire.limits import Limits
-from dewar.server.wire.reader import Phase, RequestReader
-from dewar.server.wire.request import Request
+from dewar.server.wire.reader import ReadPhase, RequestReader
+from dewar.server.wire.request import WireRequest
 
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def reader(limits: Limits | None = None) -> RequestReader:
-    return RequestReader({"SERVER_PROTOCOL": "HTTP/1.1"}, FieldNames(), limits or Limits(), Request)
+    return RequestReader(
+        {"SERVER_PROTOCOL": "HTTP/1.1"}, FieldNames(), limits or Limits(), WireRequest
+    )
 
 
 def post(fields: bytes, body: bytes = b"") -> bytes:
@@ -41,7 +43,7 @@ def test_no_bytes_at_all_make_the_reader_raise(data: bytes, size: int) -> None:
     read = reader()
     for start in range(0, len(data), size):
         read.feed(data[start : start + size])
-    assert read.phase in Phase
+    assert read.phase in ReadPhase
 
 
 def test_the_environ_has_what_pep_3333_asks_for() -> None:
@@ -169,7 +171,7 @@ def test_what_can_not_become_a_request_is_not_held() -> None:
         read.feed(b"GET /" + b"a" * 50)
     assert read.refusal is not None
     assert read.received == 0
-    assert read.phase is Phase.ENDED
+    assert read.phase is ReadPhase.ENDED
 
 
 EXPECTING = post(b"Content-Length: 3\r\nExpect: 100-continue\r\n")
@@ -186,23 +188,23 @@ def test_a_request_that_waits_for_100_can_be_taken_before_its_body(
     read = reader()
     read.feed(head)
     assert read.wants_continue
-    request = read.take_early()
+    request = read.take_before_body()
     assert request is not None
     assert request.body is None
     assert request.environ["REQUEST_METHOD"] == "POST"
-    assert read.take_early() is None
+    assert read.take_before_body() is None
     read.wants_continue = False
     before = request.environ.copy()
     for n in range(len(body)):
-        assert read.phase is Phase.BODY
-        assert read.late_body is None
+        assert read.phase is ReadPhase.BODY
+        assert read.continue_body is None
         read.feed(body[n : n + 1])
-    assert read.late_body is not None
-    assert read.late_body.read() == b"abc"
-    assert read.phase is Phase.START
+    assert read.continue_body is not None
+    assert read.continue_body.read() == b"abc"
+    assert read.phase is ReadPhase.START
     assert read.completed == []
     assert request.environ == before
-    read.late_body = None
+    read.continue_body = None
     read.feed(GET)
     assert len(read.completed) == 1
 
@@ -211,30 +213,30 @@ def test_a_request_that_can_not_be_taken_early_comes_as_usual() -> None:
     """Without an expectation, with a part of its body, and behind another request."""
     read = reader()
     read.feed(post(b"Content-Length: 3\r\n"))
-    assert read.take_early() is None
+    assert read.take_before_body() is None
     read.feed(b"abc")
     assert read.completed.pop().environ["CONTENT_LENGTH"] == "3"
     read.feed(EXPECTING + b"a")
     assert not read.wants_continue
-    assert read.take_early() is None
+    assert read.take_before_body() is None
     read.feed(b"bc")
     assert len(read.completed) == 1
     read.feed(EXPECTING)
-    assert read.take_early() is None  # the one before it comes first
+    assert read.take_before_body() is None  # the one before it comes first
     read.completed.clear()
-    assert read.take_early() is not None
+    assert read.take_before_body() is not None
 
 
 def test_an_early_request_of_a_closing_connection_is_its_last() -> None:
     """The phase moves on as it does without."""
     read = reader()
     read.feed(post(b"Content-Length: 3\r\nExpect: 100-continue\r\nConnection: close\r\n"))
-    request = read.take_early()
+    request = read.take_before_body()
     assert request is not None
     assert not request.keep_alive
     read.feed(b"abc" + GET)
-    assert read.late_body is not None
-    assert read.phase is Phase.ENDED
+    assert read.continue_body is not None
+    assert read.phase is ReadPhase.ENDED
     assert read.completed == []
 
 
@@ -242,9 +244,9 @@ def test_a_fault_in_the_body_of_an_early_request_ends_reading() -> None:
     """There is no body then; who waits for it finds the refusal."""
     read = reader()
     read.feed(EXPECTING_CHUNKS)
-    assert read.take_early() is not None
+    assert read.take_before_body() is not None
     read.feed(b"nonsense\r\n")
-    assert read.late_body is None
+    assert read.continue_body is None
     assert read.refusal is not None
     assert read.refusal.status == "400 Bad Request"
 
@@ -281,16 +283,16 @@ def test_what_nobody_reads_is_given_back() -> None:
     """Bodies that are complete, early, or half there; also those on disk."""
     read = reader(Limits(buffered_body=1))
     read.feed(EXPECTING)
-    assert read.take_early() is not None
+    assert read.take_before_body() is not None
     read.feed(
         b"abc" + post(b"Content-Length: 3\r\n", b"abc") + post(b"Content-Length: 3\r\n", b"a")
     )
-    early, whole = read.late_body, read.completed[0].body
+    early, whole = read.continue_body, read.completed[0].body
     assert early is not None
     assert whole is not None
     read.discard()
     assert early.closed
     assert whole.closed
-    assert read.late_body is None
+    assert read.continue_body is None
     read.feed(GET)
     assert read.completed == []

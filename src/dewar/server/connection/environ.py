@@ -6,8 +6,8 @@ import sys
 from typing import Any
 
 from dewar.server.connection.file_wrapper import FileWrapper
+from dewar.server.proxies.proxy_protocol import ProxyHeader
 from dewar.server.wire.body import EmptyBody
-from dewar.server.wire.proxy_protocol import ProxyHeader
 
 Environ = dict[str, Any]
 

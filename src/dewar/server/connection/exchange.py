@@ -4,7 +4,7 @@ An exchange lives as long as its request. What the application may keep of it, `
 and ``write``, is dead afterwards and cannot touch the next request of the connection.
 
 Where the application returns something that waits for the event loop, `respond` comes back without
-an answer, and the rest is a `Suspension`'s.
+an answer, and the rest is an `AsyncExchange`'s.
 """
 
 import logging
@@ -15,13 +15,13 @@ from typing import Protocol
 
 from dewar.loop.async_body import AsyncBody
 from dewar.loop.suspended import Suspended
+from dewar.server.connection.continue_body import ContinueBody
 from dewar.server.connection.file_wrapper import FileWrapper
-from dewar.server.connection.late_body import LateBody
-from dewar.server.connection.outbox import FilePiece
-from dewar.server.connection.service import Service
+from dewar.server.connection.server_context import ServerContext
+from dewar.server.connection.write_buffer import FilePiece
 from dewar.server.errors import ApplicationError, BodyError, ClientGoneError
 from dewar.server.wire.errors import INTERNAL, Refusal
-from dewar.server.wire.request import Body, Environ, Request
+from dewar.server.wire.request import Body, Environ, WireRequest
 from dewar.server.wire.writer import LAST_CHUNK, Framing, Head, Headers, chunk
 
 _logger = logging.getLogger("dewar.server")
@@ -32,7 +32,7 @@ CLIENT_GONE = "499 Client Closed Request"
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None] | None
 
 
-class Phase(Enum):
+class ResponsePhase(Enum):
     """How far a response has come."""
 
     FRESH = "start_response was not called"
@@ -41,15 +41,20 @@ class Phase(Enum):
     DONE = "nothing more goes out"
 
 
-_FAULT = Refusal(INTERNAL, "Internal Server Error")
+_INTERNAL_ERROR = Refusal(INTERNAL, "Internal Server Error")
 
 # PERF: a member of an enum is slower to reach than a name of this module.
-_FRESH, _STARTED, _SENT, _DONE = Phase.FRESH, Phase.STARTED, Phase.SENT, Phase.DONE
+_FRESH, _STARTED, _SENT, _DONE = (
+    ResponsePhase.FRESH,
+    ResponsePhase.STARTED,
+    ResponsePhase.SENT,
+    ResponsePhase.DONE,
+)
 _NONE = Framing.NONE
 _AWAITED = frozenset({AsyncBody, Suspended})
 
 
-class Client(Protocol):
+class ResponseTransport(Protocol):
     """What an exchange needs of a connection. Each ``send`` raises `ClientGoneError`."""
 
     @property
@@ -65,17 +70,17 @@ class Client(Protocol):
     def send_file(self, head: bytes, piece: FilePiece) -> None:
         """Send *head* and a piece of a file, or keep for later what does not go out at once."""
 
-    def give_up(self) -> None:
+    def abort(self) -> None:
         """Have the connection end at once: nobody is there to take what waits."""
 
-    def spoil(self) -> None:
+    def reset(self) -> None:
         """Have the connection end so that the client sees that something is missing."""
 
     def send_waiting(self, data: bytes) -> None:
         """Send *data*; block while too much of what was sent before still waits."""
 
 
-class Exchange(Request):
+class Exchange(WireRequest):
     """A request that can be answered.
 
     PERF: one object for both, because making one costs as much as reading a repeated head.
@@ -86,8 +91,8 @@ class Exchange(Request):
     """
 
     __slots__ = (
-        "_began", "_connection", "_framing", "_headers", "_left", "_phase", "_sent", "_service",
-        "_status", "awaited", "persists",
+        "_began", "_connection", "_framing", "_headers", "_left", "_phase", "_sent",
+        "_server_context", "_status", "awaited", "persists",
     )  # fmt: skip
 
     def __init__(self, environ: Environ, http11: bool, keep_alive: bool, body: Body | None) -> None:
@@ -103,25 +108,25 @@ class Exchange(Request):
         self._framing = _NONE
         self._sent = 0
 
-    def respond(self, service: Service, connection: Client) -> None:
+    def respond(self, server_context: ServerContext, connection: ResponseTransport) -> None:
         """Run the application, send its response, and call its ``close``. Never raises.
 
         It has not ended where something is `awaited` then.
 
         Args:
-            service: Whose application it is.
+            server_context: Whose application it is.
             connection: Where the response goes.
         """
-        self._service = service
+        self._server_context = server_context
         self._connection = connection
-        if service.logs_access:
-            self._began = service.clock()
+        if server_context.logs_access:
+            self._began = server_context.clock()
         try:
-            result = service.app(self.environ, self.start_response)
+            result = server_context.app(self.environ, self.start_response)
             # PERF: a list or tuple has no close().
             if (type(result) is list or type(result) is tuple) and self._phase is _STARTED:
                 self._send_whole(result[0] if len(result) == 1 else b"".join(result))
-            elif type(result) in _AWAITED and service.suspends:
+            elif type(result) in _AWAITED and server_context.suspends:
                 self._suspend(result)
                 return
             else:
@@ -132,15 +137,17 @@ class Exchange(Request):
         self._phase = _DONE
         if self.body is not None:
             self.body.close()
-        if service.logs_access:
-            service.access_log.log(self, self._status, self._sent, self._began)
+        if server_context.logs_access:
+            server_context.access_log.log(self, self._status, self._sent, self._began)
 
-    def await_answer(self, service: Service, connection: Client, awaited: Iterable[bytes]) -> None:
+    def await_answer(
+        self, server_context: ServerContext, connection: ResponseTransport, awaited: Iterable[bytes]
+    ) -> None:
         """Begin with an answer that was asked for already, in place of `respond`."""
-        self._service = service
+        self._server_context = server_context
         self._connection = connection
-        if service.logs_access:
-            self._began = service.clock()
+        if server_context.logs_access:
+            self._began = server_context.clock()
         self.awaited = awaited
 
     def start_response(
@@ -227,7 +234,7 @@ class Exchange(Request):
             self.persists = False
             if before is _FRESH:
                 self._status = CLIENT_GONE
-            self._connection.give_up()
+            self._connection.abort()
             _logger.debug("%r: %s", self, error)
             return
         if isinstance(error, BodyError):
@@ -235,25 +242,25 @@ class Exchange(Request):
         else:
             _logger.error("%r failed", self, exc_info=error)
         if before in (_FRESH, _STARTED):
-            self._answer(error.refusal if isinstance(error, BodyError) else _FAULT)
+            self._answer(error.refusal if isinstance(error, BodyError) else _INTERNAL_ERROR)
         elif before is _SENT:
             self.persists = False
             if self._framing is Framing.CLOSE:
-                self._connection.spoil()
+                self._connection.reset()
 
     def end(self) -> None:
         """Let go of the request, and log it. Nothing more is sent."""
         self._phase = _DONE
         if self.body is not None:
             self.body.close()
-        if self._service.logs_access:
-            self._service.access_log.log(self, self._status, self._sent, self._began)
+        if self._server_context.logs_access:
+            self._server_context.access_log.log(self, self._status, self._sent, self._began)
 
     # Below: how it is sent.
 
     def _suspend(self, awaited: Iterable[bytes]) -> None:
         self.awaited = awaited
-        if type(self.body) is LateBody:
+        if type(self.body) is ContinueBody:
             # It would be waited for on the event loop, which must not wait.
             self.body.prefetch()
 
@@ -280,12 +287,12 @@ class Exchange(Request):
             # The body may have been left out already, so that its size says nothing.
             self._begin(None if size == 0 else size)
             return
-        service = self._service
+        server_context = self._server_context
         if self.body is None:
             # PERF: `_compose` without the call.
-            head, framing, count, self.persists = service.writer.compose(
+            head, framing, count, self.persists = server_context.writer.compose(
                 self._status, self._headers, self.http11,
-                self.persists and not service.draining, size,
+                self.persists and not server_context.draining, size,
             )  # fmt: skip
         else:
             head, framing, count, self.persists = self._compose(size)
@@ -332,13 +339,15 @@ class Exchange(Request):
 
     def _compose(self, size: int | None) -> Head:
         # A server that stops says so in the answers that were still being worked on.
-        stays = self.persists and not self._service.draining
+        stays = self.persists and not self._server_context.draining
         body = self.body
-        if type(body) is LateBody and not body.is_here():
+        if type(body) is ContinueBody and not body.is_here():
             # Nobody can say whether the client will send it: the connection cannot go on.
-            body.hush()
+            body.suppress_continue()
             stays = False
-        return self._service.writer.compose(self._status, self._headers, self.http11, stays, size)
+        return self._server_context.writer.compose(
+            self._status, self._headers, self.http11, stays, size
+        )
 
     def _begin(self, size: int | None) -> None:
         """Send the head alone."""

@@ -3,56 +3,82 @@
 from enum import Enum
 
 
-class State(Enum):
+class ConnectionState(Enum):
     """One connection's state. The leader owns a connection in all but RUNNING and SUSPENDED."""
 
-    GREETING = "the PROXY header or the TLS handshake has yet to end"
+    HANDSHAKE = "the PROXY header or the TLS handshake has yet to end"
     IDLE = "between requests"
     HEAD = "a part of a head has come"
     BODY = "a part of a body has come"
     RUNNING = "a thread is inside the application for it"
     SUSPENDED = "the application waits on the event loop"
-    FLUSHING = "the client has yet to take the rest of a response, or of our part of a greeting"
+    FLUSHING = "the client has yet to take the rest of a response, or of our part of a handshake"
     LINGERING = "all is sent and our side shut; waiting for the client to see it"
     CLOSED = "done"
 
 
 # LINGERING is RFC 9112 §9.6: closing while unread input waits makes the kernel reset the
 # connection, and the client may lose the very response that says why.
-MOVES: dict[State, frozenset[State]] = {
-    State.GREETING: frozenset(
-        {State.IDLE, State.RUNNING, State.FLUSHING, State.LINGERING, State.CLOSED}
-    ),
-    State.IDLE: frozenset(
-        {State.HEAD, State.BODY, State.RUNNING, State.FLUSHING, State.LINGERING, State.CLOSED}
-    ),
-    State.HEAD: frozenset(
-        {State.BODY, State.RUNNING, State.FLUSHING, State.LINGERING, State.CLOSED}
-    ),
-    State.BODY: frozenset({State.RUNNING, State.FLUSHING, State.LINGERING, State.CLOSED}),
-    State.RUNNING: frozenset(
+TRANSITIONS: dict[ConnectionState, frozenset[ConnectionState]] = {
+    ConnectionState.HANDSHAKE: frozenset(
         {
-            State.IDLE,
-            State.HEAD,
-            State.BODY,
-            State.SUSPENDED,
-            State.FLUSHING,
-            State.LINGERING,
-            State.CLOSED,
+            ConnectionState.IDLE,
+            ConnectionState.RUNNING,
+            ConnectionState.FLUSHING,
+            ConnectionState.LINGERING,
+            ConnectionState.CLOSED,
         }
     ),
-    State.SUSPENDED: frozenset({State.RUNNING, State.CLOSED}),
-    State.FLUSHING: frozenset(
+    ConnectionState.IDLE: frozenset(
         {
-            State.GREETING,
-            State.IDLE,
-            State.HEAD,
-            State.BODY,
-            State.RUNNING,
-            State.LINGERING,
-            State.CLOSED,
+            ConnectionState.HEAD,
+            ConnectionState.BODY,
+            ConnectionState.RUNNING,
+            ConnectionState.FLUSHING,
+            ConnectionState.LINGERING,
+            ConnectionState.CLOSED,
         }
     ),
-    State.LINGERING: frozenset({State.CLOSED}),
-    State.CLOSED: frozenset(),
+    ConnectionState.HEAD: frozenset(
+        {
+            ConnectionState.BODY,
+            ConnectionState.RUNNING,
+            ConnectionState.FLUSHING,
+            ConnectionState.LINGERING,
+            ConnectionState.CLOSED,
+        }
+    ),
+    ConnectionState.BODY: frozenset(
+        {
+            ConnectionState.RUNNING,
+            ConnectionState.FLUSHING,
+            ConnectionState.LINGERING,
+            ConnectionState.CLOSED,
+        }
+    ),
+    ConnectionState.RUNNING: frozenset(
+        {
+            ConnectionState.IDLE,
+            ConnectionState.HEAD,
+            ConnectionState.BODY,
+            ConnectionState.SUSPENDED,
+            ConnectionState.FLUSHING,
+            ConnectionState.LINGERING,
+            ConnectionState.CLOSED,
+        }
+    ),
+    ConnectionState.SUSPENDED: frozenset({ConnectionState.RUNNING, ConnectionState.CLOSED}),
+    ConnectionState.FLUSHING: frozenset(
+        {
+            ConnectionState.HANDSHAKE,
+            ConnectionState.IDLE,
+            ConnectionState.HEAD,
+            ConnectionState.BODY,
+            ConnectionState.RUNNING,
+            ConnectionState.LINGERING,
+            ConnectionState.CLOSED,
+        }
+    ),
+    ConnectionState.LINGERING: frozenset({ConnectionState.CLOSED}),
+    ConnectionState.CLOSED: frozenset(),
 }

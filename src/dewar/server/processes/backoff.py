@@ -22,7 +22,7 @@ class Backoff:
     def __repr__(self) -> str:
         return f"<Backoff {self.streak} in a row, until {self.until:.1f}>"
 
-    def note_death(self, now: float, served: float) -> None:
+    def note_failure(self, now: float, served: float) -> None:
         """Count the end, after it *served* for some seconds, of a worker that nobody asked to."""
         self.streak = 0 if served >= _SETTLED else self.streak + 1
         if self.streak > 1:

@@ -16,9 +16,9 @@ EXIT_LOAD = 3
 # sysexits(3): EX_SOFTWARE.
 _EXIT_FAULT = 70
 
-_HELD = ("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGCHLD")
+_BLOCKED = ("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGCHLD")
 # What a terminal or a careless kill sends to a whole group, and the supervisor answers for all.
-_UNHEARD = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1")
+_IGNORED = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1")
 _DEFAULT = ("SIGTERM", "SIGQUIT", "SIGCHLD")
 
 _logger = logging.getLogger("dewar.server")
@@ -37,7 +37,7 @@ def fork(main: Callable[[], int]) -> int:
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError, OSError):  # none, closed, or its reader gone
             stream.flush()  # else both would write what is in it
-    held = {getattr(signal, name) for name in _HELD}
+    held = {getattr(signal, name) for name in _BLOCKED}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
     try:
         pid = os.fork()
@@ -45,20 +45,20 @@ def fork(main: Callable[[], int]) -> int:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         raise
     if not pid:
-        _be_child(main, before - held)
+        _run_child(main, before - held)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return pid
 
 
-def _be_child(main: Callable[[], int], mask: set[int | signal.Signals]) -> NoReturn:
+def _run_child(main: Callable[[], int], mask: set[int | signal.Signals]) -> NoReturn:
     status = _EXIT_FAULT
     try:
         atexit._clear()  # noqa: SLF001  # as multiprocessing does; there is no public way
         signal.set_wakeup_fd(-1)
-        for name in _UNHEARD:
+        for name in _IGNORED:
             # A handler and not SIG_IGN, which the programs that the application starts would
             # inherit.
-            signal.signal(getattr(signal, name), _pass_over)
+            signal.signal(getattr(signal, name), _ignore)
         for name in _DEFAULT:
             signal.signal(getattr(signal, name), signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -66,7 +66,9 @@ def _be_child(main: Callable[[], int], mask: set[int | signal.Signals]) -> NoRet
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:
-        _logger.critical("Process %d met an error of the server's own", os.getpid(), exc_info=True)
+        _logger.critical(
+            "Process %d met an internal error in the server", os.getpid(), exc_info=True
+        )
     finally:
         _leave(status)
 
@@ -84,5 +86,5 @@ def _leave(status: int) -> NoReturn:
         os._exit(status)
 
 
-def _pass_over(number: int, frame: FrameType | None) -> None:
+def _ignore(number: int, frame: FrameType | None) -> None:
     """Hear a signal that is somebody else's."""

@@ -11,10 +11,10 @@ import time
 from collections.abc import Iterator
 from enum import IntEnum
 
-from dewar.server.processes.plan import Sign
-from dewar.server.processes.state import WorkerState
-from dewar.server.statistics import POOL_FIELDS, WorkerStatistics, numbers_of, pool_from
-from dewar.server.threads.statistics import PoolStatistics
+from dewar.server.metrics.pool_statistics import PoolStatistics
+from dewar.server.metrics.statistics import POOL_FIELDS, WorkerStatistics, numbers_of, pool_from
+from dewar.server.processes.policy import Heartbeat
+from dewar.server.processes.worker_state import WorkerState
 
 _STATES = tuple(WorkerState)
 _TRIES = 100
@@ -38,10 +38,10 @@ class _Cell(IntEnum):
 _SLOT = _Cell.POOL + len(POOL_FIELDS)
 _OPEN, _BEAT, _VERSION = int(_Cell.OPEN), int(_Cell.BEAT), int(_Cell.VERSION)
 _PID, _STATE = int(_Cell.PID), int(_Cell.STATE)
-_DEATHS, _HIGHEST = 0, 1  # in slot 0
+_WORKER_FAILURES, _HIGHEST = 0, 1  # in slot 0
 _SERVING = _STATES.index(WorkerState.SERVING)
 # What only grows, so that it outlives the worker that counted it.
-_COUNTERS = ("accepted", "turned_away", "requests", "take_overs")
+_COUNTERS = ("accepted", "rejected", "requests", "leader_takeovers")
 _KEPT = [POOL_FIELDS.index(name) for name in _COUNTERS]
 
 
@@ -110,18 +110,18 @@ class Scoreboard:
             self._cells[_Cell.POOL + index] += self._cells[base + _Cell.POOL + index]
         self._cells[base + _PID] = 0
 
-    def set_deaths(self, count: int) -> None:
+    def set_worker_failures(self, count: int) -> None:
         """Note how many workers have ended without being asked to."""
-        self._cells[_DEATHS] = count
+        self._cells[_WORKER_FAILURES] = count
 
-    def signs(self) -> dict[int, Sign]:
-        """Return the workers' signs of life."""
+    def heartbeats(self) -> dict[int, Heartbeat]:
+        """Return the workers' heartbeats."""
         found = {}
         for number in self._taken():
             base = number * _SLOT
             stuck = self._cells[base + _Cell.STUCK_SINCE]
             beat = self._cells[base + _BEAT] / _SECOND
-            found[number] = Sign(beat, stuck / _SECOND if stuck else None)
+            found[number] = Heartbeat(beat, stuck / _SECOND if stuck else None)
         return found
 
     # Everybody's.
@@ -140,15 +140,15 @@ class Scoreboard:
         return pool_from(sums)
 
     @property
-    def deaths(self) -> int:
+    def worker_failures(self) -> int:
         """Workers that ended without being asked to."""
-        return self._cells[_DEATHS]
+        return self._cells[_WORKER_FAILURES]
 
     # A worker's side.
 
-    def slot(self, number: int) -> "Slot":
-        """Return the part of the board that worker *number* writes."""
-        return Slot(self._cells, number)
+    def slot(self, number: int) -> "WorkerSlot":
+        """Return the part of the scoreboard that worker *number* writes."""
+        return WorkerSlot(self._cells, number)
 
     def _taken(self) -> Iterator[int]:
         cells = self._cells
@@ -173,12 +173,12 @@ class Scoreboard:
             generation=cells[_Cell.GENERATION],
             state=_STATES[cells[_STATE]].name,
             age=max(0.0, now - cells[_Cell.FORKED] / _SECOND),
-            silence=max(0.0, now - cells[_BEAT] / _SECOND),
+            heartbeat_age=max(0.0, now - cells[_BEAT] / _SECOND),
             pool=pool_from(self._numbers(number)),
         )
 
 
-class Slot:
+class WorkerSlot:
     """What one worker writes of itself, and how it sees the others."""
 
     def __init__(self, cells: "memoryview[int]", number: int) -> None:
@@ -187,7 +187,7 @@ class Slot:
         self.number = number
 
     def __repr__(self) -> str:
-        return f"<Slot {self.number} of process {os.getpid()}>"
+        return f"<WorkerSlot {self.number} of process {os.getpid()}>"
 
     def beat(self, now: float, stuck_since: float | None, pool: PoolStatistics) -> None:
         """Tell that the threads come back, and what they do."""

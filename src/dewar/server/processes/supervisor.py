@@ -1,9 +1,9 @@
 """The process that takes signals and looks after the workers.
 
 It has one thread and no part in serving: it forks workers that share the listening sockets, and
-goes round a loop. What has happened since the last round is told to the `Plan`, which says what
-to do, and the `Crew` does it. It forks while no other thread is there, so that no lock is held in
-a worker by a thread that the worker does not have.
+goes round a loop. What has happened since the last round is told to the `SupervisorPolicy`, which
+says what to do, and the `WorkerSet` does it. It forks while no other thread is there, so that no
+lock is held in a worker by a thread that the worker does not have.
 """
 
 import gc
@@ -13,19 +13,19 @@ import time
 from dataclasses import replace
 from socket import socket
 
-from dewar.server.listeners import close_listeners, stop_listening
-from dewar.server.processes.channel import Command
-from dewar.server.processes.crew import Crew, Job
+from dewar.server.processes.app_source import AppSource
+from dewar.server.processes.control_channel import Command
 from dewar.server.processes.fork import EXIT_LOAD
-from dewar.server.processes.herald import Outside
-from dewar.server.processes.plan import Phase, Plan
+from dewar.server.processes.metrics_process import MetricsProcess
+from dewar.server.processes.policy import SupervisorPhase, SupervisorPolicy
 from dewar.server.processes.scoreboard import Scoreboard
-from dewar.server.processes.sidecar import Sidecar
-from dewar.server.processes.source import Source
-from dewar.server.processes.title import set_title
-from dewar.server.settings import Settings
-from dewar.server.signals import TOLD, SignalInbox
-from dewar.server.terminal import Terminal
+from dewar.server.processes.supervisor_links import SupervisorLinks
+from dewar.server.processes.workers import WorkerSet, WorkerSpec
+from dewar.server.settings.settings import Settings
+from dewar.server.system.listeners import close_listeners, stop_listening
+from dewar.server.system.process_title import set_title
+from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
+from dewar.server.system.terminal import Terminal
 
 _logger = logging.getLogger("dewar.server")
 
@@ -40,7 +40,7 @@ _Selector: type[selectors.BaseSelector] = getattr(
 )
 
 
-def make_board(settings: Settings) -> Scoreboard:
+def make_scoreboard(settings: Settings) -> Scoreboard:
     """Return a scoreboard with room for all workers that *settings* can lead to."""
     return Scoreboard(settings.processes * 4 + _SPARE)
 
@@ -52,36 +52,38 @@ class Supervisor:
         settings: How to serve.
         source: Where the application comes from.
         listeners: Where clients come from, bound and not necessarily listening; closed at the end.
-        board: Where the workers show what they do.
-        outside: Whom it has to do with.
+        scoreboard: Where the workers show what they do.
+        links: Whom it has to do with.
     """
 
     def __init__(
         self,
         settings: Settings,
-        source: Source,
+        source: AppSource,
         listeners: list[socket],
-        board: Scoreboard,
-        outside: Outside,
+        scoreboard: Scoreboard,
+        links: SupervisorLinks,
     ) -> None:
         self._settings = settings
         self._source = source
         self._listeners = listeners
-        self._board = board
-        self._herald = outside.herald
-        self._told = outside.told
-        self._sidecar = self._make_sidecar(outside)
+        self._scoreboard = scoreboard
+        self._status_listener = links.status_listener
+        self._stop_source = links.stop_source
+        self._metrics_process = self._make_metrics_process(links)
         self._terminal = Terminal()
-        self._inbox = SignalInbox((*TOLD, "SIGCHLD"))
-        self._plan = Plan(settings.processes, settings.worker_timeout, settings.graceful_timeout)
-        self._crew: Crew | None = None
-        self._most = board.capacity // 4
+        self._inbox = SignalInbox((*HANDLED_SIGNALS, "SIGCHLD"))
+        self._policy = SupervisorPolicy(
+            settings.processes, settings.worker_timeout, settings.graceful_timeout
+        )
+        self._workers: WorkerSet | None = None
+        self._max_workers = scoreboard.capacity // 4
         self._is_up = False
         self._abandoned = 0
         self._next_beat = 0.0
 
     def __repr__(self) -> str:
-        return f"<Supervisor of {self._source.name}: {self._plan!r}>"
+        return f"<Supervisor of {self._source.name}: {self._policy!r}>"
 
     def run(self) -> int:
         """Serve until told to stop; return the status to end the process with.
@@ -93,20 +95,20 @@ class Supervisor:
         try:
             if self._settings.preload:
                 self._preload()
-            job = Job(
+            spec = WorkerSpec(
                 settings=self._settings,
                 source=self._source,
                 listeners=self._listeners,
-                forget=self._forget,
+                close_in_child=self._close_in_child,
             )
-            crew = self._crew = Crew(job, self._plan, self._board)
+            workers = self._workers = WorkerSet(spec, self._policy, self._scoreboard)
             with self._inbox:
                 try:
-                    return self._serve(crew)
+                    return self._serve(workers)
                 finally:
-                    crew.kill_all()
-                    if self._sidecar is not None:
-                        self._sidecar.stop()  # last, so that the end can be watched
+                    workers.kill_all()
+                    if self._metrics_process is not None:
+                        self._metrics_process.stop()  # last, so that the end can be watched
         finally:
             close_listeners(self._listeners)
 
@@ -118,109 +120,111 @@ class Supervisor:
         gc.collect()
         gc.freeze()
 
-    def _forget(self) -> None:
+    def _close_in_child(self) -> None:
         """Close, in a fresh worker, what is the supervisor's alone."""
         self._inbox.abandon()
-        if self._told is not None:
-            self._told.forget()
-        if self._sidecar is not None:
-            self._sidecar.forget()
+        if self._stop_source is not None:
+            self._stop_source.close_in_child()
+        if self._metrics_process is not None:
+            self._metrics_process.close_in_child()
 
-    def _make_sidecar(self, outside: Outside) -> Sidecar | None:
-        if outside.endpoint is None:
+    def _make_metrics_process(self, links: SupervisorLinks) -> MetricsProcess | None:
+        if links.endpoint is None:
             return None
-        endpoint = outside.endpoint(
-            lambda: {str(worker.number): worker.pool for worker in self._board.workers()}
+        endpoint = links.endpoint(
+            lambda: {str(worker.number): worker.pool for worker in self._scoreboard.workers()}
         )
-        return Sidecar(f"dewar: metrics [{self._source.name}]", endpoint, self._forget_all)
+        return MetricsProcess(
+            f"dewar: metrics [{self._source.name}]", endpoint, self._close_all_in_child
+        )
 
-    def _forget_all(self) -> None:
+    def _close_all_in_child(self) -> None:
         """Close, in a process that serves no clients, what the workers need as well."""
-        self._forget()
-        if self._crew is not None:
-            self._crew.forget()
+        self._close_in_child()
+        if self._workers is not None:
+            self._workers.close_in_child()
         for listener in self._listeners:
             listener.close()
 
-    def _serve(self, crew: Crew) -> int:
-        plan = self._plan
+    def _serve(self, workers: WorkerSet) -> int:
+        policy = self._policy
         while True:
             now = time.monotonic()
-            self._look_after_sidecar(crew, now)
-            for order in plan.decide(now, self._board.signs()):
-                crew.carry_out(order)
-            self._tell(crew, now)
-            if plan.is_done():
+            self._supervise_metrics_process(workers, now)
+            for decision in policy.decide(now, self._scoreboard.heartbeats()):
+                workers.execute(decision)
+            self._report_status(workers, now)
+            if policy.is_done():
                 break
-            self._wait(crew, now)
-            self._take_in(crew)
-        if plan.failed:
-            self._herald.failed(crew.failure)
+            self._wait(workers, now)
+            self._handle_events(workers)
+        if policy.failed:
+            self._status_listener.failed(workers.failure)
             return EXIT_LOAD
         return 0
 
-    def _look_after_sidecar(self, crew: Crew, now: float) -> None:
-        sidecar = self._sidecar
-        if sidecar is None or self._plan.phase is Phase.STOPPING:
+    def _supervise_metrics_process(self, workers: WorkerSet, now: float) -> None:
+        metrics_process = self._metrics_process
+        if metrics_process is None or self._policy.phase is SupervisorPhase.STOPPING:
             return
-        sidecar.look_after(now)
-        if sidecar.failure:
-            crew.failure = sidecar.failure
-            self._plan.give_up(now)
+        metrics_process.supervise(now)
+        if metrics_process.failure:
+            workers.failure = metrics_process.failure
+            self._policy.fail_start(now)
 
-    def _wait(self, crew: Crew, now: float) -> None:
+    def _wait(self, workers: WorkerSet, now: float) -> None:
         """Wait until something happens or has to be decided, and listen to the workers."""
-        rest = self._plan.rest(now)
-        if self._herald.interval is not None:
-            rest = min(rest, max(0.0, self._next_beat - now))
+        wait_time = self._policy.wait_time(now)
+        if self._status_listener.interval is not None:
+            wait_time = min(wait_time, max(0.0, self._next_beat - now))
         if self._inbox.sock is None:
-            rest = min(rest, _LOOK)
+            wait_time = min(wait_time, _LOOK)
         with _Selector() as selector:
             if self._inbox.sock is not None:
                 selector.register(self._inbox.sock, selectors.EVENT_READ)
-            if self._told is not None and not self._told.is_over:
-                selector.register(self._told.sock, selectors.EVENT_READ)
-            for number, channel in crew.channels.items():
-                if not channel.is_over:
+            if self._stop_source is not None and not self._stop_source.is_closed:
+                selector.register(self._stop_source.sock, selectors.EVENT_READ)
+            for number, channel in workers.channels.items():
+                if not channel.is_closed:
                     selector.register(channel.sock, selectors.EVENT_READ, number)
-            beside = self._sidecar.channel if self._sidecar is not None else None
-            if beside is not None and not beside.is_over and beside.sock.fileno() >= 0:
+            beside = self._metrics_process.channel if self._metrics_process is not None else None
+            if beside is not None and not beside.is_closed and beside.sock.fileno() >= 0:
                 selector.register(beside.sock, selectors.EVENT_READ)
-            ready = selector.select(rest)
+            ready = selector.select(wait_time)
         back = time.monotonic()
-        self._plan.note_late(back - now - rest, back)
+        self._policy.note_oversleep(back - now - wait_time, back)
         for key, _ in ready:
             if key.data is not None:
-                crew.listen_to(key.data, back)
+                workers.read_reports(key.data, back)
 
-    def _take_in(self, crew: Crew) -> None:
+    def _handle_events(self, workers: WorkerSet) -> None:
         """Take in what has happened besides: signals, ends, and what the program says."""
         for name in self._inbox.take():
-            self._hear(name, crew)
-        if self._told is not None:
-            timeout = self._told.take()
+            self._on_signal(name, workers)
+        if self._stop_source is not None:
+            timeout = self._stop_source.take()
             if timeout is not None:
                 self._stop(timeout)
-        if crew.is_told_to_stop and self._plan.phase is not Phase.STOPPING:
+        if workers.is_stop_requested and self._policy.phase is not SupervisorPhase.STOPPING:
             self._stop(self._settings.graceful_timeout)
-        crew.reap()
-        self._board.set_deaths(self._plan.deaths)
+        workers.reap()
+        self._scoreboard.set_worker_failures(self._policy.worker_failures)
 
-    def _hear(self, name: str, crew: Crew) -> None:
+    def _on_signal(self, name: str, workers: WorkerSet) -> None:
         """Answer a signal."""
-        if name == "SIGINT" and self._told is not None:
+        if name == "SIGINT" and self._stop_source is not None:
             return  # the terminal means the program, and that tells us
         if name in ("SIGTERM", "SIGINT"):
-            again = self._plan.phase is Phase.STOPPING
+            again = self._policy.phase is SupervisorPhase.STOPPING
             self._stop(0.0 if again else self._settings.graceful_timeout)
         elif name == "SIGQUIT":
             self._stop(0.0)
         elif name == "SIGUSR1":
-            crew.tell_all(Command.REOPEN_LOGS)
-        elif self._plan.phase is Phase.STOPPING:
+            workers.send_all(Command.REOPEN_LOGS)
+        elif self._policy.phase is SupervisorPhase.STOPPING:
             return
         elif name == "SIGHUP" and self._terminal.has_gone():
-            if self._told is None:  # else it is the program's to decide
+            if self._stop_source is None:  # else it is the program's to decide
                 self._stop(self._settings.graceful_timeout)
         elif name == "SIGHUP":
             self._reload()
@@ -228,14 +232,14 @@ class Supervisor:
             self._scale(name)
 
     def _stop(self, timeout: float) -> None:
-        if self._plan.phase is not Phase.STOPPING:
-            self._herald.stopping()
+        if self._policy.phase is not SupervisorPhase.STOPPING:
+            self._status_listener.stopping()
             # The file of a UNIX socket goes at once; those who have connected are in the queue
             # that the workers share, and are answered.
             for listener in self._listeners:
                 stop_listening(listener)
             close_listeners(self._listeners)
-        self._plan.stop(time.monotonic(), timeout)
+        self._policy.stop(time.monotonic(), timeout)
 
     def _reload(self) -> None:
         what = "the same code, because it was loaded before" if self._source.is_loaded else "it"
@@ -245,32 +249,34 @@ class Supervisor:
                 "SIGHUP restarts the workers with the same code: it was loaded before they were"
                 " forked. Start the server again for new code, or leave preload out."
             )
-        self._herald.reloading()
-        self._plan.reload()
+        self._status_listener.reloading()
+        self._policy.reload()
 
     def _scale(self, name: str) -> None:
-        plan = self._plan
+        policy = self._policy
         if name == "SIGTTOU":
-            if not plan.shrink():
+            if not policy.shrink():
                 _logger.warning("SIGTTOU: the last worker stays. Stop the server with SIGTERM.")
-        elif plan.wanted >= self._most:
-            _logger.warning("SIGTTIN: %d workers are the most there can be.", plan.wanted)
+        elif policy.wanted >= self._max_workers:
+            _logger.warning("SIGTTIN: %d workers are the most there can be.", policy.wanted)
         else:
-            plan.grow()
-        self._herald.status(f"{plan.wanted} workers wanted")
+            policy.grow()
+        self._status_listener.status(f"{policy.wanted} workers wanted")
 
-    def _tell(self, crew: Crew, now: float) -> None:
+    def _report_status(self, workers: WorkerSet, now: float) -> None:
         """Tell the outside what has changed."""
-        plan, herald = self._plan, self._herald
-        if plan.abandoned != self._abandoned:
-            self._abandoned = plan.abandoned
-            _logger.error("The reload is given up; the workers that serve stay. %s", crew.failure)
-        is_up = plan.phase is Phase.SERVING and not plan.is_reloading()
-        if self._sidecar is not None and not self._sidecar.was_ready:
+        policy, status_listener = self._policy, self._status_listener
+        if policy.abandoned != self._abandoned:
+            self._abandoned = policy.abandoned
+            _logger.error(
+                "The reload is given up; the workers that serve stay. %s", workers.failure
+            )
+        is_up = policy.phase is SupervisorPhase.SERVING and not policy.is_reloading()
+        if self._metrics_process is not None and not self._metrics_process.was_ready:
             is_up = False
         if is_up and not self._is_up:
-            herald.ready(f"{plan.wanted} workers serve {self._source.name}")
+            status_listener.ready(f"{policy.wanted} workers serve {self._source.name}")
         self._is_up = is_up
-        if herald.interval is not None and now >= self._next_beat:
-            self._next_beat = now + herald.interval
-            herald.beat()
+        if status_listener.interval is not None and now >= self._next_beat:
+            self._next_beat = now + status_listener.interval
+            status_listener.beat()

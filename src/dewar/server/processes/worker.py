@@ -17,19 +17,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from socket import socket
 
-from dewar.server.connection.service import Service
-from dewar.server.descriptors import allow_descriptors
+from dewar.server.connection.server_context import ServerContext
 from dewar.server.errors import ServerError
-from dewar.server.listeners import listen
-from dewar.server.memory import settle_heap
-from dewar.server.processes.balance import Balance
-from dewar.server.processes.channel import Channel, Command, Report
+from dewar.server.processes.app_source import AppSource
+from dewar.server.processes.balancing import LeastConnections
+from dewar.server.processes.control_channel import Command, ControlChannel, Report
 from dewar.server.processes.fork import EXIT_LOAD
-from dewar.server.processes.scoreboard import Slot
-from dewar.server.processes.source import Source
-from dewar.server.processes.title import set_title
-from dewar.server.settings import Settings
-from dewar.server.signals import TOLD, SignalInbox
+from dewar.server.processes.scoreboard import WorkerSlot
+from dewar.server.settings.settings import Settings
+from dewar.server.system.descriptors import raise_descriptor_limit
+from dewar.server.system.listeners import listen
+from dewar.server.system.memory import freeze_heap
+from dewar.server.system.process_title import set_title
+from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
 from dewar.server.threads.pool import Pool
 
 _logger = logging.getLogger("dewar.server")
@@ -47,26 +47,28 @@ class Assignment:
     """What a worker is to do, and with what."""
 
     settings: Settings
-    source: Source
+    source: AppSource
     listeners: list[socket]
-    slot: Slot
-    channel: Channel
+    slot: WorkerSlot
+    channel: ControlChannel
 
 
-class Worker:
+class WorkerProcess:
     """One worker process, from inside."""
 
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
         self._settings = assignment.settings
-        self._service: Service | None = None
+        self._server_context: ServerContext | None = None
         self._pool: Pool | None = None
         self._deadline: float | None = None
-        self._most = _draw_most(self._settings)
-        self._wants_out = False
+        self._max_requests = _draw_max_requests(self._settings)
+        self._wants_replacement = False
 
     def __repr__(self) -> str:
-        return f"<Worker {self._assignment.slot.number}, process {os.getpid()}: {self._pool!r}>"
+        return (
+            f"<WorkerProcess {self._assignment.slot.number}, process {os.getpid()}: {self._pool!r}>"
+        )
 
     def run(self) -> int:
         """Serve until told to stop; return the status to end with."""
@@ -75,35 +77,35 @@ class Worker:
         if not faulthandler.is_enabled():  # the app may have its own file for it
             with suppress(io.UnsupportedOperation, AttributeError, ValueError):  # no real stderr
                 faulthandler.enable(sys.__stderr__ or sys.stderr)
-        service = self._service = self._maybe_load()
-        if service is None:
+        server_context = self._server_context = self._maybe_load()
+        if server_context is None:
             return EXIT_LOAD
-        with SignalInbox(TOLD) as inbox:
-            pool = self._pool = Pool(service, assignment.listeners)
+        with SignalInbox(HANDLED_SIGNALS) as inbox:
+            pool = self._pool = Pool(server_context, assignment.listeners)
             pool.start()
             assignment.channel.send_nowait(Report.READY)
-            self._attend(pool, inbox)
+            self._serve_until_stopped(pool, inbox)
             if not pool.join(_LEAVE):
                 _logger.warning("Worker %d leaves threads behind.", assignment.slot.number)
             self._beat()
-            service.end(self._left())
-            service.close_logs()
+            server_context.end(self._time_left())
+            server_context.close_logs()
         return 0
 
-    def _maybe_load(self) -> Service | None:
+    def _maybe_load(self) -> ServerContext | None:
         """Do all that can fail before clients are let in; where it does, tell the supervisor."""
         assignment = self._assignment
         try:
             app = assignment.source.load()
-            service = Service(app, self._settings, time.monotonic)
-            service.pulse = self._beat
-            service.stop_soon = lambda: assignment.channel.send_nowait(Report.STOP_ALL)
+            server_context = ServerContext(app, self._settings, time.monotonic)
+            server_context.heartbeat = self._beat
+            server_context.stop_soon = lambda: assignment.channel.send_nowait(Report.STOP_ALL)
             if self._settings.processes > 1:
-                service.share = Balance(assignment.slot)
-            allow_descriptors(self._settings.max_connections)
-            service.open_logs()
-            service.begin()
-            settle_heap()
+                server_context.balancer = LeastConnections(assignment.slot)
+            raise_descriptor_limit(self._settings.max_connections)
+            server_context.open_logs()
+            server_context.begin()
+            freeze_heap()
             listen(assignment.listeners, self._settings.backlog)
         except ServerError as error:
             assignment.channel.send_nowait(Report.FAILED, str(error))
@@ -112,20 +114,20 @@ class Worker:
             text = f"The application cannot be loaded: {type(error).__name__}: {error}"
             assignment.channel.send_nowait(Report.FAILED, text)
         else:
-            return service
+            return server_context
         return None
 
     def _reopen_logs(self) -> None:
-        if self._service is not None:
-            self._service.reopen_logs()
+        if self._server_context is not None:
+            self._server_context.reopen_logs()
 
     def _beat(self) -> None:
-        """Show on the board that the pool is alive. The leader calls it."""
+        """Show on the scoreboard that the pool is alive. The leader calls it."""
         pool = self._pool
         if pool is not None:
             self._assignment.slot.beat(time.monotonic(), pool.stuck_since(), pool.statistics())
 
-    def _attend(self, pool: Pool, inbox: SignalInbox) -> None:
+    def _serve_until_stopped(self, pool: Pool, inbox: SignalInbox) -> None:
         """Do what is said until the pool has ended."""
         channel = self._assignment.channel
         with selectors.DefaultSelector() as selector:
@@ -133,52 +135,56 @@ class Worker:
             if inbox.sock is not None:
                 selector.register(inbox.sock, selectors.EVENT_READ)
             while not pool.ended.is_set():
-                selector.select(self._rest())
+                selector.select(self._wait_time())
                 for name in inbox.take():
-                    self._hear(name, pool)
+                    self._on_signal(name, pool)
                 if channel.sock in selector.get_map():
-                    self._listen(pool, selector)
-                self._look(pool)
+                    self._read_commands(pool, selector)
+                self._check_limits(pool)
 
-    def _listen(self, pool: Pool, selector: selectors.BaseSelector) -> None:
+    def _read_commands(self, pool: Pool, selector: selectors.BaseSelector) -> None:
         """Do what the supervisor says; where it has gone, finish without it."""
         channel = self._assignment.channel
-        for command in channel.commands():
-            self._obey(command, pool)
-        if channel.is_over:
+        for command in channel.receive_commands():
+            self._execute(command, pool)
+        if channel.is_closed:
             selector.unregister(channel.sock)  # it would be ready for ever
             _logger.warning("Process %d has lost its supervisor and ends.", os.getpid())
-            self._obey(Command.STOP, pool)
+            self._execute(Command.STOP, pool)
 
-    def _rest(self) -> float | None:
-        return _LOOK if self._deadline is not None or self._most else None
+    def _wait_time(self) -> float | None:
+        return _LOOK if self._deadline is not None or self._max_requests else None
 
-    def _left(self) -> float:
-        """Return the seconds until the supervisor loses patience, less a margin."""
+    def _time_left(self) -> float:
+        """Return the seconds until the supervisor cuts it short, less a margin."""
         return 0.0 if self._deadline is None else self._deadline - time.monotonic() - _LEAVE
 
-    def _look(self, pool: Pool) -> None:
+    def _check_limits(self, pool: Pool) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             pool.end()
-        elif self._most and not self._wants_out and pool.statistics().requests >= self._most:
-            self._ask_out()
+        elif (
+            self._max_requests
+            and not self._wants_replacement
+            and pool.statistics().requests >= self._max_requests
+        ):
+            self._request_replacement()
 
-    def _hear(self, name: str, pool: Pool) -> None:
+    def _on_signal(self, name: str, pool: Pool) -> None:
         """Answer a signal that was sent to this process itself, or to the whole group."""
         if name == "SIGTERM":
-            self._ask_out()
+            self._request_replacement()
         elif name == "SIGQUIT":
-            self._obey(Command.QUIT, pool)
+            self._execute(Command.QUIT, pool)
         elif name == "SIGUSR1":
             self._reopen_logs()
 
-    def _ask_out(self) -> None:
+    def _request_replacement(self) -> None:
         """Ask for a successor; the supervisor retires this one when that is there."""
-        if not self._wants_out:
-            self._wants_out = True
-            self._assignment.channel.send_nowait(Report.WANTS_OUT)
+        if not self._wants_replacement:
+            self._wants_replacement = True
+            self._assignment.channel.send_nowait(Report.WANTS_REPLACEMENT)
 
-    def _obey(self, command: Command, pool: Pool) -> None:
+    def _execute(self, command: Command, pool: Pool) -> None:
         settings = self._settings
         if command is Command.REOPEN_LOGS:
             self._reopen_logs()
@@ -193,7 +199,7 @@ class Worker:
             pool.end()
 
 
-def _draw_most(settings: Settings) -> int:
+def _draw_max_requests(settings: Settings) -> int:
     """Return how many requests to answer; 0 for any number."""
     if not settings.max_requests:
         return 0

@@ -1,4 +1,4 @@
-"""New connections: taken from the listeners, counted, and turned away where there are too many.
+"""New connections: taken from the listeners, counted, and rejected where there are too many.
 
 Only the leader uses it.
 """
@@ -8,9 +8,9 @@ import logging
 import socket
 from typing import Any
 
+from dewar.server.connection.admission import Admission
 from dewar.server.connection.connection import Connection
-from dewar.server.connection.entrance import Entrance
-from dewar.server.connection.service import Service
+from dewar.server.connection.server_context import ServerContext
 from dewar.server.errors import ServerStateError
 from dewar.server.threads.accept_state import MOVES, AcceptEvent, AcceptState
 from dewar.server.threads.listener_set import ListenerSet
@@ -26,9 +26,9 @@ _ACCEPTS = 128
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE = 1.0
 # How long a new connection is left to other processes that may have a thread for it, in seconds.
-RELUCTANCE = 0.02
-# Connections beyond the bound that may wait for their clients to see why they are turned away.
-_EXCESS = 256
+UNCLAIMED_AFTER = 0.02
+# Connections beyond the bound that may wait for their clients to see why they are rejected.
+_MAX_EXCESS = 256
 
 _LISTENING, _YIELDING = AcceptState.LISTENING, AcceptState.YIELDING
 _PAUSED, _STANDBY_PAUSED = AcceptState.PAUSED, AcceptState.STANDBY_PAUSED
@@ -42,19 +42,21 @@ class Acceptor:
         state: What it is doing.
         until: When it listens again (YIELDING), tries again (PAUSED) or looks again (STANDBY).
         accepted: Connections taken since the start.
-        refused: Those of them turned away with 503.
+        rejected: Those of them rejected with 503.
     """
 
-    def __init__(self, service: Service, listeners: list[socket.socket], poller: Poller) -> None:
-        self._service = service
-        self._entrance = Entrance(service)
+    def __init__(
+        self, server_context: ServerContext, listeners: list[socket.socket], poller: Poller
+    ) -> None:
+        self._server_context = server_context
+        self._admission = Admission(server_context)
         self._listeners = ListenerSet(listeners, poller)
         self._policy = YieldPolicy()
         self.state = _LISTENING
         self.until = 0.0
         self.accepted = 0
-        self.refused = 0
-        self._listeners.watch()
+        self.rejected = 0
+        self._listeners.register()
 
     def __repr__(self) -> str:
         state = self.state.name
@@ -69,14 +71,16 @@ class Acceptor:
         made: list[Connection] = []
         if listener is None:
             return made  # a stale event
-        service, policy = self._service, self._policy
+        server_context, policy = self._server_context, self._policy
         listens = self.state is _LISTENING or self.state is _YIELDING
-        share = service.share if listens and not service.draining else None
-        held = service.settings.max_connections - room
+        balancer = server_context.balancer if listens and not server_context.draining else None
+        held = server_context.settings.max_connections - room
         for _ in range(_ACCEPTS):
-            if share is not None and policy.decide(share, held + len(made), service.now):
+            if balancer is not None and policy.decide(
+                balancer, held + len(made), server_context.now
+            ):
                 self._handle(AcceptEvent.YIELD)
-                self.until = service.now + YIELD_TIME
+                self.until = server_context.now + YIELD_TIME
                 break
             try:
                 sock, peer = listener.accept()
@@ -91,37 +95,37 @@ class Acceptor:
             if policy.returned_at is not None:
                 policy.note_in_vain()
             if len(made) >= room:
-                made += self._turn_away(sock, peer, len(made) - room)
+                made += self._reject(sock, peer, len(made) - room)
             else:
-                made += self._welcome(sock, peer)
+                made += self._admit(sock, peer)
         return made
 
-    def accept_left(self, room: int) -> list[Connection]:
-        """Return new connections that nobody has taken for a while; for after `step_back`."""
-        now = self._service.now
+    def accept_unclaimed(self, room: int) -> list[Connection]:
+        """Return new connections that nobody has taken for a while; for after `leave_to_others`."""
+        now = self._server_context.now
         made: list[Connection] = []
         if self.state is not _STANDBY or now < self.until:
             return made
-        self.until = now + RELUCTANCE
+        self.until = now + UNCLAIMED_AFTER
         for fd in self._listeners.look():
             made += self.accept(fd, room - len(made))
             if self.state is not _STANDBY:
                 break
         return made
 
-    def step_back(self) -> None:
+    def leave_to_others(self) -> None:
         """Have no new connection reported: other processes have threads that are free."""
         self._handle(AcceptEvent.STEP_BACK)
         if self.state is _STANDBY:
             self.until = 0.0
             self._listeners.begin_looks()
 
-    def step_forward(self) -> None:
+    def accept_again(self) -> None:
         """Have new connections reported again."""
         self._handle(AcceptEvent.STEP_FORWARD)
 
-    def listen_again(self, now: float, patience: float) -> float:
-        """Listen again if it is time; return how long to wait otherwise, at most *patience*.
+    def listen_again(self, now: float, longest: float) -> float:
+        """Listen again if it is time; return how long to wait otherwise, at most *longest*.
 
         For the state YIELDING.
         """
@@ -130,7 +134,7 @@ class Acceptor:
         self.until = 0.0
         self._policy.note_return(now)
         self._handle(AcceptEvent.RETURN)
-        return patience
+        return longest
 
     def is_paused(self) -> bool:
         """Return whether accepting waits for the system to have something to give again."""
@@ -152,7 +156,7 @@ class Acceptor:
         for fd in self._listeners.by_fd:
             # As many as the kernel can have had waiting, and no more: clients that keep coming
             # must not keep the server from stopping.
-            for _ in range(self._service.settings.backlog // _ACCEPTS + 1):
+            for _ in range(self._server_context.settings.backlog // _ACCEPTS + 1):
                 before = self.accepted
                 last += self.accept(fd, room - len(last))
                 if self.accepted == before:
@@ -174,32 +178,32 @@ class Acceptor:
         if after is before:
             return
         if before is _LISTENING:
-            self._listeners.forget()
+            self._listeners.unregister()
         elif after is _LISTENING:
-            self._listeners.watch()
+            self._listeners.register()
 
-    def _welcome(self, sock: socket.socket, peer: object) -> list[Connection]:
+    def _admit(self, sock: socket.socket, peer: object) -> list[Connection]:
         try:
             sock.setblocking(False)
             if sock.family != getattr(socket, "AF_UNIX", None):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return [self._entrance.open(sock, peer)]
+            return [self._admission.open(sock, peer)]
         except OSError:
             sock.close()  # reset between its arrival and now, or not let in
             return []
 
-    def _turn_away(self, sock: socket.socket, peer: Any, excess: int) -> list[Connection]:
+    def _reject(self, sock: socket.socket, peer: Any, excess: int) -> list[Connection]:
         """Answer with 503, as a connection that stays until the client has seen it.
 
         Closing at once would reset what the client is sending, and it would see that instead. Of
         such connections there may be some; past them, and before TLS or a PROXY header, where
         nothing can be said, clients are cut off.
         """
-        self.refused += 1
+        self.rejected += 1
         refusal = Refusal(UNAVAILABLE, "There are too many connections. Try again later.")
-        for connection in self._welcome(sock, peer):
-            if excess < _EXCESS and type(connection) is Connection:
-                connection.turn_away(refusal)
+        for connection in self._admit(sock, peer):
+            if excess < _MAX_EXCESS and type(connection) is Connection:
+                connection.reject(refusal)
                 return [connection]
             connection.log_refusal(refusal)
             connection.close()
@@ -207,5 +211,5 @@ class Acceptor:
 
     def _pause(self, error: OSError) -> None:
         _logger.warning("Accepting pauses for %g s: %s", _PAUSE, error)
-        self.until = self._service.now + _PAUSE
+        self.until = self._server_context.now + _PAUSE
         self._handle(AcceptEvent.EXHAUST)

@@ -2,8 +2,8 @@
 
 from socket import socket
 
-from dewar.server.connection.outbox import is_readable
-from dewar.server.listeners import close_listeners
+from dewar.server.connection.write_buffer import is_readable
+from dewar.server.system.listeners import close_listeners
 from dewar.server.threads.poller import READ, Poller
 
 
@@ -29,15 +29,15 @@ class ListenerSet:
     def __repr__(self) -> str:
         return f"<ListenerSet of {len(self)}>"
 
-    def watch(self) -> None:
+    def register(self) -> None:
         """Have the poller report clients."""
         for fd in self.by_fd:
-            self._poller.watch(fd, READ)
+            self._poller.register(fd, READ)
 
-    def forget(self) -> None:
+    def unregister(self) -> None:
         """Have the poller report them no more."""
         for fd in self.by_fd:
-            self._poller.forget(fd)
+            self._poller.unregister(fd)
 
     def begin_looks(self) -> None:
         """Take the next look for the first."""

@@ -9,7 +9,7 @@ from typing import Protocol
 
 READ, WRITE = 1, 4  # EPOLLIN and EPOLLOUT; the portable poller translates
 # EPOLLRDHUP: only that the peer has closed its side. The portable poller cannot tell, and doesn't.
-GONE = 0x2000
+PEER_CLOSED = 0x2000
 
 # Events taken at a time: all there are, so that the leader can see who should go first.
 _BATCH = 8192
@@ -25,13 +25,13 @@ class Poller(Protocol):
     def poll(self, timeout: float) -> list[tuple[int, int]]:
         """Return ``(descriptor, READ | WRITE)`` pairs; other bits mean trouble with it."""
 
-    def watch(self, fd: int, interest: int) -> None:
+    def register(self, fd: int, interest: int) -> None:
         """Begin to report *fd*."""
 
-    def change(self, fd: int, interest: int) -> None:
+    def modify(self, fd: int, interest: int) -> None:
         """Report something else of *fd*."""
 
-    def forget(self, fd: int) -> None:
+    def unregister(self, fd: int) -> None:
         """Stop reporting *fd*; do so before it is closed, for its number will be used again."""
 
     def maybe_fd(self) -> int | None:
@@ -46,9 +46,9 @@ class EpollPoller:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self.watch = self._epoll.register
-        self.change = self._epoll.modify
-        self.forget = self._epoll.unregister
+        self.register = self._epoll.register
+        self.modify = self._epoll.modify
+        self.unregister = self._epoll.unregister
         self.close = self._epoll.close
 
     def __repr__(self) -> str:
@@ -87,16 +87,16 @@ class SelectorPoller:
             self._apply(*self._changes.popleft())
         return [(key.fd, _interest_of(mask)) for key, mask in self._selector.select(timeout)]
 
-    def watch(self, fd: int, interest: int) -> None:
+    def register(self, fd: int, interest: int) -> None:
         """See `Poller`."""
         self._changes.append((fd, interest))
         self._wake()
 
-    change = watch
+    modify = register
 
-    def forget(self, fd: int) -> None:
+    def unregister(self, fd: int) -> None:
         """See `Poller`."""
-        self.watch(fd, 0)
+        self.register(fd, 0)
 
     def maybe_fd(self) -> int | None:
         """See `Poller`; changes that wait in the queue would not make one readable."""
@@ -140,7 +140,7 @@ class Waker:
         except BlockingIOError:
             return  # full of wake-up calls: one more says nothing new
 
-    def settle(self) -> None:
+    def clear(self) -> None:
         """Make it unreadable again."""
         try:
             self._inner.recv(4096)
@@ -157,5 +157,5 @@ def open_poller(waker: Waker) -> Poller:
     """Return the best poller that this system has, with *waker* watched; close it."""
     poller: Poller
     poller = EpollPoller() if hasattr(select, "epoll") else SelectorPoller(waker.wake)
-    poller.watch(waker.fd, READ)
+    poller.register(waker.fd, READ)
     return poller

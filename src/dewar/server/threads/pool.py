@@ -7,17 +7,17 @@ The rules, on which everything here stands:
 * The token is a list that belongs to one leadership. The leader puts the connection into it
   before a run and takes it out afterwards. Whoever takes it out owns the leadership: taking
   from a list is atomic, so exactly one thread does. A leader that finds its list empty has been
-  deposed: it settles its connection and becomes a follower. It drops the rest of its events;
-  polling is level-triggered, so the new leader is told of them again.
-* A connection that runs on a thread that does not lead is *away*: not in the poller, and not
-  touched by the leader. Going away and coming back happen under the roster's lock, so
-  that a deposed thread cannot put its connection back into the poller before the taker has
+  replaced: it applies the state of its connection, becomes a follower, and drops the rest of its
+  events: polling is level-triggered, so the new leader gets them again.
+* A connection that runs on a thread that does not lead is *handed off*: not in the poller, and not
+  touched by the leader. Handing off and taking back happen under the connection table's lock, so
+  that a replaced thread cannot put its connection back into the poller before the taker has
   taken it out.
 * Only the leader polls, so between its poll and its next one nothing needs to be disarmed:
   a quick request costs no system call but its own two.
-* If all threads are busy, one more thread leads, the doorkeeper (see there).
+* If all threads are busy, one more thread leads, the overflow leader (see there).
 * A connection whose application waits on the event loop is *suspended*: it has no thread. When
-  it can go on, the loop's thread settles it, or has a thread run it where that may block.
+  it can go on, the loop's thread applies its state, or has a thread run it where that may block.
 """
 
 import logging
@@ -29,32 +29,28 @@ from functools import partial
 from socket import socket
 
 from dewar.server.connection.connection import Connection
-from dewar.server.connection.service import Service
-from dewar.server.connection.state import State
+from dewar.server.connection.server_context import ServerContext
+from dewar.server.connection.state import ConnectionState
+from dewar.server.metrics.pool_statistics import PoolStatistics
 from dewar.server.threads.acceptor import Acceptor
-from dewar.server.threads.chores import Chores, Stage
-from dewar.server.threads.doorkeeper import Doorkeeper
-from dewar.server.threads.loop_leader import LoopLeader, Token
-from dewar.server.threads.pace import Pace
+from dewar.server.threads.connections import ConnectionTable
+from dewar.server.threads.latency_score import LatencyScore
+from dewar.server.threads.leader_duties import LeaderDuties, PoolState
+from dewar.server.threads.loop_leader import LeaderToken, LoopLeader
+from dewar.server.threads.overflow_leader import OverflowLeader
 from dewar.server.threads.poller import READ, Waker, open_poller
-from dewar.server.threads.roster import Roster
-from dewar.server.threads.staff import Staff
-from dewar.server.threads.statistics import PoolStatistics
 from dewar.server.threads.watchdog import Watchdog
-from dewar.server.threads.worker import Worker
+from dewar.server.threads.work_queue import WorkQueue
+from dewar.server.threads.worker import WorkerThread
 
-_IDLE = State.IDLE
-
+_IDLE = ConnectionState.IDLE
 # What is quicker than this, in seconds, is not worth a change of threads.
 _QUICK = 0.001
 
 # How often, and how long, to look whether a leader has heard that it is to end.
-_TRIES = 20
-_LOOK = 0.05
-
+_TRIES, _LOOK = 20, 0.05
 # After a fault of our own, so that one that stays cannot fill the log at full speed.
 _FAULT_PAUSE = 0.05
-
 _logger = logging.getLogger("dewar.server")
 
 
@@ -62,39 +58,47 @@ class Pool:
     """The threads of one server.
 
     Args:
-        service: What they serve.
+        server_context: What they serve.
         listeners: Where clients come from; it closes them.
 
     Attributes:
-        turn: The number of the leader's latest run.
+        run_count: The number of the leader's latest run.
         ended: Set once nobody leads any more.
     """
 
-    def __init__(self, service: Service, listeners: list[socket]) -> None:
-        self._service = service
+    def __init__(self, server_context: ServerContext, listeners: list[socket]) -> None:
+        self._server_context = server_context
         self._waker = Waker()
         self._poller = open_poller(self._waker)
-        self._acceptor = Acceptor(service, listeners, self._poller)
-        self._roster = Roster(self._poller, self._take_back, service.share)
-        self._running: Token = []
-        self._chores = Chores(service, self._poller, self._waker, self._acceptor, self._roster)
-        self._door = Doorkeeper(service, self._poller, self._acceptor, self._roster, self._chores)
-        self._pace = Pace()
+        self._acceptor = Acceptor(server_context, listeners, self._poller)
+        balancer = server_context.balancer
+        self._connections = ConnectionTable(self._poller, self._resume_from_loop, balancer)
+        self._token: LeaderToken = []
+        shared = (server_context, self._poller)
+        self._duties = LeaderDuties(*shared, self._waker, self._acceptor, self._connections)
+        self._overflow_leader = OverflowLeader(
+            *shared, self._acceptor, self._connections, self._duties
+        )
+        self._latency = LatencyScore()
         self._is_on_loop = False
-        self._take_overs = 0
-        settings = service.settings
-        self._workers = [Worker(f"dewar-{n}", self._work) for n in range(1, settings.threads + 1)]
-        self._doorkeeper = Worker("dewar-doorkeeper", self._keep_door)
-        self._staff = Staff(self._workers, self._doorkeeper, settings.max_queue)
-        self._loop = LoopLeader(self, service, self._poller, self._roster, self._door, self._staff)
+        self._takeovers = 0
+        settings = server_context.settings
+        numbers = range(1, settings.threads + 1)
+        self._workers = [WorkerThread(f"dewar-{n}", self._work) for n in numbers]
+        self._overflow_thread = WorkerThread("dewar-overflow-leader", self._run_overflow_thread)
+        self._work_queue = WorkQueue(self._workers, self._overflow_thread, settings.max_queue)
+        self._loop_leader = LoopLeader(
+            self, server_context, self._poller,
+            self._connections, self._overflow_leader, self._work_queue,
+        )  # fmt: skip
         self._watchdog = Watchdog(self)
-        self.turn = 0
-        self.ended = self._chores.ended
+        self.run_count = 0
+        self.ended = self._duties.ended
 
     def __repr__(self) -> str:
         return (
-            f"<Pool {self._chores.stage.name}, {len(self._workers)} threads,"
-            f" {self._roster.count} connections>"
+            f"<Pool {self._duties.pool_state.name}, {len(self._workers)} threads,"
+            f" {self._connections.count} connections>"
         )
 
     def start(self) -> None:
@@ -102,16 +106,16 @@ class Pool:
         self._watchdog.start()
         first = self._workers[0]
         first.start()  # here, and not when it is needed: without it there is no server
-        self._staff.maybe_worker()
+        self._work_queue.maybe_worker()
         first.wake()
 
     def drain_soon(self) -> None:
         """Stop listening and finish what is in flight; `ended` is set when that is done."""
-        self._chores.drain_soon()
+        self._duties.drain_soon()
 
     def retire_soon(self, linger: float) -> None:
-        """Leave the listeners to other processes and finish; see `Chores.retire_soon`."""
-        self._chores.retire_soon(linger)
+        """Leave the listeners to other processes and finish; see `LeaderDuties.retire_soon`."""
+        self._duties.retire_soon(linger)
 
     def end(self) -> None:
         """Cut all connections. Threads leave as soon as they come back from the application.
@@ -119,13 +123,13 @@ class Pool:
         Where the leader itself is inside the application, its leadership ends here, so that the
         listeners are closed in any case. Returns when they are, or after a second.
         """
-        self._chores.stage = Stage.ENDED
-        self._service.draining = True
+        self._duties.pool_state = PoolState.ENDED
+        self._server_context.draining = True
         self._waker.wake()
         for _ in range(_TRIES):
             if self.ended.wait(_LOOK):
                 return
-            if self._seize():
+            if self._take_token():
                 self._finish()
 
     def join(self, timeout: float) -> bool:
@@ -134,14 +138,14 @@ class Pool:
         Call it after `ended` is set or `end` was called.
         """
         self._watchdog.stop()
-        for worker in self._staff.dismiss():
+        for worker in self._work_queue.take_idle_started():
             worker.wake()
         deadline = time.monotonic() + timeout
-        threads = [*self._workers, self._doorkeeper]
+        threads = [*self._workers, self._overflow_thread]
         left = [w for w in threads if not w.join(max(0.0, deadline - time.monotonic()))]
-        is_quiet = self._roster.is_quiet.wait(max(0.0, deadline - time.monotonic()))
-        is_unwatched = self._loop.end(max(_LOOK, deadline - time.monotonic()))
-        is_over = not left and is_quiet and is_unwatched
+        is_quiescent = self._connections.is_quiescent.wait(max(0.0, deadline - time.monotonic()))
+        is_unwatched = self._loop_leader.end(max(_LOOK, deadline - time.monotonic()))
+        is_over = not left and is_quiescent and is_unwatched
         if is_over:
             self._poller.close()
             self._waker.close()
@@ -149,174 +153,177 @@ class Pool:
 
     def statistics(self) -> PoolStatistics:
         """Return what the pool is doing."""
-        parked, waiting = self._staff.counts()
+        idle_threads, waiting = self._work_queue.counts()
         return PoolStatistics(
             threads=sum(worker.is_started for worker in self._workers),
-            parked=parked,
+            idle_threads=idle_threads,
             waiting=waiting,
-            connections=self._roster.count,
-            away=len(self._roster.away),
-            suspended=len(self._roster.suspended),
+            connections=self._connections.count,
+            handed_off=len(self._connections.handed_off),
+            suspended=len(self._connections.suspended),
             accepted=self._acceptor.accepted,
-            turned_away=self._acceptor.refused + self._door.refused,
-            requests=self._roster.requests(),
-            take_overs=self._take_overs,
-            hands_over=self._pace.is_slow,
+            rejected=self._acceptor.rejected + self._overflow_leader.rejected,
+            requests=self._connections.requests(),
+            leader_takeovers=self._takeovers,
+            early_promotion=self._latency.is_slow,
         )
 
     def stuck_since(self) -> float | None:
-        """Return since when all threads have been inside the application; see `Doorkeeper`."""
-        return self._door.stuck_since(self._staff)
+        """Return since when all threads have been inside the application; see `OverflowLeader`."""
+        return self._overflow_leader.stuck_since(self._work_queue)
 
     # The watchdog's side.
 
     def is_running(self) -> bool:
         """Return whether the leader is inside a run."""
-        return bool(self._running) and not self._is_on_loop
+        return bool(self._token) and not self._is_on_loop
 
     def leads_on_loop(self) -> bool:
         """Return whether the event loop's thread leads."""
         return self._is_on_loop
 
-    def depose(self) -> None:
+    def take_over(self) -> None:
         """Give the leadership to another thread, unless the leader comes back first."""
-        follower = self._staff.maybe_leader()
+        follower = self._work_queue.maybe_leader()
         if follower is None:
             return  # the system has no thread to give; the leader goes on alone
-        if self._seize():
+        if self._take_token():
             follower.wake()
         else:
-            self._staff.put_back(follower)
+            self._work_queue.put_back(follower)
 
-    def credit(self, runs: int) -> None:
+    def note_quick(self, runs: int) -> None:
         """Note that the leader got through *runs* quickly enough."""
-        self._pace.note_quick(runs)
+        self._latency.note_quick(runs)
 
-    def _seize(self) -> bool:
+    def _take_token(self) -> bool:
         """Take the leadership from a leader inside a run; tell whether it was still there."""
-        with self._roster.changing:
+        with self._connections.ownership_lock:
             try:
-                connection = self._running.pop()
+                connection = self._token.pop()
             except IndexError:
                 return False
             if self._is_on_loop:
                 self._leave_loop()
             if connection is None:
                 return True
-            self._hand_off(connection)
-        self._take_overs += 1
-        self._pace.note_slow()
+            self._release_leadership(connection)
+        self._takeovers += 1
+        self._latency.note_slow()
         return True
 
     # A thread's life.
 
-    def _work(self, worker: Worker) -> None:
-        job = worker.park()
+    def _work(self, worker: WorkerThread) -> None:
+        connection = worker.park()
         # Not the stage: who was called to lead has to finish.
-        while job is not None or not self.ended.is_set():
-            if job is None:
+        while connection is not None or not self.ended.is_set():
+            if connection is None:
                 self._lead(self._poll_and_run)
             else:
-                self._run_away(job)
-            job = self._staff.next_or_park(worker)
-            if job is None:
-                if self.ended.is_set() and self._staff.withdraw(worker):
+                self._run_handed_off(connection)
+            connection = self._work_queue.next_or_idle(worker)
+            if connection is None:
+                if self.ended.is_set() and self._work_queue.withdraw(worker):
                     return  # nobody would call it any more
-                job = worker.park()
+                connection = worker.park()
 
-    def _keep_door(self, doorkeeper: Worker) -> None:
-        doorkeeper.park()
+    def _run_overflow_thread(self, overflow_thread: WorkerThread) -> None:
+        overflow_thread.park()
         while not self.ended.is_set():
             self._lead(self._poll_and_queue)
-            self._staff.put_back(doorkeeper)
+            self._work_queue.put_back(overflow_thread)
             if not self.ended.is_set():
-                doorkeeper.park()
+                overflow_thread.park()
 
-    def _lead(self, loop: Callable[[Token], None]) -> None:
+    def _lead(self, loop: Callable[[LeaderToken], None]) -> None:
         """Lead until another thread does or the pool has ended; survive a mistake of ours."""
-        # Its own: a deposed leader would take out of a shared one what its successor has put in.
-        running = self._running = []
-        while self._running is running:
+        # Its own: a replaced leader would take out of a shared one what its successor has put in.
+        token = self._token = []
+        while self._token is token:
             try:
-                loop(running)
+                loop(token)
             except Exception:
                 # Out of memory, say. Were the leader to end with it, the server would stand still.
-                _logger.critical("The server met an error of its own", exc_info=True)
+                _logger.critical("Internal error in the server", exc_info=True)
                 time.sleep(_FAULT_PAUSE)
             else:
                 return
 
     def _poll_and_run(  # noqa: C901  # PERF: one pass, in one frame
-        self, running: Token
+        self, token: LeaderToken
     ) -> None:
-        chores = self._chores
-        connections = self._roster.open
+        duties = self._duties
+        connections = self._connections.open
         watchdog = self._watchdog
-        pace = self._pace
-        while chores.stage is not Stage.ENDED:
-            for fd, mask in chores.news(chores.patience()):
+        latency = self._latency
+        while duties.pool_state is not PoolState.ENDED:
+            for fd, mask in duties.poll(duties.poll_timeout()):
                 connection = connections.get(fd)
                 if connection is None:
-                    chores.attend(fd)
-                    if self._staff.has_waiting() and self._leave_to_another():
+                    duties.handle_other_fd(fd)
+                    if self._work_queue.has_waiting() and self._leave_to_another():
                         return
                     continue
                 # PERF: from here to the end of the loop is every request's way.
                 try:
-                    is_ready = connection.receive() if mask == READ else chores.see_to(connection)
+                    is_ready = (
+                        connection.receive()
+                        if mask == READ
+                        else duties.receive_or_flush(connection)
+                    )
                 except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
-                    is_ready = chores.drop(connection, error)
+                    is_ready = duties.fail_connection(connection, error)
                 if is_ready:
-                    if pace.is_slow and self._hand_over(connection):
+                    if latency.is_slow and self._promoted_and_ran(connection):
                         return
-                    self.turn += 1
-                    running.append(connection)
+                    self.run_count += 1
+                    token.append(connection)
                     if watchdog.is_asleep:
                         watchdog.wake()
                     try:
                         connection.run()
                     except Exception as error:  # noqa: BLE001  # as above
-                        chores.drop(connection, error)
+                        duties.fail_connection(connection, error)
                     try:
-                        running.pop()
+                        token.pop()
                     except IndexError:
-                        self._roster.welcome_back(connection)
+                        self._connections.take_back(connection)
                         return
                 if connection.state is not _IDLE and self._leave_to_loop(connection):
                     return
         self._finish()
 
-    def _poll_and_queue(self, running: Token) -> None:  # noqa: ARG002  # runs nothing
-        if not self._door.lead(self._staff, self._pace):
+    def _poll_and_queue(self, token: LeaderToken) -> None:  # noqa: ARG002  # runs nothing
+        if not self._overflow_leader.lead(self._work_queue, self._latency):
             self._finish()
 
     def _leave_to_loop(self, connection: Connection) -> bool:
-        """Settle *connection*; let the loop's thread lead if better; return whether it does."""
+        """Apply the state of *connection*; return whether the loop's thread leads from here."""
         is_for_loop = connection.awaits_loop_alone()
-        self._roster.settle(connection)
-        if not is_for_loop or not self._loop.note_suspended(self.turn):
+        self._connections.apply_state(connection)
+        if not is_for_loop or not self._loop_leader.note_suspended(self.run_count):
             return False
-        running = self._running = []
+        token = self._token = []
         self._is_on_loop = True
-        self._loop.begin(running)
-        self._watchdog.rouse()
+        self._loop_leader.begin(token)
+        self._watchdog.wake_if_asleep()
         return True
 
     def _leave_to_another(self) -> bool:
         """Let another thread lead, because requests wait for this one; return whether it does."""
-        follower = self._staff.maybe_leader()
-        if follower is None:
-            return False
-        self._running = []
-        follower.wake()
-        return True
+        follower = self._work_queue.maybe_leader()
+        if follower is not None:
+            self._token = []
+            follower.wake()
+        return follower is not None
 
     def note_round(self) -> None:
-        """Take note that the loop's thread leads a round; the watchdog looks at that."""
-        self.turn += 1
-        self._watchdog.rouse()
+        """Note that the loop's thread leads a round; the watchdog looks at that."""
+        self.run_count += 1
+        self._watchdog.wake_if_asleep()
 
-    def take_from_loop(self, follower: Worker | None) -> None:
+    def take_from_loop(self, follower: WorkerThread | None) -> None:
         """Have *follower* lead in place of the loop's thread; None where the pool has ended.
 
         The loop's thread calls it, which holds the token.
@@ -328,64 +335,66 @@ class Pool:
             follower.wake()
 
     def _leave_loop(self) -> None:
-        self._loop.reset()
+        self._loop_leader.reset()
         self._is_on_loop = False
-        self._running = []
+        self._token = []
 
-    def _hand_over(self, connection: Connection) -> bool:
-        """Run *connection* after another thread has begun to lead; tell whether there was one."""
-        follower = self._staff.maybe_leader()
+    def _promoted_and_ran(self, connection: Connection) -> bool:
+        """Run *connection* after another thread has begun to lead; return whether one has."""
+        follower = self._work_queue.maybe_leader()
         if follower is None:
             return False
-        self._hand_off(connection)
+        self._release_leadership(connection)
         follower.wake()
-        self._run_away(connection)
+        self._run_handed_off(connection)
         return True
 
-    def _run_away(self, connection: Connection) -> None:
-        """Run *connection*, which is away, on a thread that does not lead."""
-        clock = self._service.clock
+    def _run_handed_off(self, connection: Connection) -> None:
+        """Run *connection*, which is handed off, on a thread that does not lead."""
+        clock = self._server_context.clock
         began = clock()
         self._run(connection)
         if clock() - began < _QUICK:
-            self._pace.note_quick()
+            self._latency.note_quick()
         else:
-            self._pace.note_slow()
+            self._latency.note_slow()
 
     def _run(self, connection: Connection) -> None:
-        """Run *connection*, which is away or suspended, and give it to whoever leads."""
+        """Run *connection*, which is handed off or suspended, and give it to whoever leads."""
         try:
             connection.run()
         except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
-            self._chores.drop(connection, error)
-        self._roster.welcome_back(connection)
+            self._duties.fail_connection(connection, error)
+        self._connections.take_back(connection)
 
-    def _take_back(self, connection: Connection) -> None:
+    def _resume_from_loop(self, connection: Connection) -> None:
         """Go on with *connection*, on the event loop's thread, which must not block."""
         if not connection.has_more():
             self._run(connection)
             return
-        with self._roster.changing:
-            self._roster.send_away(connection)
-        if not self._staff.submit(connection):
+        with self._connections.ownership_lock:
+            self._connections.hand_off(connection)
+        if not self._work_queue.submit(connection):
             # The only thread that could run it may be the one that leads.
             self._waker.wake()
             if self.ended.is_set():
-                self._see_out(self._staff.give_up())
+                self._drain_remaining(self._work_queue.take_waiting())
 
     def _finish(self) -> None:
         """End the pool; the caller leads, or nobody does."""
-        left = self._staff.give_up()
-        self._chores.finish([c for c in left if c.suspension is None])
+        left = self._work_queue.take_waiting()
+        self._duties.finish([c for c in left if c.async_exchange is None])
         # The loop may have given one back meanwhile.
-        self._see_out([c for c in left if c.suspension is not None] + self._staff.give_up())
+        self._drain_remaining(
+            [c for c in left if c.async_exchange is not None] + self._work_queue.take_waiting()
+        )
 
-    def _see_out(self, connections: list[Connection]) -> None:
+    def _drain_remaining(self, connections: list[Connection]) -> None:
         """Bring to its end what the application has begun, where no thread of the pool will."""
         for connection in connections:
-            run = partial(Context().run, self._run_away, connection)
-            threading.Thread(target=run, name="dewar-last", daemon=True).start()
+            run = partial(Context().run, self._run_handed_off, connection)
+            threading.Thread(target=run, name="dewar-drain", daemon=True).start()
 
-    def _hand_off(self, connection: Connection) -> None:
-        self._roster.send_away(connection)
-        self._running = []  # what tells the former leader that it does not lead any more
+    def _release_leadership(self, connection: Connection) -> None:
+        self._connections.hand_off(connection)
+        self._token = []  # what tells the former leader that it does not lead any more

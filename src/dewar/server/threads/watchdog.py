@@ -1,10 +1,10 @@
 """The thread that notices a leader who does not come back.
 
 It asks one question about every millisecond: is the leader in the very request it was in the
-last time? If so, it deposes the leader. One that leads on the event loop's thread is deposed where
-it has not looked at the clients for some time: the loop is idle, or a coroutine blocks it. While
-nothing happens for a while it sleeps on a lock, and the leader wakes it before the next request;
-so an idle server costs nothing.
+last time? If so, it replaces the leader. One that leads on the event loop's thread is replaced
+where it has not looked at the clients for some time: the loop is idle, or a coroutine blocks it.
+While nothing happens for a while it sleeps on a lock, and the leader wakes it before the next
+request; so an idle server costs nothing.
 """
 
 import threading
@@ -16,17 +16,17 @@ from typing import Protocol
 _TICK = 0.001
 # Ticks without a request after which it goes to sleep: long enough that a busy server's gaps do
 # not wake it over and over.
-_PATIENCE = 100
+_SLEEP_AFTER = 100
 # Ticks without a look at the clients after which a leader on the event loop's thread is idle, or
 # blocked by a coroutine.
-_LOOPS_PATIENCE = 20
+_LOOP_IDLE_TICKS = 20
 
 
-class Watched(Protocol):
+class WatchedPool(Protocol):
     """What the watchdog needs of the pool."""
 
     @property
-    def turn(self) -> int:
+    def run_count(self) -> int:
         """The number of the leader's latest run."""
 
     def is_running(self) -> bool:
@@ -35,10 +35,10 @@ class Watched(Protocol):
     def leads_on_loop(self) -> bool:
         """Return whether the event loop's thread leads."""
 
-    def depose(self) -> None:
+    def take_over(self) -> None:
         """Give the leadership to another thread, unless the leader comes back first."""
 
-    def credit(self, runs: int) -> None:
+    def note_quick(self, runs: int) -> None:
         """Note that the leader got through *runs* in a tick."""
 
 
@@ -51,7 +51,7 @@ class Watchdog:
             the leader enters its run and then looks here. So one of the two sees the other.
     """
 
-    def __init__(self, pool: Watched, wait: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, pool: WatchedPool, wait: Callable[[float], None] = time.sleep) -> None:
         self._pool = pool
         self._wait = wait
         self._lock = threading.Lock()
@@ -77,7 +77,7 @@ class Watchdog:
         except RuntimeError:
             return  # two have seen it asleep, and the other one was first
 
-    def rouse(self) -> None:
+    def wake_if_asleep(self) -> None:
         """End its sleep, if it sleeps."""
         if self.is_asleep:
             self.wake()
@@ -91,23 +91,23 @@ class Watchdog:
 
     def _watch(self) -> None:
         pool = self._pool
-        last, quiet = pool.turn, 0
+        last, quiet = pool.run_count, 0
         while not self._stopping.is_set():
             self._wait(_TICK)
-            turn = pool.turn
-            if turn != last:
-                pool.credit(turn - last)
-                last, quiet = turn, 0
+            run_count = pool.run_count
+            if run_count != last:
+                pool.note_quick(run_count - last)
+                last, quiet = run_count, 0
             elif pool.is_running():
-                pool.depose()
+                pool.take_over()
                 quiet = 0
             else:
                 quiet += 1
                 if pool.leads_on_loop():
                     # Again and again: the loop may be about to end a round, or no thread be free.
-                    if quiet >= _LOOPS_PATIENCE:
-                        pool.depose()
-                elif quiet > _PATIENCE:
+                    if quiet >= _LOOP_IDLE_TICKS:
+                        pool.take_over()
+                elif quiet > _SLEEP_AFTER:
                     self._sleep()
                     quiet = 0
 

@@ -9,7 +9,7 @@ moment, yielding was in vain, and the process takes it without asking; two the n
 four, and so on, until another process has taken one again.
 """
 
-from dewar.server.connection.service import Share
+from dewar.server.connection.server_context import Balancer
 
 # How long a client is left to the other processes, in seconds: enough for an idle one to be woken.
 YIELD_TIME = 0.002
@@ -34,11 +34,11 @@ class YieldPolicy:
     def __repr__(self) -> str:
         return f"<YieldPolicy, {self._in_vain} in vain, {self._unasked} unasked>"
 
-    def decide(self, share: Share, count: int, now: float) -> bool:
+    def decide(self, balancer: Balancer, count: int, now: float) -> bool:
         """Decide about the next client; return whether it is left to another process.
 
         Args:
-            share: This process's share of the connections.
+            balancer: This process's share of the connections.
             count: How many connections it has open.
             now: In seconds, by the clock of `note_return`.
         """
@@ -49,7 +49,7 @@ class YieldPolicy:
         if self._unasked:
             self._unasked -= 1
             return False
-        return share.steps_back(count)
+        return balancer.should_defer(count)
 
     def note_return(self, now: float) -> None:
         """Take note that this process listens again after a yield."""

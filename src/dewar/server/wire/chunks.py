@@ -10,8 +10,8 @@ from enum import Enum
 from dewar.server.wire.body import BodyBuffer
 from dewar.server.wire.errors import BAD_REQUEST, FIELDS_TOO_LARGE, Refusal
 from dewar.server.wire.framing import check_body_size
-from dewar.server.wire.lexical import CRLF, PartialLine
 from dewar.server.wire.limits import Limits
+from dewar.server.wire.lines import CRLF, PartialLine
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
@@ -27,7 +27,7 @@ _REST = b"\r\n0\r\n\r\n"
 _DIGITS = 16
 
 
-class Part(Enum):
+class ChunkPart(Enum):
     """What a chunked body goes on with."""
 
     SIZE = "the line with a chunk's size"
@@ -39,7 +39,7 @@ class Part(Enum):
 
 
 # PERF: a member of an enum is slower to reach than a name of this module.
-_SIZE_LINE, _DATA, _TRAILER, _END = Part.SIZE, Part.DATA, Part.TRAILER, Part.END
+_SIZE_LINE, _DATA, _TRAILER, _END = ChunkPart.SIZE, ChunkPart.DATA, ChunkPart.TRAILER, ChunkPart.END
 
 
 def maybe_chunked(data: bytes, pos: int, limits: Limits) -> tuple[bytes, int] | None:
@@ -118,14 +118,14 @@ class ChunkedBody:
         if data.startswith(CRLF, end):
             self._part = _SIZE_LINE
             return end + 2
-        self._part = Part.CR
+        self._part = ChunkPart.CR
         return end
 
     def _take_data_end(self, data: bytes, pos: int) -> int:
         part = self._part
-        if data[pos] != (CRLF[0] if part is Part.CR else CRLF[1]):
+        if data[pos] != (CRLF[0] if part is ChunkPart.CR else CRLF[1]):
             raise Refusal(BAD_REQUEST, "A chunk's data does not end where its size says.")
-        self._part = Part.LF if part is Part.CR else _SIZE_LINE
+        self._part = ChunkPart.LF if part is ChunkPart.CR else _SIZE_LINE
         return pos + 1
 
     def _take_line(self, data: bytes, pos: int) -> int:

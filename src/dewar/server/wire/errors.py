@@ -26,4 +26,4 @@ NOT_IMPLEMENTED = "501 Not Implemented"
 UNAVAILABLE = "503 Service Unavailable"
 VERSION = "505 HTTP Version Not Supported"
 
-LATE_BODY = Refusal(TIMEOUT, "The body of the request did not come in time.")
+BODY_TIMEOUT = Refusal(TIMEOUT, "The body of the request did not come in time.")

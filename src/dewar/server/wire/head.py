@@ -6,7 +6,7 @@ from ipaddress import IPv6Address
 from urllib.parse import unquote
 
 from dewar.server.wire.errors import BAD_REQUEST, EXPECTATION_FAILED, Refusal
-from dewar.server.wire.repeat import RequestLines
+from dewar.server.wire.head_cache import RequestLineCache
 
 # RFC 3986 §3.2.2 with RFC 9110 §7.2: reg-name, IPv4 or a bracketed literal, and a port. No user
 # information: RFC 9110 §4.2.4 has it rejected where it comes from a client.
@@ -39,7 +39,7 @@ class FieldNames:
 
     def __init__(self) -> None:
         self.keys: dict[bytes, str | None] = {}
-        self.lines = RequestLines()
+        self.lines = RequestLineCache()
 
     def __repr__(self) -> str:
         return f"<FieldNames {len(self.keys)} of {MEMO_SIZE} known>"

@@ -6,8 +6,8 @@ that is none, text that no line may have, and what is past a bound.
 """
 
 from dewar.server.wire.errors import BAD_REQUEST, FIELDS_TOO_LARGE, Refusal
-from dewar.server.wire.lexical import CRLF, check_text
 from dewar.server.wire.limits import Limits
+from dewar.server.wire.lines import CRLF, check_line_text
 from dewar.server.wire.request_line import check_line_length, parse_line
 
 HEAD_END = b"\r\n\r\n"
@@ -87,7 +87,7 @@ class PartialHead:
         if self._line_end < 0:
             self._line_end = end = data.find(CRLF, max(checked - 1, 0))
             if end < 0:
-                check_text(data, checked, min(len(data), limits.request_line + 1))
+                check_line_text(data, checked, min(len(data), limits.request_line + 1))
                 # A CR at the end may be that of the CRLF.
                 check_line_length(data, 0, len(data) - data.endswith(b"\r"), limits)
                 return
@@ -97,7 +97,7 @@ class PartialHead:
         # The fields are what lies between the line's CRLF and the empty line. That they are too
         # many is certain when so much has come that the empty line cannot have begun in time.
         window = self._line_end + len(CRLF) + limits.header_bytes + 2
-        check_text(data, checked, min(len(data), window))
+        check_line_text(data, checked, min(len(data), window))
         if len(data) >= window:
             raise fields_too_large(limits)
 
@@ -112,7 +112,7 @@ def check_fields_size(data: bytes, line_end: int, end: int, limits: Limits) -> N
         limits: What is allowed.
     """
     if end - line_end > limits.header_bytes:
-        check_text(data[line_end : end + 4], 0, len(CRLF) + limits.header_bytes + 2)
+        check_line_text(data[line_end : end + 4], 0, len(CRLF) + limits.header_bytes + 2)
         raise fields_too_large(limits)
 
 
@@ -120,7 +120,7 @@ def check_field_count(data: bytes, line_end: int, end: int, limits: Limits) -> N
     """Raise a 431 where the fields of a whole head are too many; arguments as above."""
     count = limits.header_count
     if data.count(CRLF, line_end, end) > count:
-        check_text(data[line_end : end + 4], 0, end + 4)
+        check_line_text(data[line_end : end + 4], 0, end + 4)
         raise Refusal(FIELDS_TOO_LARGE, f"A head may have at most {count} fields.")
 
 

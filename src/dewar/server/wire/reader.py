@@ -23,9 +23,10 @@ from dewar.server.wire.chunks import ChunkedBody, maybe_chunked
 from dewar.server.wire.errors import Refusal
 from dewar.server.wire.framing import CHUNKED, check_body_size, parse_framing
 from dewar.server.wire.head import FieldNames, check_host, expects_continue, persists
-from dewar.server.wire.lexical import CRLF
+from dewar.server.wire.head_cache import MEMO_SIZE, HeadCache
+from dewar.server.wire.length_body import LengthBody, maybe_length_body
 from dewar.server.wire.limits import Limits
-from dewar.server.wire.measured import MeasuredBody, maybe_measured
+from dewar.server.wire.lines import CRLF
 from dewar.server.wire.partial_head import (
     HEAD_END,
     LEAST_FIELD,
@@ -33,29 +34,28 @@ from dewar.server.wire.partial_head import (
     check_field_count,
     check_fields_size,
 )
-from dewar.server.wire.repeat import MEMO_SIZE, Repeat
-from dewar.server.wire.request import Request
+from dewar.server.wire.request import WireRequest
 from dewar.server.wire.request_line import check_line_length, parse_line
 
 Environ = dict[str, Any]
-Body = MeasuredBody | ChunkedBody
+FramedBody = LengthBody | ChunkedBody
 
-R = TypeVar("R", bound=Request)
-Make = Callable[[Environ, bool, bool, IO[bytes] | None], R]
+R = TypeVar("R", bound=WireRequest)
+MakeRequest = Callable[[Environ, bool, bool, IO[bytes] | None], R]
 
 # What llhttp reads in place of the real line: it would refuse methods that it does not know, and
 # measure the body by the version.
-_STAND_IN = b"GET / HTTP/1.1"
+_PLACEHOLDER_LINE = b"GET / HTTP/1.1"
 # Its verdict on a coding comes after all fields, and is ours: it takes no tab behind a value.
 _BAD_CODING = "Request has invalid `Transfer-Encoding`"
 # It heeds Proxy-Connection, which is no field of HTTP (RFC 9112 §C.2.2), and then takes nothing.
 _CLOSED = "Data after `Connection: close`"
 _CR = 13
 # In the place of a parser that is not needed any more. Nothing is ever fed to it.
-_NOBODYS = httptools.HttpRequestParser(None)
+_DETACHED_PARSER = httptools.HttpRequestParser(None)
 
 
-class Phase(Enum):
+class ReadPhase(Enum):
     """What the reader waits for."""
 
     START = "the first byte of a request"
@@ -65,7 +65,7 @@ class Phase(Enum):
 
 
 # PERF: a member of an enum is slower to reach than a name of this module.
-_START, _HEAD, _BODY, _ENDED = Phase.START, Phase.HEAD, Phase.BODY, Phase.ENDED
+_START, _HEAD, _BODY, _ENDED = ReadPhase.START, ReadPhase.HEAD, ReadPhase.BODY, ReadPhase.ENDED
 
 
 class RequestReader(Generic[R]):
@@ -75,7 +75,7 @@ class RequestReader(Generic[R]):
         base: The environ keys that every request of this connection has.
         names: The server's memo of field names.
         limits: What is taken in at most.
-        make: `Request`, or a subclass of it.
+        make: `WireRequest`, or a subclass of it.
 
     Attributes:
         completed: Requests that wait to be answered, oldest first. The owner takes them out.
@@ -84,18 +84,20 @@ class RequestReader(Generic[R]):
         received: Bytes of the head that is not complete yet, and of empty lines before it.
         wants_continue: Whether the client waits for ``100 Continue`` before it sends its body
             (RFC 9110 §10.1.1); the owner sets it back when it has sent one.
-        late_body: The body of a request that `take_early` gave, once all of it has come. The
-            owner takes it and sets it back.
+        continue_body: The body of a request that `take_before_body` gave, once all of it has come.
+            The owner takes it and sets it back.
     """
 
     __slots__ = (
-        "_base", "_body", "_early", "_environ", "_few", "_head", "_host", "_http11",
-        "_keep_alive", "_keys", "_limits", "_lines", "_make", "_max_fields", "_max_line",
-        "_names", "_parser", "_repeat", "completed", "late_body", "phase", "received", "refusal",
-        "wants_continue",
+        "_base", "_body", "_environ", "_head", "_head_cache", "_host", "_http11", "_keep_alive",
+        "_keys", "_limits", "_lines", "_make", "_max_fields", "_max_fields_unchecked", "_max_line",
+        "_names", "_parser", "_taken_before_body", "completed", "continue_body", "phase",
+        "received", "refusal", "wants_continue",
     )  # fmt: skip
 
-    def __init__(self, base: Environ, names: FieldNames, limits: Limits, make: Make[R]) -> None:
+    def __init__(
+        self, base: Environ, names: FieldNames, limits: Limits, make: MakeRequest[R]
+    ) -> None:
         self._make = make
         self._base = base
         self._names = names
@@ -104,17 +106,17 @@ class RequestReader(Generic[R]):
         self._limits = limits
         self._max_line = limits.request_line
         self._max_fields = limits.header_bytes
-        self._few = LEAST_FIELD * limits.header_count
+        self._max_fields_unchecked = LEAST_FIELD * limits.header_count
         self._parser = httptools.HttpRequestParser(self)
         self._head = PartialHead(limits)
         self._environ: Environ = {}
         self._host = "\0"  # equal to no valid Host
         self._http11 = self._keep_alive = True
-        self._body: Body | None = None
-        self._early = False
-        self._repeat = Repeat(names.lines, limits.request_line)
+        self._body: FramedBody | None = None
+        self._taken_before_body = False
+        self._head_cache = HeadCache(names.lines, limits.request_line)
         self.completed: list[R] = []
-        self.late_body: IO[bytes] | None = None
+        self.continue_body: IO[bytes] | None = None
         self.refusal: Refusal | None = None
         self.phase = _START
         self.received = 0
@@ -129,7 +131,7 @@ class RequestReader(Generic[R]):
         Never raises on account of *data*.
         """
         if self.phase is _START and not self.received:
-            environ = self._repeat.maybe_environ(data)
+            environ = self._head_cache.maybe_environ(data)
             if environ is not None:
                 self.completed.append(self._make(environ, True, True, None))
                 return
@@ -147,29 +149,29 @@ class RequestReader(Generic[R]):
         except Refusal as refusal:
             self._refuse(refusal)
 
-    def take_early(self) -> R | None:
+    def take_before_body(self) -> R | None:
         """Return the request whose body the client holds back, with None for its body.
 
         Only while it waits for ``100 Continue``, once, and after all of `completed`. The body
-        goes to `late_body` when it has come; until then the environ is the caller's alone.
+        goes to `continue_body` when it has come; until then the environ is the caller's alone.
         """
-        if not self.wants_continue or self._early or self.completed:
+        if not self.wants_continue or self._taken_before_body or self.completed:
             return None
-        self._early = True
+        self._taken_before_body = True
         return self._make(self._environ, self._http11, self._keep_alive, None)
 
     def discard(self) -> None:
         """Give back what an unfinished or unanswered request holds; input is ignored from here."""
         self.phase = _ENDED
-        # What leads back to this reader, a parser by our methods and an environ by a late body,
+        # What leads back to this reader, a parser by our methods and an environ by a continue body,
         # would have it wait for the collector of garbage, which comes after thousands of them.
-        self._parser = _NOBODYS
+        self._parser = _DETACHED_PARSER
         self._environ = {}
         self._head.clear()
         self._drop_body()
-        if self.late_body is not None:
-            self.late_body.close()
-            self.late_body = None
+        if self.continue_body is not None:
+            self.continue_body.close()
+            self.continue_body = None
         for request in self.completed:
             if request.body is not None:
                 request.body.close()
@@ -219,7 +221,7 @@ class RequestReader(Generic[R]):
             if len(self._lines.known) < MEMO_SIZE:
                 self._lines.remember(line, parts)
         environ = self._environ = self._base.copy()
-        self._tokenise(data, line_end, end)
+        self._parse_fields(data, line_end, end)
         (
             environ["REQUEST_METHOD"],
             environ["REQUEST_URI"],
@@ -245,31 +247,31 @@ class RequestReader(Generic[R]):
         self.completed.append(self._make(environ, http11, http11, None))
         self.phase = _START if http11 else _ENDED
         if http11 and not pos and end == len(data):
-            self._repeat.learn(data, line_end, environ)
+            self._head_cache.learn(data, line_end, environ)
         return end
 
     def _take_rest(self, environ: Environ, data: bytes, end: int) -> int:
         """Go on after a head with fields that say how; return where the message ends."""
-        if framing := self._heed(environ):
+        if framing := self._apply_framing_fields(environ):
             return self._begin_body(framing, data, end)
         self.completed.append(self._make(environ, self._http11, self._keep_alive, None))
         self.phase = _START if self._keep_alive else _ENDED
         return end
 
-    def _tokenise(self, data: bytes, line_end: int, end: int) -> None:
+    def _parse_fields(self, data: bytes, line_end: int, end: int) -> None:
         """Put the fields of a head into the environ."""
         size = end - line_end
         if size > self._max_fields:
             check_fields_size(data, line_end, end, self._limits)
-        if size > self._few:
+        if size > self._max_fields_unchecked:
             check_field_count(data, line_end, end, self._limits)
         is_shut = False
         try:
-            self._parser.feed_data(_STAND_IN + data[line_end : end + 4])
+            self._parser.feed_data(_PLACEHOLDER_LINE + data[line_end : end + 4])
         except (httptools.HttpParserUpgrade, httptools.HttpParserError) as error:
             is_shut = self._replace_after(error)
         if is_shut:
-            self._tokenise(data, line_end, end)
+            self._parse_fields(data, line_end, end)
 
     def _replace_after(self, error: Exception) -> bool:
         """Get a new parser; return whether the last one took nothing of the head.
@@ -305,7 +307,7 @@ class RequestReader(Generic[R]):
 
     # A body.
 
-    def _heed(self, environ: Environ) -> int:
+    def _apply_framing_fields(self, environ: Environ) -> int:
         """Heed the fields that say how to go on; return the bytes of the body, or CHUNKED."""
         http11 = self._http11
         connection = environ.get("HTTP_CONNECTION")
@@ -330,7 +332,7 @@ class RequestReader(Generic[R]):
         found = (
             maybe_chunked(data, pos, limits)
             if framing == CHUNKED
-            else maybe_measured(data, pos, framing, limits)
+            else maybe_length_body(data, pos, framing, limits)
         )
         if found is not None:  # PERF: nothing to collect
             self.wants_continue = False
@@ -340,10 +342,10 @@ class RequestReader(Generic[R]):
         self.phase = _BODY
         buffer = BodyBuffer(limits)
         chunked = framing == CHUNKED
-        self._body = ChunkedBody(buffer, limits) if chunked else MeasuredBody(buffer, framing)
+        self._body = ChunkedBody(buffer, limits) if chunked else LengthBody(buffer, framing)
         return pos
 
-    def _take_body(self, body: Body, data: bytes, pos: int) -> int:
+    def _take_body(self, body: FramedBody, data: bytes, pos: int) -> int:
         """Take a part of the body; return where it ends."""
         self.wants_continue = False  # it sends without waiting
         try:
@@ -353,14 +355,14 @@ class RequestReader(Generic[R]):
             raise Refusal(errors.UNAVAILABLE, "The body could not be stored.") from error
         if file is not None:
             self._body = None
-            self._hand_over(file, body.buffer.size)
+            self._deliver_body(file, body.buffer.size)
         return pos
 
-    def _hand_over(self, file: IO[bytes], size: int) -> None:
+    def _deliver_body(self, file: IO[bytes], size: int) -> None:
         """Give away a body that is complete."""
-        if self._early:
-            self._early = False
-            self.late_body = file
+        if self._taken_before_body:
+            self._taken_before_body = False
+            self.continue_body = file
             self.phase = _START if self._keep_alive else _ENDED
         else:
             self._complete(file, size)

@@ -1,4 +1,4 @@
-"""`Request`: one complete request of a client."""
+"""`WireRequest`: one complete request of a client."""
 
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ class Body(Protocol):
         """Give it back."""
 
 
-class Request:
+class WireRequest:
     """One complete request, ready for an application.
 
     Attributes:

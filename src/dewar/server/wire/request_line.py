@@ -9,9 +9,9 @@ import re
 from dewar.server.wire import errors
 from dewar.server.wire.errors import Refusal
 from dewar.server.wire.head import split_target
-from dewar.server.wire.lexical import check_text
+from dewar.server.wire.head_cache import Line
 from dewar.server.wire.limits import Limits
-from dewar.server.wire.repeat import Line
+from dewar.server.wire.lines import check_line_text
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
 _VERSION = re.compile(r"HTTP/([0-9])\.([0-9])")
@@ -67,7 +67,7 @@ def check_line_length(data: bytes | bytearray, start: int, end: int, limits: Lim
     """
     bound = limits.request_line
     if end - start > bound:
-        check_text(data[start:end], 0, bound + 1)
+        check_line_text(data[start:end], 0, bound + 1)
         head = bytes(data[start : start + bound])
         if b" " not in head:
             if _TOKEN.fullmatch(head.decode("latin-1")) is None:

@@ -1,0 +1,140 @@
+"""One response as one line of an access log: Combined or JSON. No I/O.
+
+What a client chose cannot end a line or a quoted part, and has no control characters that would
+act on a terminal (CWE-117). Never in a line: Authorization, Cookie, any other field.
+"""
+
+import re
+from collections.abc import Callable
+from json.encoder import encode_basestring_ascii as _json
+
+from dewar.server.access_log.clock import LogClock
+from dewar.server.access_log.secrets import without_secrets
+from dewar.server.wire.request import Environ, WireRequest
+
+#: Makes a line of: the client's environ, its request or None where it was refused before it was
+#: understood, the status line, the bytes sent, the seconds that it took, the time.
+Format = Callable[[Environ, WireRequest | None, str, int, float, float], str]
+
+_SAFE = re.compile(r"[ !#-\[\]-~]*").fullmatch
+_UNSAFE = re.compile(r'["\\\x00-\x1f\x7f-\U0010ffff]')
+# What is not in quotes ends at a blank.
+_SAFE_BARE = re.compile(r"[!#-\[\]-~]+").fullmatch
+_UNSAFE_BARE = re.compile(r'["\\\x00-\x20\x7f-\U0010ffff]')
+
+
+def line_format(name: str) -> Format:
+    """Return what makes the lines of the format *name*, ``"combined"`` or ``"json"``."""
+    return JsonFormat() if name == "json" else CombinedFormat()
+
+
+class CombinedFormat:
+    """Apache's ``%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"``."""
+
+    __slots__ = ("_clock",)
+
+    def __init__(self) -> None:
+        self._clock = LogClock()
+
+    def __call__(
+        self,
+        environ: Environ,
+        request: WireRequest | None,
+        status: str,
+        sent: int,
+        _duration: float,
+        now: float,
+    ) -> str:
+        """Return a line."""
+        get = environ.get
+        line = "-"
+        if request is not None:
+            target = without_secrets(request.target)
+            line = _quotable(f"{request.method} {target} {_protocol(request)}")
+        referer = get("HTTP_REFERER")
+        agent = get("HTTP_USER_AGENT")
+        user = get("REMOTE_USER")
+        return (
+            f"{_bare(get('REMOTE_ADDR'))} - {_bare(user) if user else '-'}"
+            f' [{self._clock.common(now)}] "{line}" {status[:3]} {sent or "-"}'
+            f' "{_quotable(without_secrets(str(referer))) if referer else "-"}"'
+            f' "{_quotable(str(agent)) if agent else "-"}"'
+        )
+
+
+class JsonFormat:
+    """One object a line; what is not known is null."""
+
+    __slots__ = ("_clock",)
+
+    def __init__(self) -> None:
+        self._clock = LogClock()
+
+    def __call__(
+        self,
+        environ: Environ,
+        request: WireRequest | None,
+        status: str,
+        sent: int,
+        duration: float,
+        now: float,
+    ) -> str:
+        """Return a line."""
+        get = environ.get
+        method = path = query = protocol = referer = None
+        if request is not None:
+            method, protocol = request.method, _protocol(request)
+            path, _, query = without_secrets(request.target).partition("?")
+        if get("HTTP_REFERER"):
+            referer = without_secrets(str(get("HTTP_REFERER")))
+        request_id = get("HTTP_X_REQUEST_ID")
+        tail = f',"request_id":{_value(request_id)}' if request_id else ""
+        return (
+            f'{{"time":"{self._clock.iso(now)}","remote_addr":{_value(get("REMOTE_ADDR"))}'
+            f',"method":{_value(method)},"path":{_value(path)},"query":{_value(query)}'
+            f',"protocol":{_value(protocol)},"status":{status[:3]}'
+            f',"bytes":{sent},"duration_ms":{duration * 1000:.3f},"referer":{_value(referer)}'
+            f',"user_agent":{_value(get("HTTP_USER_AGENT"))}{tail}}}'
+        )
+
+
+def _protocol(request: WireRequest) -> str:
+    return "HTTP/1.1" if request.http11 else "HTTP/1.0"
+
+
+def _quotable(text: str) -> str:
+    # PERF: half of a search for what is unsafe.
+    return text if _SAFE(text) else _UNSAFE.sub(_escaped, text)
+
+
+def _bare(value: object) -> str:
+    text = str(value or "-")
+    return text if _SAFE_BARE(text) else _UNSAFE_BARE.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """Return a character as Apache's log has it."""
+    character = found[0]
+    if character in '"\\':
+        return f"\\{character}"
+    code = ord(character)
+    # Above 0xFF is nothing that came in a request, only what an application put there.
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{{{code:x}}}"
+
+
+def _value(value: object) -> str:
+    """Return *value* as JSON; "" and None are null."""
+    if not value:
+        return "null"
+    text = str(value)
+    if not text.isascii():
+        text = _decoded(text)
+    return _json(text).replace("\x7f", "\\u007f")
+
+
+def _decoded(text: str) -> str:
+    """Return what *text*, bytes read as latin-1 (PEP 3333), says in UTF-8 if it is that."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text

@@ -1,0 +1,237 @@
+"""A connection that begins with something else than a request: a PROXY header, TLS, or both.
+
+It costs no thread: what has come is taken in by the leader, as with any connection. The whole of
+the beginning has ``header_timeout``.
+"""
+
+import logging
+import socket
+import ssl
+
+from dewar.server.connection.connection import Connection
+from dewar.server.connection.environ import TRUSTS_PEER, Environ, proxied_environ, tls_environ
+from dewar.server.connection.exchange import Exchange
+from dewar.server.connection.server_context import ServerContext
+from dewar.server.connection.state import ConnectionState
+from dewar.server.connection.tls_channel import TlsChannel
+from dewar.server.connection.write_buffer import has_peer_closed
+from dewar.server.proxies.proxy_protocol import ProxyHeader, maybe_proxy_header
+from dewar.server.proxies.trusted_hosts import TrustedHosts
+from dewar.server.wire.errors import BAD_REQUEST, Refusal
+from dewar.server.wire.reader import RequestReader
+
+_READ = 65536
+
+_HANDSHAKE, _FLUSHING = ConnectionState.HANDSHAKE, ConnectionState.FLUSHING
+
+_logger = logging.getLogger("dewar.server")
+
+
+class Handshake:
+    """What is yet to come before the first request.
+
+    Args:
+        environ: The connection's part of the environ so far.
+        trust: The trusted hosts, where the connection begins with a PROXY header.
+        context: How to do TLS, or ``None`` for plain HTTP.
+        began: When the connection was accepted.
+    """
+
+    __slots__ = ("began", "channel", "context", "environ", "head", "trust")
+
+    def __init__(
+        self,
+        environ: Environ,
+        trust: TrustedHosts | None,
+        context: ssl.SSLContext | None,
+        began: float,
+    ) -> None:
+        self.environ = environ
+        self.trust = trust
+        self.context = context
+        self.began = began
+        self.head = b""
+        self.channel: TlsChannel | None = None
+
+    def __repr__(self) -> str:
+        awaited = "a PROXY header" if self.trust is not None else "a TLS handshake"
+        return f"<Handshake, waits for {awaited}>"
+
+
+class HandshakeConnection(Connection):
+    """A `Connection` with a handshake before it."""
+
+    __slots__ = ("_handshake", "_plain")
+
+    def __init__(
+        self, server_context: ServerContext, sock: socket.socket, handshake: Handshake
+    ) -> None:
+        super().__init__(server_context, sock, handshake.environ)
+        self._plain = sock
+        self._handshake: Handshake | None = handshake  # None once requests may come
+        self.state = _HANDSHAKE
+
+    def receive(self) -> bool:
+        """Take in what has come; return whether there is a request to `run`."""
+        handshake = self._handshake
+        if handshake is None:
+            return super().receive()
+        try:
+            data = self._plain.recv(_READ)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self._move(ConnectionState.CLOSED)
+            return False
+        if handshake.trust is not None:
+            return self._read_proxy_header(handshake, handshake.trust, data)
+        return self._after_proxy_header(handshake, data)
+
+    def flush(self) -> bool:
+        """Send what waits; return whether there is a request to `run` then."""
+        handshake = self._handshake
+        if handshake is None or handshake.channel is None:
+            return super().flush()
+        try:
+            if not handshake.channel.push():
+                return False
+        except OSError:
+            self._abandon()
+            return False
+        return self._continue_handshake(handshake, handshake.channel)
+
+    def expire(self, now: float) -> None:
+        """Give up on the client where it is past its deadline."""
+        if self._handshake is None:
+            super().expire(now)
+        elif now - self._handshake.began > self._server_context.settings.header_timeout:
+            _logger.debug("%r: %r did not end in time.", self, self._handshake)
+            self._move(ConnectionState.CLOSED)
+
+    def has_peer_closed(self) -> bool:
+        """Return whether the client has closed its side. For a connection that is SUSPENDED."""
+        return has_peer_closed(self._plain)
+
+    def close_if_idle(self, now: float, grace: float) -> None:
+        """End the connection if it is idle, because the server stops."""
+        if self._handshake is None:
+            super().close_if_idle(now, grace)
+        elif now - self._handshake.began > grace:
+            self._move(ConnectionState.CLOSED)
+
+    # The PROXY header.
+
+    def _read_proxy_header(self, handshake: Handshake, trust: TrustedHosts, data: bytes) -> bool:
+        data = handshake.head + data
+        try:
+            header = maybe_proxy_header(data)
+        except Refusal as refusal:
+            address = handshake.environ["REMOTE_ADDR"] or "a UNIX socket"
+            _logger.warning("%s is trusted to send a PROXY header. %s", address, refusal.reason)
+            self._move(ConnectionState.CLOSED)
+            return False
+        if header is None:
+            handshake.head = data
+            return False
+        handshake.head = b""
+        handshake.trust = None
+        self._apply_proxy_header(handshake.environ, trust, header)
+        data = data[header.size :]
+        return (
+            self._after_proxy_header(handshake, data)
+            if data or handshake.context is None
+            else False
+        )
+
+    def _apply_proxy_header(
+        self, environ: Environ, trust: TrustedHosts, header: ProxyHeader
+    ) -> None:
+        environ.update(proxied_environ(header))
+        # SECURITY: it is the sender of the requests who has to be trusted for their fields, and
+        # that is not the proxy. A sender that is not known is nobody.
+        known = header.source is not None
+        environ[TRUSTS_PEER] = known and trust.trusts(environ["REMOTE_ADDR"])
+
+    # TLS.
+
+    def _after_proxy_header(self, handshake: Handshake, data: bytes) -> bool:
+        """Go on after the PROXY header, if any, with *data*."""
+        if handshake.context is None:
+            return self._begin(handshake.environ, data)
+        channel = handshake.channel
+        if channel is None:
+            # A TLS record begins with its type, 22 for a handshake; a request with a letter.
+            if data[:1].isalpha():
+                self._refuse_plain_http()
+                return False
+            channel = handshake.channel = TlsChannel(self._plain, handshake.context)
+            # It has all that is used of a socket.
+            self.sock = channel  # type: ignore[assignment]
+        channel.feed(data)
+        return self._continue_handshake(handshake, channel)
+
+    def _continue_handshake(self, handshake: Handshake, channel: TlsChannel) -> bool:
+        try:
+            has_ended = channel.handshake()
+        except OSError as error:
+            _logger.debug("%r: the TLS handshake failed: %s", self, error)
+            self._handshake = None
+            self._finish_with(ConnectionState.LINGERING)  # the client shall see the alert
+            return False
+        if channel.has_backlog():
+            self._move(_FLUSHING)
+            return False
+        if not has_ended:
+            self._move(_HANDSHAKE)
+            return False
+        self._recv = channel.recv
+        self._send = channel.send
+        handshake.environ.update(tls_environ(channel.tls))
+        try:
+            data = channel.take(_READ)
+        except BlockingIOError:
+            return self._begin(handshake.environ, b"")
+        except OSError:
+            data = b""
+        if not data:
+            self._move(ConnectionState.CLOSED)
+            return False
+        return self._begin(handshake.environ, data)
+
+    def _refuse_plain_http(self) -> None:
+        """Tell a client that speaks HTTP where to go; it is the only thing it understands."""
+        _logger.debug("%r: plain HTTP on a port for HTTPS.", self)
+        self._handshake = None
+        self._refuse(Refusal(BAD_REQUEST, f"This port speaks HTTPS{self._address()}"))
+
+    def _address(self) -> str:
+        try:
+            name = self._plain.getsockname()
+        except OSError:
+            return "."
+        if not isinstance(name, tuple):
+            return "."
+        host, port = name[:2]
+        return f": https://[{host}]:{port}/" if ":" in host else f": https://{host}:{port}/"
+
+    # Then.
+
+    def _begin(self, environ: Environ, data: bytes) -> bool:
+        """Read requests from now on, the first of them from *data*."""
+        self._handshake = None
+        # Not the one that there was: what it takes for a field depends on the environ.
+        self._reader = RequestReader(
+            environ, self._server_context.names, self._server_context.settings.limits, Exchange
+        )
+        self._move(ConnectionState.IDLE)
+        if not data:
+            return False
+        self._reader.feed(data)
+        if self._reader.completed:
+            return True
+        if self._reader.wants_continue and self._begin_before_body():
+            return True
+        self._read_on(len(data))
+        return False

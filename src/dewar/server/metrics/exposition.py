@@ -1,0 +1,87 @@
+"""Statistics in the text format of Prometheus, version 0.0.4. No I/O.
+
+https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from dewar.server.metrics.pool_statistics import PoolStatistics
+from dewar.version import __version__
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """How one number of `PoolStatistics` is shown.
+
+    Attributes:
+        name: Its name; one that ends in ``_total`` only grows, from the start of a process on.
+        field: Where it is in `PoolStatistics`.
+        help: What it is.
+    """
+
+    name: str
+    field: str
+    help: str
+
+    @property
+    def type(self) -> str:
+        """What Prometheus calls it."""
+        return "counter" if self.name.endswith("_total") else "gauge"
+
+
+METRICS = (
+    Metric("dewar_requests_total", "requests", "Requests answered."),
+    Metric("dewar_connections_total", "accepted", "Connections accepted."),
+    Metric(
+        "dewar_rejected_total",
+        "rejected",
+        "Connections and requests answered with 503 because there were too many.",
+    ),
+    Metric(
+        "dewar_leader_takeovers_total", "leader_takeovers", "Times a stuck leader was replaced."
+    ),
+    Metric("dewar_connections", "connections", "Open connections."),
+    Metric(
+        "dewar_connections_handed_off",
+        "handed_off",
+        "Connections whose request runs on, or waits for, a follower.",
+    ),
+    Metric("dewar_connections_suspended", "suspended", "Connections that wait on the event loop."),
+    Metric("dewar_requests_waiting", "waiting", "Requests that wait for a thread."),
+    Metric("dewar_threads", "threads", "Threads started."),
+    Metric("dewar_threads_idle", "idle_threads", "Threads that wait for work."),
+    Metric(
+        "dewar_early_promotion",
+        "early_promotion",
+        "1 while requests are slow and the leader promotes a follower first.",
+    ),
+)
+
+
+def exposition(workers: Mapping[str, PoolStatistics]) -> str:
+    """Return the page that Prometheus scrapes.
+
+    Args:
+        workers: The statistics of each process, by what it is called in the label ``worker``.
+            A name that stays when a process is replaced keeps the number of series bounded.
+    """
+    return "".join(f"{line}\n" for line in _lines(workers))
+
+
+def _lines(workers: Mapping[str, PoolStatistics]) -> Iterator[str]:
+    yield "# HELP dewar_build_info The version of the server."
+    yield "# TYPE dewar_build_info gauge"
+    yield f'dewar_build_info{{version="{_escaped(__version__)}"}} 1'
+    for metric in METRICS:
+        yield f"# HELP {metric.name} {metric.help}"
+        yield f"# TYPE {metric.name} {metric.type}"
+        for worker, statistics in workers.items():
+            value = int(getattr(statistics, metric.field))
+            yield f'{metric.name}{{worker="{_escaped(worker)}"}} {value}'
+
+
+def _escaped(label: str) -> str:
+    return label.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

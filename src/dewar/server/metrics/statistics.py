@@ -1,0 +1,70 @@
+"""What a server is doing, in numbers: its threads, and its processes where it has several."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+
+from dewar.server.metrics.pool_statistics import PoolStatistics
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerStatistics:
+    """What one worker process was doing about a second ago.
+
+    Attributes:
+        number: Its number, from 1 on; a successor may have it again.
+        pid: Its process.
+        generation: 1 from the start, and one more with each reload.
+        state: A name of `WorkerState`, such as ``"SERVING"``.
+        age: Seconds since it was forked.
+        heartbeat_age: Seconds since its threads last came back to wait for clients.
+        pool: Its threads and connections.
+    """
+
+    number: int
+    pid: int
+    generation: int
+    state: str
+    age: float
+    heartbeat_age: float
+    pool: PoolStatistics
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServerStatistics:
+    """What a server was doing at one moment.
+
+    Attributes:
+        addresses: The URLs it listens on.
+        pool: Its threads and connections; of all processes together where there are several,
+            and what has been counted since the start includes those that have ended.
+        workers: Each worker process; none where the server runs in the process itself.
+        worker_failures: Workers that ended, or hung, without being asked to.
+    """
+
+    addresses: tuple[str, ...]
+    pool: PoolStatistics
+    workers: tuple[WorkerStatistics, ...] = ()
+    worker_failures: int = 0
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the same as plain data."""
+        return asdict(self)
+
+
+#: The numbers of a pool by name, in the order in which the scoreboard holds them.
+POOL_FIELDS = tuple(field.name for field in fields(PoolStatistics))
+_FLAGS = frozenset(field.name for field in fields(PoolStatistics) if field.type in (bool, "bool"))
+
+
+def pool_from(numbers: Iterable[int]) -> PoolStatistics:
+    """Return the statistics with *numbers* in the order of `POOL_FIELDS`."""
+    values = {
+        name: bool(number) if name in _FLAGS else number
+        for name, number in zip(POOL_FIELDS, numbers, strict=True)
+    }
+    return PoolStatistics(**values)  # type: ignore[arg-type]  # each as its field has it
+
+
+def numbers_of(pool: PoolStatistics) -> list[int]:
+    """Return the numbers of *pool* in the order of `POOL_FIELDS`."""
+    return [int(getattr(pool, name)) for name in POOL_FIELDS]

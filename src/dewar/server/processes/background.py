@@ -1,0 +1,220 @@
+"""Processes for a program that goes on beside them: its supervisor is a child of the program.
+
+The program and the supervisor have a pair of sockets between them. The supervisor says on it that
+it is ready, or why it is not; the program says when to stop. If the program ends, however it
+ends, the supervisor finds its end closed, and stops.
+"""
+
+import os
+import signal
+import socket
+import threading
+import time
+from contextlib import suppress
+
+from dewar.server.errors import ServerStateError, StartError
+from dewar.server.metrics.endpoint_interface import MakeEndpoint
+from dewar.server.metrics.statistics import ServerStatistics
+from dewar.server.processes.app_source import AppSource
+from dewar.server.processes.fork import fork
+from dewar.server.processes.scoreboard import Scoreboard
+from dewar.server.processes.supervisor import Supervisor, make_scoreboard
+from dewar.server.processes.supervisor_links import SupervisorLinks
+from dewar.server.settings.settings import Settings
+from dewar.server.system.listeners import ListeningSocket, bind_listeners, close_listeners, url_of
+
+_READY = b"R"
+_MOST = 4096
+# What the supervisor gets beyond the timeout, in seconds: it kills what does not end, and that
+# takes it some time.
+_MARGIN = 8.0
+_LOOK = 0.01
+
+
+class ParentLink:
+    """The supervisor's end: where it tells the program how it is, and is told to stop.
+
+    Attributes:
+        is_closed: Whether the program has gone.
+    """
+
+    interval: float | None = None
+
+    def __init__(self, sock: socket.socket, graceful_timeout: float) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self._graceful_timeout = graceful_timeout
+        self.is_closed = False
+
+    def __repr__(self) -> str:
+        return f"<ParentLink at {self.sock.fileno()}{', over' if self.is_closed else ''}>"
+
+    def take(self) -> float | None:
+        """See `StopSource`."""
+        if self.is_closed:
+            return None
+        try:
+            said = self.sock.recv(_MOST).split()
+        except BlockingIOError:
+            return None
+        except OSError:
+            said = []
+        if said:
+            return float(said[-1])
+        self.is_closed = True
+        return self._graceful_timeout
+
+    def close_in_child(self) -> None:
+        """See `StopSource`."""
+        self.sock.close()
+
+    def ready(self, status: str) -> None:  # noqa: ARG002
+        """See `StatusListener`."""
+        self._send(_READY)
+
+    def failed(self, reason: str) -> None:
+        """See `StatusListener`."""
+        self._send(b"F" + reason.encode(errors="replace")[: _MOST - 1])
+
+    def reloading(self) -> None:
+        """See `StatusListener`."""
+
+    def stopping(self) -> None:
+        """See `StatusListener`."""
+
+    def status(self, text: str) -> None:
+        """See `StatusListener`."""
+
+    def beat(self) -> None:
+        """See `StatusListener`."""
+
+    def _send(self, data: bytes) -> None:
+        with suppress(OSError):  # the program has gone, which `take` will tell
+            self.sock.send(data)
+
+
+class BackgroundSupervisor:
+    """A supervisor with its workers, as a child of this process.
+
+    Args:
+        settings: How to serve.
+        source: Where the application comes from.
+        endpoint: Makes what serves the statistics of the workers, if anything does.
+
+    Attributes:
+        addresses: The URLs it listens on.
+        metrics_addresses: Empty: the process that serves statistics binds its own.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        source: AppSource,
+        endpoint: MakeEndpoint | None = None,
+    ) -> None:
+        self._endpoint = endpoint
+        self._settings = settings
+        self._source = source
+        self._scoreboard: Scoreboard = make_scoreboard(settings)
+        self._sock: socket.socket | None = None
+        self._pid = 0
+        self._status: int | None = None
+        self._reaping = threading.Lock()
+        self.addresses: tuple[str, ...] = ()
+        self.metrics_addresses: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<BackgroundSupervisor {self._pid} with {self._scoreboard!r}>"
+
+    def start(self) -> None:
+        """Listen, fork the supervisor, and wait until its workers serve.
+
+        Raises:
+            BindError: An address cannot be listened on; nothing has been started.
+            StartError: The workers could not begin to serve; all have ended.
+        """
+        listeners = bind_listeners(self._settings.bind, self._settings.unix_mode)
+        self.addresses = tuple(url_of(listener, self._settings.scheme) for listener in listeners)
+        ours, theirs = socket.socketpair()
+        self._sock = ours
+        try:
+            self._pid = fork(lambda: self._run_supervisor(ours, theirs, listeners))
+        except BaseException:
+            close_listeners(listeners)
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        for listener in listeners:
+            listener.close()  # and leave the file of a UNIX socket to the child
+        answer = ours.recv(_MOST)
+        if answer != _READY:
+            self._wait_ended(time.monotonic() + _MARGIN)
+            ours.close()
+            reason = answer[1:].decode() or f"The supervisor ended with status {self._status}."
+            raise StartError(reason)
+
+    def stop(self, timeout: float) -> bool:
+        """Have the workers finish, wait for all, and tell whether they ended as they should."""
+        if self._sock is None:
+            raise ServerStateError(f"{self!r} has not been started. Call start() before stop().")
+        with suppress(OSError):  # it has ended by itself, or by an earlier call
+            self._sock.send(b"%f\n" % timeout)
+        if not self._wait_ended(time.monotonic() + timeout + _MARGIN):
+            with self._reaping:
+                if self._status is None:
+                    os.kill(self._pid, signal.SIGKILL)
+            self._wait_ended(time.monotonic() + _MARGIN)
+        self._sock.close()
+        return self._status == 0
+
+    def statistics(self) -> ServerStatistics:
+        """Return what the workers do."""
+        return ServerStatistics(
+            addresses=self.addresses,
+            pool=self._scoreboard.total(),
+            workers=self._scoreboard.workers(),
+            worker_failures=self._scoreboard.worker_failures,
+        )
+
+    def reopen_logs(self) -> None:
+        """Have all processes go on in new log files."""
+        with self._reaping:
+            if self._pid and self._status is None:
+                os.kill(self._pid, signal.SIGUSR1)
+
+    def _run_supervisor(
+        self, ours: socket.socket, theirs: socket.socket, listeners: list[socket.socket]
+    ) -> int:
+        ours.close()
+        for listener in listeners:
+            if isinstance(listener, ListeningSocket):
+                listener.take_ownership()
+        parent_link = ParentLink(theirs, self._settings.graceful_timeout)
+        try:
+            links = SupervisorLinks(
+                status_listener=parent_link, stop_source=parent_link, endpoint=self._endpoint
+            )
+            return Supervisor(
+                self._settings, self._source, listeners, self._scoreboard, links
+            ).run()
+        except BaseException as error:
+            parent_link.failed(f"The application cannot be loaded: {error!r}")
+            raise
+
+    def _wait_ended(self, deadline: float) -> bool:
+        """Wait for the supervisor's end, and tell whether it came; any thread may."""
+        while True:
+            with self._reaping:
+                if self._status is None:
+                    try:
+                        pid, status = os.waitpid(self._pid, os.WNOHANG)
+                    except ChildProcessError:
+                        pid, status = self._pid, 0  # the program has waited for all its children
+                    if pid:
+                        self._status = os.waitstatus_to_exitcode(status)
+                if self._status is not None:
+                    return True
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_LOOK)

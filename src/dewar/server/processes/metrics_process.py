@@ -1,0 +1,151 @@
+"""A process beside the workers that shows what they do: the metrics' address.
+
+It is a process of its own because the supervisor has no threads to serve with, and a worker may be
+busy, hung or gone just when somebody wants to know. It reads the shared scoreboard.
+"""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from dewar.server.metrics.endpoint_interface import StatisticsEndpoint
+from dewar.server.processes.backoff import Backoff
+from dewar.server.processes.control_channel import ControlChannel, Report, open_control_channel
+from dewar.server.processes.fork import EXIT_LOAD, fork
+from dewar.server.system.process_title import set_title
+from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
+
+_logger = logging.getLogger("dewar.server")
+
+# What it gets to end, in seconds, before it is killed.
+_STOP_TIMEOUT = 2.0
+_LOOK = 0.01
+
+
+class MetricsProcess:
+    """Keeps one such process.
+
+    Args:
+        title: What it is called.
+        endpoint: What it serves with; made here and started there.
+        close_in_child: Closes, in the fresh process, what is the supervisor's and the workers'.
+
+    Attributes:
+        was_ready: Whether it has served once.
+        failure: Why it could not, if it never has.
+    """
+
+    def __init__(
+        self, title: str, endpoint: StatisticsEndpoint, close_in_child: Callable[[], None]
+    ) -> None:
+        self._title = title
+        self._endpoint = endpoint
+        self._close_in_child = close_in_child
+        self._backoff = Backoff()
+        self._pid = 0
+        self._channel: ControlChannel | None = None
+        self._serves_since: float | None = None
+        self.was_ready = False
+        self.failure = ""
+
+    def __repr__(self) -> str:
+        return f"<MetricsProcess {self._title!r}, process {self._pid}>"
+
+    @property
+    def channel(self) -> ControlChannel | None:
+        """The supervisor's end of the channel to it."""
+        return self._channel
+
+    def supervise(self, now: float) -> None:
+        """Start it where it does not run, at once or after a pause; take in what it says."""
+        if self._pid:
+            self._read_reports(now)
+            self._maybe_reap(now)
+        if not self._pid and not self.failure and now >= self._backoff.until:
+            self._start(now)
+
+    def close_in_child(self) -> None:
+        """Close, in a fresh worker, the supervisor's end."""
+        if self._channel is not None:
+            self._channel.close()
+
+    def stop(self) -> None:
+        """End it and wait for that; it hears of it by its channel, and is killed if it does not."""
+        self.close_in_child()
+        deadline = time.monotonic() + _STOP_TIMEOUT
+        while self._pid and time.monotonic() < deadline:
+            if _reap(self._pid):
+                self._pid = 0
+                return
+            time.sleep(_LOOK)
+        if self._pid:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(self._pid, 0)
+            self._pid = 0
+
+    def _start(self, now: float) -> None:
+        ours, theirs = open_control_channel()
+        self._channel = ours
+        try:
+            self._pid = fork(lambda: self._serve(theirs))
+        except OSError as error:
+            ours.close()
+            _logger.error("%s cannot be forked: %s. Trying again.", self._title, error)  # noqa: TRY400
+            self._backoff.hold(now)
+        theirs.close()
+
+    def _read_reports(self, now: float) -> None:
+        if self._channel is None or self._channel.is_closed:
+            return
+        for report, text in self._channel.receive_reports():
+            if report is Report.READY:
+                self._serves_since, self.was_ready = now, True
+            elif self.was_ready:
+                _logger.error("%s", text)
+            else:
+                self.failure = text
+
+    def _maybe_reap(self, now: float) -> None:
+        if not _reap(self._pid):
+            return
+        self._read_reports(now)
+        self.close_in_child()
+        if not self.failure:
+            _logger.error("%s (process %d) has ended and is replaced.", self._title, self._pid)
+        self._pid = 0
+        served = 0.0 if self._serves_since is None else now - self._serves_since
+        self._serves_since = None
+        self._backoff.note_failure(now, served)
+
+    def _serve(self, theirs: ControlChannel) -> int:
+        """Run in the child, until the supervisor hangs up."""
+        self.close_in_child()
+        self._close_in_child()
+        set_title(self._title)
+        with SignalInbox([name for name in HANDLED_SIGNALS if name != "SIGQUIT"]):
+            # A TERM to the whole group is not for it: the stop is worth watching, and it ends
+            # with its supervisor.
+            try:
+                self._endpoint.start()
+            except Exception as error:  # noqa: BLE001  # whatever it is, the supervisor says it
+                theirs.send_nowait(Report.FAILED, f"The metrics cannot be served: {error}")
+                return EXIT_LOAD
+            theirs.send_nowait(Report.READY)
+            theirs.sock.setblocking(True)
+            while theirs.sock.recv(1):
+                pass
+            self._endpoint.stop()
+        return 0
+
+
+def _reap(pid: int) -> bool:
+    """Wait for process *pid* if it has ended; return whether it has."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True  # somebody else has waited for it

@@ -1,0 +1,333 @@
+"""Who is forked, retired and killed, and when: the supervisor's decisions, without its actions.
+
+Nothing here touches a process. `SupervisorPolicy` is told what has happened and what the time is,
+and says what is to be done; each decision is returned once.
+
+The one rule behind reloads, ``max_requests`` and scaling: there are as many workers as wanted that
+are not *outdated*, forked beside the old ones, and only where more workers serve than are wanted
+does one retire, outdated ones first. So a successor always serves before its predecessor stops,
+and where no successor comes to serve, everything stays as it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from dewar.server.errors import ServerStateError
+from dewar.server.processes.backoff import Backoff
+from dewar.server.processes.worker_state import TRANSITIONS, WorkerState
+
+# For a worker that was told to show its stacks and die, in seconds, before it is killed.
+_ABORT_GRACE = 1.0
+# For one that was told to cut everything: the pool takes two to be sure that threads hang.
+_QUIT_GRACE = 4.0
+# The longest the supervisor rests: workers beat about once a second.
+_LOOK = 1.0
+# A supervisor that comes back this much too late was stopped itself, and so were the workers.
+_OVERSLEPT = 2.0
+
+_STARTING, _SERVING, _RETIRING = WorkerState.STARTING, WorkerState.SERVING, WorkerState.RETIRING
+_STOPPING, _QUITTING = WorkerState.STOPPING, WorkerState.QUITTING
+_ABORTED, _KILLED = WorkerState.ABORTED, WorkerState.KILLED
+_ACTIVE = frozenset({_STARTING, _SERVING})
+_LEAVING = frozenset({_STARTING, _SERVING, _RETIRING, _STOPPING})
+
+
+class SupervisorPhase(Enum):
+    """The life of the whole."""
+
+    STARTING = "the first workers load the application"
+    SERVING = "all were there once"
+    STOPPING = "no worker is replaced any more"
+
+
+class Action(Enum):
+    """What can be done to a worker."""
+
+    FORK = "make one"
+    RETIRE = "let it leave while the others go on"
+    STOP = "let it finish, with the whole server"
+    QUIT = "let it cut what is left"
+    ABORT = "let it show its stacks and die"
+    KILL = "end it"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One thing to do. A fork has no *number* yet."""
+
+    action: Action
+    number: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A worker's heartbeats.
+
+    Attributes:
+        beat: When its threads last came back to wait for clients.
+        stuck_since: Since when all of them have been inside the application, if they are.
+    """
+
+    beat: float
+    stuck_since: float | None = None
+
+
+@dataclass(slots=True)
+class WorkerRecord:
+    """One worker, as the policy knows it."""
+
+    number: int
+    generation: int
+    forked: float
+    state: WorkerState
+    since: float
+    wants_replacement: bool = False
+
+
+class SupervisorPolicy:
+    """What the supervisor means to do.
+
+    Args:
+        wanted: How many workers there are to be.
+        worker_timeout: Seconds without a heartbeat; 0 for any number.
+        graceful_timeout: Seconds that a worker gets to retire.
+
+    Attributes:
+        wanted: As above; changed by `grow` and `shrink`.
+        generation: That of the workers forked from now on; a reload begins a new one.
+        phase: The life of the whole.
+        worker_failures: Workers that ended without being asked to.
+        failed: Whether the first start failed, so that there is nothing to serve with.
+        abandoned: Reloads that were given up, because a successor could not load the application.
+    """
+
+    def __init__(self, wanted: int, worker_timeout: float, graceful_timeout: float) -> None:
+        self.wanted = wanted
+        self.generation = 1
+        self.phase = SupervisorPhase.STARTING
+        self.worker_failures = 0
+        self.failed = False
+        self.abandoned = 0
+        self._worker_timeout = worker_timeout
+        self._graceful_timeout = graceful_timeout
+        self._workers: dict[int, WorkerRecord] = {}
+        self._backoff = Backoff()
+        self._oldest = 1  # workers of an earlier generation are outdated
+        self._deadline = 0.0
+        self._overslept_at = 0.0
+
+    def __repr__(self) -> str:
+        states = ", ".join(
+            f"{worker.number} {worker.state.name}" for worker in self._workers.values()
+        )
+        return (
+            f"<SupervisorPolicy {self.phase.name}, {self.wanted} wanted: {states or 'no worker'}>"
+        )
+
+    def state_of(self, number: int) -> WorkerState:
+        """Return what worker *number* is doing; ``GONE`` where there is none."""
+        worker = self._workers.get(number)
+        return WorkerState.GONE if worker is None else worker.state
+
+    def is_reloading(self) -> bool:
+        """Return whether workers of an earlier generation still wait for their successors."""
+        return any(p.generation < self._oldest for p in self._in(_ACTIVE))
+
+    def is_done(self) -> bool:
+        """Return whether the server has stopped and the last worker is reaped."""
+        return self.phase is SupervisorPhase.STOPPING and not self._workers
+
+    # What has happened.
+
+    def note_forked(self, number: int, now: float) -> None:
+        """Worker *number* was made."""
+        self._workers[number] = WorkerRecord(number, self.generation, now, _STARTING, now)
+
+    def note_no_fork(self, now: float) -> None:
+        """The system has no process to give."""
+        self._backoff.hold(now)
+
+    def note_ready(self, number: int, now: float) -> None:
+        """Worker *number* accepts."""
+        worker = self._workers.get(number)
+        if worker is None or worker.state is not _STARTING:
+            return
+        self._move(worker, _SERVING, now)
+        if self.phase is SupervisorPhase.STARTING and len(self._in({_SERVING})) >= self.wanted:
+            self.phase = SupervisorPhase.SERVING
+
+    def note_wants_replacement(self, number: int) -> None:
+        """Worker *number* asks to be replaced."""
+        worker = self._workers.get(number)
+        if worker is not None:
+            worker.wants_replacement = True
+
+    def note_gone(self, number: int, now: float) -> bool:
+        """Worker *number* was reaped; tell whether nobody had asked it to end."""
+        worker = self._workers.pop(number, None)
+        if worker is None or worker.state not in _ACTIVE:
+            return False
+        self.worker_failures += 1
+        self._backoff.note_failure(now, now - worker.since if worker.state is _SERVING else 0.0)
+        if worker.state is _STARTING:
+            self._note_failed_start(worker, now)
+        return True
+
+    def note_oversleep(self, seconds: float, now: float) -> None:
+        """The supervisor itself came back *seconds* later than it meant to.
+
+        Where that is much, all processes were stopped, by a debugger or a frozen container, and
+        the workers' silence meanwhile says nothing.
+        """
+        if seconds > _OVERSLEPT:
+            self._overslept_at = now
+
+    def fail_start(self, now: float) -> None:
+        """The first start has failed for another reason than a worker's."""
+        self.failed = True
+        self.stop(now, 0.0)
+
+    # What is wanted.
+
+    def reload(self) -> None:
+        """Replace all workers, one after the other."""
+        self.generation += 1
+        self._oldest = self.generation
+
+    def grow(self) -> None:
+        """Want one worker more."""
+        self.wanted += 1
+
+    def shrink(self) -> bool:
+        """Want one worker less; tell whether there is one that can be done without."""
+        if self.wanted == 1:
+            return False
+        self.wanted -= 1
+        return True
+
+    def stop(self, now: float, timeout: float) -> None:
+        """End all workers, with *timeout* seconds for what is in flight."""
+        deadline = now + timeout
+        if self.phase is SupervisorPhase.STOPPING:
+            deadline = min(deadline, self._deadline)
+        self.phase, self._deadline = SupervisorPhase.STOPPING, deadline
+
+    # What is to be done.
+
+    def decide(self, now: float, heartbeats: Mapping[int, Heartbeat]) -> list[Decision]:
+        """Return what to do, in this order. A worker's state is moved along with its order."""
+        decisions = self._overdue(now)
+        if self.phase is SupervisorPhase.STOPPING:
+            return decisions + self._stops(now)
+        return decisions + self._hung(now, heartbeats) + self._retirements(now) + self._forks(now)
+
+    def wait_time(self, now: float) -> float:
+        """Return for how many seconds there is nothing to decide, if nothing happens."""
+        times = [now + _LOOK]
+        if self._missing() and self._backoff.until > now:
+            times.append(self._backoff.until)
+        times += [t for worker in self._workers.values() if (t := self._deadline_of(worker))]
+        return max(0.0, min(times) - now)
+
+    def _note_failed_start(self, worker: WorkerRecord, now: float) -> None:
+        """Act on a worker that could not load the application."""
+        if self.phase is SupervisorPhase.STARTING:
+            self.fail_start(now)
+        elif worker.generation == self._oldest and self.is_reloading():
+            # Those that serve know how to; they stay.
+            self._oldest = min(p.generation for p in self._in(_ACTIVE))
+            self.abandoned += 1
+
+    def _hung(self, now: float, heartbeats: Mapping[int, Heartbeat]) -> list[Decision]:
+        if not self._worker_timeout:
+            return []
+        decisions = []
+        for worker in self._in({_SERVING}):
+            heartbeat = heartbeats.get(worker.number)
+            if heartbeat is None:
+                continue
+            quiet = now - max(heartbeat.beat, worker.since, self._overslept_at)
+            stuck = 0.0
+            if heartbeat.stuck_since is not None:
+                stuck = now - max(heartbeat.stuck_since, self._overslept_at)
+            if max(quiet, stuck) > self._worker_timeout:
+                what = "no heartbeat" if quiet >= stuck else "no thread back from the app"
+                self._move(worker, _ABORTED, now)
+                self.worker_failures += 1
+                decisions.append(
+                    Decision(Action.ABORT, worker.number, f"{what} for {max(quiet, stuck):.1f} s")
+                )
+        return decisions
+
+    def _overdue(self, now: float) -> list[Decision]:
+        decisions = []
+        for worker in self._workers.values():
+            ends = self._deadline_of(worker)
+            if ends is None or now < ends:
+                continue
+            if worker.state in (_RETIRING, _STOPPING):
+                self._move(worker, _QUITTING, now)
+                decisions.append(Decision(Action.QUIT, worker.number, "it took too long to finish"))
+            else:
+                self._move(worker, _KILLED, now)
+                decisions.append(Decision(Action.KILL, worker.number, "it does not end"))
+        return decisions
+
+    def _deadline_of(self, worker: WorkerRecord) -> float | None:
+        if worker.state is _RETIRING:
+            return worker.since + self._graceful_timeout
+        if worker.state is _STOPPING:
+            return self._deadline
+        if worker.state is _QUITTING:
+            return worker.since + _QUIT_GRACE
+        if worker.state is _ABORTED:
+            return worker.since + _ABORT_GRACE
+        return None
+
+    def _stops(self, now: float) -> list[Decision]:
+        quick = now >= self._deadline
+        state, action = (_QUITTING, Action.QUIT) if quick else (_STOPPING, Action.STOP)
+        decisions = []
+        for worker in self._in(_LEAVING - {state}):
+            self._move(worker, state, now)
+            decisions.append(Decision(action, worker.number))
+        return decisions
+
+    def _retirements(self, now: float) -> list[Decision]:
+        serving = self._in({_SERVING})
+        excess = len(serving) - self.wanted
+        if excess <= 0:
+            return []
+        serving.sort(
+            key=lambda worker: (not self._is_outdated(worker), worker.forked, worker.number)
+        )
+        for worker in serving[:excess]:
+            self._move(worker, _RETIRING, now)
+        return [Decision(Action.RETIRE, worker.number) for worker in serving[:excess]]
+
+    def _forks(self, now: float) -> list[Decision]:
+        if now < self._backoff.until:
+            return []
+        return [Decision(Action.FORK)] * self._missing()
+
+    def _missing(self) -> int:
+        """Return how many workers may be forked beside those that are there."""
+        active = self._in(_ACTIVE)
+        fresh = sum(not self._is_outdated(worker) for worker in active)
+        surge = max(1, self.wanted // 4)
+        if len(active) >= self.wanted and len(self._workers) - len(active) > 2 * self.wanted:
+            return 0  # reloads come more quickly than clients leave: let some go first
+        return max(0, min(self.wanted - fresh, self.wanted + surge - len(active)))
+
+    def _is_outdated(self, worker: WorkerRecord) -> bool:
+        return worker.wants_replacement or worker.generation < self._oldest
+
+    def _in(self, states: frozenset[WorkerState] | set[WorkerState]) -> list[WorkerRecord]:
+        return [worker for worker in self._workers.values() if worker.state in states]
+
+    def _move(self, worker: WorkerRecord, state: WorkerState, now: float) -> None:
+        if state not in TRANSITIONS[worker.state]:
+            raise ServerStateError(f"Worker {worker.number} cannot become {state.name}: {self!r}")
+        worker.state, worker.since = state, now

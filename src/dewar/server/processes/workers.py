@@ -1,0 +1,229 @@
+"""The worker processes themselves: made, told, killed and reaped, as the policy decides."""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from socket import socket
+
+from dewar.server.processes.app_source import AppSource
+from dewar.server.processes.control_channel import (
+    Command,
+    ControlChannel,
+    Report,
+    open_control_channel,
+)
+from dewar.server.processes.fork import EXIT_LOAD, fork
+from dewar.server.processes.policy import Action, Decision, SupervisorPolicy
+from dewar.server.processes.scoreboard import Scoreboard
+from dewar.server.processes.worker import Assignment, WorkerProcess
+from dewar.server.processes.worker_state import WorkerState
+from dewar.server.settings.settings import Settings
+
+_logger = logging.getLogger("dewar.server")
+
+_COMMANDS = {Action.RETIRE: Command.RETIRE, Action.STOP: Command.STOP, Action.QUIT: Command.QUIT}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerSpec:
+    """What all workers have in common.
+
+    Attributes:
+        listeners: Where clients come from; shared by all.
+        close_in_child: Closes, in a fresh worker, what is the supervisor's alone.
+    """
+
+    settings: Settings
+    source: AppSource
+    listeners: list[socket]
+    close_in_child: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerHandle:
+    """A worker process, from outside."""
+
+    number: int
+    pid: int
+    channel: ControlChannel
+
+
+class WorkerSet:
+    """Executes what the policy decides, and tells it what became of it.
+
+    Args:
+        spec: What the workers do.
+        policy: Who is told what happens.
+        scoreboard: Where the workers show what they do.
+
+    Attributes:
+        failure: What a worker said last of why it could not load the application.
+        is_stop_requested: Whether the application, in a worker, has asked for the server's stop.
+    """
+
+    def __init__(self, spec: WorkerSpec, policy: SupervisorPolicy, scoreboard: Scoreboard) -> None:
+        self._spec = spec
+        self._policy = policy
+        self._scoreboard = scoreboard
+        self._handles: dict[int, WorkerHandle] = {}
+        self.failure = ""
+        self.is_stop_requested = False
+
+    def __repr__(self) -> str:
+        return f"<WorkerSet of {len(self._handles)} for {self._spec.source.name}>"
+
+    @property
+    def channels(self) -> Mapping[int, ControlChannel]:
+        """The supervisor's ends of the channels to the workers, by number."""
+        return {number: handle.channel for number, handle in self._handles.items()}
+
+    def execute(self, decision: Decision) -> None:
+        """Do what was decided."""
+        if decision.action is Action.FORK:
+            self._fork()
+            return
+        handle = self._handles[decision.number]
+        if decision.reason:
+            _logger.warning(
+                "Worker %d (process %d): %s: %s.",
+                handle.number, handle.pid, decision.reason, decision.action.name,
+            )  # fmt: skip
+        if decision.action is Action.ABORT:
+            self._send_signal(handle, signal.SIGABRT)
+        elif decision.action is Action.KILL:
+            self._send_signal(handle, signal.SIGKILL)
+        else:
+            loads = self._scoreboard.state_of(handle.number) is WorkerState.STARTING
+            handle.channel.send_nowait(_COMMANDS[decision.action])
+            if loads:
+                # It does not listen yet. If it has begun to in this very moment, the signal is
+                # no more than a wish, and the command tells the rest.
+                self._send_signal(handle, signal.SIGTERM)
+        self._show_state(handle.number)
+
+    def read_reports(self, number: int, now: float) -> None:
+        """Take in what a worker has said."""
+        for report, text in self._handles[number].channel.receive_reports():
+            if report is Report.READY:
+                self._policy.note_ready(number, now)
+                self._show_state(number)
+            elif report is Report.WANTS_REPLACEMENT:
+                self._policy.note_wants_replacement(number)
+            elif report is Report.STOP_ALL:
+                self.is_stop_requested = True
+            else:
+                self.failure = text
+
+    def send_all(self, command: Command) -> None:
+        """Tell all workers the same."""
+        for handle in self._handles.values():
+            handle.channel.send_nowait(command)
+
+    def reap(self) -> list[int]:
+        """Take note of workers that have ended; return their numbers."""
+        gone = []
+        for handle in list(self._handles.values()):
+            try:
+                pid, status = os.waitpid(handle.pid, os.WNOHANG)
+            except ChildProcessError:
+                pid, status = handle.pid, 0  # somebody else has waited for it
+            if pid:
+                self._note_exit(handle, status)
+                gone.append(handle.number)
+        return gone
+
+    def close_in_child(self) -> None:
+        """Close, in a fresh process, the supervisor's ends of all channels.
+
+        An end that a sibling kept would hide from a worker that the supervisor has died.
+        """
+        for handle in self._handles.values():
+            handle.channel.close()
+
+    def kill_all(self) -> None:
+        """End all workers at once, because the supervisor itself is at its end."""
+        for handle in list(self._handles.values()):
+            self._send_signal(handle, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(handle.pid, 0)
+            handle.channel.close()
+            self._scoreboard.release(handle.number)
+        self._handles.clear()
+
+    def _fork(self) -> None:
+        now = time.monotonic()
+        number = self._scoreboard.maybe_free()
+        if number is None:
+            self._policy.note_no_fork(now)
+            return
+        self._scoreboard.reserve(number, self._policy.generation, now)
+        ours, theirs = open_control_channel()
+        try:
+            pid = fork(lambda: self._run_worker(number, ours, theirs))
+        except OSError as error:
+            ours.close()
+            theirs.close()
+            _logger.error("No worker can be forked: %s. Trying again.", error)  # noqa: TRY400
+            self._policy.note_no_fork(now)
+            return
+        theirs.close()
+        self._scoreboard.assign(number, pid)
+        self._handles[number] = WorkerHandle(number, pid, ours)
+        self._policy.note_forked(number, now)
+
+    def _run_worker(self, number: int, ours: ControlChannel, theirs: ControlChannel) -> int:
+        """Run in the child: let go of the supervisor's things, then serve."""
+        ours.close()
+        self.close_in_child()
+        spec = self._spec
+        spec.close_in_child()
+        return WorkerProcess(
+            Assignment(
+                settings=spec.settings,
+                source=spec.source,
+                listeners=list(spec.listeners),
+                slot=self._scoreboard.slot(number),
+                channel=theirs,
+            )
+        ).run()
+
+    def _note_exit(self, handle: WorkerHandle, status: int) -> None:
+        now = time.monotonic()
+        self.read_reports(handle.number, now)  # its last words
+        handle.channel.close()
+        del self._handles[handle.number]
+        self._scoreboard.release(handle.number)
+        before = self._policy.state_of(handle.number)
+        if self._policy.note_gone(handle.number, now):
+            loading = " while it loaded the application" * (before is WorkerState.STARTING)
+            ended = describe_status(status)
+            _logger.error("Worker %d (process %d) %s%s.", handle.number, handle.pid, ended, loading)
+            if before is WorkerState.STARTING and not self.failure:
+                self.failure = f"A worker {ended}{loading}."
+        elif before is WorkerState.ABORTED:
+            _logger.error("Worker %d (process %d) was hung.", handle.number, handle.pid)
+
+    def _send_signal(self, handle: WorkerHandle, number: int) -> None:
+        with suppress(ProcessLookupError):  # not reaped yet, but on some systems gone already
+            os.kill(handle.pid, number)
+
+    def _show_state(self, number: int) -> None:
+        self._scoreboard.set_state(number, self._policy.state_of(number))
+
+
+def describe_status(status: int) -> str:
+    """Return what `os.waitpid` says of an end in words."""
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        hint = " (it could not load the application)" if code == EXIT_LOAD else ""
+        return f"ended with status {code}{hint}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = ", perhaps because memory ran out" if name == "SIGKILL" else ""
+    return f"was killed by {name}{hint}"

@@ -1,0 +1,276 @@
+"""What a setting may be: how it is read from text and from TOML, checked, and written as TOML.
+
+A kind knows three forms of a value. *Text* is what a flag or a variable has. *TOML* is what a
+file has, where numbers are numbers. The *value* is what `Settings` holds.
+"""
+
+import re
+import threading
+from collections.abc import Sequence
+
+from dewar.server.settings.units import parse_duration, parse_size
+
+_ON = frozenset({"1", "true", "yes", "on"})
+_OFF = frozenset({"0", "false", "no", "off"})
+# TOML 1.0, "String": what must not stand in a basic string as it is.
+_TOML_UNSAFE = re.compile(r'["\\\x00-\x1f\x7f]')
+
+
+class SettingKind:
+    """A text, and the base of the other kinds.
+
+    Attributes:
+        metavar: What stands for a value in help.
+        expected: What a value must be, as the end of "must be …".
+        written: The same for text and TOML.
+    """
+
+    metavar = "TEXT"
+    expected = "printable text"
+    written = expected
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.written}>"
+
+    def holds(self, value: object) -> bool:
+        """Return whether `Settings` may have *value*."""
+        return isinstance(value, str) and value.isprintable()
+
+    def read(self, text: str) -> object:
+        """Return the value that a flag or a variable stands for.
+
+        Raises:
+            ValueError: It stands for none.
+        """
+        return text
+
+    def accept(self, given: object) -> object:
+        """Return the value that a file's stands for.
+
+        Raises:
+            ValueError: It stands for none.
+        """
+        if not isinstance(given, str):
+            raise ValueError(given)  # noqa: TRY004 - the caller tells what is expected
+        return self.read(given)
+
+    def write(self, value: object) -> str:
+        """Return *value* as TOML, which `accept` takes for the same value."""
+        return quote(str(value))
+
+
+class ProductToken(SettingKind):
+    """What software calls itself in a field (RFC 9110 §10.2.4)."""
+
+    expected = written = "printable ASCII text"
+
+    def holds(self, value: object) -> bool:
+        """Return whether *value* can stand in a field."""
+        return super().holds(value) and str(value).isascii() and str(value).strip() != ""
+
+
+class WholeNumber(SettingKind):
+    """A whole number.
+
+    Args:
+        least: The lowest it may be.
+    """
+
+    metavar = "N"
+
+    def __init__(self, least: int = 0) -> None:
+        self._least = least
+        self.expected = self.written = f"a whole number, {least} or more"
+
+    def holds(self, value: object) -> bool:
+        """Return whether *value* is an int, and not one of the two that are truth values."""
+        return isinstance(value, int) and not isinstance(value, bool) and value >= self._least
+
+    def read(self, text: str) -> object:
+        """Return the number."""
+        return int(text)
+
+    def accept(self, given: object) -> object:
+        """Return the number; a text is none."""
+        if not self.holds(given):
+            raise ValueError(given)
+        return given
+
+    def write(self, value: object) -> str:
+        """Return the number."""
+        return str(value)
+
+
+class Size(WholeNumber):
+    """A number of bytes, which may be written with a unit."""
+
+    metavar = "SIZE"
+
+    def __init__(self, least: int = 0) -> None:
+        super().__init__(least)
+        self.written = f"a number of bytes, {least} or more, such as 65536, 512k or 1GiB"
+
+    def read(self, text: str) -> object:
+        """Return the bytes."""
+        return parse_size(text)
+
+    def accept(self, given: object) -> object:
+        """Return the bytes of a number, or of a text with a unit."""
+        return self.read(given) if isinstance(given, str) else super().accept(given)
+
+
+class Duration(SettingKind):
+    """A duration."""
+
+    metavar = "DURATION"
+    expected = "a number of seconds, 0 or more"
+    written = f"{expected}, such as 30, 1.5, 500ms or 2m"
+
+    def holds(self, value: object) -> bool:
+        """Return whether *value* is a number that a thread can wait for."""
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return False
+        return 0 <= value <= threading.TIMEOUT_MAX
+
+    def read(self, text: str) -> object:
+        """Return the seconds."""
+        return parse_duration(text)
+
+    def accept(self, given: object) -> object:
+        """Return the seconds of a number, or of a text with a unit."""
+        if isinstance(given, str):
+            return self.read(given)
+        if not self.holds(given):
+            raise ValueError(given)
+        return given
+
+    def write(self, value: object) -> str:
+        """Return the number."""
+        return repr(value)
+
+
+class Switch(SettingKind):
+    """On or off; as a flag, ``--name`` and ``--no-name``."""
+
+    metavar = ""
+    expected = "True or False"
+    written = "true or false"
+
+    def holds(self, value: object) -> bool:
+        """Return whether *value* is a bool."""
+        return isinstance(value, bool)
+
+    def read(self, text: str) -> object:
+        """Return what ``1``, ``true``, ``yes``, ``on`` and their opposites mean."""
+        word = text.strip().lower()
+        if word not in _ON | _OFF:
+            raise ValueError(text)
+        return word in _ON
+
+    def accept(self, given: object) -> object:
+        """Return a bool as it is."""
+        if not isinstance(given, bool):
+            raise ValueError(given)  # noqa: TRY004 - the caller tells what is expected
+        return given
+
+    def write(self, value: object) -> str:
+        """Return ``true`` or ``false``."""
+        return "true" if value else "false"
+
+
+class Choice(SettingKind):
+    """One of a few words."""
+
+    def __init__(self, *words: str) -> None:
+        self._words = words
+        self.metavar = f"[{'|'.join(words)}]"
+        shown = [repr(word) for word in words]
+        self.expected = self.written = f"{', '.join(shown[:-1])} or {shown[-1]}"
+
+    def holds(self, value: object) -> bool:
+        """Return whether *value* is one of them."""
+        return value in self._words
+
+
+class FilePath(SettingKind):
+    """The path of a file."""
+
+    metavar = "FILE"
+    expected = written = "the path of a file"
+
+    def holds(self, value: object) -> bool:
+        """Return whether *value* can be a path."""
+        return isinstance(value, str) and value != "" and "\0" not in value
+
+
+class CommaList(SettingKind):
+    """Texts with commas between them; a file may have them as an array.
+
+    Args:
+        metavar: What one of them is called.
+        expected: What they must be.
+        least: How many there must be at least.
+    """
+
+    def __init__(self, metavar: str, expected: str, least: int = 0) -> None:
+        self.metavar = metavar
+        self.expected = self.written = expected
+        self._least = least
+
+    def holds(self, value: object) -> bool:
+        """Return whether *value* is a text with as many parts as there must be."""
+        return super().holds(value) and (bool(str(value).strip()) or self._least == 0)
+
+    def accept(self, given: object) -> object:
+        """Return the text, or the texts of an array with commas between them."""
+        if isinstance(given, Sequence) and all(isinstance(part, str) for part in given):
+            return given if isinstance(given, str) else ",".join(given)
+        raise ValueError(given)
+
+
+class Permissions(SettingKind):
+    """The permissions of a file, in octal."""
+
+    metavar = "OCTAL"
+    expected = "permissions in octal, as text such as '660'"
+    written = expected
+
+    def holds(self, value: object) -> bool:
+        """Return whether *value* is three octal digits, or four with a zero in front."""
+        return isinstance(value, str) and re.fullmatch(r"0?[0-7]{3}", value) is not None
+
+
+class MountPath(SettingKind):
+    """The path that an application is mounted at, or nothing."""
+
+    metavar = "PATH"
+    expected = "'' or a path that begins with '/' and does not end with one, such as '/shop'"
+    written = expected
+
+    def holds(self, value: object) -> bool:
+        """Return whether *value* can be a ``SCRIPT_NAME`` (PEP 3333)."""
+        if not super().holds(value) or set(str(value)) & {"?", "#"}:
+            return False
+        return value == "" or (str(value).startswith("/") and not str(value).endswith("/"))
+
+
+class PythonObject(SettingKind):
+    """An object that only a program can give: it has no flag, no variable and no TOML.
+
+    Args:
+        module: Where its type is, and under which name.
+    """
+
+    def __init__(self, type_: type) -> None:
+        self._type = type_
+        self.expected = self.written = f"an {type_.__module__}.{type_.__qualname__}"
+
+    def holds(self, value: object) -> bool:
+        """Return whether *value* is of the type."""
+        return isinstance(value, self._type)
+
+
+def quote(text: str) -> str:
+    """Return *text* as a basic string of TOML."""
+    escaped = _TOML_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04X}", text)
+    return f'"{escaped}"'

@@ -1,0 +1,85 @@
+"""The file with settings: ``dewar.toml``, or a table of ``pyproject.toml``."""
+
+import difflib
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from dewar.server.settings.sources import (
+    ConfigurationError,
+    GivenValue,
+    SettingSource,
+    SourceValues,
+)
+from dewar.server.settings.table import SETTINGS
+
+_FILE = "dewar.toml"
+_PROJECT = "pyproject.toml"
+_TABLE = "server"
+
+
+def read_file(path: str | None, folder: Path) -> SourceValues:
+    """Return what a file says: *path*, else the one in *folder*, if there is one.
+
+    There ``dewar.toml`` goes before ``pyproject.toml``, which is asked for ``[tool.dewar]``.
+
+    Raises:
+        ConfigurationError: It cannot be read, or has a table or key that means nothing.
+    """
+    if path is not None:
+        return _read(Path(path), path)
+    if (folder / _FILE).is_file():
+        return _read(folder / _FILE, _FILE)
+    if (folder / _PROJECT).is_file():
+        return _read(folder / _PROJECT, _PROJECT)
+    return {}
+
+
+def _read(path: Path, shown: str) -> SourceValues:
+    document = _load(path, shown)
+    prefix = ""
+    if path.name == _PROJECT:
+        tool = document.get("tool")
+        document = tool.get("dewar", {}) if isinstance(tool, dict) else {}
+        prefix = "tool.dewar."
+        if not isinstance(document, dict):
+            raise ConfigurationError(f"{shown}: 'tool.dewar' must be a table: [tool.dewar.server].")
+    for name in document:
+        if name != _TABLE:
+            repair = _near(name, [_TABLE]) or f" Settings stand in [{prefix}{_TABLE}]."
+            raise ConfigurationError(f"{shown}: {prefix + name!r} means nothing here.{repair}")
+    table = document.get(_TABLE, {})
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{shown}: {prefix + _TABLE!r} must be a table: [{prefix}server].")
+    return _layer(table, shown)
+
+
+def _load(path: Path, shown: str) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigurationError(f"{shown}: it cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{shown}: it is no TOML: {error}.") from error
+
+
+def _layer(table: dict[str, Any], shown: str) -> SourceValues:
+    names = [setting.name for setting in SETTINGS if setting.has_text]
+    for key in table:
+        if key not in names:
+            if any(setting.name == key for setting in SETTINGS):
+                raise ConfigurationError(
+                    f"{shown}: {key!r} is an object of Python's, and can only be given there:"
+                    f" dewar.server.run(app, {key}=...)."
+                )
+            raise ConfigurationError(
+                f"{shown}: there is no setting {key!r}.{_near(key.replace('-', '_'), names)}"
+            )
+    return {key: GivenValue(value, SettingSource.FILE, shown) for key, value in table.items()}
+
+
+def _near(name: str, candidates: Iterable[str]) -> str:
+    matches = difflib.get_close_matches(name, list(candidates), n=1)
+    return f" Did you mean {matches[0]!r}?" if matches else ""

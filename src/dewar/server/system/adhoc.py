@@ -1,0 +1,73 @@
+"""A certificate made up on the spot, for trying out HTTPS on one's own machine."""
+
+import ssl
+import tempfile
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+from dewar.server.errors import ServerError
+from dewar.server.system.tls import make_context
+
+_DAYS = 30
+
+
+class AdhocUnavailableError(ServerError, RuntimeError):
+    """Raised when a certificate is to be made and cryptography is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            'ssl_context="adhoc" makes a certificate, and needs cryptography for that: pip install'
+            " 'dewar-web[adhoc]'. Or pass the files: ssl_context=('cert.pem', 'key.pem')."
+        )
+
+
+def make_adhoc_context(host: str) -> ssl.SSLContext:
+    """Return a context with a new certificate for *host*, signed by nobody else.
+
+    It is for trying things out: no client trusts it unasked, and the next start has another.
+
+    Raises:
+        AdhocUnavailableError: Cryptography is not installed.
+    """
+    certificate, key = _make_pair(host)
+    with tempfile.TemporaryDirectory() as folder:  # readable by this user only
+        certfile, keyfile = Path(folder) / "cert.pem", Path(folder) / "key.pem"
+        certfile.write_bytes(certificate)
+        keyfile.write_bytes(key)
+        return make_context(str(certfile), str(keyfile))
+
+
+def _make_pair(host: str) -> tuple[bytes, bytes]:
+    try:
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+    except ImportError:
+        raise AdhocUnavailableError from None
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host[:64] or "localhost")])
+    names: list[x509.GeneralName] = [x509.DNSName("localhost")]
+    for address in {host, "127.0.0.1", "::1"}:
+        try:
+            names.append(x509.IPAddress(ip_address(address)))
+        except ValueError:
+            if address not in ("", "localhost") and address.isascii():
+                names.append(x509.DNSName(address))
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))  # clocks differ
+        .not_valid_after(now + timedelta(days=_DAYS))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    return certificate.public_bytes(pem), key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

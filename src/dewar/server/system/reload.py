@@ -1,0 +1,188 @@
+"""Restarting on changes to the code, while an app is written.
+
+Two processes: this one watches and never serves; its child, started by the same command line,
+serves and never watches. A child that fails stays down until the next change.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatch
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from dewar.server.errors import ServerError
+
+#: Marks the child. The second is the name that programs written for Flask ask for.
+MARKS = ("DEWAR_RELOADED", "WERKZEUG_RUN_MAIN")
+# How long a child may take to finish what it has in hand, in seconds.
+STOP_TIMEOUT = 5.0
+# How often the watch comes back without a change, in milliseconds.
+_TICK = 200
+
+# Sets of (what happened, path), as watchfiles gives them.
+Changes = Iterable[Iterable[tuple[object, str]]]
+
+
+class ReloadUnavailableError(ServerError, RuntimeError):
+    """Raised when the library that watches files is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("Restarting on changes needs watchfiles: pip install 'dewar-web[reload]'.")
+
+
+def is_reloaded() -> bool:
+    """Whether this process is the child that serves."""
+    return os.environ.get(MARKS[0]) == "true"
+
+
+def can_reload() -> bool:
+    """Whether what watches files is installed."""
+    return find_spec("watchfiles") is not None
+
+
+def run_with_reload(
+    extra_files: Iterable[str] | None = None, exclude_patterns: Iterable[str] | None = None
+) -> NoReturn:
+    """Run this process's command line again and again, once for each change to the code.
+
+    Ends the process when the child ends of its own accord, with its exit status.
+
+    Args:
+        extra_files: More files and folders to watch.
+        exclude_patterns: Shell patterns of paths that don't count.
+
+    Raises:
+        ReloadUnavailableError: If watchfiles is not installed.
+    """
+    if not can_reload():
+        raise ReloadUnavailableError
+    import watchfiles
+
+    stop = threading.Event()
+    extra = [Path(file).resolve() for file in extra_files or ()]
+    counts = _code_filter(watchfiles.PythonFilter(), extra, tuple(exclude_patterns or ()))
+    watched = watchfiles.watch(
+        *roots(Path.cwd(), sys.path),
+        *(path for path in extra if path.exists()),
+        watch_filter=counts,
+        stop_event=stop,
+        # An empty batch after each such time: the first says that the watch is on.
+        rust_timeout=_TICK,
+        yield_on_timeout=True,
+    )
+    _exit_on_sigterm()
+    sys.exit(_supervise(_start_child, watched, stop, _say))
+
+
+def roots(folder: Path, path: Iterable[str]) -> list[Path]:
+    """Return the folders with the user's own code: the working directory and what is importable.
+
+    Args:
+        folder: The working directory.
+        path: The import path; what belongs to Python or is installed is left out.
+    """
+    installed = [Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix)]
+    found: list[Path] = []
+    for candidate in (folder, *(Path(entry) for entry in path if entry)):
+        resolved = candidate.resolve()
+        if not resolved.is_dir() or resolved == Path(resolved.anchor):
+            continue
+        if any(resolved.is_relative_to(prefix / "lib") for prefix in installed):
+            continue
+        if "site-packages" in resolved.parts:
+            continue
+        if not any(resolved.is_relative_to(known) for known in found):
+            found = [known for known in found if not known.is_relative_to(resolved)]
+            found.append(resolved)
+    return found
+
+
+def _code_filter(
+    is_code: Callable[..., bool], extra: list[Path], excluded: tuple[str, ...]
+) -> Callable[..., bool]:
+    """Return what tells whether a change counts."""
+
+    def counts(change: object, path: str) -> bool:
+        if any(fnmatch(path, pattern) for pattern in excluded):
+            return False
+        return is_code(change, path) or any(Path(path).is_relative_to(file) for file in extra)
+
+    return counts
+
+
+def _supervise(
+    start: Callable[[], "subprocess.Popen[bytes]"],
+    changes: Changes,
+    stop: threading.Event,
+    say: Callable[[str], None],
+) -> int:
+    """Keep one child, a new one after each change; return the status to end with.
+
+    The first batch is empty. Nothing starts before it is there, so that no change is missed.
+    """
+    batches = iter(changes)
+    next(batches, None)
+    while True:
+        child, told = start(), threading.Event()
+        threading.Thread(target=_stop_when_done, args=(child, told, stop), daemon=True).start()
+        try:
+            changed = next(filter(None, batches), None)
+        except KeyboardInterrupt:
+            changed = None  # the child has heard it too
+        finally:
+            # Also where we are told to end: no child is left behind.
+            told.set()
+            ended_before = child.poll()
+            _end(child)
+        if changed is None:
+            return child.returncode if ended_before is None else ended_before
+        say(f"{_first_name(changed)} has changed, restarting")
+
+
+def _stop_when_done(
+    child: "subprocess.Popen[bytes]", told: threading.Event, stop: threading.Event
+) -> None:
+    # A child that ends well without being told to by us, after Ctrl+C for instance, takes us
+    # along; one that failed waits for its code to be mended.
+    if child.wait() == 0 and not told.is_set():
+        stop.set()
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    if child.poll() is None:
+        child.terminate()
+    try:
+        child.wait(STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _start_child() -> "subprocess.Popen[bytes]":
+    # The very command that started this process: python -m ..., a script, a console script.
+    command = [sys.executable, *sys.orig_argv[1:]]
+    return subprocess.Popen(  # noqa: S603  # our own command line
+        command, env={**os.environ, **dict.fromkeys(MARKS, "true")}
+    )
+
+
+def _exit_on_sigterm() -> None:
+    def leave(_number: int, _frame: FrameType | None) -> NoReturn:
+        sys.exit(0)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, leave)
+
+
+def _first_name(changes: Iterable[tuple[object, str]]) -> str:
+    return min(path for _, path in changes)
+
+
+def _say(text: str) -> None:
+    print(f"Dewar: {text}", file=sys.stderr, flush=True)  # noqa: T201

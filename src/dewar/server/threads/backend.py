@@ -1,0 +1,97 @@
+"""Serving on threads of this process."""
+
+import threading
+import time
+from contextlib import ExitStack
+from socket import socket
+
+from dewar.server.connection.server_context import ServerContext
+from dewar.server.errors import ServerStateError
+from dewar.server.metrics.endpoint_interface import MakeEndpoint
+from dewar.server.metrics.pool_statistics import PoolStatistics
+from dewar.server.metrics.statistics import ServerStatistics
+from dewar.server.system.descriptors import raise_descriptor_limit
+from dewar.server.system.listeners import close_listeners, open_listeners, stop_listening, url_of
+from dewar.server.threads.pool import Pool
+
+# What a thread gets to leave after its connection was cut. Longer, and a handler that hangs
+# would hang the stop; threads are daemons, so that it does not hang the process.
+_LEAVE = 1.0
+
+
+class ThreadBackend:
+    """Serves on threads of this process.
+
+    Args:
+        server_context: What to serve.
+        endpoint: Makes what serves the statistics, if anything does.
+    """
+
+    def __init__(self, server_context: ServerContext, endpoint: MakeEndpoint | None = None) -> None:
+        self._server_context = server_context
+        self._endpoint = None if endpoint is None else endpoint(self._by_number)
+        self._joining = threading.Lock()
+        self._pool: Pool | None = None
+        self._listeners: tuple[socket, ...] = ()
+        self.addresses: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return repr(self._pool or self._server_context)
+
+    def start(self) -> None:
+        """See `dewar.server.server.ServerBackend`."""
+        settings = self._server_context.settings
+        raise_descriptor_limit(settings.max_connections)
+        with ExitStack() as opened:
+            self._server_context.open_logs()
+            opened.callback(self._server_context.close_logs)
+            listeners = open_listeners(settings.bind, settings.backlog, settings.unix_mode)
+            opened.callback(close_listeners, listeners)
+            self._server_context.begin()
+            opened.callback(self._server_context.end, 0.0)
+            if self._endpoint is not None:
+                self._endpoint.start()
+            opened.pop_all()
+        self.addresses = tuple(url_of(listener, settings.scheme) for listener in listeners)
+        self._listeners = tuple(listeners)  # the pool's list is the pool's to clear
+        self._pool = Pool(self._server_context, listeners)
+        self._pool.start()
+
+    def stop(self, timeout: float) -> bool:
+        """See `dewar.server.server.ServerBackend`."""
+        pool = self._started()
+        deadline = time.monotonic() + timeout
+        for listener in self._listeners:
+            stop_listening(listener)
+        pool.drain_soon()
+        if not pool.ended.wait(timeout):
+            pool.end()
+        if self._endpoint is not None:
+            self._endpoint.stop()  # last, so that a drain can be watched
+        with self._joining:
+            left = pool.join(_LEAVE)
+        self._server_context.end(deadline - time.monotonic())
+        if left:
+            self._server_context.close_logs()
+        return left
+
+    @property
+    def metrics_addresses(self) -> tuple[str, ...]:
+        """See `dewar.server.server.ServerBackend`."""
+        return () if self._endpoint is None else self._endpoint.addresses
+
+    def _by_number(self) -> dict[str, PoolStatistics]:
+        return {} if self._pool is None else {"1": self._pool.statistics()}
+
+    def statistics(self) -> ServerStatistics:
+        """See `dewar.server.server.ServerBackend`."""
+        return ServerStatistics(addresses=self.addresses, pool=self._started().statistics())
+
+    def reopen_logs(self) -> None:
+        """See `dewar.server.server.ServerBackend`."""
+        self._server_context.reopen_logs()
+
+    def _started(self) -> Pool:
+        if self._pool is None:
+            raise ServerStateError(f"{self!r} has not been started. Call start() first.")
+        return self._pool

@@ -1,0 +1,206 @@
+"""The open connections of a server, and what the poller reports of each."""
+
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from dewar.server.connection.connection import Connection
+from dewar.server.connection.server_context import Balancer
+from dewar.server.connection.state import ConnectionState
+from dewar.server.threads.poller import PEER_CLOSED, READ, WRITE, Poller
+
+_FLUSHING, _CLOSED, _SUSPENDED = (
+    ConnectionState.FLUSHING,
+    ConnectionState.CLOSED,
+    ConnectionState.SUSPENDED,
+)
+
+
+class ConnectionTable:
+    """Holds each connection from its accept to its close, and keeps the poller in step.
+
+    A connection is the leader's, and in the poller; or handed off, to the
+    thread that runs it; or suspended, with the event loop's. A thread that changes one that may be
+    changing hands holds `ownership_lock` meanwhile.
+
+    Args:
+        poller: What reports the connections.
+        give_back: Called on the loop's thread with a connection that can go on.
+        balancer: Who is told how many there are, where other processes go by it.
+
+    Attributes:
+        open: The leader's connections and those handed off, by descriptor.
+        suspended: Those that wait for the event loop, or have, and are handed off now. The poller
+            reports them to no purpose but to see that their clients have gone.
+        handed_off: Those that run on a thread that does not lead.
+        ownership_lock: Held where a connection is handed off without its thread, and taken back.
+        is_closing: Whether nothing is watched any more: what comes back is closed.
+        is_quiescent: Set when that is so and nothing is suspended any more.
+    """
+
+    def __init__(
+        self,
+        poller: Poller,
+        give_back: Callable[[Connection], None],
+        balancer: Balancer | None = None,
+    ) -> None:
+        self._poller = poller
+        self._balancer = balancer
+        self.open: dict[int, Connection] = {}
+        self.suspended: dict[int, Connection] = {}
+        self.handed_off: set[Connection] = set()
+        self.ownership_lock = threading.Lock()
+        self._count_lock = threading.Lock()
+        self._served = 0  # requests of connections that are closed by now
+        self.is_closing = False
+        self.is_quiescent = threading.Event()
+        self._give_back = give_back
+
+    def __repr__(self) -> str:
+        elsewhere = f"{len(self.handed_off)} handed off, {len(self.suspended)} suspended"
+        return f"<ConnectionTable {self.count} open, {elsewhere}>"
+
+    @property
+    def count(self) -> int:
+        """How many connections there are."""
+        with self._count_lock:  # no connection is in neither, as where one goes from here to there
+            return len(self.open) + len(self.suspended)
+
+    def requests(self) -> int:
+        """Return how many requests have been answered, or are being answered."""
+        with self._count_lock:
+            held = [*self.open.values(), *self.suspended.values()]
+            return self._served + sum(connection.served for connection in held)
+
+    def add(self, fresh: Iterable[Connection]) -> None:
+        """Take in new connections and watch them."""
+        for connection in fresh:
+            self.open[connection.fd] = connection
+            self.apply_state(connection)
+        self._note_open()
+
+    def leader_owned(self) -> list[Connection]:
+        """Return the leader's connections."""
+        return [c for c in list(self.open.values()) if c not in self.handed_off]
+
+    def apply_state(self, connection: Connection) -> None:
+        """Have the poller report what *connection* now waits for, or close it."""
+        if connection.state is _SUSPENDED:
+            self._suspend(connection)
+        elif connection.state is _CLOSED or self.is_closing:
+            self.remove(connection)
+        else:
+            was_suspended = self.suspended.get(connection.fd) is connection
+            self.set_interest(connection, WRITE if connection.state is _FLUSHING else READ)
+            if was_suspended:
+                # Only now: the leader may hold an event of it from before, and takes what is open.
+                with self._count_lock:
+                    self.open[connection.fd] = self.suspended.pop(connection.fd)
+
+    def set_interest(self, connection: Connection, interest: int) -> None:
+        """Have the poller report *interest* of *connection*."""
+        if interest == connection.interest:
+            return
+        old_interest, connection.interest = connection.interest, interest
+        # The last step: from here on the connection is the leader's, who may be another thread
+        # and may have handed it off again before this call returns.
+        if old_interest:
+            self._poller.modify(connection.fd, interest)
+        else:
+            self._poller.register(connection.fd, interest)
+
+    def hand_off(self, connection: Connection) -> None:
+        """Take *connection* out of the poller, for the thread that runs it."""
+        if connection.interest:
+            connection.interest = 0
+            self._poller.unregister(connection.fd)
+        self.handed_off.add(connection)
+
+    def take_back(self, connection: Connection) -> None:
+        """Give *connection* back to whoever leads; the caller is done with it."""
+        with self.ownership_lock:  # its taker may be in the middle of handing it off
+            self.handed_off.discard(connection)
+            self.apply_state(connection)
+            if self.is_closing and not self.suspended:
+                self.is_quiescent.set()
+
+    def remove(self, connection: Connection) -> None:
+        """Close *connection*."""
+        # In this order: once the socket is closed its number may come back as a new client's.
+        with self._count_lock:
+            fd = connection.fd
+            if self.open.pop(fd, None) is None and self.suspended.pop(fd, None) is None:
+                return
+            self._served += connection.served
+        self._note_open()
+        if connection.interest:
+            connection.interest = 0
+            self._poller.unregister(connection.fd)
+        connection.close()
+
+    def _note_open(self) -> None:
+        if self._balancer is not None:
+            self._balancer.note_open(self.count)
+
+    def close(self, abandoned: Iterable[Connection]) -> None:
+        """Close all connections.
+
+        One that is handed off is shut down now, and closed when it comes back.
+
+        Those *abandoned* are handed off and will not come back.
+        """
+        with self.ownership_lock:
+            self.is_closing = True
+            self.handed_off.difference_update(abandoned)
+            for connection in list(self.open.values()):
+                if connection in self.handed_off:
+                    connection.shut_down_socket()
+                else:
+                    self.remove(connection)
+            for connection in self.suspended.values():
+                if connection in self.handed_off:
+                    connection.shut_down_socket()
+                else:
+                    self._cancel_suspended(connection)
+            if not self.suspended:
+                self.is_quiescent.set()
+
+    # What waits for the event loop.
+
+    def handle_suspended(self, fd: int) -> bool:
+        """Take an event of a suspended connection: its client may have gone; tell if *fd* is one.
+
+        A client may also have sent its next request, or a part of it. It is read when the one
+        before is answered.
+        """
+        with self.ownership_lock:
+            connection = self.suspended.get(fd)
+            if connection is None:
+                return fd in self.open  # it has just come back: its event is told again
+            if connection in self.handed_off:
+                return True  # a stale event
+            if connection.interest == PEER_CLOSED or connection.has_peer_closed():
+                self._cancel_suspended(connection)
+            else:
+                self.set_interest(connection, PEER_CLOSED)
+        return True
+
+    def _suspend(self, connection: Connection) -> None:
+        with self._count_lock:
+            self.open.pop(connection.fd, None)
+            self.suspended[connection.fd] = connection
+        if self.is_closing:
+            self._cancel_suspended(connection)
+        else:
+            self.set_interest(connection, READ)
+        # The last step: from here on the connection is the loop's.
+        connection.async_exchange.launch(partial(self._give_back, connection))  # type: ignore[union-attr]  # that's what the state says
+
+    def _cancel_suspended(self, connection: Connection) -> None:
+        """Have what *connection* waits for cancelled: nobody is there to take the answer."""
+        if connection.interest:
+            connection.interest = 0
+            self._poller.unregister(connection.fd)
+        async_exchange = connection.async_exchange  # the loop may just be ending it
+        if async_exchange is not None:
+            async_exchange.cancel()

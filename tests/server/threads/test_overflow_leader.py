@@ -1,0 +1,165 @@
+"""While all threads are inside the application, everything but running goes on."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dewar.server.threads.pool import Pool
+from servertools import Client, Serve, Served
+
+REQUEST = b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n"
+SIZE = 8_000_000
+
+
+class Holding:
+    """An application whose ``/hold`` waits at a gate, and whose ``/large`` is large."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Semaphore(0)
+        self.gate = threading.Event()
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        if environ["PATH_INFO"] == "/hold":
+            self.entered.release()
+            self.gate.wait(20)
+        start_response("200 OK", [])
+        return [b"x" * SIZE if environ["PATH_INFO"] == "/large" else b"small"]
+
+
+@pytest.fixture
+def app() -> Iterator[Holding]:
+    app = Holding()
+    yield app
+    app.gate.set()
+
+
+def fill(served: Served, app: Holding, threads: int) -> list[Client]:
+    """Occupy all threads."""
+    clients = [served.client() for _ in range(threads)]
+    for client in clients:
+        client.send(REQUEST % b"/hold")
+        assert app.entered.acquire(timeout=10)
+    return clients
+
+
+def pool_of(served: Served) -> Pool:
+    """Return the threads of a server."""
+    pool = served.server._backend._pool
+    assert isinstance(pool, Pool)
+    return pool
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_is_too_much_gets_a_quick_503(serve: Serve, app: Holding, threads: int) -> None:
+    """With Retry-After, on a connection that is closed then; those who wait are served."""
+    served = serve(app, threads=threads, max_queue=2)
+    holders = fill(served, app, threads)
+    patient = [served.client() for _ in range(2)]
+    for number, client in enumerate(patient):
+        client.send(REQUEST % b"/")
+        while served.server.statistics().pool.waiting != number + 1:
+            threading.Event().wait(0.001)
+    refused = served.client()
+    status, fields, _ = refused.get("/")
+    assert status.startswith(b"HTTP/1.1 503 ")
+    assert fields[b"retry-after"] == b"1"
+    assert refused.is_closed()
+    assert served.server.statistics().pool.rejected == 1
+    app.gate.set()
+    assert [client.answer()[2] for client in [*holders, *patient]] == [b"small"] * (threads + 2)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_too_many_connections_get_a_quick_503(serve: Serve, app: Holding, threads: int) -> None:
+    """They are accepted and turned away, not left in the backlog."""
+    served = serve(app, threads=threads, max_connections=threads)
+    fill(served, app, threads)
+    status, fields, _ = served.client().answer()
+    assert status.startswith(b"HTTP/1.1 503 ")
+    assert fields[b"retry-after"] == b"1"
+
+
+def test_deadlines_hold_though_all_threads_are_stuck(serve: Serve, app: Holding) -> None:
+    """A head that does not come in time is answered with 408."""
+    served = serve(app, threads=1, header_timeout=0.2)
+    fill(served, app, 1)
+    slow = served.client()
+    slow.send(b"GET / HT")
+    assert slow.answer()[0].startswith(b"HTTP/1.1 408 ")
+
+
+def test_responses_flow_though_all_threads_are_stuck(serve: Serve, app: Holding) -> None:
+    """What a client has yet to take is sent by whoever leads."""
+    served = serve(app, threads=1)
+    large = served.client()
+    large.send(REQUEST % b"/large")
+    while not any(c.state.name == "FLUSHING" for c in pool_of(served)._connections.open.values()):
+        threading.Event().wait(0.001)
+    fill(served, app, 1)
+    assert len(large.answer()[2]) == SIZE
+
+
+def test_idle_connections_are_closed_by_a_stop_though_all_threads_are_stuck(
+    serve: Serve, app: Holding
+) -> None:
+    """And the request in flight is answered."""
+    served = serve(app, threads=1)
+    idle = served.client()
+    idle.get("/")
+    (holder,) = fill(served, app, 1)
+    stopping = threading.Thread(target=served.server.stop)
+    stopping.start()
+    assert idle.is_closed()
+    app.gate.set()
+    status, fields, body = holder.answer()
+    assert (status, fields[b"connection"], body) == (b"HTTP/1.1 200 OK", b"close", b"small")
+    stopping.join(10)
+
+
+def test_requests_that_still_wait_at_the_end_are_closed(serve: Serve, app: Holding) -> None:
+    """No thread will come for them; their clients are not left waiting."""
+    served = serve(app, threads=1)
+    fill(served, app, 1)
+    waiting = served.client()
+    waiting.send(REQUEST % b"/")
+    while served.server.statistics().pool.waiting != 1:
+        threading.Event().wait(0.001)
+    assert served.server.stop(0) is False
+    assert waiting.is_closed()
+
+
+def test_the_pool_knows_since_when_no_thread_has_come_back(serve: Serve, app: Holding) -> None:
+    """So that a supervisor can tell a hung process from a busy one."""
+    now = 100.0
+    served = serve(app, threads=2, clock=lambda: now)
+    pool = pool_of(served)
+    assert pool.stuck_since() is None
+    holders = fill(served, app, 2)
+    while pool.stuck_since() is None:
+        now += 1.0
+        served.client().close()  # an event, so that the leader looks at the clock
+    since = pool.stuck_since()
+    now += 50.0
+    served.client().close()
+    assert pool.stuck_since() == since
+    app.gate.set()
+    assert [client.answer()[2] for client in holders] == [b"small"] * 2
+    while pool.stuck_since() is not None:
+        threading.Event().wait(0.001)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_worker_leads_again_once_it_is_free(serve: Serve, app: Holding, threads: int) -> None:
+    """Quick requests are then run by the leader itself, without a queue."""
+    served = serve(app, threads=threads)
+    holders = fill(served, app, threads)
+    app.gate.set()
+    for client in holders:
+        client.answer()
+    client = served.client()
+    for _ in range(300):
+        assert client.get("/")[2] == b"small"
+    pool = served.server.statistics().pool
+    assert (pool.waiting, pool.early_promotion) == (0, False)

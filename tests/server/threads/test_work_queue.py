@@ -1,0 +1,73 @@
+"""`WorkQueue`: no request waits while a thread is idle, and none is given to one that has ended."""
+
+from typing import Any
+
+import pytest
+
+from dewar.server.threads.work_queue import WorkQueue
+
+
+class FakeWorker:
+    """A thread that notes how it is called."""
+
+    def __init__(self, is_started: bool = True) -> None:
+        self.is_started = is_started
+        self.calls: list[Any] = []
+
+    def start(self) -> None:
+        """Start."""
+        self.is_started = True
+
+    def wake(self, connection: Any = None) -> None:
+        """Note the call."""
+        self.calls.append(connection)
+
+
+@pytest.fixture
+def workers() -> list[Any]:
+    return [FakeWorker() for _ in range(2)]
+
+
+@pytest.fixture
+def work_queue(workers: list[Any]) -> WorkQueue:
+    return WorkQueue(workers, FakeWorker(), 10)  # type: ignore[arg-type]
+
+
+def test_a_request_goes_to_an_idle_thread_or_waits(
+    work_queue: WorkQueue, workers: list[Any]
+) -> None:
+    """And whoever submits it is told which."""
+    first, second, third = object(), object(), object()
+    assert work_queue.submit(first)  # type: ignore[arg-type]
+    assert work_queue.submit(second)  # type: ignore[arg-type]
+    assert not work_queue.has_waiting()
+    assert not work_queue.submit(third)  # type: ignore[arg-type]
+    assert work_queue.has_waiting()
+    assert [worker.calls for worker in workers] == [[first], [second]]
+    assert work_queue.next_or_idle(workers[0]) is third
+    assert not work_queue.has_waiting()
+
+
+def test_a_thread_that_is_put_back_takes_what_has_come_meanwhile(
+    work_queue: WorkQueue, workers: list[Any]
+) -> None:
+    """It was to lead, and another did after all; a request that came then does not wait for it."""
+    taken = [work_queue.maybe_worker(), work_queue.maybe_worker()]
+    connection = object()
+    assert not work_queue.submit(connection)  # type: ignore[arg-type]
+    work_queue.put_back(taken[0])  # type: ignore[arg-type]
+    assert workers[0].calls == [connection]
+    work_queue.put_back(taken[1])  # type: ignore[arg-type]
+    assert workers[1].calls == []
+    assert work_queue.maybe_worker() is workers[1]
+
+
+def test_a_thread_that_ends_is_called_no_more(work_queue: WorkQueue, workers: list[Any]) -> None:
+    """Unless it was called before it could tell: then it has to look."""
+    assert work_queue.withdraw(workers[0])
+    connection = object()
+    assert work_queue.submit(connection)  # type: ignore[arg-type]
+    assert workers[1].calls == [connection]
+    assert not work_queue.withdraw(workers[1])
+    assert not work_queue.submit(object())  # type: ignore[arg-type]
+    assert workers[0].calls == []
