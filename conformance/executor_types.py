@@ -12,7 +12,7 @@ from importlib import import_module
 from multiprocessing.context import BaseContext
 from typing import Any
 
-from dewar.tasks.engines.phase import Phase
+from dewar.tasks.engines.engine_state import EngineState
 from dewar.tasks.pool import TaskPool
 
 __all__ = ["TESTS", "ProcessPoolExecutor", "ThreadPoolExecutor", "find_tests"]
@@ -41,7 +41,7 @@ class ThreadPoolExecutor(TaskPool):
 
     @property
     def _max_workers(self) -> int:
-        return self._engine._most  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001
+        return self._engine._max_workers  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001
 
     @property
     def _threads(self) -> list[Any]:
@@ -49,7 +49,7 @@ class ThreadPoolExecutor(TaskPool):
 
     @property
     def _broken(self) -> bool:
-        return self._engine._phase is Phase.BROKEN  # type: ignore[attr-defined]  # noqa: SLF001
+        return self._engine._state is EngineState.BROKEN  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 class ProcessPoolExecutor(TaskPool):
@@ -75,16 +75,16 @@ class ProcessPoolExecutor(TaskPool):
 
     @property
     def _broken(self) -> bool:
-        return self._engine._backlog.phase is Phase.BROKEN  # type: ignore[attr-defined]  # noqa: SLF001
+        return self._engine._backlog.state is EngineState.BROKEN  # type: ignore[attr-defined]  # noqa: SLF001
 
     @property
     def _max_workers(self) -> int:
-        return self._engine._most  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001
+        return self._engine._max_workers  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001
 
     @property
     def _processes(self) -> dict[int, Any]:
-        members = self._engine._overseer.members  # type: ignore[attr-defined]  # noqa: SLF001
-        return {id(member): member for member in list(members)}
+        workers = self._engine._manager.workers  # type: ignore[attr-defined]  # noqa: SLF001
+        return {id(worker): worker for worker in list(workers)}
 
 
 def _check(max_workers: int | None) -> None:

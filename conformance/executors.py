@@ -31,7 +31,7 @@ KINDS = {
 }
 
 _PROCESSES = "joins the executor's private process objects, queues or manager thread"
-_STARTED = "counts private processes right after submit; ours are started by the overseer"
+_STARTED = "counts private processes right after submit; ours are started by the process manager"
 _OWN_JOB = "expects the whole pool to break; here what cannot be unpickled fails its own job only"
 _INSIDE = "replaces private classes or functions of concurrent.futures.process"
 #: Test methods, for processes unless it says otherwise, and why they cannot hold here.

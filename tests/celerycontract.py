@@ -8,6 +8,7 @@ import pytest
 import farjobs
 from dewar.tasks.engines.celery.engine import CeleryEngine
 from dewar.tasks.engines.celery.engine import open as open_celery
+from dewar.tasks.engines.execution import perform_remote
 from dewar.tasks.errors import (
     JobFailed,
     NotSupported,
@@ -15,7 +16,6 @@ from dewar.tasks.errors import (
     Unreadable,
     Unserializable,
 )
-from dewar.tasks.execution import perform_named
 from enginecontract import FarContract
 from fartools import LIMIT, lines, submit
 
@@ -65,6 +65,6 @@ class CeleryContract(FarContract):
         """Its packed arguments as well, which only it reads."""
         address = {"task": "t", "app": "farjobs:app", "module": "", "qualname": ""}
         packed = '[[{"$dataclass": ["antigravity:Point", {}]}], {}]'
-        job = submit(engine, perform_named, address, packed, "id", 1)
+        job = submit(engine, perform_remote, address, packed, "id", 1)
         with pytest.raises(Unreadable, match="antigravity"):
             job.result(LIMIT)

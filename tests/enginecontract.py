@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 import farjobs
-from dewar.tasks.carrying import capture
-from dewar.tasks.engines.interface import Ability, Engine
+from dewar.tasks.engines.interface import Ability, JobEngine
 from dewar.tasks.errors import JobTimeout, NotSupported, WorkerDied
 from dewar.tasks.job import Job
 from dewar.tasks.pool import TaskPool
+from dewar.tasks.serialization.context_transfer import capture
 from fartools import LIMIT, lines, submit, wait_until
 
 SLOTS = 2
@@ -36,7 +36,7 @@ def occupy(engine: Any, folder: Path) -> list[Job]:
 class EngineContract:
     """Inherited by the tests of each engine."""
 
-    def another(self) -> Engine:
+    def another(self) -> JobEngine:
         """Return a new engine on the same workers."""
         raise NotImplementedError
 
@@ -73,8 +73,8 @@ class EngineContract:
     def test_the_context_goes_along(self, engine: Any) -> None:
         """The function sees the request that the job was submitted in."""
         with farjobs.app.test_request_context("/far/away"):
-            carried = capture("farjobs:app")
-        assert submit(engine, farjobs.where_from, carried=carried).result(LIMIT) == "/far/away"
+            context = capture("farjobs:app")
+        assert submit(engine, farjobs.where_from, context=context).result(LIMIT) == "/far/away"
 
     def test_cancel_queued(self, engine: Any, tmp_path: Path) -> None:
         """A job that waits never runs once it says that it is cancelled."""

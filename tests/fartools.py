@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import pytest
 
-from dewar.tasks.engines.interface import Call
+from dewar.tasks.engines.interface import JobCall
 from dewar.tasks.job import Job
 
 ROOT = Path(__file__).parents[1]
@@ -25,11 +25,11 @@ LIMIT = 30.0
 
 
 def submit(engine: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Job:
-    """Hand a call to an engine as a pool does; `timeout` and `carried` are the call's."""
+    """Hand a call to an engine as a pool does; `timeout` and `context` are the call's."""
     job = Job()
     job._stop = engine.stop
-    timeout, carried = kwargs.pop("timeout", None), kwargs.pop("carried", None)
-    engine.submit(job, Call(function, args, kwargs, carried, timeout))
+    timeout, context = kwargs.pop("timeout", None), kwargs.pop("context", None)
+    engine.submit(job, JobCall(function, args, kwargs, context, timeout))
     return job
 
 

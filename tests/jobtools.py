@@ -86,5 +86,5 @@ class Jobs:
     def settings(self) -> TasksSettings:
         return TasksSettings(poll=0.005)
 
-    def linked_by(self, links: Callable[[str], Mapping[str, str]]) -> None:
+    def set_links(self, links: Callable[[str], Mapping[str, str]]) -> None:
         self.links = links

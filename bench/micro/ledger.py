@@ -22,7 +22,7 @@ from sqlalchemy import text
 from dewar.tasks.ledger.ids import new_id
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.owners import this_owner
-from dewar.tasks.ledger.records import JobState, NewJob, Outcome, Start
+from dewar.tasks.ledger.records import AttemptStart, JobState, NewJob, Outcome
 from dewar.tasks.tasks import Tasks
 
 # As many are written at once where jobs come quickly.
@@ -140,8 +140,8 @@ class Bench:
             id=new_id(now), task="bench", arguments=ARGUMENTS, created=now, due=now, owner=owner
         )
 
-    def _start(self, job: Any) -> Start:
-        return Start(id=job.id, owner=self._owner, attempt=1, at=time.time())
+    def _start(self, job: Any) -> AttemptStart:
+        return AttemptStart(id=job.id, owner=self._owner, attempt=1, at=time.time())
 
     def _end(self, job: Any) -> Outcome:
         return Outcome(

@@ -18,8 +18,8 @@ from dewar import (
     tasks_blueprint,
     url_for,
 )
-from dewar.tasks.callbacks import VerificationError, verify
 from dewar.tasks.status import JobStatus
+from dewar.tasks.webhooks import VerificationError, verify
 from examples.tour.application import app, pause
 
 LARGEST = 256 * 1024

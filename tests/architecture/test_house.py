@@ -17,7 +17,7 @@ TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 #: Files that may be longer, each with its reason.
 LONGER_FILES: dict[str, str] = {}
 #: Folders with a public face, and the one that only maps names.
-FACES = {"dewar", "server", "json", "compat", "callbacks"}
+FACES = {"dewar", "server", "json", "compat", "webhooks"}
 MAPPED = ROOT / "src" / "dewar" / "compat" / "flask"
 #: Functions that may have more parameters: they have the signature of others.
 MORE_PARAMETERS = {

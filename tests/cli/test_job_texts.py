@@ -6,9 +6,9 @@ from dataclasses import replace
 import click
 import pytest
 
-from dewar.cli.job_texts import counted, details, header, job_json, job_line, printable
-from dewar.tasks.callbacks.records import Delivery, DeliveryState
+from dewar.cli.job_texts import counts_text, details, header, job_json, job_line, printable
 from dewar.tasks.ledger.records import JobRecord, JobState
+from dewar.tasks.webhooks.records import Delivery, DeliveryState
 
 ID = "a" * 36
 JOB = JobRecord(
@@ -134,5 +134,7 @@ def test_json_is_one_line() -> None:
 
 def test_states_are_counted_in_words() -> None:
     """Those that no job is in are left out."""
-    assert counted({JobState.QUEUED: 2, JobState.DONE: 0, JobState.LOST: 1}) == "2 queued, 1 lost"
-    assert counted(dict.fromkeys(JobState, 0)) == "no jobs"
+    assert (
+        counts_text({JobState.QUEUED: 2, JobState.DONE: 0, JobState.LOST: 1}) == "2 queued, 1 lost"
+    )
+    assert counts_text(dict.fromkeys(JobState, 0)) == "no jobs"

@@ -18,13 +18,13 @@ from click.testing import CliRunner, Result
 from dewar import Dewar
 from dewar.cli.group import ScriptInfo
 from dewar.cli.tasks_command import tasks_group
-from dewar.tasks.callbacks.outbox import Outbox
-from dewar.tasks.finding import EXTENSION
 from dewar.tasks.ledger.ids import new_id
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
-from dewar.tasks.ledger.records import JobState, NewJob, Outcome, Start, Update
+from dewar.tasks.ledger.records import AttemptStart, JobState, NewJob, Outcome, ProgressUpdate
+from dewar.tasks.serialization.task_address import EXTENSION
 from dewar.tasks.settings import TasksSettings
+from dewar.tasks.webhooks.outbox import Outbox
 
 Run = Callable[..., Result]
 ERROR = json.dumps({"type": "shop:NoInk", "text": "no ink", "traceback": "Traceback: line 7"})
@@ -90,7 +90,7 @@ class StoredTasks:
         at = at or time.time()
         if state is JobState.QUEUED:
             return
-        begin = Start(id=id, owner="me", attempt=1, at=at)
+        begin = AttemptStart(id=id, owner="me", attempt=1, at=at)
         with contextlib.suppress(IndexError):
             self.store.claim("me", 10, at, self.names())
         end = {JobState.DONE: {"result": "7"}, JobState.FAILED: {"error": ERROR}}.get(state, {})
@@ -231,7 +231,7 @@ def test_a_job_is_followed_to_its_end(
 ) -> None:
     """Each change in a line, then all there is; the exit code says whether it is done."""
     job = tasks.put()
-    update = Update(id=job, fraction=0.5, message="half")
+    update = ProgressUpdate(id=job, fraction=0.5, message="half")
     tasks.story = [
         lambda: None,
         lambda: tasks.move(job, JobState.RUNNING),
@@ -275,10 +275,10 @@ def test_jobs_that_run_are_cancelled_on_demand(run: Run, tasks: StoredTasks) -> 
     job = tasks.put(state=JobState.RUNNING)
     result = run("cancel", job)
     assert (result.exit_code, "--running" in result.stderr) == (1, True)
-    assert list(tasks.store.stops_for("me")) == []
+    assert list(tasks.store.stop_requests("me")) == []
     result = run("cancel", "--running", job)
     assert (result.exit_code, f"the process that runs {job}" in result.stdout) == (0, True)
-    assert job in str(tasks.store.stops_for("me"))
+    assert job in str(tasks.store.stop_requests("me"))
 
 
 def test_each_job_is_dealt_with_though_one_is_refused(run: Run, tasks: StoredTasks) -> None:
@@ -397,7 +397,7 @@ def test_a_process_works_until_it_is_told_to_stop(
     assert result.stdout == f"Process {os.getpid()} runs jobs of resize, send.\n"
     assert tasks.asked == ["start", "stop"]
     assert signal.getsignal(number) is before
-    assert app.config["TASKS_WORKS"] is True
+    assert app.config["TASKS_RUN_JOBS"] is True
 
 
 def test_who_gives_jobs_up_says_so(run: Run, tasks: StoredTasks) -> None:
@@ -410,16 +410,16 @@ def test_who_gives_jobs_up_says_so(run: Run, tasks: StoredTasks) -> None:
 
 def test_tasks_that_never_work_are_told_so(run: Run, tasks: StoredTasks) -> None:
     """The configuration can be overridden, what the code says cannot."""
-    tasks.settings = lambda: TasksSettings(works=False)  # type: ignore[method-assign]
+    tasks.settings = lambda: TasksSettings(run_jobs=False)  # type: ignore[method-assign]
     result = run("work")
-    assert (result.exit_code, "TASKS_WORKS" in result.stderr, tasks.asked) == (1, True, [])
+    assert (result.exit_code, "TASKS_RUN_JOBS" in result.stderr, tasks.asked) == (1, True, [])
 
 
 PRESS = """
 from dewar import Dewar, Tasks
 
 app = Dewar("press", instance_path={folder!r})
-app.config["TASKS_WORKS"] = False
+app.config["TASKS_RUN_JOBS"] = False
 tasks = Tasks(app, poll=0.02)
 
 @tasks.task("print")
@@ -465,9 +465,9 @@ STUBBORN = """
 import signal
 import threading
 
-from dewar.cli.tasks_work import until_told
+from dewar.cli.tasks_work import until_stop_signal
 
-with until_told() as told:
+with until_stop_signal() as told:
     print("ready", flush=True)
     told.wait()
     print("told", flush=True)

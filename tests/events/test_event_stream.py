@@ -17,7 +17,7 @@ from dewar import (
     has_request_context,
     request,
 )
-from dewar.events.event import STILL_HERE
+from dewar.events.event import KEEP_ALIVE_COMMENT
 from eventtools import Received, read_events
 
 SOON = 20.0
@@ -200,7 +200,7 @@ def test_an_asynchronous_source_that_is_left_is_ended(app: Dewar) -> None:
     served(app, lambda: event_stream(source, ping=0.001))
     answer = app.test_client().get("/events", buffered=False)
     pieces = answer.iter_encoded()
-    assert [next(pieces) for _ in range(3)] == [b": open\n\n", *[STILL_HERE.encode()] * 2]
+    assert [next(pieces) for _ in range(3)] == [b": open\n\n", *[KEEP_ALIVE_COMMENT.encode()] * 2]
     answer.close()
     assert ends == ["/events"]
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dewar import DewarError, ServerSentEvent
-from dewar.events.event import STILL_HERE, text_of
+from dewar.events.event import KEEP_ALIVE_COMMENT, event_text
 from eventtools import Received, read_events
 
 _ANY = st.text(st.characters(exclude_categories=["Cs"]))
@@ -23,7 +23,7 @@ _ID = _LINE.map(lambda text: text.replace("\0", ""))
 
 
 def text(event: ServerSentEvent) -> str:
-    return text_of(event, json.dumps)
+    return event_text(event, json.dumps)
 
 
 def normal(data: str) -> str:
@@ -67,7 +67,7 @@ def test_what_is_no_text_is_sent_as_json(data: Any) -> None:
 
 def test_json_may_have_lines() -> None:
     """As with an indenting provider."""
-    sent = text_of(ServerSentEvent({"a": 1}), lambda data: json.dumps(data, indent=1))
+    sent = event_text(ServerSentEvent({"a": 1}), lambda data: json.dumps(data, indent=1))
     (event,) = read_events(sent).events
     assert json.loads(event.data) == {"a": 1}
 
@@ -83,7 +83,7 @@ def test_an_event_without_data_is_none_for_the_page() -> None:
     """But the id, the pause and the comment are taken."""
     read = read_events(text(ServerSentEvent(id=7, retry=1, comment="hello")))
     assert (read.events, read.last_id, read.retry, read.comments) == ([], "7", 1000, [" hello"])
-    assert read_events(STILL_HERE).events == []
+    assert read_events(KEEP_ALIVE_COMMENT).events == []
 
 
 def test_a_line_break_is_one_of_three() -> None:

@@ -6,7 +6,7 @@ import pytest
 from examples.tour import jobs
 
 from dewar.server import Server, Settings
-from dewar.tasks.callbacks.signing import read_secret, sign
+from dewar.tasks.webhooks.signing import read_secret, sign
 
 SOON = 20.0
 

@@ -25,10 +25,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from dewar.tasks.callbacks import new_secret, verify
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import JobState
+from dewar.tasks.webhooks import new_secret, verify
 from faulttools import Running
 
 _CLIENTS = 8

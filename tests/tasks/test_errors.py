@@ -27,7 +27,7 @@ from dewar.tasks.errors import (
     VerificationError,
     WorkerDied,
 )
-from dewar.tasks.failures import describe_error, make_error
+from dewar.tasks.serialization.failures import describe_error, make_error
 
 ERRORS = [
     CallbackRefused("no"),

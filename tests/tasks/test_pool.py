@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dewar.tasks.engines.interface import Ability, Call, EngineStatistics
-from dewar.tasks.engines.opening import open_engine
+from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
+from dewar.tasks.engines.open import open_engine
 from dewar.tasks.errors import NotSupported, TaskSetupError
 from dewar.tasks.job import Job
 from dewar.tasks.pool import TaskPool
@@ -20,10 +20,10 @@ class EngineAtOnce:
     abilities = frozenset({Ability.TIMEOUT})
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[JobCall] = []
         self.ended: list[tuple[bool, bool]] = []
 
-    def submit(self, job: Job, call: Call) -> None:
+    def submit(self, job: Job, call: JobCall) -> None:
         self.calls.append(call)
         if job.set_running_or_notify_cancel():
             job.set_result(call.function(*call.args, **call.kwargs))
@@ -88,10 +88,10 @@ def test_an_engine_that_is_given_is_used_and_shut_down_with_the_pool() -> None:
     with TaskPool(engine=engine, timeout=7) as pool:
         assert pool.engine is engine
         assert pool.submit(divmod, 7, 2).result() == (3, 1)
-        assert pool.limited(timeout=2).submit(abs, -1).result() == 1
+        assert pool.with_timeout(timeout=2).submit(abs, -1).result() == 1
         assert [call.timeout for call in engine.calls] == [7, 2]
         assert pool.statistics().finished == 2
-    pool.limited(timeout=1).shutdown(wait=False, cancel_futures=True)
+    pool.with_timeout(timeout=1).shutdown(wait=False, cancel_futures=True)
     assert engine.ended == [(True, False), (False, True)]
 
 
@@ -99,18 +99,18 @@ def test_a_limit_needs_an_engine_that_can() -> None:
     """Threads cannot be stopped after a while."""
     with TaskPool(threads=1) as pool:
         with pytest.raises(NotSupported):
-            pool.limited(timeout=1)
+            pool.with_timeout(timeout=1)
         with pytest.raises(TaskSetupError):
-            pool.limited(timeout=-1)
+            pool.with_timeout(timeout=-1)
     with TaskPool(engine=EngineAtOnce()) as pool:
-        assert "1.5 seconds of <TaskPool" in repr(pool.limited(timeout=1.5))
+        assert "1.5 seconds of <TaskPool" in repr(pool.with_timeout(timeout=1.5))
 
 
 def test_a_job_can_be_made_elsewhere() -> None:
     """`start_job` takes a job and its call as they are, and the job can be stopped."""
     with TaskPool(threads=1) as pool:
         job = Job()
-        pool.start_job(job, Call(divmod, (7, 2), {}))
+        pool.start_job(job, JobCall(divmod, (7, 2), {}))
         assert job.result(30) == (3, 1)
         assert not job.stop()
 

@@ -458,7 +458,7 @@ def test_a_job_is_found_again_by_another_tasks_on_the_same_ledger(
     gate = Gate()
     tasks.task("hold")(gate.__call__)
     other = Tasks(
-        ledger=Path(app.instance_path) / f"{app.name}.tasks.sqlite3", works=False, poll=0.02
+        ledger=Path(app.instance_path) / f"{app.name}.tasks.sqlite3", run_jobs=False, poll=0.02
     )
     try:
         job = tasks.find("hold").submit()
@@ -482,22 +482,22 @@ def test_a_job_that_can_not_begin_fails_by_itself(make_tasks: MakeTasks, app: De
         return 1
 
     one.submit().result(_SOON)
-    call = tasks.office.call
+    call = tasks.runtime.call
 
     def broken(record: Any, attempt: int) -> Any:
         raise LookupError("no such app")
 
-    tasks.office.call = broken  # type: ignore[method-assign]
+    tasks.runtime.call = broken  # type: ignore[method-assign]
     with pytest.raises(LookupError, match="no such app"):
         one.submit().result(_SOON)
-    tasks.office.call = call  # type: ignore[method-assign]
+    tasks.runtime.call = call  # type: ignore[method-assign]
     assert one.submit().result(_SOON) == 1
 
 
 def test_jobs_that_one_process_accepts_another_runs(app: Dewar, tmp_path: Path) -> None:
     """A web process may leave the work to others."""
     where = tmp_path / "jobs.sqlite3"
-    front = Tasks(ledger=where, works=False, poll=0.02)
+    front = Tasks(ledger=where, run_jobs=False, poll=0.02)
     back = Tasks(ledger=where, poll=0.02)
 
     def add(a: int, b: int) -> int:
@@ -521,7 +521,7 @@ def test_a_job_that_waits_in_another_process_is_cancelled(tmp_path: Path) -> Non
     """It never begins there, also where that process has taken it already."""
     where = tmp_path / "jobs.sqlite3"
     back = Tasks(ledger=where, threads=1, poll=0.02)
-    front = Tasks(ledger=where, works=False, poll=0.02)
+    front = Tasks(ledger=where, run_jobs=False, poll=0.02)
     gate = Gate()
     ran: list[int] = []
     hold = back.task("hold")(gate.__call__)
@@ -609,7 +609,7 @@ def test_jobs_begin_and_end_with_the_app(make_tasks: MakeTasks, app: Dewar) -> N
         return 1
 
     front = Tasks(
-        ledger=Path(app.instance_path) / f"{app.name}.tasks.sqlite3", works=False, poll=0.02
+        ledger=Path(app.instance_path) / f"{app.name}.tasks.sqlite3", run_jobs=False, poll=0.02
     )
     Path(app.instance_path).mkdir(parents=True)
     job = front.task("one")(lambda: 0).submit()

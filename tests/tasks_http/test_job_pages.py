@@ -10,10 +10,10 @@ from dewar import Blueprint, Dewar, session
 from dewar.json.provider import DefaultJSONProvider
 from dewar.mounting.dispatcher import DispatcherMiddleware
 from dewar.tasks.errors import LedgerError, TasksError
-from dewar.tasks.kept_job import KeptJob
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.progress import Progress
 from dewar.tasks.status import JobStatus
+from dewar.tasks.stored_job import StoredJob
 from dewar.tasks_http.blueprint import tasks_blueprint
 from dewar.testing.client import DewarClient
 from jobtools import ID, NOON, Jobs
@@ -289,7 +289,7 @@ def accepting(app: Dewar, jobs: Jobs) -> Dewar:
 
     @app.post("/pictures")
     def add() -> Any:
-        return KeptJob(jobs.put(), "resize", Links(jobs)).accepted()  # type: ignore[arg-type]
+        return StoredJob(jobs.put(), "resize", Links(jobs)).accepted()  # type: ignore[arg-type]
 
     return app
 

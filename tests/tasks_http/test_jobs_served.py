@@ -41,7 +41,7 @@ def press() -> Press:
 @pytest.fixture
 def served(tmp_path: Path, press: Press, serve: Serve) -> Iterator[Served]:
     app = Dewar("press", instance_path=str(tmp_path))
-    tasks = Tasks(app, threads=1, poll=0.01, grace=_SOON)
+    tasks = Tasks(app, threads=1, poll=0.01, shutdown_timeout=_SOON)
 
     @tasks.task("print")
     def print_pages(pages: int) -> dict[str, int]:

@@ -11,13 +11,13 @@ import pytest
 from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.settings import TasksSettings
-from dewar.tasks_http.watcher import Follower, Watcher
+from dewar.tasks_http.watcher import Subscriber, Watcher
 from jobtools import ID, Jobs
 
 SOON = 20.0
 
 
-class Heard(Follower):
+class Heard(Subscriber):
     """Keeps what it is told."""
 
     def __init__(self, id: str = ID) -> None:
@@ -78,25 +78,25 @@ def test_all_are_told_of_each_change_by_one_thread(jobs: Stepped) -> None:
     """How the job is at first, and what becomes of it; in one look for all."""
     watcher = Watcher(jobs)
     followers = [Heard() for _ in range(20)]
-    leave = [watcher.following(follower) for follower in followers]
-    for follower in leave:
-        follower.__enter__()
+    leave = [watcher.subscribed(subscriber) for subscriber in followers]
+    for subscriber in leave:
+        subscriber.__enter__()
     assert len(watchers()) == 1
-    assert repr(watcher) == "<Watcher, 20 follow>"
-    assert [follower.next().state for follower in followers] == [JobState.QUEUED] * 20
+    assert repr(watcher) == "<Watcher, 20 subscribed>"
+    assert [subscriber.next().state for subscriber in followers] == [JobState.QUEUED] * 20
     jobs.put(state=JobState.RUNNING)
-    assert [follower.next().state for follower in followers] == [JobState.RUNNING] * 20
-    for follower in leave:
-        follower.__exit__(None, None, None)
+    assert [subscriber.next().state for subscriber in followers] == [JobState.RUNNING] * 20
+    for subscriber in leave:
+        subscriber.__exit__(None, None, None)
     assert gone(lambda: watchers() == [])
     assert set(jobs.ledger.asked) <= {0, 1}
-    assert all(follower.came.empty() for follower in followers)
+    assert all(subscriber.came.empty() for subscriber in followers)
 
 
 def test_jobs_are_looked_up_only_after_a_change(jobs: Stepped) -> None:
     """While nobody writes, the ledger is asked for nothing but that."""
-    with Watcher(jobs).following(follower := Heard()):
-        follower.next()
+    with Watcher(jobs).subscribed(subscriber := Heard()):
+        subscriber.next()
         jobs.several_looks()
         assert [count for count in jobs.ledger.asked if count] == [1]
 
@@ -104,10 +104,10 @@ def test_jobs_are_looked_up_only_after_a_change(jobs: Stepped) -> None:
 def test_who_comes_later_is_told_how_it_is(jobs: Stepped) -> None:
     """Though nothing has changed, and nobody else is told again."""
     watcher = Watcher(jobs)
-    with watcher.following(first := Heard()):
+    with watcher.subscribed(first := Heard()):
         first.next()
         jobs.several_looks()
-        with watcher.following(second := Heard()):
+        with watcher.subscribed(second := Heard()):
             assert second.next().id == ID
         jobs.several_looks()
         assert first.came.empty()
@@ -115,17 +115,17 @@ def test_who_comes_later_is_told_how_it_is(jobs: Stepped) -> None:
 
 def test_another_job_s_change_is_not_told(jobs: Stepped) -> None:
     """Nor is a change of the ledger that is none of a job."""
-    with Watcher(jobs).following(follower := Heard()):
-        follower.next()
+    with Watcher(jobs).subscribed(subscriber := Heard()):
+        subscriber.next()
         jobs.ledger.count += 1
         jobs.several_looks()
-        assert follower.came.empty()
+        assert subscriber.came.empty()
 
 
 def test_a_job_that_is_gone_is_told_as_none(jobs: Stepped) -> None:
     """And only to those who follow it."""
     watcher = Watcher(jobs)
-    with watcher.following(here := Heard()), watcher.following(other := Heard("other")):
+    with watcher.subscribed(here := Heard()), watcher.subscribed(other := Heard("other")):
         assert here.next().id == ID
         assert other.next() is None
         del jobs.jobs[ID]
@@ -140,26 +140,26 @@ def test_a_ledger_that_fails_ends_it_for_all(
     """Each is told, and whoever comes after is watched for again."""
     watcher = Watcher(jobs)
     with caplog.at_level(logging.INFO, "dewar.tasks"):
-        with watcher.following(follower := Heard()):
-            follower.next()
+        with watcher.subscribed(subscriber := Heard()):
+            subscriber.next()
             jobs.failing_changes = error
-            assert follower.next() is None
+            assert subscriber.next() is None
     assert "end early" in caplog.text
     jobs.failing_changes = None
-    with watcher.following(follower := Heard()):
-        assert follower.next().id == ID
+    with watcher.subscribed(subscriber := Heard()):
+        assert subscriber.next().id == ID
 
 
 def test_the_end_is_told_at_once_and_stays(jobs: Stepped) -> None:
     """Also to who comes later, so that nobody waits for nothing."""
     watcher = Watcher(jobs)
-    with watcher.following(follower := Heard()):
-        follower.next()
+    with watcher.subscribed(subscriber := Heard()):
+        subscriber.next()
         watcher.end()
-        assert follower.next() is None
-    with watcher.following(late := Heard()):
+        assert subscriber.next() is None
+    with watcher.subscribed(late := Heard()):
         assert late.next() is None
-    assert repr(watcher) == "<Watcher, 0 follow, over>"
+    assert repr(watcher) == "<Watcher, 0 subscribed, over>"
     assert gone(lambda: watchers() == [])
 
 
@@ -167,8 +167,8 @@ def test_its_thread_comes_and_goes(jobs: Stepped) -> None:
     """It is there while somebody follows, and any number of times."""
     watcher = Watcher(jobs)
     for _ in range(20):
-        with watcher.following(follower := Heard()):
-            assert follower.next().id == ID
+        with watcher.subscribed(subscriber := Heard()):
+            assert subscriber.next().id == ID
     assert gone(lambda: watchers() == [])
 
 
@@ -179,8 +179,8 @@ def test_many_come_and_go_at_once(jobs: Stepped) -> None:
 
     def follow() -> None:
         for _ in range(20):
-            with watcher.following(follower := Heard()):
-                told.append(follower.next().id)
+            with watcher.subscribed(subscriber := Heard()):
+                told.append(subscriber.next().id)
 
     threads = [threading.Thread(target=follow) for _ in range(8)]
     for thread in threads:
@@ -202,6 +202,6 @@ def test_a_change_during_a_look_is_told(jobs: Stepped) -> None:
         return found
 
     jobs.ledger.get_many = change_first  # type: ignore[method-assign]
-    with Watcher(jobs).following(follower := Heard()):
-        assert follower.next().state is JobState.QUEUED
-        assert follower.next().state is JobState.DONE
+    with Watcher(jobs).subscribed(subscriber := Heard()):
+        assert subscriber.next().state is JobState.QUEUED
+        assert subscriber.next().state is JobState.DONE

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from dewar.tasks.callbacks.records import Delivery
 from dewar.tasks.ledger.records import JobRecord, JobState
+from dewar.tasks.webhooks.records import Delivery
 
 #: Writes one job as a text.
-Text = Callable[[JobRecord], str]
+JobFormatter = Callable[[JobRecord], str]
 
 #: The colours of states, on a terminal.
 COLORS = MappingProxyType(
@@ -96,7 +96,7 @@ def progress(job: JobRecord) -> str:
     return "-" if job.fraction is None else f"{job.fraction:.0%}"
 
 
-def counted(counts: Mapping[JobState, int]) -> str:
+def counts_text(counts: Mapping[JobState, int]) -> str:
     """Return how many jobs are in which state, in a few words."""
     words = [f"{count} {state.value}" for state, count in counts.items() if count]
     return ", ".join(words) or "no jobs"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import click
 
-from dewar.cli.job_texts import Text
+from dewar.cli.job_texts import JobFormatter
 from dewar.tasks.ledger.records import JobRecord
 
 #: The jobs to be shown, at one moment.
@@ -39,7 +39,7 @@ def until_final(looked: Iterable[Jobs]) -> Iterator[Jobs]:
             return
 
 
-def print_changes(looked: Iterable[Jobs], text: Text) -> None:
+def print_changes(looked: Iterable[Jobs], text: JobFormatter) -> None:
     """Print a line for each job that is new or has changed."""
     known: dict[str, JobRecord] = {}
     for jobs in looked:
@@ -49,7 +49,9 @@ def print_changes(looked: Iterable[Jobs], text: Text) -> None:
         known = {job.id: job for job in jobs}
 
 
-def watch(looked: Iterable[Jobs], text: Text, *, is_plain: bool, title: Callable[[], str]) -> None:
+def watch(
+    looked: Iterable[Jobs], text: JobFormatter, *, is_plain: bool, title: Callable[[], str]
+) -> None:
     """Show jobs while they change.
 
     Args:

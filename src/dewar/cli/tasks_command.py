@@ -8,15 +8,15 @@ from typing import Any
 
 import click
 
-from dewar.cli.job_texts import Text, counted, details, header, job_json, job_line
+from dewar.cli.job_texts import JobFormatter, counts_text, details, header, job_json, job_line
 from dewar.cli.job_watching import Jobs, looks, until_final, watch
 from dewar.cli.moments import MomentType
 from dewar.cli.tasks_interface import JobStore, open_store, tasks_of
 from dewar.cli.tasks_work import work_command
 from dewar.errors import DewarError
-from dewar.tasks.callbacks.records import Delivery
 from dewar.tasks.errors import UnknownJob
 from dewar.tasks.ledger.records import JobRecord, JobState
+from dewar.tasks.webhooks.records import Delivery
 
 # How many jobs are deleted at a time, for others want to write too.
 _PIECE = 1000
@@ -69,7 +69,7 @@ def list_command(
     if watches:
         with suppress(KeyboardInterrupt):
             looked = _looks(ctx, store, read)
-            watch(looked, text, is_plain=as_json, title=lambda: counted(store.counts()))
+            watch(looked, text, is_plain=as_json, title=lambda: counts_text(store.counts()))
         return
     jobs = read()
     if jobs and not as_json:
@@ -113,12 +113,12 @@ def cancel_command(ctx: click.Context, ids: Sequence[str], running: bool) -> Non
 
     The process that runs a job stops it soon. Where its engine cannot, the job goes on.
     """
-    from dewar.tasks.endings import describe_end
+    from dewar.tasks.runtime.outcomes import describe_outcome
 
     store, provider = open_store(ctx), tasks_of(ctx).json
 
     def describe(record: JobRecord) -> str:
-        return describe_end(record, record.state, None, None, provider)
+        return describe_outcome(record, record.state, None, None, provider)
 
     def cancel(id: str) -> str:
         if store.cancel(id, time.time(), describe):
@@ -201,12 +201,12 @@ def _known(store: JobStore, id: str) -> JobRecord:
 def _callbacks(store: JobStore, job: JobRecord) -> Sequence[Delivery]:
     if job.callback is None:
         return ()
-    from dewar.tasks.callbacks.outbox import Outbox
+    from dewar.tasks.webhooks.outbox import Outbox
 
     return Outbox(store.database).of_job(job.id)
 
 
-def _text(ctx: click.Context, as_json: bool) -> Text:
+def _text(ctx: click.Context, as_json: bool) -> JobFormatter:
     loads = tasks_of(ctx).json.loads
     return (lambda job: job_json(job, loads)) if as_json else job_line
 

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 import click
 
 from dewar.cli.group import command_app
-from dewar.tasks.finding import EXTENSION
 from dewar.tasks.ledger.records import JobRecord, JobState
+from dewar.tasks.serialization.task_address import EXTENSION
 
 
 class JobStore(Protocol):

@@ -18,41 +18,42 @@ from dewar.cli.tasks_interface import tasks_of
 def work_command(ctx: click.Context) -> None:
     """Run jobs in this process, without serving, until SIGTERM or SIGINT.
 
-    Jobs that run then may end, for as long as TASKS_GRACE says; a second signal ends at once.
+    Jobs that run then may end, for as long as TASKS_SHUTDOWN_TIMEOUT says; a second signal ends at
+    once.
     """
     app: Any = command_app(ctx)
     tasks = tasks_of(ctx)
     # Where the processes that serve run no jobs, this is the one that does.
-    app.config["TASKS_WORKS"] = True
-    if not tasks.settings().works:
+    app.config["TASKS_RUN_JOBS"] = True
+    if not tasks.settings().run_jobs:
         raise click.ClickException(
-            "These tasks were made with works=False, so no process runs them. Say it in the"
-            " configuration, which this command overrides: TASKS_WORKS = False."
+            "These tasks were made with run_jobs=False, so no process runs them. Say it in the"
+            " configuration, which this command overrides: TASKS_RUN_JOBS = False."
         )
-    with until_told() as told:
+    with until_stop_signal() as stop_requested:
         tasks.start()
         click.echo(f"Process {os.getpid()} runs jobs of {', '.join(sorted(tasks.names()))}.")
-        told.wait()
+        stop_requested.wait()
         ended = tasks.stop()
     if not ended:
         raise click.ClickException("Some jobs ran too long to wait for, and cannot be stopped.")
 
 
 @contextmanager
-def until_told() -> Iterator[threading.Event]:
+def until_stop_signal() -> Iterator[threading.Event]:
     """Give an event that the first SIGTERM or SIGINT sets; the next one ends the process."""
-    told = threading.Event()
+    stop_requested = threading.Event()
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def tell(number: int, frame: object) -> None:  # noqa: ARG001  # as handlers are called
         for known in before:
             signal.signal(known, signal.SIG_DFL)
-        told.set()
+        stop_requested.set()
 
     try:
         for number in before:
             signal.signal(number, tell)
-        yield told
+        yield stop_requested
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

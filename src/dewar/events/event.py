@@ -61,7 +61,7 @@ class ServerSentEvent:
             raise EventError("The event says nothing. Give it data: ServerSentEvent('text').")
 
 
-def text_of(event: ServerSentEvent, dumps: Dumps) -> str:
+def event_text(event: ServerSentEvent, dumps: Dumps) -> str:
     """Return an event as it is sent.
 
     Args:
@@ -92,4 +92,4 @@ def _check_line(name: str, value: str | None) -> None:
 
 
 #: It keeps proxies from taking a stream for dead, and shows when the client has gone.
-STILL_HERE = text_of(ServerSentEvent(comment="still here"), str)
+KEEP_ALIVE_COMMENT = event_text(ServerSentEvent(comment="still here"), str)

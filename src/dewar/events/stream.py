@@ -18,8 +18,8 @@ from dewar.contexts.current import current_request
 from dewar.contexts.streaming import stream_with_context
 from dewar.environ_keys import IS_DRAINING
 from dewar.events.errors import EventError, EventSourceError
-from dewar.events.event import Dumps, ServerSentEvent, text_of
-from dewar.events.relay import Manner, relayed
+from dewar.events.event import Dumps, ServerSentEvent, event_text
+from dewar.events.keep_alive import KeepAlive, with_keep_alive
 from dewar.messages.response import Response
 
 MIMETYPE = "text/event-stream"
@@ -28,12 +28,12 @@ HEADERS = MappingProxyType({"Cache-Control": "no-store", "X-Accel-Buffering": "n
 
 _OPENING = ServerSentEvent(comment="open")
 
-Item = str | dict[str, Any] | list[Any] | ServerSentEvent
-Source = AsyncIterable[Item] | Iterable[Item]
+EventItem = str | dict[str, Any] | list[Any] | ServerSentEvent
+EventItems = AsyncIterable[EventItem] | Iterable[EventItem]
 
 
 def event_stream(
-    source: Source | Callable[[], Source],
+    source: EventItems | Callable[[], EventItems],
     *,
     ping: float | None = 15.0,
     retry: float | None = None,
@@ -76,12 +76,12 @@ def event_stream(
     opening = _OPENING if retry is None else ServerSentEvent(retry=retry)
     write = partial(_written, dumps=app.json.dumps)
     is_over = context.request.environ.get(IS_DRAINING, bool)
-    manner = Manner(opening=write(opening), ping=ping, is_over=is_over)
+    keep_alive = KeepAlive(opening=write(opening), ping=ping, is_over=is_over)
     body: Any
     if isinstance(items, AsyncIterable):
-        body = relayed(stream_with_context(_texts(items, write)), manner)  # type: ignore[arg-type]  # a generator
+        body = with_keep_alive(stream_with_context(_texts(items, write)), keep_alive)  # type: ignore[arg-type]  # a generator
     else:
-        body = stream_with_context(_Texts(iter(items), write, manner))
+        body = stream_with_context(_Texts(iter(items), write, keep_alive))
     response: Response = app.response_class(
         body, mimetype=MIMETYPE, headers={**HEADERS, **(headers or {})}
     )
@@ -109,9 +109,9 @@ def _items_of(source: Any) -> AsyncIterable[Any] | Iterable[Any]:
 
 def _written(item: Any, dumps: Dumps) -> str:
     if isinstance(item, ServerSentEvent):
-        return text_of(item, dumps)
+        return event_text(item, dumps)
     if isinstance(item, (str, dict, list)):
-        return text_of(ServerSentEvent(item), dumps)
+        return event_text(ServerSentEvent(item), dumps)
     raise EventSourceError(
         f"An event cannot be {item!r}, of the type {type(item).__name__}. Yield a str, a dict, a"
         f" list, or ServerSentEvent({item!r}), which sends anything as JSON."
@@ -134,10 +134,12 @@ async def _texts(
 class _Texts:
     """What a plain source yields, as texts. It is closed even if nobody has begun to read."""
 
-    def __init__(self, items: Iterator[Any], write: Callable[[Any], str], manner: Manner) -> None:
+    def __init__(
+        self, items: Iterator[Any], write: Callable[[Any], str], keep_alive: KeepAlive
+    ) -> None:
         self._items = items
-        self._texts = chain([manner.opening], map(write, items))
-        self._is_over = manner.is_over
+        self._texts = chain([keep_alive.opening], map(write, items))
+        self._is_over = keep_alive.is_over
 
     def __iter__(self) -> Self:
         return self

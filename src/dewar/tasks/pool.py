@@ -10,12 +10,12 @@ from multiprocessing.context import BaseContext
 from typing import Any
 from weakref import finalize
 
-from dewar.tasks.carrying import capture
-from dewar.tasks.engines.interface import Ability, Call, Engine, EngineStatistics
+from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall, JobEngine
 from dewar.tasks.engines.setup import EngineSetup, check_count
 from dewar.tasks.errors import NotSupported, TaskSetupError
 from dewar.tasks.job import Job
 from dewar.tasks.queue_limit import QueueLimit
+from dewar.tasks.serialization.context_transfer import capture
 
 Function = Callable[..., Any]
 
@@ -61,7 +61,7 @@ class TaskPool(Executor):
         *,
         threads: int | None = None,
         processes: int | None = None,
-        engine: str | Engine | None = None,
+        engine: str | JobEngine | None = None,
         max_queue: int | None = None,
         timeout: float | None = None,
         initializer: Function | None = None,
@@ -93,7 +93,7 @@ class TaskPool(Executor):
             finalize(self, release).atexit = False
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> JobEngine:
         """What runs the jobs."""
         return self._engine
 
@@ -133,7 +133,7 @@ class TaskPool(Executor):
         chunks = _chunks(zip(*iterables, strict=False), chunksize)
         return _chained(super().map(partial(_call_each, fn), chunks, timeout=timeout))
 
-    def limited(self, *, timeout: float) -> Executor:
+    def with_timeout(self, *, timeout: float) -> Executor:
         """Return an executor that submits to this pool with another timeout.
 
         Args:
@@ -143,7 +143,7 @@ class TaskPool(Executor):
             NotSupported: If jobs cannot be stopped.
         """
         self._check_timeout(timeout)
-        return _LimitedPool(self, timeout)
+        return _PoolWithTimeout(self, timeout)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more jobs.
@@ -154,7 +154,7 @@ class TaskPool(Executor):
         """
         self._engine.shutdown(wait, cancel_futures)
 
-    def start_job(self, job: Job, call: Call) -> None:
+    def start_job(self, job: Job, call: JobCall) -> None:
         """Take over a job that was made elsewhere, with its context already captured.
 
         Raises:
@@ -175,7 +175,7 @@ class TaskPool(Executor):
         self, timeout: float | None, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Job:
         job = Job()
-        self.start_job(job, Call(fn, args, kwargs, capture(self._app), timeout))
+        self.start_job(job, JobCall(fn, args, kwargs, capture(self._app), timeout))
         return job
 
     def _check_timeout(self, timeout: float | None) -> None:
@@ -195,7 +195,7 @@ class TaskPool(Executor):
         return f"<TaskPool on {self._engine!r}>"
 
 
-class _LimitedPool(Executor):
+class _PoolWithTimeout(Executor):
     """Submits to a pool, with another timeout."""
 
     def __init__(self, pool: TaskPool, timeout: float) -> None:

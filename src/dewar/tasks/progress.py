@@ -24,22 +24,22 @@ class RunningJob:
         id: The job's id in the ledger; empty where it is in none.
         task: The task's name, or the function's.
         attempt: 1 for the first.
-        tell: Takes each `Progress` to where others can see it.
+        report: Takes each `Progress` to where others can see it.
     """
 
-    __slots__ = ("attempt", "id", "task", "tell")
+    __slots__ = ("attempt", "id", "report", "task")
 
     def __init__(
         self,
         id: str,
         task: str,
         attempt: int,
-        tell: Callable[[Progress], object],
+        report: Callable[[Progress], object],
     ) -> None:
         self.id = id
         self.task = task
         self.attempt = attempt
-        self.tell = tell
+        self.report = report
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Tell how far the job is.
@@ -53,7 +53,7 @@ class RunningJob:
         """
         if math.isnan(fraction):
             raise ValueError("job.progress(nan): the fraction is a number from 0 to 1.")
-        self.tell(Progress(min(max(float(fraction), 0.0), 1.0), str(message)))
+        self.report(Progress(min(max(float(fraction), 0.0), 1.0), str(message)))
 
     def __repr__(self) -> str:
         return f"<RunningJob {self.id or '-'} {self.task}, attempt {self.attempt}>"

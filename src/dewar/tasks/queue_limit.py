@@ -2,10 +2,10 @@
 
 from threading import Lock
 
-from dewar.tasks.engines.interface import Call, Engine
+from dewar.tasks.engines.interface import JobCall, JobEngine
+from dewar.tasks.engines.process_hooks import process_hooks
 from dewar.tasks.errors import QueueFull
 from dewar.tasks.job import Job
-from dewar.tasks.lifecycle import lifecycle
 
 
 class QueueLimit:
@@ -19,9 +19,9 @@ class QueueLimit:
         self._limit = limit
         # Held from the look to the submission: or two threads take the last place.
         self._lock = Lock()
-        lifecycle.add(self)
+        process_hooks.add(self)
 
-    def submit(self, engine: Engine, job: Job, call: Call) -> None:
+    def submit(self, engine: JobEngine, job: Job, call: JobCall) -> None:
         """Submit the job.
 
         Raises:

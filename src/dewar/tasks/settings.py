@@ -28,12 +28,12 @@ class TasksSettings:
         processes: How many processes run jobs.
         app: Where a process or another machine finds the app, as ``module:app``; worked out if
             left out.
-        works: Whether this process runs jobs; where not, it only accepts them.
-        in_hand: The most jobs that one process takes from the ledger before they can run.
+        run_jobs: Whether this process runs jobs; where not, it only accepts them.
+        prefetch: The most jobs that one process takes from the ledger before they can run.
         poll: How often, in seconds, a process looks for what others left in the ledger.
         lease: After how many seconds without a sign of life a process counts as dead.
         retention: For how long the ledger keeps a job that has ended; None for ever.
-        grace: For how long jobs that run may go on when the process is told to end.
+        shutdown_timeout: For how long jobs that run may go on when the process is told to end.
         callback_secrets: What callbacks are signed with, the newest first (``whsec_...``).
         callback_allow: Networks and hosts that callbacks may reach though they are internal.
     """
@@ -44,12 +44,12 @@ class TasksSettings:
     threads: int | None = None
     processes: int | None = None
     app: str | None = None
-    works: bool = True
-    in_hand: int = 1000
+    run_jobs: bool = True
+    prefetch: int = 1000
     poll: float = 0.25
     lease: float = 15.0
     retention: _Seconds | None = field(default_factory=lambda: timedelta(days=7))
-    grace: float = 30.0
+    shutdown_timeout: float = 30.0
     callback_secrets: Sequence[str] = ()
     callback_allow: Sequence[str] = ()
 
@@ -59,7 +59,7 @@ class TasksSettings:
             raise TaskSetupError(
                 f"Jobs run in one way, and {' and '.join(ways)} are given. Leave out all but one."
             )
-        for name in ("threads", "processes", "in_hand", "poll", "lease"):
+        for name in ("threads", "processes", "prefetch", "poll", "lease"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise TaskSetupError(f"{name}={value!r} should be greater than 0.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.progress import Progress
-from dewar.tasks.values import Loads, plain, unpack
+from dewar.tasks.serialization.values import Loads, plain, unpack
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,11 +63,11 @@ class JobStatus:
             "created": self.created.isoformat(),
             "started": None if self.started is None else self.started.isoformat(),
             "finished": None if self.finished is None else self.finished.isoformat(),
-            **ending(self.state, self.result, self.error),
+            **public_outcome(self.state, self.result, self.error),
         }
 
 
-def ending(state: JobState, result: Any, error: Mapping[str, Any] | None) -> dict[str, Any]:
+def public_outcome(state: JobState, result: Any, error: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return ``result`` or ``error`` of a job as a client may see it; nothing before its end."""
     if state is JobState.DONE:
         return {"result": plain(result, "result")}

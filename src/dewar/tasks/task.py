@@ -8,10 +8,10 @@ from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from dewar.tasks.errors import TaskSetupError
-from dewar.tasks.finding import Address, find_task
-from dewar.tasks.kept_job import KeptJob
-from dewar.tasks.retrying import RetryPolicy
+from dewar.tasks.retry import RetryPolicy
+from dewar.tasks.serialization.task_address import TaskAddress, find_task
 from dewar.tasks.settings import seconds
+from dewar.tasks.stored_job import StoredJob
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,10 +49,10 @@ class Submitter(Protocol):
 
     def submit(
         self, task: "Task[Any, Any]", calls: Sequence[Arguments], submission: Submission
-    ) -> list[KeptJob]:
+    ) -> list[StoredJob]:
         """Accept a job for each call."""
 
-    def address_of(self, task: "Task[Any, Any]") -> Address:
+    def address_of(self, task: "Task[Any, Any]") -> TaskAddress:
         """Return where another process finds a task."""
 
     def ensure_sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -114,11 +114,11 @@ class Task(Generic[P, R]):
         """The function, to be called without ``await``."""
         return self._submitter.ensure_sync(self.function)
 
-    def submit(self, *args: Any, callback: str | None = None, **kwargs: Any) -> KeptJob:
+    def submit(self, *args: Any, callback: str | None = None, **kwargs: Any) -> StoredJob:
         """Accept a job that runs the function as soon as possible; it is in the ledger then.
 
         Args:
-            args: For the function. They travel as JSON: see `dewar.tasks.values`.
+            args: For the function. They travel as JSON: see `dewar.tasks.serialization.values`.
             callback: A URL that is told how the job ended, signed by the Standard Webhooks rules.
             kwargs: For the function.
 
@@ -138,7 +138,7 @@ class Task(Generic[P, R]):
         at: datetime | None = None,
         callback: str | None = None,
         **kwargs: Any,
-    ) -> KeptJob:
+    ) -> StoredJob:
         """Accept a job that does not run before its time; the rest is as in `submit`.
 
         Args:
@@ -161,7 +161,7 @@ class Task(Generic[P, R]):
             )
         return self.options_for(delay=delay, at=at, callback=callback).submit(*args, **kwargs)
 
-    def map(self, *iterables: Iterable[Any], callback: str | None = None) -> list[KeptJob]:
+    def map(self, *iterables: Iterable[Any], callback: str | None = None) -> list[StoredJob]:
         """Accept a job for each set of arguments, many in one transaction; return the jobs.
 
         Args:
@@ -183,30 +183,30 @@ class Task(Generic[P, R]):
         delay: _Delay | None = None,
         at: datetime | None = None,
         callback: str | None = None,
-    ) -> "Prepared":
+    ) -> "PreparedSubmission":
         """Return what submits jobs of this task at another time and with a callback.
 
         Raises:
             TaskSetupError: If neither or both of `delay` and `at` are given.
         """
-        return Prepared(self._submit, Submission(due=_due(delay, at), callback=callback))
+        return PreparedSubmission(self._submit, Submission(due=_due(delay, at), callback=callback))
 
-    def _submit(self, args: Any, kwargs: Any, submission: Submission) -> KeptJob:
+    def _submit(self, args: Any, kwargs: Any, submission: Submission) -> StoredJob:
         # A call that cannot work is the caller's mistake, and is told to the caller.
         self._signature.bind(*args, **kwargs)
         return self._submitter.submit(self, [(args, kwargs)], submission)[0]
 
 
-class Prepared:
+class PreparedSubmission:
     """Submits jobs of one task with what was said beforehand; see `Task.options_for`."""
 
     def __init__(
-        self, submit: Callable[[Any, Any, Submission], KeptJob], submission: Submission
+        self, submit: Callable[[Any, Any, Submission], StoredJob], submission: Submission
     ) -> None:
         self._submit = submit
         self._submission = submission
 
-    def submit(self, *args: Any, **kwargs: Any) -> KeptJob:
+    def submit(self, *args: Any, **kwargs: Any) -> StoredJob:
         """Accept a job; everything given is for the function."""
         return self._submit(args, kwargs, self._submission)
 

@@ -7,21 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from dewar.contexts.current import maybe_current
-from dewar.tasks.app_finder import app_path
+from dewar.tasks.engines.execution import ordered_dumps
 from dewar.tasks.errors import QueueFull, TaskSetupError, UnknownJob, UnknownTask
-from dewar.tasks.execution import ordered_dumps
-from dewar.tasks.finding import EXTENSION, Address
-from dewar.tasks.kept_job import KeptJob
-from dewar.tasks.ledger.ids import Ids
+from dewar.tasks.ledger.ids import IdGenerator
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.records import JobRecord, NewJob
-from dewar.tasks.neighbours import Neighbours
-from dewar.tasks.office import Office, ledger_of, open_kept
-from dewar.tasks.retrying import Backoff, RetryPolicy
+from dewar.tasks.retry import BackoffRule, RetryPolicy
+from dewar.tasks.runtime.runtime import TasksRuntime, locate_ledger, open_configured_ledger
+from dewar.tasks.serialization.app_finder import app_path
+from dewar.tasks.serialization.task_address import EXTENSION, TaskAddress
+from dewar.tasks.serialization.values import pack_arguments
 from dewar.tasks.settings import TasksSettings
+from dewar.tasks.shared_ledger import LedgerUsers
 from dewar.tasks.status import JobStatus
+from dewar.tasks.stored_job import StoredJob
 from dewar.tasks.task import Arguments, Submission, Task, TaskOptions
-from dewar.tasks.values import pack_arguments
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,7 +29,7 @@ R = TypeVar("R")
 # How many jobs of a task may wait, where it does not say: some minutes' work, and no more than
 # fits on a disk.
 _MAX_QUEUE = 10_000
-_neighbours = Neighbours()
+_ledger_users = LedgerUsers()
 
 
 class TasksApp(Protocol):
@@ -95,8 +95,8 @@ class Tasks:
         self._tasks: dict[str, Task[Any, Any]] = {}
         self._links: Callable[[str], Mapping[str, str]] | None = None
         self._lock = threading.Lock()
-        self._ids = Ids()
-        self._office: Office | None = None
+        self._ids = IdGenerator()
+        self._runtime: TasksRuntime | None = None
         #: Whether the app is served by this process, now.
         self.is_served = False
         self.app: TasksApp | None = None
@@ -131,7 +131,7 @@ class Tasks:
         name: str | None = None,
         *,
         retries: int = 0,
-        backoff: Backoff = 1.0,
+        backoff: BackoffRule = 1.0,
         timeout: float | None = None,
         idempotent: bool = True,
         max_queue: int | None = _MAX_QUEUE,
@@ -193,13 +193,13 @@ class Tasks:
 
     # Jobs.
 
-    def get(self, id: str) -> KeptJob:
+    def get(self, id: str) -> StoredJob:
         """Return a job by its id, whichever process accepted it; its `result` can be waited for.
 
         Raises:
             UnknownJob: If the ledger has none.
         """
-        return self.office.job(id)
+        return self.runtime.job(id)
 
     def status(self, id: str) -> JobStatus:
         """Return what the ledger knows of a job now.
@@ -227,11 +227,11 @@ class Tasks:
             UnknownJob: If the ledger has none.
             NotSupported: If it runs and the engine cannot stop it.
         """
-        return self.office.cancel(id, running)
+        return self.runtime.cancel(id, running)
 
     def submit(
         self, task: Task[Any, Any], calls: Sequence[Arguments], submission: Submission
-    ) -> list[KeptJob]:
+    ) -> list[StoredJob]:
         """Accept a job for each call; `Task.submit` and `Task.map` are how it is called."""
         now = time.time()
         due = now if submission.due is None else submission.due
@@ -250,7 +250,7 @@ class Tasks:
             )
             for args, kwargs in calls
         ]
-        return self.office.accept(new, task)
+        return self.runtime.accept(new, task)
 
     def links(self, id: str) -> Mapping[str, str]:
         """Return where a client finds out about a job: ``self`` and ``events``.
@@ -265,41 +265,41 @@ class Tasks:
             )
         return self._links(id)
 
-    def linked_by(self, links: Callable[[str], Mapping[str, str]]) -> None:
+    def set_links(self, links: Callable[[str], Mapping[str, str]]) -> None:
         """Have a function say where a client finds out about a job. A blueprint calls this."""
         self._links = links
 
     # The process's part.
 
     @property
-    def office(self) -> Office:
+    def runtime(self) -> TasksRuntime:
         """What this process does for the tasks; begun if it has not."""
-        office = self._office
-        if office is not None and self.is_at_work:
-            return office
+        runtime = self._runtime
+        if runtime is not None and self.is_running:
+            return runtime
         with self._lock:
-            office = self._office
-            if office is None or not office.is_of_this_process or office.has_ended:
-                _neighbours.admit(self)
-                office = self._office = Office(self)
-                office.start()
-            return office
+            runtime = self._runtime
+            if runtime is None or not runtime.is_of_this_process or runtime.has_ended:
+                _ledger_users.register(self)
+                runtime = self._runtime = TasksRuntime(self)
+                runtime.start()
+            return runtime
 
     @property
-    def is_at_work(self) -> bool:
+    def is_running(self) -> bool:
         """Whether this process has a part in the jobs, now."""
-        office = self._office
-        return office is not None and office.is_of_this_process and not office.has_ended
+        runtime = self._runtime
+        return runtime is not None and runtime.is_of_this_process and not runtime.has_ended
 
     @property
-    def where(self) -> str:
+    def ledger_location(self) -> str:
         """Where the ledger is: the path of a file, or a URL."""
-        return ledger_of(self.settings(), self.app)
+        return locate_ledger(self.settings(), self.app)
 
     @property
     def ledger(self) -> Ledger:
         """The ledger of this process, which begins its part if it has not."""
-        return self.office.ledger
+        return self.runtime.ledger
 
     def open_ledger(self) -> Ledger:
         """Return the ledger without beginning to run jobs, for a look or a chore; close it.
@@ -308,29 +308,29 @@ class Tasks:
             TaskSetupError: If there can be none.
             MissingExtra: If its libraries are not installed.
         """
-        return open_kept(self.settings(), self.app)
+        return open_configured_ledger(self.settings(), self.app)
 
     def start(self) -> None:
         """Begin to run jobs in this process: also those that others left behind.
 
         Serving the app does this, and so does the first job.
         """
-        _ = self.office
+        _ = self.runtime
 
     def stop(self, timeout: float | None = None) -> bool:
         """End this process's part: give back what has not begun, and wait for what runs.
 
         Args:
-            timeout: In seconds; ``TASKS_GRACE`` by default.
+            timeout: In seconds; ``TASKS_SHUTDOWN_TIMEOUT`` by default.
 
         Returns:
             Whether nothing is left running here.
         """
         self.is_served = False
-        office = self._office
-        if office is None or not office.is_of_this_process:
+        runtime = self._runtime
+        if runtime is None or not runtime.is_of_this_process:
             return True
-        return office.stop(timeout)
+        return runtime.stop(timeout)
 
     def _serve(self) -> None:
         self.is_served = True
@@ -353,10 +353,10 @@ class Tasks:
         """Return a function that can be called without ``await``."""
         return function if self.app is None else self.app.ensure_sync(function)
 
-    def address_of(self, task: Task[Any, Any]) -> Address:
+    def address_of(self, task: Task[Any, Any]) -> TaskAddress:
         """Return where another process finds a task."""
         path = None if self.app is None else self.app_path()
-        return Address(task.name, path, task.function.__module__, task.function.__qualname__)
+        return TaskAddress(task.name, path, task.function.__module__, task.function.__qualname__)
 
     def app_path(self) -> str:
         """Return where another process finds the app, as ``module:app``.

@@ -6,15 +6,15 @@ from typing import Any
 from dewar.blueprints.blueprint import Blueprint
 from dewar.blueprints.setup_state import BlueprintSetupState
 from dewar.tasks.errors import LedgerError, TasksError, UnknownJob
-from dewar.tasks_http.interface import Access, Desk
+from dewar.tasks_http.interface import Access, ServedTasks
 from dewar.tasks_http.pages import JobPages, links_by
-from dewar.tasks_http.streams import Pace, Streams
+from dewar.tasks_http.streams import Streams, StreamSettings
 
 _logger = logging.getLogger("dewar.tasks")
 
 
 def tasks_blueprint(
-    tasks: Desk,
+    tasks: ServedTasks,
     *,
     access: Access,
     name: str = "tasks",
@@ -48,7 +48,7 @@ def tasks_blueprint(
         heartbeat: After how many seconds without an event a stream sends a comment, which shows
             whether the client is still there.
     """
-    streams = Streams(tasks, max_streams, Pace(heartbeat=heartbeat))
+    streams = Streams(tasks, max_streams, StreamSettings(heartbeat=heartbeat))
     pages = JobPages(tasks, access, streams)
     blueprint = Blueprint(name, __name__, url_prefix=url_prefix)
     blueprint.add_url_rule("/<id>", "job", pages.show)
@@ -62,7 +62,7 @@ def tasks_blueprint(
         app, full_name = state.app, state.full_name
         app.on_start(streams.begin)
         app.on_stop(streams.end)
-        tasks.linked_by(lambda id: links_by(app.url_for, full_name, id))
+        tasks.set_links(lambda id: links_by(app.url_for, full_name, id))
 
     return blueprint
 

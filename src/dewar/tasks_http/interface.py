@@ -13,7 +13,7 @@ Action: TypeAlias = Literal["see", "cancel"]
 Access: TypeAlias = Callable[[JobStatus, Action], object]
 
 
-class Recorded(Protocol):
+class WatchedLedger(Protocol):
     """What the pages ask of a ledger."""
 
     def changes(self) -> object:
@@ -23,11 +23,11 @@ class Recorded(Protocol):
         """Return the records of those jobs, by id, that there are."""
 
 
-class Desk(Protocol):
+class ServedTasks(Protocol):
     """What the pages ask of `Tasks`."""
 
     @property
-    def ledger(self) -> Recorded:
+    def ledger(self) -> WatchedLedger:
         """The ledger, which may be asked without beginning any work."""
 
     def status(self, id: str) -> JobStatus:
@@ -42,5 +42,5 @@ class Desk(Protocol):
     def settings(self) -> TasksSettings:
         """Return the settings."""
 
-    def linked_by(self, links: Callable[[str], Mapping[str, str]]) -> None:
+    def set_links(self, links: Callable[[str], Mapping[str, str]]) -> None:
         """Have a function say where a client finds out about a job."""

@@ -15,9 +15,9 @@ from dewar.messages.response import Response
 from dewar.tasks.errors import NotSupported, TaskSetupError, UnknownJob
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.status import JobStatus
-from dewar.tasks_http.event import Event
-from dewar.tasks_http.interface import Access, Action, Desk
-from dewar.tasks_http.streams import Streams, Watched
+from dewar.tasks_http.interface import Access, Action, ServedTasks
+from dewar.tasks_http.job_event import JobEvent
+from dewar.tasks_http.streams import Streams, WatchedJob
 
 Answer = tuple[dict[str, Any], int, dict[str, str]]
 
@@ -28,14 +28,14 @@ _FRESH = MappingProxyType({"Cache-Control": "no-store"})
 _SOON, _LATER = "1", "5"
 
 
-class Verdict(NamedTuple):
+class CancelResult(NamedTuple):
     """How a request to cancel is answered: the status code, and what is wrong."""
 
     code: int
     error: str | None = None
 
 
-def verdict_of(state: JobState, stops: bool) -> Verdict:
+def cancel_result(state: JobState, stops: bool) -> CancelResult:
     """Return the answer to a request to cancel.
 
     Args:
@@ -43,10 +43,12 @@ def verdict_of(state: JobState, stops: bool) -> Verdict:
         stops: Whether it was cancelled, or is about to end.
     """
     if state is JobState.CANCELLED:
-        return Verdict(200)
+        return CancelResult(200)
     if state.is_final:
-        return Verdict(409, f"The job has ended already: it is {state.value}.")
-    return Verdict(202) if stops else Verdict(409, "The job runs, and could not be stopped.")
+        return CancelResult(409, f"The job has ended already: it is {state.value}.")
+    return (
+        CancelResult(202) if stops else CancelResult(409, "The job runs, and could not be stopped.")
+    )
 
 
 def links_by(url: Callable[..., str], name: str, id: str) -> dict[str, str]:
@@ -70,7 +72,7 @@ class JobPages:
         streams: Where streams of events are opened.
     """
 
-    def __init__(self, tasks: Desk, access: Access, streams: Streams) -> None:
+    def __init__(self, tasks: ServedTasks, access: Access, streams: Streams) -> None:
         self._tasks = tasks
         self._access = access
         self._streams = streams
@@ -88,7 +90,7 @@ class JobPages:
             except NotSupported as error:
                 return _refusal(self._tasks.status(id), str(error))
             status = self._tasks.status(id)
-        code, problem = verdict_of(status.state, stops)
+        code, problem = cancel_result(status.state, stops)
         return _answer(status, code) if problem is None else _refusal(status, problem)
 
     def events(self, id: str) -> Any:
@@ -126,14 +128,14 @@ class JobPages:
             raise UnknownJob(id)
         return status
 
-    def _watched(self, status: JobStatus, request: Request) -> Watched:
+    def _watched(self, status: JobStatus, request: Request) -> WatchedJob:
         # All that needs the request is asked for here; the stream outlives it.
         dumps, links = current().app.json.dumps, links_by(url_for, "", status.id)
 
-        def event_of(now: JobStatus) -> Event:
-            return Event(now.state, dumps(_document(now, links)))
+        def event_of(now: JobStatus) -> JobEvent:
+            return JobEvent(now.state, dumps(_document(now, links)))
 
-        return Watched(
+        return WatchedJob(
             id=status.id,
             first=event_of(status),
             tell=lambda record: event_of(self._tasks.status_of(record)),

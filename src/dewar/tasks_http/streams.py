@@ -19,17 +19,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
-from dewar.events.event import ServerSentEvent, text_of
-from dewar.events.relay import Manner, relayed
-from dewar.tasks_http.event import Event
-from dewar.tasks_http.interface import Desk
-from dewar.tasks_http.watcher import Follower, Watcher
+from dewar.events.event import ServerSentEvent, event_text
+from dewar.events.keep_alive import KeepAlive, with_keep_alive
+from dewar.tasks_http.interface import ServedTasks
+from dewar.tasks_http.job_event import JobEvent
+from dewar.tasks_http.watcher import Subscriber, Watcher
 
 _logger = logging.getLogger("dewar.tasks")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pace:
+class StreamSettings:
     """How often something happens on a stream; all in seconds."""
 
     #: Without an event before a comment is sent. Proxies give up after 60 and more.
@@ -41,7 +41,7 @@ class Pace:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Watched:
+class WatchedJob:
     """One job as a stream sees it.
 
     Attributes:
@@ -53,8 +53,8 @@ class Watched:
     """
 
     id: str
-    first: Event
-    tell: Callable[[Any], Event]
+    first: JobEvent
+    tell: Callable[[Any], JobEvent]
     seen: str = ""
     is_over: Callable[[], bool] = bool
 
@@ -111,14 +111,14 @@ class Stream:
     __del__ = close
 
 
-class _Season:
+class _Generation:
     """One time of serving: how many streams are open, who watches, and whether it has ended."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, tasks: ServedTasks) -> None:
         self._counting = threading.Lock()
         self.open = 0
         self.has_ended = False
-        self.watcher = Watcher(desk)
+        self.watcher = Watcher(tasks)
 
     def enter(self, most: int) -> bool:
         """Take a place, if there is one; return whether there was."""
@@ -143,47 +143,49 @@ class Streams:
     """Opens streams, no more at a time than there are places.
 
     Args:
-        desk: Whose jobs they tell of.
+        tasks: Whose jobs they tell of.
         most: How many places there are in one process.
-        pace: How often something happens on each.
+        settings: How often something happens on each.
     """
 
-    def __init__(self, desk: Desk, most: int, pace: Pace) -> None:
-        self._desk = desk
+    def __init__(self, tasks: ServedTasks, most: int, settings: StreamSettings) -> None:
+        self._tasks = tasks
         self._most = most
-        self._pace = pace
-        self._season = _Season(desk)
+        self._settings = settings
+        self._generation = _Generation(tasks)
 
     def __repr__(self) -> str:
-        return f"<Streams, {self._season.open} of {self._most} open>"
+        return f"<Streams, {self._generation.open} of {self._most} open>"
 
     def statistics(self) -> StreamsStatistics:
         """Return how many are open."""
-        return StreamsStatistics(open=self._season.open, most=self._most)
+        return StreamsStatistics(open=self._generation.open, most=self._most)
 
     def begin(self) -> None:
         """Begin to serve in this process; what a fork took along of another's is dropped."""
-        self._season = _Season(self._desk)
+        self._generation = _Generation(self._tasks)
 
     def end(self, timeout: float = 0.0) -> None:  # noqa: ARG002  # as app.on_stop calls it
         """Have all streams end now, and open no more."""
-        self._season.end()
+        self._generation.end()
 
-    def maybe_open(self, watched: Watched) -> Stream | None:
+    def maybe_open(self, watched: WatchedJob) -> Stream | None:
         """Return a stream about a job, or None where all places are taken."""
-        season, pace = self._season, self._pace
-        if not season.enter(self._most):
+        generation, settings = self._generation, self._settings
+        if not generation.enter(self._most):
             return None
-        manner = Manner(
-            opening=text_of(ServerSentEvent(retry=pace.retry), str),
-            ping=pace.heartbeat,
+        keep_alive = KeepAlive(
+            opening=event_text(ServerSentEvent(retry=settings.retry), str),
+            ping=settings.heartbeat,
             is_over=watched.is_over,
         )
-        story = narrate(watched, season.watcher, pace.life)
-        return Stream(relayed(story, manner), season.leave)
+        events = events_of(watched, generation.watcher, settings.life)
+        return Stream(with_keep_alive(events, keep_alive), generation.leave)
 
 
-async def narrate(watched: Watched, watcher: Watcher, life: float) -> AsyncGenerator[str, None]:
+async def events_of(
+    watched: WatchedJob, watcher: Watcher, life: float
+) -> AsyncGenerator[str, None]:
     """Yield the text of a stream: what is new of a job, as it comes.
 
     Args:
@@ -191,30 +193,30 @@ async def narrate(watched: Watched, watcher: Watcher, life: float) -> AsyncGener
         watcher: Who sees what becomes of it.
         life: The seconds after which it ends.
     """
-    loop, news = asyncio.get_running_loop(), _News()
+    loop, queue = asyncio.get_running_loop(), _LatestEvent()
 
     def tell(record: Any) -> None:
         event = None if record is None else _maybe_event(watched, record)
         with suppress(RuntimeError):  # the loop was closed, and nobody listens
-            loop.call_soon_threadsafe(news.put, event)
+            loop.call_soon_threadsafe(queue.put, event)
 
-    end = loop.call_later(life, news.put, None)
+    end = loop.call_later(life, queue.put, None)
     seen, before = watched.seen, None
-    event: Event | None = watched.first
+    event: JobEvent | None = watched.first
     try:
-        with watcher.following(Follower(watched.id, tell)):
+        with watcher.subscribed(Subscriber(watched.id, tell)):
             while event is not None:
                 if event.id != seen:
                     yield event.text(before)
                 seen, before = event.id, event.state
                 if event.state.is_final:
                     return
-                event = await news.get()
+                event = await queue.get()
     finally:
         end.cancel()
 
 
-def _maybe_event(watched: Watched, record: Any) -> Event | None:
+def _maybe_event(watched: WatchedJob, record: Any) -> JobEvent | None:
     try:
         return watched.tell(record)
     except Exception:
@@ -223,15 +225,15 @@ def _maybe_event(watched: Watched, record: Any) -> Event | None:
         return None
 
 
-class _News:
+class _LatestEvent:
     """The latest event that was not told yet. Only the loop's thread uses it."""
 
     def __init__(self) -> None:
         self._came = asyncio.Event()
-        self._latest: Event | None = None
+        self._latest: JobEvent | None = None
         self._is_over = False
 
-    def put(self, event: Event | None) -> None:
+    def put(self, event: JobEvent | None) -> None:
         """Take an event, in place of one that nobody has taken; None for the end."""
         if event is None:
             self._is_over = True
@@ -239,7 +241,7 @@ class _News:
             self._latest = event
         self._came.set()
 
-    async def get(self) -> Event | None:
+    async def get(self) -> JobEvent | None:
         """Wait for an event; None at the end."""
         if not self._is_over:
             await self._came.wait()

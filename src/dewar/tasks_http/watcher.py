@@ -5,7 +5,7 @@ Who does what, on which thread:
 - Any thread begins and ends to follow a job.
 - The watcher's thread is there while somebody follows. It asks the ledger every ``poll`` seconds
   whether anything was committed, and only then, in one go, for the jobs that are followed. It
-  calls `Follower.tell`.
+  calls `Subscriber.tell`.
 
 Nothing is missed: the ledger is asked for its changes before it is asked for the jobs, and whoever
 begins to follow is told how the job is.
@@ -19,12 +19,12 @@ from contextvars import Context
 from typing import Any
 
 from dewar.tasks.errors import TasksError
-from dewar.tasks_http.interface import Desk, Recorded
+from dewar.tasks_http.interface import ServedTasks, WatchedLedger
 
 _logger = logging.getLogger("dewar.tasks")
 
 
-class Follower:
+class Subscriber:
     """Who wants to know of a job.
 
     Args:
@@ -46,26 +46,27 @@ class Watcher:
     """Tells followers of their jobs. Any thread may call any method.
 
     Args:
-        desk: Whose jobs they are.
+        tasks: Whose jobs they are.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, tasks: ServedTasks) -> None:
+        self._tasks = tasks
         self._changing = threading.Lock()
-        self._followers: set[Follower] = set()
-        self._fresh: set[Follower] = set()
+        self._subscribers: set[Subscriber] = set()
+        self._new: set[Subscriber] = set()
         self._thread: threading.Thread | None = None
         self._over = threading.Event()
 
     def __repr__(self) -> str:
-        return f"<Watcher, {len(self._followers)} follow{', over' if self._over.is_set() else ''}>"
+        over = ", over" if self._over.is_set() else ""
+        return f"<Watcher, {len(self._subscribers)} subscribed{over}>"
 
     @contextmanager
-    def following(self, follower: Follower) -> Iterator[None]:
+    def subscribed(self, subscriber: Subscriber) -> Iterator[None]:
         """Have a follower told of its job."""
         with self._changing:
-            self._followers.add(follower)
-            self._fresh.add(follower)
+            self._subscribers.add(subscriber)
+            self._new.add(subscriber)
             # A thread does not live on in a process that was forked.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(
@@ -76,8 +77,8 @@ class Watcher:
             yield
         finally:
             with self._changing:
-                self._followers.discard(follower)
-                self._fresh.discard(follower)
+                self._subscribers.discard(subscriber)
+                self._new.discard(subscriber)
 
     def end(self) -> None:
         """Tell all that there is no more to come, and watch nothing from now on."""
@@ -85,15 +86,15 @@ class Watcher:
 
     def _run(self) -> None:
         known: object = None
-        ledger: Recorded | None = None
-        poll = self._desk.settings().poll
+        ledger: WatchedLedger | None = None
+        poll = self._tasks.settings().poll
         while (turn := self._turn()) is not None:
-            everybody, fresh = turn
+            everybody, new = turn
             try:
-                # Once: after its end, the desk would begin anew for whoever asks.
-                ledger = ledger or self._desk.ledger
+                # Once: after its end, the tasks would begin anew for whoever asks.
+                ledger = ledger or self._tasks.ledger
                 changes = ledger.changes()
-                asked, known = (fresh if changes == known else everybody), changes
+                asked, known = (new if changes == known else everybody), changes
                 self._tell(asked, ledger.get_many(sorted({one.id for one in asked})))
             except TasksError as error:
                 _logger.info("The streams of events end early: %s", error)
@@ -103,20 +104,20 @@ class Watcher:
                 self._tell(everybody, {})
             self._over.wait(poll)
 
-    def _turn(self) -> tuple[Sequence[Follower], Sequence[Follower]] | None:
+    def _turn(self) -> tuple[Sequence[Subscriber], Sequence[Subscriber]] | None:
         """Return all who follow, and of them those who are new; None where the thread may end."""
         with self._changing:
-            everybody, fresh = list(self._followers), list(self._fresh)
-            self._fresh.clear()
+            everybody, new = list(self._subscribers), list(self._new)
+            self._new.clear()
             if everybody and not self._over.is_set():
-                return everybody, fresh
+                return everybody, new
             self._thread = None
         self._tell(everybody, {})
         return None
 
-    def _tell(self, asked: Sequence[Follower], found: Mapping[str, Any]) -> None:
-        for follower in asked:
-            record = found.get(follower.id)
-            if record is None or record != follower.seen:
-                follower.seen = record
-                follower.tell(record)
+    def _tell(self, asked: Sequence[Subscriber], found: Mapping[str, Any]) -> None:
+        for subscriber in asked:
+            record = found.get(subscriber.id)
+            if record is None or record != subscriber.seen:
+                subscriber.seen = record
+                subscriber.tell(record)

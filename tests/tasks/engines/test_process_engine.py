@@ -92,7 +92,7 @@ def test_a_job_that_takes_too_long_is_stopped() -> None:
     with TaskPool(processes=1, timeout=0.2) as pool:
         with pytest.raises(JobTimeout, match=r"stopped after 0.2 seconds"):
             pool.submit(time.sleep, 60).result(30)
-        assert pool.limited(timeout=30).submit(add, 1).result(30) == 2
+        assert pool.with_timeout(timeout=30).submit(add, 1).result(30) == 2
 
 
 def test_a_running_job_can_be_stopped_with_what_it_started(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_large_results_and_arguments_do_not_hold_up_others() -> None:
 def test_a_process_stopped_in_the_middle_of_a_message_holds_up_nobody(tmp_path: Path) -> None:
     """Its job times out, though half of its result has arrived."""
     with TaskPool(processes=2) as pool:
-        job = pool.limited(timeout=1.5).submit(send_half)
+        job = pool.with_timeout(timeout=1.5).submit(send_half)
         assert [pool.submit(add, number).result(30) for number in range(20)] == list(range(1, 21))
         with pytest.raises(JobTimeout):
             job.result(30)
@@ -311,7 +311,7 @@ def test_other_ways_of_starting_processes_work(method: str, tmp_path: Path) -> N
         with pytest.raises(CancelledError):
             running.result(30)
         with pytest.raises(JobTimeout):
-            pool.limited(timeout=0.1).submit(time.sleep, 60).result(30)
+            pool.with_timeout(timeout=0.1).submit(time.sleep, 60).result(30)
         assert list(pool.map(add, range(6))) == [1, 2, 3, 4, 5, 6]
 
 

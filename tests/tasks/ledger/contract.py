@@ -30,13 +30,13 @@ from tests.tasks.ledger.ledgertools import (
 )
 
 from dewar.tasks.errors import JobLost, LedgerError, TaskSetupError
-from dewar.tasks.failures import make_error
 from dewar.tasks.ledger.interruption import lost_error
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
-from dewar.tasks.ledger.records import JobState, Outcome, Start, Update, Written
+from dewar.tasks.ledger.records import AttemptStart, BatchResult, JobState, Outcome, ProgressUpdate
+from dewar.tasks.serialization.failures import make_error
 
-NOTHING = Written(refused=(), fenced=())
+NOTHING = BatchResult(refused=(), fenced=())
 TASKS = ["resize"]
 
 
@@ -85,14 +85,14 @@ class LedgerContract:
         whole = [
             one,
             start(one),
-            Update(id=one.id, fraction=0.5, message="half"),
+            ProgressUpdate(id=one.id, fraction=0.5, message="half"),
             end(one, result="7"),
         ]
         assert ledger.write(whole) == NOTHING
         steps = [
             other,
             start(other),
-            Update(id=other.id, fraction=0.5, message="half"),
+            ProgressUpdate(id=other.id, fraction=0.5, message="half"),
             end(other, result="7"),
         ]
         for item in steps:
@@ -141,7 +141,7 @@ class LedgerContract:
         second = end(job, JobState.FAILED, error="{}")
         assert ledger.write([end(job, result="1"), second]).fenced == (second,)
         assert record(ledger, job).result == "1"
-        unknown = Start(id="nobody's", owner=HERE.id, attempt=1, at=1.0)
+        unknown = AttemptStart(id="nobody's", owner=HERE.id, attempt=1, at=1.0)
         assert ledger.write([unknown]).fenced == (unknown,)
 
     def test_what_is_fenced_takes_nothing_else_with_it(self, ledger: Ledger) -> None:
@@ -155,13 +155,13 @@ class LedgerContract:
     def test_progress_counts_while_a_job_runs(self, ledger: Ledger) -> None:
         """Before and after, and of nobody, it is left out."""
         job = new(owner=HERE.id)
-        update = Update(id=job.id, fraction=0.25, message="a\0b\udc80")
+        update = ProgressUpdate(id=job.id, fraction=0.25, message="a\0b\udc80")
         ledger.write([job, update])
         assert record(ledger, job).fraction is None
-        ledger.write([start(job), update, Update(id="nobody's", fraction=1.0, message="")])
+        ledger.write([start(job), update, ProgressUpdate(id="nobody's", fraction=1.0, message="")])
         assert (record(ledger, job).fraction, record(ledger, job).message) == (0.25, "ab?")
         ledger.write([end(job)])
-        ledger.write([Update(id=job.id, fraction=0.75, message="late")])
+        ledger.write([ProgressUpdate(id=job.id, fraction=0.75, message="late")])
         assert record(ledger, job).fraction == 0.25
 
     def test_a_full_queue_refuses(self, ledger: Ledger) -> None:
@@ -326,10 +326,10 @@ class LedgerContract:
         ledger.write([start(job), start(other, THERE.id)])
         assert not ledger.cancel(job.id, 4.0)
         assert ledger.cancel_running(job.id)
-        assert ledger.stops_for(HERE.id) == [job.id]
-        assert ledger.stops_for(THERE.id) == []
+        assert ledger.stop_requests(HERE.id) == [job.id]
+        assert ledger.stop_requests(THERE.id) == []
         ledger.write([end(job, JobState.CANCELLED)])
-        assert ledger.stops_for(HERE.id) == []
+        assert ledger.stop_requests(HERE.id) == []
         assert not ledger.cancel_running(job.id)
 
     def test_a_job_that_shall_stop_is_not_repeated(self, ledger: Ledger) -> None:
@@ -595,7 +595,7 @@ class LedgerContract:
             ("waiting", lambda ledger: ledger.next_due(TASKS)),
             ("waiting", lambda ledger: ledger.claim(HERE.id, 5, 50.0, TASKS)),
             ("queued", queued),
-            ("stopping", lambda ledger: ledger.stops_for(HERE.id)),
+            ("stopping", lambda ledger: ledger.stop_requests(HERE.id)),
             ("active", lambda ledger: release_all(ledger, THERE.id)),
             ("active", lambda ledger: ledger.list(JobState.RUNNING)),
             ("ended_badly", lambda ledger: ledger.list(JobState.LOST)),

@@ -9,14 +9,14 @@ from sqlalchemy import Row
 
 from dewar.tasks.ledger.ids import new_id
 from dewar.tasks.ledger.ledger import Ledger
-from dewar.tasks.ledger.owners import Owner, OwnerRecord
-from dewar.tasks.ledger.records import JobRecord, JobState, NewJob, Outcome, Start
+from dewar.tasks.ledger.owners import LedgerOwner, OwnerRecord
+from dewar.tasks.ledger.records import AttemptStart, JobRecord, JobState, NewJob, Outcome
 from dewar.tasks.ledger.rows import owners_of
 from dewar.tasks.ledger.schema import deliveries
 from dewar.tasks.ledger.statements import OWNERS, QUEUED, RELEASE_ALL
 
-HERE = Owner(id="here", host="h", pid=1, started=1.0)
-THERE = Owner(id="there", host="h", pid=2, started=1.0)
+HERE = LedgerOwner(id="here", host="h", pid=1, started=1.0)
+THERE = LedgerOwner(id="there", host="h", pid=2, started=1.0)
 URL = "https://example.org/hook"
 
 
@@ -28,8 +28,8 @@ def new(at: float = 1.0, **given: Any) -> NewJob:
 
 def start(
     job: NewJob | JobRecord, owner: str = HERE.id, attempt: int = 1, at: float = 2.0
-) -> Start:
-    return Start(id=job.id, owner=owner, attempt=attempt, at=at)
+) -> AttemptStart:
+    return AttemptStart(id=job.id, owner=owner, attempt=attempt, at=at)
 
 
 def end(

@@ -4,20 +4,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.tasks.ledger.ledgertools import URL, end, new, start
 
-from dewar.tasks.ledger.batch import Batch, Standing, clean
-from dewar.tasks.ledger.description import describe_end
-from dewar.tasks.ledger.records import MOVES, JobRecord, JobState, Outcome, Start, Update
+from dewar.tasks.ledger.batch import Batch, JobSnapshot, clean
+from dewar.tasks.ledger.callback_body import describe_record
+from dewar.tasks.ledger.records import (
+    MOVES,
+    AttemptStart,
+    JobRecord,
+    JobState,
+    Outcome,
+    ProgressUpdate,
+)
 
 STATES = st.sampled_from(JobState)
 OWNERS = st.sampled_from(["here", "there"])
 ATTEMPTS = st.integers(0, 3)
-STARTS = st.builds(Start, id=st.just("job"), owner=OWNERS, attempt=ATTEMPTS, at=st.just(1.0))
+STARTS = st.builds(AttemptStart, id=st.just("job"), owner=OWNERS, attempt=ATTEMPTS, at=st.just(1.0))
 OUTCOMES = st.builds(
     Outcome, id=st.just("job"), owner=OWNERS, attempt=ATTEMPTS, state=STATES, at=st.just(2.0)
 )
-UPDATES = st.just(Update(id="job", fraction=0.5, message=""))
+UPDATES = st.just(ProgressUpdate(id="job", fraction=0.5, message=""))
 STANDINGS = st.builds(
-    Standing,
+    JobSnapshot,
     st.just("task"),
     STATES,
     st.none() | OWNERS,
@@ -28,31 +35,35 @@ STANDINGS = st.builds(
 
 
 @given(STANDINGS, STARTS | OUTCOMES | UPDATES)
-def test_a_job_moves_only_as_the_table_says(standing: Standing, item: Start | Outcome) -> None:
+def test_a_job_moves_only_as_the_table_says(
+    snapshot: JobSnapshot, item: AttemptStart | Outcome
+) -> None:
     """Whatever is said of it: to where MOVES leads, or nowhere."""
-    before = standing.state
-    batch = Batch({"job": standing}, {})
+    before = snapshot.state
+    batch = Batch({"job": snapshot}, {})
     batch.judge(item)
     changed = batch.changes.get("job", {}).get("state", before.value)
-    assert changed == standing.state.value
-    assert standing.state is before or standing.state in MOVES[before]
-    assert bool(batch.posts) == (
-        standing.state is not before and standing.state.is_final and standing.callback is not None
+    assert changed == snapshot.state.value
+    assert snapshot.state is before or snapshot.state in MOVES[before]
+    assert bool(batch.outbox) == (
+        snapshot.state is not before and snapshot.state.is_final and snapshot.callback is not None
     )
 
 
 @given(STANDINGS, st.lists(STARTS | OUTCOMES | UPDATES))
-def test_each_item_counts_or_is_fenced(standing: Standing, items: list[Start | Outcome]) -> None:
+def test_each_item_counts_or_is_fenced(
+    snapshot: JobSnapshot, items: list[AttemptStart | Outcome]
+) -> None:
     """A job has one outcome at most, and never more after it."""
-    batch = Batch({"job": standing}, {})
+    batch = Batch({"job": snapshot}, {})
     outcomes = 0
     for item in items:
-        before, fenced = standing.state, len(batch.fenced)
+        before, fenced = snapshot.state, len(batch.fenced)
         batch.judge(item)
-        assert len(batch.fenced) == fenced or standing.state is before
-        outcomes += standing.state.is_final and not before.is_final
+        assert len(batch.fenced) == fenced or snapshot.state is before
+        outcomes += snapshot.state.is_final and not before.is_final
     assert outcomes <= 1
-    assert len(batch.posts) <= outcomes
+    assert len(batch.outbox) <= outcomes
 
 
 def test_a_life_in_one_batch_is_one_row() -> None:
@@ -64,7 +75,7 @@ def test_a_life_in_one_batch_is_one_row() -> None:
     assert batch.inserts[job.id]["state"] == "done"
     assert batch.inserts[job.id]["result"] == "1"
     assert batch.changes == {}
-    assert [post.body for post in batch.posts] == ["body"]
+    assert [post.body for post in batch.outbox] == ["body"]
 
 
 def test_a_limit_counts_what_the_batch_moves() -> None:
@@ -103,6 +114,6 @@ def test_an_end_is_described_without_its_traceback() -> None:
         fraction=None, message=None, result=None, callback=URL,
         error='{"type": "a:B", "text": "no", "traceback": "secret"}',
     )  # fmt: skip
-    assert describe_end(record) == (
+    assert describe_record(record) == (
         '{"id": "x", "task": "resize", "state": "lost", "error": {"type": "a:B", "message": "no"}}'
     )

@@ -9,7 +9,7 @@ from unittest import mock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dewar.tasks.ledger.ids import TIME_LENGTH, Ids, new_id, time_prefix
+from dewar.tasks.ledger.ids import TIME_LENGTH, IdGenerator, new_id, time_prefix
 
 TIMES = st.floats(min_value=0, max_value=2**48 / 1000 - 1)
 
@@ -48,7 +48,7 @@ def test_times_beyond_the_range_are_at_its_ends() -> None:
 
 def test_a_stock_makes_ids_that_differ_and_sort() -> None:
     """For many threads at once, each id is made once."""
-    ids = Ids()
+    ids = IdGenerator()
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda number: ids.new(number), range(5000)))
     assert len(set(made)) == 5000
@@ -58,7 +58,7 @@ def test_a_stock_makes_ids_that_differ_and_sort() -> None:
 
 def test_a_forked_process_makes_ids_of_its_own() -> None:
     """What chance the parent has in stock is not used twice."""
-    ids = Ids()
+    ids = IdGenerator()
     ids.new(1.0)
     with mock.patch("os.getpid", return_value=os.getpid() + 1):
         child = copy.copy(ids)

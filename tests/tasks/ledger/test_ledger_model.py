@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 from tests.tasks.ledger.ledgertools import URL, end, new, outbox, release_all, start
 
 from dewar.tasks.ledger.opening import open_ledger
-from dewar.tasks.ledger.owners import Owner
+from dewar.tasks.ledger.owners import LedgerOwner
 from dewar.tasks.ledger.records import MOVES, JobState, NewJob
 
 OWNERS = st.sampled_from(["a", "b"])
@@ -149,7 +149,9 @@ class LedgerAndModel(RuleBasedStateMachine):
 
     @rule(owner=OWNERS)
     def beat(self, owner: str) -> None:
-        known = self.ledger.beat(Owner(id=owner, host="h", pid=1, started=1.0), self.now + LEASE)
+        known = self.ledger.beat(
+            LedgerOwner(id=owner, host="h", pid=1, started=1.0), self.now + LEASE
+        )
         assert known == (owner in self.leases)
         self.leases[owner] = self.now + LEASE
 
@@ -219,7 +221,7 @@ class LedgerAndModel(RuleBasedStateMachine):
             stops = {
                 name for name, known in self.known.items() if known.stops and known.owner == owner
             }
-            assert set(self.ledger.stops_for(owner)) == stops
+            assert set(self.ledger.stop_requests(owner)) == stops
 
     @invariant()
     def the_counts_are_the_same(self) -> None:

@@ -1,4 +1,4 @@
-"""`Engine`: what a pool asks of whatever runs its jobs."""
+"""`JobEngine`: what a pool asks of whatever runs its jobs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,28 +19,28 @@ class Ability(Enum):
     SURVIVE_BROKER = "keep jobs over a restart of the broker"
 
 
-class Carried(Protocol):
+class JobContext(Protocol):
     """What goes along of the context that a job was submitted in."""
 
     def run(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Call the function in this process, in a context of its own; may happen many times."""
 
     def portable(self) -> dict[str, Any] | None:
-        """Return what `dewar.tasks.carrying.restore` makes it of elsewhere, in plain JSON.
+        """Return it as plain JSON, from which `context_transfer.restore` makes it elsewhere.
 
         None where nothing but the function goes along.
         """
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class JobCall:
     """What a job runs."""
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     #: None where it was submitted outside of any context.
-    carried: Carried | None = None
+    context: JobContext | None = None
     #: In seconds, counted from when it begins; None for as long as it likes.
     timeout: float | None = None
     #: Whether it may begin again where the worker that ran it has died; else it is lost then.
@@ -49,7 +49,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineStatistics:
-    """How an engine is doing. Numbers are of this process; far engines know no `workers`."""
+    """How an engine is doing. Numbers are of this process; remote engines know no `workers`."""
 
     engine: str
     workers: int
@@ -60,14 +60,14 @@ class EngineStatistics:
     replaced: int = 0
 
 
-class Engine(Protocol):
+class JobEngine(Protocol):
     """Runs jobs. Any thread may call any method at any time."""
 
     #: As in ``TaskPool(engine=...)``: "threads", "processes", "dask", "celery".
     name: str
     abilities: frozenset[Ability]
 
-    def submit(self, job: Job, call: Call) -> None:
+    def submit(self, job: Job, call: JobCall) -> None:
         """Take over a job: run the call some time and set the job's result or exception.
 
         It never blocks for long. Before the call begins, ``job.set_running_or_notify_cancel()``

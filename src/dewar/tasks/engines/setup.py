@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from multiprocessing.context import BaseContext
 from typing import Any
 
-from dewar.tasks.engines.interface import Engine
-from dewar.tasks.engines.opening import open_engine
+from dewar.tasks.engines.interface import JobEngine
+from dewar.tasks.engines.open import open_engine
 from dewar.tasks.engines.threads import ThreadEngine
 from dewar.tasks.errors import TaskSetupError
 
@@ -32,7 +32,7 @@ class EngineSetup:
 
     threads: int | None = None
     processes: int | None = None
-    engine: str | Engine | None = None
+    engine: str | JobEngine | None = None
     initializer: Callable[..., object] | None = None
     initargs: tuple[Any, ...] = ()
     thread_name_prefix: str = ""
@@ -57,7 +57,7 @@ class EngineSetup:
         if self.initializer is not None and not callable(self.initializer):
             raise TypeError(f"initializer must be a callable, and {self.initializer!r} is not.")
 
-    def open(self) -> Engine:
+    def open(self) -> JobEngine:
         """Return the engine: the one that was given, or a new one."""
         if isinstance(self.engine, str):
             return open_engine(self.engine)
@@ -72,7 +72,7 @@ class EngineSetup:
             self.initargs,
         )
 
-    def _open_processes(self, processes: int) -> Engine:
+    def _open_processes(self, processes: int) -> JobEngine:
         if sys.platform == "win32":
             raise TaskSetupError(
                 "TaskPool(processes=...) needs a UNIX system. Here use threads, or an engine on"

@@ -14,12 +14,12 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread, current_thread
 from typing import Any, NoReturn
 
-from dewar.tasks.engines.interface import Ability, Call, EngineStatistics
-from dewar.tasks.engines.phase import Phase, refusal
-from dewar.tasks.engines.settling import drop, fail, run_here
+from dewar.tasks.engines.engine_state import EngineState, refusal
+from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
+from dewar.tasks.engines.process_hooks import process_hooks
+from dewar.tasks.engines.settle import drop, fail, run_here
 from dewar.tasks.errors import NotSupported
 from dewar.tasks.job import Job
-from dewar.tasks.lifecycle import lifecycle
 
 # Where those who use executors look for it.
 _log = logging.getLogger("concurrent.futures")
@@ -57,27 +57,27 @@ class ThreadEngine:
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
     ) -> None:
-        self._most = threads
+        self._max_workers = threads
         self._name_prefix = name_prefix or f"dewar-pool-{id(self):x}"
         self._initializer = initializer
         self._initargs = initargs
-        self._phase = Phase.OPEN
+        self._state = EngineState.OPEN
         self._released = False
-        self._begin()
-        lifecycle.add(self)
+        self._reset()
+        process_hooks.add(self)
 
-    def submit(self, job: Job, call: Call) -> None:
+    def submit(self, job: Job, call: JobCall) -> None:
         """Put the job in the queue, and start a thread if none is free and one may be started.
 
         Raises:
             RuntimeError: After `shutdown`, or as a `BrokenThreadPool` after an initializer failed.
         """
         with self._lock:
-            if self._phase is not Phase.OPEN or lifecycle.is_ending:
+            if self._state is not EngineState.OPEN or process_hooks.is_exiting:
                 self._refuse()
             self._accepted += 1
             self._queue.put((job, call))
-            if len(self._workers) < self._most:
+            if len(self._workers) < self._max_workers:
                 # Each token is an idle worker, as long as there are fewer than the most.
                 if self._idle:
                     self._idle.pop()
@@ -102,8 +102,8 @@ class ThreadEngine:
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
         """Take no more jobs; with `wait`, return when the threads have ended."""
         with self._lock:
-            if self._phase is Phase.OPEN:
-                self._phase = Phase.CLOSED
+            if self._state is EngineState.OPEN:
+                self._state = EngineState.CLOSED
             waiting = self._drain() if cancel_futures else []
             self._queue.put(None)
             workers = list(self._workers)
@@ -126,7 +126,7 @@ class ThreadEngine:
 
     def after_fork(self) -> None:
         """Start anew, without threads and jobs."""
-        self._begin()
+        self._reset()
 
     def statistics(self) -> EngineStatistics:
         """Return how it is doing."""
@@ -136,14 +136,14 @@ class ThreadEngine:
             return EngineStatistics(
                 engine=self.name,
                 workers=len(self._workers),
-                queued=max(0, unfinished - self._most),
-                running=min(unfinished, self._most),
+                queued=max(0, unfinished - self._max_workers),
+                running=min(unfinished, self._max_workers),
                 finished=finished,
             )
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._lock = Lock()
-        self._queue: SimpleQueue[tuple[Job, Call] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Job, JobCall] | None] = SimpleQueue()
         self._workers: list[_Worker] = []
         self._idle: list[None] = []
         self._accepted = self._dropped = 0
@@ -164,9 +164,9 @@ class ThreadEngine:
                 # Or the last job's arguments and result would live until the next.
                 del item
                 worker.finished += 1
-                if len(self._workers) < self._most:
+                if len(self._workers) < self._max_workers:
                     idle.append(None)
-            elif self._released or self._phase is not Phase.OPEN:
+            elif self._released or self._state is not EngineState.OPEN:
                 queue.put(None)  # for the other threads
                 return
 
@@ -176,7 +176,7 @@ class ThreadEngine:
         except BaseException:  # noqa: BLE001  # whatever it is, it is logged and breaks the pool
             _log.critical("Exception in initializer:", exc_info=True)
             with self._lock:
-                self._phase = Phase.BROKEN
+                self._state = EngineState.BROKEN
                 waiting = self._drain()
                 self._queue.put(None)
             for job in waiting:
@@ -200,9 +200,10 @@ class ThreadEngine:
                 waiting.append(item[0])
 
     def _refuse(self) -> NoReturn:
-        if self._phase is Phase.BROKEN:
+        if self._state is EngineState.BROKEN:
             raise BrokenThreadPool(_BROKEN)
         raise refusal()
 
     def __repr__(self) -> str:
-        return f"<ThreadEngine {len(self._workers)} of {self._most} threads, {self._phase.value}>"
+        threads = f"{len(self._workers)} of {self._max_workers} threads"
+        return f"<ThreadEngine {threads}, {self._state.value}>"

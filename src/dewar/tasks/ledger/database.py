@@ -20,7 +20,7 @@ from sqlalchemy import Connection, CursorResult, Delete, Dialect, Engine, Insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from dewar.tasks.errors import LedgerError
-from dewar.tasks.ledger.batch import Row
+from dewar.tasks.ledger.batch import RowValues
 
 Statement: TypeAlias = Select[Any] | Insert | Update | Delete
 
@@ -37,18 +37,18 @@ class Connections:
     reader: Engine
     writer: Engine
     #: The connection that looks for changes of the others, where one is needed; under the lock.
-    watch: Connection | None = None
+    change_connection: Connection | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     #: The one connection that writes, where there is only one; under its lock.
-    pen: Connection | None = None
-    pen_lock: threading.Lock = field(default_factory=threading.Lock)
+    write_connection: Connection | None = None
+    write_lock: threading.Lock = field(default_factory=threading.Lock)
     #: Where everybody passes who begins to use the database; who closes it keeps them out.
-    turnstile: threading.Lock = field(default_factory=threading.Lock)
+    fork_barrier: threading.Lock = field(default_factory=threading.Lock)
     #: What each reader holds one of while it reads, where a fork has to wait for them.
-    gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(READERS))
+    reader_slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(READERS))
 
 
-class Rendered:
+class CompiledStatement:
     """A statement in the SQL of one database, whose parameters are all in each row."""
 
     __slots__ = ("_names", "sql")
@@ -58,14 +58,14 @@ class Rendered:
         self.sql = str(compiled)
         self._names: Sequence[str] | None = getattr(compiled, "positiontup", None)
 
-    def parameters(self, rows: Sequence[Row]) -> Any:
+    def parameters(self, rows: Sequence[RowValues]) -> Any:
         """Return the parameters as the driver takes them: by position, or by name."""
         if self._names is None:
             return rows[0] if len(rows) == 1 else list(rows)
         found = self.many(rows)
         return found[0] if len(found) == 1 else found
 
-    def many(self, rows: Sequence[Row]) -> list[tuple[object, ...]]:
+    def many(self, rows: Sequence[RowValues]) -> list[tuple[object, ...]]:
         """Return the parameters of all rows by their positions."""
         names = self._names or ()
         return [tuple([row[name] for name in names]) for row in rows]
@@ -81,7 +81,7 @@ class Database:
     def __init__(self, name: str) -> None:
         self.name = name
         self._by_pid: dict[int, Connections] = {}
-        self._rendered: dict[Statement, Rendered] = {}
+        self._rendered: dict[Statement, CompiledStatement] = {}
 
     def connections(self) -> Connections:
         """Return those of this process."""
@@ -119,7 +119,7 @@ class Database:
         return LedgerError(self.name, str(getattr(error, "orig", None) or error))
 
     def run(
-        self, connection: Connection, statement: Statement, rows: Sequence[Row]
+        self, connection: Connection, statement: Statement, rows: Sequence[RowValues]
     ) -> CursorResult[Any]:
         """Execute a statement once for each row of parameters.
 
@@ -129,11 +129,13 @@ class Database:
         rendered = self.render(connection, statement)
         return connection.exec_driver_sql(rendered.sql, rendered.parameters(rows))
 
-    def change(self, connection: Connection, statement: Statement, rows: Sequence[Row]) -> None:
+    def change(
+        self, connection: Connection, statement: Statement, rows: Sequence[RowValues]
+    ) -> None:
         """Execute a statement that returns nothing once for each row of parameters."""
         self.run(connection, statement, rows)
 
-    def write_alone(self, statement: Statement, row: Row) -> None:
+    def write_one(self, statement: Statement, row: RowValues) -> None:
         """Execute one statement that returns nothing, as a transaction by itself.
 
         Raises:
@@ -142,14 +144,14 @@ class Database:
         with self.writing() as connection:
             self.change(connection, statement, [row])
 
-    def render(self, connection: Connection, statement: Statement) -> Rendered:
+    def render(self, connection: Connection, statement: Statement) -> CompiledStatement:
         """Return a statement in the SQL of the database."""
         rendered = self._rendered.get(statement)
         if rendered is None:
-            rendered = self._rendered[statement] = Rendered(statement, connection.dialect)
+            rendered = self._rendered[statement] = CompiledStatement(statement, connection.dialect)
         return rendered
 
-    def exclude(self, connection: Connection, name: str) -> None:
+    def advisory_lock(self, connection: Connection, name: str) -> None:
         """Until the transaction ends, let no other pass here with the same name."""
         raise NotImplementedError
 
@@ -163,9 +165,9 @@ class Database:
         if connections is None:
             return
         with connections.lock:
-            if connections.watch is not None:
-                connections.watch.close()
-                connections.watch = None
+            if connections.change_connection is not None:
+                connections.change_connection.close()
+                connections.change_connection = None
         connections.reader.dispose()
         connections.writer.dispose()
 

@@ -12,7 +12,7 @@ _RANDOM_LENGTH = 26
 _RANDOM_BITS = 128
 _RANDOM_BYTES = 16
 # For how many ids chance is fetched at once.
-_STOCK = 64
+_ENTROPY_BATCH = 64
 _LAST = (1 << 48) - 1
 
 
@@ -28,7 +28,7 @@ def new_id(now: float) -> str:
     return time_prefix(now) + _letters(secrets.randbits(_RANDOM_BITS), _RANDOM_LENGTH)
 
 
-class Ids:
+class IdGenerator:
     """Makes ids as `new_id` does, for who needs many. Any thread may ask.
 
     PERF: the system is asked for chance once for many ids. Each time it is, other threads may run,
@@ -37,23 +37,23 @@ class Ids:
 
     def __init__(self) -> None:
         self._process = os.getpid()
-        self._stock: deque[bytes] = deque()
+        self._entropy: deque[bytes] = deque()
 
     def __repr__(self) -> str:
-        return f"<Ids of process {self._process}>"
+        return f"<IdGenerator of process {self._process}>"
 
     def new(self, now: float) -> str:
         """Return a new id; see `new_id`."""
         if self._process != os.getpid():
             # What was inherited is the parent's: the same ids would be made twice.
-            self._stock, self._process = deque(), os.getpid()
+            self._entropy, self._process = deque(), os.getpid()
         try:
-            chance = self._stock.popleft()
+            chance = self._entropy.popleft()
         except IndexError:
-            more = secrets.token_bytes(_RANDOM_BYTES * _STOCK)
+            more = secrets.token_bytes(_RANDOM_BYTES * _ENTROPY_BATCH)
             chunks = [more[i : i + _RANDOM_BYTES] for i in range(0, len(more), _RANDOM_BYTES)]
             chance = chunks.pop()
-            self._stock.extend(chunks)
+            self._entropy.extend(chunks)
         return time_prefix(now) + _letters(int.from_bytes(chance), _RANDOM_LENGTH)
 
 

@@ -15,15 +15,15 @@ from dataclasses import asdict, dataclass
 from sqlalchemy.exc import IntegrityError
 
 from dewar.tasks.errors import LedgerError
-from dewar.tasks.ledger.batch import Batch, Item, row_of
+from dewar.tasks.ledger.batch import Batch, LedgerOperation, row_of
+from dewar.tasks.ledger.callback_body import Describe, describe_record
 from dewar.tasks.ledger.database import Database
-from dewar.tasks.ledger.description import Describe, describe_end
 from dewar.tasks.ledger.ids import time_prefix
-from dewar.tasks.ledger.outbox import announce, post
-from dewar.tasks.ledger.owners import Owner, OwnerRecord
-from dewar.tasks.ledger.records import JobRecord, JobState, NewJob, Recovered, Written
+from dewar.tasks.ledger.outbox_insert import insert_described, insert_entries
+from dewar.tasks.ledger.owners import LedgerOwner, OwnerRecord
+from dewar.tasks.ledger.queue_allowance import QueueAllowance
+from dewar.tasks.ledger.records import BatchResult, JobRecord, JobState, NewJob, RecoveryResult
 from dewar.tasks.ledger.recovery import IsAlive, recover_jobs
-from dewar.tasks.ledger.room import Room
 from dewar.tasks.ledger.rows import chunks, record_of, rows_of
 from dewar.tasks.ledger.schema import owners
 from dewar.tasks.ledger.statements import (
@@ -46,7 +46,7 @@ from dewar.tasks.ledger.statements import (
     STOPS,
     page,
 )
-from dewar.tasks.ledger.writing import write_batch
+from dewar.tasks.ledger.write_batch import write_batch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +64,7 @@ class LedgerStatistics:
     recovered: int
 
 
-_ALL_COUNT = Written(refused=(), fenced=())
+_ALL_APPLIED = BatchResult(refused=(), fenced=())
 
 
 class Ledger:
@@ -76,11 +76,13 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._room = Room()
+        self._allowance = QueueAllowance()
         self._batches = self._items = self._refused = self._fenced = 0
         self._claimed = self._recovered = 0
 
-    def write(self, batch: Sequence[Item], describe: Describe = describe_end) -> Written:
+    def write(
+        self, batch: Sequence[LedgerOperation], describe: Describe = describe_record
+    ) -> BatchResult:
         """Write a mixed batch in one transaction, in order, and return what did not count.
 
         PERF: one batch of fifty costs little more than one of one: gather what you can.
@@ -92,10 +94,10 @@ class Ledger:
             describe: Makes the callback's body for an outcome that brings none.
         """
         if not batch:
-            return _ALL_COUNT
+            return _ALL_APPLIED
         try:
             if self._try_write_alone(batch):
-                return _ALL_COUNT
+                return _ALL_APPLIED
             judged = self._write(batch, describe)
         except LedgerError as error:
             if not isinstance(error.__cause__, IntegrityError | sqlite3.IntegrityError):
@@ -106,9 +108,9 @@ class Ledger:
         self._items += len(batch)
         self._refused += len(judged.refused)
         self._fenced += len(judged.fenced)
-        return Written(refused=tuple(judged.refused), fenced=tuple(judged.fenced))
+        return BatchResult(refused=tuple(judged.refused), fenced=tuple(judged.fenced))
 
-    def _try_write_alone(self, batch: Sequence[Item]) -> bool:
+    def _try_write_alone(self, batch: Sequence[LedgerOperation]) -> bool:
         """Write a lone new job of which nothing is to be judged; return whether it was one.
 
         PERF: it is what a thread that submits writes most, in half the time: one statement is a
@@ -117,17 +119,21 @@ class Ledger:
         new = batch[0]
         if len(batch) > 1 or not isinstance(new, NewJob):
             return False
-        if new.max_queue is not None and not self._room.take(new.task, 1):
+        if new.max_queue is not None and not self._allowance.take(new.task, 1):
             return False
-        self.database.write_alone(INSERT, row_of(new))
+        self.database.write_one(INSERT, row_of(new))
         self._batches += 1
         self._items += 1
         return True
 
-    def _write(self, items: Sequence[Item], describe: Describe, *, is_again: bool = False) -> Batch:
+    def _write(
+        self, items: Sequence[LedgerOperation], describe: Describe, *, is_again: bool = False
+    ) -> Batch:
         with self.database.writing() as connection:
-            judged = write_batch(self.database, connection, items, self._room, is_again=is_again)
-            post(connection, judged.posts, describe)
+            judged = write_batch(
+                self.database, connection, items, self._allowance, is_again=is_again
+            )
+            insert_entries(connection, judged.outbox, describe)
         return judged
 
     def claim(self, owner: str, limit: int, now: float, tasks: Collection[str]) -> list[JobRecord]:
@@ -195,7 +201,7 @@ class Ledger:
             due: float | None = connection.execute(NEXT_DUE, {"tasks": list(tasks)}).scalar_one()
         return due
 
-    def cancel(self, id: str, now: float, describe: Describe = describe_end) -> bool:
+    def cancel(self, id: str, now: float, describe: Describe = describe_record) -> bool:
         """Cancel a job that waits; return whether it did.
 
         Args:
@@ -205,18 +211,18 @@ class Ledger:
         """
         with self.database.writing() as connection:
             did = connection.execute(CANCEL, {"job": id, "now": now}).rowcount == 1
-            announce(connection, [id] if did else [], describe)
+            insert_described(connection, [id] if did else [], describe)
         return did
 
     def cancel_running(self, id: str) -> bool:
         """Mark a job that runs as one to be stopped, and return whether it runs.
 
-        Its owner finds it by `stops_for`. It won't run again, whatever its owner does.
+        Its owner finds it by `stop_requests`. It won't run again, whatever its owner does.
         """
         with self.database.writing() as connection:
             return connection.execute(STOP, {"job": id}).rowcount == 1
 
-    def stops_for(self, owner: str) -> list[str]:
+    def stop_requests(self, owner: str) -> list[str]:
         """Return the ids of the jobs that this owner runs and shall stop."""
         with self.database.reading() as connection:
             return list(connection.execute(STOPS, {"holder": owner}).scalars())
@@ -247,7 +253,7 @@ class Ledger:
                 connection.execute(DROP_JOBS, {"ids": chunk})
         return len(ids)
 
-    def beat(self, owner: Owner, until: float) -> bool:
+    def beat(self, owner: LedgerOwner, until: float) -> bool:
         """Renew an owner's lease; return whether it was known.
 
         Call it once before the owner has its first job. False later on says that the owner was
@@ -280,8 +286,8 @@ class Ledger:
             connection.execute(GONE, {"holder": owner})
 
     def recover(
-        self, now: float, is_alive: IsAlive, describe: Describe = describe_end
-    ) -> Recovered:
+        self, now: float, is_alive: IsAlive, describe: Describe = describe_record
+    ) -> RecoveryResult:
         """Take the jobs of owners whose lease ran out, or whose process is known to be gone.
 
         What they ran waits again, or is lost where it may not be repeated; what they had not begun
@@ -294,7 +300,7 @@ class Ledger:
             describe: Makes the body of the callback of a job that is lost.
         """
         with self.database.writing() as connection:
-            self.database.exclude(connection, "recover")
+            self.database.advisory_lock(connection, "recover")
             recovered = recover_jobs(connection, now, is_alive, describe)
         self._recovered += len(recovered.requeued) + len(recovered.lost)
         return recovered

@@ -44,7 +44,7 @@ def open_ledger(where: str | PathLike[str], *, durable: bool = False) -> Ledger:
     """
     database = _database(where, durable=durable)
     try:
-        _lay_out(database)
+        _create_tables(database)
     except LedgerError as error:
         raise TaskSetupError(
             f"There can be no ledger in {database.name}: {error.reason}"
@@ -81,10 +81,10 @@ def _url(text: str) -> URL:
         raise TaskSetupError(f"The URL of the ledger cannot be read.{_WHERE}") from error
 
 
-def _lay_out(database: Database) -> None:
+def _create_tables(database: Database) -> None:
     """Make the tables, or find that they are ours."""
     with database.writing() as connection:
-        database.exclude(connection, "schema")
+        database.advisory_lock(connection, "schema")
         meta.create(connection, checkfirst=True)
         version = connection.execute(meta.select().where(meta.c.name == "version")).one_or_none()
         if version is None:

@@ -13,7 +13,7 @@ _START_FIELD = 19
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Owner:
+class LedgerOwner:
     """A process that has jobs.
 
     `host` says where `pid` is the number of this process and no other: the host's name, its boot
@@ -38,17 +38,17 @@ class OwnerRecord:
     lease_until: float
 
 
-def this_owner(now: float) -> Owner:
+def this_owner(now: float) -> LedgerOwner:
     """Return a new owner for this process; one forked from it needs another.
 
     Args:
         now: Seconds since the epoch.
     """
     pid = os.getpid()
-    return Owner(id=new_id(now), host=_host(), pid=pid, started=_started(pid) or 0.0)
+    return LedgerOwner(id=new_id(now), host=_host(), pid=pid, started=_started(pid) or 0.0)
 
 
-def is_alive(owner: Owner | OwnerRecord) -> bool:
+def is_alive(owner: LedgerOwner | OwnerRecord) -> bool:
     """Return False only where the owner's process is known to be gone.
 
     That can be known on the same host, boot and namespace alone. Elsewhere its lease must run out.

@@ -29,7 +29,7 @@ class PostgreSQLDatabase(Database):
         # Fails here rather than at the first use, where psycopg is missing.
         self.connections()
 
-    def exclude(self, connection: Connection, name: str) -> None:
+    def advisory_lock(self, connection: Connection, name: str) -> None:
         """Take a lock of the database that ends with the transaction."""
         connection.execute(_EXCLUDE, {"name": f"dewar {name}"})
 

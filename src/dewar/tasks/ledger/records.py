@@ -53,7 +53,7 @@ class NewJob:
     #: As `dewar.tasks.ledger.ids.new_id` makes it from `created`.
     id: str
     task: str
-    #: ``[args, kwargs]`` as `dewar.tasks.values.pack` writes them.
+    #: ``[args, kwargs]`` as `dewar.tasks.serialization.values.pack` writes them.
     arguments: str
     #: What is needed to make the submitter's context again, as JSON; None for none.
     context: str | None = None
@@ -70,7 +70,7 @@ class NewJob:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Start:
+class AttemptStart:
     """A job begins, now and here."""
 
     id: str
@@ -81,7 +81,7 @@ class Start:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Update:
+class ProgressUpdate:
     """How far a job is."""
 
     id: str
@@ -112,17 +112,17 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Written:
+class BatchResult:
     """What of a batch did not come to pass; all else did."""
 
     #: As many jobs of their task waited as may wait.
     refused: tuple[NewJob, ...]
     #: The job was not, or no longer, this owner's at this attempt; or it had ended.
-    fenced: tuple[Start | Outcome, ...]
+    fenced: tuple[AttemptStart | Outcome, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Recovered:
+class RecoveryResult:
     """What became of the running jobs of processes that are gone."""
 
     #: The ids of those that wait again.

@@ -6,13 +6,12 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, RowMapping
 
-from dewar.tasks.failures import describe_error
-from dewar.tasks.ledger.batch import Row, ended_at, waiting_again
-from dewar.tasks.ledger.description import Describe
+from dewar.tasks.ledger.batch import RowValues, ended_at, waiting_again
+from dewar.tasks.ledger.callback_body import Describe
 from dewar.tasks.ledger.interruption import lost_error, state_after
-from dewar.tasks.ledger.outbox import announce
+from dewar.tasks.ledger.outbox_insert import insert_described
 from dewar.tasks.ledger.owners import OwnerRecord
-from dewar.tasks.ledger.records import JobState, Recovered
+from dewar.tasks.ledger.records import JobState, RecoveryResult
 from dewar.tasks.ledger.rows import owners_of
 from dewar.tasks.ledger.statements import (
     GONE,
@@ -23,6 +22,7 @@ from dewar.tasks.ledger.statements import (
     UNSENT,
     change_of,
 )
+from dewar.tasks.serialization.failures import describe_error
 
 #: Whether an owner's process may still be there; False only where it is known to be gone.
 IsAlive: TypeAlias = Callable[[OwnerRecord], bool]
@@ -30,7 +30,7 @@ IsAlive: TypeAlias = Callable[[OwnerRecord], bool]
 
 def recover_jobs(
     connection: Connection, now: float, is_alive: IsAlive, describe: Describe
-) -> Recovered:
+) -> RecoveryResult:
     """Do it all in the connection's transaction, which must be the only one at it."""
     found: dict[JobState, list[str]] = {state: [] for state in JobState}
     for holder in _gone(connection, now, is_alive):
@@ -44,8 +44,8 @@ def recover_jobs(
         connection.execute(RELEASE_ALL, {"holder": holder})
         connection.execute(UNSENT, {"holder": holder, "now": now})
         connection.execute(GONE, {"holder": holder})
-    announce(connection, [*found[JobState.LOST], *found[JobState.CANCELLED]], describe)
-    return Recovered(
+    insert_described(connection, [*found[JobState.LOST], *found[JobState.CANCELLED]], describe)
+    return RecoveryResult(
         requeued=tuple(found[JobState.QUEUED]),
         lost=tuple(found[JobState.LOST]),
         cancelled=tuple(found[JobState.CANCELLED]),
@@ -59,7 +59,7 @@ def _gone(connection: Connection, now: float, is_alive: IsAlive) -> Sequence[str
     return [*gone, *connection.execute(ORPHANS).scalars()]
 
 
-def _columns(job: RowMapping, state: JobState, now: float) -> Row:
+def _columns(job: RowMapping, state: JobState, now: float) -> RowValues:
     if state is JobState.QUEUED:
         return waiting_again(job["due"])
     error = None
@@ -68,5 +68,5 @@ def _columns(job: RowMapping, state: JobState, now: float) -> Row:
     return {**ended_at(now, state), "result": None, "error": error}
 
 
-def _change(connection: Connection, id: str, columns: Row) -> None:
+def _change(connection: Connection, id: str, columns: RowValues) -> None:
     connection.execute(change_of(tuple(columns)), {"job": id, **columns})

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable, Row
 
-from dewar.tasks.ledger.batch import Standing
+from dewar.tasks.ledger.batch import JobSnapshot
 from dewar.tasks.ledger.owners import OwnerRecord
 from dewar.tasks.ledger.records import JobRecord, JobState
 
@@ -50,9 +50,9 @@ def record_of(row: Row[Any]) -> JobRecord:
     )
 
 
-def standing_of(row: Row[Any]) -> Standing:
+def snapshot_of(row: Row[Any]) -> JobSnapshot:
     """Return what of it decides which items count."""
-    return Standing(
+    return JobSnapshot(
         row.task,
         JobState(row.state),
         row.owner,

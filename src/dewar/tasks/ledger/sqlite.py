@@ -27,11 +27,11 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 
 from dewar.tasks.errors import LedgerError, TaskSetupError
-from dewar.tasks.ledger.batch import Row
+from dewar.tasks.ledger.batch import RowValues
 from dewar.tasks.ledger.database import BUSY_TIMEOUT, READERS, Connections, Database, Statement
 
 #: The first with RETURNING.
-_OLDEST = (3, 35)
+_MIN_VERSION = (3, 35)
 #: Between two attempts to turn to WAL while another process does, in seconds.
 _PAUSE = 0.01
 #: How long a fork waits for the threads that use ledgers, in seconds.
@@ -58,7 +58,7 @@ class SQLiteDatabase(Database):
         self._base = 0
         _fork_barrier.add(self)
         # A fork waits for this as well.
-        with self._entered().gate:
+        with self._entered().reader_slots:
             self._prepare()
 
     @contextmanager
@@ -68,37 +68,39 @@ class SQLiteDatabase(Database):
         PERF: it is kept and not taken from the pool each time, and begins and commits by the driver
         itself: together half of what a small transaction costs.
         """
-        with self._pen() as pen:
-            driver = _driver_of(pen)
+        with self._write_connection() as write_connection:
+            driver = _driver_of(write_connection)
             driver.execute("BEGIN IMMEDIATE")
-            yield pen
+            yield write_connection
             driver.execute("COMMIT")
 
-    def write_alone(self, statement: Statement, row: Row) -> None:
-        """See `Database.write_alone`: SQLite makes a transaction of each statement outside one."""
-        with self._pen() as pen:
-            rendered = self.render(pen, statement)
-            _driver_of(pen).execute(rendered.sql, rendered.many([row])[0])
+    def write_one(self, statement: Statement, row: RowValues) -> None:
+        """See `Database.write_one`: SQLite makes a transaction of each statement outside one."""
+        with self._write_connection() as write_connection:
+            rendered = self.render(write_connection, statement)
+            _driver_of(write_connection).execute(rendered.sql, rendered.many([row])[0])
 
     @contextmanager
-    def _pen(self) -> Iterator[Connection]:
+    def _write_connection(self) -> Iterator[Connection]:
         """Give the one connection that writes; it is closed, and rolls back, where that fails."""
         connections = self._entered()
-        if not connections.pen_lock.acquire(timeout=BUSY_TIMEOUT):
+        if not connections.write_lock.acquire(timeout=BUSY_TIMEOUT):
             raise LedgerError(self.name, f"a thread has been writing for {BUSY_TIMEOUT:g} seconds")
         try:
-            if connections.pen is None:
-                connections.pen = connections.reader.connect()
-            yield connections.pen
+            if connections.write_connection is None:
+                connections.write_connection = connections.reader.connect()
+            yield connections.write_connection
         except BaseException as error:
-            self._drop_pen(connections)
+            self._drop_write_connection(connections)
             if isinstance(error, SQLAlchemyError | sqlite3.Error):
                 raise self.translated(error) from error
             raise
         finally:
-            connections.pen_lock.release()
+            connections.write_lock.release()
 
-    def change(self, connection: Connection, statement: Statement, rows: Sequence[Row]) -> None:
+    def change(
+        self, connection: Connection, statement: Statement, rows: Sequence[RowValues]
+    ) -> None:
         """Execute a statement that returns nothing, by the driver itself.
 
         PERF: SQLAlchemy's part would be half of what a small transaction costs.
@@ -109,7 +111,7 @@ class SQLiteDatabase(Database):
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """See `Database.reading`."""
-        with self._entered().gate, super().reading() as connection:
+        with self._entered().reader_slots, super().reading() as connection:
             yield connection
 
     def close(self) -> None:
@@ -117,13 +119,13 @@ class SQLiteDatabase(Database):
         connections = self._by_pid.get(os.getpid())
         if connections is None:
             return
-        with connections.gate:  # a fork waits for this as well
+        with connections.reader_slots:  # a fork waits for this as well
             # A thread that writes has the lock, and its connection is not idle.
-            if connections.pen_lock.acquire(blocking=False):
+            if connections.write_lock.acquire(blocking=False):
                 try:
-                    self._drop_pen(connections)
+                    self._drop_write_connection(connections)
                 finally:
-                    connections.pen_lock.release()
+                    connections.write_lock.release()
             super().close()
 
     def pause(self, timeout: float) -> ExitStack:
@@ -135,41 +137,43 @@ class SQLiteDatabase(Database):
         with ExitStack() as held:  # where something fails, nothing stays held
             if connections is not None:
                 until = time.monotonic() + timeout
-                # The turnstile first, or threads that come again and again would be quicker.
-                once = [connections.turnstile, connections.pen_lock]
+                # The fork barrier first, or threads that come again and again would be quicker.
+                once = [connections.fork_barrier, connections.write_lock]
                 for lock in once:
                     if lock.acquire(timeout=max(0.0, until - time.monotonic())):
                         held.callback(lock.release)
                 for _ in range(READERS):
-                    if connections.gate.acquire(timeout=max(0.0, until - time.monotonic())):
-                        held.callback(connections.gate.release)
-                self._drop_pen(connections)
+                    if connections.reader_slots.acquire(timeout=max(0.0, until - time.monotonic())):
+                        held.callback(connections.reader_slots.release)
+                self._drop_write_connection(connections)
                 super().close()
             return held.pop_all()
 
     def _entered(self) -> Connections:
         """Return this process's connections once nobody keeps threads out of the database."""
         connections = self.connections()
-        with connections.turnstile:
+        with connections.fork_barrier:
             return connections
 
-    def _drop_pen(self, connections: Connections) -> None:
-        if connections.pen is not None:
-            connections.pen.close()
-            connections.pen = None
+    def _drop_write_connection(self, connections: Connections) -> None:
+        if connections.write_connection is not None:
+            connections.write_connection.close()
+            connections.write_connection = None
 
-    def exclude(self, connection: Connection, name: str) -> None:
+    def advisory_lock(self, connection: Connection, name: str) -> None:
         """Nothing is to be done: a writer is alone."""
 
     def changes(self) -> int:
         """Return the version of what the watching connection sees."""
         connections = self._entered()
-        with connections.gate, connections.lock:
-            if connections.watch is None:
-                connections.watch = connections.reader.connect()
+        with connections.reader_slots, connections.lock:
+            if connections.change_connection is None:
+                connections.change_connection = connections.reader.connect()
                 # Each connection counts from its own beginning.
                 self._base = next(self._generations) << 32
-            found = connections.watch.exec_driver_sql("PRAGMA data_version").scalar_one()
+            found = connections.change_connection.exec_driver_sql(
+                "PRAGMA data_version"
+            ).scalar_one()
             return self._base + int(found)
 
     def _make(self) -> Connections:
@@ -194,14 +198,14 @@ class SQLiteDatabase(Database):
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
 
     def _prepare(self) -> None:
-        if sqlite3.sqlite_version_info < _OLDEST:
+        if sqlite3.sqlite_version_info < _MIN_VERSION:
             raise TaskSetupError(
                 f"The ledger needs SQLite 3.35 or newer; Python has {sqlite3.sqlite_version}."
             )
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(self._path, timeout=BUSY_TIMEOUT)) as connection:
-                mode = _turn_to_wal(connection)
+                mode = _enable_wal(connection)
         except (OSError, sqlite3.Error) as error:
             raise TaskSetupError(
                 f"The file {self.name} cannot be a ledger: {error}. Name one that this process may"
@@ -278,7 +282,7 @@ def _driver_of(connection: Connection) -> sqlite3.Connection:
     return found
 
 
-def _turn_to_wal(connection: sqlite3.Connection) -> str:
+def _enable_wal(connection: sqlite3.Connection) -> str:
     """Return the journal mode the file has now."""
     until = time.monotonic() + BUSY_TIMEOUT
     while True:

@@ -47,7 +47,7 @@ JOB = select(jobs).where(_THIS)
 JOBS = select(jobs).where(_THESE)
 
 #: How jobs stand. Locked in one order, so that no two writers wait for each other.
-_STANDING = (
+_JOB_SNAPSHOT = (
     select(
         jobs.c.id,
         jobs.c.task,
@@ -60,8 +60,8 @@ _STANDING = (
     .order_by(jobs.c.id)
     .with_for_update()
 )
-STANDING = _STANDING.where(_THIS)
-STANDINGS = _STANDING.where(_THESE)
+SNAPSHOT = _JOB_SNAPSHOT.where(_THIS)
+SNAPSHOTS = _JOB_SNAPSHOT.where(_THESE)
 
 #: How many jobs of a task wait.
 QUEUED = (
@@ -87,7 +87,7 @@ CLAIM = (
 #: When the first is due, of some tasks.
 NEXT_DUE = select(func.min(jobs.c.due)).where(_IS_WAITING, _OF_TASKS)
 
-#: What an owner has and has not begun; locked in one order, as `STANDINGS` are.
+#: What an owner has and has not begun; locked in one order, as `SNAPSHOTS` are.
 _UNSTARTED = (
     select(jobs.c.id)
     .where(_IS_ACTIVE, _IS_QUEUED, _ITS_OWNER)

@@ -5,8 +5,8 @@ from typing import Any
 
 from celery import Celery
 
-from dewar.tasks.engines.celery.running import Runner
 from dewar.tasks.engines.celery.settings import CelerySettings
+from dewar.tasks.engines.celery.worker_side import WorkerJobRunner
 
 #: The name of the one task.
 TASK = "dewar.run"
@@ -38,7 +38,7 @@ def make_celery(settings: CelerySettings) -> Celery:
     return app
 
 
-def install(app: Celery, allow: Iterable[str], patience: float = 5.0) -> None:
+def install(app: Celery, allow: Iterable[str], reply_timeout: float = 5.0) -> None:
     """Add the task that runs jobs to a Celery app; for its workers.
 
     SECURITY: whoever can write to the broker can have each function run that `allow` allows, with
@@ -47,14 +47,14 @@ def install(app: Celery, allow: Iterable[str], patience: float = 5.0) -> None:
     Args:
         app: The Celery app.
         allow: Modules and packages whose public functions may be run: ``["myapp.jobs"]``.
-        patience: How long, in seconds, a worker waits for leave to begin before it takes the
+        reply_timeout: How long, in seconds, a worker waits for leave to begin before it takes the
             process that submitted the job for gone, and begins.
     """
-    runner = Runner(app, frozenset(allow), patience)
+    job_runner = WorkerJobRunner(app, frozenset(allow), reply_timeout)
 
     def run(task: Any, job: dict[str, Any]) -> None:
         is_repeated = bool((task.request.delivery_info or {}).get("redelivered"))
-        runner.run(task.request.id, job, is_repeated)
+        job_runner.run(task.request.id, job, is_repeated)
 
     app.task(
         run,

@@ -3,7 +3,7 @@
 import os
 
 from dewar.tasks.engines.celery.settings import CelerySettings
-from dewar.tasks.engines.interface import Ability, Call, EngineStatistics
+from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
 from dewar.tasks.errors import MissingExtra
 from dewar.tasks.job import Job
 
@@ -11,7 +11,7 @@ try:
     from celery import Celery
 
     from dewar.tasks.engines.celery.application import make_celery
-    from dewar.tasks.engines.celery.session import Session
+    from dewar.tasks.engines.celery.session import CelerySession
 except ModuleNotFoundError as error:
     raise MissingExtra("The engine 'celery'", "celery") from error
 
@@ -39,13 +39,13 @@ class CeleryEngine:
         redis = self._settings.is_redis
         # Whether Redis keeps its queues on a disk is for it to know.
         self.abilities: frozenset[Ability] = _ANY_BROKER if redis else frozenset(Ability)
-        self._sessions: dict[int, Session] = {}
+        self._sessions: dict[int, CelerySession] = {}
 
     def __repr__(self) -> str:
         return f"<CeleryEngine {self._settings.shown}, queue {self._settings.queue}>"
 
-    def submit(self, job: Job, call: Call) -> None:
-        """See `dewar.tasks.engines.interface.Engine.submit`.
+    def submit(self, job: Job, call: JobCall) -> None:
+        """See `dewar.tasks.engines.interface.JobEngine.submit`.
 
         Raises:
             EngineUnreachable: If the broker does not answer.
@@ -56,7 +56,7 @@ class CeleryEngine:
         self._session.submit(job, call)
 
     def stop(self, job: Job) -> bool:
-        """See `dewar.tasks.engines.interface.Engine.stop`.
+        """See `dewar.tasks.engines.interface.JobEngine.stop`.
 
         Raises:
             EngineUnreachable: If the broker does not answer.
@@ -65,11 +65,11 @@ class CeleryEngine:
         return self._session.stop(job)
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
-        """See `dewar.tasks.engines.interface.Engine.shutdown`."""
+        """See `dewar.tasks.engines.interface.JobEngine.shutdown`."""
         self._session.shutdown(wait, cancel_futures)
 
     def statistics(self) -> EngineStatistics:
-        """See `dewar.tasks.engines.interface.Engine.statistics`."""
+        """See `dewar.tasks.engines.interface.JobEngine.statistics`."""
         counts = self._session.counts()
         return EngineStatistics(
             engine=self.name,
@@ -80,11 +80,13 @@ class CeleryEngine:
         )
 
     @property
-    def _session(self) -> Session:
+    def _session(self) -> CelerySession:
         # By process: nothing of a parent's is touched in its child. Two threads may make one at
         # once, and the dict keeps the first; making one costs nothing.
         found = self._sessions.get(os.getpid())
-        return found or self._sessions.setdefault(os.getpid(), Session(self._app, self._settings))
+        return found or self._sessions.setdefault(
+            os.getpid(), CelerySession(self._app, self._settings)
+        )
 
 
 def open(url: str) -> CeleryEngine:  # noqa: A001  # as each engine has one

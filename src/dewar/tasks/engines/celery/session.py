@@ -1,4 +1,4 @@
-"""`Session`: what one process has to do with its jobs on Celery workers."""
+"""`CelerySession`: what one process has to do with its jobs on Celery workers."""
 
 import threading
 from concurrent.futures import CancelledError, Future
@@ -11,38 +11,39 @@ from celery import Celery
 from kombu import Connection, Producer
 from kombu.pidbox import Mailbox
 
+from dewar.loop.serial_queue import SerialQueue
 from dewar.tasks.engines.celery.application import TASK
-from dewar.tasks.engines.celery.listener import Listener
-from dewar.tasks.engines.celery.mail import (
-    Answer,
-    Kind,
+from dewar.tasks.engines.celery.broker_connection import BrokerConnection
+from dewar.tasks.engines.celery.broker_mark import BrokerMark
+from dewar.tasks.engines.celery.checked_json import checked_loads
+from dewar.tasks.engines.celery.job_message import job_message
+from dewar.tasks.engines.celery.messages import (
     Message,
+    MessageKind,
+    StartAnswer,
     answer_queue,
-    post,
     reply_queue,
+    send_message,
 )
-from dewar.tasks.engines.celery.memory import BrokerMemory
-from dewar.tasks.engines.celery.parcel import pack_call
-from dewar.tasks.engines.celery.sender import Sender
+from dewar.tasks.engines.celery.reply_listener import ReplyListener
 from dewar.tasks.engines.celery.settings import CelerySettings
-from dewar.tasks.engines.celery.values import checked_loads
-from dewar.tasks.engines.far.clerk import Clerk
-from dewar.tasks.engines.far.open_jobs import Counts, OpenJobs, Stage
-from dewar.tasks.engines.interface import Call
+from dewar.tasks.engines.interface import JobCall
+from dewar.tasks.engines.remote.in_flight import InFlightJobs, InFlightState, JobCounts
 from dewar.tasks.errors import EngineUnreachable, JobLost, JobTimeout, NotSupported, Unreadable
-from dewar.tasks.failures import make_error
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress
-from dewar.tasks.values import unpack
+from dewar.tasks.serialization.failures import make_error
+from dewar.tasks.serialization.values import unpack
 
 
-class Session:
+class CelerySession:
     """Hands jobs over, hears of them, and settles them. Belongs to one process.
 
     It makes no thread and no connection before the first job.
 
-    Threads: any may call any method. The sender's connection is whoever's turn it is; the
-    listener has its own, and its thread handles all messages; the clerk's thread settles the jobs.
+    Threads: any may call any method. The broker connection is whoever's turn it is; the
+    listener has its own, and its thread handles all messages; the settling queue's thread settles
+    the jobs.
 
     Args:
         app: The Celery app to send jobs with.
@@ -53,14 +54,14 @@ class Session:
         self._app = app
         self._settings = settings
         self._reply = reply_queue(f"dewar.reply.{uuid4().hex}")
-        self._clerk = Clerk("dewar-celery-results")
-        self._open = OpenJobs(self._clerk, self._end_soon)
+        self._settling_queue = SerialQueue("dewar-celery-results")
+        self._in_flight = InFlightJobs(self._settling_queue, self._end_soon)
         # RabbitMQ says that it has a job before submit returns. Redis always does.
         options = {} if settings.is_redis else {"confirm_publish": True}
         connect = partial(app.connection_for_write, transport_options=options)
-        self._sender = Sender(connect, settings.shown)
-        self._memory = BrokerMemory(self._reply.name, settings.is_redis)
-        self._listener = Listener(
+        self._broker = BrokerConnection(connect, settings.shown)
+        self._mark = BrokerMark(self._reply.name, settings.is_redis)
+        self._listener = ReplyListener(
             app.connection_for_read, self._reply, self._handle, self._look_after_loss
         )
         self._lock = threading.Lock()
@@ -68,9 +69,9 @@ class Session:
         self._loads = checked_loads()
 
     def __repr__(self) -> str:
-        return f"<Session of {len(self._open)} jobs at {self._settings.shown}>"
+        return f"<CelerySession of {len(self._in_flight)} jobs at {self._settings.shown}>"
 
-    def submit(self, job: Job, call: Call) -> None:
+    def submit(self, job: Job, call: JobCall) -> None:
         """Put a job into the queue.
 
         Raises:
@@ -79,19 +80,19 @@ class Session:
             RuntimeError: After `shutdown`.
             Unserializable: If an argument has no JSON form.
         """
-        parcel = pack_call(job, call, self._reply.name)
+        payload = job_message(job, call, self._reply.name)
 
         def put(connection: Connection) -> None:
             # Each try has an id of its own: if one fails that did arrive, its worker is told no.
             id = self._enter(job, call)  # as it is called
             try:
-                self._put(connection, id, parcel)
+                self._put(connection, id, payload)
             except BaseException:
-                self._open.drop(id)
+                self._in_flight.drop(id)
                 raise
 
         self._listener.start()
-        self._sender.send(put)
+        self._broker.send(put)
         job.add_done_callback(self._withdraw)
 
     def stop(self, job: Job) -> bool:
@@ -101,7 +102,7 @@ class Session:
             EngineUnreachable: If the broker does not answer.
             NotSupported: If its worker has no process for it alone.
         """
-        one = self._open.stop(job)
+        one = self._in_flight.stop(job)
         if one is None:
             return False
         if not one.stoppable:
@@ -111,43 +112,43 @@ class Session:
                 "Its worker runs jobs in threads. Start it with --pool=prefork.",
             )
         id = one.id  # as it is called
-        self._sender.send(lambda connection: self._revoke(connection, id))
+        self._broker.send(lambda connection: self._revoke(connection, id))
         return True
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
-        """See `dewar.tasks.engines.interface.Engine.shutdown`."""
+        """See `dewar.tasks.engines.interface.JobEngine.shutdown`."""
         with self._lock:
             self._is_closed = True
         if cancel_futures:
-            for one in self._open.all(Stage.WAITING, Stage.BEGINNING):
+            for one in self._in_flight.all(InFlightState.WAITING, InFlightState.BEGINNING):
                 one.job.cancel()
         if wait:
-            self._open.wait_until_empty()
+            self._in_flight.wait_until_empty()
             self._end()
-        elif not len(self._open):
+        elif not len(self._in_flight):
             self._end_soon()
 
-    def counts(self) -> Counts:
+    def counts(self) -> JobCounts:
         """Return how many jobs there are."""
-        return self._open.counts()
+        return self._in_flight.counts()
 
-    def _enter(self, job: Job, call: Call) -> str:
+    def _enter(self, job: Job, call: JobCall) -> str:
         id = uuid4().hex  # as it is called
         with self._lock:
             if self._is_closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            self._open.add(id, job, call)
+            self._in_flight.add(id, job, call)
         return id
 
-    def _put(self, connection: Connection, id: str, parcel: dict[str, Any]) -> None:
-        self._memory.note(connection)
+    def _put(self, connection: Connection, id: str, payload: dict[str, Any]) -> None:
+        self._mark.note(connection)
         self._app.send_task(
             TASK,
-            args=[parcel],
+            args=[payload],
             task_id=id,
             connection=connection,
             queue=self._settings.queue,
-            time_limit=parcel["timeout"],
+            time_limit=payload["timeout"],
             serializer="json",
             ignore_result=True,
             retry=False,
@@ -161,61 +162,61 @@ class Session:
 
     def _withdraw(self, job: Future[Any]) -> None:
         """Tell a worker that will ask for a cancelled job, now, that it may not begin."""
-        id = self._open.withdraw(job) if job.cancelled() else ""
+        id = self._in_flight.withdraw(job) if job.cancelled() else ""
         if id:
             with_no = answer_queue(id)
             # Where that fails, it hears so when it asks, as long as this process lives.
             with suppress(EngineUnreachable):
-                self._sender.send(lambda one: post(Producer(one), with_no, Answer(0)))
+                self._broker.send(lambda one: send_message(Producer(one), with_no, StartAnswer(0)))
 
     def _handle(self, message: Message, producer: Producer) -> None:
         id, content = message.job, message.content
         match message.kind:
-            case Kind.ASK:
-                attempt = self._open.ask(id, content["asker"], content["stoppable"])
-                post(producer, answer_queue(id), Answer(attempt))
-            case Kind.PROGRESS:
-                self._open.tell(id, Progress(*content))
-            case Kind.DONE:
+            case MessageKind.ASK:
+                attempt = self._in_flight.ask(id, content["asker"], content["stoppable"])
+                send_message(producer, answer_queue(id), StartAnswer(attempt))
+            case MessageKind.PROGRESS:
+                self._in_flight.set_progress(id, Progress(*content))
+            case MessageKind.DONE:
                 self._finish(id, content)
-            case Kind.FAILED:
-                self._open.fail(id, make_error(content, self._loads))
-            case Kind.TIMEOUT:
-                self._open.fail(id, JobTimeout(self._open.name_of(id), float(content)))
-            case Kind.STOPPED:
-                self._open.fail(id, CancelledError())
+            case MessageKind.FAILED:
+                self._in_flight.fail(id, make_error(content, self._loads))
+            case MessageKind.TIMEOUT:
+                self._in_flight.fail(id, JobTimeout(self._in_flight.name_of(id), float(content)))
+            case MessageKind.STOPPED:
+                self._in_flight.fail(id, CancelledError())
 
     def _finish(self, id: str, content: str) -> None:
         try:
             value = unpack(content, self._loads)
         except Unreadable as error:
-            self._open.fail(id, error)
+            self._in_flight.fail(id, error)
         else:
-            self._open.finish(id, value)
+            self._in_flight.finish(id, value)
 
     def _look_after_loss(self, connection: Connection) -> None:
         """Fail the jobs that wait, where the broker has forgotten them."""
-        if self._memory.detect_loss(connection):
-            for one in self._open.all(Stage.WAITING):
+        if self._mark.detect_loss(connection):
+            for one in self._in_flight.all(InFlightState.WAITING):
                 lost = JobLost("The broker was restarted and kept nothing; the job never began.")
-                self._open.fail(one.id, lost)
-        self._memory.note(connection)
+                self._in_flight.fail(one.id, lost)
+        self._mark.note(connection)
 
     def _end_soon(self) -> None:
         # Not here: whoever settles the last job may be the listener, which must not wait for
         # itself; and the last job's callbacks come first.
         if self._is_closed:
-            self._clerk.call_soon(self._end)
+            self._settling_queue.call_soon(self._end)
 
     def _say_bye(self, connection: Connection) -> None:
-        self._memory.clear(connection)
-        post(Producer(connection), self._reply, Message(Kind.BYE, ""))
+        self._mark.clear(connection)
+        send_message(Producer(connection), self._reply, Message(MessageKind.BYE, ""))
 
     def _end(self) -> None:
         if self._listener.stop():
             # Where that fails, it wakes up by itself, a little later.
             with suppress(EngineUnreachable):
-                self._sender.send(self._say_bye)
+                self._broker.send(self._say_bye)
         self._listener.join()
-        self._sender.close()
-        self._clerk.close()
+        self._broker.close()
+        self._settling_queue.close()

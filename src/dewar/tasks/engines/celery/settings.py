@@ -20,7 +20,7 @@ class CelerySettings:
         visibility_timeout: After how long Redis gives a job to another worker when the first has
             neither finished nor died in a way that its parent process saw. No job may run longer.
             RabbitMQ needs none: it sees a lost connection.
-        patience: How long a worker waits for leave to begin, before it takes the process that
+        reply_timeout: How long a worker waits for leave to begin, before it takes the process that
             submitted the job for gone, and begins.
         connect: How long a submit tries to reach the broker.
     """
@@ -28,12 +28,12 @@ class CelerySettings:
     broker: str
     queue: str = "dewar"
     visibility_timeout: float = 3600.0
-    patience: float = 5.0
+    reply_timeout: float = 5.0
     connect: float = 4.0
 
     @classmethod
     def parse(cls, url: str) -> "CelerySettings":
-        """Return the settings of a URL like ``celery+redis://127.0.0.1/0?patience=2``.
+        """Return the settings of a URL like ``celery+redis://127.0.0.1/0?reply_timeout=2``.
 
         What of the query is not ours is the broker's.
 

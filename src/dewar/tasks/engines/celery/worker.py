@@ -10,9 +10,9 @@ The environment says where the broker is and what may be run::
 import os
 
 from dewar.tasks.engines.celery.application import install, make_celery
-from dewar.tasks.engines.celery.names import parse_allowed
+from dewar.tasks.engines.celery.function_names import parse_allowed
 from dewar.tasks.engines.celery.settings import CelerySettings
 
 _settings = CelerySettings.parse(os.environ.get("DEWAR_CELERY", ""))
 app = make_celery(_settings)
-install(app, parse_allowed(os.environ.get("DEWAR_CELERY_ALLOW", "")), _settings.patience)
+install(app, parse_allowed(os.environ.get("DEWAR_CELERY_ALLOW", "")), _settings.reply_timeout)

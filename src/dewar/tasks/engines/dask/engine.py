@@ -3,12 +3,12 @@
 import os
 
 from dewar.tasks.engines.dask.settings import DaskSettings
-from dewar.tasks.engines.interface import Ability, Call, EngineStatistics
+from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
 from dewar.tasks.errors import MissingExtra, NotSupported
 from dewar.tasks.job import Job
 
 try:
-    from dewar.tasks.engines.dask.session import Session
+    from dewar.tasks.engines.dask.session import DaskSession
 except ModuleNotFoundError as error:
     raise MissingExtra("The engine 'dask'", "distributed") from error
 
@@ -30,13 +30,13 @@ class DaskEngine:
 
     def __init__(self, settings: DaskSettings) -> None:
         self._settings = settings
-        self._sessions: dict[int, Session] = {}
+        self._sessions: dict[int, DaskSession] = {}
 
     def __repr__(self) -> str:
         return f"<DaskEngine {self._settings.address}>"
 
-    def submit(self, job: Job, call: Call) -> None:
-        """See `dewar.tasks.engines.interface.Engine.submit`.
+    def submit(self, job: Job, call: JobCall) -> None:
+        """See `dewar.tasks.engines.interface.JobEngine.submit`.
 
         Raises:
             EngineUnreachable: If the scheduler does not answer.
@@ -49,7 +49,7 @@ class DaskEngine:
         self._session.submit(job, call)
 
     def stop(self, job: Job) -> bool:  # noqa: ARG002  # as the interface has it
-        """See `dewar.tasks.engines.interface.Engine.stop`.
+        """See `dewar.tasks.engines.interface.JobEngine.stop`.
 
         Raises:
             NotSupported: Always.
@@ -57,11 +57,11 @@ class DaskEngine:
         raise self._cannot(Ability.STOP)
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
-        """See `dewar.tasks.engines.interface.Engine.shutdown`. The cluster goes on."""
+        """See `dewar.tasks.engines.interface.JobEngine.shutdown`. The cluster goes on."""
         self._session.shutdown(wait, cancel_futures)
 
     def statistics(self) -> EngineStatistics:
-        """See `dewar.tasks.engines.interface.Engine.statistics`."""
+        """See `dewar.tasks.engines.interface.JobEngine.statistics`."""
         counts = self._session.counts()
         return EngineStatistics(
             engine=self.name,
@@ -80,11 +80,11 @@ class DaskEngine:
         )
 
     @property
-    def _session(self) -> Session:
+    def _session(self) -> DaskSession:
         # By process: nothing of a parent's is touched in its child. Two threads may make one at
         # once, and the dict keeps the first; making one costs nothing.
         found = self._sessions.get(os.getpid())
-        return found or self._sessions.setdefault(os.getpid(), Session(self._settings))
+        return found or self._sessions.setdefault(os.getpid(), DaskSession(self._settings))
 
 
 def open(url: str) -> DaskEngine:  # noqa: A001  # as each engine has one

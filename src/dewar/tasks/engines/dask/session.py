@@ -1,4 +1,4 @@
-"""`Session`: what one process has to do with its jobs on a Dask cluster."""
+"""`DaskSession`: what one process has to do with its jobs on a Dask cluster."""
 
 import socket
 import threading
@@ -12,25 +12,25 @@ from distributed import Client, KilledWorker, Variable
 from distributed import Future as FarFuture
 from distributed.protocol.pickle import dumps
 
-from dewar.tasks.attempt import Attempt
-from dewar.tasks.engines.dask.running import Described, run_job
+from dewar.loop.serial_queue import SerialQueue
 from dewar.tasks.engines.dask.settings import DaskSettings
-from dewar.tasks.engines.far.clerk import Clerk
-from dewar.tasks.engines.far.open_jobs import Counts, OpenJobs, Stage
-from dewar.tasks.engines.interface import Call
+from dewar.tasks.engines.dask.worker_side import DescribedError, run_job
+from dewar.tasks.engines.interface import JobCall
+from dewar.tasks.engines.remote.in_flight import InFlightJobs, InFlightState, JobCounts
 from dewar.tasks.errors import EngineUnreachable, JobLost, WorkerDied
-from dewar.tasks.failures import RemoteTraceback, make_error
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress
+from dewar.tasks.runtime.attempt import Attempt
+from dewar.tasks.serialization.failures import RemoteTraceback, make_error
 
 
-class Session:
+class DaskSession:
     """Hands jobs over, hears of them, and settles them. Belongs to one process.
 
     It makes no thread and no connection before the first job.
 
     Threads: any may call any method. Dask's loop runs on a thread of the client's, and only waits
-    there; one clerk answers what workers ask, another settles the jobs.
+    there; one serial queue answers what workers ask, another settles the jobs.
 
     Args:
         settings: Where the scheduler is.
@@ -39,18 +39,18 @@ class Session:
     def __init__(self, settings: DaskSettings) -> None:
         self._settings = settings
         self._topic = f"dewar-{uuid4().hex}"
-        self._answers = Clerk("dewar-dask-answers")
-        self._results = Clerk("dewar-dask-results")
-        self._open = OpenJobs(self._results, self._end_soon)
+        self._answers = SerialQueue("dewar-dask-answers")
+        self._results = SerialQueue("dewar-dask-results")
+        self._in_flight = InFlightJobs(self._results, self._end_soon)
         self._futures: dict[str, FarFuture] = {}
         self._lock = threading.Lock()
         self._client: Client | None = None
         self._is_closed = False
 
     def __repr__(self) -> str:
-        return f"<Session of {len(self._open)} jobs at {self._settings.address}>"
+        return f"<DaskSession of {len(self._in_flight)} jobs at {self._settings.address}>"
 
-    def submit(self, job: Job, call: Call) -> None:
+    def submit(self, job: Job, call: JobCall) -> None:
         """Hand a job to the scheduler.
 
         Raises:
@@ -58,9 +58,9 @@ class Session:
             RuntimeError: After `shutdown`.
             TypeError: If the function or an argument cannot be pickled.
         """
-        parcel = {
+        payload = {
             "call": dumps((call.function, call.args, dict(call.kwargs))),
-            "carried": call.carried.portable() if call.carried is not None else None,
+            "context": call.context.portable() if call.context is not None else None,
             "known": _known(job, call),
         }
         id = uuid4().hex  # as it is called
@@ -68,30 +68,30 @@ class Session:
             if self._is_closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             client = self._connected()
-            self._open.add(id, job, call)
+            self._in_flight.add(id, job, call)
         try:
-            self._hand_over(client, id, parcel)
+            self._hand_over(client, id, payload)
         except BaseException:
-            self._open.drop(id)
+            self._in_flight.drop(id)
             raise
         job.add_done_callback(self._withdraw)
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
-        """See `dewar.tasks.engines.interface.Engine.shutdown`."""
+        """See `dewar.tasks.engines.interface.JobEngine.shutdown`."""
         with self._lock:
             self._is_closed = True
         if cancel_futures:
-            for one in self._open.all(Stage.WAITING, Stage.BEGINNING):
+            for one in self._in_flight.all(InFlightState.WAITING, InFlightState.BEGINNING):
                 one.job.cancel()
         if wait:
-            self._open.wait_until_empty()
+            self._in_flight.wait_until_empty()
             self._end()
-        elif not len(self._open):
+        elif not len(self._in_flight):
             self._end_soon()
 
-    def counts(self) -> Counts:
+    def counts(self) -> JobCounts:
         """Return how many jobs there are."""
-        return self._open.counts()
+        return self._in_flight.counts()
 
     def _connected(self) -> Client:
         """Return a client with a connection; under the lock."""
@@ -117,13 +117,13 @@ class Session:
             with suppress(OSError, RuntimeError):
                 client.close()
 
-    def _hand_over(self, client: Client, id: str, parcel: dict[str, Any]) -> None:
+    def _hand_over(self, client: Client, id: str, payload: dict[str, Any]) -> None:
         future = client.submit(
             run_job,
             id,
             self._topic,
-            self._settings.patience,
-            parcel,
+            self._settings.reply_timeout,
+            payload,
             key=f"dewar-{id}",
             pure=False,
         )
@@ -135,9 +135,9 @@ class Session:
         try:
             value = await future
         except (Exception, CancelledError) as error:  # noqa: BLE001  # it is the job's outcome
-            self._open.fail(id, _translated(error))
+            self._in_flight.fail(id, _translated(error))
         else:
-            self._open.finish(id, value)
+            self._in_flight.finish(id, value)
         self._futures.pop(id, None)
         future.release()
 
@@ -150,14 +150,14 @@ class Session:
     def _handle(self, client: Client, message: dict[str, Any]) -> None:
         id, content = message["job"], message["content"]  # as it is called
         if message["kind"] == "progress":
-            self._open.tell(id, Progress(*content))
+            self._in_flight.set_progress(id, Progress(*content))
             return
-        attempt = self._open.ask(id, content)
+        attempt = self._in_flight.ask(id, content)
         Variable(f"dewar-{content}", client=client).set(attempt)
 
     def _withdraw(self, job: Future[Any]) -> None:
         """Let the scheduler forget a job that was cancelled."""
-        id = self._open.withdraw(job) if job.cancelled() else ""
+        id = self._in_flight.withdraw(job) if job.cancelled() else ""
         future = self._futures.pop(id, None)
         if future is not None:
             future.release()
@@ -175,7 +175,7 @@ class Session:
         self._results.close()
 
 
-def _known(job: Job, call: Call) -> dict[str, Any]:
+def _known(job: Job, call: JobCall) -> dict[str, Any]:
     """Return what ``current_job`` says of the job."""
     if isinstance(job, Attempt):
         return {"id": job.record.id, "task": job.record.task, "attempt": job.number}
@@ -195,7 +195,7 @@ def _translated(error: BaseException) -> BaseException:
         )
         lost.__cause__ = error
         return lost
-    if isinstance(error, Described):
+    if isinstance(error, DescribedError):
         return make_error(error.args[0])
     text = "".join(traceback.format_exception(error))
     error.__cause__ = RemoteTraceback(text)

@@ -20,14 +20,14 @@ class DaskSettings:
         host: The scheduler's.
         port: The scheduler's.
         connect: How long a submit tries to reach the scheduler.
-        patience: How long a worker waits for leave to begin, before it gives the job up.
+        reply_timeout: How long a worker waits for leave to begin, before it gives the job up.
     """
 
     transport: str
     host: str
     port: int
     connect: float = 4.0
-    patience: float = 30.0
+    reply_timeout: float = 30.0
 
     @property
     def address(self) -> str:
@@ -47,7 +47,7 @@ class DaskSettings:
         except (KeyError, TypeError, ValueError):
             raise TaskSetupError(
                 f"This is no URL of a Dask engine: {url!r}. Write dask://127.0.0.1:8786, or"
-                " dask+tls://..., and behind that ?connect=4&patience=30 in seconds."
+                " dask+tls://..., and behind that ?connect=4&reply_timeout=30 in seconds."
             ) from None
 
 

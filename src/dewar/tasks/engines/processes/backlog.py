@@ -5,13 +5,13 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from threading import Lock
 
-from dewar.tasks.engines.phase import Phase, refusal
+from dewar.tasks.engines.engine_state import EngineState, refusal
+from dewar.tasks.engines.process_hooks import process_hooks
 from dewar.tasks.job import Job
-from dewar.tasks.lifecycle import lifecycle
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WorkItem:
     """A job that waits, and what is sent to the process that runs it."""
 
     job: Job
@@ -21,57 +21,57 @@ class Waiting:
 
 
 class Backlog:
-    """What submitters and the overseer share. Its lock is held for moments and calls nobody."""
+    """What submitters and the process manager share. Nothing is called under its lock."""
 
-    def __init__(self, phase: Phase = Phase.OPEN) -> None:
+    def __init__(self, state: EngineState = EngineState.OPEN) -> None:
         self._lock = Lock()
-        self._waiting: deque[Waiting] = deque()
+        self._items: deque[WorkItem] = deque()
         self._accepted = self._finished = 0
-        self._why = ""
+        self._reason = ""
         #: Read by anybody, written with the lock.
-        self.phase = phase
+        self.state = state
         #: Nobody can submit any more. Set without the lock, by a finalizer.
         self.is_released = False
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._items)
 
     @property
     def is_ending(self) -> bool:
         """Whether no more jobs come."""
-        return self.is_released or self.phase is not Phase.OPEN
+        return self.is_released or self.state is not EngineState.OPEN
 
-    def put(self, waiting: Waiting) -> None:
+    def put(self, item: WorkItem) -> None:
         """Take a job.
 
         Raises:
-            RuntimeError: After `close`, or as a `BrokenProcessPool` after `break_up`.
+            RuntimeError: After `close`, or as a `BrokenProcessPool` after `mark_broken`.
         """
         with self._lock:
             self.check()
             self._accepted += 1
-            self._waiting.append(waiting)
+            self._items.append(item)
 
     def check(self) -> None:
         """Hold that jobs are taken.
 
         Raises:
-            RuntimeError: After `close`, or as a `BrokenProcessPool` after `break_up`.
+            RuntimeError: After `close`, or as a `BrokenProcessPool` after `mark_broken`.
         """
-        if self.phase is Phase.BROKEN:
-            raise BrokenProcessPool(self._why)
-        if self.phase is Phase.CLOSED or lifecycle.is_ending:
+        if self.state is EngineState.BROKEN:
+            raise BrokenProcessPool(self._reason)
+        if self.state is EngineState.CLOSED or process_hooks.is_exiting:
             raise refusal()
 
-    def take(self) -> Waiting | None:
+    def take(self) -> WorkItem | None:
         """Return the next that begins, or None."""
         while True:
             with self._lock:
-                if not self._waiting:
+                if not self._items:
                     return None
-                waiting = self._waiting.popleft()
-            if waiting.job.set_running_or_notify_cancel():
-                return waiting
+                item = self._items.popleft()
+            if item.job.set_running_or_notify_cancel():
+                return item
             self.note_finished()
 
     def note_finished(self) -> None:
@@ -82,27 +82,27 @@ class Backlog:
     def close(self) -> None:
         """Take no more jobs."""
         with self._lock:
-            if self.phase is Phase.OPEN:
-                self.phase = Phase.CLOSED
+            if self.state is EngineState.OPEN:
+                self.state = EngineState.CLOSED
 
-    def break_up(self, why: str) -> None:
+    def mark_broken(self, why: str) -> None:
         """Take no more jobs, and say why."""
         with self._lock:
-            self.phase = Phase.BROKEN
-            self._why = why
+            self.state = EngineState.BROKEN
+            self._reason = why
 
     def drain(self) -> list[Job]:
         """Return the jobs that wait, which from now on don't."""
         with self._lock:
-            jobs = [waiting.job for waiting in self._waiting]
+            jobs = [item.job for item in self._items]
             self._finished += len(jobs)
-            self._waiting.clear()
+            self._items.clear()
         return jobs
 
-    def numbers(self) -> tuple[int, int]:
+    def counts(self) -> tuple[int, int]:
         """Return how many jobs have not ended, and how many have."""
         with self._lock:
             return self._accepted - self._finished, self._finished
 
     def __repr__(self) -> str:
-        return f"<Backlog of {len(self)} jobs, {self.phase.value}>"
+        return f"<Backlog of {len(self)} jobs, {self.state.value}>"

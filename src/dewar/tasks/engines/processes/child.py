@@ -18,11 +18,11 @@ from threading import Lock, Thread
 from traceback import format_exc
 from typing import Any
 
-from dewar.tasks.carrying import call_portably
-from dewar.tasks.engines.processes.crossing import pack_error, pack_result
-from dewar.tasks.engines.processes.frames import Frames, Kind, frame
-from dewar.tasks.engines.settling import name_of
+from dewar.tasks.engines.processes.frames import FrameKind, Frames, frame
+from dewar.tasks.engines.processes.pickling import pack_error, pack_result
+from dewar.tasks.engines.settle import function_name
 from dewar.tasks.progress import Progress, RunningJob, running
+from dewar.tasks.serialization.context_transfer import call_in_context
 
 _log = logging.getLogger("concurrent.futures")
 _PIECE = 1 << 18
@@ -34,13 +34,13 @@ def serve(
     initargs: tuple[Any, ...],
 ) -> None:
     """Run what comes over the connection."""
-    _stand_alone()
+    _detach_from_parent()
     parent = _Parent(connection.fileno())
-    Thread(target=parent.outlive_not, name="dewar-parent-watch", daemon=True).start()
+    Thread(target=parent.exit_with_parent, name="dewar-parent-watch", daemon=True).start()
     # The parent may be gone by now, or has closed the pool.
     with suppress(OSError):
         if _initialize(parent, initializer, initargs):
-            parent.send(Kind.READY)
+            parent.send(FrameKind.READY)
             for payload in parent.calls():
                 parent.send(*_outcome(parent, payload))
     connection.close()
@@ -55,7 +55,7 @@ def _initialize(
         initializer(*initargs)
     except BaseException:  # noqa: BLE001  # whatever it is, it is logged and sent
         _log.critical("Exception in initializer:", exc_info=True)
-        parent.send(Kind.BROKEN, format_exc().encode())
+        parent.send(FrameKind.BROKEN, format_exc().encode())
         return False
     return True
 
@@ -70,7 +70,7 @@ class _Parent:
         self._descriptor = descriptor
         self._lock = Lock()
 
-    def send(self, kind: Kind, payload: bytes = b"") -> None:
+    def send(self, kind: FrameKind, payload: bytes = b"") -> None:
         rest = memoryview(frame(kind, payload))
         with self._lock:
             while rest:
@@ -84,13 +84,13 @@ class _Parent:
                 self.number += 1
                 yield payload
 
-    def show(self, number: int, progress: Progress) -> None:
+    def send_progress(self, number: int, progress: Progress) -> None:
         if number != self.number or not self.is_busy:
             return
         data = json.dumps([progress.fraction, progress.message]).encode()
-        self.send(Kind.PROGRESS, data)
+        self.send(FrameKind.PROGRESS, data)
 
-    def outlive_not(self) -> None:
+    def exit_with_parent(self) -> None:
         """End the process group when the parent is gone while a job runs.
 
         The parent closes the connection of an idle child to let it go; `calls` sees that.
@@ -102,24 +102,24 @@ class _Parent:
             os.killpg(0, signal.SIGKILL)
 
 
-def _outcome(parent: _Parent, payload: bytes) -> tuple[Kind, bytes]:
+def _outcome(parent: _Parent, payload: bytes) -> tuple[FrameKind, bytes]:
     try:
         function, args, kwargs, portable = pickle.loads(payload)  # noqa: S301  # from our parent
-        name = name_of(function)
-        token = running.set(RunningJob("", name, 1, partial(parent.show, parent.number)))
+        name = function_name(function)
+        token = running.set(RunningJob("", name, 1, partial(parent.send_progress, parent.number)))
         try:
-            result = call_portably(portable, function, args, kwargs)
+            result = call_in_context(portable, function, args, kwargs)
         finally:
             running.reset(token)
-        return Kind.RESULT, pack_result(name, result)
+        return FrameKind.RESULT, pack_result(name, result)
     except BaseException as error:  # noqa: BLE001  # whatever it is, it is the job's outcome
-        return Kind.ERROR, pack_error(error)
+        return FrameKind.ERROR, pack_error(error)
     finally:
         # Before the outcome is sent: the parent may close the connection as soon as it has it.
         parent.is_busy = False
 
 
-def _stand_alone() -> None:
+def _detach_from_parent() -> None:
     """Let no signal for the parent reach the child, and no handler of the parent's stay."""
     with suppress(OSError):
         os.setpgid(0, 0)

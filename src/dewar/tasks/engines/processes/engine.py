@@ -10,15 +10,15 @@ from threading import Lock, Thread, current_thread
 from types import ModuleType
 from typing import Any
 
-from dewar.tasks.engines.interface import Ability, Call, EngineStatistics
-from dewar.tasks.engines.processes.backlog import Backlog, Waiting
-from dewar.tasks.engines.processes.crossing import pack_call
-from dewar.tasks.engines.processes.member import Member
-from dewar.tasks.engines.processes.overseer import Overseer
-from dewar.tasks.engines.settling import drop, fail, name_of
+from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
+from dewar.tasks.engines.process_hooks import process_hooks
+from dewar.tasks.engines.processes.backlog import Backlog, WorkItem
+from dewar.tasks.engines.processes.manager import ProcessManager
+from dewar.tasks.engines.processes.pickling import pack_call
+from dewar.tasks.engines.processes.worker import ProcessWorker
+from dewar.tasks.engines.settle import drop, fail, function_name
 from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.job import Job
-from dewar.tasks.lifecycle import lifecycle
 
 
 class ProcessEngine:
@@ -49,7 +49,7 @@ class ProcessEngine:
         initargs: tuple[Any, ...] = (),
         max_jobs: int | None = None,
     ) -> None:
-        self._most = processes
+        self._max_workers = processes
         self._context = context or get_context("spawn")
         self._initializer = initializer
         self._initargs = initargs
@@ -61,10 +61,10 @@ class ProcessEngine:
             )
         self._main_file: str | None = getattr(sys.modules["__main__"], "__file__", None)
         self._backlog = Backlog()
-        self._begin()
-        lifecycle.add(self)
+        self._reset()
+        process_hooks.add(self)
 
-    def submit(self, job: Job, call: Call) -> None:
+    def submit(self, job: Job, call: JobCall) -> None:
         """Have the job run as soon as a process is free.
 
         A call that cannot be pickled is the job's failure.
@@ -73,7 +73,7 @@ class ProcessEngine:
             TaskSetupError: If the app that goes along cannot be found by another process.
             RuntimeError: After `shutdown`, or as a `BrokenProcessPool` after an initializer failed.
         """
-        portable = None if call.carried is None else call.carried.portable()
+        portable = None if call.context is None else call.context.portable()
         try:
             data = pack_call(call.function, call.args, call.kwargs, portable)
         except Exception as error:  # noqa: BLE001  # what pickling raises is up to the values
@@ -81,15 +81,15 @@ class ProcessEngine:
             # Its traceback leads here, and so to the job.
             fail(job, error.with_traceback(None))
             return
-        self._backlog.put(Waiting(job, name_of(call.function), data, call.timeout))
-        self._started().wake()
+        self._backlog.put(WorkItem(job, function_name(call.function), data, call.timeout))
+        self._running_manager().wake()
 
     def stop(self, job: Job) -> bool:
         """Kill the process that runs the job."""
-        overseer = self._overseer
-        if overseer is None or not job.running():
+        manager = self._manager
+        if manager is None or not job.running():
             return False
-        overseer.ask_to_stop(job)
+        manager.ask_to_stop(job)
         return True
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
@@ -99,10 +99,10 @@ class ProcessEngine:
             for job in self._backlog.drain():
                 drop(job)
         with self._lock:
-            overseer, thread = self._overseer, self._thread
-        if overseer is None or thread is None:
+            manager, thread = self._manager, self._thread
+        if manager is None or thread is None:
             return
-        overseer.wake()
+        manager.wake()
         # A job's callback may shut down the pool.
         if wait and thread is not current_thread():
             thread.join()
@@ -110,8 +110,8 @@ class ProcessEngine:
     def release(self) -> None:
         """Take note that nobody can submit any more. Safe in a finalizer: it takes no lock."""
         self._backlog.is_released = True
-        if self._overseer is not None:
-            self._overseer.wake()
+        if self._manager is not None:
+            self._manager.wake()
 
     def end(self) -> None:
         """Finish what was accepted."""
@@ -119,61 +119,63 @@ class ProcessEngine:
 
     def after_fork(self) -> None:
         """Start anew, without processes and jobs."""
-        if self._overseer is not None:
+        if self._manager is not None:
             # Or the children would not see that the parent has closed, or died.
-            self._overseer.disown()
-        self._backlog = Backlog(self._backlog.phase)
-        self._begin()
+            self._manager.close_descriptors()
+        self._backlog = Backlog(self._backlog.state)
+        self._reset()
 
     def statistics(self) -> EngineStatistics:
         """Return how it is doing."""
-        unfinished, finished = self._backlog.numbers()
-        overseer = self._overseer
+        unfinished, finished = self._backlog.counts()
+        manager = self._manager
         return EngineStatistics(
             engine=self.name,
-            workers=0 if overseer is None else len(overseer.members),
-            queued=max(0, unfinished - self._most),
-            running=min(unfinished, self._most),
+            workers=0 if manager is None else len(manager.workers),
+            queued=max(0, unfinished - self._max_workers),
+            running=min(unfinished, self._max_workers),
             finished=finished,
-            replaced=0 if overseer is None else overseer.replaced,
+            replaced=0 if manager is None else manager.replaced,
         )
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._lock = Lock()
-        self._overseer: Overseer | None = None
+        self._manager: ProcessManager | None = None
         self._thread: Thread | None = None
 
-    def _started(self) -> Overseer:
+    def _running_manager(self) -> ProcessManager:
         with self._lock:
-            if self._overseer is None:
+            if self._manager is None:
                 # Not a method of ours: what the initializer holds is to be freed with us at once.
                 make = partial(
                     _make, self._main_file, self._context, self._initializer, self._initargs
                 )
-                self._overseer = Overseer(self._backlog, self._most, make, self._max_jobs)
+                self._manager = ProcessManager(
+                    self._backlog, self._max_workers, make, self._max_jobs
+                )
                 # Its target is ours: who oversees processes is told when the interpreter ends.
                 self._thread = Thread(
                     target=Context().run,
-                    args=(self._oversee, self._overseer),
-                    name="dewar-overseer",
+                    args=(self._run_manager, self._manager),
+                    name="dewar-process-manager",
                 )
                 self._thread.start()
-            return self._overseer
+            return self._manager
 
-    def _oversee(self, overseer: Overseer) -> None:
-        overseer.run()
+    def _run_manager(self, manager: ProcessManager) -> None:
+        manager.run()
 
     def __repr__(self) -> str:
         workers = self.statistics().workers
-        phase = self._backlog.phase.value
-        return f"<ProcessEngine {workers} of {self._most} processes, {phase}>"
+        state = self._backlog.state.value
+        return f"<ProcessEngine {workers} of {self._max_workers} processes, {state}>"
 
 
-def _make(main_file: str | None, *args: Any) -> Member:
+def _make(main_file: str | None, *args: Any) -> ProcessWorker:
     # When a script has come to its end Python takes its file out of its module, by which a child
     # finds what it defines; and that may be while the first process is being started. So the
     # module's class has it too, where nobody takes it away.
     main = sys.modules["__main__"]
     if main_file is not None and type(main) is ModuleType:
         main.__class__ = type("Main", (ModuleType,), {"__file__": main_file})
-    return Member(*args)
+    return ProcessWorker(*args)

@@ -10,7 +10,7 @@ from struct import Struct
 _HEADER = Struct("!BQ")
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """What a message is."""
 
     #: To the child.
@@ -24,7 +24,7 @@ class Kind(IntEnum):
     BROKEN = 6
 
 
-def frame(kind: Kind, payload: bytes | memoryview = b"") -> bytes:
+def frame(kind: FrameKind, payload: bytes | memoryview = b"") -> bytes:
     """Return a message as it is sent."""
     return b"".join((_HEADER.pack(kind, len(payload)), payload))
 
@@ -35,7 +35,7 @@ class Frames:
     def __init__(self) -> None:
         self._data = bytearray()
 
-    def feed(self, data: bytes) -> list[tuple[Kind, bytes]]:
+    def feed(self, data: bytes) -> list[tuple[FrameKind, bytes]]:
         """Return the messages that are complete with these bytes."""
         held = self._data
         held += data
@@ -45,7 +45,7 @@ class Frames:
             end = _HEADER.size + length
             if len(held) < end:
                 break
-            messages.append((Kind(kind), bytes(memoryview(held)[_HEADER.size : end])))
+            messages.append((FrameKind(kind), bytes(memoryview(held)[_HEADER.size : end])))
             del held[:end]
         return messages
 

@@ -1,0 +1,138 @@
+"""How a function travels to a Celery worker: by its name, and which names a worker accepts.
+
+SECURITY: whoever can write to the broker names the function and its arguments. So a name is
+checked before anything is imported: it must lie under a prefix that the worker was given, no part
+of it may be private, and what is found there must be a plain function that was defined there. A
+module's imports (``myapp.jobs:os.system``) are thereby out of reach.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
+from inspect import getattr_static
+from types import FunctionType, ModuleType
+from typing import Any
+
+from dewar.tasks.errors import NotSupported, UnknownTask
+
+#: What runs a task that is in a ledger; its arguments are its address and packed values.
+STORED_TASK = "dewar.tasks.engines.execution:perform_remote"
+
+
+def importable_name(function: Callable[..., Any]) -> str:
+    """Return ``module:qualname``, by which `resolve` finds the function in another process.
+
+    Raises:
+        NotSupported: If it cannot be found by name, as a lambda or a method of an object.
+    """
+    module = getattr(function, "__module__", None) or ""
+    qualname = getattr(function, "__qualname__", None) or ""
+    name = f"{module}:{qualname}"
+    if _is_public(name) and _find(name) is function:
+        return name
+    raise NotSupported(
+        "celery",
+        f"run {function!r}",
+        "A Celery worker finds a function by its name: define it with def at the top of a module"
+        " that the worker can import, with a name that has no leading underscore, and give what"
+        " it needs as arguments.",
+    )
+
+
+def parse_allowed(text: str) -> frozenset[str]:
+    """Return the prefixes of a list like ``myapp.jobs, reports``."""
+    return frozenset(part.strip() for part in text.split(",") if part.strip())
+
+
+def resolve(name: str, allowed: Iterable[str]) -> Callable[..., Any]:
+    """Import a function by its name.
+
+    Args:
+        name: As of `importable_name`.
+        allowed: Modules and packages whose public functions may be run.
+
+    Raises:
+        UnknownTask: If it is not allowed, or there is no such function.
+    """
+    if not _is_public(name) or not is_under(name.partition(":")[0], allowed):
+        raise UnknownTask(
+            f"This worker may not run {name!r}. Name its module, or a package around it, where"
+            " the worker is started: DEWAR_CELERY_ALLOW=myapp.jobs"
+        )
+    try:
+        import_module(name.partition(":")[0])
+    except ImportError as error:
+        raise UnknownTask(f"This worker cannot import {name!r}: {error}") from error
+    function = _find(name)
+    if function is None or not _is_defined_as(function, name):
+        raise UnknownTask(f"There is no function {name!r} on this worker. Is its code older?")
+    return function
+
+
+def is_under(module: str, allowed: Iterable[str]) -> bool:
+    """Return whether a module is one of these, or in one of these packages."""
+    return any(module == prefix or module.startswith(f"{prefix}.") for prefix in allowed)
+
+
+def check_app(path: str | None, allowed: Iterable[str]) -> None:
+    """Check the path of an app before anything is imported.
+
+    Args:
+        path: As ``module:app`` or ``module:make_app()``; None for none.
+        allowed: As for `resolve`; what makes an app must be a function that is defined there.
+
+    Raises:
+        UnknownTask: If it is not allowed.
+    """
+    if path is None:
+        return
+    if path.endswith("()"):
+        resolve(path.removesuffix("()"), allowed)
+    elif not _is_public(path) or not is_under(path.partition(":")[0], allowed):
+        raise UnknownTask(
+            f"This worker may not import the app {path!r}, which the job came from. Name its"
+            " module where the worker is started: DEWAR_CELERY_ALLOW=myapp"
+        )
+
+
+def find_function(name: str, args: Sequence[Any], allowed: Iterable[str]) -> Callable[..., Any]:
+    """Return the function that a job runs, with what it would import itself checked as well.
+
+    Args:
+        name: As of `importable_name`.
+        args: The job's. Of a kept task, the first is its address.
+        allowed: As for `resolve`.
+
+    Raises:
+        UnknownTask: If it is not allowed, or there is no such function.
+    """
+    if name != STORED_TASK:
+        return resolve(name, allowed)
+    address = args[0]
+    if address["app"] is not None:
+        check_app(str(address["app"]), allowed)
+    else:
+        resolve(f"{address['module']}:{address['qualname']}", allowed)
+    return resolve(name, [name.partition(":")[0]])
+
+
+def _find(name: str) -> FunctionType | None:
+    module, _, qualname = name.partition(":")
+    found: Any = sys.modules.get(module)
+    for part in qualname.split("."):
+        # Only what a module or a class has itself: looking further may run code of its own.
+        found = vars(found).get(part) if isinstance(found, (ModuleType, type)) else None
+    if isinstance(found, FunctionType):
+        return found
+    # A task stands where its function was, and wraps it.
+    wrapped = getattr_static(found, "__wrapped__", None)
+    return wrapped if isinstance(wrapped, FunctionType) else None
+
+
+def _is_public(name: str) -> bool:
+    parts = name.replace(":", ".", 1).split(".")
+    return all(part.isidentifier() and not part.startswith("_") for part in parts)
+
+
+def _is_defined_as(function: FunctionType, name: str) -> bool:
+    return f"{function.__module__}:{function.__qualname__}" == name

@@ -1,0 +1,310 @@
+"""`ProcessManager`: the one thread that watches all the child processes of a pool.
+
+A job is bound to a process only when that process is free. So a process that dies, is stopped or
+timed out takes its own job along and no other; another process takes its place.
+
+Everything here happens in the manager's thread, apart from `wake` and `ask_to_stop`.
+"""
+
+import json
+import logging
+import pickle
+import selectors
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from functools import partial
+
+from dewar.tasks.engines.engine_state import EngineState
+from dewar.tasks.engines.processes.backlog import Backlog, WorkItem
+from dewar.tasks.engines.processes.backoff import StartupBackoff
+from dewar.tasks.engines.processes.frames import FrameKind
+from dewar.tasks.engines.processes.pickling import unpack_error
+from dewar.tasks.engines.processes.worker import ProcessWorker, ProcessWorkerState
+from dewar.tasks.engines.settle import fail
+from dewar.tasks.errors import JobTimeout, WorkerDied
+from dewar.tasks.job import Job
+from dewar.tasks.progress import Progress
+
+_log = logging.getLogger("concurrent.futures")
+#: How long a process that was let go may take to end, in seconds.
+_GRACE = 10.0
+
+
+class ProcessManager:
+    """Binds jobs to processes, and starts and ends these.
+
+    Args:
+        backlog: Where the jobs come from.
+        max_workers: How many processes there may be.
+        make: Makes one.
+        max_jobs: After how many jobs a process is replaced; None for never.
+        clock: A monotonic clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        backlog: Backlog,
+        max_workers: int,
+        make: Callable[[], ProcessWorker],
+        max_jobs: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.workers: list[ProcessWorker] = []
+        self.replaced = 0
+        self._backlog = backlog
+        self._max_workers = max_workers
+        self._make = make
+        self._max_jobs = max_jobs
+        self._clock = clock
+        self._backoff = StartupBackoff()
+        self._stop_requests: deque[Job] = deque()
+        self._selector = selectors.DefaultSelector()
+        self._wakeup_reader, self._wakeup_writer = socket.socketpair()
+        for end in (self._wakeup_reader, self._wakeup_writer):
+            end.setblocking(False)
+        self._selector.register(self._wakeup_reader, selectors.EVENT_READ, self._drain_wakeups)
+
+    def wake(self) -> None:
+        """Have the manager look at everything. Any thread, and a finalizer, may call it."""
+        with suppress(OSError):  # full, so it will look; or closed, so it need not
+            self._wakeup_writer.send(b"\0")
+
+    def ask_to_stop(self, job: Job) -> None:
+        """Have the process killed that runs the job. Any thread may call it."""
+        self._stop_requests.append(job)
+        self.wake()
+
+    def run(self) -> None:
+        """Work until no more jobs come and all processes have ended."""
+        try:
+            while self.workers or len(self._backlog) or not self._backlog.is_ending:
+                self._step()
+        except BaseException:  # noqa: BLE001  # nobody waits for this thread; the jobs are told
+            _log.critical("Exception in the process manager of a TaskPool:", exc_info=True)
+            self._break("The pool's process manager failed; see the log.")
+            while self.workers:
+                self._handle_events()
+        finally:
+            self.close_descriptors()
+
+    def close_descriptors(self) -> None:
+        """Close all descriptors."""
+        for worker in self.workers:
+            worker.close_descriptors()
+        self._selector.close()
+        self._wakeup_reader.close()
+        self._wakeup_writer.close()
+
+    def _step(self) -> None:
+        self._handle_events()
+        self._stop_requested()
+        self._stop_overdue()
+        self._assign()
+        self._start_missing()
+        self._retire_idle()
+
+    def _handle_events(self) -> None:
+        for key, _ in self._selector.select(self._poll_timeout()):
+            key.data()
+
+    def _poll_timeout(self) -> float | None:
+        """Return how long nothing has to be done, in seconds; None for until something happens."""
+        now = self._clock()
+        times = [worker.deadline for worker in self.workers if worker.deadline is not None]
+        if len(self._backlog) and self._backoff.until > now:
+            times.append(self._backoff.until)
+        return max(0.0, min(times) - now) if times else None
+
+    def _drain_wakeups(self) -> None:
+        with suppress(OSError):
+            while self._wakeup_reader.recv(4096):
+                pass
+
+    def _stop_requested(self) -> None:
+        while self._stop_requests:
+            job = self._stop_requests.popleft()
+            for worker in self.workers:
+                if worker.item is not None and worker.item.job is job:
+                    worker.kill(CancelledError())
+
+    def _stop_overdue(self) -> None:
+        now = self._clock()
+        for worker in self.workers:
+            if worker.deadline is None or worker.deadline > now:
+                continue
+            item = worker.item
+            worker.kill(None if item is None else JobTimeout(item.name, item.timeout or 0.0))
+
+    def _assign(self) -> None:
+        for worker in self.workers:
+            if worker.state is not ProcessWorkerState.IDLE:
+                continue
+            item = self._backlog.take()
+            if item is None:
+                return
+            worker.assign(item, self._clock())
+            if worker.wants_to_write:
+                self._update_interest(worker)
+
+    def _update_interest(self, worker: ProcessWorker) -> None:
+        """Wait for what a worker sends, and where something is left to send, for room."""
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.wants_to_write else 0)
+        self._selector.modify(worker.connection, events, partial(self._on_io, worker))
+
+    def _start_missing(self) -> None:
+        if self._backlog.state is EngineState.BROKEN:
+            return
+        starting = sum(worker.state is ProcessWorkerState.STARTING for worker in self.workers)
+        for _ in range(min(len(self._backlog) - starting, self._max_workers - len(self.workers))):
+            if self._backoff.until > self._clock():
+                return
+            self._start()
+
+    def _start(self) -> None:
+        worker = self._make()
+        # At first: a child that is forked has to close what it inherits of it.
+        self.workers.append(worker)
+        try:
+            worker.start()
+        except Exception as error:  # noqa: BLE001  # pickling the initializer may raise anything
+            self.workers.remove(worker)
+            if not isinstance(error, OSError):
+                self._break(f"A process cannot be started: {error!r}", error)
+                return
+            self._backoff.note_failure(self._clock())
+            self._break_if_exhausted(f"it cannot be started: {error}")
+            return
+        self._selector.register(
+            worker.connection, selectors.EVENT_READ, partial(self._on_io, worker)
+        )
+        self._selector.register(worker.exit_fd, selectors.EVENT_READ, partial(self._reap, worker))
+
+    def _retire_idle(self) -> None:
+        """Let those go that are not needed: all at the end, some after many jobs."""
+        at_end = self._backlog.is_ending and not len(self._backlog)
+        for worker in self.workers:
+            worn = self._max_jobs is not None and worker.jobs_done >= self._max_jobs
+            idle = worker.state is ProcessWorkerState.IDLE
+            if (idle and (worn or at_end)) or (
+                at_end and worker.state is ProcessWorkerState.STARTING
+            ):
+                self._retire(worker)
+
+    def _retire(self, worker: ProcessWorker) -> None:
+        self._unregister(worker)
+        worker.retire(self._clock() + _GRACE)
+
+    def _unregister(self, worker: ProcessWorker) -> None:
+        # It may have closed the connection, or we.
+        with suppress(KeyError, OSError):
+            self._selector.unregister(worker.connection)
+
+    def _on_io(self, worker: ProcessWorker) -> None:
+        if worker not in self.workers or worker.state is ProcessWorkerState.RETIRING:
+            return  # since the event it has died, or was let go
+        if worker.wants_to_write:
+            worker.write()
+            self._update_interest(worker)
+        messages = worker.read()
+        if messages is None:
+            # Its end is on its way; nothing is given to it any more.
+            self._unregister(worker)
+            if worker.state is ProcessWorkerState.IDLE:
+                self._retire(worker)
+            return
+        for kind, payload in messages:
+            self._on_message(worker, kind, payload)
+
+    def _on_message(self, worker: ProcessWorker, kind: FrameKind, payload: bytes) -> None:
+        if kind is FrameKind.READY:
+            self._backoff.note_success()
+            if worker.state is ProcessWorkerState.STARTING:
+                worker.state = ProcessWorkerState.IDLE
+        elif kind is FrameKind.BROKEN:
+            worker.startup_error = f"The initializer of a process failed:\n{payload.decode()}"
+            self._retire(worker)
+        elif kind is FrameKind.PROGRESS:
+            if worker.item is not None:
+                worker.item.job.progress = Progress(*json.loads(payload))
+        else:
+            item = worker.finish()
+            self._backlog.note_finished()
+            if item is not None:
+                _set_outcome(item, kind, payload)
+
+    def _reap(self, worker: ProcessWorker) -> None:
+        """Take leave of a process that has ended."""
+        was = worker.state
+        if was is not ProcessWorkerState.RETIRING:
+            # What it sent before it died counts.
+            while messages := worker.read():
+                for message in messages:
+                    self._on_message(worker, *message)
+            self._unregister(worker)
+        self._selector.unregister(worker.exit_fd)
+        self.workers.remove(worker)
+        code = worker.reap()
+        item = worker.item
+        if item is not None:
+            self._backlog.note_finished()
+            item.job.set_exception(worker.exit_outcome or WorkerDied(_death_message(item, code)))
+        if worker.startup_error is not None:
+            self._break(worker.startup_error)
+        elif was is ProcessWorkerState.STARTING:
+            self._backoff.note_failure(self._clock())
+            self._break_if_exhausted(f"it ended with exit code {code}")
+        elif was is not ProcessWorkerState.RETIRING:
+            self.replaced += 1
+
+    def _break_if_exhausted(self, what: str) -> None:
+        if self._backoff.is_exhausted:
+            self._break(
+                f"No process of the pool came as far as its first job ({what}). The main module"
+                " must be importable without starting work: keep that under if __name__ =="
+                ' "__main__". What its process wrote to stderr says more.'
+            )
+
+    def _break(self, why: str, cause: BaseException | None = None) -> None:
+        self._backlog.mark_broken(why)
+        for job in self._backlog.drain():
+            fail(job, _broken(why, cause))
+        for worker in self.workers:
+            if worker.state is not ProcessWorkerState.RETIRING:
+                worker.kill(_broken(why, cause))
+
+    def __repr__(self) -> str:
+        return f"<ProcessManager of {self.workers!r}>"
+
+
+def _set_outcome(item: WorkItem, kind: FrameKind, payload: bytes) -> None:
+    if kind is FrameKind.ERROR:
+        item.job.set_exception(unpack_error(payload))
+        return
+    try:
+        result = pickle.loads(payload)  # noqa: S301  # from our own child
+    except BaseException as error:  # noqa: BLE001  # the result's own code may raise anything
+        error.add_note(f"It was the result of {item.name} that could not be unpickled here.")
+        item.job.set_exception(error)
+    else:
+        item.job.set_result(result)
+
+
+def _broken(why: str, cause: BaseException | None) -> BrokenProcessPool:
+    error = BrokenProcessPool(why)
+    error.__cause__ = cause
+    return error
+
+
+def _death_message(item: WorkItem, code: int | None) -> str:
+    how = "for a reason unknown" if code is None else f"with exit code {code}"
+    if code is not None and code < 0:
+        how = f"by signal {-code}"
+    return (
+        f"The process that ran {item.name} ended {how}, and the job with it. Other jobs are not"
+        " touched. If it was killed for its memory, run fewer at once: TaskPool(processes=...)."
+    )

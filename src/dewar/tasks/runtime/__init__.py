@@ -1,0 +1,1 @@
+"""What one process does for the tasks of an app: accept, claim, run and record jobs."""

@@ -1,0 +1,101 @@
+"""What becomes of a job when an attempt at it has ended. It decides and does nothing."""
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import CancelledError
+from typing import Any
+
+from dewar.tasks.engines.execution import DONE
+from dewar.tasks.errors import JobLost, JobTimeout, WorkerDied
+from dewar.tasks.ledger.interruption import lost_error, state_after
+from dewar.tasks.ledger.records import JobRecord, JobState, Outcome
+from dewar.tasks.retry import RetryPolicy
+from dewar.tasks.runtime.attempt import Attempt
+from dewar.tasks.serialization.failures import describe_error
+from dewar.tasks.serialization.values import unpack
+from dewar.tasks.status import public_outcome
+
+
+def outcome_of(
+    attempt: Attempt, policy: RetryPolicy, owner: str, now: float, provider: Any
+) -> Outcome:
+    """Return what to write of an attempt that has ended: how the job ended, or when it goes on.
+
+    Args:
+        attempt: A future that is done and was not cancelled while it waited.
+        policy: What its task says about repeating.
+        owner: The id of the process that had it.
+        now: In seconds since the epoch.
+        provider: Writes and reads JSON.
+    """
+    record, value, body = attempt.record, None, None
+    try:
+        state, result, error, pause = _decide(attempt, policy)
+        if result is not None and record.callback is not None:
+            value = unpack(result, provider.loads)
+    except Exception as raised:  # noqa: BLE001  # a task's `backoff`, or a class in its result
+        # Without an outcome the job would stay running for as long as this process lives.
+        state, result, error, pause = JobState.FAILED, None, describe_error(raised), None
+    if record.callback is not None and state is not JobState.QUEUED:
+        body = describe_outcome(record, state, value, error, provider)
+    return Outcome(
+        id=record.id,
+        owner=owner,
+        attempt=attempt.number,
+        state=state,
+        at=now,
+        result=result,
+        error=None if error is None else json.dumps(error),
+        due=None if pause is None else now + pause,
+        callback_body=body,
+    )
+
+
+_Decision = tuple[JobState, str | None, Mapping[str, Any] | None, float | None]
+
+
+def _decide(attempt: Attempt, policy: RetryPolicy) -> _Decision:
+    """Return the state, the packed result, the error, and the pause before the next attempt."""
+    raised = attempt.exception()
+    if raised is None:
+        kind, text = attempt.result()
+        if kind == DONE:
+            return JobState.DONE, text, None, None
+        return _failed(policy.after_error(attempt.number), json.loads(text))
+    if isinstance(raised, CancelledError) and not attempt.is_requeued:
+        return JobState.CANCELLED, None, None, None
+    policy = policy.as_accepted(attempt.record.idempotent)
+    if isinstance(raised, JobTimeout):
+        # The engine knows what ran, but not of what task.
+        error = describe_error(JobTimeout(attempt.record.task, raised.seconds))
+        return _failed(policy.after_timeout(attempt.number), error)
+    if isinstance(raised, WorkerDied) and policy.idempotent:
+        return _failed(policy.after_death(attempt.number), describe_error(raised))
+    if isinstance(raised, CancelledError | JobLost | WorkerDied):
+        return _interrupted(attempt.record, policy)
+    return JobState.FAILED, None, describe_error(raised), None
+
+
+def _failed(pause: float | None, error: Mapping[str, Any]) -> _Decision:
+    return (JobState.FAILED if pause is None else JobState.QUEUED), None, error, pause
+
+
+def _interrupted(record: JobRecord, policy: RetryPolicy) -> _Decision:
+    """Judge an attempt of which nobody knows how far it came, through no fault of its own."""
+    state = state_after(may_repeat=policy.idempotent)
+    if state is JobState.LOST:
+        return state, None, describe_error(lost_error(record.task, record.id)), None
+    return state, None, None, 0.0
+
+
+def describe_outcome(
+    record: JobRecord,
+    state: JobState,
+    result: Any,
+    error: Mapping[str, Any] | None,
+    provider: Any,
+) -> str:
+    """Return the body of the callback that tells how a job ended."""
+    told = {"id": record.id, "task": record.task, "state": state.value}
+    text: str = provider.dumps({**told, **public_outcome(state, result, error)})
+    return text

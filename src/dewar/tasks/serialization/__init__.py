@@ -1,0 +1,1 @@
+"""How calls, values, errors and contexts travel to another process or into the ledger."""

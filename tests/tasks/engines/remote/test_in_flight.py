@@ -1,0 +1,233 @@
+"""The table of jobs that are with workers elsewhere."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from typing import Any
+
+import pytest
+
+from dewar.loop.serial_queue import SerialQueue
+from dewar.tasks.engines.interface import JobCall
+from dewar.tasks.engines.remote.in_flight import ATTEMPTS, InFlightJobs, InFlightState
+from dewar.tasks.errors import JobLost, WorkerDied
+from dewar.tasks.job import Job
+from dewar.tasks.progress import Progress
+
+LIMIT = 10.0
+
+
+@pytest.fixture
+def settling_queue() -> Iterator[SerialQueue]:
+    settling_queue = SerialQueue("test")
+    yield settling_queue
+    settling_queue.close()
+
+
+@pytest.fixture
+def table(settling_queue: SerialQueue) -> InFlightJobs:
+    return InFlightJobs(settling_queue)
+
+
+def enter(table: InFlightJobs, name: str = "a") -> Job:
+    job = Job()
+    table.add(name, job, JobCall(len, (), {}))
+    job.add_done_callback(table.withdraw)
+    return job
+
+
+def test_a_job_runs_when_a_worker_has_asked(table: InFlightJobs) -> None:
+    """Not before; and it ends with what the worker says."""
+    job = enter(table)
+    assert not job.running()
+    assert table.ask("a", "worker") == 1
+    assert job.running()
+    table.finish("a", 7)
+    assert job.result(LIMIT) == 7
+    assert len(table) == 0
+
+
+def test_asking_twice_is_answered_alike(table: InFlightJobs) -> None:
+    """A message may come twice; it is no other attempt."""
+    enter(table)
+    assert [table.ask("a", "one"), table.ask("a", "one"), table.ask("a", "two")] == [1, 1, 2]
+
+
+def test_a_cancelled_job_may_not_begin(table: InFlightJobs) -> None:
+    """Its worker is told no, and who waits for it is told."""
+    job = enter(table)
+    assert job.cancel()
+    assert table.ask("a", "worker") == 0
+    assert wait([job], LIMIT).done == {job}
+    table.finish("a", 7)
+    assert job.cancelled()
+
+
+def test_nobody_knows_a_job_that_has_ended(table: InFlightJobs) -> None:
+    """What comes late is dropped."""
+    job = enter(table)
+    table.ask("a", "worker")
+    table.fail("a", KeyError("x"))
+    table.finish("a", 7)
+    table.set_progress("a", Progress(1.0))
+    assert isinstance(job.exception(LIMIT), KeyError)
+    assert table.ask("a", "worker") == 0
+    assert job.progress is None
+
+
+def test_a_job_that_kills_its_workers_is_given_up(table: InFlightJobs) -> None:
+    """It ends with WorkerDied, and the next worker is told no."""
+    job = enter(table)
+    answers = [table.ask("a", f"worker {number}") for number in range(ATTEMPTS + 1)]
+    assert answers == [1, 2, 3, 4, 0]
+    assert isinstance(job.exception(LIMIT), WorkerDied)
+
+
+def test_a_job_that_may_not_be_repeated_is_lost_with_its_worker(table: InFlightJobs) -> None:
+    """The next worker is told no."""
+    job = Job()
+    table.add("a", job, JobCall(len, (), {}, repeatable=False))
+    assert [table.ask("a", "one"), table.ask("a", "one"), table.ask("a", "two")] == [1, 1, 0]
+    assert isinstance(job.exception(LIMIT), JobLost)
+
+
+def test_a_job_that_is_being_stopped_never_begins_again(table: InFlightJobs) -> None:
+    """If its worker dies first, it has ended."""
+    job = enter(table)
+    assert table.stop(job) is None
+    table.ask("a", "one", stoppable=True)
+    one = table.stop(job)
+    assert one is not None
+    assert one.state is InFlightState.STOPPING
+    assert table.ask("a", "two", stoppable=True) == 0
+    assert isinstance(job.exception(LIMIT), CancelledError)
+
+
+def test_a_job_that_no_one_can_stop_stays_running(table: InFlightJobs) -> None:
+    """It may begin again where its worker dies."""
+    job = enter(table)
+    table.ask("a", "one", stoppable=False)
+    one = table.stop(job)
+    assert one is not None
+    assert one.state is InFlightState.RUNNING
+
+
+def test_a_job_may_fail_before_it_began(table: InFlightJobs) -> None:
+    """As where the broker has lost it; cancelling it at once changes nothing."""
+    job = enter(table)
+    table.fail("a", KeyError("lost"))
+    assert isinstance(job.exception(LIMIT), KeyError)
+
+
+def test_a_job_whose_keeper_says_no_does_not_begin(table: InFlightJobs) -> None:
+    """set_running_or_notify_cancel() has the last word, and is asked once."""
+
+    class Refused(Job):
+        def set_running_or_notify_cancel(self) -> bool:
+            return False
+
+    table.add("a", Refused(), JobCall(len, (), {}))
+    assert table.ask("a", "worker") == 0
+    assert len(table) == 0
+
+
+def test_it_is_told_when_the_last_job_has_gone(settling_queue: SerialQueue) -> None:
+    """However the job went."""
+    calls: list[int] = []
+    table = InFlightJobs(settling_queue, lambda: calls.append(1))
+    job = enter(table)
+    enter(table, "b")
+    job.cancel()
+    assert calls == []
+    table.finish("b", 1)
+    assert calls == [1]
+    table.wait_until_empty()
+
+
+def test_it_counts(table: InFlightJobs) -> None:
+    """What waits, what runs, and what has ended."""
+    enter(table)
+    enter(table, "b")
+    table.ask("b", "worker")
+    counts = table.counts()
+    assert (counts.queued, counts.running, counts.finished) == (1, 1, 0)
+    table.drop("a")
+    assert table.counts().finished == 1
+    assert "1" in repr(table)
+
+
+def test_cancelling_and_asking_at_once_agree(settling_queue: SerialQueue) -> None:
+    """Either the job is cancelled and its worker was told no, or it runs and was not cancelled."""
+    table = InFlightJobs(settling_queue)
+    with ThreadPoolExecutor(2) as threads:
+        for number in range(300):
+            job = enter(table, str(number))
+            gate = threading.Barrier(2)
+
+            def ask(name: str = str(number), gate: threading.Barrier = gate) -> int:
+                gate.wait(LIMIT)
+                return table.ask(name, "worker")
+
+            def cancel(job: Job = job, gate: threading.Barrier = gate) -> bool:
+                gate.wait(LIMIT)
+                return job.cancel()
+
+            asked, cancelled = threads.submit(ask), threads.submit(cancel)
+            assert (asked.result(LIMIT) == 0) is cancelled.result(LIMIT)
+            if cancelled.result():
+                assert wait([job], LIMIT).done == {job}
+            else:
+                table.finish(str(number), 1)
+    assert len(table) == 0
+
+
+def test_losing_a_job_and_cancelling_it_at_once_agree(settling_queue: SerialQueue) -> None:
+    """It ends one way or the other, and nobody waits for ever."""
+    table = InFlightJobs(settling_queue)
+    with ThreadPoolExecutor(2) as threads:
+        for number in range(300):
+            job = enter(table, str(number))
+            gate = threading.Barrier(2)
+
+            def lose(name: str = str(number), gate: threading.Barrier = gate) -> None:
+                gate.wait(LIMIT)
+                table.fail(name, KeyError(name))
+
+            def cancel(job: Job = job, gate: threading.Barrier = gate) -> None:
+                gate.wait(LIMIT)
+                job.cancel()
+
+            wait([threads.submit(lose), threads.submit(cancel)], LIMIT)
+            assert wait([job], LIMIT).done == {job}
+    assert len(table) == 0
+
+
+def test_the_clerk_goes_on_after_a_failure(caplog: pytest.LogCaptureFixture) -> None:
+    """The failure is logged, and the next call made."""
+    settling_queue = SerialQueue("test")
+    done = threading.Event()
+
+    def fail() -> Any:
+        raise KeyError("x")
+
+    with caplog.at_level(logging.CRITICAL + 1, "dewar.tasks"):
+        settling_queue.call_soon(fail)
+        settling_queue.call_soon(done.set)
+        assert done.wait(LIMIT)
+    settling_queue.close()
+    settling_queue.close()
+    assert "test" in repr(settling_queue)
+
+
+def test_the_clerk_may_close_itself() -> None:
+    """It ends after what it is doing."""
+    settling_queue = SerialQueue("test")
+    done = threading.Event()
+
+    def end() -> None:
+        settling_queue.close()
+        done.set()
+
+    settling_queue.call_soon(end)
+    assert done.wait(LIMIT)

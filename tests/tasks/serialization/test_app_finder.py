@@ -1,0 +1,77 @@
+"""`AppFinder`: the way to an app from another process, and back."""
+
+import sys
+import threading
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dewar import Dewar
+from dewar.tasks.errors import TaskSetupError
+from dewar.tasks.serialization.app_finder import AppFinder, app_path
+
+
+@pytest.fixture
+def module() -> Iterator[Any]:
+    module = types.ModuleType("findable")
+    module.__file__ = __file__
+    sys.modules["findable"] = module
+    yield module
+    del sys.modules["findable"]
+
+
+def test_an_app_is_found_by_its_module_and_name(module: Any) -> None:
+    """The path leads to the very app."""
+    module.site = Dewar("findable", static_folder=None)
+    assert app_path(module.site) == "findable:site"
+    assert AppFinder().find("findable:site") is module.site
+
+
+def test_an_app_that_no_name_leads_to_says_what_to_do(module: Any) -> None:
+    """An app from a factory needs to be told."""
+    with pytest.raises(TaskSetupError, match=r'TaskPool\(..., app="module:create_app\(\)"\)'):
+        app_path(Dewar("findable", static_folder=None))
+    with pytest.raises(TaskSetupError, match="cannot be found again"):
+        app_path(Dewar("not a module", static_folder=None))
+
+
+def test_a_factory_is_called_once(module: Any) -> None:
+    """Threads that need the app at the same time get the same one."""
+    barrier = threading.Barrier(4)
+    module.create_app = object
+    finder = AppFinder()
+    found: list[object] = []
+
+    def find() -> None:
+        barrier.wait(10)
+        found.append(finder.find("findable:create_app()"))
+
+    threads = [threading.Thread(target=find) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(found) == 4
+    assert len(set(found)) == 1
+    assert "findable:create_app()" in repr(finder)
+
+
+@pytest.mark.parametrize("path", ["findable:gone", "no_such_module_here:app", "__main__:no_app"])
+def test_what_is_not_there_is_named(module: Any, path: str) -> None:
+    """The error has the path in it."""
+    with pytest.raises(TaskSetupError, match=path):
+        AppFinder().find(path)
+
+
+def test_a_path_has_two_parts() -> None:
+    """A module alone names no app."""
+    with pytest.raises(TaskSetupError, match="module:app"):
+        AppFinder().find("findable")
+
+
+def test_a_name_may_be_an_attributes_attribute(module: Any) -> None:
+    """``module:holder.app`` works as import paths do elsewhere."""
+    module.holder = types.SimpleNamespace(app="it")
+    assert AppFinder().find("findable:holder.app") == "it"
