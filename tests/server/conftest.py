@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from asynctools import Gates, tasks_left, until
+from asynctools import Gates, tasks_left
 from certificates import Certificates
+from polling import eventually
 from servertools import Serve, Served
 
 
@@ -62,7 +63,7 @@ def calm_loop() -> Iterator[None]:
     logger = logging.getLogger("asyncio")
     logger.addHandler(handler)
     yield
-    until(lambda: not tasks_left(), "the event loop without a task")
+    eventually(lambda: not tasks_left(), "the event loop without a task")
     gc.collect()
     logger.removeHandler(handler)
     assert complaints == []

@@ -443,7 +443,7 @@ def test_a_real_receiver_that_is_busy_is_waited_for(outbox, add, send, clock):
 
 
 CRASHING = """
-import os, sys, threading
+import os, signal, sys
 from dewar.tasks.callbacks.delivery import Courier
 from dewar.tasks.callbacks.guard import Guard
 from dewar.tasks.callbacks.outbox import Outbox
@@ -459,7 +459,7 @@ settings = CallbackSettings(secrets=[sys.argv[2]])
 outbox = Dying(open_ledger(sys.argv[1]).database)
 post = Courier(Guard(["127.0.0.1"]), settings).post
 Sender(outbox, post, settings, owner="dying", clock=lambda: float(sys.argv[3])).start()
-threading.Event().wait(30)
+signal.pause()
 """
 
 
