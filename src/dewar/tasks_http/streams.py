@@ -14,8 +14,8 @@ for anew; an ``EventSource`` connects again), when the process stops, and when i
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -194,24 +194,30 @@ async def narrate(watched: Watched, watcher: Watcher, life: float) -> AsyncGener
         life: The seconds after which it ends.
     """
     loop, news = asyncio.get_running_loop(), _News()
+    seen, before = watched.seen, None
+    event: Event | None = watched.first
 
     def tell(record: Any) -> None:
         event = None if record is None else _maybe_event(watched, record)
         with suppress(RuntimeError):  # the loop was closed, and nobody listens
             loop.call_soon_threadsafe(news.put, event)
 
-    end = loop.call_later(life, news.put, None)
-    seen, before = watched.seen, None
-    event: Event | None = watched.first
+    with _ended_after(life, news), watcher.following(Follower(watched.id, tell)):
+        while event is not None:
+            if event.id != seen:
+                yield event.text(before)
+            seen, before = event.id, event.state
+            if event.state.is_final:
+                return
+            event = await news.get()
+
+
+@contextmanager
+def _ended_after(seconds: float, news: "_News") -> Iterator[None]:
+    """End the news after so many seconds, if the ``with`` block has not ended by then."""
+    end = asyncio.get_running_loop().call_later(seconds, news.put, None)
     try:
-        with watcher.following(Follower(watched.id, tell)):
-            while event is not None:
-                if event.id != seen:
-                    yield event.text(before)
-                seen, before = event.id, event.state
-                if event.state.is_final:
-                    return
-                event = await news.get()
+        yield
     finally:
         end.cancel()
 

@@ -104,11 +104,14 @@ class Supervisor:
                 try:
                     return self._serve(crew)
                 finally:
-                    crew.kill_all()
-                    if self._sidecar is not None:
-                        self._sidecar.stop()  # last, so that the end can be watched
+                    self._end(crew)
         finally:
             close_listeners(self._listeners)
+
+    def _end(self, crew: Crew) -> None:
+        crew.kill_all()
+        if self._sidecar is not None:
+            self._sidecar.stop()  # last, so that the end can be watched
 
     def _preload(self) -> None:
         app = self._source.load()

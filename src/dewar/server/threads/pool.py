@@ -253,36 +253,39 @@ class Pool:
         connections = self._roster.open
         watchdog = self._watchdog
         pace = self._pace
+        leaves_to_loop = self._leaves_to_loop
         while chores.stage is not Stage.ENDED:
             for fd, mask in chores.news(chores.patience()):
                 connection = connections.get(fd)
+                if connection is None and self._attend(fd):
+                    return
                 if connection is None:
-                    chores.attend(fd)
-                    if self._staff.has_waiting() and self._leaves_to_another():
-                        return
                     continue
                 # PERF: from here to the end of the loop is every request's way.
                 try:
                     is_ready = connection.receive() if mask == READ else chores.see_to(connection)
                 except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
                     is_ready = chores.drop(connection, error)
-                if is_ready:
-                    if pace.is_slow and self._hand_over(connection):
-                        return
-                    self.turn += 1
-                    running.append(connection)
-                    if watchdog.is_asleep:
-                        watchdog.wake()
-                    try:
-                        connection.run()
-                    except Exception as error:  # noqa: BLE001  # as above
-                        chores.drop(connection, error)
-                    try:
-                        running.pop()
-                    except IndexError:
-                        self._roster.welcome_back(connection)
-                        return
-                if connection.state is not _IDLE and self._leaves_to_loop(connection):
+                if not is_ready and connection.state is not _IDLE and leaves_to_loop(connection):
+                    return
+                if not is_ready:
+                    continue
+                if pace.is_slow and self._hand_over(connection):
+                    return
+                self.turn += 1
+                running.append(connection)
+                if watchdog.is_asleep:
+                    watchdog.wake()
+                try:
+                    connection.run()
+                except Exception as error:  # noqa: BLE001  # as above
+                    chores.drop(connection, error)
+                try:
+                    running.pop()
+                except IndexError:
+                    self._roster.welcome_back(connection)
+                    return
+                if connection.state is not _IDLE and leaves_to_loop(connection):
                     return
         self._finish()
 
@@ -302,9 +305,11 @@ class Pool:
         self._watchdog.rouse()
         return True
 
-    def _leaves_to_another(self) -> bool:
-        """Have another thread lead, because requests wait for this one; tell whether it does."""
-        follower = self._staff.maybe_leader()
+    def _attend(self, fd: int) -> bool:
+        """Attend to what is no connection; return whether another thread leads from now on."""
+        self._chores.attend(fd)
+        # Requests may wait for this thread.
+        follower = self._staff.maybe_leader() if self._staff.has_waiting() else None
         if follower is None:
             return False
         self._running = []
