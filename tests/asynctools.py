@@ -148,15 +148,6 @@ def connections_of(served: Served) -> list[Connection]:
     return [*connections.open.values(), *connections.suspended.values()]
 
 
-def until(holds: Callable[[], object], what: str = "it") -> None:
-    """Wait until *holds* says so."""
-    for _ in range(10_000):
-        if holds():
-            return
-        threading.Event().wait(0.001)
-    raise AssertionError(f"{what} never was so")
-
-
 def on_loop(function: Callable[[], Any]) -> Any:
     """Return what a function returns that is called on the loop's thread, outside of any task."""
     returned: Future[Any] = Future()

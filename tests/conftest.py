@@ -10,7 +10,8 @@ from textwrap import dedent
 
 import pytest
 
-from asynctools import tasks_left, until
+from asynctools import tasks_left
+from polling import eventually
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def calm_loop() -> Iterator[None]:
     logger = logging.getLogger("asyncio")
     logger.addHandler(handler)
     yield
-    until(lambda: not tasks_left(), "the event loop without a task")
+    eventually(lambda: not tasks_left(), "the event loop without a task")
     gc.collect()
     logger.removeHandler(handler)
     assert complaints == []

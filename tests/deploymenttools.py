@@ -6,16 +6,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from polling import eventually
+
 # What a server may add or choose by itself; everything else is the app's and must be the same.
 _OWN_FIELDS = {"date", "server", "connection", "keep-alive", "transfer-encoding", "via"}
-
-_START = 30.0
 
 
 class Answer(NamedTuple):
@@ -90,21 +89,18 @@ class Process:
         """Wait until it listens.
 
         Raises:
-            RuntimeError: It has ended, or does not listen.
+            AssertionError: It has ended, or does not listen.
         """
-        deadline = time.monotonic() + _START
-        while time.monotonic() < deadline:
+
+        def is_up() -> bool:
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
-                return
             except OSError:
-                pass
-            try:
-                self._process.wait(0.02)
-            except subprocess.TimeoutExpired:
-                continue
-            break
-        raise RuntimeError(f"The server did not come up:\n{self.log()}")
+                assert self._process.poll() is None, f"it has ended: {self.log()}"
+                return False
+            return True
+
+        eventually(is_up, lambda: f"the server listens:\n{self.log()}")
 
 
 def ask(port: int, method: str, target: str, **more: Any) -> Answer:

@@ -19,7 +19,8 @@ from dewar.tasks.errors import JobTimeout, NotSupported, WorkerDied
 from dewar.tasks.job import Job
 from dewar.tasks.pool import TaskPool
 from dewar.tasks.serialization.context_transfer import capture
-from fartools import LIMIT, lines, submit, wait_until
+from fartools import LIMIT, lines, submit
+from polling import eventually
 
 SLOTS = 2
 
@@ -29,7 +30,7 @@ def occupy(engine: Any, folder: Path) -> list[Job]:
     go = str(folder / "go")
     jobs = [submit(engine, farjobs.hold, str(folder / f"{i}"), go) for i in range(SLOTS)]
     for i in range(SLOTS):
-        wait_until(lambda i=i: lines(folder / f"{i}"), "a job that began")
+        eventually(lambda i=i: lines(folder / f"{i}"), "a job that began")
     return jobs
 
 
@@ -96,7 +97,7 @@ class EngineContract:
     def test_a_job_that_runs_is_not_cancelled(self, engine: Any, tmp_path: Path) -> None:
         """cancel() says no, and it ends as if nobody had asked."""
         job = submit(engine, farjobs.hold, str(tmp_path / "began"), str(tmp_path / "go"))
-        wait_until(lambda: lines(tmp_path / "began"))
+        eventually(lambda: lines(tmp_path / "began"))
         assert not job.cancel()
         assert job.running()
         (tmp_path / "go").touch()
@@ -106,7 +107,7 @@ class EngineContract:
         """A job that runs ends with a CancelledError and is not run again, or nobody says so."""
         began, go = tmp_path / "began", tmp_path / "go"
         job = submit(engine, farjobs.hold, str(began), str(go))
-        wait_until(lambda: lines(began))
+        eventually(lambda: lines(began))
         if Ability.STOP not in engine.abilities:
             with pytest.raises(NotSupported, match="stop a job that runs") as caught:
                 job.stop()
@@ -144,7 +145,7 @@ class EngineContract:
         """What the function tells is there while it runs."""
         assert Ability.PROGRESS in engine.abilities
         job = submit(engine, farjobs.tell, str(tmp_path / "go"), str(tmp_path / "began"))
-        progress = wait_until(lambda: job.progress, "progress")
+        progress = eventually(lambda: job.progress, "progress")
         assert (progress.fraction, progress.message) == (0.25, "a quarter")
         (tmp_path / "go").touch()
         assert job.result(LIMIT) == 1
@@ -163,7 +164,7 @@ class EngineContract:
         """What runs ends with its result; the next is refused."""
         engine = self.another()
         job = submit(engine, farjobs.hold, str(tmp_path / "began"), str(tmp_path / "go"))
-        wait_until(lambda: lines(tmp_path / "began"))
+        eventually(lambda: lines(tmp_path / "began"))
         engine.shutdown(wait=False, cancel_futures=False)
         with pytest.raises(RuntimeError, match="shutdown"):
             submit(engine, farjobs.add, 1)
@@ -224,7 +225,7 @@ class FarContract(EngineContract):
         assert is_called.wait(LIMIT)
         path = tmp_path / "ran"
         job = submit(engine, farjobs.note, str(path))
-        wait_until(lambda: lines(path), "the other job")
+        eventually(lambda: lines(path), "the other job")
         let_go.set()
         job.result(LIMIT)
 

@@ -19,9 +19,9 @@ import pytest
 
 from dewar.tasks.engines.interface import JobCall
 from dewar.tasks.job import Job
+from polling import LIMIT, eventually
 
 ROOT = Path(__file__).parents[1]
-LIMIT = 30.0
 
 
 def submit(engine: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Job:
@@ -31,15 +31,6 @@ def submit(engine: Any, function: Callable[..., Any], *args: Any, **kwargs: Any)
     timeout, context = kwargs.pop("timeout", None), kwargs.pop("context", None)
     engine.submit(job, JobCall(function, args, kwargs, context, timeout))
     return job
-
-
-def wait_until(is_so: Callable[[], Any], what: str = "", limit: float = LIMIT) -> Any:
-    """Return what becomes true, or fail loudly."""
-    until = time.monotonic() + limit
-    while not (found := is_so()):
-        assert time.monotonic() < until, f"{what or is_so} did not become true"
-        time.sleep(0.005)
-    return found
 
 
 def lines(path: Path) -> list[str]:
@@ -95,7 +86,7 @@ class Process:
             matches = re.findall(pattern, text)
             return matches if len(matches) >= count else None
 
-        return wait_until(found, f"{pattern} in {self.log}")  # type: ignore[no-any-return]
+        return eventually(found, f"{pattern} in {self.log}")
 
     def kill(self) -> None:
         """Kill it and all its children."""
@@ -131,7 +122,7 @@ class Redis(Process):
         )
         self.port = port
         self.url = f"celery+redis://127.0.0.1:{port}/0"
-        wait_until(lambda: answers(port), "Redis")
+        eventually(lambda: answers(port), "Redis")
 
 
 class Rabbit:
@@ -164,8 +155,8 @@ class Rabbit:
             RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+S 1 +sbwt none",
             RABBITMQ_CONFIG_FILE=f"{folder}/rabbitmq.conf",
         )
-        wait_until(lambda: (self._folder / "pid").exists(), "RabbitMQ's process")
-        wait_until(lambda: answers(self._port), "RabbitMQ")
+        eventually(lambda: (self._folder / "pid").exists(), "RabbitMQ's process")
+        eventually(lambda: answers(self._port), "RabbitMQ")
 
     def kill(self) -> None:
         """Kill it, as a loss of power would."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
+from polling import eventually
 from servertools import Client
 
 # What each fixture app has in common. `line` says something to the test, `wait` waits for it.
@@ -264,22 +265,16 @@ def is_alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
-def wait_for(condition: Callable[[], bool], timeout: float = 20.0) -> None:
-    """Wait for something that nobody tells."""
-    tick = threading.Event()
-    for _ in range(int(timeout / 0.01)):
-        if condition():
-            return
-        tick.wait(0.01)
-    raise AssertionError("it never came about")
-
-
 def until_refused(address: tuple[str, int]) -> None:
     """Connect until nobody listens any more."""
-    while True:
+
+    def is_refused() -> bool:
         try:
             socket.create_connection(address, timeout=10).close()
         except ConnectionRefusedError:
-            return
+            return True
         except OSError:
             pass
+        return False
+
+    eventually(is_refused, f"nobody listens on {address}")

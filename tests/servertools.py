@@ -1,13 +1,25 @@
 """A server on a free port, and a client that speaks raw bytes."""
 
+import asyncio
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from dewar.server import Server, Settings
 
 Serve = Callable[..., "Served"]
+
+
+def block_a_moment() -> None:
+    """Hold the calling thread, as a slow view does: long enough to lose the leadership."""
+    time.sleep(0.004)
+
+
+async def suspend_a_moment() -> None:
+    """Wait on the event loop for a timer, as a coroutine view does for an answer."""
+    await asyncio.sleep(0.004)
 
 
 class Client:

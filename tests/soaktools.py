@@ -9,13 +9,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
+
+from polling import eventually
 
 HERE = Path(__file__).parent
 SERVER = HERE / "soak" / "soaked.py"
@@ -142,7 +143,7 @@ class SoakedServer:
         """Wait until the only connection is ours; return the statistics.
 
         Raises:
-            TimeoutError: It is not, after a minute.
+            AssertionError: It is not, after a minute.
         """
         return self.wait_for(lambda pool: pool["connections"] == 1 and not pool["handed_off"])
 
@@ -150,13 +151,14 @@ class SoakedServer:
         """Ask for the statistics until *holds* says that it is so.
 
         Raises:
-            TimeoutError: It is not, after a minute.
+            AssertionError: It is not, after a minute.
         """
-        deadline = time.monotonic() + _PATIENCE
-        while not holds(pool := self.pool()):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the server does not come to rest: {pool}")
-        return pool
+
+        def pool_so() -> dict[str, Any] | None:
+            pool = self.pool()
+            return pool if holds(pool) else None
+
+        return eventually(pool_so, lambda: f"the server comes to rest: {self.pool()}", _PATIENCE)
 
     def errors(self) -> str:
         """Return what it has logged: WARNING and above."""

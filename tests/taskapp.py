@@ -8,6 +8,7 @@ from pathlib import Path
 from dewar import Dewar, current_app, g, request, session
 from dewar.tasks.progress import current_job
 from dewar.tasks.tasks import Tasks
+from polling import eventually
 
 app = Dewar(__name__)
 app.secret_key = "for tests"
@@ -61,8 +62,7 @@ def wait_for(path):
     said = Path(path + ".said")
     said.write_text(str(os.getpid()))
     said.rename(path + ".began")
-    while not Path(path).exists():
-        time.sleep(0.005)
+    eventually(Path(path).exists)
     return "released"
 
 

@@ -7,7 +7,6 @@ import os
 import socket
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +20,7 @@ from deploymenttools import ask, ask_on
 from dewar import Response
 from dewar.server import Server, Settings
 from nginxtools import NGINX, Nginx
+from polling import eventually
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed: apt install nginx")
 
@@ -218,10 +218,12 @@ def test_a_client_that_goes_in_its_upload_leaves_nothing(site: Start) -> None:
         head = b"POST /unbuffered/digest HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc"
         client.sendall(head)
         assert ask(behind.port, "GET", "/").status == 200  # by now nginx has seen the other one
-    deadline = time.monotonic() + 20
-    while behind.pool().connections > 1 and time.monotonic() < deadline:
+
+    def is_gone() -> bool:
         ask(behind.port, "GET", "/")
-    assert behind.pool().connections == 1
+        return behind.pool().connections == 1
+
+    eventually(is_gone, lambda: f"one connection, but there are {behind.pool().connections}")
     counts = json.loads(ask(behind.port, "GET", "/counts").body)
     assert counts["due"] == counts["ended"]
 

@@ -8,7 +8,6 @@ import secrets
 import shutil
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http.cookies import SimpleCookie
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 
 from deploymenttools import Answer, Process, ask, ask_on, dewar_command, free_port
+from polling import eventually
 
 HERE = Path(__file__).parent
 CLIENTS, REQUESTS = 8, 12
@@ -338,13 +338,12 @@ def _hang_up_on_a_stream(port: int) -> None:
 
 def _until_balanced(port: int) -> None:
     """Ask until all that has begun has ended, but for the request that asks."""
-    counts = {}
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
+
+    def is_balanced() -> bool:
         counts = json.loads(ask(port, "GET", "/counts").body)
-        if counts["due"] == counts["ended"]:
-            return
-    pytest.fail(f"not every request was torn down: {counts}")
+        return bool(counts["due"] == counts["ended"])
+
+    eventually(is_balanced, "every request is torn down")
 
 
 class TestOwnServer(DeploymentContract):

@@ -1,12 +1,11 @@
 import asyncio
 import json
-import threading
-import time
 
 import pytest
 
 from dewar.server import Server, Settings
 from eventtools import read_events
+from polling import eventually
 from servertools import Client
 
 SOON = 20.0
@@ -90,10 +89,7 @@ def test_served_a_tab_that_is_closed_is_no_reader(app, seconds):
         assert len(app.extensions["readers"]) == 10
         for client in clients[3:]:
             client.close()
-        deadline = time.monotonic() + SOON
-        while len(app.extensions["readers"]) > 3:
-            assert time.monotonic() < deadline
-            threading.Event().wait(0.01)
+        eventually(lambda: len(app.extensions["readers"]) == 3)
     finally:
         for client in clients:
             client.close()

@@ -7,6 +7,7 @@ from examples.tour import jobs
 
 from dewar.server import Server, Settings
 from dewar.tasks.webhooks.signing import read_secret, sign
+from polling import eventually
 
 SOON = 20.0
 
@@ -88,10 +89,8 @@ def test_served_the_tour_hears_of_its_own_job(app, client, ledger):
             base_url=server.addresses[0],
         )
         assert answer.status_code == 202
-        deadline = time.monotonic() + SOON
-        while client.get(f"/api/heard/{answer.json['id']}").status_code == 404:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        assert client.get(f"/api/heard/{answer.json['id']}").json["state"] == "done"
+        heard = f"/api/heard/{answer.json['id']}"
+        eventually(lambda: client.get(heard).status_code != 404)
+        assert client.get(heard).json["state"] == "done"
     finally:
         server.stop(SOON)

@@ -84,22 +84,27 @@ def test_where_no_thread_can_be_started_the_caller_does_it(monkeypatch: pytest.M
 
 
 PROGRAM = """
-import asyncio, threading
+import asyncio, atexit, os
 from dewar import Dewar
+from dewar.loop.process_loop import process_loop
 app = Dewar("last", static_folder=None)
+ending = asyncio.Event()
 
 @app.get("/")
 def view():
     async def later():
-        await asyncio.sleep(0.05)
-        print("later", flush=True)
+        await ending.wait()
+        for _ in range(10_000):
+            await asyncio.sleep(0)  # more turns than it takes to cancel this
+        os.write(1, b"later\\n")
     app.after_response(later)
-    app.after_response(print, "sync", flush=True)
+    app.after_response(os.write, 1, b"sync\\n")
     return ""
 
 environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.url_scheme": "http",
            "SERVER_NAME": "x", "SERVER_PORT": "80"}
 app(environ, lambda *_: print).close()
+atexit.register(process_loop.call_soon, ending.set)  # called before what the loop registered
 """
 
 

@@ -9,7 +9,8 @@ import pytest
 from dewar import Dewar
 from dewar.server import Server, Settings
 from dewar.server.lifespan import begin_serving, end_serving
-from faulttools import running, wait_for
+from faulttools import running
+from polling import eventually
 
 
 class Told:
@@ -109,7 +110,7 @@ app_, app = app, Told()
         workers = set(server.workers())
         server.send(15)
         server.wait_end()
-    wait_for(lambda: log.read_text().count("\n") == 4)
+    eventually(lambda: log.read_text().count("\n") == 4)
     lines = log.read_text().split("\n")[:-1]
     assert {line for line in lines if line.startswith("begin")} == {f"begin {w}" for w in workers}
     assert {line for line in lines if line.startswith("end")} == {f"end {w}" for w in workers}

@@ -11,7 +11,8 @@ import pytest
 
 from dewar.server import run
 from dewar.server.errors import SettingsError
-from faulttools import COMMON, Running, gate, running, until_refused, wait_for
+from faulttools import COMMON, Running, gate, running, until_refused
+from polling import eventually
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="workers are found by /proc")
 TWO = "processes=2, threads=4"
@@ -157,7 +158,7 @@ def test_no_thread_is_there_when_a_worker_is_forked() -> None:
         first = {server.ask("/pid") for _ in range(8)}
         for _ in range(60):
             server.ask()
-        wait_for(lambda: server.ask("/pid") not in first)
+        eventually(lambda: server.ask("/pid") not in first)
         if sys.platform == "linux":
             assert len(list(Path(f"/proc/{server.pid}/task").iterdir())) == 1
 

@@ -15,10 +15,10 @@ from asynctools import (
     gated_app,
     lead_on_loop,
     pool_of,
-    until,
 )
 from dewar import Dewar, request
 from dewar.server import Server, Settings
+from polling import eventually
 from servertools import Client, Serve, Served
 
 pytestmark = pytest.mark.usefixtures("calm_loop")
@@ -51,7 +51,7 @@ def test_a_view_for_the_loop_needs_no_free_thread(serve: Serve, gates: Gates, th
         assert client.get(f"/quick/{number}")[2] == str(number).encode()
     late = served.client()
     late.send(REQUEST % b"/sync/late")
-    until(lambda: served.server.statistics().pool.waiting == 1)
+    eventually(lambda: served.server.statistics().pool.waiting == 1)
     gates.open_all()
     assert {c.answer()[2] for c in held} == {b"h%d" % n for n in range(threads)}
     assert late.answer()[2] == b"late"
@@ -208,7 +208,7 @@ def test_a_body_that_is_waited_for_does_not_come(serve: Serve, gates: Gates) -> 
         )
         assert status == b"HTTP/1.1 100 Continue"
         client.close()
-        until(lambda: served.server.statistics().pool.connections == 0)
+        eventually(lambda: served.server.statistics().pool.connections == 0)
 
 
 def test_a_subclass_that_has_steps_of_its_own_keeps_them(serve: Serve) -> None:
@@ -257,7 +257,7 @@ def test_statistics_and_the_connections_are_empty_when_all_is_answered(
     """A connection counts while it waits, and once."""
     served = serve(gated_app(gates), threads=2)
     clients = [begin(served, gates, "wait", f"w{number}") for number in range(10)]
-    until(lambda: len(pool_of(served)._connections.suspended) == 10)
+    eventually(lambda: len(pool_of(served)._connections.suspended) == 10)
     assert served.server.statistics().pool.connections == 10
     assert served.server.statistics().pool.suspended == 10
     assert all(c.async_exchange is not None for c in connections_of(served))
@@ -265,10 +265,10 @@ def test_statistics_and_the_connections_are_empty_when_all_is_answered(
     for client in clients:
         client.answer()
     # A client has its answer a moment before the loop's thread lets go of the connection.
-    until(lambda: all(c.async_exchange is None for c in connections_of(served)))
+    eventually(lambda: all(c.async_exchange is None for c in connections_of(served)))
     for client in clients:
         client.close()
-    until(lambda: served.server.statistics().pool.connections == 0)
+    eventually(lambda: served.server.statistics().pool.connections == 0)
     statistics = served.server.statistics().pool
     assert (statistics.handed_off, statistics.waiting, statistics.requests) == (0, 0, 10)
 
@@ -346,7 +346,7 @@ def test_a_server_whose_loop_led_last_goes_on_looking_at_its_deadlines(
     """An idle loop has the leadership taken from it, so that a supervisor hears a heartbeat."""
     served = serve(gated_app(gates), threads=2)
     client = lead_on_loop(served)
-    until(lambda: not pool_of(served).leads_on_loop())
+    eventually(lambda: not pool_of(served).leads_on_loop())
     before = beats_of(served)
-    until(lambda: beats_of(served) > before)
+    eventually(lambda: beats_of(served) > before)
     assert client.get("/quick/x")[2] == b"x"

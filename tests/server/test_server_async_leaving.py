@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from asynctools import REQUEST, Gates, begin, gated_app, lead_on_loop, pool_of, until
+from asynctools import REQUEST, Gates, begin, gated_app, lead_on_loop, pool_of
 from certificates import Certificates
 from dewar import Dewar, g, request
+from polling import eventually
 from servertools import Client, Serve, Served
 
 pytestmark = pytest.mark.usefixtures("calm_loop")
@@ -91,7 +92,7 @@ def test_a_view_is_cancelled_when_its_client_leaves(
     gates.entered("w torn down by CancelledError")
     assert other.get("/sync/x")[2] == b"x"
     other.close()
-    until(lambda: is_deserted(served))
+    eventually(lambda: is_deserted(served))
 
 
 def test_only_the_view_of_the_client_that_leaves_is_cancelled(serve: Serve, gates: Gates) -> None:
@@ -115,17 +116,14 @@ def test_a_client_that_leaves_before_the_view_has_begun(serve: Serve, gates: Gat
     for number in range(10):
         client = served.client()
         client.send(REQUEST % b"/told/w%d" % number)
-        until(lambda count=number: len(pool_of(served)._connections.suspended) == count + 2)
+        eventually(lambda count=number: len(pool_of(served)._connections.suspended) == count + 2)
         client.close()
-    until(
-        lambda: (
-            sum(c.interest == 0 for c in [*pool_of(served)._connections.suspended.values()]) == 10
-        )
-    )
+    suspended = pool_of(served)._connections.suspended
+    eventually(lambda: sum(c.interest == 0 for c in [*suspended.values()]) == 10)
     gates.open("b")
     assert held.answer()[2] == b"b"
     held.close()
-    until(lambda: is_deserted(served))
+    eventually(lambda: is_deserted(served))
     for number in range(10):
         gates.entered(f"w{number} cancelled")
 
@@ -140,7 +138,7 @@ def test_a_stream_is_closed_when_its_client_leaves(
     assert b"first" in client.sock.recv(10_000)
     way(client)
     gates.entered("s closed")
-    until(lambda: is_deserted(served))
+    eventually(lambda: is_deserted(served))
 
 
 def test_a_client_that_leaves_is_no_failure(
@@ -158,7 +156,7 @@ def test_a_client_that_leaves_is_no_failure(
         begin(served, gates, "told", f"w{number}").close()
         gates.entered(f"w{number} cancelled")
         gates.entered("torn down")
-    until(lambda: is_deserted(served))
+    eventually(lambda: is_deserted(served))
     assert [r.getMessage() for r in caplog.records if r.levelno > 20] == []
 
 
@@ -190,7 +188,7 @@ def test_what_is_on_a_thread_goes_on_there_when_the_client_leaves(
     gates.entered("teardown")
     gates.open("teardown")
     gates.entered("last")
-    until(lambda: is_deserted(served))
+    eventually(lambda: is_deserted(served))
 
 
 def test_a_client_that_leaves_while_its_request_is_on_a_thread(serve: Serve, gates: Gates) -> None:
@@ -216,7 +214,7 @@ def test_a_client_that_leaves_while_its_request_is_on_a_thread(serve: Serve, gat
     client.close()
     gates.open("before")
     gates.entered("cancelled")
-    until(lambda: is_deserted(served))
+    eventually(lambda: is_deserted(served))
     assert "w" not in gates.seen()
 
 
@@ -240,7 +238,7 @@ def test_a_view_may_answer_though_it_was_cancelled(serve: Serve, gates: Gates) -
     gates.entered("more")
     assert not is_deserted(served)
     gates.open("more")
-    until(lambda: is_deserted(served))
+    eventually(lambda: is_deserted(served))
 
 
 def test_a_generator_is_not_run_ahead_of_its_client(serve: Serve, gates: Gates) -> None:
@@ -264,7 +262,7 @@ def test_a_generator_is_not_run_ahead_of_its_client(serve: Serve, gates: Gates) 
     served = serve(app, threads=1)
     client = served.client()
     client.send(REQUEST % b"/endless")
-    until(lambda: len(made) > 1)
+    eventually(lambda: len(made) > 1)
     other = served.client()
     counts = []
     for _ in range(20):
@@ -296,7 +294,7 @@ def test_a_client_that_takes_nothing_is_given_up(serve: Serve, gates: Gates) -> 
     served = serve(app, threads=1, write_timeout=0.2)
     served.client().send(REQUEST % b"/endless")
     gates.entered("closed")
-    until(lambda: is_deserted(served))
+    eventually(lambda: is_deserted(served))
 
 
 def test_a_large_answer_of_a_view_waits_for_a_slow_client(serve: Serve, gates: Gates) -> None:
@@ -393,7 +391,7 @@ class TestOverTls:
                     client.sock.unwrap()  # type: ignore[attr-defined]  # it waits for our answer
             client.close()
             gates.entered(f"{name} cancelled")
-            until(lambda: is_deserted(served))
+            eventually(lambda: is_deserted(served))
 
     def test_pipelined_requests_that_came_in_one_record_are_answered(
         self, served: Served, gates: Gates, certificates: Certificates

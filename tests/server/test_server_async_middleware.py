@@ -8,8 +8,8 @@ import pytest
 from werkzeug.debug import DebuggedApplication
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from asynctools import until
 from dewar import Dewar, g, request, stream_with_context
+from polling import eventually
 from servertools import Serve
 
 pytestmark = pytest.mark.usefixtures("calm_loop")
@@ -170,7 +170,7 @@ def test_middleware_with_an_answer_of_its_own_has_the_view_run(
     client = serve(middleware(make_app(calls)), threads=2).client()
     for _ in range(3):
         assert client.get(path)[2] == b"own"
-        until(lambda: "ended all" in calls.made)
+        eventually(lambda: "ended all" in calls.made)
         assert calls.made == [*(["view"] if path == "/view" else []), f"ended {path}", "ended all"]
         calls.made.clear()
 
@@ -186,5 +186,5 @@ def test_middleware_sees_an_error_as_ever(serve: Serve, name: str) -> None:
     status, _, body = client.get("/broken")
     assert status.upper() == b"HTTP/1.1 500 INTERNAL SERVER ERROR"
     assert (b"LookupError" in body) is (name == "DebuggedApplication")
-    until(lambda: "ended all" in calls.made)
+    eventually(lambda: "ended all" in calls.made)
     assert calls.made == ["ended /broken", "ended all"]

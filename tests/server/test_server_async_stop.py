@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from asynctools import REQUEST, Gates, begin, gated_app, lead_on_loop, pool_of, until
+from asynctools import REQUEST, Gates, begin, gated_app, lead_on_loop, pool_of
 from dewar import Dewar
 from dewar.server import Server, Settings
-from faulttools import Running, gate, running, until_refused, wait_for
+from faulttools import Running, gate, running, until_refused
+from polling import eventually
 from servertools import Client, Serve
 
 pytestmark = pytest.mark.usefixtures("calm_loop")
@@ -30,7 +31,7 @@ def test_a_stop_waits_for_what_waits(serve: Serve, gates: Gates, threads: int) -
     stopped: list[bool] = []
     stopper = threading.Thread(target=lambda: stopped.append(served.server.stop(20)))
     stopper.start()
-    until(lambda: pool_of(served)._server_context.draining)
+    eventually(lambda: pool_of(served)._server_context.draining)
     gates.open_all()
     for number, client in enumerate(clients):
         _, fields, body = client.answer()
@@ -122,7 +123,7 @@ def test_a_view_that_does_not_end_when_it_is_cancelled_is_told_of(
     gates.entered("second")
     gates.open("second")
     assert client.answer()[2] == b"in the end"
-    until(lambda: served.server.stop(1), "the end")
+    eventually(lambda: served.server.stop(1), "the end")
 
 
 def test_a_stop_while_the_loops_thread_leads(serve: Serve, gates: Gates) -> None:
@@ -146,7 +147,7 @@ def test_a_stop_while_the_loops_thread_leads(serve: Serve, gates: Gates) -> None
     stopped: list[bool] = []
     stopper = threading.Thread(target=lambda: stopped.append(blocked.server.stop(20)))
     stopper.start()
-    until(lambda: pool_of(blocked)._server_context.draining)
+    eventually(lambda: pool_of(blocked)._server_context.draining)
     gates.open("b")
     assert client.answer()[2] == b"b"
     stopper.join(20)
@@ -270,16 +271,16 @@ def test_what_waits_outlives_a_signal(tmp_path: Path, number: signal.Signals) ->
         former = set(server.workers())
         server.send(number)
         if number is signal.SIGHUP:
-            wait_for(lambda: len(set(server.workers()) - former) == 2)
+            eventually(lambda: len(set(server.workers()) - former) == 2)
             # A former one may take a last client before it hears that it is to retire.
-            wait_for(lambda: int(server.ask("/pid")) not in former)
+            eventually(lambda: int(server.ask("/pid")) not in former)
         else:
             until_refused(server.address)
         release()
         for pid, client in clients:
             assert int(client.answer()[2]) == pid
         if number is signal.SIGHUP:
-            wait_for(server.without(*former))
+            eventually(server.without(*former))
         else:
             assert server.wait_end() == 0
         assert not any("cancelled" in text for text in server.lines)
@@ -310,7 +311,7 @@ def test_a_process_that_has_served_enough_answers_what_waits(tmp_path: Path) -> 
     with running(settings, ASYNC) as server, gate(tmp_path) as (path, release):
         clients = held(server, path, 10)
         [former] = {pid for pid, _ in clients}
-        wait_for(lambda: server.ask("/pid") != str(former))
+        eventually(lambda: server.ask("/pid") != str(former))
         release()
         assert [int(client.answer()[2]) for _, client in clients] == [former] * 10
-        wait_for(server.without(former))
+        eventually(server.without(former))

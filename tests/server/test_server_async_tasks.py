@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 import dewar.loop.task_scope
-from asynctools import Gates, begin, gated_app, lead_on_loop, tasks_left, until
+from asynctools import Gates, begin, gated_app, lead_on_loop, tasks_left
 from dewar import request
 from dewar.contexts.context import Context
 from dewar.loop.suspended import Suspended
 from dewar.server.connection.async_exchange import AsyncExchange
+from polling import eventually
 from servertools import Serve
 
 pytestmark = pytest.mark.usefixtures("calm_loop")
@@ -199,13 +200,13 @@ def test_a_request_leaves_no_garbage(serve: Serve, gates: Gates) -> None:
     served = serve(app, threads=2)
     client = served.client()
     client.get("/awaits")
-    until(lambda: not tasks_left())
+    eventually(lambda: not tasks_left())
     gc.collect()
     gc.disable()
     try:
         before = alive()
         for _ in range(20):
             assert client.get("/awaits")[2] == b"x"
-        until(lambda: alive() <= before, "as little as before")
+        eventually(lambda: alive() <= before, "as little as before")
     finally:
         gc.enable()

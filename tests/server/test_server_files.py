@@ -4,7 +4,6 @@ import gzip
 import io
 import os
 import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from dewar import Dewar, send_file
+from polling import eventually
 from servertools import Serve
 
 SIZE = 3_000_000
@@ -40,11 +40,9 @@ def sendfiles(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def wait_sent(sendfiles: list[int], count: int) -> None:
     """Wait until the kernel has sent so many bytes; the client may know before our list does."""
-    for _ in range(5000):
-        if sum(sendfiles) == count:
-            return
-        threading.Event().wait(0.001)
-    raise AssertionError(f"{sum(sendfiles)} bytes, and not {count}")
+    eventually(
+        lambda: sum(sendfiles) == count, lambda: f"{count} bytes, but there are {sum(sendfiles)}"
+    )
 
 
 def descriptors() -> int:

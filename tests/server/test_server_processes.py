@@ -15,7 +15,8 @@ import pytest
 from dewar.server import Server, Settings
 from dewar.server.errors import BindError, ServerStateError, SettingsError, StartError
 from dewar.server.processes.app_source import AppSource
-from faulttools import is_alive, wait_for
+from faulttools import is_alive
+from polling import eventually
 from servertools import Client
 
 
@@ -67,7 +68,7 @@ def test_its_statistics_are_of_all_workers(server: Server) -> None:
     clients = [client_of(server) for _ in range(8)]
     for client in clients:
         client.get()
-    wait_for(lambda: server.statistics().pool.requests == 8)
+    eventually(lambda: server.statistics().pool.requests == 8)
     statistics = server.statistics()
     assert [worker.number for worker in statistics.workers] == [1, 2]
     assert {worker.state for worker in statistics.workers} == {"SERVING"}
@@ -76,8 +77,8 @@ def test_its_statistics_are_of_all_workers(server: Server) -> None:
     assert statistics.pool.connections == 8
     assert statistics.as_dict()["worker_failures"] == 0
     os.kill(statistics.workers[0].pid, signal.SIGKILL)
-    wait_for(lambda: server.statistics().worker_failures == 1)
-    wait_for(lambda: [w.state for w in server.statistics().workers] == ["SERVING"] * 2)
+    eventually(lambda: server.statistics().worker_failures == 1)
+    eventually(lambda: [w.state for w in server.statistics().workers] == ["SERVING"] * 2)
     assert server.statistics().pool.requests == 8
     for client in clients:
         client.close()
@@ -94,7 +95,7 @@ def test_a_stop_waits_for_what_is_in_flight(server: Server, tmp_path: Path) -> N
     stoppers = [threading.Thread(target=lambda: stopped.append(server.stop(20))) for _ in range(2)]
     for stopper in stoppers:
         stopper.start()
-    wait_for(lambda: _is_refused(server))
+    eventually(lambda: _is_refused(server))
     gate.close()
     _, fields, body = client.answer()
     assert fields[b"connection"] == b"close"
@@ -124,7 +125,7 @@ def test_a_second_stop_cuts_the_first_one_short(server: Server, tmp_path: Path) 
     with (tmp_path / "gate").open("wb"):
         patient = threading.Thread(target=server.stop, args=(60,))
         patient.start()
-        wait_for(lambda: _is_refused(server))
+        eventually(lambda: _is_refused(server))
         server.stop(0)
         patient.join(20)
         assert not patient.is_alive()
@@ -149,7 +150,7 @@ sys.stdin.read()
         workers = [int(pid) for pid in program.stdout.readline().split()]
         assert len(workers) == 2
         program.kill()
-        wait_for(lambda: not any(map(is_alive, workers)))
+        eventually(lambda: not any(map(is_alive, workers)))
 
 
 def test_an_address_in_use_is_named_before_anything_is_forked(server: Server) -> None:
@@ -193,7 +194,7 @@ def test_the_file_of_a_unix_socket_goes_with_the_whole_server(tmp_path: Path) ->
         assert path.stat().st_mode & 0o777 == 0o600
         victim = server.statistics().workers[0].pid
         os.kill(victim, signal.SIGTERM)
-        wait_for(lambda: not is_alive(victim))
+        eventually(lambda: not is_alive(victim))
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(10)
             client.connect(str(path))

@@ -19,9 +19,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from asynctools import REQUEST, tasks_left, until
+from asynctools import REQUEST, tasks_left
 from dewar import Dewar, Local, current_app, g, request, session, stream_with_context
-from servertools import Client, Served
+from polling import eventually
+from servertools import Client, Served, suspend_a_moment
 
 KINDS = ("async", "stream", "async", "sync", "async", "helped", "async", "nap")
 CONNECTIONS = 8
@@ -67,7 +68,7 @@ class Kept:
 
     async def _nap(self, name: str) -> str:
         self._keep(name)
-        await asyncio.sleep(0.002)
+        await suspend_a_moment()
         self._check(name)
         return name
 
@@ -171,7 +172,7 @@ class Soak:
 
     def _look(self) -> None:
         leftovers = self.findings.leftovers
-        until(lambda: not tasks_left())
+        eventually(lambda: not tasks_left())
         gc.collect()
         for served, kept in zip(self._served, self._kept, strict=True):
             if left := len(kept.requests):

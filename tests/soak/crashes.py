@@ -16,7 +16,6 @@ import socket
 import sys
 import tempfile
 import threading
-import time
 from collections import Counter, defaultdict
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +29,7 @@ from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.webhooks import new_secret, verify
 from faulttools import Running
+from polling import eventually
 
 _CLIENTS = 8
 _PATIENCE = 240.0
@@ -160,9 +160,7 @@ class Crashes:
             if number is None:
                 client.close()
                 return
-            while not self.ask(client, number):
-                client.close()
-                threading.Event().wait(0.02)
+            eventually(lambda number=number: self.ask(client, number), limit=_PATIENCE)
 
     def ask(self, client: http.client.HTTPConnection, number: str) -> bool:
         try:
@@ -171,9 +169,11 @@ class Crashes:
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:
             self.refused[type(error).__name__] += 1
+            client.close()
             return False
         if answer.status != 202:
             self.refused[str(answer.status)] += 1
+            client.close()
             return False
         with self.lock:
             self.accepted[json.loads(body)["id"]] = number
@@ -192,11 +192,11 @@ class Crashes:
 
     def wait(self, condition: Any) -> None:
         """Wait until something holds."""
-        deadline = time.monotonic() + _PATIENCE
-        while not condition():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{len(self.accepted)} accepted; {self.server.lines[-20:]}")
-            time.sleep(0.02)
+        eventually(
+            condition,
+            lambda: f"{len(self.accepted)} accepted; {self.server.lines[-20:]}",
+            _PATIENCE,
+        )
 
     def amiss(self, ledger: Ledger) -> list[str]:
         """Compare the ledger, the marks and the callbacks with what was accepted."""

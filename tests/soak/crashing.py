@@ -26,24 +26,23 @@ tasks = Tasks(app)
 _marks = os.open(os.environ["MARKS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 
-def mark(text: str) -> None:
-    """Add a line; one write, so that lines of several processes do not mix."""
-    os.write(_marks, f"{text}\n".encode())
+def work(text: str) -> None:
+    """Add a line, and go on for so long that a kill meets jobs that run."""
+    os.write(_marks, f"{text}\n".encode())  # one write: lines of several processes do not mix
+    time.sleep(0.02)
 
 
 @tasks.task(max_queue=None)
 def again(n: str) -> str:
     """Do what may be done twice."""
-    mark(n)
-    time.sleep(0.02)
+    work(n)
     return n
 
 
 @tasks.task(max_queue=None, idempotent=False)
 def once(n: str) -> str:
     """Do what may not be done twice."""
-    mark(n)
-    time.sleep(0.02)
+    work(n)
     return n
 
 

@@ -9,7 +9,7 @@ import argparse
 import os
 import signal
 import sys
-import threading
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -38,10 +38,9 @@ def reload(requests: int, keeps: bool) -> list[str]:
 def kill(times: int) -> list[str]:
     """Kill workers; each may cost what it was running and its other connections' next request."""
     clients = 8
-    pause = threading.Event()
     with running(SETTINGS) as server, Load(server.address, clients, True) as load:
         for _ in range(times):
-            pause.wait(1.2)  # quicker, and the supervisor takes it for a fault of the app
+            time.sleep(1.2)  # quicker, and the supervisor takes it for a fault of the app
             load.wait_more(100)
             victim = server.workers()[0]
             os.kill(victim, signal.SIGKILL)

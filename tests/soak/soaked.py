@@ -17,6 +17,7 @@ from typing import Any
 from dewar import Dewar, Response, request, send_file
 from dewar.server import Server, Settings
 from dewar.server.system.memory import limit_arenas
+from servertools import block_a_moment
 from soaktools import FILE, PIECE
 
 LARGE = bytes(range(256)) * 32768
@@ -81,7 +82,7 @@ def make_app(threads: int) -> Dewar:
     @app.get("/nap")
     def nap() -> str:
         """Be slow enough to make the leadership change hands."""
-        time.sleep(0.004)
+        block_a_moment()
         return "had a nap"
 
     @app.get("/blocks")

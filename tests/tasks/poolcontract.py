@@ -16,6 +16,7 @@ from dewar import g, session
 from dewar.tasks.errors import QueueFull
 from dewar.tasks.pool import TaskPool
 from dewar.tasks.progress import Progress
+from polling import eventually
 from tasks.pooljobs import (
     add,
     add_soon,
@@ -25,7 +26,6 @@ from tasks.pooljobs import (
     is_outside,
     seen,
     seen_soon,
-    until,
     wait_for,
     wait_until_open,
 )
@@ -41,7 +41,7 @@ class Gate:
         Path(self.path).touch()
 
     def wait_begun(self) -> None:
-        until(Path(f"{self.path}.began"), "the job did not begin")
+        eventually(Path(f"{self.path}.began").exists, "the job begins")
 
 
 class PoolContract:

@@ -9,6 +9,7 @@ from typing import Any
 
 from dewar import Dewar, current_app, g, has_request_context, request, session
 from dewar.tasks.progress import current_job
+from polling import eventually
 
 #: Found by child processes under this name.
 app = Dewar(__name__, static_folder=None)
@@ -55,19 +56,12 @@ def wait_for(path: str) -> str:
 
 def wait_until_open(path: str) -> None:
     """Return when the gate is open; unlike `wait_for` it says nothing."""
-    until(Path(path), "nobody opened the gate")
+    eventually(Path(path).exists, "somebody opens the gate")
 
 
 def say(number: int) -> None:
     time.sleep(0.02)
     os.write(1, f"{number}\n".encode())
-
-
-def until(path: Path, otherwise: str) -> None:
-    end = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < end, otherwise
-        time.sleep(0.005)
 
 
 def exit_now(code: int) -> None:

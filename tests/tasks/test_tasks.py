@@ -23,6 +23,7 @@ from dewar.tasks.errors import (
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.progress import current_job
 from dewar.tasks.tasks import Tasks
+from polling import eventually
 
 MakeTasks = Callable[..., Tasks]
 _SOON = 20.0
@@ -47,13 +48,6 @@ def make_tasks(app: Dewar) -> Iterator[MakeTasks]:
     yield make
     for tasks in made:
         tasks.stop(_SOON)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _SOON
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        threading.Event().wait(0.002)
 
 
 class Gate:
@@ -232,7 +226,7 @@ def test_progress_is_seen_while_it_runs_and_after(make_tasks: MakeTasks) -> None
         told = job.status().progress
         return None if told is None else told.message
 
-    until(lambda: message() == "reading")
+    eventually(lambda: message() == "reading")
     assert job.running()
     gate.open.set()
     job.result(_SOON)
@@ -336,7 +330,7 @@ def test_a_job_that_waits_is_cancelled_and_never_runs(make_tasks: MakeTasks) -> 
     gate.open.set()
     assert third.result(_SOON) is None
     assert ran == [3]
-    until(first.done)
+    eventually(first.done)
     assert first.cancelled()
     with pytest.raises(CancelledError):
         second.result(_SOON)
@@ -359,7 +353,7 @@ def test_a_queue_that_is_full_refuses_and_a_client_gets_503(
 
     jobs = [hold.submit()]
     assert gate.began.acquire(timeout=_SOON)
-    until(lambda: jobs[0].status().state is JobState.RUNNING)
+    eventually(lambda: jobs[0].status().state is JobState.RUNNING)
     jobs += [hold.submit(), hold.submit()]
     with pytest.raises(QueueFull, match="2 jobs waiting"):
         hold.submit()
@@ -465,7 +459,7 @@ def test_a_job_is_found_again_by_another_tasks_on_the_same_ledger(
         assert gate.began.acquire(timeout=_SOON)
         seen = other.get(job.id)
         assert not seen.done()
-        until(seen.running)
+        eventually(seen.running)
         gate.open.set()
         assert seen.result(_SOON) == "through"
         assert other.get(job.id).done()
@@ -535,7 +529,7 @@ def test_a_job_that_waits_in_another_process_is_cancelled(tmp_path: Path) -> Non
         assert gate.began.acquire(timeout=_SOON)
         job = note.submit()
         assert front.cancel(job.id)
-        until(job.done)
+        eventually(job.done)
         assert job.cancelled()
         gate.open.set()
         note.submit().result(_SOON)
@@ -561,7 +555,7 @@ def test_a_stop_gives_back_what_has_not_begun(tmp_path: Path) -> None:
         stopping = threading.Thread(target=lambda: first.stop(_SOON))
         stopping.start()
         assert second.get(waiting.id).result(_SOON) == 3
-        until(lambda: second.status(held.id).state is JobState.RUNNING)
+        eventually(lambda: second.status(held.id).state is JobState.RUNNING)
         gate.open.set()
         stopping.join(_SOON)
         assert second.get(held.id).result(_SOON) == "through"
@@ -578,7 +572,7 @@ def test_a_thread_that_can_not_be_stopped_is_left_to_its_lease(
     gate = Gate()
     job = tasks.task("hold")(gate.__call__).submit()
     assert gate.began.acquire(timeout=_SOON)
-    until(lambda: job.status().state is JobState.RUNNING)
+    eventually(lambda: job.status().state is JobState.RUNNING)
     assert not tasks.stop(0.05)
     assert "still runs" in caplog.text
     ledger = tasks.open_ledger()

@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,10 @@ from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.tasks import Tasks
 from faulttools import is_alive
+from polling import eventually
 from taskapp import app, tasks
 
 _SOON = 30.0
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _SOON
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.005)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,11 +74,11 @@ def test_a_timeout_really_stops_the_work() -> None:
 def test_a_running_job_is_stopped(tmp_path: Path) -> None:
     """It ends as cancelled, and nothing of it goes on."""
     job = taskapp.wait_for.submit(str(tmp_path / "gate"))
-    until((tmp_path / "gate.began").exists)
-    until(job.running)
+    eventually((tmp_path / "gate.began").exists)
+    eventually(job.running)
     assert not job.cancel()
     assert job.stop()
-    until(job.done)
+    eventually(job.done)
     assert job.cancelled()
     assert job.status().state is JobState.CANCELLED
 
@@ -110,8 +103,8 @@ def test_a_stop_recalls_what_runs_and_another_runs_it(tmp_path: Path) -> None:
     """What can be stopped is given back to the ledger when the time is up."""
     path = tmp_path / "gate"
     job = taskapp.wait_for.submit(str(path))
-    until(Path(f"{path}.began").exists)
-    until(job.running)
+    eventually(Path(f"{path}.began").exists)
+    eventually(job.running)
     assert tasks.stop(0.05)
     record = tasks.ledger.get(job.id)
     assert record.state is JobState.QUEUED
@@ -157,10 +150,10 @@ def test_a_job_whose_process_is_killed_is_run_by_another(
     try:
         assert submitter.stdout is not None
         id = submitter.stdout.readline().strip()
-        until(Path(f"{gate}.began").exists)
+        eventually(Path(f"{gate}.began").exists)
         worker = int(Path(f"{gate}.began").read_text())
         looking = open_ledger(ledger)
-        until(lambda: looking.get(id).state is JobState.RUNNING)  # type: ignore[union-attr]
+        eventually(lambda: looking.get(id).state is JobState.RUNNING)  # type: ignore[union-attr]
         looking.close()
         submitter.send_signal(signal.SIGKILL)
         submitter.wait(_SOON)
@@ -171,7 +164,7 @@ def test_a_job_whose_process_is_killed_is_run_by_another(
         else:
             with pytest.raises(JobLost, match="may not be repeated"):
                 job.result(_SOON)
-        until(lambda: not is_alive(worker))
+        eventually(lambda: not is_alive(worker))
     finally:
         gate.touch()
         submitter.kill()

@@ -186,9 +186,8 @@ class Snapshot:
                 # Without its hooks, and with whatever the function left on it.
                 contexts.writer(stack)
                 _close(request)
-                for name, value in self.g.items():
-                    if namespace.get(name) is value:
-                        del namespace[name]
+                for name in [k for k, value in self.g.items() if namespace.get(k) is value]:
+                    del namespace[name]
 
     def portable(self) -> dict[str, Any]:
         """Return it as plain JSON, without what is secret; the app has to be found otherwise."""

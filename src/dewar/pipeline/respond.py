@@ -16,6 +16,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from dewar.contexts.context import Context
 from dewar.loop.from_thread import scope_in_thread
 from dewar.loop.suspended import ON_LOOP, SUSPENDS, Suspended, begin, wait_in_thread
+from dewar.messages.response import Response
 from dewar.pipeline.ending import end
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.plain import plain_body, send, wants_response
@@ -38,19 +39,17 @@ def respond(
             composition = app.composition
             rule = context.url_rule
             plan = composition.plan_for(None if rule is None else rule.endpoint)
-            if plan.unwrapped is not None:
-                if composition.suspends:
-                    unwrapped = plan.unwrapped
-                else:
-                    with scope_in_thread(context):
-                        response = app.full_dispatch_request()
+            if plan.unwrapped is not None and composition.suspends:
+                unwrapped = plan.unwrapped
+            elif plan.unwrapped is not None:
+                response = _dispatch_in_scope(app, context)
             elif rule is None or not composition.has_fast_lane:
                 response = app.full_dispatch_request()
+            elif (
+                plain := plain_body(app, returned := _run_view(app, plan, context))
+            ) is not None and not wants_response(app, plan, context):
+                return send(plain, environ, start_response)
             else:
-                returned = _run_view(app, plan, context)
-                plain = plain_body(app, returned)
-                if plain is not None and not wants_response(app, plan, context):
-                    return send(plain, environ, start_response)
                 response = app.finalize_request(returned)
         except Exception as failure:  # noqa: BLE001  # every error becomes an answer
             error = failure
@@ -84,6 +83,12 @@ def maybe_on_loop(
     context.url_rule, context.view_args = match
     steps = Suspendable(app, context, plan, begins_on_loop=True).answer(start_response)
     return Suspended(steps, ON_LOOP, is_wholly_async=True)
+
+
+def _dispatch_in_scope(app: PipelineApp, context: Context) -> Response:
+    """Return the response of coroutine functions that this thread waits for."""
+    with scope_in_thread(context):
+        return app.full_dispatch_request()
 
 
 def _run_view(app: PipelineApp, plan: Plan, context: Context) -> Any:

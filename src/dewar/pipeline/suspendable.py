@@ -65,12 +65,10 @@ class Suspendable(TaskScope):
         try:
             try:
                 try:
-                    returned = None
                     # PERF: many have nothing before the view.
-                    if plan.before or plan.preprocessors or request_started.receivers:
-                        returned = await self._preprocess()
-                    if returned is None:
-                        returned = await self._view()
+                    precedes = plan.before or plan.preprocessors or request_started.receivers
+                    returned = await self._preprocess() if precedes else None
+                    returned = await self._view() if returned is None else returned
                 except Exception as failure:  # noqa: BLE001  # the app decides what it becomes
                     returned = await self._answer_error(failure)
                 plain = plain_body(app, returned)

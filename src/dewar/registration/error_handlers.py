@@ -67,8 +67,13 @@ def find_handler(
         for name in names:
             # get(): looking must not make inner tables appear.
             by_class = handlers.get(name, {}).get(wanted)
-            if by_class:
-                for cls in error_class.__mro__:
-                    if cls in by_class:
-                        return by_class[cls]
+            handler = _nearest(by_class, error_class) if by_class else None
+            if handler is not None:
+                return handler
     return None
+
+
+def _nearest(
+    by_class: dict[type[Exception], Handler], error_class: type[Exception]
+) -> Handler | None:
+    return next((by_class[cls] for cls in error_class.__mro__ if cls in by_class), None)

@@ -14,8 +14,8 @@ for anew; an ``EventSource`` connects again), when the process stops, and when i
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -194,24 +194,30 @@ async def events_of(
         life: The seconds after which it ends.
     """
     loop, queue = asyncio.get_running_loop(), _LatestEvent()
+    seen, before = watched.seen, None
+    event: JobEvent | None = watched.first
 
     def tell(record: Any) -> None:
         event = None if record is None else _maybe_event(watched, record)
         with suppress(RuntimeError):  # the loop was closed, and nobody listens
             loop.call_soon_threadsafe(queue.put, event)
 
-    end = loop.call_later(life, queue.put, None)
-    seen, before = watched.seen, None
-    event: JobEvent | None = watched.first
+    with _ended_after(life, queue), watcher.subscribed(Subscriber(watched.id, tell)):
+        while event is not None:
+            if event.id != seen:
+                yield event.text(before)
+            seen, before = event.id, event.state
+            if event.state.is_final:
+                return
+            event = await queue.get()
+
+
+@contextmanager
+def _ended_after(seconds: float, queue: "_LatestEvent") -> Iterator[None]:
+    """End the news after so many seconds, if the ``with`` block has not ended by then."""
+    end = asyncio.get_running_loop().call_later(seconds, queue.put, None)
     try:
-        with watcher.subscribed(Subscriber(watched.id, tell)):
-            while event is not None:
-                if event.id != seen:
-                    yield event.text(before)
-                seen, before = event.id, event.state
-                if event.state.is_final:
-                    return
-                event = await queue.get()
+        yield
     finally:
         end.cancel()
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from faulttools import COMMON, Load, Running, gate, is_alive, running, until_refused, wait_for
+from faulttools import COMMON, Load, Running, gate, is_alive, running, until_refused
+from polling import eventually
 from servertools import Client
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are found by /proc")
@@ -37,15 +38,15 @@ def test_an_idle_connection_outlives_a_reload_for_one_more_request() -> None:
         pid = int(client.get("/pid")[2])
         former = set(server.workers())
         server.send(signal.SIGHUP)
-        wait_for(lambda: len(set(server.workers()) - former) == 2)
-        wait_for(lambda: set(server.workers()) & former == {pid})
+        eventually(lambda: len(set(server.workers()) - former) == 2)
+        eventually(lambda: set(server.workers()) & former == {pid})
         fields: dict[bytes, bytes] = {}
         while not fields or b"connection" not in fields:  # its order may be on its way still
             _, fields, body = client.get("/pid")
             assert int(body) == pid
         assert fields[b"connection"] == b"close"
         assert client.is_closed()
-        wait_for(server.without(pid))
+        eventually(server.without(pid))
         client.close()
 
 
@@ -64,7 +65,7 @@ def test_a_killed_worker_is_replaced_and_costs_its_own_requests_alone(tmp_path: 
         victim = held[0][0]
         os.kill(victim, signal.SIGKILL)
         server.wait_line(f"process {victim}) was killed by SIGKILL")
-        wait_for(lambda: len(server.workers()) == 2)
+        eventually(lambda: len(server.workers()) == 2)
         assert server.ask() == "here"
         release()
         for pid, client in held:
@@ -83,7 +84,7 @@ def test_killing_a_worker_under_load_loses_what_it_was_running() -> None:
         load.wait_until(server.without(victim))
         load.wait_more(200)
         assert len(load.failures) <= 8
-        wait_for(lambda: len(server.workers()) == 2)
+        eventually(lambda: len(server.workers()) == 2)
 
 
 def test_a_worker_that_stands_still_is_killed_and_replaced() -> None:
@@ -92,7 +93,7 @@ def test_a_worker_that_stands_still_is_killed_and_replaced() -> None:
         victim = server.workers()[0]
         os.kill(victim, signal.SIGSTOP)
         server.wait_line(f"(process {victim}): no heartbeat")
-        wait_for(lambda: victim not in server.workers() and len(server.workers()) == 2)
+        eventually(lambda: victim not in server.workers() and len(server.workers()) == 2)
         assert server.ask() == "here"
 
 
@@ -106,7 +107,7 @@ def test_a_worker_whose_threads_all_hang_is_replaced(tmp_path: Path) -> None:
         server.wait_line(f"(process {victim}): no thread back from the app")
         server.wait_line("Fatal Python error: Aborted")
         server.wait_line(f"(process {victim}) was hung")
-        wait_for(lambda: victim not in server.workers() and len(server.workers()) == 2)
+        eventually(lambda: victim not in server.workers() and len(server.workers()) == 2)
         assert stuck.is_closed()
         assert server.ask() == "here"
 
@@ -179,7 +180,7 @@ def test_workers_are_added_and_taken_away() -> None:
     """One by a signal; the last one stays."""
     with running(TWO) as server, Load(server.address, 4, True) as load:
         server.send(signal.SIGTTIN)
-        wait_for(lambda: len(server.workers()) == 3)
+        eventually(lambda: len(server.workers()) == 3)
         for left in (2, 1):
             server.send(signal.SIGTTOU)
             load.wait_until(lambda left=left: len(server.workers()) == left)  # type: ignore[misc]
@@ -234,7 +235,7 @@ def test_a_reload_takes_up_new_code(tmp_path: Path) -> None:
         app_file(tmp_path, "second")
         former = set(server.workers())
         server.send(signal.SIGHUP)
-        wait_for(server.without(*former))
+        eventually(server.without(*former))
         assert server.ask("/code") == "second"
 
 
@@ -246,7 +247,7 @@ def test_preloaded_code_stays(tmp_path: Path) -> None:
         former = set(server.workers())
         server.send(signal.SIGHUP)
         server.wait_line("the same code")
-        wait_for(server.without(*former))
+        eventually(server.without(*former))
         assert server.ask("/code") == "one"
 
 
@@ -262,10 +263,10 @@ def test_a_reload_to_a_broken_app_leaves_the_old_one(tmp_path: Path) -> None:
             server.wait_line("The reload is given up")
             load.wait_more(50)
             assert load.failures == []
-        wait_for(lambda: set(server.workers()) == former)
+        eventually(lambda: set(server.workers()) == former)
         app_file(tmp_path, "mended")
         server.send(signal.SIGHUP)
-        wait_for(server.without(*former))
+        eventually(server.without(*former))
         assert server.ask("/code") == "mended"
 
 
@@ -303,7 +304,7 @@ def test_a_dead_supervisor_leaves_no_orphans(tmp_path: Path) -> None:
         until_refused(server.address)
         release()
         assert held.answer()[2] == b"released"
-        wait_for(lambda: not any(map(is_alive, workers)))
+        eventually(lambda: not any(map(is_alive, workers)))
 
 
 def test_a_signal_to_a_worker_itself_replaces_it() -> None:
@@ -314,7 +315,7 @@ def test_a_signal_to_a_worker_itself_replaces_it() -> None:
         load.wait_until(server.without(victim))
         load.wait_more(50)
         assert load.failures == []
-        wait_for(lambda: len(server.workers()) == 2)
+        eventually(lambda: len(server.workers()) == 2)
 
 
 def test_signals_that_a_worker_does_not_answer_do_not_hurt_it() -> None:
@@ -335,12 +336,12 @@ def test_restarts_leave_nothing_behind() -> None:
     """No descriptor in the supervisor, no zombie, no process."""
     with running(TWO) as server:
         folder = Path(f"/proc/{server.pid}/fd")
-        wait_for(lambda: len(server.workers()) == 2)
+        eventually(lambda: len(server.workers()) == 2)
         before, known = len(list(folder.iterdir())), set(server.workers())
         for _ in range(5):
             former = set(server.workers())
             server.send(signal.SIGHUP)
-            wait_for(server.without(*former))
+            eventually(server.without(*former))
             known |= set(server.workers())
         assert len(list(folder.iterdir())) == before
         assert {pid for pid in known if is_alive(pid)} == set(server.workers())
@@ -352,8 +353,9 @@ def test_what_the_workers_leave_to_do_at_their_end_is_done(tmp_path: Path) -> No
 import atexit
 def load():
     atexit.register(line, "exit of a worker")
-    pool = __import__("concurrent.futures").futures.ThreadPoolExecutor()
-    pool.submit(lambda: (threading.Event().wait(0.2), line("job of a worker")))
+    pool, ends = __import__("concurrent.futures").futures.ThreadPoolExecutor(), threading.Event()
+    pool.submit(lambda: (ends.wait(20), line("job of a worker")))
+    threading._register_atexit(ends.set)  # called before what the executor registered
     return app
 atexit.register(line, "exit of the supervisor")
 """

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from faulttools import COMMON, Running, is_alive, until_refused, wait_for
+from faulttools import COMMON, Running, is_alive, until_refused
+from polling import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found by /proc")
 
@@ -78,7 +79,7 @@ def test_it_shows_all_workers_and_ends_last() -> None:
         server.wait_ready()
         for _ in range(5):
             server.ask()
-        wait_for(lambda: look(address).endswith("['1', '2'] 5"))
+        eventually(lambda: look(address).endswith("['1', '2'] 5"))
         pid = int(look(address).split()[0])
         assert pid in server.workers()
         assert len(server.workers()) == 3
@@ -92,11 +93,11 @@ def test_one_that_was_killed_is_replaced() -> None:
     """The workers are not concerned."""
     with started() as (server, address):
         server.wait_ready()
-        wait_for(lambda: look(address) != "")
+        eventually(lambda: look(address) != "")
         before = set(server.workers())
         pid = int(look(address).split()[0])
         os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: look(address).partition(" ")[0] not in ("", str(pid)))
+        eventually(lambda: look(address).partition(" ")[0] not in ("", str(pid)))
         assert before - {pid} < set(server.workers())
 
 
@@ -111,8 +112,8 @@ def test_it_does_not_outlive_its_supervisor() -> None:
     """Nor does it keep the workers' address, or hide from them that they are orphans."""
     with started() as (server, address):
         server.wait_ready()
-        wait_for(lambda: look(address) != "")
+        eventually(lambda: look(address) != "")
         processes = server.workers()
         server.send(signal.SIGKILL)
         until_refused(server.address)
-        wait_for(lambda: not any(map(is_alive, processes)))
+        eventually(lambda: not any(map(is_alive, processes)))

@@ -13,6 +13,7 @@ import pytest
 
 from certificates import Certificates
 from dewar.server.connection.environ import TRUSTS_PEER
+from polling import eventually
 from servertools import Client, Serve
 
 HEADER = b"PROXY TCP4 203.0.113.5 198.51.100.7 1234 443\r\n"
@@ -298,10 +299,12 @@ def test_nginx_in_front_of_tls_and_trusted_fields(
 
 def connect_when_up(port: int, process: "subprocess.Popen[bytes]") -> Client:
     """Return a connection as soon as there is somebody to take it."""
-    for _ in range(10_000):
+
+    def connect() -> Client | None:
         try:
             return Client(("127.0.0.1", port))
         except ConnectionRefusedError:
-            with pytest.raises(subprocess.TimeoutExpired):
-                process.wait(0.01)
-    raise TimeoutError("nginx does not listen")
+            assert process.poll() is None, "nginx has ended"
+            return None
+
+    return eventually(connect, "nginx listens")

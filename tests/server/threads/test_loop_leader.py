@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from asynctools import REQUEST, Gates, gated_app, lead_on_loop, on_loop, pool_of, until
+from asynctools import REQUEST, Gates, gated_app, lead_on_loop, on_loop, pool_of
+from polling import eventually
 from servertools import Serve, Served
 
 pytestmark = pytest.mark.usefixtures("calm_loop")
@@ -28,7 +29,7 @@ def test_it_leads_after_some_requests_for_the_loop(serve: Serve, gates: Gates) -
     for _ in range(31):
         client.get("/quick/x")
     assert not pool_of(served).leads_on_loop()
-    until(lambda: "threads, 31 of" in repr(pool_of(served)._loop_leader))
+    eventually(lambda: "threads, 31 of" in repr(pool_of(served)._loop_leader))
     lead_on_loop(served)
     assert not pool_of(served).is_running()
 
@@ -46,10 +47,10 @@ def test_an_idle_loop_has_it_taken(serve: Serve, gates: Gates) -> None:
     """And watches the poller no more, as soon as there is news."""
     served = serve(gated_app(gates), threads=2)
     client = lead_on_loop(served)
-    until(lambda: not pool_of(served).leads_on_loop())
+    eventually(lambda: not pool_of(served).leads_on_loop())
     for number in range(5):
         assert client.get(f"/sync/{number}")[2] == str(number).encode()
-    until(lambda: not watches(served))
+    eventually(lambda: not watches(served))
 
 
 def test_requests_that_have_a_function_that_may_block_are_not_for_it(
@@ -77,20 +78,20 @@ def test_one_that_was_begun_with_when_the_leadership_was_taken_is_answered(
     client = lead_on_loop(served)
     client.send(REQUEST % b"/block/b")
     gates.entered("b")
-    until(lambda: not pool_of(served).leads_on_loop())
+    eventually(lambda: not pool_of(served).leads_on_loop())
     connections = pool_of(served)._connections
     assert len(connections.handed_off) == 1
     client.send(REQUEST % b"/sync/next")
     gates.open("b")
     assert [client.answer()[2], client.answer()[2]] == [b"b", b"next"]
-    until(lambda: not connections.handed_off)
+    eventually(lambda: not connections.handed_off)
 
 
 def test_a_pool_that_has_ended_is_watched_no_more(serve: Serve, gates: Gates) -> None:
     """The number of its poller may be another descriptor's by then."""
     served = serve(gated_app(gates), threads=2)
     lead_on_loop(served)
-    until(lambda: not pool_of(served).leads_on_loop())
+    eventually(lambda: not pool_of(served).leads_on_loop())
     fd = pool_of(served)._poller.maybe_fd()
     served.stop()
     assert fd not in on_loop(

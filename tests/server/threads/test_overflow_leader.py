@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dewar.server.threads.pool import Pool
+from polling import eventually
 from servertools import Client, Serve, Served
 
 REQUEST = b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -59,8 +60,7 @@ def test_what_is_too_much_gets_a_quick_503(serve: Serve, app: Holding, threads: 
     patient = [served.client() for _ in range(2)]
     for number, client in enumerate(patient):
         client.send(REQUEST % b"/")
-        while served.server.statistics().pool.waiting != number + 1:
-            threading.Event().wait(0.001)
+        eventually(lambda n=number: served.server.statistics().pool.waiting == n + 1)
     refused = served.client()
     status, fields, _ = refused.get("/")
     assert status.startswith(b"HTTP/1.1 503 ")
@@ -95,8 +95,8 @@ def test_responses_flow_though_all_threads_are_stuck(serve: Serve, app: Holding)
     served = serve(app, threads=1)
     large = served.client()
     large.send(REQUEST % b"/large")
-    while not any(c.state.name == "FLUSHING" for c in pool_of(served)._connections.open.values()):
-        threading.Event().wait(0.001)
+    connections = pool_of(served)._connections.open
+    eventually(lambda: any(c.state.name == "FLUSHING" for c in [*connections.values()]))
     fill(served, app, 1)
     assert len(large.answer()[2]) == SIZE
 
@@ -124,8 +124,7 @@ def test_requests_that_still_wait_at_the_end_are_closed(serve: Serve, app: Holdi
     fill(served, app, 1)
     waiting = served.client()
     waiting.send(REQUEST % b"/")
-    while served.server.statistics().pool.waiting != 1:
-        threading.Event().wait(0.001)
+    eventually(lambda: served.server.statistics().pool.waiting == 1)
     assert served.server.stop(0) is False
     assert waiting.is_closed()
 
@@ -146,8 +145,7 @@ def test_the_pool_knows_since_when_no_thread_has_come_back(serve: Serve, app: Ho
     assert pool.stuck_since() == since
     app.gate.set()
     assert [client.answer()[2] for client in holders] == [b"small"] * 2
-    while pool.stuck_since() is not None:
-        threading.Event().wait(0.001)
+    eventually(lambda: pool.stuck_since() is None)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

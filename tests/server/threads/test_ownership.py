@@ -15,7 +15,7 @@ from dewar.server.connection.connection import Connection
 from dewar.server.threads.acceptor import Acceptor
 from dewar.server.threads.leader_duties import LeaderDuties
 from dewar.server.threads.poller import EpollPoller, SelectorPoller
-from servertools import Serve, Served
+from servertools import Serve, Served, block_a_moment, suspend_a_moment
 
 CLIENTS, TURNS = 12, 25
 
@@ -72,7 +72,7 @@ def app(environ: Any, start_response: Any) -> Any:
     """Answer quickly, slowly, with a stream or with what a socket does not take at once."""
     kind = environ["PATH_INFO"]
     if kind == "/slow":
-        threading.Event().wait(0.004)
+        block_a_moment()
     body = environ["wsgi.input"].read()
     start_response("200 OK", [])
     if kind == "/stream":
@@ -134,12 +134,12 @@ def async_app() -> Dewar:
         body = request.get_data()
         if kind == "stream":
             return pieces(body)
-        await asyncio.sleep(0.004 if kind == "large" else 0)
+        await (suspend_a_moment() if kind == "large" else asyncio.sleep(0))
         return b"x" * 3_000_000 if kind == "large" else b"quick" + body
 
     @made.route("/slow", methods=["GET", "POST"])
     def slow() -> bytes:
-        threading.Event().wait(0.004)
+        block_a_moment()
         return request.get_data()
 
     return made

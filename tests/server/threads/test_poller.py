@@ -19,7 +19,7 @@ from dewar.server.threads.poller import (
     Waker,
     open_poller,
 )
-from servertools import Serve
+from servertools import Serve, block_a_moment
 
 
 @pytest.fixture
@@ -193,12 +193,11 @@ def test_the_server_works_on_the_portable_poller(
         return made
 
     monkeypatch.setattr(dewar.server.threads.pool, "open_poller", portable)
-    gate = threading.Event()
 
     def app(environ: Any, start_response: Any) -> Any:
         name = environ["PATH_INFO"].encode()
         if name.endswith(b"3"):
-            gate.wait(0.005)
+            block_a_moment()
         start_response("200 OK", [])
         return [name * (100_000 if name.endswith(b"5") else 1)]
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from servertools import Client, Serve, Served
+from polling import eventually
+from servertools import Client, Serve, Served, block_a_moment
 
 REQUEST = b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -62,12 +63,12 @@ def begin(served: Served, app: Gated, name: str) -> Client:
 
 def wait_for(served: Served, **expected: int) -> None:
     """Wait until the statistics say what is expected."""
-    for _ in range(5000):
+
+    def has_it() -> bool:
         statistics = served.server.statistics().pool
-        if all(getattr(statistics, name) == value for name, value in expected.items()):
-            return
-        threading.Event().wait(0.002)
-    raise AssertionError(f"{statistics} never had {expected}")
+        return all(getattr(statistics, name) == value for name, value in expected.items())
+
+    eventually(has_it, lambda: f"{expected}, but {served.server.statistics().pool}")
 
 
 @pytest.mark.parametrize("threads", [2, 3, 8])
@@ -186,12 +187,11 @@ def test_many_clients_with_quick_and_slow_requests_all_get_their_own_answers(
     serve: Serve, threads: int
 ) -> None:
     """Whoever leads, every answer goes to who asked."""
-    gate = threading.Event()
 
     def app(environ: Any, start_response: Any) -> Any:
         name = environ["PATH_INFO"]
         if name.endswith("7"):
-            gate.wait(0.003)
+            block_a_moment()
         start_response("200 OK", [("X-Name", name)])
         return [name.encode()] if len(name) % 2 else iter([name.encode()[:3], name.encode()[3:]])
 

@@ -11,6 +11,7 @@ from dewar.server.connection.state import ConnectionState
 from dewar.server.threads.poller import READ
 from dewar.server.threads.pool import Pool
 from dewar.server.threads.worker import WorkerThread
+from polling import eventually
 from servertools import Client, Serve
 
 REQUEST = b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -32,14 +33,8 @@ def pool_of(served: Any) -> Pool:
 
 def wait_flushing(served: Any) -> None:
     """Wait until a response waits for its client."""
-    for _ in range(2000):
-        if any(
-            c.state is ConnectionState.FLUSHING
-            for c in list(pool_of(served)._connections.open.values())
-        ):
-            return
-        threading.Event().wait(0.005)
-    raise AssertionError("no response ever had to wait")
+    connections = pool_of(served)._connections.open
+    eventually(lambda: any(c.state is ConnectionState.FLUSHING for c in [*connections.values()]))
 
 
 @pytest.mark.parametrize("threads", [1, 4])
@@ -103,8 +98,7 @@ def test_whoever_was_in_the_backlog_at_the_stop_is_answered(serve: Serve) -> Non
         client.send(REQUEST % b"/late")
     stopping = threading.Thread(target=served.server.stop)
     stopping.start()
-    while "DRAINING" not in repr(pool_of(served)):
-        threading.Event().wait(0.001)
+    eventually(lambda: "DRAINING" in repr(pool_of(served)))
     gate.set()
     assert [client.answer()[2] for client in [holder, *late]] == [b"here"] * 201
     stopping.join(20)
@@ -132,8 +126,7 @@ def test_a_request_that_has_come_on_an_idle_connection_outlives_the_stop(serve: 
         client.send(REQUEST % b"/")
     stopping = threading.Thread(target=served.server.stop)
     stopping.start()
-    while "DRAINING" not in repr(pool_of(served)):
-        threading.Event().wait(0.001)
+    eventually(lambda: "DRAINING" in repr(pool_of(served)))
     gate.set()
     assert [client.answer()[2] for client in [holder, *idle]] == [b"here"] * 21
     stopping.join(20)
@@ -194,16 +187,15 @@ def test_a_fault_on_a_thread_that_does_not_lead_costs_one_connection(
                 client.send(REQUEST % b"/")
                 assert began.acquire(timeout=10)
             # All threads are in a fault to be, so that the last of them has been replaced too.
-            while served.server.statistics().pool.handed_off != threads:
-                threading.Event().wait(0.001)
+            eventually(lambda: served.server.statistics().pool.handed_off == threads)
             gate.set()
             assert all(client.is_closed() for client in clients)
     for _ in range(10):
         assert served.client().get("/")[2] == b"small"
-    while pool_of(
-        served
-    )._connections.handed_off:  # an answer comes a moment before its thread is back
-        threading.Event().wait(0.001)
+    connections = pool_of(served)._connections
+    eventually(
+        lambda: not connections.handed_off
+    )  # an answer comes a moment before its thread is back
 
 
 def test_where_no_thread_can_be_started_the_leader_goes_on_alone(

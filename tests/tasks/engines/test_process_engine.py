@@ -22,6 +22,8 @@ import pytest
 from dewar import Dewar, g
 from dewar.tasks.errors import JobFailed, JobTimeout, TaskSetupError, WorkerDied
 from dewar.tasks.pool import TaskPool
+from faulttools import is_alive
+from polling import eventually
 from tasks.poolcontract import Gate, PoolContract
 from tasks.pooljobs import add, app, exit_now, kill_self, wait_for, wait_until_open
 
@@ -41,32 +43,15 @@ def shared() -> Iterator[TaskPool]:
 
 def start_child(path: str) -> None:
     """Start a process that would outlive the job, and keep its id."""
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    child = subprocess.Popen(["sleep", "60"])
     Path(path).with_suffix(".part").write_text(str(child.pid))
     Path(path).with_suffix(".part").rename(path)
-    time.sleep(60)
+    child.wait()
 
 
-def is_gone(pid: int) -> bool:
-    """Return whether a process ends within a while: a zombie counts as gone."""
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.01)
-    return False
-
-
-def read_when_there(path: Path) -> str:
-    end = time.monotonic() + 20
-    while not path.exists():
-        assert time.monotonic() < end, "the file did not come"
-        time.sleep(0.01)
-    return path.read_text()
+def wait_gone(pid: int) -> None:
+    """Wait for the end of a process; a zombie has ended."""
+    eventually(lambda: not is_alive(pid), f"process {pid} ends")
 
 
 def test_a_process_that_dies_takes_only_its_own_job_along(tmp_path: Path) -> None:
@@ -100,11 +85,12 @@ def test_a_running_job_can_be_stopped_with_what_it_started(tmp_path: Path) -> No
     path = tmp_path / "pid"
     with TaskPool(processes=1) as pool:
         job = pool.submit(start_child, str(path))
-        pid = int(read_when_there(path))
+        eventually(path.exists)
+        pid = int(path.read_text())
         assert job.stop()
         with pytest.raises(CancelledError):
             job.result(30)
-        assert is_gone(pid)
+        wait_gone(pid)
         assert not job.stop()
         assert pool.submit(add, 1).result(30) == 2
 
@@ -292,7 +278,7 @@ def test_a_pool_nobody_has_ends_its_processes() -> None:
     gc.collect()
     assert gone() is None
     assert job.result(30) == 2
-    assert is_gone(pid)
+    wait_gone(pid)
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver"])
@@ -322,17 +308,17 @@ def read_n() -> Any:
 PARENT = """
 import os, sys, time
 from dewar.tasks.pool import TaskPool
+from polling import eventually
 import multiprocessing
 
 if __name__ == "__main__":
     pool = TaskPool(processes=2, mp_context=multiprocessing.get_context(sys.argv[1]))
     pids = [pool.submit(os.getpid).result(30)]
     job = pool.submit(time.sleep, 60)
-    while not job.running():
-        time.sleep(0.01)
+    eventually(job.running)
     pids += [pool.submit(os.getpid).result(30), os.getpid()]
     print(*pids, flush=True)
-    time.sleep(60)
+    job.result()
 """
 
 
@@ -352,7 +338,8 @@ def test_processes_end_when_their_parent_is_killed(method: str, tmp_path: Path) 
     finally:
         parent.kill()
         parent.communicate(timeout=30)
-    assert all(is_gone(pid) for pid in pids)
+    for pid in pids:
+        wait_gone(pid)
 
 
 def test_after_a_fork_the_pool_works_anew() -> None:

@@ -19,6 +19,7 @@ from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.owners import is_alive, this_owner
 from dewar.tasks.ledger.records import JobRecord, JobState
+from polling import eventually
 
 Say = Callable[[str], object]
 Run = Callable[[Callable[[Say], object]], "Worker"]
@@ -68,18 +69,27 @@ def run() -> Iterator[Run]:
 def work(ledger: Ledger, parent: int, say: Say) -> None:
     """Run what waits, until all jobs have ended; say and do a job's work before it ends."""
     me = this_owner(time.time())
-    while os.getppid() == parent:
+
+    def have_ended() -> bool:
+        counts = ledger.counts()
+        return not counts[JobState.QUEUED] and not counts[JobState.RUNNING]
+
+    def run_some() -> bool:
         ledger.beat(me, time.time() + 60)
         ledger.recover(time.time(), is_alive)
         jobs = ledger.claim(me.id, 4, time.time(), ["resize"])
         for job in jobs:
             run_job(ledger, me.id, job, say)
-        counts = ledger.counts()
-        if not counts[JobState.QUEUED] and not counts[JobState.RUNNING]:
-            ledger.leave(me.id)
-            return
-        if not jobs:
-            time.sleep(0.01)
+        return bool(jobs)
+
+    def is_over() -> bool:
+        while run_some():
+            if os.getppid() != parent:
+                return True
+        return have_ended()
+
+    eventually(is_over, "all jobs have ended", limit=120)
+    ledger.leave(me.id)
 
 
 def run_job(ledger: Ledger, owner: str, job: JobRecord, say: Say) -> None:

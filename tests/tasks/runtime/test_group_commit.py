@@ -9,6 +9,7 @@ import pytest
 from dewar.tasks.errors import TasksError
 from dewar.tasks.ledger.records import NewJob, ProgressUpdate
 from dewar.tasks.runtime.group_commit import MOVES, Entry, LedgerWriter, WriterState
+from polling import eventually
 
 _LONG = 3600.0
 
@@ -86,8 +87,7 @@ def test_what_comes_while_another_writes_is_written_together(
     first = in_thread(lambda: writer.write(new("first")))
     assert book.held.wait(20)
     others = [in_thread(lambda n=n: writer.write(new(f"{n}"))) for n in range(20)]
-    while writer.waiting < 20:
-        threading.Event().wait(0.001)
+    eventually(lambda: writer.waiting == 20)
     gate.set()
     for thread in [first, *others]:
         thread.join(20)
@@ -99,10 +99,7 @@ def test_lazy_things_are_written_without_anybody_waiting(writer: LedgerWriter, b
     """In their order, and soon."""
     for number in range(100):
         writer.put(lazy(str(number)))
-    for _ in range(10_000):
-        if len(book.ids) == 100:
-            break
-        threading.Event().wait(0.001)
+    eventually(lambda: len(book.ids) == 100)
     assert book.ids == [str(number) for number in range(100)]
     assert len(book.batches) < 50
 
@@ -182,16 +179,10 @@ def test_a_stop_gives_up_what_the_database_does_not_take(
 
 def test_a_nudge_calls_rest_soon(writer: LedgerWriter, book: Book) -> None:
     """The patrol does not wait for its time then."""
-    for _ in range(10_000):
-        if book.rests:
-            break
-        threading.Event().wait(0.001)
+    eventually(lambda: book.rests)
     before = book.rests
     writer.wake()
-    for _ in range(10_000):
-        if book.rests > before:
-            break
-        threading.Event().wait(0.001)
+    eventually(lambda: book.rests > before)
     assert book.rests == before + 1
 
 

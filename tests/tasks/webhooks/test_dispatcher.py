@@ -453,7 +453,7 @@ def test_a_real_receiver_that_is_busy_is_waited_for(outbox, add, send, clock):
 
 
 CRASHING = """
-import os, sys, threading
+import os, signal, sys
 from dewar.tasks.webhooks.client import WebhookClient
 from dewar.tasks.webhooks.ssrf_guard import SSRFGuard
 from dewar.tasks.webhooks.outbox import Outbox
@@ -469,7 +469,7 @@ settings = WebhookSettings(secrets=[sys.argv[2]])
 outbox = Dying(open_ledger(sys.argv[1]).database)
 post = WebhookClient(SSRFGuard(["127.0.0.1"]), settings).post
 WebhookDispatcher(outbox, post, settings, owner="dying", clock=lambda: float(sys.argv[3])).start()
-threading.Event().wait(30)
+signal.pause()
 """
 
 

@@ -132,9 +132,7 @@ def close_listeners(listeners: "list[socket.socket]") -> None:
         file = getattr(listener, "file", None)
         listener.close()
         if path and owner == os.getpid():
-            with suppress(FileNotFoundError):  # somebody has tidied up already
-                if _identity(path) == file:
-                    Path(path).unlink()
+            _remove(path, file)
     listeners.clear()
 
 
@@ -186,6 +184,12 @@ def _reason(error: OSError, bind: str) -> str:
         return _UNIX_CAUSES[error.errno]
     # A path that is too long has no number, only a text.
     return _CAUSES.get(error.errno or 0, f"{error.strerror or error}.")
+
+
+def _remove(path: str, identity: tuple[int, int] | None) -> None:
+    with suppress(FileNotFoundError):  # somebody has tidied up already
+        if _identity(path) == identity:
+            Path(path).unlink()
 
 
 def _identity(path: str) -> tuple[int, int]:

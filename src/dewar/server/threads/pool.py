@@ -257,40 +257,39 @@ class Pool:
         connections = self._connections.open
         watchdog = self._watchdog
         latency = self._latency
+        flush, leave_to_loop = duties.receive_or_flush, self._leave_to_loop
         while duties.pool_state is not PoolState.ENDED:
             for fd, mask in duties.poll(duties.poll_timeout()):
                 connection = connections.get(fd)
+                if connection is None and self._handle_other_fd(fd):
+                    return
                 if connection is None:
-                    duties.handle_other_fd(fd)
-                    if self._work_queue.has_waiting() and self._leave_to_another():
-                        return
                     continue
                 # PERF: from here to the end of the loop is every request's way.
                 try:
-                    is_ready = (
-                        connection.receive()
-                        if mask == READ
-                        else duties.receive_or_flush(connection)
-                    )
+                    is_ready = connection.receive() if mask == READ else flush(connection)
                 except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
                     is_ready = duties.fail_connection(connection, error)
-                if is_ready:
-                    if latency.is_slow and self._promoted_and_ran(connection):
-                        return
-                    self.run_count += 1
-                    token.append(connection)
-                    if watchdog.is_asleep:
-                        watchdog.wake()
-                    try:
-                        connection.run()
-                    except Exception as error:  # noqa: BLE001  # as above
-                        duties.fail_connection(connection, error)
-                    try:
-                        token.pop()
-                    except IndexError:
-                        self._connections.take_back(connection)
-                        return
-                if connection.state is not _IDLE and self._leave_to_loop(connection):
+                if not is_ready and connection.state is not _IDLE and leave_to_loop(connection):
+                    return
+                if not is_ready:
+                    continue
+                if latency.is_slow and self._promoted_and_ran(connection):
+                    return
+                self.run_count += 1
+                token.append(connection)
+                if watchdog.is_asleep:
+                    watchdog.wake()
+                try:
+                    connection.run()
+                except Exception as error:  # noqa: BLE001  # as above
+                    duties.fail_connection(connection, error)
+                try:
+                    token.pop()
+                except IndexError:
+                    self._connections.take_back(connection)
+                    return
+                if connection.state is not _IDLE and leave_to_loop(connection):
                     return
         self._finish()
 
@@ -310,9 +309,10 @@ class Pool:
         self._watchdog.wake_if_asleep()
         return True
 
-    def _leave_to_another(self) -> bool:
-        """Let another thread lead, because requests wait for this one; return whether it does."""
-        follower = self._work_queue.maybe_leader()
+    def _handle_other_fd(self, fd: int) -> bool:
+        """Handle another descriptor; let another thread lead if requests wait for this one."""
+        self._duties.handle_other_fd(fd)
+        follower = self._work_queue.maybe_leader() if self._work_queue.has_waiting() else None
         if follower is not None:
             self._token = []
             follower.wake()

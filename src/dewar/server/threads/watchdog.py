@@ -101,15 +101,16 @@ class Watchdog:
             elif pool.is_running():
                 pool.take_over()
                 quiet = 0
-            else:
+            elif pool.leads_on_loop():
                 quiet += 1
-                if pool.leads_on_loop():
-                    # Again and again: the loop may be about to end a round, or no thread be free.
-                    if quiet >= _LOOP_IDLE_TICKS:
-                        pool.take_over()
-                elif quiet > _SLEEP_AFTER:
-                    self._sleep()
-                    quiet = 0
+                # Again and again: the loop may be about to end a round, or no thread be free.
+                if quiet >= _LOOP_IDLE_TICKS:
+                    pool.take_over()
+            elif quiet < _SLEEP_AFTER:
+                quiet += 1
+            else:
+                self._sleep()
+                quiet = 0
 
     def _sleep(self) -> None:
         self.is_asleep = True

@@ -134,19 +134,17 @@ class SQLiteDatabase(Database):
         Who still does after `timeout` seconds goes on.
         """
         connections = self._by_pid.get(os.getpid())
-        with ExitStack() as held:  # where something fails, nothing stays held
-            if connections is not None:
-                until = time.monotonic() + timeout
-                # The fork barrier first, or threads that come again and again would be quicker.
-                once = [connections.fork_barrier, connections.write_lock]
-                for lock in once:
-                    if lock.acquire(timeout=max(0.0, until - time.monotonic())):
-                        held.callback(lock.release)
-                for _ in range(READERS):
-                    if connections.reader_slots.acquire(timeout=max(0.0, until - time.monotonic())):
-                        held.callback(connections.reader_slots.release)
-                self._drop_write_connection(connections)
-                super().close()
+        if connections is None:
+            return ExitStack()
+        until = time.monotonic() + timeout
+        # The fork barrier first, or threads that come again and again would be quicker.
+        locks: list[Any] = [connections.fork_barrier, connections.write_lock]
+        with ExitStack() as held:  # if something fails, nothing stays held
+            for lock in (*locks, *[connections.reader_slots] * READERS):
+                if lock.acquire(timeout=max(0.0, until - time.monotonic())):
+                    held.callback(lock.release)
+            self._drop_write_connection(connections)
+            super().close()
             return held.pop_all()
 
     def _entered(self) -> Connections:

@@ -27,8 +27,8 @@ from fartools import (
     free_port,
     lines,
     submit,
-    wait_until,
 )
+from polling import eventually
 
 AMQP = "amqp://guest:guest@127.0.0.1:5672//"
 
@@ -137,7 +137,7 @@ def _have_two_workers(engine: Any, url: str, folder: Path) -> None:
     began, go = folder / "began", folder / "go"
     with CeleryWorker(folder, url, size=1) as worker:
         job = submit(engine, farjobs.hold, str(began), str(go))
-        wait_until(lambda: lines(began) == ["1"])
+        eventually(lambda: lines(began) == ["1"])
         worker.kill()
     go.touch()
     with CeleryWorker(folder, url, size=1):
@@ -159,7 +159,7 @@ def test_jobs_outlive_the_process_that_submitted_them(
     command = [sys.executable, "-c", LEAVING, url, str(path)]
     subprocess.run(command, env=environment, check=True, timeout=LIMIT)
     with CeleryWorker(tmp_path, url, size=1):
-        wait_until(lambda: lines(path) == ["one", "two"])
+        eventually(lambda: lines(path) == ["one", "two"])
         # Behind them, so that the cancelled one would have run by now.
         assert submit(opened(url), farjobs.add, 1).result(LIMIT) == 1
         assert lines(path) == ["one", "two"]
@@ -192,7 +192,7 @@ def test_a_pool_of_threads_can_be_used_but_not_killed(
     engine = opened(redis.url)
     with CeleryWorker(tmp_path, redis.url, "--pool", "threads"):
         job = submit(engine, farjobs.hold, str(tmp_path / "began"), str(tmp_path / "go"))
-        wait_until(lambda: lines(tmp_path / "began"))
+        eventually(lambda: lines(tmp_path / "began"))
         with pytest.raises(NotSupported, match="prefork"):
             job.stop()
         (tmp_path / "go").touch()

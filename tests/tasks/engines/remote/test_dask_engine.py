@@ -19,8 +19,8 @@ from fartools import (
     free_port,
     lines,
     submit,
-    wait_until,
 )
+from polling import eventually
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,6 @@ def test_jobs_of_a_scheduler_that_dies_are_lost_and_say_so(tmp_path: Path) -> No
     with dask_scheduler(tmp_path, port) as scheduler:
         scheduler.wait_for("Scheduler at")
         job = submit(engine, farjobs.add, 1)
-        wait_until(lambda: engine.statistics().queued == 1)
+        eventually(lambda: engine.statistics().queued == 1)
         assert job.cancel()
         engine.shutdown(wait=True, cancel_futures=True)

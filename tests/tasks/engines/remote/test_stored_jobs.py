@@ -13,7 +13,8 @@ import pytest
 import taskapp
 from dewar.tasks.errors import JobLost
 from dewar.tasks.ledger.records import JobState
-from fartools import LIMIT, CeleryWorker, Redis, dask_cluster, free_port, wait_until
+from fartools import LIMIT, CeleryWorker, Redis, dask_cluster, free_port
+from polling import eventually
 
 # A process that accepts a job, says so, and waits to be killed.
 SUBMITTER = """
@@ -57,7 +58,7 @@ def test_a_job_sees_its_request_and_tells_its_progress(tasks: Any) -> None:
     seen = tasks.get(id).result(LIMIT)
     assert (seen["path"], seen["user"], seen["g"]) == ("/see/7", "user 7", "7")
     assert (seen["id"], seen["attempt"]) == (id, 1)
-    wait_until(lambda: tasks.status(id).progress is not None, "the progress")
+    eventually(lambda: tasks.status(id).progress is not None, "the progress")
     assert tasks.status(id).progress.message == "half"
 
 
@@ -104,7 +105,7 @@ def test_a_job_whose_submitter_is_killed_is_submitted_again(
     try:
         assert submitter.stdout is not None
         id = submitter.stdout.readline().strip()
-        wait_until(Path(f"{gate}.began").exists, "the first run")
+        eventually(Path(f"{gate}.began").exists, "the first run")
         submitter.send_signal(signal.SIGKILL)
         submitter.wait(LIMIT)
         tasks.start()
