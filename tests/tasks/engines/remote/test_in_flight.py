@@ -1,14 +1,12 @@
 """The table of jobs that are with workers elsewhere."""
 
-import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
-from typing import Any
 
 import pytest
 
-from dewar.loop.serial_queue import SerialQueue
+from dewar.loop.call_queue import CallQueue
 from dewar.tasks.engines.interface import JobCall
 from dewar.tasks.engines.remote.in_flight import ATTEMPTS, InFlightJobs, InFlightState
 from dewar.tasks.errors import JobLost, WorkerDied
@@ -19,14 +17,14 @@ LIMIT = 10.0
 
 
 @pytest.fixture
-def settling_queue() -> Iterator[SerialQueue]:
-    settling_queue = SerialQueue("test")
+def settling_queue() -> Iterator[CallQueue]:
+    settling_queue = CallQueue("test")
     yield settling_queue
     settling_queue.close()
 
 
 @pytest.fixture
-def table(settling_queue: SerialQueue) -> InFlightJobs:
+def table(settling_queue: CallQueue) -> InFlightJobs:
     return InFlightJobs(settling_queue)
 
 
@@ -132,7 +130,7 @@ def test_a_job_whose_keeper_says_no_does_not_begin(table: InFlightJobs) -> None:
     assert len(table) == 0
 
 
-def test_it_is_told_when_the_last_job_has_gone(settling_queue: SerialQueue) -> None:
+def test_it_is_told_when_the_last_job_has_gone(settling_queue: CallQueue) -> None:
     """However the job went."""
     calls: list[int] = []
     table = InFlightJobs(settling_queue, lambda: calls.append(1))
@@ -157,7 +155,7 @@ def test_it_counts(table: InFlightJobs) -> None:
     assert "1" in repr(table)
 
 
-def test_cancelling_and_asking_at_once_agree(settling_queue: SerialQueue) -> None:
+def test_cancelling_and_asking_at_once_agree(settling_queue: CallQueue) -> None:
     """Either the job is cancelled and its worker was told no, or it runs and was not cancelled."""
     table = InFlightJobs(settling_queue)
     with ThreadPoolExecutor(2) as threads:
@@ -182,7 +180,7 @@ def test_cancelling_and_asking_at_once_agree(settling_queue: SerialQueue) -> Non
     assert len(table) == 0
 
 
-def test_losing_a_job_and_cancelling_it_at_once_agree(settling_queue: SerialQueue) -> None:
+def test_losing_a_job_and_cancelling_it_at_once_agree(settling_queue: CallQueue) -> None:
     """It ends one way or the other, and nobody waits for ever."""
     table = InFlightJobs(settling_queue)
     with ThreadPoolExecutor(2) as threads:
@@ -201,33 +199,3 @@ def test_losing_a_job_and_cancelling_it_at_once_agree(settling_queue: SerialQueu
             wait([threads.submit(lose), threads.submit(cancel)], LIMIT)
             assert wait([job], LIMIT).done == {job}
     assert len(table) == 0
-
-
-def test_the_clerk_goes_on_after_a_failure(caplog: pytest.LogCaptureFixture) -> None:
-    """The failure is logged, and the next call made."""
-    settling_queue = SerialQueue("test")
-    done = threading.Event()
-
-    def fail() -> Any:
-        raise KeyError("x")
-
-    with caplog.at_level(logging.CRITICAL + 1, "dewar.tasks"):
-        settling_queue.call_soon(fail)
-        settling_queue.call_soon(done.set)
-        assert done.wait(LIMIT)
-    settling_queue.close()
-    settling_queue.close()
-    assert "test" in repr(settling_queue)
-
-
-def test_the_clerk_may_close_itself() -> None:
-    """It ends after what it is doing."""
-    settling_queue = SerialQueue("test")
-    done = threading.Event()
-
-    def end() -> None:
-        settling_queue.close()
-        done.set()
-
-    settling_queue.call_soon(end)
-    assert done.wait(LIMIT)

@@ -11,7 +11,7 @@ from celery import Celery
 from kombu import Connection, Producer
 from kombu.pidbox import Mailbox
 
-from dewar.loop.serial_queue import SerialQueue
+from dewar.loop.call_queue import CallQueue
 from dewar.tasks.engines.celery.application import TASK
 from dewar.tasks.engines.celery.broker_connection import BrokerConnection
 from dewar.tasks.engines.celery.broker_mark import BrokerMark
@@ -54,7 +54,7 @@ class CelerySession:
         self._app = app
         self._settings = settings
         self._reply = reply_queue(f"dewar.reply.{uuid4().hex}")
-        self._settling_queue = SerialQueue("dewar-celery-results")
+        self._settling_queue = CallQueue("dewar-celery-results")
         self._in_flight = InFlightJobs(self._settling_queue, self._end_soon)
         # RabbitMQ says that it has a job before submit returns. Redis always does.
         options = {} if settings.is_redis else {"confirm_publish": True}

@@ -12,7 +12,7 @@ from distributed import Client, KilledWorker, Variable
 from distributed import Future as FarFuture
 from distributed.protocol.pickle import dumps
 
-from dewar.loop.serial_queue import SerialQueue
+from dewar.loop.call_queue import CallQueue
 from dewar.tasks.engines.dask.settings import DaskSettings
 from dewar.tasks.engines.dask.worker_side import DescribedError, run_job
 from dewar.tasks.engines.interface import JobCall
@@ -39,8 +39,8 @@ class DaskSession:
     def __init__(self, settings: DaskSettings) -> None:
         self._settings = settings
         self._topic = f"dewar-{uuid4().hex}"
-        self._answers = SerialQueue("dewar-dask-answers")
-        self._results = SerialQueue("dewar-dask-results")
+        self._answers = CallQueue("dewar-dask-answers")
+        self._results = CallQueue("dewar-dask-results")
         self._in_flight = InFlightJobs(self._results, self._end_soon)
         self._futures: dict[str, FarFuture] = {}
         self._lock = threading.Lock()

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from dewar.loop.serial_queue import SerialQueue
+from dewar.loop.call_queue import CallQueue
 from dewar.tasks.engines.interface import JobCall
 from dewar.tasks.engines.settle import function_name
 from dewar.tasks.errors import WorkerDied
@@ -78,7 +78,7 @@ class InFlightJobs:
     """
 
     def __init__(
-        self, settling_queue: SerialQueue, emptied: Callable[[], object] = lambda: None
+        self, settling_queue: CallQueue, emptied: Callable[[], object] = lambda: None
     ) -> None:
         self._settling_queue = settling_queue
         self._emptied = emptied
