@@ -1,14 +1,33 @@
 """Giving jobs their outcome: by running the call here, or without running it at all."""
 
 from collections.abc import Callable
+from enum import Enum
 from functools import partial
 from typing import Any
 from weakref import ref
 
 from dewar.tasks.engines.interface import JobCall
+from dewar.tasks.engines.process_hooks import process_hooks
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress, RunningJob, running
 from dewar.tasks.serialization.context_transfer import call_without_app
+
+
+class EngineState(Enum):
+    """Where an engine is in its life. It only moves down."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    BROKEN = "broken"
+
+
+def refusal() -> RuntimeError:
+    """Return the error for a job that comes too late; its text begins as concurrent.futures'."""
+    when = "interpreter shutdown" if process_hooks.is_exiting else "shutdown"
+    return RuntimeError(
+        f"cannot schedule new futures after {when}. A pool that was shut down stays so: make"
+        " another, or leave the with block only when the last job was submitted."
+    )
 
 
 def function_name(function: Callable[..., Any]) -> str:

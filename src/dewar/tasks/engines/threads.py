@@ -14,10 +14,9 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread, current_thread
 from typing import Any, NoReturn
 
-from dewar.tasks.engines.engine_state import EngineState, refusal
 from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
 from dewar.tasks.engines.process_hooks import process_hooks
-from dewar.tasks.engines.settle import drop, fail, run_here
+from dewar.tasks.engines.settle import EngineState, drop, fail, refusal, run_here
 from dewar.tasks.errors import NotSupported
 from dewar.tasks.job import Job
 

@@ -5,8 +5,8 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from threading import Lock
 
-from dewar.tasks.engines.engine_state import EngineState, refusal
 from dewar.tasks.engines.process_hooks import process_hooks
+from dewar.tasks.engines.settle import EngineState, refusal
 from dewar.tasks.job import Job
 
 

@@ -18,8 +18,13 @@ from threading import Lock, Thread
 from traceback import format_exc
 from typing import Any
 
-from dewar.tasks.engines.processes.frames import FrameKind, Frames, frame
-from dewar.tasks.engines.processes.pickling import pack_error, pack_result
+from dewar.tasks.engines.processes.messages import (
+    FrameKind,
+    Frames,
+    frame,
+    pack_error,
+    pack_result,
+)
 from dewar.tasks.engines.settle import function_name
 from dewar.tasks.progress import Progress, RunningJob, running
 from dewar.tasks.serialization.context_transfer import call_in_context

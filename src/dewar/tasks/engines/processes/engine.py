@@ -14,7 +14,7 @@ from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
 from dewar.tasks.engines.process_hooks import process_hooks
 from dewar.tasks.engines.processes.backlog import Backlog, WorkItem
 from dewar.tasks.engines.processes.manager import ProcessManager
-from dewar.tasks.engines.processes.pickling import pack_call
+from dewar.tasks.engines.processes.messages import pack_call
 from dewar.tasks.engines.processes.worker import ProcessWorker
 from dewar.tasks.engines.settle import drop, fail, function_name
 from dewar.tasks.errors import TaskSetupError

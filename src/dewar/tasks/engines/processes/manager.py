@@ -10,7 +10,6 @@ import json
 import logging
 import pickle
 import selectors
-import socket
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,13 +18,12 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import partial
 
-from dewar.tasks.engines.engine_state import EngineState
+from dewar.support.backoff import Backoff
+from dewar.support.waker import Waker
 from dewar.tasks.engines.processes.backlog import Backlog, WorkItem
-from dewar.tasks.engines.processes.backoff import StartupBackoff
-from dewar.tasks.engines.processes.frames import FrameKind
-from dewar.tasks.engines.processes.pickling import unpack_error
+from dewar.tasks.engines.processes.messages import FrameKind, unpack_error
 from dewar.tasks.engines.processes.worker import ProcessWorker, ProcessWorkerState
-from dewar.tasks.engines.settle import fail
+from dewar.tasks.engines.settle import EngineState, fail
 from dewar.tasks.errors import JobTimeout, WorkerDied
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress
@@ -33,6 +31,19 @@ from dewar.tasks.progress import Progress
 _log = logging.getLogger("concurrent.futures")
 #: How long a process that was let go may take to end, in seconds.
 _GRACE = 10.0
+# The seconds until a process is started again, after one, two or three in a row that died before
+# they were ready. The fourth is the last.
+_STARTUP_PAUSES = (0.1, 0.3, 1.0)
+MAX_STARTUP_FAILURES = len(_STARTUP_PAUSES) + 1
+
+
+def startup_pause(failures: int) -> float:
+    """Return the seconds until a process is started again.
+
+    Args:
+        failures: The processes in a row that died before they were ready, from 1 on.
+    """
+    return _STARTUP_PAUSES[min(failures, len(_STARTUP_PAUSES)) - 1]
 
 
 class ProcessManager:
@@ -61,18 +72,13 @@ class ProcessManager:
         self._make = make
         self._max_jobs = max_jobs
         self._clock = clock
-        self._backoff = StartupBackoff()
+        self._backoff = Backoff(startup_pause)
         self._stop_requests: deque[Job] = deque()
         self._selector = selectors.DefaultSelector()
-        self._wakeup_reader, self._wakeup_writer = socket.socketpair()
-        for end in (self._wakeup_reader, self._wakeup_writer):
-            end.setblocking(False)
-        self._selector.register(self._wakeup_reader, selectors.EVENT_READ, self._drain_wakeups)
-
-    def wake(self) -> None:
-        """Have the manager look at everything. Any thread, and a finalizer, may call it."""
-        with suppress(OSError):  # full, so it will look; or closed, so it need not
-            self._wakeup_writer.send(b"\0")
+        self._waker = Waker()
+        self._selector.register(self._waker.fd, selectors.EVENT_READ, self._waker.clear)
+        #: Have the manager look at everything. Any thread, and a finalizer, may call it.
+        self.wake = self._waker.wake
 
     def ask_to_stop(self, job: Job) -> None:
         """Have the process killed that runs the job. Any thread may call it."""
@@ -97,8 +103,7 @@ class ProcessManager:
         for worker in self.workers:
             worker.close_descriptors()
         self._selector.close()
-        self._wakeup_reader.close()
-        self._wakeup_writer.close()
+        self._waker.close()
 
     def _step(self) -> None:
         self._handle_events()
@@ -119,11 +124,6 @@ class ProcessManager:
         if len(self._backlog) and self._backoff.until > now:
             times.append(self._backoff.until)
         return max(0.0, min(times) - now) if times else None
-
-    def _drain_wakeups(self) -> None:
-        with suppress(OSError):
-            while self._wakeup_reader.recv(4096):
-                pass
 
     def _stop_requested(self) -> None:
         while self._stop_requests:
@@ -176,8 +176,7 @@ class ProcessManager:
             if not isinstance(error, OSError):
                 self._break(f"A process cannot be started: {error!r}", error)
                 return
-            self._backoff.note_failure(self._clock())
-            self._break_if_exhausted(f"it cannot be started: {error}")
+            self._note_startup_failure(f"it cannot be started: {error}")
             return
         self._selector.register(
             worker.connection, selectors.EVENT_READ, partial(self._on_io, worker)
@@ -256,13 +255,13 @@ class ProcessManager:
         if worker.startup_error is not None:
             self._break(worker.startup_error)
         elif was is ProcessWorkerState.STARTING:
-            self._backoff.note_failure(self._clock())
-            self._break_if_exhausted(f"it ended with exit code {code}")
+            self._note_startup_failure(f"it ended with exit code {code}")
         elif was is not ProcessWorkerState.RETIRING:
             self.replaced += 1
 
-    def _break_if_exhausted(self, what: str) -> None:
-        if self._backoff.is_exhausted:
+    def _note_startup_failure(self, what: str) -> None:
+        self._backoff.note_failure(self._clock())
+        if self._backoff.failures >= MAX_STARTUP_FAILURES:
             self._break(
                 f"No process of the pool came as far as its first job ({what}). The main module"
                 " must be importable without starting work: keep that under if __name__ =="

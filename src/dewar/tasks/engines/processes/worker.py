@@ -10,7 +10,7 @@ from typing import Any
 
 from dewar.tasks.engines.processes.backlog import WorkItem
 from dewar.tasks.engines.processes.child import serve
-from dewar.tasks.engines.processes.frames import FrameKind, Frames, frame
+from dewar.tasks.engines.processes.messages import FrameKind, Frames, frame
 
 _PIECE = 1 << 20
 

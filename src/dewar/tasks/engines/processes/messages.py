@@ -1,27 +1,67 @@
-"""How a call goes to a child process, and its outcome comes back.
+"""Messages between a pool and its child processes: frames on a stream, and what is in them.
 
-Everything is pickled for itself, so that what cannot be pickled or unpickled spoils its own job and
-no other.
+Not the frames of `multiprocessing.Connection`: those are read with a call that blocks until the
+whole message has arrived. A child that stops in the middle of one would stop the parent too.
+
+Each call, result and error is pickled separately. One that cannot be pickled or unpickled is the
+failure of its own job and of no other.
 """
 
 import pickle
 from collections.abc import Callable, Mapping
+from enum import IntEnum
 from multiprocessing.reduction import ForkingPickler
+from struct import Struct
 from traceback import format_exception
 from typing import Any
 
 from dewar.tasks.errors import JobFailed
+from dewar.tasks.serialization.failures import RemoteTraceback
+
+_HEADER = Struct("!BQ")
 
 
-class RemoteTracebackError(Exception):
-    """The cause of an error that came from another process: it shows the traceback from there."""
+class FrameKind(IntEnum):
+    """What a message is."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
+    #: To the child.
+    CALL = 1
+    #: From the child.
+    READY = 2
+    RESULT = 3
+    ERROR = 4
+    PROGRESS = 5
+    #: The initializer failed; the payload is the traceback.
+    BROKEN = 6
 
-    def __str__(self) -> str:
-        return f'\n"""\n{self.text}"""'
+
+def frame(kind: FrameKind, payload: bytes | memoryview = b"") -> bytes:
+    """Return a message as it is sent."""
+    return b"".join((_HEADER.pack(kind, len(payload)), payload))
+
+
+class Frames:
+    """Makes messages of what has arrived, in whatever pieces."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def feed(self, data: bytes) -> list[tuple[FrameKind, bytes]]:
+        """Return the messages that are complete with these bytes."""
+        held = self._data
+        held += data
+        messages = []
+        while len(held) >= _HEADER.size:
+            kind, length = _HEADER.unpack_from(held)
+            end = _HEADER.size + length
+            if len(held) < end:
+                break
+            messages.append((FrameKind(kind), bytes(memoryview(held)[_HEADER.size : end])))
+            del held[:end]
+        return messages
+
+    def __repr__(self) -> str:
+        return f"<Frames, {len(self._data)} bytes of the next>"
 
 
 def pack_call(
@@ -76,7 +116,7 @@ def unpack_error(data: bytes) -> BaseException:
             made = None
         if isinstance(made, BaseException):
             error = made
-    error.__cause__ = RemoteTracebackError(text)
+    error.__cause__ = RemoteTraceback(text)
     return error
 
 
