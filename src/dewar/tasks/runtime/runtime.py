@@ -217,6 +217,7 @@ class TasksRuntime:
             context=context,
             timeout=task.options.timeout,
             repeatable=record.idempotent,
+            described=(record.id, record.task, attempt),
         )
 
     def wake_webhooks(self) -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import farjobs
-from dewar.tasks.engines.celery.checked_json import checked_loads
 from dewar.tasks.engines.celery.function_names import (
     check_app,
+    checked_loads,
     find_function,
     importable_name,
     is_under,

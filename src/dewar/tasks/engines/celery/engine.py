@@ -1,7 +1,6 @@
 """`CeleryEngine`: jobs on Celery workers."""
 
-import os
-
+from dewar.support.per_process import PerProcess
 from dewar.tasks.engines.celery.settings import CelerySettings
 from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
 from dewar.tasks.errors import MissingExtra
@@ -39,7 +38,7 @@ class CeleryEngine:
         redis = self._settings.is_redis
         # Whether Redis keeps its queues on a disk is for it to know.
         self.abilities: frozenset[Ability] = _ANY_BROKER if redis else frozenset(Ability)
-        self._sessions: dict[int, CelerySession] = {}
+        self._sessions = PerProcess(lambda: CelerySession(app, self._settings))
 
     def __repr__(self) -> str:
         return f"<CeleryEngine {self._settings.shown}, queue {self._settings.queue}>"
@@ -53,7 +52,7 @@ class CeleryEngine:
             RuntimeError: After `shutdown`.
             Unserializable: If an argument has no JSON form.
         """
-        self._session.submit(job, call)
+        self._sessions.get().submit(job, call)
 
     def stop(self, job: Job) -> bool:
         """See `dewar.tasks.engines.interface.JobEngine.stop`.
@@ -62,31 +61,15 @@ class CeleryEngine:
             EngineUnreachable: If the broker does not answer.
             NotSupported: If the job's worker has a pool without processes.
         """
-        return self._session.stop(job)
+        return self._sessions.get().stop(job)
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
         """See `dewar.tasks.engines.interface.JobEngine.shutdown`."""
-        self._session.shutdown(wait, cancel_futures)
+        self._sessions.get().shutdown(wait, cancel_futures)
 
     def statistics(self) -> EngineStatistics:
         """See `dewar.tasks.engines.interface.JobEngine.statistics`."""
-        counts = self._session.counts()
-        return EngineStatistics(
-            engine=self.name,
-            workers=0,
-            queued=counts.queued,
-            running=counts.running,
-            finished=counts.finished,
-        )
-
-    @property
-    def _session(self) -> CelerySession:
-        # By process: nothing of a parent's is touched in its child. Two threads may make one at
-        # once, and the dict keeps the first; making one costs nothing.
-        found = self._sessions.get(os.getpid())
-        return found or self._sessions.setdefault(
-            os.getpid(), CelerySession(self._app, self._settings)
-        )
+        return self._sessions.get().statistics()
 
 
 def open(url: str) -> CeleryEngine:  # noqa: A001  # as each engine has one

@@ -1,22 +1,28 @@
-"""How a function travels to a Celery worker: by its name, and which names a worker accepts.
+"""What a message may name: functions, apps and classes; and how a function gets its name.
 
-SECURITY: whoever can write to the broker names the function and its arguments. So a name is
-checked before anything is imported: it must lie under a prefix that the worker was given, no part
-of it may be private, and what is found there must be a plain function that was defined there. A
-module's imports (``myapp.jobs:os.system``) are thereby out of reach.
+SECURITY: whoever can write to the broker names a function and its arguments. So a name is checked
+before anything is imported: it must lie under a prefix that the worker was given, no part of it may
+be private, and what is found there must be a plain function that was defined there. A module's
+imports (``myapp.jobs:os.system``) are thereby out of reach.
+
+Values name the classes of dataclasses and enums, and reading them imports the classes' modules. Of
+what comes from a broker only such classes are read whose modules are imported already or allowed.
 """
 
+import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from importlib import import_module
 from inspect import getattr_static
 from types import FunctionType, ModuleType
 from typing import Any
 
-from dewar.tasks.errors import NotSupported, UnknownTask
+from dewar.tasks.errors import NotSupported, UnknownTask, Unreadable
 
 #: What runs a task that is in a ledger; its arguments are its address and packed values.
 STORED_TASK = "dewar.tasks.engines.execution:perform_remote"
+
+_CLASS_TAGS = ("$dataclass", "$enum")
 
 
 def importable_name(function: Callable[..., Any]) -> str:
@@ -116,6 +122,27 @@ def find_function(name: str, args: Sequence[Any], allowed: Iterable[str]) -> Cal
     return resolve(name, [name.partition(":")[0]])
 
 
+def checked_loads(allowed: Collection[str] = ()) -> Callable[[str], Any]:
+    """Return a `json.loads` that refuses classes of modules that are neither imported nor allowed.
+
+    PERF: keep it. To make the decoder takes longer than to read a small message.
+
+    Args:
+        allowed: Modules and packages that may be imported.
+    """
+
+    def check(item: dict[str, Any]) -> dict[str, Any]:
+        for tag in _CLASS_TAGS:
+            if tag in item and not _may_be_read(item[tag], allowed):
+                raise Unreadable(
+                    f"A message names the class {item[tag]!r}, whose module is not imported here"
+                    " and not allowed: DEWAR_CELERY_ALLOW"
+                )
+        return item
+
+    return json.JSONDecoder(object_hook=check).decode
+
+
 def _find(name: str) -> FunctionType | None:
     module, _, qualname = name.partition(":")
     found: Any = sys.modules.get(module)
@@ -136,3 +163,9 @@ def _is_public(name: str) -> bool:
 
 def _is_defined_as(function: FunctionType, name: str) -> bool:
     return f"{function.__module__}:{function.__qualname__}" == name
+
+
+def _may_be_read(content: Any, allowed: Collection[str]) -> bool:
+    name = content[0] if isinstance(content, list) and content else None
+    module = str(name).partition(":")[0]
+    return module in sys.modules or is_under(module, allowed)

@@ -20,6 +20,11 @@ from typing import Any
 
 from kombu import Connection, Exchange, Producer, Queue
 
+from dewar.tasks.engines.celery.function_names import importable_name
+from dewar.tasks.engines.interface import JobCall
+from dewar.tasks.engines.remote.session import description_of
+from dewar.tasks.serialization.values import pack_arguments
+
 # In seconds, for when nobody uses them: replies to a process that has died, and answers that no
 # worker has come for, as the job is in nobody's queue any more.
 _REPLIES_KEPT = 3600.0
@@ -71,6 +76,28 @@ class StartAnswer:
     def plain(self) -> dict[str, Any]:
         """Return it in plain JSON."""
         return asdict(self)
+
+
+def job_message(call: JobCall, reply: str) -> dict[str, Any]:
+    """Return a job as it goes to a worker, in plain JSON; `WorkerJobRunner` reads it.
+
+    Args:
+        call: What the job runs.
+        reply: The name of the reply queue.
+
+    Raises:
+        NotSupported: If the function cannot be found by its name.
+        Unserializable: If an argument has no JSON form.
+    """
+    return {
+        "function": importable_name(call.function),
+        "arguments": pack_arguments(call.args, call.kwargs),
+        "context": call.context.portable() if call.context is not None else None,
+        "timeout": call.timeout,
+        "repeatable": call.repeatable,
+        "known": description_of(call),
+        "reply": reply,
+    }
 
 
 def reply_queue(name: str) -> Queue:

@@ -11,8 +11,12 @@ from billiard.process import current_process
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from dewar.tasks.engines.celery.checked_json import checked_loads
-from dewar.tasks.engines.celery.function_names import STORED_TASK, check_app, find_function
+from dewar.tasks.engines.celery.function_names import (
+    STORED_TASK,
+    check_app,
+    checked_loads,
+    find_function,
+)
 from dewar.tasks.engines.celery.messages import (
     Message,
     MessageKind,
@@ -73,7 +77,7 @@ class WorkerJobRunner:
 
         Args:
             id: The job's.
-            job: What the engine has sent: see `dewar.tasks.engines.celery.job_message`.
+            job: What the engine has sent: see `dewar.tasks.engines.celery.messages.job_message`.
             is_repeated: Whether another worker may have begun it.
         """
         attempt = self._ask(id, job["reply"])

@@ -1,7 +1,6 @@
 """`DaskEngine`: jobs on a Dask cluster."""
 
-import os
-
+from dewar.support.per_process import PerProcess
 from dewar.tasks.engines.dask.settings import DaskSettings
 from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
 from dewar.tasks.errors import MissingExtra, NotSupported
@@ -30,7 +29,7 @@ class DaskEngine:
 
     def __init__(self, settings: DaskSettings) -> None:
         self._settings = settings
-        self._sessions: dict[int, DaskSession] = {}
+        self._sessions = PerProcess(lambda: DaskSession(settings))
 
     def __repr__(self) -> str:
         return f"<DaskEngine {self._settings.address}>"
@@ -46,7 +45,7 @@ class DaskEngine:
         """
         if call.timeout is not None:
             raise self._cannot(Ability.TIMEOUT)
-        self._session.submit(job, call)
+        self._sessions.get().submit(job, call)
 
     def stop(self, job: Job) -> bool:  # noqa: ARG002  # as the interface has it
         """See `dewar.tasks.engines.interface.JobEngine.stop`.
@@ -58,18 +57,11 @@ class DaskEngine:
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
         """See `dewar.tasks.engines.interface.JobEngine.shutdown`. The cluster goes on."""
-        self._session.shutdown(wait, cancel_futures)
+        self._sessions.get().shutdown(wait, cancel_futures)
 
     def statistics(self) -> EngineStatistics:
         """See `dewar.tasks.engines.interface.JobEngine.statistics`."""
-        counts = self._session.counts()
-        return EngineStatistics(
-            engine=self.name,
-            workers=0,
-            queued=counts.queued,
-            running=counts.running,
-            finished=counts.finished,
-        )
+        return self._sessions.get().statistics()
 
     def _cannot(self, ability: Ability) -> NotSupported:
         return NotSupported(
@@ -78,13 +70,6 @@ class DaskEngine:
             "Its workers run jobs in threads, which cannot be killed alone. Let the function look"
             " at the clock, or use processes or Celery.",
         )
-
-    @property
-    def _session(self) -> DaskSession:
-        # By process: nothing of a parent's is touched in its child. Two threads may make one at
-        # once, and the dict keeps the first; making one costs nothing.
-        found = self._sessions.get(os.getpid())
-        return found or self._sessions.setdefault(os.getpid(), DaskSession(self._settings))
 
 
 def open(url: str) -> DaskEngine:  # noqa: A001  # as each engine has one

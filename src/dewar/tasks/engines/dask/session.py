@@ -1,9 +1,8 @@
 """`DaskSession`: what one process has to do with its jobs on a Dask cluster."""
 
 import socket
-import threading
 import traceback
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any
 from uuid import uuid4
@@ -16,36 +15,30 @@ from dewar.loop.call_queue import CallQueue
 from dewar.tasks.engines.dask.settings import DaskSettings
 from dewar.tasks.engines.dask.worker_side import DescribedError, run_job
 from dewar.tasks.engines.interface import JobCall
-from dewar.tasks.engines.remote.in_flight import InFlightJobs, InFlightState, JobCounts
+from dewar.tasks.engines.remote.session import RemoteSession, description_of
 from dewar.tasks.errors import EngineUnreachable, JobLost, WorkerDied
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress
-from dewar.tasks.runtime.attempt import Attempt
 from dewar.tasks.serialization.failures import RemoteTraceback, make_error
 
 
-class DaskSession:
-    """Hands jobs over, hears of them, and settles them. Belongs to one process.
+class DaskSession(RemoteSession):
+    """The jobs of one process on a Dask cluster.
 
-    It makes no thread and no connection before the first job.
-
-    Threads: any may call any method. Dask's loop runs on a thread of the client's, and only waits
-    there; one serial queue answers what workers ask, another settles the jobs.
+    Threads: Dask's event loop has the client's thread, and nothing there may block. One queue
+    answers what workers ask, the other settles the jobs.
 
     Args:
         settings: Where the scheduler is.
     """
 
     def __init__(self, settings: DaskSettings) -> None:
+        super().__init__("dask")
         self._settings = settings
         self._topic = f"dewar-{uuid4().hex}"
         self._answers = CallQueue("dewar-dask-answers")
-        self._results = CallQueue("dewar-dask-results")
-        self._in_flight = InFlightJobs(self._results, self._end_soon)
         self._futures: dict[str, FarFuture] = {}
-        self._lock = threading.Lock()
         self._client: Client | None = None
-        self._is_closed = False
 
     def __repr__(self) -> str:
         return f"<DaskSession of {len(self._in_flight)} jobs at {self._settings.address}>"
@@ -61,43 +54,23 @@ class DaskSession:
         payload = {
             "call": dumps((call.function, call.args, dict(call.kwargs))),
             "context": call.context.portable() if call.context is not None else None,
-            "known": _known(job, call),
+            "known": description_of(call),
         }
-        id = uuid4().hex  # as it is called
-        with self._lock:
-            if self._is_closed:
-                raise RuntimeError("cannot schedule new futures after shutdown")
-            client = self._connected()
-            self._in_flight.add(id, job, call)
+        id = self._add(job, call)  # as it is called
         try:
+            with self._lock:
+                client = self._connected()
             self._hand_over(client, id, payload)
         except BaseException:
             self._in_flight.drop(id)
             raise
         job.add_done_callback(self._withdraw)
 
-    def shutdown(self, wait: bool, cancel_futures: bool) -> None:
-        """See `dewar.tasks.engines.interface.JobEngine.shutdown`."""
-        with self._lock:
-            self._is_closed = True
-        if cancel_futures:
-            for one in self._in_flight.all(InFlightState.WAITING, InFlightState.BEGINNING):
-                one.job.cancel()
-        if wait:
-            self._in_flight.wait_until_empty()
-            self._end()
-        elif not len(self._in_flight):
-            self._end_soon()
-
-    def counts(self) -> JobCounts:
-        """Return how many jobs there are."""
-        return self._in_flight.counts()
-
     def _connected(self) -> Client:
         """Return a client with a connection; under the lock."""
         if self._client is not None and self._client.status == "running":
             return self._client
-        self._disconnect()
+        self._close_client()
         settings = self._settings
         try:
             # A client that fails takes its time, and leaves a thread behind.
@@ -111,7 +84,7 @@ class DaskSession:
             raise EngineUnreachable("dask", settings.address, error) from error
         return self._client
 
-    def _disconnect(self) -> None:
+    def _close_client(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             with suppress(OSError, RuntimeError):
@@ -145,7 +118,7 @@ class DaskSession:
         """Take in what a worker says; on the client's loop."""
         message, client = event[1], self._client
         if client is not None:
-            self._answers.call_soon(lambda: self._handle(client, message))
+            self._answers.call_soon(self._handle, client, message)
 
     def _handle(self, client: Client, message: dict[str, Any]) -> None:
         id, content = message["job"], message["content"]  # as it is called
@@ -155,32 +128,15 @@ class DaskSession:
         attempt = self._in_flight.ask(id, content)
         Variable(f"dewar-{content}", client=client).set(attempt)
 
-    def _withdraw(self, job: Future[Any]) -> None:
-        """Let the scheduler forget a job that was cancelled."""
-        id = self._in_flight.withdraw(job) if job.cancelled() else ""
+    def _forget(self, id: str) -> None:
         future = self._futures.pop(id, None)
         if future is not None:
             future.release()
 
-    def _end_soon(self) -> None:
-        # Not here: whoever settles the last job may be the client's loop, which must not wait for
-        # itself; and the last job's callbacks come first.
-        if self._is_closed:
-            self._results.call_soon(self._end)
-
-    def _end(self) -> None:
+    def _disconnect(self) -> None:
         self._answers.close()
         with self._lock:
-            self._disconnect()
-        self._results.close()
-
-
-def _known(job: Job, call: JobCall) -> dict[str, Any]:
-    """Return what ``current_job`` says of the job."""
-    if isinstance(job, Attempt):
-        return {"id": job.record.id, "task": job.record.task, "attempt": job.number}
-    name = getattr(call.function, "__qualname__", type(call.function).__name__)
-    return {"id": "", "task": name, "attempt": 1}
+            self._close_client()
 
 
 def _translated(error: BaseException) -> BaseException:

@@ -204,7 +204,7 @@ class InFlightJobs:
             one = self._take(id)
         if one is not None:
             job = one.job
-            self._settling_queue.call_soon(lambda: _set(job, set_outcome))
+            self._settling_queue.call_soon(_set, job, set_outcome)
             self._emptied_maybe()
 
     def _emptied_maybe(self) -> None:
