@@ -1,4 +1,4 @@
-"""`EngineSetup`: where a pool runs its jobs, and the engine that follows from it."""
+"""`EngineSetup`: the settings of a pool about its engine, and how the engine is opened."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from dewar.tasks.engines.interface import JobEngine
 from dewar.tasks.engines.threads import ThreadEngine
 from dewar.tasks.errors import TaskSetupError
 
-#: Which of the others each setting goes with.
+#: The kinds of pools that each setting is for.
 _GOES_WITH = {
     "thread_name_prefix": ("threads",),
     "initializer": ("threads", "processes"),
@@ -23,10 +23,11 @@ _GOES_WITH = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineSetup:
-    """The settings of `dewar.tasks.pool.TaskPool` that are about its engine, as given there.
+    """The settings of a `dewar.tasks.pool.TaskPool` about its engine, as they were given there.
 
     Raises:
-        TaskSetupError: (a `ValueError`) for what cannot work, or not together.
+        TaskSetupError: (a `ValueError`) for a value that cannot work, and for settings that
+            exclude each other.
         TypeError: If a setting is of the wrong type.
     """
 
@@ -43,14 +44,14 @@ class EngineSetup:
         modes = [name for name in ("threads", "processes", "engine") if self._has(name)]
         if len(modes) > 1:
             raise TaskSetupError(
-                f"A pool runs jobs in one place: give either {' or '.join(modes)}. For both, make"
-                " two pools."
+                f"A pool has one engine: give either {' or '.join(modes)}. For both, make two"
+                " pools."
             )
         mode = modes[0] if modes else "threads"
         for name, places in _GOES_WITH.items():
             if self._has(name) and mode not in places:
                 raise TaskSetupError(
-                    f"{name} is for {' and '.join(places)}; {mode} has no use of it."
+                    f"{name} is for {' and '.join(places)}; it does not apply to {mode}."
                 )
         for name in ("threads", "processes", "max_tasks_per_child"):
             check_count(name, getattr(self, name))
@@ -75,10 +76,10 @@ class EngineSetup:
     def _open_processes(self, processes: int) -> JobEngine:
         if sys.platform == "win32":
             raise TaskSetupError(
-                "TaskPool(processes=...) needs a UNIX system. Here use threads, or an engine on"
+                "TaskPool(processes=...) needs a UNIX system. Use threads here, or an engine on"
                 ' another machine: TaskPool(engine="dask://host:8786")'
             )
-        # Not at the top: it imports what only UNIX has.
+        # Not at the top: it imports modules that only UNIX has.
         from dewar.tasks.engines.processes.engine import ProcessEngine
 
         return ProcessEngine(
@@ -95,11 +96,11 @@ class EngineSetup:
 
 
 def check_count(name: str, value: object) -> None:
-    """Hold a setting to be None or a number of things.
+    """Check that a setting is None or a positive integer.
 
     Raises:
-        TypeError: If it is no whole number.
-        TaskSetupError: If it is less than one.
+        TypeError: If it is not an integer.
+        TaskSetupError: If it is less than 1.
     """
     if value is None:
         return
@@ -110,12 +111,12 @@ def check_count(name: str, value: object) -> None:
 
 
 def _usual_threads() -> int:
-    # As many as ThreadPoolExecutor takes: good for waiting, and for what releases the GIL.
+    # The number of ThreadPoolExecutor: it suits jobs that wait, or that release the GIL.
     count = getattr(os, "process_cpu_count", os.cpu_count)()
     return min(32, (count or 1) + 4)
 
 
-#: Scheme, module, and an example. Celery's schemes go on with the broker's: ``celery+redis``.
+#: Scheme, module, and an example. Celery's schemes end with the broker's: ``celery+redis``.
 _ENGINES = {
     "dask": ("dewar.tasks.engines.dask.engine", "dask://scheduler:8786"),
     "celery": ("dewar.tasks.engines.celery.engine", "celery+redis://broker:6379/0"),
@@ -123,10 +124,10 @@ _ENGINES = {
 
 
 def open_engine(url: str) -> JobEngine:
-    """Return a new engine for a URL; the module that knows it is imported now.
+    """Return a new engine for a URL. Its module is imported now.
 
     Raises:
-        TaskSetupError: If the scheme is none of an engine.
+        TaskSetupError: If the scheme is not that of an engine.
         MissingExtra: If the engine's library is not installed.
     """
     scheme, separator, _ = url.partition("://")
@@ -134,7 +135,7 @@ def open_engine(url: str) -> JobEngine:
     if found is None or not separator:
         examples = " or ".join(repr(example) for _, example in _ENGINES.values())
         raise TaskSetupError(
-            f"{url!r} names no engine. Write {examples}; for threads or processes of this machine"
+            f"{url!r} names no engine. Write {examples}; for threads or processes of this machine,"
             " write TaskPool(threads=4) or TaskPool(processes=2)."
         )
     engine: JobEngine = import_module(found[0]).open(url)

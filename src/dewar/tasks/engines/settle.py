@@ -1,4 +1,4 @@
-"""Giving jobs their outcome: by running the call here, or without running it at all."""
+"""Setting the outcome of jobs, by running the call here or without running it."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -14,7 +14,7 @@ from dewar.tasks.serialization.context_transfer import call_without_app
 
 
 class EngineState(Enum):
-    """Where an engine is in its life. It only moves down."""
+    """Whether an engine takes jobs. It changes from open to closed or broken, never back."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -22,16 +22,16 @@ class EngineState(Enum):
 
 
 def refusal() -> RuntimeError:
-    """Return the error for a job that comes too late; its text begins as concurrent.futures'."""
+    """Return the error for a submit after the shutdown. It begins like `concurrent.futures`'."""
     when = "interpreter shutdown" if process_hooks.is_exiting else "shutdown"
     return RuntimeError(
-        f"cannot schedule new futures after {when}. A pool that was shut down stays so: make"
-        " another, or leave the with block only when the last job was submitted."
+        f"cannot schedule new futures after {when}. A pool cannot be opened again: make a new one,"
+        " or submit the last job before the end of the with block."
     )
 
 
 def function_name(function: Callable[..., Any]) -> str:
-    """Return what a function is called in messages."""
+    """Return the name of a function for messages."""
     name = getattr(function, "__qualname__", None)
     return name if isinstance(name, str) else repr(function)
 
@@ -48,7 +48,7 @@ def run_here(job: Job, call: JobCall) -> None:
         result = run(call.function, call.args, call.kwargs)
     except BaseException as error:  # noqa: BLE001  # whatever it is, it is the job's outcome
         job.set_exception(error)
-        # The error's traceback knows this frame: it must not lead back to the error.
+        # The error's traceback holds this frame, which would hold the error through the job.
         del job
     else:
         job.set_result(result)
@@ -57,20 +57,20 @@ def run_here(job: Job, call: JobCall) -> None:
 
 
 def drop(job: Job) -> None:
-    """Cancel a job that has not begun, and tell those who wait for it."""
+    """Cancel a job that has not begun, and wake the threads that wait for it."""
     job.cancel()
     job.set_running_or_notify_cancel()
 
 
 def fail(job: Job, error: BaseException) -> None:
-    """Give a job that has not begun this outcome, unless it was cancelled."""
+    """Set the exception of a job that has not begun, unless it was cancelled."""
     if job.set_running_or_notify_cancel():
         job.set_exception(error)
 
 
 def set_progress(job: "ref[Job]", progress: Progress) -> None:
-    """Keep the progress on the job; who waits for it may have gone."""
-    # A weak reference: the job's error leads through its traceback to what is running.
+    """Set the progress of a job, if it is still alive."""
+    # The reference is weak: the job's error holds the running function through its traceback.
     alive = job()
     if alive is not None:
         alive.progress = progress

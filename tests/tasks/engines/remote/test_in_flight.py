@@ -148,10 +148,10 @@ def test_it_counts(table: InFlightJobs) -> None:
     enter(table)
     enter(table, "b")
     table.ask("b", "worker")
-    counts = table.counts()
+    counts = table.statistics("test")
     assert (counts.queued, counts.running, counts.finished) == (1, 1, 0)
     table.drop("a")
-    assert table.counts().finished == 1
+    assert table.statistics("test").finished == 1
     assert "1" in repr(table)
 
 

@@ -22,7 +22,7 @@ _HEADER = Struct("!BQ")
 
 
 class FrameKind(IntEnum):
-    """What a message is."""
+    """The kind of a message."""
 
     #: To the child.
     CALL = 1
@@ -36,18 +36,18 @@ class FrameKind(IntEnum):
 
 
 def frame(kind: FrameKind, payload: bytes | memoryview = b"") -> bytes:
-    """Return a message as it is sent."""
+    """Return the bytes of a message."""
     return b"".join((_HEADER.pack(kind, len(payload)), payload))
 
 
 class Frames:
-    """Makes messages of what has arrived, in whatever pieces."""
+    """Splits a stream of bytes into messages."""
 
     def __init__(self) -> None:
         self._data = bytearray()
 
     def feed(self, data: bytes) -> list[tuple[FrameKind, bytes]]:
-        """Return the messages that are complete with these bytes."""
+        """Add received bytes; return the messages that are complete now."""
         held = self._data
         held += data
         messages = []
@@ -73,7 +73,7 @@ def pack_call(
     """Return a call as bytes.
 
     Raises:
-        Exception: Whatever pickling raises.
+        Exception: Any error of pickling.
     """
     return _dumps((function, args, dict(kwargs), portable))
 
@@ -82,37 +82,37 @@ def pack_result(name: str, result: object) -> bytes:
     """Return a result as bytes.
 
     Raises:
-        Exception: Whatever pickling raises, with a note that it was the result.
+        Exception: Any error of pickling, with a note that the result caused it.
     """
     try:
         return _dumps(result)
     except Exception as error:
         error.add_note(
-            f"It was the result of {name}, a {type(result).__name__}, that cannot be sent back from"
-            " the process. Return something that pickles."
+            f"The result of {name}, a {type(result).__name__}, cannot be sent back from the"
+            " process. Return something that can be pickled."
         )
         raise
 
 
 def pack_error(error: BaseException) -> bytes:
-    """Return an error as bytes, which always works."""
+    """Return an error as bytes. This never fails."""
     text = "".join(format_exception(error))
     kind = f"{type(error).__module__}:{type(error).__qualname__}"
     try:
         pickled = _dumps(error)
-    except Exception:  # noqa: BLE001  # it is an error with a lock in it, or anything else
+    except Exception:  # noqa: BLE001  # the error may hold a lock, for example
         pickled = None
     return pickle.dumps((kind, _shown(error), text, pickled))
 
 
 def unpack_error(data: bytes) -> BaseException:
-    """Return the error, or a `JobFailed` where it cannot be made again in this process."""
+    """Return the error, or a `JobFailed` if it cannot be unpickled in this process."""
     kind, shown, text, pickled = pickle.loads(data)  # noqa: S301  # from our own child
     error: BaseException = JobFailed(kind, shown, text)
     if pickled is not None:
         try:
             made = pickle.loads(pickled)  # noqa: S301  # as above
-        except Exception:  # noqa: BLE001  # its class wants other arguments than it keeps
+        except Exception:  # noqa: BLE001  # its class may need other arguments than `args`
             made = None
         if isinstance(made, BaseException):
             error = made
@@ -121,12 +121,12 @@ def unpack_error(data: bytes) -> BaseException:
 
 
 def _dumps(value: object) -> bytes:
-    # It knows how to send connections and locks of multiprocessing where those may go.
+    # This pickler can also send connections and locks of multiprocessing.
     return bytes(ForkingPickler.dumps(value))
 
 
 def _shown(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001  # an error whose text is wrong is an error all the same
-        return "(its text cannot be had)"
+    except Exception:  # noqa: BLE001  # its __str__ may raise anything
+        return "(the error has no text: its __str__ failed)"

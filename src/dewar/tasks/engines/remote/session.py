@@ -1,4 +1,4 @@
-"""`RemoteSession`: what one process has to do with its jobs on an engine elsewhere."""
+"""`RemoteSession`: the jobs of one process on a remote engine, and its connection to it."""
 
 import threading
 from abc import ABC, abstractmethod
@@ -14,10 +14,10 @@ from dewar.tasks.job import Job
 
 
 class RemoteSession(ABC):
-    """Hands jobs over, receives their outcomes and settles them. Belongs to one process.
+    """Submits jobs, receives their outcomes and settles them. Belongs to one process.
 
-    It makes no thread and no connection before the first job. It ends when it is shut down and its
-    last job has ended. Any thread may call any method.
+    It makes no thread and no connection before the first job. It disconnects when it is shut down
+    and its last job has ended. Any thread may call any method.
 
     Args:
         engine: The engine's name.
@@ -36,11 +36,11 @@ class RemoteSession(ABC):
 
     @abstractmethod
     def _forget(self, id: str) -> None:
-        """Let the remote side forget a job that was cancelled before it began."""
+        """Remove a job that was cancelled before it began from the remote side."""
 
     @abstractmethod
     def _disconnect(self) -> None:
-        """Close all connections and end all threads but that of the settling queue."""
+        """Close the connections and end the threads, except the settling queue's."""
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
         """See `dewar.tasks.engines.interface.JobEngine.shutdown`."""
@@ -56,18 +56,11 @@ class RemoteSession(ABC):
             self._end_soon()
 
     def statistics(self) -> EngineStatistics:
-        """Return how many jobs there are. The workers are not known here."""
-        counts = self._in_flight.counts()
-        return EngineStatistics(
-            engine=self._engine,
-            workers=0,
-            queued=counts.queued,
-            running=counts.running,
-            finished=counts.finished,
-        )
+        """See `dewar.tasks.engines.interface.JobEngine.statistics`. No workers are known here."""
+        return self._in_flight.statistics(self._engine)
 
     def _add(self, job: Job, call: JobCall) -> str:
-        """Enter a job among those in flight; return its id there.
+        """Add a job to those in flight; return its id there.
 
         Raises:
             RuntimeError: After `shutdown`.
@@ -80,14 +73,14 @@ class RemoteSession(ABC):
         return id
 
     def _withdraw(self, job: Future[Any]) -> None:
-        """Take back a job that was cancelled; called when it is done."""
+        """Take back a job if it was cancelled. It is a done-callback of the job."""
         id = self._in_flight.withdraw(job) if job.cancelled() else ""  # as it is called
         if id:
             self._forget(id)
 
     def _end_soon(self) -> None:
-        # Not on this thread: it may be one that `_end` waits for. The callbacks of the last job
-        # come first in the queue.
+        # Not on this thread, which may be one that `_end` waits for; and after the callbacks of
+        # the last job, which come before it in the queue.
         if self._is_closed:
             self._settling_queue.call_soon(self._end)
 
@@ -97,6 +90,6 @@ class RemoteSession(ABC):
 
 
 def description_of(call: JobCall) -> dict[str, Any]:
-    """Return what `current_job` shows of the job on its worker, as plain JSON."""
+    """Return what `current_job` shows of a job on its worker, as plain JSON."""
     id, task, attempt = call.described or ("", function_name(call.function), 1)  # as it is called
     return {"id": id, "task": task, "attempt": attempt}
