@@ -20,12 +20,12 @@ _ANY_BROKER = frozenset(Ability) - {Ability.SURVIVE_BROKER}
 class CeleryEngine:
     """Runs jobs on Celery workers, over Redis or RabbitMQ.
 
-    The workers are the user's to start, and so is the broker. After a fork, the child has a
-    connection of its own, and none of its parent's jobs.
+    The user starts the workers and the broker. A forked child opens a new connection, and has none
+    of its parent's jobs.
 
     Args:
-        app: The Celery app to send jobs with. Its workers have the task: see `install`.
-        settings: Where the broker is; worked out from the app if left out.
+        app: The Celery app to send jobs with. `install` adds the task to its workers.
+        settings: Where the broker is. By default this is the app's own configuration.
     """
 
     name = "celery"
@@ -36,7 +36,7 @@ class CeleryEngine:
             broker=str(app.conf.broker_url), queue=str(app.conf.task_default_queue)
         )
         redis = self._settings.is_redis
-        # Whether Redis keeps its queues on a disk is for it to know.
+        # Dewar cannot know whether Redis stores its queues on a disk.
         self.abilities: frozenset[Ability] = _ANY_BROKER if redis else frozenset(Ability)
         self._sessions = PerProcess(lambda: CelerySession(app, self._settings))
 
@@ -72,11 +72,11 @@ class CeleryEngine:
         return self._sessions.get().statistics()
 
 
-def open(url: str) -> CeleryEngine:  # noqa: A001  # as each engine has one
+def open(url: str) -> CeleryEngine:  # noqa: A001  # each engine's module has this function
     """Return the engine of a URL like ``celery+redis://127.0.0.1:6379/0``.
 
     Raises:
-        TaskSetupError: If it is no such URL.
+        TaskSetupError: If it is not such a URL.
     """
     settings = CelerySettings.parse(url)
     return CeleryEngine(make_celery(settings), settings)

@@ -1,4 +1,4 @@
-"""`CelerySession`: what one process has to do with its jobs on Celery workers."""
+"""`CelerySession`: the jobs of one process on Celery workers."""
 
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -35,10 +35,10 @@ from dewar.tasks.serialization.values import unpack
 
 
 class CelerySession(RemoteSession):
-    """The jobs of one process on Celery workers.
+    """See `dewar.tasks.engines.remote.session.RemoteSession`.
 
-    Threads: all of them share one connection to send, one thread at a time. The listener has a
-    second connection, and its thread handles all messages.
+    Threads: all share one connection to send with, which one thread at a time uses. The listener
+    has a second connection; its thread handles all received messages.
 
     Args:
         app: The Celery app to send jobs with.
@@ -50,7 +50,8 @@ class CelerySession(RemoteSession):
         self._app = app
         self._settings = settings
         self._reply = reply_queue(f"dewar.reply.{uuid4().hex}")
-        # RabbitMQ says that it has a job before submit returns. Redis always does.
+        # With RabbitMQ, submit waits for the confirmation that the broker has the job. Redis
+        # confirms each command anyway.
         options = {} if settings.is_redis else {"confirm_publish": True}
         connect = partial(app.connection_for_write, transport_options=options)
         self._broker = BrokerConnection(connect, settings.shown)
@@ -75,8 +76,9 @@ class CelerySession(RemoteSession):
         payload = job_message(call, self._reply.name)
 
         def put(connection: Connection) -> None:
-            # Each try has an id of its own: if one fails that did arrive, its worker is told no.
-            id = self._add(job, call)  # as it is called
+            # Each try has a new id. If a message arrives although its try has failed, its worker
+            # is refused.
+            id = self._add(job, call)
             try:
                 self._put(connection, id, payload)
             except BaseException:
@@ -88,11 +90,11 @@ class CelerySession(RemoteSession):
         job.add_done_callback(self._withdraw)
 
     def stop(self, job: Job) -> bool:
-        """Have a job killed that runs; return whether it runs here.
+        """Kill a running job; return whether it was running here.
 
         Raises:
             EngineUnreachable: If the broker does not answer.
-            NotSupported: If its worker has no process for it alone.
+            NotSupported: If its worker runs it in a thread.
         """
         one = self._in_flight.stop(job)
         if one is None:
@@ -103,7 +105,7 @@ class CelerySession(RemoteSession):
                 "stop a job that runs",
                 "Its worker runs jobs in threads. Start it with --pool=prefork.",
             )
-        id = one.id  # as it is called
+        id = one.id
         self._broker.send(lambda connection: self._revoke(connection, id))
         return True
 
@@ -119,7 +121,7 @@ class CelerySession(RemoteSession):
             serializer="json",
             ignore_result=True,
             retry=False,
-            argsrepr="(...)",  # what jobs are given is nobody's business but theirs
+            argsrepr="(...)",  # logs and monitors of Celery must not show the arguments
         )
 
     def _revoke(self, connection: Connection, id: str) -> None:
@@ -128,7 +130,8 @@ class CelerySession(RemoteSession):
         mailbox(connection).abcast("revoke", what)
 
     def _forget(self, id: str) -> None:
-        # If the broker is away, the worker is refused when it asks, as long as this process lives.
+        # If the broker is not reachable, the worker is refused when it asks, as long as this
+        # process lives.
         with suppress(EngineUnreachable):
             self._broker.send(
                 lambda one: send_message(Producer(one), answer_queue(id), StartAnswer(0))
@@ -160,10 +163,10 @@ class CelerySession(RemoteSession):
             self._in_flight.finish(id, value)
 
     def _look_after_loss(self, connection: Connection) -> None:
-        """Fail the jobs that wait, where the broker has forgotten them."""
+        """Fail the jobs that wait if the broker has lost them."""
         if self._mark.detect_loss(connection):
             for one in self._in_flight.all(InFlightState.WAITING):
-                lost = JobLost("The broker was restarted and kept nothing; the job never began.")
+                lost = JobLost("The broker was restarted and lost its data. The job never began.")
                 self._in_flight.fail(one.id, lost)
         self._mark.note(connection)
 
@@ -173,7 +176,7 @@ class CelerySession(RemoteSession):
 
     def _disconnect(self) -> None:
         if self._listener.stop():
-            # Where that fails, it wakes up by itself, a little later.
+            # Without this message the listener wakes up by itself, a little later.
             with suppress(EngineUnreachable):
                 self._broker.send(self._say_bye)
         self._listener.join()

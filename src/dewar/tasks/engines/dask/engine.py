@@ -15,8 +15,8 @@ except ModuleNotFoundError as error:
 class DaskEngine:
     """Runs jobs on the workers of a Dask cluster.
 
-    The cluster is the user's to start and to stop. After a fork, the child has a connection of
-    its own, and none of its parent's jobs.
+    The user starts and stops the cluster. A forked child opens a new connection, and has none of
+    its parent's jobs.
 
     Args:
         settings: Where the scheduler is.
@@ -47,7 +47,7 @@ class DaskEngine:
             raise self._cannot(Ability.TIMEOUT)
         self._sessions.get().submit(job, call)
 
-    def stop(self, job: Job) -> bool:  # noqa: ARG002  # as the interface has it
+    def stop(self, job: Job) -> bool:  # noqa: ARG002  # the interface's signature
         """See `dewar.tasks.engines.interface.JobEngine.stop`.
 
         Raises:
@@ -56,7 +56,7 @@ class DaskEngine:
         raise self._cannot(Ability.STOP)
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
-        """See `dewar.tasks.engines.interface.JobEngine.shutdown`. The cluster goes on."""
+        """See `dewar.tasks.engines.interface.JobEngine.shutdown`. The cluster keeps running."""
         self._sessions.get().shutdown(wait, cancel_futures)
 
     def statistics(self) -> EngineStatistics:
@@ -67,15 +67,15 @@ class DaskEngine:
         return NotSupported(
             self.name,
             ability.value,
-            "Its workers run jobs in threads, which cannot be killed alone. Let the function look"
-            " at the clock, or use processes or Celery.",
+            "Its workers run jobs in threads, which cannot be killed. Let the function check the"
+            " time, or use processes or Celery.",
         )
 
 
-def open(url: str) -> DaskEngine:  # noqa: A001  # as each engine has one
+def open(url: str) -> DaskEngine:  # noqa: A001  # each engine's module has this function
     """Return the engine of a URL like ``dask://127.0.0.1:8786``.
 
     Raises:
-        TaskSetupError: If it is no such URL.
+        TaskSetupError: If it is not such a URL.
     """
     return DaskEngine(DaskSettings.parse(url))

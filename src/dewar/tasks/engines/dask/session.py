@@ -1,4 +1,4 @@
-"""`DaskSession`: what one process has to do with its jobs on a Dask cluster."""
+"""`DaskSession`: the jobs of one process on a Dask cluster."""
 
 import socket
 import traceback
@@ -23,10 +23,10 @@ from dewar.tasks.serialization.failures import RemoteTraceback, make_error
 
 
 class DaskSession(RemoteSession):
-    """The jobs of one process on a Dask cluster.
+    """See `dewar.tasks.engines.remote.session.RemoteSession`.
 
-    Threads: Dask's event loop has the client's thread, and nothing there may block. One queue
-    answers what workers ask, the other settles the jobs.
+    Threads: Dask's event loop runs on a thread of the client, where nothing may block. One queue
+    answers the workers' questions, the other settles the jobs.
 
     Args:
         settings: Where the scheduler is.
@@ -56,7 +56,7 @@ class DaskSession(RemoteSession):
             "context": call.context.portable() if call.context is not None else None,
             "known": description_of(call),
         }
-        id = self._add(job, call)  # as it is called
+        id = self._add(job, call)
         try:
             with self._lock:
                 client = self._connected()
@@ -67,13 +67,13 @@ class DaskSession(RemoteSession):
         job.add_done_callback(self._withdraw)
 
     def _connected(self) -> Client:
-        """Return a client with a connection; under the lock."""
+        """Return a connected client. The caller holds the lock."""
         if self._client is not None and self._client.status == "running":
             return self._client
         self._close_client()
         settings = self._settings
         try:
-            # A client that fails takes its time, and leaves a thread behind.
+            # Try this first: a client that cannot connect is slow to fail, and leaves a thread.
             address = (settings.host, settings.port)
             socket.create_connection(address, timeout=settings.connect).close()
             self._client = Client(
@@ -115,13 +115,13 @@ class DaskSession(RemoteSession):
         future.release()
 
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
-        """Take in what a worker says; on the client's loop."""
+        """Receive a worker's message; on the client's loop."""
         message, client = event[1], self._client
         if client is not None:
             self._answers.call_soon(self._handle, client, message)
 
     def _handle(self, client: Client, message: dict[str, Any]) -> None:
-        id, content = message["job"], message["content"]  # as it is called
+        id, content = message["job"], message["content"]
         if message["kind"] == "progress":
             self._in_flight.set_progress(id, Progress(*content))
             return
@@ -140,14 +140,16 @@ class DaskSession(RemoteSession):
 
 
 def _translated(error: BaseException) -> BaseException:
-    """Return an outcome as the caller should see it."""
+    """Return the exception of a Dask job as the caller should see it."""
     if isinstance(error, KilledWorker):
-        died = WorkerDied(f"The job cost too many workers their lives, and is given up: {error}")
+        died = WorkerDied(
+            f"Too many workers have died while they ran the job; it is given up: {error}"
+        )
         died.__cause__ = error
         return died
     if isinstance(error, CancelledError):
         lost = JobLost(
-            "The connection to the Dask scheduler is lost, and the job with it. It may have run."
+            "The connection to the Dask scheduler was lost, and the job with it. It may have run."
         )
         lost.__cause__ = error
         return lost

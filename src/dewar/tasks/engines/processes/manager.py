@@ -287,7 +287,7 @@ def _set_outcome(item: WorkItem, kind: FrameKind, payload: bytes) -> None:
     try:
         result = pickle.loads(payload)  # noqa: S301  # from our own child
     except BaseException as error:  # noqa: BLE001  # the result's own code may raise anything
-        error.add_note(f"It was the result of {item.name} that could not be unpickled here.")
+        error.add_note(f"The result of {item.name} could not be unpickled here.")
         item.job.set_exception(error)
     else:
         item.job.set_result(result)

@@ -82,7 +82,7 @@ class InFlightJobs:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def add(self, id: str, job: Job, call: JobCall) -> None:  # as it is called
+    def add(self, id: str, job: Job, call: JobCall) -> None:
         """Add a job that waits."""
         with self._left:
             self._by_id[id] = InFlightJob(id, job, call)
@@ -93,7 +93,7 @@ class InFlightJobs:
         with self._left:
             return [one for one in self._by_id.values() if one.state in states]
 
-    def name_of(self, id: str) -> str:  # as it is called
+    def name_of(self, id: str) -> str:
         """Return the name of a job's function, for messages."""
         one = self._by_id.get(id)
         function = None if one is None else one.call.function
@@ -132,7 +132,7 @@ class InFlightJobs:
         self.fail(one.id, end)
         return 0
 
-    def set_progress(self, id: str, progress: Progress) -> None:  # as it is called
+    def set_progress(self, id: str, progress: Progress) -> None:
         """Set the progress of a job."""
         one = self._by_id.get(id)
         if one is not None:
@@ -166,15 +166,15 @@ class InFlightJobs:
         self._emptied_maybe()
         return one.id
 
-    def finish(self, id: str, value: Any) -> None:  # as it is called
+    def finish(self, id: str, value: Any) -> None:
         """End a job with its result."""
         self._settle(id, lambda job: job.set_result(value))
 
-    def fail(self, id: str, error: BaseException) -> None:  # as it is called
+    def fail(self, id: str, error: BaseException) -> None:
         """End a job with an exception."""
         self._settle(id, lambda job: job.set_exception(error))
 
-    def drop(self, id: str) -> None:  # as it is called
+    def drop(self, id: str) -> None:
         """Take out a job without an outcome: it was cancelled, or its submit fails."""
         with self._left:
             self._take(id)

@@ -65,7 +65,7 @@ class RemoteSession(ABC):
         Raises:
             RuntimeError: After `shutdown`.
         """
-        id = uuid4().hex  # as it is called
+        id = uuid4().hex
         with self._lock:
             if self._is_closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
@@ -74,7 +74,7 @@ class RemoteSession(ABC):
 
     def _withdraw(self, job: Future[Any]) -> None:
         """Take back a job if it was cancelled. It is a done-callback of the job."""
-        id = self._in_flight.withdraw(job) if job.cancelled() else ""  # as it is called
+        id = self._in_flight.withdraw(job) if job.cancelled() else ""
         if id:
             self._forget(id)
 
@@ -91,5 +91,5 @@ class RemoteSession(ABC):
 
 def description_of(call: JobCall) -> dict[str, Any]:
     """Return what `current_job` shows of a job on its worker, as plain JSON."""
-    id, task, attempt = call.described or ("", function_name(call.function), 1)  # as it is called
+    id, task, attempt = call.described or ("", function_name(call.function), 1)
     return {"id": id, "task": task, "attempt": attempt}
