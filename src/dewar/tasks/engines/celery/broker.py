@@ -39,14 +39,8 @@ class BrokerConnection:
             EngineUnreachable: If the broker does not answer.
         """
         with self._lock:
-            if self._connection is not None:
-                try:
-                    with self._broken_is_closed():
-                        use(self._connection)
-                except _Broken:
-                    pass
-                else:
-                    return
+            if self._connection is not None and self._use_again(use, self._connection):
+                return
             with self._raising_unreachable():
                 use(self._open())
 
@@ -54,6 +48,15 @@ class BrokerConnection:
         """Close the connection; the next `send` opens another one."""
         with self._lock:
             self._close()
+
+    def _use_again(self, use: Callable[[Connection], object], connection: Connection) -> bool:
+        """Call a function with the open connection; return false if that is broken."""
+        try:
+            with self._broken_is_closed():
+                use(connection)
+        except _Broken:
+            return False
+        return True
 
     def _open(self) -> Connection:
         connection = self._connect()
