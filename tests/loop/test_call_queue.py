@@ -15,7 +15,7 @@ _seen: ContextVar[str] = ContextVar("seen", default="nothing")
 
 
 def test_no_more_threads_are_started_than_are_needed() -> None:
-    """One that is idle takes the next; else another is started, up to the most."""
+    """An idle thread takes the next call. Otherwise another is started, up to the limit."""
     calls = CallQueue("few", 2)
     gate = threading.Barrier(3, timeout=30)
     names: SimpleQueue[str] = SimpleQueue()
@@ -33,7 +33,7 @@ def test_no_more_threads_are_started_than_are_needed() -> None:
 
 
 def test_they_begin_in_an_empty_context() -> None:
-    """Nothing of whoever gave them something first."""
+    """They see no context variables of the caller."""
     _seen.set("mine")
     answers: SimpleQueue[str] = SimpleQueue()
     CallQueue("empty").call_soon(lambda: answers.put(_seen.get()))
@@ -42,7 +42,7 @@ def test_they_begin_in_an_empty_context() -> None:
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_all_that_is_given_at_once_is_done(most: int) -> None:
-    """From several threads; and they are daemons, which keep no process from ending."""
+    """Also from several threads. The queue's threads are daemons."""
     calls = CallQueue("all", most)
     done: SimpleQueue[tuple[int, bool]] = SimpleQueue()
 
@@ -60,8 +60,10 @@ def test_all_that_is_given_at_once_is_done(most: int) -> None:
     assert all(done.get(timeout=30)[1] for _ in range(200))
 
 
-def test_where_no_thread_can_be_started_the_caller_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As at the interpreter's exit; where there is a thread already, that one does."""
+def test_if_no_thread_can_be_started_the_caller_makes_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As at the interpreter's exit. If there is a thread already, that makes the call."""
     calls = CallQueue("last", 2)
     done: SimpleQueue[str] = SimpleQueue()
     gate = threading.Event()
@@ -85,7 +87,7 @@ def test_where_no_thread_can_be_started_the_caller_does_it(monkeypatch: pytest.M
 
 
 def test_functions_are_called_in_order_on_one_thread() -> None:
-    """Nothing of it runs on the caller's thread, and closing waits for what was given."""
+    """Not on the caller's thread. Closing waits for the calls that are left."""
     queue = CallQueue("one")
     calls: list[tuple[int, str]] = []
     for number in range(20):
@@ -96,7 +98,7 @@ def test_functions_are_called_in_order_on_one_thread() -> None:
 
 
 def test_one_that_fails_is_logged_and_the_next_is_called(caplog: pytest.LogCaptureFixture) -> None:
-    """As concurrent.futures does with done-callbacks; even one that would end the thread."""
+    """Also after an exception that would end the thread."""
     queue = CallQueue("fails")
     called = threading.Event()
 
@@ -115,7 +117,7 @@ def test_one_that_fails_is_logged_and_the_next_is_called(caplog: pytest.LogCaptu
 
 
 def test_it_begins_again_after_it_was_closed() -> None:
-    """A function that comes late still finds a thread. Closing twice does no harm."""
+    """A later call starts a new thread. Closing twice does no harm."""
     queue = CallQueue("again")
     queue.close(1.0)
     called = threading.Event()
@@ -144,7 +146,7 @@ def test_a_thread_of_the_queue_may_close_it() -> None:
 
 
 def test_closing_waits_no_longer_than_it_may() -> None:
-    """A function that hangs does not stop the process from ending."""
+    """A function that hangs does not keep the process from ending."""
     queue = CallQueue("hangs", 2)
     gate, begun = threading.Event(), threading.Event()
     queue.call_soon(lambda: (begun.set(), gate.wait(30)))
@@ -155,7 +157,7 @@ def test_closing_waits_no_longer_than_it_may() -> None:
 
 @pytest.mark.parametrize("max_threads", [1, 3])
 def test_closing_while_others_give_loses_no_call(max_threads: int) -> None:
-    """Each is called once, by the threads from before or after."""
+    """Each call is made once, by a thread from before or after."""
     queue = CallQueue("race", max_threads)
     done: SimpleQueue[int] = SimpleQueue()
     gate = threading.Barrier(4)
@@ -202,7 +204,7 @@ app(environ, lambda *_: print).close()
 
 
 def test_a_program_that_ends_waits_for_what_comes_after_its_responses() -> None:
-    """On any server, and nothing is said on the way."""
+    """On any server, without any warning."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
     assert sorted(done.stdout.split()) == ["later", "sync"]
     assert done.stderr == ""

@@ -1,11 +1,11 @@
-"""The thread over the child processes: when it starts a process again."""
+"""The thread that manages the child processes: when it starts a process again."""
 
 from dewar.support.backoff import Backoff
 from dewar.tasks.engines.processes.manager import MAX_STARTUP_FAILURES, startup_pause
 
 
 def test_deaths_in_a_row_end_the_attempts() -> None:
-    """Each waits longer than the one before; the fourth is the last."""
+    """Each pause is longer than the one before. The fourth death is the last."""
     backoff = Backoff(startup_pause)
     pauses = []
     for now in (10.0, 20.0, 30.0):
@@ -19,7 +19,7 @@ def test_deaths_in_a_row_end_the_attempts() -> None:
 
 
 def test_one_that_gets_ready_begins_the_count_anew() -> None:
-    """What was wrong is right again."""
+    """The cause has been repaired."""
     backoff = Backoff(startup_pause)
     for _ in range(10):
         backoff.note_failure(1.0)

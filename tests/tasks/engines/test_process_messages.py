@@ -14,7 +14,7 @@ messages = st.lists(st.tuples(st.sampled_from(FrameKind), st.binary(max_size=50)
 def test_messages_arrive_however_the_stream_is_cut(
     sent: list[tuple[FrameKind, bytes]], cuts: list[int]
 ) -> None:
-    """Whole, in their order, and as soon as they are complete."""
+    """They are whole, in order, and there as soon as they are complete."""
     stream = b"".join(frame(kind, payload) for kind, payload in sent)
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     frames = Frames()

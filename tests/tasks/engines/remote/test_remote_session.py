@@ -1,4 +1,4 @@
-"""What the sessions of all remote engines do alike, without any remote side."""
+"""The part of a session that all remote engines share, without any remote side."""
 
 import threading
 from concurrent.futures import wait
@@ -44,7 +44,7 @@ def submitted(session: Session) -> Job:
 
 
 def test_a_job_that_is_cancelled_before_it_begins_is_forgotten_remotely() -> None:
-    """One that runs is not: it ends by itself."""
+    """A running one is not: it ends by itself."""
     session = Session()
     waiting, running = submitted(session), submitted(session)
     ids = [session.id_of(waiting), session.id_of(running)]
@@ -59,7 +59,7 @@ def test_a_job_that_is_cancelled_before_it_begins_is_forgotten_remotely() -> Non
 
 
 def test_nothing_is_taken_after_the_shutdown() -> None:
-    """And a session without jobs ends at once."""
+    """A session without jobs disconnects at once."""
     session = Session()
     session.shutdown(wait=False, cancel_futures=False)
     assert session.disconnected.wait(LIMIT)
@@ -81,7 +81,7 @@ def test_it_ends_with_its_last_job() -> None:
 
 
 def test_the_last_job_s_callback_may_shut_down_and_wait() -> None:
-    """It runs on the thread that the end would wait for."""
+    """The callback runs on the thread that the shutdown would wait for."""
     session = Session()
     job, done = submitted(session), threading.Event()
     id = session.id_of(job)
@@ -93,7 +93,7 @@ def test_the_last_job_s_callback_may_shut_down_and_wait() -> None:
 
 
 def test_the_last_job_ends_and_the_shutdown_waits_at_once() -> None:
-    """In whatever order, the session ends and its job has its outcome."""
+    """In either order the session disconnects and the job has its outcome."""
     session = Session()
     job, gate = submitted(session), threading.Barrier(2)
     id = session.id_of(job)
@@ -113,7 +113,7 @@ def test_the_last_job_ends_and_the_shutdown_waits_at_once() -> None:
 
 
 def test_it_counts_its_jobs() -> None:
-    """In the engine's name; remote workers are not known."""
+    """The statistics have the engine's name. Remote workers are not counted."""
     session = Session()
     submitted(session)
     statistics = session.statistics()
@@ -122,7 +122,7 @@ def test_it_counts_its_jobs() -> None:
 
 
 def test_a_worker_is_told_which_job_it_runs() -> None:
-    """The ledger's, if it is in one; otherwise what the function is called."""
+    """The job of the ledger, or the function's name if it is in no ledger."""
     assert description_of(JobCall(len, (), {}, described=("x", "add", 2))) == {
         "id": "x",
         "task": "add",
