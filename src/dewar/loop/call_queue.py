@@ -14,6 +14,21 @@ _logger = logging.getLogger("dewar.loop")
 _Calls: TypeAlias = SimpleQueue[tuple[Callable[..., object], tuple[Any, ...]] | None]
 
 
+class _Worker:
+    """A thread, and the number of calls that it has made. Only the thread writes that number."""
+
+    __slots__ = ("finished", "thread")
+
+    def __init__(
+        self, name: str, work: Callable[["_Worker", _Calls], object], calls: _Calls
+    ) -> None:
+        self.finished = 0
+        # The context is empty: in some builds of Python a thread inherits its starter's.
+        self.thread = threading.Thread(
+            target=Context().run, args=(work, self, calls), name=name, daemon=True
+        )
+
+
 class CallQueue:
     """Calls functions on threads that start on demand, each in an empty context.
 
@@ -30,12 +45,14 @@ class CallQueue:
         self._max_threads = max_threads
         self._lock = threading.Lock()
         self._calls: _Calls = SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._unfinished = 0
+        self._workers: list[_Worker] = []
+        #: How many calls the workers have got. Not a count of the unfinished calls, for which each
+        #: worker would need the lock after each call.
+        self._given = 0
 
     def __repr__(self) -> str:
-        threads = f"{len(self._threads)} of {self._max_threads} threads"
-        return f"<CallQueue {self._name!r}, {threads}, {self._unfinished} calls to finish>"
+        threads = f"{len(self._workers)} of {self._max_threads} threads"
+        return f"<CallQueue {self._name!r}, {threads}, {self._unfinished()} calls to finish>"
 
     def call_soon(self, function: Callable[..., object], *args: Any) -> None:
         """Call a function after those before it. An error that it raises is logged.
@@ -44,14 +61,14 @@ class CallQueue:
         here and now.
         """
         with self._lock:
-            self._unfinished += 1
-            if len(self._threads) < min(self._unfinished, self._max_threads):
+            count = len(self._workers)
+            if count < self._max_threads and count <= self._unfinished():
                 self._start_thread()
-            is_queued = bool(self._threads)
-            if is_queued:
+            if self._workers:
+                self._given += 1
                 self._calls.put((function, args))
-        if not is_queued:
-            self._call(function, args)
+                return
+        self._call(function, args)
 
     def close(self, timeout: float | None = None) -> None:
         """Make the calls that are left, and end the threads; a later call starts a new one.
@@ -61,34 +78,36 @@ class CallQueue:
                 of the queue does not wait for itself.
         """
         with self._lock:
-            threads, self._threads = self._threads, []
+            workers, self._workers = self._workers, []
             calls, self._calls = self._calls, SimpleQueue()
-        for _ in threads:
+            self._given = 0
+        for _ in workers:
             calls.put(None)
         until = None if timeout is None else time.monotonic() + timeout
-        for thread in threads:
-            if thread is not threading.current_thread():
-                thread.join(None if until is None else max(0.0, until - time.monotonic()))
+        for worker in workers:
+            if worker.thread is not threading.current_thread():
+                worker.thread.join(None if until is None else max(0.0, until - time.monotonic()))
+
+    def _unfinished(self) -> int:
+        return self._given - sum(worker.finished for worker in self._workers)
 
     def _start_thread(self) -> None:
         """Start one more thread, unless the system has none to give."""
-        number = len(self._threads) + 1
+        number = len(self._workers) + 1
         name = self._name if self._max_threads == 1 else f"{self._name}-{number}"
-        # The context is empty: some builds of Python let a thread inherit its starter's.
-        thread = threading.Thread(
-            target=Context().run, args=(self._work, self._calls), name=name, daemon=True
-        )
+        worker = _Worker(name, self._work, self._calls)
         try:
-            thread.start()
+            worker.thread.start()
         except RuntimeError as error:
             _logger.debug("%s does not start: %s", name, error)
         else:
-            self._threads.append(thread)
+            self._workers.append(worker)
 
-    def _work(self, calls: _Calls) -> None:
+    def _work(self, worker: _Worker, calls: _Calls) -> None:
         while (call := calls.get()) is not None:
             self._call(*call)
             del call  # an idle thread keeps no arguments
+            worker.finished += 1
 
     def _call(self, function: Callable[..., object], args: tuple[Any, ...]) -> None:
         try:
@@ -96,6 +115,3 @@ class CallQueue:
         except BaseException:
             # Nothing that one function raises may keep the next from being called.
             _logger.exception("%s: the call of %r with %r failed.", self._name, function, args)
-        finally:
-            with self._lock:
-                self._unfinished -= 1
