@@ -12,7 +12,7 @@ from importlib import import_module
 from multiprocessing.context import BaseContext
 from typing import Any
 
-from dewar.tasks.engines.engine_state import EngineState
+from dewar.tasks.engines.settle import EngineState
 from dewar.tasks.pool import TaskPool
 
 __all__ = ["TESTS", "ProcessPoolExecutor", "ThreadPoolExecutor", "find_tests"]

@@ -1,4 +1,4 @@
-"""`CeleryContract`: what holds for the Celery engine over every broker."""
+"""`CeleryContract`: the contract of the Celery engine over all brokers."""
 
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class CeleryContract(FarContract):
         assert "result" in str(error)
 
     def test_a_large_result_comes_back(self, engine: Any) -> None:
-        """It is a message like any other."""
+        """A result is a message without a limit of its size."""
         assert len(submit(engine, farjobs.large, 5_000_000).result(LIMIT)) == 5_000_000
 
     def test_what_has_no_json_form_is_refused_at_once(self, engine: Any) -> None:
@@ -57,12 +57,12 @@ class CeleryContract(FarContract):
         assert engine.statistics() == before
 
     def test_a_worker_runs_only_what_it_may(self, engine: Any) -> None:
-        """A function outside of what it was told is refused there."""
+        """It refuses a function outside of the allowed modules."""
         with pytest.raises(UnknownTask, match="DEWAR_CELERY_ALLOW"):
             submit(engine, lines, Path("/")).result(LIMIT)
 
-    def test_what_a_kept_task_would_import_is_checked(self, engine: Any) -> None:
-        """Its packed arguments as well, which only it reads."""
+    def test_what_a_task_of_a_ledger_would_import_is_checked(self, engine: Any) -> None:
+        """So are its packed arguments, which only the task unpacks."""
         address = {"task": "t", "app": "farjobs:app", "module": "", "qualname": ""}
         packed = '[[{"$dataclass": ["antigravity:Point", {}]}], {}]'
         job = submit(engine, perform_remote, address, packed, "id", 1)

@@ -1,4 +1,4 @@
-"""`EngineContract`: what holds for every engine, wherever it runs its jobs.
+"""`EngineContract`: the contract of all engines.
 
 A class that inherits it has a fixture ``engine``, with two workers of one job each, and a method
 ``another`` that returns an engine on the same workers.
@@ -26,7 +26,7 @@ SLOTS = 2
 
 
 def occupy(engine: Any, folder: Path) -> list[Job]:
-    """Return jobs that run on all workers, until there is a file ``go``."""
+    """Return jobs that run on all workers until there is a file ``go``."""
     go = str(folder / "go")
     jobs = [submit(engine, farjobs.hold, str(folder / f"{i}"), go) for i in range(SLOTS)]
     for i in range(SLOTS):
@@ -42,24 +42,24 @@ class EngineContract:
         raise NotImplementedError
 
     def test_a_job_has_the_result_of_its_function(self, engine: Any) -> None:
-        """Arguments go there by position and by name, and the result comes back."""
+        """Its arguments may be positional and by keyword."""
         assert submit(engine, farjobs.add, 1, b=2).result(LIMIT) == 3
 
     def test_values_are_what_they_were(self, engine: Any) -> None:
-        """A dataclass arrives as one, and comes back as one."""
+        """A dataclass is a dataclass as an argument and as a result."""
         assert submit(engine, farjobs.mirror, farjobs.Point(1, 2)).result(LIMIT) == farjobs.Point(
             2, 1
         )
 
     def test_many_jobs_end_each_with_its_own_result(self, engine: Any) -> None:
-        """wait() and as_completed() of concurrent.futures see them."""
+        """wait() and as_completed() of concurrent.futures work."""
         jobs = {submit(engine, farjobs.add, number, 1): number for number in range(20)}
         for job in as_completed(jobs, LIMIT):
             assert job.result() == jobs[job] + 1  # type: ignore[index]
         assert wait(jobs, LIMIT).done == set(jobs)
 
     def test_an_exception_comes_back_with_its_traceback(self, engine: Any) -> None:
-        """It has its class and arguments, and says where it was raised."""
+        """It has its class and arguments, and shows where it was raised."""
         error = submit(engine, farjobs.fail, "there").exception(LIMIT)
         assert type(error) is LookupError
         assert error.args == ("there", 3)
@@ -67,7 +67,7 @@ class EngineContract:
         assert "in fail" in cause or error.__traceback__ is not None
 
     def test_a_function_that_exits_ends_its_job_only(self, engine: Any) -> None:
-        """The worker goes on, and the job has an exception."""
+        """The worker continues, and the job has an exception."""
         assert submit(engine, farjobs.leave).exception(LIMIT) is not None
         assert submit(engine, farjobs.add, 1).result(LIMIT) == 1
 
@@ -78,7 +78,7 @@ class EngineContract:
         assert submit(engine, farjobs.where_from, context=context).result(LIMIT) == "/far/away"
 
     def test_cancel_queued(self, engine: Any, tmp_path: Path) -> None:
-        """A job that waits never runs once it says that it is cancelled."""
+        """A waiting job whose cancel() has returned true never runs."""
         assert Ability.CANCEL_QUEUED in engine.abilities
         holding = occupy(engine, tmp_path)
         path = tmp_path / "cancelled"
@@ -95,7 +95,7 @@ class EngineContract:
         assert job.cancelled()
 
     def test_a_job_that_runs_is_not_cancelled(self, engine: Any, tmp_path: Path) -> None:
-        """cancel() says no, and it ends as if nobody had asked."""
+        """cancel() returns false, and the job ends with its result."""
         job = submit(engine, farjobs.hold, str(tmp_path / "began"), str(tmp_path / "go"))
         eventually(lambda: lines(tmp_path / "began"))
         assert not job.cancel()
@@ -104,7 +104,7 @@ class EngineContract:
         assert job.result(LIMIT) == 1
 
     def test_stop(self, engine: Any, tmp_path: Path) -> None:
-        """A job that runs ends with a CancelledError and is not run again, or nobody says so."""
+        """A running job ends with a CancelledError and does not run again; or stop() is refused."""
         began, go = tmp_path / "began", tmp_path / "go"
         job = submit(engine, farjobs.hold, str(began), str(go))
         eventually(lambda: lines(began))
@@ -126,7 +126,7 @@ class EngineContract:
         assert lines(began) == ["1"]
 
     def test_timeout(self, engine: Any, tmp_path: Path) -> None:
-        """A job that takes too long is killed, whatever it thinks of it, or nobody says so."""
+        """A job that takes too long is killed; or a timeout is refused."""
         began = tmp_path / "began"
         if Ability.TIMEOUT not in engine.abilities:
             with pytest.raises(NotSupported, match="stop a job after a timeout") as caught:
@@ -142,7 +142,7 @@ class EngineContract:
         assert lines(began) == ["ran"]
 
     def test_progress(self, engine: Any, tmp_path: Path) -> None:
-        """What the function tells is there while it runs."""
+        """The progress can be read while the function runs."""
         assert Ability.PROGRESS in engine.abilities
         job = submit(engine, farjobs.tell, str(tmp_path / "go"), str(tmp_path / "began"))
         progress = eventually(lambda: job.progress, "progress")
@@ -151,7 +151,7 @@ class EngineContract:
         assert job.result(LIMIT) == 1
 
     def test_survive_worker(self, engine: Any, tmp_path: Path) -> None:
-        """A job whose worker dies runs again, as another attempt; or ends with WorkerDied."""
+        """A job whose worker dies runs again as another attempt, or ends with WorkerDied."""
         path = tmp_path / "attempts"
         job = submit(engine, farjobs.die, str(path), 1)
         if Ability.SURVIVE_WORKER in engine.abilities:
@@ -161,7 +161,7 @@ class EngineContract:
             assert isinstance(job.exception(LIMIT), WorkerDied)
 
     def test_shutdown_waits_for_jobs_and_takes_no_more(self, tmp_path: Path) -> None:
-        """What runs ends with its result; the next is refused."""
+        """A running job ends with its result. The next submit is refused."""
         engine = self.another()
         job = submit(engine, farjobs.hold, str(tmp_path / "began"), str(tmp_path / "go"))
         eventually(lambda: lines(tmp_path / "began"))
@@ -174,7 +174,7 @@ class EngineContract:
         engine.shutdown(wait=True, cancel_futures=True)
 
     def test_shutdown_may_cancel_what_waits(self, tmp_path: Path) -> None:
-        """It does not run then; what runs does."""
+        """Waiting jobs are cancelled, running jobs end with their results."""
         engine = self.another()
         holding = occupy(engine, tmp_path)
         waiting = [submit(engine, farjobs.note, str(tmp_path / "no")) for _ in range(3)]
@@ -186,13 +186,13 @@ class EngineContract:
         assert lines(tmp_path / "no") == []
 
     def test_an_unused_engine_has_nothing_to_shut_down(self) -> None:
-        """Neither a thread nor a connection was made."""
+        """It has made no thread and no connection."""
         began = time.monotonic()
         self.another().shutdown(wait=True, cancel_futures=True)
         assert time.monotonic() - began < 2.0
 
     def test_statistics_count_jobs(self, engine: Any, tmp_path: Path) -> None:
-        """They are frozen, and say what waits and what runs."""
+        """They are frozen, and count the waiting and the running jobs."""
         holding = occupy(engine, tmp_path)
         waiting = submit(engine, farjobs.add, 1)
         seen = engine.statistics()
@@ -208,10 +208,10 @@ class EngineContract:
 
 
 class FarContract(EngineContract):
-    """What holds for the engines on other machines as well."""
+    """The contract of the remote engines."""
 
     def test_callbacks_hold_up_no_other_answer(self, engine: Any, tmp_path: Path) -> None:
-        """While one takes its time, other jobs still begin."""
+        """While a callback runs for long, other jobs begin."""
         let_go, is_called = Event(), Event()
 
         def call(_: Any) -> None:
@@ -230,7 +230,7 @@ class FarContract(EngineContract):
         job.result(LIMIT)
 
     def test_a_pool_runs_jobs_on_it(self, engine: Any) -> None:
-        """With the request they were submitted in, which the workers' own app makes again."""
+        """They see the request of the submit, which the worker's app makes again."""
         pool = TaskPool(engine=engine, app="farjobs:app", max_queue=100)
         with farjobs.app.test_request_context("/in/a/pool"):
             job = pool.submit(farjobs.where_from)

@@ -1,5 +1,6 @@
-"""A few threads for what the event loop must not do."""
+"""Threads that call functions in order."""
 
+import logging
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ _seen: ContextVar[str] = ContextVar("seen", default="nothing")
 
 
 def test_no_more_threads_are_started_than_are_needed() -> None:
-    """One that is idle takes the next; else another is started, up to the most."""
+    """An idle thread takes the next call. Otherwise another is started, up to the limit."""
     calls = CallQueue("few", 2)
     gate = threading.Barrier(3, timeout=30)
     names: SimpleQueue[str] = SimpleQueue()
@@ -24,7 +25,7 @@ def test_no_more_threads_are_started_than_are_needed() -> None:
         names.put(threading.current_thread().name)
 
     for _ in range(4):
-        calls.submit(work)
+        calls.call_soon(work)
     gate.wait()
     gate.wait()
     assert {names.get(timeout=30) for _ in range(4)} == {"few-1", "few-2"}
@@ -32,22 +33,22 @@ def test_no_more_threads_are_started_than_are_needed() -> None:
 
 
 def test_they_begin_in_an_empty_context() -> None:
-    """Nothing of whoever gave them something first."""
+    """They see no context variables of the caller."""
     _seen.set("mine")
     answers: SimpleQueue[str] = SimpleQueue()
-    CallQueue("empty", 1).submit(lambda: answers.put(_seen.get()))
+    CallQueue("empty").call_soon(lambda: answers.put(_seen.get()))
     assert answers.get(timeout=30) == "nothing"
 
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_all_that_is_given_at_once_is_done(most: int) -> None:
-    """From several threads; and they are daemons, which keep no process from ending."""
+    """Also from several threads. The queue's threads are daemons."""
     calls = CallQueue("all", most)
     done: SimpleQueue[tuple[int, bool]] = SimpleQueue()
 
     def give(number: int) -> None:
         for count in range(50):
-            calls.submit(
+            calls.call_soon(
                 lambda: done.put((number * 50 + count, threading.current_thread().daemon))  # noqa: B023
             )
 
@@ -59,8 +60,10 @@ def test_all_that_is_given_at_once_is_done(most: int) -> None:
     assert all(done.get(timeout=30)[1] for _ in range(200))
 
 
-def test_where_no_thread_can_be_started_the_caller_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As at the interpreter's exit; where there is a thread already, that one does."""
+def test_if_no_thread_can_be_started_the_caller_makes_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As at the interpreter's exit. If there is a thread already, that makes the call."""
     calls = CallQueue("last", 2)
     done: SimpleQueue[str] = SimpleQueue()
     gate = threading.Event()
@@ -73,14 +76,111 @@ def test_where_no_thread_can_be_started_the_caller_does_it(monkeypatch: pytest.M
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
-        calls.submit(work)
+        calls.call_soon(work)
         assert done.get(timeout=30) == threading.current_thread().name
-    calls.submit(gate.wait)
+    calls.call_soon(gate.wait)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
-        calls.submit(work)
+        calls.call_soon(work)
         gate.set()
         assert done.get(timeout=30) == "last-1"
+
+
+def test_functions_are_called_in_order_on_one_thread() -> None:
+    """Not on the caller's thread. Closing waits for the calls that are left."""
+    queue = CallQueue("one")
+    calls: list[tuple[int, str]] = []
+    for number in range(20):
+        queue.call_soon(lambda n: calls.append((n, threading.current_thread().name)), number)
+    queue.close(10.0)
+    assert [number for number, _ in calls] == list(range(20))
+    assert {name for _, name in calls} == {"one"}
+
+
+def test_one_that_fails_is_logged_and_the_next_is_called(caplog: pytest.LogCaptureFixture) -> None:
+    """Also after an exception that would end the thread."""
+    queue = CallQueue("fails")
+    called = threading.Event()
+
+    def leave(code: int) -> None:
+        raise SystemExit(code)
+
+    with caplog.at_level(logging.ERROR, logger="dewar.loop"):
+        queue.call_soon(lambda number: 1 / number, 0)
+        queue.call_soon(leave, 7)
+        queue.call_soon(called.set)
+        assert called.wait(10)
+        queue.close(10.0)
+    assert "ZeroDivisionError" in caplog.text
+    assert "leave" in caplog.text
+    assert "(7,)" in caplog.text
+
+
+def test_it_begins_again_after_it_was_closed() -> None:
+    """A later call starts a new thread. Closing twice does no harm."""
+    queue = CallQueue("again")
+    queue.close(1.0)
+    called = threading.Event()
+    queue.call_soon(called.set)
+    assert called.wait(10)
+    queue.close()
+    queue.close()
+    assert "again" in repr(queue)
+
+
+def test_a_thread_of_the_queue_may_close_it() -> None:
+    """It does not wait for itself, and the calls that are left are made."""
+    queue = CallQueue("self")
+    done: SimpleQueue[str] = SimpleQueue()
+    gate = threading.Event()
+
+    def end() -> None:
+        gate.wait(10)
+        queue.close()
+        done.put("closed")
+
+    queue.call_soon(end)
+    queue.call_soon(done.put, "left")
+    gate.set()
+    assert [done.get(timeout=10), done.get(timeout=10)] == ["closed", "left"]
+
+
+def test_closing_waits_no_longer_than_it_may() -> None:
+    """A function that hangs does not keep the process from ending."""
+    queue = CallQueue("hangs", 2)
+    gate, begun = threading.Event(), threading.Event()
+    queue.call_soon(lambda: (begun.set(), gate.wait(30)))
+    assert begun.wait(10)
+    queue.close(0.0)
+    gate.set()
+
+
+@pytest.mark.parametrize("max_threads", [1, 3])
+def test_closing_while_others_give_loses_no_call(max_threads: int) -> None:
+    """Each call is made once, by a thread from before or after."""
+    queue = CallQueue("race", max_threads)
+    done: SimpleQueue[int] = SimpleQueue()
+    gate = threading.Barrier(4)
+
+    def give(first: int) -> None:
+        gate.wait(10)
+        for number in range(first, first + 50):
+            queue.call_soon(done.put, number)
+
+    def close() -> None:
+        gate.wait(10)
+        for _ in range(20):
+            queue.close()
+
+    threads = [threading.Thread(target=give, args=(first,)) for first in (0, 50, 100)]
+    threads.append(threading.Thread(target=close))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    queue.close()
+    assert sorted(done.get(timeout=10) for _ in range(150)) == list(range(150))
+    assert done.empty()
 
 
 PROGRAM = """
@@ -109,7 +209,7 @@ atexit.register(process_loop.call_soon, ending.set)  # called before what the lo
 
 
 def test_a_program_that_ends_waits_for_what_comes_after_its_responses() -> None:
-    """On any server, and nothing is said on the way."""
+    """On any server, without any warning."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
     assert sorted(done.stdout.split()) == ["later", "sync"]
     assert done.stderr == ""

@@ -46,7 +46,7 @@ class BackgroundWork:
         """Begin; *on_end* is called in the end, on one of its threads."""
         self._on_end = on_end
         self._suspended = Suspended(self._steps(), OFF_LOOP, is_wholly_async=False)
-        self._calls.submit(self._resume_on_thread)
+        self._calls.call_soon(self._resume_on_thread)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has ended; tell whether it did within *timeout* seconds."""
@@ -67,7 +67,7 @@ class BackgroundWork:
         if resume_on is ON_LOOP:
             process_loop.call_soon(self._begin_task)
         elif resume_on is OFF_LOOP:
-            self._calls.submit(self._resume_on_thread)
+            self._calls.call_soon(self._resume_on_thread)
         else:
             self._ended.set()
             if self._on_end is not None:

@@ -1,71 +1,117 @@
-"""`CallQueue`: a few threads for what the event loop must not do."""
+"""`CallQueue`: threads that call functions in the order in which they are given."""
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextvars import Context
-from functools import partial
 from queue import SimpleQueue
+from typing import Any, TypeAlias
 
-_logger = logging.getLogger("dewar.server")
+_logger = logging.getLogger("dewar.loop")
+
+#: Functions with their arguments. None ends the thread that takes it.
+_Calls: TypeAlias = SimpleQueue[tuple[Callable[..., object], tuple[Any, ...]] | None]
+
+
+class _Worker:
+    """A thread, and the number of calls that it has made. Only the thread writes that number."""
+
+    __slots__ = ("finished", "thread")
+
+    def __init__(
+        self, name: str, work: Callable[["_Worker", _Calls], object], calls: _Calls
+    ) -> None:
+        self.finished = 0
+        # The context is empty: in some builds of Python a thread inherits its starter's.
+        self.thread = threading.Thread(
+            target=Context().run, args=(work, self, calls), name=name, daemon=True
+        )
 
 
 class CallQueue:
-    """Threads that call functions, in the order in which they are given.
+    """Calls functions on threads that start on demand, each in an empty context.
 
-    They are started as they are needed, and are daemons: whoever gives them something waits for
-    it, if it must be done.
+    The threads are daemons: a caller that needs the result waits for it itself. Any thread may
+    call any method.
 
     Args:
-        name: What the threads' names begin with.
-        most: How many there may be.
+        name: The name of the thread. If there can be several, each has its number after it.
+        max_threads: How many threads there may be.
     """
 
-    def __init__(self, name: str, most: int) -> None:
+    def __init__(self, name: str, max_threads: int = 1) -> None:
         self._name = name
-        self._most = most
-        self._changing = threading.Lock()
-        self._waiting: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        self._started = 0
-        self._idle = 0
+        self._max_threads = max_threads
+        self._lock = threading.Lock()
+        self._calls: _Calls = SimpleQueue()
+        self._workers: list[_Worker] = []
+        #: How many calls the workers have got. Not a count of the unfinished calls, for which each
+        #: worker would need the lock after each call.
+        self._given = 0
 
     def __repr__(self) -> str:
-        threads = f"{self._started} of {self._most} threads, {self._idle} idle"
-        return f"<CallQueue {self._name!r}, {threads}>"
+        threads = f"{len(self._workers)} of {self._max_threads} threads"
+        return f"<CallQueue {self._name!r}, {threads}, {self._unfinished()} calls to finish>"
 
-    def submit(self, function: Callable[[], object]) -> None:
-        """Have a thread call *function*, which does not raise.
+    def call_soon(self, function: Callable[..., object], *args: Any) -> None:
+        """Call a function after those before it. An error that it raises is logged.
 
-        The caller does where there is none and none can be started, as at the interpreter's exit.
+        If there is no thread and none can be started, as at the interpreter's exit, it is called
+        here and now.
         """
-        with self._changing:
-            starts = self._idle <= self._waiting.qsize() and self._started < self._most
-            if starts:
-                starts = self._start_thread()
-            is_taken = starts or self._started > 0
-            if is_taken:
-                self._waiting.put(function)
-        if not is_taken:
-            function()
+        with self._lock:
+            count = len(self._workers)
+            if count < self._max_threads and count <= self._unfinished():
+                self._start_thread()
+            if self._workers:
+                self._given += 1
+                self._calls.put((function, args))
+                return
+        self._call(function, args)
 
-    def _start_thread(self) -> bool:
-        """Start one more; return whether the system had one to give."""
-        name = f"{self._name}-{self._started + 1}"
-        work = partial(Context().run, self._work)
+    def close(self, timeout: float | None = None) -> None:
+        """Make the calls that are left, and end the threads; a later call starts a new one.
+
+        Args:
+            timeout: How long to wait for that, in seconds; None for as long as it takes. A thread
+                of the queue does not wait for itself.
+        """
+        with self._lock:
+            workers, self._workers = self._workers, []
+            calls, self._calls = self._calls, SimpleQueue()
+            self._given = 0
+        for _ in workers:
+            calls.put(None)
+        until = None if timeout is None else time.monotonic() + timeout
+        for worker in workers:
+            if worker.thread is not threading.current_thread():
+                worker.thread.join(None if until is None else max(0.0, until - time.monotonic()))
+
+    def _unfinished(self) -> int:
+        return self._given - sum(worker.finished for worker in self._workers)
+
+    def _start_thread(self) -> None:
+        """Start one more thread, unless the system has none to give."""
+        number = len(self._workers) + 1
+        name = self._name if self._max_threads == 1 else f"{self._name}-{number}"
+        worker = _Worker(name, self._work, self._calls)
         try:
-            threading.Thread(target=work, name=name, daemon=True).start()
+            worker.thread.start()
         except RuntimeError as error:
             _logger.debug("%s does not start: %s", name, error)
-            return False
-        self._started += 1
-        return True
+        else:
+            self._workers.append(worker)
 
-    def _work(self) -> None:
-        while True:
-            with self._changing:
-                self._idle += 1
-            function = self._waiting.get()
-            with self._changing:
-                self._idle -= 1
-            function()
-            del function  # it is not kept while the thread is idle
+    def _work(self, worker: _Worker, calls: _Calls) -> None:
+        while (call := calls.get()) is not None:
+            self._call(*call)
+            del call  # an idle thread keeps no arguments
+            worker.finished += 1
+
+    def _call(self, function: Callable[..., object], args: tuple[Any, ...]) -> None:
+        try:
+            function(*args)
+        except BaseException:
+            # Nothing that one function raises may keep the next from being called.
+            _logger.exception("%s: the call of %r with %r failed.", self._name, function, args)

@@ -11,7 +11,7 @@ from typing import Any
 from weakref import finalize
 
 from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall, JobEngine
-from dewar.tasks.engines.setup import EngineSetup, check_count
+from dewar.tasks.engines.open import EngineSetup, check_count
 from dewar.tasks.errors import NotSupported, TaskSetupError
 from dewar.tasks.job import Job
 from dewar.tasks.queue_limit import QueueLimit

@@ -29,14 +29,14 @@ from tasks.pooljobs import add, app, exit_now, kill_self, wait_for, wait_until_o
 
 
 class TestSpawned(PoolContract):
-    """The contract, on processes that are spawned."""
+    """The contract of all pools, on spawned processes."""
 
     options = {"processes": 2}
 
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[TaskPool]:
-    """One process, for what leaves a pool as it was."""
+    """A pool of one process, for tests that do not change its state."""
     with TaskPool(processes=1) as pool:
         yield pool
 
@@ -55,7 +55,7 @@ def wait_gone(pid: int) -> None:
 
 
 def test_a_process_that_dies_takes_only_its_own_job_along(tmp_path: Path) -> None:
-    """The other job goes on, those that wait are run, and the pool has its processes again."""
+    """The other job continues, waiting jobs run, and the process is replaced."""
     gate = Gate(str(tmp_path / "gate"))
     with TaskPool(processes=2) as pool:
         other = pool.submit(wait_for, gate.path)
@@ -73,7 +73,7 @@ def test_a_process_that_dies_takes_only_its_own_job_along(tmp_path: Path) -> Non
 
 
 def test_a_job_that_takes_too_long_is_stopped() -> None:
-    """It has a JobTimeout, and the pool has a new process."""
+    """It ends with a JobTimeout, and the process is replaced."""
     with TaskPool(processes=1, timeout=0.2) as pool:
         with pytest.raises(JobTimeout, match=r"stopped after 0.2 seconds"):
             pool.submit(time.sleep, 60).result(30)
@@ -81,7 +81,7 @@ def test_a_job_that_takes_too_long_is_stopped() -> None:
 
 
 def test_a_running_job_can_be_stopped_with_what_it_started(tmp_path: Path) -> None:
-    """It ends with a CancelledError, and the pool goes on."""
+    """It ends with a CancelledError, and the next job runs."""
     path = tmp_path / "pid"
     with TaskPool(processes=1) as pool:
         job = pool.submit(start_child, str(path))
@@ -110,7 +110,7 @@ def unpickle_badly() -> None:
 
 
 class AwkwardError(Exception):
-    """Wants two arguments, and keeps one: it pickles, and cannot be made again."""
+    """Needs two arguments and keeps one: it can be pickled but not unpickled."""
 
     def __init__(self, what: str, why: str) -> None:
         super().__init__(f"{what}: {why}")
@@ -144,7 +144,7 @@ def fail_with(kind: Any, *args: Any) -> None:
         ((fail_with, KeyError, "x"), KeyError, "x"),
     ],
 )
-def test_what_can_not_cross_fails_its_own_job(
+def test_what_cannot_be_sent_fails_its_own_job(
     shared: TaskPool, call: Any, error: Any, text: str
 ) -> None:
     """The process lives, and the next job runs."""
@@ -156,7 +156,7 @@ def test_what_can_not_cross_fails_its_own_job(
 
 
 def test_an_error_shows_where_it_was_raised(shared: TaskPool) -> None:
-    """Its cause has the traceback of the other process."""
+    """Its cause shows the traceback of the other process."""
     error = shared.submit(fail_with, KeyError, "x").exception(30)
     assert error is not None
     assert "raise kind(*args)" in str(error.__cause__)
@@ -166,7 +166,7 @@ def test_an_error_shows_where_it_was_raised(shared: TaskPool) -> None:
 
 
 def test_an_app_from_a_factory_is_found_as_it_is_told(shared: TaskPool) -> None:
-    """Or the submission says what to do."""
+    """Otherwise the submit fails and says what to do."""
     lost = Dewar(__name__, static_folder=None)
     with lost.app_context():
         with pytest.raises(TaskSetupError, match="create_app"):
@@ -188,7 +188,7 @@ def of_the_factory() -> Any:
 
 
 def test_what_does_not_pickle_in_g_says_so_in_the_job(shared: TaskPool) -> None:
-    """And only if the job asks for it."""
+    """Only if the job reads it."""
     with app.app_context():
         g.connection = threading.Lock()
         assert shared.submit(add, 1).result(30) == 2
@@ -205,7 +205,7 @@ def big(size: int) -> bytes:
 
 
 def test_large_results_and_arguments_do_not_hold_up_others() -> None:
-    """What is larger than any buffer goes both ways while another process works."""
+    """Data larger than any buffer is sent in both directions while another process works."""
     with TaskPool(processes=2) as pool:
         large = [pool.submit(big, 20_000_000), pool.submit(len, bytes(20_000_000))]
         small = [pool.submit(add, number) for number in range(20)]
@@ -214,7 +214,7 @@ def test_large_results_and_arguments_do_not_hold_up_others() -> None:
 
 
 def test_a_process_stopped_in_the_middle_of_a_message_holds_up_nobody(tmp_path: Path) -> None:
-    """Its job times out, though half of its result has arrived."""
+    """Its job times out, although half of its result has arrived."""
     with TaskPool(processes=2) as pool:
         job = pool.with_timeout(timeout=1.5).submit(send_half)
         assert [pool.submit(add, number).result(30) for number in range(20)] == list(range(1, 21))
@@ -234,7 +234,7 @@ def fail_to_begin(text: str) -> None:
 
 
 def test_a_failing_initializer_breaks_the_pool(capfd: pytest.CaptureFixture[str]) -> None:
-    """Jobs that wait and jobs that come are told why."""
+    """Waiting jobs and later submits get the reason."""
     with TaskPool(processes=2, initializer=fail_to_begin, initargs=("no licence",)) as pool:
         jobs = [pool.submit(add, 1) for _ in range(3)]
         for job in jobs:
@@ -246,7 +246,7 @@ def test_a_failing_initializer_breaks_the_pool(capfd: pytest.CaptureFixture[str]
 
 
 def test_an_initializer_that_does_not_pickle_breaks_the_pool() -> None:
-    """With the reason as the cause."""
+    """The reason is the cause of the error."""
     with TaskPool(processes=1, initializer=lambda: None) as pool:
         error = pool.submit(add, 1).exception(30)
     assert isinstance(error, BrokenProcessPool)
@@ -254,14 +254,14 @@ def test_an_initializer_that_does_not_pickle_breaks_the_pool() -> None:
 
 
 def test_processes_that_die_as_they_begin_are_not_started_for_ever() -> None:
-    """A few attempts, then the pool is broken and says what it may be."""
+    """After a few attempts the pool is broken, and the error names the likely cause."""
     with TaskPool(processes=1, initializer=os._exit, initargs=(4,)) as pool:
         with pytest.raises(BrokenProcessPool, match=r"exit code 4.*__main__"):
             pool.submit(add, 1).result(60)
 
 
 def test_a_process_is_replaced_after_so_many_jobs() -> None:
-    """No job is lost by it."""
+    """No job is lost."""
     with TaskPool(processes=1, max_tasks_per_child=2) as pool:
         pids = [pool.submit(os.getpid).result(30) for _ in range(5)]
         assert len(set(pids)) == 3
@@ -269,7 +269,7 @@ def test_a_process_is_replaced_after_so_many_jobs() -> None:
 
 
 def test_a_pool_nobody_has_ends_its_processes() -> None:
-    """After the jobs it has accepted."""
+    """After the jobs that it has accepted."""
     pool = TaskPool(processes=1)
     pid = pool.submit(os.getpid).result(30)
     job = pool.submit(add, 1)
@@ -283,7 +283,7 @@ def test_a_pool_nobody_has_ends_its_processes() -> None:
 
 @pytest.mark.parametrize("method", ["fork", "forkserver"])
 def test_other_ways_of_starting_processes_work(method: str, tmp_path: Path) -> None:
-    """With what heals: death, a stop, a timeout."""
+    """A death, a stop and a timeout are handled."""
     gate = Gate(str(tmp_path / "gate"))
     with TaskPool(processes=2, mp_context=multiprocessing.get_context(method)) as pool:
         with app.test_request_context("/x"):
@@ -324,7 +324,7 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("method", ["spawn", "fork"])
 def test_processes_end_when_their_parent_is_killed(method: str, tmp_path: Path) -> None:
-    """Those that wait, and those that work."""
+    """Idle processes and busy ones."""
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -343,7 +343,7 @@ def test_processes_end_when_their_parent_is_killed(method: str, tmp_path: Path) 
 
 
 def test_after_a_fork_the_pool_works_anew() -> None:
-    """The child has its own processes; the parent's go on and are still the parent's."""
+    """The child starts new processes. The parent's continue and stay the parent's."""
     with TaskPool(processes=1) as pool:
         pid = pool.submit(os.getpid).result(30)
         read, write = os.pipe()
@@ -361,8 +361,8 @@ def test_after_a_fork_the_pool_works_anew() -> None:
         assert pool.submit(os.getpid).result(30) == pid
 
 
-def test_a_script_without_its_guard_is_told(tmp_path: Path) -> None:
-    """A main module that starts work when it is imported would never end."""
+def test_a_script_without_its_guard_gets_an_error(tmp_path: Path) -> None:
+    """A main module that starts work when it is imported would start processes for ever."""
     script = tmp_path / "unguarded.py"
     script.write_text(
         "from dewar.tasks.pool import TaskPool\n"
@@ -378,7 +378,7 @@ def test_a_script_without_its_guard_is_told(tmp_path: Path) -> None:
 
 
 def test_an_app_in_the_main_module_is_found(tmp_path: Path) -> None:
-    """As functions of the main module are."""
+    """Like the functions of the main module."""
     script = tmp_path / "main_app.py"
     script.write_text(
         "from dewar import Dewar, request\n"
@@ -398,7 +398,7 @@ def test_an_app_in_the_main_module_is_found(tmp_path: Path) -> None:
 
 
 def test_stopping_and_results_may_meet() -> None:
-    """However it goes, the job has one outcome and the pool goes on."""
+    """In either order the job has one outcome, and the next job runs."""
     with TaskPool(processes=1) as pool:
         for _ in range(15):
             job = pool.submit(add, 1)

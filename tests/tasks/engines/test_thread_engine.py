@@ -22,13 +22,13 @@ colour: contextvars.ContextVar[str] = contextvars.ContextVar("colour", default="
 
 
 class TestThreads(PoolContract):
-    """The contract, on threads."""
+    """The contract of all pools, on threads."""
 
     options = {"threads": 2}
 
 
-def test_a_running_job_can_not_be_stopped() -> None:
-    """It says so, and what to do."""
+def test_a_running_job_cannot_be_stopped() -> None:
+    """The error says what to do instead."""
     began, go = threading.Event(), threading.Event()
 
     def work() -> None:
@@ -44,7 +44,7 @@ def test_a_running_job_can_not_be_stopped() -> None:
 
 
 def test_threads_are_started_as_needed_and_used_again() -> None:
-    """One after the other needs one thread."""
+    """Jobs that run one after the other need one thread."""
     with TaskPool(threads=5, thread_name_prefix="mine") as pool:
         assert pool.statistics().workers == 0
         gate = threading.Barrier(3)
@@ -57,7 +57,7 @@ def test_threads_are_started_as_needed_and_used_again() -> None:
 
 
 def test_jobs_share_no_context_variables() -> None:
-    """A thread begins empty, and what a job sets is gone after it."""
+    """Each job begins in an empty context."""
     colour.set("of the submitter")
 
     def work() -> str:
@@ -72,7 +72,7 @@ def test_jobs_share_no_context_variables() -> None:
 
 
 def test_wrapped_and_nested_contexts_work() -> None:
-    """A function that already takes the request along sees the same, many times at once."""
+    """A function that has captured the request itself sees it, also in many threads at once."""
     other = Dewar("other", static_folder=None)
     barrier = threading.Barrier(10)
 
@@ -93,7 +93,7 @@ def test_wrapped_and_nested_contexts_work() -> None:
 
 
 def test_a_failing_initializer_breaks_the_pool(caplog: pytest.LogCaptureFixture) -> None:
-    """Jobs that wait and jobs that come are told."""
+    """Waiting jobs and later submits get the error."""
     go = threading.Event()
 
     def initializer() -> None:
@@ -123,7 +123,7 @@ def test_the_initializer_runs_in_each_thread() -> None:
 
 
 def test_a_pool_nobody_has_ends_its_threads() -> None:
-    """After the jobs it has accepted."""
+    """After the jobs that it has accepted."""
     go = threading.Event()
     pool = TaskPool(threads=1)
     thread = pool.submit(threading.current_thread).result(30)
@@ -139,7 +139,7 @@ def test_a_pool_nobody_has_ends_its_threads() -> None:
 
 
 def test_nothing_of_a_job_is_kept() -> None:
-    """Neither its arguments nor its error live until the next."""
+    """Its arguments and its error are freed before the next job."""
 
     class Thing:
         def fail(self) -> None:
@@ -161,7 +161,7 @@ def test_nothing_of_a_job_is_kept() -> None:
 
 
 def test_a_callback_may_submit_and_a_job_may_shut_down() -> None:
-    """Also where the pool is just being shut down."""
+    """Also while the pool is being shut down."""
     pool = TaskPool(threads=1)
     seen: list[Any] = []
     began, go = threading.Event(), threading.Event()
@@ -187,7 +187,7 @@ def test_a_callback_may_submit_and_a_job_may_shut_down() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_after_a_fork_the_pool_works_anew() -> None:
-    """The child has its own threads; the parent's go on."""
+    """The child starts new threads. The parent's threads continue."""
     with TaskPool(threads=2, max_queue=5) as pool:
         assert pool.submit(add, 1).result(30) == 2
         engine = pool.engine

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dewar.loop.serial_queue import SerialQueue
+from dewar.loop.call_queue import CallQueue
 from dewar.tasks.engines.execution import DONE, FAILED
 from dewar.tasks.engines.interface import JobCall
 from dewar.tasks.engines.remote.in_flight import InFlightJobs
@@ -181,14 +181,14 @@ def test_an_interrupted_job_has_one_fate_wherever_it_is_decided(
     here = judge(attempt, RetryPolicy())
     if not stopped:  # here that is not known: the ledger's batch cancels what would be repeated
         assert here.state is state
-    clerk = SerialQueue("test")
-    table, job = InFlightJobs(clerk), Job()
+    settling_queue = CallQueue("test")
+    table, job = InFlightJobs(settling_queue), Job()
     table.add("a", job, JobCall(len, (), {}, repeatable=repeatable))
     table.ask("a", "one", stoppable=True)
     if stopped:
         table.stop(job)
     runs_again = table.ask("a", "two", stoppable=True) == 2
-    clerk.close()
+    settling_queue.close()
     assert runs_again == (state is JobState.QUEUED)
     if not runs_again:
         raised = job.exception(10)

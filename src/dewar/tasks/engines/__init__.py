@@ -1,1 +1,1 @@
-"""Where jobs run: threads, processes, Dask, Celery."""
+"""The engines that run jobs: threads, processes, Dask, Celery."""

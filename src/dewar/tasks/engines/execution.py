@@ -1,4 +1,4 @@
-"""Running one job where it runs: from the text of its arguments to the text of its result."""
+"""Running a task's function: from the text of its arguments to the text of its result."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -12,20 +12,20 @@ from dewar.tasks.serialization.failures import describe_error
 from dewar.tasks.serialization.task_address import TaskAddress, find_task
 from dewar.tasks.serialization.values import pack, unpack_arguments
 
-#: The two ways in which a function ends.
+#: How a function ends: it returns or it raises.
 DONE, FAILED = "done", "failed"
 
-#: Whether this runs for another process, which keeps the job.
+#: Whether the running job belongs to another process.
 is_remote: ContextVar[bool] = ContextVar("dewar.tasks.is_remote", default=False)
 
 
 class StoredContext:
-    """What of the submitter's context is in the ledger, ready to run a function in.
+    """The submitter's context as it is in the ledger, to run a function in.
 
     Args:
-        app: The app, or None for a function without one.
-        path: Where another process finds the app.
-        snapshot: The plain form of what was carried; None for the app alone.
+        app: The app.
+        path: Returns where another process finds the app.
+        snapshot: The snapshot of the submitter's context in plain JSON; None for the app alone.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class StoredContext:
 
 
 def ordered_dumps(provider: Any) -> Callable[[Any], str]:
-    """Return what writes JSON with the keys of a dict in their order: it shall come back as it was.
+    """Return a function that writes JSON and keeps the order of the keys.
 
     Args:
-        provider: An app's, which may sort them for answers; or the module `json`.
+        provider: The app's JSON provider, which may sort the keys; or the module `json`.
     """
     if getattr(provider, "sort_keys", False):
         return partial(provider.dumps, sort_keys=False)
@@ -65,13 +65,13 @@ def ordered_dumps(provider: Any) -> Callable[[Any], str]:
 def perform(task: Any, arguments: str, id: str, attempt: int) -> list[str]:
     """Run a task's function; return how it ended, and its packed result or its error as JSON.
 
-    Nothing that the function does gets out of here as an exception.
+    An exception of the function is an outcome. It is not raised here.
 
     Args:
         task: The `Task`.
-        arguments: As `dewar.tasks.serialization.values.pack_arguments` wrote them.
+        arguments: The text from `dewar.tasks.serialization.values.pack_arguments`.
         id: The job's id.
-        attempt: 1 for the first.
+        attempt: The number of the attempt, from 1 on.
     """
     outer = running.get(None)
     token = running.set(
@@ -94,16 +94,16 @@ def perform_remote(
     id: str,
     attempt: int,
 ) -> list[str]:
-    """Do what `perform` does in a remote process, which finds the task by its address."""
+    """Do the same as `perform` in a remote process, which finds the task by its address."""
     token = is_remote.set(True)
     try:
         task = find_task(TaskAddress(**address))
         return perform(task, arguments, id, attempt)
-    except Exception as error:  # noqa: BLE001  # as above: it is this job's alone
+    except Exception as error:  # noqa: BLE001  # as above: it is the job's outcome
         return [FAILED, json.dumps(describe_error(error))]
     finally:
         is_remote.reset(token)
 
 
 def _forget(progress: Progress) -> None:
-    """Tell nobody."""
+    """Drop a progress."""

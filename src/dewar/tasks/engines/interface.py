@@ -1,4 +1,4 @@
-"""`JobEngine`: what a pool asks of whatever runs its jobs."""
+"""`JobEngine`: the interface between a pool and what runs its jobs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dewar.tasks.job import Job
 
 
 class Ability(Enum):
-    """What not every engine can do; the value completes "the engine cannot ..."."""
+    """What only some engines can do. The value completes "the engine cannot ..."."""
 
     CANCEL_QUEUED = "cancel a job that waits"
     STOP = "stop a job that runs"
@@ -20,43 +20,46 @@ class Ability(Enum):
 
 
 class JobContext(Protocol):
-    """What goes along of the context that a job was submitted in."""
+    """The part of the submitter's context that the job runs in."""
 
     def run(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Call the function in this process, in a context of its own; may happen many times."""
+        """Call the function in this process, each time in a new context."""
 
     def portable(self) -> dict[str, Any] | None:
-        """Return it as plain JSON, from which `context_transfer.restore` makes it elsewhere.
+        """Return it as plain JSON, for `context_transfer.restore` in another process.
 
-        None where nothing but the function goes along.
+        None if the function needs no context.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class JobCall:
-    """What a job runs."""
+    """What a job runs: a function with its arguments, and how to run it."""
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
-    #: None where it was submitted outside of any context.
+    #: None if it was submitted outside of any context.
     context: JobContext | None = None
-    #: In seconds, counted from when it begins; None for as long as it likes.
+    #: In seconds from its begin; None for no limit.
     timeout: float | None = None
-    #: Whether it may begin again where the worker that ran it has died; else it is lost then.
+    #: Whether it may begin again if its worker dies. Otherwise it is lost then.
     repeatable: bool = True
+    #: Job id, task name and attempt number, for `current_job` on a remote worker. None if the job
+    #: is in no ledger.
+    described: tuple[str, str, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineStatistics:
-    """How an engine is doing. Numbers are of this process; remote engines know no `workers`."""
+    """The numbers of this process's jobs. Remote engines do not know their `workers`."""
 
     engine: str
     workers: int
     queued: int
     running: int
     finished: int
-    #: How many workers died or were killed and have been replaced.
+    #: How many workers have died or were killed, and were replaced.
     replaced: int = 0
 
 
@@ -68,26 +71,28 @@ class JobEngine(Protocol):
     abilities: frozenset[Ability]
 
     def submit(self, job: Job, call: JobCall) -> None:
-        """Take over a job: run the call some time and set the job's result or exception.
+        """Run the call later and set the job's result or exception. It never blocks for long.
 
-        It never blocks for long. Before the call begins, ``job.set_running_or_notify_cancel()``
-        is asked, and where that is false the job is dropped.
+        Before the call begins, the engine calls ``job.set_running_or_notify_cancel()``. If that
+        returns false, it drops the job.
         """
 
     def stop(self, job: Job) -> bool:
-        """Stop a job that runs, which then ends with a `CancelledError` as its exception.
+        """Stop a running job; return whether it was running here.
 
-        Returns whether it was running here.
+        The job ends with a `CancelledError` as its exception.
 
         Raises:
-            NotSupported: If the engine cannot.
+            NotSupported: If the engine cannot stop it.
         """
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
-        """Take no more jobs; with `wait`, return when all have ended and nothing is left behind.
+        """Take no more jobs. It may be called more than once.
 
-        May be called more than once.
+        Args:
+            wait: Wait until all jobs have ended and no thread, process or connection is left.
+            cancel_futures: Cancel the jobs that have not begun.
         """
 
     def statistics(self) -> EngineStatistics:
-        """Return how it is doing."""
+        """Return the numbers of jobs and workers."""

@@ -1,8 +1,7 @@
-"""`process_hooks`: what pools do when the interpreter ends, and in the child of a fork.
+"""`process_hooks`: what pools do when the interpreter exits, and in the child of a fork.
 
-At the end of the interpreter the pending jobs are finished, as those of `concurrent.futures` are.
-In a child, a pool starts anew and empty: the threads it had, and the jobs it was given, are the
-parent's.
+When the interpreter exits, the pending jobs are finished, as `concurrent.futures` does. In a forked
+child a pool starts empty: its threads and its jobs belong to the parent.
 """
 
 import os
@@ -12,44 +11,44 @@ from weakref import WeakSet
 
 
 class ProcessResource(Protocol):
-    """What has threads or processes of its own."""
+    """Owns threads or processes."""
 
     def end(self) -> None:
-        """Finish what was accepted, and return when nothing runs any more."""
+        """Finish the accepted jobs, and wait for them."""
 
     def after_fork(self) -> None:
-        """Start anew, in a child: neither threads nor locks are what they were."""
+        """Reset, in a forked child: threads do not exist there, and locks may be held."""
 
 
 class _ProcessHooks:
-    """Knows, without keeping them alive, all that have to be told."""
+    """Calls the hooks of all resources. It holds them weakly."""
 
     def __init__(self) -> None:
         self._resources: WeakSet[ProcessResource] = WeakSet()
         self.is_exiting = False
 
     def add(self, resource: ProcessResource) -> None:
-        """Tell this one too."""
+        """Call the hooks of this resource too."""
         self._resources.add(resource)
 
     def end(self) -> None:
-        """Tell all that the interpreter ends, one after the other."""
+        """Call all hooks for the interpreter's exit, one after the other."""
         self.is_exiting = True
         for resource in list(self._resources):
             resource.end()
 
     def after_fork(self) -> None:
-        """Tell all that this is a child."""
+        """Call all hooks for a forked child."""
         for resource in list(self._resources):
             resource.after_fork()
 
     def __repr__(self) -> str:
-        return f"<process_hooks of {len(self._resources)} pools>"
+        return f"<process_hooks of {len(self._resources)} resources>"
 
 
 process_hooks = _ProcessHooks()
 
-# Not `atexit`: it comes after the interpreter waited for threads, which would wait for ever.
-threading._register_atexit(process_hooks.end)  # type: ignore[attr-defined]  # noqa: SLF001  # nothing public comes in time
+# Not `atexit`: the interpreter calls that after it has waited for threads, which would never end.
+threading._register_atexit(process_hooks.end)  # type: ignore[attr-defined]  # noqa: SLF001  # no public hook runs before that
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=process_hooks.after_fork)

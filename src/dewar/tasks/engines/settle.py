@@ -1,18 +1,37 @@
-"""Giving jobs their outcome: by running the call here, or without running it at all."""
+"""Setting the outcome of jobs, by running the call here or without running it."""
 
 from collections.abc import Callable
+from enum import Enum
 from functools import partial
 from typing import Any
 from weakref import ref
 
 from dewar.tasks.engines.interface import JobCall
+from dewar.tasks.engines.process_hooks import process_hooks
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress, RunningJob, running
 from dewar.tasks.serialization.context_transfer import call_without_app
 
 
+class EngineState(Enum):
+    """Whether an engine takes jobs. It changes from open to closed or broken, never back."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    BROKEN = "broken"
+
+
+def refusal() -> RuntimeError:
+    """Return the error for a submit after the shutdown. It begins like `concurrent.futures`'."""
+    when = "interpreter shutdown" if process_hooks.is_exiting else "shutdown"
+    return RuntimeError(
+        f"cannot schedule new futures after {when}. A pool cannot be opened again: make a new one,"
+        " or submit the last job before the end of the with block."
+    )
+
+
 def function_name(function: Callable[..., Any]) -> str:
-    """Return what a function is called in messages."""
+    """Return the name of a function for messages."""
     name = getattr(function, "__qualname__", None)
     return name if isinstance(name, str) else repr(function)
 
@@ -29,7 +48,7 @@ def run_here(job: Job, call: JobCall) -> None:
         result = run(call.function, call.args, call.kwargs)
     except BaseException as error:  # noqa: BLE001  # whatever it is, it is the job's outcome
         job.set_exception(error)
-        # The error's traceback knows this frame: it must not lead back to the error.
+        # The error's traceback holds this frame, which would hold the error through the job.
         del job
     else:
         job.set_result(result)
@@ -38,20 +57,20 @@ def run_here(job: Job, call: JobCall) -> None:
 
 
 def drop(job: Job) -> None:
-    """Cancel a job that has not begun, and tell those who wait for it."""
+    """Cancel a job that has not begun, and wake the threads that wait for it."""
     job.cancel()
     job.set_running_or_notify_cancel()
 
 
 def fail(job: Job, error: BaseException) -> None:
-    """Give a job that has not begun this outcome, unless it was cancelled."""
+    """Set the exception of a job that has not begun, unless it was cancelled."""
     if job.set_running_or_notify_cancel():
         job.set_exception(error)
 
 
 def set_progress(job: "ref[Job]", progress: Progress) -> None:
-    """Keep the progress on the job; who waits for it may have gone."""
-    # A weak reference: the job's error leads through its traceback to what is running.
+    """Set the progress of a job, if it is still alive."""
+    # The reference is weak: the job's error holds the running function through its traceback.
     alive = job()
     if alive is not None:
         alive.progress = progress

@@ -1,9 +1,9 @@
 """`ThreadEngine`: runs jobs on threads of this process.
 
-Threads are started as they are needed and stay. Who owns what: the lock guards the phase, the
-numbers and the list of workers; a worker's numbers are written by its own thread only; the queue
-and the list of idle tokens are safe by themselves. No thread holds the pool, only this engine, so
-that a pool nobody has any more is collected and says so by `release`.
+Threads start on demand and stay. The lock guards the state, the counters and the list of workers.
+A worker's counter is written by its own thread only. The queue and the list of idle tokens need no
+lock. The threads hold this engine but not the pool: an unreferenced pool is collected, and its
+finalizer calls `release`.
 """
 
 import logging
@@ -14,37 +14,36 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread, current_thread
 from typing import Any, NoReturn
 
-from dewar.tasks.engines.engine_state import EngineState, refusal
 from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
 from dewar.tasks.engines.process_hooks import process_hooks
-from dewar.tasks.engines.settle import drop, fail, run_here
+from dewar.tasks.engines.settle import EngineState, drop, fail, refusal, run_here
 from dewar.tasks.errors import NotSupported
 from dewar.tasks.job import Job
 
-# Where those who use executors look for it.
+# The logger of concurrent.futures, whose users expect these messages there.
 _log = logging.getLogger("concurrent.futures")
-_BROKEN = "The initializer of a thread failed, so the pool cannot run anything: repair it."
+_BROKEN = "The initializer of a thread failed, so the pool runs no jobs. Repair the initializer."
 
 
 class _Worker:
-    """A thread, and how many jobs it has finished."""
+    """A thread, and the number of jobs that it has finished."""
 
     __slots__ = ("finished", "thread")
 
     def __init__(self, name: str, work: Callable[["_Worker"], object]) -> None:
         self.finished = 0
-        # In an empty context: some builds of Python let a thread inherit its starter's.
+        # The context is empty: in some builds of Python a thread inherits its starter's.
         self.thread = Thread(name=name, target=Context().run, args=(work, self))
 
 
 class ThreadEngine:
-    """Runs jobs on at most so many threads.
+    """Runs jobs on threads, which start on demand.
 
     Args:
-        threads: How many.
-        name_prefix: What the threads' names begin with.
-        initializer: Called with `initargs` in each thread before its first job.
-        initargs: See there.
+        threads: How many threads there may be.
+        name_prefix: The beginning of the threads' names.
+        initializer: Called in each thread before its first job.
+        initargs: The arguments of the initializer.
     """
 
     name = "threads"
@@ -67,7 +66,7 @@ class ThreadEngine:
         process_hooks.add(self)
 
     def submit(self, job: Job, call: JobCall) -> None:
-        """Put the job in the queue, and start a thread if none is free and one may be started.
+        """Put the job into the queue. Start a thread if none is idle and the limit allows it.
 
         Raises:
             RuntimeError: After `shutdown`, or as a `BrokenThreadPool` after an initializer failed.
@@ -78,7 +77,7 @@ class ThreadEngine:
             self._accepted += 1
             self._queue.put((job, call))
             if len(self._workers) < self._max_workers:
-                # Each token is an idle worker, as long as there are fewer than the most.
+                # Below the limit of threads, each token stands for an idle worker.
                 if self._idle:
                     self._idle.pop()
                 else:
@@ -95,12 +94,12 @@ class ThreadEngine:
         raise NotSupported(
             self.name,
             Ability.STOP.value,
-            "Python cannot end a thread from outside. Let the function look at a flag now and"
-            " then, or use processes: TaskPool(processes=...).",
+            "Python cannot end a thread from outside. Let the function check a flag regularly,"
+            " or use processes: TaskPool(processes=...).",
         )
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
-        """Take no more jobs; with `wait`, return when the threads have ended."""
+        """Take no more jobs; with `wait`, wait until the threads have ended."""
         with self._lock:
             if self._state is EngineState.OPEN:
                 self._state = EngineState.CLOSED
@@ -116,20 +115,20 @@ class ThreadEngine:
                     worker.thread.join()
 
     def release(self) -> None:
-        """Take note that nobody can submit any more. Safe in a finalizer: it takes no lock."""
+        """Let the threads end after the last job. Safe in a finalizer: it takes no lock."""
         self._released = True
         self._queue.put(None)
 
     def end(self) -> None:
-        """Finish what was accepted."""
+        """Finish the accepted jobs, and wait for them."""
         self.shutdown(wait=True, cancel_futures=False)
 
     def after_fork(self) -> None:
-        """Start anew, without threads and jobs."""
+        """Reset, in a forked child: without threads and jobs."""
         self._reset()
 
     def statistics(self) -> EngineStatistics:
-        """Return how it is doing."""
+        """Return the numbers of jobs and threads."""
         with self._lock:
             finished = sum(worker.finished for worker in self._workers) + self._dropped
             unfinished = max(0, self._accepted - finished)
@@ -161,7 +160,7 @@ class ThreadEngine:
             item = queue.get()
             if item is not None:
                 run_here(*item)
-                # Or the last job's arguments and result would live until the next.
+                # Otherwise the arguments and the result would live until the next job.
                 del item
                 worker.finished += 1
                 if len(self._workers) < self._max_workers:
@@ -173,7 +172,7 @@ class ThreadEngine:
     def _initialize(self, initializer: Callable[..., object]) -> bool:
         try:
             initializer(*self._initargs)
-        except BaseException:  # noqa: BLE001  # whatever it is, it is logged and breaks the pool
+        except BaseException:  # noqa: BLE001  # it is logged, and breaks the pool
             _log.critical("Exception in initializer:", exc_info=True)
             with self._lock:
                 self._state = EngineState.BROKEN
@@ -185,9 +184,9 @@ class ThreadEngine:
         return True
 
     def _drain(self) -> list[Job]:
-        """Return the jobs that wait, which from now on don't.
+        """Empty the queue; return the jobs that were in it.
 
-        They are settled without the lock: whoever is told of it may submit another.
+        The caller settles them without the lock, because their callbacks may submit jobs.
         """
         waiting: list[Job] = []
         while True:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from dewar.loop.callback_queue import CallbackQueue
+from dewar.loop.call_queue import CallQueue
 from dewar.tasks.engines.execution import StoredContext, is_remote, perform, perform_remote
 from dewar.tasks.engines.interface import Ability, JobCall
 from dewar.tasks.errors import NotSupported, QueueFull, UnknownJob
@@ -77,7 +77,7 @@ class TasksRuntime:
         run_jobs = settings.run_jobs and not is_remote.get()
         self._pool = _open_pool(settings) if run_jobs else None
         self.ledger: Ledger = open_configured_ledger(settings, tasks.app)
-        self._callback_queue = CallbackQueue()
+        self._callback_queue = CallQueue("dewar-tasks-callbacks")
         owner = this_owner(time.time())
         self.webhooks = Webhooks(self.ledger, settings, owner.id)
         runner_settings = RunnerSettings(
@@ -122,7 +122,7 @@ class TasksRuntime:
         self.has_ended = True
         shutdown_timeout = self._settings.shutdown_timeout if timeout is None else timeout
         ended = self._runner.stop(shutdown_timeout)
-        self._callback_queue.stop(_FINAL_WAIT)
+        self._callback_queue.close(_FINAL_WAIT)
         self.webhooks.stop(_FINAL_WAIT)
         if self._pool is not None:
             self._pool.shutdown(wait=ended, cancel_futures=True)
@@ -217,6 +217,7 @@ class TasksRuntime:
             context=context,
             timeout=task.options.timeout,
             repeatable=record.idempotent,
+            described=(record.id, record.task, attempt),
         )
 
     def wake_webhooks(self) -> None:

@@ -1,4 +1,4 @@
-"""The Celery engine over RabbitMQ, with real workers and a queue of its own."""
+"""The Celery engine over RabbitMQ, with real workers and a separate queue."""
 
 import uuid
 from collections.abc import Iterator
@@ -34,4 +34,4 @@ def engine(broker: str) -> Iterator[CeleryEngine]:
 
 
 class TestCeleryOverRabbitMQ(CeleryContract):
-    """What holds for every engine, and for Celery over every broker."""
+    """The contract of all engines, and of Celery over all brokers."""

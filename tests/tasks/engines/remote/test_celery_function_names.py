@@ -1,4 +1,4 @@
-"""Which functions a Celery worker runs: what a message may name."""
+"""Which functions, apps and classes a Celery message may name."""
 
 import json
 import os
@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import farjobs
-from dewar.tasks.engines.celery.checked_json import checked_loads
 from dewar.tasks.engines.celery.function_names import (
     check_app,
+    checked_loads,
     find_function,
     importable_name,
     is_under,
@@ -32,7 +32,7 @@ class Holder:
 
 
 def test_a_function_is_found_by_its_name() -> None:
-    """There and back."""
+    """Its name leads back to the function."""
     assert importable_name(farjobs.add) == "farjobs:add"
     assert resolve("farjobs:add", ALLOWED) is farjobs.add
 
@@ -40,8 +40,8 @@ def test_a_function_is_found_by_its_name() -> None:
 @pytest.mark.parametrize(
     "function", [lambda: 1, len, Holder().method, farjobs._private, Holder, print]
 )
-def test_what_has_no_name_for_others_is_refused(function: Any) -> None:
-    """A lambda, a built-in, a method of an object, what is private, a class."""
+def test_what_cannot_be_found_by_name_is_refused(function: Any) -> None:
+    """A lambda, a built-in, a method of an object, a private function, a class."""
     with pytest.raises(NotSupported) as caught:
         importable_name(function)
     assert caught.value.engine == "celery"
@@ -71,13 +71,13 @@ def test_what_has_no_name_for_others_is_refused(function: Any) -> None:
     ],
 )
 def test_a_worker_refuses_other_names(name: str) -> None:
-    """Whatever is not a public function, defined in a module that is allowed."""
+    """Everything except public functions that are defined in an allowed module."""
     with pytest.raises(UnknownTask):
         resolve(name, ALLOWED)
 
 
 def test_nothing_is_imported_for_a_name_that_is_refused() -> None:
-    """A module's import runs its code."""
+    """Importing a module would run its code."""
     sys.modules.pop("antigravity", None)
     for refuse in (
         lambda: resolve("antigravity:fly", ALLOWED),
@@ -91,7 +91,7 @@ def test_nothing_is_imported_for_a_name_that_is_refused() -> None:
 
 @given(st.text())
 def test_no_name_gets_past_the_allowed_modules(name: str) -> None:
-    """Whatever a message says, the function is one of theirs."""
+    """For any name, the function is defined in one of them."""
     try:
         function = resolve(name, ALLOWED)
     except UnknownTask:
@@ -100,7 +100,7 @@ def test_no_name_gets_past_the_allowed_modules(name: str) -> None:
 
 
 def test_without_a_list_nothing_runs() -> None:
-    """A worker that was told nothing refuses everything."""
+    """A worker without allowed modules refuses everything."""
     with pytest.raises(UnknownTask, match="DEWAR_CELERY_ALLOW"):
         resolve("farjobs:add", parse_allowed(""))
 
@@ -114,7 +114,7 @@ def test_a_prefix_is_a_package_and_not_a_beginning() -> None:
 
 
 def test_an_app_is_checked_as_a_function_is() -> None:
-    """Its module must be allowed, and what makes it a function of that module."""
+    """Its module must be allowed, and its factory must be defined in that module."""
     check_app(None, ALLOWED)
     check_app("farjobs:app", ALLOWED)
     for path in ("os:environ", "farjobs:os.abort()", "os:abort()", "farjobs:Path()"):
@@ -122,8 +122,8 @@ def test_an_app_is_checked_as_a_function_is() -> None:
             check_app(path, ALLOWED)
 
 
-def test_a_kept_task_is_checked_by_its_address() -> None:
-    """What runs it imports what the address says, so that is checked before."""
+def test_a_task_of_a_ledger_is_checked_by_its_address() -> None:
+    """Running it imports the module in its address, so that is checked first."""
     runs = "dewar.tasks.engines.execution:perform_remote"
     for address in (
         {"app": "os:environ", "module": "farjobs", "qualname": "add"},
@@ -134,8 +134,8 @@ def test_a_kept_task_is_checked_by_its_address() -> None:
             find_function(runs, [address], ALLOWED)
 
 
-def test_a_kept_task_of_an_app_that_is_allowed_runs() -> None:
-    """Whatever its own name is: the app knows its tasks."""
+def test_a_task_of_an_allowed_app_runs() -> None:
+    """Its own name is not checked: the app finds its tasks."""
     runs = "dewar.tasks.engines.execution:perform_remote"
     address = {"task": "t", "app": "farjobs:app", "module": "farjobs", "qualname": "x"}
     assert find_function(runs, [address], ALLOWED) is perform_remote
@@ -143,7 +143,7 @@ def test_a_kept_task_of_an_app_that_is_allowed_runs() -> None:
 
 
 def test_values_name_no_class_that_would_be_imported() -> None:
-    """A class of a module that is here, or allowed, may be named."""
+    """A class of a module that is imported or allowed may be named."""
     text = pack(farjobs.Point(1, 2))
     assert unpack(text, checked_loads()) == farjobs.Point(1, 2)
     strange = json.dumps({"$dataclass": ["antigravity:Point", {}]})
@@ -154,8 +154,8 @@ def test_values_name_no_class_that_would_be_imported() -> None:
     assert os.path  # which is there all the same
 
 
-def test_a_message_is_read_by_a_decoder_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What checks the classes is made once for all messages."""
+def test_the_decoder_of_messages_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decoder that checks the classes is made once for all messages."""
     made: list[object] = []
     make = json.JSONDecoder.__init__
 

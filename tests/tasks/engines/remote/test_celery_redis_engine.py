@@ -1,4 +1,4 @@
-"""The Celery engine over Redis, with real workers and a Redis of its own."""
+"""The Celery engine over Redis, with real workers and a separate Redis."""
 
 from collections.abc import Iterator
 
@@ -25,4 +25,4 @@ def engine(broker: str) -> Iterator[CeleryEngine]:
 
 
 class TestCeleryOverRedis(CeleryContract):
-    """What holds for every engine, and for Celery over every broker."""
+    """The contract of all engines, and of Celery over all brokers."""

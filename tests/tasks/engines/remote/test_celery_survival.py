@@ -1,4 +1,4 @@
-"""What Celery jobs survive: their worker, their broker, and the process that submitted them."""
+"""Celery jobs survive the end of their worker, broker or submitting process."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ from polling import eventually
 
 AMQP = "amqp://guest:guest@127.0.0.1:5672//"
 
-# A process that submits two jobs, cancels one of them, and is gone.
+# A process that submits two jobs, cancels one of them, and exits.
 LEAVING = """
 import os, sys
 import farjobs
@@ -54,7 +54,7 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
 
 @pytest.fixture
 def opened() -> Iterator[Any]:
-    """A function that opens engines, which are shut down in the end."""
+    """A function that opens engines, which are shut down after the test."""
     engines: list[CeleryEngine] = []
 
     def open_(url: str) -> CeleryEngine:
@@ -68,7 +68,7 @@ def opened() -> Iterator[Any]:
 
 @pytest.fixture
 def amqp() -> Iterator[str]:
-    """The URL of a queue of our own at the RabbitMQ that is there."""
+    """The URL of a new queue at the running RabbitMQ."""
     if not answers(5672):
         pytest.skip("RabbitMQ does not answer on 127.0.0.1:5672")
     queue = f"dewar-test-{uuid.uuid4().hex}"
@@ -80,7 +80,7 @@ def amqp() -> Iterator[str]:
 def test_redis_that_keeps_nothing_loses_jobs_and_they_say_so(
     redis: Redis, tmp_path: Path, opened: Any
 ) -> None:
-    """A job that waited ends with JobLost; the next one runs."""
+    """A job that waited ends with JobLost. The next one runs."""
     engine = opened(redis.url)
     job = submit(engine, farjobs.add, 1)
     redis.kill()
@@ -93,7 +93,7 @@ def test_redis_that_keeps_nothing_loses_jobs_and_they_say_so(
 
 
 def test_redis_with_a_log_on_disk_keeps_jobs(tmp_path: Path, opened: Any) -> None:
-    """A job that waited while Redis was killed and started again runs."""
+    """A job that waits while Redis is killed and started again runs."""
     with Redis(tmp_path, free_port(), keeps=True) as redis:
         engine = opened(redis.url)
         job = submit(engine, farjobs.add, 1)
@@ -104,7 +104,7 @@ def test_redis_with_a_log_on_disk_keeps_jobs(tmp_path: Path, opened: Any) -> Non
 
 
 def test_rabbitmq_keeps_jobs_over_a_restart(tmp_path: Path, opened: Any) -> None:
-    """A job that waited while a node was killed and started again runs."""
+    """A job that waits while a node is killed and started again runs."""
     with Rabbit(tmp_path, free_port()) as rabbit:
         engine = opened(rabbit.url)
         job = submit(engine, farjobs.add, 1)
@@ -127,13 +127,13 @@ def test_rabbitmq_gives_the_jobs_of_a_dead_worker_to_others(
 def test_redis_gives_the_jobs_of_a_dead_worker_to_others_later(
     redis: Redis, tmp_path: Path, opened: Any
 ) -> None:
-    """That is when the visibility timeout is over."""
+    """After the visibility timeout."""
     url = f"{redis.url}?visibility_timeout=2"
     _have_two_workers(opened(url), url, tmp_path)
 
 
 def _have_two_workers(engine: Any, url: str, folder: Path) -> None:
-    """Let a job begin on one, and end on another."""
+    """Kill the worker of a job, and let another worker run it."""
     began, go = folder / "began", folder / "go"
     with CeleryWorker(folder, url, size=1) as worker:
         job = submit(engine, farjobs.hold, str(began), str(go))
@@ -150,7 +150,7 @@ def _have_two_workers(engine: Any, url: str, folder: Path) -> None:
 def test_jobs_outlive_the_process_that_submitted_them(
     broker: str, request: pytest.FixtureRequest, tmp_path: Path, opened: Any
 ) -> None:
-    """They run though nobody is there to answer, and a cancelled one does not."""
+    """They run although no process answers the worker. A cancelled one does not."""
     there = request.getfixturevalue(broker)
     url = there if isinstance(there, str) else f"{there.url}?queue=q"
     url += "&reply_timeout=0.5"
@@ -168,7 +168,7 @@ def test_jobs_outlive_the_process_that_submitted_them(
 def test_a_child_of_a_fork_has_a_connection_of_its_own(
     redis: Redis, tmp_path: Path, opened: Any
 ) -> None:
-    """Both processes submit and hear; the child knows nothing of its parent's jobs."""
+    """Both processes submit and get results. The child has none of its parent's jobs."""
     engine = opened(redis.url)
     with CeleryWorker(tmp_path, redis.url):
         assert submit(engine, farjobs.add, 1).result(LIMIT) == 1
@@ -188,7 +188,7 @@ def test_a_child_of_a_fork_has_a_connection_of_its_own(
 def test_a_pool_of_threads_can_be_used_but_not_killed(
     redis: Redis, tmp_path: Path, opened: Any
 ) -> None:
-    """Stopping and timeouts are refused, naming the pool that can."""
+    """Stopping and timeouts are refused. The error names the pool that supports them."""
     engine = opened(redis.url)
     with CeleryWorker(tmp_path, redis.url, "--pool", "threads"):
         job = submit(engine, farjobs.hold, str(tmp_path / "began"), str(tmp_path / "go"))
@@ -205,7 +205,7 @@ def test_a_pool_of_threads_can_be_used_but_not_killed(
 def test_a_teams_own_app_runs_jobs(
     redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The task is installed in it, and the engine sends jobs with it."""
+    """The task is installed in the app, and the engine sends jobs with it."""
     broker = redis.url.removeprefix("celery+")
     monkeypatch.setattr(farcelery.app.conf, "broker_url", broker)
     engine = CeleryEngine(farcelery.app)
@@ -218,7 +218,7 @@ def test_a_teams_own_app_runs_jobs(
 
 @pytest.mark.parametrize("scheme", ["redis", "amqp"])
 def test_without_a_broker_nothing_is_accepted(scheme: str, opened: Any) -> None:
-    """The error comes soon, and names the address."""
+    """The error is raised soon, and names the address."""
     port = free_port()
     engine = opened(f"celery+{scheme}://127.0.0.1:{port}/0?connect=1")
     with pytest.raises(EngineUnreachable, match=f"127.0.0.1:{port}"):

@@ -37,7 +37,7 @@ def engine(cluster: str) -> Iterator[DaskEngine]:
 
 
 class TestDask(FarContract):
-    """What holds for every engine."""
+    """The contract of all engines."""
 
     @pytest.fixture(autouse=True)
     def _know(self, cluster: str) -> None:
@@ -48,7 +48,7 @@ class TestDask(FarContract):
 
 
 def test_a_lambda_goes_along(engine: DaskEngine) -> None:
-    """Functions are pickled by value where they have no name."""
+    """A function without an importable name is pickled by value."""
     number = 4
     assert submit(engine, lambda x: x + number, 3).result(LIMIT) == 7
 
@@ -70,7 +70,7 @@ def test_what_does_not_pickle_is_refused_at_once(engine: DaskEngine) -> None:
 
 
 def test_a_job_that_always_kills_its_worker_is_given_up(engine: DaskEngine, tmp_path: Path) -> None:
-    """Dask says KilledWorker after the failures that its scheduler allows, here one."""
+    """Dask raises KilledWorker after the failures that its scheduler allows, here one."""
     path = tmp_path / "attempts"
     error = submit(engine, farjobs.die, str(path), 9).exception(LIMIT)
     assert isinstance(error, WorkerDied)
@@ -79,7 +79,7 @@ def test_a_job_that_always_kills_its_worker_is_given_up(engine: DaskEngine, tmp_
 
 
 def test_without_a_scheduler_nothing_is_accepted() -> None:
-    """The error comes soon, and names the address."""
+    """The error is raised soon, and names the address."""
     port = free_port()
     engine = open_dask(f"dask://127.0.0.1:{port}")
     with pytest.raises(EngineUnreachable, match=f"127.0.0.1:{port}"):
@@ -89,7 +89,7 @@ def test_without_a_scheduler_nothing_is_accepted() -> None:
 
 
 def test_jobs_of_a_scheduler_that_dies_are_lost_and_say_so(tmp_path: Path) -> None:
-    """They end with JobLost; the next job goes to the scheduler that is there then."""
+    """They end with JobLost. The next job goes to the scheduler that runs then."""
     port = free_port()
     url = f"dask://127.0.0.1:{port}"
     engine: Any = open_dask(url)

@@ -1,4 +1,4 @@
-"""The table of what each engine can do: it is true, and each of its cells has its test."""
+"""The table of what each engine supports: it is true, and each of its cells has a test."""
 
 import re
 from dataclasses import fields
@@ -39,7 +39,7 @@ RESTARTS = {
 
 
 def make(name: str) -> JobEngine:
-    """Return an engine, which connects to nothing before its first job."""
+    """Return an engine. It does not connect before its first job."""
     if name == "threads":
         return ThreadEngine(1)
     if name == "processes":
@@ -62,7 +62,7 @@ def table() -> tuple[list[str], dict[str, list[str]]]:
 
 
 def test_the_table_has_each_engine_and_each_ability() -> None:
-    """None is missing, and none is made up."""
+    """None is missing, and there are no others."""
     columns, rows = table()
     assert columns == [ability.name for ability in Ability]
     assert rows.keys() == MODULES.keys()
@@ -70,7 +70,7 @@ def test_the_table_has_each_engine_and_each_ability() -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_the_table_says_what_the_engine_says(name: str) -> None:
-    """A cell is yes where the ability is among the engine's, and no where it is not."""
+    """A cell is yes if the engine has the ability, and no otherwise."""
     columns, rows = table()
     engine = make(name)
     said = {column for column, cell in zip(columns, rows[name], strict=True) if cell == "yes"}
@@ -82,7 +82,7 @@ def test_the_table_says_what_the_engine_says(name: str) -> None:
 @pytest.mark.parametrize("ability", Ability)
 @pytest.mark.parametrize("name", MODULES)
 def test_each_cell_has_its_test(name: str, ability: Ability) -> None:
-    """The engine's tests inherit one for each ability, which tests that it has it, or has not."""
+    """The tests of each engine inherit one for each ability: that it has it, or that it refuses."""
     if ability is Ability.SURVIVE_BROKER:
         if name in RESTARTS:
             module, test = RESTARTS[name]
@@ -94,7 +94,7 @@ def test_each_cell_has_its_test(name: str, ability: Ability) -> None:
 
 
 def test_each_setting_of_a_url_is_listed_with_its_default() -> None:
-    """As the pages about Dask and Celery have it."""
+    """On the pages about Dask and Celery."""
     for page, settings in (("dask", DaskSettings), ("celery", CelerySettings)):
         text = (ROOT / "docs" / "how-to" / f"run-tasks-on-{page}.md").read_text(encoding="utf-8")
         for field in fields(settings):

@@ -1,14 +1,12 @@
-"""The table of jobs that are with workers elsewhere."""
+"""The table of jobs that remote workers have."""
 
-import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
-from typing import Any
 
 import pytest
 
-from dewar.loop.serial_queue import SerialQueue
+from dewar.loop.call_queue import CallQueue
 from dewar.tasks.engines.interface import JobCall
 from dewar.tasks.engines.remote.in_flight import ATTEMPTS, InFlightJobs, InFlightState
 from dewar.tasks.errors import JobLost, WorkerDied
@@ -19,14 +17,14 @@ LIMIT = 10.0
 
 
 @pytest.fixture
-def settling_queue() -> Iterator[SerialQueue]:
-    settling_queue = SerialQueue("test")
+def settling_queue() -> Iterator[CallQueue]:
+    settling_queue = CallQueue("test")
     yield settling_queue
     settling_queue.close()
 
 
 @pytest.fixture
-def table(settling_queue: SerialQueue) -> InFlightJobs:
+def table(settling_queue: CallQueue) -> InFlightJobs:
     return InFlightJobs(settling_queue)
 
 
@@ -38,7 +36,7 @@ def enter(table: InFlightJobs, name: str = "a") -> Job:
 
 
 def test_a_job_runs_when_a_worker_has_asked(table: InFlightJobs) -> None:
-    """Not before; and it ends with what the worker says."""
+    """Not before. It ends with the outcome that the worker sends."""
     job = enter(table)
     assert not job.running()
     assert table.ask("a", "worker") == 1
@@ -49,13 +47,13 @@ def test_a_job_runs_when_a_worker_has_asked(table: InFlightJobs) -> None:
 
 
 def test_asking_twice_is_answered_alike(table: InFlightJobs) -> None:
-    """A message may come twice; it is no other attempt."""
+    """A message may arrive twice. That does not start another attempt."""
     enter(table)
     assert [table.ask("a", "one"), table.ask("a", "one"), table.ask("a", "two")] == [1, 1, 2]
 
 
 def test_a_cancelled_job_may_not_begin(table: InFlightJobs) -> None:
-    """Its worker is told no, and who waits for it is told."""
+    """Its worker is refused, and wait() returns."""
     job = enter(table)
     assert job.cancel()
     assert table.ask("a", "worker") == 0
@@ -64,8 +62,8 @@ def test_a_cancelled_job_may_not_begin(table: InFlightJobs) -> None:
     assert job.cancelled()
 
 
-def test_nobody_knows_a_job_that_has_ended(table: InFlightJobs) -> None:
-    """What comes late is dropped."""
+def test_a_job_that_has_ended_is_not_in_the_table(table: InFlightJobs) -> None:
+    """Later messages about it are dropped."""
     job = enter(table)
     table.ask("a", "worker")
     table.fail("a", KeyError("x"))
@@ -77,7 +75,7 @@ def test_nobody_knows_a_job_that_has_ended(table: InFlightJobs) -> None:
 
 
 def test_a_job_that_kills_its_workers_is_given_up(table: InFlightJobs) -> None:
-    """It ends with WorkerDied, and the next worker is told no."""
+    """It ends with WorkerDied, and the next worker is refused."""
     job = enter(table)
     answers = [table.ask("a", f"worker {number}") for number in range(ATTEMPTS + 1)]
     assert answers == [1, 2, 3, 4, 0]
@@ -85,7 +83,7 @@ def test_a_job_that_kills_its_workers_is_given_up(table: InFlightJobs) -> None:
 
 
 def test_a_job_that_may_not_be_repeated_is_lost_with_its_worker(table: InFlightJobs) -> None:
-    """The next worker is told no."""
+    """The next worker is refused."""
     job = Job()
     table.add("a", job, JobCall(len, (), {}, repeatable=False))
     assert [table.ask("a", "one"), table.ask("a", "one"), table.ask("a", "two")] == [1, 1, 0]
@@ -93,7 +91,7 @@ def test_a_job_that_may_not_be_repeated_is_lost_with_its_worker(table: InFlightJ
 
 
 def test_a_job_that_is_being_stopped_never_begins_again(table: InFlightJobs) -> None:
-    """If its worker dies first, it has ended."""
+    """If its worker dies first, the job ends as cancelled."""
     job = enter(table)
     assert table.stop(job) is None
     table.ask("a", "one", stoppable=True)
@@ -105,7 +103,7 @@ def test_a_job_that_is_being_stopped_never_begins_again(table: InFlightJobs) -> 
 
 
 def test_a_job_that_no_one_can_stop_stays_running(table: InFlightJobs) -> None:
-    """It may begin again where its worker dies."""
+    """It may begin again if its worker dies."""
     job = enter(table)
     table.ask("a", "one", stoppable=False)
     one = table.stop(job)
@@ -114,14 +112,14 @@ def test_a_job_that_no_one_can_stop_stays_running(table: InFlightJobs) -> None:
 
 
 def test_a_job_may_fail_before_it_began(table: InFlightJobs) -> None:
-    """As where the broker has lost it; cancelling it at once changes nothing."""
+    """For example if the broker has lost it."""
     job = enter(table)
     table.fail("a", KeyError("lost"))
     assert isinstance(job.exception(LIMIT), KeyError)
 
 
-def test_a_job_whose_keeper_says_no_does_not_begin(table: InFlightJobs) -> None:
-    """set_running_or_notify_cancel() has the last word, and is asked once."""
+def test_a_job_that_refuses_to_run_does_not_begin(table: InFlightJobs) -> None:
+    """set_running_or_notify_cancel() decides, and is called once."""
 
     class Refused(Job):
         def set_running_or_notify_cancel(self) -> bool:
@@ -132,8 +130,8 @@ def test_a_job_whose_keeper_says_no_does_not_begin(table: InFlightJobs) -> None:
     assert len(table) == 0
 
 
-def test_it_is_told_when_the_last_job_has_gone(settling_queue: SerialQueue) -> None:
-    """However the job went."""
+def test_it_reports_that_the_last_job_has_left(settling_queue: CallQueue) -> None:
+    """Cancelled or finished."""
     calls: list[int] = []
     table = InFlightJobs(settling_queue, lambda: calls.append(1))
     job = enter(table)
@@ -146,19 +144,19 @@ def test_it_is_told_when_the_last_job_has_gone(settling_queue: SerialQueue) -> N
 
 
 def test_it_counts(table: InFlightJobs) -> None:
-    """What waits, what runs, and what has ended."""
+    """The jobs that wait, that run and that have ended."""
     enter(table)
     enter(table, "b")
     table.ask("b", "worker")
-    counts = table.counts()
+    counts = table.statistics("test")
     assert (counts.queued, counts.running, counts.finished) == (1, 1, 0)
     table.drop("a")
-    assert table.counts().finished == 1
+    assert table.statistics("test").finished == 1
     assert "1" in repr(table)
 
 
-def test_cancelling_and_asking_at_once_agree(settling_queue: SerialQueue) -> None:
-    """Either the job is cancelled and its worker was told no, or it runs and was not cancelled."""
+def test_cancelling_and_asking_at_once_agree(settling_queue: CallQueue) -> None:
+    """Either the job is cancelled and its worker is refused, or it runs and is not cancelled."""
     table = InFlightJobs(settling_queue)
     with ThreadPoolExecutor(2) as threads:
         for number in range(300):
@@ -182,8 +180,8 @@ def test_cancelling_and_asking_at_once_agree(settling_queue: SerialQueue) -> Non
     assert len(table) == 0
 
 
-def test_losing_a_job_and_cancelling_it_at_once_agree(settling_queue: SerialQueue) -> None:
-    """It ends one way or the other, and nobody waits for ever."""
+def test_losing_a_job_and_cancelling_it_at_once_agree(settling_queue: CallQueue) -> None:
+    """It has one outcome, and wait() returns."""
     table = InFlightJobs(settling_queue)
     with ThreadPoolExecutor(2) as threads:
         for number in range(300):
@@ -201,33 +199,3 @@ def test_losing_a_job_and_cancelling_it_at_once_agree(settling_queue: SerialQueu
             wait([threads.submit(lose), threads.submit(cancel)], LIMIT)
             assert wait([job], LIMIT).done == {job}
     assert len(table) == 0
-
-
-def test_the_clerk_goes_on_after_a_failure(caplog: pytest.LogCaptureFixture) -> None:
-    """The failure is logged, and the next call made."""
-    settling_queue = SerialQueue("test")
-    done = threading.Event()
-
-    def fail() -> Any:
-        raise KeyError("x")
-
-    with caplog.at_level(logging.CRITICAL + 1, "dewar.tasks"):
-        settling_queue.call_soon(fail)
-        settling_queue.call_soon(done.set)
-        assert done.wait(LIMIT)
-    settling_queue.close()
-    settling_queue.close()
-    assert "test" in repr(settling_queue)
-
-
-def test_the_clerk_may_close_itself() -> None:
-    """It ends after what it is doing."""
-    settling_queue = SerialQueue("test")
-    done = threading.Event()
-
-    def end() -> None:
-        settling_queue.close()
-        done.set()
-
-    settling_queue.call_soon(end)
-    assert done.wait(LIMIT)

@@ -1,4 +1,4 @@
-"""The engines of this machine, held to what holds for every engine."""
+"""The engines of this machine fulfil the contract of all engines."""
 
 import os
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from enginecontract import SLOTS, EngineContract
 
 
 class TestThreads(EngineContract):
-    """What holds for every engine, on threads."""
+    """The contract of all engines, on threads."""
 
     def another(self) -> JobEngine:
         return ThreadEngine(SLOTS)
@@ -28,19 +28,19 @@ class TestThreads(EngineContract):
         engine.shutdown(wait=True, cancel_futures=True)
 
     def test_timeout(self, engine: Any, tmp_path: Path) -> None:
-        """The pool refuses it, before there is a job."""
+        """The pool refuses it before it accepts a job."""
         assert Ability.TIMEOUT not in engine.abilities
         with pytest.raises(NotSupported, match="stop a job after a timeout"):
             TaskPool(engine=engine, timeout=0.5)
 
     def test_survive_worker(self, engine: Any, tmp_path: Path) -> None:
-        """A thread dies with its process, and the job with both."""
+        """A thread dies with its process, and so does the job."""
         assert Ability.SURVIVE_WORKER not in engine.abilities
 
 
 @pytest.mark.skipif(os.name == "nt", reason="processes need a UNIX system")
 class TestProcesses(EngineContract):
-    """What holds for every engine, on processes."""
+    """The contract of all engines, on processes."""
 
     def another(self) -> JobEngine:
         return ProcessEngine(SLOTS)

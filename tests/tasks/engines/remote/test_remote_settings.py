@@ -1,4 +1,4 @@
-"""The URLs of engines on other machines."""
+"""The URLs of remote engines."""
 
 import pytest
 
@@ -19,7 +19,7 @@ from dewar.tasks.errors import TaskSetupError
     ],
 )
 def test_a_dask_url_names_a_scheduler(url: str, address: str) -> None:
-    """The transport is TCP unless it says otherwise."""
+    """The default transport is TCP."""
     assert DaskSettings.parse(url).address == address
 
 
@@ -37,13 +37,13 @@ def test_a_dask_url_names_a_scheduler(url: str, address: str) -> None:
     ],
 )
 def test_other_dask_urls_are_refused(url: str) -> None:
-    """The error shows a right one."""
+    """The error shows a valid one."""
     with pytest.raises(TaskSetupError, match=r"dask://127\.0\.0\.1:8786"):
         DaskSettings.parse(url)
 
 
-def test_a_celery_url_is_a_brokers_with_our_settings() -> None:
-    """What is not ours in the query is left to the broker."""
+def test_a_celery_url_is_the_brokers_with_dewars_settings() -> None:
+    """Other parameters of the query stay in the broker's URL."""
     found = CelerySettings.parse(
         "celery+redis://:secret@host:6379/2?queue=jobs&reply_timeout=2&visibility_timeout=60&ssl=no"
     )
@@ -62,7 +62,7 @@ def test_a_celery_url_is_a_brokers_with_our_settings() -> None:
     "url", ["redis://host", "celery+", "celery://host", "celery+redis://h?reply_timeout=x", ""]
 )
 def test_other_celery_urls_are_refused(url: str) -> None:
-    """The error shows a right one, or names the setting."""
+    """The error shows a valid one, or names the setting."""
     with pytest.raises(TaskSetupError, match=r"celery\+redis://|reply_timeout"):
         CelerySettings.parse(url)
 

@@ -1,4 +1,4 @@
-"""Jobs of a ledger that run on a cluster or on Celery workers: what is lost when."""
+"""Jobs of a ledger on a Dask cluster or on Celery workers, and what they survive."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from dewar.tasks.ledger.records import JobState
 from fartools import LIMIT, CeleryWorker, Redis, dask_cluster, free_port
 from polling import eventually
 
-# A process that accepts a job, says so, and waits to be killed.
+# A process that accepts a job, prints its id, and waits to be killed.
 SUBMITTER = """
 import sys, taskapp
 job = getattr(taskapp, sys.argv[1]).submit(sys.argv[2])
@@ -27,7 +27,7 @@ sys.stdin.read()
 
 @pytest.fixture(scope="module", params=["dask", "celery"])
 def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A cluster, and a broker with a worker: each with processes of its own."""
+    """A cluster, and a broker with a worker, started for this module."""
     folder = tmp_path_factory.mktemp(request.param)
     if request.param == "dask":
         with dask_cluster(folder, failures=3) as url:
@@ -42,7 +42,7 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def tasks(url: str, tmp_path: Path) -> Iterator[Any]:
-    """The tasks of the app that workers import as well, on a ledger of the test's own."""
+    """The tasks of the app that the workers import as well, on a new ledger."""
     before = dict(taskapp.app.config)
     taskapp.app.config["TASKS_LEDGER"] = tmp_path / "jobs.sqlite3"
     taskapp.app.config["TASKS_ENGINE"] = url
@@ -53,7 +53,7 @@ def tasks(url: str, tmp_path: Path) -> Iterator[Any]:
 
 
 def test_a_job_sees_its_request_and_tells_its_progress(tasks: Any) -> None:
-    """On another machine the app is imported and the request made again."""
+    """The worker imports the app and makes the request again."""
     id = taskapp.app.test_client().get("/see/7").get_json()["id"]
     seen = tasks.get(id).result(LIMIT)
     assert (seen["path"], seen["user"], seen["g"]) == ("/see/7", "user 7", "7")
@@ -63,14 +63,14 @@ def test_a_job_sees_its_request_and_tells_its_progress(tasks: Any) -> None:
 
 
 def test_an_error_is_repeated_as_the_task_says(tasks: Any) -> None:
-    """The ledger counts the attempts, wherever they ran."""
+    """The ledger counts the attempts on all workers."""
     with pytest.raises(ValueError, match="no good"):
         taskapp.fail.submit("no good").result(LIMIT)
     assert taskapp.fail_until.submit(3).result(LIMIT) == 3
 
 
 def test_a_job_whose_worker_is_killed_runs_again(tasks: Any, tmp_path: Path) -> None:
-    """The cluster, or the broker, gives it to another worker; it has one outcome."""
+    """The cluster or the broker gives it to another worker. It has one outcome."""
     job = taskapp.die_once.submit(str(tmp_path / "died"))
     assert job.result(LIMIT) >= 1
     assert (tmp_path / "died").exists()
@@ -88,7 +88,7 @@ def test_a_job_that_may_not_be_repeated_is_lost_with_its_worker(tasks: Any, tmp_
 def test_a_job_whose_submitter_is_killed_is_submitted_again(
     tasks: Any, url: str, tmp_path: Path
 ) -> None:
-    """The next process that looks after the ledger finds it; what the first run says is void."""
+    """The next process that uses the ledger runs it. The outcome of the first run is ignored."""
     gate = tmp_path / "gate"
     submitter = subprocess.Popen(
         [sys.executable, "-c", SUBMITTER, "wait_for", str(gate)],
@@ -119,7 +119,7 @@ def test_a_job_whose_submitter_is_killed_is_submitted_again(
 
 
 def test_jobs_wait_for_a_broker_that_is_away(tmp_path: Path) -> None:
-    """They are accepted, for the ledger has them, and run when it is there."""
+    """They are accepted, because the ledger has them, and run when the broker is back."""
     before = dict(taskapp.app.config)
     port = free_port()
     taskapp.app.config["TASKS_LEDGER"] = tmp_path / "jobs.sqlite3"

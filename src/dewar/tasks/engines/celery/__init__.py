@@ -1,1 +1,1 @@
-"""Jobs on Celery workers, over Redis or RabbitMQ."""
+"""The engine that runs jobs on Celery workers, over Redis or RabbitMQ."""

@@ -1,7 +1,6 @@
 """`CeleryEngine`: jobs on Celery workers."""
 
-import os
-
+from dewar.support.per_process import PerProcess
 from dewar.tasks.engines.celery.settings import CelerySettings
 from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
 from dewar.tasks.errors import MissingExtra
@@ -21,12 +20,12 @@ _ANY_BROKER = frozenset(Ability) - {Ability.SURVIVE_BROKER}
 class CeleryEngine:
     """Runs jobs on Celery workers, over Redis or RabbitMQ.
 
-    The workers are the user's to start, and so is the broker. After a fork, the child has a
-    connection of its own, and none of its parent's jobs.
+    The user starts the workers and the broker. A forked child opens a new connection, and has none
+    of its parent's jobs.
 
     Args:
-        app: The Celery app to send jobs with. Its workers have the task: see `install`.
-        settings: Where the broker is; worked out from the app if left out.
+        app: The Celery app to send jobs with. `install` adds the task to its workers.
+        settings: Where the broker is. By default this is the app's own configuration.
     """
 
     name = "celery"
@@ -37,9 +36,9 @@ class CeleryEngine:
             broker=str(app.conf.broker_url), queue=str(app.conf.task_default_queue)
         )
         redis = self._settings.is_redis
-        # Whether Redis keeps its queues on a disk is for it to know.
+        # Dewar cannot know whether Redis stores its queues on a disk.
         self.abilities: frozenset[Ability] = _ANY_BROKER if redis else frozenset(Ability)
-        self._sessions: dict[int, CelerySession] = {}
+        self._sessions = PerProcess(lambda: CelerySession(app, self._settings))
 
     def __repr__(self) -> str:
         return f"<CeleryEngine {self._settings.shown}, queue {self._settings.queue}>"
@@ -53,7 +52,7 @@ class CeleryEngine:
             RuntimeError: After `shutdown`.
             Unserializable: If an argument has no JSON form.
         """
-        self._session.submit(job, call)
+        self._sessions.get().submit(job, call)
 
     def stop(self, job: Job) -> bool:
         """See `dewar.tasks.engines.interface.JobEngine.stop`.
@@ -62,38 +61,22 @@ class CeleryEngine:
             EngineUnreachable: If the broker does not answer.
             NotSupported: If the job's worker has a pool without processes.
         """
-        return self._session.stop(job)
+        return self._sessions.get().stop(job)
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
         """See `dewar.tasks.engines.interface.JobEngine.shutdown`."""
-        self._session.shutdown(wait, cancel_futures)
+        self._sessions.get().shutdown(wait, cancel_futures)
 
     def statistics(self) -> EngineStatistics:
         """See `dewar.tasks.engines.interface.JobEngine.statistics`."""
-        counts = self._session.counts()
-        return EngineStatistics(
-            engine=self.name,
-            workers=0,
-            queued=counts.queued,
-            running=counts.running,
-            finished=counts.finished,
-        )
-
-    @property
-    def _session(self) -> CelerySession:
-        # By process: nothing of a parent's is touched in its child. Two threads may make one at
-        # once, and the dict keeps the first; making one costs nothing.
-        found = self._sessions.get(os.getpid())
-        return found or self._sessions.setdefault(
-            os.getpid(), CelerySession(self._app, self._settings)
-        )
+        return self._sessions.get().statistics()
 
 
-def open(url: str) -> CeleryEngine:  # noqa: A001  # as each engine has one
+def open(url: str) -> CeleryEngine:  # noqa: A001  # each engine's module has this function
     """Return the engine of a URL like ``celery+redis://127.0.0.1:6379/0``.
 
     Raises:
-        TaskSetupError: If it is no such URL.
+        TaskSetupError: If it is not such a URL.
     """
     settings = CelerySettings.parse(url)
     return CeleryEngine(make_celery(settings), settings)

@@ -1,16 +1,15 @@
-"""What the process that submitted a job and the worker that has it tell each other.
+"""The messages between the process that submits jobs and the workers, in plain JSON.
 
-Two kinds of queues at the broker, beside the one for jobs, all of them in plain JSON:
+Besides the queue for jobs there are two kinds of queues at the broker:
 
-- a *reply queue* for each process that submits. Workers say there that they ask for leave to
-  begin, how far a job is, and how it ended.
-- an *answer queue* for each job that asks. Its first message tells whether the job may begin, and
-  as which attempt. A cancelled job gets a "no" there at once, even if no worker has asked: so it
-  stays cancelled when the process that cancelled it ends. The worker removes the queue.
+- a *reply queue* for each process that submits jobs. Workers ask there whether a job may begin, and
+  report its progress and its outcome.
+- an *answer queue* for each job. Its first message says whether the job may begin, and as which
+  attempt. For a cancelled job a refusal is put there at once, even if no worker has asked: so the
+  job stays cancelled when the submitting process ends. The worker removes the queue.
 
-So nothing depends on a result backend, and Redis and RabbitMQ are dealt with in one way. The
-queues outlive a restart of a broker that keeps its queues, and go when nobody has used them for a
-while.
+So no result backend is needed, and Redis and RabbitMQ work in the same way. The queues are durable,
+and the broker removes them when they have not been used for a while.
 """
 
 from collections.abc import Mapping
@@ -20,30 +19,35 @@ from typing import Any
 
 from kombu import Connection, Exchange, Producer, Queue
 
-# In seconds, for when nobody uses them: replies to a process that has died, and answers that no
-# worker has come for, as the job is in nobody's queue any more.
+from dewar.tasks.engines.celery.function_names import importable_name
+from dewar.tasks.engines.interface import JobCall
+from dewar.tasks.engines.remote.session import description_of
+from dewar.tasks.serialization.values import pack_arguments
+
+# After how many seconds without use a queue is removed: replies to a process that has died, and
+# answers that no worker has read because the job's message no longer exists.
 _REPLIES_KEPT = 3600.0
 _ANSWERS_KEPT = 7 * 86400.0
 
 
 class MessageKind(Enum):
-    """What a worker says of a job."""
+    """What a message in a reply queue says about a job."""
 
-    #: It asks whether the job may begin.
+    #: A worker asks whether the job may begin.
     ASK = "ask"
     PROGRESS = "progress"
     DONE = "done"
     FAILED = "failed"
-    #: Said by the worker's parent process, which has killed the one that ran the job.
+    #: The next two are from the worker's parent process, which has killed the job's process.
     TIMEOUT = "timeout"
     STOPPED = "stopped"
-    #: Said by a process to itself: stop listening.
+    #: From the submitting process to itself: stop listening.
     BYE = "bye"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is in a reply queue: a word about a job, and what belongs to it."""
+    """A message in a reply queue."""
 
     kind: MessageKind
     job: str
@@ -55,7 +59,7 @@ class Message:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "Message | None":
-        """Return what `plain` was made of; None where it is of some other version, or of nobody."""
+        """Return the message of a body from `plain`, or None if it is not valid."""
         try:
             return cls(MessageKind(body["kind"]), str(body["job"]), body["content"])
         except (KeyError, TypeError, ValueError):
@@ -64,7 +68,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class StartAnswer:
-    """What is in an answer queue: as which attempt the job may begin, or 0 for no."""
+    """A message in an answer queue: the number of the attempt that may begin, or 0."""
 
     attempt: int
 
@@ -73,27 +77,49 @@ class StartAnswer:
         return asdict(self)
 
 
+def job_message(call: JobCall, reply: str) -> dict[str, Any]:
+    """Return a job as it goes to a worker, in plain JSON; `WorkerJobRunner` reads it.
+
+    Args:
+        call: What the job runs.
+        reply: The name of the reply queue.
+
+    Raises:
+        NotSupported: If the function cannot be found by its name.
+        Unserializable: If an argument has no JSON form.
+    """
+    return {
+        "function": importable_name(call.function),
+        "arguments": pack_arguments(call.args, call.kwargs),
+        "context": call.context.portable() if call.context is not None else None,
+        "timeout": call.timeout,
+        "repeatable": call.repeatable,
+        "known": description_of(call),
+        "reply": reply,
+    }
+
+
 def reply_queue(name: str) -> Queue:
-    """Return the queue for what workers say to one process."""
+    """Return the queue of the messages from workers to one process."""
     return _queue(name, _REPLIES_KEPT)
 
 
 def answer_queue(job: str) -> Queue:
-    """Return the queue for the answer that a job waits for."""
+    """Return the queue of the answer whether a job may begin."""
     return _queue(f"dewar.answer.{job}", _ANSWERS_KEPT)
 
 
 def send_message(
     producer: Producer, queue: Queue, message: Message | StartAnswer, retries: int | None = None
 ) -> None:
-    """Put a message into a queue, which is made where it is not there.
+    """Put a message into a queue, which is created if it does not exist.
 
     Args:
-        producer: Of the connection to use.
-        queue: Where to put it.
-        message: What to put.
-        retries: How often to try again, a second after the other, where the broker is away; None
-            for not at all.
+        producer: A producer of the connection to use.
+        queue: The queue.
+        message: The message.
+        retries: How often to try again if the broker is not reachable, once per second; None for
+            never.
     """
     producer.publish(
         message.plain(),
@@ -121,10 +147,10 @@ def remove(connection: Connection, queue: Queue) -> None:
     """Remove a queue and what is in it."""
     bound = queue(connection.default_channel)
     if connection.transport.driver_type != "amqp":
-        bound.purge()  # elsewhere a queue is nothing but what is in it
+        bound.purge()  # elsewhere a queue exists only as long as it has messages
     bound.delete()
 
 
 def _queue(name: str, kept: float) -> Queue:
-    # The exchange without a name leads to every queue by its name.
+    # The default exchange has no name, and routes to each queue by the queue's name.
     return Queue(name, Exchange(""), routing_key=name, durable=True, expires=kept)

@@ -1,4 +1,4 @@
-"""`ReplyListener`: the thread that hears what workers say of a process's jobs."""
+"""`ReplyListener`: the thread that receives the workers' messages about a process's jobs."""
 
 import logging
 import threading
@@ -14,21 +14,22 @@ from dewar.tasks.engines.celery.messages import Message, remove
 
 _logger = logging.getLogger("dewar.tasks")
 
-# How long it listens before it looks around, in seconds; shorter than any heartbeat.
+# How long it waits for messages before it checks heartbeats and the end, in seconds. Heartbeats are
+# less frequent.
 _TURN = 1.0
 # How long it waits before it connects again, in seconds.
 _BACKOFF = 0.5
 
 
 class ReplyListener:
-    """Reads a reply queue, connecting again whenever the connection is lost.
+    """Reads a reply queue. It connects again if the connection is lost.
 
     The thread is a daemon, and starts with `start`.
 
     Args:
         connect: Returns a connection that is not connected yet.
-        queue: The reply queue; it is removed in the end.
-        handle: Called with each message and a producer to answer it with.
+        queue: The reply queue. It is removed at the end.
+        handle: Called with each message and a producer to send the answer with.
         connected: Called with each new connection, before anything is read.
     """
 
@@ -51,20 +52,20 @@ class ReplyListener:
         return f"<ReplyListener to {self._queue.name}>"
 
     def start(self) -> None:
-        """Begin to listen, unless it does."""
+        """Start the thread, if it has not been started."""
         with self._starting:
             if self._thread.ident is None and not self._over.is_set():
                 self._thread.start()
 
     def stop(self) -> bool:
-        """Let it end soon; return whether it was listening, and a message would wake it up."""
+        """Let the thread end soon; return whether it is running, so that a message wakes it."""
         with self._starting:
             was_listening = self._thread.is_alive() and not self._over.is_set()
             self._over.set()
             return was_listening
 
     def join(self) -> None:
-        """Return when it has ended."""
+        """Wait until the thread has ended, unless it is the caller's."""
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
@@ -76,7 +77,7 @@ class ReplyListener:
                 self._listen(connection)
             except (OSError, OperationalError, *_errors_of(connection)) as error:
                 level = logging.DEBUG if is_lost else logging.WARNING
-                _logger.log(level, "The broker cannot be heard (%s); trying again.", error)
+                _logger.log(level, "The broker is not reachable (%s). Trying again.", error)
                 is_lost = True
                 self._over.wait(_BACKOFF)
             else:

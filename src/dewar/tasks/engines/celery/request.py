@@ -1,4 +1,4 @@
-"""`JobRequest`: a job in a worker's parent process, which tells when it kills one."""
+"""`JobRequest`: a job in the worker's parent process, which reports that it has killed the job."""
 
 import logging
 from typing import Any
@@ -13,27 +13,27 @@ _RETRIES = 3
 
 
 class JobRequest(Request):  # type: ignore[misc]  # celery has no types
-    """A request of Celery's whose submitter hears of its violent end.
+    """A request of Celery that tells the submitter if the job is killed.
 
-    The process that runs the job cannot tell any more; its parent can. In both cases Celery
-    acknowledges the message, so that the job is not run again.
+    The killed process cannot report that, but its parent can. Celery acknowledges the message in
+    all these cases, so the job does not run again.
     """
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
-        """See `celery.worker.request.Request`: the job's time is up."""
+        """See `celery.worker.request.Request`: the job has exceeded its time limit."""
         super().on_timeout(soft, timeout)
         if not soft:
             self._tell(MessageKind.TIMEOUT, timeout)
 
     def terminate(self, pool: Any, signal: Any = None) -> None:
-        """See `celery.worker.request.Request`: somebody wants the job to stop."""
+        """See `celery.worker.request.Request`: the job is to be stopped."""
         is_running = self.time_start is not None
         super().terminate(pool, signal)
         if is_running:
             self._tell(MessageKind.STOPPED, None)
 
     def revoked(self) -> bool:
-        """See `celery.worker.request.Request`: whether somebody wants the job not to run."""
+        """See `celery.worker.request.Request`: whether the job was revoked before it began."""
         is_revoked = bool(super().revoked())
         if is_revoked:
             self._tell(MessageKind.STOPPED, None)
@@ -45,5 +45,5 @@ class JobRequest(Request):  # type: ignore[misc]  # celery has no types
             with self._app.producer_or_acquire() as producer:
                 send_message(producer, reply, Message(kind, self.id, content), _RETRIES)
         except Exception:
-            # It must not end the worker.
-            _logger.exception("Nobody could be told that job %s has ended: %s.", self.id, kind)
+            # The error must not end the worker.
+            _logger.exception("The end of job %s could not be reported: %s.", self.id, kind)

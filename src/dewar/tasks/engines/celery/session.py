@@ -1,7 +1,6 @@
-"""`CelerySession`: what one process has to do with its jobs on Celery workers."""
+"""`CelerySession`: the jobs of one process on Celery workers."""
 
-import threading
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -11,24 +10,23 @@ from celery import Celery
 from kombu import Connection, Producer
 from kombu.pidbox import Mailbox
 
-from dewar.loop.serial_queue import SerialQueue
 from dewar.tasks.engines.celery.application import TASK
-from dewar.tasks.engines.celery.broker_connection import BrokerConnection
-from dewar.tasks.engines.celery.broker_mark import BrokerMark
-from dewar.tasks.engines.celery.checked_json import checked_loads
-from dewar.tasks.engines.celery.job_message import job_message
+from dewar.tasks.engines.celery.broker import BrokerConnection, BrokerMark
+from dewar.tasks.engines.celery.function_names import checked_loads
 from dewar.tasks.engines.celery.messages import (
     Message,
     MessageKind,
     StartAnswer,
     answer_queue,
+    job_message,
     reply_queue,
     send_message,
 )
 from dewar.tasks.engines.celery.reply_listener import ReplyListener
 from dewar.tasks.engines.celery.settings import CelerySettings
 from dewar.tasks.engines.interface import JobCall
-from dewar.tasks.engines.remote.in_flight import InFlightJobs, InFlightState, JobCounts
+from dewar.tasks.engines.remote.in_flight import InFlightState
+from dewar.tasks.engines.remote.session import RemoteSession
 from dewar.tasks.errors import EngineUnreachable, JobLost, JobTimeout, NotSupported, Unreadable
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress
@@ -36,14 +34,11 @@ from dewar.tasks.serialization.failures import make_error
 from dewar.tasks.serialization.values import unpack
 
 
-class CelerySession:
-    """Hands jobs over, hears of them, and settles them. Belongs to one process.
+class CelerySession(RemoteSession):
+    """See `dewar.tasks.engines.remote.session.RemoteSession`.
 
-    It makes no thread and no connection before the first job.
-
-    Threads: any may call any method. The broker connection is whoever's turn it is; the
-    listener has its own, and its thread handles all messages; the settling queue's thread settles
-    the jobs.
+    Threads: all share one connection to send with, which one thread at a time uses. The listener
+    has a second connection; its thread handles all received messages.
 
     Args:
         app: The Celery app to send jobs with.
@@ -51,12 +46,12 @@ class CelerySession:
     """
 
     def __init__(self, app: Celery, settings: CelerySettings) -> None:
+        super().__init__("celery")
         self._app = app
         self._settings = settings
         self._reply = reply_queue(f"dewar.reply.{uuid4().hex}")
-        self._settling_queue = SerialQueue("dewar-celery-results")
-        self._in_flight = InFlightJobs(self._settling_queue, self._end_soon)
-        # RabbitMQ says that it has a job before submit returns. Redis always does.
+        # With RabbitMQ, submit waits for the confirmation that the broker has the job. Redis
+        # confirms each command anyway.
         options = {} if settings.is_redis else {"confirm_publish": True}
         connect = partial(app.connection_for_write, transport_options=options)
         self._broker = BrokerConnection(connect, settings.shown)
@@ -64,8 +59,6 @@ class CelerySession:
         self._listener = ReplyListener(
             app.connection_for_read, self._reply, self._handle, self._look_after_loss
         )
-        self._lock = threading.Lock()
-        self._is_closed = False
         self._loads = checked_loads()
 
     def __repr__(self) -> str:
@@ -80,11 +73,12 @@ class CelerySession:
             RuntimeError: After `shutdown`.
             Unserializable: If an argument has no JSON form.
         """
-        payload = job_message(job, call, self._reply.name)
+        payload = job_message(call, self._reply.name)
 
         def put(connection: Connection) -> None:
-            # Each try has an id of its own: if one fails that did arrive, its worker is told no.
-            id = self._enter(job, call)  # as it is called
+            # Each try has a new id. If a message arrives although its try has failed, its worker
+            # is refused.
+            id = self._add(job, call)
             try:
                 self._put(connection, id, payload)
             except BaseException:
@@ -96,11 +90,11 @@ class CelerySession:
         job.add_done_callback(self._withdraw)
 
     def stop(self, job: Job) -> bool:
-        """Have a job killed that runs; return whether it runs here.
+        """Kill a running job; return whether it was running here.
 
         Raises:
             EngineUnreachable: If the broker does not answer.
-            NotSupported: If its worker has no process for it alone.
+            NotSupported: If its worker runs it in a thread.
         """
         one = self._in_flight.stop(job)
         if one is None:
@@ -111,34 +105,9 @@ class CelerySession:
                 "stop a job that runs",
                 "Its worker runs jobs in threads. Start it with --pool=prefork.",
             )
-        id = one.id  # as it is called
+        id = one.id
         self._broker.send(lambda connection: self._revoke(connection, id))
         return True
-
-    def shutdown(self, wait: bool, cancel_futures: bool) -> None:
-        """See `dewar.tasks.engines.interface.JobEngine.shutdown`."""
-        with self._lock:
-            self._is_closed = True
-        if cancel_futures:
-            for one in self._in_flight.all(InFlightState.WAITING, InFlightState.BEGINNING):
-                one.job.cancel()
-        if wait:
-            self._in_flight.wait_until_empty()
-            self._end()
-        elif not len(self._in_flight):
-            self._end_soon()
-
-    def counts(self) -> JobCounts:
-        """Return how many jobs there are."""
-        return self._in_flight.counts()
-
-    def _enter(self, job: Job, call: JobCall) -> str:
-        id = uuid4().hex  # as it is called
-        with self._lock:
-            if self._is_closed:
-                raise RuntimeError("cannot schedule new futures after shutdown")
-            self._in_flight.add(id, job, call)
-        return id
 
     def _put(self, connection: Connection, id: str, payload: dict[str, Any]) -> None:
         self._mark.note(connection)
@@ -152,7 +121,7 @@ class CelerySession:
             serializer="json",
             ignore_result=True,
             retry=False,
-            argsrepr="(...)",  # what jobs are given is nobody's business but theirs
+            argsrepr="(...)",  # logs and monitors of Celery must not show the arguments
         )
 
     def _revoke(self, connection: Connection, id: str) -> None:
@@ -160,14 +129,13 @@ class CelerySession:
         what = {"task_id": id, "terminate": True, "signal": "SIGKILL"}
         mailbox(connection).abcast("revoke", what)
 
-    def _withdraw(self, job: Future[Any]) -> None:
-        """Tell a worker that will ask for a cancelled job, now, that it may not begin."""
-        id = self._in_flight.withdraw(job) if job.cancelled() else ""
-        if id:
-            with_no = answer_queue(id)
-            # Where that fails, it hears so when it asks, as long as this process lives.
-            with suppress(EngineUnreachable):
-                self._broker.send(lambda one: send_message(Producer(one), with_no, StartAnswer(0)))
+    def _forget(self, id: str) -> None:
+        # If the broker is not reachable, the worker is refused when it asks, as long as this
+        # process lives.
+        with suppress(EngineUnreachable):
+            self._broker.send(
+                lambda one: send_message(Producer(one), answer_queue(id), StartAnswer(0))
+            )
 
     def _handle(self, message: Message, producer: Producer) -> None:
         id, content = message.job, message.content
@@ -195,28 +163,21 @@ class CelerySession:
             self._in_flight.finish(id, value)
 
     def _look_after_loss(self, connection: Connection) -> None:
-        """Fail the jobs that wait, where the broker has forgotten them."""
+        """Fail the jobs that wait if the broker has lost them."""
         if self._mark.detect_loss(connection):
             for one in self._in_flight.all(InFlightState.WAITING):
-                lost = JobLost("The broker was restarted and kept nothing; the job never began.")
+                lost = JobLost("The broker was restarted and lost its data. The job never began.")
                 self._in_flight.fail(one.id, lost)
         self._mark.note(connection)
-
-    def _end_soon(self) -> None:
-        # Not here: whoever settles the last job may be the listener, which must not wait for
-        # itself; and the last job's callbacks come first.
-        if self._is_closed:
-            self._settling_queue.call_soon(self._end)
 
     def _say_bye(self, connection: Connection) -> None:
         self._mark.clear(connection)
         send_message(Producer(connection), self._reply, Message(MessageKind.BYE, ""))
 
-    def _end(self) -> None:
+    def _disconnect(self) -> None:
         if self._listener.stop():
-            # Where that fails, it wakes up by itself, a little later.
+            # Without this message the listener wakes up by itself, a little later.
             with suppress(EngineUnreachable):
                 self._broker.send(self._say_bye)
         self._listener.join()
         self._broker.close()
-        self._settling_queue.close()

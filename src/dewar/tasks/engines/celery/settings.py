@@ -1,4 +1,4 @@
-"""`CelerySettings`: what the URL of a Celery engine says."""
+"""`CelerySettings`: the settings in the URL of a Celery engine."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -12,16 +12,16 @@ _EXAMPLE = "Write celery+redis://127.0.0.1:6379/0 or celery+amqp://guest:guest@1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CelerySettings:
-    """Where the broker is, and how to deal with it. Times are in seconds.
+    """Where the broker is, and the timeouts. Times are in seconds.
 
     Attributes:
-        broker: The broker's URL, as Celery takes it.
+        broker: The broker's URL in Celery's form.
         queue: The broker's queue for jobs.
-        visibility_timeout: After how long Redis gives a job to another worker when the first has
-            neither finished nor died in a way that its parent process saw. No job may run longer.
-            RabbitMQ needs none: it sees a lost connection.
-        reply_timeout: How long a worker waits for leave to begin, before it takes the process that
-            submitted the job for gone, and begins.
+        visibility_timeout: After how long Redis gives a job to another worker if the first has not
+            finished it and its parent process has not seen it die. No job may run longer. RabbitMQ
+            needs no such timeout, because it notices a lost connection.
+        reply_timeout: How long a worker waits for the reply that a job may begin. After that it
+            assumes that the submitting process has ended, and begins the job.
         connect: How long a submit tries to reach the broker.
     """
 
@@ -35,19 +35,21 @@ class CelerySettings:
     def parse(cls, url: str) -> "CelerySettings":
         """Return the settings of a URL like ``celery+redis://127.0.0.1/0?reply_timeout=2``.
 
-        What of the query is not ours is the broker's.
+        Parameters of the query that are not Dewar's stay in the broker's URL.
 
         Raises:
-            TaskSetupError: If it is no such URL.
+            TaskSetupError: If it is not such a URL.
         """
         parts = urlsplit(url.removeprefix(_PREFIX))
         if not url.startswith(_PREFIX) or not parts.scheme:
-            raise TaskSetupError(f"This is no URL of a Celery engine: {_shown(url)}. {_EXAMPLE}")
+            raise TaskSetupError(
+                f"This is not the URL of a Celery engine: {_shown(url)}. {_EXAMPLE}"
+            )
         given = dict(parse_qsl(parts.query, keep_blank_values=True))
-        ours: dict[str, Any] = {name: given.pop(name) for name in _ours() & given.keys()}
-        for name in ours.keys() - {"queue"}:
-            ours[name] = _seconds(name, ours[name])
-        return cls(broker=urlunsplit(parts._replace(query=urlencode(given))), **ours)
+        options: dict[str, Any] = {name: given.pop(name) for name in _names() & given.keys()}
+        for name in options.keys() - {"queue"}:
+            options[name] = _seconds(name, options[name])
+        return cls(broker=urlunsplit(parts._replace(query=urlencode(given))), **options)
 
     @property
     def is_redis(self) -> bool:
@@ -60,7 +62,7 @@ class CelerySettings:
         return _shown(self.broker)
 
 
-def _ours() -> set[str]:
+def _names() -> set[str]:
     return {field.name for field in fields(CelerySettings)} - {"broker"}
 
 
@@ -76,5 +78,5 @@ def _seconds(name: str, text: str) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 < seconds < 10 * 365 * 86400:
-        raise TaskSetupError(f"{name}={text!r} is no number of seconds. Write, say, {name}=5")
+        raise TaskSetupError(f"{name}={text!r} is not a number of seconds. Write, say, {name}=5")
     return seconds

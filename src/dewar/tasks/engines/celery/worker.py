@@ -1,6 +1,6 @@
-"""The app for ``celery -A dewar.tasks.engines.celery.worker worker``.
+"""The Celery app for ``celery -A dewar.tasks.engines.celery.worker worker``.
 
-The environment says where the broker is and what may be run::
+The environment says where the broker is and which functions are allowed::
 
     export DEWAR_CELERY=celery+redis://127.0.0.1:6379/0
     export DEWAR_CELERY_ALLOW=myapp.jobs

@@ -1,4 +1,4 @@
-"""`WorkerJobRunner`: runs jobs, in a worker's process."""
+"""`WorkerJobRunner`: runs jobs in the process of a Celery worker."""
 
 import contextvars
 import logging
@@ -11,8 +11,12 @@ from billiard.process import current_process
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from dewar.tasks.engines.celery.checked_json import checked_loads
-from dewar.tasks.engines.celery.function_names import STORED_TASK, check_app, find_function
+from dewar.tasks.engines.celery.function_names import (
+    STORED_TASK,
+    check_app,
+    checked_loads,
+    find_function,
+)
 from dewar.tasks.engines.celery.messages import (
     Message,
     MessageKind,
@@ -31,20 +35,20 @@ from dewar.tasks.serialization.values import pack, unpack_arguments
 
 _logger = logging.getLogger("dewar.tasks")
 
-# How often a result is offered, a second after the other, to a broker that is away. After that
-# a broker that has seen the worker's connection go gives the job to another.
+# How often an outcome is sent again to a broker that is not reachable, once per second. After that
+# the broker gives the job to another worker, if it has noticed the lost connection.
 _RETRIES = 300
-# How long a process that did not answer counts as gone, in seconds.
+# How long a process that did not answer is not asked again, in seconds.
 _SILENCE = 60.0
-# How often the answer is looked for, in seconds: the first time, and at most.
+# The pause between two looks for the answer, in seconds: the first, and the longest.
 _FIRST_LOOK, _LAST_LOOK = 0.002, 0.05
 
 
 class WorkerJobRunner:
-    """Runs jobs for a Celery app: asks whether it may, calls the function, tells what came of it.
+    """Runs jobs for a Celery app: asks whether a job may begin, calls it and reports the outcome.
 
     Args:
-        app: The Celery app, whose connections it uses.
+        app: The Celery app. Its connections are used.
         allowed: Modules and packages whose functions may be run.
         reply_timeout: How long to wait for an answer, in seconds.
         clock: Monotonic, in seconds.
@@ -62,18 +66,18 @@ class WorkerJobRunner:
         self._loads = checked_loads(allowed)
         self._reply_timeout = reply_timeout
         self._clock = clock
-        #: Reply queues that nobody seemed to read, and until when they count as such.
+        #: The reply queues of processes that did not answer, and until when these are not asked.
         self._silent: dict[str, float] = {}
 
     def __repr__(self) -> str:
         return f"<WorkerJobRunner of {', '.join(sorted(self._allowed)) or 'nothing'}>"
 
     def run(self, id: str, job: Mapping[str, Any], is_repeated: bool) -> None:
-        """Run a job, unless it may not.
+        """Run a job, if it may begin.
 
         Args:
-            id: The job's.
-            job: What the engine has sent: see `dewar.tasks.engines.celery.job_message`.
+            id: The job's id.
+            job: The message from `dewar.tasks.engines.celery.messages.job_message`.
             is_repeated: Whether another worker may have begun it.
         """
         attempt = self._ask(id, job["reply"])
@@ -85,7 +89,7 @@ class WorkerJobRunner:
         try:
             self._say(job["reply"], self._outcome(id, job, attempt), _RETRIES)
         finally:
-            # An answer that came too late would stay there.
+            # Otherwise an answer that comes too late would stay in the queue.
             with self._app.pool.acquire(block=True) as connection:
                 remove(connection, answer_queue(id))
 
@@ -103,14 +107,14 @@ class WorkerJobRunner:
             raise NotSupported(
                 "celery",
                 "stop a job after a timeout",
-                "This worker's pool has no processes to kill. Start it with --pool=prefork.",
+                "This worker runs jobs in threads. Start it with --pool=prefork.",
             )
         context = job["context"]
         check_app(None if context is None else str(context["app"]), self._allowed)
         args, kwargs = unpack_arguments(job["arguments"], self._loads)
         function = find_function(job["function"], args, self._allowed)
         if job["function"] == STORED_TASK:
-            self._loads(args[1])  # what it will read itself
+            self._loads(args[1])  # checks the classes in the arguments that it will unpack
 
         def tell(progress: Progress) -> None:
             content = [progress.fraction, progress.message]
@@ -122,15 +126,15 @@ class WorkerJobRunner:
         return call_in_context(context, function, args, kwargs)
 
     def _ask(self, id: str, reply: str) -> int | None:
-        """Return which attempt the job may begin, 0 for none; None where nobody answers."""
-        answer = self._wait_for_answer(id, 0.0)  # a "no" may be there already
+        """Return the number of the attempt that may begin, or 0; None if there is no answer."""
+        answer = self._wait_for_answer(id, 0.0)  # a cancelled job has its refusal already
         if answer is None and self._silent.pop(reply, 0.0) <= self._clock():
             content = {"asker": uuid4().hex, "stoppable": _has_own_process()}
             self._say(reply, Message(MessageKind.ASK, id, content), _RETRIES)
             answer = self._wait_for_answer(id, self._reply_timeout)
         if answer is not None:
             return answer.attempt
-        # The next of that process's jobs need not wait as long.
+        # The next jobs of that process do not wait for an answer.
         self._silent[reply] = self._clock() + _SILENCE
         return None
 
@@ -154,25 +158,27 @@ class WorkerJobRunner:
         except OperationalError:
             if message.kind is not MessageKind.PROGRESS:
                 raise
-            _logger.warning("The broker is away; %s of job %s is lost.", message.kind, message.job)
+            _logger.warning(
+                "The broker is not reachable; %s of job %s is lost.", message.kind, message.job
+            )
 
 
 def _unanswered(job: Mapping[str, Any], is_repeated: bool) -> int:
-    """Return which attempt a job may begin whose process is gone: accepted it was."""
+    """Return the number of the attempt that may begin if the submitting process has ended, or 0."""
     if job["function"] == STORED_TASK:
-        return 0  # its ledger knows of it, and another process submits it again
+        return 0  # the job is in a ledger, and another process submits it again
     return 1 if job["repeatable"] or not is_repeated else 0
 
 
 def _has_own_process() -> bool:
-    """Return whether this process can be killed and no other job with it: as of a prefork pool."""
+    """Return whether this process runs no other jobs, as in a prefork pool, and can be killed."""
     return bool(current_process().name != "MainProcess")
 
 
 def _is_killed(error: BaseException) -> bool:
-    """Return whether the worker's handler of signals has raised this, not the function.
+    """Return whether the worker's signal handler has raised this, and not the function.
 
-    It exits with -(256 - signal). Such a job has a time limit that is over, which the parent
-    process tells, or loses its worker and is run again.
+    It exits with -(256 - signal). Either the job has exceeded its time limit, and the parent
+    process reports that; or its worker is being killed, and the job runs again.
     """
     return isinstance(error, SystemExit) and error.code in range(-255, -191)

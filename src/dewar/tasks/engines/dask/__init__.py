@@ -1,1 +1,1 @@
-"""Jobs on a Dask cluster."""
+"""The engine that runs jobs on a Dask cluster."""

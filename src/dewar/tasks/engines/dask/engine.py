@@ -1,7 +1,6 @@
 """`DaskEngine`: jobs on a Dask cluster."""
 
-import os
-
+from dewar.support.per_process import PerProcess
 from dewar.tasks.engines.dask.settings import DaskSettings
 from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
 from dewar.tasks.errors import MissingExtra, NotSupported
@@ -16,8 +15,8 @@ except ModuleNotFoundError as error:
 class DaskEngine:
     """Runs jobs on the workers of a Dask cluster.
 
-    The cluster is the user's to start and to stop. After a fork, the child has a connection of
-    its own, and none of its parent's jobs.
+    The user starts and stops the cluster. A forked child opens a new connection, and has none of
+    its parent's jobs.
 
     Args:
         settings: Where the scheduler is.
@@ -30,7 +29,7 @@ class DaskEngine:
 
     def __init__(self, settings: DaskSettings) -> None:
         self._settings = settings
-        self._sessions: dict[int, DaskSession] = {}
+        self._sessions = PerProcess(lambda: DaskSession(settings))
 
     def __repr__(self) -> str:
         return f"<DaskEngine {self._settings.address}>"
@@ -46,9 +45,9 @@ class DaskEngine:
         """
         if call.timeout is not None:
             raise self._cannot(Ability.TIMEOUT)
-        self._session.submit(job, call)
+        self._sessions.get().submit(job, call)
 
-    def stop(self, job: Job) -> bool:  # noqa: ARG002  # as the interface has it
+    def stop(self, job: Job) -> bool:  # noqa: ARG002  # the interface's signature
         """See `dewar.tasks.engines.interface.JobEngine.stop`.
 
         Raises:
@@ -57,40 +56,26 @@ class DaskEngine:
         raise self._cannot(Ability.STOP)
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
-        """See `dewar.tasks.engines.interface.JobEngine.shutdown`. The cluster goes on."""
-        self._session.shutdown(wait, cancel_futures)
+        """See `dewar.tasks.engines.interface.JobEngine.shutdown`. The cluster keeps running."""
+        self._sessions.get().shutdown(wait, cancel_futures)
 
     def statistics(self) -> EngineStatistics:
         """See `dewar.tasks.engines.interface.JobEngine.statistics`."""
-        counts = self._session.counts()
-        return EngineStatistics(
-            engine=self.name,
-            workers=0,
-            queued=counts.queued,
-            running=counts.running,
-            finished=counts.finished,
-        )
+        return self._sessions.get().statistics()
 
     def _cannot(self, ability: Ability) -> NotSupported:
         return NotSupported(
             self.name,
             ability.value,
-            "Its workers run jobs in threads, which cannot be killed alone. Let the function look"
-            " at the clock, or use processes or Celery.",
+            "Its workers run jobs in threads, which cannot be killed. Let the function check the"
+            " time, or use processes or Celery.",
         )
 
-    @property
-    def _session(self) -> DaskSession:
-        # By process: nothing of a parent's is touched in its child. Two threads may make one at
-        # once, and the dict keeps the first; making one costs nothing.
-        found = self._sessions.get(os.getpid())
-        return found or self._sessions.setdefault(os.getpid(), DaskSession(self._settings))
 
-
-def open(url: str) -> DaskEngine:  # noqa: A001  # as each engine has one
+def open(url: str) -> DaskEngine:  # noqa: A001  # each engine's module has this function
     """Return the engine of a URL like ``dask://127.0.0.1:8786``.
 
     Raises:
-        TaskSetupError: If it is no such URL.
+        TaskSetupError: If it is not such a URL.
     """
     return DaskEngine(DaskSettings.parse(url))

@@ -1,9 +1,8 @@
-"""`DaskSession`: what one process has to do with its jobs on a Dask cluster."""
+"""`DaskSession`: the jobs of one process on a Dask cluster."""
 
 import socket
-import threading
 import traceback
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any
 from uuid import uuid4
@@ -12,40 +11,34 @@ from distributed import Client, KilledWorker, Variable
 from distributed import Future as FarFuture
 from distributed.protocol.pickle import dumps
 
-from dewar.loop.serial_queue import SerialQueue
+from dewar.loop.call_queue import CallQueue
 from dewar.tasks.engines.dask.settings import DaskSettings
 from dewar.tasks.engines.dask.worker_side import DescribedError, run_job
 from dewar.tasks.engines.interface import JobCall
-from dewar.tasks.engines.remote.in_flight import InFlightJobs, InFlightState, JobCounts
+from dewar.tasks.engines.remote.session import RemoteSession, description_of
 from dewar.tasks.errors import EngineUnreachable, JobLost, WorkerDied
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress
-from dewar.tasks.runtime.attempt import Attempt
 from dewar.tasks.serialization.failures import RemoteTraceback, make_error
 
 
-class DaskSession:
-    """Hands jobs over, hears of them, and settles them. Belongs to one process.
+class DaskSession(RemoteSession):
+    """See `dewar.tasks.engines.remote.session.RemoteSession`.
 
-    It makes no thread and no connection before the first job.
-
-    Threads: any may call any method. Dask's loop runs on a thread of the client's, and only waits
-    there; one serial queue answers what workers ask, another settles the jobs.
+    Threads: Dask's event loop runs on a thread of the client, where nothing may block. One queue
+    answers the workers' questions, the other settles the jobs.
 
     Args:
         settings: Where the scheduler is.
     """
 
     def __init__(self, settings: DaskSettings) -> None:
+        super().__init__("dask")
         self._settings = settings
         self._topic = f"dewar-{uuid4().hex}"
-        self._answers = SerialQueue("dewar-dask-answers")
-        self._results = SerialQueue("dewar-dask-results")
-        self._in_flight = InFlightJobs(self._results, self._end_soon)
+        self._answers = CallQueue("dewar-dask-answers")
         self._futures: dict[str, FarFuture] = {}
-        self._lock = threading.Lock()
         self._client: Client | None = None
-        self._is_closed = False
 
     def __repr__(self) -> str:
         return f"<DaskSession of {len(self._in_flight)} jobs at {self._settings.address}>"
@@ -61,46 +54,26 @@ class DaskSession:
         payload = {
             "call": dumps((call.function, call.args, dict(call.kwargs))),
             "context": call.context.portable() if call.context is not None else None,
-            "known": _known(job, call),
+            "known": description_of(call),
         }
-        id = uuid4().hex  # as it is called
-        with self._lock:
-            if self._is_closed:
-                raise RuntimeError("cannot schedule new futures after shutdown")
-            client = self._connected()
-            self._in_flight.add(id, job, call)
+        id = self._add(job, call)
         try:
+            with self._lock:
+                client = self._connected()
             self._hand_over(client, id, payload)
         except BaseException:
             self._in_flight.drop(id)
             raise
         job.add_done_callback(self._withdraw)
 
-    def shutdown(self, wait: bool, cancel_futures: bool) -> None:
-        """See `dewar.tasks.engines.interface.JobEngine.shutdown`."""
-        with self._lock:
-            self._is_closed = True
-        if cancel_futures:
-            for one in self._in_flight.all(InFlightState.WAITING, InFlightState.BEGINNING):
-                one.job.cancel()
-        if wait:
-            self._in_flight.wait_until_empty()
-            self._end()
-        elif not len(self._in_flight):
-            self._end_soon()
-
-    def counts(self) -> JobCounts:
-        """Return how many jobs there are."""
-        return self._in_flight.counts()
-
     def _connected(self) -> Client:
-        """Return a client with a connection; under the lock."""
+        """Return a connected client. The caller holds the lock."""
         if self._client is not None and self._client.status == "running":
             return self._client
-        self._disconnect()
+        self._close_client()
         settings = self._settings
         try:
-            # A client that fails takes its time, and leaves a thread behind.
+            # Try this first: a client that cannot connect is slow to fail, and leaves a thread.
             address = (settings.host, settings.port)
             socket.create_connection(address, timeout=settings.connect).close()
             self._client = Client(
@@ -111,7 +84,7 @@ class DaskSession:
             raise EngineUnreachable("dask", settings.address, error) from error
         return self._client
 
-    def _disconnect(self) -> None:
+    def _close_client(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             with suppress(OSError, RuntimeError):
@@ -142,56 +115,41 @@ class DaskSession:
         future.release()
 
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
-        """Take in what a worker says; on the client's loop."""
+        """Receive a worker's message; on the client's loop."""
         message, client = event[1], self._client
         if client is not None:
-            self._answers.call_soon(lambda: self._handle(client, message))
+            self._answers.call_soon(self._handle, client, message)
 
     def _handle(self, client: Client, message: dict[str, Any]) -> None:
-        id, content = message["job"], message["content"]  # as it is called
+        id, content = message["job"], message["content"]
         if message["kind"] == "progress":
             self._in_flight.set_progress(id, Progress(*content))
             return
         attempt = self._in_flight.ask(id, content)
         Variable(f"dewar-{content}", client=client).set(attempt)
 
-    def _withdraw(self, job: Future[Any]) -> None:
-        """Let the scheduler forget a job that was cancelled."""
-        id = self._in_flight.withdraw(job) if job.cancelled() else ""
+    def _forget(self, id: str) -> None:
         future = self._futures.pop(id, None)
         if future is not None:
             future.release()
 
-    def _end_soon(self) -> None:
-        # Not here: whoever settles the last job may be the client's loop, which must not wait for
-        # itself; and the last job's callbacks come first.
-        if self._is_closed:
-            self._results.call_soon(self._end)
-
-    def _end(self) -> None:
+    def _disconnect(self) -> None:
         self._answers.close()
         with self._lock:
-            self._disconnect()
-        self._results.close()
-
-
-def _known(job: Job, call: JobCall) -> dict[str, Any]:
-    """Return what ``current_job`` says of the job."""
-    if isinstance(job, Attempt):
-        return {"id": job.record.id, "task": job.record.task, "attempt": job.number}
-    name = getattr(call.function, "__qualname__", type(call.function).__name__)
-    return {"id": "", "task": name, "attempt": 1}
+            self._close_client()
 
 
 def _translated(error: BaseException) -> BaseException:
-    """Return an outcome as the caller should see it."""
+    """Return the exception of a Dask job as the caller should see it."""
     if isinstance(error, KilledWorker):
-        died = WorkerDied(f"The job cost too many workers their lives, and is given up: {error}")
+        died = WorkerDied(
+            f"Too many workers have died while they ran the job; it is given up: {error}"
+        )
         died.__cause__ = error
         return died
     if isinstance(error, CancelledError):
         lost = JobLost(
-            "The connection to the Dask scheduler is lost, and the job with it. It may have run."
+            "The connection to the Dask scheduler was lost, and the job with it. It may have run."
         )
         lost.__cause__ = error
         return lost

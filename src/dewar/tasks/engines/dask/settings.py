@@ -1,4 +1,4 @@
-"""`DaskSettings`: what the URL of a Dask engine says."""
+"""`DaskSettings`: the settings in the URL of a Dask engine."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 from dewar.tasks.errors import TaskSetupError
 
 _TRANSPORTS = MappingProxyType({"dask": "tcp", "dask+tcp": "tcp", "dask+tls": "tls"})
-_PORT = 8786  # as of ``dask scheduler``
+_PORT = 8786  # the default of ``dask scheduler``
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,11 +16,12 @@ class DaskSettings:
     """Where the scheduler is. Times are in seconds.
 
     Attributes:
-        transport: "tcp", or "tls", whose certificates are in Dask's own configuration.
-        host: The scheduler's.
-        port: The scheduler's.
+        transport: "tcp", or "tls" with the certificates of Dask's own configuration.
+        host: The scheduler's host.
+        port: The scheduler's port.
         connect: How long a submit tries to reach the scheduler.
-        reply_timeout: How long a worker waits for leave to begin, before it gives the job up.
+        reply_timeout: How long a worker waits for the reply that a job may begin. After that it
+            gives up the job.
     """
 
     transport: str
@@ -31,7 +32,7 @@ class DaskSettings:
 
     @property
     def address(self) -> str:
-        """The scheduler's address, as Dask has it."""
+        """The scheduler's address in Dask's form."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.transport}://{host}:{self.port}"
 
@@ -40,14 +41,14 @@ class DaskSettings:
         """Return the settings of a URL like ``dask://127.0.0.1:8786?connect=2``.
 
         Raises:
-            TaskSetupError: If it is no such URL.
+            TaskSetupError: If it is not such a URL.
         """
         try:
             return cls(**_parts_of(url))
         except (KeyError, TypeError, ValueError):
             raise TaskSetupError(
-                f"This is no URL of a Dask engine: {url!r}. Write dask://127.0.0.1:8786, or"
-                " dask+tls://..., and behind that ?connect=4&reply_timeout=30 in seconds."
+                f"This is not the URL of a Dask engine: {url!r}. Write dask://127.0.0.1:8786 or"
+                " dask+tls://..., with options in seconds: ?connect=4&reply_timeout=30"
             ) from None
 
 

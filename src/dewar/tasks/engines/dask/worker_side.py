@@ -1,4 +1,4 @@
-"""`run_job`: what a Dask worker calls to run a job."""
+"""`run_job`: the function that runs a job on a Dask worker."""
 
 import contextvars
 import pickle
@@ -15,34 +15,35 @@ from dewar.tasks.serialization.context_transfer import call_in_context
 from dewar.tasks.serialization.failures import describe_error
 
 
-class DescribedError(Exception):  # it stands for another one
-    """Stands for an exception that cannot go by itself: its description, for `make_error`."""
+class DescribedError(Exception):
+    """Holds the description of an exception that cannot be pickled, for `make_error`."""
 
 
 def run_job(id: str, topic: str, reply_timeout: float, payload: Mapping[str, Any]) -> Any:
-    """Run a job, unless it may not, and return its result.
+    """Run a job and return its result. If it may not begin, return None.
 
     Args:
-        id: The job's.
-        topic: Where the process that submitted it listens.
-        reply_timeout: How long to wait for an answer, in seconds.
-        payload: The pickled ``call`` and the plain ``context`` and ``known``.
+        id: The job's id.
+        topic: The topic that the submitting process has subscribed to.
+        reply_timeout: How long to wait for the answer whether the job may begin, in seconds.
+        payload: The pickled ``call``, and ``context`` and ``known`` as plain JSON.
 
     Raises:
-        Described: For an exception that cannot be pickled, or is none, as a SystemExit.
-        JobLost: If nobody answers whether it may begin.
+        DescribedError: For an exception that cannot be pickled, or is no `Exception`.
+        JobLost: If the submitting process does not answer.
     """
     attempt = _ask(id, topic, reply_timeout)
     if attempt == 0:
-        return None  # it was cancelled, and nobody reads this
+        return None  # it was cancelled, and this result is dropped
     try:
         return contextvars.copy_context().run(_call, id, topic, payload, attempt)
     except BaseException as error:
-        # What is no Exception, as a SystemExit, would end the worker, and its other jobs.
+        # A SystemExit, for example, would end the worker with its other jobs.
         if isinstance(error, Exception) and _try_pickling(error):
             raise
         described = DescribedError(describe_error(error))
-    raise described  # out here it takes nothing along that cannot be pickled either
+    # Not in the handler, where it would get a __context__ that cannot be pickled.
+    raise described
 
 
 def _call(id: str, topic: str, payload: Mapping[str, Any], attempt: int) -> Any:
@@ -60,7 +61,7 @@ def _call(id: str, topic: str, payload: Mapping[str, Any], attempt: int) -> Any:
 
 
 def _ask(id: str, topic: str, reply_timeout: float) -> int:
-    """Return which attempt the job may begin, 0 for none."""
+    """Return the number of the attempt that may begin, or 0."""
     asker = uuid4().hex
     answer = Variable(f"dewar-{asker}", client=get_client())
     get_worker().log_event(topic, {"job": id, "kind": "ask", "content": asker})
@@ -68,16 +69,16 @@ def _ask(id: str, topic: str, reply_timeout: float) -> int:
         return int(answer.get(timeout=reply_timeout))
     except TimeoutError:
         raise JobLost(
-            "The process that submitted the job did not answer its worker for"
-            f" {reply_timeout:g} seconds; the job never began."
+            "The process that submitted the job did not answer its worker within"
+            f" {reply_timeout:g} seconds. The job did not begin."
         ) from None
     finally:
         answer.delete()
 
 
 def _try_pickling(error: Exception) -> bool:
-    """Pickle an error and read it back; return whether it comes through."""
+    """Pickle and unpickle an error; return whether its class is the same after that."""
     try:
-        return type(pickle.loads(dumps(error))) is type(error)  # noqa: S301  # its own
-    except Exception:  # noqa: BLE001  # whatever a class says to being pickled
+        return type(pickle.loads(dumps(error))) is type(error)  # noqa: S301  # our own pickle
+    except Exception:  # noqa: BLE001  # pickling may raise anything
         return False

@@ -1,1 +1,1 @@
-"""Jobs in child processes, one at a time in each."""
+"""The engine that runs jobs in child processes, one at a time in each."""

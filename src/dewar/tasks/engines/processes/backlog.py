@@ -1,18 +1,18 @@
-"""`Backlog`: the jobs that wait for a process, and the numbers of all."""
+"""`Backlog`: the jobs that wait for a process, and the state of the pool."""
 
 from collections import deque
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from threading import Lock
 
-from dewar.tasks.engines.engine_state import EngineState, refusal
 from dewar.tasks.engines.process_hooks import process_hooks
+from dewar.tasks.engines.settle import EngineState, refusal
 from dewar.tasks.job import Job
 
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """A job that waits, and what is sent to the process that runs it."""
+    """A job that waits, with the pickled call for the process that runs it."""
 
     job: Job
     name: str
@@ -21,16 +21,19 @@ class WorkItem:
 
 
 class Backlog:
-    """What submitters and the process manager share. Nothing is called under its lock."""
+    """The queue between the submitters and the process manager.
+
+    Its lock is never held while a method of a job is called.
+    """
 
     def __init__(self, state: EngineState = EngineState.OPEN) -> None:
         self._lock = Lock()
         self._items: deque[WorkItem] = deque()
         self._accepted = self._finished = 0
         self._reason = ""
-        #: Read by anybody, written with the lock.
+        #: Any thread may read it. It is written under the lock.
         self.state = state
-        #: Nobody can submit any more. Set without the lock, by a finalizer.
+        #: Whether the pool was collected. A finalizer sets it, without the lock.
         self.is_released = False
 
     def __len__(self) -> int:
@@ -38,11 +41,11 @@ class Backlog:
 
     @property
     def is_ending(self) -> bool:
-        """Whether no more jobs come."""
+        """Whether no more jobs will be added."""
         return self.is_released or self.state is not EngineState.OPEN
 
     def put(self, item: WorkItem) -> None:
-        """Take a job.
+        """Add a job.
 
         Raises:
             RuntimeError: After `close`, or as a `BrokenProcessPool` after `mark_broken`.
@@ -53,7 +56,7 @@ class Backlog:
             self._items.append(item)
 
     def check(self) -> None:
-        """Hold that jobs are taken.
+        """Check that jobs are accepted.
 
         Raises:
             RuntimeError: After `close`, or as a `BrokenProcessPool` after `mark_broken`.
@@ -64,7 +67,7 @@ class Backlog:
             raise refusal()
 
     def take(self) -> WorkItem | None:
-        """Return the next that begins, or None."""
+        """Set the next job running and return it, or None if none waits."""
         while True:
             with self._lock:
                 if not self._items:
@@ -75,7 +78,7 @@ class Backlog:
             self.note_finished()
 
     def note_finished(self) -> None:
-        """Take note that a job has ended."""
+        """Count a job that has ended."""
         with self._lock:
             self._finished += 1
 
@@ -86,13 +89,13 @@ class Backlog:
                 self.state = EngineState.CLOSED
 
     def mark_broken(self, why: str) -> None:
-        """Take no more jobs, and say why."""
+        """Take no more jobs, and refuse them for this reason."""
         with self._lock:
             self.state = EngineState.BROKEN
             self._reason = why
 
     def drain(self) -> list[Job]:
-        """Return the jobs that wait, which from now on don't."""
+        """Remove the jobs that wait, and return them."""
         with self._lock:
             jobs = [item.job for item in self._items]
             self._finished += len(jobs)
@@ -100,7 +103,7 @@ class Backlog:
         return jobs
 
     def counts(self) -> tuple[int, int]:
-        """Return how many jobs have not ended, and how many have."""
+        """Return how many jobs have not ended, and how many have ended."""
         with self._lock:
             return self._accepted - self._finished, self._finished
 

@@ -1,7 +1,8 @@
-"""What runs in a child process: one job after the other, until the parent closes the connection.
+"""`serve`: runs jobs in a child process, one by one, until the parent closes the connection.
 
-The child is the leader of a process group, so that what a job starts can be ended with it. Where
-the parent dies, a job that runs is ended: somebody else may be running it again.
+The child leads a process group, so that it can be killed together with the processes that its job
+has started. If the parent dies, the running job is killed, because another process may run it
+again.
 """
 
 import json
@@ -18,8 +19,13 @@ from threading import Lock, Thread
 from traceback import format_exc
 from typing import Any
 
-from dewar.tasks.engines.processes.frames import FrameKind, Frames, frame
-from dewar.tasks.engines.processes.pickling import pack_error, pack_result
+from dewar.tasks.engines.processes.messages import (
+    FrameKind,
+    Frames,
+    frame,
+    pack_error,
+    pack_result,
+)
 from dewar.tasks.engines.settle import function_name
 from dewar.tasks.progress import Progress, RunningJob, running
 from dewar.tasks.serialization.context_transfer import call_in_context
@@ -33,11 +39,11 @@ def serve(
     initializer: Callable[..., object] | None,
     initargs: tuple[Any, ...],
 ) -> None:
-    """Run what comes over the connection."""
+    """Run the calls that arrive over the connection."""
     _detach_from_parent()
     parent = _Parent(connection.fileno())
     Thread(target=parent.exit_with_parent, name="dewar-parent-watch", daemon=True).start()
-    # The parent may be gone by now, or has closed the pool.
+    # The parent may have died or closed the pool.
     with suppress(OSError):
         if _initialize(parent, initializer, initargs):
             parent.send(FrameKind.READY)
@@ -53,7 +59,7 @@ def _initialize(
         return True
     try:
         initializer(*initargs)
-    except BaseException:  # noqa: BLE001  # whatever it is, it is logged and sent
+    except BaseException:  # noqa: BLE001  # it is logged and sent
         _log.critical("Exception in initializer:", exc_info=True)
         parent.send(FrameKind.BROKEN, format_exc().encode())
         return False
@@ -61,11 +67,11 @@ def _initialize(
 
 
 class _Parent:
-    """The other end of the connection. Any thread of a job may tell its progress."""
+    """The connection to the parent. Any thread of a job may send its progress."""
 
     def __init__(self, descriptor: int) -> None:
         self.is_busy = False
-        #: Which job this is. What a thread of an earlier one tells is not this one's progress.
+        #: The number of the job. A thread of an earlier job must not set its progress.
         self.number = 0
         self._descriptor = descriptor
         self._lock = Lock()
@@ -91,12 +97,13 @@ class _Parent:
         self.send(FrameKind.PROGRESS, data)
 
     def exit_with_parent(self) -> None:
-        """End the process group when the parent is gone while a job runs.
+        """Kill the process group when the parent dies while a job runs.
 
-        The parent closes the connection of an idle child to let it go; `calls` sees that.
+        If the child is idle, the parent may also have closed the connection to end it: `calls`
+        returns then.
         """
         poll = select.poll()
-        poll.register(self._descriptor, 0)  # POLLHUP always counts
+        poll.register(self._descriptor, 0)  # POLLHUP is always reported
         poll.poll()
         if self.is_busy:
             os.killpg(0, signal.SIGKILL)
@@ -115,12 +122,12 @@ def _outcome(parent: _Parent, payload: bytes) -> tuple[FrameKind, bytes]:
     except BaseException as error:  # noqa: BLE001  # whatever it is, it is the job's outcome
         return FrameKind.ERROR, pack_error(error)
     finally:
-        # Before the outcome is sent: the parent may close the connection as soon as it has it.
+        # Before the outcome is sent: after that the parent may close the connection at once.
         parent.is_busy = False
 
 
 def _detach_from_parent() -> None:
-    """Let no signal for the parent reach the child, and no handler of the parent's stay."""
+    """Leave the parent's process group and reset the signal handlers."""
     with suppress(OSError):
         os.setpgid(0, 0)
     signal.set_wakeup_fd(-1)

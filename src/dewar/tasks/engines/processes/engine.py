@@ -14,7 +14,7 @@ from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
 from dewar.tasks.engines.process_hooks import process_hooks
 from dewar.tasks.engines.processes.backlog import Backlog, WorkItem
 from dewar.tasks.engines.processes.manager import ProcessManager
-from dewar.tasks.engines.processes.pickling import pack_call
+from dewar.tasks.engines.processes.messages import pack_call
 from dewar.tasks.engines.processes.worker import ProcessWorker
 from dewar.tasks.engines.settle import drop, fail, function_name
 from dewar.tasks.errors import TaskSetupError
@@ -22,16 +22,15 @@ from dewar.tasks.job import Job
 
 
 class ProcessEngine:
-    """Runs jobs on at most so many child processes, one at a time in each.
+    """Runs jobs in child processes, one at a time in each. The processes start on demand.
 
-    A process that dies takes its own job along (`WorkerDied`) and is replaced. A process is
-    started when a job has none to run in.
+    If a process dies, its job ends with `WorkerDied`, and the process is replaced.
 
     Args:
-        processes: How many.
+        processes: How many processes there may be.
         context: How they are started; None for "spawn".
-        initializer: Called with `initargs` in each process before its first job.
-        initargs: See there.
+        initializer: Called in each process before its first job.
+        initargs: The arguments of the initializer.
         max_jobs: After how many jobs a process is replaced; None for never.
 
     Raises:
@@ -56,8 +55,8 @@ class ProcessEngine:
         self._max_jobs = max_jobs
         if max_jobs is not None and self._context.get_start_method() == "fork":
             raise TaskSetupError(
-                "max_tasks_per_child cannot be had with processes that are forked: a fork while"
-                ' threads run may hang. Use mp_context=multiprocessing.get_context("spawn").'
+                "max_tasks_per_child does not work with forked processes: a fork while threads run"
+                ' may hang. Use mp_context=multiprocessing.get_context("spawn").'
             )
         self._main_file: str | None = getattr(sys.modules["__main__"], "__file__", None)
         self._backlog = Backlog()
@@ -65,20 +64,20 @@ class ProcessEngine:
         process_hooks.add(self)
 
     def submit(self, job: Job, call: JobCall) -> None:
-        """Have the job run as soon as a process is free.
+        """Run the job as soon as a process is free.
 
-        A call that cannot be pickled is the job's failure.
+        If the call cannot be pickled, the job fails.
 
         Raises:
-            TaskSetupError: If the app that goes along cannot be found by another process.
+            TaskSetupError: If another process cannot find the app of the call's context.
             RuntimeError: After `shutdown`, or as a `BrokenProcessPool` after an initializer failed.
         """
         portable = None if call.context is None else call.context.portable()
         try:
             data = pack_call(call.function, call.args, call.kwargs, portable)
-        except Exception as error:  # noqa: BLE001  # what pickling raises is up to the values
+        except Exception as error:  # noqa: BLE001  # pickling a value may raise anything
             self._backlog.check()
-            # Its traceback leads here, and so to the job.
+            # Its traceback holds this frame, and so the job.
             fail(job, error.with_traceback(None))
             return
         self._backlog.put(WorkItem(job, function_name(call.function), data, call.timeout))
@@ -93,7 +92,7 @@ class ProcessEngine:
         return True
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
-        """Take no more jobs; with `wait`, return when the processes have ended."""
+        """Take no more jobs; with `wait`, wait until the processes have ended."""
         self._backlog.close()
         if cancel_futures:
             for job in self._backlog.drain():
@@ -108,25 +107,25 @@ class ProcessEngine:
             thread.join()
 
     def release(self) -> None:
-        """Take note that nobody can submit any more. Safe in a finalizer: it takes no lock."""
+        """Let the processes end after the last job. Safe in a finalizer: it takes no lock."""
         self._backlog.is_released = True
         if self._manager is not None:
             self._manager.wake()
 
     def end(self) -> None:
-        """Finish what was accepted."""
+        """Finish the accepted jobs, and wait for them."""
         self.shutdown(wait=True, cancel_futures=False)
 
     def after_fork(self) -> None:
-        """Start anew, without processes and jobs."""
+        """Reset, in a forked child: without processes and jobs."""
         if self._manager is not None:
-            # Or the children would not see that the parent has closed, or died.
+            # Otherwise the parent's children would not notice that it has closed or died.
             self._manager.close_descriptors()
         self._backlog = Backlog(self._backlog.state)
         self._reset()
 
     def statistics(self) -> EngineStatistics:
-        """Return how it is doing."""
+        """Return the numbers of jobs and processes."""
         unfinished, finished = self._backlog.counts()
         manager = self._manager
         return EngineStatistics(
@@ -146,14 +145,15 @@ class ProcessEngine:
     def _running_manager(self) -> ProcessManager:
         with self._lock:
             if self._manager is None:
-                # Not a method of ours: what the initializer holds is to be freed with us at once.
+                # Not a bound method: it would make a cycle, and the initializer's objects would
+                # not be freed with the engine at once.
                 make = partial(
                     _make, self._main_file, self._context, self._initializer, self._initargs
                 )
                 self._manager = ProcessManager(
                     self._backlog, self._max_workers, make, self._max_jobs
                 )
-                # Its target is ours: who oversees processes is told when the interpreter ends.
+                # The target holds the engine, so that `process_hooks`, which is weak, can end it.
                 self._thread = Thread(
                     target=Context().run,
                     args=(self._run_manager, self._manager),
@@ -172,9 +172,9 @@ class ProcessEngine:
 
 
 def _make(main_file: str | None, *args: Any) -> ProcessWorker:
-    # When a script has come to its end Python takes its file out of its module, by which a child
-    # finds what it defines; and that may be while the first process is being started. So the
-    # module's class has it too, where nobody takes it away.
+    # A child finds the functions of a script by the `__file__` of its main module. Python removes
+    # that when the script ends, perhaps while the first process is being started. So the class of
+    # the module has it too.
     main = sys.modules["__main__"]
     if main_file is not None and type(main) is ModuleType:
         main.__class__ = type("Main", (ModuleType,), {"__file__": main_file})

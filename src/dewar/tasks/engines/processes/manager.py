@@ -1,16 +1,15 @@
-"""`ProcessManager`: the one thread that watches all the child processes of a pool.
+"""`ProcessManager`: the thread that watches the child processes of a pool.
 
-A job is bound to a process only when that process is free. So a process that dies, is stopped or
-timed out takes its own job along and no other; another process takes its place.
+A job is given to a process only when that process is idle. So a process that dies, is stopped or
+exceeds the timeout loses no job but its own, and is replaced.
 
-Everything here happens in the manager's thread, apart from `wake` and `ask_to_stop`.
+Everything here runs in the manager's thread, except `wake` and `ask_to_stop`.
 """
 
 import json
 import logging
 import pickle
 import selectors
-import socket
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,29 +18,41 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import partial
 
-from dewar.tasks.engines.engine_state import EngineState
+from dewar.support.backoff import Backoff
+from dewar.support.waker import Waker
 from dewar.tasks.engines.processes.backlog import Backlog, WorkItem
-from dewar.tasks.engines.processes.backoff import StartupBackoff
-from dewar.tasks.engines.processes.frames import FrameKind
-from dewar.tasks.engines.processes.pickling import unpack_error
+from dewar.tasks.engines.processes.messages import FrameKind, unpack_error
 from dewar.tasks.engines.processes.worker import ProcessWorker, ProcessWorkerState
-from dewar.tasks.engines.settle import fail
+from dewar.tasks.engines.settle import EngineState, fail
 from dewar.tasks.errors import JobTimeout, WorkerDied
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress
 
 _log = logging.getLogger("concurrent.futures")
-#: How long a process that was let go may take to end, in seconds.
+#: How long a process may take to exit before it is killed, in seconds.
 _GRACE = 10.0
+# The seconds until a process is started again, after one, two or three in a row that died before
+# they were ready. The fourth is the last.
+_STARTUP_PAUSES = (0.1, 0.3, 1.0)
+MAX_STARTUP_FAILURES = len(_STARTUP_PAUSES) + 1
+
+
+def startup_pause(failures: int) -> float:
+    """Return the seconds until a process is started again.
+
+    Args:
+        failures: The processes in a row that died before they were ready, from 1 on.
+    """
+    return _STARTUP_PAUSES[min(failures, len(_STARTUP_PAUSES)) - 1]
 
 
 class ProcessManager:
-    """Binds jobs to processes, and starts and ends these.
+    """Starts processes, gives them jobs and ends them.
 
     Args:
-        backlog: Where the jobs come from.
+        backlog: The jobs that wait.
         max_workers: How many processes there may be.
-        make: Makes one.
+        make: Makes a process.
         max_jobs: After how many jobs a process is replaced; None for never.
         clock: A monotonic clock, in seconds.
     """
@@ -61,30 +72,25 @@ class ProcessManager:
         self._make = make
         self._max_jobs = max_jobs
         self._clock = clock
-        self._backoff = StartupBackoff()
+        self._backoff = Backoff(startup_pause)
         self._stop_requests: deque[Job] = deque()
         self._selector = selectors.DefaultSelector()
-        self._wakeup_reader, self._wakeup_writer = socket.socketpair()
-        for end in (self._wakeup_reader, self._wakeup_writer):
-            end.setblocking(False)
-        self._selector.register(self._wakeup_reader, selectors.EVENT_READ, self._drain_wakeups)
-
-    def wake(self) -> None:
-        """Have the manager look at everything. Any thread, and a finalizer, may call it."""
-        with suppress(OSError):  # full, so it will look; or closed, so it need not
-            self._wakeup_writer.send(b"\0")
+        self._waker = Waker()
+        self._selector.register(self._waker.fd, selectors.EVENT_READ, self._waker.clear)
+        #: Wake the manager's thread. Any thread, and a finalizer, may call it.
+        self.wake = self._waker.wake
 
     def ask_to_stop(self, job: Job) -> None:
-        """Have the process killed that runs the job. Any thread may call it."""
+        """Kill the process that runs a job, soon. Any thread may call it."""
         self._stop_requests.append(job)
         self.wake()
 
     def run(self) -> None:
-        """Work until no more jobs come and all processes have ended."""
+        """Work until no more jobs are to come and all processes have ended."""
         try:
             while self.workers or len(self._backlog) or not self._backlog.is_ending:
                 self._step()
-        except BaseException:  # noqa: BLE001  # nobody waits for this thread; the jobs are told
+        except BaseException:  # noqa: BLE001  # it is logged, and all jobs end with it
             _log.critical("Exception in the process manager of a TaskPool:", exc_info=True)
             self._break("The pool's process manager failed; see the log.")
             while self.workers:
@@ -97,8 +103,7 @@ class ProcessManager:
         for worker in self.workers:
             worker.close_descriptors()
         self._selector.close()
-        self._wakeup_reader.close()
-        self._wakeup_writer.close()
+        self._waker.close()
 
     def _step(self) -> None:
         self._handle_events()
@@ -113,17 +118,12 @@ class ProcessManager:
             key.data()
 
     def _poll_timeout(self) -> float | None:
-        """Return how long nothing has to be done, in seconds; None for until something happens."""
+        """Return the seconds until the next deadline; None if there is none."""
         now = self._clock()
         times = [worker.deadline for worker in self.workers if worker.deadline is not None]
         if len(self._backlog) and self._backoff.until > now:
             times.append(self._backoff.until)
         return max(0.0, min(times) - now) if times else None
-
-    def _drain_wakeups(self) -> None:
-        with suppress(OSError):
-            while self._wakeup_reader.recv(4096):
-                pass
 
     def _stop_requested(self) -> None:
         while self._stop_requests:
@@ -152,7 +152,7 @@ class ProcessManager:
                 self._update_interest(worker)
 
     def _update_interest(self, worker: ProcessWorker) -> None:
-        """Wait for what a worker sends, and where something is left to send, for room."""
+        """Wait for messages of a worker and, if its job is not sent, until more can be sent."""
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.wants_to_write else 0)
         self._selector.modify(worker.connection, events, partial(self._on_io, worker))
 
@@ -167,7 +167,7 @@ class ProcessManager:
 
     def _start(self) -> None:
         worker = self._make()
-        # At first: a child that is forked has to close what it inherits of it.
+        # Before the start: a forked child closes the descriptors of all workers in the list.
         self.workers.append(worker)
         try:
             worker.start()
@@ -176,8 +176,7 @@ class ProcessManager:
             if not isinstance(error, OSError):
                 self._break(f"A process cannot be started: {error!r}", error)
                 return
-            self._backoff.note_failure(self._clock())
-            self._break_if_exhausted(f"it cannot be started: {error}")
+            self._note_startup_failure(f"it cannot be started: {error}")
             return
         self._selector.register(
             worker.connection, selectors.EVENT_READ, partial(self._on_io, worker)
@@ -185,7 +184,7 @@ class ProcessManager:
         self._selector.register(worker.exit_fd, selectors.EVENT_READ, partial(self._reap, worker))
 
     def _retire_idle(self) -> None:
-        """Let those go that are not needed: all at the end, some after many jobs."""
+        """End idle processes: all of them at the end, others after their last job."""
         at_end = self._backlog.is_ending and not len(self._backlog)
         for worker in self.workers:
             worn = self._max_jobs is not None and worker.jobs_done >= self._max_jobs
@@ -200,19 +199,19 @@ class ProcessManager:
         worker.retire(self._clock() + _GRACE)
 
     def _unregister(self, worker: ProcessWorker) -> None:
-        # It may have closed the connection, or we.
+        # Either side may have closed the connection.
         with suppress(KeyError, OSError):
             self._selector.unregister(worker.connection)
 
     def _on_io(self, worker: ProcessWorker) -> None:
         if worker not in self.workers or worker.state is ProcessWorkerState.RETIRING:
-            return  # since the event it has died, or was let go
+            return  # it died or was retired by an earlier event of the same batch
         if worker.wants_to_write:
             worker.write()
             self._update_interest(worker)
         messages = worker.read()
         if messages is None:
-            # Its end is on its way; nothing is given to it any more.
+            # It is about to exit, and must get no job.
             self._unregister(worker)
             if worker.state is ProcessWorkerState.IDLE:
                 self._retire(worker)
@@ -238,10 +237,10 @@ class ProcessManager:
                 _set_outcome(item, kind, payload)
 
     def _reap(self, worker: ProcessWorker) -> None:
-        """Take leave of a process that has ended."""
+        """Settle the job of a process that has ended, and decide what follows."""
         was = worker.state
         if was is not ProcessWorkerState.RETIRING:
-            # What it sent before it died counts.
+            # The messages that it sent before it died are valid.
             while messages := worker.read():
                 for message in messages:
                     self._on_message(worker, *message)
@@ -256,17 +255,17 @@ class ProcessManager:
         if worker.startup_error is not None:
             self._break(worker.startup_error)
         elif was is ProcessWorkerState.STARTING:
-            self._backoff.note_failure(self._clock())
-            self._break_if_exhausted(f"it ended with exit code {code}")
+            self._note_startup_failure(f"it ended with exit code {code}")
         elif was is not ProcessWorkerState.RETIRING:
             self.replaced += 1
 
-    def _break_if_exhausted(self, what: str) -> None:
-        if self._backoff.is_exhausted:
+    def _note_startup_failure(self, what: str) -> None:
+        self._backoff.note_failure(self._clock())
+        if self._backoff.failures >= MAX_STARTUP_FAILURES:
             self._break(
-                f"No process of the pool came as far as its first job ({what}). The main module"
-                " must be importable without starting work: keep that under if __name__ =="
-                ' "__main__". What its process wrote to stderr says more.'
+                f"No process of the pool was ready for its first job ({what}). Importing the main"
+                ' module must not start any work: put that under if __name__ == "__main__". See'
+                " the stderr of the process for details."
             )
 
     def _break(self, why: str, cause: BaseException | None = None) -> None:
@@ -288,7 +287,7 @@ def _set_outcome(item: WorkItem, kind: FrameKind, payload: bytes) -> None:
     try:
         result = pickle.loads(payload)  # noqa: S301  # from our own child
     except BaseException as error:  # noqa: BLE001  # the result's own code may raise anything
-        error.add_note(f"It was the result of {item.name} that could not be unpickled here.")
+        error.add_note(f"The result of {item.name} could not be unpickled here.")
         item.job.set_exception(error)
     else:
         item.job.set_result(result)
@@ -301,10 +300,11 @@ def _broken(why: str, cause: BaseException | None) -> BrokenProcessPool:
 
 
 def _death_message(item: WorkItem, code: int | None) -> str:
-    how = "for a reason unknown" if code is None else f"with exit code {code}"
+    how = "for an unknown reason" if code is None else f"with exit code {code}"
     if code is not None and code < 0:
         how = f"by signal {-code}"
     return (
         f"The process that ran {item.name} ended {how}, and the job with it. Other jobs are not"
-        " touched. If it was killed for its memory, run fewer at once: TaskPool(processes=...)."
+        " affected. If it was killed because of its memory, run fewer jobs at once:"
+        " TaskPool(processes=...)."
     )

@@ -1,4 +1,4 @@
-"""`ProcessWorker`: a child process, as the manager's thread sees it. No other thread touches it."""
+"""`ProcessWorker`: a child process, seen from the manager's thread. No other thread uses it."""
 
 import os
 import signal
@@ -10,21 +10,21 @@ from typing import Any
 
 from dewar.tasks.engines.processes.backlog import WorkItem
 from dewar.tasks.engines.processes.child import serve
-from dewar.tasks.engines.processes.frames import FrameKind, Frames, frame
+from dewar.tasks.engines.processes.messages import FrameKind, Frames, frame
 
 _PIECE = 1 << 20
 
 
 class ProcessWorkerState(Enum):
-    """Where a child is in its life.
+    """The state of a child process.
 
-    The moves: STARTING → IDLE ⇄ BUSY; from IDLE and STARTING to LEAVING; from any to KILLED.
+    Its changes: STARTING → IDLE ⇄ BUSY; from IDLE and STARTING to RETIRING; from any to KILLED.
     """
 
     STARTING = "starting"
     IDLE = "idle"
     BUSY = "busy"
-    #: Its connection is closed, and it ends by itself.
+    #: Its connection is closed, so it exits.
     RETIRING = "retiring"
     KILLED = "killed"
 
@@ -34,8 +34,8 @@ class ProcessWorker:
 
     Args:
         context: How it is started.
-        initializer: Called with `initargs` in it at first.
-        initargs: See there.
+        initializer: Called in it before its first job.
+        initargs: The arguments of the initializer.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class ProcessWorker:
         initargs: tuple[Any, ...],
     ) -> None:
         self.state = ProcessWorkerState.STARTING
-        #: What it runs; None unless it is busy, or was when it was killed.
+        #: The job that it runs, or ran when it was killed.
         self.item: WorkItem | None = None
         #: When it is killed, on the manager's clock.
         self.deadline: float | None = None
-        #: The outcome of its job if it dies.
+        #: The outcome of its job if it dies; None for `WorkerDied`.
         self.exit_outcome: BaseException | None = None
-        #: Why it could not begin. It breaks the pool, when its process has written its last.
+        #: Why its initializer failed. The pool breaks when the process has exited.
         self.startup_error: str | None = None
         self.jobs_done = 0
         self._frames = Frames()
@@ -72,7 +72,7 @@ class ProcessWorker:
         """Start the process.
 
         Raises:
-            Exception: Whatever stands against it; then nothing is left.
+            Exception: If it cannot be started. Then its descriptors are closed.
         """
         try:
             self._process.start()
@@ -85,7 +85,7 @@ class ProcessWorker:
         self.exit_fd = _exit_fd_of(self._process)
 
     def assign(self, item: WorkItem, now: float) -> None:
-        """Have it run a job."""
+        """Send it a job to run."""
         self.state = ProcessWorkerState.BUSY
         self.item = item
         self.deadline = None if item.timeout is None else now + item.timeout
@@ -93,7 +93,7 @@ class ProcessWorker:
         self.write()
 
     def finish(self) -> WorkItem | None:
-        """Return what it ran, which has ended."""
+        """Count its job, which has ended; return it."""
         item, self.item = self.item, None
         if self.state is ProcessWorkerState.BUSY:
             self.state = ProcessWorkerState.IDLE
@@ -103,21 +103,21 @@ class ProcessWorker:
 
     @property
     def wants_to_write(self) -> bool:
-        """Whether not all was sent."""
+        """Whether a part of its job is not sent yet."""
         return bool(self._unsent)
 
     def write(self) -> None:
-        """Send what can be sent at once."""
+        """Send as much as possible without blocking."""
         try:
             while self._unsent:
                 self._unsent = self._unsent[os.write(self.connection, self._unsent) :]
         except BlockingIOError:
             return
-        except OSError:  # it died; that will be seen
+        except OSError:  # it died; the manager will reap it
             self._unsent = memoryview(b"")
 
     def read(self) -> list[tuple[FrameKind, bytes]] | None:
-        """Return the messages that have arrived, or None where there will be none any more."""
+        """Return the messages that have arrived, or None if the connection has ended."""
         try:
             data = os.read(self.connection, _PIECE)
         except BlockingIOError:
@@ -127,43 +127,43 @@ class ProcessWorker:
         return self._frames.feed(data) if data else None
 
     def retire(self, deadline: float) -> None:
-        """Let it end by itself, before the deadline."""
+        """Let it exit by itself before the deadline."""
         self.state = ProcessWorkerState.RETIRING
         self.deadline = deadline
         self._connection.close()
 
     def kill(self, exit_outcome: BaseException | None = None) -> None:
-        """End it and what it started.
+        """Kill it and the processes that it has started.
 
         Args:
-            exit_outcome: The outcome of its job.
+            exit_outcome: The outcome of its job; None for `WorkerDied`.
         """
         self.state = ProcessWorkerState.KILLED
         self.deadline = None
         self.exit_outcome = exit_outcome
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
-        except OSError:  # it is no group's leader yet
+        except OSError:  # it does not lead a process group yet
             with suppress(OSError):
                 os.kill(self._process.pid, signal.SIGKILL)
 
     def reap(self) -> int | None:
-        """Forget a process that has ended, and return its exit code, if it is known."""
+        """Clean up after a process that has ended; return its exit code, if it is known."""
         self._process.join()
         code: int | None = self._process.exitcode
         self._close_exit_fd()
-        with suppress(ValueError):  # somebody else is just now waiting for it
+        with suppress(ValueError):  # another thread is waiting for it
             self._process.close()
         self._connection.close()
         return code
 
     def close_descriptors(self) -> None:
-        """Close what belongs to the parent, in a child of a fork."""
+        """Close the parent's descriptors, in a forked child."""
         self._connection.close()
         self._close_exit_fd()
 
     def _close_exit_fd(self) -> None:
-        # The sentinel is closed with the process object.
+        # The process object closes the sentinel itself.
         if self.exit_fd not in (-1, self._process.sentinel):
             os.close(self.exit_fd)
             self.exit_fd = -1
@@ -173,7 +173,7 @@ class ProcessWorker:
 
 
 def _exit_fd_of(process: Any) -> int:
-    # Not the sentinel, where there is better: its other end is inherited by what a job forks.
+    # Rather than the sentinel, whose other end is inherited by processes that a job forks.
     try:
         return os.pidfd_open(process.pid)
     except (AttributeError, OSError):

@@ -1,17 +1,15 @@
-"""`InFlightJobs`: what this process has handed to workers elsewhere and not heard the end of.
+"""`InFlightJobs`: the jobs that this process has given to remote workers and that have not ended.
 
 The rules:
 
-1. A worker asks before it begins (`InFlightJobs.ask`). Only that answer makes a job running, so a
-job
-   that says ``cancelled()`` never ran: its worker was told no.
-2. Another worker asking means that the one before has died, and the job begins once more. A job
-   that has cost `ATTEMPTS` workers their lives is not given to another one, nor is one that may
-   not be repeated.
-3. A job leaves the table once, under the lock, and whoever takes it out settles it. What comes
-   later about it is of no interest, and is dropped.
-4. Results are set on the settling queue's thread, because a job's callbacks run where it is
-   settled, and they may take their time. No method of a job is called under the lock.
+1. A worker asks before it begins a job (`InFlightJobs.ask`). Only a positive answer makes the job
+   running. So a job whose ``cancelled()`` is true never ran: its worker was refused.
+2. If a second worker asks for a job, the first one has died, and the job begins again. After
+   `ATTEMPTS` dead workers the job is given up; a job that may not be repeated, after the first.
+3. A job leaves the table once, under the lock, and the thread that takes it out settles it.
+   Messages about it that arrive later are dropped.
+4. Outcomes are set on the settling queue's thread, because that runs the job's callbacks, which may
+   be slow. No method of a job is called under the lock.
 """
 
 import threading
@@ -21,8 +19,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from dewar.loop.serial_queue import SerialQueue
-from dewar.tasks.engines.interface import JobCall
+from dewar.loop.call_queue import CallQueue
+from dewar.tasks.engines.interface import EngineStatistics, JobCall
 from dewar.tasks.engines.settle import function_name
 from dewar.tasks.errors import WorkerDied
 from dewar.tasks.job import Job
@@ -35,50 +33,41 @@ ATTEMPTS = 4
 
 
 class InFlightState(Enum):
-    """Where a job is that has not ended."""
+    """The state of a job that has not ended."""
 
     WAITING = auto()
-    #: A worker has asked for the first time, and the job is being asked in turn.
+    #: The first worker has asked, and the Future is being set running.
     BEGINNING = auto()
     RUNNING = auto()
-    #: It was running and is to be stopped; it never begins again.
+    #: It was running and is to be stopped. It never begins again.
     STOPPING = auto()
 
 
 @dataclass(slots=True, eq=False)
 class InFlightJob:
-    """A job and what is known of it. Changed by `InFlightJobs` only, under its lock."""
+    """A job in the table. Only `InFlightJobs` changes it, under its lock."""
 
     id: str
     job: Job
     call: JobCall
     state: InFlightState = InFlightState.WAITING
-    #: Who asked last whether it may begin, and how many have.
+    #: The worker that asked last, and how many have been allowed to begin.
     asker: str = ""
     attempt: int = 0
-    #: Whether the worker that has it can be killed alone.
+    #: Whether its worker can be killed without harm to other jobs.
     stoppable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class JobCounts:
-    """How many jobs wait, run and have ended."""
-
-    queued: int
-    running: int
-    finished: int
-
-
 class InFlightJobs:
-    """The table of open jobs of one process. Any thread may call anything.
+    """The table of one process's jobs in flight. Any thread may call any method.
 
     Args:
-        clerk: Its thread settles the jobs.
-        emptied: Called, by whoever ends it, whenever the last job has left the table.
+        settling_queue: Sets the outcomes. It has one thread, so that they stay in order.
+        emptied: Called whenever the last job has left the table, on the thread that took it out.
     """
 
     def __init__(
-        self, settling_queue: SerialQueue, emptied: Callable[[], object] = lambda: None
+        self, settling_queue: CallQueue, emptied: Callable[[], object] = lambda: None
     ) -> None:
         self._settling_queue = settling_queue
         self._emptied = emptied
@@ -93,30 +82,30 @@ class InFlightJobs:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def add(self, id: str, job: Job, call: JobCall) -> None:  # as it is called
-        """Enter a job that waits."""
+    def add(self, id: str, job: Job, call: JobCall) -> None:
+        """Add a job that waits."""
         with self._left:
             self._by_id[id] = InFlightJob(id, job, call)
             self._ids[job] = id
 
     def all(self, *states: InFlightState) -> list[InFlightJob]:
-        """Return the jobs in these stages."""
+        """Return the jobs in these states."""
         with self._left:
             return [one for one in self._by_id.values() if one.state in states]
 
-    def name_of(self, id: str) -> str:  # as it is called
-        """Return the name of what a job runs, for messages."""
+    def name_of(self, id: str) -> str:
+        """Return the name of a job's function, for messages."""
         one = self._by_id.get(id)
         function = None if one is None else one.call.function
         return getattr(function, "__qualname__", "The job")
 
     def ask(self, id: str, asker: str, stoppable: bool = False) -> int:
-        """Let a job begin; return which attempt it is, or 0 where it may not.
+        """Let a job begin; return the number of the attempt, or 0 if it may not begin.
 
         Args:
-            id: The job's.
-            asker: Who asks; asking twice is answered alike.
-            stoppable: Whether the asker can be killed without harm to other jobs.
+            id: The job's id.
+            asker: The worker. If it asks again, it gets the same answer.
+            stoppable: Whether the worker can be killed without harm to other jobs.
         """
         with self._left:
             one = self._by_id.get(id)
@@ -143,16 +132,16 @@ class InFlightJobs:
         self.fail(one.id, end)
         return 0
 
-    def set_progress(self, id: str, progress: Progress) -> None:  # as it is called
-        """Show how far a job is."""
+    def set_progress(self, id: str, progress: Progress) -> None:
+        """Set the progress of a job."""
         one = self._by_id.get(id)
         if one is not None:
             one.job.progress = progress
 
     def stop(self, job: Job) -> InFlightJob | None:
-        """Let a job that runs never begin again; return what is known of it.
+        """Keep a running job from beginning again; return it, or None if it is not running.
 
-        None where it does not run here.
+        The state of a job whose worker cannot be killed alone does not change.
         """
         with self._left:
             one = self._by_id.get(self._ids.get(job, ""))
@@ -163,48 +152,57 @@ class InFlightJobs:
             return one
 
     def withdraw(self, job: Future[Any]) -> str:
-        """Take out a job that was cancelled before it began; return its id, or "" if it is gone."""
+        """Take out a job that was cancelled before it began; return its id.
+
+        The id is empty if the job is not in the table or has begun.
+        """
         with self._left:
             one = self._by_id.get(self._ids.get(job, ""))
-            # One that is beginning finds out by itself.
+            # A job that is beginning is dropped by `ask`.
             if one is None or one.state is not InFlightState.WAITING:
                 return ""
             self._take(one.id)
-        job.set_running_or_notify_cancel()  # tells those who wait() for it
+        job.set_running_or_notify_cancel()  # wakes concurrent.futures.wait()
         self._emptied_maybe()
         return one.id
 
-    def finish(self, id: str, value: Any) -> None:  # as it is called
+    def finish(self, id: str, value: Any) -> None:
         """End a job with its result."""
         self._settle(id, lambda job: job.set_result(value))
 
-    def fail(self, id: str, error: BaseException) -> None:  # as it is called
+    def fail(self, id: str, error: BaseException) -> None:
         """End a job with an exception."""
         self._settle(id, lambda job: job.set_exception(error))
 
-    def drop(self, id: str) -> None:  # as it is called
-        """Forget a job; whoever submitted it hears, or has heard, of that."""
+    def drop(self, id: str) -> None:
+        """Take out a job without an outcome: it was cancelled, or its submit fails."""
         with self._left:
             self._take(id)
         self._emptied_maybe()
 
     def wait_until_empty(self) -> None:
-        """Return when every job has left the table."""
+        """Wait until every job has left the table."""
         with self._left:
             self._left.wait_for(lambda: not self._by_id)
 
-    def counts(self) -> JobCounts:
-        """Return how many jobs there are."""
+    def statistics(self, engine: str) -> EngineStatistics:
+        """Return the numbers of jobs, for the engine of this name."""
         with self._left:
             waiting = sum(one.state is InFlightState.WAITING for one in self._by_id.values())
-            return JobCounts(waiting, len(self._by_id) - waiting, self._finished)
+            return EngineStatistics(
+                engine=engine,
+                workers=0,
+                queued=waiting,
+                running=len(self._by_id) - waiting,
+                finished=self._finished,
+            )
 
     def _settle(self, id: str, set_outcome: Callable[[Job], None]) -> None:
         with self._left:
             one = self._take(id)
         if one is not None:
             job = one.job
-            self._settling_queue.call_soon(lambda: _set(job, set_outcome))
+            self._settling_queue.call_soon(_set, job, set_outcome)
             self._emptied_maybe()
 
     def _emptied_maybe(self) -> None:
@@ -221,7 +219,7 @@ class InFlightJobs:
 
 
 def _end_of(one: InFlightJob) -> BaseException | None:
-    """Return why a job may not begin, or not again; None where it may."""
+    """Return the outcome of a job that may not begin again; None if it may begin."""
     if not one.attempt:
         return None
     state = state_after(
@@ -232,7 +230,7 @@ def _end_of(one: InFlightJob) -> BaseException | None:
     if state is JobState.LOST:
         return lost_error(function_name(one.call.function))
     if one.attempt == ATTEMPTS:
-        return WorkerDied(f"The job has cost {ATTEMPTS} workers their lives, and is given up.")
+        return WorkerDied(f"{ATTEMPTS} workers have died while they ran the job; it is given up.")
     return None
 
 
@@ -240,5 +238,5 @@ def _set(job: Job, set_outcome: Callable[[Job], None]) -> None:
     try:
         set_outcome(job)
     except InvalidStateError:
-        # It had not begun, and was cancelled meanwhile; those who wait() for it are told so.
+        # It was cancelled before it began. This wakes concurrent.futures.wait().
         job.set_running_or_notify_cancel()

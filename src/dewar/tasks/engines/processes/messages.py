@@ -1,0 +1,132 @@
+"""Messages between a pool and its child processes: frames on a stream, and what is in them.
+
+Not the frames of `multiprocessing.Connection`: those are read with a call that blocks until the
+whole message has arrived. A child that stops in the middle of one would stop the parent too.
+
+Each call, result and error is pickled separately. One that cannot be pickled or unpickled is the
+failure of its own job and of no other.
+"""
+
+import pickle
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from multiprocessing.reduction import ForkingPickler
+from struct import Struct
+from traceback import format_exception
+from typing import Any
+
+from dewar.tasks.errors import JobFailed
+from dewar.tasks.serialization.failures import RemoteTraceback
+
+_HEADER = Struct("!BQ")
+
+
+class FrameKind(IntEnum):
+    """The kind of a message."""
+
+    #: To the child.
+    CALL = 1
+    #: From the child.
+    READY = 2
+    RESULT = 3
+    ERROR = 4
+    PROGRESS = 5
+    #: The initializer failed; the payload is the traceback.
+    BROKEN = 6
+
+
+def frame(kind: FrameKind, payload: bytes | memoryview = b"") -> bytes:
+    """Return the bytes of a message."""
+    return b"".join((_HEADER.pack(kind, len(payload)), payload))
+
+
+class Frames:
+    """Splits a stream of bytes into messages."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def feed(self, data: bytes) -> list[tuple[FrameKind, bytes]]:
+        """Add received bytes; return the messages that are complete now."""
+        held = self._data
+        held += data
+        messages = []
+        while len(held) >= _HEADER.size:
+            kind, length = _HEADER.unpack_from(held)
+            end = _HEADER.size + length
+            if len(held) < end:
+                break
+            messages.append((FrameKind(kind), bytes(memoryview(held)[_HEADER.size : end])))
+            del held[:end]
+        return messages
+
+    def __repr__(self) -> str:
+        return f"<Frames, {len(self._data)} bytes of the next>"
+
+
+def pack_call(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    portable: Mapping[str, Any] | None,
+) -> bytes:
+    """Return a call as bytes.
+
+    Raises:
+        Exception: Any error of pickling.
+    """
+    return _dumps((function, args, dict(kwargs), portable))
+
+
+def pack_result(name: str, result: object) -> bytes:
+    """Return a result as bytes.
+
+    Raises:
+        Exception: Any error of pickling, with a note that the result caused it.
+    """
+    try:
+        return _dumps(result)
+    except Exception as error:
+        error.add_note(
+            f"The result of {name}, a {type(result).__name__}, cannot be sent back from the"
+            " process. Return something that can be pickled."
+        )
+        raise
+
+
+def pack_error(error: BaseException) -> bytes:
+    """Return an error as bytes. This never fails."""
+    text = "".join(format_exception(error))
+    kind = f"{type(error).__module__}:{type(error).__qualname__}"
+    try:
+        pickled = _dumps(error)
+    except Exception:  # noqa: BLE001  # the error may hold a lock, for example
+        pickled = None
+    return pickle.dumps((kind, _shown(error), text, pickled))
+
+
+def unpack_error(data: bytes) -> BaseException:
+    """Return the error, or a `JobFailed` if it cannot be unpickled in this process."""
+    kind, shown, text, pickled = pickle.loads(data)  # noqa: S301  # from our own child
+    error: BaseException = JobFailed(kind, shown, text)
+    if pickled is not None:
+        try:
+            made = pickle.loads(pickled)  # noqa: S301  # as above
+        except Exception:  # noqa: BLE001  # its class may need other arguments than `args`
+            made = None
+        if isinstance(made, BaseException):
+            error = made
+    error.__cause__ = RemoteTraceback(text)
+    return error
+
+
+def _dumps(value: object) -> bytes:
+    # This pickler can also send connections and locks of multiprocessing.
+    return bytes(ForkingPickler.dumps(value))
+
+
+def _shown(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  # its __str__ may raise anything
+        return "(the error has no text: its __str__ failed)"
