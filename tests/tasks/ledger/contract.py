@@ -630,7 +630,7 @@ class LedgerContract:
         """What a later Dewar has laid out is not touched."""
         with ledger.database.writing() as connection:
             connection.execute(text("UPDATE dewar_meta SET value = '99'"))
-        with pytest.raises(TaskSetupError, match=r"later Dewar .* 99, the one known here 1"):
+        with pytest.raises(TaskSetupError, match=r"newer Dewar .* 99, and this Dewar knows 1"):
             open_ledger(where)
 
     def test_many_open_at_once(self, where: str) -> None:
