@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dewar.tasks.errors import CallbackRefused, TaskSetupError
-from dewar.tasks.webhooks.ip_addresses import is_public
-from dewar.tasks.webhooks.ssrf_guard import SSRFGuard
+from dewar.tasks.webhooks.ssrf_guard import SSRFGuard, is_public
 
 
 def at(*addresses):
