@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from dewar import Dewar, g, has_app_context, request
+from dewar import Dewar, current_app, g, has_app_context, has_request_context, request
 from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.progress import RunningJob, current_job, running
 from dewar.tasks.serialization.context_transfer import (
+    CapturedContext,
     call_in_context,
     call_without_app,
     capture,
@@ -100,6 +101,18 @@ def test_the_path_that_was_given_is_taken(app: Dewar) -> None:
     assert restore(carried.portable()).run(lambda: has_app_context(), (), {})
     with pytest.raises(TaskSetupError, match="'lost'"):
         unfindable.portable()
+
+
+def test_without_a_snapshot_the_app_alone_is_there(app: Dewar) -> None:
+    """A job in the ledger that was submitted outside of any context has a fresh app context."""
+    kept = CapturedContext(app, lambda: "carrying_app:app")
+    job: Any = lambda: (current_app.name, has_request_context(), colour.get())  # noqa: E731
+    colour.set("red")
+    try:
+        assert kept.run(job, (), {}) == ("carrying_app", False, "none")
+        assert restore(kept.portable()).run(job, (), {}) == ("carrying_app", False, "none")
+    finally:
+        colour.set("none")
 
 
 def test_a_call_alone_runs_coroutines_and_keeps_its_variables() -> None:

@@ -25,8 +25,7 @@ from dewar.tasks.ledger.records import (
 LedgerOperation: TypeAlias = NewJob | AttemptStart | ProgressUpdate | Outcome
 RowValues: TypeAlias = dict[str, object]
 
-#: One in so many of the places that were free when the queue was counted may be filled without
-#: counting again.
+#: This fraction of the free places may be filled without counting the queue again: one in 16.
 _SHARE = 16
 
 

@@ -238,7 +238,7 @@ class Ledger:
         """
         with self.database.writing() as connection:
             connection.execute(sql.RELEASE_ALL, {"holder": owner})
-            connection.execute(sql.GONE, {"holder": owner})
+            connection.execute(sql.FORGET_OWNER, {"holder": owner})
 
     def recover(
         self, now: float, is_alive: IsAlive, describe: Describe = describe_record

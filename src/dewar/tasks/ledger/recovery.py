@@ -13,7 +13,7 @@ from dewar.tasks.ledger.owners import OwnerRecord
 from dewar.tasks.ledger.records import JobState, RecoveryResult
 from dewar.tasks.ledger.rows import owners_of
 from dewar.tasks.ledger.statements import (
-    GONE,
+    FORGET_OWNER,
     HELD,
     ORPHANS,
     OWNERS,
@@ -32,7 +32,7 @@ def recover_jobs(
 ) -> RecoveryResult:
     """Recover in the connection's transaction; no other may recover at the same time."""
     found: dict[JobState, list[str]] = {state: [] for state in JobState}
-    for holder in _gone(connection, now, is_alive):
+    for holder in _dead_owners(connection, now, is_alive):
         for job in connection.execute(HELD, {"holder": holder}).mappings().all():
             state = state_after(
                 may_repeat=bool(job["idempotent"]), is_stopped=bool(job["stop_requested"])
@@ -42,7 +42,7 @@ def recover_jobs(
         # Jobs that have not begun only lose their owner.
         connection.execute(RELEASE_ALL, {"holder": holder})
         connection.execute(UNSENT, {"holder": holder, "now": now})
-        connection.execute(GONE, {"holder": holder})
+        connection.execute(FORGET_OWNER, {"holder": holder})
     insert_described(connection, [*found[JobState.LOST], *found[JobState.CANCELLED]], describe)
     return RecoveryResult(
         requeued=tuple(found[JobState.QUEUED]),
@@ -51,11 +51,11 @@ def recover_jobs(
     )
 
 
-def _gone(connection: Connection, now: float, is_alive: IsAlive) -> Sequence[str]:
+def _dead_owners(connection: Connection, now: float, is_alive: IsAlive) -> Sequence[str]:
     """Return the ids of dead owners, and of owners that the ledger does not know."""
     records = owners_of(connection, OWNERS.with_for_update())
-    gone = [record.id for record in records if record.lease_until < now or not is_alive(record)]
-    return [*gone, *connection.execute(ORPHANS).scalars()]
+    dead = [record.id for record in records if record.lease_until < now or not is_alive(record)]
+    return [*dead, *connection.execute(ORPHANS).scalars()]
 
 
 def _columns(job: RowMapping, state: JobState, now: float) -> RowValues:

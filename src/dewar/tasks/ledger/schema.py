@@ -82,7 +82,7 @@ deliveries = Table(
     Column("last_error", Text),
 )
 
-#: Where nothing is posted any more, because the receiver said 410 Gone.
+#: The URLs that are disabled, because their receiver answered 410 Gone.
 disabled_urls = Table(
     "dewar_disabled_urls",
     metadata,

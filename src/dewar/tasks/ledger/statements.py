@@ -166,7 +166,7 @@ UNSENT = (
     .where(text("state = 'pending'"), deliveries.c.owner == bindparam("holder"))
     .values(owner=None, lease_until=None, due=bindparam("now"))
 )
-GONE = delete(owners).where(owners.c.id == bindparam("holder"))
+FORGET_OWNER = delete(owners).where(owners.c.id == bindparam("holder"))
 
 
 @cache

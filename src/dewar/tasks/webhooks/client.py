@@ -87,7 +87,7 @@ class WebhookClient:
         is_https = destination.scheme == "https"
         opened = wrap_socket(plain, self._tls(), destination.host) if is_https else plain
         connection = HTTPConnection(destination.host, destination.port)
-        # Connected by itself it would resolve the name again, perhaps to another address.
+        # Otherwise it would resolve the name again, perhaps to another address.
         connection.sock = opened
         try:
             response = _ask(connection, destination, content, headers)

@@ -59,10 +59,10 @@ _RECORD = (
     .values(owner=None, lease_until=None, last_status=bindparam("status"))
     .values(last_error=bindparam("error"), state=bindparam("becomes"))
 )
-_RECORD_OURS = _RECORD.where(
+_RECORD_CLAIMED = _RECORD.where(
     deliveries.c.owner == bindparam("holder"), deliveries.c.attempts == bindparam("number")
 )
-_RECORD_RETRY = _RECORD_OURS.values(due=bindparam("at"))
+_RECORD_RETRY = _RECORD_CLAIMED.values(due=bindparam("at"))
 _DISABLE = text(
     "INSERT INTO dewar_disabled_urls (url, since) VALUES (:url, :since)"
     " ON CONFLICT (url) DO NOTHING"
@@ -157,16 +157,16 @@ class Outbox:
             "status": answer.status,
             "error": answer.error,
         }
-        ours = {**given, "holder": delivery.owner, "number": delivery.attempts}
+        claimed = {**given, "holder": delivery.owner, "number": delivery.attempts}
         with self._database.writing() as connection:
             if isinstance(step, Delivered):
                 return connection.execute(_RECORD, given).rowcount == 1
             if isinstance(step, Retry):
-                return connection.execute(_RECORD_RETRY, {**ours, "at": step.at}).rowcount == 1
+                return connection.execute(_RECORD_RETRY, {**claimed, "at": step.at}).rowcount == 1
             if isinstance(step, Disabled):
                 connection.execute(_DISABLE, {"url": delivery.url, "since": now})
                 connection.execute(_DISABLE_WAITING, {"which": delivery.url})
-            return connection.execute(_RECORD_OURS, ours).rowcount == 1
+            return connection.execute(_RECORD_CLAIMED, claimed).rowcount == 1
 
     def next_due(self) -> float | None:
         """Return when the next callback is due or a lease runs out; None if none is pending."""
