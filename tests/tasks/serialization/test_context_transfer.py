@@ -34,7 +34,7 @@ def app() -> Iterator[Dewar]:
 
 
 def test_outside_of_any_app_nothing_is_carried() -> None:
-    """A pool without an app costs nothing for contexts."""
+    """A pool without an app captures no context."""
     assert capture() is None
 
 
@@ -78,7 +78,7 @@ def test_the_running_job_is_the_engines(app: Dewar) -> None:
 
 
 def test_it_goes_through_json(app: Dewar) -> None:
-    """The far side finds the app and makes the same kind of context."""
+    """The other process finds the app and makes the same kind of context."""
     with app.test_request_context("/x?n=1"):
         g.n = 2
         portable = json.loads(json.dumps(capture().portable()))  # type: ignore[union-attr]
@@ -91,7 +91,7 @@ def test_it_goes_through_json(app: Dewar) -> None:
 
 
 def test_the_path_that_was_given_is_taken(app: Dewar) -> None:
-    """An app from a factory is made on the far side."""
+    """An app from a factory is made in the other process."""
     lost = Dewar("lost", static_folder=None)
     sys.modules["carrying_app"].create = lambda: lost  # type: ignore[attr-defined]
     with lost.app_context():

@@ -30,7 +30,7 @@ def test_an_app_is_found_by_its_module_and_name(module: Any) -> None:
 
 
 def test_an_app_that_no_name_leads_to_says_what_to_do(module: Any) -> None:
-    """An app from a factory needs to be told."""
+    """An app from a factory needs an explicit path."""
     with pytest.raises(TaskSetupError, match=r'TaskPool\(..., app="module:create_app\(\)"\)'):
         app_path(Dewar("findable", static_folder=None))
     with pytest.raises(TaskSetupError, match="cannot be found from another process"):

@@ -32,7 +32,7 @@ def test_the_published_vector():
 
 
 def test_each_secret_signs():
-    """While secrets are changed, those who have either can verify."""
+    """During a change of secrets, receivers with either secret can verify."""
     old, new = read_secret(SECRET), read_secret(secret_of(32))
     both = sign([new, old], ID, 1, BODY)["webhook-signature"]
     alone = [sign([one], ID, 1, BODY)["webhook-signature"] for one in (new, old)]
@@ -71,7 +71,7 @@ def test_the_lengths_of_the_specification(length):
     ],
 )
 def test_what_is_no_secret_is_refused(text, message):
-    """The message says why and shows nothing of it."""
+    """The message has the reason and no part of the secret."""
     with pytest.raises(TaskSetupError, match=message) as caught:
         read_secret(text)
     assert "s3cr3t" not in str(caught.value)
@@ -110,7 +110,7 @@ def test_what_is_right_is_read():
 
 
 def test_the_clock_is_asked():
-    """Where no time is given."""
+    """Without a given time, the clock is read."""
     assert verify(BODY, signed(at=int(time.time())), [SECRET])
 
 
@@ -181,7 +181,7 @@ def test_what_was_changed_is_refused(change):
 
 
 def test_a_body_that_was_read_and_written_again_is_refused():
-    """The message says what to give instead."""
+    """The message says what to pass instead."""
     with pytest.raises(VerificationError, match=r"request\.get_data\(\)"):
         verify(b'{"test":2432232314}', signed(), SECRET, now=NOW)
 
@@ -231,6 +231,6 @@ def test_the_receivers_own_mistake_is_another_error(secrets):
 
 @given(st.dictionaries(st.sampled_from(list(signed())), st.text(max_size=20)), st.binary())
 def test_nothing_makes_it_fail_otherwise(headers, body):
-    """Whatever comes is refused in one way."""
+    """Any input is accepted or raises `VerificationError`."""
     with pytest.raises(VerificationError):
         verify(body, {**signed(at=1), **headers}, SECRET, now=NOW)

@@ -58,7 +58,7 @@ def end_job(ledger, id, url):
 
 @pytest.mark.parametrize("status", [200, 410])
 def test_a_job_that_ends_is_told(ledger, status):
-    """From the ledger to the receiver, who can verify it, and who can say that it was the last."""
+    """The receiver can verify the callback, and can disable the URL."""
     receiver = Receiver(answer(status))
     made = webhooks(ledger)
     try:
