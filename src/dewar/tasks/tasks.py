@@ -7,16 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from dewar.contexts.current import maybe_current
-from dewar.tasks.engines.execution import ordered_dumps
 from dewar.tasks.errors import QueueFull, TaskSetupError, UnknownJob, UnknownTask
 from dewar.tasks.ledger.ids import IdGenerator
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.records import JobRecord, NewJob
 from dewar.tasks.retry import BackoffRule, RetryPolicy
 from dewar.tasks.runtime.runtime import TasksRuntime, locate_ledger, open_configured_ledger
-from dewar.tasks.serialization.app_finder import app_path
-from dewar.tasks.serialization.task_address import EXTENSION, TaskAddress
-from dewar.tasks.serialization.values import pack_arguments
+from dewar.tasks.serialization.task_address import EXTENSION, TaskAddress, app_path
+from dewar.tasks.serialization.values import ordered_dumps, pack_arguments
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.shared_ledger import LedgerUsers
 from dewar.tasks.status import JobStatus

@@ -62,7 +62,7 @@ class LedgerContract:
     # Writing.
 
     def test_a_new_job_waits_with_all_that_was_said_of_it(self, ledger: Ledger) -> None:
-        """What was accepted is found again, word for word."""
+        """An accepted job is found with all its fields unchanged."""
         job = new(5.0, context='{"ä": 1}', due=7.0, idempotent=False, callback=URL, max_queue=3)
         assert ledger.write([job]) == NOTHING
         found = record(ledger, job)
@@ -153,7 +153,7 @@ class LedgerContract:
         assert state_of(ledger, good) is JobState.DONE
 
     def test_progress_counts_while_a_job_runs(self, ledger: Ledger) -> None:
-        """Before and after, and of nobody, it is left out."""
+        """Progress before the start, after the end, or of an unknown job is ignored."""
         job = new(owner=HERE.id)
         update = ProgressUpdate(id=job.id, fraction=0.25, message="a\0b\udc80")
         ledger.write([job, update])
@@ -165,7 +165,7 @@ class LedgerContract:
         assert record(ledger, job).fraction == 0.25
 
     def test_a_full_queue_refuses(self, ledger: Ledger) -> None:
-        """Only so many jobs of a task wait; others don't mind, and what begins makes room."""
+        """The number of waiting jobs of a task is limited; a start frees a place."""
         first, second, third = (new(max_queue=2, owner=HERE.id) for _ in range(3))
         other = new(task="other", max_queue=1)
         written = ledger.write([first, second, third, other])
@@ -202,7 +202,7 @@ class LedgerContract:
         "state", [JobState.DONE, JobState.FAILED, JobState.LOST, JobState.CANCELLED]
     )
     def test_an_end_is_put_into_the_outbox(self, ledger: Ledger, state: JobState) -> None:
-        """One message for each job with a callback, of its own id, with the outcome."""
+        """Each job with a callback gets one message with its own id and the outcome."""
         job, quiet = new(owner=HERE.id, callback=URL), new(owner=HERE.id)
         ledger.write([job, quiet, start(job), start(quiet)])
         assert outbox(ledger) == []
@@ -230,7 +230,7 @@ class LedgerContract:
     # Claiming.
 
     def test_the_oldest_due_is_claimed_first(self, ledger: Ledger) -> None:
-        """What is due, waits, is nobody's and is known; at most as many as were asked for."""
+        """Due, waiting jobs of known tasks without an owner are claimed, up to the limit."""
         late, early, future = new(due=5.0), new(due=4.0), new(due=50.0)
         owned, foreign = new(owner=THERE.id), new(task="foreign")
         ledger.write([late, early, future, owned, foreign])
@@ -245,7 +245,7 @@ class LedgerContract:
         assert ledger.next_due([]) is None
 
     def test_what_is_released_is_anybodys_again(self, ledger: Ledger) -> None:
-        """One gives back its own, and what it has not begun."""
+        """An owner gives back its own jobs that have not begun."""
         mine, running, others = new(owner=HERE.id), new(owner=HERE.id), new(owner=THERE.id)
         ledger.write([mine, running, others, start(running)])
         assert ledger.release(HERE.id, ids([mine, running, others])) == 1
@@ -405,7 +405,7 @@ class LedgerContract:
     # Owners.
 
     def test_an_owner_that_is_there_keeps_its_jobs(self, ledger: Ledger) -> None:
-        """Until its lease runs out, by the time the caller tells."""
+        """They stay its jobs until its lease runs out, by the caller's clock."""
         job = new(owner=HERE.id)
         ledger.write([job, start(job)])
         assert ledger.recover(100.0, alive).requeued == ()
@@ -419,7 +419,7 @@ class LedgerContract:
     def test_what_an_owner_leaves_behind_goes_on(
         self, ledger: Ledger, now: float, is_alive: Callable[..., bool]
     ) -> None:
-        """Lease or process are gone: what may be repeated waits, the rest is lost."""
+        """After the lease or the process ends, repeatable jobs wait and the others are lost."""
         again, waiting = new(owner=HERE.id), new(owner=HERE.id)
         once = new(owner=HERE.id, idempotent=False, callback=URL)
         stopped = new(owner=HERE.id, callback=URL)
@@ -441,7 +441,7 @@ class LedgerContract:
         assert ledger.recover(now, is_alive).lost == ()
 
     def test_what_the_ledger_says_of_an_end_can_be_read_back(self, ledger: Ledger) -> None:
-        """A lost job has an error that `make_error` makes again; who was cancelled has none."""
+        """`make_error` reads the error of a lost job; a cancelled one has none."""
         lost = new(owner=HERE.id, idempotent=False)
         stopped, repeated = new(owner=HERE.id, idempotent=False), new(owner=HERE.id)
         waiting = new()
@@ -460,7 +460,7 @@ class LedgerContract:
         assert back.__cause__ is None
 
     def test_a_late_outcome_is_fenced(self, ledger: Ledger) -> None:
-        """Who was taken for gone and was not cannot end what others have."""
+        """An owner that was wrongly taken for dead cannot end jobs that others have."""
         again, once = new(owner=HERE.id), new(owner=HERE.id, idempotent=False)
         ledger.write([again, once, start(again), start(once)])
         ledger.recover(101.0, alive)
@@ -474,7 +474,7 @@ class LedgerContract:
         assert ledger.write([end(again, attempt=2)]) == NOTHING
 
     def test_an_owner_that_the_ledger_forgot_is_gone(self, ledger: Ledger) -> None:
-        """What is somebody's whom nobody knows is not forgotten."""
+        """Jobs of an unknown owner are recovered."""
         job = new(owner="nobody")
         ledger.write([job, start(job, "nobody")])
         assert ledger.recover(50.0, alive).requeued == (job.id,)
@@ -493,7 +493,7 @@ class LedgerContract:
             assert sorted(threads.map(recover, range(3))) == [0, 0, 10]
 
     def test_an_owner_leaves_in_good_order(self, ledger: Ledger) -> None:
-        """What it has not begun is nobody's at once; what it runs is recovered."""
+        """Jobs that it has not begun lose their owner at once; running ones are recovered."""
         waiting, running = new(owner=HERE.id), new(owner=HERE.id)
         ledger.write([waiting, running, start(running)])
         ledger.leave(HERE.id)
@@ -505,7 +505,7 @@ class LedgerContract:
     # Purging.
 
     def test_old_jobs_are_forgotten_in_pieces(self, ledger: Ledger) -> None:
-        """What ended before a time goes, the oldest first, with the callbacks that were made."""
+        """Jobs that ended before a time are deleted, the oldest first, with their callbacks."""
         old = [new(float(at), owner=HERE.id) for at in range(1, 6)]
         ends = [end(job, at=10.0) for job in old]
         young, active = new(2.5, owner=HERE.id), new(1.5, owner=HERE.id)
@@ -525,7 +525,7 @@ class LedgerContract:
     # Failing.
 
     def test_a_failing_database_is_a_ledger_error(self, ledger: Ledger) -> None:
-        """Nothing was changed, the reason is told, and the ledger goes on when it can."""
+        """Nothing has changed, the error has the reason, and the ledger works later."""
         job = new()
         with ledger.database.writing() as connection:
             connection.execute(text("ALTER TABLE dewar_jobs RENAME TO away"))
@@ -539,7 +539,7 @@ class LedgerContract:
         assert ledger.write([job]) == NOTHING
 
     def test_a_callers_mistake_changes_nothing(self, ledger: Ledger) -> None:
-        """Where the end cannot be described, it has not happened."""
+        """If an end cannot be described, it is rolled back."""
         job = new(owner=HERE.id, callback=URL)
         ledger.write([job, start(job)])
         with pytest.raises(ZeroDivisionError):
@@ -550,7 +550,7 @@ class LedgerContract:
     # Forking.
 
     def test_a_child_has_connections_of_its_own(self, ledger: Ledger) -> None:
-        """Parent and child go on with the same object, at once, and then the parent alone."""
+        """Parent and child use the same object at once, and then the parent alone."""
         ledger.write([new()])
         before = ledger.changes()
 
@@ -604,7 +604,7 @@ class LedgerContract:
     def test_what_has_ended_is_not_looked_at(
         self, ledger: Ledger, index: str, call: Callable[[Ledger], object]
     ) -> None:
-        """The frequent questions are answered by an index of what still moves."""
+        """Frequent queries use an index of jobs that have not ended."""
         jobs = [new(float(at), owner=HERE.id) for at in range(1000)]
         ledger.write([*jobs, *map(start, jobs), *map(end, jobs)])
         ledger.write([new() for _ in range(5)])
@@ -618,7 +618,7 @@ class LedgerContract:
     # Opening.
 
     def test_a_ledger_is_found_again(self, ledger: Ledger, where: str) -> None:
-        """What one has written, who opens it later reads."""
+        """A ledger that is opened later has the same jobs."""
         job = new()
         ledger.write([job])
         ledger.close()
@@ -627,10 +627,10 @@ class LedgerContract:
         other.close()
 
     def test_a_later_ledger_is_refused(self, ledger: Ledger, where: str) -> None:
-        """What a later Dewar has laid out is not touched."""
+        """The tables of a newer Dewar are left unchanged."""
         with ledger.database.writing() as connection:
             connection.execute(text("UPDATE dewar_meta SET value = '99'"))
-        with pytest.raises(TaskSetupError, match=r"later Dewar .* 99, the one known here 1"):
+        with pytest.raises(TaskSetupError, match=r"newer Dewar .* 99, and this Dewar knows 1"):
             open_ledger(where)
 
     def test_many_open_at_once(self, where: str) -> None:
@@ -652,7 +652,7 @@ class LedgerContract:
         ledger.close()
 
     def test_it_tells_what_it_did(self, ledger: Ledger) -> None:
-        """The statistics are this process's, and the repr says where it is."""
+        """The statistics are those of this process, and the repr has the place."""
         job, refused = new(owner=HERE.id), new(max_queue=0)
         ledger.write([job, refused, start(job), start(job)])
         ledger.write([new()])
@@ -665,7 +665,7 @@ class LedgerContract:
         assert found.where in repr(ledger.database)
 
     def test_an_outcome_needs_no_callback_to_be_described(self, ledger: Ledger) -> None:
-        """Who described every end would pay for what nobody reads."""
+        """Ends without a callback are not described, because nobody reads it."""
         job = new(owner=HERE.id)
         outcome = Outcome(id=job.id, owner=HERE.id, attempt=1, state=JobState.LOST, at=3.0)
         assert ledger.write([job, start(job), outcome], lambda _record: str(1 / 0)) == NOTHING

@@ -1,11 +1,14 @@
 """What a batch does, decided without a database."""
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tasks.ledger.ledgertools import URL, end, new, start
+from tests.tasks.ledger.ledgertools import URL, end, new, queued, start
 
-from dewar.tasks.ledger.batch import Batch, JobSnapshot, clean
-from dewar.tasks.ledger.callback_body import describe_record
+from dewar.tasks.ledger.batch import Batch, JobSnapshot, QueueAllowance, clean
+from dewar.tasks.ledger.opening import open_ledger
+from dewar.tasks.ledger.outbox_insert import describe_record
 from dewar.tasks.ledger.records import (
     MOVES,
     AttemptStart,
@@ -38,7 +41,7 @@ STANDINGS = st.builds(
 def test_a_job_moves_only_as_the_table_says(
     snapshot: JobSnapshot, item: AttemptStart | Outcome
 ) -> None:
-    """Whatever is said of it: to where MOVES leads, or nowhere."""
+    """Any operation moves it to a state that MOVES allows, or has no effect."""
     before = snapshot.state
     batch = Batch({"job": snapshot}, {})
     batch.judge(item)
@@ -67,7 +70,7 @@ def test_each_item_counts_or_is_fenced(
 
 
 def test_a_life_in_one_batch_is_one_row() -> None:
-    """What is new is inserted as it is in the end, and changes nothing else."""
+    """A new job is inserted in its final state, without further changes."""
     job = new(owner="here", callback=URL)
     batch = Batch({}, {})
     for item in (job, start(job), end(job, result="1", callback_body="body")):
@@ -79,7 +82,7 @@ def test_a_life_in_one_batch_is_one_row() -> None:
 
 
 def test_a_limit_counts_what_the_batch_moves() -> None:
-    """What begins makes room, what is repeated takes it, and other tasks are not counted."""
+    """A start frees a place, a retry takes one, and other tasks do not count."""
     jobs = [new(owner="here", max_queue=1) for _ in range(4)]
     batch = Batch({}, {"resize": 0})
     batch.judge(jobs[0])
@@ -95,7 +98,7 @@ def test_a_limit_counts_what_the_batch_moves() -> None:
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0")))
 def test_good_text_stays_as_it_is(text: str) -> None:
-    """Only what no database takes is changed."""
+    """Only characters that a database refuses are changed."""
     assert clean(text) == text
 
 
@@ -107,7 +110,7 @@ def test_any_text_becomes_one_that_is_taken(text: str) -> None:
 
 
 def test_an_end_is_described_without_its_traceback() -> None:
-    """Which job, of what task, how it ended, and what went wrong: no more is the receiver's."""
+    """The body has the id, the task, the state and the error, and nothing else."""
     record = JobRecord(
         id="x", task="resize", state=JobState.LOST, arguments="", context=None, owner=None,
         attempts=1, idempotent=False, created=1.0, due=1.0, started=1.0, finished=2.5,
@@ -117,3 +120,39 @@ def test_an_end_is_described_without_its_traceback() -> None:
     assert describe_record(record) == (
         '{"id": "x", "task": "resize", "state": "lost", "error": {"type": "a:B", "message": "no"}}'
     )
+
+
+def test_nothing_is_accepted_before_it_was_counted() -> None:
+    """After a count, a sixteenth of the free places may be taken in any parts."""
+    allowance = QueueAllowance()
+    assert not allowance.take("resize", 1)
+    allowance.note("resize", waiting=40, limit=200)
+    assert allowance.take("resize", 7)
+    assert not allowance.take("resize", 4)
+    assert allowance.take("resize", 3)
+    assert not allowance.take("resize", 1)
+    assert not allowance.take("other", 1)
+    assert repr(allowance) == "<QueueAllowance {'resize': 0}>"
+
+
+@given(st.integers(0, 500), st.lists(st.integers(1, 40)))
+def test_one_process_never_exceeds_the_limit(limit: int, wanted: list[int]) -> None:
+    """For any sequence of batches, uncounted jobs had a free place."""
+    allowance, waiting = QueueAllowance(), 0
+    for count in wanted:
+        if allowance.take("resize", count):
+            waiting += count
+        else:
+            accepted = min(count, max(0, limit - waiting))
+            allowance.note("resize", waiting + count, limit)
+            waiting += accepted
+        assert waiting <= limit
+
+
+def test_a_limit_is_reached_exactly(tmp_path: Path) -> None:
+    """A ledger that does not count each job refuses the first one too many."""
+    ledger = open_ledger(tmp_path / "jobs.sqlite")
+    written = [ledger.write([new(max_queue=100), new(max_queue=100)]) for _ in range(52)]
+    assert [len(one.refused) for one in written] == [0] * 50 + [2] * 2
+    assert queued(ledger, "resize") == 100
+    ledger.close()

@@ -16,7 +16,7 @@ TIMES = st.floats(min_value=0, max_value=2**48 / 1000 - 1)
 
 @given(TIMES)
 def test_an_id_goes_into_a_url(now: float) -> None:
-    """It has 36 letters and digits, of which the first ten tell the time."""
+    """It has 36 letters and digits, of which the first ten are the time."""
     assert re.fullmatch("[0-9a-v]{36}", new_id(now))
     assert new_id(now).startswith(time_prefix(now))
     assert len(time_prefix(now)) == TIME_LENGTH
@@ -24,7 +24,7 @@ def test_an_id_goes_into_a_url(now: float) -> None:
 
 @given(TIMES, TIMES)
 def test_ids_sort_by_their_time(one: float, other: float) -> None:
-    """What is made a millisecond later sorts later."""
+    """An id that is made a millisecond later sorts later."""
     first, second = sorted([one, other])
     assert time_prefix(first) <= time_prefix(second)
     if int(first * 1000) < int(second * 1000):
@@ -57,7 +57,7 @@ def test_a_stock_makes_ids_that_differ_and_sort() -> None:
 
 
 def test_a_forked_process_makes_ids_of_its_own() -> None:
-    """What chance the parent has in stock is not used twice."""
+    """The random parts that the parent has left are not used twice."""
     ids = IdGenerator()
     ids.new(1.0)
     with mock.patch("os.getpid", return_value=os.getpid() + 1):

@@ -42,13 +42,13 @@ def test_a_process_that_ended_is_not_alive() -> None:
 
 @needs_proc
 def test_another_process_with_the_number_is_another() -> None:
-    """The time of its start tells."""
+    """The start time differs."""
     owner = this_owner(1.0)
     assert not is_alive(replace(owner, started=owner.started - 1))
 
 
 def test_where_nothing_can_be_known_it_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On another host or boot, in another namespace, or where the system doesn't tell."""
+    """On another host, boot or namespace, or if the system does not have the start."""
     owner = this_owner(1.0)
     assert is_alive(replace(owner, host="elsewhere", pid=2**22 + 1))
     monkeypatch.setattr(owners, "_read", lambda _path: None)
@@ -70,7 +70,7 @@ def test_a_process_of_somebody_else_is_alive(monkeypatch: pytest.MonkeyPatch) ->
 
 @needs_proc
 def test_a_child_is_another_owner() -> None:
-    """It has a number and a start of its own."""
+    """It has another pid and another start."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         child = pool.apply(this_owner, (1.0,))
         assert child.host == this_owner(1.0).host

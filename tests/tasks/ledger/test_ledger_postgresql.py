@@ -29,7 +29,7 @@ class TestPostgreSQLLedger(LedgerContract):
         assert len(ledger.list()) == 2
 
     def test_a_server_that_is_not_there_is_named_without_the_password(self) -> None:
-        """What the database says is told, and no secret."""
+        """The error has the database's reason and no secret."""
         with pytest.raises(TaskSetupError, match=r"postgresql://me:\*\*\*@127.0.0.1:1/x") as caught:
             open_ledger("postgresql://me:secret@127.0.0.1:1/x")
         assert isinstance(caught.value.__cause__, LedgerError)

@@ -121,7 +121,7 @@ def test_ten_processes_open_at_once(run: Run, tmp_path: Path) -> None:
 
 
 def test_no_job_vanishes_with_a_process_that_is_killed(run: Run, tmp_path: Path) -> None:
-    """Each job has one end and one callback; what may not be repeated ran once at most."""
+    """Each job has one end and one callback; unrepeatable ones ran at most once."""
     ledger = open_ledger(tmp_path / "jobs.sqlite")
     jobs = [new(idempotent=bool(number % 2), callback=URL) for number in range(240)]
     ledger.write(jobs)

@@ -50,7 +50,7 @@ class TestSQLiteLedger(LedgerContract):
 
     @pytest.mark.parametrize("is_durable", [False, True])
     def test_the_file_is_set_up_for_many_processes(self, where: str, is_durable: bool) -> None:
-        """It has a write-ahead log, and loses nothing to a power cut where that was asked."""
+        """It has a write-ahead log, and survives a loss of power if that is asked for."""
         ledger = open_ledger(where, durable=is_durable)
         with ledger.database.reading() as connection:
             assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
@@ -68,7 +68,7 @@ class TestSQLiteLedger(LedgerContract):
     def test_a_path_is_the_one_of_when_it_was_opened(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """To go into another folder later takes nobody to another ledger."""
+        """A change of the working directory does not lead to another ledger."""
         monkeypatch.chdir(tmp_path)
         ledger = open_ledger("jobs.sqlite")
         (tmp_path / "other").mkdir()
@@ -78,7 +78,7 @@ class TestSQLiteLedger(LedgerContract):
         assert not (tmp_path / "other" / "jobs.sqlite").exists()
 
     def test_nothing_is_open_after_opening(self, where: str) -> None:
-        """So a process that forks after it gives its children nothing broken."""
+        """So a process that forks afterwards gives its children no open connection."""
         ledger = open_ledger(where)
         assert files_open(where) == []
         ledger.get("x")
@@ -97,7 +97,7 @@ class TestSQLiteLedger(LedgerContract):
     def test_nothing_stays_of_a_ledger_that_was_closed(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """What is called at a fork is the process's, however many ledgers it opens and forgets."""
+        """The fork hooks belong to the process, however many ledgers come and go."""
         registered: list[object] = []
         monkeypatch.setattr(os, "register_at_fork", lambda **given: registered.append(given))
         gc.collect()
@@ -119,7 +119,7 @@ class TestSQLiteLedger(LedgerContract):
     def test_threads_that_fork_at_once_give_back_what_they_held(
         self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Also where one has waited in vain for the other: each gives back its own."""
+        """Each releases its own locks, even after a wait that timed out."""
         monkeypatch.setattr(sqlite, "_FORK_WAIT", 0.01)
         ledger.write([new()])
         barrier = sqlite._ForkBarrier()
@@ -146,7 +146,7 @@ class TestSQLiteLedger(LedgerContract):
     def test_a_fork_whose_wait_fails_leaves_the_ledger_usable(
         self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Nothing that it held by then stays held."""
+        """All locks that it held are released."""
         ledger.write([new()])
         with monkeypatch.context() as patched:
             patched.setattr(Database, "close", lambda _database: 1 / 0)
@@ -155,7 +155,7 @@ class TestSQLiteLedger(LedgerContract):
         assert can_be_written(ledger)
 
     def test_readers_do_not_wait_for_a_writer(self, ledger: Ledger) -> None:
-        """They see what was there before."""
+        """They see the state before the transaction."""
         job = new()
         ledger.write([job])
         with ledger.database.writing() as connection:
@@ -167,7 +167,7 @@ class TestSQLiteLedger(LedgerContract):
     def test_a_lock_that_stays_is_an_error(
         self, where: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A writer waits for other processes, but not for ever, and goes on afterwards."""
+        """A writer waits for other processes until a timeout, and works afterwards."""
         monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.05)
         ledger = open_ledger(where)
         other = sqlite3.connect(where, isolation_level=None)
@@ -180,7 +180,7 @@ class TestSQLiteLedger(LedgerContract):
         ledger.close()
 
     def test_a_writer_waits_for_other_processes(self, ledger: Ledger, where: str) -> None:
-        """It goes on as soon as the lock is free."""
+        """It continues as soon as the lock is free."""
         other = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
         other.execute("BEGIN IMMEDIATE")
         thread = threading.Thread(target=ledger.write, args=([new()],))
@@ -192,7 +192,7 @@ class TestSQLiteLedger(LedgerContract):
         other.close()
 
     def test_a_full_disk_leaves_it_usable(self, ledger: Ledger) -> None:
-        """What did not fit is not there, what was there is, and there may be room again."""
+        """The failed write has no effect, the rest is there, and later writes succeed."""
         kept, large = new(), new(arguments="x" * 1_000_000)
         ledger.write([kept])
         with ledger.database.writing() as connection:
@@ -208,13 +208,13 @@ class TestSQLiteLedger(LedgerContract):
 
     @pytest.mark.parametrize("path", ["", ":memory:", "sqlite://", "sqlite:///:memory:"])
     def test_it_is_not_kept_in_memory(self, path: str) -> None:
-        """What is lost with the process is no ledger."""
+        """A ledger has to outlive the process."""
         with pytest.raises(TaskSetupError, match="outlives the process"):
             open_ledger(path)
 
     @pytest.mark.parametrize("url", ["mysql://host/x", "postgresql://host:port/x", "://"])
     def test_other_databases_are_refused(self, url: str) -> None:
-        """The error shows what is right."""
+        """The error shows a valid location."""
         with pytest.raises(TaskSetupError, match=r"instance/jobs\.sqlite"):
             open_ledger(url)
 
@@ -226,13 +226,13 @@ class TestSQLiteLedger(LedgerContract):
                 open_ledger(path)
 
     def test_an_old_sqlite_is_refused(self, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The error tells which version there is."""
+        """The error has the installed version."""
         monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 31, 1))
         with pytest.raises(TaskSetupError, match=r"SQLite 3\.35 or newer"):
             open_ledger(where)
 
     def test_a_missing_library_names_the_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """To import what opens a ledger tells what to install."""
+        """Importing `opening` says which extra to install."""
         monkeypatch.delitem(sys.modules, "dewar.tasks.ledger.opening")
         monkeypatch.setitem(sys.modules, "sqlalchemy", None)
         with pytest.raises(MissingExtra, match=r"dewar-web\[tasks\]"):

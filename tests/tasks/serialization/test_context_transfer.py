@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from dewar import Dewar, g, has_app_context, request
+from dewar import Dewar, current_app, g, has_app_context, has_request_context, request
 from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.progress import RunningJob, current_job, running
 from dewar.tasks.serialization.context_transfer import (
+    CapturedContext,
     call_in_context,
     call_without_app,
     capture,
@@ -33,7 +34,7 @@ def app() -> Iterator[Dewar]:
 
 
 def test_outside_of_any_app_nothing_is_carried() -> None:
-    """A pool without an app costs nothing for contexts."""
+    """A pool without an app captures no context."""
     assert capture() is None
 
 
@@ -77,7 +78,7 @@ def test_the_running_job_is_the_engines(app: Dewar) -> None:
 
 
 def test_it_goes_through_json(app: Dewar) -> None:
-    """The far side finds the app and makes the same kind of context."""
+    """The other process finds the app and makes the same kind of context."""
     with app.test_request_context("/x?n=1"):
         g.n = 2
         portable = json.loads(json.dumps(capture().portable()))  # type: ignore[union-attr]
@@ -90,7 +91,7 @@ def test_it_goes_through_json(app: Dewar) -> None:
 
 
 def test_the_path_that_was_given_is_taken(app: Dewar) -> None:
-    """An app from a factory is made on the far side."""
+    """An app from a factory is made in the other process."""
     lost = Dewar("lost", static_folder=None)
     sys.modules["carrying_app"].create = lambda: lost  # type: ignore[attr-defined]
     with lost.app_context():
@@ -100,6 +101,18 @@ def test_the_path_that_was_given_is_taken(app: Dewar) -> None:
     assert restore(carried.portable()).run(lambda: has_app_context(), (), {})
     with pytest.raises(TaskSetupError, match="'lost'"):
         unfindable.portable()
+
+
+def test_without_a_snapshot_the_app_alone_is_there(app: Dewar) -> None:
+    """A job in the ledger that was submitted outside of any context has a fresh app context."""
+    kept = CapturedContext(app, lambda: "carrying_app:app")
+    job: Any = lambda: (current_app.name, has_request_context(), colour.get())  # noqa: E731
+    colour.set("red")
+    try:
+        assert kept.run(job, (), {}) == ("carrying_app", False, "none")
+        assert restore(kept.portable()).run(job, (), {}) == ("carrying_app", False, "none")
+    finally:
+        colour.set("none")
 
 
 def test_a_call_alone_runs_coroutines_and_keeps_its_variables() -> None:

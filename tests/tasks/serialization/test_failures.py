@@ -89,7 +89,7 @@ def test_its_traceback_is_its_cause():
 
 
 def test_notes_come_along():
-    """What was added to it is still there."""
+    """Added notes are kept."""
     error = ValueError("bad")
     error.add_note("while resizing")
     assert there_and_back(error).__notes__ == ["while resizing"]
@@ -107,7 +107,7 @@ def test_notes_come_along():
     ids=lambda error: type(error).__name__,
 )
 def test_what_can_not_be_made_again_is_a_failed_job(error):
-    """It says what it was, and has the traceback."""
+    """A `JobFailed` has its type, text and traceback."""
     description = describe_error(raised(error))
     back = make_error(description)
     if isinstance(error, Unspeakable):
@@ -123,7 +123,7 @@ def test_what_can_not_be_made_again_is_a_failed_job(error):
     "kind", ["subprocess:Popen", "builtins:SystemExit", "no.such.module:Error", "os:path", "", "a:"]
 )
 def test_nothing_but_an_exception_is_made(kind):
-    """Whatever class the ledger names."""
+    """For any class that the ledger names."""
     back = make_error({"type": kind, "text": "t", "traceback": "", "args": "[]", "state": "{}"})
     assert type(back) is JobFailed
     assert back.__cause__ is None
@@ -164,7 +164,7 @@ def test_an_error_that_was_not_raised_has_no_traceback():
 
 
 def test_one_function_describes_errors():
-    """Nobody else writes what `make_error` reads: only so can all of it be read."""
+    """Only `describe_error` writes the errors that `make_error` reads."""
     for path in sorted(Path(dewar.__file__).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Dict):
@@ -175,6 +175,6 @@ def test_one_function_describes_errors():
 
 
 def test_a_long_traceback_is_cut_at_its_beginning():
-    """Its end is what matters."""
+    """The end is the important part."""
     text = str(describe_error(raised(ValueError("x" * 10**6)))["traceback"])
     assert len(text) == 32768

@@ -176,7 +176,7 @@ class Posted:
 
 
 def test_what_is_due_is_sent(outbox, add, send):
-    """And nothing else; each once."""
+    """Each due callback is sent once, and no other."""
     add("a", "b", "c")
     add("later", due=START + 1000)
     post = Posted()
@@ -239,7 +239,7 @@ def test_it_wakes_when_something_is_due(outbox, add, send):
 
 
 def test_a_nudge_is_never_lost(outbox, add, send):
-    """What is put in before a wake-up is sent, whatever the coordinator is doing."""
+    """A callback inserted before a wake-up is sent, whatever the coordinator is doing."""
     sender = send(Posted())
     sender.start()
     for number in range(50):
@@ -249,7 +249,7 @@ def test_a_nudge_is_never_lost(outbox, add, send):
 
 
 def test_a_host_that_hangs_has_only_its_slots(outbox, add, send):
-    """All others get theirs, however many wait for it before them in the outbox."""
+    """Other hosts are served, however many callbacks wait for the slow one."""
     add(*(f"slow{number:03}" for number in range(230)), url="https://slow.test/")
     add(*(f"fast{number}" for number in range(20)), url="https://fast.test/", due=START + 1)
     post = Posted(slow=None)
@@ -264,7 +264,7 @@ def test_a_host_that_hangs_has_only_its_slots(outbox, add, send):
 
 
 def test_only_so_many_are_on_their_way(outbox, add, send):
-    """Whatever is due."""
+    """The limit holds for any number of due callbacks."""
     for number in range(12):
         add(f"m{number}", url=f"https://h{number}.test/")
     post = Posted(**{f"h{number}": None for number in range(12)})
@@ -333,7 +333,7 @@ def test_what_was_sent_and_not_recorded_is_sent_again(database, add, send, clock
 
 
 def test_a_database_that_fails_is_tried_again(database, add, send, caplog):
-    """The coordinator goes on."""
+    """The coordinator continues."""
     box = Failing(database)
     box.fails = {"due"}
     sender = send(Posted(), box)
@@ -347,7 +347,7 @@ def test_a_database_that_fails_is_tried_again(database, add, send, caplog):
 
 
 def test_a_mistake_of_ours_takes_no_slot(outbox, add, send, clock, caplog):
-    """What raises is logged, and tried again after its lease."""
+    """An exception is logged, and the callback is tried again after its lease."""
     broken = threading.Event()
 
     def post(url, id, body, now):
@@ -367,7 +367,7 @@ def test_a_mistake_of_ours_takes_no_slot(outbox, add, send, clock, caplog):
 
 
 def test_stopping_waits_for_what_is_on_its_way(outbox, add, send):
-    """And claims nothing more."""
+    """It claims nothing more."""
     add("a")
     post = Posted(example=None)
     sender = send(post)
@@ -402,7 +402,7 @@ def test_starting_twice_is_starting_once(outbox, send):
 
 
 def test_the_next_look_is_when_something_is_due(outbox, add, send, clock):
-    """Or after a while, for what other processes leave behind."""
+    """It also polls for the callbacks of dead processes."""
     sender = send(Posted())
     assert sender._poll_outbox() == 5.0
     add("a", due=START + 3)
@@ -428,7 +428,7 @@ def test_a_log_names_no_url(outbox, add, send, caplog):
 
 
 def test_a_real_receiver_that_is_busy_is_waited_for(outbox, add, send, clock):
-    """It says for how long, and gets the same message then, signed anew."""
+    """After its Retry-After it gets the same message with a new signature."""
     receiver = Receiver(answer(429, "Retry-After: 77\r\n"), answer(500), answer(200))
     try:
         settings = WebhookSettings(secrets=[SECRET])
@@ -539,7 +539,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_process_begins_anew(tmp_path, add, outbox):
-    """Even if a thread of the parent had the lock: the child waits for nobody."""
+    """The child never waits, even if a thread of the parent held the lock."""
     add("a")
     add("b", due=START + 10**9)
     run = subprocess.run(

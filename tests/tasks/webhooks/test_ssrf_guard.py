@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dewar.tasks.errors import CallbackRefused, TaskSetupError
-from dewar.tasks.webhooks.ip_addresses import is_public
-from dewar.tasks.webhooks.ssrf_guard import SSRFGuard
+from dewar.tasks.webhooks.ssrf_guard import SSRFGuard, is_public
 
 
 def at(*addresses):
@@ -107,7 +106,7 @@ def test_internal_addresses_in_the_url_are_refused_at_once(address):
 
 @pytest.mark.parametrize("address", ["fe80::1%eth0", "::1%lo"])
 def test_a_zone_hides_nothing(address):
-    """In what is resolved, or in the URL."""
+    """Neither in a resolved address nor in the URL."""
     with pytest.raises(CallbackRefused):
         SSRFGuard(resolve=at(address)).route("http://example.com/")
     with pytest.raises(CallbackRefused):
@@ -118,14 +117,14 @@ def test_a_zone_hides_nothing(address):
     "host", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0x7f.1", "0", "017700000001"]
 )
 def test_numbers_that_are_loopback_are_refused(host):
-    """The system's resolver reads them, and what it gives is looked at."""
+    """The resolver reads such numbers, and its answer is checked."""
     with pytest.raises((CallbackRefused, OSError)):
         SSRFGuard().route(f"http://{host}/")
 
 
 @given(st.ip_addresses())
 def test_the_table_is_as_strict_as_pythons(address):
-    """What `ipaddress` calls not global, in any version, is not called."""
+    """Addresses that any version of `ipaddress` calls not global are refused."""
     if is_public(address) and address.packed[:12] != ip_address("64:ff9b::").packed[:12]:
         assert address.is_global
         assert not address.is_multicast
@@ -204,7 +203,7 @@ def test_allow_is_a_list():
     ],
 )
 def test_a_url_is_taken_apart_once(url, scheme, header, port, target):
-    """Into what is connected to and what is sent."""
+    """The connection and the request are made from the same parts."""
     found = SSRFGuard().check(url)
     assert (found.scheme, found.host_header, found.port, found.target) == (
         scheme,
@@ -255,7 +254,7 @@ def test_a_url_is_taken_apart_once(url, scheme, header, port, target):
     ids=repr,
 )
 def test_what_is_no_url_to_call_is_refused(url):
-    """Whatever it is, in one way."""
+    """Any such URL raises `CallbackRefused`."""
     with pytest.raises(CallbackRefused):
         SSRFGuard(resolve=at("8.8.8.8")).check(url)
 
@@ -268,7 +267,7 @@ def test_a_password_is_not_shown():
 
 
 def test_a_host_that_is_allowed_may_have_any_port():
-    """It is known what listens there."""
+    """The operator knows the service on it."""
     assert SSRFGuard(["hooks.internal"]).check("http://hooks.internal:81/").port == 81
     assert SSRFGuard(["127.0.0.0/8"]).check("http://127.0.0.1:81/").port == 81
     assert SSRFGuard(["127.0.0.0/8"]).check("http://localhost:8080/").port == 8080
@@ -280,7 +279,7 @@ def test_a_host_that_is_allowed_may_have_any_port():
     | st.text(":/@[]%.\\a1").map("https://{}/".format)
 )
 def test_any_text_is_a_destination_or_refused(url):
-    """And what is asked for is plain ASCII without spaces."""
+    """The target of a destination is plain ASCII without spaces."""
     try:
         found = SSRFGuard().check(url)
     except CallbackRefused:

@@ -43,7 +43,7 @@ def post(url, **settings):
 
 
 def test_a_callback_is_posted_as_the_specification_says(receive):
-    """The receiver can verify it, and knows what it is."""
+    """The receiver can verify it and read its headers."""
     receiver = receive()
     assert post(receiver.url("/hook?a=b")).status == 204
     (came,) = receiver.wait(1)
@@ -108,7 +108,7 @@ def drip_with(head, piece):
     ids=["hangs", "status", "header", "headers", "interim"],
 )
 def test_an_attempt_ends_when_its_time_is_over(receive, behave):
-    """Whatever the receiver does to make it longer, byte by byte."""
+    """Even if the receiver sends byte by byte."""
     receiver = receive(behave)
     began = time.monotonic()
     found = post(receiver.url(), timeout=0.4)
@@ -128,7 +128,7 @@ def test_a_receiver_that_never_reads_does_not_hold_it(receive):
 
 @pytest.mark.parametrize("status", [200, 500])
 def test_a_body_that_drips_does_not_hold_it(receive, status):
-    """What the answer is has been told in its head."""
+    """The head of the answer has already decided."""
     head = f"HTTP/1.1 {status} Word\r\nContent-Length: 999999\r\n\r\n".encode()
     receiver = receive(drip_with(head, b"x"))
     began = time.monotonic()
@@ -213,7 +213,7 @@ def resolving_to(*rounds):
 
 
 def test_a_name_that_moves_is_not_followed(receive):
-    """It is at 127.0.0.1 for whoever asks a second time: nobody does (DNS rebinding)."""
+    """The name is not resolved a second time, when it would be 127.0.0.1 (DNS rebinding)."""
     inside = receive()
     outside = receive()
     # Both are on this machine; what is allowed stands for the public internet.
@@ -240,7 +240,7 @@ def test_a_name_is_asked_for_by_its_name(receive):
 
 
 def test_another_address_is_tried(receive):
-    """Where the first does not answer."""
+    """If the first address does not answer."""
     receiver = receive()
     resolve = resolving_to(["127.0.0.9", "127.0.0.1"])
     found = post(f"http://hooks.test:{receiver.port}/", allow=["127.0.0.0/8"], resolve=resolve)
@@ -248,7 +248,7 @@ def test_another_address_is_tried(receive):
 
 
 def test_no_proxy_of_the_environment_is_used(receive, monkeypatch):
-    """It would resolve and connect on its own."""
+    """A proxy would resolve and connect by itself."""
     proxy = receive()
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, proxy.url())
@@ -288,14 +288,14 @@ def test_tls_to_an_address_is_checked_against_it(receive, certificates):
 
 
 def test_an_authority_that_is_unknown_is_not_believed(receive, certificates):
-    """The system's are, unless told otherwise."""
+    """The system's authorities are trusted unless others are configured."""
     receiver = receive(context=certificates.server())
     assert post(receiver.url()).error.startswith("certificate: ")
     assert receiver.requests == []
 
 
 def test_tls_has_a_deadline_too(receive, certificates):
-    """For the handshake, and for what comes over it."""
+    """It covers the handshake and the data."""
     silent = receive(never_read)
     url = silent.url().replace("http:", "https:")
     began = time.monotonic()

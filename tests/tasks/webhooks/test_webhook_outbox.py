@@ -58,7 +58,7 @@ class OutboxContract:
         assert set(outbox.counts().values()) == {0}
 
     def test_what_is_due_comes_oldest_first(self, outbox, add):
-        """What is not due yet doesn't."""
+        """Callbacks that are not due yet are left out."""
         add("b", due=2.0)
         add("a", "c", due=1.0)
         add("d", due=5.0)
@@ -119,7 +119,7 @@ class OutboxContract:
         assert outbox.next_due() is None
 
     def test_a_retry_is_due_when_it_says(self, outbox, add):
-        """With what went wrong, and free for anybody."""
+        """It has the error, and no owner."""
         add("a")
         assert outbox.record(self.claim(outbox, "a"), Retry(50.0), BAD, 2.0)
         found = outbox.get("a")
@@ -142,7 +142,7 @@ class OutboxContract:
 
     @pytest.mark.parametrize("step", [Retry(50.0), GaveUp()], ids=["retry", "gave up"])
     def test_what_another_has_claimed_is_left_alone(self, outbox, add, step):
-        """The lease has run out; who comes late does not count."""
+        """After the lease has run out, the former owner's record does not count."""
         add("a")
         late = self.claim(outbox, "a", "one", 1.0, 2.0)
         self.claim(outbox, "a", "two", 3.0, 100.0)
@@ -168,7 +168,7 @@ class OutboxContract:
         assert outbox.get("a").state is DeliveryState.DELIVERED
 
     def test_a_url_that_wants_nothing_more_gets_nothing(self, outbox, add):
-        """Neither what waits now nor what is put in later; others are not touched."""
+        """Waiting and later callbacks to it are disabled; other URLs are unaffected."""
         add("a", "b", "sending")
         add("other", url=f"{URL}/2")
         sending = self.claim(outbox, "sending", "b")
@@ -209,7 +209,7 @@ class OutboxContract:
         assert self.claim(outbox, "b", now=5.0)
 
     def test_by_hand_nothing_is_sent_twice(self, outbox, add):
-        """What was delivered, what is on its way, and what is not there is not sent."""
+        """Delivered, running and unknown callbacks are not sent."""
         add("a", "b")
         assert outbox.record(self.claim(outbox, "a"), Delivered(), OK, 2.0)
         self.claim(outbox, "b", now=1.0, until=100.0)
@@ -247,7 +247,7 @@ class TestSQLiteOutbox(OutboxContract):
         ledger.close()
 
     def test_the_index_over_what_is_pending_is_used(self, database):
-        """What was delivered slows nothing."""
+        """Delivered callbacks slow nothing down."""
         from dewar.tasks.webhooks import outbox
 
         given = {"now": 1.0, "most": 1, "after_due": 1.0, "after_id": ""}

@@ -1,6 +1,5 @@
 import json
 import threading
-from types import SimpleNamespace
 
 import pytest
 
@@ -8,6 +7,7 @@ from callbacktools import Receiver, answer
 from dewar.tasks.errors import CallbackRefused, TaskSetupError
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import AttemptStart, JobState, NewJob, Outcome
+from dewar.tasks.settings import TasksSettings
 from dewar.tasks.webhooks import new_secret, verify
 from dewar.tasks.webhooks.records import DeliveryState
 from dewar.tasks.webhooks.webhooks import Webhooks
@@ -24,7 +24,7 @@ def ledger(tmp_path):
 
 
 def webhooks(ledger, secrets=(SECRET,), allow=("127.0.0.1",)):
-    return Webhooks(ledger, SimpleNamespace(callback_secrets=secrets, callback_allow=allow), "o")
+    return Webhooks(ledger, TasksSettings(callback_secrets=secrets, callback_allow=allow), "o")
 
 
 def end_job(ledger, id, url):
@@ -58,7 +58,7 @@ def end_job(ledger, id, url):
 
 @pytest.mark.parametrize("status", [200, 410])
 def test_a_job_that_ends_is_told(ledger, status):
-    """From the ledger to the receiver, who can verify it, and who can say that it was the last."""
+    """The receiver can verify the callback, and can disable the URL."""
     receiver = Receiver(answer(status))
     made = webhooks(ledger)
     try:

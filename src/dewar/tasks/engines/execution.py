@@ -1,65 +1,21 @@
 """Running a task's function: from the text of its arguments to the text of its result."""
 
 import json
-from collections.abc import Callable, Mapping
-from contextvars import Context, ContextVar
-from functools import partial
+from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from dewar.tasks.progress import Progress, RunningJob, running
-from dewar.tasks.serialization.context_transfer import CapturedContext, call_without_app
+from dewar.tasks.serialization.context_transfer import call_without_app
 from dewar.tasks.serialization.failures import describe_error
 from dewar.tasks.serialization.task_address import TaskAddress, find_task
-from dewar.tasks.serialization.values import pack, unpack_arguments
+from dewar.tasks.serialization.values import ordered_dumps, pack, unpack_arguments
 
 #: How a function ends: it returns or it raises.
 DONE, FAILED = "done", "failed"
 
 #: Whether the running job belongs to another process.
 is_remote: ContextVar[bool] = ContextVar("dewar.tasks.is_remote", default=False)
-
-
-class StoredContext:
-    """The submitter's context as it is in the ledger, to run a function in.
-
-    Args:
-        app: The app.
-        path: Returns where another process finds the app.
-        snapshot: The snapshot of the submitter's context in plain JSON; None for the app alone.
-    """
-
-    def __init__(
-        self, app: Any, path: Callable[[], str], snapshot: Mapping[str, Any] | None
-    ) -> None:
-        self._app = app
-        self._path = path
-        self._snapshot = snapshot
-
-    def run(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """See `dewar.tasks.engines.interface.JobContext`."""
-        context = self._app.app_context()
-        portable = self._snapshot
-        snapshot = context.snapshot() if portable is None else context.snapshot_from(portable)
-        return CapturedContext(snapshot, Context()).run(function, args, kwargs)
-
-    def portable(self) -> dict[str, Any] | None:
-        """See `dewar.tasks.engines.interface.JobContext`."""
-        snapshot = self._snapshot
-        if snapshot is None:
-            snapshot = self._app.app_context().snapshot().portable()
-        return {"app": self._path(), "snapshot": snapshot}
-
-
-def ordered_dumps(provider: Any) -> Callable[[Any], str]:
-    """Return a function that writes JSON and keeps the order of the keys.
-
-    Args:
-        provider: The app's JSON provider, which may sort the keys; or the module `json`.
-    """
-    if getattr(provider, "sort_keys", False):
-        return partial(provider.dumps, sort_keys=False)
-    dumps: Callable[[Any], str] = provider.dumps
-    return dumps
 
 
 def perform(task: Any, arguments: str, id: str, attempt: int) -> list[str]:

@@ -1,1 +1,1 @@
-"""What is known of every accepted job, in a database that outlives the process."""
+"""The ledger: the record of every accepted job, in a database that outlives the process."""

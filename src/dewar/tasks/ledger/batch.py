@@ -1,12 +1,12 @@
-"""`Batch`: what a mixed batch does to the ledger, decided without a database.
+"""`Batch`: the effects of a mixed batch on the ledger, decided without a database.
 
-The caller tells how the jobs stand that the batch speaks of, has each item judged in order, and
-then finds here the rows to insert and the columns to change, each job folded into one. Rules:
+The caller gives the present state of the batch's jobs and has each operation judged in order. The
+batch then holds the rows to insert and the columns to change, one for each job. Rules:
 
-- A `AttemptStart` counts where the job waits, belongs to that owner, and has begun one time less.
-- An `Outcome` counts where the job runs, for that owner, at that attempt. So each attempt has one
-  outcome, and none where another process or a cancellation was first.
-- Of a job that shall stop, a retry is its cancellation.
+- An `AttemptStart` counts if the job waits, has this owner, and has begun one time less.
+- An `Outcome` counts if the job runs, for this owner, at this attempt. So each attempt has at most
+  one outcome, and none if another process or a cancellation was first.
+- If a job has to stop, its retry becomes its cancellation.
 """
 
 from collections.abc import Mapping
@@ -25,10 +25,13 @@ from dewar.tasks.ledger.records import (
 LedgerOperation: TypeAlias = NewJob | AttemptStart | ProgressUpdate | Outcome
 RowValues: TypeAlias = dict[str, object]
 
+#: This fraction of the free places may be filled without counting the queue again: one in 16.
+_SHARE = 16
+
 
 @dataclass(slots=True)
 class JobSnapshot:
-    """What of a job decides which item counts."""
+    """The columns of a job that decide which operations count."""
 
     task: str
     state: JobState
@@ -40,7 +43,7 @@ class JobSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """A callback to be made; without a body the job's end is still to be described."""
+    """A callback to make. Without a body, the body is made from the job's record."""
 
     job_id: str
     at: float
@@ -50,25 +53,25 @@ class OutboxEntry:
 
 @dataclass(slots=True)
 class Batch:
-    """Judges items in order, and holds what follows from them.
+    """Judges operations in order, and collects their effects.
 
     Args:
-        snapshots: How each job stands that an item speaks of and that is there, by its id.
-        waiting: How many jobs wait, of each task that a new job sets a limit for.
+        snapshots: The existing jobs of the operations, by id.
+        waiting: The number of waiting jobs, for each task with a limit that has to be checked.
     """
 
     snapshots: dict[str, JobSnapshot]
     waiting: dict[str, int]
-    #: The rows of new jobs, as they are after the whole batch, by id.
+    #: The rows of new jobs as they are after the whole batch, by id.
     inserts: dict[str, RowValues] = field(default_factory=dict)
-    #: The columns that change of other jobs, by id.
+    #: The changed columns of other jobs, by id.
     changes: dict[str, RowValues] = field(default_factory=dict)
     outbox: list[OutboxEntry] = field(default_factory=list)
     refused: list[NewJob] = field(default_factory=list)
     fenced: list[AttemptStart | Outcome] = field(default_factory=list)
 
     def judge(self, item: LedgerOperation) -> None:
-        """Let one item count, or not."""
+        """Apply one operation, unless it does not count."""
         if isinstance(item, NewJob):
             self._accept(item)
         elif isinstance(item, AttemptStart):
@@ -80,7 +83,7 @@ class Batch:
 
     def _accept(self, new: NewJob) -> None:
         if new.id in self.snapshots:
-            return  # it was accepted before, and may have gone on since
+            return  # it was accepted before, and may have begun since
         waiting = self.waiting.get(new.task, 0)
         if new.max_queue is not None and waiting >= new.max_queue:
             self.refused.append(new)
@@ -154,8 +157,37 @@ class Batch:
         row.update(columns)
 
 
+class QueueAllowance:
+    """The number of jobs of each task that this process may accept without counting the queue.
+
+    PERF: counting is the greatest cost of a submit, and grows with the queue. Near the limit, and
+    with limits below sixteen, the queue is counted for each job.
+
+    The limit is exact if one process accepts jobs and none is given back. Each other process may
+    exceed it by a sixteenth, with the places that it has found free earlier.
+    """
+
+    def __init__(self) -> None:
+        self._left: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"<QueueAllowance {self._left}>"
+
+    def take(self, task: str, wanted: int) -> bool:
+        """Take a number of places; return whether there were as many without counting."""
+        left = self._left.get(task, 0) - wanted
+        if left < 0:
+            return False
+        self._left[task] = left
+        return True
+
+    def note(self, task: str, waiting: int, limit: int) -> None:
+        """Note the result of a count: the waiting jobs, and the limit."""
+        self._left[task] = max(0, limit - waiting) // _SHARE
+
+
 def waiting_again(due: float) -> RowValues:
-    """Return the columns of a job that ran, and waits again for whoever claims it."""
+    """Return the columns of a job that has run and waits to be claimed again."""
     return {
         "state": JobState.QUEUED.value,
         "owner": None,
@@ -168,18 +200,23 @@ def waiting_again(due: float) -> RowValues:
 
 
 def ended_at(now: float, state: JobState) -> RowValues:
-    """Return the columns of a job that ended."""
+    """Return the columns of a job that has ended."""
     return {"state": state.value, "finished": now, "stop_requested": 0}
 
 
 def row_of(new: NewJob) -> RowValues:
-    """Return the columns of a job that was accepted."""
+    """Return the columns of an accepted job."""
+    arguments, context = new.arguments, new.context
+    # PERF: one check for both. JSON is ASCII unless an app's provider writes it otherwise.
+    both = arguments if context is None else arguments + context
+    if not both.isascii() or "\0" in both:
+        arguments, context = clean(arguments), _maybe_clean(context)
     return {
         "id": new.id,
         "task": new.task,
         "state": JobState.QUEUED.value,
-        "arguments": clean(new.arguments),
-        "context": _maybe_clean(new.context),
+        "arguments": arguments,
+        "context": context,
         "owner": new.owner,
         "attempts": 0,
         "idempotent": int(new.idempotent),
@@ -201,9 +238,9 @@ def _maybe_clean(text: str | None) -> str | None:
 
 
 def clean(text: str) -> str:
-    """Return what both databases take: PostgreSQL has no NUL in a text, UTF-8 no lone surrogate.
+    """Return a text without NUL, which PostgreSQL refuses, and lone surrogates, which UTF-8 lacks.
 
-    One text that is refused would fail the batch of all the others.
+    A single refused text would fail the whole batch.
     """
     if text.isascii() and "\0" not in text:
         return text

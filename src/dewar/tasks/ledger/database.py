@@ -1,96 +1,101 @@
-"""`Database`: the connections of one process to where the ledger is.
+"""`Database`: the connections of one process to the ledger's database.
 
 Rules for the file:
 
-- A connection is used by the process that made it, and by no other: each process has its own
-  `Connections`, found by its pid. What a child inherited it neither uses nor closes, because
-  closing would speak to the server, or let go of files, in the parent's name.
+- Only the process that made a connection uses it: each process has its own `Connections`. A child
+  neither uses nor closes the inherited ones, because closing would speak to the server, or release
+  the locks of files, in the parent's name.
 - Making `Connections` opens nothing, so two threads may make them at once and one is dropped.
 - Reads are single statements without a transaction. Writes are one transaction each.
 """
 
-import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, CursorResult, Delete, Dialect, Engine, Insert, Select, Update
 from sqlalchemy.exc import SQLAlchemyError
 
+from dewar.support.per_process import PerProcess
 from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.batch import RowValues
 
 Statement: TypeAlias = Select[Any] | Insert | Update | Delete
 
-#: How many may read at a time in one process; more wait.
+#: How many threads of a process may read at a time; more wait.
 READERS = 8
-#: How long a writer waits for others, in seconds.
+#: How long a writer waits for other writers, in seconds.
 BUSY_TIMEOUT = 30.0
+
+
+class WriteConnection(NamedTuple):
+    """The only connection of a process that writes, and the driver's connection in it."""
+
+    connection: Connection
+    driver: Any
 
 
 @dataclass(slots=True, eq=False)
 class Connections:
-    """What one process has."""
+    """The connections of one process."""
 
     reader: Engine
     writer: Engine
-    #: The connection that looks for changes of the others, where one is needed; under the lock.
+    #: Looks for changes by other connections, if that needs one; guarded by `lock`.
     change_connection: Connection | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
-    #: The one connection that writes, where there is only one; under its lock.
-    write_connection: Connection | None = None
+    #: If the database has one writer per process; guarded by `write_lock`.
+    write_connection: WriteConnection | None = None
     write_lock: threading.Lock = field(default_factory=threading.Lock)
-    #: Where everybody passes who begins to use the database; who closes it keeps them out.
+    #: Each thread passes it before it uses the database; a fork holds it to keep threads out.
     fork_barrier: threading.Lock = field(default_factory=threading.Lock)
-    #: What each reader holds one of while it reads, where a fork has to wait for them.
+    #: Each reader holds one while it reads, if a fork has to wait for readers.
     reader_slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(READERS))
 
 
 class CompiledStatement:
-    """A statement in the SQL of one database, whose parameters are all in each row."""
+    """A statement in the SQL of one database. All its parameters are columns of a row.
 
-    __slots__ = ("_names", "sql")
+    Attributes:
+        sql: The text.
+        parameters: Returns the parameters of a row as the driver takes them: by position or name.
+    """
+
+    __slots__ = ("parameters", "sql")
 
     def __init__(self, statement: Statement, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
         self.sql = str(compiled)
-        self._names: Sequence[str] | None = getattr(compiled, "positiontup", None)
-
-    def parameters(self, rows: Sequence[RowValues]) -> Any:
-        """Return the parameters as the driver takes them: by position, or by name."""
-        if self._names is None:
-            return rows[0] if len(rows) == 1 else list(rows)
-        found = self.many(rows)
-        return found[0] if len(found) == 1 else found
-
-    def many(self, rows: Sequence[RowValues]) -> list[tuple[object, ...]]:
-        """Return the parameters of all rows by their positions."""
-        names = self._names or ()
-        return [tuple([row[name] for name in names]) for row in rows]
+        names: Sequence[str] | None = getattr(compiled, "positiontup", None)
+        self.parameters: Callable[[RowValues], Any] = (
+            _itself if names is None else _getter_of(names)
+        )
 
 
 class Database:
-    """Gives connections, and the few things in which databases differ.
+    """Provides connections, and hides the differences between databases.
 
     Args:
-        name: What a user calls it, without any password.
+        name: The path or URL for people, without any password.
+        make: Makes the connections of one process.
+
+    Attributes:
+        connections: Returns the connections of this process.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, make: Callable[[], Connections]) -> None:
         self.name = name
-        self._by_pid: dict[int, Connections] = {}
-        self._rendered: dict[Statement, CompiledStatement] = {}
-
-    def connections(self) -> Connections:
-        """Return those of this process."""
-        pid = os.getpid()
-        return self._by_pid.get(pid) or self._by_pid.setdefault(pid, self._make())
+        self._per_process = PerProcess(make)
+        # PERF: the method itself, which saves a call in each transaction.
+        self.connections = self._per_process.get
+        self._compiled: dict[Statement, CompiledStatement] = {}
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Give a connection for single statements that change nothing.
+        """Provide a connection for single statements that change nothing.
 
         Raises:
             LedgerError: If the database fails.
@@ -103,10 +108,10 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Give a connection in a transaction, which is committed unless an exception passes.
+        """Provide a connection in a transaction; commit it unless an exception passes.
 
         Raises:
-            LedgerError: If the database fails; nothing was changed.
+            LedgerError: If the database fails. Nothing has changed.
         """
         try:
             with self.connections().writer.begin() as connection:
@@ -115,7 +120,7 @@ class Database:
             raise self.translated(error) from error
 
     def translated(self, error: Exception) -> LedgerError:
-        """Return our error for one of the database's."""
+        """Return the `LedgerError` for an error of the database."""
         return LedgerError(self.name, str(getattr(error, "orig", None) or error))
 
     def run(
@@ -123,11 +128,12 @@ class Database:
     ) -> CursorResult[Any]:
         """Execute a statement once for each row of parameters.
 
-        PERF: it is rendered once in this process's life. SQLAlchemy would look it up each time,
-        which takes three times as long as SQLite then does; see `bench/micro/ledger.py`.
+        PERF: it is compiled once per process. SQLAlchemy would look it up each time, which takes
+        three times as long as SQLite then does; see `bench/micro/ledger.py`.
         """
-        rendered = self.render(connection, statement)
-        return connection.exec_driver_sql(rendered.sql, rendered.parameters(rows))
+        compiled = self.compiled(connection, statement)
+        given = [compiled.parameters(row) for row in rows]
+        return connection.exec_driver_sql(compiled.sql, given[0] if len(given) == 1 else given)
 
     def change(
         self, connection: Connection, statement: Statement, rows: Sequence[RowValues]
@@ -136,32 +142,32 @@ class Database:
         self.run(connection, statement, rows)
 
     def write_one(self, statement: Statement, row: RowValues) -> None:
-        """Execute one statement that returns nothing, as a transaction by itself.
+        """Execute one statement that returns nothing, in its own transaction.
 
         Raises:
-            LedgerError: If the database fails; nothing was changed.
+            LedgerError: If the database fails. Nothing has changed.
         """
         with self.writing() as connection:
             self.change(connection, statement, [row])
 
-    def render(self, connection: Connection, statement: Statement) -> CompiledStatement:
+    def compiled(self, connection: Connection, statement: Statement) -> CompiledStatement:
         """Return a statement in the SQL of the database."""
-        rendered = self._rendered.get(statement)
-        if rendered is None:
-            rendered = self._rendered[statement] = CompiledStatement(statement, connection.dialect)
-        return rendered
+        found = self._compiled.get(statement)
+        if found is None:
+            found = self._compiled[statement] = CompiledStatement(statement, connection.dialect)
+        return found
 
     def advisory_lock(self, connection: Connection, name: str) -> None:
-        """Until the transaction ends, let no other pass here with the same name."""
+        """Keep all other transactions out of the lock of this name until this one ends."""
         raise NotImplementedError
 
     def changes(self) -> int:
-        """Return a number that is another one once something was committed."""
+        """Return a number that is different after each commit by anybody."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Close what is idle; what is used again opens anew."""
-        connections = self._by_pid.get(os.getpid())
+        """Close idle connections; they are opened again when needed."""
+        connections = self._per_process.maybe_get()
         if connections is None:
             return
         with connections.lock:
@@ -171,8 +177,15 @@ class Database:
         connections.reader.dispose()
         connections.writer.dispose()
 
-    def _make(self) -> Connections:
-        raise NotImplementedError
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
+
+
+def _itself(row: RowValues) -> RowValues:
+    return row
+
+
+def _getter_of(names: Sequence[str]) -> Callable[[RowValues], tuple[object, ...]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda row: tuple([row[name] for name in names])

@@ -1,43 +1,48 @@
-"""The names of jobs: in the order of their making, and not to be guessed."""
+"""The ids of jobs: they sort by the time of their creation, and cannot be guessed."""
 
 import os
 import secrets
 from collections import deque
+from collections.abc import Sequence
 
 #: base32hex (RFC 4648, section 7): its letters sort as the numbers they stand for.
 _LETTERS = "0123456789abcdefghijklmnopqrstuv"
-#: How many letters tell the time: 48 bits of milliseconds, which last until the year 10889.
+#: PERF: two letters are one look-up.
+_PAIRS = tuple(first + second for first in _LETTERS for second in _LETTERS)
+#: The letters for the time: 48 bits of milliseconds, which last until the year 10889.
 TIME_LENGTH = 10
-_RANDOM_LENGTH = 26
-_RANDOM_BITS = 128
-_RANDOM_BYTES = 16
-# For how many ids chance is fetched at once.
-_ENTROPY_BATCH = 64
 _LAST = (1 << 48) - 1
+# 26 letters hold 130 bits, of which 128 are random: the first letter has two spare ones.
+_RANDOM_LENGTH = 26
+_FIRST_MASK = 7
+#: The letter for the lower five bits of each byte.
+_LETTER_OF_BYTE = (_LETTERS * 8).encode()
+# How many ids each request for random bytes is for.
+_ENTROPY_BATCH = 64
 
 
 def new_id(now: float) -> str:
-    """Return an id of 36 letters and digits: what is made later sorts later, by the millisecond.
+    """Return an id of 36 letters and digits. Later ids sort later, by the millisecond.
 
-    It carries 128 random bits from the system's secure source. Who knows other ids and the time
-    cannot guess it, so it may serve as the only key to a job's status page.
+    It has 128 random bits from the system's secure source. Nobody can guess it from other ids and
+    the time, so it may serve as the only key to a job's status page.
 
     Args:
         now: Seconds since the epoch.
     """
-    return time_prefix(now) + _letters(secrets.randbits(_RANDOM_BITS), _RANDOM_LENGTH)
+    return time_prefix(now) + _random_parts(1)[0]
 
 
 class IdGenerator:
-    """Makes ids as `new_id` does, for who needs many. Any thread may ask.
+    """Makes many ids as `new_id` does. Any thread may use it.
 
-    PERF: the system is asked for chance once for many ids. Each time it is, other threads may run,
-    and the one that asks waits until they have had their turn.
+    PERF: one request for random bytes serves many ids. Each request lets other threads run, and
+    its thread waits for its next turn.
     """
 
     def __init__(self) -> None:
         self._process = os.getpid()
-        self._entropy: deque[bytes] = deque()
+        self._random_parts: deque[str] = deque()
 
     def __repr__(self) -> str:
         return f"<IdGenerator of process {self._process}>"
@@ -45,22 +50,29 @@ class IdGenerator:
     def new(self, now: float) -> str:
         """Return a new id; see `new_id`."""
         if self._process != os.getpid():
-            # What was inherited is the parent's: the same ids would be made twice.
-            self._entropy, self._process = deque(), os.getpid()
+            # The parent uses what was inherited: the same ids would be made twice.
+            self._random_parts, self._process = deque(), os.getpid()
         try:
-            chance = self._entropy.popleft()
+            random_part = self._random_parts.popleft()
         except IndexError:
-            more = secrets.token_bytes(_RANDOM_BYTES * _ENTROPY_BATCH)
-            chunks = [more[i : i + _RANDOM_BYTES] for i in range(0, len(more), _RANDOM_BYTES)]
-            chance = chunks.pop()
-            self._entropy.extend(chunks)
-        return time_prefix(now) + _letters(int.from_bytes(chance), _RANDOM_LENGTH)
+            random_part, *others = _random_parts(_ENTROPY_BATCH)
+            self._random_parts.extend(others)
+        return time_prefix(now) + random_part
 
 
 def time_prefix(now: float) -> str:
-    """Return what the ids of a moment begin with; every id made before it sorts before."""
-    return _letters(min(max(int(now * 1000), 0), _LAST), TIME_LENGTH)
+    """Return the first letters of the ids of a moment. Every earlier id sorts before them."""
+    time, pairs = min(max(int(now * 1000), 0), _LAST), _PAIRS
+    return (
+        f"{pairs[time >> 40]}{pairs[time >> 30 & 1023]}{pairs[time >> 20 & 1023]}"
+        f"{pairs[time >> 10 & 1023]}{pairs[time & 1023]}"
+    )
 
 
-def _letters(number: int, length: int) -> str:
-    return "".join([_LETTERS[(number >> shift) & 31] for shift in range(5 * length - 5, -1, -5)])
+def _random_parts(count: int) -> Sequence[str]:
+    random = secrets.token_bytes(_RANDOM_LENGTH * count)
+    letters = random.translate(_LETTER_OF_BYTE).decode("ascii")
+    return [
+        _LETTERS[random[start] & _FIRST_MASK] + letters[start + 1 : start + _RANDOM_LENGTH]
+        for start in range(0, len(random), _RANDOM_LENGTH)
+    ]

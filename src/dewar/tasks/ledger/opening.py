@@ -1,6 +1,6 @@
 """`open_ledger`: a ledger, by the path of its file or the URL of its database.
 
-To import this module raises `MissingExtra` where SQLAlchemy is not installed.
+Importing this module raises `MissingExtra` if SQLAlchemy is not installed.
 """
 
 from os import PathLike, fspath
@@ -27,7 +27,7 @@ _WHERE = (
 
 
 def open_ledger(where: str | PathLike[str], *, durable: bool = False) -> Ledger:
-    """Return the ledger that is there; what is missing of it is made.
+    """Return the ledger at a path or URL; create it if it does not exist.
 
     Any number of processes may open it at once. It has no connection until it is used, so it may
     be opened before a fork.
@@ -35,11 +35,12 @@ def open_ledger(where: str | PathLike[str], *, durable: bool = False) -> Ledger:
     Args:
         where: The path of an SQLite file, for the processes of one host, or a ``postgresql://``
             URL, for several hosts.
-        durable: For SQLite, whether what is written survives a loss of power, for one fsync per
-            write. It survives the end of any process without. PostgreSQL decides by itself.
+        durable: For SQLite, whether commits survive a loss of power, at the cost of one fsync per
+            transaction. They always survive the end of a process. The settings of a PostgreSQL
+            server decide it there.
 
     Raises:
-        TaskSetupError: If there can be no ledger, or there is one of a later Dewar.
+        TaskSetupError: If the ledger cannot be created, or a newer Dewar has made it.
         MissingExtra: If psycopg is missing for a PostgreSQL URL.
     """
     database = _database(where, durable=durable)
@@ -47,7 +48,7 @@ def open_ledger(where: str | PathLike[str], *, durable: bool = False) -> Ledger:
         _create_tables(database)
     except LedgerError as error:
         raise TaskSetupError(
-            f"There can be no ledger in {database.name}: {error.reason}"
+            f"The ledger cannot be created in {database.name}: {error.reason}"
         ) from error
     finally:
         database.close()
@@ -69,7 +70,7 @@ def _database(where: str | PathLike[str], *, durable: bool) -> Database:
 
 def _sqlite(path: str, *, durable: bool) -> Database:
     if path in {"", ":memory:"}:
-        raise TaskSetupError(f"A ledger cannot be kept in memory: it outlives the process.{_WHERE}")
+        raise TaskSetupError(f"A ledger outlives the process: it cannot be in memory.{_WHERE}")
     return SQLiteDatabase(Path(path), durable=durable)
 
 
@@ -77,12 +78,12 @@ def _url(text: str) -> URL:
     try:
         return make_url(text)
     except (ArgumentError, ValueError) as error:
-        # The text may hold a password.
+        # Do not show the text: it may have a password in it.
         raise TaskSetupError(f"The URL of the ledger cannot be read.{_WHERE}") from error
 
 
 def _create_tables(database: Database) -> None:
-    """Make the tables, or find that they are ours."""
+    """Create the tables, or check the version of existing ones."""
     with database.writing() as connection:
         database.advisory_lock(connection, "schema")
         meta.create(connection, checkfirst=True)
@@ -92,7 +93,7 @@ def _create_tables(database: Database) -> None:
             connection.execute(meta.insert(), {"name": "version", "value": str(VERSION)})
         elif int(version.value) > VERSION:
             raise TaskSetupError(
-                f"The ledger {database.name} was made by a later Dewar (its version is"
-                f" {version.value}, the one known here {VERSION}). Upgrade this one, or give it"
-                " a ledger of its own."
+                f"The ledger {database.name} was made by a newer Dewar (its version is"
+                f" {version.value}, and this Dewar knows {VERSION}). Upgrade this Dewar, or use"
+                " another ledger."
             )

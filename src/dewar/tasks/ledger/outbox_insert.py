@@ -1,23 +1,28 @@
-"""Puts callbacks into the outbox, in the transaction that records what they tell."""
+"""Puts callbacks into the outbox, in the transaction that ends their jobs."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from sqlalchemy import Connection
 
 from dewar.tasks.ledger.batch import OutboxEntry, RowValues, clean
-from dewar.tasks.ledger.callback_body import Describe
 from dewar.tasks.ledger.ids import new_id
+from dewar.tasks.ledger.records import JobRecord
 from dewar.tasks.ledger.rows import record_of, rows_of
 from dewar.tasks.ledger.schema import deliveries
 from dewar.tasks.ledger.statements import JOBS
 
 _INSERT = deliveries.insert()
 
+#: Makes the body of the callback of an ended job. It must not call the ledger.
+Describe: TypeAlias = Callable[[JobRecord], str]
+
 
 def insert_entries(
     connection: Connection, entries: Sequence[OutboxEntry], describe: Describe
 ) -> None:
-    """Post what has a body as it is, and have described what has none."""
+    """Insert callbacks; make the bodies of those that have none."""
     _insert(connection, [_row(entry, entry.body) for entry in entries if entry.body is not None])
     insert_described(
         connection, [entry.job_id for entry in entries if entry.body is None], describe
@@ -25,7 +30,7 @@ def insert_entries(
 
 
 def insert_described(connection: Connection, ids: Sequence[str], describe: Describe) -> None:
-    """Have the end of some jobs described, and posted where they have a callback."""
+    """Insert the callbacks of ended jobs, for jobs that have one."""
     rows: list[RowValues] = []
     for row in rows_of(connection, JOBS, ids):
         record = record_of(row)
@@ -33,6 +38,18 @@ def insert_described(connection: Connection, ids: Sequence[str], describe: Descr
             at = record.created if record.finished is None else record.finished
             rows.append(_row(OutboxEntry(record.id, at, record.callback), describe(record)))
     _insert(connection, rows)
+
+
+def describe_record(record: JobRecord) -> str:
+    """Return the body: the id, task and state of the job, and its error if it has one.
+
+    The traceback is left out, because receivers must not see it.
+    """
+    body: dict[str, object] = {"id": record.id, "task": record.task, "state": record.state.value}
+    if record.error is not None:
+        error = json.loads(record.error)
+        body["error"] = {"type": error["type"], "message": error["text"]}
+    return json.dumps(body)
 
 
 def _insert(connection: Connection, rows: Sequence[RowValues]) -> None:

@@ -1,4 +1,4 @@
-"""Who has jobs: a process, known again by where it runs, its number and when it began."""
+"""The owners of jobs: processes, identified by their host, pid and start time."""
 
 import os
 import socket
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from dewar.tasks.ledger.ids import new_id
 
-#: Of ``/proc/<pid>/stat``, behind the name in brackets: the start, in ticks since the boot
-#: (proc(5), field 22).
+#: The field of ``/proc/<pid>/stat`` with the start in ticks since the boot, counted after the name
+#: in brackets (proc(5), field 22).
 _START_FIELD = 19
 
 
@@ -16,9 +16,8 @@ _START_FIELD = 19
 class LedgerOwner:
     """A process that has jobs.
 
-    `host` says where `pid` is the number of this process and no other: the host's name, its boot
-    and the namespace of process numbers. `started` is when the process began, in ticks since the
-    boot; 0 where the system doesn't tell.
+    `host` is the scope in which `pid` is unique: the host's name, its boot and its pid namespace.
+    `started` is the start of the process in ticks since the boot; 0 if the system does not have it.
     """
 
     id: str
@@ -29,7 +28,7 @@ class LedgerOwner:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OwnerRecord:
-    """An owner as the ledger has it, with the time at which its lease runs out."""
+    """An owner in the ledger, with the time at which its lease runs out."""
 
     id: str
     host: str
@@ -39,7 +38,7 @@ class OwnerRecord:
 
 
 def this_owner(now: float) -> LedgerOwner:
-    """Return a new owner for this process; one forked from it needs another.
+    """Return a new owner for this process; a forked child needs a new one.
 
     Args:
         now: Seconds since the epoch.
@@ -49,15 +48,15 @@ def this_owner(now: float) -> LedgerOwner:
 
 
 def is_alive(owner: LedgerOwner | OwnerRecord) -> bool:
-    """Return False only where the owner's process is known to be gone.
+    """Return False only if the owner's process is known to be dead.
 
-    That can be known on the same host, boot and namespace alone. Elsewhere its lease must run out.
+    That is only known on the same host, boot and namespace. Elsewhere its lease has to run out.
     """
     if owner.host != _host() or os.name != "posix":
         return True
     if not _exists(owner.pid):
         return False
-    # Another process may have the number by now.
+    # Another process may have this pid by now.
     started = _started(owner.pid)
     return started is None or not owner.started or started == owner.started
 
@@ -73,14 +72,14 @@ def _exists(pid: int) -> bool:
 
 
 def _started(pid: int) -> float | None:
-    """Return when a process began, in ticks since the boot; None where nobody tells.
+    """Return the start of a process in ticks since the boot; None if it cannot be read.
 
-    A process that has ended and was not yet waited for did not begin at all: it is as good as gone.
+    For a zombie it is -1, which equals no start: its jobs are not running.
     """
     stat = _read(f"/proc/{pid}/stat")
     if stat is None:
         return None
-    # The name may hold anything, brackets and blanks too.
+    # The name may have brackets and blanks in it.
     fields = stat.rpartition(")")[2].split()
     is_zombie = fields[0] in {"Z", "X"}
     return -1.0 if is_zombie else float(fields[_START_FIELD])

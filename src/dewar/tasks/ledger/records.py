@@ -1,6 +1,6 @@
-"""What the ledger keeps of a job, and the states a job goes through.
+"""The records of the ledger, and the states of a job.
 
-The moves, and who makes them::
+The moves between states::
 
     QUEUED ── begin ──▶ RUNNING ── finish ──▶ DONE | FAILED
       │  ▲                 │
@@ -8,8 +8,8 @@ The moves, and who makes them::
       │                    ├─ recover ─▶ LOST        (its process died; it may not be repeated)
       └──── cancel ────────┴──────────▶ CANCELLED
 
-A job that is QUEUED may have an owner already: the process that will run it. What is final is
-never changed again, but by `retry` from the command line, which begins a new life.
+A QUEUED job may already have an owner: the process that will run it. Only `retry` from the command
+line changes a job in a final state.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from typing import Self
 
 
 class JobState(Enum):
-    """Where a job is in its life; the value is what users and the database see."""
+    """The state of a job. Its value is shown to users and stored in the database."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -29,13 +29,13 @@ class JobState(Enum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the job has its outcome."""
+        """Whether the job has ended."""
         return self in FINAL
 
 
 FINAL = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.LOST})
 
-#: From where a job may go where. A retry by hand starts from any state that is not DONE.
+#: The states that may follow each state. QUEUED after a final state is a retry by hand.
 MOVES = {
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
     JobState.RUNNING: frozenset({JobState.QUEUED, *FINAL}),
@@ -48,41 +48,41 @@ MOVES = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewJob:
-    """A job to be accepted. Times are seconds since the epoch."""
+    """A job to accept. Times are seconds since the epoch."""
 
     #: As `dewar.tasks.ledger.ids.new_id` makes it from `created`.
     id: str
     task: str
     #: ``[args, kwargs]`` as `dewar.tasks.serialization.values.pack` writes them.
     arguments: str
-    #: What is needed to make the submitter's context again, as JSON; None for none.
+    #: The submitter's context as JSON; None without one.
     context: str | None = None
     created: float
-    #: Not to begin before.
+    #: It does not begin earlier.
     due: float
-    #: The process that will run it, if it is known already.
+    #: The process that will run it, if that is already known.
     owner: str | None = None
-    #: Whether it may be run again when nobody knows how far it came.
+    #: Whether it may run again if nobody knows how far it came.
     idempotent: bool = True
-    #: How many jobs of this task may wait; None for any number.
+    #: The most jobs of this task that may wait; None for no limit.
     max_queue: int | None = None
     callback: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AttemptStart:
-    """A job begins, now and here."""
+    """An attempt begins."""
 
     id: str
     owner: str
-    #: 1 for the first; it is the fencing token of what follows.
+    #: 1 for the first. It is the fencing token of the later operations.
     attempt: int
     at: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProgressUpdate:
-    """How far a job is."""
+    """The progress of a running job."""
 
     id: str
     fraction: float
@@ -91,9 +91,9 @@ class ProgressUpdate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """How an attempt ended. It counts only while the job is still this owner's, at this attempt.
+    """The end of an attempt. It counts only if the job is still this owner's, at this attempt.
 
-    A `state` of QUEUED is a retry: the job waits until `due`, for whoever claims it.
+    A `state` of QUEUED is a retry: the job waits until `due`, and any process may claim it.
     """
 
     id: str
@@ -101,41 +101,55 @@ class Outcome:
     attempt: int
     state: JobState
     at: float
-    #: The packed result, of DONE.
+    #: The packed result, if DONE.
     result: str | None = None
-    #: ``{"type", "text", "traceback", "args"}`` as JSON, of FAILED, LOST, and of a retry.
+    #: ``{"type", "text", "traceback", "args"}`` as JSON, if FAILED, LOST or a retry.
     error: str | None = None
     due: float | None = None
-    #: The body of the callback, where the job has one; posted once this is recorded. None has the
-    #: ledger describe the end.
+    #: The body of the callback, if the job has one; None to have the ledger make it.
     callback_body: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BatchResult:
-    """What of a batch did not come to pass; all else did."""
+    """The operations of a batch without effect. All others took effect."""
 
-    #: As many jobs of their task waited as may wait.
+    #: New jobs of tasks whose queue was full.
     refused: tuple[NewJob, ...]
-    #: The job was not, or no longer, this owner's at this attempt; or it had ended.
+    #: The job was not this owner's at this attempt, or had ended.
     fenced: tuple[AttemptStart | Outcome, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecoveryResult:
-    """What became of the running jobs of processes that are gone."""
+    """The former running jobs of dead processes."""
 
-    #: The ids of those that wait again.
+    #: The ids of the jobs that wait again.
     requeued: tuple[str, ...]
-    #: The ids of those that may not be repeated.
+    #: The ids of the jobs that may not be repeated.
     lost: tuple[str, ...]
-    #: The ids of those that should have stopped.
+    #: The ids of the jobs that had been asked to stop.
     cancelled: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LedgerStatistics:
+    """The counts of one process. What two threads count at once may be counted as one."""
+
+    where: str
+    #: Batches written, and the operations in them.
+    batches: int
+    items: int
+    refused: int
+    fenced: int
+    #: Jobs claimed by this process, and jobs taken from dead processes.
+    claimed: int
+    recovered: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class JobRecord:
-    """A job as the ledger has it. Times are seconds since the epoch."""
+    """A job in the ledger. Times are seconds since the epoch."""
 
     id: str
     task: str
@@ -143,7 +157,7 @@ class JobRecord:
     arguments: str
     context: str | None
     owner: str | None
-    #: How many times it has begun.
+    #: The number of attempts that have begun.
     attempts: int
     idempotent: bool
     created: float
@@ -158,7 +172,7 @@ class JobRecord:
 
     @classmethod
     def of(cls, new: NewJob) -> Self:
-        """Return the record of a job that was just accepted."""
+        """Return the record of a newly accepted job."""
         return cls(
             id=new.id,
             task=new.task,
@@ -180,7 +194,7 @@ class JobRecord:
         )
 
     def ended(self, outcome: Outcome) -> Self:
-        """Return the record of the same job after an outcome that counted."""
+        """Return the record of the same job after an outcome."""
         return replace(
             self,
             state=outcome.state,

@@ -1,4 +1,4 @@
-"""Takes what processes had that are gone, for those that are left."""
+"""Takes over the jobs and callbacks of dead processes."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -7,14 +7,13 @@ from typing import TypeAlias
 from sqlalchemy import Connection, RowMapping
 
 from dewar.tasks.ledger.batch import RowValues, ended_at, waiting_again
-from dewar.tasks.ledger.callback_body import Describe
 from dewar.tasks.ledger.interruption import lost_error, state_after
-from dewar.tasks.ledger.outbox_insert import insert_described
+from dewar.tasks.ledger.outbox_insert import Describe, insert_described
 from dewar.tasks.ledger.owners import OwnerRecord
 from dewar.tasks.ledger.records import JobState, RecoveryResult
 from dewar.tasks.ledger.rows import owners_of
 from dewar.tasks.ledger.statements import (
-    GONE,
+    FORGET_OWNER,
     HELD,
     ORPHANS,
     OWNERS,
@@ -24,26 +23,26 @@ from dewar.tasks.ledger.statements import (
 )
 from dewar.tasks.serialization.failures import describe_error
 
-#: Whether an owner's process may still be there; False only where it is known to be gone.
+#: Returns whether an owner's process may still exist; False only if it is known to be dead.
 IsAlive: TypeAlias = Callable[[OwnerRecord], bool]
 
 
 def recover_jobs(
     connection: Connection, now: float, is_alive: IsAlive, describe: Describe
 ) -> RecoveryResult:
-    """Do it all in the connection's transaction, which must be the only one at it."""
+    """Recover in the connection's transaction; no other may recover at the same time."""
     found: dict[JobState, list[str]] = {state: [] for state in JobState}
-    for holder in _gone(connection, now, is_alive):
+    for holder in _dead_owners(connection, now, is_alive):
         for job in connection.execute(HELD, {"holder": holder}).mappings().all():
             state = state_after(
                 may_repeat=bool(job["idempotent"]), is_stopped=bool(job["stop_requested"])
             )
             _change(connection, job["id"], _columns(job, state, now))
             found[state].append(job["id"])
-        # What had not begun needs no more than to lose its owner.
+        # Jobs that have not begun only lose their owner.
         connection.execute(RELEASE_ALL, {"holder": holder})
         connection.execute(UNSENT, {"holder": holder, "now": now})
-        connection.execute(GONE, {"holder": holder})
+        connection.execute(FORGET_OWNER, {"holder": holder})
     insert_described(connection, [*found[JobState.LOST], *found[JobState.CANCELLED]], describe)
     return RecoveryResult(
         requeued=tuple(found[JobState.QUEUED]),
@@ -52,11 +51,11 @@ def recover_jobs(
     )
 
 
-def _gone(connection: Connection, now: float, is_alive: IsAlive) -> Sequence[str]:
-    """Return the ids of the owners that are gone, those too that the ledger forgot."""
+def _dead_owners(connection: Connection, now: float, is_alive: IsAlive) -> Sequence[str]:
+    """Return the ids of dead owners, and of owners that the ledger does not know."""
     records = owners_of(connection, OWNERS.with_for_update())
-    gone = [record.id for record in records if record.lease_until < now or not is_alive(record)]
-    return [*gone, *connection.execute(ORPHANS).scalars()]
+    dead = [record.id for record in records if record.lease_until < now or not is_alive(record)]
+    return [*dead, *connection.execute(ORPHANS).scalars()]
 
 
 def _columns(job: RowMapping, state: JobState, now: float) -> RowValues:

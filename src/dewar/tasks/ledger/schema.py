@@ -2,19 +2,19 @@
 
 Two rules:
 
-- Jobs that have ended slow nothing: each index on ``jobs`` but its key is partial, over what still
-  moves. A job has ended exactly where ``finished`` is set. A query that shall use such an index
-  says its condition with literals, as written here: with a bound parameter no planner can know
-  that the index suffices.
-- Columns are text, integers and doubles, which both databases take and give as they are. A flag is
-  0 or 1. Times are seconds since the epoch, and come from the caller: the ledger reads no clock.
+- Ended jobs slow nothing down: each index on ``jobs`` except its key is partial, mostly over jobs
+  that have not ended. A job has ended if and only if ``finished`` is set. To use such an index, a
+  query states its condition with the literals used here: with a bound parameter no planner can
+  know that the index applies.
+- Columns are text, integers and doubles, which both databases store unchanged. A flag is 0 or 1.
+  Times are seconds since the epoch, given by the caller: the ledger reads no clock.
 
-The names begin with ``dewar_``, because a PostgreSQL database may hold an app's own tables too.
+The names begin with ``dewar_``, because a PostgreSQL database may have tables of the app too.
 """
 
 from sqlalchemy import Column, Double, Index, Integer, MetaData, Table, Text, text
 
-#: Of the tables as a whole; a ledger with a higher one was made by a later Dewar.
+#: The version of the tables. A newer Dewar has made a ledger with a higher one.
 VERSION = 1
 
 metadata = MetaData()
@@ -27,7 +27,7 @@ meta = Table(
     Column("value", Text, nullable=False),
 )
 
-#: What `dewar.tasks.ledger.records.JobRecord` shows, and whether the job shall stop.
+#: The fields of `dewar.tasks.ledger.records.JobRecord`, and whether the job has to stop.
 jobs = Table(
     "dewar_jobs",
     metadata,
@@ -51,7 +51,7 @@ jobs = Table(
     Column("callback", Text),
 )
 
-#: The processes that have jobs, each with a lease that it must renew.
+#: The processes that have jobs, each with a lease to renew.
 owners = Table(
     "dewar_owners",
     metadata,
@@ -62,7 +62,7 @@ owners = Table(
     Column("lease_until", Double, nullable=False),
 )
 
-#: The outbox: one row for each callback to be made, written with the outcome it tells.
+#: The outbox: one row for each callback, written in the transaction of the job's outcome.
 deliveries = Table(
     "dewar_deliveries",
     metadata,
@@ -82,7 +82,7 @@ deliveries = Table(
     Column("last_error", Text),
 )
 
-#: Where nothing is posted any more, because the receiver said 410 Gone.
+#: The URLs that are disabled, because their receiver answered 410 Gone.
 disabled_urls = Table(
     "dewar_disabled_urls",
     metadata,
@@ -97,21 +97,21 @@ def _partial(name: str, where: str, *columns: Column[object]) -> Index:
     return Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
 
 
-#: What may be claimed, the oldest due first; with the task, so that no row is read in vain.
+#: Jobs to claim, the oldest due first; with the task, so that only matching rows are read.
 _partial(
     "dewar_jobs_waiting", "state = 'queued' AND owner IS NULL", jobs.c.due, jobs.c.id, jobs.c.task
 )
-#: How many jobs of a task wait.
+#: The waiting jobs of a task, to be counted.
 _partial("dewar_jobs_queued", "state = 'queued'", jobs.c.task)
-#: What a process has, and all that still moves.
+#: The jobs of a process, and all that have not ended.
 _partial("dewar_jobs_active", "finished IS NULL", jobs.c.owner)
-#: What a process shall stop.
+#: The jobs that a process has to stop.
 _partial("dewar_jobs_stopping", "stop_requested = 1", jobs.c.owner)
-#: What ended otherwise than well: these are few, and looked for.
+#: Jobs that did not end well, which are few and often listed.
 _partial(
     "dewar_jobs_ended_badly", "state IN ('cancelled', 'failed', 'lost')", jobs.c.state, jobs.c.id
 )
-#: What is to be posted, the oldest due first.
+#: Callbacks to send, the oldest due first.
 _partial("dewar_deliveries_pending", "state = 'pending'", deliveries.c.due)
-#: Before a job is purged it is asked whether its callback is still to be made.
+#: A job is purged only if its callback is no longer pending.
 Index("dewar_deliveries_of_job", deliveries.c.job_id)

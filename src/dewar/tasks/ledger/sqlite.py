@@ -2,13 +2,13 @@
 
 In WAL mode readers never wait, and writers wait for one another. Rules for the file:
 
-- Inside a process the writers wait in line for the one connection that writes; only processes
-  compete for the file's lock, where SQLite has them poll.
-- A transaction that writes begins with BEGIN IMMEDIATE: one that began reading and then found
-  another's changes could not go on.
-- SQLite keeps its locks by process, and a child of fork() believes in locks that only its parent
-  has (https://www.sqlite.org/howtocorrupt.html, section 2.6). So what is idle is closed before
-  each fork, and opening a ledger leaves nothing open.
+- The threads of a process queue for its only write connection. So only processes compete for the
+  lock of the file, for which SQLite polls.
+- A write transaction begins with BEGIN IMMEDIATE: one that began by reading could not write after
+  another transaction has.
+- SQLite holds its locks per process, and a child of fork() relies on locks that only its parent
+  has (https://www.sqlite.org/howtocorrupt.html, section 2.6). So idle connections are closed
+  before each fork, and opening a ledger leaves nothing open.
 """
 
 import itertools
@@ -17,24 +17,32 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Lock, get_ident
 from typing import Any
 from weakref import WeakValueDictionary
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 
 from dewar.tasks.errors import LedgerError, TaskSetupError
 from dewar.tasks.ledger.batch import RowValues
-from dewar.tasks.ledger.database import BUSY_TIMEOUT, READERS, Connections, Database, Statement
+from dewar.tasks.ledger.database import (
+    BUSY_TIMEOUT,
+    READERS,
+    Connections,
+    Database,
+    Statement,
+    WriteConnection,
+)
 
-#: The first with RETURNING.
+#: The first version with RETURNING.
 _MIN_VERSION = (3, 35)
-#: Between two attempts to turn to WAL while another process does, in seconds.
+#: The pause between two attempts to switch to WAL while another process does, in seconds.
 _PAUSE = 0.01
-#: How long a fork waits for the threads that use ledgers, in seconds.
+#: How long a fork waits for threads that use ledgers, in seconds.
 _FORK_WAIT = 5.0
 
 
@@ -42,18 +50,18 @@ class SQLiteDatabase(Database):
     """A file in WAL mode.
 
     Args:
-        path: Of the file; it and its folder are made where they are missing.
-        durable: Whether what is written survives a loss of power (one fsync for each transaction)
-            and not only the end of any process.
+        path: The path of the file. The file and its folder are made if they are missing.
+        durable: Whether commits survive a loss of power (one fsync per transaction), and not only
+            the end of the process.
 
     Raises:
         TaskSetupError: If the file cannot be used.
     """
 
     def __init__(self, path: Path, *, durable: bool = False) -> None:
-        super().__init__(str(path))
         self._path = path.absolute()
-        self._synchronous = "FULL" if durable else "NORMAL"
+        make = partial(_connections_of, self._path, "FULL" if durable else "NORMAL")
+        super().__init__(str(path), make)
         self._generations = itertools.count(1)
         self._base = 0
         _fork_barrier.add(self)
@@ -63,50 +71,57 @@ class SQLiteDatabase(Database):
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Give the connection that writes, in a transaction.
+        """Provide the write connection, in a transaction.
 
-        PERF: it is kept and not taken from the pool each time, and begins and commits by the driver
-        itself: together half of what a small transaction costs.
+        PERF: it is kept, not taken from the pool each time, and it begins and commits through the
+        driver: together that is half the cost of a small transaction.
         """
-        with self._write_connection() as write_connection:
-            driver = _driver_of(write_connection)
-            driver.execute("BEGIN IMMEDIATE")
-            yield write_connection
-            driver.execute("COMMIT")
-
-    def write_one(self, statement: Statement, row: RowValues) -> None:
-        """See `Database.write_one`: SQLite makes a transaction of each statement outside one."""
-        with self._write_connection() as write_connection:
-            rendered = self.render(write_connection, statement)
-            _driver_of(write_connection).execute(rendered.sql, rendered.many([row])[0])
-
-    @contextmanager
-    def _write_connection(self) -> Iterator[Connection]:
-        """Give the one connection that writes; it is closed, and rolls back, where that fails."""
-        connections = self._entered()
-        if not connections.write_lock.acquire(timeout=BUSY_TIMEOUT):
-            raise LedgerError(self.name, f"a thread has been writing for {BUSY_TIMEOUT:g} seconds")
+        connections = self._acquire_write_lock()
         try:
-            if connections.write_connection is None:
-                connections.write_connection = connections.reader.connect()
-            yield connections.write_connection
+            connection, driver = connections.write_connection or _open_writer(connections)
+            driver.execute("BEGIN IMMEDIATE")
+            yield connection
+            driver.execute("COMMIT")
         except BaseException as error:
-            self._drop_write_connection(connections)
-            if isinstance(error, SQLAlchemyError | sqlite3.Error):
-                raise self.translated(error) from error
+            self._abort(connections, error)
             raise
         finally:
             connections.write_lock.release()
 
+    def write_one(self, statement: Statement, row: RowValues) -> None:
+        """See `Database.write_one`. Outside of a transaction, SQLite makes one per statement."""
+        connections = self._acquire_write_lock()
+        try:
+            connection, driver = connections.write_connection or _open_writer(connections)
+            compiled = self._compiled.get(statement) or self.compiled(connection, statement)
+            driver.execute(compiled.sql, compiled.parameters(row))
+        except BaseException as error:
+            self._abort(connections, error)
+            raise
+        finally:
+            connections.write_lock.release()
+
+    def _acquire_write_lock(self) -> Connections:
+        """Wait for the write lock of this process; return what it guards."""
+        connections = self.connections()
+        with connections.fork_barrier:
+            pass
+        if not connections.write_lock.acquire(timeout=BUSY_TIMEOUT):
+            raise LedgerError(self.name, f"a thread has been writing for {BUSY_TIMEOUT:g} seconds")
+        return connections
+
+    def _abort(self, connections: Connections, error: BaseException) -> None:
+        """Close the write connection, which rolls back; translate an error of the database."""
+        _drop_write_connection(connections)
+        if isinstance(error, SQLAlchemyError | sqlite3.Error):
+            raise self.translated(error) from error
+
     def change(
         self, connection: Connection, statement: Statement, rows: Sequence[RowValues]
     ) -> None:
-        """Execute a statement that returns nothing, by the driver itself.
-
-        PERF: SQLAlchemy's part would be half of what a small transaction costs.
-        """
-        rendered = self.render(connection, statement)
-        _driver_of(connection).executemany(rendered.sql, rendered.many(rows))
+        """See `Database.change`. PERF: SQLAlchemy would be half the cost of a small transaction."""
+        compiled = self.compiled(connection, statement)
+        _driver_of(connection).executemany(compiled.sql, map(compiled.parameters, rows))
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -115,25 +130,25 @@ class SQLiteDatabase(Database):
             yield connection
 
     def close(self) -> None:
-        """Close what is idle; what is used again opens anew."""
-        connections = self._by_pid.get(os.getpid())
+        """Close idle connections; they are opened again when needed."""
+        connections = self._per_process.maybe_get()
         if connections is None:
             return
         with connections.reader_slots:  # a fork waits for this as well
-            # A thread that writes has the lock, and its connection is not idle.
+            # A thread that writes holds the lock, and its connection is not idle.
             if connections.write_lock.acquire(blocking=False):
                 try:
-                    self._drop_write_connection(connections)
+                    _drop_write_connection(connections)
                 finally:
                     connections.write_lock.release()
             super().close()
 
     def pause(self, timeout: float) -> ExitStack:
-        """Let nobody begin to use the database, and return when nobody does; close what to resume.
+        """Keep threads out of the database until the stack is closed, and wait for its users.
 
-        Who still does after `timeout` seconds goes on.
+        Users that do not end within `timeout` seconds go on.
         """
-        connections = self._by_pid.get(os.getpid())
+        connections = self._per_process.maybe_get()
         if connections is None:
             return ExitStack()
         until = time.monotonic() + timeout
@@ -143,57 +158,29 @@ class SQLiteDatabase(Database):
             for lock in (*locks, *[connections.reader_slots] * READERS):
                 if lock.acquire(timeout=max(0.0, until - time.monotonic())):
                     held.callback(lock.release)
-            self._drop_write_connection(connections)
+            _drop_write_connection(connections)
             super().close()
             return held.pop_all()
 
     def _entered(self) -> Connections:
-        """Return this process's connections once nobody keeps threads out of the database."""
+        """Return this process's connections, after a fork that is under way."""
         connections = self.connections()
         with connections.fork_barrier:
             return connections
 
-    def _drop_write_connection(self, connections: Connections) -> None:
-        if connections.write_connection is not None:
-            connections.write_connection.close()
-            connections.write_connection = None
-
     def advisory_lock(self, connection: Connection, name: str) -> None:
-        """Nothing is to be done: a writer is alone."""
+        """Do nothing: SQLite has one writer at a time."""
 
     def changes(self) -> int:
-        """Return the version of what the watching connection sees."""
+        """Return the version of the data that the change connection sees."""
         connections = self._entered()
         with connections.reader_slots, connections.lock:
             if connections.change_connection is None:
                 connections.change_connection = connections.reader.connect()
-                # Each connection counts from its own beginning.
+                # Each connection counts from its opening.
                 self._base = next(self._generations) << 32
-            found = connections.change_connection.exec_driver_sql(
-                "PRAGMA data_version"
-            ).scalar_one()
-            return self._base + int(found)
-
-    def _make(self) -> Connections:
-        engine = self._engine(READERS + 2)  # who writes, and who watches
-        return Connections(engine, engine)
-
-    def _engine(self, most: int) -> Engine:
-        engine = create_engine(
-            URL.create("sqlite", database=str(self._path)),
-            pool_size=most,
-            max_overflow=0,
-            pool_timeout=BUSY_TIMEOUT,
-            connect_args={"timeout": BUSY_TIMEOUT},
-            hide_parameters=True,
-        )
-        event.listen(engine, "connect", self._configure)
-        return engine
-
-    def _configure(self, connection: DBAPIConnection, _record: object) -> None:
-        # Python shall begin nothing by itself.
-        connection.isolation_level = None
-        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            found = connections.change_connection.exec_driver_sql("PRAGMA data_version")
+            return self._base + int(found.scalar_one())
 
     def _prepare(self) -> None:
         if sqlite3.sqlite_version_info < _MIN_VERSION:
@@ -206,43 +193,41 @@ class SQLiteDatabase(Database):
                 mode = _enable_wal(connection)
         except (OSError, sqlite3.Error) as error:
             raise TaskSetupError(
-                f"The file {self.name} cannot be a ledger: {error}. Name one that this process may"
-                " write, in a folder that it may write."
+                f"The file {self.name} cannot be a ledger: {error}. Give a file that this process"
+                " may write, in a folder that it may write."
             ) from error
         if mode != "wal":
             raise TaskSetupError(
                 f"The file {self.name} cannot have a write-ahead log (its journal mode stays"
-                f" {mode}). Name one on a local disk, or take PostgreSQL for several hosts."
+                f" {mode}). Use a local disk, or PostgreSQL for several hosts."
             )
 
 
 class _ForkBarrier:
-    """Has each fork wait until no thread uses a ledger of this process.
+    """Makes each fork wait until no thread uses a ledger of this process.
 
-    A fork in the middle of a write would leave the child with the belief that somebody writes, and
-    one in the middle of anything with locks of SQLite's own that nobody ever gives back. The child
-    has connections and locks of its own, so nothing is to be done there.
+    Otherwise the child could inherit locks, of this file or inside SQLite, that nobody releases.
+    The child makes new connections and locks, so it has nothing to release.
 
-    There is one for the process, as Python's list of what to call at a fork is: what is registered
-    there stays for ever, so it must not be something for each ledger.
+    There is one for the process: functions registered for a fork stay registered for ever.
     """
 
     def __init__(self) -> None:
-        # Held during a fork: whoever opens a ledger meanwhile waits.
+        # Held during a fork: a thread that opens a ledger waits.
         self._lock = Lock()
-        # By identity. A copy of its references is one step, so even where the lock could not be
-        # had no thread disturbs it; to iterate over a WeakSet could fail then.
+        # By identity. Copying its references is atomic, so no thread disturbs it even if the lock
+        # could not be acquired. Iterating over a WeakSet could fail then.
         self._databases: WeakValueDictionary[int, SQLiteDatabase] = WeakValueDictionary()
-        # By thread: several may fork at once.
+        # By thread: several threads may fork at once.
         self._held: dict[int, ExitStack] = {}
 
     def add(self, database: SQLiteDatabase) -> None:
-        """Have forks wait for the users of this one too, for as long as it is there."""
+        """Make forks wait for the users of this database too, as long as it exists."""
         with self._lock:
             self._databases[id(database)] = database
 
     def close(self) -> None:
-        """Wait for the users, close what is idle, and keep all out until `open`."""
+        """Wait for the users, close idle connections, and keep threads out until `open`."""
         held = self._held[get_ident()] = ExitStack()
         until = time.monotonic() + _FORK_WAIT
         if self._lock.acquire(timeout=_FORK_WAIT):
@@ -253,11 +238,11 @@ class _ForkBarrier:
                 held.enter_context(database.pause(max(0.0, until - time.monotonic())))
 
     def open(self) -> None:
-        """Let the parent's threads go on."""
+        """Let the parent's threads continue."""
         self._held.pop(get_ident()).close()
 
     def forget(self) -> None:
-        """Begin anew in a child: what is held is the parent's."""
+        """Start again in a child: the parent holds the locks."""
         self._lock = Lock()
         self._held.clear()
 
@@ -274,6 +259,37 @@ if hasattr(os, "register_at_fork"):
     )
 
 
+def _connections_of(path: Path, synchronous: str) -> Connections:
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        pool_size=READERS + 2,  # one writes, and one looks for changes
+        max_overflow=0,
+        pool_timeout=BUSY_TIMEOUT,
+        connect_args={"timeout": BUSY_TIMEOUT},
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: DBAPIConnection, _record: object) -> None:
+        # Python's sqlite3 must not begin transactions.
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+
+    return Connections(engine, engine)
+
+
+def _open_writer(connections: Connections) -> WriteConnection:
+    connection = connections.reader.connect()
+    opened = connections.write_connection = WriteConnection(connection, _driver_of(connection))
+    return opened
+
+
+def _drop_write_connection(connections: Connections) -> None:
+    if connections.write_connection is not None:
+        connections.write_connection.connection.close()
+        connections.write_connection = None
+
+
 def _driver_of(connection: Connection) -> sqlite3.Connection:
     driver: Any = connection.connection.driver_connection
     found: sqlite3.Connection = driver
@@ -281,13 +297,13 @@ def _driver_of(connection: Connection) -> sqlite3.Connection:
 
 
 def _enable_wal(connection: sqlite3.Connection) -> str:
-    """Return the journal mode the file has now."""
+    """Switch the file to WAL; return the journal mode that it has now."""
     until = time.monotonic() + BUSY_TIMEOUT
     while True:
         try:
             return str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
         except sqlite3.OperationalError as error:
-            # Where two turn at once, SQLite fails one without having it wait.
+            # If two processes switch at once, SQLite fails one of them without a wait.
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
         time.sleep(_PAUSE)

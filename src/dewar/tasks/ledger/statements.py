@@ -1,8 +1,8 @@
 """The SQL of the ledger, the same for both databases.
 
-Conditions that are `text` say with literals what the partial indexes of
-`dewar.tasks.ledger.schema` are over: only then is such an index used. SQLite leaves out
-``FOR UPDATE``: there a writer is alone anyway.
+Conditions that are `text` repeat the literals of the partial indexes in
+`dewar.tasks.ledger.schema`: only then are these used. For SQLite, ``FOR UPDATE`` is left out: it
+has one writer at a time.
 """
 
 from functools import cache
@@ -46,7 +46,7 @@ INSERT = jobs.insert()
 JOB = select(jobs).where(_THIS)
 JOBS = select(jobs).where(_THESE)
 
-#: How jobs stand. Locked in one order, so that no two writers wait for each other.
+#: The present state of jobs. They are locked in order, so that no two writers deadlock.
 _JOB_SNAPSHOT = (
     select(
         jobs.c.id,
@@ -63,7 +63,7 @@ _JOB_SNAPSHOT = (
 SNAPSHOT = _JOB_SNAPSHOT.where(_THIS)
 SNAPSHOTS = _JOB_SNAPSHOT.where(_THESE)
 
-#: How many jobs of a task wait.
+#: The number of waiting jobs of a task.
 QUEUED = (
     select(func.count())
     .select_from(jobs)
@@ -84,10 +84,10 @@ CLAIM = (
     .values(owner=bindparam("holder"))
     .returning(*jobs.c)
 )
-#: When the first is due, of some tasks.
+#: When the first job of some tasks is due.
 NEXT_DUE = select(func.min(jobs.c.due)).where(_IS_WAITING, _OF_TASKS)
 
-#: What an owner has and has not begun; locked in one order, as `SNAPSHOTS` are.
+#: The jobs of an owner that have not begun; locked in order, as `SNAPSHOTS` are.
 _UNSTARTED = (
     select(jobs.c.id)
     .where(_IS_ACTIVE, _IS_QUEUED, _ITS_OWNER)
@@ -114,11 +114,11 @@ RETRY = (
         error=None,
     )
 )
-#: Mark a running job as one that shall stop, and ask which are marked.
+#: Mark a running job to be stopped, and find the marked ones.
 STOP = update(jobs).where(_THIS, _IS_RUNNING).values(stop_requested=1)
 STOPS = select(jobs.c.id).where(text("stop_requested = 1"), _ITS_OWNER)
 
-#: How many there are, at one moment. All but the last are counted in small indexes.
+#: The numbers of jobs at one moment. All but the last are counted in small indexes.
 COUNTS = select(
     _count(_IS_ACTIVE).label("active"),
     _count(_IS_QUEUED).label("queued"),
@@ -126,8 +126,8 @@ COUNTS = select(
     _count().label("all"),
 )
 
-#: The jobs that ended before a time. They were also made before it, so only the ids are looked
-#: through that begin with an earlier time.
+#: The jobs that ended before a time. They were also made before it, so only ids that begin with an
+#: earlier time are scanned.
 PURGED = (
     select(jobs.c.id)
     .where(
@@ -148,7 +148,7 @@ RENEW = (
     update(owners).where(owners.c.id == bindparam("holder")).values(lease_until=bindparam("until"))
 )
 OWNERS = owners.select().order_by(owners.c.id)
-#: What an owner runs, and owners that the ledger does not know.
+#: The running jobs of an owner, and the owners that the ledger does not know.
 HELD = (
     select(jobs.c.id, jobs.c.task, jobs.c.due, jobs.c.idempotent, jobs.c.stop_requested)
     .where(_IS_ACTIVE, _IS_RUNNING, _ITS_OWNER)
@@ -160,18 +160,18 @@ ORPHANS = (
     .where(_IS_ACTIVE, jobs.c.owner.is_not(None), jobs.c.owner.not_in(select(owners.c.id)))
     .distinct()
 )
-#: Callbacks that a process was making when it went: they are due now and not after their lease.
+#: The callbacks that a dead process was sending are due now, not after their lease.
 UNSENT = (
     update(deliveries)
     .where(text("state = 'pending'"), deliveries.c.owner == bindparam("holder"))
     .values(owner=None, lease_until=None, due=bindparam("now"))
 )
-GONE = delete(owners).where(owners.c.id == bindparam("holder"))
+FORGET_OWNER = delete(owners).where(owners.c.id == bindparam("holder"))
 
 
 @cache
 def change_of(columns: tuple[str, ...]) -> Update:
-    """Return the statement that sets some columns of ``job``; each is a parameter."""
+    """Return the statement that sets columns of ``job``; each is a parameter."""
     return update(jobs).where(_THIS).values({name: bindparam(name) for name in columns})
 
 
@@ -188,12 +188,12 @@ def page(state: JobState | None, task: str | None, before: str | None) -> Select
 
 
 def _among(state: JobState) -> ColumnElement[bool]:
-    """Return the condition on the state, such that no job is looked at that ended well."""
+    """Return the condition on the state, for which no job that ended well is read."""
     this: ColumnElement[bool] = jobs.c.state == state.value
     if state is JobState.DONE:
         return this
     if state.is_final:
         return and_(_ENDED_BADLY, this)
-    # Of its own: SQLite would else walk down all the ids, which are in the order that is asked.
+    # A subquery: otherwise SQLite scans all the ids, which are in the requested order.
     active = select(jobs.c.id).where(_IS_ACTIVE, this)
     return jobs.c.id.in_(active.correlate(None))

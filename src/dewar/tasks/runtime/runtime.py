@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from dewar.loop.call_queue import CallQueue
-from dewar.tasks.engines.execution import StoredContext, is_remote, perform, perform_remote
+from dewar.tasks.engines.execution import is_remote, perform, perform_remote
 from dewar.tasks.engines.interface import Ability, JobCall
 from dewar.tasks.errors import NotSupported, QueueFull, UnknownJob
 from dewar.tasks.ledger.ledger import Ledger
@@ -21,6 +21,7 @@ from dewar.tasks.pool import TaskPool
 from dewar.tasks.retry import RetryPolicy
 from dewar.tasks.runtime.maintenance import RunnerSettings
 from dewar.tasks.runtime.runner import JobRunner
+from dewar.tasks.serialization.context_transfer import CapturedContext
 from dewar.tasks.serialization.task_address import TaskAddress
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
@@ -209,7 +210,7 @@ class TasksRuntime:
         context = None
         if self._tasks.app is not None:
             stored = None if record.context is None else json.loads(record.context)
-            context = StoredContext(self._tasks.app, self._path_of_app, stored)
+            context = CapturedContext(self._tasks.app, self._path_of_app, stored)
         return JobCall(
             function=perform if is_here else perform_remote,
             args=(task if is_here else self._address_of(task), *given),

@@ -1,1 +1,1 @@
-"""How calls, values, errors and contexts travel to another process or into the ledger."""
+"""Calls, values, errors and contexts as text, for another process or the ledger."""

@@ -13,13 +13,13 @@ def class_name(cls: type) -> str:
 
 
 def find_class(name: str) -> type | None:
-    """Return the class of a name if its module is imported already and has it, or None."""
+    """Return the class of a name if its module is already imported and has it, or None."""
     module, _, path = name.partition(":")
     return _class_in(sys.modules.get(module), path)
 
 
 def import_class(name: str) -> type:
-    """Return the class of a name; its module is imported where it is not yet.
+    """Return the class of a name; import its module if necessary.
 
     Raises:
         Unreadable: If there is no such module, or no such class in it.
@@ -30,7 +30,7 @@ def import_class(name: str) -> type:
     except (ImportError, ValueError) as error:
         raise Unreadable(f"The module of {name!r} cannot be imported: {error}") from error
     if found is None:
-        raise Unreadable(f"There is no class {path!r} in {module!r}: it was moved or renamed.")
+        raise Unreadable(f"{module!r} has no class {path!r}. It may have been moved or renamed.")
     return found
 
 

@@ -1,85 +1,92 @@
-"""What goes along of the context that a job is submitted in.
+"""The context in which a job is submitted, kept for the run of the job.
 
-It is taken when the job is submitted, because the request may be over when the job begins. In
-this process the job also sees the submitter's context variables, as they were; in a remote process
-there is only what has a plain form.
+It is captured when the job is submitted, because the request may be over when the job begins. In
+the same process the job also sees a copy of the submitter's context variables. In another process
+it sees only what can be written as JSON.
 """
 
 from asyncio import run as run_coroutine
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context, copy_context
 from types import CoroutineType
-from typing import Any, Protocol
+from typing import Any
 
 from dewar.contexts.current import maybe_current
 from dewar.tasks.progress import RunningJob, running
-from dewar.tasks.serialization.app_finder import AppFinder, app_path
-
-# One for the process, as the modules are that it finds the apps in.
-finder = AppFinder()
-
-
-class ContextSnapshot(Protocol):
-    """What is asked of a context's copy: see `dewar.contexts.snapshot.ContextSnapshot`."""
-
-    app: Any
-
-    def run(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Call the function in contexts of its own."""
-
-    def portable(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
+from dewar.tasks.serialization.task_address import app_path, finder
 
 
 class CapturedContext:
-    """A snapshot of the app's context, with the context variables to run it in.
+    """A snapshot of an app's context, and the context variables to run it in.
+
+    The snapshot is made on first use if only its JSON form is given.
 
     Args:
-        snapshot: The copy of the app's context.
-        variables: What each call starts with a copy of.
-        app: The import path of the app; None to work it out.
+        app: The app.
+        path: Returns the path by which another process finds the app.
+        portable: The JSON form of the snapshot; None for a fresh app context.
+        snapshot: The snapshot itself, if there is one.
+        variables: Each call runs in a copy of them; None for no variables.
     """
 
-    __slots__ = ("_app", "_snapshot", "_variables")
+    __slots__ = ("_app", "_path", "_portable", "_snapshot", "_variables")
 
     def __init__(
-        self, snapshot: ContextSnapshot, variables: Context, app: str | None = None
+        self,
+        app: Any,
+        path: Callable[[], str],
+        portable: Mapping[str, Any] | None = None,
+        snapshot: Any = None,
+        variables: Context | None = None,
     ) -> None:
+        self._app = app
+        self._path = path
+        self._portable = portable
         self._snapshot = snapshot
         self._variables = variables
-        self._app = app
 
     def run(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Call the function in contexts of its own; may happen many times, also at once.
+        """Call the function in its own contexts. Any number of threads may do so at once.
 
-        What `current_job` is here, it is for the function.
+        The function sees the `current_job` of the caller, not the one of the submitter.
         """
         job = running.get(None)
-        return self._variables.copy().run(self._run, job, function, args, kwargs)
+        variables = Context() if self._variables is None else self._variables.copy()
+        return variables.run(self._run, job, function, args, kwargs)
 
     def portable(self) -> dict[str, Any]:
-        """Return what `restore` makes it of in another process, in plain JSON.
+        """Return plain JSON, from which `restore` makes the context in another process.
 
         Raises:
-            TaskSetupError: If nothing says how another process finds the app.
+            TaskSetupError: If no path leads to the app.
         """
-        snapshot = self._snapshot
-        path = self._app or app_path(snapshot.app)
-        return {"app": path, "snapshot": snapshot.portable()}
+        portable = self._portable
+        if portable is None:
+            portable = self._made_snapshot().portable()
+        return {"app": self._path(), "snapshot": portable}
+
+    def _made_snapshot(self) -> Any:
+        # Two threads may make it at once; both are the same.
+        if self._snapshot is None:
+            context, portable = self._app.app_context(), self._portable
+            self._snapshot = (
+                context.snapshot() if portable is None else context.snapshot_from(portable)
+            )
+        return self._snapshot
 
     def _run(
         self, job: RunningJob | None, function: Callable[..., Any], args: Any, kwargs: Any
     ) -> Any:
         if job is not None:
             running.set(job)
-        return self._snapshot.run(function, args, kwargs)
+        return self._made_snapshot().run(function, args, kwargs)
 
     def __repr__(self) -> str:
-        return f"<CapturedContext {self._snapshot!r}>"
+        return f"<CapturedContext of {self._app!r}>"
 
 
 def capture(app: str | None = None) -> CapturedContext | None:
-    """Return what a job takes along from here: None outside of any app's context.
+    """Return the context that a job gets from the caller; None outside of any app's context.
 
     Args:
         app: The import path by which another process finds the app, as ``module:app`` or
@@ -88,18 +95,21 @@ def capture(app: str | None = None) -> CapturedContext | None:
     context = maybe_current()
     if context is None:
         return None
-    return CapturedContext(context.snapshot(), copy_context(), app)
+    snapshot = context.snapshot()
+    owner = snapshot.app
+    return CapturedContext(
+        owner, lambda: app or app_path(owner), snapshot=snapshot, variables=copy_context()
+    )
 
 
 def restore(portable: Mapping[str, Any]) -> CapturedContext:
-    """Return what `CapturedContext.portable` was asked of, in this process.
+    """Return the context that `CapturedContext.portable` describes, in this process.
 
     Raises:
-        TaskSetupError: If the app is not to be found here.
+        TaskSetupError: If the app is not found here.
     """
     path = portable["app"]
-    snapshot = finder.find(path).app_context().snapshot_from(portable["snapshot"])
-    return CapturedContext(snapshot, Context(), path)
+    return CapturedContext(finder.find(path), lambda: path, portable["snapshot"])
 
 
 def call_in_context(
@@ -108,7 +118,7 @@ def call_in_context(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
 ) -> Any:
-    """Call the function in the remote process, in the context that came along, if one did."""
+    """Call a function in the worker's process, in the submitter's context if there was one."""
     if portable is None:
         return call_without_app(function, args, kwargs)
     return restore(portable).run(function, args, kwargs)
@@ -117,9 +127,9 @@ def call_in_context(
 def call_without_app(
     function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
-    """Call the function without any app; a coroutine that it returns is run to its end.
+    """Call a function without any app; run the coroutine that it may return to its end.
 
-    What the function sets in context variables stays its own.
+    Context variables that the function sets do not change for the caller.
     """
     return copy_context().run(_call, function, args, kwargs)
 

@@ -1,4 +1,4 @@
-"""Exceptions as data and back: what a job raised, for a process that did not see it raised."""
+"""Exceptions as data and back, for processes other than the one that raised them."""
 
 import json
 import sys
@@ -10,25 +10,25 @@ from dewar.tasks.errors import JobFailed, Unserializable
 from dewar.tasks.serialization.class_names import class_name, find_class
 from dewar.tasks.serialization.values import Dumps, Loads, pack, unpack
 
-#: Characters of a traceback that are kept: its end, where the exception is.
+#: Characters of a traceback that are kept. They are its end, where the exception is.
 _TRACEBACK = 32768
 
 
-class RemoteTraceback(Exception):  # noqa: N818  # as multiprocessing's, which people know
-    """The cause of an exception that was raised elsewhere: its traceback, as text."""
+class RemoteTraceback(Exception):  # noqa: N818  # the name multiprocessing uses
+    """The cause of an exception from another process: its traceback, as text."""
 
     def __str__(self) -> str:
         return f'\n"""\n{self.args[0]}"""'
 
 
 def describe_error(exception: BaseException, dumps: Dumps = json.dumps) -> dict[str, str | None]:
-    """Return what there is to know of an exception, for `make_error`.
+    """Return a description of an exception, from which `make_error` makes it again.
 
     It has ``type`` as ``module:qualname``, ``text``, ``traceback``, and ``args`` and ``state``
-    (its attributes) as `pack` writes them, each None where it cannot be written.
+    (its attributes) as `pack` writes them. Either of these is None if it cannot be written.
 
     Args:
-        exception: What was raised.
+        exception: The exception.
         dumps: Writes JSON, as an app's provider does.
     """
     args, state = _parts_of(exception)
@@ -42,14 +42,14 @@ def describe_error(exception: BaseException, dumps: Dumps = json.dumps) -> dict[
 
 
 def make_error(description: Mapping[str, Any], loads: Loads = json.loads) -> Exception:
-    """Return an exception like the one that was described; its cause is the remote traceback.
+    """Return an exception like the described one. Its cause is the remote traceback.
 
-    It is of the same class where that is an `Exception` in a module that is imported already and
-    the exception made of what is kept says the same; otherwise it is a `JobFailed`. No
-    module is imported to find the class. Parts that cannot be read are no error here.
+    It has the same class if that is an `Exception`, its module is already imported, and the new
+    exception has the same text; otherwise it is a `JobFailed`. No module is imported to find the
+    class. Parts that cannot be read are ignored.
 
     Args:
-        description: What `describe_error` has returned.
+        description: The value that `describe_error` returned.
         loads: Reads JSON, as an app's provider does.
     """
     kind, text = str(description["type"]), str(description["text"])
@@ -68,36 +68,36 @@ def _maybe_make(
     try:
         args = unpack(description["args"], loads)
         state = unpack(description["state"], loads) if description.get("state") else None
-    except Exception:  # noqa: BLE001  # it is not of `pack`'s making, or a class of its own fails
+    except Exception:  # noqa: BLE001  # `pack` did not make it, or the constructor of a class in it fails
         return None
     return _maybe_call(cls, args, state, text) or _maybe_restore(cls, args, state, text)
 
 
 def _maybe_call(cls: type[Exception], args: Any, state: Any, text: str) -> Exception | None:
-    """Make it as it was made, if its constructor takes what is in its `args`."""
+    """Make it by its constructor, if that takes the `args`."""
     try:
         made = cls(*args)
         vars(made).update(state or {})
-    except Exception:  # noqa: BLE001  # whatever its constructor says of these arguments
+    except Exception:  # noqa: BLE001  # anything its constructor may raise
         return None
     return made if type(made) is cls and _text_of(made) == text else None
 
 
 def _maybe_restore(cls: type[Exception], args: Any, state: Any, text: str) -> Exception | None:
-    """Make it without its constructor, which takes something else than its `args`."""
+    """Make it without its constructor, which takes other arguments than the `args`."""
     if state is None:
         return None
     try:
         made = cls.__new__(cls, *args)
         made.args = args
         vars(made).update(state)
-    except Exception:  # noqa: BLE001  # whatever its class says of these arguments
+    except Exception:  # noqa: BLE001  # anything its class may raise
         return None
     return made if type(made) is cls and _text_of(made) == text else None
 
 
 def _parts_of(exception: BaseException) -> tuple[Any, Any]:
-    """Return what its class makes it of when it is copied or pickled, and its attributes."""
+    """Return the arguments from which a copy would be made, and the attributes."""
     try:
         reduced = exception.__reduce__()
     except Exception:  # noqa: BLE001  # a __reduce__ of the user's that fails
@@ -107,9 +107,9 @@ def _parts_of(exception: BaseException) -> tuple[Any, Any]:
 
 
 def _traceback_of(exception: BaseException) -> str:
-    """Return the formatted traceback; "" for an error that was made here and never raised.
+    """Return the formatted traceback, or "" for an error that was never raised.
 
-    Such an error has no frames, and is no remote cause of anything when it is made again.
+    Such an error has no frames, and needs no remote cause.
     """
     was_raised = exception.__traceback__ is not None
     has_reason = exception.__cause__ is not None or exception.__context__ is not None

@@ -1,25 +1,25 @@
 """`WebhookClient`: makes one attempt at a callback.
 
-It follows no redirect, repeats nothing, asks no proxy that the environment names, and takes no
-longer than it may, whatever the receiver does. To import this module raises `MissingExtra` where
-urllib3 is not installed.
+It follows no redirect, repeats nothing, ignores the proxies of the environment, and keeps to its
+timeout whatever the receiver does: the timeout of a socket is for each call, and a receiver that
+sends a byte from time to time could hold its caller for ever, so the sockets here have a deadline.
+
+Importing this module raises `MissingExtra` if urllib3 is not installed.
 """
 
+import socket
 import ssl
 import time
 from contextlib import suppress
 from http.client import HTTPException
+from math import inf
+from typing import Any
 
 from dewar.tasks.errors import CallbackRefused, MissingExtra
-from dewar.tasks.webhooks.deadline import (
-    DeadlineTLSSocket,
-    open_socket,
-    wrap_socket,
-)
 from dewar.tasks.webhooks.schedule import DeliveryResult
 from dewar.tasks.webhooks.settings import WebhookSettings
 from dewar.tasks.webhooks.signing import read_secret, sign
-from dewar.tasks.webhooks.ssrf_guard import Destination, SSRFGuard
+from dewar.tasks.webhooks.ssrf_guard import Destination, Route, SSRFGuard
 from dewar.version import __version__
 
 try:
@@ -35,18 +35,18 @@ _HEADERS = (
     ("Accept-Encoding", "identity"),
     ("Connection", "close"),
 )
-#: How long the answer's body is waited for once its head is there, in seconds: it decides nothing.
+#: How long to wait for the answer's body after its head, in seconds: the body decides nothing.
 _BODY_TIMEOUT = 1.0
-#: Characters of it that go into the message about a failure.
+#: Characters of the body in the message about a failure.
 _SHOWN = 200
 
 
 class WebhookClient:
-    """Makes attempts, each on its own; any thread may call it.
+    """Makes independent attempts. Any thread may use it.
 
     Args:
-        guard: Decides where callbacks may go.
-        settings: How they are signed and sent.
+        guard: Decides which URLs may be called.
+        settings: The secrets and limits.
     """
 
     def __init__(self, guard: SSRFGuard, settings: WebhookSettings) -> None:
@@ -56,12 +56,12 @@ class WebhookClient:
         self._context: ssl.SSLContext | None = None
 
     def post(self, url: str, id: str, body: str, now: float) -> DeliveryResult:
-        """Post a body to a URL, signed, and return how that went. It raises nothing of a failure.
+        """Post a signed body to a URL; return the result. A failed attempt is a result too.
 
         Args:
-            url: Where to.
+            url: The URL.
             id: The ``webhook-id``, the same for each attempt.
-            body: JSON, the same for each attempt.
+            body: The JSON text, the same for each attempt.
             now: The time of this attempt, in seconds since the epoch.
         """
         content = body.encode()
@@ -87,7 +87,7 @@ class WebhookClient:
         is_https = destination.scheme == "https"
         opened = wrap_socket(plain, self._tls(), destination.host) if is_https else plain
         connection = HTTPConnection(destination.host, destination.port)
-        # It would connect by itself, to wherever the name leads by now.
+        # Otherwise it would resolve the name again, perhaps to another address.
         connection.sock = opened
         try:
             response = _ask(connection, destination, content, headers)
@@ -100,7 +100,7 @@ class WebhookClient:
 
     def _answer(self, response: BaseHTTPResponse) -> DeliveryResult:
         text = ""
-        # Also of a success: to close with something unread is a reset, for the receiver.
+        # Also after a success: closing with unread data would send the receiver a reset.
         with suppress(OSError, HTTPException, HTTPError):
             text = response.read(self._settings.max_answer).decode("utf-8", "replace")
         status = response.status
@@ -112,7 +112,7 @@ class WebhookClient:
         )
 
     def _tls(self) -> ssl.SSLContext:
-        # Two threads may make it at once; either is as good.
+        # Two threads may make it at once; both are the same.
         if self._context is None:
             context = ssl.create_default_context(cafile=self._settings.ca_file)
             context.sslsocket_class = DeadlineTLSSocket
@@ -138,5 +138,95 @@ def _ask(
 
 
 def _printable(text: str) -> str:
-    """Return a text that any log and database takes."""
+    """Return a text with blanks for the characters that a log or a database may refuse."""
     return "".join(char if char.isprintable() else " " for char in text).strip()
+
+
+class _Deadline:
+    """Adds a deadline to a class of sockets: it shortens the timeout before each call."""
+
+    #: The deadline, on the clock of `time.monotonic`.
+    until: float = inf
+
+    def tighten(self) -> None:
+        """Set the timeout of the next call to the time that is left.
+
+        Raises:
+            TimeoutError: If no time is left.
+        """
+        left = self.until - time.monotonic()
+        if left <= 0.0:
+            raise TimeoutError("timed out")
+        self.settimeout(left)  # type: ignore[attr-defined]  # a method of the socket class
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.tighten()
+        return super().recv_into(*args, **kwargs)  # type: ignore[misc, no-any-return]  # as above
+
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        self.tighten()
+        return super().send(*args, **kwargs)  # type: ignore[misc, no-any-return]  # as above
+
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        self.tighten()
+        super().sendall(*args, **kwargs)  # type: ignore[misc]  # as above
+
+
+class DeadlineSocket(_Deadline, socket.socket):
+    """A socket with a deadline."""
+
+
+class DeadlineTLSSocket(_Deadline, ssl.SSLSocket):
+    """A socket with a deadline, over TLS."""
+
+
+def open_socket(route: Route, until: float) -> DeadlineSocket:
+    """Return a socket connected to the first address of a route that answers.
+
+    Each address gets an equal share of the time that is left.
+
+    Raises:
+        OSError: If no address answers.
+    """
+    failure: OSError = TimeoutError("timed out")
+    for number, (family, address) in enumerate(route.addresses):
+        now = time.monotonic()
+        opened = DeadlineSocket(family, socket.SOCK_STREAM)
+        opened.until = now + (until - now) / (len(route.addresses) - number)
+        try:
+            opened.tighten()
+            opened.connect(address)
+        except OSError as error:
+            opened.close()
+            failure = error
+        except BaseException:
+            opened.close()
+            raise
+        else:
+            opened.until = until
+            return opened
+    raise failure
+
+
+def wrap_socket(opened: DeadlineSocket, context: ssl.SSLContext, name: str) -> DeadlineTLSSocket:
+    """Return the socket with TLS, after the check of the other end's certificate.
+
+    Args:
+        opened: The connected socket. It is closed if this fails.
+        context: Has `DeadlineTLSSocket` as its ``sslsocket_class``.
+        name: The host that the certificate must be for.
+
+    Raises:
+        OSError: If the handshake fails or takes too long.
+    """
+    try:
+        opened.tighten()
+        # The timeout covers the whole handshake.
+        wrapped = context.wrap_socket(opened, server_hostname=name)
+    except BaseException:
+        opened.close()
+        raise
+    if not isinstance(wrapped, DeadlineTLSSocket):
+        raise TypeError(f"{context!r} does not make a DeadlineTLSSocket.")
+    wrapped.until = opened.until
+    return wrapped

@@ -1,14 +1,14 @@
-"""`ConcurrencyLimit`: how many callbacks are on their way, altogether and to each host."""
+"""`ConcurrencyLimit`: limits the callbacks that are being sent, in total and to each host."""
 
 from urllib.parse import urlsplit
 
 
 class ConcurrencyLimit:
-    """Counts, and says no where it is enough. It belongs to one lock.
+    """Counts the callbacks that are being sent. The caller holds a lock.
 
     Args:
-        limit: How many may be on their way.
-        per_host: How many of them to one host.
+        limit: The most callbacks at once.
+        per_host: The most callbacks to one host at once.
     """
 
     def __init__(self, limit: int, per_host: int) -> None:
@@ -19,11 +19,11 @@ class ConcurrencyLimit:
 
     @property
     def has_room(self) -> bool:
-        """Whether one more may go somewhere."""
+        """Whether one more callback may be sent to some host."""
         return self.used < self._limit
 
     def take(self, url: str) -> bool:
-        """Take a slot for a URL; return whether there was one."""
+        """Take a slot for a URL; return whether one was free."""
         host = _host_of(url)
         count = self._by_host.get(host, 0)
         if not self.has_room or count >= self._per_host:
@@ -33,7 +33,7 @@ class ConcurrencyLimit:
         return True
 
     def give_back(self, url: str) -> None:
-        """Give back what was taken for a URL."""
+        """Give back the slot of a URL."""
         host = _host_of(url)
         self.used -= 1
         self._by_host[host] -= 1

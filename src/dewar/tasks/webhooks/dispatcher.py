@@ -1,17 +1,15 @@
-"""`WebhookDispatcher`: the threads that make a process's callbacks.
+"""`WebhookDispatcher`: the threads that send the callbacks of a process.
 
-Who does what:
-
-- The **coordinator** is one thread. It alone looks into the outbox, claims what is due and has a
-  slot, and starts a thread for each; then it waits for the next due date, for a wake-up, or for a
-  slot. What it cannot foresee, the callbacks of a process that died, it looks for now and then.
-- A **delivering thread** makes one attempt, records it, gives its slot back and ends. It may hang
-  as long as a receiver makes it, and has only its own slot to hang in.
+- The **coordinator** is one thread. It alone reads the outbox, claims the due callbacks that have a
+  slot, and starts a thread for each. Then it waits for the next due time, a wake-up or a free slot.
+  It also polls for the callbacks of dead processes, which wake nobody.
+- A **delivering thread** makes one attempt, records it, gives its slot back and ends. A slow
+  receiver blocks only this slot.
 - `_changed` guards the state, the slots and the threads. It is never held during I/O.
 
-Nothing is started before `start`. A process that was forked has no threads; it begins anew with
-its own `start`. A process that dies leaves what it had claimed to whoever finds it when the lease
-has run out: a callback may come twice, with the same ``webhook-id``.
+Nothing is started before `start`. A forked process has no threads, and begins with its own
+`start`. The callbacks that a dead process had claimed are sent by another process after the lease:
+a callback may come twice, with the same ``webhook-id``.
 """
 
 import logging
@@ -22,9 +20,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
 
 from dewar.tasks.webhooks.concurrency import ConcurrencyLimit
+from dewar.tasks.webhooks.outbox import Outbox
 from dewar.tasks.webhooks.records import Delivery, DueDelivery
 from dewar.tasks.webhooks.schedule import (
     Delivered,
@@ -39,32 +37,16 @@ from dewar.tasks.webhooks.settings import WebhookSettings
 
 logger = logging.getLogger("dewar.tasks.webhooks")
 
-#: As `WebhookClient.post`.
+#: The signature of `WebhookClient.post`.
 PostWebhook = Callable[[str, str, str, float], DeliveryResult]
 
-#: How often to look for what other processes left behind, in seconds.
+#: How often to poll for the callbacks of dead processes, in seconds.
 _POLL_INTERVAL = 5.0
-#: Candidates that are read at once, and how many such pages to look through for hosts with room.
+#: The callbacks in one page, and the most pages to search for hosts with a free slot.
 _PAGE = 200
 _PAGES = 25
-#: A lease is longer than an attempt can be: twice its timeout, and time to resolve and record.
+#: A lease outlasts any attempt: it is twice the timeout, and this time to resolve and record.
 _LEASE_MARGIN = 60.0
-
-
-class DispatcherOutbox(Protocol):
-    """What the dispatcher asks of an `Outbox`."""
-
-    def due(self, now: float, limit: int, after: DueDelivery | None = None) -> list[DueDelivery]:
-        """Return what is due, the oldest first."""
-
-    def claim(self, ids: list[str], owner: str, now: float, until: float) -> list[Delivery]:
-        """Take those that are still due."""
-
-    def record(self, delivery: Delivery, step: Step, answer: DeliveryResult, now: float) -> bool:
-        """Write down how an attempt went."""
-
-    def next_due(self) -> float | None:
-        """Return when the next is due."""
 
 
 class _State(Enum):
@@ -75,32 +57,32 @@ class _State(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DispatcherStatistics:
-    """What the dispatcher did in this process."""
+    """The counts of the dispatcher in this process."""
 
     state: str
-    #: On their way now.
+    #: Being sent now.
     sending: int
     delivered: int
-    #: Attempts that are made again later.
+    #: Failed attempts that are followed by another one.
     retried: int
     gave_up: int
     disabled: int
 
 
 class WebhookDispatcher:
-    """Makes the callbacks that are due.
+    """Sends the callbacks that are due.
 
     Args:
-        outbox: Where they are.
+        outbox: The outbox that they are in.
         post: Makes one attempt.
-        settings: How many at once, and when again.
-        owner: Names this process to the others.
+        settings: The limits and the schedule.
+        owner: The id of this process in the ledger.
         clock: Returns seconds since the epoch.
     """
 
     def __init__(
         self,
-        outbox: DispatcherOutbox,
+        outbox: Outbox,
         post: PostWebhook,
         settings: WebhookSettings,
         *,
@@ -124,9 +106,9 @@ class WebhookDispatcher:
         self._steps: dict[type, int] = dict.fromkeys((Delivered, Retry, GaveUp, Disabled), 0)
 
     def start(self) -> None:
-        """Begin, if it has not begun in this process."""
+        """Start the coordinator, unless it was started in this process before."""
         if self._pid != os.getpid():
-            # The threads stayed with the parent, and one of them may have had the lock.
+            # The parent has the threads, and one of them may have held the lock.
             self._begin_anew()
         with self._changed:
             if self._state is not _State.NEW:
@@ -135,7 +117,7 @@ class WebhookDispatcher:
             self._start_thread(self._coordinate, (), "dewar-webhooks")
 
     def wake(self) -> None:
-        """Say that there may be something in the outbox that is due."""
+        """Have the outbox read soon: there may be a due callback in it."""
         if self._pid != os.getpid():
             return
         with self._changed:
@@ -143,12 +125,12 @@ class WebhookDispatcher:
             self._changed.notify_all()
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Claim nothing more, and wait for what is on its way; return whether all has ended.
+        """Claim nothing more and wait for the running attempts; return whether all have ended.
 
-        What has not is made again by another process once its lease has run out.
+        Another process repeats the others after their lease.
 
         Args:
-            timeout: In seconds; None for as long as it takes.
+            timeout: In seconds; None for no limit.
         """
         if self._pid != os.getpid():
             return True
@@ -164,7 +146,7 @@ class WebhookDispatcher:
         return True
 
     def statistics(self) -> DispatcherStatistics:
-        """Return how it is doing."""
+        """Return the state and the counts."""
         with self._changed:
             return DispatcherStatistics(
                 state=self._state.value,
@@ -180,7 +162,7 @@ class WebhookDispatcher:
             return [thread for thread in self._threads if thread.is_alive()]
 
     def _start_thread(self, run: Callable[..., None], args: tuple[object, ...], name: str) -> None:
-        """Start a thread of ours. It does not keep the process: what it leaves has its lease."""
+        """Start a daemon thread: an attempt that the end of the process cuts off has its lease."""
         thread = threading.Thread(target=run, args=args, name=name, daemon=True)
         self._threads.add(thread)
         try:
@@ -189,14 +171,14 @@ class WebhookDispatcher:
             self._threads.discard(thread)
             raise
 
-    # The coordinator's.
+    # In the coordinator's thread.
 
     def _coordinate(self) -> None:
         while True:
             with self._changed:
                 if self._state is _State.STOPPING:
                     break
-                # Before the look: what is put in after it wakes again.
+                # Before reading: a callback that comes later wakes it again.
                 self._is_woken = False
             pause = self._poll_outbox()
             with self._changed:
@@ -207,20 +189,20 @@ class WebhookDispatcher:
             self._threads.discard(threading.current_thread())
 
     def _poll_outbox(self) -> float:
-        """Send what is due and has a slot; return for how long there is nothing else to do."""
+        """Dispatch due callbacks; return the seconds until the next poll."""
         try:
             if not self._dispatch_due():
                 return _POLL_INTERVAL
             due = self._outbox.next_due()
         except Exception:
             logger.exception(
-                "The outbox cannot be used; trying again in %g seconds.", _POLL_INTERVAL
+                "The outbox cannot be used. The next attempt is in %g seconds.", _POLL_INTERVAL
             )
             return _POLL_INTERVAL
         return _POLL_INTERVAL if due is None else min(max(due - self._clock(), 0.0), _POLL_INTERVAL)
 
     def _dispatch_due(self) -> bool:
-        """Start the deliveries that are due; return whether all are started."""
+        """Start the due deliveries that have a slot; return whether all were started."""
         last: DueDelivery | None = None
         is_all = True
         for _ in range(_PAGES):
@@ -240,7 +222,7 @@ class WebhookDispatcher:
         return False
 
     def _start_deliveries(self, chosen: list[DueDelivery]) -> None:
-        """Claim what has a slot, and start a thread for each; give back what is not used."""
+        """Claim the chosen callbacks and start a thread for each; give back unused slots."""
         unused = {found.id: found.url for found in chosen}
         try:
             now = self._clock()
@@ -256,7 +238,7 @@ class WebhookDispatcher:
                 for url in unused.values():
                     self._limit.give_back(url)
 
-    # A delivering thread's.
+    # In a delivering thread.
 
     def _deliver(self, delivery: Delivery) -> None:
         try:
@@ -266,7 +248,10 @@ class WebhookDispatcher:
             if self._outbox.record(delivery, step, answer, now):
                 self._note_step(delivery, step, answer)
         except Exception:
-            logger.exception("The callback %s is tried again after its lease.", delivery.id)
+            logger.exception(
+                "The callback %s is tried again after its lease.",
+                delivery.id,
+            )
         finally:
             with self._changed:
                 self._limit.give_back(delivery.url)
@@ -277,10 +262,10 @@ class WebhookDispatcher:
     def _note_step(self, delivery: Delivery, step: Step, answer: DeliveryResult) -> None:
         with self._changed:
             self._steps[type(step)] += 1
-        # No URL: it may hold a secret of the receiver's.
+        # Do not log the URL: it may have a secret of the receiver in it.
         if isinstance(step, GaveUp):
             logger.warning(
-                "The callback %s of job %s has failed %d times, for the last time with %s.",
+                "The callback %s of job %s has failed %d times and is given up. The last error: %s",
                 delivery.id,
                 delivery.job_id,
                 delivery.attempts,
@@ -288,7 +273,7 @@ class WebhookDispatcher:
             )
         elif isinstance(step, Disabled):
             logger.warning(
-                "The receiver of callback %s, job %s, wants nothing more (410).",
+                "The receiver of callback %s of job %s has disabled its URL (410).",
                 delivery.id,
                 delivery.job_id,
             )

@@ -1,13 +1,14 @@
-"""`Outbox`: the callbacks to be made, in the ledger's database.
+"""`Outbox`: the callbacks, in the ledger's database.
 
 Rules for the file:
 
-- The ledger puts a callback in with the outcome that it tells, in one transaction.
-- **A lease is a due date.** Who claims a callback moves its due date to the end of the lease; if
-  the process dies, the callback is due again by then, and needs nobody to clean up.
-- An attempt is counted when it is claimed: what kills its process is not sent for ever.
-- What was claimed by another since is not touched, but a delivery is a delivery.
-- No clock is read here: every time is the caller's.
+- The ledger inserts a callback in the transaction of the job's outcome.
+- **A lease is a due time.** Claiming a callback moves its due time to the end of the lease. If the
+  process dies, the callback is due again then, without any cleanup.
+- An attempt is counted when it is claimed, so a callback that kills its process is not sent for
+  ever.
+- After another process has claimed a callback, only a successful delivery of the former one counts.
+- No clock is read here: the caller gives each time.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from dewar.tasks.ledger.schema import deliveries, disabled_urls
 from dewar.tasks.webhooks.records import Delivery, DeliveryState, DueDelivery
 from dewar.tasks.webhooks.schedule import Delivered, DeliveryResult, Disabled, GaveUp, Retry, Step
 
-# With literals, so that the index over what is pending is used.
+# With literals, so that the partial index is used.
 _PENDING = text("state = 'pending'")
 _IDS = deliveries.c.id.in_(bindparam("ids", expanding=True))
 
@@ -58,10 +59,10 @@ _RECORD = (
     .values(owner=None, lease_until=None, last_status=bindparam("status"))
     .values(last_error=bindparam("error"), state=bindparam("becomes"))
 )
-_RECORD_OURS = _RECORD.where(
+_RECORD_CLAIMED = _RECORD.where(
     deliveries.c.owner == bindparam("holder"), deliveries.c.attempts == bindparam("number")
 )
-_RECORD_RETRY = _RECORD_OURS.values(due=bindparam("at"))
+_RECORD_RETRY = _RECORD_CLAIMED.values(due=bindparam("at"))
 _DISABLE = text(
     "INSERT INTO dewar_disabled_urls (url, since) VALUES (:url, :since)"
     " ON CONFLICT (url) DO NOTHING"
@@ -102,19 +103,19 @@ _BECOMES = {
 class Outbox:
     """The outbox in a database. Any thread may use it, and after a fork the child too.
 
-    Every method raises `LedgerError` where the database fails; nothing was changed then.
+    Every method raises `LedgerError` if the database fails; then nothing has changed.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def due(self, now: float, limit: int, after: DueDelivery | None = None) -> list[DueDelivery]:
-        """Return what is due, the oldest first.
+        """Return due callbacks, the oldest due first.
 
         Args:
             now: Seconds since the epoch.
-            limit: At most so many.
-            after: The last of the page before.
+            limit: The most to return.
+            after: The last one of the page before.
         """
         place = (-1.0, "") if after is None else (after.due, after.id)
         given = {"now": now, "most": limit, "after_due": place[0], "after_id": place[1]}
@@ -123,13 +124,13 @@ class Outbox:
             return [DueDelivery(id=row.id, url=row.url, due=row.due) for row in rows]
 
     def claim(self, ids: list[str], owner: str, now: float, until: float) -> list[Delivery]:
-        """Take those that are still due, and return them; none goes to two owners.
+        """Claim the callbacks that are still due, and return them; only one owner gets each.
 
-        What goes to a URL that is disabled is not returned, and never will be.
+        Callbacks to a disabled URL are disabled too, and not returned.
 
         Args:
-            ids: Of `due`.
-            owner: Who sends them.
+            ids: The ids of callbacks from `due`.
+            owner: The id of the process that sends them.
             now: Seconds since the epoch.
             until: When the lease runs out.
         """
@@ -139,15 +140,15 @@ class Outbox:
             return [_delivery(row) for row in connection.execute(_CLAIM, given)]
 
     def record(self, delivery: Delivery, step: Step, answer: DeliveryResult, now: float) -> bool:
-        """Write down how an attempt went; return whether it counts.
+        """Record an attempt; return whether it counts.
 
-        It does not where the lease has run out and another has claimed it, unless it was
-        delivered.
+        It does not count if another process has claimed the callback after the lease, unless it
+        was delivered.
 
         Args:
-            delivery: As it was claimed.
-            step: What is next.
-            answer: What came.
+            delivery: The callback, as `claim` returned it.
+            step: The next step.
+            answer: The result of the attempt.
             now: Seconds since the epoch.
         """
         given: dict[str, Any] = {
@@ -156,42 +157,42 @@ class Outbox:
             "status": answer.status,
             "error": answer.error,
         }
-        ours = {**given, "holder": delivery.owner, "number": delivery.attempts}
+        claimed = {**given, "holder": delivery.owner, "number": delivery.attempts}
         with self._database.writing() as connection:
             if isinstance(step, Delivered):
                 return connection.execute(_RECORD, given).rowcount == 1
             if isinstance(step, Retry):
-                return connection.execute(_RECORD_RETRY, {**ours, "at": step.at}).rowcount == 1
+                return connection.execute(_RECORD_RETRY, {**claimed, "at": step.at}).rowcount == 1
             if isinstance(step, Disabled):
                 connection.execute(_DISABLE, {"url": delivery.url, "since": now})
                 connection.execute(_DISABLE_WAITING, {"which": delivery.url})
-            return connection.execute(_RECORD_OURS, ours).rowcount == 1
+            return connection.execute(_RECORD_CLAIMED, claimed).rowcount == 1
 
     def next_due(self) -> float | None:
-        """Return when the next is due, or a lease runs out; None where nothing is pending."""
+        """Return when the next callback is due or a lease runs out; None if none is pending."""
         with self._database.reading() as connection:
             found: float | None = connection.execute(_NEXT_DUE).scalar_one()
         return found
 
     def look_up_disabled(self, url: str) -> bool:
-        """Look up whether a receiver has said that this URL wants nothing more."""
+        """Look up whether a receiver has disabled this URL."""
         with self._database.reading() as connection:
             return connection.execute(_ONE_DISABLED, {"which": url}).first() is not None
 
     def disabled(self) -> list[str]:
-        """Return the URLs that want nothing more, the first one first."""
+        """Return the disabled URLs, the oldest first."""
         with self._database.reading() as connection:
             return list(connection.execute(_DISABLED).scalars())
 
     def enable(self, url: str) -> bool:
-        """Let a URL be called again; return whether it was not. What was dropped stays so."""
+        """Enable a URL; return whether it was disabled. Its dropped callbacks stay dropped."""
         with self._database.writing() as connection:
             return connection.execute(_ENABLE, {"which": url}).rowcount == 1
 
     def retry_now(self, id: str, now: float) -> bool:
-        """Have a callback sent again, from the beginning of its schedule; return whether it will.
+        """Start the schedule of a callback again, and enable its URL; return whether that happened.
 
-        It won't where it was delivered, is being sent, or is unknown. Its URL is enabled.
+        Nothing happens if it was delivered, is being sent or is unknown.
 
         Args:
             id: The ``webhook-id``.
@@ -205,13 +206,13 @@ class Outbox:
             return is_found
 
     def get(self, id: str) -> Delivery | None:
-        """Return a callback, or None where there is none of this ``webhook-id``."""
+        """Return the callback with this ``webhook-id``, or None."""
         with self._database.reading() as connection:
             row = connection.execute(_ONE, {"which": id}).one_or_none()
         return None if row is None else _delivery(row)
 
     def of_job(self, job_id: str) -> Sequence[Delivery]:
-        """Return a job's callbacks: one for each time that it has ended, the first first."""
+        """Return a job's callbacks, one for each of its ends, the oldest first."""
         with self._database.reading() as connection:
             return [_delivery(row) for row in connection.execute(_OF_JOB, {"job": job_id})]
 
@@ -219,15 +220,15 @@ class Outbox:
         """Return callbacks, the newest first.
 
         Args:
-            state: Only those in it.
-            limit: At most so many.
+            state: Only callbacks in this state.
+            limit: The most to return.
         """
         found = _LIST if state is None else _LIST.where(deliveries.c.state == state.value)
         with self._database.reading() as connection:
             return [_delivery(row) for row in connection.execute(found.limit(limit))]
 
     def counts(self) -> dict[DeliveryState, int]:
-        """Return how many are in each state, those of jobs that were purged left out."""
+        """Return the number of callbacks in each state. Purged jobs have none."""
         with self._database.reading() as connection:
             found = {row[0]: row[1] for row in connection.execute(_COUNTS)}
         return {state: found.get(state.value, 0) for state in DeliveryState}

@@ -1,18 +1,18 @@
-"""What the outbox keeps of a callback."""
+"""The records of the outbox."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
 class DeliveryState(Enum):
-    """Where a callback is in its life; the value is what users and the database see."""
+    """The state of a callback. Its value is shown to users and stored in the database."""
 
-    #: It is to be sent, or is being sent.
+    #: It waits to be sent, or is being sent.
     PENDING = "pending"
     DELIVERED = "delivered"
-    #: It was tried as often as it is to be.
+    #: All its attempts have failed.
     FAILED = "failed"
-    #: Its URL wants nothing more.
+    #: Its URL is disabled.
     DISABLED = "disabled"
 
 
@@ -27,7 +27,7 @@ class DueDelivery:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Delivery:
-    """A callback as the outbox has it. Times are seconds since the epoch."""
+    """A callback in the outbox. Times are seconds since the epoch."""
 
     #: The ``webhook-id``.
     id: str
@@ -35,13 +35,13 @@ class Delivery:
     url: str
     body: str
     created: float
-    #: When it is sent next, if it is pending. While it is being sent, when the lease runs out.
+    #: When it is sent next, if it is pending. During an attempt, when the lease runs out.
     due: float
-    #: How many times it was sent, or was about to be.
+    #: The number of attempts that have begun.
     attempts: int
     state: DeliveryState
-    #: The process that is sending it.
+    #: The process that sends it now.
     owner: str | None
-    #: Of the last answer.
+    #: The status and the error of the last attempt.
     last_status: int | None
     last_error: str | None

@@ -1,10 +1,10 @@
-"""What comes after an attempt: pure decisions, by the Standard Webhooks specification.
+"""The step after an attempt: pure decisions, by the Standard Webhooks specification.
 
-- 2xx is success and all else is failure; a redirect is not followed.
-- 410 says that the URL wants nothing more, ever.
-- 429, 502, 503 and 504 may say in Retry-After (RFC 9110, section 10.2.3) how long to wait.
-- Delays grow over three days, and some chance is added to each, so that what has failed together
-  does not come again together.
+- 2xx is a success and everything else a failure; a redirect is not followed.
+- 410 disables the URL.
+- 429, 502, 503 and 504 may give the time to wait in Retry-After (RFC 9110, section 10.2.3).
+- The delays grow over three days. Each has a random part, so that callbacks that failed together
+  are not sent again together.
 """
 
 from collections.abc import Callable
@@ -15,19 +15,19 @@ from email.utils import parsedate_to_datetime
 from dewar.tasks.errors import TaskSetupError
 
 _GONE = 410
-#: Statuses with which a server says that it has too much to do.
+#: The statuses of an overloaded server.
 _BUSY = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeliveryResult:
-    """How an attempt went."""
+    """The result of an attempt."""
 
-    #: None where no answer came.
+    #: None without an answer.
     status: int | None
-    #: The header Retry-After, as it came.
+    #: The value of the header Retry-After.
     retry_after: str | None = None
-    #: What went wrong, for people; None where nothing did.
+    #: The problem, for people; None after a success.
     error: str | None = None
 
 
@@ -45,12 +45,12 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class GaveUp:
-    """It has been tried as often as it is to be."""
+    """All its attempts have failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disabled:
-    """The receiver wants nothing more at this URL."""
+    """The receiver has disabled this URL."""
 
 
 Step = Delivered | Retry | GaveUp | Disabled
@@ -58,13 +58,13 @@ Step = Delivered | Retry | GaveUp | Disabled
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Schedule:
-    """When a callback is tried.
+    """The times of the attempts at a callback.
 
     Raises:
-        TaskSetupError: If it makes no sense.
+        TaskSetupError: If there is no delay, or a number is negative.
     """
 
-    #: Seconds before each attempt, the first being immediate: the specification's example.
+    #: The seconds before each attempt. The default is the example of the specification.
     delays: tuple[float, ...] = (
         0.0,
         5.0,
@@ -77,15 +77,15 @@ class Schedule:
         72000.0,
         86400.0,
     )
-    #: By how much of itself a delay may be longer.
+    #: The largest random part of a delay, as a fraction of the delay.
     jitter: float = 0.1
-    #: Seconds of a Retry-After that are waited for at most.
+    #: The longest wait for a Retry-After, in seconds.
     longest: float = 86400.0
 
     def __post_init__(self) -> None:
         if not self.delays or min(*self.delays, self.jitter, self.longest, 0.0) < 0.0:
             raise TaskSetupError(
-                "A Schedule has at least one delay, and no number in it is below 0:"
+                "A Schedule needs at least one delay, and no number below 0:"
                 f" {self!r}. For a single attempt: Schedule(delays=(0.0,))."
             )
 
@@ -97,14 +97,14 @@ def next_step(
     schedule: Schedule,
     random: Callable[[], float],
 ) -> Step:
-    """Return what comes after an attempt.
+    """Return the step after an attempt.
 
     Args:
-        answer: How it went.
-        attempts: How many there were, this one included.
+        answer: The result of the attempt.
+        attempts: The number of attempts, including this one.
         now: Seconds since the epoch.
-        schedule: When a callback is tried.
-        random: Returns a number from 0 to 1, as `random.random`.
+        schedule: The times of the attempts.
+        random: Returns a number from 0 to 1, like `random.random`.
     """
     status = answer.status
     if status is not None and 200 <= status < 300:
@@ -120,7 +120,7 @@ def next_step(
 
 
 def _seconds_of(retry_after: str, now: float) -> float:
-    """Return how many seconds a Retry-After asks for; 0 where it makes no sense."""
+    """Return the seconds that a Retry-After asks for; 0 if it is invalid."""
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return float(text[:15])
@@ -128,7 +128,7 @@ def _seconds_of(retry_after: str, now: float) -> float:
         date = parsedate_to_datetime(text)
     except ValueError:
         return 0.0
-    # HTTP dates are in GMT, also those that don't say so.
+    # HTTP dates are in GMT, even if they do not state it.
     aware = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
     try:
         return max(aware.timestamp() - now, 0.0)

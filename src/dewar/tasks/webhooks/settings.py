@@ -1,4 +1,4 @@
-"""`WebhookSettings`: how callbacks are signed and sent, checked once."""
+"""`WebhookSettings`: how callbacks are signed and sent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,32 +13,34 @@ class WebhookSettings:
     """How callbacks are signed and sent.
 
     Raises:
-        TaskSetupError: For a secret that is none, and for numbers that make no sense.
+        TaskSetupError: For an invalid secret or number.
     """
 
-    #: What is signed with; each signs every callback. No representation shows them.
+    #: The secrets, each of which signs every callback. They are not in the repr.
     secrets: Sequence[str] = field(default=(), repr=False)
-    #: What may be called though it is not public; see `SSRFGuard`.
+    #: The networks and hosts that may be called although they are not public; see `SSRFGuard`.
     allow: Sequence[str] = ()
-    #: Seconds for an attempt, from the first connecting to the end of the answer's head. The
-    #: specification recommends 15 to 30. Resolving the name comes before it.
+    #: Seconds for an attempt, from connecting to the end of the answer's head. The specification
+    #: recommends 15 to 30. Resolving the name is not included.
     timeout: float = 15.0
     schedule: Schedule = field(default_factory=Schedule)
-    #: How many callbacks are on their way at once, and how many of these to one host, which then
-    #: cannot have all of them wait for it.
+    #: The most callbacks that are sent at once, and the most to one host, so that a slow one cannot
+    #: block all of them.
     max_threads: int = 8
     per_host: int = 2
-    #: Bytes of an answer's body that are read, for the message about a failure.
+    #: The most bytes that are read of an answer's body, for the message about a failure.
     max_answer: int = 4096
-    #: A file of the authorities to believe over TLS; None for the system's.
+    #: A file with the certificates of trusted authorities; None for the system's.
     ca_file: str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.secrets, str):
-            raise TaskSetupError("Callback secrets are a list, also if it is one: secrets=[...].")
+            raise TaskSetupError(
+                "Callback secrets must be a list, even if it is one: secrets=[...]."
+            )
         for secret in self.secrets:
             read_secret(secret)
         for name in ("timeout", "max_threads", "per_host", "max_answer"):
             value = getattr(self, name)
             if not value > 0:
-                raise TaskSetupError(f"WebhookSettings({name}={value!r}) has to be above 0.")
+                raise TaskSetupError(f"WebhookSettings({name}={value!r}) must be above 0.")

@@ -1,10 +1,8 @@
-"""`Webhooks`: all that one process has for the callbacks of an app's tasks."""
-
-from collections.abc import Sequence
-from typing import Protocol
+"""`Webhooks`: the callbacks of an app's tasks, in one process."""
 
 from dewar.tasks.errors import CallbackRefused
-from dewar.tasks.ledger.database import Database
+from dewar.tasks.ledger.ledger import Ledger
+from dewar.tasks.settings import TasksSettings
 from dewar.tasks.webhooks.client import WebhookClient
 from dewar.tasks.webhooks.dispatcher import DispatcherStatistics, WebhookDispatcher
 from dewar.tasks.webhooks.outbox import Outbox
@@ -12,39 +10,22 @@ from dewar.tasks.webhooks.settings import WebhookSettings
 from dewar.tasks.webhooks.ssrf_guard import SSRFGuard
 
 
-class LedgerDatabase(Protocol):
-    """What keeps the outbox: a `Ledger`."""
-
-    @property
-    def database(self) -> Database:
-        """Where it is."""
-
-
-class WebhookOptions(Protocol):
-    """What an app's settings say of callbacks."""
-
-    @property
-    def callback_secrets(self) -> Sequence[str]:
-        """What callbacks are signed with."""
-
-    @property
-    def callback_allow(self) -> Sequence[str]:
-        """What they may reach though it is not public."""
-
-
 class Webhooks:
-    """Says which callbacks are accepted, and makes them. `outbox` is where they are kept.
+    """Decides which callbacks are accepted, and sends them.
 
     Args:
-        ledger: In whose database they are.
-        options: The secrets, and what is allowed.
-        owner: This process's id in the ledger, so that others can go on when it has died.
+        ledger: The ledger with the outbox.
+        options: The secrets, and the internal hosts that are allowed.
+        owner: The id of this process in the ledger.
+
+    Attributes:
+        outbox: The callbacks.
 
     Raises:
-        TaskSetupError: If a secret is none, or what is allowed makes no sense.
+        TaskSetupError: If a secret or an allowed host is malformed.
     """
 
-    def __init__(self, ledger: LedgerDatabase, options: WebhookOptions, owner: str) -> None:
+    def __init__(self, ledger: Ledger, options: TasksSettings, owner: str) -> None:
         secrets, allow = tuple(options.callback_secrets), tuple(options.callback_allow)
         settings = WebhookSettings(secrets=secrets, allow=allow)
         self._has_secrets = bool(settings.secrets)
@@ -54,39 +35,39 @@ class Webhooks:
         self._dispatcher = WebhookDispatcher(self.outbox, client.post, settings, owner=owner)
 
     def check(self, url: str) -> None:
-        """Accept the URL of a callback, as far as can be told before it is made.
+        """Check the URL of a callback without resolving its name.
 
         Raises:
-            CallbackRefused: If it may not be called, wants no more, or could not be signed.
+            CallbackRefused: If it may not be called, is disabled, or there is no secret to sign it.
         """
         if not self._has_secrets:
             raise CallbackRefused(
-                "A callback needs a secret to sign it with, which the receiver shares. Make one"
-                " with dewar.tasks.webhooks.new_secret(), keep it where other secrets are, and"
-                " set TASKS_CALLBACK_SECRETS=[secret]."
+                "A callback is signed with a secret that the receiver knows too. Make one with"
+                " dewar.tasks.webhooks.new_secret(), store it with your other secrets, and set"
+                " TASKS_CALLBACK_SECRETS=[secret]."
             )
         self._guard.check(url)
         if self.outbox.look_up_disabled(url):
             raise CallbackRefused(
-                f"The callback {url!r} has answered 410 Gone: it wants nothing more. If it does"
-                " again, enable it first."
+                f"The callback {url!r} is disabled, because it has answered 410 Gone. To use it"
+                " again, call enable() of the outbox first."
             )
 
     def start(self) -> None:
-        """Begin to make callbacks, if this process can sign them."""
+        """Start to send callbacks, if this process has secrets to sign them with."""
         if self._has_secrets:
             self._dispatcher.start()
 
     def wake(self) -> None:
-        """Say that there may be a callback to make."""
+        """Have the outbox read soon: there may be a due callback in it."""
         self._dispatcher.wake()
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Stop sending; return whether what was on its way has ended (`WebhookDispatcher.stop`)."""
+        """Stop sending; return whether all attempts have ended. See `WebhookDispatcher.stop`."""
         return self._dispatcher.stop(timeout)
 
     def statistics(self) -> DispatcherStatistics:
-        """Return how it is doing."""
+        """Return the state and the counts of the dispatcher."""
         return self._dispatcher.statistics()
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""`AppFinder`: the way to an app from another process, and back."""
+"""The address of an app, and the app of an address."""
 
 import sys
 import threading
@@ -10,7 +10,7 @@ import pytest
 
 from dewar import Dewar
 from dewar.tasks.errors import TaskSetupError
-from dewar.tasks.serialization.app_finder import AppFinder, app_path
+from dewar.tasks.serialization.task_address import AppFinder, app_path
 
 
 @pytest.fixture
@@ -30,10 +30,10 @@ def test_an_app_is_found_by_its_module_and_name(module: Any) -> None:
 
 
 def test_an_app_that_no_name_leads_to_says_what_to_do(module: Any) -> None:
-    """An app from a factory needs to be told."""
+    """An app from a factory needs an explicit path."""
     with pytest.raises(TaskSetupError, match=r'TaskPool\(..., app="module:create_app\(\)"\)'):
         app_path(Dewar("findable", static_folder=None))
-    with pytest.raises(TaskSetupError, match="cannot be found again"):
+    with pytest.raises(TaskSetupError, match="cannot be found from another process"):
         app_path(Dewar("not a module", static_folder=None))
 
 
