@@ -7,14 +7,15 @@ from inspect import iscoroutinefunction
 from itertools import islice
 from math import isfinite
 from multiprocessing.context import BaseContext
+from threading import Lock
 from typing import Any
 from weakref import finalize
 
 from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall, JobEngine
+from dewar.tasks.engines.process_hooks import process_hooks
 from dewar.tasks.engines.setup import EngineSetup, check_count
-from dewar.tasks.errors import NotSupported, TaskSetupError
+from dewar.tasks.errors import NotSupported, QueueFull, TaskSetupError
 from dewar.tasks.job import Job
-from dewar.tasks.queue_limit import QueueLimit
 from dewar.tasks.serialization.context_transfer import capture
 
 Function = Callable[..., Any]
@@ -84,7 +85,7 @@ class TaskPool(Executor):
         check_count("max_queue", max_queue)
         self._engine = setup.open()
         self._check_timeout(timeout)
-        self._limit = None if max_queue is None else QueueLimit(max_queue)
+        self._limit = None if max_queue is None else _QueueLimit(max_queue)
         self._timeout = timeout
         self._app = app
         # An engine that was given has other users, perhaps.
@@ -154,19 +155,6 @@ class TaskPool(Executor):
         """
         self._engine.shutdown(wait, cancel_futures)
 
-    def start_job(self, job: Job, call: JobCall) -> None:
-        """Take over a job that was made elsewhere, with its context already captured.
-
-        Raises:
-            QueueFull: If `max_queue` jobs wait already.
-            RuntimeError: After `shutdown`.
-        """
-        job._stop = self._engine.stop  # noqa: SLF001  # the job's side of the same thing
-        if self._limit is None:
-            self._engine.submit(job, call)
-        else:
-            self._limit.submit(self._engine, job, call)
-
     def statistics(self) -> EngineStatistics:
         """Return how many jobs wait, run and have ended, and on how many workers."""
         return self._engine.statistics()
@@ -174,8 +162,13 @@ class TaskPool(Executor):
     def _submit(
         self, timeout: float | None, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Job:
-        job = Job()
-        self.start_job(job, JobCall(fn, args, kwargs, capture(self._app), timeout))
+        job, engine = Job(), self._engine
+        job._stop = engine.stop  # noqa: SLF001  # a job's `stop` is its engine's
+        call = JobCall(fn, args, kwargs, capture(self._app), timeout)
+        if self._limit is None:
+            engine.submit(job, call)
+        else:
+            self._limit.submit(engine, job, call)
         return job
 
     def _check_timeout(self, timeout: float | None) -> None:
@@ -193,6 +186,41 @@ class TaskPool(Executor):
 
     def __repr__(self) -> str:
         return f"<TaskPool on {self._engine!r}>"
+
+
+class _QueueLimit:
+    """Submits to an engine while fewer than a number of jobs wait there.
+
+    Args:
+        limit: How many jobs may wait, besides those that run.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        # Held from the count to the submission: two threads must not take the same last place.
+        self._lock = Lock()
+        process_hooks.add(self)
+
+    def submit(self, engine: JobEngine, job: Job, call: JobCall) -> None:
+        """Submit the job.
+
+        Raises:
+            QueueFull: If there is no room.
+        """
+        with self._lock:
+            if engine.statistics().queued >= self._limit:
+                raise QueueFull(f"The pool of {engine!r}", self._limit)
+            engine.submit(job, call)
+
+    def end(self) -> None:
+        """Do nothing: the engine is ended by itself."""
+
+    def after_fork(self) -> None:
+        """Take a new lock, which no thread of the parent holds."""
+        self._lock = Lock()
+
+    def __repr__(self) -> str:
+        return f"<QueueLimit of {self._limit} jobs>"
 
 
 class _PoolWithTimeout(Executor):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+from dewar.support.backoff import doubled
 from dewar.tasks.errors import TaskSetupError
 
 #: Seconds before the next attempt: a base that doubles, one number per attempt, or a function of
@@ -72,4 +73,4 @@ class RetryPolicy:
         if isinstance(backoff, Sequence):
             return float(backoff[min(attempt, len(backoff)) - 1])
         spread = 1 + _JITTER * random.random()  # noqa: S311  # no secret
-        return min(_MAX_PAUSE, float(backoff * 2 ** min(attempt - 1, 30) * spread))
+        return doubled(backoff * spread, attempt, _MAX_PAUSE)

@@ -45,6 +45,9 @@ class JobCall:
     timeout: float | None = None
     #: Whether it may begin again where the worker that ran it has died; else it is lost then.
     repeatable: bool = True
+    #: Id, task and number of the attempt, for `current_job` on a remote worker. None if the job is
+    #: in no ledger.
+    described: tuple[str, str, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
