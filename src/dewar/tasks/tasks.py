@@ -18,10 +18,10 @@ from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import JobRecord, NewJob
 from dewar.tasks.retry import BackoffRule, RetryPolicy
 from dewar.tasks.runtime.runtime import TasksRuntime
+from dewar.tasks.runtime.shared_ledger import Runtimes
 from dewar.tasks.serialization.task_address import EXTENSION
 from dewar.tasks.serialization.values import pack_arguments
 from dewar.tasks.settings import TasksSettings
-from dewar.tasks.shared_ledger import Runtimes
 from dewar.tasks.status import JobStatus
 from dewar.tasks.stored_job import StoredJob
 from dewar.tasks.task import Arguments, Submission, Task, TaskOptions
