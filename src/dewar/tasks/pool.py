@@ -1,4 +1,4 @@
-"""`TaskPool`: a `concurrent.futures.Executor` whose jobs take their context along."""
+"""`TaskPool`: a `concurrent.futures.Executor` whose jobs run in the submitter's context."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
@@ -24,9 +24,9 @@ Function = Callable[..., Any]
 class TaskPool(Executor):
     """Runs functions on threads, processes or other machines.
 
-    It is a `concurrent.futures.Executor`, and what `submit` returns is a Future. A function that
-    is submitted while an app handles a request sees that request, `g` and the session, each call
-    a copy of its own; a coroutine function is run to its end::
+    It is a `concurrent.futures.Executor`, and `submit` returns a Future. A function that is
+    submitted while an app handles a request sees a copy of that request, of `g` and of the session.
+    A coroutine function runs to its end::
 
         pool = TaskPool(threads=4)
 
@@ -37,24 +37,23 @@ class TaskPool(Executor):
             return "", 202
 
     Args:
-        threads: Run on at most so many threads; the default, as many as ThreadPoolExecutor takes.
-        processes: Run on at most so many processes.
-        engine: Run on what this URL names (``dask://host:8786``, ``celery+redis://host/0``), or
-            on this engine.
-        max_queue: How many jobs may wait beside those that run; None for any number.
-        timeout: How long each job may run, in seconds; None for as long as it likes.
+        threads: The most threads to run on; by default as many as ThreadPoolExecutor takes.
+        processes: The most processes to run on.
+        engine: The engine to run on, or its URL (``dask://host:8786``, ``celery+redis://host/0``).
+        max_queue: How many jobs may wait, besides those that run; None for any number.
+        timeout: How long each job may run, in seconds; None for no limit.
         initializer: Called with `initargs` in each new thread or process.
-        initargs: See there.
+        initargs: The arguments for `initializer`.
         thread_name_prefix: What the names of the threads begin with.
         mp_context: How processes are started: ``multiprocessing.get_context(...)``; "spawn" by
             default.
-        max_tasks_per_child: Replace a process after so many jobs; None for never.
+        max_tasks_per_child: The number of jobs after which a process is replaced; None for never.
         app: Where another process finds the app of the jobs, as ``module:app`` or
-            ``module:create_app()``; by default it is looked for in the app's module.
+            ``module:create_app()``; by default in the app's module.
 
     Raises:
-        TaskSetupError: (a `ValueError`) for what cannot work, or not together.
-        NotSupported: For a `timeout` where jobs cannot be stopped.
+        TaskSetupError: (a `ValueError`) for arguments that cannot work, alone or together.
+        NotSupported: For a `timeout` if the engine cannot stop jobs.
     """
 
     def __init__(
@@ -88,18 +87,18 @@ class TaskPool(Executor):
         self._limit = None if max_queue is None else _QueueLimit(max_queue)
         self._timeout = timeout
         self._app = app
-        # An engine that was given has other users, perhaps.
+        # An engine that was passed in may have other users.
         release = getattr(self._engine, "release", None)
         if release is not None and engine is None:
             finalize(self, release).atexit = False
 
     @property
     def engine(self) -> JobEngine:
-        """What runs the jobs."""
+        """The engine that runs the jobs."""
         return self._engine
 
     def submit(self, fn: Function, /, *args: Any, **kwargs: Any) -> Job:
-        """Have the function called in the background, and return a Future of its result.
+        """Call the function in the background, and return a Future of its result.
 
         Raises:
             QueueFull: If `max_queue` jobs wait already.
@@ -120,9 +119,9 @@ class TaskPool(Executor):
 
         Args:
             fn: The function.
-            *iterables: Its arguments, of each iterable the next for each call.
-            timeout: How many seconds to wait for all; then the iterator raises a TimeoutError.
-            chunksize: How many calls to make one job of, which is cheaper with processes.
+            *iterables: Its arguments; each call takes the next item of each.
+            timeout: The seconds to wait for all results, before the iterator raises TimeoutError.
+            chunksize: How many calls make one job, which is cheaper with processes.
 
         Raises:
             ValueError: For a `chunksize` less than 1.
@@ -141,22 +140,22 @@ class TaskPool(Executor):
             timeout: How long each of its jobs may run, in seconds.
 
         Raises:
-            NotSupported: If jobs cannot be stopped.
+            NotSupported: If the engine cannot stop jobs.
         """
         self._check_timeout(timeout)
         return _PoolWithTimeout(self, timeout)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more jobs.
+        """Accept no more jobs.
 
         Args:
-            wait: Return only when all have ended and what they ran on is gone.
+            wait: Return only after all jobs, and the threads or processes they ran on, have ended.
             cancel_futures: Cancel those that have not begun.
         """
         self._engine.shutdown(wait, cancel_futures)
 
     def statistics(self) -> EngineStatistics:
-        """Return how many jobs wait, run and have ended, and on how many workers."""
+        """Return how many jobs wait, run and have ended, and the number of workers."""
         return self._engine.statistics()
 
     def _submit(
@@ -180,8 +179,8 @@ class TaskPool(Executor):
             raise NotSupported(
                 self._engine.name,
                 Ability.TIMEOUT.value,
-                "Use processes, which can be ended: TaskPool(processes=..., timeout=...). Or wait"
-                " only so long for a result: job.result(timeout=...).",
+                "Use processes, which can be stopped: TaskPool(processes=..., timeout=...). Or"
+                " limit the wait for a result: job.result(timeout=...).",
             )
 
     def __repr__(self) -> str:
@@ -250,7 +249,7 @@ def _call_each(fn: Function, calls: list[tuple[Any, ...]]) -> list[Any]:
 
 
 def _chained(chunks: Iterator[list[Any]]) -> Iterator[Any]:
-    """Yield the results one by one, and let go of each."""
+    """Yield the results one by one, and keep a reference to none."""
     for chunk in chunks:
         chunk.reverse()
         while chunk:

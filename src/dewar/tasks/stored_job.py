@@ -57,7 +57,7 @@ class StoredJob(Job):
         return f"<StoredJob {self.task} {self.id}{' done' if self.done() else ''}>"
 
     def status(self) -> JobStatus:
-        """Return what the ledger knows of the job now.
+        """Return the status of the job in the ledger.
 
         Raises:
             UnknownJob: If it has been purged.
@@ -75,7 +75,7 @@ class StoredJob(Job):
         return self._backend.cancel(self.id, False)
 
     def stop(self) -> bool:
-        """Cancel the job even if it runs; return whether it will not finish by itself.
+        """Cancel the job even if it runs; return whether it will not run to its end.
 
         Raises:
             NotSupported: If it runs already and its engine cannot stop it.

@@ -1,16 +1,23 @@
 """`Task`: a function that can be called directly or run in the background."""
 
 import inspect
+import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from dewar.contexts.current import contexts
 from dewar.tasks.directory import TaskDirectory
+from dewar.tasks.engines.execution import ordered_dumps
 from dewar.tasks.errors import TaskSetupError
+from dewar.tasks.interface import TasksApp
+from dewar.tasks.ledger.records import NewJob
 from dewar.tasks.retry import RetryPolicy
 from dewar.tasks.serialization.task_address import find_task
+from dewar.tasks.serialization.values import pack_arguments
 from dewar.tasks.settings import seconds
 from dewar.tasks.stored_job import StoredJob
 
@@ -181,6 +188,34 @@ class Task(Generic[P, R]):
         """
         return PreparedSubmission(self._submit, Submission(due=_due(delay, at), callback=callback))
 
+    def job_maker(
+        self, submission: Submission, new_id: Callable[[float], str]
+    ) -> Callable[[Sequence[Any], Mapping[str, Any]], NewJob]:
+        """Return a function that makes a new job of the arguments of a call.
+
+        Args:
+            submission: The options of the jobs.
+            new_id: Makes an id for a time in seconds since the epoch.
+        """
+        now, app, options = time.time(), self._directory.app, self.options
+        dumps = ordered_dumps(json if app is None else app.json)
+        context = None if app is None else _stored_context(app)
+
+        def make(args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob:
+            return NewJob(
+                id=new_id(now),
+                task=options.name,
+                arguments=pack_arguments(args, kwargs, dumps),
+                context=context,
+                created=now,
+                due=now if submission.due is None else submission.due,
+                idempotent=options.policy.idempotent,
+                max_queue=options.max_queue,
+                callback=submission.callback,
+            )
+
+        return make
+
     def _submit(self, args: Any, kwargs: Any, submission: Submission) -> StoredJob:
         self._signature.bind(*args, **kwargs)
         return self._submit_one(self, args, kwargs, submission)
@@ -212,3 +247,16 @@ def _due(delay: _Delay | None, at: datetime | None) -> float:
     if at is None:
         return datetime.now(UTC).timestamp() + seconds(delay or 0.0)
     return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
+
+
+def _stored_context(app: TasksApp) -> str | None:
+    """Return the current context as JSON; None if it has nothing but the app, or another app."""
+    # PERF: as `maybe_current`, without a call.
+    node = contexts.reader(None)
+    if not node or node[0].app is not app:
+        return None
+    context = node[0]
+    # PERF: a job without a stored context gets a new app context, which is the same.
+    if context.request_context is None and not vars(context.g):
+        return None
+    return json.dumps(context.snapshot().portable())

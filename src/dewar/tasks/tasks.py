@@ -1,26 +1,21 @@
-"""`Tasks`: what an app does in the background, and the jobs that come of it."""
+"""`Tasks`: the background tasks of an app, and their jobs."""
 
-import json
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from dewar.contexts.current import contexts
 from dewar.tasks.directory import TaskDirectory
-from dewar.tasks.engines.execution import ordered_dumps
 from dewar.tasks.errors import QueueFull, TaskSetupError
 from dewar.tasks.interface import TasksApp
 from dewar.tasks.ledger.ids import IdGenerator
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
-from dewar.tasks.ledger.records import JobRecord, NewJob
+from dewar.tasks.ledger.records import JobRecord
 from dewar.tasks.retry import BackoffRule, RetryPolicy
 from dewar.tasks.runtime.runtime import TasksRuntime
 from dewar.tasks.runtime.shared_ledger import Runtimes
 from dewar.tasks.serialization.task_address import EXTENSION
-from dewar.tasks.serialization.values import pack_arguments
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
 from dewar.tasks.stored_job import StoredJob
@@ -29,14 +24,13 @@ from dewar.tasks.task import Arguments, Submission, Task, TaskOptions
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# How many jobs of a task may wait, where it does not say: some minutes' work, and no more than
-# fits on a disk.
+# How many jobs of a task may wait by default: some minutes' work, and no more than fits on a disk.
 _MAX_QUEUE = 10_000
 _runtimes = Runtimes()
 
 
 class Tasks:
-    """The tasks of an app, and their jobs. Without an app they belong to the program.
+    """The tasks of an app, and their jobs. Without an app, they belong to the program.
 
     ::
 
@@ -50,14 +44,14 @@ class Tasks:
         def add():
             return resize.submit(save(request.files["picture"]), width=800).accepted()
 
-    Nothing is started and no file is made before the first job, or before the app is served.
+    No thread is started and no file is created before the first job, or before the app is served.
 
     Args:
-        app: The app; or leave it out, and call `init_app` later or never.
-        settings: What `TasksSettings` has, in place of the app's ``TASKS_...`` configuration.
+        app: The app. Without it, call `init_app` later or never.
+        settings: Fields of `TasksSettings`. They replace the app's ``TASKS_...`` configuration.
 
     Raises:
-        TaskSetupError: For a setting that there is not.
+        TaskSetupError: For a setting that does not exist.
     """
 
     def __init__(self, app: TasksApp | None = None, **settings: Any) -> None:
@@ -78,10 +72,10 @@ class Tasks:
         return self._directory.app
 
     def init_app(self, app: TasksApp) -> None:
-        """Belong to an app: jobs run in its context, and begin and end with its processes.
+        """Attach the tasks to an app: jobs run in its context, in the processes that serve it.
 
         Raises:
-            TaskSetupError: If the app has other tasks, or these another app.
+            TaskSetupError: If the app has other tasks, or these belong to another app.
         """
         if self.app is not None or EXTENSION in app.extensions:
             raise TaskSetupError(
@@ -106,24 +100,24 @@ class Tasks:
         idempotent: bool = True,
         max_queue: int | None = _MAX_QUEUE,
     ) -> Callable[[Callable[P, R]], Task[P, R]]:
-        """Make a task of the decorated function. It can still be called; `submit` hands it over.
+        """Make a task of the decorated function. It can still be called; `submit` accepts a job.
 
         Args:
-            name: What the ledger calls it; the function's name by default. Jobs that wait are
-                found by it, so it should outlive renaming the function.
-            retries: How many times it runs again after it raised an error.
-            backoff: The seconds before the next attempt: a number, which doubles with each, a
-                list, or a function of the attempt that failed (1 for the first).
-            timeout: The seconds after which it is stopped. Threads cannot be.
-            idempotent: Whether it may run again when its process died half way. Where not, such
-                a job is marked lost.
-            max_queue: How many jobs of it may wait; None for any number.
+            name: Its name in the ledger; by default the function's name. Waiting jobs refer to it,
+                so it should stay the same if the function is renamed.
+            retries: How many times a job runs again after it raised an error.
+            backoff: The seconds before the next attempt: a number that doubles each time, a list,
+                or a function of the failed attempt's number (1 for the first).
+            timeout: The seconds after which a job is stopped; not on threads.
+            idempotent: Whether a job may run again if its process died while it was running. If
+                not, it becomes lost.
+            max_queue: How many jobs of the task may wait; None for any number.
 
         Raises:
-            TaskSetupError: If another task has the name, or a value cannot be.
+            TaskSetupError: If another task has the name, or a value is not possible.
         """
         if callable(name):
-            raise TaskSetupError("Write the brackets: @tasks.task(), or @tasks.task(retries=3).")
+            raise TaskSetupError("Write the parentheses: @tasks.task(), or @tasks.task(retries=3).")
         policy = RetryPolicy(retries, backoff, idempotent)
         if timeout is not None and not timeout > 0:
             raise TaskSetupError(f"timeout={timeout!r} should be more than 0 seconds.")
@@ -165,7 +159,7 @@ class Tasks:
     # Jobs.
 
     def get(self, id: str) -> StoredJob:
-        """Return a job by its id, whichever process accepted it; its `result` can be waited for.
+        """Return a job by its id, whichever process accepted it. Its `result` can be waited for.
 
         Raises:
             UnknownJob: If the ledger has none.
@@ -173,7 +167,7 @@ class Tasks:
         return self.runtime.job(id)
 
     def status(self, id: str) -> JobStatus:
-        """Return what the ledger knows of a job now.
+        """Return the status of a job in the ledger.
 
         Raises:
             UnknownJob: If it has none.
@@ -181,15 +175,15 @@ class Tasks:
         return self.runtime.status(id)
 
     def status_of(self, record: JobRecord) -> JobStatus:
-        """Return what a record of the ledger says."""
+        """Return the status that a record of the ledger describes."""
         return JobStatus.of(record, self.json.loads)
 
     def cancel(self, id: str, *, running: bool = False) -> bool:
-        """Cancel a job, whichever process has it; return whether it will not run to its end.
+        """Cancel a job, whichever process runs it; return whether it will not run to its end.
 
         Args:
             id: The job's id.
-            running: Cancel it even if it has begun.
+            running: Whether to stop it if it has begun.
 
         Raises:
             UnknownJob: If the ledger has none.
@@ -209,7 +203,7 @@ class Tasks:
         submission: Submission,
     ) -> StoredJob:
         """Accept a job; see `Task.submit`."""
-        new = self._job_maker(task, submission)(args, kwargs)
+        new = task.job_maker(submission, self._ids.new)(args, kwargs)
         # PERF: as `runtime`, which costs two more calls.
         runtime = self._runtime
         if runtime is None or runtime.has_ended or runtime.pid != os.getpid():
@@ -220,31 +214,8 @@ class Tasks:
         self, task: Task[Any, Any], calls: Sequence[Arguments], submission: Submission
     ) -> list[StoredJob]:
         """Accept a job for each call; see `Task.map`."""
-        make = self._job_maker(task, submission)
+        make = task.job_maker(submission, self._ids.new)
         return self.runtime.accept([make(args, kwargs) for args, kwargs in calls], task)
-
-    def _job_maker(
-        self, task: Task[Any, Any], submission: Submission
-    ) -> Callable[[Sequence[Any], Mapping[str, Any]], NewJob]:
-        """Return a function that makes a job of the arguments of a call."""
-        now, app, options = time.time(), self._directory.app, task.options
-        dumps = ordered_dumps(json if app is None else app.json)
-        context = None if app is None else _stored_context(app)
-
-        def make(args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob:
-            return NewJob(
-                id=self._ids.new(now),
-                task=options.name,
-                arguments=pack_arguments(args, kwargs, dumps),
-                context=context,
-                created=now,
-                due=now if submission.due is None else submission.due,
-                idempotent=options.policy.idempotent,
-                max_queue=options.max_queue,
-                callback=submission.callback,
-            )
-
-        return make
 
     # This process.
 
@@ -313,19 +284,6 @@ class Tasks:
     def json(self) -> Any:
         """What writes and reads arguments and results: the app's provider, or `json`."""
         return self._directory.json
-
-
-def _stored_context(app: TasksApp) -> str | None:
-    """Return the current context as JSON; None if it has nothing but the app, or another app."""
-    # PERF: as `maybe_current`, without a call.
-    node = contexts.reader(None)
-    if not node or node[0].app is not app:
-        return None
-    context = node[0]
-    # PERF: a job without a stored context gets a new app context, which is the same.
-    if context.request_context is None and not vars(context.g):
-        return None
-    return json.dumps(context.snapshot().portable())
 
 
 def _busy(error: QueueFull) -> tuple[dict[str, str], int, dict[str, str]]:
