@@ -16,7 +16,7 @@ PROCESS_WIDE = {
     ("loop/process_loop.py", "process_loop"): "the one event loop, for all apps",
     ("loop/task_scope.py", "current_scope"): "whose tasks are begun, for each task",
     (
-        "tasks/serialization/context_transfer.py",
+        "tasks/serialization/task_address.py",
         "finder",
     ): "apps that jobs of other processes made here, by their paths",
     (
@@ -32,7 +32,7 @@ PROCESS_WIDE = {
         "_fork_barrier",
     ): "ledgers, to be told of a fork: Python keeps one list",
     ("tasks/progress.py", "running"): "the current job, for each thread and task",
-    ("tasks/tasks.py", "_ledger_users"): "Tasks that must not take each other's jobs",
+    ("tasks/tasks.py", "_runtimes"): "Tasks that must not take each other's jobs",
 }
 #: What Flask has on its modules and classes, where programs look for it.
 AS_FLASK = {

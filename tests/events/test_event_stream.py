@@ -244,7 +244,7 @@ async def coroutine() -> list[str]:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("x", "takes what yields events, and not 'x'"),
+        ("x", "takes a source of events, and not 'x'"),
         (b"x", "and not b'x'"),
         ({"a": 1}, r"event_stream\(\[event\]\)"),
         (7, "and not 7"),

@@ -106,15 +106,6 @@ def test_a_limit_needs_an_engine_that_can() -> None:
         assert "1.5 seconds of <TaskPool" in repr(pool.with_timeout(timeout=1.5))
 
 
-def test_a_job_can_be_made_elsewhere() -> None:
-    """`start_job` takes a job and its call as they are, and the job can be stopped."""
-    with TaskPool(threads=1) as pool:
-        job = Job()
-        pool.start_job(job, JobCall(divmod, (7, 2), {}))
-        assert job.result(30) == (3, 1)
-        assert not job.stop()
-
-
 def test_the_engines_of_other_machines_are_opened_by_url() -> None:
     """What is no URL of an engine is told what would be one."""
     with pytest.raises(TaskSetupError, match=r"celery\+redis://"):

@@ -7,20 +7,22 @@ from typing import Any
 
 import pytest
 
+from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import JobFailed, JobLost, Unreadable
 from dewar.tasks.ledger.interruption import lost_error
 from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.progress import Progress
-from dewar.tasks.runtime.futures import JobFutures
 from dewar.tasks.serialization.class_names import class_name
 from dewar.tasks.serialization.failures import describe_error
-from dewar.tasks.stored_job import StoredJob
+from dewar.tasks.stored_job import JobBackend, JobFutures, StoredJob
 
-
-class Desk:
-    """What a job asks of its `Tasks`: JSON."""
-
-    json = json
+BACKEND = JobBackend(
+    directory=TaskDirectory({}),
+    futures=JobFutures(),
+    status=pytest.fail,
+    cancel=lambda id, _running: pytest.fail(id),
+    call_soon=lambda _function, argument: pytest.fail(repr(argument)),
+)
 
 
 @dataclass
@@ -32,7 +34,7 @@ class Fragile:
 
 
 def kept() -> StoredJob:
-    return StoredJob("j1", "add", Desk())  # type: ignore[arg-type]  # nothing else is asked
+    return StoredJob("j1", "add", BACKEND)
 
 
 def record(state: JobState, **changes: Any) -> JobRecord:

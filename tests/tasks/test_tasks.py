@@ -253,7 +253,7 @@ def test_a_later_job_waits_for_its_time(make_tasks: MakeTasks) -> None:
     for job in jobs:
         assert job.result(_SOON) - begun >= 0.19
     for wrong in ({}, {"delay": 1, "at": datetime.now(UTC)}):
-        with pytest.raises(TaskSetupError, match="in one way"):
+        with pytest.raises(TaskSetupError, match="one of delay and at"):
             now.submit_later(**wrong)  # type: ignore[arg-type]
 
 
@@ -476,15 +476,15 @@ def test_a_job_that_can_not_begin_fails_by_itself(make_tasks: MakeTasks, app: De
         return 1
 
     one.submit().result(_SOON)
-    call = tasks.runtime.call
+    call = tasks.runtime.source.call
 
     def broken(record: Any, attempt: int) -> Any:
         raise LookupError("no such app")
 
-    tasks.runtime.call = broken  # type: ignore[method-assign]
+    tasks.runtime.source.call = broken  # type: ignore[method-assign]
     with pytest.raises(LookupError, match="no such app"):
         one.submit().result(_SOON)
-    tasks.runtime.call = call  # type: ignore[method-assign]
+    tasks.runtime.source.call = call  # type: ignore[method-assign]
     assert one.submit().result(_SOON) == 1
 
 

@@ -21,7 +21,7 @@ def test_what_is_given_goes_before_the_configuration() -> None:
 @pytest.mark.parametrize(
     ("given", "config", "says"),
     [
-        ({"thread": 2}, {}, "Did you mean threads?"),
+        ({"thread": 2}, {}, "Did you mean 'threads'?"),
         ({}, {"TASKS_LEGER": "x"}, "Did you mean TASKS_LEDGER?"),
         ({"threads": 2, "processes": 2}, {}, "threads and processes"),
         ({"threads": 0.0}, {}, "greater than 0"),

@@ -9,6 +9,7 @@ from werkzeug.test import Client
 from dewar import Blueprint, Dewar, session
 from dewar.json.provider import DefaultJSONProvider
 from dewar.mounting.dispatcher import DispatcherMiddleware
+from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import LedgerError, TasksError
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.progress import Progress
@@ -278,10 +279,11 @@ def test_what_goes_wrong_stays_in_the_house(jobs: Jobs, caplog: pytest.LogCaptur
 
 
 class Links:
-    """What a job asks its desk, with the links of a blueprint."""
+    """A backend that knows only the URLs of jobs."""
 
     def __init__(self, jobs: Jobs) -> None:
-        self.links = lambda id: jobs.links(id)  # type: ignore[misc]
+        self.directory = TaskDirectory({})
+        self.directory.maybe_links = lambda id: jobs.links(id)  # type: ignore[misc]
 
 
 def accepting(app: Dewar, jobs: Jobs) -> Dewar:

@@ -1,6 +1,6 @@
-"""A table of jobs on a terminal, with bars, that changes on the spot.
+"""A table of jobs on a terminal, with bars, that is redrawn in place.
 
-To import this module raises `MissingExtra` where rich is not installed.
+Importing this module raises `MissingExtra` if rich is not installed.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -26,14 +26,14 @@ def show_live(
     title: Callable[[], str],
     console: Console | None = None,
 ) -> None:
-    """Show a table in the place of the one before, whenever there is a new look at the jobs.
+    """Show a table, and redraw it in place for each new list of jobs.
 
     Args:
-        looked: The jobs, whenever they have changed.
-        title: Returns what stands above them.
-        console: The terminal; that of the process by default.
+        looked: Yields the jobs whenever they have changed.
+        title: Returns the text above them.
+        console: The terminal; the one of the process by default.
     """
-    # Nothing is drawn but here: no thread of rich's is needed.
+    # All drawing happens here, so rich needs no thread.
     with Live(console=console, auto_refresh=False) as live:
         for jobs in looked:
             live.update(job_table(jobs, title()), refresh=True)
@@ -46,7 +46,7 @@ def job_table(jobs: Iterable[JobRecord], title: str) -> Table:
     for name in ("State", "Progress", "", "Task", "Message"):
         table.add_column(name)
     for job in jobs:
-        # Text, and not str: what jobs say is no markup.
+        # Text, and not str: texts of jobs are not markup.
         table.add_row(
             Text(job.id),
             Text(job.state.value, style=COLORS[job.state]),

@@ -1,4 +1,4 @@
-"""Jobs as text: one line for each, everything about one, and JSON."""
+"""Jobs as text: a line for each, all details of one, and JSON."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -28,18 +28,18 @@ COLORS = MappingProxyType(
 )
 
 _COLUMNS = (("ID", 36), ("STATE", 9), ("PROGRESS", 8), ("TRIES", 5), ("CREATED", 20), ("TASK", 0))
-# What is JSON in a record.
+# The fields of a record that are JSON.
 _JSON = ("arguments", "result", "error")
 _TIMES = ("created", "due", "started", "finished")
 
 
 def header() -> str:
-    """Return what stands above the lines of jobs."""
+    """Return the line above the lines of jobs."""
     return _line(name for name, _ in _COLUMNS)
 
 
 def job_line(job: JobRecord) -> str:
-    """Return a job in one line, in columns that have no spaces but at the end."""
+    """Return a job as one line of columns. Only the last may contain spaces."""
     cells = (job.id, job.state.value, progress(job), str(job.attempts), _time(job.created))
     line = _line((*cells, printable(job.task)))
     state = job.state.value
@@ -47,7 +47,7 @@ def job_line(job: JobRecord) -> str:
 
 
 def job_json(job: JobRecord, loads: Callable[[str], Any] = json.loads) -> str:
-    """Return all there is of a job as one line of JSON; times are in UTC.
+    """Return everything about a job as one line of JSON. Times are in UTC.
 
     Args:
         job: The job.
@@ -63,7 +63,7 @@ def job_json(job: JobRecord, loads: Callable[[str], Any] = json.loads) -> str:
 
 
 def details(job: JobRecord, callbacks: Iterable[Delivery] = ()) -> str:
-    """Return all there is of a job, with its callbacks and the traceback of its error."""
+    """Return everything about a job, with its callbacks and the traceback of its error."""
     error = {} if job.error is None else json.loads(job.error)
     took = None
     if job.finished is not None and job.started is not None:
@@ -92,20 +92,20 @@ def details(job: JobRecord, callbacks: Iterable[Delivery] = ()) -> str:
 
 
 def progress(job: JobRecord) -> str:
-    """Return how far a job is, in percent."""
+    """Return the progress of a job in percent."""
     return "-" if job.fraction is None else f"{job.fraction:.0%}"
 
 
 def counts_text(counts: Mapping[JobState, int]) -> str:
-    """Return how many jobs are in which state, in a few words."""
+    """Return how many jobs are in each state, as a short text."""
     words = [f"{count} {state.value}" for state, count in counts.items() if count]
     return ", ".join(words) or "no jobs"
 
 
 def printable(text: str) -> str:
-    """Return a text in one line, without what would move the cursor of a terminal.
+    """Return a text in one line, without characters that control a terminal.
 
-    SECURITY: names and messages come from jobs, and so perhaps from their clients.
+    SECURITY: names and messages come from jobs, and so perhaps from clients.
     """
     if text.isprintable():
         return text

@@ -1,4 +1,4 @@
-"""Looking at jobs again and again: what has changed, line by line or on the spot."""
+"""Watching jobs: their changes, line by line or as a table that is redrawn."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,19 +8,19 @@ import click
 from dewar.cli.job_texts import JobFormatter
 from dewar.tasks.ledger.records import JobRecord
 
-#: The jobs to be shown, at one moment.
+#: The jobs to show, at one moment.
 Jobs = Sequence[JobRecord]
 
 
 def looks(
     read: Callable[[], Jobs], changes: Callable[[], object], pause: Callable[[], object]
 ) -> Iterator[Jobs]:
-    """Yield what is read, at once and whenever something has changed.
+    """Yield the jobs, at once and whenever something has changed.
 
     Args:
         read: Reads the jobs.
-        changes: Returns another value once anything has changed.
-        pause: Waits a little.
+        changes: Returns a value that changes when anything is committed.
+        pause: Waits for a short time.
     """
     known: object = None
     while True:
@@ -32,7 +32,7 @@ def looks(
 
 
 def until_final(looked: Iterable[Jobs]) -> Iterator[Jobs]:
-    """Yield the looks until all jobs have ended, including that one."""
+    """Yield the jobs until all have ended, including that time."""
     for jobs in looked:
         yield jobs
         if all(job.state.is_final for job in jobs):
@@ -55,13 +55,13 @@ def watch(
     """Show jobs while they change.
 
     Args:
-        looked: The jobs, whenever they have changed.
-        text: Writes one of them, where nobody looks at a terminal.
-        is_plain: Whether lines are wanted also on a terminal.
-        title: Returns what stands above them on a terminal.
+        looked: Yields the jobs whenever they have changed.
+        text: Writes one of them, if the output is not a terminal.
+        is_plain: Whether to print lines on a terminal, too.
+        title: Returns the text above them on a terminal.
 
     Raises:
-        MissingExtra: If rich is missing, on a terminal.
+        MissingExtra: If the output is a terminal and rich is not installed.
     """
     if is_plain or not sys.stdout.isatty():
         print_changes(looked, text)

@@ -1,4 +1,4 @@
-"""`MomentType`: a moment in the past on the command line, as an age or as a date."""
+"""`MomentType`: a time in the past on the command line, as an age or as a date."""
 
 import re
 import time
@@ -12,16 +12,16 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def moment_of(text: str, now: float) -> float:
-    """Return the moment that a text means, in seconds since the epoch.
+    """Return the time that a text describes, in seconds since the epoch.
 
     Args:
-        text: An age as in ``7d``, in seconds, minutes, hours, days or weeks; or a date, with or
-            without a time, as ISO 8601 writes it. Without a zone it is in UTC.
+        text: An age such as ``7d``, in seconds, minutes, hours, days or weeks; or a date in ISO
+            8601, with or without a time. Without a zone it is in UTC.
         now: In seconds since the epoch.
 
     Raises:
         ValueError: If it is neither, or not in the past.
-        OverflowError: If it is before all dates.
+        OverflowError: If it is before the first possible date.
     """
     age = _AGE.fullmatch(text.strip())
     if age is not None:
@@ -35,15 +35,15 @@ def moment_of(text: str, now: float) -> float:
 
 
 class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.4
-    """A moment in the past; what comes out is in seconds since the epoch."""
+    """A time in the past, converted to seconds since the epoch."""
 
     name = "age|date"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the moment.
+        """Return the time.
 
         Raises:
-            click.BadParameter: If the text means none.
+            click.BadParameter: If the text is not such a time.
         """
         if isinstance(value, float):
             return value

@@ -1,4 +1,4 @@
-"""``dewar tasks``: the jobs of an app, seen and handled from a terminal."""
+"""``dewar tasks``: shows and manages the jobs of an app in a terminal."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,12 +18,12 @@ from dewar.tasks.errors import UnknownJob
 from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.webhooks.records import Delivery
 
-# How many jobs are deleted at a time, for others want to write too.
+# How many jobs are deleted at a time, because other processes write too.
 _PIECE = 1000
 
 
 class _TasksGroup(click.Group):
-    """A group whose commands end with a line where something is wrong, and not a traceback."""
+    """A group whose commands end with one line after an error, and not with a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -34,9 +34,9 @@ class _TasksGroup(click.Group):
             raise click.ClickException(str(error)) from error
 
 
-@click.group("tasks", cls=_TasksGroup, short_help="See and handle the jobs of an app.")
+@click.group("tasks", cls=_TasksGroup, short_help="Show and manage the jobs of an app.")
 def tasks_group() -> None:
-    """See and handle the jobs of an app. No job is run by this process, but with 'work'."""
+    """Show and manage the jobs of an app. Only 'work' runs jobs in this process."""
 
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
@@ -47,7 +47,7 @@ _ids_argument = click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--state", type=click.Choice([state.value for state in JobState]), help="Only these.")
 @click.option("--task", metavar="NAME", help="Only jobs of this task.")
 @click.option("--limit", "-n", type=click.IntRange(1), default=50, help="How many; 50 by default.")
-@click.option("--watch", "watches", is_flag=True, help="Go on and show what changes.")
+@click.option("--watch", "watches", is_flag=True, help="Keep running and show changes.")
 @_json_option
 @click.pass_context
 def list_command(
@@ -58,7 +58,7 @@ def list_command(
     watches: bool,
     as_json: bool,
 ) -> None:
-    """Show the newest jobs first. With --watch they are shown until Ctrl-C."""
+    """Show jobs, the newest first. With --watch, show changes until Ctrl-C."""
     store = open_store(ctx)
     wanted = None if state is None else JobState(state)
 
@@ -80,15 +80,15 @@ def list_command(
         click.echo("There are no such jobs.", err=True)
 
 
-@click.command("show", short_help="Show all there is of a job.")
+@click.command("show", short_help="Show everything about a job.")
 @click.argument("id")
-@click.option("--follow", "-f", is_flag=True, help="Go on until it has ended; exit with 0 if done.")
+@click.option("--follow", "-f", is_flag=True, help="Wait until it ends; exit with 0 if done.")
 @_json_option
 @click.pass_context
 def show_command(ctx: click.Context, id: str, follow: bool, as_json: bool) -> None:
-    """Show all there is of a job: its arguments, its result, and the traceback of its error.
+    """Show everything about a job: its arguments, its result, and the traceback of its error.
 
-    With --follow the exit code is 0 where the job is done, and 1 where it ended otherwise.
+    With --follow the exit code is 0 if the job is done, and 1 if it ended otherwise.
     """
     store = open_store(ctx)
     job = _known(store, id)
@@ -106,12 +106,12 @@ def show_command(ctx: click.Context, id: str, follow: bool, as_json: bool) -> No
 
 @click.command("cancel", short_help="Cancel jobs.")
 @_ids_argument
-@click.option("--running", is_flag=True, help="Also jobs that run, if their engine can.")
+@click.option("--running", is_flag=True, help="Also running jobs, if their engine can.")
 @click.pass_context
 def cancel_command(ctx: click.Context, ids: Sequence[str], running: bool) -> None:
-    """Cancel jobs that wait; with --running also those that run.
+    """Cancel jobs that wait; with --running also running ones.
 
-    The process that runs a job stops it soon. Where its engine cannot, the job goes on.
+    The process that runs a job stops it soon. If its engine cannot, the job continues.
     """
     from dewar.tasks.runtime.outcomes import describe_outcome
 
@@ -133,7 +133,7 @@ def cancel_command(ctx: click.Context, ids: Sequence[str], running: bool) -> Non
     _for_each(ctx, ids, cancel)
 
 
-@click.command("retry", short_help="Run jobs again that ended badly.")
+@click.command("retry", short_help="Run failed jobs again.")
 @_ids_argument
 @click.pass_context
 def retry_command(ctx: click.Context, ids: Sequence[str]) -> None:
@@ -152,11 +152,11 @@ def retry_command(ctx: click.Context, ids: Sequence[str]) -> None:
 
 
 @click.command("purge", short_help="Delete jobs that ended long ago.")
-@click.option("--before", type=MomentType(), required=True, help="As in 7d, 12h or 2026-01-31.")
+@click.option("--before", type=MomentType(), required=True, help="Such as 7d, 12h or 2026-01-31.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.pass_context
 def purge_command(ctx: click.Context, before: float, yes: bool) -> None:
-    """Delete from the ledger what ended before a moment. Dates without a zone are in UTC."""
+    """Delete jobs that ended before a time. Dates without a zone are in UTC."""
     store = open_store(ctx)
     moment = datetime.fromtimestamp(before, UTC)
     if not yes:
@@ -179,7 +179,7 @@ for _command in (
 
 
 def _for_each(ctx: click.Context, ids: Sequence[str], act: Callable[[str], str]) -> None:
-    """Act on each job and say what came of it; end with 1 where one was refused."""
+    """Act on each job and print the result; exit with 1 if one was refused."""
     refused = False
     for id in ids:
         try:

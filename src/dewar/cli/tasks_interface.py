@@ -11,7 +11,7 @@ from dewar.tasks.serialization.task_address import EXTENSION
 
 
 class JobStore(Protocol):
-    """A ledger, of which a command does with jobs what no process needs to be asked for."""
+    """A ledger. It is a Protocol, because to import the ledger itself needs the extra libraries."""
 
     database: Any
 
@@ -30,23 +30,23 @@ class JobStore(Protocol):
         """Cancel a job that waits."""
 
     def cancel_running(self, id: str) -> bool:
-        """Have the process that runs a job stop it."""
+        """Ask the process that runs a job to stop it."""
 
     def retry(self, id: str, now: float) -> bool:
-        """Have a job run again that failed, was cancelled or is lost."""
+        """Let a job run again that failed, was cancelled or is lost."""
 
     def purge(self, before: float, limit: int = 1000) -> int:
-        """Forget some jobs that ended before a time."""
+        """Delete some of the jobs that ended before a time."""
 
     def changes(self) -> object:
-        """Return something that is another value once anything was committed."""
+        """Return a value that changes when anything is committed."""
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
 
 
 class CommandTasks(Protocol):
-    """The `Tasks` of an app as commands see them."""
+    """What commands ask of the `Tasks` of an app."""
 
     @property
     def json(self) -> Any:
@@ -59,13 +59,13 @@ class CommandTasks(Protocol):
         """Return the settings."""
 
     def open_ledger(self) -> JobStore:
-        """Return the ledger, and begin no work."""
+        """Return the ledger without beginning to run jobs."""
 
     def start(self) -> None:
         """Begin to run jobs in this process."""
 
     def stop(self, timeout: float | None = None) -> bool:
-        """End this process's part."""
+        """Stop running jobs in this process."""
 
 
 def tasks_of(ctx: click.Context) -> CommandTasks:

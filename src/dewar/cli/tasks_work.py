@@ -1,4 +1,4 @@
-"""``dewar tasks work``: a process that runs jobs and serves nobody."""
+"""``dewar tasks work``: a process that runs jobs and serves no requests."""
 
 import os
 import signal
@@ -13,21 +13,21 @@ from dewar.cli.group import command_app
 from dewar.cli.tasks_interface import tasks_of
 
 
-@click.command("work", short_help="Run jobs, until told to stop.")
+@click.command("work", short_help="Run jobs until a signal stops it.")
 @click.pass_context
 def work_command(ctx: click.Context) -> None:
     """Run jobs in this process, without serving, until SIGTERM or SIGINT.
 
-    Jobs that run then may end, for as long as TASKS_SHUTDOWN_TIMEOUT says; a second signal ends at
+    Running jobs then get TASKS_SHUTDOWN_TIMEOUT seconds to end. A second signal ends the process at
     once.
     """
     app: Any = command_app(ctx)
     tasks = tasks_of(ctx)
-    # Where the processes that serve run no jobs, this is the one that does.
+    # If TASKS_RUN_JOBS is False for the processes that serve, this one still runs jobs.
     app.config["TASKS_RUN_JOBS"] = True
     if not tasks.settings().run_jobs:
         raise click.ClickException(
-            "These tasks were made with run_jobs=False, so no process runs them. Say it in the"
+            "These tasks were made with run_jobs=False, so no process runs them. Set it in the"
             " configuration, which this command overrides: TASKS_RUN_JOBS = False."
         )
     with until_stop_signal() as stop_requested:
@@ -41,7 +41,7 @@ def work_command(ctx: click.Context) -> None:
 
 @contextmanager
 def until_stop_signal() -> Iterator[threading.Event]:
-    """Give an event that the first SIGTERM or SIGINT sets; the next one ends the process."""
+    """Yield an event that the first SIGTERM or SIGINT sets. The second signal ends the process."""
     stop_requested = threading.Event()
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 

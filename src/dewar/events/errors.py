@@ -1,10 +1,10 @@
-"""What can be wrong with an event, and with what yields events."""
+"""The errors of events and their sources."""
 
 from dewar.errors import DewarError
 
 
 class EventError(DewarError, ValueError):
-    """Raised for an event that no client would get as it was meant."""
+    """Raised for an event that clients would drop or change."""
 
 
 class EventSourceError(DewarError, TypeError):

@@ -20,22 +20,22 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """What `event_stream` sends where a plain text does not do.
+    """An event with more than a text, for `event_stream`.
 
     ::
 
         ServerSentEvent({"price": 7}, event="price", id="1024")
 
     Args:
-        data: A `str` is sent as it is, on as many lines as it has; anything else as JSON, by the
-            app's provider. None for no event at all: an `id`, `retry` or `comment` alone.
-        event: Its name, for ``addEventListener``; clients call it ``message`` where there is none.
-        id: What a client that connects again sends as ``Last-Event-ID``. An empty one is forgotten.
-        retry: The seconds that a client waits from now on before it connects again.
-        comment: What a person reads who looks at the stream; clients ignore it.
+        data: A `str` is sent as it is, line by line; anything else as JSON, by the app's
+            provider. None sends no event, but an `id`, `retry` or `comment` alone.
+        event: Its name, for ``addEventListener``; ``message`` if there is none.
+        id: Clients send it as ``Last-Event-ID`` when they connect again. An empty one resets it.
+        retry: The seconds that a client waits before it connects again, from now on.
+        comment: A text for people who read the stream; clients ignore it.
 
     Raises:
-        EventError: For what clients would drop or cut.
+        EventError: For an event that clients would drop or cut.
     """
 
     data: Any = None
@@ -49,12 +49,12 @@ class ServerSentEvent:
         _check_line("event", self.event)
         _check_line("id", None if self.id is None else str(self.id))
         if "\0" in str(self.id):
-            raise EventError(f"id={self.id!r} has a NUL in it, and clients would ignore it.")
+            raise EventError(f"id={self.id!r} has a NUL in it, so clients would ignore it.")
         if self.retry is not None and not 0 <= self.retry < float("inf"):
             raise EventError(f"retry={self.retry!r} should be seconds: 0 or more.")
         if self.data is None and self.event is not None:
             raise EventError(
-                f"Clients drop the event {self.event!r}, which has no data. Give it some, and be it"
+                f"Clients drop the event {self.event!r}, which has no data. Give it some, even"
                 f" empty: ServerSentEvent('', event={self.event!r})."
             )
         if all(told is None for told in (self.data, self.id, self.retry, self.comment)):
@@ -62,7 +62,7 @@ class ServerSentEvent:
 
 
 def event_text(event: ServerSentEvent, dumps: Dumps) -> str:
-    """Return an event as it is sent.
+    """Return the text of an event.
 
     Args:
         event: The event.
@@ -91,5 +91,5 @@ def _check_line(name: str, value: str | None) -> None:
         )
 
 
-#: It keeps proxies from taking a stream for dead, and shows when the client has gone.
+#: It keeps proxies from closing a silent stream, and shows when the client has left.
 KEEP_ALIVE_COMMENT = event_text(ServerSentEvent(comment="still here"), str)

@@ -1,11 +1,10 @@
-"""`with_keep_alive`: a stream of texts that says now and then that it is still there.
+"""`with_keep_alive`: a stream of texts that sends a comment when nothing else is sent.
 
-The source runs in one task from its begin to its end, and is asked for the next text when the
-last has been sent. What waits for it is not that task, so nothing that the source waits for is
-ever given up because of a comment.
+The source runs in one task from its beginning to its end, and is asked for the next text after the
+last one was sent. Another task waits for the texts, so a comment never cancels what the source
+waits for.
 
-PERF: who looks at the clock is a callback and no task. A stream that is silent costs some
-microseconds a second.
+PERF: a callback checks the time, and no task. A silent stream costs some microseconds a second.
 """
 
 import asyncio
@@ -17,9 +16,9 @@ from typing import Any
 
 from dewar.events.event import KEEP_ALIVE_COMMENT
 
-# How often a stream asks whether it shall end, in seconds.
+# How often a stream asks whether to end, in seconds.
 _OVER_CHECK_INTERVAL = 1.0
-# What a source gets to end after it was cancelled, in seconds. Its scope reports it then.
+# How long a cancelled source may take to end, in seconds. After that its scope reports it.
 _END_TIMEOUT = 5.0
 
 _END: Any = object()
@@ -27,12 +26,12 @@ _END: Any = object()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeepAlive:
-    """How a stream is sent.
+    """The options of a stream.
 
     Attributes:
-        opening: What is sent at once, so that the client knows that it is connected.
+        opening: The text that is sent at once, so that the client knows that it is connected.
         ping: The seconds without a text after which a comment is sent; None for never.
-        is_over: Whether the stream shall end.
+        is_over: Returns whether to end the stream.
     """
 
     opening: str
@@ -66,7 +65,7 @@ async def with_keep_alive(
 
 
 class _KeepAliveStream:
-    """Who waits for a source, for silence and for the end of the stream at once."""
+    """Waits for the source, for a silence and for the end of the stream, all at once."""
 
     def __init__(self, source: AsyncGenerator[str, None], keep_alive: KeepAlive) -> None:
         self._source = source
@@ -88,7 +87,7 @@ class _KeepAliveStream:
         return item
 
     def resume_source(self) -> None:
-        """Let the source go on."""
+        """Let the source continue."""
         self._items.task_done()
 
     async def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""`event_stream`: a response that tells a browser's ``EventSource`` what happens."""
+"""`event_stream`: a response that sends events to a browser's ``EventSource``."""
 
 from collections.abc import (
     AsyncGenerator,
@@ -23,7 +23,7 @@ from dewar.events.keep_alive import KeepAlive, with_keep_alive
 from dewar.messages.response import Response
 
 MIMETYPE = "text/event-stream"
-#: No cache keeps what has happened. nginx would keep events back until its buffer is full.
+#: No cache stores the events. Without the second, nginx holds them until its buffer is full.
 HEADERS = MappingProxyType({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 _OPENING = ServerSentEvent(comment="open")
@@ -52,21 +52,21 @@ def event_stream(
 
             return event_stream(ticks())
 
-    The source sees the request. It ends when the client leaves, and within about a second when the
-    server is told to stop; clients connect again by themselves. An asynchronous one holds no
-    thread of Dewar's server. Any other holds one, and is asked whether to end between two events.
+    The source sees the request. It ends when the client leaves, and within about a second after the
+    server begins to stop; clients connect again by themselves. An asynchronous source holds no
+    thread of Dewar's server. Any other source holds one, and can only end between two events.
 
     Args:
-        source: What yields events, or a function without arguments that returns it: texts, dicts
-            and lists, which are sent as JSON, and `ServerSentEvent`.
+        source: A source of events, or a function without arguments that returns one. Events are
+            texts, dicts and lists, which are sent as JSON, and `ServerSentEvent`.
         ping: The seconds without an event after which a comment is sent, which shows whether the
-            client is still there; None for never. Only an asynchronous source can be waited for so.
-        retry: The seconds that the client waits before it connects again; its own choice if None.
-        headers: Headers of the response, besides and in place of those it has.
+            client is still connected; None for never. It works with asynchronous sources only.
+        retry: The seconds that the client waits before it connects again; None for its default.
+        headers: Headers of the response. They replace those of the same name.
 
     Raises:
-        EventSourceError: For what yields no events.
-        EventError: For `ping` or `retry` that cannot be.
+        EventSourceError: If the source yields no events.
+        EventError: For a `ping` or `retry` that is not possible.
         UnboundError: If no request is being handled.
     """
     if ping is not None and not ping > 0:
@@ -94,14 +94,14 @@ def _items_of(source: Any) -> AsyncIterable[Any] | Iterable[Any]:
     if iscoroutine(source):
         source.close()
         raise EventSourceError(
-            f"{source.__qualname__}() is a coroutine, and yields no events. Write 'yield' in it,"
+            f"{source.__qualname__}() is a coroutine and yields no events. Write 'yield' in it,"
             f" or wait for what it returns: event_stream(await {source.__name__}())."
         )
     if isinstance(source, (str, bytes, bytearray, Mapping)) or not isinstance(
         source, (AsyncIterable, Iterable)
     ):
         raise EventSourceError(
-            f"event_stream() takes what yields events, and not {source!r}. Write a generator, or"
+            f"event_stream() takes a source of events, and not {source!r}. Write a generator, or"
             " for a single event a list: event_stream([event])."
         )
     return source
@@ -132,7 +132,7 @@ async def _texts(
 
 
 class _Texts:
-    """What a plain source yields, as texts. It is closed even if nobody has begun to read."""
+    """The texts of a synchronous source. It is closed even if nobody has begun to read."""
 
     def __init__(
         self, items: Iterator[Any], write: Callable[[Any], str], keep_alive: KeepAlive

@@ -1,7 +1,7 @@
-"""What goes wrong between handing a job over and having its result.
+"""The errors of tasks and their jobs.
 
-Two questions decide the class: *whose* mistake is it (a call that the engine cannot do, a queue
-that is full, a job that failed), and what would a user of `concurrent.futures` catch today?
+Two questions decide the base class: whose mistake is it (a call that the engine does not support, a
+full queue, a job that failed), and what would a user of `concurrent.futures` catch?
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from dewar.errors import DewarError
 
 
 class TasksError(DewarError):
-    """The root of what goes wrong with tasks."""
+    """The base class of the errors of tasks."""
 
 
 class NotSupported(TasksError, NotImplementedError):  # noqa: N818  # the name is promised
-    """Raised for what an engine cannot do.
+    """Raised if an engine does not support an operation.
 
-    It is a `NotImplementedError`. `engine` and `operation` say what was asked of whom.
+    It is a `NotImplementedError`, with the names of the `engine` and the `operation`.
     """
 
     def __init__(self, engine: str, operation: str, repair: str) -> None:
@@ -27,16 +27,16 @@ class NotSupported(TasksError, NotImplementedError):  # noqa: N818  # the name i
 
 
 class QueueFull(TasksError, RuntimeError):  # noqa: N818  # as queue.Full and asyncio.QueueFull
-    """Raised when as many jobs wait as are allowed; what does not fit was not accepted.
+    """Raised if too many jobs wait. The job, or the jobs that do not fit, were not accepted.
 
-    `what` names the pool or task, `limit` is how many jobs may wait, and `accepted` are the jobs of
-    the same call that did fit.
+    `what` names the pool or task, `limit` is how many jobs may wait, and `accepted` has the jobs of
+    the same call that were accepted.
     """
 
     def __init__(self, what: str, limit: int, accepted: Sequence[object] = ()) -> None:
         super().__init__(
-            f"{what} has {limit} jobs waiting, which is all it may have. Submit again later (over"
-            " HTTP that is a 503 with Retry-After), or allow more: max_queue=..."
+            f"{what} has {limit} jobs waiting, which is its limit. Submit again later (over HTTP"
+            " that is a 503 with Retry-After), or allow more: max_queue=..."
         )
         self.what = what
         self.limit = limit
@@ -44,9 +44,9 @@ class QueueFull(TasksError, RuntimeError):  # noqa: N818  # as queue.Full and as
 
 
 class EngineUnreachable(TasksError, ConnectionError):  # noqa: N818  # as the ConnectionError it is
-    """Raised when a job cannot be handed over, as the broker or scheduler does not answer.
+    """Raised if a job cannot be sent because the broker or scheduler does not answer.
 
-    Nothing was accepted. `engine` and `where` say who was asked.
+    Nothing was accepted. It has the name of the `engine`, and its address in `where`.
     """
 
     def __init__(self, engine: str, where: str, error: BaseException) -> None:
@@ -59,14 +59,14 @@ class EngineUnreachable(TasksError, ConnectionError):  # noqa: N818  # as the Co
 
 
 class JobTimeout(TasksError, TimeoutError):  # noqa: N818  # as the TimeoutError it is
-    """The outcome of a job that ran longer than it may; its work was stopped.
+    """The outcome of a job that was stopped after its timeout.
 
-    `seconds` is how long it might run.
+    `seconds` is the timeout.
     """
 
     def __init__(self, name: str, seconds: float) -> None:
         super().__init__(
-            f"{name} was stopped after {seconds:g} seconds, which is all it may run. Give it more:"
+            f"{name} was stopped after {seconds:g} seconds, which is its timeout. Allow it more:"
             " timeout=..."
         )
         self.seconds = seconds
@@ -80,7 +80,7 @@ class WorkerDied(TasksError, BrokenExecutor):  # noqa: N818  # what it says is w
 
 
 class JobFailed(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened
-    """Raised for the result of a job whose own exception cannot be made again in this process.
+    """Raised for the result of a job whose exception cannot be recreated in this process.
 
     `type` is the exception's class as ``module:name``, `text` its message and `traceback` the
     formatted traceback.
@@ -94,11 +94,11 @@ class JobFailed(TasksError, RuntimeError):  # noqa: N818  # what it says is what
 
 
 class JobLost(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened
-    """The outcome of a job that may not be repeated and whose process died while it ran."""
+    """The outcome of a job that must not be repeated and whose process died while it ran."""
 
 
 class UnknownJob(TasksError, KeyError):  # noqa: N818  # as the KeyError it is
-    """Raised when the ledger has no job with an id: there never was one, or it was purged."""
+    """Raised if the ledger has no job with an id: there never was one, or it was purged."""
 
     def __init__(self, id: str) -> None:
         super().__init__(f"There is no job {id!r} in the ledger; it may have been purged.")
@@ -110,17 +110,17 @@ class UnknownJob(TasksError, KeyError):  # noqa: N818  # as the KeyError it is
 
 
 class UnknownTask(TasksError, LookupError):  # noqa: N818  # as the LookupError it is
-    """Raised when a job names a task that this process does not know."""
+    """Raised if a job names a task that this process does not have."""
 
 
 class Unreadable(TasksError, ValueError):  # noqa: N818  # what it says is what happened
-    """Raised when what was kept of a value cannot be made into it again: its class is gone."""
+    """Raised if a stored value cannot be recreated, because its class does not exist."""
 
 
 class Unserializable(TasksError, TypeError):  # noqa: N818  # as the TypeError of json.dumps
-    """Raised when an argument or a result has no JSON form. `path` leads to the value.
+    """Raised if an argument or a result has no JSON form. `path` leads to the value.
 
-    `problem` says what is wrong with it and what to do; by default, that its type is unknown.
+    `problem` is what is wrong with it and what to do; by default, that its type is unknown.
     """
 
     def __init__(self, path: str, value: object, problem: str = "") -> None:
@@ -133,14 +133,14 @@ class Unserializable(TasksError, TypeError):  # noqa: N818  # as the TypeError o
 
 
 class TaskSetupError(TasksError, ValueError):
-    """Raised when a pool, a task or its ledger is set up in a way that cannot work."""
+    """Raised if a pool, a task or a ledger is set up in a way that cannot work."""
 
 
 class LedgerError(TasksError, RuntimeError):
-    """Raised when the ledger's database could not do what was asked; nothing was changed.
+    """Raised if the ledger's database fails. Nothing was changed.
 
-    Its disk is full, say, or another process kept it locked too long. The ledger stays usable: the
-    same may be asked again. ``__cause__`` is the database's own error.
+    For example, its disk is full, or another process kept it locked too long. The ledger stays
+    usable, and the call can be repeated. ``__cause__`` is the database's own error.
     """
 
     def __init__(self, where: str, reason: str) -> None:
@@ -150,7 +150,7 @@ class LedgerError(TasksError, RuntimeError):
 
 
 class MissingExtra(TasksError, ImportError):  # noqa: N818  # as the ImportError it is
-    """Raised when a library is missing that an extra of the distribution installs."""
+    """Raised if a library is missing that an extra of the distribution installs."""
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs more libraries: pip install 'dewar-web[{extra}]'")
@@ -158,8 +158,8 @@ class MissingExtra(TasksError, ImportError):  # noqa: N818  # as the ImportError
 
 
 class CallbackRefused(TasksError, ValueError):  # noqa: N818  # what it says is what happened
-    """Raised when a callback URL may not be called: not HTTP, or an address that is internal."""
+    """Raised for a callback URL that must not be called: not HTTP, or an internal address."""
 
 
 class VerificationError(TasksError, ValueError):
-    """Raised when a callback that came is not to be believed. Answer it with 400."""
+    """Raised if a received callback cannot be trusted. Answer it with 400."""

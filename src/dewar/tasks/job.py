@@ -1,4 +1,4 @@
-"""`Job`: a `concurrent.futures.Future` that can be stopped and tells how far it is."""
+"""`Job`: a `concurrent.futures.Future` that can be stopped and has its progress."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -8,9 +8,9 @@ from dewar.tasks.progress import Progress
 
 
 class Job(Future[Any]):
-    """What `TaskPool.submit` returns: a real Future, with two things more.
+    """The Future that `TaskPool.submit` returns. It adds `stop` and `progress` to a plain one.
 
-    `progress` is the last that the running function told through ``current_job``, or None.
+    `progress` is the latest that the running function reported by ``current_job``, or None.
     """
 
     progress: Progress | None = None

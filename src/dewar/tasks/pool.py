@@ -1,4 +1,4 @@
-"""`TaskPool`: a `concurrent.futures.Executor` whose jobs take their context along."""
+"""`TaskPool`: a `concurrent.futures.Executor` whose jobs run in the submitter's context."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
@@ -7,14 +7,15 @@ from inspect import iscoroutinefunction
 from itertools import islice
 from math import isfinite
 from multiprocessing.context import BaseContext
+from threading import Lock
 from typing import Any
 from weakref import finalize
 
 from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall, JobEngine
 from dewar.tasks.engines.open import EngineSetup, check_count
-from dewar.tasks.errors import NotSupported, TaskSetupError
+from dewar.tasks.engines.process_hooks import process_hooks
+from dewar.tasks.errors import NotSupported, QueueFull, TaskSetupError
 from dewar.tasks.job import Job
-from dewar.tasks.queue_limit import QueueLimit
 from dewar.tasks.serialization.context_transfer import capture
 
 Function = Callable[..., Any]
@@ -23,9 +24,9 @@ Function = Callable[..., Any]
 class TaskPool(Executor):
     """Runs functions on threads, processes or other machines.
 
-    It is a `concurrent.futures.Executor`, and what `submit` returns is a Future. A function that
-    is submitted while an app handles a request sees that request, `g` and the session, each call
-    a copy of its own; a coroutine function is run to its end::
+    It is a `concurrent.futures.Executor`, and `submit` returns a Future. A function that is
+    submitted while an app handles a request sees a copy of that request, of `g` and of the session.
+    A coroutine function runs to its end::
 
         pool = TaskPool(threads=4)
 
@@ -36,24 +37,23 @@ class TaskPool(Executor):
             return "", 202
 
     Args:
-        threads: Run on at most so many threads; the default, as many as ThreadPoolExecutor takes.
-        processes: Run on at most so many processes.
-        engine: Run on what this URL names (``dask://host:8786``, ``celery+redis://host/0``), or
-            on this engine.
-        max_queue: How many jobs may wait beside those that run; None for any number.
-        timeout: How long each job may run, in seconds; None for as long as it likes.
+        threads: The most threads to run on; by default as many as ThreadPoolExecutor takes.
+        processes: The most processes to run on.
+        engine: The engine to run on, or its URL (``dask://host:8786``, ``celery+redis://host/0``).
+        max_queue: How many jobs may wait, besides those that run; None for any number.
+        timeout: How long each job may run, in seconds; None for no limit.
         initializer: Called with `initargs` in each new thread or process.
-        initargs: See there.
+        initargs: The arguments for `initializer`.
         thread_name_prefix: What the names of the threads begin with.
         mp_context: How processes are started: ``multiprocessing.get_context(...)``; "spawn" by
             default.
-        max_tasks_per_child: Replace a process after so many jobs; None for never.
+        max_tasks_per_child: The number of jobs after which a process is replaced; None for never.
         app: Where another process finds the app of the jobs, as ``module:app`` or
-            ``module:create_app()``; by default it is looked for in the app's module.
+            ``module:create_app()``; by default in the app's module.
 
     Raises:
-        TaskSetupError: (a `ValueError`) for what cannot work, or not together.
-        NotSupported: For a `timeout` where jobs cannot be stopped.
+        TaskSetupError: (a `ValueError`) for arguments that cannot work, alone or together.
+        NotSupported: For a `timeout` if the engine cannot stop jobs.
     """
 
     def __init__(
@@ -84,21 +84,21 @@ class TaskPool(Executor):
         check_count("max_queue", max_queue)
         self._engine = setup.open()
         self._check_timeout(timeout)
-        self._limit = None if max_queue is None else QueueLimit(max_queue)
+        self._limit = None if max_queue is None else _QueueLimit(max_queue)
         self._timeout = timeout
         self._app = app
-        # An engine that was given has other users, perhaps.
+        # An engine that was passed in may have other users.
         release = getattr(self._engine, "release", None)
         if release is not None and engine is None:
             finalize(self, release).atexit = False
 
     @property
     def engine(self) -> JobEngine:
-        """What runs the jobs."""
+        """The engine that runs the jobs."""
         return self._engine
 
     def submit(self, fn: Function, /, *args: Any, **kwargs: Any) -> Job:
-        """Have the function called in the background, and return a Future of its result.
+        """Call the function in the background, and return a Future of its result.
 
         Raises:
             QueueFull: If `max_queue` jobs wait already.
@@ -119,9 +119,9 @@ class TaskPool(Executor):
 
         Args:
             fn: The function.
-            *iterables: Its arguments, of each iterable the next for each call.
-            timeout: How many seconds to wait for all; then the iterator raises a TimeoutError.
-            chunksize: How many calls to make one job of, which is cheaper with processes.
+            *iterables: Its arguments; each call takes the next item of each.
+            timeout: The seconds to wait for all results, before the iterator raises TimeoutError.
+            chunksize: How many calls make one job, which is cheaper with processes.
 
         Raises:
             ValueError: For a `chunksize` less than 1.
@@ -140,42 +140,34 @@ class TaskPool(Executor):
             timeout: How long each of its jobs may run, in seconds.
 
         Raises:
-            NotSupported: If jobs cannot be stopped.
+            NotSupported: If the engine cannot stop jobs.
         """
         self._check_timeout(timeout)
         return _PoolWithTimeout(self, timeout)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more jobs.
+        """Accept no more jobs.
 
         Args:
-            wait: Return only when all have ended and what they ran on is gone.
+            wait: Return only after all jobs, and the threads or processes they ran on, have ended.
             cancel_futures: Cancel those that have not begun.
         """
         self._engine.shutdown(wait, cancel_futures)
 
-    def start_job(self, job: Job, call: JobCall) -> None:
-        """Take over a job that was made elsewhere, with its context already captured.
-
-        Raises:
-            QueueFull: If `max_queue` jobs wait already.
-            RuntimeError: After `shutdown`.
-        """
-        job._stop = self._engine.stop  # noqa: SLF001  # the job's side of the same thing
-        if self._limit is None:
-            self._engine.submit(job, call)
-        else:
-            self._limit.submit(self._engine, job, call)
-
     def statistics(self) -> EngineStatistics:
-        """Return how many jobs wait, run and have ended, and on how many workers."""
+        """Return how many jobs wait, run and have ended, and the number of workers."""
         return self._engine.statistics()
 
     def _submit(
         self, timeout: float | None, fn: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Job:
-        job = Job()
-        self.start_job(job, JobCall(fn, args, kwargs, capture(self._app), timeout))
+        job, engine = Job(), self._engine
+        job._stop = engine.stop  # noqa: SLF001  # a job's `stop` is its engine's
+        call = JobCall(fn, args, kwargs, capture(self._app), timeout)
+        if self._limit is None:
+            engine.submit(job, call)
+        else:
+            self._limit.submit(engine, job, call)
         return job
 
     def _check_timeout(self, timeout: float | None) -> None:
@@ -187,12 +179,47 @@ class TaskPool(Executor):
             raise NotSupported(
                 self._engine.name,
                 Ability.TIMEOUT.value,
-                "Use processes, which can be ended: TaskPool(processes=..., timeout=...). Or wait"
-                " only so long for a result: job.result(timeout=...).",
+                "Use processes, which can be stopped: TaskPool(processes=..., timeout=...). Or"
+                " limit the wait for a result: job.result(timeout=...).",
             )
 
     def __repr__(self) -> str:
         return f"<TaskPool on {self._engine!r}>"
+
+
+class _QueueLimit:
+    """Submits to an engine while fewer than a number of jobs wait there.
+
+    Args:
+        limit: How many jobs may wait, besides those that run.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        # Held from the count to the submission: two threads must not take the same last place.
+        self._lock = Lock()
+        process_hooks.add(self)
+
+    def submit(self, engine: JobEngine, job: Job, call: JobCall) -> None:
+        """Submit the job.
+
+        Raises:
+            QueueFull: If there is no room.
+        """
+        with self._lock:
+            if engine.statistics().queued >= self._limit:
+                raise QueueFull(f"The pool of {engine!r}", self._limit)
+            engine.submit(job, call)
+
+    def end(self) -> None:
+        """Do nothing: the engine is ended by itself."""
+
+    def after_fork(self) -> None:
+        """Take a new lock, which no thread of the parent holds."""
+        self._lock = Lock()
+
+    def __repr__(self) -> str:
+        return f"<QueueLimit of {self._limit} jobs>"
 
 
 class _PoolWithTimeout(Executor):
@@ -222,7 +249,7 @@ def _call_each(fn: Function, calls: list[tuple[Any, ...]]) -> list[Any]:
 
 
 def _chained(chunks: Iterator[list[Any]]) -> Iterator[Any]:
-    """Yield the results one by one, and let go of each."""
+    """Yield the results one by one, and keep a reference to none."""
     for chunk in chunks:
         chunk.reverse()
         while chunk:

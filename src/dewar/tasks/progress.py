@@ -1,4 +1,4 @@
-"""`Progress`, and `current_job`: how a running function tells how far it is."""
+"""`Progress`, and `current_job`: how a running function reports its progress."""
 
 import math
 from collections.abc import Callable
@@ -11,20 +11,20 @@ from dewar.isolation.proxy import LocalProxy
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job is: a fraction from 0 to 1, and a word about what it is doing."""
+    """The progress of a job: a fraction from 0 to 1, and a short text."""
 
     fraction: float
     message: str = ""
 
 
 class RunningJob:
-    """A job, seen from inside the function that it runs.
+    """A job, as the function that it runs sees it.
 
     Args:
-        id: The job's id in the ledger; empty where it is in none.
+        id: The job's id in the ledger; empty if it is in none.
         task: The task's name, or the function's.
         attempt: 1 for the first.
-        report: Takes each `Progress` to where others can see it.
+        report: Called with each `Progress`, to show it to others.
     """
 
     __slots__ = ("attempt", "id", "report", "task")
@@ -42,11 +42,11 @@ class RunningJob:
         self.report = report
 
     def progress(self, fraction: float, message: str = "") -> None:
-        """Tell how far the job is.
+        """Report the progress of the job.
 
         Args:
-            fraction: From 0 to 1; what is beyond counts as the end.
-            message: A word about what it is doing.
+            fraction: From 0 to 1; values outside are clipped.
+            message: A short text about what it is doing.
 
         Raises:
             ValueError: If the fraction is not a number.
@@ -59,14 +59,14 @@ class RunningJob:
         return f"<RunningJob {self.id or '-'} {self.task}, attempt {self.attempt}>"
 
 
-#: The job whose function is running in this thread or task. Set by what runs it.
+#: The job whose function runs in this thread or task. The code that runs it sets it.
 running: ContextVar[RunningJob] = ContextVar("dewar.tasks.running")
 
-#: The job whose function is running here; false where there is none.
+#: The job whose function runs here; false if there is none.
 current_job: Any = LocalProxy(
     running,
     unbound_message=(
-        "Working outside of a job. current_job is there in a function that was submitted to a"
-        " TaskPool or is a task; called plainly it has none. Ask first: if current_job: ..."
+        "Working outside of a job. current_job exists in a function that was submitted to a"
+        " TaskPool or is a task; a direct call has none. Check first: if current_job: ..."
     ),
 )

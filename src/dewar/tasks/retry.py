@@ -1,33 +1,34 @@
-"""`RetryPolicy`: whether a job that failed runs again, and when. It decides and does nothing."""
+"""`RetryPolicy`: decides whether a job that failed runs again, and when."""
 
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+from dewar.support.backoff import doubled
 from dewar.tasks.errors import TaskSetupError
 
 #: Seconds before the next attempt: a base that doubles, one number per attempt, or a function of
 #: the attempt that failed (1 for the first).
 BackoffRule = float | Sequence[float] | Callable[[int], float]
 
-# No pause grows beyond this: who waits longer is better served by submit_later.
+# The longest pause. For longer ones there is submit_later.
 _MAX_PAUSE = 3600.0
-# How often a job is begun again whose worker died. One that kills its worker each time would
-# otherwise go round for ever.
+# How often a job begins again after its worker died. Without a limit, a job that kills its worker
+# would run for ever.
 _MAX_WORKER_DEATHS = 3
-# So that jobs which failed together do not come back together.
+# It keeps jobs that failed together from running again together.
 _JITTER = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """What a task says about repeating.
+    """The rules of a task for running again.
 
     Attributes:
         retries: How many times a job that raised an error is run again.
-        backoff: How long it waits before.
-        idempotent: Whether it may be run again when nobody knows how far it came.
+        backoff: How long it waits before that.
+        idempotent: Whether it may run again if it is not known how far it came.
     """
 
     retries: int = 0
@@ -40,27 +41,27 @@ class RetryPolicy:
         if isinstance(self.backoff, (int, float)) and self.backoff < 0:
             raise TaskSetupError(f"backoff={self.backoff} should be 0 seconds or more.")
         if isinstance(self.backoff, Sequence) and not self.backoff:
-            raise TaskSetupError("backoff=[] names no pause: backoff=[1, 10, 60], or leave it out.")
+            raise TaskSetupError("backoff=[] has no pause: backoff=[1, 10, 60], or leave it out.")
 
     def as_accepted(self, idempotent: bool) -> Self:
-        """Return the policy for a job that was accepted as one that may be repeated, or not.
+        """Return the policy for a job that was accepted as idempotent, or not.
 
-        The task may say something else by now: a job is repeated where both allow it.
+        The task may have changed since: a job is repeated only if both allow it.
         """
         if idempotent or not self.idempotent:
             return self
         return replace(self, idempotent=False)
 
     def after_error(self, attempt: int) -> float | None:
-        """Return the seconds to wait before the next attempt, or None where that was the last."""
+        """Return the seconds to wait before the next attempt, or None if that was the last."""
         return self._pause(attempt) if attempt <= self.retries else None
 
     def after_timeout(self, attempt: int) -> float | None:
-        """The same for a job that was stopped after its timeout: nobody knows how far it came."""
+        """Return the same for a job that was stopped after its timeout."""
         return self.after_error(attempt) if self.idempotent else None
 
     def after_death(self, attempt: int) -> float | None:
-        """The same for a job whose worker died."""
+        """Return the same for a job whose worker died."""
         if not self.idempotent or attempt > max(self.retries, _MAX_WORKER_DEATHS):
             return None
         return self._pause(attempt) if attempt > 1 else 0.0
@@ -72,4 +73,4 @@ class RetryPolicy:
         if isinstance(backoff, Sequence):
             return float(backoff[min(attempt, len(backoff)) - 1])
         spread = 1 + _JITTER * random.random()  # noqa: S311  # no secret
-        return min(_MAX_PAUSE, float(backoff * 2 ** min(attempt - 1, 30) * spread))
+        return doubled(backoff * spread, attempt, _MAX_PAUSE)

@@ -1,12 +1,12 @@
-"""`TasksSettings`: how an app's tasks are run and kept, checked once."""
+"""`TasksSettings`: how an app's tasks are run and stored, checked once."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from dewar.support.near_match import did_you_mean, maybe_near
 from dewar.tasks.errors import TaskSetupError
 
 #: What the settings' names begin with in an app's configuration.
@@ -17,47 +17,43 @@ _Seconds = float | timedelta
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TasksSettings:
-    """How tasks are run and kept. In an app's configuration each is ``TASKS_`` and its name.
+    """How tasks are run and stored. In an app's configuration each is ``TASKS_`` and its name."""
 
-    Attributes:
-        ledger: Where jobs are kept: a file for SQLite, or a URL, ``postgresql://host/name``.
-            ``<name of the app>.tasks.sqlite3`` in the instance folder if left out.
-        durable: Have the disk confirm each job, so that it outlives a loss of power as well.
-        engine: Where jobs run, as `TaskPool` takes it: ``dask://...``, ``celery+redis://...``.
-        threads: How many threads run jobs, where neither `engine` nor `processes` is given.
-        processes: How many processes run jobs.
-        app: Where a process or another machine finds the app, as ``module:app``; worked out if
-            left out.
-        run_jobs: Whether this process runs jobs; where not, it only accepts them.
-        prefetch: The most jobs that one process takes from the ledger before they can run.
-        poll: How often, in seconds, a process looks for what others left in the ledger.
-        lease: After how many seconds without a sign of life a process counts as dead.
-        retention: For how long the ledger keeps a job that has ended; None for ever.
-        shutdown_timeout: For how long jobs that run may go on when the process is told to end.
-        callback_secrets: What callbacks are signed with, the newest first (``whsec_...``).
-        callback_allow: Networks and hosts that callbacks may reach though they are internal.
-    """
-
+    #: Where jobs are stored: a file for SQLite, or a URL, ``postgresql://host/name``. By default
+    #: ``<name of the app>.tasks.sqlite3`` in the instance folder.
     ledger: str | Path | None = None
+    #: Whether the disk confirms each job, so that jobs survive a loss of power as well.
     durable: bool = False
+    #: Where jobs run, as `TaskPool` takes it: ``dask://...``, ``celery+redis://...``.
     engine: str | None = None
+    #: How many threads run jobs if neither `engine` nor `processes` is given.
     threads: int | None = None
+    #: How many processes run jobs.
     processes: int | None = None
+    #: Where another process finds the app, as ``module:app``; by default in the app's module.
     app: str | None = None
+    #: Whether this process runs jobs; if not, it only accepts them.
     run_jobs: bool = True
+    #: The most jobs that one process claims before they can run.
     prefetch: int = 1000
+    #: The seconds between two looks at what other processes left in the ledger.
     poll: float = 0.25
+    #: The seconds without a sign of life after which a process counts as dead.
     lease: float = 15.0
+    #: How long the ledger keeps a job that has ended; None for ever.
     retention: _Seconds | None = field(default_factory=lambda: timedelta(days=7))
+    #: The seconds that running jobs get when the process stops.
     shutdown_timeout: float = 30.0
+    #: The secrets that sign callbacks, the newest first (``whsec_...``).
     callback_secrets: Sequence[str] = ()
+    #: Networks and hosts that callbacks may reach although they are internal.
     callback_allow: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         ways = [name for name in ("engine", "threads", "processes") if getattr(self, name)]
         if len(ways) > 1:
             raise TaskSetupError(
-                f"Jobs run in one way, and {' and '.join(ways)} are given. Leave out all but one."
+                f"Jobs run in one way, but {' and '.join(ways)} are given. Leave out all but one."
             )
         for name in ("threads", "processes", "prefetch", "poll", "lease"):
             value = getattr(self, name)
@@ -79,16 +75,14 @@ class TasksSettings:
         names = {field.name for field in fields(cls)}
         for name in given:
             if name not in names:
-                near = difflib.get_close_matches(name, names, 1)
-                hint = f" Did you mean {near[0]}?" if near else ""
-                raise TaskSetupError(f"Tasks has no setting {name!r}.{hint}")
+                raise TaskSetupError(f"Tasks has no setting {name!r}.{did_you_mean(name, names)}")
+        keys = {PREFIX + name.upper(): name for name in names}
         for key in config:
-            name = key.removeprefix(PREFIX).lower()
-            if key.startswith(PREFIX) and name not in names:
-                near = difflib.get_close_matches(name, names, 1)
-                hint = f" Did you mean {PREFIX}{near[0].upper()}?" if near else ""
+            if key.startswith(PREFIX) and key not in keys:
+                near = maybe_near(key.removeprefix(PREFIX).lower(), names)
+                hint = f" Did you mean {PREFIX}{near.upper()}?" if near else ""
                 raise TaskSetupError(f"The configuration has {key}, which is no setting.{hint}")
-        configured = {name: config.get(PREFIX + name.upper()) for name in names}
+        configured = {name: config.get(key) for key, name in keys.items()}
         found = {name: value for name, value in configured.items() if value is not None}
         return cls(**{**found, **given})
 

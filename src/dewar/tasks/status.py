@@ -1,4 +1,4 @@
-"""`JobStatus`: what there is to say of a job at one moment."""
+"""`JobStatus`: the state of a job at one moment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class JobStatus:
     """What the ledger knows of a job. Times are in UTC.
 
     Attributes:
-        result: What the function returned; None before, and where it returned that.
+        result: What the function returned; None before that.
         error: What it raised: ``type`` as ``module:name``, ``text`` and ``traceback``.
     """
 
@@ -33,7 +33,7 @@ class JobStatus:
 
     @classmethod
     def of(cls, record: JobRecord, loads: Loads) -> "JobStatus":
-        """Return what a record says."""
+        """Return the status that a record describes."""
         told = record.fraction is not None
         return cls(
             id=record.id,
@@ -50,7 +50,7 @@ class JobStatus:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what a client may see, as JSON has it: no arguments and no traceback."""
+        """Return what a client may see, as plain JSON: no arguments and no traceback."""
         progress = self.progress
         return {
             "id": self.id,
@@ -68,7 +68,7 @@ class JobStatus:
 
 
 def public_outcome(state: JobState, result: Any, error: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return ``result`` or ``error`` of a job as a client may see it; nothing before its end."""
+    """Return ``result`` or ``error`` of a job as a client may see it; neither before its end."""
     if state is JobState.DONE:
         return {"result": plain(result, "result")}
     if error is None:

@@ -1,9 +1,13 @@
-"""`StoredJob`: a job in the ledger, which any process may ask about."""
+"""`StoredJob`: a Future of a job in the ledger; `JobFutures`: those that are not resolved yet."""
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
+from weakref import WeakValueDictionary
 
+from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import JobLost
 from dewar.tasks.job import Job
 from dewar.tasks.ledger.records import JobRecord, JobState
@@ -13,38 +17,34 @@ from dewar.tasks.serialization.values import unpack
 from dewar.tasks.status import JobStatus
 
 
-class JobBackend(Protocol):
-    """What a job asks of the `Tasks` it belongs to."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobBackend:
+    """How a job asks the runtime that it came from.
 
-    @property
-    def json(self) -> Any:
-        """Reads and writes JSON."""
+    Attributes:
+        directory: Reads JSON, and knows the URLs of jobs.
+        futures: The jobs that are waited for.
+        status: Returns what the ledger knows of a job.
+        cancel: Cancels a job; the second argument is whether to stop it if it runs.
+        call_soon: Has a function called on a thread for such functions.
+    """
 
-    def status(self, id: str) -> JobStatus:
-        """Return what the ledger knows of a job."""
-
-    def cancel(self, id: str, running: bool) -> bool:
-        """Cancel a job."""
-
-    def links(self, id: str) -> Mapping[str, str]:
-        """Return where a client finds out about a job."""
-
-    def hold(self, job: "StoredJob") -> None:
-        """Hold a job until it has ended."""
-
-    def call_soon(self, function: Callable[[Any], object], argument: Any) -> None:
-        """Have a function called on a thread for such functions."""
+    directory: TaskDirectory
+    futures: "JobFutures"
+    status: Callable[[str], JobStatus]
+    cancel: Callable[[str, bool], bool]
+    call_soon: Callable[[Callable[[Any], object], Any], None]
 
 
 class StoredJob(Job):
-    """A Future of a job in the ledger, wherever it runs, now or after a restart.
+    """A Future of a job in the ledger, whichever process runs it, now or after a restart.
 
-    It is resolved once its outcome is in the ledger.
+    It is resolved when its outcome is in the ledger.
 
     Args:
         id: The job's id: unguessable, and safe in a URL.
         task: The name of its task.
-        backend: Where it is asked about.
+        backend: The runtime that it came from.
     """
 
     def __init__(self, id: str, task: str, backend: JobBackend) -> None:
@@ -57,7 +57,7 @@ class StoredJob(Job):
         return f"<StoredJob {self.task} {self.id}{' done' if self.done() else ''}>"
 
     def status(self) -> JobStatus:
-        """Return what the ledger knows of the job now.
+        """Return the status of the job in the ledger.
 
         Raises:
             UnknownJob: If it has been purged.
@@ -72,17 +72,17 @@ class StoredJob(Job):
         """Cancel the job if it has not begun; return whether it will not run."""
         if self.done():
             return self.cancelled()
-        return self._backend.cancel(self.id, running=False)
+        return self._backend.cancel(self.id, False)
 
     def stop(self) -> bool:
-        """Cancel the job even if it runs; return whether it will not finish by itself.
+        """Cancel the job even if it runs; return whether it will not run to its end.
 
         Raises:
             NotSupported: If it runs already and its engine cannot stop it.
         """
         if self.done():
             return self.cancelled()
-        return self._backend.cancel(self.id, running=True)
+        return self._backend.cancel(self.id, True)
 
     def add_done_callback(self, fn: Callable[[Any], object]) -> None:
         """Call a function with the job when it has ended; see `concurrent.futures.Future`."""
@@ -90,20 +90,20 @@ class StoredJob(Job):
             super().add_done_callback(fn)
         else:
             super().add_done_callback(partial(self._backend.call_soon, fn))
-            self._backend.hold(self)
+            self._backend.futures.hold(self)
 
     def accepted(self) -> tuple[dict[str, Any], int, dict[str, str]]:
-        """Return what a view returns for it: 202 Accepted with ``Location`` (RFC 9110, 15.3.3).
+        """Return the answer of a view: 202 Accepted with ``Location`` (RFC 9110, 15.3.3).
 
         Raises:
-            TaskSetupError: If the app has no `tasks_blueprint` to ask.
+            TaskSetupError: If the app has no `tasks_blueprint`.
         """
-        links = dict(self._backend.links(self.id))
+        links = dict(self._backend.directory.links(self.id))
         body = {"id": self.id, "task": self.task, "state": "queued", "links": links}
         return body, 202, {"Location": links["self"]}
 
     def resolve(self, record: JobRecord) -> None:
-        """Take over how the job ended. Called once, by whoever has seen the record."""
+        """Set the job's outcome from its final record. Called once."""
         if record.fraction is not None:
             self.progress = Progress(record.fraction, record.message or "")
         if record.state is JobState.CANCELLED:
@@ -114,14 +114,64 @@ class StoredJob(Job):
         elif record.error is None:
             self.set_exception(JobLost(f"The job {self.id} ended as {record.state.value}."))
         else:
-            loads = self._backend.json.loads
+            loads = self._backend.directory.json.loads
             self.set_exception(make_error(loads(record.error), loads))
 
     def _resolve_done(self, result: str) -> None:
         try:
-            value = unpack(result, self._backend.json.loads)
-        except Exception as error:  # noqa: BLE001  # its class is gone here, or fails
-            # Raised here, it would meet the thread that writes, and who waits would never hear.
+            value = unpack(result, self._backend.directory.json.loads)
+        except Exception as error:  # noqa: BLE001  # its class does not exist here, or fails
+            # Raised here, it would fail the thread that writes, and nobody would see the outcome.
             self.set_exception(error.with_traceback(None))
         else:
             self.set_result(value)
+
+
+class JobFutures:
+    """The jobs that somebody in this process may wait for, whichever process runs them.
+
+    It resolves each job once. It keeps a job alive only if the job has a function to call.
+
+    Any thread may call any method.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs: WeakValueDictionary[str, StoredJob] = WeakValueDictionary()
+        # Those with a function to call, which perhaps nobody else references.
+        self._held: dict[str, StoredJob] = {}
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __repr__(self) -> str:
+        return f"<JobFutures {len(self)}>"
+
+    def add(self, id: str, make: Callable[[], StoredJob]) -> StoredJob:
+        """Return the job with an id that is here already, or make one and add it."""
+        with self._lock:
+            job = self._jobs.get(id)
+            if job is None:
+                job = self._jobs[id] = make()
+            return job
+
+    def hold(self, job: StoredJob) -> None:
+        """Keep a job alive until it is resolved."""
+        with self._lock:
+            if job.id in self._jobs:
+                self._held[job.id] = job
+
+    def ids(self) -> Sequence[str]:
+        """Return the ids of the jobs that are not resolved."""
+        with self._lock:
+            return list(self._jobs)
+
+    def resolve(self, records: Iterable[JobRecord]) -> None:
+        """Resolve the jobs whose records are final."""
+        for record in records:
+            if record.state.is_final:
+                with self._lock:
+                    job = self._jobs.pop(record.id, None)
+                    self._held.pop(record.id, None)
+                if job is not None:
+                    job.resolve(record)

@@ -1,15 +1,22 @@
-"""`Task`: a function that can be called plainly or handed to the background."""
+"""`Task`: a function that can be called directly or run in the background."""
 
 import inspect
+import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import update_wrapper
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
+from dewar.contexts.current import contexts
+from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import TaskSetupError
+from dewar.tasks.interface import TasksApp
+from dewar.tasks.ledger.records import NewJob
 from dewar.tasks.retry import RetryPolicy
-from dewar.tasks.serialization.task_address import TaskAddress, find_task
+from dewar.tasks.serialization.task_address import find_task
+from dewar.tasks.serialization.values import ordered_dumps, pack_arguments
 from dewar.tasks.settings import seconds
 from dewar.tasks.stored_job import StoredJob
 
@@ -23,7 +30,7 @@ Arguments = tuple[Sequence[Any], Mapping[str, Any]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskOptions:
-    """What ``@tasks.task(...)`` says about a function; see `Tasks.task`."""
+    """The options of ``@tasks.task(...)``; see `Tasks.task`."""
 
     name: str
     policy: RetryPolicy
@@ -33,54 +40,46 @@ class TaskOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Submission:
-    """What is said about one job beside its arguments.
+    """The options of one job.
 
     Attributes:
-        due: Not before, in seconds since the epoch; None for at once.
-        callback: The URL that is told how the job ended.
+        due: The earliest time to run, in seconds since the epoch; None for now.
+        callback: The URL that gets the outcome of the job.
     """
 
     due: float | None = None
     callback: str | None = None
 
 
-class Submitter(Protocol):
-    """What a task asks of the `Tasks` it belongs to."""
-
-    def submit(
-        self, task: "Task[Any, Any]", calls: Sequence[Arguments], submission: Submission
-    ) -> list[StoredJob]:
-        """Accept a job for each call."""
-
-    def address_of(self, task: "Task[Any, Any]") -> TaskAddress:
-        """Return where another process finds a task."""
-
-    def ensure_sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that can be called without ``await``."""
-
-    @property
-    def json(self) -> Any:
-        """Reads and writes JSON."""
-
-
 class Task(Generic[P, R]):
-    """A function of an app's that may run in the background. ``@tasks.task`` makes it.
+    """A function of an app that may run in the background. ``@tasks.task`` makes it.
 
-    Called, it is the function. `submit` hands it over instead, and returns at once with a job.
+    To call it calls the function. `submit` accepts a job instead, and returns at once.
 
     Args:
         function: The function; it may be ``async``.
         options: What it was declared with.
-        submitter: The `Tasks` it belongs to.
+        directory: The tasks that it belongs to.
+        submit: Accepts a job.
+        submit_all: Accepts a job for each call.
     """
 
     def __init__(
-        self, function: Callable[P, R], options: TaskOptions, submitter: Submitter
+        self,
+        function: Callable[P, R],
+        options: TaskOptions,
+        directory: TaskDirectory,
+        submit: "SubmitOne",
+        submit_all: "SubmitAll",
     ) -> None:
         update_wrapper(self, function)
         self.function = function
         self.options = options
-        self._submitter = submitter
+        #: What the ledger, the command line and the log call it.
+        self.name = options.name
+        self._directory = directory
+        self._submit_one = submit
+        self._submit_all = submit_all
         self._signature = inspect.signature(function)
         if "callback" in self._signature.parameters:
             raise TaskSetupError(
@@ -97,39 +96,36 @@ class Task(Generic[P, R]):
 
     def __reduce__(self) -> Any:
         # Another process imports the app and finds its own.
-        return find_task, (self._submitter.address_of(self),)
-
-    @property
-    def name(self) -> str:
-        """What the ledger, the command line and the log call it."""
-        return self.options.name
+        return find_task, (self._directory.address_of(self),)
 
     @property
     def json(self) -> Any:
-        """What arguments and results are written with."""
-        return self._submitter.json
+        """What writes and reads arguments and results."""
+        return self._directory.json
 
     @property
     def sync_function(self) -> Callable[..., Any]:
         """The function, to be called without ``await``."""
-        return self._submitter.ensure_sync(self.function)
+        return self._directory.ensure_sync(self.function)
 
     def submit(self, *args: Any, callback: str | None = None, **kwargs: Any) -> StoredJob:
-        """Accept a job that runs the function as soon as possible; it is in the ledger then.
+        """Accept a job that runs the function as soon as possible. It is in the ledger then.
 
         Args:
             args: For the function. They travel as JSON: see `dewar.tasks.serialization.values`.
-            callback: A URL that is told how the job ended, signed by the Standard Webhooks rules.
+            callback: A URL that gets the outcome, signed by the rules of Standard Webhooks.
             kwargs: For the function.
 
         Raises:
-            QueueFull: If as many jobs of the task wait as may; it is a 503 for a client.
+            QueueFull: If too many jobs of the task wait; the app answers a client with 503.
             Unserializable: If an argument has no JSON form.
             CallbackRefused: If the URL may not be called.
             TypeError: If the function does not take these arguments.
-            LedgerError: If the job cannot be recorded; it is not accepted then.
+            LedgerError: If the job cannot be written; it is not accepted then.
         """
-        return self._submit(args, kwargs, Submission(callback=callback))
+        # A call that cannot work is the caller's mistake, and raises here.
+        self._signature.bind(*args, **kwargs)
+        return self._submit_one(self, args, kwargs, Submission(callback=callback))
 
     def submit_later(
         self,
@@ -139,15 +135,15 @@ class Task(Generic[P, R]):
         callback: str | None = None,
         **kwargs: Any,
     ) -> StoredJob:
-        """Accept a job that does not run before its time; the rest is as in `submit`.
+        """Accept a job that does not run before a time; everything else is as in `submit`.
 
         Args:
             args: For the function.
             delay: In seconds from now, or a `~datetime.timedelta`.
-            at: The time instead; a `~datetime.datetime` without a zone is in UTC.
+            at: The time, instead of `delay`. A `~datetime.datetime` without a zone is in UTC.
             callback: As in `submit`.
-            kwargs: For the function. One with a parameter named ``delay`` or ``at`` is scheduled
-                by ``task.options_for(delay=...)``.
+            kwargs: For the function. If it has a parameter named ``delay`` or ``at``, use
+                ``task.options_for(delay=...)``.
 
         Raises:
             TaskSetupError: If neither or both of `delay` and `at` are given.
@@ -157,7 +153,7 @@ class Task(Generic[P, R]):
             name = min(taken)
             raise TaskSetupError(
                 f"{self.name} has a parameter named {name}, which submit_later takes for itself."
-                f" Say it apart: {self.name}.options_for({name}=...).submit(...)"
+                f" Write: {self.name}.options_for({name}=...).submit(...)"
             )
         return self.options_for(delay=delay, at=at, callback=callback).submit(*args, **kwargs)
 
@@ -165,17 +161,17 @@ class Task(Generic[P, R]):
         """Accept a job for each set of arguments, many in one transaction; return the jobs.
 
         Args:
-            iterables: As of `map`: the first arguments, the second, and so on.
-            callback: As in `submit`, for each of them.
+            iterables: As for `map`: the first arguments, the second, and so on.
+            callback: As in `submit`, for each of the jobs.
 
         Raises:
-            QueueFull: If not all fit into the queue; its `accepted` are those that did.
-            TasksError: As in `submit`. Nothing is accepted then, but where the database fails.
+            QueueFull: If not all fit into the queue; its `accepted` has those that do.
+            TasksError: As in `submit`. Nothing is accepted then, unless the database fails.
         """
         calls: list[Arguments] = [(args, {}) for args in zip(*iterables, strict=False)]
         for args, _ in calls:
             self._signature.bind(*args)
-        return self._submitter.submit(self, calls, Submission(callback=callback))
+        return self._submit_all(self, calls, Submission(callback=callback))
 
     def options_for(
         self,
@@ -184,21 +180,52 @@ class Task(Generic[P, R]):
         at: datetime | None = None,
         callback: str | None = None,
     ) -> "PreparedSubmission":
-        """Return what submits jobs of this task at another time and with a callback.
+        """Return an object that submits jobs of this task at another time and with a callback.
 
         Raises:
             TaskSetupError: If neither or both of `delay` and `at` are given.
         """
         return PreparedSubmission(self._submit, Submission(due=_due(delay, at), callback=callback))
 
+    def job_maker(
+        self, submission: Submission, new_id: Callable[[float], str]
+    ) -> Callable[[Sequence[Any], Mapping[str, Any]], NewJob]:
+        """Return a function that makes a new job of the arguments of a call.
+
+        Args:
+            submission: The options of the jobs.
+            new_id: Makes an id for a time in seconds since the epoch.
+        """
+        now, app, options = time.time(), self._directory.app, self.options
+        dumps = ordered_dumps(json if app is None else app.json)
+        context = None if app is None else _stored_context(app)
+
+        def make(args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob:
+            return NewJob(
+                id=new_id(now),
+                task=options.name,
+                arguments=pack_arguments(args, kwargs, dumps),
+                context=context,
+                created=now,
+                due=now if submission.due is None else submission.due,
+                idempotent=options.policy.idempotent,
+                max_queue=options.max_queue,
+                callback=submission.callback,
+            )
+
+        return make
+
     def _submit(self, args: Any, kwargs: Any, submission: Submission) -> StoredJob:
-        # A call that cannot work is the caller's mistake, and is told to the caller.
         self._signature.bind(*args, **kwargs)
-        return self._submitter.submit(self, [(args, kwargs)], submission)[0]
+        return self._submit_one(self, args, kwargs, submission)
+
+
+SubmitOne = Callable[[Task[Any, Any], Sequence[Any], Mapping[str, Any], Submission], StoredJob]
+SubmitAll = Callable[[Task[Any, Any], Sequence[Arguments], Submission], list[StoredJob]]
 
 
 class PreparedSubmission:
-    """Submits jobs of one task with what was said beforehand; see `Task.options_for`."""
+    """Submits jobs of one task with the same options; see `Task.options_for`."""
 
     def __init__(
         self, submit: Callable[[Any, Any, Submission], StoredJob], submission: Submission
@@ -207,15 +234,28 @@ class PreparedSubmission:
         self._submission = submission
 
     def submit(self, *args: Any, **kwargs: Any) -> StoredJob:
-        """Accept a job; everything given is for the function."""
+        """Accept a job; all arguments are for the function."""
         return self._submit(args, kwargs, self._submission)
 
 
 def _due(delay: _Delay | None, at: datetime | None) -> float:
     if (delay is None) == (at is None):
         raise TaskSetupError(
-            "Say when in one way: submit_later(..., delay=60), or submit_later(..., at=time)."
+            "Give one of delay and at: submit_later(..., delay=60), or submit_later(..., at=time)."
         )
     if at is None:
         return datetime.now(UTC).timestamp() + seconds(delay or 0.0)
     return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
+
+
+def _stored_context(app: TasksApp) -> str | None:
+    """Return the current context as JSON; None if it has nothing but the app, or another app."""
+    # PERF: as `maybe_current`, without a call.
+    node = contexts.reader(None)
+    if not node or node[0].app is not app:
+        return None
+    context = node[0]
+    # PERF: a job without a stored context gets a new app context, which is the same.
+    if context.request_context is None and not vars(context.g):
+        return None
+    return json.dumps(context.snapshot().portable())

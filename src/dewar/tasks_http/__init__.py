@@ -1,1 +1,1 @@
-"""The HTTP face of tasks: a blueprint that tells of jobs and cancels them."""
+"""Jobs over HTTP: a blueprint that shows and cancels them."""

@@ -1,4 +1,4 @@
-"""`tasks_blueprint`: the URLs under which the jobs of an app are seen and cancelled."""
+"""`tasks_blueprint`: the URLs that show and cancel the jobs of an app."""
 
 import logging
 from typing import Any
@@ -31,22 +31,22 @@ def tasks_blueprint(
 
         app.register_blueprint(tasks_blueprint(tasks, access=may))
 
-    Once it is registered, ``job.accepted()`` leads there: ``GET /tasks/<id>`` and
-    ``GET /tasks/<id>/events`` tell how the job is, ``DELETE /tasks/<id>`` cancels it.
+    Once it is registered, ``job.accepted()`` points to it: ``GET /tasks/<id>`` and
+    ``GET /tasks/<id>/events`` show the job, ``DELETE /tasks/<id>`` cancels it.
 
     Args:
-        tasks: Whose jobs.
-        access: Whether who asks may do something with a job; it gets the `JobStatus` and
-            ``"see"`` or ``"cancel"``, in the request. Where not, the answer is that of a job that
-            is not there. ``lambda job, action: True`` lets everybody who has the id, which
-            cannot be guessed.
+        tasks: The tasks whose jobs are shown.
+        access: Returns whether the client may do something with a job. It is called in the
+            request, with the `JobStatus` and ``"see"`` or ``"cancel"``. If it returns false, the
+            answer is the same as for a job that does not exist. ``lambda job, action: True``
+            allows it to everybody who has the id, which cannot be guessed.
         name: The blueprint's name.
         url_prefix: What the URLs begin with.
         max_streams: How many streams of events may be open in one process. On Dewar's server each
-            holds a connection and some memory, and no thread. On another it holds a thread: give
-            it fewer than the server has, or pages have to wait.
-        heartbeat: After how many seconds without an event a stream sends a comment, which shows
-            whether the client is still there.
+            holds a connection and some memory, but no thread. On another server it holds a thread:
+            allow fewer than it has threads, or pages have to wait.
+        heartbeat: The seconds without an event after which a stream sends a comment, which shows
+            whether the client is still connected.
     """
     streams = Streams(tasks, max_streams, StreamSettings(heartbeat=heartbeat))
     pages = JobPages(tasks, access, streams)
@@ -70,15 +70,15 @@ def tasks_blueprint(
 _Answer = tuple[dict[str, Any], int, dict[str, str]]
 
 
-def _unknown(error: UnknownJob) -> _Answer:  # noqa: ARG001  # its text would tell more
+def _unknown(error: UnknownJob) -> _Answer:  # noqa: ARG001  # its text would say more
     return {"error": "There is no such job."}, 404, {"Cache-Control": "no-store"}
 
 
 def _unavailable(error: LedgerError) -> _Answer:
-    _logger.error("A client could not be told of a job: %s", error)
+    _logger.error("A job could not be looked up for a client: %s", error)
     return {"error": "Jobs cannot be looked up now."}, 503, {"Retry-After": "5"}
 
 
 def _fault(error: TasksError) -> _Answer:
-    _logger.error("A client could not be told of a job", exc_info=error)
+    _logger.error("A job could not be shown to a client", exc_info=error)
     return {"error": "The job cannot be shown."}, 500, {"Cache-Control": "no-store"}

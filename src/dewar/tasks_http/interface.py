@@ -1,4 +1,4 @@
-"""What the pages ask of the `dewar.tasks.tasks.Tasks` whose jobs they show, and of the app."""
+"""What the pages ask of the `dewar.tasks.tasks.Tasks` whose jobs they show."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
@@ -6,10 +6,10 @@ from typing import Any, Literal, Protocol, TypeAlias
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
 
-#: What somebody wants to do with a job.
+#: What a client wants to do with a job.
 Action: TypeAlias = Literal["see", "cancel"]
 
-#: Whether who asks may do that. It is called in the request, and may look at ``session`` and ``g``.
+#: Returns whether the client may do that. Called in the request, so it may use ``session``.
 Access: TypeAlias = Callable[[JobStatus, Action], object]
 
 
@@ -17,10 +17,10 @@ class WatchedLedger(Protocol):
     """What the pages ask of a ledger."""
 
     def changes(self) -> object:
-        """Return something that is another value once anything was committed."""
+        """Return a value that changes when anything is committed."""
 
     def get_many(self, ids: Sequence[str]) -> Mapping[str, Any]:
-        """Return the records of those jobs, by id, that there are."""
+        """Return the records of the jobs that exist, by id."""
 
 
 class ServedTasks(Protocol):
@@ -28,13 +28,13 @@ class ServedTasks(Protocol):
 
     @property
     def ledger(self) -> WatchedLedger:
-        """The ledger, which may be asked without beginning any work."""
+        """The ledger."""
 
     def status(self, id: str) -> JobStatus:
         """Return what the ledger knows of a job."""
 
     def status_of(self, record: Any) -> JobStatus:
-        """Return what a record of the ledger says."""
+        """Return the status that a record of the ledger describes."""
 
     def cancel(self, id: str, *, running: bool = False) -> bool:
         """Cancel a job; return whether it will not run to its end."""
@@ -43,4 +43,4 @@ class ServedTasks(Protocol):
         """Return the settings."""
 
     def set_links(self, links: Callable[[str], Mapping[str, str]]) -> None:
-        """Have a function say where a client finds out about a job."""
+        """Set the function that returns the URLs of a job."""

@@ -1,4 +1,4 @@
-"""`JobEvent`: what a client is told of a job, as a server-sent event."""
+"""`JobEvent`: the state of a job, as a server-sent event."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -9,11 +9,11 @@ from dewar.tasks.ledger.records import JobState
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
-    """What a client is told of a job at one moment.
+    """What a stream tells of a job at one moment.
 
     Attributes:
         state: The job's state then.
-        data: All that there is to see of it, as JSON.
+        data: Everything that a client may see of it, as JSON.
     """
 
     state: JobState
@@ -25,20 +25,20 @@ class JobEvent:
         return f"{self.state.value}-{blake2b(self.data.encode(), digest_size=8).hexdigest()}"
 
     def name(self, before: JobState | None) -> str:
-        """Return the event's name: the final state, ``state`` where that changed, or ``progress``.
+        """Return the event's name: the final state, ``state`` if that changed, or ``progress``.
 
         Args:
-            before: The state that the client was told last.
+            before: The state in the previous event; None for the first.
         """
         if self.state.is_final:
             return self.state.value
         return "progress" if self.state is before else "state"
 
     def text(self, before: JobState | None) -> str:
-        """Return it as it is sent.
+        """Return the text that is sent.
 
         Args:
             before: As in `name`.
         """
-        # Its data is text, so that nothing is left to be written as JSON.
+        # Its data is JSON text already, so `str` has nothing to do.
         return event_text(ServerSentEvent(self.data, event=self.name(before), id=self.id), str)

@@ -1,4 +1,4 @@
-"""`JobPages`: the views that tell of a job and cancel it."""
+"""`JobPages`: the views that show a job and cancel it."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ from dewar.tasks_http.streams import Streams, WatchedJob
 
 Answer = tuple[dict[str, Any], int, dict[str, str]]
 
-# What can be an id; anything else is not worth asking the ledger.
+# What an id looks like. The ledger is not asked for anything else.
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _FRESH = MappingProxyType({"Cache-Control": "no-store"})
 # How long a client waits before it asks again, in seconds.
@@ -29,7 +29,7 @@ _SOON, _LATER = "1", "5"
 
 
 class CancelResult(NamedTuple):
-    """How a request to cancel is answered: the status code, and what is wrong."""
+    """The answer to a request to cancel: the status code, and the error if there is one."""
 
     code: int
     error: str | None = None
@@ -40,23 +40,25 @@ def cancel_result(state: JobState, stops: bool) -> CancelResult:
 
     Args:
         state: The job's state afterwards.
-        stops: Whether it was cancelled, or is about to end.
+        stops: Whether it was cancelled, or is about to stop.
     """
     if state is JobState.CANCELLED:
         return CancelResult(200)
     if state.is_final:
         return CancelResult(409, f"The job has ended already: it is {state.value}.")
     return (
-        CancelResult(202) if stops else CancelResult(409, "The job runs, and could not be stopped.")
+        CancelResult(202)
+        if stops
+        else CancelResult(409, "The job is running and could not be stopped.")
     )
 
 
 def links_by(url: Callable[..., str], name: str, id: str) -> dict[str, str]:
-    """Return where a client finds out about a job, and cancels it with DELETE.
+    """Return the URLs of a job; ``cancel`` is for DELETE.
 
     Args:
-        url: Makes URLs of endpoints.
-        name: What the endpoints begin with.
+        url: Makes the URL of an endpoint.
+        name: What the names of the endpoints begin with.
         id: The job's id.
     """
     page = url(f"{name}.job", id=id)
@@ -67,9 +69,9 @@ class JobPages:
     """The views of one blueprint.
 
     Args:
-        tasks: Whose jobs they show.
-        access: Who may see and cancel them.
-        streams: Where streams of events are opened.
+        tasks: The tasks whose jobs they show.
+        access: Returns whether a client may see or cancel a job.
+        streams: Opens the streams of events.
     """
 
     def __init__(self, tasks: ServedTasks, access: Access, streams: Streams) -> None:
@@ -82,7 +84,7 @@ class JobPages:
         return _answer(self._find(id, "see"))
 
     def cancel(self, id: str) -> Answer:
-        """Cancel the job, also if it runs, and answer with it."""
+        """Cancel the job, even if it runs, and answer with it."""
         status, stops = self._find(id, "cancel"), False
         if not status.state.is_final:
             try:
@@ -98,7 +100,7 @@ class JobPages:
         request = current_request("a stream of events").request
         watched = self._watched(self._find(id, "see"), request)
         if watched.first.state.is_final and watched.first.id == watched.seen:
-            # The client has it all. This answer keeps an EventSource from coming back.
+            # The client has everything. After a 204 an EventSource does not connect again.
             return "", 204, dict(_FRESH)
         if request.method == "HEAD":
             return Response(mimetype=MIMETYPE, headers=HEADERS)
@@ -109,27 +111,27 @@ class JobPages:
         return Response(stream, mimetype=MIMETYPE, headers=HEADERS)  # type: ignore[arg-type]  # asynchronous
 
     def _find(self, id: str, action: Action) -> JobStatus:
-        """Return a job that may be seen or cancelled.
+        """Return a job that the client may see or cancel.
 
         Raises:
-            UnknownJob: If there is none, or none for who asks: nobody learns which.
+            UnknownJob: If there is none, or the client may not; the answer does not tell which.
         """
         if not _ID.fullmatch(id):
             raise UnknownJob(id)
         status = self._tasks.status(id)
         allowed = current().app.ensure_sync(self._access)(status, action)
         if isawaitable(allowed):
-            # SECURITY: it is true, whatever it would come to.
+            # SECURITY: an awaitable is true, whatever its result would be.
             raise TaskSetupError(
-                f"{self._access!r} returned {allowed!r} and not whether a job may be seen. Make it"
-                " an 'async def' itself, or wait for the answer: access=asyncio.run(...)."
+                f"{self._access!r} returned {allowed!r} instead of True or False. Make it"
+                " an 'async def', or wait for the answer: access=asyncio.run(...)."
             )
         if not allowed:
             raise UnknownJob(id)
         return status
 
     def _watched(self, status: JobStatus, request: Request) -> WatchedJob:
-        # All that needs the request is asked for here; the stream outlives it.
+        # What needs the request is read here, because the stream outlives it.
         dumps, links = current().app.json.dumps, links_by(url_for, "", status.id)
 
         def event_of(now: JobStatus) -> JobEvent:

@@ -1,14 +1,14 @@
 """`Streams`: the event streams that one process has open, none of which holds a thread.
 
-Who does what, on which thread:
+Which thread does what:
 
 - The thread of a request opens a stream.
-- The thread of the event loop makes its pieces, and closes it.
-- The watcher's thread sees what becomes of the jobs, for all streams at once.
-- The thread that ends the app's serving calls `end`, which ends all streams.
+- The thread of the event loop makes its text, and closes it.
+- The watcher's thread reads the jobs of all streams at once.
+- The thread that stops serving the app calls `end`, which ends all streams.
 
-A stream ends by itself: after the final state, after its longest life (so that access is asked
-for anew; an ``EventSource`` connects again), when the process stops, and when its client has gone.
+A stream ends by itself after the final state, after its longest life (an ``EventSource`` connects
+again, and `access` is asked again), when the process stops, and when its client has left.
 """
 
 import asyncio
@@ -30,26 +30,26 @@ _logger = logging.getLogger("dewar.tasks")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StreamSettings:
-    """How often something happens on a stream; all in seconds."""
+    """The times of a stream, in seconds."""
 
-    #: Without an event before a comment is sent. Proxies give up after 60 and more.
+    #: How long no event is sent before a comment is. Proxies give up after 60 seconds or more.
     heartbeat: float = 15.0
     #: The longest that a stream lasts.
     life: float = 300.0
-    #: What the client waits before it connects again.
+    #: How long the client waits before it connects again.
     retry: float = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WatchedJob:
-    """One job as a stream sees it.
+    """A job, and how a stream tells of it.
 
     Attributes:
         id: The job's id.
-        first: The event that tells how the job is when the stream is opened.
-        tell: Returns the event that tells what a record of the ledger says.
-        seen: The id of the last event that the client has, or nothing.
-        is_over: Whether the process is about to stop, as far as its server tells.
+        first: The event for the job as it is when the stream is opened.
+        tell: Returns the event for a record of the ledger.
+        seen: The id of the last event that the client has; empty if it has none.
+        is_over: Returns whether the server is about to stop.
     """
 
     id: str
@@ -61,14 +61,14 @@ class WatchedJob:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StreamsStatistics:
-    """How many streams are open in this process, and how many there may be."""
+    """How many streams are open in this process, and how many may be."""
 
     open: int
     most: int
 
 
 class Stream:
-    """The text of one stream, piece by piece. Whoever has it calls `aclose` or `close`.
+    """The text of one stream, in pieces. The response that has it calls `aclose` or `close`.
 
     Args:
         pieces: The text.
@@ -78,7 +78,7 @@ class Stream:
     def __init__(self, pieces: AsyncIterator[str], release: Callable[[], object]) -> None:
         self._pieces = pieces
         self._release = release
-        self._closing = threading.Lock()  # locked for good by the first that closes
+        self._closing = threading.Lock()  # locked by the first call that closes, and never released
 
     def __repr__(self) -> str:
         return f"<Stream {'closed' if self._closing.locked() else 'open'}>"
@@ -90,29 +90,29 @@ class Stream:
         try:
             return await anext(self._pieces)
         except StopAsyncIteration:
-            # Now, and not when the response is closed: the client sees the end in between, and
-            # may want the place that it believes is free.
+            # Now, and not when the response is closed: the client sees the end before that, and
+            # may open another stream in its place.
             self.close()
             raise
 
     async def aclose(self) -> None:
-        """End the stream and give its place back; more than once does no harm."""
+        """End the stream and free its place. It may be called more than once."""
         try:
             await self._pieces.aclose()  # type: ignore[attr-defined]  # a generator
         finally:
             self.close()
 
     def close(self) -> None:
-        """Give the place back of a stream that has ended, or that nobody has begun to read."""
+        """Free the place of a stream that has ended, or that nobody has begun to read."""
         if self._closing.acquire(blocking=False):
             self._release()
 
-    # Where a hook of the app fails, the response is dropped and nobody closes it.
+    # If a hook of the app fails, the response is dropped and nobody closes it.
     __del__ = close
 
 
 class _Generation:
-    """One time of serving: how many streams are open, who watches, and whether it has ended."""
+    """The streams from one start of serving to its end: their number, and their watcher."""
 
     def __init__(self, tasks: ServedTasks) -> None:
         self._counting = threading.Lock()
@@ -121,7 +121,7 @@ class _Generation:
         self.watcher = Watcher(tasks)
 
     def enter(self, most: int) -> bool:
-        """Take a place, if there is one; return whether there was."""
+        """Take a place; return whether one was free."""
         with self._counting:
             if self.open >= most or self.has_ended:
                 return False
@@ -129,7 +129,7 @@ class _Generation:
             return True
 
     def leave(self) -> None:
-        """Give a place back."""
+        """Free a place."""
         with self._counting:
             self.open -= 1
 
@@ -140,12 +140,12 @@ class _Generation:
 
 
 class Streams:
-    """Opens streams, no more at a time than there are places.
+    """Opens streams, up to a number at a time.
 
     Args:
-        tasks: Whose jobs they tell of.
-        most: How many places there are in one process.
-        settings: How often something happens on each.
+        tasks: The tasks whose jobs they tell of.
+        most: How many streams may be open in one process.
+        settings: The times of each.
     """
 
     def __init__(self, tasks: ServedTasks, most: int, settings: StreamSettings) -> None:
@@ -162,15 +162,15 @@ class Streams:
         return StreamsStatistics(open=self._generation.open, most=self._most)
 
     def begin(self) -> None:
-        """Begin to serve in this process; what a fork took along of another's is dropped."""
+        """Begin to serve in this process, and drop the streams that a fork has inherited."""
         self._generation = _Generation(self._tasks)
 
     def end(self, timeout: float = 0.0) -> None:  # noqa: ARG002  # as app.on_stop calls it
-        """Have all streams end now, and open no more."""
+        """End all streams now, and open no more."""
         self._generation.end()
 
     def maybe_open(self, watched: WatchedJob) -> Stream | None:
-        """Return a stream about a job, or None where all places are taken."""
+        """Return a stream about a job, or None if too many are open."""
         generation, settings = self._generation, self._settings
         if not generation.enter(self._most):
             return None
@@ -186,12 +186,12 @@ class Streams:
 async def events_of(
     watched: WatchedJob, watcher: Watcher, life: float
 ) -> AsyncGenerator[str, None]:
-    """Yield the text of a stream: what is new of a job, as it comes.
+    """Yield the text of a stream: each change of a job.
 
     Args:
         watched: The job.
-        watcher: Who sees what becomes of it.
-        life: The seconds after which it ends.
+        watcher: What reads its record.
+        life: The seconds after which the stream ends.
     """
     loop, queue = asyncio.get_running_loop(), _LatestEvent()
     seen, before = watched.seen, None
@@ -199,7 +199,7 @@ async def events_of(
 
     def tell(record: Any) -> None:
         event = None if record is None else _maybe_event(watched, record)
-        with suppress(RuntimeError):  # the loop was closed, and nobody listens
+        with suppress(RuntimeError):  # the loop is closed, and nobody listens
             loop.call_soon_threadsafe(queue.put, event)
 
     with _ended_after(life, queue), watcher.subscribed(Subscriber(watched.id, tell)):
@@ -226,13 +226,13 @@ def _maybe_event(watched: WatchedJob, record: Any) -> JobEvent | None:
     try:
         return watched.tell(record)
     except Exception:
-        # The client asks again, and is told by the page.
-        _logger.exception("A client could not be told of a job")
+        # The client connects again, and the page answers with the error.
+        _logger.exception("The event of a job could not be made")
         return None
 
 
 class _LatestEvent:
-    """The latest event that was not told yet. Only the loop's thread uses it."""
+    """The latest event that was not sent yet. Only the loop's thread uses it."""
 
     def __init__(self) -> None:
         self._came = asyncio.Event()
@@ -240,7 +240,7 @@ class _LatestEvent:
         self._is_over = False
 
     def put(self, event: JobEvent | None) -> None:
-        """Take an event, in place of one that nobody has taken; None for the end."""
+        """Set the latest event; None for the end."""
         if event is None:
             self._is_over = True
         else:

@@ -1,14 +1,14 @@
-"""`Watcher`: the one thread that looks at the ledger for all streams of a process.
+"""`Watcher`: the one thread that reads the ledger for all streams of a process.
 
-Who does what, on which thread:
+Which thread does what:
 
-- Any thread begins and ends to follow a job.
-- The watcher's thread is there while somebody follows. It asks the ledger every ``poll`` seconds
-  whether anything was committed, and only then, in one go, for the jobs that are followed. It
-  calls `Subscriber.tell`.
+- Any thread subscribes to a job, and unsubscribes.
+- The watcher's thread runs while there are subscribers. Every ``poll`` seconds it asks the ledger
+  whether anything was committed. Only then it reads all subscribed jobs, in one query, and calls
+  `Subscriber.tell`.
 
-Nothing is missed: the ledger is asked for its changes before it is asked for the jobs, and whoever
-begins to follow is told how the job is.
+No change is missed: the ledger is asked for its changes before it is asked for the jobs, and a new
+subscriber always gets the record of its job.
 """
 
 import logging
@@ -25,12 +25,12 @@ _logger = logging.getLogger("dewar.tasks")
 
 
 class Subscriber:
-    """Who wants to know of a job.
+    """A function that gets the records of a job.
 
     Args:
         id: The job's id.
         tell: Called on the watcher's thread with each new record of the job, and with None when
-            there will be none any more.
+            there will be no more.
     """
 
     __slots__ = ("id", "seen", "tell")
@@ -38,15 +38,15 @@ class Subscriber:
     def __init__(self, id: str, tell: Callable[[Any], object]) -> None:
         self.id = id
         self.tell = tell
-        #: The record that it was told last; the watcher's.
+        #: The last record that it got. Only the watcher sets it.
         self.seen: Any = None
 
 
 class Watcher:
-    """Tells followers of their jobs. Any thread may call any method.
+    """Calls subscribers with the records of their jobs. Any thread may call any method.
 
     Args:
-        tasks: Whose jobs they are.
+        tasks: The tasks whose jobs they are.
     """
 
     def __init__(self, tasks: ServedTasks) -> None:
@@ -63,11 +63,11 @@ class Watcher:
 
     @contextmanager
     def subscribed(self, subscriber: Subscriber) -> Iterator[None]:
-        """Have a follower told of its job."""
+        """Call a subscriber with the records of its job during a ``with`` block."""
         with self._changing:
             self._subscribers.add(subscriber)
             self._new.add(subscriber)
-            # A thread does not live on in a process that was forked.
+            # A forked process does not have its parent's threads.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(
                     target=lambda: Context().run(self._run), name="dewar-tasks-watcher", daemon=True
@@ -81,7 +81,7 @@ class Watcher:
                 self._new.discard(subscriber)
 
     def end(self) -> None:
-        """Tell all that there is no more to come, and watch nothing from now on."""
+        """Call all subscribers with None, and watch nothing from now on."""
         self._over.set()
 
     def _run(self) -> None:
@@ -91,7 +91,7 @@ class Watcher:
         while (turn := self._turn()) is not None:
             everybody, new = turn
             try:
-                # Once: after its end, the tasks would begin anew for whoever asks.
+                # Once: if the tasks have stopped, to ask again would start them again.
                 ledger = ledger or self._tasks.ledger
                 changes = ledger.changes()
                 asked, known = (new if changes == known else everybody), changes
@@ -105,7 +105,7 @@ class Watcher:
             self._over.wait(poll)
 
     def _turn(self) -> tuple[Sequence[Subscriber], Sequence[Subscriber]] | None:
-        """Return all who follow, and of them those who are new; None where the thread may end."""
+        """Return all subscribers, and the new ones among them; None if the thread may end."""
         with self._changing:
             everybody, new = list(self._subscribers), list(self._new)
             self._new.clear()

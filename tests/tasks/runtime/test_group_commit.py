@@ -8,7 +8,8 @@ import pytest
 
 from dewar.tasks.errors import TasksError
 from dewar.tasks.ledger.records import NewJob, ProgressUpdate
-from dewar.tasks.runtime.group_commit import MOVES, Entry, LedgerWriter, WriterState
+from dewar.tasks.runtime.group_commit import MOVES, LedgerWriter, WriterState
+from dewar.tasks.runtime.pending_write import Entry
 from polling import eventually
 
 _LONG = 3600.0
@@ -23,6 +24,8 @@ class Book:
         self.holding: threading.Event | None = None
         self.held = threading.Event()
         self.rests = 0
+        #: What was written without a ticket.
+        self.alone: list[str] = []
 
     def write(self, entries: Sequence[Entry]) -> None:
         gate, self.holding = self.holding, None
@@ -35,6 +38,11 @@ class Book:
         for _, ticket in entries:
             if ticket is not None:
                 ticket.settle(took_effect=True)
+
+    def write_new(self, new: NewJob) -> bool:
+        self.write([(new, None)])
+        self.alone.append(new.id)
+        return True
 
     def on_idle(self) -> float:
         self.rests += 1
@@ -60,8 +68,8 @@ def book() -> Book:
 
 @pytest.fixture
 def writer(book: Book) -> Iterator[LedgerWriter]:
-    writer = LedgerWriter(book.write, book.on_idle)
-    writer.start()
+    writer = LedgerWriter(book.write, book.write_new)
+    writer.start(book.on_idle)
     yield writer
     book.failing = False
     assert writer.stop(20)
@@ -77,6 +85,7 @@ def test_who_waits_has_it_written_when_it_returns(writer: LedgerWriter, book: Bo
     """A lone thread writes its operation itself."""
     assert writer.write(new("a"))
     assert book.batches == [["a"]]
+    assert book.alone == ["a"]
 
 
 def test_what_comes_while_another_writes_is_written_together(
@@ -95,6 +104,38 @@ def test_what_comes_while_another_writes_is_written_together(
     assert sorted(book.batches[1], key=int) == [f"{n}" for n in range(20)]
 
 
+def test_what_comes_during_a_lone_write_is_not_left_behind(
+    writer: LedgerWriter, book: Book
+) -> None:
+    """The lone thread does not write it, but wakes the writer's own thread."""
+    gate = book.holding = threading.Event()
+    first = in_thread(lambda: writer.write(new("first")))
+    assert book.held.wait(20)
+    second = in_thread(lambda: writer.write(new("second")))
+    while not writer.waiting:
+        threading.Event().wait(0.001)
+    gate.set()
+    first.join(20)
+    second.join(20)
+    assert not second.is_alive()
+    assert (book.ids, book.alone) == (["first", "second"], ["first"])
+
+
+def test_a_new_job_goes_with_lazy_things_that_are_due(book: Book) -> None:
+    """What was put off long enough is written in the same transaction."""
+    writer = LedgerWriter(book.write, book.write_new)
+    writer.put(lazy("a"))
+    assert writer.write(new("b"))
+    assert book.batches == [["b", "a"]]
+    assert book.alone == []
+    writer.put(lazy("c"))
+    assert writer.write(new("d"))  # at once: "c" is put off until it is quiet
+    assert book.batches[1:] in ([["d"]], [["d", "c"]])
+    writer.start(book.on_idle)
+    assert writer.stop(20)
+    assert sorted(book.ids) == ["a", "b", "c", "d"]
+
+
 def test_lazy_things_are_written_without_anybody_waiting(writer: LedgerWriter, book: Book) -> None:
     """In their order, and soon."""
     for number in range(100):
@@ -106,20 +147,20 @@ def test_lazy_things_are_written_without_anybody_waiting(writer: LedgerWriter, b
 
 def test_the_stop_writes_what_waits(book: Book) -> None:
     """Nothing that was put is left behind."""
-    writer = LedgerWriter(book.write, book.on_idle)
+    writer = LedgerWriter(book.write, book.write_new)
     for number in range(2000):
         writer.put(lazy(str(number)))
-    writer.start()
+    writer.start(book.on_idle)
     assert writer.stop(20)
     assert len(book.ids) == 2000
 
 
 def test_after_the_stop_nobody_waits_in_vain(book: Book) -> None:
     """A thread that comes late is told so."""
-    writer = LedgerWriter(book.write, book.on_idle)
-    writer.start()
+    writer = LedgerWriter(book.write, book.write_new)
+    writer.start(book.on_idle)
     assert writer.stop(20)
-    with pytest.raises(TasksError, match="has ended its part"):
+    with pytest.raises(TasksError, match="has stopped running tasks"):
         writer.write(new("late"))
     writer.put(lazy("late"))
     assert book.ids == []
@@ -152,10 +193,10 @@ def test_anything_else_is_written_again_until_it_succeeds(
             failed.set()
             raise
 
-    writer = LedgerWriter(failing, book.on_idle)
+    writer = LedgerWriter(failing, book.write_new)
     book.failing = True
     with caplog.at_level(logging.CRITICAL, logger="dewar.tasks"):
-        writer.start()
+        writer.start(book.on_idle)
         writer.put(lazy("a"))
         assert failed.wait(20)
         writer.put(lazy("b"))
@@ -169,8 +210,8 @@ def test_a_stop_gives_up_what_the_database_does_not_take(
 ) -> None:
     """The process ends, and the log says what was not written."""
     book.failing = True
-    writer = LedgerWriter(book.write, book.on_idle)
-    writer.start()
+    writer = LedgerWriter(book.write, book.write_new)
+    writer.start(book.on_idle)
     writer.put(lazy("a"))
     with caplog.at_level(logging.ERROR, logger="dewar.tasks"):
         assert writer.stop(30)
@@ -225,7 +266,7 @@ def test_no_state_follows_another_unless_the_table_says_so(
     book: Book, before: WriterState, after: WriterState
 ) -> None:
     """What is illegal is an error, and changes nothing."""
-    writer = LedgerWriter(book.write, book.on_idle)
+    writer = LedgerWriter(book.write, book.write_new)
     writer.state = before
     if after in MOVES[before]:
         writer._move(after)
@@ -238,9 +279,9 @@ def test_no_state_follows_another_unless_the_table_says_so(
 
 def test_a_stop_ends_it_for_good(book: Book) -> None:
     """It writes what waits first, and another stop changes nothing."""
-    writer = LedgerWriter(book.write, book.on_idle)
+    writer = LedgerWriter(book.write, book.write_new)
     gate = book.holding = threading.Event()
-    writer.start()
+    writer.start(book.on_idle)
     assert writer.state is WriterState.OPEN
     first = in_thread(lambda: writer.write(new("a")))
     assert book.held.wait(20)
@@ -262,10 +303,10 @@ def test_where_its_thread_fails_nobody_waits_in_vain(book: Book) -> None:
     def fail() -> float:
         raise SystemExit
 
-    writer = LedgerWriter(book.write, fail)
-    writer.start()
+    writer = LedgerWriter(book.write, book.write_new)
+    writer.start(fail)
     writer._thread.join(20)
     assert writer.state is WriterState.ENDED
-    with pytest.raises(TasksError, match="has ended its part"):
+    with pytest.raises(TasksError, match="has stopped running tasks"):
         writer.write(new("late"))
     assert writer.stop(20)

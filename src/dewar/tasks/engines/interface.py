@@ -45,8 +45,8 @@ class JobCall:
     timeout: float | None = None
     #: Whether it may begin again if its worker dies. Otherwise it is lost then.
     repeatable: bool = True
-    #: Job id, task name and attempt number, for `current_job` on a remote worker. None if the job
-    #: is in no ledger.
+    #: Id, task and number of the attempt, for `current_job` on a remote worker. None if the job is
+    #: in no ledger.
     described: tuple[str, str, int] | None = None
 
 

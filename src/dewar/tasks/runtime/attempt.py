@@ -1,5 +1,6 @@
-"""`Attempt`: one attempt at a stored job, as its pool sees it."""
+"""`Attempt`: one attempt at a stored job, as its engine sees it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,38 +10,45 @@ from dewar.tasks.progress import Progress
 
 
 class AttemptListener(Protocol):
-    """Who wants to know how the attempt goes. The pool's threads call it."""
+    """Follows attempts. The engine's threads call it."""
 
     def note_begin(self, attempt: "Attempt") -> bool:
-        """Take note that the function is about to run; return whether it may."""
+        """Note that the function is about to run; return whether it may."""
 
     def note_progress(self, attempt: "Attempt", progress: Progress) -> None:
-        """Take note how far it is."""
+        """Note the progress of the function."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """An attempt is to be given to the pool."""
+    """An attempt that is to be given to the engine."""
 
     attempt: "Attempt"
 
 
 class Attempt(Job):
-    """A Future that tells its listener when the function begins and how far it is.
+    """A Future that tells its listener when the function begins, and its progress.
 
     Args:
         record: The job, as it was claimed.
-        listener: Who is told.
+        listener: What follows the attempt.
+        stop: Stops the attempt if it runs.
     """
 
-    def __init__(self, record: JobRecord, listener: AttemptListener) -> None:
+    def __init__(
+        self,
+        record: JobRecord,
+        listener: AttemptListener,
+        stop: Callable[[Job], bool] | None = None,
+    ) -> None:
         super().__init__()
+        self._stop = stop
         self.record = record
         #: 1 for the first.
         self.number = record.attempts + 1
-        #: Set where the process ends and the job is to be run by another one.
+        #: Set if the process stops, and another one is to run the job.
         self.is_requeued = False
-        #: Set where it cannot even begin, and only its end is to be told.
+        #: Set if it cannot begin, and only its outcome is to be written.
         self.cannot_start = False
         self._listener = listener
         self._progress: Progress | None = None
@@ -49,12 +57,12 @@ class Attempt(Job):
         return f"<Attempt {self.number} at {self.record.task} {self.record.id}>"
 
     def set_running_or_notify_cancel(self) -> bool:
-        """See `concurrent.futures.Future`; false as well where the listener says no."""
+        """See `concurrent.futures.Future`; false as well if the listener refuses."""
         return super().set_running_or_notify_cancel() and self._listener.note_begin(self)
 
     @property
     def progress(self) -> Progress | None:
-        """How far it is; its engine sets it, and the listener is told."""
+        """The latest progress. Its engine sets it, and the listener is told."""
         return self._progress
 
     @progress.setter

@@ -1,18 +1,18 @@
-"""`LedgerWriter`: writes what the threads of a process have for the ledger, many things at a time.
+"""`LedgerWriter`: writes what the threads of a process have for the ledger, in few transactions.
 
 1. **Group commit.** A thread that waits for its operation writes it itself, in one transaction with
-   all that waits; where another thread is writing already, that one, or the writer's own thread
+   everything that waits. If another thread is writing already, that one, or the writer's own thread
    after it, writes for both. So twenty submissions at the same time cost one transaction, and a
-   lone one costs no change of threads.
-2. What nobody waits for (a job begins, ends, is half way) is lazy: while urgent things keep coming
-   it is put off for some milliseconds, and the writer's own thread writes it together. So is
-   giving jobs to the pool, which is nothing for the ledger.
+   single one costs no change of threads.
+2. What nobody waits for (a job begins, ends, reports progress) is lazy: while urgent operations
+   keep coming it is put off for some milliseconds, and the writer's own thread writes it together.
+   The same holds for giving jobs to the engine, which writes nothing.
    PERF: threads that take turns at every job spend most of the time on the turns.
-3. `write` is called by one thread at a time, which holds `_writing`; `on_idle` by the writer's own
-   thread alone. Of one kind, urgent or lazy, what was put first is written first; nothing urgent
-   depends on something lazy.
-4. What was put is not forgotten before it is written: where the database fails, new jobs are
-   refused with the error, and everything else is tried again.
+3. `write` and `write_new` are called by one thread at a time, which holds `_writing`; `on_idle` by
+   the writer's own thread alone. Within one kind, urgent or lazy, operations are written in the
+   order in which they were put. Nothing urgent depends on something lazy.
+4. An operation stays in its queue until it is written. If the database fails, new jobs are refused
+   with the error, and everything else is tried again.
 5. Any thread may stop it, and its own thread ends it; so its state changes under `_changing`.
 """
 
@@ -24,74 +24,40 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
 
+from dewar.support.backoff import doubled
 from dewar.tasks.errors import TasksError
-from dewar.tasks.ledger.records import AttemptStart, NewJob, Outcome, ProgressUpdate
-from dewar.tasks.runtime.attempt import Dispatch
-
-Operation = NewJob | AttemptStart | ProgressUpdate | Outcome | Dispatch
+from dewar.tasks.ledger.records import NewJob
+from dewar.tasks.runtime.pending_write import AwaitedOperation, Entry, Operation, PendingWrite
 
 _logger = logging.getLogger("dewar.tasks")
-# The pauses after a failed transaction, in seconds: from the first to the longest.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
-# The most in one transaction; other processes want to write too.
+# The pauses after a failed transaction, in seconds: the first and the longest.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+# The most operations in one transaction, because other processes write too.
 _MAX_BATCH = 500
-# How long lazy things are put off at most, and for how long after an urgent one, in seconds.
+# How long a lazy operation is put off at most, and how long after an urgent one, in seconds.
 _MAX_DELAY, _QUIET_TIME = 0.02, 0.003
 
 _TOO_LATE = (
-    "This process has ended its part in the tasks, so it takes no more of them. Submit before"
+    "This process has stopped running tasks, so it accepts no more jobs. Submit before"
     " tasks.stop(), or call tasks.start() to begin again."
 )
 
 
-class PendingWrite:
-    """What a thread waits on until its operation is written."""
-
-    __slots__ = ("_gate", "error", "took_effect")
-
-    def __init__(self) -> None:
-        self._gate = threading.Lock()
-        self._gate.acquire()
-        #: Whether it took effect: a job may be refused, a start come too late.
-        self.took_effect = False
-        self.error: Exception | None = None
-
-    def settle(self, took_effect: bool, error: Exception | None = None) -> None:
-        """Let the waiting thread go on. Called once."""
-        self.took_effect = took_effect
-        self.error = error
-        self._gate.release()
-
-    def wait(self) -> bool:
-        """Wait until it is written; return whether it took effect. One thread may wait.
-
-        Raises:
-            TasksError: If it could not be written.
-        """
-        self._gate.acquire()
-        if self.error is not None:
-            raise self.error
-        return self.took_effect
-
-
-Entry = tuple[Operation, PendingWrite | None]
-
-
 class WriterState(Enum):
-    """One writer's life."""
+    """The states of a writer."""
 
     OPEN = "takes operations"
     STOPPING = "writes at once what waits, and ends"
     ENDED = "writes nothing more, and takes nothing"
 
 
-_OPEN, _STOPPING, _STOPPED_TEXT = WriterState.OPEN, WriterState.STOPPING, WriterState.ENDED
+_OPEN, _STOPPING, _ENDED = WriterState
 
-# From OPEN to ENDED at once where its thread fails.
+# Directly from OPEN to ENDED if its thread fails.
 MOVES: dict[WriterState, frozenset[WriterState]] = {
-    _OPEN: frozenset({_STOPPING, _STOPPED_TEXT}),
-    _STOPPING: frozenset({_STOPPED_TEXT}),
-    _STOPPED_TEXT: frozenset(),
+    _OPEN: frozenset({_STOPPING, _ENDED}),
+    _STOPPING: frozenset({_ENDED}),
+    _ENDED: frozenset(),
 }
 
 
@@ -99,16 +65,18 @@ class LedgerWriter:
     """Collects operations and writes them.
 
     Args:
-        write: Writes entries in one transaction and settles their tickets; what it raises means
-            that nothing was written.
-        on_idle: Called between the writing; returns the seconds until it wants to be called again.
+        write: Writes entries in one transaction and settles those that somebody waits for. If it
+            raises, nothing was written.
+        write_new: Writes a new job by itself, if nothing else waits; returns whether it was
+            accepted. If it raises, nothing was written.
     """
 
     def __init__(
-        self, write: Callable[[Sequence[Entry]], None], on_idle: Callable[[], float]
+        self, write: Callable[[Sequence[Entry]], None], write_new: Callable[[NewJob], bool]
     ) -> None:
-        self._write = write
-        self._on_idle = on_idle
+        self._write_entries = write
+        self._write_new = write_new
+        self._on_idle: Callable[[], float] = _idle_forever
         self._urgent: deque[Entry] = deque()
         self._lazy: deque[Entry] = deque()
         self._writing = threading.Lock()
@@ -116,11 +84,11 @@ class LedgerWriter:
         self._changing = threading.Lock()
         self._woken = False
         self._failures = 0
-        # When something of either kind was last written.
+        # When an operation of either kind was last written.
         self._urgent_at = self._lazy_at = 0.0
         #: Any thread may read it.
         self.state = _OPEN
-        #: Whether urgent things come one upon the other. Who writes sets it.
+        #: Whether urgent operations follow each other closely. The thread that writes sets it.
         self.is_busy = False
         self._thread = threading.Thread(target=self._run, name="dewar-tasks-writer", daemon=True)
 
@@ -133,43 +101,63 @@ class LedgerWriter:
         """How many operations wait to be written."""
         return len(self._urgent) + len(self._lazy)
 
-    def start(self) -> None:
-        """Begin; call once."""
+    def start(self, on_idle: Callable[[], float]) -> None:
+        """Begin; call once.
+
+        Args:
+            on_idle: Called between the writing; returns the seconds until the next call.
+        """
+        self._on_idle = on_idle
         self._thread.start()
 
     def put(self, operation: Operation) -> None:
         """Have an operation written soon."""
         self._lazy.append((operation, None))
-        # PERF: where others wait the thread has set itself a time, and need not be woken for each.
+        # PERF: if others wait, the thread has a time to wake up already.
         if len(self._lazy) <= 1 or self.state is not _OPEN:
             self._wakeup.set()
 
-    def write(self, operation: Operation) -> bool:
-        """Write an operation, with what else waits; return whether it took effect.
+    def write(self, new: NewJob) -> bool:
+        """Write a new job, with everything that waits; return whether it was accepted.
+
+        PERF: a thread that finds nobody else here needs neither a queue nor a ticket.
 
         Raises:
             TasksError: If it could not be written.
         """
-        return self.write_all([operation])[0]
+        if (
+            self._urgent
+            or self.state is not _OPEN
+            or (self._lazy and time.monotonic() >= self._lazy_due())
+            or not self._writing.acquire(blocking=False)
+        ):
+            return self.write_all([new])[0]
+        try:
+            self._note_urgent(time.monotonic())
+            is_accepted = self._write_new(new)
+            self._failures = 0
+        except Exception as error:
+            self._note_failure(error)
+            raise
+        finally:
+            self._release()
+        return is_accepted
 
-    def write_all(self, operations: Sequence[Operation]) -> list[bool]:
-        """Write operations, with what else waits; return of each whether it took effect.
+    def write_all(self, operations: Sequence[AwaitedOperation]) -> list[bool]:
+        """Write operations, with everything that waits; return for each whether it took effect.
 
         Raises:
             TasksError: If one could not be written; others may have been.
         """
         tickets = [PendingWrite() for _ in operations]
         self._urgent.extend(zip(operations, tickets, strict=True))
-        if self.state is _STOPPED_TEXT:
+        if self.state is _ENDED:
             self._fail_waiting()
         elif self._writing.acquire(blocking=False):
             try:
                 self._write_some(time.monotonic())
             finally:
-                self._writing.release()
-            # Who came meanwhile has left it to the thread that wrote.
-            if self._urgent:
-                self._wakeup.set()
+                self._release()
         else:
             self._wakeup.set()
         return [ticket.wait() for ticket in tickets]
@@ -193,9 +181,9 @@ class LedgerWriter:
         try:
             self._run_loop()
         finally:
-            # In this order: what is put from now on is given up by who puts it.
+            # In this order: the thread that puts an operation from now on refuses it by itself.
             with self._changing:
-                self._move(_STOPPED_TEXT)
+                self._move(_ENDED)
             self._fail_waiting()
 
     def _move(self, state: WriterState) -> None:
@@ -221,10 +209,10 @@ class LedgerWriter:
 
     def _back_off(self) -> None:
         if self.state is not _OPEN and self._failures > 1:
-            _logger.error("%d entries for the ledger could not be written", self.waiting)
+            _logger.error("%d operations for the ledger could not be written", self.waiting)
             self._fail_waiting()
         elif self.waiting:
-            time.sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._failures, 10)))
+            time.sleep(doubled(_FIRST_PAUSE, self._failures, _LONGEST_PAUSE))
 
     def _wait(self, due: float) -> None:
         if self._lazy:
@@ -233,7 +221,7 @@ class LedgerWriter:
             self._wakeup.wait(max(0.0, due - time.monotonic()))
 
     def _lazy_due(self) -> float:
-        """Return when lazy things are to be written, if nothing urgent comes."""
+        """Return when lazy operations are to be written, if nothing urgent comes."""
         if self.state is not _OPEN or len(self._lazy) >= _MAX_BATCH:
             return 0.0
         return min(self._urgent_at + _QUIET_TIME, self._lazy_at + _MAX_DELAY)
@@ -241,21 +229,33 @@ class LedgerWriter:
     def _write_some(self, now: float) -> None:
         entries = _pop_up_to(self._urgent, _MAX_BATCH)
         if entries:
-            self.is_busy = now - self._urgent_at < _QUIET_TIME
-            self._urgent_at = now
+            self._note_urgent(now)
         if now >= self._lazy_due():
             entries += _pop_up_to(self._lazy, _MAX_BATCH)
             self._lazy_at = now
         try:
-            self._write(entries)
-        except Exception as error:  # noqa: BLE001  # of new jobs it is told to who submits them
-            self._failures += 1
+            self._write_entries(entries)
+        except Exception as error:  # noqa: BLE001  # raised for the threads that submit new jobs
+            self._note_failure(error)
             self._put_back(entries, error)
         else:
             self._failures = 0
 
-    def _put_back(self, entries: Sequence[Entry], error: Exception) -> None:
+    def _note_urgent(self, now: float) -> None:
+        self.is_busy = now - self._urgent_at < _QUIET_TIME
+        self._urgent_at = now
+
+    def _release(self) -> None:
+        self._writing.release()
+        # An operation that came meanwhile was left to the thread that wrote.
+        if self._urgent:
+            self._wakeup.set()
+
+    def _note_failure(self, error: Exception) -> None:
+        self._failures += 1
         _logger.error("The ledger cannot be written: %s", error)
+
+    def _put_back(self, entries: Sequence[Entry], error: Exception) -> None:
         for operation, ticket in reversed(entries):
             if ticket is None:
                 self._lazy.appendleft((operation, ticket))
@@ -265,7 +265,7 @@ class LedgerWriter:
                 self._urgent.appendleft((operation, ticket))
 
     def _fail_waiting(self) -> None:
-        """Let nobody wait for what will not be written."""
+        """Refuse everything that waits, since it will not be written."""
         self._lazy.clear()
         with suppress(IndexError):
             while True:
@@ -277,8 +277,12 @@ class LedgerWriter:
         try:
             return self._on_idle()
         except Exception:
-            _logger.exception("Looking after the ledger failed; it is tried again")
+            _logger.exception("The maintenance of the ledger failed; it is tried again")
             return _LONGEST_PAUSE
+
+
+def _idle_forever() -> float:
+    return _LONGEST_PAUSE
 
 
 def _pop_up_to(queue: deque[Entry], most: int) -> list[Entry]:

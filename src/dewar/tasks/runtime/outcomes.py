@@ -1,4 +1,4 @@
-"""What becomes of a job when an attempt at it has ended. It decides and does nothing."""
+"""The outcome of an attempt: whether its job has ended, and how, or when it runs again."""
 
 import json
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ from dewar.tasks.status import public_outcome
 def outcome_of(
     attempt: Attempt, policy: RetryPolicy, owner: str, now: float, provider: Any
 ) -> Outcome:
-    """Return what to write of an attempt that has ended: how the job ended, or when it goes on.
+    """Return what to write of an attempt that has ended: how the job ended, or when it runs again.
 
     Args:
-        attempt: A future that is done and was not cancelled while it waited.
-        policy: What its task says about repeating.
-        owner: The id of the process that had it.
+        attempt: An attempt that is done and was not cancelled before it began.
+        policy: The rules of its task for running again.
+        owner: The id of the process that ran it.
         now: In seconds since the epoch.
         provider: Writes and reads JSON.
     """
@@ -34,7 +34,7 @@ def outcome_of(
         if result is not None and record.callback is not None:
             value = unpack(result, provider.loads)
     except Exception as raised:  # noqa: BLE001  # a task's `backoff`, or a class in its result
-        # Without an outcome the job would stay running for as long as this process lives.
+        # Without an outcome the job would stay in the state running while this process lives.
         state, result, error, pause = JobState.FAILED, None, describe_error(raised), None
     if record.callback is not None and state is not JobState.QUEUED:
         body = describe_outcome(record, state, value, error, provider)
@@ -66,7 +66,7 @@ def _decide(attempt: Attempt, policy: RetryPolicy) -> _Decision:
         return JobState.CANCELLED, None, None, None
     policy = policy.as_accepted(attempt.record.idempotent)
     if isinstance(raised, JobTimeout):
-        # The engine knows what ran, but not of what task.
+        # The engine knows the function that ran, but not its task.
         error = describe_error(JobTimeout(attempt.record.task, raised.seconds))
         return _failed(policy.after_timeout(attempt.number), error)
     if isinstance(raised, WorkerDied) and policy.idempotent:
@@ -81,7 +81,7 @@ def _failed(pause: float | None, error: Mapping[str, Any]) -> _Decision:
 
 
 def _interrupted(record: JobRecord, policy: RetryPolicy) -> _Decision:
-    """Judge an attempt of which nobody knows how far it came, through no fault of its own."""
+    """Return the outcome of an attempt that was interrupted at an unknown point."""
     state = state_after(may_repeat=policy.idempotent)
     if state is JobState.LOST:
         return state, None, describe_error(lost_error(record.task, record.id)), None
@@ -95,7 +95,7 @@ def describe_outcome(
     error: Mapping[str, Any] | None,
     provider: Any,
 ) -> str:
-    """Return the body of the callback that tells how a job ended."""
+    """Return the body of the callback with the outcome of a job."""
     told = {"id": record.id, "task": record.task, "state": state.value}
     text: str = provider.dumps({**told, **public_outcome(state, result, error)})
     return text

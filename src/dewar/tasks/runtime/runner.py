@@ -1,32 +1,30 @@
-"""`JobRunner`: one process's part in the work: it accepts jobs, takes some, runs them, and tells.
+"""`JobRunner`: accepts jobs, gives those that are claimed to the engine, and writes their outcomes.
 
-Who does what, on which thread:
+Which thread does what:
 
-- Any thread may `submit`, `cancel`, and wait for jobs.
-- **The writer's thread** alone writes, claims, renews the lease, and gives jobs to the pool.
-- **The pool's threads** call `note_begin`, `note_progress` and `_on_done`, which only put something
-  down for the writer.
+- Any thread may `submit`, `submit_one` and `stop`.
+- **The thread that writes** (one at a time, see `LedgerWriter`) calls `_write`, `_write_new`, and
+  gives jobs to the engine. `dispatch_claimed` is called by the writer's own thread.
+- **The engine's threads** call `note_begin`, `note_progress` and `_on_done`, which only put
+  something into the writer's queue.
 
-What holds:
+Invariants:
 
-1. A job is the runner's from its claim (or its acceptance) until its outcome is written; in
+1. A job belongs to the runner from its claim (or its acceptance) until its outcome is written. In
    between it is among the claimed jobs, and nowhere else in memory.
-2. A job that may not be repeated begins only after the ledger says so. Any other job may begin
-   before; if the process dies in between, it is run again, as it may be.
-3. An outcome is told to who waits for it after it is written, and never before.
+2. A job that must not be repeated begins only after its start is in the ledger. Any other job may
+   begin before that: if the process dies in between, the job runs again.
+3. The Future of a job is resolved after the outcome is written, and never before.
 """
 
 import logging
-import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
-from dewar.tasks.engines.interface import JobCall
+from dewar.tasks.engines.interface import JobEngine
 from dewar.tasks.errors import NotSupported, QueueFull, TasksError
-from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.records import (
     AttemptStart,
     JobRecord,
@@ -36,165 +34,93 @@ from dewar.tasks.ledger.records import (
     ProgressUpdate,
 )
 from dewar.tasks.progress import Progress
-from dewar.tasks.retry import RetryPolicy
 from dewar.tasks.runtime.attempt import Attempt, Dispatch
-from dewar.tasks.runtime.claimed import ClaimedJobs
-from dewar.tasks.runtime.futures import JobFutures
-from dewar.tasks.runtime.group_commit import Entry, LedgerWriter
-from dewar.tasks.runtime.maintenance import LedgerMaintenance, RunnerSettings
-from dewar.tasks.runtime.outcomes import describe_outcome, outcome_of
+from dewar.tasks.runtime.cancellation import JobCancellation
+from dewar.tasks.runtime.group_commit import LedgerWriter
+from dewar.tasks.runtime.job_source import JobSource
+from dewar.tasks.runtime.outcomes import outcome_of
+from dewar.tasks.runtime.pending_write import Entry
+from dewar.tasks.runtime.process_jobs import ProcessJobs
 
 _logger = logging.getLogger("dewar.tasks")
-# How many cancellations are remembered, for jobs that are being taken meanwhile.
-_MAX_CANCELLATIONS = 1000
-# For how long a pool that is full or cannot reach its workers is not asked again, in seconds.
+# The seconds without another try after an engine was full or could not reach its workers.
 _REFUSAL_PAUSE = 2.0
-# What the last things get when time is up, in seconds.
+# The seconds for the last writes after the time to stop is over.
 _FINAL_WAIT = 1.0
 
 
-class JobStarter(Protocol):
-    """What a job runner asks of its pool."""
-
-    def start_job(self, job: Attempt, call: JobCall) -> None:
-        """Run a call some time, and set the job's result."""
-
-
-class TaskDirectory(Protocol):
-    """What a job runner asks of the `Tasks` that it works for."""
-
-    def names(self) -> Sequence[str]:
-        """Return the names of the tasks that this process can run."""
-
-    def policy(self, task: str) -> RetryPolicy:
-        """Return what a task says about repeating."""
-
-    def call(self, record: JobRecord, attempt: int) -> JobCall:
-        """Return what the pool is to run for a job."""
-
-    def wake_webhooks(self) -> None:
-        """Take note that there is a callback to be made."""
-
-    @property
-    def json(self) -> Any:
-        """Reads and writes JSON."""
-
-
 class JobRunner:
-    """Accepts, claims, runs and ends jobs in one process.
+    """Accepts, runs and ends jobs in one process.
 
     Args:
-        ledger: Where jobs are kept.
-        pool: Where they run; None where this process runs none.
-        directory: What they run.
-        settings: How.
-        clock: The time in seconds since the epoch.
+        jobs: The jobs of this process.
+        engine: Where they run; None if this process runs none.
+        source: What they run.
+        cancellation: What is cancelled meanwhile.
+        on_callback: Called when a job with a callback has ended.
     """
 
     def __init__(
         self,
-        ledger: Ledger,
-        pool: JobStarter | None,
-        directory: TaskDirectory,
-        settings: RunnerSettings,
-        clock: Callable[[], float] = time.time,
+        jobs: ProcessJobs,
+        engine: JobEngine | None,
+        source: JobSource,
+        cancellation: JobCancellation,
+        on_callback: Callable[[], object],
     ) -> None:
-        self.ledger = ledger
-        self._pool = pool
-        self._directory = directory
-        self.clock = clock
-        self._owner: str = settings.owner.id
-        self.claimed = ClaimedJobs(settings.workers, settings.prefetch)
-        self._is_open = pool is not None
-        self._not_before = 0.0  # what the engine is spared after it could not be reached
+        self._jobs = jobs
+        self._ledger, self._claimed, self._clock = jobs.ledger, jobs.claimed, jobs.clock
+        self._owner = jobs.owner.id
+        self._engine = engine
+        self._source = source
+        self._cancellation = cancellation
+        self._on_callback = on_callback
         self._progress: dict[str, Progress] = {}
-        self._drained = threading.Condition()
-        self._cancelling = threading.Lock()
-        self._to_cancel: dict[str, None] = {}
-        self.futures = JobFutures()
-        self._maintenance = LedgerMaintenance(self, settings)
-        self._writer = LedgerWriter(self._write, self._maintenance.run_due)
+        self._writer = LedgerWriter(self._write, self._write_new)
 
     def __repr__(self) -> str:
-        return f"<JobRunner {self._owner} {self.claimed!r} {self._writer!r}>"
-
-    @property
-    def can_claim(self) -> bool:
-        """See `dewar.tasks.runtime.maintenance.MaintainedRunner`."""
-        return self._is_open and self.clock() >= self._not_before
-
-    @property
-    def tasks(self) -> Sequence[str]:
-        """The names of the tasks that it can run."""
-        return self._directory.names()
+        return f"<JobRunner {self._owner} {self._claimed!r} {self._writer!r}>"
 
     # Any thread.
 
-    def start(self) -> None:
-        """Begin: what dead processes left behind is taken over first.
+    def start(self, on_idle: Callable[[], float]) -> None:
+        """Begin to write; `on_idle` is as in `LedgerWriter.start`."""
+        self._writer.start(on_idle)
+
+    def submit_one(self, new: NewJob) -> bool:
+        """Have a job accepted; return whether it is. It is in the ledger then.
 
         Raises:
-            LedgerError: If the ledger cannot be written.
+            TasksError: If it cannot be written.
         """
-        self._maintenance.heartbeat()
-        self._writer.start()
+        claimed, now = self._claimed, self._clock()
+        is_due = now >= new.due and now >= claimed.claims_from
+        if is_due and len(claimed.attempts) < claimed.limit:
+            new = replace(new, owner=self._owner)
+        return self._writer.write(new)
 
     def submit(self, jobs: Sequence[NewJob]) -> list[bool]:
-        """Have jobs accepted; return of each whether it is, and is in the ledger then.
+        """Have jobs accepted; return for each whether it is. Those are in the ledger then.
 
         Raises:
             TasksError: If they cannot be written; some may have been.
         """
-        room = self.claimed.room if self.can_claim else 0
+        now = self._clock()
+        room = self._claimed.room if now >= self._claimed.claims_from else 0
         if room:
-            now = self.clock()
             ours = [replace(new, owner=self._owner) for new in jobs[:room] if new.due <= now]
             jobs = [*ours, *jobs[len(ours) :]]
         return self._writer.write_all(jobs)
 
-    def cancel(self, id: str, running: bool) -> bool | None:
-        """Cancel a job that this process has; None where it has not.
-
-        Raises:
-            NotSupported: If it runs, `running` is true and the engine cannot stop it.
-        """
-        attempt = self.claimed.find(id)
-        if attempt is None:
-            return None
-        if attempt.cancel():
-            return self.cancel_elsewhere(id)
-        return running and not attempt.done() and attempt.stop()
-
-    def cancel_elsewhere(self, id: str) -> bool:
-        """Cancel a job that waits and that no pool of this process has.
-
-        The writer's thread may be taking it at this moment. Either it is claimed already, or
-        `_dispatch` finds it among those to be cancelled, and waits until that is decided.
-        """
-        with self._cancelling:
-            self._to_cancel[id] = None
-            if len(self._to_cancel) > _MAX_CANCELLATIONS:
-                del self._to_cancel[next(iter(self._to_cancel))]
-            attempt = self.claimed.find(id)
-            if attempt is not None and not attempt.cancel():
-                return False
-            if not self.ledger.cancel(id, self.clock(), self.describe):
-                return False
-            self.drop(id)
-        self.wake()
-        self._directory.wake_webhooks()
-        return True
-
     def wake(self) -> None:
-        """Look soon whether the ledger holds something new."""
-        self._maintenance.poll_soon()
+        """Have `on_idle` called soon."""
         self._writer.wake()
 
     def stop(self, timeout: float) -> bool:
         """Give back what has not begun, wait for what runs, and end.
 
-        What still runs then is stopped, if the engine can, and given back as well; if not, it
-        stays this process's until its lease runs out.
+        What still runs then is stopped, if the engine can do that, and given back as well. If not,
+        it belongs to this process until its lease runs out.
 
         Args:
             timeout: In seconds.
@@ -202,51 +128,52 @@ class JobRunner:
         Returns:
             Whether nothing is left running here.
         """
-        deadline = self.clock() + timeout
-        self._is_open = False
-        back = [attempt.record.id for attempt in self.claimed.all() if self._give_back(attempt)]
+        deadline = self._clock() + timeout
+        self._claimed.close()
+        back = [attempt.record.id for attempt in self._claimed.all() if self._give_back(attempt)]
         if back:
-            self.ledger.release(self._owner, back)
-        if not self._wait_drained(timeout):
-            self._stop_running(self.claimed.all())
-        self._writer.stop(max(_FINAL_WAIT, deadline - self.clock()))
-        if len(self.claimed):
+            self._ledger.release(self._owner, back)
+        if not self._claimed.wait_empty(timeout):
+            self._stop_running(self._claimed.all())
+        self._writer.stop(max(_FINAL_WAIT, deadline - self._clock()))
+        if self._claimed.attempts:
             return False
-        self.ledger.leave(self._owner)
+        self._ledger.leave(self._owner)
         return True
 
     def _give_back(self, attempt: Attempt) -> bool:
-        """Cancel an attempt that has not begun, and let go of it; return whether it was so."""
-        return attempt.cancel() and self.claimed.take(attempt.record.id) is not None
-
-    def _wait_drained(self, timeout: float) -> bool:
-        with self._drained:
-            return self._drained.wait_for(lambda: not len(self.claimed), timeout)
+        """Cancel and drop an attempt that has not begun; return whether it had not."""
+        return attempt.cancel() and self._claimed.take(attempt.record.id) is not None
 
     def _stop_running(self, attempts: Sequence[Attempt]) -> None:
-        """Stop what runs, to have it run by another process."""
+        """Stop running attempts, so that another process runs the jobs again."""
         for attempt in attempts:
             attempt.is_requeued = True
             try:
                 attempt.stop()
             except NotSupported:
-                _logger.warning("%r still runs; it is run again, or lost, by its lease", attempt)
-        self._wait_drained(_FINAL_WAIT)
+                _logger.warning(
+                    "%r still runs. Its job runs again, or is lost, when the lease of this"
+                    " process runs out",
+                    attempt,
+                )
+        self._claimed.wait_empty(_FINAL_WAIT)
 
-    # The pool's threads.
+    # The engine's threads.
 
     def note_begin(self, attempt: Attempt) -> bool:
         """See `dewar.tasks.runtime.attempt.AttemptListener`."""
         record = attempt.record
         start = AttemptStart(
-            id=record.id, owner=self._owner, attempt=attempt.number, at=self.clock()
+            id=record.id, owner=self._owner, attempt=attempt.number, at=self._clock()
         )
-        # What cannot begin is told by the thread that writes, which must not wait for itself.
+        # An attempt that cannot start is noted by the thread that writes, which must not wait for
+        # itself.
         if record.idempotent or attempt.cannot_start:
             self._writer.put(start)
             return True
         try:
-            return self._writer.write(start)
+            return self._writer.write_all([start])[0]
         except TasksError:
             return False
 
@@ -257,25 +184,27 @@ class JobRunner:
     def _on_done(self, future: Future[Any]) -> None:
         attempt = cast("Attempt", future)
         record = attempt.record
-        if future.cancelled() or self.claimed.find(record.id) is not attempt:
-            return  # given back, cancelled or no longer ours: somebody else has the say
+        if future.cancelled() or self._claimed.find(record.id) is not attempt:
+            return  # It was given back, cancelled or claimed by another process.
         self._write_progress_of(record.id)
+        source = self._source
         self._writer.put(
-            outcome_of(
-                attempt,
-                self._directory.policy(record.task),
-                self._owner,
-                self.clock(),
-                self._directory.json,
-            )
+            outcome_of(attempt, source.policy(record.task), self._owner, self._clock(), source.json)
         )
 
-    # The writer's thread.
+    # The thread that writes.
+
+    def _write_new(self, new: NewJob) -> bool:
+        """Write a new job that came alone; return whether it was accepted."""
+        if self._ledger.write((new,), self._jobs.describe).refused:
+            return False
+        self._on_accepted(new)
+        return True
 
     def _write(self, entries: Sequence[Entry]) -> None:
         """Write entries; what comes after the ledger's own work must not fail."""
         kept = [op for op, _ in entries if not isinstance(op, Dispatch)]
-        written = self.ledger.write(kept, self.describe)
+        written = self._ledger.write(kept, self._jobs.describe)
         void = {id(operation) for operation in (*written.refused, *written.fenced)}
         ended = 0
         for operation, ticket in entries:
@@ -290,81 +219,67 @@ class JobRunner:
             elif isinstance(operation, Dispatch):
                 self._dispatch(operation.attempt)
             elif isinstance(operation, AttemptStart) and not counts:
-                self.drop(operation.id)
+                self._claimed.take(operation.id)
         if ended:
-            self.claimed.note_ended(ended, self.clock())
-            if self._maintenance.wants_jobs:
+            self._claimed.note_ended(ended, self._clock())
+            if self._claimed.wants_jobs:
                 self._writer.wake()
 
     def _on_accepted(self, new: NewJob) -> None:
         if new.owner is None:
-            self._maintenance.note_queued()
+            self._claimed.may_have_jobs = True
+            return
+        attempt = self._hold(JobRecord.of(new))
+        if self._writer.is_busy:
+            self._writer.put(Dispatch(attempt))
         else:
-            attempt = self._hold(JobRecord.of(new))
-            if self._writer.is_busy:
-                self._writer.put(Dispatch(attempt))
-            else:
-                self._dispatch(attempt)
+            self._dispatch(attempt)
 
     def dispatch_claimed(self, record: JobRecord) -> None:
-        """Give a job to the pool."""
+        """Give a job that this process has claimed to the engine."""
         self._dispatch(self._hold(record))
 
     def _hold(self, record: JobRecord) -> Attempt:
-        attempt = Attempt(record, self)
-        self.claimed.put(attempt)
+        attempt = Attempt(record, self, None if self._engine is None else self._engine.stop)
+        self._claimed.attempts[record.id] = attempt
         attempt.add_done_callback(self._on_done)
         return attempt
 
     def _dispatch(self, attempt: Attempt) -> None:
-        record = attempt.record
-        if record.id in self._to_cancel and self._read_cancelled(record.id):
+        record, claimed = attempt.record, self._claimed
+        if record.id in self._cancellation.ids and self._cancellation.look_up(record.id):
             attempt.cancel()
-            self.drop(record.id)
+            claimed.take(record.id)
             return
         try:
-            if self.can_claim and self._pool is not None:
-                self._pool.start_job(attempt, self._directory.call(record, attempt.number))
+            if self._engine is not None and self._clock() >= claimed.claims_from:
+                self._engine.submit(attempt, self._source.call(record, attempt.number))
                 return
         except (QueueFull, ConnectionError) as error:
             _logger.warning("Jobs have to wait: %s", error)
-            self._not_before = self.clock() + _REFUSAL_PAUSE
+            claimed.pause(self._clock() + _REFUSAL_PAUSE)
         except RuntimeError:
-            self._is_open = False  # the pool is shut down: the interpreter ends
-        except Exception as error:  # noqa: BLE001  # the job's own: its task or context
+            claimed.close()  # The engine is shut down, because the interpreter ends.
+        except Exception as error:  # noqa: BLE001  # an error of the job's task or context
             attempt.cannot_start = True
             if attempt.set_running_or_notify_cancel():
                 attempt.set_exception(error)
             return
-        self.drop(record.id)
-        self.ledger.release(self._owner, [record.id])
-
-    def _read_cancelled(self, id: str) -> bool:
-        """Return whether a job is cancelled in the ledger, once nobody is cancelling there."""
-        with self._cancelling:
-            record = self.ledger.get(id)
-        return record is not None and record.state is JobState.CANCELLED
+        claimed.take(record.id)
+        self._ledger.release(self._owner, [record.id])
 
     def _close(self, outcome: Outcome, counts: bool) -> None:
-        """Let go of a job whose outcome is written, and tell who waits for it."""
-        attempt = self.drop(outcome.id)
+        """Drop a job whose outcome is written, and resolve its Future."""
+        attempt = self._claimed.take(outcome.id)
         if outcome.state is JobState.QUEUED:
-            self._maintenance.note_queued(outcome.due or outcome.at)
+            self._claimed.note_queued(outcome.due or outcome.at)
         elif counts and attempt is not None:
-            self.futures.resolve([attempt.record.ended(outcome)])
+            self._jobs.futures.resolve([attempt.record.ended(outcome)])
             if attempt.record.callback is not None:
-                self._directory.wake_webhooks()
-
-    def drop(self, id: str) -> Attempt | None:
-        """See `dewar.tasks.runtime.maintenance.MaintainedRunner`."""
-        attempt = self.claimed.take(id)
-        if not len(self.claimed):
-            with self._drained:
-                self._drained.notify_all()
-        return attempt
+                self._on_callback()
 
     def write_progress(self) -> None:
-        """See `dewar.tasks.runtime.maintenance.MaintainedRunner`."""
+        """Have the latest progress of each job written."""
         for id in list(self._progress):
             self._write_progress_of(id)
 
@@ -374,8 +289,3 @@ class JobRunner:
             self._writer.put(
                 ProgressUpdate(id=id, fraction=progress.fraction, message=progress.message)
             )
-
-    def describe(self, record: JobRecord) -> str:
-        """Return the body of the callback of a job that ended without a process to tell how."""
-        error = None if record.error is None else self._directory.json.loads(record.error)
-        return describe_outcome(record, record.state, None, error, self._directory.json)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dewar.tasks.runtime.timers import Timers
+from dewar.tasks.runtime.maintenance import Timers
 
 
 def test_each_is_called_at_its_own_pace() -> None:

@@ -41,14 +41,14 @@ def test_where_a_task_is_found_is_worked_out_once(
 
     task = tasks.task()(add)
     record = JobRecord.of(NewJob(id="j1", task="add", arguments="[[],{}]", created=1.0, due=1.0))
-    runtime = tasks.runtime
+    source, directory = tasks.runtime.source, tasks.runtime.directory
     read: list[object] = []
     make = TasksSettings.__post_init__
     monkeypatch.setattr(
         TasksSettings, "__post_init__", lambda settings: (read.append(settings), make(settings))
     )
-    calls = [runtime.call(record, attempt) for attempt in range(1, 6)]
+    calls = [source.call(record, attempt) for attempt in range(1, 6)]
     contexts = [call.context.portable() for call in calls if call.context is not None]
-    assert [call.args[0] for call in calls] == [tasks.address_of(task).as_dict()] * 5
+    assert [call.args[0] for call in calls] == [directory.address_of(task).as_dict()] * 5
     assert [one["app"] for one in contexts if one is not None] == [f"{NAME}:app"] * 5
     assert len(read) <= 3  # for the address, for the path, and for the line before

@@ -1,0 +1,101 @@
+"""`TaskDirectory`: the tasks of one `Tasks` object, and what its parts need to know of the app."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from dewar.tasks.errors import TaskSetupError, UnknownTask
+from dewar.tasks.interface import TasksApp
+from dewar.tasks.serialization.task_address import TaskAddress, app_path
+from dewar.tasks.settings import TasksSettings
+
+# The app's name comes before it, because several apps may have one folder.
+_FILE = "tasks.sqlite3"
+
+Links = Callable[[str], Mapping[str, str]]
+
+
+class TaskDirectory:
+    """What was declared: tasks by name, their app, their settings, and the URLs of their jobs.
+
+    Args:
+        given: The settings that go before the app's configuration.
+
+    Attributes:
+        tasks: The tasks by name.
+        app: The app, or None.
+        is_served: Whether this process serves the app now.
+        maybe_links: Returns the URLs of a job; None if no blueprint has set it.
+    """
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        TasksSettings.of(given, {})
+        self._given = given
+        self.tasks: dict[str, Any] = {}
+        self.app: TasksApp | None = None
+        self.is_served = False
+        self.maybe_links: Links | None = None
+
+    def __repr__(self) -> str:
+        return f"<TaskDirectory of {len(self.tasks)} tasks>"
+
+    @property
+    def json(self) -> Any:
+        """What writes and reads arguments and results: the app's provider, or `json`."""
+        return json if self.app is None else self.app.json
+
+    def settings(self) -> TasksSettings:
+        """Return the settings; see `Tasks.settings`."""
+        return TasksSettings.of(self._given, {} if self.app is None else self.app.config)
+
+    def ledger_location(self) -> str:
+        """Return where the ledger is: an absolute path, or a URL."""
+        where, app = self.settings().ledger, self.app
+        if where is None:
+            folder = Path("instance") if app is None else Path(app.instance_path)
+            where = folder / (_FILE if app is None else f"{quote(app.name, safe='')}.{_FILE}")
+        text = os.fspath(where)
+        return text if "://" in text else str(Path(text).absolute())
+
+    def find(self, name: str) -> Any:
+        """Return a task; see `Tasks.find`."""
+        task = self.tasks.get(name)
+        if task is None:
+            raise UnknownTask(f"There is no task {name!r} here, but {', '.join(self.tasks)}.")
+        return task
+
+    def links(self, id: str) -> Mapping[str, str]:
+        """Return the URLs of a job: ``self``, ``events`` and ``cancel``.
+
+        Raises:
+            TaskSetupError: If the app has no page for jobs.
+        """
+        if self.maybe_links is None:
+            raise TaskSetupError(
+                "There is no URL for jobs. Register the blueprint first:"
+                " app.register_blueprint(tasks_blueprint(tasks, access=may_see))."
+            )
+        return self.maybe_links(id)
+
+    def ensure_sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that can be called without ``await``."""
+        return function if self.app is None else self.app.ensure_sync(function)
+
+    def address_of(self, task: Any) -> TaskAddress:
+        """Return where another process finds a task."""
+        path = None if self.app is None else self.app_path()
+        return TaskAddress(task.name, path, task.function.__module__, task.function.__qualname__)
+
+    def app_path(self) -> str:
+        """Return where another process finds the app, as ``module:app``.
+
+        Raises:
+            TaskSetupError: If no setting names it and no attribute of its module is the app.
+        """
+        given = self.settings().app
+        if given is None and self.app is not None:
+            return app_path(self.app)
+        return given or ""

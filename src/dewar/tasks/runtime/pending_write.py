@@ -1,0 +1,50 @@
+"""`PendingWrite`: what a thread waits on, and the operations that a process has for its ledger."""
+
+import threading
+
+from dewar.tasks.ledger.records import AttemptStart, NewJob, Outcome, ProgressUpdate
+from dewar.tasks.runtime.attempt import Dispatch
+
+
+class PendingWrite:
+    """What a thread waits on until its operation is written."""
+
+    __slots__ = ("_error", "_gate", "_took_effect")
+
+    def __init__(self) -> None:
+        self._gate = threading.Lock()
+        self._gate.acquire()
+        self._took_effect = False
+        self._error: Exception | None = None
+
+    def __repr__(self) -> str:
+        return f"<PendingWrite {'waiting' if self._gate.locked() else 'settled'}>"
+
+    def settle(self, took_effect: bool, error: Exception | None = None) -> None:
+        """Let the waiting thread continue. Called once.
+
+        Args:
+            took_effect: Whether it did: a job may be refused, a start may come too late.
+            error: Why it could not be written.
+        """
+        self._took_effect = took_effect
+        self._error = error
+        self._gate.release()
+
+    def wait(self) -> bool:
+        """Wait until it is written; return whether it took effect. One thread may wait.
+
+        Raises:
+            TasksError: If it could not be written.
+        """
+        self._gate.acquire()
+        if self._error is not None:
+            raise self._error
+        return self._took_effect
+
+
+#: What a thread waits for.
+AwaitedOperation = NewJob | AttemptStart
+Operation = AwaitedOperation | ProgressUpdate | Outcome | Dispatch
+#: An operation, with what a thread waits on if one does.
+Entry = tuple[Operation, PendingWrite | None]
