@@ -2,8 +2,7 @@
 
 import pytest
 
-from dewar.server.errors import ApplicationError
-from dewar.server.wire.errors import Refusal
+from dewar.server.errors import ApplicationError, Refusal
 from dewar.server.wire.writer import Framing, HeadWriter, chunk
 
 PLAIN = [("Content-Type", "text/plain")]

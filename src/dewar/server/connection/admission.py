@@ -4,10 +4,10 @@ import logging
 import socket
 
 from dewar.server.connection.connection import Connection
-from dewar.server.connection.environ import TRUSTS_PEER, connection_environ
+from dewar.server.connection.environ import connection_environ
 from dewar.server.connection.handshake import Handshake, HandshakeConnection
 from dewar.server.connection.server_context import ServerContext
-from dewar.server.proxies.trusted_hosts import TrustedHosts, parse_trusted_hosts
+from dewar.server.proxies.trusted_hosts import TRUSTS_PEER, TrustedHosts, parse_trusted_hosts
 
 _logger = logging.getLogger("dewar.server")
 

@@ -20,8 +20,8 @@ from dewar.server.connection.state import TRANSITIONS, ConnectionState
 from dewar.server.connection.transfer_rate import TransferRate
 from dewar.server.connection.transport import Transport
 from dewar.server.connection.write_buffer import has_peer_closed, is_readable
-from dewar.server.errors import ClientGoneError, ServerStateError
-from dewar.server.wire.errors import BODY_TIMEOUT, TIMEOUT, Refusal
+from dewar.server.errors import ClientGoneError, Refusal, ServerStateError
+from dewar.server.wire.errors import BODY_TIMEOUT, TIMEOUT
 from dewar.server.wire.reader import ReadPhase, RequestReader
 from dewar.server.wire.request import WireRequest
 from dewar.server.wire.writer import CONTINUE

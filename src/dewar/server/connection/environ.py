@@ -11,10 +11,6 @@ from dewar.server.wire.body import EmptyBody
 
 Environ = dict[str, Any]
 
-# Whether the direct peer is a trusted host. It is there, until the application is called, where
-# ``trusted_hosts`` is set; no field of a request can have this key.
-TRUSTS_PEER = "dewar.trusts_peer"
-
 # RFC 4514 §3 and the abbreviations that mod_ssl has besides, by Python's names.
 _SHORT_NAMES = {
     "commonName": "CN",

@@ -19,8 +19,8 @@ from dewar.server.connection.continue_body import ContinueBody
 from dewar.server.connection.file_wrapper import FileWrapper
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.write_buffer import FilePiece
-from dewar.server.errors import ApplicationError, BodyError, ClientGoneError
-from dewar.server.wire.errors import INTERNAL, Refusal
+from dewar.server.errors import ApplicationError, BodyError, ClientGoneError, Refusal
+from dewar.server.wire.errors import INTERNAL
 from dewar.server.wire.request import Body, Environ, WireRequest
 from dewar.server.wire.writer import LAST_CHUNK, Framing, Head, Headers, chunk
 

@@ -9,15 +9,16 @@ import socket
 import ssl
 
 from dewar.server.connection.connection import Connection
-from dewar.server.connection.environ import TRUSTS_PEER, Environ, proxied_environ, tls_environ
+from dewar.server.connection.environ import Environ, proxied_environ, tls_environ
 from dewar.server.connection.exchange import Exchange
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import ConnectionState
 from dewar.server.connection.tls_channel import TlsChannel
 from dewar.server.connection.write_buffer import has_peer_closed
+from dewar.server.errors import Refusal
 from dewar.server.proxies.proxy_protocol import ProxyHeader, maybe_proxy_header
-from dewar.server.proxies.trusted_hosts import TrustedHosts
-from dewar.server.wire.errors import BAD_REQUEST, Refusal
+from dewar.server.proxies.trusted_hosts import TRUSTS_PEER, TrustedHosts
+from dewar.server.wire.errors import BAD_REQUEST
 from dewar.server.wire.reader import RequestReader
 
 _READ = 65536

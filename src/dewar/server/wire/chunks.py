@@ -7,8 +7,9 @@ full; sizes, line ends and trailers leave nothing to interpret.
 import re
 from enum import Enum
 
+from dewar.server.errors import Refusal
 from dewar.server.wire.body import BodyBuffer
-from dewar.server.wire.errors import BAD_REQUEST, FIELDS_TOO_LARGE, Refusal
+from dewar.server.wire.errors import BAD_REQUEST, FIELDS_TOO_LARGE
 from dewar.server.wire.framing import check_body_size
 from dewar.server.wire.limits import Limits
 from dewar.server.wire.lines import CRLF, PartialLine

@@ -6,8 +6,8 @@ although llhttp has been through them.
 
 import re
 
+from dewar.server.errors import Refusal
 from dewar.server.wire import errors
-from dewar.server.wire.errors import Refusal
 from dewar.server.wire.limits import Limits
 
 # A coding with its parameters, RFC 9112 §7; no quoted strings, as none that is registered has one.

@@ -5,7 +5,8 @@ from contextlib import suppress
 from ipaddress import IPv6Address
 from urllib.parse import unquote
 
-from dewar.server.wire.errors import BAD_REQUEST, EXPECTATION_FAILED, Refusal
+from dewar.server.errors import Refusal
+from dewar.server.wire.errors import BAD_REQUEST, EXPECTATION_FAILED
 from dewar.server.wire.head_cache import RequestLineCache
 
 # RFC 3986 §3.2.2 with RFC 9110 §7.2: reg-name, IPv4 or a bracketed literal, and a port. No user

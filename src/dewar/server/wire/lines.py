@@ -10,7 +10,8 @@ the same in every cut.
 
 import re
 
-from dewar.server.wire.errors import BAD_REQUEST, Refusal
+from dewar.server.errors import Refusal
+from dewar.server.wire.errors import BAD_REQUEST
 
 CRLF = b"\r\n"
 

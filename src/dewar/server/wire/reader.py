@@ -17,10 +17,10 @@ from typing import IO, Any, Generic, TypeVar
 
 import httptools
 
+from dewar.server.errors import Refusal
 from dewar.server.wire import errors
 from dewar.server.wire.body import BodyBuffer
 from dewar.server.wire.chunks import ChunkedBody, maybe_chunked
-from dewar.server.wire.errors import Refusal
 from dewar.server.wire.framing import CHUNKED, check_body_size, parse_framing
 from dewar.server.wire.head import FieldNames, check_host, expects_continue, persists
 from dewar.server.wire.head_cache import MEMO_SIZE, HeadCache

@@ -6,8 +6,8 @@ line is ``token SP request-target SP HTTP-version`` and nothing else.
 
 import re
 
+from dewar.server.errors import Refusal
 from dewar.server.wire import errors
-from dewar.server.wire.errors import Refusal
 from dewar.server.wire.head import split_target
 from dewar.server.wire.head_cache import Line
 from dewar.server.wire.limits import Limits

@@ -9,8 +9,8 @@ from collections.abc import Hashable
 from email.utils import formatdate
 from enum import Enum
 
-from dewar.server.errors import ApplicationError
-from dewar.server.wire.errors import UNAVAILABLE, Refusal
+from dewar.server.errors import ApplicationError, Refusal
+from dewar.server.wire.errors import UNAVAILABLE
 
 Headers = list[tuple[str, str]]
 
