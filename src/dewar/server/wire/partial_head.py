@@ -7,9 +7,9 @@ that is none, text that no line may have, and what is past a bound.
 
 from dewar.server.errors import Refusal
 from dewar.server.wire.errors import BAD_REQUEST, FIELDS_TOO_LARGE
+from dewar.server.wire.head import check_line_length, parse_line
 from dewar.server.wire.limits import Limits
 from dewar.server.wire.lines import CRLF, check_line_text
-from dewar.server.wire.request_line import check_line_length, parse_line
 
 HEAD_END = b"\r\n\r\n"
 _CR = 13
