@@ -11,17 +11,15 @@ import ssl
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.environ import Environ, proxied_environ, tls_environ
 from dewar.server.connection.exchange import Exchange
+from dewar.server.connection.readiness import READ_SIZE, has_peer_closed
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import ConnectionState
 from dewar.server.connection.tls_channel import TlsChannel
-from dewar.server.connection.write_buffer import has_peer_closed
 from dewar.server.errors import Refusal
 from dewar.server.proxies.proxy_protocol import ProxyHeader, maybe_proxy_header
 from dewar.server.proxies.trusted_hosts import TRUSTS_PEER, TrustedHosts
 from dewar.server.wire.errors import BAD_REQUEST
 from dewar.server.wire.reader import RequestReader
-
-_READ = 65536
 
 _HANDSHAKE, _FLUSHING = ConnectionState.HANDSHAKE, ConnectionState.FLUSHING
 
@@ -78,7 +76,7 @@ class HandshakeConnection(Connection):
         if handshake is None:
             return super().receive()
         try:
-            data = self._plain.recv(_READ)
+            data = self._plain.recv(READ_SIZE)
         except BlockingIOError:
             return False
         except OSError:
@@ -191,7 +189,7 @@ class HandshakeConnection(Connection):
         self._send = channel.send
         handshake.environ.update(tls_environ(channel.tls))
         try:
-            data = channel.take(_READ)
+            data = channel.take(READ_SIZE)
         except BlockingIOError:
             return self._begin(handshake.environ, b"")
         except OSError:
