@@ -56,7 +56,7 @@ _START, _HEAD, _BODY, _ENDED = ReadPhase.START, ReadPhase.HEAD, ReadPhase.BODY, 
 
 
 class RequestReader(Generic[R]):
-    """The reading half of one connection.
+    """Reads the requests of one connection.
 
     Args:
         base: The environ keys that every request of this connection has.
