@@ -24,8 +24,8 @@ def take_framing(environ: dict[str, Any], http11: bool, limits: Limits) -> tuple
     """Apply the fields of *environ* about the connection and the body.
 
     Returns:
-        Whether the connection can persist, whether the client waits for ``100 Continue``, and the
-        bytes of the body, or CHUNKED.
+        Whether the connection can persist; whether the client waits for ``100 Continue`` before
+        it sends a body; and the bytes of the body, or CHUNKED.
 
     Raises:
         Refusal: The length of the body is ambiguous or too large, or an expectation is unknown.
@@ -40,7 +40,7 @@ def take_framing(environ: dict[str, Any], http11: bool, limits: Limits) -> tuple
     expect = environ.get("HTTP_EXPECT")
     # In HTTP/1.0 an expectation is ignored (RFC 9110 §10.1.1).
     waits = expect is not None and http11 and _expects_continue(expect)
-    return keep_alive, waits and framing != 0, framing
+    return keep_alive, waits, framing
 
 
 def check_body_size(size: int, limits: Limits) -> None:

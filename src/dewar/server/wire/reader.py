@@ -188,7 +188,7 @@ class RequestReader(Generic[R]):
             parts, authority, http11 = parse_line(line)
             if len(self._lines.known) < MEMO_SIZE:
                 self._lines.remember(line, parts)
-        environ = self._environ = self._base.copy()
+        environ = self._base.copy()
         self._field_parser.parse(environ, data, line_end, end)
         (
             environ["REQUEST_METHOD"],
@@ -196,7 +196,7 @@ class RequestReader(Generic[R]):
             environ["PATH_INFO"],
             environ["QUERY_STRING"],
         ) = parts
-        self._http11 = self._keep_alive = http11
+        self._http11 = http11
         host = environ.get("HTTP_HOST")
         if host != self._host or host is None:
             self._check_host(host)
@@ -222,8 +222,10 @@ class RequestReader(Generic[R]):
         """Take a head with fields about the connection or a body; return where its message ends."""
         http11 = self._http11
         keep_alive, waits, framing = take_framing(environ, http11, self._limits)
-        self._keep_alive, self.wants_continue = keep_alive, waits
         if framing:
+            self._environ = environ
+            self._keep_alive = keep_alive
+            self.wants_continue = waits
             return self._begin_body(framing, data, end)
         self.completed.append(self._make(environ, http11, keep_alive, None))
         self.phase = _START if keep_alive else _ENDED
