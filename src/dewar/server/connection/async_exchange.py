@@ -16,7 +16,7 @@ from dewar.loop.eager_task import start_eagerly
 from dewar.loop.process_loop import process_loop
 from dewar.loop.suspended import Suspended
 from dewar.server.connection.exchange import Exchange
-from dewar.server.connection.response import ResponseTransport
+from dewar.server.connection.transport import Transport
 from dewar.server.errors import ClientGoneError
 
 
@@ -46,7 +46,7 @@ class AsyncExchange:
         "exchange", "has_ended", "is_wholly_async",
     )  # fmt: skip
 
-    def __init__(self, exchange: Exchange, transport: ResponseTransport, context: Context) -> None:
+    def __init__(self, exchange: Exchange, transport: Transport, context: Context) -> None:
         self.exchange = exchange
         self._transport = transport
         self._context = context
@@ -89,14 +89,12 @@ class AsyncExchange:
         rest, self._rest, self._awaited = self._rest, None, None
         self._task = None
         try:
-            self._context.run(rest or self._do_nothing)
+            if rest is not None:
+                self._context.run(rest)
         except BaseException as error:  # noqa: BLE001 - a view's sys.exit() must not end the thread
             self.exchange.fail(self._translate_error(error))
         if self._awaited is None:
             self._end()
-
-    def _do_nothing(self) -> None:
-        """Do nothing, if there is no step."""
 
     def _work(self, suspended: Suspended) -> None:
         """Continue the application's work."""

@@ -3,7 +3,6 @@
 import socket
 from contextlib import suppress
 
-from dewar.server.connection.environ import Environ
 from dewar.server.connection.exchange import Exchange
 from dewar.server.connection.readiness import has_peer_closed, is_readable
 from dewar.server.connection.server_context import ServerContext
@@ -12,7 +11,7 @@ from dewar.server.connection.transport import TransferRate, Transport
 from dewar.server.errors import ClientGoneError, Refusal, ServerStateError
 from dewar.server.wire.errors import BODY_TIMEOUT, TIMEOUT
 from dewar.server.wire.reader import ReadPhase, RequestReader
-from dewar.server.wire.request import WireRequest
+from dewar.server.wire.request import Environ, WireRequest
 
 # How long a client gets to notice that the server has shut its side, in seconds.
 _LINGER = 2.0

@@ -18,7 +18,6 @@ from contextvars import Context
 from dewar.server.connection.async_exchange import AsyncExchange
 from dewar.server.connection.base_connection import BaseConnection
 from dewar.server.connection.continue_body import ContinueBody
-from dewar.server.connection.environ import Environ
 from dewar.server.connection.exchange import Exchange
 from dewar.server.connection.readiness import READ_SIZE
 from dewar.server.connection.server_context import ServerContext
@@ -26,6 +25,7 @@ from dewar.server.connection.state import ConnectionState
 from dewar.server.connection.transport import TransferRate
 from dewar.server.errors import ClientGoneError
 from dewar.server.wire.reader import ReadPhase
+from dewar.server.wire.request import Environ
 from dewar.server.wire.writer import CONTINUE
 
 _IDLE, _RUNNING = ConnectionState.IDLE, ConnectionState.RUNNING

@@ -8,8 +8,7 @@ from typing import Any
 from dewar.server.connection.file_wrapper import FileWrapper
 from dewar.server.proxies.proxy_protocol import ProxyHeader
 from dewar.server.wire.body import EmptyBody
-
-Environ = dict[str, Any]
+from dewar.server.wire.request import Environ
 
 # Abbreviations of RFC 4514 §3 and of mod_ssl, by Python's names.
 _SHORT_NAMES = {

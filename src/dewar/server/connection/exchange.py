@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from dewar.loop.async_body import AsyncBody
 from dewar.loop.suspended import Suspended
 from dewar.server.connection.continue_body import ContinueBody
-from dewar.server.connection.response import ResponsePhase, ResponseTransport, ResponseWriter
+from dewar.server.connection.response import ResponsePhase, ResponseWriter
 from dewar.server.connection.server_context import ServerContext
+from dewar.server.connection.transport import Transport
 from dewar.server.errors import BodyError, ClientGoneError, Refusal
 from dewar.server.wire.errors import INTERNAL
 from dewar.server.wire.request import Body, Environ
@@ -55,7 +56,7 @@ class Exchange(ResponseWriter):
         self._framing = _NONE
         self._sent = 0
 
-    def respond(self, server_context: ServerContext, transport: ResponseTransport) -> None:
+    def respond(self, server_context: ServerContext, transport: Transport) -> None:
         """Run the application, send its response, and call its ``close``. Never raises.
 
         If something is `awaited` afterwards, the exchange has not ended.
@@ -88,7 +89,7 @@ class Exchange(ResponseWriter):
             server_context.access_log.log(self, self._status, self._sent, self._began)
 
     def await_answer(
-        self, server_context: ServerContext, transport: ResponseTransport, awaited: Iterable[bytes]
+        self, server_context: ServerContext, transport: Transport, awaited: Iterable[bytes]
     ) -> None:
         """Begin with a response that the application has returned; replaces `respond`."""
         self._server_context = server_context

@@ -7,9 +7,10 @@ complete within ``header_timeout``.
 import logging
 import socket
 import ssl
+from dataclasses import dataclass
 
 from dewar.server.connection.connection import Connection
-from dewar.server.connection.environ import Environ, proxied_environ, tls_environ
+from dewar.server.connection.environ import proxied_environ, tls_environ
 from dewar.server.connection.exchange import Exchange
 from dewar.server.connection.readiness import READ_SIZE, has_peer_closed
 from dewar.server.connection.server_context import ServerContext
@@ -20,12 +21,14 @@ from dewar.server.proxies.proxy_protocol import ProxyHeader, maybe_proxy_header
 from dewar.server.proxies.trusted_hosts import TRUSTS_PEER, TrustedHosts
 from dewar.server.wire.errors import BAD_REQUEST
 from dewar.server.wire.reader import RequestReader
+from dewar.server.wire.request import Environ
 
 _HANDSHAKE, _FLUSHING = ConnectionState.HANDSHAKE, ConnectionState.FLUSHING
 
 _logger = logging.getLogger("dewar.server")
 
 
+@dataclass(slots=True, repr=False)
 class Handshake:
     """The part of a connection before its first request.
 
@@ -36,21 +39,12 @@ class Handshake:
         began: When the connection was accepted.
     """
 
-    __slots__ = ("began", "channel", "context", "environ", "head", "trusted_hosts")
-
-    def __init__(
-        self,
-        environ: Environ,
-        trusted_hosts: TrustedHosts | None,
-        context: ssl.SSLContext | None,
-        began: float,
-    ) -> None:
-        self.environ = environ
-        self.trusted_hosts = trusted_hosts
-        self.context = context
-        self.began = began
-        self.head = b""
-        self.channel: TlsChannel | None = None
+    environ: Environ
+    trusted_hosts: TrustedHosts | None
+    context: ssl.SSLContext | None
+    began: float
+    head: bytes = b""
+    channel: TlsChannel | None = None
 
     def __repr__(self) -> str:
         awaited = "a PROXY header" if self.trusted_hosts is not None else "a TLS handshake"

@@ -4,12 +4,11 @@ import logging
 from collections.abc import Callable, Iterable
 from enum import Enum
 from types import TracebackType
-from typing import Protocol
 
 from dewar.server.connection.continue_body import ContinueBody
 from dewar.server.connection.file_wrapper import FileWrapper
 from dewar.server.connection.server_context import ServerContext
-from dewar.server.connection.transport import FilePiece
+from dewar.server.connection.transport import FilePiece, Transport
 from dewar.server.errors import ApplicationError, ClientGoneError, Refusal
 from dewar.server.wire.request import WireRequest
 from dewar.server.wire.writer import LAST_CHUNK, Framing, Head, Headers, chunk
@@ -33,38 +32,6 @@ _FRESH, _STARTED = ResponsePhase.FRESH, ResponsePhase.STARTED
 _SENT, _DONE = ResponsePhase.SENT, ResponsePhase.DONE
 
 
-class ResponseTransport(Protocol):
-    """What a response needs of a connection; see `Transport`.
-
-    Each method raises `ClientGoneError` if the client has disconnected.
-    """
-
-    @property
-    def sends_files(self) -> bool:
-        """Whether the kernel can send files by itself."""
-
-    def send(self, data: bytes) -> None:
-        """Send *data*, or keep it for later."""
-
-    def send_pair(self, head: bytes, body: bytes) -> None:
-        """Send *head* and *body*, or keep them for later."""
-
-    def send_file(self, head: bytes, piece: FilePiece) -> None:
-        """Send *head* and a piece of a file, or keep them for later."""
-
-    def send_waiting(self, data: bytes) -> None:
-        """Send *data*; block while too much of it waits."""
-
-    async def drain(self) -> None:
-        """Wait on the event loop until all is sent."""
-
-    def abort(self) -> None:
-        """Have the connection closed: the client has disconnected."""
-
-    def reset(self) -> None:
-        """Have the connection closed so that the client sees that something is missing."""
-
-
 class ResponseWriter(WireRequest):
     """A request to which a response can be written.
 
@@ -81,7 +48,7 @@ class ResponseWriter(WireRequest):
     )  # fmt: skip
 
     _server_context: ServerContext
-    _transport: ResponseTransport
+    _transport: Transport
     _phase: ResponsePhase
     _framing: Framing
     _sent: int
@@ -112,7 +79,7 @@ class ResponseWriter(WireRequest):
         """
         if self._phase is _DONE:
             raise ApplicationError("write() was called after the request had ended.")
-        self._emit(data)
+        self._transport.send_waiting(self.framed(data))
 
     def deliver(self, result: Iterable[bytes]) -> None:
         """Send what the application returned, and call its ``close``. It may block."""
@@ -240,7 +207,7 @@ class ResponseWriter(WireRequest):
         try:
             for data in result:
                 if data:
-                    self._emit(data)
+                    self._transport.send_waiting(self.framed(data))
                 elif type(data) is not bytes:
                     raise ApplicationError(f"The body contains {type(data).__name__}; send bytes.")
             self.finish()
@@ -268,9 +235,6 @@ class ResponseWriter(WireRequest):
             self._framing = Framing.NONE
         self._phase = _SENT
         self._transport.send(head)
-
-    def _emit(self, data: bytes) -> None:
-        self._transport.send_waiting(self.framed(data))
 
     def _frame(self, data: bytes) -> bytes:
         """Return *data* with its framing."""

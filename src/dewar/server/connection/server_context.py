@@ -36,9 +36,10 @@ class ServerContext:
         app: The WSGI callable.
         settings: How to serve it.
         clock: A monotonic clock in seconds.
-        heartbeat: See below.
+        heartbeat: Called by the leader about once a second. A supervised process shows with it that
+            its threads still come back.
         stop_soon: Stops the whole server when the application asks for it; returns at once.
-        balancer: See below.
+        balancer: Shares new connections with other processes, if there are any.
 
     Attributes:
         app: The WSGI callable, inside the proxy middleware.
@@ -47,12 +48,9 @@ class ServerContext:
             hold a thread.
         max_continue_bodies: The limit of their number.
         draining: Whether the server stops; no connection persists then. `begin_draining` sets it.
-        heartbeat: Called by the leader about once a second. A supervised process shows with it that
-            its threads still come back.
         maybe_on_loop: The method of the application with this name, if it has one. Given the
             environ and ``start_response``, it returns a response that the event loop alone can
             make, or None.
-        balancer: Shares new connections with other processes, if there are any.
         suspends: Whether the application may return a `Suspended`.
         now: When the leader last looked at the clock. Only the leader writes it.
         tls: The TLS context, or ``None`` for plain HTTP.
@@ -97,7 +95,7 @@ class ServerContext:
         self.draining = False
         self._drain = threading.Event()
         self.base_environ[IS_DRAINING] = self._drain.is_set
-        self.base_environ[STOP] = _do_nothing if stop_soon is None else stop_soon
+        self.base_environ[STOP] = stop_soon or (lambda: None)
         self.heartbeat = heartbeat
         self.balancer = balancer
         # Under gevent's patches a thread is a greenlet, and the loop would not have its own thread.
@@ -105,10 +103,9 @@ class ServerContext:
         if self.suspends:
             self.base_environ[SUSPENDS] = True
         # Behind the proxy middleware the application gets another environ.
-        begin_on_loop = (
-            getattr(app, "maybe_on_loop", None) if self.app is app and self.suspends else None
-        )
-        self.maybe_on_loop: Callable[[dict[str, Any], Any], Suspended | None] | None = begin_on_loop
+        self.maybe_on_loop: Callable[[dict[str, Any], Any], Suspended | None] | None = None
+        if self.app is app and self.suspends:
+            self.maybe_on_loop = getattr(app, "maybe_on_loop", None)
         self.now = clock()
 
     def begin(self) -> None:
@@ -146,7 +143,3 @@ class ServerContext:
 
     def __repr__(self) -> str:
         return f"<ServerContext for {self.app!r}{', draining' if self.draining else ''}>"
-
-
-def _do_nothing() -> None:
-    """Ignore the application's wish to stop: this server cannot."""

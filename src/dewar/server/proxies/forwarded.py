@@ -18,7 +18,7 @@ connection, or another host in the links of a page. The rules:
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from dewar.server.errors import Refusal
@@ -26,8 +26,8 @@ from dewar.server.proxies.forwarded_node import ForwardedNode, parse_elements, p
 from dewar.server.proxies.trusted_hosts import TrustedHosts
 from dewar.server.wire.errors import BAD_REQUEST
 from dewar.server.wire.head import check_host
+from dewar.server.wire.request import Environ
 
-Environ = dict[str, Any]
 Changes = dict[str, str | None]
 
 X_FORWARDED, FORWARDED = "x-forwarded", "forwarded"
@@ -96,14 +96,12 @@ def trusted_changes(environ: Environ, trusted_hosts: TrustedHosts, kind: str) ->
     if has_x:
         x_info = _read_x_forwarded(environ, trusted_hosts, changes)
         if has_forwarded and x_info != info:
-            raise _fault("The Forwarded and the X-Forwarded fields contradict each other.")
+            raise Refusal(
+                BAD_REQUEST, "The Forwarded and X-Forwarded fields contradict each other."
+            )
         info = x_info
     _apply(info, environ, changes)
     return changes
-
-
-def _fault(reason: str) -> Refusal:
-    return Refusal(BAD_REQUEST, reason)
 
 
 def _read_forwarded(
@@ -190,20 +188,20 @@ def _note_port(node: ForwardedNode | None, changes: Changes) -> None:
 def _scheme(text: str) -> str:
     scheme = _SCHEMES.get(text.lower())
     if scheme is None:
-        raise _fault("The scheme in a proxy's header is neither http nor https.")
+        raise Refusal(BAD_REQUEST, "The scheme in a proxy's header is neither http nor https.")
     return scheme
 
 
 def _host(text: str) -> str:
     check_host(text)
     if not text or text.startswith(":"):
-        raise _fault("The host in a proxy's header is empty.")
+        raise Refusal(BAD_REQUEST, "The host in a proxy's header is empty.")
     return text
 
 
 def _port(text: str) -> str:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) <= 65535):
-        raise _fault("The port in a proxy's header is not a valid port.")
+        raise Refusal(BAD_REQUEST, "The port in a proxy's header is not a valid port.")
     return str(int(text))
 
 
@@ -218,7 +216,7 @@ def _prefix(text: str) -> str:
         or ".." in segments
         or any(character < " " or character == "\x7f" for character in path)
     ):
-        raise _fault("The prefix in a proxy's header is not a valid path.")
+        raise Refusal(BAD_REQUEST, "The prefix in a proxy's header is not a valid path.")
     return path
 
 

@@ -54,12 +54,12 @@ def parse_node(text: str, *, bare_ipv6: bool = False) -> ForwardedNode:
         return ForwardedNode(_address(text), "")
     match = _NODE.fullmatch(text)
     if match is None:
-        raise _fault("The address in a proxy's header is invalid.")
+        raise Refusal(BAD_REQUEST, "The address in a proxy's header is invalid.")
     name, port = match[1], match[2] or ""
     if port.startswith("_"):
         port = ""
     elif port and int(port) > 65535:
-        raise _fault("A port in a proxy's header is above 65535.")
+        raise Refusal(BAD_REQUEST, "A port in a proxy's header is above 65535.")
     if name.startswith("_"):
         return ForwardedNode(name, port)
     if name[0] in "uU":
@@ -80,11 +80,11 @@ def parse_elements(text: str) -> list[ForwardedElement]:
         at, pair = _maybe_pair(text, at)
         if pair is not None:
             if pair[0] in pairs:
-                raise _fault("The Forwarded field has a parameter twice.")
+                raise Refusal(BAD_REQUEST, "The Forwarded field has a parameter twice.")
             pairs[pair[0]] = pair[1]
         mark = text[at : at + 1]
         if mark not in ("", ",", ";"):
-            raise _fault("The Forwarded field is malformed.")
+            raise Refusal(BAD_REQUEST, "The Forwarded field is malformed.")
         if mark != ";":
             if pairs:
                 elements.append(ForwardedElement(text[start:at].strip(" \t"), pairs))
@@ -113,8 +113,4 @@ def _address(text: str) -> str:
     try:
         return str(ip_address(text))
     except ValueError:
-        raise _fault("The address in a proxy's header is invalid.") from None
-
-
-def _fault(reason: str) -> Refusal:
-    return Refusal(BAD_REQUEST, reason)
+        raise Refusal(BAD_REQUEST, "The address in a proxy's header is invalid.") from None

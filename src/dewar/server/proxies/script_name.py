@@ -1,11 +1,9 @@
 """SCRIPT_NAME and PATH_INFO of an application that is mounted below the root (PEP 3333)."""
 
-from typing import Any
 from urllib.parse import unquote
 
 from dewar.server.settings.proxy_checks import check_script_name
-
-Environ = dict[str, Any]
+from dewar.server.wire.request import Environ
 
 
 class ScriptName:

@@ -4,8 +4,6 @@ llhttp (httptools, in its strict mode) splits them. It is given one whole head a
 fixed request line in front.
 """
 
-from typing import Any
-
 import httptools
 
 from dewar.server.errors import Refusal
@@ -13,8 +11,7 @@ from dewar.server.wire import errors
 from dewar.server.wire.head import FieldNames
 from dewar.server.wire.limits import Limits
 from dewar.server.wire.partial_head import LEAST_FIELD, check_field_count, check_fields_size
-
-Environ = dict[str, Any]
+from dewar.server.wire.request import Environ
 
 # llhttp reads this in place of the real line: it would refuse methods that it does not know, and
 # measure the body by the version.
@@ -58,13 +55,7 @@ class FieldParser:
         return f"<FieldParser {len(self._keys)} names known>"
 
     def parse(self, environ: Environ, data: bytes, line_end: int, end: int) -> None:
-        """Put the fields of a head into *environ*.
-
-        Args:
-            environ: The environ of the request.
-            data: The bytes that contain the head.
-            line_end: Where the CRLF of its request line begins.
-            end: Where the CRLF before its empty line begins.
+        """Put the fields of a head into *environ*; see `check_fields_size` for the arguments.
 
         Raises:
             Refusal: The fields are malformed or exceed a limit.

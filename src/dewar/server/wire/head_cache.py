@@ -11,9 +11,9 @@ always parsed.
 """
 
 import re
-from typing import Any
 
-Environ = dict[str, Any]
+from dewar.server.wire.request import Environ
+
 Line = tuple[str, str, str, str]  # method, target, path, query
 
 # Only characters that have the same meaning in all specifications and applications.

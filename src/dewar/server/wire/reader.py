@@ -11,7 +11,7 @@ The rules of this file:
 import io
 from collections.abc import Callable
 from enum import Enum
-from typing import IO, Any, Generic, TypeVar
+from typing import IO, Generic, TypeVar
 
 import httptools
 
@@ -31,9 +31,8 @@ from dewar.server.wire.head_cache import MEMO_SIZE, HeadCache
 from dewar.server.wire.limits import Limits
 from dewar.server.wire.lines import CRLF
 from dewar.server.wire.partial_head import HEAD_END, PartialHead
-from dewar.server.wire.request import WireRequest
+from dewar.server.wire.request import Environ, WireRequest
 
-Environ = dict[str, Any]
 FramedBody = LengthBody | ChunkedBody
 
 R = TypeVar("R", bound=WireRequest)
