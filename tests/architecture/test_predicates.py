@@ -32,8 +32,8 @@ MUTATORS = frozenset({
 ACTING = frozenset({"delattr", "open", "print", "setattr"})
 #: Those that may call one of these after all, each with its reason.
 EXCEPTIONS = {
-    "server/connection/write_buffer.py:has_peer_closed": "peeks at a socket that does not block",
-    "server/connection/write_buffer.py:is_readable": "polls one descriptor without waiting",
+    "server/connection/readiness.py:has_peer_closed": "peeks at a socket that does not block",
+    "server/connection/readiness.py:is_readable": "polls one descriptor without waiting",
     "server/system/terminal.py:_is_there": "opens /dev/tty to ask for the terminal",
 }
 

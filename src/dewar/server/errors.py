@@ -1,10 +1,23 @@
 """What can go wrong on the server's own side: settings, addresses, the application's use of WSGI.
 
-What a *client* does wrong is a value, `dewar.server.wire.errors.Refusal`.
+What a *client* does wrong is a `Refusal`.
 """
 
 from dewar.errors import DewarError
-from dewar.server.wire.errors import Refusal
+
+
+class Refusal(Exception):  # noqa: N818 - a verdict on a request, raised only inside the parser
+    """A request that the server does not hand to the application.
+
+    Attributes:
+        status: The status line to answer with, such as ``"400 Bad Request"``.
+        reason: One sentence for the client. It never repeats what the client sent.
+    """
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(f"{status}: {reason}")
+        self.status = status
+        self.reason = reason
 
 
 class ServerError(DewarError):

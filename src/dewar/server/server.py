@@ -91,9 +91,13 @@ class Server:
             source = preloaded(app, describe(app))
             self._backend = BackgroundSupervisor(self.settings, source, metrics_of(self.settings))
         else:
-            server_context = ServerContext(app, self.settings, clock)
-            server_context.heartbeat = heartbeat
-            server_context.stop_soon = self._stop_soon if stop_soon is None else stop_soon
+            server_context = ServerContext(
+                app,
+                self.settings,
+                clock,
+                heartbeat=heartbeat,
+                stop_soon=self._stop_soon if stop_soon is None else stop_soon,
+            )
             self._backend = ThreadBackend(server_context, metrics_of(self.settings))
 
     def __repr__(self) -> str:

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from certificates import Certificates
-from dewar.server.connection.environ import TRUSTS_PEER
 from dewar.server.connection.handshake import Handshake, HandshakeConnection
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import ConnectionState
-from dewar.server.proxies.trusted_hosts import parse_trusted_hosts
+from dewar.server.proxies.trusted_hosts import TRUSTS_PEER, parse_trusted_hosts
 from dewar.server.settings.settings import Settings
 from tlstools import FarEnd, Straw
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dewar.server.errors import Refusal
 from dewar.server.proxies.forwarded_node import ForwardedNode, parse_elements, parse_node
-from dewar.server.wire.errors import Refusal
 
 TOKEN = "!#$%&'*+-.^_`|~09azAZ"
 

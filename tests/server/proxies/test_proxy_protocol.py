@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dewar.server.errors import Refusal
 from dewar.server.proxies.proxy_protocol import MOST_V1, MOST_V2, ProxyHeader, maybe_proxy_header
-from dewar.server.wire.errors import Refusal
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from certificates import Certificates
-from dewar.server.connection.environ import TRUSTS_PEER
+from dewar.server.proxies.trusted_hosts import TRUSTS_PEER
 from polling import eventually
 from servertools import Client, Serve
 
@@ -88,7 +88,7 @@ def test_what_is_malformed_is_refused_and_the_connection_closed(serve: Serve) ->
     status, fields, body = client.get(Forwarded="for=")
     assert status == b"HTTP/1.1 400 Bad Request"
     assert fields[b"connection"] == b"close"
-    assert body == b"What a proxy says of the client is malformed.\n"
+    assert body == b"The Forwarded field is malformed.\n"
     assert client.is_closed()
 
 

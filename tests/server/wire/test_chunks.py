@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dewar.server.errors import Refusal
 from dewar.server.wire.body import BodyBuffer
 from dewar.server.wire.chunks import ChunkedBody, maybe_chunked
-from dewar.server.wire.errors import Refusal
 from dewar.server.wire.limits import Limits
 
 LIMITS = Limits(header_bytes=40, header_count=3, body=30, buffered_body=20)

@@ -8,8 +8,8 @@ from logging import LogRecord
 
 from dewar.server.access_log.file import LogFile
 from dewar.server.access_log.record import line_format
+from dewar.server.errors import Refusal
 from dewar.server.settings.settings import Settings
-from dewar.server.wire.errors import Refusal
 from dewar.server.wire.request import Environ, WireRequest
 
 _logger = logging.getLogger("dewar.server.access")

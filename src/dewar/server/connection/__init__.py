@@ -1,1 +1,1 @@
-"""One client: its socket, the states it goes through, and the exchange with the application."""
+"""Connections of clients, and the exchanges on them."""

@@ -1,25 +1,25 @@
-"""From an accepted socket to a connection: who may come in, and what is expected first."""
+"""From an accepted socket to a connection: which clients are admitted, and what they send first."""
 
 import logging
 import socket
 
 from dewar.server.connection.connection import Connection
-from dewar.server.connection.environ import TRUSTS_PEER, connection_environ
+from dewar.server.connection.environ import connection_environ
 from dewar.server.connection.handshake import Handshake, HandshakeConnection
 from dewar.server.connection.server_context import ServerContext
-from dewar.server.proxies.trusted_hosts import TrustedHosts, parse_trusted_hosts
+from dewar.server.proxies.trusted_hosts import TRUSTS_PEER, TrustedHosts, parse_trusted_hosts
 
 _logger = logging.getLogger("dewar.server")
 
-# A stranger can connect as often as it likes; the log must not fill with it. In seconds.
-_BETWEEN_WARNINGS = 60.0
+# Untrusted clients can connect as often as they like, and must not fill the log. In seconds.
+_WARNING_INTERVAL = 60.0
 
 
 class Admission:
     """Makes connections; only the leader uses it.
 
     Args:
-        server_context: Whose clients they are.
+        server_context: The server that the clients connect to.
     """
 
     def __init__(self, server_context: ServerContext) -> None:
@@ -40,7 +40,7 @@ class Admission:
         """Return the connection of *peer* on *sock*, which is non-blocking.
 
         Raises:
-            OSError: The client has gone already, or may not come in. The socket is still open.
+            OSError: The client has disconnected, or is not admitted. The socket is still open.
         """
         server_context = self._server_context
         environ = connection_environ(server_context.base_environ, sock, peer)
@@ -56,10 +56,10 @@ class Admission:
         return HandshakeConnection(server_context, sock, handshake)
 
     def _refuse(self, address: str, trust: TrustedHosts) -> None:
-        """Refuse a stranger where PROXY headers are read: its bytes could be taken for one."""
+        """Refuse an untrusted peer if PROXY headers are read: its bytes might look like one."""
         level = logging.DEBUG
         if self._server_context.now >= self._next_warning:
-            self._next_warning = self._server_context.now + _BETWEEN_WARNINGS
+            self._next_warning = self._server_context.now + _WARNING_INTERVAL
             level = logging.WARNING
         _logger.log(
             level,

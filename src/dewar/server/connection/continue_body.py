@@ -1,52 +1,38 @@
 """The body of a request whose client waits for ``100 Continue`` (RFC 9110 §10.1.1)."""
 
 import selectors
-import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
+from dewar.server.connection.readiness import READ_SIZE, wait_ready
 from dewar.server.connection.server_context import ServerContext
-from dewar.server.connection.transfer_rate import TransferRate
-from dewar.server.connection.write_buffer import CLOCK_INTERVAL, wait_ready
+from dewar.server.connection.transport import TransferRate, Transport
 from dewar.server.errors import BodyError, ClientGoneError
 from dewar.server.wire.errors import BODY_TIMEOUT
 from dewar.server.wire.reader import RequestReader
 from dewar.server.wire.writer import CONTINUE
 
-_READ = 65536
-
-
-class BodySource(Protocol):
-    """What a continue body needs of its connection."""
-
-    @property
-    def sock(self) -> socket.socket:
-        """What to read from; it does not block."""
-
-    def send(self, data: bytes) -> None:
-        """Send *data*."""
-
 
 class ContinueBody:
-    """A ``wsgi.input`` whose bytes are asked for with the first read.
+    """A ``wsgi.input`` that sends ``100 Continue`` at the first read.
 
-    An application that answers without reading it spares the client the sending. Only the thread
-    that runs the request uses it; while it waits for the body it counts among
+    If the application answers without reading it, the client need not send the body. Only the
+    thread that runs the request uses it. Until it is closed it is one of
     ``server_context.continue_bodies``.
 
     Args:
-        server_context: Whose deadlines hold.
-        reader: Where the body is put together.
-        source: The connection.
+        server_context: The deadlines, and the set of continue bodies.
+        reader: The reader of the connection, which assembles the body.
+        transport: The connection; its socket does not block.
     """
 
     def __init__(
-        self, server_context: ServerContext, reader: RequestReader[Any], source: BodySource
+        self, server_context: ServerContext, reader: RequestReader[Any], transport: Transport
     ) -> None:
         self._server_context = server_context
         self._reader = reader
-        self._source = source
+        self._transport = transport
         self._sends_continue = True
         self._is_closed = False
         self._fetched: IO[bytes] | None = None
@@ -54,19 +40,19 @@ class ContinueBody:
         server_context.continue_bodies.add(self)
 
     def __repr__(self) -> str:
-        return f"<ContinueBody, {'here' if self.is_here() else 'not asked for'}>"
+        return f"<ContinueBody, {'received' if self.is_received() else 'not received'}>"
 
-    def is_here(self) -> bool:
-        """Return whether the body has come as a whole."""
+    def is_received(self) -> bool:
+        """Return whether the whole body was received."""
         return self._fetched is not None
 
     def prefetch(self) -> None:
-        """Have the body come now, so that reading it does not wait; what fails fails there."""
+        """Receive the body now, so that reading it does not wait. Reading raises the errors."""
         with suppress(OSError, ValueError):
             self._file()
 
     def suppress_continue(self) -> None:
-        """Send no ``100 Continue`` from here on: the response has begun."""
+        """Never send ``100 Continue`` from now on: the response has begun."""
         self._sends_continue = False
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -88,14 +74,14 @@ class ContinueBody:
         return len(data)
 
     def readable(self) -> bool:
-        """Tell that reading is allowed."""
+        """Return True."""
         return True
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._file())
 
     def close(self) -> None:
-        """Give back what was read; from here on nothing is asked for."""
+        """Release the body; it cannot be read any more."""
         if not self._is_closed:
             self._is_closed = True
             self._server_context.continue_bodies.discard(self)
@@ -107,7 +93,7 @@ class ContinueBody:
             if self._error is not None:
                 raise self._error
             if self._is_closed:
-                raise ValueError("The body of a request that has ended cannot be read any more.")
+                raise ValueError("The request has ended; its body cannot be read any more.")
             try:
                 self._fetched = self._fetch()
             except OSError as error:
@@ -119,11 +105,11 @@ class ContinueBody:
         """Wait for the whole body.
 
         Raises:
-            BodyError: It is refused, or does not come in time.
-            ClientGoneError: The client has gone.
+            BodyError: It is refused, or is not received in time.
+            ClientGoneError: The client has disconnected.
         """
         if self._sends_continue:
-            self._source.send(CONTINUE)
+            self._transport.send(CONTINUE)
         reader = self._reader
         settings = self._server_context.settings
         clock = self._server_context.clock
@@ -138,16 +124,16 @@ class ContinueBody:
         return body
 
     def _take_in(self) -> int:
-        """Feed the reader with what has come, or wait a little; return the number of bytes."""
-        sock = self._source.sock
+        """Feed the reader with received bytes, or wait a little; return the number of bytes."""
+        sock = self._transport.sock
         try:
-            data = sock.recv(_READ)
+            data = sock.recv(READ_SIZE)
         except BlockingIOError:
-            wait_ready(sock, selectors.EVENT_READ, CLOCK_INTERVAL)
+            wait_ready(sock, selectors.EVENT_READ)
             return 0
         except OSError:
             data = b""
         if not data:
-            raise ClientGoneError("The client has gone before it had sent the body.")
+            raise ClientGoneError("The client disconnected before it had sent the body.")
         self._reader.feed(data)
         return len(data)

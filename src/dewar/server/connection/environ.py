@@ -1,4 +1,4 @@
-"""The part of the environ that all requests of a connection have in common (PEP 3333)."""
+"""The part of the environ that all requests of a connection share (PEP 3333)."""
 
 import socket
 import ssl
@@ -8,14 +8,9 @@ from typing import Any
 from dewar.server.connection.file_wrapper import FileWrapper
 from dewar.server.proxies.proxy_protocol import ProxyHeader
 from dewar.server.wire.body import EmptyBody
+from dewar.server.wire.request import Environ
 
-Environ = dict[str, Any]
-
-# Whether the direct peer is a trusted host. It is there, until the application is called, where
-# ``trusted_hosts`` is set; no field of a request can have this key.
-TRUSTS_PEER = "dewar.trusts_peer"
-
-# RFC 4514 §3 and the abbreviations that mod_ssl has besides, by Python's names.
+# Abbreviations of RFC 4514 §3 and of mod_ssl, by Python's names.
 _SHORT_NAMES = {
     "commonName": "CN",
     "countryName": "C",
@@ -31,7 +26,7 @@ _SPECIAL = frozenset('"+,;<>\\')
 
 
 def server_environ(multithread: bool, multiprocess: bool = False) -> Environ:
-    """Return what all connections of a server have in common."""
+    """Return the part that all connections of a server share."""
     return {
         "REQUEST_METHOD": "GET",
         "SCRIPT_NAME": "",
@@ -53,14 +48,14 @@ def server_environ(multithread: bool, multiprocess: bool = False) -> Environ:
 
 
 def connection_environ(base: Environ, sock: socket.socket, peer: Any) -> Environ:
-    """Return *base* with the two addresses of a connection.
+    """Return *base* with the addresses of both ends of a connection.
 
     Raises:
-        OSError: The client has gone already.
+        OSError: The client has disconnected.
     """
     environ = base.copy()
     if sock.family == getattr(socket, "AF_UNIX", None):
-        # A UNIX socket has neither, and PEP 3333 wants the server's filled.
+        # A UNIX socket has no addresses, and PEP 3333 requires the server's.
         environ.update(SERVER_NAME="localhost", SERVER_PORT="80", REMOTE_ADDR="")
         return environ
     name = sock.getsockname()
@@ -72,7 +67,7 @@ def connection_environ(base: Environ, sock: socket.socket, peer: Any) -> Environ
 
 
 def proxied_environ(header: ProxyHeader) -> Environ:
-    """Return what a PROXY header changes: the two addresses, and the scheme where it tells."""
+    """Return what a PROXY header changes: both addresses, and the scheme if it has one."""
     environ: Environ = {}
     if header.source is not None and header.destination is not None:
         environ["REMOTE_ADDR"], remote_port = header.source
@@ -84,10 +79,10 @@ def proxied_environ(header: ProxyHeader) -> Environ:
 
 
 def tls_environ(tls: ssl.SSLObject) -> Environ:
-    """Return what TLS adds, by the names that Apache's mod_ssl gives it.
+    """Return what TLS adds, under the names of Apache's mod_ssl.
 
-    ``SSL_CLIENT_VERIFY``, ``SSL_CLIENT_CERT`` (in PEM) and ``SSL_CLIENT_S_DN`` are there where
-    clients are asked for a certificate; the last two where one was given, which is verified then.
+    ``SSL_CLIENT_VERIFY`` is set if clients are asked for a certificate. ``SSL_CLIENT_CERT`` (in
+    PEM) and ``SSL_CLIENT_S_DN`` are set if the client has sent one, which is verified then.
     """
     cipher = tls.cipher()
     environ: Environ = {
@@ -108,12 +103,12 @@ def tls_environ(tls: ssl.SSLObject) -> Environ:
 
 
 def _distinguished_name(subject: tuple[tuple[tuple[str, str], ...], ...]) -> str:
-    """Return a certificate's subject as RFC 4514 writes it, the most particular part first."""
+    """Return a certificate's subject in the format of RFC 4514, the most specific part first."""
     parts = [
         "+".join(f"{_SHORT_NAMES.get(name, name)}={_escaped(value)}" for name, value in part)
         for part in reversed(subject)
     ]
-    return ",".join(parts).encode().decode("latin-1")  # WSGI's way to write UTF-8
+    return ",".join(parts).encode().decode("latin-1")  # WSGI's encoding of UTF-8
 
 
 def _escaped(value: str) -> str:

@@ -7,13 +7,13 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
 
-# What reads exactly the bytes of its descriptor. Others have a ``fileno`` too, but it is that of
-# something else: a GzipFile's is of the compressed file.
+# Types that read exactly the bytes of their descriptor. The ``fileno`` of other types is that of
+# another file: a GzipFile has that of the compressed file.
 _PLAIN = (io.FileIO, io.BufferedReader, io.BufferedRandom)
 
 
 class Span(NamedTuple):
-    """The rest of a file from its position on: its descriptor, and bytes."""
+    """The rest of a file from its position on: the descriptor, and the bytes."""
 
     fd: int
     offset: int
@@ -23,8 +23,8 @@ class Span(NamedTuple):
 class FileWrapper:
     """Iterates over a file in blocks and closes it at the end.
 
-    Where the application returns it as it is, the kernel may send the file (`maybe_span`). For
-    those who take a part of it, it has the ``seekable``, ``seek`` and ``tell`` of the file.
+    If the application returns it unchanged, the kernel may send the file (`maybe_span`). For code
+    that sends a part of it, it has the ``seekable``, ``seek`` and ``tell`` of the file.
     """
 
     def __init__(self, file: IO[bytes], block_size: int = 65536) -> None:
@@ -35,7 +35,7 @@ class FileWrapper:
         return f"<FileWrapper of {self._file!r}>"
 
     def __iter__(self) -> Iterator[bytes]:
-        # Not a generator: closing that would not close the file.
+        # Not a generator, because closing a generator would not close the file.
         return self
 
     def __next__(self) -> bytes:
@@ -58,7 +58,7 @@ class FileWrapper:
         return self._file.tell()
 
     def maybe_span(self) -> Span | None:
-        """Return what is left of the file; None where it is not a plain file on a disk."""
+        """Return the rest of the file; None if it is not a regular file."""
         file: Any = self._file
         if isinstance(file, tempfile._TemporaryFileWrapper):  # noqa: SLF001  # no public name
             file = file.file
@@ -69,13 +69,13 @@ class FileWrapper:
             status = os.fstat(fd)
             offset = file.tell()
         except (OSError, ValueError):
-            return None  # closed, or of a kind of its own; reading it will tell
+            return None  # closed, or unusual; reading it raises the error
         if not stat.S_ISREG(status.st_mode):
             return None
         return Span(fd, offset, max(0, status.st_size - offset))
 
     def close(self) -> None:
-        """Close the file, if it can be."""
+        """Close the file, if it has a ``close``."""
         close = getattr(self._file, "close", None)
         if close is not None:
             close()

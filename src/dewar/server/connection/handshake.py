@@ -1,65 +1,58 @@
-"""A connection that begins with something else than a request: a PROXY header, TLS, or both.
+"""A connection that begins with a PROXY header, TLS, or both.
 
-It costs no thread: what has come is taken in by the leader, as with any connection. The whole of
-the beginning has ``header_timeout``.
+It needs no thread: the leader reads from it, as from any connection. The whole beginning must be
+complete within ``header_timeout``.
 """
 
 import logging
 import socket
 import ssl
+from dataclasses import dataclass
 
 from dewar.server.connection.connection import Connection
-from dewar.server.connection.environ import TRUSTS_PEER, Environ, proxied_environ, tls_environ
+from dewar.server.connection.environ import proxied_environ, tls_environ
 from dewar.server.connection.exchange import Exchange
+from dewar.server.connection.readiness import READ_SIZE, has_peer_closed
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import ConnectionState
 from dewar.server.connection.tls_channel import TlsChannel
-from dewar.server.connection.write_buffer import has_peer_closed
+from dewar.server.errors import Refusal
 from dewar.server.proxies.proxy_protocol import ProxyHeader, maybe_proxy_header
-from dewar.server.proxies.trusted_hosts import TrustedHosts
-from dewar.server.wire.errors import BAD_REQUEST, Refusal
+from dewar.server.proxies.trusted_hosts import TRUSTS_PEER, TrustedHosts
+from dewar.server.wire.errors import BAD_REQUEST
 from dewar.server.wire.reader import RequestReader
-
-_READ = 65536
+from dewar.server.wire.request import Environ
 
 _HANDSHAKE, _FLUSHING = ConnectionState.HANDSHAKE, ConnectionState.FLUSHING
 
 _logger = logging.getLogger("dewar.server")
 
 
+@dataclass(slots=True, repr=False)
 class Handshake:
-    """What is yet to come before the first request.
+    """The part of a connection before its first request.
 
     Args:
         environ: The connection's part of the environ so far.
-        trust: The trusted hosts, where the connection begins with a PROXY header.
-        context: How to do TLS, or ``None`` for plain HTTP.
+        trusted_hosts: The trusted hosts, if the connection begins with a PROXY header.
+        context: The TLS context, or ``None`` for plain HTTP.
         began: When the connection was accepted.
     """
 
-    __slots__ = ("began", "channel", "context", "environ", "head", "trust")
-
-    def __init__(
-        self,
-        environ: Environ,
-        trust: TrustedHosts | None,
-        context: ssl.SSLContext | None,
-        began: float,
-    ) -> None:
-        self.environ = environ
-        self.trust = trust
-        self.context = context
-        self.began = began
-        self.head = b""
-        self.channel: TlsChannel | None = None
+    environ: Environ
+    trusted_hosts: TrustedHosts | None
+    context: ssl.SSLContext | None
+    began: float
+    head: bytes = b""
+    channel: TlsChannel | None = None
 
     def __repr__(self) -> str:
-        awaited = "a PROXY header" if self.trust is not None else "a TLS handshake"
+        awaited = "a PROXY header" if self.trusted_hosts is not None else "a TLS handshake"
         return f"<Handshake, waits for {awaited}>"
 
 
 class HandshakeConnection(Connection):
-    """A `Connection` with a handshake before it."""
+    """A `Connection` that begins with a handshake."""
 
     __slots__ = ("_handshake", "_plain")
 
@@ -68,16 +61,16 @@ class HandshakeConnection(Connection):
     ) -> None:
         super().__init__(server_context, sock, handshake.environ)
         self._plain = sock
-        self._handshake: Handshake | None = handshake  # None once requests may come
+        self._handshake: Handshake | None = handshake  # None when it is complete
         self.state = _HANDSHAKE
 
     def receive(self) -> bool:
-        """Take in what has come; return whether there is a request to `run`."""
+        """Read from the socket; return whether there is a request to `run`."""
         handshake = self._handshake
         if handshake is None:
             return super().receive()
         try:
-            data = self._plain.recv(_READ)
+            data = self._plain.recv(READ_SIZE)
         except BlockingIOError:
             return False
         except OSError:
@@ -85,8 +78,8 @@ class HandshakeConnection(Connection):
         if not data:
             self._move(ConnectionState.CLOSED)
             return False
-        if handshake.trust is not None:
-            return self._read_proxy_header(handshake, handshake.trust, data)
+        if handshake.trusted_hosts is not None:
+            return self._read_proxy_header(handshake, handshake.trusted_hosts, data)
         return self._after_proxy_header(handshake, data)
 
     def flush(self) -> bool:
@@ -103,11 +96,11 @@ class HandshakeConnection(Connection):
         return self._continue_handshake(handshake, handshake.channel)
 
     def expire(self, now: float) -> None:
-        """Give up on the client where it is past its deadline."""
+        """Close the connection if the client has missed its deadline."""
         if self._handshake is None:
             super().expire(now)
         elif now - self._handshake.began > self._server_context.settings.header_timeout:
-            _logger.debug("%r: %r did not end in time.", self, self._handshake)
+            _logger.debug("%r: %r was not complete in time.", self, self._handshake)
             self._move(ConnectionState.CLOSED)
 
     def has_peer_closed(self) -> bool:
@@ -123,7 +116,9 @@ class HandshakeConnection(Connection):
 
     # The PROXY header.
 
-    def _read_proxy_header(self, handshake: Handshake, trust: TrustedHosts, data: bytes) -> bool:
+    def _read_proxy_header(
+        self, handshake: Handshake, trusted_hosts: TrustedHosts, data: bytes
+    ) -> bool:
         data = handshake.head + data
         try:
             header = maybe_proxy_header(data)
@@ -136,38 +131,36 @@ class HandshakeConnection(Connection):
             handshake.head = data
             return False
         handshake.head = b""
-        handshake.trust = None
-        self._apply_proxy_header(handshake.environ, trust, header)
+        handshake.trusted_hosts = None
+        self._apply_proxy_header(handshake.environ, trusted_hosts, header)
         data = data[header.size :]
-        return (
-            self._after_proxy_header(handshake, data)
-            if data or handshake.context is None
-            else False
-        )
+        if not data and handshake.context is not None:
+            return False
+        return self._after_proxy_header(handshake, data)
 
     def _apply_proxy_header(
-        self, environ: Environ, trust: TrustedHosts, header: ProxyHeader
+        self, environ: Environ, trusted_hosts: TrustedHosts, header: ProxyHeader
     ) -> None:
         environ.update(proxied_environ(header))
-        # SECURITY: it is the sender of the requests who has to be trusted for their fields, and
-        # that is not the proxy. A sender that is not known is nobody.
-        known = header.source is not None
-        environ[TRUSTS_PEER] = known and trust.trusts(environ["REMOTE_ADDR"])
+        # SECURITY: forwarded fields are believed if the sender of the requests is trusted, and that
+        # is not the proxy. An unknown sender is not trusted.
+        is_known = header.source is not None
+        environ[TRUSTS_PEER] = is_known and trusted_hosts.trusts(environ["REMOTE_ADDR"])
 
     # TLS.
 
     def _after_proxy_header(self, handshake: Handshake, data: bytes) -> bool:
-        """Go on after the PROXY header, if any, with *data*."""
+        """Continue with *data* after the PROXY header, if there is one."""
         if handshake.context is None:
             return self._begin(handshake.environ, data)
         channel = handshake.channel
         if channel is None:
-            # A TLS record begins with its type, 22 for a handshake; a request with a letter.
+            # A TLS record begins with its type, 22 for a handshake; a request begins with a letter.
             if data[:1].isalpha():
                 self._refuse_plain_http()
                 return False
             channel = handshake.channel = TlsChannel(self._plain, handshake.context)
-            # It has all that is used of a socket.
+            # It has all methods of a socket that are used.
             self.sock = channel  # type: ignore[assignment]
         channel.feed(data)
         return self._continue_handshake(handshake, channel)
@@ -178,7 +171,7 @@ class HandshakeConnection(Connection):
         except OSError as error:
             _logger.debug("%r: the TLS handshake failed: %s", self, error)
             self._handshake = None
-            self._finish_with(ConnectionState.LINGERING)  # the client shall see the alert
+            self._finish_with(ConnectionState.LINGERING)  # lets the client see the alert
             return False
         if channel.has_backlog():
             self._move(_FLUSHING)
@@ -190,7 +183,7 @@ class HandshakeConnection(Connection):
         self._send = channel.send
         handshake.environ.update(tls_environ(channel.tls))
         try:
-            data = channel.take(_READ)
+            data = channel.take(READ_SIZE)
         except BlockingIOError:
             return self._begin(handshake.environ, b"")
         except OSError:
@@ -201,7 +194,7 @@ class HandshakeConnection(Connection):
         return self._begin(handshake.environ, data)
 
     def _refuse_plain_http(self) -> None:
-        """Tell a client that speaks HTTP where to go; it is the only thing it understands."""
+        """Answer a client that speaks plain HTTP with the URL for HTTPS, in plain HTTP."""
         _logger.debug("%r: plain HTTP on a port for HTTPS.", self)
         self._handshake = None
         self._refuse(Refusal(BAD_REQUEST, f"This port speaks HTTPS{self._address()}"))
@@ -216,12 +209,10 @@ class HandshakeConnection(Connection):
         host, port = name[:2]
         return f": https://[{host}]:{port}/" if ":" in host else f": https://{host}:{port}/"
 
-    # Then.
-
     def _begin(self, environ: Environ, data: bytes) -> bool:
-        """Read requests from now on, the first of them from *data*."""
+        """Read requests from now on, beginning with *data*."""
         self._handshake = None
-        # Not the one that there was: what it takes for a field depends on the environ.
+        # A new reader, because the environ has new keys.
         self._reader = RequestReader(
             environ, self._server_context.names, self._server_context.settings.limits, Exchange
         )

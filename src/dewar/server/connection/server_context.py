@@ -1,5 +1,6 @@
 """What all connections of one server share."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -19,46 +20,60 @@ from dewar.server.wire.writer import HeadWriter
 
 
 class Balancer(Protocol):
-    """One process's share of the connections that several accept."""
+    """Shares new connections between the processes that accept them."""
 
     def note_open(self, count: int) -> None:
-        """Tell how many connections are open."""
+        """Note that this process has *count* open connections."""
 
     def should_defer(self, count: int) -> bool:
-        """Return whether another process should rather have the next client; *count* are here."""
+        """Return whether another process should accept next; *count* are open in this one."""
 
 
 class ServerContext:
-    """An application with everything that is needed to serve it.
+    """An application, and everything that is needed to serve it.
+
+    Args:
+        app: The WSGI callable.
+        settings: How to serve it.
+        clock: A monotonic clock in seconds.
+        heartbeat: Called by the leader about once a second. A supervised process shows with it that
+            its threads still come back.
+        stop_soon: Stops the whole server when the application asks for it; returns at once.
+        balancer: Shares new connections with other processes, if there are any.
 
     Attributes:
-        app: The WSGI callable.
-        access_log: Where what was answered is written, if `logs_access`.
-        continue_bodies: Bodies whose requests run before they have come; each may hold a thread.
-        max_continue_bodies: How many there may be.
-        draining: Set once, when the server is told to stop: no connection persists from then on.
-        heartbeat: Called by the leader about once a second; a process that is watched tells so that
-            its threads still come back.
-        maybe_on_loop: The application's own, if it has one: returns the work on an answer that
-            can be done on the event loop alone, given the environ and ``start_response``.
-        stop_soon: Has the whole server stop, for the application; returns at once.
-        balancer: What this process has of the connections, where several listen.
+        app: The WSGI callable, inside the proxy middleware.
+        access_log: Where responses are logged, if `logs_access`.
+        continue_bodies: The bodies of requests that run before their body is received. Each may
+            hold a thread.
+        max_continue_bodies: The limit of their number.
+        draining: Whether the server stops; no connection persists then. `begin_draining` sets it.
+        maybe_on_loop: The method of the application with this name, if it has one. Given the
+            environ and ``start_response``, it returns a response that the event loop alone can
+            make, or None.
         suspends: Whether the application may return a `Suspended`.
         now: When the leader last looked at the clock. Only the leader writes it.
-        tls: How to do TLS, or ``None`` for plain HTTP.
+        tls: The TLS context, or ``None`` for plain HTTP.
 
     Raises:
         SettingsError: A file for TLS cannot be used.
     """
 
     __slots__ = (
-        "_app", "access_log", "app", "balancer", "base_environ", "clock", "continue_bodies",
-        "draining", "heartbeat", "logs_access", "max_continue_bodies", "maybe_on_loop", "names",
-        "now", "settings", "stop_soon", "suspends", "tls", "writer",
+        "_app", "_drain", "access_log", "app", "balancer", "base_environ", "clock",
+        "continue_bodies", "draining", "heartbeat", "logs_access", "max_continue_bodies",
+        "maybe_on_loop", "names", "now", "settings", "suspends", "tls", "writer",
     )  # fmt: skip
 
     def __init__(
-        self, app: WSGIApplication, settings: Settings, clock: Callable[[], float]
+        self,
+        app: WSGIApplication,
+        settings: Settings,
+        clock: Callable[[], float],
+        *,
+        heartbeat: Callable[[], None] | None = None,
+        stop_soon: Callable[[], None] | None = None,
+        balancer: Balancer | None = None,
     ) -> None:
         self._app = app
         self.app: Callable[[dict[str, Any], Any], Any] = with_proxy_middleware(app, settings)
@@ -73,41 +88,42 @@ class ServerContext:
         self.logs_access = settings.access_log
         self.access_log = AccessLog(settings, clock)
         self.continue_bodies: set[object] = set()
-        # Clients that never send the body they announce must not get at all threads.
+        # Clients that never send the body they announced must not hold all threads.
         self.max_continue_bodies = max(1, settings.threads // 4)
+        # PERF: twice, because each response reads the flag, and the environ must not refer back to
+        # this object. An endless stream asks for it now and then, and ends.
         self.draining = False
-        # For what streams without end: it ends by itself where it asks now and then.
-        self.base_environ[IS_DRAINING] = lambda: self.draining
-        self.stop_soon: Callable[[], None] | None = None
-        self.base_environ[STOP] = self._stop_soon
-        self.heartbeat: Callable[[], None] | None = None
-        self.balancer: Balancer | None = None
-        # Under gevent's patches a thread is a greenlet: the loop would not be on one of its own.
+        self._drain = threading.Event()
+        self.base_environ[IS_DRAINING] = self._drain.is_set
+        self.base_environ[STOP] = stop_soon or (lambda: None)
+        self.heartbeat = heartbeat
+        self.balancer = balancer
+        # Under gevent's patches a thread is a greenlet, and the loop would not have its own thread.
         self.suspends = not is_gevent_patched()
         if self.suspends:
             self.base_environ[SUSPENDS] = True
-        # Behind the proxy middleware the application sees another environ than we do here.
-        begin_on_loop = (
-            getattr(app, "maybe_on_loop", None) if self.app is app and self.suspends else None
-        )
-        self.maybe_on_loop: Callable[[dict[str, Any], Any], Suspended | None] | None = begin_on_loop
+        # Behind the proxy middleware the application gets another environ.
+        self.maybe_on_loop: Callable[[dict[str, Any], Any], Suspended | None] | None = None
+        if self.app is app and self.suspends:
+            self.maybe_on_loop = getattr(app, "maybe_on_loop", None)
         self.now = clock()
 
     def begin(self) -> None:
-        """Tell the application that this process begins to serve it; what it raises is raised."""
+        """Tell the application that this process begins to serve it; its errors are raised."""
         begin_serving(self._app)
 
     def end(self, timeout: float) -> None:
         """Tell the application that this process has answered its last request.
 
         Args:
-            timeout: The seconds that it gets.
+            timeout: The seconds that the application may take.
         """
         end_serving(self._app, timeout)
 
-    def _stop_soon(self) -> None:
-        if self.stop_soon is not None:
-            self.stop_soon()
+    def begin_draining(self) -> None:
+        """Let no connection persist after its current response: the server stops."""
+        self.draining = True
+        self._drain.set()
 
     def open_logs(self) -> None:
         """Open the log files, in the process that writes them.
@@ -118,11 +134,11 @@ class ServerContext:
         self.access_log.open()
 
     def reopen_logs(self) -> None:
-        """Go on in new files, after a rotation has renamed those that are open."""
+        """Continue in new files, after a rotation has renamed the open ones."""
         self.access_log.reopen()
 
     def close_logs(self) -> None:
-        """Close the log files; only when no thread writes any more."""
+        """Close the log files. Call it when no thread writes any more."""
         self.access_log.close()
 
     def __repr__(self) -> str:

@@ -1,11 +1,11 @@
-"""A non-blocking TLS connection that can be used in the place of its socket.
+"""A non-blocking TLS connection that replaces its socket.
 
-TLS is done in memory (`ssl.MemoryBIO`), and the socket moves its bytes. So one read takes in what
-has come at once, nothing that can be read is ever left inside where a poller does not see it, and
-what came before the handshake can be put in.
+TLS runs in memory (`ssl.MemoryBIO`), and the socket transfers its bytes. So one read takes all
+received bytes, no readable data is left inside where a poller does not see it, and bytes that were
+read before the handshake can be fed.
 
-It belongs to one thread at a time, as its connection does; only ``shutdown(SHUT_RDWR)`` and
-`fileno` may be called from any.
+One thread owns it at a time, as its connection; only ``shutdown(SHUT_RDWR)`` and `fileno` may be
+called from any thread.
 """
 
 import socket
@@ -17,29 +17,29 @@ from dewar.server.errors import ServerStateError
 
 # Plain bytes encrypted at a time: eight full records (RFC 8446 §5.1), one system call.
 _PIECE = 8 * 16384
-# Plain bytes sent in one call, so that a quick client with a large response leaves room for others.
+# Plain bytes sent in one call, so that a fast client with a large response does not delay others.
 _TURN = 1024 * 1024
-# Bytes that may wait for a client that makes us answer (KeyUpdate, RFC 8446 §4.6.3) and does not
-# read.
+# Bytes that may wait for a client that makes the server answer (KeyUpdate, RFC 8446 §4.6.3) and
+# does not read.
 _MOST_BACKLOG = 65536
 
 
 class ChannelState(Enum):
-    """One channel's state."""
+    """The state of a channel."""
 
     HANDSHAKE = "in its handshake"
     ESTABLISHED = "established"
     HALF_CLOSED = "ended by the client"
-    SHUT = "ended by us"
+    SHUT = "ended by the server"
     BROKEN = "broken"
 
 
 _HANDSHAKE, _ESTABLISHED = ChannelState.HANDSHAKE, ChannelState.ESTABLISHED
 _HALF_CLOSED, _SHUT, _BROKEN = ChannelState.HALF_CLOSED, ChannelState.SHUT, ChannelState.BROKEN
 
-# HALF_CLOSED: nothing more can be read, and we may still send. SHUT: we have sent close_notify, and
-# what still comes is thrown away. BROKEN: the client must not take what it has for whole, so no
-# close_notify follows (RFC 8446 §6.1); TLS failed, or the connection is to be reset.
+# HALF_CLOSED: nothing more can be read, and the server may still send. SHUT: the server has sent
+# close_notify, and ignores what it still receives. BROKEN: TLS failed, or the connection will be
+# reset. The client must not take its data for complete, so no close_notify follows (RFC 8446 §6.1).
 TRANSITIONS: dict[ChannelState, frozenset[ChannelState]] = {
     _HANDSHAKE: frozenset({_ESTABLISHED, _BROKEN}),
     _ESTABLISHED: frozenset({_HALF_CLOSED, _SHUT, _BROKEN}),
@@ -57,9 +57,9 @@ class TlsChannel:
         context: How to do TLS.
 
     Attributes:
-        sock: The same.
-        tls: TLS' own state: the certificate of the client, the cipher and so on.
-        state: How far the connection has come.
+        sock: The socket.
+        tls: The TLS state: the certificate of the client, the cipher and so on.
+        state: The state of the connection.
     """
 
     __slots__ = ("_backlog", "_incoming", "_outgoing", "_promised", "sock", "state", "tls")
@@ -70,8 +70,8 @@ class TlsChannel:
         self._outgoing = ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self.state = _HANDSHAKE
-        self._backlog = memoryview(b"")  # encrypted, and not taken by the socket yet
-        self._promised = 0  # the plain bytes in it that `send` has not counted yet
+        self._backlog = memoryview(b"")  # encrypted, not yet taken by the socket
+        self._promised = 0  # the plain bytes in it that `send` has not yet counted
 
     def __repr__(self) -> str:
         state = self.state.value
@@ -82,16 +82,17 @@ class TlsChannel:
         return self.sock.fileno()
 
     def feed(self, data: bytes) -> None:
-        """Take in encrypted bytes that were read from the socket elsewhere."""
+        """Take encrypted bytes that were read from the socket elsewhere."""
         self._incoming.write(data)
 
     def handshake(self) -> bool:
-        """Go on with the handshake as far as it goes without waiting; return whether it has ended.
+        """Continue the handshake without waiting; return whether it is complete.
 
-        Look at `has_backlog` then: the client may wait for what the socket did not take.
+        Look at `has_backlog` afterwards: the client may wait for bytes that the socket did not
+        take.
 
         Raises:
-            OSError: It has failed. What tells the client why has been sent if possible.
+            OSError: It has failed. The alert for the client was sent if possible.
         """
         if self.state is _HANDSHAKE:
             try:
@@ -101,7 +102,7 @@ class TlsChannel:
                 pass
             except OSError:
                 self._move(_BROKEN)
-                with suppress(OSError):  # the fault that counts is the first one
+                with suppress(OSError):  # the first error counts
                     self.push()
                 raise
             self.push()
@@ -112,10 +113,10 @@ class TlsChannel:
         return bool(self._backlog) or bool(self._outgoing.pending)
 
     def push(self) -> bool:
-        """Send what waits; return whether all of it went out.
+        """Send what waits; return whether all of it was sent.
 
         Raises:
-            OSError: The client has gone.
+            OSError: The client has disconnected.
         """
         if self._outgoing.pending:
             fresh = self._outgoing.read()
@@ -128,12 +129,12 @@ class TlsChannel:
         return True
 
     def recv(self, size: int) -> bytes:
-        """Return what has come, as `socket.socket.recv` would; ``b""`` at the end.
+        """Return received data as `socket.socket.recv` does, ``b""`` at the end.
 
-        For the time after the handshake.
+        For use after the handshake.
 
         Args:
-            size: Encrypted bytes taken from the socket at most; there are fewer plain ones.
+            size: The maximum of encrypted bytes to read from the socket; fewer are plain.
 
         Raises:
             BlockingIOError: Nothing can be read now.
@@ -141,7 +142,7 @@ class TlsChannel:
         """
         data = self.sock.recv(size)
         if self.state is not _ESTABLISHED:
-            # After our end it is to be thrown away unread.
+            # After close_notify it is ignored.
             return data if self.state is _SHUT else b""
         if data:
             self._incoming.write(data)
@@ -150,7 +151,7 @@ class TlsChannel:
         return self.take(size)
 
     def take(self, size: int) -> bytes:
-        """Return what can be read of the bytes taken in so far; raises as `recv` does."""
+        """Return the data of the bytes read so far; raises as `recv` does."""
         parts: list[bytes] = []
         try:
             while True:
@@ -169,7 +170,7 @@ class TlsChannel:
             self._end_input()
         except OSError:
             self._move(_BROKEN)
-            with suppress(OSError):  # the alert; the fault that counts is the first one
+            with suppress(OSError):  # sends the alert; the first error counts
                 self.push()
             if not parts:
                 raise
@@ -178,14 +179,14 @@ class TlsChannel:
         return b"".join(parts)
 
     def send(self, data: bytes | memoryview) -> int:
-        """Send some of *data*; return how many bytes, as `socket.socket.send` does.
+        """Send some of *data*; return the number of bytes, as `socket.socket.send` does.
 
-        What was not counted must be offered again before anything else, for a part of it may be
+        Pass the bytes that were not counted again before any others, because a part of them may be
         encrypted already.
 
         Raises:
             BlockingIOError: The socket takes nothing now.
-            OSError: The client has gone.
+            OSError: The client has disconnected.
         """
         size = len(data)
         taken = 0
@@ -204,7 +205,7 @@ class TlsChannel:
     def shutdown(self, how: int) -> None:
         """Shut the connection down, as `socket.socket.shutdown` does.
 
-        ``SHUT_WR`` tells the client so in TLS too (close_notify), if that can be done at once.
+        ``SHUT_WR`` also sends close_notify, if that is possible at once.
         """
         if how == socket.SHUT_WR:
             self._send_close_notify()
@@ -213,20 +214,20 @@ class TlsChannel:
     def setsockopt(self, level: int, option: int, value: bytes) -> None:
         """Set an option of the socket; see `socket.socket.setsockopt`."""
         if option == socket.SO_LINGER:
-            self._move(_BROKEN)  # it will be reset: a goodbye would make what was sent whole
+            self._move(_BROKEN)  # it will be reset: after close_notify the data would look complete
         self.sock.setsockopt(level, option, value)
 
     def close(self) -> None:
-        """Close the socket; tell the client so if that can be done at once."""
+        """Close the socket; send close_notify if that is possible at once."""
         self._send_close_notify()
         self.sock.close()
 
     def _send_close_notify(self) -> None:
-        # Where a response is cut off, the client must not take it for whole (RFC 8446 §6.1).
+        # After an incomplete response the client must not take it for complete (RFC 8446 §6.1).
         if _SHUT not in TRANSITIONS[self.state] or self._promised:
             return
         self._move(_SHUT)
-        with suppress(OSError):  # that the client has not said goodbye as well, or has gone
+        with suppress(OSError):  # the client has sent no close_notify, or has disconnected
             self.tls.unwrap()
         with suppress(OSError):
             self.push()
@@ -236,17 +237,17 @@ class TlsChannel:
         self._report_once_more()
 
     def _report_once_more(self) -> None:
-        """Have the poller report the connection, which may be open still and quiet."""
+        """Have the poller report the connection again, which may be open and idle."""
         with suppress(OSError):
             self.sock.shutdown(socket.SHUT_RD)
 
     def _answer(self) -> None:
-        """Send what TLS itself has to answer, and bound what may wait."""
+        """Send what TLS itself answers, and limit what may wait."""
         if self.state is _BROKEN or not self.has_backlog() or self.push():
             return
         if not self._promised and len(self._backlog) > _MOST_BACKLOG:
             self._move(_BROKEN)
-            raise ConnectionAbortedError("The client makes us write and does not read.")
+            raise ConnectionAbortedError("The client requests answers and does not read them.")
 
     def _move(self, state: ChannelState) -> None:
         if state is self.state:

@@ -97,11 +97,15 @@ class WorkerProcess:
         assignment = self._assignment
         try:
             app = assignment.source.load()
-            server_context = ServerContext(app, self._settings, time.monotonic)
-            server_context.heartbeat = self._beat
-            server_context.stop_soon = lambda: assignment.channel.send_nowait(Report.STOP_ALL)
-            if self._settings.processes > 1:
-                server_context.balancer = LeastConnections(assignment.slot)
+            balances = self._settings.processes > 1
+            server_context = ServerContext(
+                app,
+                self._settings,
+                time.monotonic,
+                heartbeat=self._beat,
+                stop_soon=lambda: assignment.channel.send_nowait(Report.STOP_ALL),
+                balancer=LeastConnections(assignment.slot) if balances else None,
+            )
             raise_descriptor_limit(self._settings.max_connections)
             server_context.open_logs()
             server_context.begin()

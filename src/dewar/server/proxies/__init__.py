@@ -1,1 +1,1 @@
-"""What proxies in front of the server say of the client, and who is trusted to."""
+"""Trusted proxies in front of the server, and what they say about the client."""

@@ -1,10 +1,11 @@
-"""What proxies write into a request: the name of a node, and lists of pairs (RFC 7239)."""
+"""The grammar of ``Forwarded`` (RFC 7239): nodes, and elements with their parameters."""
 
 import re
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from dewar.server.wire.errors import BAD_REQUEST, Refusal
+from dewar.server.errors import Refusal
+from dewar.server.wire.errors import BAD_REQUEST
 
 _OBFUSCATED = r"_[A-Za-z0-9._\-]+"
 _NODE = re.compile(
@@ -20,12 +21,12 @@ _BLANK = re.compile(r"[ \t]*")
 
 
 class ForwardedNode(NamedTuple):
-    """One end of a connection, as a proxy tells of it.
+    """One end of a connection, as a proxy describes it.
 
     Attributes:
-        name: The address in its usual spelling, ``"unknown"``, or a name made up by a proxy that
-            does not want to tell (``"_hidden"``).
-        port: The port in decimal, or ``""`` where there is none that is a number.
+        name: The address in its canonical form, ``"unknown"``, or an obfuscated identifier
+            (``"_hidden"``).
+        port: The port in decimal, or ``""`` if there is none or it is obfuscated.
     """
 
     name: str
@@ -33,7 +34,7 @@ class ForwardedNode(NamedTuple):
 
 
 class ForwardedElement(NamedTuple):
-    """One proxy's part of a Forwarded field: its text, and its parameters by lower-case name."""
+    """One element of a Forwarded field: its text, and its parameters by lower-case name."""
 
     text: str
     pairs: dict[str, str]
@@ -44,7 +45,7 @@ def parse_node(text: str, *, bare_ipv6: bool = False) -> ForwardedNode:
 
     Args:
         text: An address with or without a port, ``unknown``, or an obfuscated identifier.
-        bare_ipv6: Whether IPv6 may stand without its brackets, as X-Forwarded-For has it.
+        bare_ipv6: Whether IPv6 is allowed without brackets, as in X-Forwarded-For.
 
     Raises:
         Refusal: It is none of these.
@@ -53,12 +54,12 @@ def parse_node(text: str, *, bare_ipv6: bool = False) -> ForwardedNode:
         return ForwardedNode(_address(text), "")
     match = _NODE.fullmatch(text)
     if match is None:
-        raise _fault("is no address")
+        raise Refusal(BAD_REQUEST, "The address in a proxy's header is invalid.")
     name, port = match[1], match[2] or ""
     if port.startswith("_"):
         port = ""
     elif port and int(port) > 65535:
-        raise _fault("has a port above 65535")
+        raise Refusal(BAD_REQUEST, "A port in a proxy's header is above 65535.")
     if name.startswith("_"):
         return ForwardedNode(name, port)
     if name[0] in "uU":
@@ -70,7 +71,7 @@ def parse_elements(text: str) -> list[ForwardedElement]:
     """Return the elements of a Forwarded field, leftmost first (RFC 7239 §4).
 
     Raises:
-        Refusal: It breaks the grammar, or an element has a parameter twice.
+        Refusal: It is malformed, or an element has a parameter twice.
     """
     elements: list[ForwardedElement] = []
     pairs: dict[str, str] = {}
@@ -79,11 +80,11 @@ def parse_elements(text: str) -> list[ForwardedElement]:
         at, pair = _maybe_pair(text, at)
         if pair is not None:
             if pair[0] in pairs:
-                raise _fault("says one thing twice")
+                raise Refusal(BAD_REQUEST, "The Forwarded field has a parameter twice.")
             pairs[pair[0]] = pair[1]
         mark = text[at : at + 1]
         if mark not in ("", ",", ";"):
-            raise _fault("is malformed")
+            raise Refusal(BAD_REQUEST, "The Forwarded field is malformed.")
         if mark != ";":
             if pairs:
                 elements.append(ForwardedElement(text[start:at].strip(" \t"), pairs))
@@ -93,7 +94,7 @@ def parse_elements(text: str) -> list[ForwardedElement]:
 
 
 def _maybe_pair(text: str, at: int) -> tuple[int, tuple[str, str] | None]:
-    """Return where the blanks after a pair end, and the pair, if there is one at *at*."""
+    """Return the end of the pair at *at* with the blanks after it, and the pair, if any."""
     at = _end_of_blanks(text, at)
     match = _PAIR.match(text, at)
     if match is None:
@@ -112,8 +113,4 @@ def _address(text: str) -> str:
     try:
         return str(ip_address(text))
     except ValueError:
-        raise _fault("is no address") from None
-
-
-def _fault(what: str) -> Refusal:
-    return Refusal(BAD_REQUEST, f"What a proxy says of the client {what}.")
+        raise Refusal(BAD_REQUEST, "The address in a proxy's header is invalid.") from None

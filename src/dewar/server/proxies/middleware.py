@@ -1,18 +1,17 @@
-"""What a request goes through before the application, where proxies or ``script_name`` are set up.
+"""Middleware for an application behind a proxy or below a path.
 
-It is composed when the server is made: without these settings, nothing is in between.
+It is composed when the server is made. Without ``trusted_hosts`` and ``script_name`` there is none.
 """
 
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dewar.server.connection.environ import TRUSTS_PEER
+from dewar.server.errors import Refusal
 from dewar.server.proxies.forwarded import trusted_changes, untrusted_changes
 from dewar.server.proxies.script_name import ScriptName
-from dewar.server.proxies.trusted_hosts import TrustedHosts, parse_trusted_hosts
+from dewar.server.proxies.trusted_hosts import TRUSTS_PEER, TrustedHosts, parse_trusted_hosts
 from dewar.server.settings.settings import Settings
-from dewar.server.wire.errors import Refusal
 
 Application = Callable[[dict[str, Any], Any], Any]
 
@@ -20,16 +19,16 @@ _logger = logging.getLogger("dewar.server")
 
 
 def with_proxy_middleware(app: Application, settings: Settings) -> Application:
-    """Return *app*, behind what ``trusted_hosts`` and ``script_name`` ask for.
+    """Return *app* with the middleware that ``trusted_hosts`` and ``script_name`` need.
 
     Raises:
-        SettingsError: One of them has no meaning.
+        SettingsError: One of them is invalid.
     """
     if settings.script_name:
         app = _with_script_name(app, ScriptName(settings.script_name))
-    trust = parse_trusted_hosts(settings.trusted_hosts)
-    if trust:
-        app = ForwardedMiddleware(app, trust, settings.forwarded_headers)
+    trusted_hosts = parse_trusted_hosts(settings.trusted_hosts)
+    if trusted_hosts:
+        app = ForwardedMiddleware(app, trusted_hosts, settings.forwarded_headers)
     return app
 
 
@@ -42,31 +41,31 @@ def _with_script_name(app: Application, script_name: ScriptName) -> Application:
 
 
 class ForwardedMiddleware:
-    """Applies to each request what trusted hosts say of its client; see `wire.forwarded`.
+    """Applies what trusted hosts say about the client to each request; see `proxies.forwarded`.
 
     Args:
-        app: What is called then.
-        trust: The hosts that are believed.
-        kind: What is read, as ``settings.forwarded_headers`` has it.
+        app: The application.
+        trusted_hosts: The hosts that are believed.
+        kind: Which fields are read; the setting ``forwarded_headers``.
     """
 
-    def __init__(self, app: Application, trust: TrustedHosts, kind: str) -> None:
+    def __init__(self, app: Application, trusted_hosts: TrustedHosts, kind: str) -> None:
         self._app = app
-        self._trust = trust
+        self._trusted_hosts = trusted_hosts
         self._kind = kind
 
     def __repr__(self) -> str:
-        return f"<ForwardedMiddleware of {self._trust!r} before {self._app!r}>"
+        return f"<ForwardedMiddleware of {self._trusted_hosts!r} before {self._app!r}>"
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Correct *environ* and call the application, or answer 400."""
         try:
             if environ.pop(TRUSTS_PEER):
-                changes = trusted_changes(environ, self._trust, self._kind)
+                changes = trusted_changes(environ, self._trusted_hosts, self._kind)
             else:
                 changes = untrusted_changes(environ)
         except Refusal as refusal:
-            _logger.debug("A trusted host's request was refused: %s", refusal)
+            _logger.debug("The request of a trusted host was refused: %s", refusal)
             body = f"{refusal.reason}\n".encode()
             fields = [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")]
             start_response(refusal.status, fields)

@@ -1,24 +1,24 @@
-"""The header that a proxy puts before a connection: haproxy's PROXY protocol, versions 1 and 2.
+"""The header that a proxy sends before a connection: haproxy's PROXY protocol, versions 1 and 2.
 
-SECURITY: who can send this header can pass for any client. So it is read from named hosts only,
-who must send it; there is no way to tell a client's bytes that look like one from a proxy's. The
-outcome depends on the bytes alone, never on how they were cut.
+SECURITY: whoever can send this header can pretend to be any client. So it is read from trusted
+hosts only, and they must send it: bytes of a client that look like a header cannot be told from a
+proxy's. The result depends on the bytes alone, never on how they were split.
 
-What is left out: version 2's extensions (TLVs) are skipped, but for what they say of TLS between
-the client and the proxy; the optional checksum (PP2_TYPE_CRC32C) is not looked at, for TCP has
-one of its own.
+Not supported: the extensions of version 2 (TLVs) are skipped, except for TLS between the client and
+the proxy. The optional checksum (PP2_TYPE_CRC32C) is not verified, because TCP has one.
 """
 
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from dewar.server.wire.errors import BAD_REQUEST, Refusal
+from dewar.server.errors import Refusal
+from dewar.server.wire.errors import BAD_REQUEST
 
-# §2.1: "PROXY UNKNOWN" with two longest addresses, ports and the line's end.
+# §2.1: "PROXY UNKNOWN" with the two longest addresses and ports, and the line end.
 MOST_V1 = 107
-# Of version 2, without its first 16 bytes, which tell the length. nginx takes 4096 in all, and the
-# protocol would allow 65535.
+# Of version 2, without its first 16 bytes, which have the length. nginx accepts 4096 in total, and
+# the protocol allows 65535.
 MOST_V2 = 4096
 
 _SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -43,13 +43,13 @@ HostPort = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
-    """What a proxy says of the connection that it passes on.
+    """The description of the client's connection by a proxy.
 
     Attributes:
-        size: The bytes of the header. What follows is the client's.
-        source: The client's address and port; ``None`` where the proxy speaks for itself, as for
-            a health check, or does not know.
-        destination: The address and port that the client connected to; ``None`` likewise.
+        size: The bytes of the header. The client's bytes follow.
+        source: The client's address and port; ``None`` if the proxy does not know them, or
+            connects for itself, as in a health check.
+        destination: The address and port that the client connected to, or ``None``.
         is_secure: Whether the client spoke TLS with the proxy.
     """
 
@@ -60,17 +60,17 @@ class ProxyHeader:
 
 
 def maybe_proxy_header(data: bytes) -> ProxyHeader | None:
-    """Return the header at the start of *data*, or ``None`` where more bytes are needed.
+    """Return the header at the start of *data*, or ``None`` if more bytes are needed.
 
     Raises:
-        Refusal: *data* does not begin with a header. The connection is to be closed without an
-            answer: there is nobody known to give it to.
+        Refusal: *data* does not start with a valid header. Close the connection without an
+            answer: the client is not known.
     """
     if data[:12] == _SIGNATURE[: len(data)]:
         return _maybe_v2(data)
     if data[:6] == _PREFIX[: len(data)]:
         return _maybe_v1(data)
-    raise _fault("it does not begin with one")
+    raise _fault("there is none")
 
 
 def _fault(what: str) -> Refusal:
@@ -97,7 +97,7 @@ def _maybe_v1(data: bytes) -> ProxyHeader | None:
     try:
         ends = str(address(source)), str(address(destination))
     except ValueError:
-        raise _fault("an address is none of its family") from None
+        raise _fault("an address does not belong to its family") from None
     ports = int(source_port), int(destination_port)
     if max(ports) > 65535:
         raise _fault("a port is above 65535")
@@ -111,13 +111,13 @@ def _maybe_v2(data: bytes) -> ProxyHeader | None:
     family, transport = data[13] >> 4, data[13] & 15
     length = int.from_bytes(data[14:16])
     if version != 2 or command not in (_LOCAL, _PROXY):
-        raise _fault("the version or the command is not known")
+        raise _fault("the version or the command is unknown")
     if length > MOST_V2:
         raise _fault(f"it has more than {MOST_V2} bytes")
     if command == _PROXY and (family not in _BLOCK_SIZES or transport > 2):
-        raise _fault("the family is not known")
+        raise _fault("the address family is unknown")
     if command == _PROXY and length < _BLOCK_SIZES[family]:
-        raise _fault("the addresses do not fit into it")
+        raise _fault("it is too short for its addresses")
     size = _FIXED + length
     if len(data) < size:
         return None
@@ -141,7 +141,7 @@ def _endpoints(block: bytes, width: int) -> tuple[HostPort, HostPort]:
 
 
 def _says_tls(tlvs: bytes) -> bool:
-    """Walk over the extensions (§2.2); tell whether one says that the client spoke TLS."""
+    """Return whether an extension (§2.2) says that the client spoke TLS."""
     is_secure = False
     at = 0
     while at < len(tlvs):

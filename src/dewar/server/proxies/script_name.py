@@ -1,48 +1,38 @@
-"""An application that stands at a path below the root: SCRIPT_NAME and PATH_INFO (PEP 3333)."""
+"""SCRIPT_NAME and PATH_INFO of an application that is mounted below the root (PEP 3333)."""
 
-import re
-from typing import Any
 from urllib.parse import unquote
 
-from dewar.server.errors import SettingsError
-
-Environ = dict[str, Any]
-
-_PATH = re.compile(r"(?:/[^/?#%\x00-\x20\x7f]+)+")
+from dewar.server.settings.proxy_checks import check_script_name
+from dewar.server.wire.request import Environ
 
 
 class ScriptName:
-    """Splits paths into that of the application and the rest.
+    """Splits paths into the part of the mount and the rest.
 
     A path is below the mount by whole segments: ``/shopping`` is not below ``/shop``. Segments
-    are told apart before they are decoded, so that an escaped slash (``/shop%2Fadmin``) stays
-    a part of its segment, as it is to a proxy that goes by the path.
+    are split before they are decoded. So an escaped slash (``/shop%2Fadmin``) stays inside its
+    segment, and a proxy that routes by path sees the same segments.
 
     Args:
-        path: Where the application stands, such as ``"/shop"``.
+        path: The path that the application is mounted at, such as ``"/shop"``.
 
     Raises:
-        SettingsError: It is no such path.
+        SettingsError: It is not a valid path.
     """
 
     def __init__(self, path: str) -> None:
-        if _PATH.fullmatch(path) is None or {".", ".."} & set(path.split("/")):
-            raise SettingsError(
-                f"script_name={path!r} is no path. It begins with a slash and ends without one:"
-                ' script_name="/shop".'
-            )
-        self._path = path.encode().decode("latin-1")  # WSGI's way to write UTF-8
+        check_script_name(path)
+        self._path = path.encode().decode("latin-1")  # WSGI's encoding of UTF-8
         self._depth = path.count("/")
 
     def __repr__(self) -> str:
         return f"<ScriptName {self._path}>"
 
     def apply(self, environ: Environ) -> None:
-        """Split PATH_INFO, where it is below the mount.
+        """Split PATH_INFO if it is below the mount, and set SCRIPT_NAME in any case.
 
-        Any other path is left alone and SCRIPT_NAME set all the same, for a proxy in front may
-        have cut the prefix off. A SCRIPT_NAME that is there, from a proxy's X-Forwarded-Prefix,
-        is the outer one.
+        A path that is not below the mount stays as it is, because a proxy may have removed the
+        prefix. A SCRIPT_NAME from a proxy's X-Forwarded-Prefix is the outer one.
         """
         below = self._maybe_below(environ)
         if below is not None:

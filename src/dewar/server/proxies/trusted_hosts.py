@@ -1,31 +1,38 @@
-"""Which hosts in front of the server are believed."""
+"""The hosts that the server believes what they say about clients."""
 
-from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv6Address, ip_address
 
-from dewar.server.errors import SettingsError
-from dewar.server.proxies.forwarded import KINDS
+from dewar.server.settings.proxy_checks import (
+    EVERYBODY,
+    UNIX,
+    Network,
+    parse_networks,
+    split_hosts,
+)
 
-Network = IPv4Network | IPv6Network
-
-_HELP = 'Name addresses and networks: trusted_hosts="127.0.0.1, 10.0.0.0/8, unix".'
+#: The environ key for whether the direct peer is a trusted host. It is set if ``trusted_hosts``
+#: is, and removed before the application is called. No field of a request can have this key.
+TRUSTS_PEER = "dewar.trusts_peer"
 
 
 class TrustedHosts:
-    """The hosts whose word about a client is taken.
+    """The hosts that are trusted to describe a client.
 
-    SECURITY: whoever is in here can pass for any client. Name the proxies, not the network that
+    SECURITY: a trusted host can pretend to be any client. Name the proxies, not a network that
     clients are in too.
 
     Args:
         names: Addresses and networks, ``"unix"`` for UNIX sockets, ``"*"`` for everybody.
+
+    Raises:
+        SettingsError: A name is no address and no network.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names = tuple(names)
-        self._everybody = "*" in self._names
-        self._unix = "unix" in self._names
-        networks = [_network(name) for name in self._names if name not in ("*", "unix")]
+    def __init__(self, names: list[str]) -> None:
+        self._names = names
+        self._everybody = EVERYBODY in names
+        self._unix = UNIX in names
+        networks = parse_networks(names)
         self._networks: dict[int, list[Network]] = {
             version: [network for network in networks if network.version == version]
             for version in (4, 6)
@@ -41,7 +48,7 @@ class TrustedHosts:
     def trusts(self, address: str) -> bool:
         """Return whether the host at *address* is trusted; ``""`` stands for a UNIX socket.
 
-        What is no address (``"unknown"``, say) is not trusted, unless everybody is.
+        Anything that is not an address, such as ``"unknown"``, is trusted only if everybody is.
         """
         if self._everybody:
             return True
@@ -62,39 +69,4 @@ def parse_trusted_hosts(text: str) -> TrustedHosts:
     Raises:
         SettingsError: A part of it is no address and no network.
     """
-    return TrustedHosts([part.strip() for part in text.split(",") if part.strip()])
-
-
-def check_trust(trusted_hosts: str, forwarded_headers: str, proxy_protocol: bool) -> None:
-    """Check the settings of these names.
-
-    Raises:
-        SettingsError: One has no meaning, or none without another.
-    """
-    parse_trusted_hosts(trusted_hosts)
-    if forwarded_headers not in KINDS:
-        raise SettingsError(
-            f"forwarded_headers={forwarded_headers!r} is none of {', '.join(map(repr, KINDS))}."
-        )
-    if proxy_protocol and not trusted_hosts.strip(", "):
-        raise SettingsError(
-            "proxy_protocol=True needs to know who may send a PROXY header, for who can may pass"
-            ' for any client. Name the proxies: proxy_protocol=True, trusted_hosts="10.0.0.1".'
-        )
-
-
-def _network(name: str) -> Network:
-    try:
-        return ip_network(name)
-    except ValueError:
-        pass
-    try:
-        meant = ip_network(name, strict=False)
-    except ValueError:
-        raise SettingsError(
-            f"trusted_hosts names {name!r}, which is no address and no network. {_HELP}"
-        ) from None
-    raise SettingsError(
-        f"trusted_hosts names {name!r}, which has bits behind the network's. Did you mean"
-        f" {str(meant)!r}?"
-    )
+    return TrustedHosts(split_hosts(text))

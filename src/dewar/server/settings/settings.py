@@ -4,9 +4,8 @@ import ssl
 from dataclasses import dataclass, field
 
 from dewar.server.errors import SettingsError
-from dewar.server.proxies.script_name import ScriptName
-from dewar.server.proxies.trusted_hosts import check_trust
 from dewar.server.settings.process_support import check_processes
+from dewar.server.settings.proxy_checks import check_script_name, check_trust
 from dewar.server.settings.table import SETTINGS
 from dewar.server.system.tls import check_choice
 from dewar.server.wire.limits import GIB, KIB, Limits
@@ -135,6 +134,6 @@ class Settings:
 
     def _check_tls_and_proxies(self) -> None:
         check_choice(self.ssl_context, self.certfile, self.keyfile, self.client_ca)
-        check_trust(self.trusted_hosts, self.forwarded_headers, self.proxy_protocol)
+        check_trust(self.trusted_hosts, self.proxy_protocol)
         if self.script_name:
-            ScriptName(self.script_name)
+            check_script_name(self.script_name)

@@ -11,12 +11,12 @@ from typing import Any
 from dewar.server.connection.admission import Admission
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.server_context import ServerContext
-from dewar.server.errors import ServerStateError
+from dewar.server.errors import Refusal, ServerStateError
 from dewar.server.threads.accept_state import MOVES, AcceptEvent, AcceptState
 from dewar.server.threads.listener_set import ListenerSet
 from dewar.server.threads.poller import Poller
 from dewar.server.threads.yield_policy import YIELD_TIME, YieldPolicy
-from dewar.server.wire.errors import UNAVAILABLE, Refusal
+from dewar.server.wire.errors import UNAVAILABLE
 
 _logger = logging.getLogger("dewar.server")
 

@@ -184,7 +184,7 @@ class LeaderDuties:
     def _end_soon(self, pool_state: PoolState, linger: float) -> None:
         self.linger_until = self._server_context.clock() + linger
         self.pool_state = pool_state
-        self._server_context.draining = True
+        self._server_context.begin_draining()
         self._waker.wake()
 
     def _room(self) -> int:

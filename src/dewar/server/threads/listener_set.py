@@ -2,7 +2,7 @@
 
 from socket import socket
 
-from dewar.server.connection.write_buffer import is_readable
+from dewar.server.connection.readiness import is_readable
 from dewar.server.system.listeners import close_listeners
 from dewar.server.threads.poller import READ, Poller
 

@@ -7,6 +7,7 @@ nobody but those who wait for a thread, and these wait in order and in bounded n
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.server_context import ServerContext
+from dewar.server.errors import Refusal
 from dewar.server.threads.acceptor import UNCLAIMED_AFTER, Acceptor
 from dewar.server.threads.connections import ConnectionTable
 from dewar.server.threads.fairness import FAIRNESS_THRESHOLD, select_fairly
@@ -15,7 +16,7 @@ from dewar.server.threads.leader_duties import LeaderDuties, PoolState
 from dewar.server.threads.poller import READ, Poller
 from dewar.server.threads.work_queue import WorkQueue
 from dewar.server.threads.worker import WorkerThread
-from dewar.server.wire.errors import UNAVAILABLE, Refusal
+from dewar.server.wire.errors import UNAVAILABLE
 
 
 class OverflowLeader:

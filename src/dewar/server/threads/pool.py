@@ -124,7 +124,7 @@ class Pool:
         listeners are closed in any case. Returns when they are, or after a second.
         """
         self._duties.pool_state = PoolState.ENDED
-        self._server_context.draining = True
+        self._server_context.begin_draining()
         self._waker.wake()
         for _ in range(_TRIES):
             if self.ended.wait(_LOOK):

@@ -1,1 +1,1 @@
-"""HTTP/1.1 as data: bytes in, requests out, heads and chunks back. No socket, no thread."""
+"""HTTP/1.1 as data: bytes become requests, responses become bytes. No sockets, no threads."""

@@ -1,4 +1,4 @@
-"""A request's body: in memory while it is small, in a temporary file past the limit."""
+"""The body of a request: in memory while it is small, in a temporary file above the limit."""
 
 import io
 import shutil
@@ -12,11 +12,11 @@ from dewar.server.wire.limits import Limits
 class EmptyBody(io.RawIOBase):
     """The ``wsgi.input`` of every request without a body.
 
-    It has no state, so that all requests can share one: reading gives ``b""``, closing nothing.
+    It has no state, so all requests share one: reading returns ``b""``, closing does nothing.
     """
 
     def readable(self) -> bool:
-        """Tell that reading is allowed."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: object) -> int:  # noqa: ARG002 - there is never anything to copy
@@ -32,11 +32,11 @@ class EmptyBody(io.RawIOBase):
         return b""
 
     def close(self) -> None:
-        """Do nothing: another request may be reading from this very object."""
+        """Do nothing: another request may read from the same object."""
 
 
 class BodyBuffer:
-    """What has come of one body so far.
+    """The received part of one body.
 
     Only the thread that reads the connection uses it, until `take` gives the file away.
     """
@@ -56,7 +56,7 @@ class BodyBuffer:
         """Append *data*.
 
         Raises:
-            OSError: The temporary file could not be written, so the body is lost.
+            OSError: The temporary file cannot be written; the body is lost.
         """
         self.size += len(data)
         if self.size > self._limits.buffered_body and not self._spooled:
@@ -67,14 +67,14 @@ class BodyBuffer:
         """Return the whole body as a file at its start; the caller closes it.
 
         Raises:
-            OSError: The last of it could not be written.
+            OSError: The last part cannot be written.
         """
         self._file.seek(0)
         return self._file
 
     def discard(self) -> None:
-        """Give back the memory or the temporary file of a body that nobody will read."""
-        with suppress(OSError):  # what was not written yet may still find no room
+        """Free the memory or the temporary file of a body that nobody will read."""
+        with suppress(OSError):  # closing writes the rest, and the disk may be full
             self._file.close()
 
     def _spool(self) -> None:
@@ -83,3 +83,47 @@ class BodyBuffer:
         content.seek(0)
         shutil.copyfileobj(content, self._file)
         content.close()
+
+
+class LengthBody:
+    """Takes as many bytes as Content-Length says (RFC 9112 §6.2).
+
+    Args:
+        buffer: Where the content goes.
+        length: The number of bytes, above zero.
+    """
+
+    __slots__ = ("_left", "buffer")
+
+    def __init__(self, buffer: BodyBuffer, length: int) -> None:
+        self.buffer = buffer
+        self._left = length
+
+    def __repr__(self) -> str:
+        return f"<LengthBody {self._left} bytes to come>"
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the body is complete."""
+        return not self._left
+
+    def take(self, data: bytes, pos: int) -> int:
+        """Take the part of `data[pos:]` that belongs to the body; return where it ends.
+
+        Raises:
+            OSError: The body cannot be stored.
+        """
+        piece = data[pos : pos + self._left]
+        self.buffer.add(piece)
+        self._left -= len(piece)
+        return pos + len(piece)
+
+
+def maybe_length_body(
+    data: bytes, pos: int, length: int, limits: Limits
+) -> tuple[bytes, int] | None:
+    """Return a body that is complete in *data* and stays in memory, and where it ends."""
+    end = pos + length
+    if end > len(data) or length > limits.buffered_body:
+        return None
+    return data[pos:end], end

@@ -1,19 +1,6 @@
-"""Why a request was refused, as a value that knows its status."""
+"""The statuses that the server itself answers with."""
 
-
-class Refusal(Exception):  # noqa: N818 - a verdict on a request, raised only inside the parser
-    """A request that the server does not hand to the application.
-
-    Attributes:
-        status: The status line to answer with, such as ``"400 Bad Request"``.
-        reason: One sentence for the client. It never repeats what the client sent.
-    """
-
-    def __init__(self, status: str, reason: str) -> None:
-        super().__init__(f"{status}: {reason}")
-        self.status = status
-        self.reason = reason
-
+from dewar.server.errors import Refusal
 
 BAD_REQUEST = "400 Bad Request"
 TIMEOUT = "408 Request Timeout"

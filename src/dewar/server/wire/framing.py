@@ -1,79 +1,105 @@
-"""Where a request's body ends, as its head tells (RFC 9112 §6).
+"""The end of a request: of its body, and of its connection (RFC 9112 §6 and §9).
 
-Whatever two readers could measure in two ways is refused: the fields are checked here once more,
-although llhttp has been through them.
+A length that two readers could measure differently is refused. The fields are checked here again,
+although llhttp has checked them.
 """
 
 import re
+from typing import Any
 
+from dewar.server.errors import Refusal
 from dewar.server.wire import errors
-from dewar.server.wire.errors import Refusal
 from dewar.server.wire.limits import Limits
 
-# A coding with its parameters, RFC 9112 §7; no quoted strings, as none that is registered has one.
+# A coding with its parameters, RFC 9112 §7; no quoted strings, as no registered coding has one.
 _CODING = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[ \t]*;[!#$%&'*+\-.^_`|~0-9A-Za-z=\t ]*)?")
-# 10**18 bytes; RFC 9110 §8.6 has overflow expected, and this is far below that of 64 bits.
+# Below 10**18 bytes. RFC 9110 §8.6 requires to prevent overflows; this is far below 64 bits.
 _DIGITS = 18
 
-
-# Beside the numbers of bytes.
+# The framing of a chunked body; every other framing is a number of bytes.
 CHUNKED = -1
 
 
-def parse_framing(coding: str | None, length: str | None, http11: bool) -> int:
-    """Return the bytes of the body, or CHUNKED.
+def take_framing(environ: dict[str, Any], http11: bool, limits: Limits) -> tuple[bool, bool, int]:
+    """Apply the fields of *environ* about the connection and the body.
 
-    Args:
-        coding: The Transfer-Encoding, where there is one.
-        length: The Content-Length, where there is one.
-        http11: Whether the client speaks HTTP/1.1.
+    Returns:
+        Whether the connection can persist; whether the client waits for ``100 Continue`` before
+        it sends a body; and the bytes of the body, or CHUNKED.
 
     Raises:
-        Refusal: There may be two opinions about it.
+        Refusal: The length of the body is ambiguous or too large, or an expectation is unknown.
     """
-    if coding is None:
-        return 0 if length is None else _parse_length(length)
-    _check_coding(coding, http11)
+    connection = environ.get("HTTP_CONNECTION")
+    keep_alive = http11 if connection is None else _persists(connection, http11)
+    length = environ.get("CONTENT_LENGTH")
+    framing = _parse_framing(environ.pop("HTTP_TRANSFER_ENCODING", None), length, http11)
+    check_body_size(framing, limits)
     if length is not None:
-        # RFC 9112 §6.3, point 3: this may be an attempt to smuggle.
-        raise Refusal(errors.BAD_REQUEST, "There is a Content-Length with Transfer-Encoding.")
-    return CHUNKED
+        environ["CONTENT_LENGTH"] = str(framing)  # without leading zeros
+    expect = environ.get("HTTP_EXPECT")
+    # In HTTP/1.0 an expectation is ignored (RFC 9110 §10.1.1).
+    waits = expect is not None and http11 and _expects_continue(expect)
+    return keep_alive, waits, framing
 
 
 def check_body_size(size: int, limits: Limits) -> None:
-    """Raise a 413 where *size* bytes are too many."""
+    """Raise a 413 if *size* bytes are too many."""
     limit = limits.body
     if limit is not None and size > limit:
         raise Refusal(errors.TOO_LARGE, f"A body may have at most {limit} bytes.")
 
 
-def _parse_length(value: str) -> int:
-    """Return what a Content-Length says.
+def _persists(connection: str, http11: bool) -> bool:
+    """Return whether a request's Connection field lets the connection persist (RFC 9112 §9.3)."""
+    options = {option.strip(" \t") for option in connection.lower().split(",")}
+    return "close" not in options and (http11 or "keep-alive" in options)
 
-    Raises:
-        Refusal: It is not one number (RFC 9112 §6.3, point 5).
-    """
+
+def _expects_continue(expect: str) -> bool:
+    """Return whether the client waits for ``100 Continue`` (RFC 9110 §10.1.1)."""
+    expectations = {item.strip(" \t") for item in expect.lower().split(",")} - {""}
+    if expectations - {"100-continue"}:
+        reason = "The only supported expectation is 100-continue."
+        raise Refusal(errors.EXPECTATION_FAILED, reason)
+    return bool(expectations)
+
+
+def _parse_framing(coding: str | None, length: str | None, http11: bool) -> int:
+    """Return the bytes of the body, or CHUNKED, given Transfer-Encoding and Content-Length."""
+    if coding is None:
+        return 0 if length is None else _parse_length(length)
+    _check_coding(coding, http11)
+    if length is not None:
+        # RFC 9112 §6.3, point 3: this may be an attempt of request smuggling.
+        reason = "There is a Content-Length together with Transfer-Encoding."
+        raise Refusal(errors.BAD_REQUEST, reason)
+    return CHUNKED
+
+
+def _parse_length(value: str) -> int:
     if not (value.isascii() and value.isdigit()):
-        raise Refusal(errors.BAD_REQUEST, "Content-Length is not one number.")
+        # RFC 9112 §6.3, point 5.
+        raise Refusal(errors.BAD_REQUEST, "Content-Length is not a single number.")
     digits = value.lstrip("0")
     if len(digits) > _DIGITS:
-        raise Refusal(errors.TOO_LARGE, "No body has that many bytes.")
+        raise Refusal(errors.TOO_LARGE, "The Content-Length is too large.")
     return int(digits or "0")
 
 
 def _check_coding(value: str, http11: bool) -> None:
-    """Raise a refusal where a Transfer-Encoding is anything but ``chunked``.
+    """Raise a refusal if a Transfer-Encoding is anything but ``chunked``.
 
-    It is 501 for a coding that is not known here, under chunked (RFC 9112 §6.1), and 400 where
-    chunked is not the last and only once, since the length cannot be told then (§6.3, point 4).
+    It is 501 for an unknown coding before chunked (RFC 9112 §6.1). It is 400 unless chunked is last
+    and there only once, since the length is unknown then (§6.3, point 4).
     """
     if not http11:
-        # RFC 9112 §6.1: such a message's framing is to be taken as faulty.
+        # RFC 9112 §6.1: the framing of such a message is faulty.
         raise Refusal(errors.BAD_REQUEST, "HTTP/1.0 has no Transfer-Encoding.")
     text = value.lower()
     if text == "chunked":
         return
     *codings, last = (coding.strip(" \t") for coding in text.split(","))
     if last != "chunked" or "chunked" in codings or not all(map(_CODING.fullmatch, codings)):
-        raise Refusal(errors.BAD_REQUEST, "Transfer-Encoding does not end in one chunked.")
-    raise Refusal(errors.NOT_IMPLEMENTED, "The only transfer coding here is chunked.")
+        raise Refusal(errors.BAD_REQUEST, "Transfer-Encoding does not end in a single chunked.")
+    raise Refusal(errors.NOT_IMPLEMENTED, "The only supported transfer coding is chunked.")

@@ -1,23 +1,22 @@
-"""The next request of a client that sends the fields it sent before.
+"""Memos of request lines and of the fields of a connection's last request.
 
-PERF: a client sends nearly the same fields with every request of a connection, and a server is
-asked for the same few targets over and over. Where the fields are, byte for byte, those of a plain
-request that the parser has been through on this connection, there is nothing new in them; and a
-request line that was taken apart once need not be again. That halves the cost of reading.
-``python -m bench --only server`` shows what it is worth.
+PERF: a client sends nearly the same fields with every request of a connection, and many requests
+have the same few targets. If the fields are, byte for byte, those of a plain request that was
+parsed on this connection, they need not be parsed again, and neither does a known request line.
+That halves the cost of reading. ``python -m bench --only server`` measures it.
 
-What is taken here is exactly what the parser would make of the same bytes: a property test says so.
-Whatever is not plain (a body, an expectation, a Connection field, escapes in the path, …) is the
-parser's.
+The result is exactly that of the parser for the same bytes; a property test checks it. A request
+that is not plain (with a body, an expectation, a Connection field, an escape in the path, …) is
+always parsed.
 """
 
 import re
-from typing import Any
 
-Environ = dict[str, Any]
+from dewar.server.wire.request import Environ
+
 Line = tuple[str, str, str, str]  # method, target, path, query
 
-# Only characters that no specification, and no application, reads in two ways.
+# Only characters that have the same meaning in all specifications and applications.
 _PLAIN_LINE = re.compile(
     rb"(GET|HEAD|OPTIONS) "
     rb"((/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*)(?:\?([A-Za-z0-9\-._~!$&'()*+,;=:@/?%]*))?) HTTP/1\.1"
@@ -34,7 +33,7 @@ _NOT_PLAIN = frozenset(
 
 MEMO_SIZE = 512
 _MEMO_LINE = 256
-# A client whose fields or targets keep changing costs one look in this many.
+# If the fields or targets of a client keep changing, one request in this many is learned.
 _LOOK_AGAIN = 8
 
 
@@ -65,17 +64,17 @@ class RequestLineCache:
         return parts
 
     def remember(self, line: bytes, parts: Line) -> None:
-        """Take in a line that was taken apart elsewhere, where it is plain and not too long."""
+        """Learn a line that was parsed elsewhere, if it is plain and not too long."""
         if len(line) <= _MEMO_LINE and _PLAIN_LINE.fullmatch(line):
             self.known[line] = parts
 
 
 class HeadCache:
-    """What one connection's plain requests have in common.
+    """The fields that the plain requests of one connection share.
 
     Args:
         lines: The server's memo of request lines.
-        max_line: Bytes that a request line may have.
+        max_line: The maximum length of a request line.
     """
 
     __slots__ = ("_fields", "_lines", "_looks", "_max_line", "_message", "_template")
@@ -85,7 +84,7 @@ class HeadCache:
         self._max_line = max_line
         # From the end of the request line to the end of the head; None before the first.
         self._fields: bytes | None = None
-        # A whole message with these fields, and its environ.
+        # A complete message with these fields, and its environ.
         self._message: bytes | None = None
         self._template: Environ = {}
         self._looks = 0
@@ -94,9 +93,9 @@ class HeadCache:
         return f"<HeadCache of {len(self._fields or b'')} bytes>"
 
     def maybe_environ(self, data: bytes) -> Environ | None:
-        """Return the environ of `data`, where it is a whole request with the known fields.
+        """Return the environ of *data*, if it is a complete request with the known fields.
 
-        Call it between two messages only.
+        Call it only between two messages.
         """
         if data == self._message:
             return self._template.copy()
@@ -122,7 +121,7 @@ class HeadCache:
         return environ
 
     def learn(self, head: bytes, line_end: int, environ: Environ) -> None:
-        """Take in the fields of a request without a body that was made of `head` alone."""
+        """Learn the fields of a request that consists of *head* alone."""
         self._looks += 1
         if self._fields is not None and self._looks % _LOOK_AGAIN:
             return

@@ -1,4 +1,4 @@
-"""How much of a request the server is ready to take in."""
+"""The limits of a request."""
 
 from dataclasses import dataclass
 
@@ -8,19 +8,19 @@ GIB = 1024**3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """Upper bounds for one request; each has its own status when it is passed.
+    """The limits of one request; each has its own status.
 
     Args:
-        request_line: Bytes of the request line without its end; 414 past it. Apache
+        request_line: Bytes of the request line without its end; 414 above it. Apache
             ``LimitRequestLine`` 8190, nginx 8192, gunicorn 4094.
-        header_count: Fields in a head, and in a trailer; 431 past it. Apache and gunicorn 100,
+        header_count: Fields in a head, and in a trailer; 431 above it. Apache and gunicorn 100,
             Tomcat 100.
-        header_bytes: Bytes of a head's fields with their line ends, and once more of a body's
-            trailers and chunk extensions together; 431 past it. waitress 256 KiB, uvicorn 64 KiB,
+        header_bytes: Bytes of a head's fields with their line ends, and separately of a body's
+            trailers and chunk extensions together; 431 above it. waitress 256 KiB, uvicorn 64 KiB,
             node 16 KiB.
-        body: Bytes of a body; 413 past it; ``None`` for no bound. Apache 1 GiB (since 2.4.53),
-            nginx 1 MiB, IIS 30 MB. Bodies go to disk, not to memory, so 1 GiB costs disk.
-        buffered_body: Bytes of a body that are kept in memory before it goes to a temporary
+        body: Bytes of a body; 413 above it; ``None`` for no limit. Apache 1 GiB (since 2.4.53),
+            nginx 1 MiB, IIS 30 MB. Large bodies are on disk, not in memory.
+        buffered_body: Bytes of a body that are kept in memory; a larger one goes to a temporary
             file. waitress 512 KiB, Django 2.5 MiB.
     """
 

@@ -1,41 +1,42 @@
-"""What no line of HTTP may have in it, whatever it means (RFC 9112 §2.2, RFC 9110 §5.5).
+"""Lines of HTTP, and the bytes that no line may contain (RFC 9112 §2.2, RFC 9110 §5.5).
 
-Lines end with CRLF. A bare LF or CR is read as a line end by some and as text by others, which
-is what smuggling is made of, and a control character is never right. Both are found as soon as
-they come, so that what cannot become a request is refused and not waited for.
+Lines end with CRLF. Some readers take a bare LF or CR for a line end and others for text, which
+makes request smuggling possible. Control characters are never valid. Both are refused as soon as
+they are received, and not only at the end of the line.
 
-A fault counts as soon as the bytes prove it, and so does a bound: which of the two comes first is
-the same in every cut.
+An error counts as soon as the bytes prove it, and so does a limit. Which of the two comes first
+does not depend on how the bytes were split.
 """
 
 import re
 
-from dewar.server.wire.errors import BAD_REQUEST, Refusal
+from dewar.server.errors import Refusal
+from dewar.server.wire.errors import BAD_REQUEST
 
 CRLF = b"\r\n"
 
-# A CR at the very end may yet become a CRLF.
+# A CR at the end may be the beginning of a CRLF.
 _FAULT = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 _CR = 13
 
 
 def check_line_text(data: bytes | bytearray, checked: int, end: int) -> None:
-    """Raise a 400 where `data[:end]` has a bare CR or LF, or a control character.
+    """Raise a 400 if `data[:end]` has a bare CR or LF, or a control character.
 
-    *data* begins with a line; *checked* bytes of it were looked at before.
+    *data* begins with a line; *checked* bytes of it were checked before.
     """
-    # The last one may have been a CR.
+    # The last checked byte may be a CR.
     if _FAULT.search(data, max(checked - 1, 0), end) is not None:
         raise Refusal(BAD_REQUEST, "There is a bare CR or LF, or a control character.")
 
 
 class PartialLine:
-    """A line of which only the beginning may have come. Holds no more than its bound.
+    """A line that may be received in pieces. It holds no more than its limit.
 
     Args:
-        status: The status of what is too long.
-        reason: The sentence that goes with it.
+        status: The status of a line that is too long.
+        reason: The reason for that.
     """
 
     __slots__ = ("_held", "_reason", "_status")
@@ -49,15 +50,15 @@ class PartialLine:
         return f"<PartialLine of {len(self._held)} bytes>"
 
     def take(self, data: bytes, pos: int, bound: int) -> tuple[bytes | None, int]:
-        """Return the line without its end, or None while it goes on; and where to go on in *data*.
+        """Return the line without its end, or None if it is incomplete; and the end in *data*.
 
         Args:
-            data: What has come.
-            pos: Where in it the line begins, or goes on.
-            bound: Bytes that the line may have; the same in each call for one line.
+            data: The received bytes.
+            pos: Where in them the line begins or continues.
+            bound: The maximum length of the line; the same in each call for one line.
 
         Raises:
-            Refusal: It is longer, or has in it what no line may have.
+            Refusal: It is too long, or has a bare CR or LF or a control character.
         """
         held = self._held
         if not held:

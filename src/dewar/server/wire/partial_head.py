@@ -1,26 +1,27 @@
-"""A head of which only the beginning has come.
+"""A head that is received in pieces.
 
-A head is judged as a whole, when its empty line is there, so that the outcome cannot depend on how
-it was cut. What is wrong before that and cannot become right is refused at once: a request line
-that is none, text that no line may have, and what is past a bound.
+A complete head is parsed as a whole, so that the result does not depend on how it was split. An
+incomplete head is refused as soon as it cannot become valid: because of its request line, of bytes
+that no line may contain, or of a limit.
 """
 
-from dewar.server.wire.errors import BAD_REQUEST, FIELDS_TOO_LARGE, Refusal
+from dewar.server.errors import Refusal
+from dewar.server.wire.errors import BAD_REQUEST, FIELDS_TOO_LARGE
+from dewar.server.wire.head import check_line_length, parse_line
 from dewar.server.wire.limits import Limits
 from dewar.server.wire.lines import CRLF, check_line_text
-from dewar.server.wire.request_line import check_line_length, parse_line
 
 HEAD_END = b"\r\n\r\n"
 _CR = 13
-# The least that a field takes: "a:" and its line end.
+# The shortest field: "a:" and its line end.
 LEAST_FIELD = 4
 
-# Some clients send an empty line after a body; RFC 9112 §2.2 has one ignored at least.
+# Some clients send an empty line after a body. RFC 9112 §2.2 requires to ignore at least one.
 _EMPTY_LINES = 8
 
 
 class PartialHead:
-    """Collects a head, with the empty lines before it. Holds little more than the limits allow."""
+    """Collects a head, and counts the empty lines before it. It holds no more than the limits."""
 
     __slots__ = ("_data", "_limits", "_line_end", "_skipped")
 
@@ -35,14 +36,14 @@ class PartialHead:
 
     @property
     def is_begun(self) -> bool:
-        """Whether a byte of the head itself has come, and not just of an empty line before it."""
+        """Whether a byte of the head was received, not only of an empty line before it."""
         return len(self._data) > 1 or (len(self._data) == 1 and self._data[0] != _CR)
 
     def take(self, data: bytes, pos: int) -> tuple[bytes | None, int]:
-        """Add `data[pos:]`; return the head once it is whole, and where *data* goes on after it.
+        """Add `data[pos:]`; return the head if it is complete, and where it ends in *data*.
 
         Raises:
-            Refusal: This cannot become a request.
+            Refusal: The head cannot become valid.
         """
         held = self._data
         if not held:
@@ -54,7 +55,7 @@ class PartialHead:
         before = len(held)
         held += data[pos:]
         if before == 1 and held.startswith(CRLF):
-            # The second half of an empty line: begin again behind it.
+            # The second half of an empty line: begin again after it.
             held.clear()
             self._skipped += 1
             return self.take(data, pos + 1)
@@ -68,7 +69,7 @@ class PartialHead:
         return head, len(data) - rest
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Begin again."""
         self._data.clear()
         self._line_end = -1
         self._skipped = 0
@@ -82,20 +83,20 @@ class PartialHead:
         return pos
 
     def _check(self, checked: int) -> None:
-        """Raise what is certain already; *checked* bytes have been looked at."""
+        """Raise a refusal that is already certain; *checked* bytes were checked before."""
         data, limits = self._data, self._limits
         if self._line_end < 0:
             self._line_end = end = data.find(CRLF, max(checked - 1, 0))
             if end < 0:
                 check_line_text(data, checked, min(len(data), limits.request_line + 1))
-                # A CR at the end may be that of the CRLF.
+                # A CR at the end may be the beginning of the CRLF.
                 check_line_length(data, 0, len(data) - data.endswith(b"\r"), limits)
                 return
             check_line_length(data, 0, end, limits)
             parse_line(bytes(data[:end]))
             checked = end
-        # The fields are what lies between the line's CRLF and the empty line. That they are too
-        # many is certain when so much has come that the empty line cannot have begun in time.
+        # The fields are between the CRLF of the request line and the empty line. They are too large
+        # for certain when the empty line cannot begin within the limit any more.
         window = self._line_end + len(CRLF) + limits.header_bytes + 2
         check_line_text(data, checked, min(len(data), window))
         if len(data) >= window:
@@ -103,13 +104,13 @@ class PartialHead:
 
 
 def check_fields_size(data: bytes, line_end: int, end: int, limits: Limits) -> None:
-    """Raise a 431 where the fields of a whole head are too many bytes.
+    """Raise a 431 if the fields of a complete head have too many bytes.
 
     Args:
-        data: Where the head is.
+        data: The bytes that contain the head.
         line_end: Where the CRLF of its request line begins.
         end: Where the CRLF before its empty line begins.
-        limits: What is allowed.
+        limits: The limits of a head.
     """
     if end - line_end > limits.header_bytes:
         check_line_text(data[line_end : end + 4], 0, len(CRLF) + limits.header_bytes + 2)
@@ -117,7 +118,7 @@ def check_fields_size(data: bytes, line_end: int, end: int, limits: Limits) -> N
 
 
 def check_field_count(data: bytes, line_end: int, end: int, limits: Limits) -> None:
-    """Raise a 431 where the fields of a whole head are too many; arguments as above."""
+    """Raise a 431 if a complete head has too many fields; see `check_fields_size`."""
     count = limits.header_count
     if data.count(CRLF, line_end, end) > count:
         check_line_text(data[line_end : end + 4], 0, end + 4)
@@ -125,5 +126,5 @@ def check_field_count(data: bytes, line_end: int, end: int, limits: Limits) -> N
 
 
 def fields_too_large(limits: Limits) -> Refusal:
-    """Return the refusal of too many bytes."""
+    """Return the refusal of a head with too many bytes."""
     return Refusal(FIELDS_TOO_LARGE, f"A head may have at most {limits.header_bytes} bytes.")

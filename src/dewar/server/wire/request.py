@@ -6,26 +6,26 @@ Environ = dict[str, Any]
 
 
 class Body(Protocol):
-    """What an application reads a body from, for whoever has to give back what it holds."""
+    """The file that an application reads a body from; the server closes it."""
 
     def read(self, size: int = -1, /) -> bytes:
         """Return at most *size* bytes, or all."""
 
     def close(self) -> None:
-        """Give it back."""
+        """Release it."""
 
 
 class WireRequest:
     """One complete request, ready for an application.
 
     Attributes:
-        environ: The application's, to change as it likes.
+        environ: The environ, which the application may change.
         http11: Whether the client speaks HTTP/1.1.
-        keep_alive: Whether the connection can go on after it.
-        body: What the application reads it from, or None where it has none.
-        method: As it came. Middleware may put another one into the environ, and the client would
-            not know.
-        target: As it came.
+        keep_alive: Whether the connection can persist afterwards.
+        body: The body, or None if there is none.
+        method: The method as received. Middleware may replace it in the environ, but the response
+            depends on this one.
+        target: The target as received.
     """
 
     __slots__ = ("body", "environ", "http11", "keep_alive", "method", "target")

@@ -1,7 +1,7 @@
-"""Responses as bytes: status line and fields, chunks, and the answers that no application gave.
+"""Responses as bytes: heads, chunks, and the server's own responses.
 
-What an application hands over is checked here, on the joined head, because a CR or LF that got
-through would let a visitor write the rest of the response (CWE-113).
+The values of an application are checked here. A CR or LF in a field would let a client write the
+rest of the response (CWE-113).
 """
 
 import re
@@ -9,18 +9,18 @@ from collections.abc import Hashable
 from email.utils import formatdate
 from enum import Enum
 
-from dewar.server.errors import ApplicationError
-from dewar.server.wire.errors import UNAVAILABLE, Refusal
+from dewar.server.errors import ApplicationError, Refusal
+from dewar.server.wire.errors import UNAVAILABLE
 
 Headers = list[tuple[str, str]]
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
-# Seconds. What is full now may have room again soon, and a client that waits is one fewer.
+# Seconds. An overloaded server may have room again soon, and a waiting client makes no request.
 _RETRY_AFTER = "1"
 
-# What a writer remembers at most.
+# The limits of the memos.
 _MEMO_SIZE = 512
 _MEMO_TEXT = 64
 _FIELDS_SIZE = 2048
@@ -29,7 +29,7 @@ _HEADS_SIZE = 256
 _STATUS = re.compile(r"([2-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
 
-# What a field's name means for the head that it is in. Bits, so that one pass can join them.
+# The meaning of a field's name for its head. Bits, so that one pass can combine them.
 _PLAIN, _LENGTH, _DATE, _SERVER, _HOP = 0, 1, 2, 4, 8
 _KINDS = {
     "content-length": _LENGTH,
@@ -56,19 +56,19 @@ class Framing(Enum):
 
 _BY_LENGTH = Framing.LENGTH
 
-# A field as it goes on the wire, with its line end before it; its kind; what a length says.
+# A field as it is sent, with a line end before it; its kind; the number of a Content-Length.
 Field = tuple[str, int, int]
 
-# The head's bytes, its framing, the declared length (0 where there is none), and whether the
-# connection persists. A tuple and not a class: one is made for each response.
+# The head's bytes, its framing, the declared length (0 if there is none), and whether the
+# connection persists. PERF: a tuple and not a class, because one is made for each response.
 Head = tuple[bytes, Framing, int, bool]
 
 
 class HeadWriter:
-    """Turns what an application gave to ``start_response`` into bytes.
+    """Turns the arguments of ``start_response`` into bytes.
 
     One per server, used by all its threads: memos are changed by single dict operations, and the
-    dated tails are replaced as one tuple by whoever leads.
+    leader replaces the dated tails as one tuple.
 
     Args:
         server: The value of the Server field, or ``None`` for no such field.
@@ -87,12 +87,12 @@ class HeadWriter:
         return f"<HeadWriter {len(self._fields)} fields, {len(self._statuses)} statuses known>"
 
     def refresh(self, wall: float) -> None:
-        """Set the Date of the responses from now on; once a second is enough."""
+        """Set the Date of the responses from now on. Call it about once a second."""
         date = f"\r\nDate: {formatdate(wall, usegmt=True)}"
         end = "\r\n\r\n"
-        # Indexed by the bits _DATE | _SERVER of what the application set itself, halved.
+        # Indexed by half the bits _DATE | _SERVER of the fields that the application has set.
         self._tails = (self._server + date + end, self._server + end, date + end, end)
-        self._heads = {}  # after the tails: a head with the old date must not get into it
+        self._heads = {}  # after the tails, so that no head with the old date gets into it
 
     def compose(
         self, status: str, headers: Headers, http11: bool, keep_alive: bool, size: int | None
@@ -100,17 +100,17 @@ class HeadWriter:
         """Return the head for *status* and *headers*.
 
         Args:
-            status: As given to ``start_response``.
-            headers: As given to ``start_response``.
-            http11: Whether the client may be sent chunks.
-            keep_alive: Whether both sides are ready to go on after this response.
-            size: Bytes of the body where they are known.
+            status: The argument of ``start_response``.
+            headers: The argument of ``start_response``.
+            http11: Whether the client supports chunks.
+            keep_alive: Whether both sides allow the connection to persist.
+            size: Bytes of the body, if known.
 
         Raises:
             ApplicationError: The head cannot be sent; the message says why.
         """
-        # PERF: applications send the same few heads over and over. A head is good for a second, as
-        # its Date is.
+        # PERF: applications send the same few heads again and again. A head is valid for a second,
+        # like its Date.
         heads = self._heads
         try:
             head = heads.get(key := (status, http11, keep_alive, size, *headers))
@@ -134,7 +134,7 @@ class HeadWriter:
         length = None
         text = line
         for header in headers:
-            # PERF: a field that was sent before was checked then.
+            # PERF: a known field was checked when it was learned.
             field, kind, count = fields.get(header) or self._learn_field(header)
             text += field
             if kind:
@@ -172,23 +172,23 @@ class HeadWriter:
         return self.compose(refusal.status, headers, True, False, len(body))[0] + body
 
     def _learn_field(self, header: tuple[str, str]) -> Field:
-        """Check a field and return it as text, its kind, and the number a length stands for."""
+        """Check a field; return its text, its kind, and the number of a Content-Length."""
         name, value = header
         if type(name) is not str or _TOKEN.fullmatch(name) is None:
-            raise ApplicationError(f"{name!r} is no name for a response header.")
+            raise ApplicationError(f"{name!r} is not a valid name of a response header.")
         if "\r" in value or "\n" in value or "\0" in value:
-            # Whoever chose the value could write the rest of the response (CWE-113).
+            # A client that chose the value could write the rest of the response (CWE-113).
             raise ApplicationError(
-                f"The value of the response header {name!r} has a CR, LF or NUL in it."
+                f"The value of the response header {name!r} contains a CR, LF or NUL."
             )
         kind = _KINDS.get(name.lower(), _PLAIN)
-        # join(), because a subclass of str may have its own idea of adding and formatting.
-        text = "".join(("\r\n", name, ": ", value))  # noqa: FLY002  # as said
+        # join(), because a subclass of str may override adding and formatting.
+        text = "".join(("\r\n", name, ": ", value))  # noqa: FLY002  # see above
         field = text, kind, _count(value) if kind == _LENGTH else 0
         if len(text) <= _FIELDS_TEXT:
             if len(self._fields) >= _FIELDS_SIZE:
-                # What is sent often comes back at once; what was made up for one response does
-                # not, and must not keep the others out.
+                # Common fields are learned again at once. Fields that occur once must not keep the
+                # others out.
                 self._fields.clear()
             self._fields[header] = field
         return field
@@ -200,23 +200,23 @@ class HeadWriter:
         match = _STATUS.fullmatch(status) if type(status) is str else None
         if match is None:
             raise ApplicationError(
-                f"{status!r} is no final status; pass three digits from 200 to 599, a space and a"
-                ' reason, such as "200 OK".'
+                f"{status!r} is not a final status; pass three digits from 200 to 599, a space and"
+                ' a reason, such as "200 OK".'
             )
-        space = "" if " " in status else " "  # RFC 9112 §4: the space stays, the reason may go
+        space = "" if " " in status else " "  # RFC 9112 §4: a reason may be missing, the space not
         entry = f"HTTP/1.1 {status}{space}", match[1] in ("204", "304")
         if len(self._statuses) < _MEMO_SIZE and len(status) <= _MEMO_TEXT:
             self._statuses[status] = entry
         return entry
 
     def _no_body(self, line: str, headers: Headers) -> tuple[str, str, Framing, int]:
-        """Return what compose needs for a 204, which has no length, or a 304, which may (§8.6)."""
+        """Return the parts for a 204, which has no length, or a 304, which may (RFC 9110 §8.6)."""
         if line.startswith("HTTP/1.1 204"):
             headers = [field for field in headers if field[0].lower() != "content-length"]
         return self._joined(line, headers), "", Framing.NONE, 0
 
     def _without_hops(self, headers: Headers, keep_alive: bool) -> tuple[Headers, bool]:
-        """Drop the fields that are the server's own (RFC 9110 §7.6.1), but heed a ``close``."""
+        """Drop the hop-by-hop fields (RFC 9110 §7.6.1), but apply a ``close``."""
         kept = []
         for name, value in headers:
             if _KINDS.get(name.lower(), _PLAIN) != _HOP:
@@ -233,5 +233,5 @@ def chunk(data: bytes) -> bytes:
 
 def _count(length: str) -> int:
     if not (length.isascii() and length.isdigit()):
-        raise ApplicationError(f"Content-Length {length!r} is no number of bytes.")
+        raise ApplicationError(f"The Content-Length {length!r} is not a number of bytes.")
     return int(length)
