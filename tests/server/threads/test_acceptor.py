@@ -11,8 +11,13 @@ from dewar.server.connection.server_context import ServerContext
 from dewar.server.errors import ServerStateError
 from dewar.server.settings.settings import Settings
 from dewar.server.system.listeners import open_listeners
-from dewar.server.threads.accept_state import MOVES, AcceptEvent, AcceptState
-from dewar.server.threads.acceptor import UNCLAIMED_AFTER, Acceptor
+from dewar.server.threads.acceptor import (
+    TRANSITIONS,
+    UNCLAIMED_AFTER,
+    AcceptEvent,
+    Acceptor,
+    AcceptState,
+)
 from dewar.server.threads.poller import READ
 
 LONGEST = 1.0
@@ -230,9 +235,9 @@ def test_it_goes_where_the_table_says_and_nowhere_else(
         acceptor._handle(step)
     assert acceptor.state is state
     assert bench.is_watching() is (state is AcceptState.LISTENING)
-    if event in MOVES[state]:
+    if event in TRANSITIONS[state]:
         acceptor._handle(event)
-        assert acceptor.state is MOVES[state][event]
+        assert acceptor.state is TRANSITIONS[state][event]
     else:
         with pytest.raises(ServerStateError, match=f"{state.name}.* cannot take {event.name}"):
             acceptor._handle(event)
@@ -322,3 +327,45 @@ def test_after_a_pause_on_standby_it_looks_again(
     bench.acceptor.tick(bench.now)
     assert bench.acceptor.state is AcceptState.STANDBY
     assert look(bench) == 1
+
+
+# The table.
+
+
+def test_the_table_speaks_of_every_state_and_every_event() -> None:
+    """Nothing is left out, and no event is there that never counts."""
+    assert set(TRANSITIONS) == set(AcceptState)
+    assert {event for moves in TRANSITIONS.values() for event in moves} == set(AcceptEvent)
+
+
+def test_every_state_can_be_reached() -> None:
+    """From LISTENING, in which an acceptor begins."""
+    reached = {AcceptState.LISTENING}
+    while more := {after for state in reached for after in TRANSITIONS[state].values()} - reached:
+        reached |= more
+    assert reached == set(AcceptState)
+
+
+@pytest.mark.parametrize("state", AcceptState)
+def test_it_can_be_closed_at_any_time_and_for_good(state: AcceptState) -> None:
+    """Nothing leads out of CLOSED."""
+    assert TRANSITIONS[state][AcceptEvent.CLOSE] is AcceptState.CLOSED
+    assert set(TRANSITIONS[AcceptState.CLOSED].values()) == {AcceptState.CLOSED}
+
+
+@pytest.mark.parametrize("state", [state for state in AcceptState if state.name != "CLOSED"])
+def test_whatever_keeps_it_from_listening_passes(state: AcceptState) -> None:
+    """Two events at most bring it back to LISTENING."""
+    soon = {state, *TRANSITIONS[state].values()}
+    later = {after for next_one in soon for after in TRANSITIONS[next_one].values()}
+    assert AcceptState.LISTENING in soon | later
+
+
+def test_a_pause_and_a_standby_are_kept_apart() -> None:
+    """Whichever comes first, and whichever ends first."""
+    paused = TRANSITIONS[AcceptState.LISTENING][AcceptEvent.EXHAUST]
+    standby = TRANSITIONS[AcceptState.LISTENING][AcceptEvent.STEP_BACK]
+    both = TRANSITIONS[paused][AcceptEvent.STEP_BACK]
+    assert both is TRANSITIONS[standby][AcceptEvent.EXHAUST]
+    assert TRANSITIONS[both][AcceptEvent.RESUME] is standby
+    assert TRANSITIONS[both][AcceptEvent.STEP_FORWARD] is paused

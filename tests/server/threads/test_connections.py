@@ -167,7 +167,7 @@ def test_a_table_that_closes_waits_until_nothing_is_suspended(
     """What waits is cancelled, what is on a thread is cut; each is closed as it comes back."""
     if is_handed_off:
         bench.connections.hand_off(bench.connection)
-    bench.connections.close([])
+    bench.connections.close()
     assert not bench.connections.is_quiescent.is_set()
     assert (bench.connection.cancelled, bench.connection.is_shut_down) == (
         not is_handed_off,

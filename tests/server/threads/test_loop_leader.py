@@ -27,10 +27,10 @@ def test_it_leads_after_some_requests_for_the_loop(serve: Serve, gates: Gates) -
     client = served.client()
     for _ in range(31):
         client.get("/quick/x")
-    assert not pool_of(served).leads_on_loop()
+    assert not pool_of(served)._leadership.is_on_loop
     until(lambda: "threads, 31 of" in repr(pool_of(served)._loop_leader))
     lead_on_loop(served)
-    assert not pool_of(served).is_running()
+    assert not pool_of(served)._leadership.is_running()
 
 
 def test_it_gives_the_leadership_back_where_others_come(serve: Serve, gates: Gates) -> None:
@@ -39,14 +39,14 @@ def test_it_gives_the_leadership_back_where_others_come(serve: Serve, gates: Gat
     client = lead_on_loop(served)
     for number in range(20):
         assert client.get(f"/sync/{number}")[2] == str(number).encode()
-    assert not pool_of(served).leads_on_loop()
+    assert not pool_of(served)._leadership.is_on_loop
 
 
 def test_an_idle_loop_has_it_taken(serve: Serve, gates: Gates) -> None:
     """And watches the poller no more, as soon as there is news."""
     served = serve(gated_app(gates), threads=2)
     client = lead_on_loop(served)
-    until(lambda: not pool_of(served).leads_on_loop())
+    until(lambda: not pool_of(served)._leadership.is_on_loop)
     for number in range(5):
         assert client.get(f"/sync/{number}")[2] == str(number).encode()
     until(lambda: not watches(served))
@@ -66,7 +66,7 @@ def test_requests_that_have_a_function_that_may_block_are_not_for_it(
     client = served.client()
     for _ in range(100):
         assert client.get("/quick/x")[2] == b"x"
-        assert not pool_of(served).leads_on_loop()
+        assert not pool_of(served)._leadership.is_on_loop
 
 
 def test_one_that_was_begun_with_when_the_leadership_was_taken_is_answered(
@@ -77,7 +77,7 @@ def test_one_that_was_begun_with_when_the_leadership_was_taken_is_answered(
     client = lead_on_loop(served)
     client.send(REQUEST % b"/block/b")
     gates.entered("b")
-    until(lambda: not pool_of(served).leads_on_loop())
+    until(lambda: not pool_of(served)._leadership.is_on_loop)
     connections = pool_of(served)._connections
     assert len(connections.handed_off) == 1
     client.send(REQUEST % b"/sync/next")
@@ -90,7 +90,7 @@ def test_a_pool_that_has_ended_is_watched_no_more(serve: Serve, gates: Gates) ->
     """The number of its poller may be another descriptor's by then."""
     served = serve(gated_app(gates), threads=2)
     lead_on_loop(served)
-    until(lambda: not pool_of(served).leads_on_loop())
+    until(lambda: not pool_of(served)._leadership.is_on_loop)
     fd = pool_of(served)._poller.maybe_fd()
     served.stop()
     assert fd not in on_loop(

@@ -16,9 +16,9 @@ from dewar.server.threads.poller import (
     EpollPoller,
     Poller,
     SelectorPoller,
-    Waker,
     open_poller,
 )
+from dewar.support.waker import Waker
 from servertools import Serve
 
 

@@ -6,13 +6,13 @@ Only the leader uses it.
 import errno
 import logging
 import socket
+from enum import Enum
 from typing import Any
 
 from dewar.server.connection.admission import Admission
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.errors import ServerStateError
-from dewar.server.threads.accept_state import MOVES, AcceptEvent, AcceptState
 from dewar.server.threads.listener_set import ListenerSet
 from dewar.server.threads.poller import Poller
 from dewar.server.threads.yield_policy import YIELD_TIME, YieldPolicy
@@ -30,9 +30,76 @@ UNCLAIMED_AFTER = 0.02
 # Connections beyond the bound that may wait for their clients to see why they are rejected.
 _MAX_EXCESS = 256
 
+
+class AcceptState(Enum):
+    """One acceptor's state. The poller reports new connections in LISTENING alone."""
+
+    LISTENING = "takes new connections"
+    YIELDING = "leaves the next client to another process for a moment"
+    PAUSED = "waits until the system has something to give again"
+    STANDBY = "no thread is free: takes only those whom no other process takes"
+    STANDBY_PAUSED = "both of the last two"
+    CLOSED = "has closed the listeners"
+
+
+class AcceptEvent(Enum):
+    """What moves an acceptor from one state to another."""
+
+    YIELD = "another process should have the next client"
+    RETURN = "the moment that it was given is over"
+    EXHAUST = "the system has no descriptor or no memory left"
+    RESUME = "the pause after that is over"
+    STEP_BACK = "all threads of this process are busy"
+    STEP_FORWARD = "a thread is free again"
+    CLOSE = "the listeners are closed"
+
+
 _LISTENING, _YIELDING = AcceptState.LISTENING, AcceptState.YIELDING
-_PAUSED, _STANDBY_PAUSED = AcceptState.PAUSED, AcceptState.STANDBY_PAUSED
-_STANDBY = AcceptState.STANDBY
+_PAUSED, _CLOSED = AcceptState.PAUSED, AcceptState.CLOSED
+_STANDBY, _STANDBY_PAUSED = AcceptState.STANDBY, AcceptState.STANDBY_PAUSED
+
+# Where an event changes nothing it is one that can come late or twice: of several listeners that
+# are ready at once, each may yield or find the system exhausted; a leader that failed halfway
+# begins anew; and a pool that ends has a leader until its end.
+TRANSITIONS: dict[AcceptState, dict[AcceptEvent, AcceptState]] = {
+    _LISTENING: {
+        AcceptEvent.YIELD: _YIELDING,
+        AcceptEvent.EXHAUST: _PAUSED,
+        AcceptEvent.STEP_BACK: _STANDBY,
+        AcceptEvent.CLOSE: _CLOSED,
+    },
+    _YIELDING: {
+        AcceptEvent.YIELD: _YIELDING,
+        AcceptEvent.RETURN: _LISTENING,
+        AcceptEvent.EXHAUST: _PAUSED,
+        AcceptEvent.STEP_BACK: _STANDBY,
+        AcceptEvent.CLOSE: _CLOSED,
+    },
+    _PAUSED: {
+        AcceptEvent.EXHAUST: _PAUSED,
+        AcceptEvent.RESUME: _LISTENING,
+        AcceptEvent.STEP_BACK: _STANDBY_PAUSED,
+        AcceptEvent.CLOSE: _CLOSED,
+    },
+    _STANDBY: {
+        AcceptEvent.EXHAUST: _STANDBY_PAUSED,
+        AcceptEvent.STEP_BACK: _STANDBY,
+        AcceptEvent.STEP_FORWARD: _LISTENING,
+        AcceptEvent.CLOSE: _CLOSED,
+    },
+    _STANDBY_PAUSED: {
+        AcceptEvent.EXHAUST: _STANDBY_PAUSED,
+        AcceptEvent.RESUME: _STANDBY,
+        AcceptEvent.STEP_BACK: _STANDBY_PAUSED,
+        AcceptEvent.STEP_FORWARD: _PAUSED,
+        AcceptEvent.CLOSE: _CLOSED,
+    },
+    _CLOSED: {
+        AcceptEvent.STEP_BACK: _CLOSED,
+        AcceptEvent.STEP_FORWARD: _CLOSED,
+        AcceptEvent.CLOSE: _CLOSED,
+    },
+}
 
 
 class Acceptor:
@@ -171,7 +238,7 @@ class Acceptor:
 
     def _handle(self, event: AcceptEvent) -> None:
         before = self.state
-        after = MOVES[before].get(event)
+        after = TRANSITIONS[before].get(event)
         if after is None:
             raise ServerStateError(f"{self!r} cannot take {event.name}.")
         self.state = after
