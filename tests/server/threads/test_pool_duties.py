@@ -10,7 +10,7 @@ from dewar.server.connection.connection import Connection
 from dewar.server.connection.state import ConnectionState
 from dewar.server.threads.poller import READ
 from dewar.server.threads.pool import Pool
-from dewar.server.threads.worker import WorkerThread
+from dewar.server.threads.work_queue import WorkerThread
 from servertools import Client, Serve
 
 REQUEST = b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n"

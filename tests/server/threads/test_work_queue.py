@@ -14,9 +14,10 @@ class FakeWorker:
         self.is_started = is_started
         self.calls: list[Any] = []
 
-    def start(self) -> None:
+    def try_start(self) -> bool:
         """Start."""
         self.is_started = True
+        return True
 
     def wake(self, connection: Any = None) -> None:
         """Note the call."""

@@ -6,14 +6,15 @@ Only the leader calls these, on whichever thread it is; any thread may call what
 
 import threading
 import time
+from collections.abc import Mapping
 from enum import Enum
+from heapq import nlargest
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import ConnectionState
 from dewar.server.threads.acceptor import Acceptor, AcceptState
 from dewar.server.threads.connections import ConnectionTable
-from dewar.server.threads.fairness import FAIRNESS_THRESHOLD, select_fairly
 from dewar.server.threads.poller import READ, Poller
 from dewar.server.threads.runner import RequestRunner, fail_connection
 from dewar.support.waker import Waker
@@ -21,6 +22,14 @@ from dewar.support.waker import Waker
 _IDLE, _FLUSHING = ConnectionState.IDLE, ConnectionState.FLUSHING
 _YIELDING = AcceptState.YIELDING
 
+# More events than these are sorted by `select_fairly`. Fewer are handled before any client has
+# waited long.
+_FAIRNESS_THRESHOLD = 64
+# How many events are handled before the poller is asked again: of the clients with the most
+# requests, of others that were served before, and of new ones.
+_BUSY = 32
+_KNOWN = 128
+_FRESH = 32
 # Seconds between two looks at the deadlines, and the same while the pool ends.
 _SWEEP = 1.0
 _DRAIN_SWEEP = 0.05
@@ -29,6 +38,8 @@ _DRAIN_GRACE = 0.5
 # Seconds for which an idle connection may still carry a request when the server stops. A client
 # that asks without pause learns from a response that the connection ends, not from its close.
 _LAST_CALL = 0.2
+
+Events = list[tuple[int, int]]
 
 
 class PoolState(Enum):
@@ -112,7 +123,7 @@ class LeaderDuties:
         is_idle = not self._connections.count and not self._acceptor.is_paused()
         return -1 if is_idle and self._server_context.heartbeat is None else _SWEEP
 
-    def poll(self, poll_timeout: float) -> list[tuple[int, int]]:
+    def poll(self, poll_timeout: float) -> Events:
         """Wait for events; do what else is due; return the events to handle now.
 
         Args:
@@ -124,7 +135,7 @@ class LeaderDuties:
             self.sweep(now, events)
         return (
             select_fairly(events, self._connections.open)
-            if len(events) > FAIRNESS_THRESHOLD
+            if len(events) > _FAIRNESS_THRESHOLD
             else events
         )
 
@@ -164,7 +175,7 @@ class LeaderDuties:
         if self.pool_state is PoolState.SERVING:
             self._connections.add(self._acceptor.accept_unclaimed(self._room()))
 
-    def sweep(self, now: float, events: list[tuple[int, int]]) -> None:
+    def sweep(self, now: float, events: Events) -> None:
         """Check all deadlines, and go on with a stop.
 
         A connection among *events* is not idle: a request has arrived on it.
@@ -208,3 +219,32 @@ class LeaderDuties:
 
     def _room(self) -> int:
         return self._server_context.settings.max_connections - self._connections.count
+
+
+def select_fairly(events: Events, connections: Mapping[int, Connection]) -> Events:
+    """Return the events to handle now; the poller reports the rest again.
+
+    Clients that were served before go before new ones, and some of those with the most requests go
+    first. So a flood of requests does not delay a client that sends one request after the other.
+    Some of each kind are handled, whatever the others do.
+
+    Args:
+        events: The events of a poll.
+        connections: The open ones by descriptor. Other descriptors, such as listeners, come last.
+    """
+    known: Events = []
+    fresh: Events = []
+    others: Events = []
+    for event in events:
+        connection = connections.get(event[0])
+        if connection is None:
+            others.append(event)
+        elif connection.served:
+            known.append(event)
+        else:
+            fresh.append(event)
+    if len(known) > _FAIRNESS_THRESHOLD:
+        busy = nlargest(_BUSY, known, key=lambda event: connections[event[0]].served)
+        chosen = set(busy)
+        known = [*busy, *(event for event in known if event not in chosen)][: _BUSY + _KNOWN]
+    return known + fresh[:_FRESH] + others

@@ -10,8 +10,7 @@ from dewar.server.threads.acceptor import UNCLAIMED_AFTER, Acceptor
 from dewar.server.threads.leader_duties import LeaderDuties, PoolState
 from dewar.server.threads.runner import RequestRunner
 from dewar.server.threads.scores import LatencyScore
-from dewar.server.threads.work_queue import WorkQueue
-from dewar.server.threads.worker import WorkerThread
+from dewar.server.threads.work_queue import WorkerThread, WorkQueue
 
 
 class OverflowLeader:

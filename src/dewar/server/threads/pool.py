@@ -32,8 +32,7 @@ from dewar.server.threads.poller import READ, open_poller
 from dewar.server.threads.runner import RequestRunner, fail_connection
 from dewar.server.threads.scores import LatencyScore
 from dewar.server.threads.watchdog import Watchdog
-from dewar.server.threads.work_queue import WorkQueue
-from dewar.server.threads.worker import WorkerThread
+from dewar.server.threads.work_queue import WorkerThread, WorkQueue
 from dewar.support.waker import Waker
 
 _IDLE = ConnectionState.IDLE
@@ -202,11 +201,9 @@ class Pool:
     def _poll_and_run(  # noqa: C901  # PERF: one pass, in one frame
         self, token: LeaderToken
     ) -> None:
-        duties = self._duties
-        connections = self._connections.open
-        leadership = self._leadership
+        duties, connections = self._duties, self._connections.open
+        leadership, watchdog = self._leadership, self._watchdog
         latency = leadership.latency
-        watchdog = self._watchdog
         while duties.pool_state is not PoolState.ENDED:
             for fd, mask in duties.poll(duties.poll_timeout()):
                 connection = connections.get(fd)

@@ -1,4 +1,4 @@
-"""Whose turn it is where many clients want something at once."""
+"""`select_fairly`: which clients go first if many are ready at once."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dewar.server.threads.fairness import select_fairly
+from dewar.server.threads.leader_duties import select_fairly
 from dewar.server.threads.poller import READ
 
 
