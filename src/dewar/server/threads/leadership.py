@@ -29,7 +29,8 @@ class Leadership:
         latency: The score of slow requests; a leader that is replaced inside a run is slow.
 
     Attributes:
-        token: The list of the current leadership.
+        token: The list of the current leadership. A leader sets a new one: from a shared list, a
+            replaced leader would take its successor's connection.
         run_count: The number of the leader's latest run, or round on the event loop.
         is_on_loop: Whether the event loop's thread leads.
         takeovers: How often a leader was replaced inside a run.
@@ -62,12 +63,6 @@ class Leadership:
         return bool(self.token) and not self.is_on_loop
 
     # The leader calls these.
-
-    def begin(self) -> LeaderToken:
-        """Begin a leadership on the caller's thread; return its token."""
-        # A new list: from a shared one, a replaced leader would take its successor's connection.
-        token = self.token = []
-        return token
 
     def begin_on_loop(self) -> LeaderToken:
         """Give the leadership to the event loop's thread; return its token."""

@@ -187,7 +187,7 @@ class Pool:
     def _lead(self, loop: Callable[[LeaderToken], None]) -> None:
         """Lead until another thread does or the pool has ended; go on after an internal error."""
         leadership = self._leadership
-        token = leadership.begin()
+        token = leadership.token = []
         while leadership.token is token:
             try:
                 loop(token)
