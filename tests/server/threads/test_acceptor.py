@@ -1,4 +1,4 @@
-"""Taking clients, leaving them to others, and leaving altogether."""
+"""`Acceptor`: accepting clients, leaving them to other processes, and closing."""
 
 import errno
 import logging
@@ -96,7 +96,7 @@ class Bench:
         return len(made)
 
     def is_watching(self) -> bool:
-        """Tell whether news of clients would be told."""
+        """Return whether new clients would be reported."""
         return self.fd in self.poller.watched
 
 
@@ -110,14 +110,14 @@ def bench() -> Iterator[Bench]:
 
 
 def test_alone_it_takes_all_that_have_come(bench: Bench) -> None:
-    """Where no listener is shared nobody is asked."""
+    """If no listener is shared, no other process is asked."""
     bench.server_context.balancer = None
     bench.come(10)
     assert bench.accept() == 10
 
 
 def test_the_next_client_is_left_to_a_process_with_fewer(bench: Bench) -> None:
-    """For two milliseconds, in which nothing is told of it."""
+    """For two milliseconds, in which it is not reported."""
     bench.come(5)
     assert bench.accept() == 1
     assert not bench.is_watching()
@@ -137,7 +137,7 @@ def defer_one(bench: Bench) -> None:
     bench.acceptor.listen_again(bench.now, LONGEST)
 
 
-def test_where_nobody_takes_them_it_takes_ever_more(bench: Bench) -> None:
+def test_if_no_process_takes_them_it_takes_ever_more(bench: Bench) -> None:
     """The other one is busy, and clients must not wait for it."""
     bench.come(16)
     taken = []
@@ -148,7 +148,7 @@ def test_where_nobody_takes_them_it_takes_ever_more(bench: Bench) -> None:
     assert taken == [1, 1, 2, 4, 8]
 
 
-def test_where_somebody_took_it_the_next_is_left_again(bench: Bench) -> None:
+def test_if_another_process_took_it_the_next_is_left_again(bench: Bench) -> None:
     """The row of failures ends with a success."""
     bench.come(4)
     assert bench.accept() == 1
@@ -181,7 +181,7 @@ def test_one_with_few_takes_them_until_it_has_its_share(bench: Bench) -> None:
     assert bench.accept() == 4
 
 
-def test_leaving_closes_the_listener_and_takes_nobody(bench: Bench) -> None:
+def test_leaving_closes_the_listener_and_takes_no_client(bench: Bench) -> None:
     """Who waits is left to the other processes."""
     (shared,) = (listener.dup() for listener in bench.listeners)
     bench.come(2)
@@ -203,7 +203,7 @@ def test_leaving_while_aside_is_the_same(bench: Bench) -> None:
 
 
 def test_a_server_that_stops_takes_all_that_are_left(bench: Bench) -> None:
-    """Others may have gone already."""
+    """Other listeners may be closed already."""
     bench.come(6)
     bench.server_context.draining = True
     room = bench.server_context.settings.max_connections
@@ -246,7 +246,7 @@ def test_it_goes_where_the_table_says_and_nowhere_else(
 
 
 def look(bench: Bench) -> int:
-    """Return how many are taken, of those whom nobody else takes."""
+    """Return how many clients are taken, of those that no other process takes."""
     bench.server_context.now = bench.now
     made = bench.acceptor.accept_unclaimed(10)
     for connection in made:
@@ -254,7 +254,7 @@ def look(bench: Bench) -> int:
     return len(made)
 
 
-def test_on_standby_it_takes_those_alone_whom_nobody_takes(bench: Bench) -> None:
+def test_on_standby_it_takes_only_clients_that_no_process_takes(bench: Bench) -> None:
     """It looks now and then, and takes who has waited since the last look."""
     bench.acceptor.leave_to_others()
     bench.come(2)

@@ -1,4 +1,4 @@
-"""What the leader does besides running requests: rest, recover, and stop without loss."""
+"""What the leader does besides running requests: wait, recover, and stop without loss."""
 
 import logging
 import threading
@@ -83,8 +83,8 @@ def test_stopping_while_all_threads_are_stuck_frees_the_address(serve: Serve) ->
     gate.set()
 
 
-def test_whoever_was_in_the_backlog_at_the_stop_is_answered(serve: Serve) -> None:
-    """Also where they are more than the leader accepts at one go."""
+def test_clients_in_the_backlog_at_the_stop_are_answered(serve: Serve) -> None:
+    """Also if they are more than the leader accepts at a time."""
     entered, gate = threading.Event(), threading.Event()
 
     def app(environ: Any, start_response: Any) -> Any:
@@ -111,7 +111,7 @@ def test_whoever_was_in_the_backlog_at_the_stop_is_answered(serve: Serve) -> Non
 
 
 def test_a_request_that_has_come_on_an_idle_connection_outlives_the_stop(serve: Serve) -> None:
-    """It was there before the server could have told the client to go away."""
+    """It was there before the server could ask the client to close."""
     entered, gate = threading.Event(), threading.Event()
 
     def app(environ: Any, start_response: Any) -> Any:

@@ -47,7 +47,7 @@ class FakeConnection:
         self.is_closed = self.is_rejected = False
 
     def has_more(self) -> bool:
-        """Tell that there is something that may block."""
+        """Return that there is something that may block."""
         return True
 
     def run(self) -> None:

@@ -55,7 +55,7 @@ def counted(loop: int, others: int = 0) -> LoopScore:
 
 
 def test_the_loop_leads_after_many_requests_in_a_row() -> None:
-    """Not after a few, and not where others come between."""
+    """Not after a few, and not if others come between."""
     assert not counted(31).prefers_loop
     assert counted(32).prefers_loop
     loop_score = LoopScore()
@@ -75,7 +75,7 @@ def test_it_takes_several_others_to_change_that_again() -> None:
     assert repr(counted(40)) == "<LoopScore loop, 40 of 64>"
 
 
-def test_one_that_leads_no_more_begins_anew() -> None:
+def test_one_that_leads_no_more_starts_again() -> None:
     """It has to be sure again."""
     loop_score = counted(64)
     loop_score.reset()
@@ -84,7 +84,7 @@ def test_one_that_leads_no_more_begins_anew() -> None:
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 100))))
 def test_its_score_keeps_within_its_bounds(steps: list[int | None]) -> None:
-    """Whatever comes; and where it is nought, threads lead."""
+    """Whatever comes; and at zero, threads lead."""
     loop_score = LoopScore()
     for others in steps:
         if others is None:

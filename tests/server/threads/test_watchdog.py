@@ -21,7 +21,7 @@ class FakeLatency(LatencyScore):
 
 
 class FakeLeadership(Leadership):
-    """A leadership whose leader is where the test puts it."""
+    """A leadership in a state of the test's choice."""
 
     def __init__(self) -> None:
         super().__init__(None, None, FakeLatency())  # type: ignore[arg-type]  # not taken here
@@ -32,7 +32,7 @@ class FakeLeadership(Leadership):
         self.saw_it_asleep = threading.Event()
 
     def is_running(self) -> bool:
-        """Tell whether the leader is inside a run."""
+        """Return whether the leader is inside a run."""
         if self.watchdog is not None and self.watchdog.is_asleep:
             self.saw_it_asleep.set()
         return self.running
@@ -69,7 +69,7 @@ class Ticks:
 
 
 def test_a_leader_that_is_in_the_same_run_for_a_whole_tick_is_replaced() -> None:
-    """And one that got on is credited with what it did."""
+    """And the runs of one that goes on count as quick."""
     leadership, ticks = FakeLeadership(), Ticks()
     watchdog = Watchdog(leadership, ticks)
     watchdog.start()
@@ -103,7 +103,7 @@ def test_an_idle_pool_lets_it_sleep_until_the_leader_wakes_it() -> None:
 
 
 def test_a_loop_that_leads_and_does_not_look_is_replaced_after_a_while() -> None:
-    """Later than a thread, for it does other things as well; a look puts it off."""
+    """Later than a thread, because it does other work as well; each look restarts the time."""
     leadership, ticks = FakeLeadership(), Ticks()
     watchdog = Watchdog(leadership, ticks)
     watchdog.start()
@@ -119,7 +119,7 @@ def test_a_loop_that_leads_and_does_not_look_is_replaced_after_a_while() -> None
 
 
 def test_a_loop_that_leads_is_asked_for_the_leadership_until_it_gives_it() -> None:
-    """It may hold the token at that moment, or no thread be free; and nobody sleeps over it."""
+    """It may hold the token then, or no thread may be free; the watchdog does not sleep."""
     leadership, ticks = FakeLeadership(), Ticks()
     watchdog = Watchdog(leadership, ticks)
     watchdog.start()
@@ -135,10 +135,10 @@ def test_a_loop_that_leads_is_asked_for_the_leadership_until_it_gives_it() -> No
 
 
 def test_only_one_that_sleeps_is_woken() -> None:
-    """To be called by anybody, at any time."""
+    """Any thread may call it at any time."""
     watchdog = Watchdog(FakeLeadership(), Ticks())
     watchdog.wake_if_asleep()
-    assert not watchdog._lock.acquire(blocking=False), "nobody has slept"
+    assert not watchdog._lock.acquire(blocking=False), "it has not slept"
     watchdog.is_asleep = True
     watchdog.wake_if_asleep()
     assert not watchdog.is_asleep
