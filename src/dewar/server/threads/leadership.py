@@ -113,7 +113,7 @@ class Leadership:
             self._work_queue.put_back(follower)
 
     def take(self) -> bool:
-        """Take the leadership if the leader is inside a run; return whether it was."""
+        """Take the leadership if the token is in its list; return whether it was."""
         with self._connections.ownership_lock:
             try:
                 connection = self.token.pop()
