@@ -50,10 +50,12 @@ class Ticks:
     def __init__(self) -> None:
         self._go = threading.Semaphore(0)
         self._arrived = threading.Semaphore(0)
+        self._has_run_out = False
 
     def __call__(self, seconds: float) -> None:
         self._arrived.release()
-        self._go.acquire()
+        if not self._has_run_out:
+            self._go.acquire()
 
     def tick(self, count: int = 1) -> None:
         """Let `count` ticks go by; return when the watchdog waits for the next one."""
@@ -65,7 +67,8 @@ class Ticks:
 
     def run_out(self) -> None:
         """Let the thread go on for ever."""
-        self._go.release(1_000_000)
+        self._has_run_out = True
+        self._go.release()
 
 
 def test_a_leader_that_is_in_the_same_run_for_a_whole_tick_is_replaced() -> None:
