@@ -170,9 +170,9 @@ def tasks_left() -> set[Any]:
 def lead_on_loop(served: Served) -> Client:
     """Have the loop's thread lead; the client that made it so."""
     client = served.client()
-    leads = pool_of(served).leads_on_loop
+    leadership = pool_of(served)._leadership
     for _ in range(2000):
         assert client.get("/quick/x")[2] == b"x"
-        if leads():
+        if leadership.is_on_loop:
             return client
     raise AssertionError("the loop's thread never led")

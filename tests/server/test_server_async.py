@@ -337,7 +337,7 @@ def test_many_clients_with_views_of_all_kinds_get_their_own_answers(
 
 def beats_of(served: Served) -> float:
     """Return when the leader last looked at the clock."""
-    return pool_of(served)._server_context.now
+    return pool_of(served)._duties._server_context.now
 
 
 def test_a_server_whose_loop_led_last_goes_on_looking_at_its_deadlines(
@@ -346,7 +346,7 @@ def test_a_server_whose_loop_led_last_goes_on_looking_at_its_deadlines(
     """An idle loop has the leadership taken from it, so that a supervisor hears a heartbeat."""
     served = serve(gated_app(gates), threads=2)
     client = lead_on_loop(served)
-    eventually(lambda: not pool_of(served).leads_on_loop())
+    eventually(lambda: not pool_of(served)._leadership.is_on_loop)
     before = beats_of(served)
     eventually(lambda: beats_of(served) > before)
     assert client.get("/quick/x")[2] == b"x"

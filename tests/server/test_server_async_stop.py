@@ -31,7 +31,7 @@ def test_a_stop_waits_for_what_waits(serve: Serve, gates: Gates, threads: int) -
     stopped: list[bool] = []
     stopper = threading.Thread(target=lambda: stopped.append(served.server.stop(20)))
     stopper.start()
-    eventually(lambda: pool_of(served)._server_context.draining)
+    eventually(lambda: pool_of(served)._duties._server_context.draining)
     gates.open_all()
     for number, client in enumerate(clients):
         _, fields, body = client.answer()
@@ -147,7 +147,7 @@ def test_a_stop_while_the_loops_thread_leads(serve: Serve, gates: Gates) -> None
     stopped: list[bool] = []
     stopper = threading.Thread(target=lambda: stopped.append(blocked.server.stop(20)))
     stopper.start()
-    eventually(lambda: pool_of(blocked)._server_context.draining)
+    eventually(lambda: pool_of(blocked)._duties._server_context.draining)
     gates.open("b")
     assert client.answer()[2] == b"b"
     stopper.join(20)

@@ -1,4 +1,4 @@
-"""Taking clients, leaving them to others, and leaving altogether."""
+"""`Acceptor`: accepting clients, leaving them to other processes, and closing."""
 
 import errno
 import logging
@@ -11,8 +11,13 @@ from dewar.server.connection.server_context import ServerContext
 from dewar.server.errors import ServerStateError
 from dewar.server.settings.settings import Settings
 from dewar.server.system.listeners import open_listeners
-from dewar.server.threads.accept_state import MOVES, AcceptEvent, AcceptState
-from dewar.server.threads.acceptor import UNCLAIMED_AFTER, Acceptor
+from dewar.server.threads.acceptor import (
+    TRANSITIONS,
+    UNCLAIMED_AFTER,
+    AcceptEvent,
+    Acceptor,
+    AcceptState,
+)
 from dewar.server.threads.poller import READ
 
 LONGEST = 1.0
@@ -91,7 +96,7 @@ class Bench:
         return len(made)
 
     def is_watching(self) -> bool:
-        """Tell whether news of clients would be told."""
+        """Return whether new clients would be reported."""
         return self.fd in self.poller.watched
 
 
@@ -105,14 +110,14 @@ def bench() -> Iterator[Bench]:
 
 
 def test_alone_it_takes_all_that_have_come(bench: Bench) -> None:
-    """Where no listener is shared nobody is asked."""
+    """If no listener is shared, no other process is asked."""
     bench.server_context.balancer = None
     bench.come(10)
     assert bench.accept() == 10
 
 
 def test_the_next_client_is_left_to_a_process_with_fewer(bench: Bench) -> None:
-    """For two milliseconds, in which nothing is told of it."""
+    """For two milliseconds, in which it is not reported."""
     bench.come(5)
     assert bench.accept() == 1
     assert not bench.is_watching()
@@ -132,7 +137,7 @@ def defer_one(bench: Bench) -> None:
     bench.acceptor.listen_again(bench.now, LONGEST)
 
 
-def test_where_nobody_takes_them_it_takes_ever_more(bench: Bench) -> None:
+def test_if_no_process_takes_them_it_takes_ever_more(bench: Bench) -> None:
     """The other one is busy, and clients must not wait for it."""
     bench.come(16)
     taken = []
@@ -143,7 +148,7 @@ def test_where_nobody_takes_them_it_takes_ever_more(bench: Bench) -> None:
     assert taken == [1, 1, 2, 4, 8]
 
 
-def test_where_somebody_took_it_the_next_is_left_again(bench: Bench) -> None:
+def test_if_another_process_took_it_the_next_is_left_again(bench: Bench) -> None:
     """The row of failures ends with a success."""
     bench.come(4)
     assert bench.accept() == 1
@@ -176,7 +181,7 @@ def test_one_with_few_takes_them_until_it_has_its_share(bench: Bench) -> None:
     assert bench.accept() == 4
 
 
-def test_leaving_closes_the_listener_and_takes_nobody(bench: Bench) -> None:
+def test_leaving_closes_the_listener_and_takes_no_client(bench: Bench) -> None:
     """Who waits is left to the other processes."""
     (shared,) = (listener.dup() for listener in bench.listeners)
     bench.come(2)
@@ -198,7 +203,7 @@ def test_leaving_while_aside_is_the_same(bench: Bench) -> None:
 
 
 def test_a_server_that_stops_takes_all_that_are_left(bench: Bench) -> None:
-    """Others may have gone already."""
+    """Other listeners may be closed already."""
     bench.come(6)
     bench.server_context.draining = True
     room = bench.server_context.settings.max_connections
@@ -230,9 +235,9 @@ def test_it_goes_where_the_table_says_and_nowhere_else(
         acceptor._handle(step)
     assert acceptor.state is state
     assert bench.is_watching() is (state is AcceptState.LISTENING)
-    if event in MOVES[state]:
+    if event in TRANSITIONS[state]:
         acceptor._handle(event)
-        assert acceptor.state is MOVES[state][event]
+        assert acceptor.state is TRANSITIONS[state][event]
     else:
         with pytest.raises(ServerStateError, match=f"{state.name}.* cannot take {event.name}"):
             acceptor._handle(event)
@@ -241,7 +246,7 @@ def test_it_goes_where_the_table_says_and_nowhere_else(
 
 
 def look(bench: Bench) -> int:
-    """Return how many are taken, of those whom nobody else takes."""
+    """Return how many clients are taken, of those that no other process takes."""
     bench.server_context.now = bench.now
     made = bench.acceptor.accept_unclaimed(10)
     for connection in made:
@@ -249,7 +254,7 @@ def look(bench: Bench) -> int:
     return len(made)
 
 
-def test_on_standby_it_takes_those_alone_whom_nobody_takes(bench: Bench) -> None:
+def test_on_standby_it_takes_only_clients_that_no_process_takes(bench: Bench) -> None:
     """It looks now and then, and takes who has waited since the last look."""
     bench.acceptor.leave_to_others()
     bench.come(2)
@@ -322,3 +327,45 @@ def test_after_a_pause_on_standby_it_looks_again(
     bench.acceptor.tick(bench.now)
     assert bench.acceptor.state is AcceptState.STANDBY
     assert look(bench) == 1
+
+
+# The table.
+
+
+def test_the_table_speaks_of_every_state_and_every_event() -> None:
+    """Nothing is left out, and no event is there that never counts."""
+    assert set(TRANSITIONS) == set(AcceptState)
+    assert {event for moves in TRANSITIONS.values() for event in moves} == set(AcceptEvent)
+
+
+def test_every_state_can_be_reached() -> None:
+    """From LISTENING, in which an acceptor begins."""
+    reached = {AcceptState.LISTENING}
+    while more := {after for state in reached for after in TRANSITIONS[state].values()} - reached:
+        reached |= more
+    assert reached == set(AcceptState)
+
+
+@pytest.mark.parametrize("state", AcceptState)
+def test_it_can_be_closed_at_any_time_and_for_good(state: AcceptState) -> None:
+    """Nothing leads out of CLOSED."""
+    assert TRANSITIONS[state][AcceptEvent.CLOSE] is AcceptState.CLOSED
+    assert set(TRANSITIONS[AcceptState.CLOSED].values()) == {AcceptState.CLOSED}
+
+
+@pytest.mark.parametrize("state", [state for state in AcceptState if state.name != "CLOSED"])
+def test_whatever_keeps_it_from_listening_passes(state: AcceptState) -> None:
+    """Two events at most bring it back to LISTENING."""
+    soon = {state, *TRANSITIONS[state].values()}
+    later = {after for next_one in soon for after in TRANSITIONS[next_one].values()}
+    assert AcceptState.LISTENING in soon | later
+
+
+def test_a_pause_and_a_standby_are_kept_apart() -> None:
+    """Whichever comes first, and whichever ends first."""
+    paused = TRANSITIONS[AcceptState.LISTENING][AcceptEvent.EXHAUST]
+    standby = TRANSITIONS[AcceptState.LISTENING][AcceptEvent.STEP_BACK]
+    both = TRANSITIONS[paused][AcceptEvent.STEP_BACK]
+    assert both is TRANSITIONS[standby][AcceptEvent.EXHAUST]
+    assert TRANSITIONS[both][AcceptEvent.RESUME] is standby
+    assert TRANSITIONS[both][AcceptEvent.STEP_FORWARD] is paused

@@ -1,4 +1,4 @@
-"""`ConnectionTable`: what becomes of connections that wait for the event loop."""
+"""`ConnectionTable`: the connections that wait for the event loop."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from dewar.server.threads.poller import PEER_CLOSED, READ
 
 
 class FakePoller:
-    """A poller that knows what it would report."""
+    """A poller that notes what it would report."""
 
     def __init__(self) -> None:
         self.watched: dict[int, int] = {}
@@ -27,7 +27,7 @@ class FakePoller:
 
 
 class FakeConnection:
-    """A connection whose client is where the test has it; it is its own asynchronous exchange."""
+    """A connection in a state of the test's choice; it is its own asynchronous exchange."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -38,7 +38,7 @@ class FakeConnection:
         self.give_back: Any = None
 
     def launch(self, give_back: Any) -> None:
-        """Take note of what gives it back."""
+        """Note the callback."""
         self.give_back = give_back
 
     def cancel(self) -> None:
@@ -46,7 +46,7 @@ class FakeConnection:
         self.cancelled += 1
 
     def has_peer_closed(self) -> bool:
-        """Tell whether the client has left."""
+        """Return whether the client has left."""
         return self.has_left
 
     def shut_down_socket(self) -> None:
@@ -120,7 +120,7 @@ def test_the_leader_finds_it_when_the_poller_is_ready_for_it(
     bench.come_back(state)
     assert found == [False]
     assert (7 in connections.open) is (state is not ConnectionState.SUSPENDED)
-    assert connections.handle_suspended(7), "an event of the time between is nobody else's"
+    assert connections.handle_suspended(7), "an event from before belongs to this connection"
 
 
 def test_more_from_a_client_that_waits_is_left_in_the_socket(bench: Bench) -> None:
@@ -152,7 +152,7 @@ def test_one_that_has_just_ended_has_nothing_to_cancel(bench: Bench) -> None:
 
 
 def test_a_stale_event_of_one_that_is_on_a_thread_changes_nothing(bench: Bench) -> None:
-    """And what is no suspended connection is somebody else's event."""
+    """And an event of another descriptor is not handled here."""
     bench.connections.hand_off(bench.connection)
     bench.connection.has_left = True
     assert bench.connections.handle_suspended(7)
@@ -167,7 +167,7 @@ def test_a_table_that_closes_waits_until_nothing_is_suspended(
     """What waits is cancelled, what is on a thread is cut; each is closed as it comes back."""
     if is_handed_off:
         bench.connections.hand_off(bench.connection)
-    bench.connections.close([])
+    bench.connections.close()
     assert not bench.connections.is_quiescent.is_set()
     assert (bench.connection.cancelled, bench.connection.is_shut_down) == (
         not is_handed_off,

@@ -7,7 +7,8 @@ import pytest
 
 from dewar.server.system.listeners import open_listeners
 from dewar.server.threads.listener_set import ListenerSet
-from dewar.server.threads.poller import READ, Waker, open_poller
+from dewar.server.threads.poller import READ, open_poller
+from dewar.support.waker import Waker
 
 
 class Bench:

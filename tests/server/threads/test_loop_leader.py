@@ -1,4 +1,4 @@
-"""`LoopLeader`: the loop's thread leads while nearly all is for it, and gives it back."""
+"""`LoopLeader`: the loop's thread leads while nearly all requests are for it."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("calm_loop")
 
 
 def watches(served: Served) -> bool:
-    """Tell whether the event loop watches the server's poller."""
+    """Return whether the event loop watches the server's poller."""
     fd = pool_of(served)._poller.maybe_fd()
 
     def is_watched() -> bool:
@@ -28,26 +28,26 @@ def test_it_leads_after_some_requests_for_the_loop(serve: Serve, gates: Gates) -
     client = served.client()
     for _ in range(31):
         client.get("/quick/x")
-    assert not pool_of(served).leads_on_loop()
+    assert not pool_of(served)._leadership.is_on_loop
     eventually(lambda: "threads, 31 of" in repr(pool_of(served)._loop_leader))
     lead_on_loop(served)
-    assert not pool_of(served).is_running()
+    assert not pool_of(served)._leadership.is_running()
 
 
 def test_it_gives_the_leadership_back_where_others_come(serve: Serve, gates: Gates) -> None:
-    """At once where they are many; nothing is lost by it."""
+    """At once if they are many; no request is lost."""
     served = serve(gated_app(gates), threads=2)
     client = lead_on_loop(served)
     for number in range(20):
         assert client.get(f"/sync/{number}")[2] == str(number).encode()
-    assert not pool_of(served).leads_on_loop()
+    assert not pool_of(served)._leadership.is_on_loop
 
 
 def test_an_idle_loop_has_it_taken(serve: Serve, gates: Gates) -> None:
-    """And watches the poller no more, as soon as there is news."""
+    """And stops watching the poller at the next event."""
     served = serve(gated_app(gates), threads=2)
     client = lead_on_loop(served)
-    eventually(lambda: not pool_of(served).leads_on_loop())
+    eventually(lambda: not pool_of(served)._leadership.is_on_loop)
     for number in range(5):
         assert client.get(f"/sync/{number}")[2] == str(number).encode()
     eventually(lambda: not watches(served))
@@ -56,7 +56,7 @@ def test_an_idle_loop_has_it_taken(serve: Serve, gates: Gates) -> None:
 def test_requests_that_have_a_function_that_may_block_are_not_for_it(
     serve: Serve, gates: Gates
 ) -> None:
-    """Though they wait on the loop for a part of their way."""
+    """Although a part of their work waits on the loop."""
     app = gated_app(gates)
 
     @app.teardown_appcontext
@@ -67,18 +67,18 @@ def test_requests_that_have_a_function_that_may_block_are_not_for_it(
     client = served.client()
     for _ in range(100):
         assert client.get("/quick/x")[2] == b"x"
-        assert not pool_of(served).leads_on_loop()
+        assert not pool_of(served)._leadership.is_on_loop
 
 
 def test_one_that_was_begun_with_when_the_leadership_was_taken_is_answered(
     serve: Serve, gates: Gates
 ) -> None:
-    """By the loop, though somebody else leads by then; what came behind it waits its turn."""
+    """By the loop, although another thread leads by then; the next request waits for it."""
     served = serve(gated_app(gates), threads=2)
     client = lead_on_loop(served)
     client.send(REQUEST % b"/block/b")
     gates.entered("b")
-    eventually(lambda: not pool_of(served).leads_on_loop())
+    eventually(lambda: not pool_of(served)._leadership.is_on_loop)
     connections = pool_of(served)._connections
     assert len(connections.handed_off) == 1
     client.send(REQUEST % b"/sync/next")
@@ -88,10 +88,10 @@ def test_one_that_was_begun_with_when_the_leadership_was_taken_is_answered(
 
 
 def test_a_pool_that_has_ended_is_watched_no_more(serve: Serve, gates: Gates) -> None:
-    """The number of its poller may be another descriptor's by then."""
+    """The descriptor of its poller may be reused by then."""
     served = serve(gated_app(gates), threads=2)
     lead_on_loop(served)
-    eventually(lambda: not pool_of(served).leads_on_loop())
+    eventually(lambda: not pool_of(served)._leadership.is_on_loop)
     fd = pool_of(served)._poller.maybe_fd()
     served.stop()
     assert fd not in on_loop(

@@ -73,7 +73,7 @@ def test_what_is_too_much_gets_a_quick_503(serve: Serve, app: Holding, threads: 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_too_many_connections_get_a_quick_503(serve: Serve, app: Holding, threads: int) -> None:
-    """They are accepted and turned away, not left in the backlog."""
+    """They are accepted and rejected, not left in the backlog."""
     served = serve(app, threads=threads, max_connections=threads)
     fill(served, app, threads)
     status, fields, _ = served.client().answer()
@@ -91,7 +91,7 @@ def test_deadlines_hold_though_all_threads_are_stuck(serve: Serve, app: Holding)
 
 
 def test_responses_flow_though_all_threads_are_stuck(serve: Serve, app: Holding) -> None:
-    """What a client has yet to take is sent by whoever leads."""
+    """The leader sends what a client has not taken yet."""
     served = serve(app, threads=1)
     large = served.client()
     large.send(REQUEST % b"/large")

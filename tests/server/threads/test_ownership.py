@@ -21,7 +21,7 @@ CLIENTS, TURNS = 12, 25
 
 
 class Guard:
-    """Notes where two threads are inside something that one at a time owns."""
+    """Notes if two threads are inside something that one thread owns."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
@@ -33,7 +33,7 @@ class Guard:
     def watch(
         self, kind: type, *names: str, owner: Callable[[Any], Any] = lambda self: self
     ) -> None:
-        """Have the methods entered by one thread at a time, for each owner of its own."""
+        """Check that one thread at a time enters the methods, for each owner."""
         for name in names:
             self._monkeypatch.setattr(kind, name, self._guarded(getattr(kind, name), owner))
 

@@ -16,9 +16,9 @@ from dewar.server.threads.poller import (
     EpollPoller,
     Poller,
     SelectorPoller,
-    Waker,
     open_poller,
 )
+from dewar.support.waker import Waker
 from servertools import Serve, block_a_moment
 
 
@@ -103,7 +103,7 @@ class PollerContract:
     def test_its_own_descriptor_is_readable_while_it_has_news(
         self, poller: Poller, waker: Waker
     ) -> None:
-        """So that another poller can watch it, where there is such a thing."""
+        """So that another poller can watch it, if it has one."""
         fd = poller.maybe_fd()
         if fd is None:
             assert not self.sees_the_end
@@ -114,10 +114,10 @@ class PollerContract:
         waker.clear()
         assert select.select([fd], [], [], 0)[0] == []
 
-    def test_a_number_that_is_used_again_is_somebody_else(
+    def test_a_number_that_is_used_again_is_another_descriptor(
         self, poller: Poller, waker: Waker
     ) -> None:
-        """After forget and close nothing of the former one is left."""
+        """After unregister and close nothing of the former one is left."""
         a, b = socket.socketpair()
         number = a.fileno()
         poller.register(number, READ)

@@ -1,4 +1,4 @@
-"""Leader and followers: a slow handler costs nobody else anything."""
+"""Leader and followers: a slow handler does not delay other requests."""
 
 import threading
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ class Gated:
             return self._entered.setdefault(name, threading.Event())
 
     def open_all(self) -> None:
-        """Let everybody go."""
+        """Open all gates."""
         for name in list(self._gates):
             self.gate(name).set()
 
@@ -75,7 +75,7 @@ def wait_for(served: Served, **expected: int) -> None:
 def test_all_threads_but_one_may_wait_and_the_last_serves_on(
     serve: Serve, app: Gated, threads: int
 ) -> None:
-    """N blocked handlers of N+1 threads hold up nobody."""
+    """N blocked handlers of N+1 threads delay no other request."""
     served = serve(app, threads=threads)
     waiting = [begin(served, app, f"w{number}") for number in range(threads - 1)]
     quick = served.client()
@@ -107,7 +107,7 @@ def test_a_replaced_leaders_connection_goes_on(serve: Serve, app: Gated) -> None
     """It is given back to the poller: also what came while it was handed off is answered."""
     served = serve(app, threads=2)
     client = begin(served, app, "first")
-    # Another request proves that somebody else leads by now.
+    # Another request proves that another thread leads by now.
     assert served.client().get("/quick/other")[2] == b"other"
     client.send(REQUEST % b"/quick/second")
     app.gate("first").set()
@@ -119,7 +119,7 @@ def test_a_replaced_leaders_connection_goes_on(serve: Serve, app: Gated) -> None
 
 
 def test_pipelined_requests_behind_a_slow_one_stay_in_order(serve: Serve, app: Gated) -> None:
-    """Also where another thread leads meanwhile."""
+    """Also if another thread leads meanwhile."""
     served = serve(app, threads=4)
     client = served.client()
     client.send(REQUEST % b"/wait/slow" + REQUEST % b"/quick/a" + REQUEST % b"/quick/b")
@@ -129,7 +129,7 @@ def test_pipelined_requests_behind_a_slow_one_stay_in_order(serve: Serve, app: G
     assert [client.answer()[2] for _ in range(3)] == [b"slow", b"a", b"b"]
 
 
-def test_a_client_that_hangs_up_while_its_handler_runs_harms_nobody(
+def test_a_client_that_hangs_up_while_its_handler_runs_harms_no_other(
     serve: Serve, app: Gated
 ) -> None:
     """Its descriptor may be another client's by the time the handler returns."""
@@ -145,10 +145,8 @@ def test_a_client_that_hangs_up_while_its_handler_runs_harms_nobody(
             client.close()
 
 
-def test_where_handlers_are_slow_the_leadership_is_handed_over_beforehand(
-    serve: Serve, app: Gated
-) -> None:
-    """After enough take-overs nobody waits for the watchdog any more."""
+def test_if_handlers_are_slow_the_leadership_is_handed_over_first(serve: Serve, app: Gated) -> None:
+    """After enough takeovers no request waits for the watchdog any more."""
     served = serve(app, threads=16)
     waiting = [begin(served, app, f"w{number}") for number in range(14)]
     statistics = served.server.statistics().pool
@@ -186,7 +184,7 @@ def test_threads_are_started_as_they_are_needed(serve: Serve, app: Gated) -> Non
 def test_many_clients_with_quick_and_slow_requests_all_get_their_own_answers(
     serve: Serve, threads: int
 ) -> None:
-    """Whoever leads, every answer goes to who asked."""
+    """Whichever thread leads, each client gets its own answers."""
 
     def app(environ: Any, start_response: Any) -> Any:
         name = environ["PATH_INFO"]
@@ -217,7 +215,7 @@ def test_many_clients_with_quick_and_slow_requests_all_get_their_own_answers(
 
 
 def test_a_pool_says_what_it_does(serve: Serve, app: Gated) -> None:
-    """Its text and its statistics tell without a debugger."""
+    """In its repr and its statistics."""
     served = serve(app, threads=2)
     client = served.client()
     client.get("/quick/x")

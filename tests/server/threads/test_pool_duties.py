@@ -1,4 +1,4 @@
-"""What the leader does besides running requests: rest, recover, and stop without loss."""
+"""What the leader does besides running requests: wait, recover, and stop without loss."""
 
 import logging
 import threading
@@ -10,7 +10,7 @@ from dewar.server.connection.connection import Connection
 from dewar.server.connection.state import ConnectionState
 from dewar.server.threads.poller import READ
 from dewar.server.threads.pool import Pool
-from dewar.server.threads.worker import WorkerThread
+from dewar.server.threads.work_queue import WorkerThread
 from polling import eventually
 from servertools import Client, Serve
 
@@ -78,8 +78,8 @@ def test_stopping_while_all_threads_are_stuck_frees_the_address(serve: Serve) ->
     gate.set()
 
 
-def test_whoever_was_in_the_backlog_at_the_stop_is_answered(serve: Serve) -> None:
-    """Also where they are more than the leader accepts at one go."""
+def test_clients_in_the_backlog_at_the_stop_are_answered(serve: Serve) -> None:
+    """Also if they are more than the leader accepts at a time."""
     entered, gate = threading.Event(), threading.Event()
 
     def app(environ: Any, start_response: Any) -> Any:
@@ -105,7 +105,7 @@ def test_whoever_was_in_the_backlog_at_the_stop_is_answered(serve: Serve) -> Non
 
 
 def test_a_request_that_has_come_on_an_idle_connection_outlives_the_stop(serve: Serve) -> None:
-    """It was there before the server could have told the client to go away."""
+    """It was there before the server could ask the client to close."""
     entered, gate = threading.Event(), threading.Event()
 
     def app(environ: Any, start_response: Any) -> Any:

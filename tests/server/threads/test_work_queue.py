@@ -14,9 +14,10 @@ class FakeWorker:
         self.is_started = is_started
         self.calls: list[Any] = []
 
-    def start(self) -> None:
+    def try_start(self) -> bool:
         """Start."""
         self.is_started = True
+        return True
 
     def wake(self, connection: Any = None) -> None:
         """Note the call."""
@@ -36,7 +37,7 @@ def work_queue(workers: list[Any]) -> WorkQueue:
 def test_a_request_goes_to_an_idle_thread_or_waits(
     work_queue: WorkQueue, workers: list[Any]
 ) -> None:
-    """And whoever submits it is told which."""
+    """And the caller learns which."""
     first, second, third = object(), object(), object()
     assert work_queue.submit(first)  # type: ignore[arg-type]
     assert work_queue.submit(second)  # type: ignore[arg-type]
@@ -51,7 +52,7 @@ def test_a_request_goes_to_an_idle_thread_or_waits(
 def test_a_thread_that_is_put_back_takes_what_has_come_meanwhile(
     work_queue: WorkQueue, workers: list[Any]
 ) -> None:
-    """It was to lead, and another did after all; a request that came then does not wait for it."""
+    """It was to lead, but another thread did; a request that came meanwhile does not wait."""
     taken = [work_queue.maybe_worker(), work_queue.maybe_worker()]
     connection = object()
     assert not work_queue.submit(connection)  # type: ignore[arg-type]
@@ -63,7 +64,7 @@ def test_a_thread_that_is_put_back_takes_what_has_come_meanwhile(
 
 
 def test_a_thread_that_ends_is_called_no_more(work_queue: WorkQueue, workers: list[Any]) -> None:
-    """Unless it was called before it could tell: then it has to look."""
+    """Unless it was woken before that: then it has to run the request."""
     assert work_queue.withdraw(workers[0])
     connection = object()
     assert work_queue.submit(connection)  # type: ignore[arg-type]

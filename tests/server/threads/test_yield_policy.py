@@ -45,7 +45,7 @@ def test_a_process_with_its_share_or_less_takes_the_client(share: Share) -> None
 
 
 def test_yields_in_vain_double_what_is_taken_without_asking(share: Share) -> None:
-    """Up to a bound: nobody waits much longer because another process hangs."""
+    """Up to a bound: no client waits much longer because another process hangs."""
     policy = YieldPolicy()
     now, taken = 100.0, []
     for _ in range(10):
@@ -67,7 +67,7 @@ def test_what_is_taken_without_asking_costs_no_question(share: Share) -> None:
 def test_a_client_that_another_process_took_ends_the_row(
     share: Share, later: float, taken: int
 ) -> None:
-    """If nothing is there for as long as a yield, somebody took it: the next is left again."""
+    """If nothing is there for the time of a yield, another process took it: the next is left."""
     policy = YieldPolicy()
     for now in (1.0, 2.0):
         policy.note_return(now)
@@ -76,7 +76,7 @@ def test_a_client_that_another_process_took_ends_the_row(
     assert taken_in_a_row(policy, share, 3.0 + later) == taken
 
 
-def test_it_begins_anew_after_a_yield_that_was_not_in_vain(share: Share) -> None:
+def test_it_starts_again_after_a_yield_that_was_not_in_vain(share: Share) -> None:
     """One client is taken without asking then, and not as many as before."""
     policy = YieldPolicy()
     for now in (1.0, 2.0, 3.0):

@@ -1,1 +1,1 @@
-"""Who runs what: the leader, its followers, the watchdog and the poller."""
+"""The threads of a server: the leader, its followers, the watchdog and the poller."""

@@ -1,18 +1,18 @@
-"""New connections: taken from the listeners, counted, and rejected where there are too many.
+"""New connections: taken from the listeners, counted, and rejected if there are too many.
 
-Only the leader uses it.
+Only the leader uses this.
 """
 
 import errno
 import logging
 import socket
+from enum import Enum
 from typing import Any
 
 from dewar.server.connection.admission import Admission
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.errors import Refusal, ServerStateError
-from dewar.server.threads.accept_state import MOVES, AcceptEvent, AcceptState
 from dewar.server.threads.listener_set import ListenerSet
 from dewar.server.threads.poller import Poller
 from dewar.server.threads.yield_policy import YIELD_TIME, YieldPolicy
@@ -20,19 +20,80 @@ from dewar.server.wire.errors import UNAVAILABLE
 
 _logger = logging.getLogger("dewar.server")
 
-# Taken at one go; the connections that are there already wait meanwhile.
+# Connections accepted per event; the open connections wait meanwhile.
 _ACCEPTS = 128
-# The process or the system is out of something. Trying at once again would only spin.
+# The process or the system has run out of something. To try again at once would only spin.
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE = 1.0
-# How long a new connection is left to other processes that may have a thread for it, in seconds.
+# Seconds for which a new connection is left to other processes that may have a free thread.
 UNCLAIMED_AFTER = 0.02
-# Connections beyond the bound that may wait for their clients to see why they are rejected.
+# Connections above the limit that are kept until their clients have read why they are rejected.
 _MAX_EXCESS = 256
 
+
+class AcceptState(Enum):
+    """The state of an acceptor. The poller reports new connections only in LISTENING.
+
+    Two reasons keep a process from accepting, each for its own time: the system is exhausted, or
+    another process should have the next clients. Both can hold at once. So the transitions depend
+    on what happens, and not on the state that follows.
+    """
+
+    LISTENING = "accepts new connections"
+    YIELDING = "leaves the next client to another process for a moment"
+    PAUSED = "waits until the system has resources again"
+    STANDBY = "no thread is free: accepts only clients that no other process accepts"
+    STANDBY_PAUSED = "STANDBY and PAUSED"
+    CLOSED = "has closed the listeners"
+
+
+class AcceptEvent(Enum):
+    """What moves an acceptor from one state to another."""
+
+    YIELD = "another process should have the next client"
+    RETURN = "the moment for the other process is over"
+    EXHAUST = "the system has no descriptor or no memory left"
+    RESUME = "the pause after that is over"
+    STEP_BACK = "all threads of this process are busy"
+    STEP_FORWARD = "a thread is free again"
+    CLOSE = "the listeners are closed"
+
+
 _LISTENING, _YIELDING = AcceptState.LISTENING, AcceptState.YIELDING
-_PAUSED, _STANDBY_PAUSED = AcceptState.PAUSED, AcceptState.STANDBY_PAUSED
-_STANDBY = AcceptState.STANDBY
+_PAUSED, _CLOSED = AcceptState.PAUSED, AcceptState.CLOSED
+_STANDBY, _STANDBY_PAUSED = AcceptState.STANDBY, AcceptState.STANDBY_PAUSED
+_YIELD, _RETURN = AcceptEvent.YIELD, AcceptEvent.RETURN
+_EXHAUST, _RESUME, _CLOSE = AcceptEvent.EXHAUST, AcceptEvent.RESUME, AcceptEvent.CLOSE
+_STEP_BACK, _STEP_FORWARD = AcceptEvent.STEP_BACK, AcceptEvent.STEP_FORWARD
+
+# An event that changes nothing is one that can come late or twice: each of several ready listeners
+# may yield or find the system exhausted; a leader that failed halfway begins again; and a pool
+# that ends has a leader until its end.
+TRANSITIONS: dict[AcceptState, dict[AcceptEvent, AcceptState]] = {
+    _LISTENING: {_YIELD: _YIELDING, _EXHAUST: _PAUSED, _STEP_BACK: _STANDBY, _CLOSE: _CLOSED},
+    _YIELDING: {
+        _YIELD: _YIELDING,
+        _RETURN: _LISTENING,
+        _EXHAUST: _PAUSED,
+        _STEP_BACK: _STANDBY,
+        _CLOSE: _CLOSED,
+    },
+    _PAUSED: {_EXHAUST: _PAUSED, _RESUME: _LISTENING, _STEP_BACK: _STANDBY_PAUSED, _CLOSE: _CLOSED},
+    _STANDBY: {
+        _EXHAUST: _STANDBY_PAUSED,
+        _STEP_BACK: _STANDBY,
+        _STEP_FORWARD: _LISTENING,
+        _CLOSE: _CLOSED,
+    },
+    _STANDBY_PAUSED: {
+        _EXHAUST: _STANDBY_PAUSED,
+        _RESUME: _STANDBY,
+        _STEP_BACK: _STANDBY_PAUSED,
+        _STEP_FORWARD: _PAUSED,
+        _CLOSE: _CLOSED,
+    },
+    _CLOSED: {_STEP_BACK: _CLOSED, _STEP_FORWARD: _CLOSED, _CLOSE: _CLOSED},
+}
 
 
 class Acceptor:
@@ -41,8 +102,8 @@ class Acceptor:
     Attributes:
         state: What it is doing.
         until: When it listens again (YIELDING), tries again (PAUSED) or looks again (STANDBY).
-        accepted: Connections taken since the start.
-        rejected: Those of them rejected with 503.
+        accepted: Connections accepted since the start.
+        rejected: Those of them that were rejected with 503.
     """
 
     def __init__(
@@ -63,9 +124,9 @@ class Acceptor:
         return f"<Acceptor {state}, {len(self._listeners)} listeners, {self.accepted} accepted>"
 
     def accept(self, fd: int, room: int) -> list[Connection]:
-        """Return the new connections on the listener *fd*; none is watched yet.
+        """Accept on the listener *fd*; return the new connections, which are not watched yet.
 
-        Those beyond *room* have been told that they are too many.
+        Those above *room* are answered with 503.
         """
         listener = self._listeners.by_fd.get(fd)
         made: list[Connection] = []
@@ -79,7 +140,7 @@ class Acceptor:
             if balancer is not None and policy.decide(
                 balancer, held + len(made), server_context.now
             ):
-                self._handle(AcceptEvent.YIELD)
+                self._handle(_YIELD)
                 self.until = server_context.now + YIELD_TIME
                 break
             try:
@@ -90,7 +151,7 @@ class Acceptor:
                 if error.errno in _EXHAUSTED:
                     self._pause(error)
                     break
-                continue  # ECONNABORTED and its like: that client has gone, the next may not
+                continue  # ECONNABORTED and the like: only this client has left
             self.accepted += 1
             if policy.returned_at is not None:
                 policy.note_in_vain()
@@ -101,7 +162,7 @@ class Acceptor:
         return made
 
     def accept_unclaimed(self, room: int) -> list[Connection]:
-        """Return new connections that nobody has taken for a while; for after `leave_to_others`."""
+        """Accept clients that no process has accepted for a while, after `leave_to_others`."""
         now = self._server_context.now
         made: list[Connection] = []
         if self.state is not _STANDBY or now < self.until:
@@ -114,30 +175,30 @@ class Acceptor:
         return made
 
     def leave_to_others(self) -> None:
-        """Have no new connection reported: other processes have threads that are free."""
-        self._handle(AcceptEvent.STEP_BACK)
+        """Stop the reports of new connections: other processes may have free threads."""
+        self._handle(_STEP_BACK)
         if self.state is _STANDBY:
             self.until = 0.0
             self._listeners.begin_looks()
 
     def accept_again(self) -> None:
-        """Have new connections reported again."""
-        self._handle(AcceptEvent.STEP_FORWARD)
+        """Start the reports of new connections again."""
+        self._handle(_STEP_FORWARD)
 
     def listen_again(self, now: float, longest: float) -> float:
-        """Listen again if it is time; return how long to wait otherwise, at most *longest*.
+        """Listen again if it is time, else return how long to wait; at most *longest*.
 
-        For the state YIELDING.
+        Only in the state YIELDING.
         """
         if now < self.until:
             return self.until - now
         self.until = 0.0
         self._policy.note_return(now)
-        self._handle(AcceptEvent.RETURN)
+        self._handle(_RETURN)
         return longest
 
     def is_paused(self) -> bool:
-        """Return whether accepting waits for the system to have something to give again."""
+        """Return whether accepting waits until the system has resources again."""
         return self.state is _PAUSED or self.state is _STANDBY_PAUSED
 
     def tick(self, now: float) -> None:
@@ -145,17 +206,17 @@ class Acceptor:
         if now < self.until:
             return
         if self.is_paused():
-            self._handle(AcceptEvent.RESUME)
+            self._handle(_RESUME)
         elif self.state is _YIELDING:
-            # The event loop's thread, where that leads, waits without `listen_again`.
+            # If the event loop's thread leads, it waits without `listen_again`.
             self.listen_again(now, 0.0)
 
     def close(self, room: int) -> list[Connection]:
-        """Stop listening; return the connections that the kernel had ready for us."""
+        """Stop listening; return the connections that the kernel had ready."""
         last: list[Connection] = []
         for fd in self._listeners.by_fd:
-            # As many as the kernel can have had waiting, and no more: clients that keep coming
-            # must not keep the server from stopping.
+            # At most as many as the kernel's queue holds: clients that keep connecting must not
+            # keep the server from stopping.
             for _ in range(self._server_context.settings.backlog // _ACCEPTS + 1):
                 before = self.accepted
                 last += self.accept(fd, room - len(last))
@@ -165,13 +226,13 @@ class Acceptor:
         return last
 
     def leave(self) -> None:
-        """Stop listening, and leave whoever waits to the other processes that do."""
-        self._handle(AcceptEvent.CLOSE)
+        """Stop listening; clients in the kernel's queue are left to the other processes."""
+        self._handle(_CLOSE)
         self._listeners.close()
 
     def _handle(self, event: AcceptEvent) -> None:
         before = self.state
-        after = MOVES[before].get(event)
+        after = TRANSITIONS[before].get(event)
         if after is None:
             raise ServerStateError(f"{self!r} cannot take {event.name}.")
         self.state = after
@@ -189,15 +250,15 @@ class Acceptor:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return [self._admission.open(sock, peer)]
         except OSError:
-            sock.close()  # reset between its arrival and now, or not let in
+            sock.close()  # reset meanwhile, or not admitted
             return []
 
     def _reject(self, sock: socket.socket, peer: Any, excess: int) -> list[Connection]:
-        """Answer with 503, as a connection that stays until the client has seen it.
+        """Answer with 503, on a connection that stays until the client has read it.
 
-        Closing at once would reset what the client is sending, and it would see that instead. Of
-        such connections there may be some; past them, and before TLS or a PROXY header, where
-        nothing can be said, clients are cut off.
+        If it were closed at once, the client could see a reset instead of the response. The number
+        of such connections is limited. Above the limit, and before TLS or a PROXY header, where no
+        response can be sent, the connection is closed.
         """
         self.rejected += 1
         refusal = Refusal(UNAVAILABLE, "There are too many connections. Try again later.")
@@ -212,4 +273,4 @@ class Acceptor:
     def _pause(self, error: OSError) -> None:
         _logger.warning("Accepting pauses for %g s: %s", _PAUSE, error)
         self.until = self._server_context.now + _PAUSE
-        self._handle(AcceptEvent.EXHAUST)
+        self._handle(_EXHAUST)

@@ -14,8 +14,8 @@ from dewar.server.system.descriptors import raise_descriptor_limit
 from dewar.server.system.listeners import close_listeners, open_listeners, stop_listening, url_of
 from dewar.server.threads.pool import Pool
 
-# What a thread gets to leave after its connection was cut. Longer, and a handler that hangs
-# would hang the stop; threads are daemons, so that it does not hang the process.
+# Seconds for a thread to end after its connection was cut. A handler that hangs delays the stop by
+# as much. It does not hang the process: threads are daemons.
 _LEAVE = 1.0
 
 
@@ -23,8 +23,8 @@ class ThreadBackend:
     """Serves on threads of this process.
 
     Args:
-        server_context: What to serve.
-        endpoint: Makes what serves the statistics, if anything does.
+        server_context: The server.
+        endpoint: Makes the endpoint that serves the statistics, if there is one.
     """
 
     def __init__(self, server_context: ServerContext, endpoint: MakeEndpoint | None = None) -> None:
@@ -53,7 +53,7 @@ class ThreadBackend:
                 self._endpoint.start()
             opened.pop_all()
         self.addresses = tuple(url_of(listener, settings.scheme) for listener in listeners)
-        self._listeners = tuple(listeners)  # the pool's list is the pool's to clear
+        self._listeners = tuple(listeners)  # a copy: the pool clears its list
         self._pool = Pool(self._server_context, listeners)
         self._pool.start()
 

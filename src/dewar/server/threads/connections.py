@@ -19,32 +19,33 @@ _FLUSHING, _CLOSED, _SUSPENDED = (
 class ConnectionTable:
     """Holds each connection from its accept to its close, and keeps the poller in step.
 
-    A connection is the leader's, and in the poller; or handed off, to the
-    thread that runs it; or suspended, with the event loop's. A thread that changes one that may be
-    changing hands holds `ownership_lock` meanwhile.
+    A connection is the leader's, and in the poller; or handed off, to the thread that runs it; or
+    suspended, and the event loop's. A thread that changes a connection whose owner may be changing
+    holds `ownership_lock` meanwhile.
 
     Args:
         poller: What reports the connections.
-        give_back: Called on the loop's thread with a connection that can go on.
-        balancer: Who is told how many there are, where other processes go by it.
+        resume: Called on the loop's thread with a suspended connection that can go on.
+        balancer: Learns how many connections there are, if other processes need that.
 
     Attributes:
         open: The leader's connections and those handed off, by descriptor.
-        suspended: Those that wait for the event loop, or have, and are handed off now. The poller
-            reports them to no purpose but to see that their clients have gone.
-        handed_off: Those that run on a thread that does not lead.
-        ownership_lock: Held where a connection is handed off without its thread, and taken back.
-        is_closing: Whether nothing is watched any more: what comes back is closed.
+        suspended: The connections that wait for the event loop, or did, and are handed off now.
+            The poller reports them only to see that their clients have left.
+        handed_off: The connections that run on a thread that does not lead.
+        ownership_lock: Held while a connection is handed off by another thread, or taken back.
+        is_closing: Whether nothing is watched any more: a connection that comes back is closed.
         is_quiescent: Set when that is so and nothing is suspended any more.
     """
 
     def __init__(
         self,
         poller: Poller,
-        give_back: Callable[[Connection], None],
+        resume: Callable[[Connection], None],
         balancer: Balancer | None = None,
     ) -> None:
         self._poller = poller
+        self._resume = resume
         self._balancer = balancer
         self.open: dict[int, Connection] = {}
         self.suspended: dict[int, Connection] = {}
@@ -54,7 +55,6 @@ class ConnectionTable:
         self._served = 0  # requests of connections that are closed by now
         self.is_closing = False
         self.is_quiescent = threading.Event()
-        self._give_back = give_back
 
     def __repr__(self) -> str:
         elsewhere = f"{len(self.handed_off)} handed off, {len(self.suspended)} suspended"
@@ -63,7 +63,7 @@ class ConnectionTable:
     @property
     def count(self) -> int:
         """How many connections there are."""
-        with self._count_lock:  # no connection is in neither, as where one goes from here to there
+        with self._count_lock:  # or one that moves between the two could be counted in neither
             return len(self.open) + len(self.suspended)
 
     def requests(self) -> int:
@@ -73,7 +73,7 @@ class ConnectionTable:
             return self._served + sum(connection.served for connection in held)
 
     def add(self, fresh: Iterable[Connection]) -> None:
-        """Take in new connections and watch them."""
+        """Add new connections and watch them."""
         for connection in fresh:
             self.open[connection.fd] = connection
             self.apply_state(connection)
@@ -93,7 +93,7 @@ class ConnectionTable:
             was_suspended = self.suspended.get(connection.fd) is connection
             self.set_interest(connection, WRITE if connection.state is _FLUSHING else READ)
             if was_suspended:
-                # Only now: the leader may hold an event of it from before, and takes what is open.
+                # Only now: the leader may hold an earlier event of it, and handles what is open.
                 with self._count_lock:
                     self.open[connection.fd] = self.suspended.pop(connection.fd)
 
@@ -102,8 +102,8 @@ class ConnectionTable:
         if interest == connection.interest:
             return
         old_interest, connection.interest = connection.interest, interest
-        # The last step: from here on the connection is the leader's, who may be another thread
-        # and may have handed it off again before this call returns.
+        # The last step: from here on the connection is the leader's. That may be another thread,
+        # and it may hand the connection off again before this call returns.
         if old_interest:
             self._poller.modify(connection.fd, interest)
         else:
@@ -117,8 +117,8 @@ class ConnectionTable:
         self.handed_off.add(connection)
 
     def take_back(self, connection: Connection) -> None:
-        """Give *connection* back to whoever leads; the caller is done with it."""
-        with self.ownership_lock:  # its taker may be in the middle of handing it off
+        """Give *connection* back to the leader; the caller must not touch it any more."""
+        with self.ownership_lock:  # the taker may be in the middle of handing it off
             self.handed_off.discard(connection)
             self.apply_state(connection)
             if self.is_closing and not self.suspended:
@@ -126,7 +126,7 @@ class ConnectionTable:
 
     def remove(self, connection: Connection) -> None:
         """Close *connection*."""
-        # In this order: once the socket is closed its number may come back as a new client's.
+        # In this order: once the socket is closed, its number may be a new client's.
         with self._count_lock:
             fd = connection.fd
             if self.open.pop(fd, None) is None and self.suspended.pop(fd, None) is None:
@@ -142,16 +142,13 @@ class ConnectionTable:
         if self._balancer is not None:
             self._balancer.note_open(self.count)
 
-    def close(self, abandoned: Iterable[Connection]) -> None:
+    def close(self) -> None:
         """Close all connections.
 
-        One that is handed off is shut down now, and closed when it comes back.
-
-        Those *abandoned* are handed off and will not come back.
+        A connection that is handed off is shut down now, and closed when it comes back.
         """
         with self.ownership_lock:
             self.is_closing = True
-            self.handed_off.difference_update(abandoned)
             for connection in list(self.open.values()):
                 if connection in self.handed_off:
                     connection.shut_down_socket()
@@ -165,18 +162,18 @@ class ConnectionTable:
             if not self.suspended:
                 self.is_quiescent.set()
 
-    # What waits for the event loop.
+    # Suspended connections.
 
     def handle_suspended(self, fd: int) -> bool:
-        """Take an event of a suspended connection: its client may have gone; tell if *fd* is one.
+        """Handle an event of a suspended connection; return whether *fd* is one.
 
-        A client may also have sent its next request, or a part of it. It is read when the one
-        before is answered.
+        Its client may have left. It may also have sent more: that is read after the current
+        response.
         """
         with self.ownership_lock:
             connection = self.suspended.get(fd)
             if connection is None:
-                return fd in self.open  # it has just come back: its event is told again
+                return fd in self.open  # it has just come back: its event is reported again
             if connection in self.handed_off:
                 return True  # a stale event
             if connection.interest == PEER_CLOSED or connection.has_peer_closed():
@@ -194,13 +191,13 @@ class ConnectionTable:
         else:
             self.set_interest(connection, READ)
         # The last step: from here on the connection is the loop's.
-        connection.async_exchange.launch(partial(self._give_back, connection))  # type: ignore[union-attr]  # that's what the state says
+        connection.async_exchange.launch(partial(self._resume, connection))  # type: ignore[union-attr]  # a suspended connection has one
 
     def _cancel_suspended(self, connection: Connection) -> None:
-        """Have what *connection* waits for cancelled: nobody is there to take the answer."""
+        """Cancel what *connection* waits for: its client has left, or the server stops."""
         if connection.interest:
             connection.interest = 0
             self._poller.unregister(connection.fd)
-        async_exchange = connection.async_exchange  # the loop may just be ending it
+        async_exchange = connection.async_exchange  # the loop may be ending it now
         if async_exchange is not None:
             async_exchange.cancel()

@@ -1,44 +1,54 @@
-"""What the leader does besides running requests: accepting, deadlines, flushing, the stop.
+"""What every leader does besides running requests: accepting, reading, deadlines, the stop.
 
-Only the leader calls these, whichever thread that is, but for what ends with ``_soon``.
-`pool_state` is written by any thread, and only ever moves on.
+Only the leader calls these, on whichever thread it is; any thread may call what ends with
+``_soon``. Any thread may write `pool_state`, which only moves forward.
 """
 
-import logging
 import threading
 import time
+from collections.abc import Mapping
 from enum import Enum
+from heapq import nlargest
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import ConnectionState
-from dewar.server.threads.accept_state import AcceptState
-from dewar.server.threads.acceptor import Acceptor
+from dewar.server.threads.acceptor import Acceptor, AcceptState
 from dewar.server.threads.connections import ConnectionTable
-from dewar.server.threads.fairness import FAIRNESS_THRESHOLD, select_fairly
-from dewar.server.threads.poller import READ, Poller, Waker
-
-_logger = logging.getLogger("dewar.server")
+from dewar.server.threads.poller import READ, Poller
+from dewar.server.threads.runner import RequestRunner, fail_connection
+from dewar.support.waker import Waker
 
 _IDLE, _FLUSHING = ConnectionState.IDLE, ConnectionState.FLUSHING
 _YIELDING = AcceptState.YIELDING
 
+# More events than these are sorted by `select_fairly`. Fewer are handled before any client has
+# waited long.
+_FAIRNESS_THRESHOLD = 64
+# How many events are handled before the poller is asked again: of the clients with the most
+# requests, of others that were served before, and of new ones.
+_BUSY = 32
+_KNOWN = 128
+_FRESH = 32
+# Seconds between two looks at the deadlines, and the same while the pool ends.
 _SWEEP = 1.0
 _DRAIN_SWEEP = 0.05
-# For a connection that has come just before the end and has sent nothing yet, in seconds.
+# Seconds for a connection that was accepted just before the end and has sent nothing yet.
 _DRAIN_GRACE = 0.5
-# How long an idle connection may still carry a request when the server stops, in seconds. A client
-# that asks without pause is told by an answer that the connection ends, and not by a closed one.
+# Seconds for which an idle connection may still carry a request when the server stops. A client
+# that asks without pause learns from a response that the connection ends, not from its close.
 _LAST_CALL = 0.2
+
+Events = list[tuple[int, int]]
 
 
 class PoolState(Enum):
     """The life of a pool."""
 
-    SERVING = "all is normal"
-    RETIRING = "no connection persists, others take the new ones, and idle ones have some time"
+    SERVING = "the normal state"
+    RETIRING = "no connection persists, other processes accept, idle connections have some time"
     DRAINING = "requests in flight are finished, no connection persists"
-    ENDED = "threads leave as they come back"
+    ENDED = "threads end as they come back"
 
 
 # PERF: a member of an enum is slower to reach than a name of this module.
@@ -46,13 +56,21 @@ _SERVING = PoolState.SERVING
 
 
 class LeaderDuties:
-    """The leader's duties to everybody who is not being answered right now.
+    """The duties of the leader towards all clients whose requests are not running.
+
+    Args:
+        server_context: The server.
+        poller: What reports the connections.
+        waker: Wakes the leader.
+        acceptor: Accepts new connections.
+        connections: The connections of the pool.
+        runner: Closes the connections at the end.
 
     Attributes:
         pool_state: How far the pool's life has come.
-        next_sweep: When deadlines are looked at again.
-        linger_until: When a pool that retires or drains closes connections that are idle still.
-        ended: Set once nobody leads any more.
+        next_sweep: When to look at the deadlines again.
+        linger_until: When a pool that retires or drains closes the connections that are still idle.
+        ended: Set once no thread leads any more.
     """
 
     def __init__(
@@ -62,12 +80,14 @@ class LeaderDuties:
         waker: Waker,
         acceptor: Acceptor,
         connections: ConnectionTable,
+        runner: RequestRunner,
     ) -> None:
         self._server_context = server_context
         self._poller = poller
         self._waker = waker
         self._acceptor = acceptor
         self._connections = connections
+        self._runner = runner
         self.pool_state = PoolState.SERVING
         self.next_sweep = 0.0
         self.linger_until = 0.0
@@ -77,21 +97,25 @@ class LeaderDuties:
         return f"<LeaderDuties {self.pool_state.name}>"
 
     def drain_soon(self) -> None:
-        """Stop listening and finish what is in flight; `ended` is set when that is done."""
+        """Stop listening and finish requests in flight; `ended` is set when that is done."""
         if self.pool_state in (PoolState.SERVING, PoolState.RETIRING):
             self._end_soon(PoolState.DRAINING, _LAST_CALL)
 
     def retire_soon(self, linger: float) -> None:
         """Leave the listeners to other processes and finish; `ended` is set when that is done.
 
-        An idle connection may be about to carry a request, so it is told with its next answer
-        that it ends, and closed without one only after *linger* seconds.
+        An idle connection may be about to carry a request. So its next response says that the
+        connection ends; only after *linger* seconds it is closed without one.
         """
         if self.pool_state is PoolState.SERVING:
             self._end_soon(PoolState.RETIRING, linger)
 
+    def cut_soon(self) -> None:
+        """Cut all connections; `ended` is set when that is done."""
+        self._end_soon(PoolState.ENDED, 0.0)
+
     def poll_timeout(self) -> float:
-        """Return how long to wait for events, in seconds; negative for ever."""
+        """Return how long to wait for events, in seconds; negative without a limit."""
         if self.pool_state is not _SERVING:
             return _DRAIN_SWEEP
         if self._acceptor.state is _YIELDING:
@@ -99,11 +123,11 @@ class LeaderDuties:
         is_idle = not self._connections.count and not self._acceptor.is_paused()
         return -1 if is_idle and self._server_context.heartbeat is None else _SWEEP
 
-    def poll(self, poll_timeout: float) -> list[tuple[int, int]]:
-        """Wait for events; return those that have their turn, after a look at what else is due.
+    def poll(self, poll_timeout: float) -> Events:
+        """Wait for events; do what else is due; return the events to handle now.
 
         Args:
-            poll_timeout: How long to wait, in seconds; negative for ever.
+            poll_timeout: How long to wait, in seconds; negative without a limit.
         """
         events = self._poller.poll(poll_timeout)
         now = self._server_context.now = self._server_context.clock()
@@ -111,12 +135,27 @@ class LeaderDuties:
             self.sweep(now, events)
         return (
             select_fairly(events, self._connections.open)
-            if len(events) > FAIRNESS_THRESHOLD
+            if len(events) > _FAIRNESS_THRESHOLD
             else events
         )
 
+    def maybe_ready(self, fd: int, mask: int) -> Connection | None:
+        """Handle an event; return the connection if a request is complete on it."""
+        connection = self._connections.open.get(fd)
+        if connection is None:
+            self.handle_other_fd(fd)
+            return None
+        try:
+            is_ready = connection.receive() if mask == READ else self.receive_or_flush(connection)
+        except Exception as error:  # noqa: BLE001  # an internal error costs one connection
+            is_ready = fail_connection(connection, error)
+        if is_ready:
+            return connection
+        self._connections.apply_state(connection)
+        return None
+
     def receive_or_flush(self, connection: Connection) -> bool:
-        """Go on with *connection*, about which there is news; tell whether it can be run."""
+        """Read from *connection*, or send to it; return whether it can be run."""
         if connection.state is not _FLUSHING:
             return connection.receive()
         ready = connection.flush()
@@ -125,30 +164,21 @@ class LeaderDuties:
         return ready
 
     def handle_other_fd(self, fd: int) -> None:
-        """Take an event of a descriptor that is no connection (any more)."""
+        """Handle an event of a descriptor that is not an open connection."""
         if fd == self._waker.fd:
             self._waker.clear()
         elif not self._connections.handle_suspended(fd) and self.pool_state is PoolState.SERVING:
             self._connections.add(self._acceptor.accept(fd, self._room()))
 
     def accept_unclaimed(self) -> None:
-        """Accept whom no other process has taken on; see `Acceptor.leave_to_others`."""
+        """Accept clients that no other process has accepted; see `Acceptor.leave_to_others`."""
         if self.pool_state is PoolState.SERVING:
             self._connections.add(self._acceptor.accept_unclaimed(self._room()))
 
-    def fail_connection(self, connection: Connection, error: Exception) -> bool:
-        """Log a fault of the server's own; have *connection* closed where its state is applied.
+    def sweep(self, now: float, events: Events) -> None:
+        """Check all deadlines, and go on with a stop.
 
-        Whoever runs or leads calls it. False, for there is nothing to run.
-        """
-        _logger.critical("Internal error in the server", exc_info=error)
-        connection.mark_broken()
-        return False
-
-    def sweep(self, now: float, events: list[tuple[int, int]]) -> None:
-        """Look at all deadlines, and at what a stop asks for.
-
-        A connection among *events* is not idle: a request has come on it.
+        A connection among *events* is not idle: a request has arrived on it.
         """
         self.next_sweep = now + _SWEEP
         self._server_context.writer.refresh(time.time())
@@ -174,11 +204,11 @@ class LeaderDuties:
         if draining and not self._connections.count:
             self.pool_state = PoolState.ENDED
 
-    def finish(self, abandoned: list[Connection]) -> None:
-        """Close what is left. Those *abandoned* wait for a thread that will not come."""
+    def finish(self) -> None:
+        """End the pool. The caller leads, or no thread does."""
         self.pool_state = PoolState.ENDED
         self._acceptor.leave()
-        self._connections.close(abandoned)
+        self._runner.close()
         self.ended.set()
 
     def _end_soon(self, pool_state: PoolState, linger: float) -> None:
@@ -189,3 +219,32 @@ class LeaderDuties:
 
     def _room(self) -> int:
         return self._server_context.settings.max_connections - self._connections.count
+
+
+def select_fairly(events: Events, connections: Mapping[int, Connection]) -> Events:
+    """Return the events to handle now; the poller reports the rest again.
+
+    Clients that were served before go before new ones, and some of those with the most requests go
+    first. So a flood of requests does not delay a client that sends one request after the other.
+    Some of each kind are handled, whatever the others do.
+
+    Args:
+        events: The events of a poll.
+        connections: The open ones by descriptor. Other descriptors, such as listeners, come last.
+    """
+    known: Events = []
+    fresh: Events = []
+    others: Events = []
+    for event in events:
+        connection = connections.get(event[0])
+        if connection is None:
+            others.append(event)
+        elif connection.served:
+            known.append(event)
+        else:
+            fresh.append(event)
+    if len(known) > _FAIRNESS_THRESHOLD:
+        busy = nlargest(_BUSY, known, key=lambda event: connections[event[0]].served)
+        chosen = set(busy)
+        known = [*busy, *(event for event in known if event not in chosen)][: _BUSY + _KNOWN]
+    return known + fresh[:_FRESH] + others

@@ -1,4 +1,4 @@
-"""The sockets that clients connect to, and whether the poller reports them."""
+"""The sockets that clients connect to."""
 
 from socket import socket
 
@@ -11,11 +11,11 @@ class ListenerSet:
     """The listeners of one pool; only the leader uses it.
 
     Args:
-        listeners: They are closed with it.
-        poller: What reports that a client has come.
+        listeners: The sockets; `close` closes them.
+        poller: What reports new clients.
 
     Attributes:
-        by_fd: The sockets by their numbers; none once they are closed.
+        by_fd: The sockets by descriptor; empty once they are closed.
     """
 
     def __init__(self, listeners: list[socket], poller: Poller) -> None:
@@ -30,27 +30,27 @@ class ListenerSet:
         return f"<ListenerSet of {len(self)}>"
 
     def register(self) -> None:
-        """Have the poller report clients."""
+        """Have the poller report new clients."""
         for fd in self.by_fd:
             self._poller.register(fd, READ)
 
     def unregister(self) -> None:
-        """Have the poller report them no more."""
+        """Stop the poller's reports."""
         for fd in self.by_fd:
             self._poller.unregister(fd)
 
     def begin_looks(self) -> None:
-        """Take the next look for the first."""
+        """Treat the next look as the first."""
         self._waited_on = set()
 
     def look(self) -> set[int]:
-        """Look for clients that wait; return the listeners on which some also did the last time."""
+        """Return the listeners on which clients wait, and also waited at the last look."""
         before = self._waited_on
         self._waited_on = {fd for fd, listener in self.by_fd.items() if is_readable(listener)}
         return before & self._waited_on
 
     def close(self) -> None:
-        """Close the sockets, which the poller has forgotten."""
+        """Close the sockets, which the poller no longer watches."""
         listeners = list(self.by_fd.values())
         self.by_fd.clear()
         close_listeners(listeners)

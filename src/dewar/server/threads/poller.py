@@ -1,44 +1,45 @@
-"""Which descriptors have something to do: epoll where there is one, `selectors` elsewhere."""
+"""Which descriptors are ready: epoll on Linux, `selectors` elsewhere."""
 
 import select
 import selectors
-import socket
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from dewar.support.waker import Waker
+
 READ, WRITE = 1, 4  # EPOLLIN and EPOLLOUT; the portable poller translates
-# EPOLLRDHUP: only that the peer has closed its side. The portable poller cannot tell, and doesn't.
+# EPOLLRDHUP: only that the peer has closed its side. The portable poller never reports it.
 PEER_CLOSED = 0x2000
 
-# Events taken at a time: all there are, so that the leader can see who should go first.
+# Events per poll: all there are, so that the leader can choose which to handle first.
 _BATCH = 8192
 
 
 class Poller(Protocol):
     """Level-triggered readiness of descriptors.
 
-    `poll` is the leader's. The others may be called from any thread, for a descriptor that
-    nobody else changes at that time.
+    Only the leader calls `poll`. Any thread may call the others, for a descriptor that no other
+    thread changes at that time.
     """
 
     def poll(self, timeout: float) -> list[tuple[int, int]]:
         """Return ``(descriptor, READ | WRITE)`` pairs; other bits mean trouble with it."""
 
     def register(self, fd: int, interest: int) -> None:
-        """Begin to report *fd*."""
+        """Report *fd* from now on."""
 
     def modify(self, fd: int, interest: int) -> None:
-        """Report something else of *fd*."""
+        """Report another interest of *fd*."""
 
     def unregister(self, fd: int) -> None:
-        """Stop reporting *fd*; do so before it is closed, for its number will be used again."""
+        """Stop reporting *fd*; call it before *fd* is closed, because the number is reused."""
 
     def maybe_fd(self) -> int | None:
-        """Return what is readable while `poll` has something to tell, if there is such a thing."""
+        """Return a descriptor that is readable while `poll` has events, if there is one."""
 
     def close(self) -> None:
-        """Give the system's resources back."""
+        """Release the system's resources."""
 
 
 class EpollPoller:
@@ -64,13 +65,13 @@ class EpollPoller:
 
 
 class SelectorPoller:
-    """The poller elsewhere.
+    """The poller on other systems.
 
-    A selector may not be changed while another thread is inside it, so that changes wait in a
-    queue for the leader, who is woken for them.
+    A selector must not be changed while another thread is inside it. So changes wait in a queue,
+    and the leader is woken to apply them.
 
     Args:
-        wake: Makes a `poll` that waits return.
+        wake: Makes a waiting `poll` return.
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -99,7 +100,7 @@ class SelectorPoller:
         self.register(fd, 0)
 
     def maybe_fd(self) -> int | None:
-        """See `Poller`; changes that wait in the queue would not make one readable."""
+        """See `Poller`; none, because changes in the queue would not make it readable."""
         return None
 
     def close(self) -> None:
@@ -116,45 +117,13 @@ class SelectorPoller:
 
 
 def _interest_of(mask: int) -> int:
-    """Return what `selectors` found in the pool's terms."""
+    """Return *mask*, which is in the terms of `selectors`, in those of the poller."""
     interest = READ if mask & selectors.EVENT_READ else 0
     return interest | WRITE if mask & selectors.EVENT_WRITE else interest
 
 
-class Waker:
-    """A descriptor that becomes readable when somebody calls `wake`, from any thread."""
-
-    def __init__(self) -> None:
-        self._inner, self._outer = socket.socketpair()
-        self._inner.setblocking(False)
-        self._outer.setblocking(False)
-        self.fd = self._inner.fileno()
-
-    def __repr__(self) -> str:
-        return f"<Waker {self.fd}>"
-
-    def wake(self) -> None:
-        """Make the descriptor readable."""
-        try:
-            self._outer.send(b"\0")
-        except BlockingIOError:
-            return  # full of wake-up calls: one more says nothing new
-
-    def clear(self) -> None:
-        """Make it unreadable again."""
-        try:
-            self._inner.recv(4096)
-        except BlockingIOError:
-            return  # settled by an earlier event of the same batch
-
-    def close(self) -> None:
-        """Close both ends."""
-        self._inner.close()
-        self._outer.close()
-
-
 def open_poller(waker: Waker) -> Poller:
-    """Return the best poller that this system has, with *waker* watched; close it."""
+    """Return the best poller of this system, which watches *waker*; close it after use."""
     poller: Poller
     poller = EpollPoller() if hasattr(select, "epoll") else SelectorPoller(waker.wake)
     poller.register(waker.fd, READ)

@@ -1,31 +1,22 @@
-"""Leader and followers: who polls, who runs, and how that changes hands.
+"""Leader and followers: which thread polls, which threads run requests, and how that changes.
 
-The rules, on which everything here stands:
-
-* One thread is the leader. It polls and runs what is ready itself, so that a quick request
-  costs no change of thread.
-* The token is a list that belongs to one leadership. The leader puts the connection into it
-  before a run and takes it out afterwards. Whoever takes it out owns the leadership: taking
-  from a list is atomic, so exactly one thread does. A leader that finds its list empty has been
-  replaced: it applies the state of its connection, becomes a follower, and drops the rest of its
-  events: polling is level-triggered, so the new leader gets them again.
+* One thread is the leader. It polls, and it runs the requests that are ready. So a quick request
+  costs no thread switch.
+* The leadership changes hands by a token; see `dewar.server.threads.leadership`.
 * A connection that runs on a thread that does not lead is *handed off*: not in the poller, and not
   touched by the leader. Handing off and taking back happen under the connection table's lock, so
   that a replaced thread cannot put its connection back into the poller before the taker has
   taken it out.
-* Only the leader polls, so between its poll and its next one nothing needs to be disarmed:
-  a quick request costs no system call but its own two.
-* If all threads are busy, one more thread leads, the overflow leader (see there).
+* Only the leader polls, so nothing needs to be disarmed between two polls: a quick request costs
+  only its own two system calls.
+* If all threads are busy, one more thread leads, the overflow leader.
 * A connection whose application waits on the event loop is *suspended*: it has no thread. When
-  it can go on, the loop's thread applies its state, or has a thread run it where that may block.
+  it can go on, the loop's thread applies its state, or has a thread run it if that may block.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable
-from contextvars import Context
-from functools import partial
 from socket import socket
 
 from dewar.server.connection.connection import Connection
@@ -33,23 +24,22 @@ from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import ConnectionState
 from dewar.server.metrics.pool_statistics import PoolStatistics
 from dewar.server.threads.acceptor import Acceptor
-from dewar.server.threads.connections import ConnectionTable
-from dewar.server.threads.latency_score import LatencyScore
 from dewar.server.threads.leader_duties import LeaderDuties, PoolState
-from dewar.server.threads.loop_leader import LeaderToken, LoopLeader
+from dewar.server.threads.leadership import Leadership, LeaderToken
+from dewar.server.threads.loop_leader import LoopLeader
 from dewar.server.threads.overflow_leader import OverflowLeader
-from dewar.server.threads.poller import READ, Waker, open_poller
+from dewar.server.threads.poller import READ, open_poller
+from dewar.server.threads.runner import RequestRunner, fail_connection
+from dewar.server.threads.scores import LatencyScore
 from dewar.server.threads.watchdog import Watchdog
-from dewar.server.threads.work_queue import WorkQueue
-from dewar.server.threads.worker import WorkerThread
+from dewar.server.threads.work_queue import WorkerThread, WorkQueue
+from dewar.support.waker import Waker
 
 _IDLE = ConnectionState.IDLE
-# What is quicker than this, in seconds, is not worth a change of threads.
-_QUICK = 0.001
 
-# How often, and how long, to look whether a leader has heard that it is to end.
+# How often, and for how many seconds, to wait for a leader to end the pool.
 _TRIES, _LOOK = 20, 0.05
-# After a fault of our own, so that one that stays cannot fill the log at full speed.
+# In seconds, after an internal error: one that repeats cannot fill the log at full speed.
 _FAULT_PAUSE = 0.05
 _logger = logging.getLogger("dewar.server")
 
@@ -58,42 +48,42 @@ class Pool:
     """The threads of one server.
 
     Args:
-        server_context: What they serve.
-        listeners: Where clients come from; it closes them.
+        server_context: The server.
+        listeners: The sockets that clients connect to; the pool closes them.
 
     Attributes:
-        run_count: The number of the leader's latest run.
-        ended: Set once nobody leads any more.
+        ended: Set once no thread leads any more.
     """
 
     def __init__(self, server_context: ServerContext, listeners: list[socket]) -> None:
-        self._server_context = server_context
-        self._waker = Waker()
-        self._poller = open_poller(self._waker)
-        self._acceptor = Acceptor(server_context, listeners, self._poller)
-        balancer = server_context.balancer
-        self._connections = ConnectionTable(self._poller, self._resume_from_loop, balancer)
-        self._token: LeaderToken = []
-        shared = (server_context, self._poller)
-        self._duties = LeaderDuties(*shared, self._waker, self._acceptor, self._connections)
-        self._overflow_leader = OverflowLeader(
-            *shared, self._acceptor, self._connections, self._duties
-        )
-        self._latency = LatencyScore()
-        self._is_on_loop = False
-        self._takeovers = 0
         settings = server_context.settings
         numbers = range(1, settings.threads + 1)
         self._workers = [WorkerThread(f"dewar-{n}", self._work) for n in numbers]
         self._overflow_thread = WorkerThread("dewar-overflow-leader", self._run_overflow_thread)
-        self._work_queue = WorkQueue(self._workers, self._overflow_thread, settings.max_queue)
-        self._loop_leader = LoopLeader(
-            self, server_context, self._poller,
-            self._connections, self._overflow_leader, self._work_queue,
-        )  # fmt: skip
-        self._watchdog = Watchdog(self)
-        self.run_count = 0
-        self.ended = self._duties.ended
+        work_queue = WorkQueue(self._workers, self._overflow_thread, settings.max_queue)
+        waker, latency = Waker(), LatencyScore()
+        poller = open_poller(waker)
+        acceptor = Acceptor(server_context, listeners, poller)
+        runner = RequestRunner(server_context, poller, waker, work_queue, latency)
+        connections = runner.connections
+        leadership = Leadership(connections, work_queue, latency)
+        duties = LeaderDuties(server_context, poller, waker, acceptor, connections, runner)
+        watchdog = Watchdog(leadership)
+        fd = None if server_context.maybe_on_loop is None else poller.maybe_fd()
+        self._overflow_leader = OverflowLeader(
+            server_context, acceptor, duties, runner, work_queue, latency
+        )
+        self._loop_leader = LoopLeader(fd, leadership, watchdog, connections, duties, runner)
+        self._work_queue = work_queue
+        self._waker = waker
+        self._poller = poller
+        self._acceptor = acceptor
+        self._runner = runner
+        self._connections = connections
+        self._leadership = leadership
+        self._duties = duties
+        self._watchdog = watchdog
+        self.ended = duties.ended
 
     def __repr__(self) -> str:
         return (
@@ -105,12 +95,12 @@ class Pool:
         """Begin to serve."""
         self._watchdog.start()
         first = self._workers[0]
-        first.start()  # here, and not when it is needed: without it there is no server
+        first.start()  # at once, and not when it is needed: without it there is no server
         self._work_queue.maybe_worker()
         first.wake()
 
     def drain_soon(self) -> None:
-        """Stop listening and finish what is in flight; `ended` is set when that is done."""
+        """Stop listening and finish requests in flight; `ended` is set when that is done."""
         self._duties.drain_soon()
 
     def retire_soon(self, linger: float) -> None:
@@ -118,22 +108,20 @@ class Pool:
         self._duties.retire_soon(linger)
 
     def end(self) -> None:
-        """Cut all connections. Threads leave as soon as they come back from the application.
+        """Cut all connections. Threads end as soon as they come back from the application.
 
-        Where the leader itself is inside the application, its leadership ends here, so that the
-        listeners are closed in any case. Returns when they are, or after a second.
+        If the leader itself is inside the application, its leadership ends here, so that the
+        listeners are closed in any case. Return when they are, or after a second.
         """
-        self._duties.pool_state = PoolState.ENDED
-        self._server_context.begin_draining()
-        self._waker.wake()
+        self._duties.cut_soon()
         for _ in range(_TRIES):
             if self.ended.wait(_LOOK):
                 return
-            if self._take_token():
-                self._finish()
+            if self._leadership.take():
+                self._duties.finish()
 
     def join(self, timeout: float) -> bool:
-        """Wait for all threads; tell whether they are gone within *timeout* seconds.
+        """Wait for all threads; return whether they have ended within *timeout* seconds.
 
         Call it after `ended` is set or `end` was called.
         """
@@ -162,70 +150,30 @@ class Pool:
             handed_off=len(self._connections.handed_off),
             suspended=len(self._connections.suspended),
             accepted=self._acceptor.accepted,
-            rejected=self._acceptor.rejected + self._overflow_leader.rejected,
+            rejected=self._acceptor.rejected + self._runner.rejected,
             requests=self._connections.requests(),
-            leader_takeovers=self._takeovers,
-            early_promotion=self._latency.is_slow,
+            leader_takeovers=self._leadership.takeovers,
+            early_promotion=self._leadership.latency.is_slow,
         )
 
     def stuck_since(self) -> float | None:
         """Return since when all threads have been inside the application; see `OverflowLeader`."""
-        return self._overflow_leader.stuck_since(self._work_queue)
+        return self._overflow_leader.stuck_since()
 
-    # The watchdog's side.
-
-    def is_running(self) -> bool:
-        """Return whether the leader is inside a run."""
-        return bool(self._token) and not self._is_on_loop
-
-    def leads_on_loop(self) -> bool:
-        """Return whether the event loop's thread leads."""
-        return self._is_on_loop
-
-    def take_over(self) -> None:
-        """Give the leadership to another thread, unless the leader comes back first."""
-        follower = self._work_queue.maybe_leader()
-        if follower is None:
-            return  # the system has no thread to give; the leader goes on alone
-        if self._take_token():
-            follower.wake()
-        else:
-            self._work_queue.put_back(follower)
-
-    def note_quick(self, runs: int) -> None:
-        """Note that the leader got through *runs* quickly enough."""
-        self._latency.note_quick(runs)
-
-    def _take_token(self) -> bool:
-        """Take the leadership from a leader inside a run; tell whether it was still there."""
-        with self._connections.ownership_lock:
-            try:
-                connection = self._token.pop()
-            except IndexError:
-                return False
-            if self._is_on_loop:
-                self._leave_loop()
-            if connection is None:
-                return True
-            self._release_leadership(connection)
-        self._takeovers += 1
-        self._latency.note_slow()
-        return True
-
-    # A thread's life.
+    # The life of a thread.
 
     def _work(self, worker: WorkerThread) -> None:
         connection = worker.park()
-        # Not the stage: who was called to lead has to finish.
+        # Not the pool's state: a thread that was called to lead has to end the pool.
         while connection is not None or not self.ended.is_set():
             if connection is None:
                 self._lead(self._poll_and_run)
             else:
-                self._run_handed_off(connection)
+                self._runner.run(connection)
             connection = self._work_queue.next_or_idle(worker)
             if connection is None:
                 if self.ended.is_set() and self._work_queue.withdraw(worker):
-                    return  # nobody would call it any more
+                    return  # no thread would call it any more
                 connection = worker.park()
 
     def _run_overflow_thread(self, overflow_thread: WorkerThread) -> None:
@@ -237,14 +185,14 @@ class Pool:
                 overflow_thread.park()
 
     def _lead(self, loop: Callable[[LeaderToken], None]) -> None:
-        """Lead until another thread does or the pool has ended; survive a mistake of ours."""
-        # Its own: a replaced leader would take out of a shared one what its successor has put in.
-        token = self._token = []
-        while self._token is token:
+        """Lead until another thread does or the pool has ended; go on after an internal error."""
+        leadership = self._leadership
+        token = leadership.token = []
+        while leadership.token is token:
             try:
                 loop(token)
             except Exception:
-                # Out of memory, say. Were the leader to end with it, the server would stand still.
+                # For example MemoryError. If the leader ended with it, the server would hang.
                 _logger.critical("Internal error in the server", exc_info=True)
                 time.sleep(_FAULT_PAUSE)
             else:
@@ -253,37 +201,37 @@ class Pool:
     def _poll_and_run(  # noqa: C901  # PERF: one pass, in one frame
         self, token: LeaderToken
     ) -> None:
-        duties = self._duties
-        connections = self._connections.open
-        watchdog = self._watchdog
-        latency = self._latency
+        duties, connections = self._duties, self._connections.open
+        leadership, watchdog = self._leadership, self._watchdog
+        latency = leadership.latency
         flush, leave_to_loop = duties.receive_or_flush, self._leave_to_loop
         while duties.pool_state is not PoolState.ENDED:
             for fd, mask in duties.poll(duties.poll_timeout()):
                 connection = connections.get(fd)
                 if connection is None and self._handle_other_fd(fd):
-                    return
+                    return  # to run one of the requests that wait
                 if connection is None:
                     continue
-                # PERF: from here to the end of the loop is every request's way.
+                # PERF: every request runs from here to the end of the loop.
                 try:
                     is_ready = connection.receive() if mask == READ else flush(connection)
-                except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
-                    is_ready = duties.fail_connection(connection, error)
+                except Exception as error:  # noqa: BLE001  # an internal error costs one connection
+                    is_ready = fail_connection(connection, error)
                 if not is_ready and connection.state is not _IDLE and leave_to_loop(connection):
                     return
                 if not is_ready:
                     continue
-                if latency.is_slow and self._promoted_and_ran(connection):
+                if latency.is_slow and leadership.promote(connection):
+                    self._runner.run(connection)
                     return
-                self.run_count += 1
+                leadership.run_count += 1
                 token.append(connection)
                 if watchdog.is_asleep:
                     watchdog.wake()
                 try:
                     connection.run()
                 except Exception as error:  # noqa: BLE001  # as above
-                    duties.fail_connection(connection, error)
+                    fail_connection(connection, error)
                 try:
                     token.pop()
                 except IndexError:
@@ -291,110 +239,19 @@ class Pool:
                     return
                 if connection.state is not _IDLE and leave_to_loop(connection):
                     return
-        self._finish()
-
-    def _poll_and_queue(self, token: LeaderToken) -> None:  # noqa: ARG002  # runs nothing
-        if not self._overflow_leader.lead(self._work_queue, self._latency):
-            self._finish()
-
-    def _leave_to_loop(self, connection: Connection) -> bool:
-        """Apply the state of *connection*; return whether the loop's thread leads from here."""
-        is_for_loop = connection.awaits_loop_alone()
-        self._connections.apply_state(connection)
-        if not is_for_loop or not self._loop_leader.note_suspended(self.run_count):
-            return False
-        token = self._token = []
-        self._is_on_loop = True
-        self._loop_leader.begin(token)
-        self._watchdog.wake_if_asleep()
-        return True
+        duties.finish()
 
     def _handle_other_fd(self, fd: int) -> bool:
         """Handle another descriptor; let another thread lead if requests wait for this one."""
         self._duties.handle_other_fd(fd)
-        follower = self._work_queue.maybe_leader() if self._work_queue.has_waiting() else None
-        if follower is not None:
-            self._token = []
-            follower.wake()
-        return follower is not None
+        return self._work_queue.has_waiting() and self._leadership.promote()
 
-    def note_round(self) -> None:
-        """Note that the loop's thread leads a round; the watchdog looks at that."""
-        self.run_count += 1
-        self._watchdog.wake_if_asleep()
+    def _poll_and_queue(self, token: LeaderToken) -> None:  # noqa: ARG002  # runs nothing
+        if not self._overflow_leader.lead():
+            self._duties.finish()
 
-    def take_from_loop(self, follower: WorkerThread | None) -> None:
-        """Have *follower* lead in place of the loop's thread; None where the pool has ended.
-
-        The loop's thread calls it, which holds the token.
-        """
-        self._leave_loop()
-        if follower is None:
-            self._finish()
-        else:
-            follower.wake()
-
-    def _leave_loop(self) -> None:
-        self._loop_leader.reset()
-        self._is_on_loop = False
-        self._token = []
-
-    def _promoted_and_ran(self, connection: Connection) -> bool:
-        """Run *connection* after another thread has begun to lead; return whether one has."""
-        follower = self._work_queue.maybe_leader()
-        if follower is None:
-            return False
-        self._release_leadership(connection)
-        follower.wake()
-        self._run_handed_off(connection)
-        return True
-
-    def _run_handed_off(self, connection: Connection) -> None:
-        """Run *connection*, which is handed off, on a thread that does not lead."""
-        clock = self._server_context.clock
-        began = clock()
-        self._run(connection)
-        if clock() - began < _QUICK:
-            self._latency.note_quick()
-        else:
-            self._latency.note_slow()
-
-    def _run(self, connection: Connection) -> None:
-        """Run *connection*, which is handed off or suspended, and give it to whoever leads."""
-        try:
-            connection.run()
-        except Exception as error:  # noqa: BLE001  # a fault of ours costs one connection
-            self._duties.fail_connection(connection, error)
-        self._connections.take_back(connection)
-
-    def _resume_from_loop(self, connection: Connection) -> None:
-        """Go on with *connection*, on the event loop's thread, which must not block."""
-        if not connection.has_more():
-            self._run(connection)
-            return
-        with self._connections.ownership_lock:
-            self._connections.hand_off(connection)
-        if not self._work_queue.submit(connection):
-            # The only thread that could run it may be the one that leads.
-            self._waker.wake()
-            if self.ended.is_set():
-                self._drain_remaining(self._work_queue.take_waiting())
-
-    def _finish(self) -> None:
-        """End the pool; the caller leads, or nobody does."""
-        left = self._work_queue.take_waiting()
-        self._duties.finish([c for c in left if c.async_exchange is None])
-        # The loop may have given one back meanwhile.
-        self._drain_remaining(
-            [c for c in left if c.async_exchange is not None] + self._work_queue.take_waiting()
-        )
-
-    def _drain_remaining(self, connections: list[Connection]) -> None:
-        """Bring to its end what the application has begun, where no thread of the pool will."""
-        for connection in connections:
-            run = partial(Context().run, self._run_handed_off, connection)
-            threading.Thread(target=run, name="dewar-drain", daemon=True).start()
-
-    def _release_leadership(self, connection: Connection) -> None:
-        self._connections.hand_off(connection)
-        self._token = []  # what tells the former leader that it does not lead any more
+    def _leave_to_loop(self, connection: Connection) -> bool:
+        """Apply the state of *connection*; return whether the loop's thread leads from now on."""
+        is_for_loop = connection.awaits_loop_alone()
+        self._connections.apply_state(connection)
+        return is_for_loop and self._loop_leader.try_begin()

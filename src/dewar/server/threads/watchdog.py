@@ -1,58 +1,42 @@
-"""The thread that notices a leader who does not come back.
+"""The thread that replaces a leader that does not come back.
 
-It asks one question about every millisecond: is the leader in the very request it was in the
-last time? If so, it replaces the leader. One that leads on the event loop's thread is replaced
-where it has not looked at the clients for some time: the loop is idle, or a coroutine blocks it.
-While nothing happens for a while it sleeps on a lock, and the leader wakes it before the next
-request; so an idle server costs nothing.
+About every millisecond it checks whether the leader is still in the run of the last check. If so,
+it replaces the leader. A leader on the event loop's thread is replaced if it has not looked at the
+clients for some time: the loop is idle, or a coroutine blocks it. If nothing happens for a while,
+the watchdog sleeps on a lock, and the leader wakes it before the next run. So it costs an idle
+server nothing.
 """
 
 import threading
 import time
 from collections.abc import Callable
 from contextvars import Context
-from typing import Protocol
+
+from dewar.server.threads.leadership import Leadership
 
 _TICK = 0.001
-# Ticks without a request after which it goes to sleep: long enough that a busy server's gaps do
-# not wake it over and over.
+# Ticks without a run before it sleeps: enough that the gaps of a busy server do not wake it over
+# and over.
 _SLEEP_AFTER = 100
-# Ticks without a look at the clients after which a leader on the event loop's thread is idle, or
-# blocked by a coroutine.
+# Ticks without a look at the clients after which a loop that leads counts as idle or blocked.
 _LOOP_IDLE_TICKS = 20
 
 
-class WatchedPool(Protocol):
-    """What the watchdog needs of the pool."""
-
-    @property
-    def run_count(self) -> int:
-        """The number of the leader's latest run."""
-
-    def is_running(self) -> bool:
-        """Return whether the leader is inside a run."""
-
-    def leads_on_loop(self) -> bool:
-        """Return whether the event loop's thread leads."""
-
-    def take_over(self) -> None:
-        """Give the leadership to another thread, unless the leader comes back first."""
-
-    def note_quick(self, runs: int) -> None:
-        """Note that the leader got through *runs* in a tick."""
-
-
 class Watchdog:
-    """Watches one pool.
+    """Watches the leader of one pool.
+
+    Args:
+        leadership: The leadership of the pool.
+        wait: Waits for some seconds.
 
     Attributes:
-        is_asleep: Whether it must be woken before it sees anything. Written by its own thread
-            and read by the leader: the watchdog sets it and then looks at the pool once more,
-            the leader enters its run and then looks here. So one of the two sees the other.
+        is_asleep: Whether the leader must wake it. Written by the watchdog's thread and read by
+            the leader: the watchdog sets it and then looks at the leadership once more, the leader
+            enters its run and then looks here. So one of the two sees the other.
     """
 
-    def __init__(self, pool: WatchedPool, wait: Callable[[float], None] = time.sleep) -> None:
-        self._pool = pool
+    def __init__(self, leadership: Leadership, wait: Callable[[float], None] = time.sleep) -> None:
+        self._leadership = leadership
         self._wait = wait
         self._lock = threading.Lock()
         self._lock.acquire()
@@ -70,12 +54,12 @@ class Watchdog:
         self._thread.start()
 
     def wake(self) -> None:
-        """End its sleep. Called by the leader, where `is_asleep` is set."""
+        """End its sleep. The leader calls this if `is_asleep` is set."""
         self.is_asleep = False
         try:
             self._lock.release()
         except RuntimeError:
-            return  # two have seen it asleep, and the other one was first
+            return  # another thread has woken it already
 
     def wake_if_asleep(self) -> None:
         """End its sleep, if it sleeps."""
@@ -90,22 +74,22 @@ class Watchdog:
             self._thread.join()
 
     def _watch(self) -> None:
-        pool = self._pool
-        last, quiet = pool.run_count, 0
+        leadership = self._leadership
+        last, quiet = leadership.run_count, 0
         while not self._stopping.is_set():
             self._wait(_TICK)
-            run_count = pool.run_count
+            run_count = leadership.run_count
             if run_count != last:
-                pool.note_quick(run_count - last)
+                leadership.latency.note_quick(run_count - last)
                 last, quiet = run_count, 0
-            elif pool.is_running():
-                pool.take_over()
+            elif leadership.is_running():
+                leadership.take_over()
                 quiet = 0
-            elif pool.leads_on_loop():
+            elif leadership.is_on_loop:
                 quiet += 1
-                # Again and again: the loop may be about to end a round, or no thread be free.
+                # At each tick: the loop may be inside a round, or no thread be free.
                 if quiet >= _LOOP_IDLE_TICKS:
-                    pool.take_over()
+                    leadership.take_over()
             elif quiet < _SLEEP_AFTER:
                 quiet += 1
             else:
@@ -114,8 +98,8 @@ class Watchdog:
 
     def _sleep(self) -> None:
         self.is_asleep = True
-        pool = self._pool
-        if pool.is_running() or pool.leads_on_loop() or self._stopping.is_set():
+        leadership = self._leadership
+        if leadership.is_running() or leadership.is_on_loop or self._stopping.is_set():
             self.is_asleep = False
             return
         self._lock.acquire()

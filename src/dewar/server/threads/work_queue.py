@@ -1,23 +1,87 @@
-"""Threads that have nothing to do, and requests that have no thread."""
+"""The threads that run requests, and the queue of requests that wait for one."""
 
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
+from contextvars import Context
 
 from dewar.server.connection.connection import Connection
-from dewar.server.threads.worker import WorkerThread
 
 _logger = logging.getLogger("dewar.server")
 
 
+class WorkerThread:
+    """A thread that leads or runs a request when it is woken, and is idle in between.
+
+    Its lock is the signal: held while the thread is idle, and released by another thread to wake
+    it. A lock is the cheapest way to wake a thread. At most one wake-up is outstanding, because a
+    thread is taken out of the work queue before it is woken. The job is written before the lock is
+    released and read after it is acquired.
+
+    Args:
+        name: The thread's name.
+        main: The thread's function; it gets this worker.
+    """
+
+    def __init__(self, name: str, main: Callable[["WorkerThread"], None]) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        # An empty context: from Python 3.14 on, a thread may begin with a copy of its starter's.
+        self._thread = threading.Thread(
+            target=lambda: Context().run(main, self), name=name, daemon=True
+        )
+        self._connection: Connection | None = None
+        self.is_started = False
+
+    def __repr__(self) -> str:
+        return f"<WorkerThread {self._thread.name} {'started' if self.is_started else 'new'}>"
+
+    def start(self) -> None:
+        """Start the thread, which parks first.
+
+        Raises:
+            RuntimeError: The system cannot start a thread now.
+        """
+        self._thread.start()
+        self.is_started = True
+
+    def try_start(self) -> bool:
+        """Start the thread unless it is started; return whether it can be woken."""
+        if not self.is_started:
+            try:
+                self.start()
+            except RuntimeError as error:
+                _logger.warning("%r does not start: %s", self, error)
+                return False
+        return True
+
+    def wake(self, connection: Connection | None = None) -> None:
+        """Have the thread run *connection*, or lead if there is none."""
+        self._connection = connection
+        self._lock.release()
+
+    def park(self) -> Connection | None:
+        """Wait for `wake` and return its connection. Only the worker's own thread calls it."""
+        self._lock.acquire()
+        connection, self._connection = self._connection, None
+        return connection
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread; return whether it has ended within *timeout* seconds."""
+        if self.is_started and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+
 class WorkQueue:
-    """Brings waiting requests and free threads together.
+    """The idle threads and the waiting requests of a pool.
 
     Both change under one lock, so that no request waits while a thread is idle.
 
     Args:
-        workers: The threads that run requests; the first one is called first.
-        overflow_thread: The thread that leads where all of these are inside the application.
+        workers: The threads that run requests; the first one is used first.
+        overflow_thread: The thread that leads while all workers are inside the application.
         limit: How many requests may wait.
 
     Attributes:
@@ -39,26 +103,26 @@ class WorkQueue:
         return f"<WorkQueue {len(self._idle)} idle, {len(self._waiting)} requests waiting>"
 
     def maybe_leader(self) -> WorkerThread | None:
-        """Take the thread that is to lead next, so that it waits for this caller's call alone.
+        """Take the thread that leads next, for the caller to wake.
 
-        That is an idle one, else the overflow leader; None where the system has no thread to give.
+        It is an idle worker, else the overflow thread; None if no thread can be started.
         """
         worker = self.maybe_worker()
         if worker is not None:
             return worker
         with self._lock:
-            if self._overflow_thread_leads or not _ensure_started(self._overflow_thread):
+            if self._overflow_thread_leads or not self._overflow_thread.try_start():
                 return None
             self._overflow_thread_leads = True
             return self._overflow_thread
 
     def maybe_worker(self) -> WorkerThread | None:
-        """Take an idle thread; None where there is none."""
+        """Take an idle worker; None if there is none."""
         with self._lock:
             return self._pop()
 
     def put_back(self, worker: WorkerThread) -> None:
-        """Take *worker* in again: it has nothing to do, or was not called after all."""
+        """Add *worker* again: it has nothing to do, or was not woken after all."""
         with self._lock:
             if worker is self._overflow_thread:
                 self._overflow_thread_leads = False
@@ -66,11 +130,11 @@ class WorkQueue:
             if not self._waiting:
                 self._idle.append(worker)
                 return
-            connection = self._waiting.popleft()  # it has come meanwhile
+            connection = self._waiting.popleft()  # it was submitted meanwhile
         worker.wake(connection)
 
     def withdraw(self, worker: WorkerThread) -> bool:
-        """Take *worker*, whose thread ends, off those that are idle; False if it is called."""
+        """Remove *worker*, whose thread ends; return False if it is not idle any more."""
         with self._lock:
             if worker not in self._idle:
                 return False
@@ -78,13 +142,13 @@ class WorkQueue:
             return True
 
     def is_exhausted(self) -> bool:
-        """Return whether the overflow leader leads because no thread is free to."""
+        """Return whether the overflow thread leads and no worker is idle."""
         return self._overflow_thread_leads and not self._idle
 
     # Requests.
 
     def is_full(self) -> bool:
-        """Return whether as many requests wait as may."""
+        """Return whether no more requests may wait."""
         return len(self._waiting) >= self._limit
 
     def has_waiting(self) -> bool:
@@ -92,10 +156,10 @@ class WorkQueue:
         return bool(self._waiting)
 
     def submit(self, connection: Connection) -> bool:
-        """Have a thread run *connection*: an idle one, or the next one to come back.
+        """Have an idle worker run *connection*, else the next one that comes back.
 
         Returns:
-            Whether it is an idle one.
+            Whether a worker was idle.
         """
         with self._lock:
             worker = self._pop()
@@ -106,7 +170,7 @@ class WorkQueue:
         return True
 
     def next_or_idle(self, worker: WorkerThread) -> Connection | None:
-        """Return the request that has waited longest for *worker*; None where it is idle now."""
+        """Return the request that has waited longest; if there is none, *worker* is idle now."""
         with self._lock:
             self.return_count += 1
             if self._waiting:
@@ -115,14 +179,13 @@ class WorkQueue:
             return None
 
     def take_waiting(self) -> list[Connection]:
-        """Return the requests that no thread will run any more."""
+        """Remove and return the requests that wait."""
         with self._lock:
-            left = list(self._waiting)
-            self._waiting.clear()
-            return left
+            waiting, self._waiting = list(self._waiting), deque()
+            return waiting
 
     def take_idle_started(self) -> list[WorkerThread]:
-        """Return the started threads that are idle, for the last call; none is idle then."""
+        """Remove and return the idle threads that are started, to wake them at the end."""
         with self._lock:
             left, self._idle = self._idle, []
             if not self._overflow_thread_leads:
@@ -136,17 +199,6 @@ class WorkQueue:
             return sum(worker.is_started for worker in self._idle), len(self._waiting)
 
     def _pop(self) -> WorkerThread | None:
-        if not self._idle or not _ensure_started(self._idle[-1]):
+        if not self._idle or not self._idle[-1].try_start():
             return None
         return self._idle.pop()
-
-
-def _ensure_started(worker: WorkerThread) -> bool:
-    """Start *worker* if need be; return whether it can be called."""
-    if not worker.is_started:
-        try:
-            worker.start()
-        except RuntimeError as error:
-            _logger.warning("%r does not start: %s", worker, error)
-            return False
-    return True

@@ -1,27 +1,27 @@
 """Whether a client is left to another process that listens on the same address.
 
-All processes hear of a client at once, and the quickest would have it: the one whose leader is
-awake, which is the one that already has much to do. So a process that has more connections than
-its share leaves the next client to the others for a moment.
+All processes learn of a client at once, and the fastest would accept it: the one whose leader is
+awake, which already has much to do. So a process that has more connections than its share leaves
+the next client to the others for a moment.
 
-They may be busy, and clients must not wait for that. Where a client is still there after that
-moment, yielding was in vain, and the process takes it without asking; two the next time, then
-four, and so on, until another process has taken one again.
+The others may be busy, and clients must not wait for that. If a client is still there after that
+moment, the yield was in vain, and the process accepts one client without asking; two the next
+time, then four, and so on, until another process has accepted one again.
 """
 
 from dewar.server.connection.server_context import Balancer
 
-# How long a client is left to the other processes, in seconds: enough for an idle one to be woken.
+# Seconds for which a client is left to the other processes: enough to wake an idle one.
 YIELD_TIME = 0.002
-# After so many yields in vain no more than 2 ** 6 clients are taken without asking.
+# After so many yields in vain, at most 2 ** 6 clients are accepted without asking.
 _MOST_IN_VAIN = 6
 
 
 class YieldPolicy:
-    """Decides for one process, from what it is told; it waits for nothing and reads no clock.
+    """Decides for one process. It never waits, and reads no clock.
 
     Attributes:
-        returned_at: When the last yield ended, while nobody knows whether it was in vain.
+        returned_at: When the last yield ended; None once it is known whether it was in vain.
     """
 
     __slots__ = ("_in_vain", "_unasked", "returned_at")
@@ -29,7 +29,7 @@ class YieldPolicy:
     def __init__(self) -> None:
         self.returned_at: float | None = None
         self._in_vain = 0  # yields in a row
-        self._unasked = 0  # clients that are taken without asking
+        self._unasked = 0  # clients to accept without asking
 
     def __repr__(self) -> str:
         return f"<YieldPolicy, {self._in_vain} in vain, {self._unasked} unasked>"
@@ -43,7 +43,7 @@ class YieldPolicy:
             now: In seconds, by the clock of `note_return`.
         """
         if self.returned_at is not None and now - self.returned_at >= YIELD_TIME:
-            # Another process took the one that was left, and this is the next.
+            # Another process accepted that client, and this is the next one.
             self.returned_at = None
             self._in_vain = self._unasked = 0
         if self._unasked:
@@ -52,11 +52,11 @@ class YieldPolicy:
         return balancer.should_defer(count)
 
     def note_return(self, now: float) -> None:
-        """Take note that this process listens again after a yield."""
+        """Note that this process listens again after a yield."""
         self.returned_at = now
         self._unasked = 1 << self._in_vain
 
     def note_in_vain(self) -> None:
-        """Take note that the client was still there: no other process took it."""
+        """Note that the client was still there: no other process accepted it."""
         self._in_vain = min(self._in_vain + 1, _MOST_IN_VAIN)
         self.returned_at = None

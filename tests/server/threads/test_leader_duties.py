@@ -1,4 +1,4 @@
-"""Whose turn it is where many clients want something at once."""
+"""`select_fairly`: which clients go first if many are ready at once."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dewar.server.threads.fairness import select_fairly
+from dewar.server.threads.leader_duties import select_fairly
 from dewar.server.threads.poller import READ
 
 
@@ -16,7 +16,7 @@ def connections(served: dict[int, int]) -> Any:
 
 
 def test_clients_that_were_served_go_before_new_ones_and_listeners_come_last() -> None:
-    """So that a flood of new clients does not hold up the others."""
+    """So that a flood of new clients does not delay the others."""
     events = [(fd, READ) for fd in (1, *range(100, 300), 7)]
     turn = select_fairly(events, connections(dict.fromkeys(range(100, 300), 0) | {7: 3}))
     assert turn[0] == (7, READ)
@@ -33,10 +33,10 @@ def test_one_that_asks_often_goes_before_thousands_that_ask_seldom() -> None:
 
 
 @given(st.dictionaries(st.integers(0, 2000), st.integers(0, 5), max_size=400), st.integers(0, 3))
-def test_nobody_is_lost_or_doubled_and_all_kinds_have_their_turn(
+def test_no_event_is_lost_or_doubled_and_all_kinds_have_their_turn(
     served: dict[int, int], others: int
 ) -> None:
-    """What has no turn is told again, and each kind comes nearer to it."""
+    """The poller reports the rest again, and some of each kind are handled."""
     events = [(fd, READ) for fd in [*served, *range(3000, 3000 + others)]]
     turn = select_fairly(events, connections(served))
     assert len(set(turn)) == len(turn)

@@ -1,9 +1,48 @@
-"""`LoopScore`: who had better lead."""
+"""`LatencyScore` and `LoopScore`: whether another thread should lead."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dewar.server.threads.loop_score import LoopScore
+from dewar.server.threads.scores import LatencyScore, LoopScore
+
+
+def test_one_slow_request_changes_nothing() -> None:
+    """A rare slow one is left to the watchdog."""
+    latency = LatencyScore()
+    latency.note_slow()
+    assert not latency.is_slow
+
+
+def test_slow_requests_in_short_order_make_it_slow_and_quick_ones_undo_it() -> None:
+    """Both changes of mind come within a bounded number of requests."""
+    latency = LatencyScore()
+    for _ in range(1000):
+        latency.note_slow()
+    assert latency.is_slow
+    quick = 0
+    while latency.is_slow:
+        latency.note_quick()
+        quick += 1
+    assert quick <= 200
+    assert "quick" in repr(latency)
+
+
+def test_one_slow_request_in_fifty_is_not_worth_handing_over() -> None:
+    """Handing over would cost the other forty-nine more than it saves."""
+    latency = LatencyScore()
+    for _ in range(200):
+        latency.note_slow()
+        latency.note_quick(49)
+    assert not latency.is_slow
+
+
+def test_one_slow_request_in_ten_is() -> None:
+    """The score drifts up from one in about thirty."""
+    latency = LatencyScore()
+    for _ in range(200):
+        latency.note_slow()
+        latency.note_quick(9)
+    assert latency.is_slow
 
 
 def counted(loop: int, others: int = 0) -> LoopScore:
@@ -16,7 +55,7 @@ def counted(loop: int, others: int = 0) -> LoopScore:
 
 
 def test_the_loop_leads_after_many_requests_in_a_row() -> None:
-    """Not after a few, and not where others come between."""
+    """Not after a few, and not if others come between."""
     assert not counted(31).prefers_loop
     assert counted(32).prefers_loop
     loop_score = LoopScore()
@@ -36,7 +75,7 @@ def test_it_takes_several_others_to_change_that_again() -> None:
     assert repr(counted(40)) == "<LoopScore loop, 40 of 64>"
 
 
-def test_one_that_leads_no_more_begins_anew() -> None:
+def test_one_that_leads_no_more_starts_again() -> None:
     """It has to be sure again."""
     loop_score = counted(64)
     loop_score.reset()
@@ -45,7 +84,7 @@ def test_one_that_leads_no_more_begins_anew() -> None:
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 100))))
 def test_its_score_keeps_within_its_bounds(steps: list[int | None]) -> None:
-    """Whatever comes; and where it is nought, threads lead."""
+    """Whatever comes; and at zero, threads lead."""
     loop_score = LoopScore()
     for others in steps:
         if others is None:

@@ -1,0 +1,149 @@
+"""Running requests on threads that do not lead."""
+
+import logging
+import threading
+from contextvars import Context
+from functools import partial
+
+from dewar.server.connection.connection import Connection
+from dewar.server.connection.server_context import ServerContext
+from dewar.server.errors import Refusal
+from dewar.server.threads.connections import ConnectionTable
+from dewar.server.threads.poller import Poller
+from dewar.server.threads.scores import LatencyScore
+from dewar.server.threads.work_queue import WorkQueue
+from dewar.support.waker import Waker
+
+_logger = logging.getLogger("dewar.server")
+
+# In seconds. A change of threads does not pay for a request that is quicker.
+_QUICK = 0.001
+
+
+def fail_connection(connection: Connection, error: Exception) -> bool:
+    """Log an internal error and mark *connection* broken; it is closed when its state is applied.
+
+    Returns:
+        False: there is nothing to run.
+    """
+    _logger.critical("Internal error in the server", exc_info=error)
+    connection.mark_broken()
+    return False
+
+
+class RequestRunner:
+    """Runs the requests that the leader does not run itself, and those the event loop gives back.
+
+    It holds the table, and the table holds its `resume`: the table starts what waits for the event
+    loop, and `resume` goes on with it.
+
+    Args:
+        server_context: The server that the requests are for.
+        poller: What reports the connections.
+        waker: Wakes the leader.
+        work_queue: The threads that run requests.
+        latency: The score of slow requests.
+
+    Attributes:
+        connections: The connections of the pool.
+        rejected: Requests answered with 503, because too many waited.
+    """
+
+    def __init__(
+        self,
+        server_context: ServerContext,
+        poller: Poller,
+        waker: Waker,
+        work_queue: WorkQueue,
+        latency: LatencyScore,
+    ) -> None:
+        self.connections = ConnectionTable(poller, self.resume, server_context.balancer)
+        self._clock = server_context.clock
+        self._begins_on_loop = server_context.maybe_on_loop is not None
+        self._waker = waker
+        self._work_queue = work_queue
+        self._latency = latency
+        self.rejected = 0
+
+    def __repr__(self) -> str:
+        return f"<RequestRunner, {self._work_queue!r}, {self.rejected} rejected>"
+
+    # The leader calls these.
+
+    def begin_or_queue(self, connection: Connection) -> None:
+        """Begin with a request if it is for the event loop; else have a thread run it."""
+        if self._begins_on_loop and self.begin_on_loop(connection):
+            self.connections.apply_state(connection)
+        else:
+            self.queue(connection)
+
+    def begin_on_loop(self, connection: Connection) -> bool:
+        """Begin with a request if the event loop alone can answer it; return whether it can.
+
+        This blocks only on the loop's own thread, where a coroutine takes its first step.
+        """
+        try:
+            return connection.begin_on_loop()
+        except Exception as error:  # noqa: BLE001  # an internal error costs one connection
+            fail_connection(connection, error)
+            return True
+
+    def queue(self, connection: Connection) -> None:
+        """Have a thread run a request, or reject it if too many wait."""
+        if self._work_queue.is_full():
+            self.rejected += 1
+            connection.reject(Refusal(UNAVAILABLE, "The server is busy. Try again later."))
+            self.connections.apply_state(connection)
+        else:
+            self.connections.hand_off(connection)
+            self._work_queue.submit(connection)
+
+    def close(self) -> None:
+        """Close all connections. Requests that the application has begun are finished."""
+        waiting = self._work_queue.take_waiting()  # first, so that no thread begins with them
+        self.connections.close()
+        # The loop may have given one back meanwhile.
+        self._end_waiting([*waiting, *self._work_queue.take_waiting()])
+
+    # A thread that does not lead calls this.
+
+    def run(self, connection: Connection) -> None:
+        """Run *connection*, which is handed off, and give it back to the leader."""
+        clock = self._clock
+        began = clock()
+        self._run(connection)
+        if clock() - began < _QUICK:
+            self._latency.note_quick()
+        else:
+            self._latency.note_slow()
+
+    # The event loop's thread, which must not block, calls this.
+
+    def resume(self, connection: Connection) -> None:
+        """Go on with *connection*; have a thread run what may block."""
+        if not connection.has_more():
+            self._run(connection)
+            return
+        with self.connections.ownership_lock:
+            self.connections.hand_off(connection)
+        if not self._work_queue.submit(connection):
+            # The only thread that could run it may be the leader.
+            self._waker.wake()
+            if self.connections.is_closing:
+                self._end_waiting(self._work_queue.take_waiting())
+
+    def _run(self, connection: Connection) -> None:
+        try:
+            connection.run()
+        except Exception as error:  # noqa: BLE001  # an internal error costs one connection
+            fail_connection(connection, error)
+        self.connections.take_back(connection)
+
+    def _end_waiting(self, connections: list[Connection]) -> None:
+        """Finish *connections* without a thread of the pool: these end. The table is closing."""
+        for connection in connections:
+            if connection.async_exchange is None:
+                self.connections.take_back(connection)  # not begun: this closes it
+            else:
+                run = partial(Context().run, self.run, connection)
+                threading.Thread(target=run, name="dewar-drain", daemon=True).start()

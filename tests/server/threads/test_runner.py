@@ -1,0 +1,135 @@
+"""`RequestRunner`: every request that the leader does not run is run, rejected or closed."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from dewar.server.connection.state import ConnectionState
+from dewar.server.threads.runner import RequestRunner
+from dewar.server.threads.scores import LatencyScore
+from dewar.server.threads.work_queue import WorkQueue
+
+
+class FakePoller:
+    """A poller that reports nothing."""
+
+    def register(self, fd: int, interest: int) -> None:
+        """Do nothing."""
+
+    def unregister(self, fd: int) -> None:
+        """Do nothing."""
+
+    modify = register
+
+
+class FakeContext:
+    """What the runner reads of a server's context."""
+
+    balancer = None
+    maybe_on_loop = None
+
+    def clock(self) -> float:
+        """Return no time."""
+        return 0.0
+
+
+class FakeConnection:
+    """A connection that notes on which thread it runs."""
+
+    def __init__(self, fd: int, is_begun: bool = False) -> None:
+        self.fd = fd
+        self.interest = self.served = 0
+        self.state = ConnectionState.IDLE
+        self.async_exchange = object() if is_begun else None
+        self.ran = threading.Event()
+        self.thread = ""
+        self.is_closed = self.is_rejected = False
+
+    def has_more(self) -> bool:
+        """Return that there is something that may block."""
+        return True
+
+    def run(self) -> None:
+        """Note it."""
+        self.thread = threading.current_thread().name
+        self.ran.set()
+
+    def reject(self, refusal: Any) -> None:
+        """Note it."""
+        self.is_rejected = True
+
+    def shut_down_socket(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Note it."""
+        self.is_closed = True
+
+
+class Bench:
+    """A runner without a thread that is free; one request may wait."""
+
+    def __init__(self) -> None:
+        self.wakes: list[int] = []
+        self.work_queue = WorkQueue([], None, 1)  # type: ignore[arg-type]
+        self.runner = RequestRunner(
+            FakeContext(),  # type: ignore[arg-type]
+            FakePoller(),  # type: ignore[arg-type]
+            self,  # type: ignore[arg-type]
+            self.work_queue,
+            LatencyScore(),
+        )
+
+    def wake(self) -> None:
+        """Stand for the waker's."""
+        self.wakes.append(1)
+
+    def come(self, fd: int, is_begun: bool = False) -> Any:
+        """Return a connection that has come."""
+        connection: Any = FakeConnection(fd, is_begun)
+        self.runner.connections.add([connection])
+        return connection
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_what_may_block_wakes_a_leader_if_no_thread_is_free(bench: Bench) -> None:
+    """That leader may be the only thread that can run it."""
+    connection = bench.come(7)
+    bench.runner.resume(connection)
+    assert bench.wakes == [1]
+    assert bench.work_queue.take_waiting() == [connection]
+    assert connection in bench.runner.connections.handed_off
+
+
+def test_a_request_that_would_be_one_too_many_is_rejected(bench: Bench) -> None:
+    """It is the leader's as before; the one that waits is handed off."""
+    first, second = bench.come(7), bench.come(8)
+    bench.runner.begin_or_queue(first)
+    bench.runner.begin_or_queue(second)
+    assert (first.is_rejected, second.is_rejected, bench.runner.rejected) == (False, True, 1)
+    assert bench.runner.connections.handed_off == {first}
+
+
+def test_at_the_end_what_has_begun_is_finished_and_what_has_not_is_closed(bench: Bench) -> None:
+    """No thread of the pool comes for either."""
+    fresh, begun = bench.come(7), bench.come(8, is_begun=True)
+    for connection in (fresh, begun):
+        bench.runner.resume(connection)
+    bench.runner.close()
+    assert begun.ran.wait(10)
+    assert (begun.thread, fresh.ran.is_set(), fresh.is_closed) == ("dewar-drain", False, True)
+    assert bench.work_queue.take_waiting() == []
+
+
+def test_what_the_loop_gives_back_after_the_end_is_finished(bench: Bench) -> None:
+    """It is closed then."""
+    begun = bench.come(8, is_begun=True)
+    bench.runner.close()
+    bench.runner.resume(begun)
+    assert begun.ran.wait(10)
+    assert begun.thread == "dewar-drain"
