@@ -11,8 +11,9 @@ from dewar.cli.setting_options import auto_variable, option_layers
 from dewar.config import default_config
 from dewar.environment import debug_flag
 from dewar.server.errors import SettingsError
-from dewar.server.settings.configuration import Configuration
+from dewar.server.settings.settings import SETTINGS
 from dewar.server.settings.sources import (
+    Configuration,
     ConfigurationError,
     GivenValue,
     SettingSource,
@@ -20,7 +21,6 @@ from dewar.server.settings.sources import (
     misspelt_variables,
     read_variables,
 )
-from dewar.server.settings.table import SETTINGS
 from dewar.server.settings.toml_file import read_file
 
 _HOST = "127.0.0.1"

@@ -17,9 +17,7 @@ from dewar.environment import debug_flag
 from dewar.running import reloads
 from dewar.server import run as serve
 from dewar.server.errors import ServerError, StartError
-from dewar.server.settings.process_support import needs_supervisor
-from dewar.server.settings.settings import Settings
-from dewar.server.settings.table import SETTINGS
+from dewar.server.settings.settings import SETTINGS, Settings
 from dewar.server.system.loopback import is_loopback
 from dewar.server.system.reload import ReloadUnavailableError, can_reload, run_with_reload
 
@@ -111,7 +109,7 @@ def _loader(
 
 def _is_loaded_in_workers(settings: Settings) -> bool:
     """Whether each process loads the app itself, so that SIGHUP brings new code."""
-    return needs_supervisor(settings.processes, settings.max_requests) and not settings.preload
+    return settings.needs_supervisor and not settings.preload
 
 
 def _in_worker(load: Callable[[], WSGIApplication]) -> Callable[[], WSGIApplication]:

@@ -1,16 +1,15 @@
 """A flag of ``dewar run`` for each setting of the server, made from the table of settings."""
 
 from collections.abc import Callable
-from dataclasses import fields
 from typing import TypeVar
 
 import click
 from click.core import ParameterSource
 
 from dewar.server.settings.kinds import Size, Switch
-from dewar.server.settings.settings import Settings
+from dewar.server.settings.setting import NONE, Setting
+from dewar.server.settings.settings import SETTINGS
 from dewar.server.settings.sources import GivenValue, SettingSource, SourceValues
-from dewar.server.settings.table import NONE, SETTINGS, Setting
 from dewar.server.settings.units import format_size
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -19,8 +18,8 @@ F = TypeVar("F", bound=Callable[..., object])
 class SettingOption(click.Option):
     """The option of one setting. Its value stays a text; the setting reads it."""
 
-    def __init__(self, setting: Setting, default: object) -> None:
-        shown = _shown_default(setting, default)
+    def __init__(self, setting: Setting) -> None:
+        shown = _shown_default(setting)
         help_ = f"{setting.help}  [default: {shown}]" if shown else setting.help
         spellings = [setting.name, setting.flag, *setting.aliases]
         if isinstance(setting.kind, Switch):
@@ -50,7 +49,8 @@ class SettingOption(click.Option):
         return SettingSource.DEFAULT, GivenValue(raw, SettingSource.DEFAULT, "of the command")
 
 
-def _shown_default(setting: Setting, default: object) -> str:
+def _shown_default(setting: Setting) -> str:
+    default = setting.default
     if default is None or isinstance(default, bool):
         return ""
     if isinstance(default, int) and isinstance(setting.kind, Size):
@@ -60,10 +60,9 @@ def _shown_default(setting: Setting, default: object) -> str:
 
 def setting_options(command: F) -> F:
     """Give a command the flags of all settings."""
-    defaults = {field.name: field.default for field in fields(Settings) if field.init}
     # Decorators are applied from the last one up, and so Click takes options in that order.
     given = command.__dict__.setdefault("__click_params__", [])
-    options = [SettingOption(s, defaults[s.name]) for s in SETTINGS if s.has_text]
+    options = [SettingOption(s) for s in SETTINGS if s.has_text]
     given.extend(reversed(options))
     return command
 

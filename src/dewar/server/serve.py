@@ -10,7 +10,6 @@ from dewar.server.errors import SettingsError
 from dewar.server.foreground import say, serve_processes, serve_threads
 from dewar.server.processes.app_source import AppSource, preloaded
 from dewar.server.server import describe
-from dewar.server.settings.process_support import needs_supervisor
 from dewar.server.settings.settings import Settings
 from dewar.server.system.memory import limit_arenas
 from dewar.server.system.pid_file import PidFile
@@ -54,7 +53,7 @@ def run(
     pid_file = PidFile(made.pid_file)
     pid_file.take()
     try:
-        if needs_supervisor(made.processes, made.max_requests):
+        if made.needs_supervisor:
             status = serve_processes(source, made)
         else:
             status = serve_threads(source, made)

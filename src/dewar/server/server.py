@@ -14,7 +14,6 @@ from dewar.server.metrics.endpoint_interface import MakeEndpoint
 from dewar.server.metrics.statistics import ServerStatistics
 from dewar.server.processes.app_source import preloaded
 from dewar.server.processes.background import BackgroundSupervisor
-from dewar.server.settings.process_support import needs_supervisor
 from dewar.server.settings.settings import Settings
 from dewar.server.threads.backend import ThreadBackend
 
@@ -87,7 +86,7 @@ class Server:
         self._has_run = False
         self._stopped = threading.Event()
         self._backend: ServerBackend
-        if needs_supervisor(self.settings.processes, self.settings.max_requests):
+        if self.settings.needs_supervisor:
             source = preloaded(app, describe(app))
             self._backend = BackgroundSupervisor(self.settings, source, metrics_of(self.settings))
         else:

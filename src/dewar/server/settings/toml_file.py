@@ -1,18 +1,17 @@
 """The file with settings: ``dewar.toml``, or a table of ``pyproject.toml``."""
 
-import difflib
 import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from dewar.server.settings.settings import SETTINGS
 from dewar.server.settings.sources import (
     ConfigurationError,
     GivenValue,
     SettingSource,
     SourceValues,
 )
-from dewar.server.settings.table import SETTINGS
+from dewar.support.near_match import did_you_mean
 
 _FILE = "dewar.toml"
 _PROJECT = "pyproject.toml"
@@ -47,7 +46,7 @@ def _read(path: Path, shown: str) -> SourceValues:
             raise ConfigurationError(f"{shown}: 'tool.dewar' must be a table: [tool.dewar.server].")
     for name in document:
         if name != _TABLE:
-            repair = _near(name, [_TABLE]) or f" Settings stand in [{prefix}{_TABLE}]."
+            repair = did_you_mean(name, [_TABLE]) or f" Settings stand in [{prefix}{_TABLE}]."
             raise ConfigurationError(f"{shown}: {prefix + name!r} means nothing here.{repair}")
     table = document.get(_TABLE, {})
     if not isinstance(table, dict):
@@ -75,11 +74,6 @@ def _layer(table: dict[str, Any], shown: str) -> SourceValues:
                     f" dewar.server.run(app, {key}=...)."
                 )
             raise ConfigurationError(
-                f"{shown}: there is no setting {key!r}.{_near(key.replace('-', '_'), names)}"
+                f"{shown}: there is no setting {key!r}.{did_you_mean(key.replace('-', '_'), names)}"
             )
     return {key: GivenValue(value, SettingSource.FILE, shown) for key, value in table.items()}
-
-
-def _near(name: str, candidates: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(name, list(candidates), n=1)
-    return f" Did you mean {matches[0]!r}?" if matches else ""
