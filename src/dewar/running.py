@@ -17,7 +17,7 @@ from dewar.errors import DewarError
 from dewar.server import run
 from dewar.server.errors import SettingsError
 from dewar.server.system.adhoc import make_adhoc_context
-from dewar.server.system.loopback import is_loopback
+from dewar.server.system.listeners import is_loopback
 from dewar.server.system.reload import (
     ReloadUnavailableError,
     can_reload,

@@ -16,7 +16,7 @@ import pytest
 
 from certificates import Certificates
 from dewar.server import Server, Settings
-from dewar.server.foreground import banner
+from dewar.server.serve import banner
 from servertools import Client, Serve, Served
 
 NAMES = ("wsgi.url_scheme", "HTTPS", "SERVER_NAME", "REMOTE_ADDR", "PATH_INFO")

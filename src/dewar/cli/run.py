@@ -18,7 +18,7 @@ from dewar.running import reloads
 from dewar.server import run as serve
 from dewar.server.errors import ServerError, StartError
 from dewar.server.settings.settings import SETTINGS, Settings
-from dewar.server.system.loopback import is_loopback
+from dewar.server.system.listeners import is_loopback
 from dewar.server.system.reload import ReloadUnavailableError, can_reload, run_with_reload
 
 

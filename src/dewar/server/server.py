@@ -3,15 +3,15 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from enum import Enum
 from typing import Protocol
 from wsgiref.types import WSGIApplication
 
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.errors import ServerStateError
-from dewar.server.metrics.endpoint import MetricsEndpoint
-from dewar.server.metrics.endpoint_interface import MakeEndpoint
-from dewar.server.metrics.statistics import ServerStatistics
+from dewar.server.metrics.endpoint import MetricsApp, metrics_settings
+from dewar.server.metrics.statistics import ReadStatistics, ServerStatistics
 from dewar.server.processes.app_source import preloaded
 from dewar.server.processes.background import BackgroundSupervisor
 from dewar.server.settings.settings import Settings
@@ -32,10 +32,6 @@ class ServerBackend(Protocol):
     @property
     def addresses(self) -> tuple[str, ...]:
         """The URLs it listens on."""
-
-    @property
-    def metrics_addresses(self) -> tuple[str, ...]:
-        """The URLs that statistics are served on, where that is known."""
 
     def start(self) -> None:
         """Begin to serve."""
@@ -86,14 +82,18 @@ class Server:
         self._has_run = False
         self._stopped = threading.Event()
         self._backend: ServerBackend
+        self._metrics: Server | None = None
+        make_metrics = maybe_metrics_server(self.settings)
         if self.settings.needs_supervisor:
             source = preloaded(app, describe(app))
-            self._backend = BackgroundSupervisor(self.settings, source, metrics_of(self.settings))
+            self._backend = BackgroundSupervisor(self.settings, source, make_metrics)
         else:
             server_context = ServerContext(app, self.settings, clock)
             server_context.heartbeat = heartbeat
             server_context.stop_soon = self._stop_soon if stop_soon is None else stop_soon
-            self._backend = ThreadBackend(server_context, metrics_of(self.settings))
+            self._backend = backend = ThreadBackend(server_context)
+            if make_metrics is not None:
+                self._metrics = make_metrics(backend.pools)
 
     def __repr__(self) -> str:
         where = ", ".join(self.addresses) or self.settings.bind
@@ -110,7 +110,7 @@ class Server:
 
         With processes it is empty as well: the process that serves them binds its own.
         """
-        return self._backend.metrics_addresses
+        return () if self._metrics is None else self._metrics.addresses
 
     def start(self) -> None:
         """Listen and begin to serve, on threads of the server's own; return at once.
@@ -126,7 +126,12 @@ class Server:
         with self._changing:
             if self._phase is not ServerPhase.NEW:
                 raise ServerStateError(f"{self!r} can be started once. Make a new Server.")
-            self._backend.start()
+            with ExitStack() as started:
+                if self._metrics is not None:
+                    self._metrics.start()
+                    started.callback(self._metrics.stop)
+                self._backend.start()
+                started.pop_all()
             self._phase, self._has_run = ServerPhase.STARTED, True
 
     def stop(self, timeout: float | None = None) -> bool:
@@ -150,6 +155,8 @@ class Server:
             if not self._has_run:
                 return True
         ended = self._backend.stop(self.settings.graceful_timeout if timeout is None else timeout)
+        if self._metrics is not None:
+            self._metrics.stop()  # last, so that the numbers can be read to the end
         with self._changing:
             self._phase = ServerPhase.STOPPED
         self._stopped.set()
@@ -182,12 +189,12 @@ class Server:
             self._backend.reopen_logs()
 
 
-def metrics_of(settings: Settings) -> MakeEndpoint | None:
-    """Return what makes the address that statistics are served on; None where none is asked for."""
+def maybe_metrics_server(settings: Settings) -> Callable[[ReadStatistics], Server] | None:
+    """Return what makes the server for the metrics; None without an address for them."""
     address = settings.metrics
     if address is None:
         return None
-    return lambda statistics: MetricsEndpoint(address, statistics, Server)
+    return lambda statistics: Server(MetricsApp(address, statistics), metrics_settings(address))
 
 
 def describe(app: object) -> str:

@@ -6,7 +6,7 @@ https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from dewar.server.metrics.pool_statistics import PoolStatistics
+from dewar.server.metrics.statistics import PoolStatistics
 from dewar.version import __version__
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -1,9 +1,38 @@
 """What a server is doing, in numbers: its threads, and its processes where it has several."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 
-from dewar.server.metrics.pool_statistics import PoolStatistics
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolStatistics:
+    """What a pool was doing at one moment; the parts are not taken at the same instant.
+
+    Attributes:
+        threads: Threads started so far.
+        idle_threads: Those of them that wait for work.
+        waiting: Requests that wait for a thread.
+        connections: Open connections.
+        handed_off: Connections whose request runs on a thread that does not lead.
+        suspended: Connections whose application waits on the event loop, without a thread.
+        accepted: Connections since the start.
+        rejected: Connections and requests answered with 503, because there were too many.
+        requests: Requests answered since the start.
+        leader_takeovers: How often a stuck leader was replaced.
+        early_promotion: Whether the leader passes the leadership on before it runs a request.
+    """
+
+    threads: int
+    idle_threads: int
+    waiting: int
+    connections: int
+    handed_off: int
+    suspended: int
+    accepted: int
+    rejected: int
+    requests: int
+    leader_takeovers: int
+    early_promotion: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +79,9 @@ class ServerStatistics:
         """Return the same as plain data."""
         return asdict(self)
 
+
+#: Returns the statistics of each process by its number, the label ``worker`` in the metrics.
+ReadStatistics = Callable[[], Mapping[str, PoolStatistics]]
 
 #: The numbers of a pool by name, in the order in which the scoreboard holds them.
 POOL_FIELDS = tuple(field.name for field in fields(PoolStatistics))

@@ -24,6 +24,25 @@ _DEFAULT = ("SIGTERM", "SIGQUIT", "SIGCHLD")
 _logger = logging.getLogger("dewar.server")
 
 
+class ChildCleanup:
+    """Closes, in a forked child, what belongs to the supervisor alone."""
+
+    def __init__(self) -> None:
+        self._closers: list[Callable[[], None]] = []
+
+    def __repr__(self) -> str:
+        return f"<ChildCleanup of {len(self._closers)} parts>"
+
+    def add(self, close: Callable[[], None]) -> None:
+        """Have every child call *close*."""
+        self._closers.append(close)
+
+    def run(self) -> None:
+        """Close everything; only in a child."""
+        for close in self._closers:
+            close()
+
+
 def fork(main: Callable[[], int]) -> int:
     """Make a process that runs *main* and ends with the status it returns; return its pid.
 

@@ -8,15 +8,16 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
 from contextlib import suppress
+from socket import socket
+from typing import Protocol
 
-from dewar.server.metrics.endpoint_interface import StatisticsEndpoint
-from dewar.server.processes.backoff import Backoff
 from dewar.server.processes.control_channel import ControlChannel, Report, open_control_channel
-from dewar.server.processes.fork import EXIT_LOAD, fork
+from dewar.server.processes.fork import EXIT_LOAD, ChildCleanup, fork
+from dewar.server.processes.policy import NO_PROCESS_PAUSE, SETTLED, replacement_pause
 from dewar.server.system.process_title import set_title
 from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
+from dewar.support.backoff import Backoff
 
 _logger = logging.getLogger("dewar.server")
 
@@ -25,13 +26,24 @@ _STOP_TIMEOUT = 2.0
 _LOOK = 0.01
 
 
+class StatisticsEndpoint(Protocol):
+    """What serves the statistics: a `Server` for them."""
+
+    def start(self) -> None:
+        """Begin to serve, on threads of its own."""
+
+    def stop(self) -> object:
+        """End."""
+
+
 class MetricsProcess:
     """Keeps one such process.
 
     Args:
         title: What it is called.
-        endpoint: What it serves with; made here and started there.
-        close_in_child: Closes, in the fresh process, what is the supervisor's and the workers'.
+        endpoint: What it serves with; made in the supervisor and started in the process.
+        listeners: The sockets of the workers, which it closes.
+        cleanup: Closes, in the process, what is the supervisor's alone.
 
     Attributes:
         was_ready: Whether it has served once.
@@ -39,17 +51,23 @@ class MetricsProcess:
     """
 
     def __init__(
-        self, title: str, endpoint: StatisticsEndpoint, close_in_child: Callable[[], None]
+        self,
+        title: str,
+        endpoint: StatisticsEndpoint,
+        listeners: list[socket],
+        cleanup: ChildCleanup,
     ) -> None:
         self._title = title
         self._endpoint = endpoint
-        self._close_in_child = close_in_child
-        self._backoff = Backoff()
+        self._listeners = listeners
+        self._cleanup = cleanup
+        self._backoff = Backoff(replacement_pause)
         self._pid = 0
         self._channel: ControlChannel | None = None
         self._serves_since: float | None = None
         self.was_ready = False
         self.failure = ""
+        cleanup.add(self._close_channel)
 
     def __repr__(self) -> str:
         return f"<MetricsProcess {self._title!r}, process {self._pid}>"
@@ -67,14 +85,9 @@ class MetricsProcess:
         if not self._pid and not self.failure and now >= self._backoff.until:
             self._start(now)
 
-    def close_in_child(self) -> None:
-        """Close, in a fresh worker, the supervisor's end."""
-        if self._channel is not None:
-            self._channel.close()
-
     def stop(self) -> None:
         """End it and wait for that; it hears of it by its channel, and is killed if it does not."""
-        self.close_in_child()
+        self._close_channel()
         deadline = time.monotonic() + _STOP_TIMEOUT
         while self._pid and time.monotonic() < deadline:
             if _reap(self._pid):
@@ -96,7 +109,7 @@ class MetricsProcess:
         except OSError as error:
             ours.close()
             _logger.error("%s cannot be forked: %s. Trying again.", self._title, error)  # noqa: TRY400
-            self._backoff.hold(now)
+            self._backoff.hold(now, NO_PROCESS_PAUSE)
         theirs.close()
 
     def _read_reports(self, now: float) -> None:
@@ -114,18 +127,25 @@ class MetricsProcess:
         if not _reap(self._pid):
             return
         self._read_reports(now)
-        self.close_in_child()
+        self._close_channel()
         if not self.failure:
             _logger.error("%s (process %d) has ended and is replaced.", self._title, self._pid)
         self._pid = 0
-        served = 0.0 if self._serves_since is None else now - self._serves_since
+        if self._serves_since is not None and now - self._serves_since >= SETTLED:
+            self._backoff.note_success()
+        else:
+            self._backoff.note_failure(now)
         self._serves_since = None
-        self._backoff.note_failure(now, served)
+
+    def _close_channel(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
 
     def _serve(self, theirs: ControlChannel) -> int:
         """Run in the child, until the supervisor hangs up."""
-        self.close_in_child()
-        self._close_in_child()
+        self._cleanup.run()
+        for listener in self._listeners:
+            listener.close()
         set_title(self._title)
         with SignalInbox([name for name in HANDLED_SIGNALS if name != "SIGQUIT"]):
             # A TERM to the whole group is not for it: the stop is worth watching, and it ends

@@ -14,9 +14,15 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dewar.server.errors import ServerStateError
-from dewar.server.processes.backoff import Backoff
-from dewar.server.processes.worker_state import TRANSITIONS, WorkerState
+from dewar.server.processes.worker_state import TRANSITIONS, Heartbeat, WorkerRecord, WorkerState
+from dewar.support.backoff import Backoff, doubled
 
+# A process that served this long, in seconds, did not die of its start: the next comes at once.
+SETTLED = 1.0
+# The pauses after the second quick death in a row, and the longest, in seconds.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
+#: The pause after the system had no process to give.
+NO_PROCESS_PAUSE = 1.0
 # For a worker that was told to show its stacks and die, in seconds, before it is killed.
 _ABORT_GRACE = 1.0
 # For one that was told to cut everything: the pool takes two to be sure that threads hang.
@@ -61,29 +67,9 @@ class Decision:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """A worker's heartbeats.
-
-    Attributes:
-        beat: When its threads last came back to wait for clients.
-        stuck_since: Since when all of them have been inside the application, if they are.
-    """
-
-    beat: float
-    stuck_since: float | None = None
-
-
-@dataclass(slots=True)
-class WorkerRecord:
-    """One worker, as the policy knows it."""
-
-    number: int
-    generation: int
-    forked: float
-    state: WorkerState
-    since: float
-    wants_replacement: bool = False
+def replacement_pause(failures: int) -> float:
+    """Return the pause before a process is replaced, after quick deaths in a row."""
+    return doubled(_FIRST_PAUSE, failures - 1, _LONGEST_PAUSE) if failures > 1 else 0.0
 
 
 class SupervisorPolicy:
@@ -113,7 +99,7 @@ class SupervisorPolicy:
         self._worker_timeout = worker_timeout
         self._graceful_timeout = graceful_timeout
         self._workers: dict[int, WorkerRecord] = {}
-        self._backoff = Backoff()
+        self._backoff = Backoff(replacement_pause)
         self._oldest = 1  # workers of an earlier generation are outdated
         self._deadline = 0.0
         self._overslept_at = 0.0
@@ -147,7 +133,7 @@ class SupervisorPolicy:
 
     def note_no_fork(self, now: float) -> None:
         """The system has no process to give."""
-        self._backoff.hold(now)
+        self._backoff.hold(now, NO_PROCESS_PAUSE)
 
     def note_ready(self, number: int, now: float) -> None:
         """Worker *number* accepts."""
@@ -170,7 +156,10 @@ class SupervisorPolicy:
         if worker is None or worker.state not in _ACTIVE:
             return False
         self.worker_failures += 1
-        self._backoff.note_failure(now, now - worker.since if worker.state is _SERVING else 0.0)
+        if worker.state is _SERVING and now - worker.since >= SETTLED:
+            self._backoff.note_success()
+        else:
+            self._backoff.note_failure(now)
         if worker.state is _STARTING:
             self._note_failed_start(worker, now)
         return True

@@ -11,10 +11,14 @@ import time
 from collections.abc import Iterator
 from enum import IntEnum
 
-from dewar.server.metrics.pool_statistics import PoolStatistics
-from dewar.server.metrics.statistics import POOL_FIELDS, WorkerStatistics, numbers_of, pool_from
-from dewar.server.processes.policy import Heartbeat
-from dewar.server.processes.worker_state import WorkerState
+from dewar.server.metrics.statistics import (
+    POOL_FIELDS,
+    PoolStatistics,
+    WorkerStatistics,
+    numbers_of,
+    pool_from,
+)
+from dewar.server.processes.worker_state import Heartbeat, WorkerState
 
 _STATES = tuple(WorkerState)
 _TRIES = 100

@@ -15,11 +15,11 @@ from socket import socket
 
 from dewar.server.processes.app_source import AppSource
 from dewar.server.processes.control_channel import Command
-from dewar.server.processes.fork import EXIT_LOAD
+from dewar.server.processes.fork import EXIT_LOAD, ChildCleanup
 from dewar.server.processes.metrics_process import MetricsProcess
 from dewar.server.processes.policy import SupervisorPhase, SupervisorPolicy
 from dewar.server.processes.scoreboard import Scoreboard
-from dewar.server.processes.supervisor_links import SupervisorLinks
+from dewar.server.processes.supervisor_links import MakeEndpoint, SupervisorLinks
 from dewar.server.processes.workers import WorkerSet, WorkerSpec
 from dewar.server.settings.settings import Settings
 from dewar.server.system.listeners import close_listeners, stop_listening
@@ -69,14 +69,17 @@ class Supervisor:
         self._listeners = listeners
         self._scoreboard = scoreboard
         self._status_listener = links.status_listener
-        self._stop_source = links.stop_source
-        self._metrics_process = self._make_metrics_process(links)
+        self._parent_link = links.parent_link
         self._terminal = Terminal()
         self._inbox = SignalInbox((*HANDLED_SIGNALS, "SIGCHLD"))
+        self._cleanup = ChildCleanup()
+        self._cleanup.add(self._inbox.abandon)
+        if links.parent_link is not None:
+            self._cleanup.add(links.parent_link.close_in_child)
+        self._metrics_process = self._maybe_metrics_process(links.endpoint)
         self._policy = SupervisorPolicy(
             settings.processes, settings.worker_timeout, settings.graceful_timeout
         )
-        self._workers: WorkerSet | None = None
         self._max_workers = scoreboard.capacity // 4
         self._is_up = False
         self._abandoned = 0
@@ -99,9 +102,9 @@ class Supervisor:
                 settings=self._settings,
                 source=self._source,
                 listeners=self._listeners,
-                close_in_child=self._close_in_child,
+                cleanup=self._cleanup,
             )
-            workers = self._workers = WorkerSet(spec, self._policy, self._scoreboard)
+            workers = WorkerSet(spec, self._policy, self._scoreboard)
             with self._inbox:
                 try:
                     return self._serve(workers)
@@ -120,31 +123,15 @@ class Supervisor:
         gc.collect()
         gc.freeze()
 
-    def _close_in_child(self) -> None:
-        """Close, in a fresh worker, what is the supervisor's alone."""
-        self._inbox.abandon()
-        if self._stop_source is not None:
-            self._stop_source.close_in_child()
-        if self._metrics_process is not None:
-            self._metrics_process.close_in_child()
-
-    def _make_metrics_process(self, links: SupervisorLinks) -> MetricsProcess | None:
-        if links.endpoint is None:
+    def _maybe_metrics_process(self, make_endpoint: MakeEndpoint | None) -> MetricsProcess | None:
+        if make_endpoint is None:
             return None
-        endpoint = links.endpoint(
-            lambda: {str(worker.number): worker.pool for worker in self._scoreboard.workers()}
+        scoreboard = self._scoreboard
+        endpoint = make_endpoint(
+            lambda: {str(worker.number): worker.pool for worker in scoreboard.workers()}
         )
-        return MetricsProcess(
-            f"dewar: metrics [{self._source.name}]", endpoint, self._close_all_in_child
-        )
-
-    def _close_all_in_child(self) -> None:
-        """Close, in a process that serves no clients, what the workers need as well."""
-        self._close_in_child()
-        if self._workers is not None:
-            self._workers.close_in_child()
-        for listener in self._listeners:
-            listener.close()
+        title = f"dewar: metrics [{self._source.name}]"
+        return MetricsProcess(title, endpoint, self._listeners, self._cleanup)
 
     def _serve(self, workers: WorkerSet) -> int:
         policy = self._policy
@@ -182,8 +169,8 @@ class Supervisor:
         with _Selector() as selector:
             if self._inbox.sock is not None:
                 selector.register(self._inbox.sock, selectors.EVENT_READ)
-            if self._stop_source is not None and not self._stop_source.is_closed:
-                selector.register(self._stop_source.sock, selectors.EVENT_READ)
+            if self._parent_link is not None and not self._parent_link.is_closed:
+                selector.register(self._parent_link.sock, selectors.EVENT_READ)
             for number, channel in workers.channels.items():
                 if not channel.is_closed:
                     selector.register(channel.sock, selectors.EVENT_READ, number)
@@ -201,8 +188,8 @@ class Supervisor:
         """Take in what has happened besides: signals, ends, and what the program says."""
         for name in self._inbox.take():
             self._on_signal(name, workers)
-        if self._stop_source is not None:
-            timeout = self._stop_source.take()
+        if self._parent_link is not None:
+            timeout = self._parent_link.take()
             if timeout is not None:
                 self._stop(timeout)
         if workers.is_stop_requested and self._policy.phase is not SupervisorPhase.STOPPING:
@@ -212,7 +199,7 @@ class Supervisor:
 
     def _on_signal(self, name: str, workers: WorkerSet) -> None:
         """Answer a signal."""
-        if name == "SIGINT" and self._stop_source is not None:
+        if name == "SIGINT" and self._parent_link is not None:
             return  # the terminal means the program, and that tells us
         if name in ("SIGTERM", "SIGINT"):
             again = self._policy.phase is SupervisorPhase.STOPPING
@@ -224,7 +211,7 @@ class Supervisor:
         elif self._policy.phase is SupervisorPhase.STOPPING:
             return
         elif name == "SIGHUP" and self._terminal.has_gone():
-            if self._stop_source is None:  # else it is the program's to decide
+            if self._parent_link is None:  # else it is the program's to decide
                 self._stop(self._settings.graceful_timeout)
         elif name == "SIGHUP":
             self._reload()

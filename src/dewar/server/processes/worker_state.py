@@ -1,5 +1,6 @@
-"""What a worker process is doing, as its supervisor knows it, and what may follow."""
+"""What the supervisor knows of a worker process: its state, what may follow it, its heartbeat."""
 
+from dataclasses import dataclass
 from enum import Enum
 
 
@@ -30,3 +31,28 @@ TRANSITIONS: dict[WorkerState, frozenset[WorkerState]] = {
     _KILLED: frozenset({_GONE}),
     _GONE: frozenset(),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A worker's heartbeats.
+
+    Attributes:
+        beat: When its threads last came back to wait for clients.
+        stuck_since: Since when all of them have been inside the application, if they are.
+    """
+
+    beat: float
+    stuck_since: float | None = None
+
+
+@dataclass(slots=True)
+class WorkerRecord:
+    """One worker, as the policy knows it."""
+
+    number: int
+    generation: int
+    forked: float
+    state: WorkerState
+    since: float
+    wants_replacement: bool = False

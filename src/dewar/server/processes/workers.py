@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from socket import socket
@@ -16,7 +16,7 @@ from dewar.server.processes.control_channel import (
     Report,
     open_control_channel,
 )
-from dewar.server.processes.fork import EXIT_LOAD, fork
+from dewar.server.processes.fork import EXIT_LOAD, ChildCleanup, fork
 from dewar.server.processes.policy import Action, Decision, SupervisorPolicy
 from dewar.server.processes.scoreboard import Scoreboard
 from dewar.server.processes.worker import Assignment, WorkerProcess
@@ -34,13 +34,13 @@ class WorkerSpec:
 
     Attributes:
         listeners: Where clients come from; shared by all.
-        close_in_child: Closes, in a fresh worker, what is the supervisor's alone.
+        cleanup: Closes, in a worker, what is the supervisor's alone.
     """
 
     settings: Settings
     source: AppSource
     listeners: list[socket]
-    close_in_child: Callable[[], None]
+    cleanup: ChildCleanup
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ class WorkerSet:
         self._handles: dict[int, WorkerHandle] = {}
         self.failure = ""
         self.is_stop_requested = False
+        spec.cleanup.add(self._close_channels)
 
     def __repr__(self) -> str:
         return f"<WorkerSet of {len(self._handles)} for {self._spec.source.name}>"
@@ -136,14 +137,6 @@ class WorkerSet:
                 gone.append(handle.number)
         return gone
 
-    def close_in_child(self) -> None:
-        """Close, in a fresh process, the supervisor's ends of all channels.
-
-        An end that a sibling kept would hide from a worker that the supervisor has died.
-        """
-        for handle in self._handles.values():
-            handle.channel.close()
-
     def kill_all(self) -> None:
         """End all workers at once, because the supervisor itself is at its end."""
         for handle in list(self._handles.values()):
@@ -178,9 +171,8 @@ class WorkerSet:
     def _run_worker(self, number: int, ours: ControlChannel, theirs: ControlChannel) -> int:
         """Run in the child: let go of the supervisor's things, then serve."""
         ours.close()
-        self.close_in_child()
         spec = self._spec
-        spec.close_in_child()
+        spec.cleanup.run()
         return WorkerProcess(
             Assignment(
                 settings=spec.settings,
@@ -190,6 +182,11 @@ class WorkerSet:
                 channel=theirs,
             )
         ).run()
+
+    def _close_channels(self) -> None:
+        """Close the supervisor's ends in a child: one left open hides that the supervisor died."""
+        for handle in self._handles.values():
+            handle.channel.close()
 
     def _note_exit(self, handle: WorkerHandle, status: int) -> None:
         now = time.monotonic()

@@ -8,6 +8,7 @@ import stat
 import struct
 import sys
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 from dewar.server.errors import BindError
@@ -240,3 +241,20 @@ def _remove_stale(path: str) -> None:
             Path(path).unlink()
             return
     raise OSError(errno.EADDRINUSE, "in use", path)
+
+
+def is_loopback(bind: str) -> bool:
+    """Whether none of the addresses can be reached from another machine."""
+    return all(_is_loopback(address.strip()) for address in bind.split(","))
+
+
+def _is_loopback(address: str) -> bool:
+    if address.startswith("unix:"):
+        return True
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
