@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple, overload
 
 from dewar.cli.errors import AppNotNamedError, NoAppError
 from dewar.cli.interface import is_command_app
-from dewar.cli.modules import import_file, import_named, near_match, split_target
+from dewar.cli.modules import import_file, import_named, split_target
+from dewar.support.near_match import did_you_mean
 
 _APP_NAMES = ("app", "application")
 _FACTORY_NAMES = ("create_app", "make_app")
@@ -138,7 +139,7 @@ def find_app_by_string(module: ModuleType, app_name: str) -> Any:
     try:
         value = getattr(module, call.name)
     except AttributeError:
-        near = near_match(call.name, (name for name in vars(module) if not name.startswith("_")))
+        near = did_you_mean(call.name, (name for name in vars(module) if not name.startswith("_")))
         raise NoAppError(
             f"Failed to find attribute {call.name!r} in {module.__name__!r}.{near}"
         ) from None

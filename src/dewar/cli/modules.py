@@ -5,13 +5,12 @@ import pkgutil
 import re
 import sys
 import traceback
-from collections.abc import Iterable
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, TracebackType
 
 from dewar.cli.errors import NoAppError
+from dewar.support.near_match import did_you_mean
 
 # A colon before a slash is part of a Windows path. The name may hold colons of its own: a dict.
 _TARGET = re.compile(r"(?P<module>(?:[A-Za-z]:[\\/])?[^:]*)(?::(?P<name>.*))?", re.DOTALL)
@@ -56,7 +55,7 @@ def import_file(path: str) -> ModuleType:
     is_file = file.suffix == ".py" or file.name != path
     if is_file and not file.exists() and not file.with_suffix(".py").exists():
         others = [other.name for other in file.parent.glob("*.py")]
-        raise NoAppError(f"There is no file {path!r}.{near_match(file.name, others)}")
+        raise NoAppError(f"There is no file {path!r}.{did_you_mean(file.name, others)}")
     try:
         module = import_named(prepare_import(path))
     except NoAppError as error:
@@ -82,18 +81,13 @@ def import_named(name: str) -> ModuleType:
         missing = error.name or ""
         if name != missing and not name.startswith(f"{missing}."):
             raise _broken(name, error) from error
+        hint = did_you_mean(missing, _neighbours(missing))
         raise NoAppError(
-            f"Could not import {name!r}: there is no module {missing!r} in"
-            f" {Path.cwd()} or among what is installed.{near_match(missing, _neighbours(missing))}"
+            f"Could not import {name!r}: there is no module {missing!r} in {Path.cwd()} or among"
+            f" the installed packages.{hint}"
         ) from None
     except Exception as error:
         raise _broken(name, error) from error
-
-
-def near_match(name: str, candidates: Iterable[str]) -> str:
-    """Return a sentence that names the candidate most like `name`, or nothing."""
-    matches = get_close_matches(name, list(candidates), n=1)
-    return f" Did you mean {matches[0]!r}?" if matches else ""
 
 
 def _neighbours(missing: str) -> list[str]:

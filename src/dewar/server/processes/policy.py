@@ -10,10 +10,9 @@ and where no successor comes to serve, everything stays as it is.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
 
 from dewar.server.errors import ServerStateError
+from dewar.server.processes.decisions import Action, Decision, SupervisorPhase
 from dewar.server.processes.worker_state import TRANSITIONS, Heartbeat, WorkerRecord, WorkerState
 from dewar.support.backoff import Backoff, doubled
 
@@ -37,34 +36,6 @@ _STOPPING, _QUITTING = WorkerState.STOPPING, WorkerState.QUITTING
 _ABORTED, _KILLED = WorkerState.ABORTED, WorkerState.KILLED
 _ACTIVE = frozenset({_STARTING, _SERVING})
 _LEAVING = frozenset({_STARTING, _SERVING, _RETIRING, _STOPPING})
-
-
-class SupervisorPhase(Enum):
-    """The life of the whole."""
-
-    STARTING = "the first workers load the application"
-    SERVING = "all were there once"
-    STOPPING = "no worker is replaced any more"
-
-
-class Action(Enum):
-    """What can be done to a worker."""
-
-    FORK = "make one"
-    RETIRE = "let it leave while the others go on"
-    STOP = "let it finish, with the whole server"
-    QUIT = "let it cut what is left"
-    ABORT = "let it show its stacks and die"
-    KILL = "end it"
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One thing to do. A fork has no *number* yet."""
-
-    action: Action
-    number: int = 0
-    reason: str = ""
 
 
 def replacement_pause(failures: int) -> float:

@@ -15,9 +15,10 @@ from socket import socket
 
 from dewar.server.processes.app_source import AppSource
 from dewar.server.processes.control_channel import Command
+from dewar.server.processes.decisions import SupervisorPhase
 from dewar.server.processes.fork import EXIT_LOAD, ChildCleanup
 from dewar.server.processes.metrics_process import MetricsProcess
-from dewar.server.processes.policy import SupervisorPhase, SupervisorPolicy
+from dewar.server.processes.policy import SupervisorPolicy
 from dewar.server.processes.scoreboard import Scoreboard
 from dewar.server.processes.supervisor_links import MakeEndpoint, SupervisorLinks
 from dewar.server.processes.workers import WorkerSet, WorkerSpec

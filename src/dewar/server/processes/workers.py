@@ -16,8 +16,9 @@ from dewar.server.processes.control_channel import (
     Report,
     open_control_channel,
 )
+from dewar.server.processes.decisions import Action, Decision
 from dewar.server.processes.fork import EXIT_LOAD, ChildCleanup, fork
-from dewar.server.processes.policy import Action, Decision, SupervisorPolicy
+from dewar.server.processes.policy import SupervisorPolicy
 from dewar.server.processes.scoreboard import Scoreboard
 from dewar.server.processes.worker import Assignment, WorkerProcess
 from dewar.server.processes.worker_state import WorkerState
