@@ -40,7 +40,7 @@ class BackgroundSupervisor:
     Args:
         settings: How to serve.
         source: Where the application comes from.
-        endpoint: Makes what serves the statistics of the workers, if anything does.
+        endpoint: Makes what serves the statistics of the workers; None for no metrics.
 
     Attributes:
         addresses: The URLs it listens on.
@@ -69,7 +69,7 @@ class BackgroundSupervisor:
         """Listen, fork the supervisor, and wait until its workers serve.
 
         Raises:
-            BindError: An address cannot be listened on; nothing has been started.
+            BindError: The server cannot listen on an address; nothing has been started.
             StartError: The workers could not begin to serve; all have ended.
         """
         listeners = bind_listeners(self._settings.bind, self._settings.unix_mode)
@@ -117,7 +117,7 @@ class BackgroundSupervisor:
         )
 
     def reopen_logs(self) -> None:
-        """Have all processes go on in new log files."""
+        """Let all processes continue in new log files."""
         with self._reaping:
             if self._pid and self._status is None:
                 os.kill(self._pid, signal.SIGUSR1)

@@ -1,31 +1,36 @@
-"""What the supervisor's policy decides: the phase of the server, and what is done to a worker."""
+"""The decisions of the supervisor's policy: what is done to which worker, and why."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
 class SupervisorPhase(Enum):
-    """The life of the whole."""
+    """The life of the whole server."""
 
     STARTING = "the first workers load the application"
-    SERVING = "all were there once"
-    STOPPING = "no worker is replaced any more"
+    SERVING = "all workers have served at least once"
+    STOPPING = "workers end and are not replaced"
 
 
 class Action(Enum):
     """What can be done to a worker."""
 
-    FORK = "make one"
-    RETIRE = "let it leave while the others go on"
-    STOP = "let it finish, with the whole server"
-    QUIT = "let it cut what is left"
-    ABORT = "let it show its stacks and die"
-    KILL = "end it"
+    FORK = "start one"
+    RETIRE = "end it gracefully while the others serve"
+    STOP = "end it gracefully with the whole server"
+    QUIT = "end it and cut its connections"
+    ABORT = "end it with SIGABRT, which prints its stacks"
+    KILL = "end it with SIGKILL"
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One thing to do. A fork has no *number* yet."""
+    """One action on one worker.
+
+    Attributes:
+        number: The worker; 0 for a fork.
+        reason: Why, for the log; empty for what is not unusual.
+    """
 
     action: Action
     number: int = 0

@@ -1,7 +1,7 @@
-"""A process beside the workers that shows what they do: the metrics' address.
+"""The process that serves the metrics of all workers.
 
-It is a process of its own because the supervisor has no threads to serve with, and a worker may be
-busy, hung or gone just when somebody wants to know. It reads the shared scoreboard.
+The supervisor has no threads to serve them, and a worker may be busy, hung or dead just when they
+are wanted. The process reads the shared scoreboard.
 """
 
 import logging
@@ -21,33 +21,33 @@ from dewar.support.backoff import Backoff
 
 _logger = logging.getLogger("dewar.server")
 
-# What it gets to end, in seconds, before it is killed.
+# How long it may take to end before it is killed, in seconds.
 _STOP_TIMEOUT = 2.0
 _LOOK = 0.01
 
 
 class StatisticsEndpoint(Protocol):
-    """What serves the statistics: a `Server` for them."""
+    """Serves the statistics: a `Server` with a `MetricsApp`."""
 
     def start(self) -> None:
-        """Begin to serve, on threads of its own."""
+        """Start to serve on other threads."""
 
     def stop(self) -> object:
-        """End."""
+        """Stop serving."""
 
 
 class MetricsProcess:
-    """Keeps one such process.
+    """Keeps one process that serves the metrics.
 
     Args:
-        title: What it is called.
-        endpoint: What it serves with; made in the supervisor and started in the process.
-        listeners: The sockets of the workers, which it closes.
-        cleanup: Closes, in the process, what is the supervisor's alone.
+        title: The title of the process.
+        endpoint: Serves the metrics; made in the supervisor and started in the process.
+        listeners: The sockets of the workers, which the process closes.
+        cleanup: Closes, in the process, what belongs to the supervisor alone.
 
     Attributes:
-        was_ready: Whether it has served once.
-        failure: Why it could not, if it never has.
+        was_ready: Whether it has served at least once.
+        failure: Why it cannot start; empty if it has served.
     """
 
     def __init__(
@@ -74,11 +74,11 @@ class MetricsProcess:
 
     @property
     def channel(self) -> ControlChannel | None:
-        """The supervisor's end of the channel to it."""
+        """The supervisor's end of the channel to the process."""
         return self._channel
 
     def supervise(self, now: float) -> None:
-        """Start it where it does not run, at once or after a pause; take in what it says."""
+        """Read its messages; start it if it does not run and no pause is due."""
         if self._pid:
             self._read_reports(now)
             self._maybe_reap(now)
@@ -86,7 +86,7 @@ class MetricsProcess:
             self._start(now)
 
     def stop(self) -> None:
-        """End it and wait for that; it hears of it by its channel, and is killed if it does not."""
+        """Close the channel, so that the process ends, and wait for it; kill it after a while."""
         self._close_channel()
         deadline = time.monotonic() + _STOP_TIMEOUT
         while self._pid and time.monotonic() < deadline:
@@ -142,13 +142,13 @@ class MetricsProcess:
             self._channel.close()
 
     def _serve(self, theirs: ControlChannel) -> int:
-        """Run in the child, until the supervisor hangs up."""
+        """Run in the child, until the supervisor closes the channel."""
         self._cleanup.run()
         for listener in self._listeners:
             listener.close()
         set_title(self._title)
         with SignalInbox([name for name in HANDLED_SIGNALS if name != "SIGQUIT"]):
-            # A TERM to the whole group is not for it: the stop is worth watching, and it ends
+            # It ignores a TERM to the whole group, so that the stop can be watched, and ends
             # with its supervisor.
             try:
                 self._endpoint.start()
@@ -168,4 +168,4 @@ def _reap(pid: int) -> bool:
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:
-        return True  # somebody else has waited for it
+        return True  # another part of the program has waited for it

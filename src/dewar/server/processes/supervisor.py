@@ -1,9 +1,9 @@
-"""The process that takes signals and looks after the workers.
+"""The process that takes signals and supervises the workers.
 
-It has one thread and no part in serving: it forks workers that share the listening sockets, and
-goes round a loop. What has happened since the last round is told to the `SupervisorPolicy`, which
-says what to do, and the `WorkerSet` does it. It forks while no other thread is there, so that no
-lock is held in a worker by a thread that the worker does not have.
+It has one thread and serves no clients: it forks workers that share the listening sockets, and runs
+a loop. Each round passes events to the `SupervisorPolicy`, and the `WorkerSet` executes its
+decisions. The supervisor forks while it has one thread only: a lock that another thread held at the
+fork would stay locked in the worker.
 """
 
 import gc
@@ -30,12 +30,11 @@ from dewar.server.system.terminal import Terminal
 
 _logger = logging.getLogger("dewar.server")
 
-# Slots for workers beyond those asked for: for TTIN, and for those that leave while their
-# successors serve.
+# Spare slots for workers: for SIGTTIN, and for workers that retire while their successors serve.
 _SPARE = 64
-# Where no signal can be heard, nothing tells of a worker's end but a look.
+# Without signals, on another thread than the main one, ended workers are found by looking.
 _LOOK = 0.2
-# A handful of descriptors and rare rounds: poll needs no descriptor of its own.
+# Few descriptors and rare rounds: unlike epoll, poll needs no descriptor.
 _Selector: type[selectors.BaseSelector] = getattr(
     selectors, "PollSelector", selectors.SelectSelector
 )
@@ -47,14 +46,14 @@ def make_scoreboard(settings: Settings) -> Scoreboard:
 
 
 class Supervisor:
-    """Keeps as many workers as are wanted.
+    """Keeps as many workers running as are wanted.
 
     Args:
         settings: How to serve.
         source: Where the application comes from.
-        listeners: Where clients come from, bound and not necessarily listening; closed at the end.
-        scoreboard: Where the workers show what they do.
-        links: Whom it has to do with.
+        listeners: Bound sockets, which may not listen yet; closed at the end.
+        scoreboard: Where the workers write their heartbeats and statistics.
+        links: What it is linked to besides the workers.
     """
 
     def __init__(
@@ -90,10 +89,10 @@ class Supervisor:
         return f"<Supervisor of {self._source.name}: {self._policy!r}>"
 
     def run(self) -> int:
-        """Serve until told to stop; return the status to end the process with.
+        """Run until a signal or the parent stops it; return the exit status.
 
         Raises:
-            Exception: What *source* raises, where the application is preloaded.
+            Exception: Whatever *source* raises, if the application is preloaded.
         """
         set_title(f"dewar: supervisor [{self._source.name}]")
         try:
@@ -112,15 +111,15 @@ class Supervisor:
                 finally:
                     workers.kill_all()
                     if self._metrics_process is not None:
-                        self._metrics_process.stop()  # last, so that the end can be watched
+                        self._metrics_process.stop()  # last: the stop can be watched
         finally:
             close_listeners(self._listeners)
 
     def _preload(self) -> None:
         app = self._source.load()
         self._source = replace(self._source, load=lambda: app, is_loaded=True)
-        # What is there now stays where it is: a collection in a worker would write into every
-        # page that it shares with the others.
+        # Existing objects are exempt from garbage collection: it would write to every page of
+        # memory that the workers share.
         gc.collect()
         gc.freeze()
 
@@ -161,7 +160,7 @@ class Supervisor:
             self._policy.fail_start(now)
 
     def _wait(self, workers: WorkerSet, now: float) -> None:
-        """Wait until something happens or has to be decided, and listen to the workers."""
+        """Wait for an event or the next decision, and read the workers' messages."""
         wait_time = self._policy.wait_time(now)
         if self._status_listener.interval is not None:
             wait_time = min(wait_time, max(0.0, self._next_beat - now))
@@ -186,7 +185,7 @@ class Supervisor:
                 workers.read_reports(key.data, back)
 
     def _handle_events(self, workers: WorkerSet) -> None:
-        """Take in what has happened besides: signals, ends, and what the program says."""
+        """Handle signals, ended workers and a request to stop."""
         for name in self._inbox.take():
             self._on_signal(name, workers)
         if self._parent_link is not None:
@@ -199,9 +198,9 @@ class Supervisor:
         self._scoreboard.set_worker_failures(self._policy.worker_failures)
 
     def _on_signal(self, name: str, workers: WorkerSet) -> None:
-        """Answer a signal."""
+        """Act on a signal."""
         if name == "SIGINT" and self._parent_link is not None:
-            return  # the terminal means the program, and that tells us
+            return  # the terminal sends it to the program too, which stops this process
         if name in ("SIGTERM", "SIGINT"):
             again = self._policy.phase is SupervisorPhase.STOPPING
             self._stop(0.0 if again else self._settings.graceful_timeout)
@@ -212,7 +211,7 @@ class Supervisor:
         elif self._policy.phase is SupervisorPhase.STOPPING:
             return
         elif name == "SIGHUP" and self._terminal.has_gone():
-            if self._parent_link is None:  # else it is the program's to decide
+            if self._parent_link is None:  # else the program decides
                 self._stop(self._settings.graceful_timeout)
         elif name == "SIGHUP":
             self._reload()
@@ -222,21 +221,21 @@ class Supervisor:
     def _stop(self, timeout: float) -> None:
         if self._policy.phase is not SupervisorPhase.STOPPING:
             self._status_listener.stopping()
-            # The file of a UNIX socket goes at once; those who have connected are in the queue
-            # that the workers share, and are answered.
+            # The file of a UNIX socket is removed at once. Clients that have connected are in the
+            # queue that the workers share, and are answered.
             for listener in self._listeners:
                 stop_listening(listener)
             close_listeners(self._listeners)
         self._policy.stop(time.monotonic(), timeout)
 
     def _reload(self) -> None:
-        what = "the same code, because it was loaded before" if self._source.is_loaded else "it"
-        _logger.info("SIGHUP: each worker is replaced by one with %s.", what)
         if self._source.is_loaded:
             _logger.warning(
                 "SIGHUP restarts the workers with the same code: it was loaded before they were"
                 " forked. Start the server again for new code, or leave preload out."
             )
+        else:
+            _logger.info("SIGHUP: each worker is replaced by one with freshly loaded code.")
         self._status_listener.reloading()
         self._policy.reload()
 
@@ -252,13 +251,11 @@ class Supervisor:
         self._status_listener.status(f"{policy.wanted} workers wanted")
 
     def _report_status(self, workers: WorkerSet, now: float) -> None:
-        """Tell the outside what has changed."""
+        """Tell the status listener what has changed."""
         policy, status_listener = self._policy, self._status_listener
         if policy.abandoned != self._abandoned:
             self._abandoned = policy.abandoned
-            _logger.error(
-                "The reload is given up; the workers that serve stay. %s", workers.failure
-            )
+            _logger.error("The reload has failed; the workers that serve stay. %s", workers.failure)
         is_up = policy.phase is SupervisorPhase.SERVING and not policy.is_reloading()
         if self._metrics_process is not None and not self._metrics_process.was_ready:
             is_up = False

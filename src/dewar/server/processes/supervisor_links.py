@@ -1,4 +1,4 @@
-"""What a supervisor is linked to besides its workers: who hears of its state, and who stops it."""
+"""The links of a supervisor besides its workers: status listener, parent program, metrics."""
 
 import socket
 from collections.abc import Callable
@@ -17,7 +17,7 @@ MakeEndpoint = Callable[[ReadStatistics], StatisticsEndpoint]
 
 
 class StatusListener:
-    """Is told how the server is. This one ignores it all.
+    """Gets the status of the server; the methods of this base class do nothing.
 
     Attributes:
         interval: Seconds between two calls of `beat`; None for no calls.
@@ -26,22 +26,22 @@ class StatusListener:
     interval: float | None = None
 
     def ready(self, status: str) -> None:
-        """All workers serve, after the start or after a reload."""
+        """Note that all workers serve, after the start or after a reload."""
 
     def reloading(self) -> None:
-        """A reload has begun."""
+        """Note that a reload has begun."""
 
     def stopping(self) -> None:
-        """The server has begun to stop."""
+        """Note that the server has begun to stop."""
 
     def status(self, text: str) -> None:
-        """Something has changed."""
+        """Note a change, as one line of text."""
 
     def beat(self) -> None:
-        """All is well."""
+        """Note that the server works."""
 
     def failed(self, reason: str) -> None:
-        """The first start has failed."""
+        """Note that the first start has failed."""
 
 
 class ParentLink(StatusListener):
@@ -49,7 +49,7 @@ class ParentLink(StatusListener):
 
     Args:
         sock: A stream socket; the program has the other end.
-        graceful_timeout: Seconds for requests in flight, if the program ends without a word.
+        graceful_timeout: Seconds for requests in flight, if the program ends without a message.
 
     Attributes:
         is_closed: Whether the program has ended.
@@ -80,7 +80,7 @@ class ParentLink(StatusListener):
         return self._graceful_timeout
 
     def close_in_child(self) -> None:
-        """Close it in a worker, which hears of a stop from its supervisor alone."""
+        """Close the socket in a worker, which only its supervisor stops."""
         self.sock.close()
 
     def ready(self, status: str) -> None:  # noqa: ARG002
@@ -101,8 +101,9 @@ class SupervisorLinks:
     """The links of one supervisor.
 
     Attributes:
-        status_listener: Is told how the server is.
-        parent_link: The program that the supervisor is a child of; SIGINT is then left to that.
+        status_listener: Gets the status of the server.
+        parent_link: The link to the program, if the supervisor is a child of one; the program then
+            handles SIGINT.
         endpoint: Makes what serves the statistics of the workers; None for no metrics.
     """
 

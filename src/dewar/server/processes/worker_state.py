@@ -1,4 +1,4 @@
-"""What the supervisor knows of a worker process: its state, what may follow it, its heartbeat."""
+"""The states of a worker process, the transitions between them, and what else is known of it."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -8,11 +8,11 @@ class WorkerState(Enum):
     """One worker's state, from its fork until it is reaped."""
 
     STARTING = "forked, loads the application"
-    SERVING = "accepts"
-    RETIRING = "leaves new clients to the others, and its own when they are answered"
-    STOPPING = "finishes what is in flight, because the whole server stops"
-    QUITTING = "cuts what is left"
-    ABORTED = "was told to show where it hangs, and to die"
+    SERVING = "accepts clients"
+    RETIRING = "accepts no new clients, and finishes with those it has"
+    STOPPING = "finishes requests in flight, because the whole server stops"
+    QUITTING = "cuts its connections"
+    ABORTED = "got SIGABRT, which prints its stacks and ends it"
     KILLED = "was killed"
     GONE = "reaped"
 
@@ -38,8 +38,8 @@ class Heartbeat:
     """A worker's heartbeats.
 
     Attributes:
-        beat: When its threads last came back to wait for clients.
-        stuck_since: Since when all of them have been inside the application, if they are.
+        beat: When its threads last waited for clients.
+        stuck_since: Since when all its threads are inside the application; None if they are not.
     """
 
     beat: float

@@ -1,4 +1,4 @@
-"""The worker processes themselves: made, told, killed and reaped, as the policy decides."""
+"""`WorkerSet`: forks, signals and reaps the worker processes, as the policy decides."""
 
 import logging
 import os
@@ -34,8 +34,8 @@ class WorkerSpec:
     """What all workers have in common.
 
     Attributes:
-        listeners: Where clients come from; shared by all.
-        cleanup: Closes, in a worker, what is the supervisor's alone.
+        listeners: The sockets that all workers accept from.
+        cleanup: Closes, in a worker, what belongs to the supervisor alone.
     """
 
     settings: Settings
@@ -46,7 +46,7 @@ class WorkerSpec:
 
 @dataclass(frozen=True, slots=True)
 class WorkerHandle:
-    """A worker process, from outside."""
+    """A worker process, as the supervisor sees it."""
 
     number: int
     pid: int
@@ -54,16 +54,16 @@ class WorkerHandle:
 
 
 class WorkerSet:
-    """Executes what the policy decides, and tells it what became of it.
+    """Executes the decisions of the policy, and passes events to it.
 
     Args:
-        spec: What the workers do.
-        policy: Who is told what happens.
-        scoreboard: Where the workers show what they do.
+        spec: What all workers have in common.
+        policy: Gets the events.
+        scoreboard: Where the workers write their heartbeats and statistics.
 
     Attributes:
-        failure: What a worker said last of why it could not load the application.
-        is_stop_requested: Whether the application, in a worker, has asked for the server's stop.
+        failure: The last reason why a worker could not load the application.
+        is_stop_requested: Whether the application, in a worker, has asked to stop the server.
     """
 
     def __init__(self, spec: WorkerSpec, policy: SupervisorPolicy, scoreboard: Scoreboard) -> None:
@@ -84,7 +84,7 @@ class WorkerSet:
         return {number: handle.channel for number, handle in self._handles.items()}
 
     def execute(self, decision: Decision) -> None:
-        """Do what was decided."""
+        """Execute a decision."""
         if decision.action is Action.FORK:
             self._fork()
             return
@@ -102,13 +102,13 @@ class WorkerSet:
             loads = self._scoreboard.state_of(handle.number) is WorkerState.STARTING
             handle.channel.send_nowait(_COMMANDS[decision.action])
             if loads:
-                # It does not listen yet. If it has begun to in this very moment, the signal is
-                # no more than a wish, and the command tells the rest.
+                # While it loads it does not read commands, and SIGTERM ends it. If it has just
+                # begun to serve, SIGTERM only asks for a replacement, and the command stops it.
                 self._send_signal(handle, signal.SIGTERM)
         self._show_state(handle.number)
 
     def read_reports(self, number: int, now: float) -> None:
-        """Take in what a worker has said."""
+        """Read the messages of a worker."""
         for report, text in self._handles[number].channel.receive_reports():
             if report is Report.READY:
                 self._policy.note_ready(number, now)
@@ -121,25 +121,25 @@ class WorkerSet:
                 self.failure = text
 
     def send_all(self, command: Command) -> None:
-        """Tell all workers the same."""
+        """Send a command to all workers."""
         for handle in self._handles.values():
             handle.channel.send_nowait(command)
 
     def reap(self) -> list[int]:
-        """Take note of workers that have ended; return their numbers."""
+        """Reap the workers that have ended; return their numbers."""
         gone = []
         for handle in list(self._handles.values()):
             try:
                 pid, status = os.waitpid(handle.pid, os.WNOHANG)
             except ChildProcessError:
-                pid, status = handle.pid, 0  # somebody else has waited for it
+                pid, status = handle.pid, 0  # another part of the program has waited for it
             if pid:
                 self._note_exit(handle, status)
                 gone.append(handle.number)
         return gone
 
     def kill_all(self) -> None:
-        """End all workers at once, because the supervisor itself is at its end."""
+        """Kill all workers at once, because the supervisor itself ends."""
         for handle in list(self._handles.values()):
             self._send_signal(handle, signal.SIGKILL)
             with suppress(ChildProcessError):
@@ -170,7 +170,7 @@ class WorkerSet:
         self._policy.note_forked(number, now)
 
     def _run_worker(self, number: int, ours: ControlChannel, theirs: ControlChannel) -> int:
-        """Run in the child: let go of the supervisor's things, then serve."""
+        """Run in the child: close what belongs to the supervisor, then serve."""
         ours.close()
         spec = self._spec
         spec.cleanup.run()
@@ -206,7 +206,7 @@ class WorkerSet:
             _logger.error("Worker %d (process %d) was hung.", handle.number, handle.pid)
 
     def _send_signal(self, handle: WorkerHandle, number: int) -> None:
-        with suppress(ProcessLookupError):  # not reaped yet, but on some systems gone already
+        with suppress(ProcessLookupError):  # some systems no longer know one that is not reaped
             os.kill(handle.pid, number)
 
     def _show_state(self, number: int) -> None:
@@ -214,7 +214,7 @@ class WorkerSet:
 
 
 def describe_status(status: int) -> str:
-    """Return what `os.waitpid` says of an end in words."""
+    """Return a status of `os.waitpid` in words."""
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         hint = " (it could not load the application)" if code == EXIT_LOAD else ""
