@@ -16,7 +16,7 @@ from dewar.environment import RUN_FROM_CLI, debug_flag, load_dotenv, skips_doten
 from dewar.errors import DewarError
 from dewar.server import run
 from dewar.server.errors import SettingsError
-from dewar.server.system.adhoc import make_adhoc_context
+from dewar.server.system.adhoc_certificate import make_adhoc_context
 from dewar.server.system.listeners import is_loopback
 from dewar.server.system.reload import (
     ReloadUnavailableError,

@@ -11,14 +11,14 @@ from dewar.server.system.listeners import is_loopback
 
 _logger = logging.getLogger("dewar.server")
 
-# One scraper and a few curious people; each gets little time, because there is one thread.
+# One scraper and a few users. The timeouts are short, because there is one thread.
 _CONNECTIONS = 32
 _TIMEOUT = 5.0
 _STOP_TIMEOUT = 1.0
 
 
 def metrics_settings(address: str) -> Settings:
-    """Return the settings of a server for the metrics, which listens on *address*."""
+    """Return the settings of a server for the metrics that listens on *address*."""
     return Settings(
         bind=address,
         threads=1,
@@ -32,14 +32,14 @@ def metrics_settings(address: str) -> Settings:
 
 
 class MetricsApp:
-    """The application that has the one page.
+    """An application with one page, ``/metrics``.
 
-    It has a server to itself, with a thread and an address apart from the main application's. So it
-    answers while all threads are inside that, and can be kept from the public.
+    A second server serves it, with its thread and address. So it answers while all threads of the
+    main application are busy, and its address need not be public.
 
     Args:
         address: Where its server listens.
-        statistics: Returns the numbers; called for each request.
+        statistics: Returns the statistics; called for each request.
     """
 
     def __init__(self, address: str, statistics: ReadStatistics) -> None:
@@ -50,11 +50,11 @@ class MetricsApp:
         return f"<MetricsApp for {self._address}>"
 
     def begin_serving(self) -> None:
-        """Warn if the numbers are public; the server calls it when it listens."""
+        """Warn if other machines can read the metrics; the server calls it when it listens."""
         if not is_loopback(self._address):
             _logger.warning(
-                "metrics=%r can be read by other machines. Listen on 127.0.0.1, or let a firewall"
-                " keep all but Prometheus away.",
+                "metrics=%r can be read by other machines. Listen on 127.0.0.1, or use a firewall"
+                " that lets only Prometheus connect.",
                 self._address,
             )
 

@@ -1,4 +1,4 @@
-"""What a server is doing, in numbers: its threads, and its processes where it has several."""
+"""Statistics of a server: its threads, and its processes if it has several."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, fields
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PoolStatistics:
-    """What a pool was doing at one moment; the parts are not taken at the same instant.
+    """The state of a pool at one moment; the numbers are not taken at the same instant.
 
     Attributes:
         threads: Threads started so far.
-        idle_threads: Those of them that wait for work.
+        idle_threads: Threads that wait for work.
         waiting: Requests that wait for a thread.
         connections: Open connections.
         handed_off: Connections whose request runs on a thread that does not lead.
@@ -37,15 +37,15 @@ class PoolStatistics:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerStatistics:
-    """What one worker process was doing about a second ago.
+    """The state of one worker process about a second ago.
 
     Attributes:
-        number: Its number, from 1 on; a successor may have it again.
-        pid: Its process.
+        number: Its number, from 1 on; a successor may get the same one.
+        pid: The id of the process.
         generation: 1 from the start, and one more with each reload.
         state: A name of `WorkerState`, such as ``"SERVING"``.
         age: Seconds since it was forked.
-        heartbeat_age: Seconds since its threads last came back to wait for clients.
+        heartbeat_age: Seconds since its threads last waited for clients.
         pool: Its threads and connections.
     """
 
@@ -60,14 +60,14 @@ class WorkerStatistics:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerStatistics:
-    """What a server was doing at one moment.
+    """The state of a server at one moment.
 
     Attributes:
         addresses: The URLs it listens on.
-        pool: Its threads and connections; of all processes together where there are several,
-            and what has been counted since the start includes those that have ended.
-        workers: Each worker process; none where the server runs in the process itself.
-        worker_failures: Workers that ended, or hung, without being asked to.
+        pool: Its threads and connections. With several processes these are sums, and counts since
+            the start include processes that have ended.
+        workers: The worker processes; empty if the server runs in this process.
+        worker_failures: How many workers have ended or hung unasked.
     """
 
     addresses: tuple[str, ...]
@@ -76,7 +76,7 @@ class ServerStatistics:
     worker_failures: int = 0
 
     def as_dict(self) -> dict[str, object]:
-        """Return the same as plain data."""
+        """Return the statistics as plain data."""
         return asdict(self)
 
 

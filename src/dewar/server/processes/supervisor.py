@@ -21,7 +21,7 @@ from dewar.server.processes.metrics_process import MetricsProcess
 from dewar.server.processes.policy import SupervisorPolicy
 from dewar.server.processes.scoreboard import Scoreboard
 from dewar.server.processes.supervisor_links import MakeEndpoint, SupervisorLinks
-from dewar.server.processes.workers import WorkerSet, WorkerSpec
+from dewar.server.processes.worker_set import WorkerSet, WorkerSpec
 from dewar.server.settings.settings import Settings
 from dewar.server.system.listeners import close_listeners, stop_listening
 from dewar.server.system.process_title import set_title

@@ -1,7 +1,7 @@
-"""One setting: its name, what it may be, and how it is given and shown.
+"""`Setting`: the name of one setting, its values, and how it is given and shown.
 
-A field of `Settings` is made with `setting`, which keeps all of this in the field. Checks, flags,
-variables, files, help and the reference page all read it from there.
+`Settings` makes each field with `setting`, which keeps all of this in the field. Checks, flags,
+variables, files, help and the check of the reference page read it from there.
 """
 
 from dataclasses import Field, dataclass, field
@@ -82,18 +82,18 @@ class Setting:
         return (value is None and self.optional) or self.kind.holds(value)
 
     def read(self, text: str) -> object:
-        """Return the value that the text of a flag or a variable stands for.
+        """Return the value of a flag or a variable.
 
         Raises:
-            ValueError: It stands for none.
+            ValueError: The text is not valid.
         """
         return None if self._is_none(text) else self.kind.read(text)
 
     def accept(self, given: object) -> object:
-        """Return the value that a value of a TOML file stands for.
+        """Return the value of an entry in a file.
 
         Raises:
-            ValueError: It stands for none.
+            ValueError: The entry is not valid.
         """
         return None if self._is_none(given) else self.kind.accept(given)
 
@@ -113,7 +113,7 @@ def setting(
     *aliases: str,
     variable: str = "",
 ) -> T:
-    """Return the field of a dataclass that has a setting.
+    """Return a field of a dataclass, with its setting as metadata.
 
     Args:
         default: Its value, unless another is given.

@@ -1,7 +1,7 @@
-"""`Settings`: what can be set on a server, checked before anything is opened.
+"""`Settings`: all settings of a server, checked before anything is opened.
 
-A field is all that is said of a setting: name, type, default, limits, help and command line. The
-comments name what other servers use.
+Everything about a setting is in its field: name, type, default, limits, help and command line. The
+comments have the defaults of other servers.
 """
 
 import os
@@ -202,7 +202,7 @@ class Settings:
 
     @property
     def scheme(self) -> str:
-        """What clients speak with the server: ``"https"`` or ``"http"``."""
+        """The scheme of the server's URLs: ``"https"`` or ``"http"``."""
         is_plain = self.certfile is None and self.ssl_context is None
         return "http" if is_plain else "https"
 
@@ -223,7 +223,7 @@ def _check_fork(**settings: tuple[int, int]) -> None:
     """Refuse a setting that needs `os.fork` on a system without it.
 
     Args:
-        settings: The value, and the most that works without.
+        settings: For each setting its value, and the highest one that needs no fork.
     """
     if hasattr(os, "fork"):
         return

@@ -1,4 +1,4 @@
-"""Where settings come from: one source, and all sources together."""
+"""The sources of settings, such as files and variables, and `Configuration`, which joins them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _HEAD = """\
 
 
 class SettingSource(Enum):
-    """Where a value was given. Later ones go before earlier ones."""
+    """Where a value was given. A later source overrides an earlier one."""
 
     DEFAULT = "default"
     FILE = "file"
@@ -27,9 +27,9 @@ class SettingSource(Enum):
 
 
 class ConfigurationError(SettingsError):
-    """Raised when a source says what cannot be; the message names the source.
+    """Raised when a source has an invalid setting; the message names the source.
 
-    Carries the flag as ``flag`` where one is at fault; then the message is about its value alone.
+    If the source is a flag, ``flag`` has its name, and the message is about the value alone.
     """
 
     def __init__(self, message: str, setting: str | None = None, flag: str | None = None) -> None:
@@ -42,8 +42,8 @@ class GivenValue:
     """One value as it was given.
 
     Attributes:
-        raw: A text, what TOML made of it, or, from a program, the value itself.
-        source: What kind of source said so.
+        raw: A text, a value from TOML, or, from a program, the final value.
+        source: The kind of source.
         place: Which one: ``"--threads"``, ``"DEWAR_THREADS"``, ``"dewar.toml"``.
     """
 
@@ -55,7 +55,7 @@ class GivenValue:
         """Return the value for `Settings`.
 
         Raises:
-            ConfigurationError: There is none that it stands for.
+            ConfigurationError: It is not valid.
         """
         try:
             if self.source is SettingSource.FILE:
@@ -66,13 +66,13 @@ class GivenValue:
             raise self.error(problem, setting.name) from None
 
     def error(self, problem: str, name: str | None) -> ConfigurationError:
-        """Return the error that says where *problem* is."""
+        """Return an error for *problem* that names the place."""
         if self.source is SettingSource.FLAG:
             return ConfigurationError(problem, name, flag=self.place)
         return ConfigurationError(f"{self.place}: {problem}", name)
 
 
-#: What one source says, by the names of settings.
+#: The values of one source, by the names of settings.
 SourceValues = Mapping[str, GivenValue]
 
 
@@ -80,7 +80,7 @@ class Configuration:
     """Settings from several sources.
 
     Args:
-        layers: What each source says; of two that name a setting the later one is heard.
+        layers: The values of each source; a later one overrides an earlier one.
     """
 
     def __init__(self, *layers: SourceValues) -> None:
@@ -95,14 +95,14 @@ class Configuration:
         return name in self._given
 
     def add(self, name: str, given: GivenValue) -> None:
-        """Hear *given* on the setting *name*, before all layers."""
+        """Set a value that overrides all layers."""
         self._given[name] = given
 
     def values(self) -> dict[str, object]:
-        """Return what is not left to its default, for `Settings` or ``run``.
+        """Return the values that were given, for `Settings` or ``run``.
 
         Raises:
-            ConfigurationError: A source says what cannot be.
+            ConfigurationError: A value is not valid.
         """
         return {
             setting.name: self._given[setting.name].value_of(setting)
@@ -114,7 +114,7 @@ class Configuration:
         """Return the settings.
 
         Raises:
-            ConfigurationError: A source says what cannot be.
+            ConfigurationError: A value is not valid.
         """
         values = self.values()
         try:
@@ -126,10 +126,10 @@ class Configuration:
             raise given.error(str(error), error.setting) from error
 
     def as_toml(self) -> str:
-        """Return the settings as a TOML file that says the same, with the source of each.
+        """Return the settings as a TOML file, with the source of each as a comment.
 
         Raises:
-            ConfigurationError: A source says what cannot be.
+            ConfigurationError: A value is not valid.
         """
         settings = self.settings()
         return _HEAD + "".join(self._lines(settings))
@@ -149,13 +149,13 @@ class Configuration:
         given = self._given.get(setting.name)
         if given is None:
             return SettingSource.DEFAULT.value
-        # A name of a file may have a line end in it, which would end the comment.
+        # The name of a file may contain a line end, which would end the comment.
         place = given.place if given.place.isprintable() else repr(given.place)
         return f"{given.source.value} {place}"
 
 
 def read_variables(environ: Mapping[str, str]) -> SourceValues:
-    """Return what the environment says; an empty variable says nothing."""
+    """Return the values of the environment; empty variables are ignored."""
     return {
         setting.name: GivenValue(
             environ[setting.variable], SettingSource.VARIABLE, setting.variable
@@ -181,7 +181,7 @@ def misspelt_variables(
     for name in sorted(environ):
         if not name.startswith("DEWAR_") or name in known:
             continue
-        # 0.8 finds a letter too many, missing or swapped, and takes no other word for a slip.
+        # 0.8 finds an extra, missing or swapped letter, and does not match other words.
         near = maybe_near(name, known, cutoff=0.8)
         if near in settings:
             sentences.append(f"{name} is not a setting and has no effect. Did you mean {near}?")

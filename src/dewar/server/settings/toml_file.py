@@ -1,4 +1,4 @@
-"""The file with settings: ``dewar.toml``, or a table of ``pyproject.toml``."""
+"""Settings in a file: ``dewar.toml``, or a table of ``pyproject.toml``."""
 
 import tomllib
 from pathlib import Path
@@ -19,12 +19,12 @@ _TABLE = "server"
 
 
 def read_file(path: str | None, folder: Path) -> SourceValues:
-    """Return what a file says: *path*, else the one in *folder*, if there is one.
+    """Return the settings in the file *path*, else those in the file in *folder*, if any.
 
-    There ``dewar.toml`` goes before ``pyproject.toml``, which is asked for ``[tool.dewar]``.
+    ``dewar.toml`` is preferred to ``pyproject.toml``, whose table is ``[tool.dewar.server]``.
 
     Raises:
-        ConfigurationError: It cannot be read, or has a table or key that means nothing.
+        ConfigurationError: It cannot be read, or has an unknown table or key.
     """
     if path is not None:
         return _read(Path(path), path)
@@ -46,8 +46,8 @@ def _read(path: Path, shown: str) -> SourceValues:
             raise ConfigurationError(f"{shown}: 'tool.dewar' must be a table: [tool.dewar.server].")
     for name in document:
         if name != _TABLE:
-            repair = did_you_mean(name, [_TABLE]) or f" Settings stand in [{prefix}{_TABLE}]."
-            raise ConfigurationError(f"{shown}: {prefix + name!r} means nothing here.{repair}")
+            repair = did_you_mean(name, [_TABLE]) or f" Settings belong in [{prefix}{_TABLE}]."
+            raise ConfigurationError(f"{shown}: {prefix + name!r} is not known here.{repair}")
     table = document.get(_TABLE, {})
     if not isinstance(table, dict):
         raise ConfigurationError(f"{shown}: {prefix + _TABLE!r} must be a table: [{prefix}server].")
@@ -61,7 +61,7 @@ def _load(path: Path, shown: str) -> dict[str, Any]:
     except OSError as error:
         raise ConfigurationError(f"{shown}: it cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{shown}: it is no TOML: {error}.") from error
+        raise ConfigurationError(f"{shown}: it is not valid TOML: {error}.") from error
 
 
 def _layer(table: dict[str, Any], shown: str) -> SourceValues:
@@ -70,7 +70,7 @@ def _layer(table: dict[str, Any], shown: str) -> SourceValues:
         if key not in names:
             if any(setting.name == key for setting in SETTINGS):
                 raise ConfigurationError(
-                    f"{shown}: {key!r} is an object of Python's, and can only be given there:"
+                    f"{shown}: {key!r} is a Python object, which only a program can give:"
                     f" dewar.server.run(app, {key}=...)."
                 )
             raise ConfigurationError(

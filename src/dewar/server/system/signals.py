@@ -1,8 +1,8 @@
-"""Signals as numbers that one thread takes one by one.
+"""`SignalInbox`: a queue of signals that the main thread reads.
 
-The system may hand a signal to any thread, and Python runs the handler on the main thread alone,
-which may sleep through it. So the main thread waits for the byte that every signal writes, on
-whatever thread it arrives (`signal.set_wakeup_fd`).
+The system may deliver a signal to any thread, but Python runs the handler on the main thread only,
+which may be waiting. So the main thread waits for the byte that Python writes for every signal,
+whichever thread gets it (`signal.set_wakeup_fd`).
 """
 
 import signal
@@ -15,7 +15,7 @@ from typing import Self
 
 from dewar.support.waker import Waker
 
-#: What a server answers, where the system has it.
+#: The signals that a server handles, if the system has them.
 HANDLED_SIGNALS = (
     "SIGINT",
     "SIGTERM",
@@ -29,12 +29,12 @@ HANDLED_SIGNALS = (
 
 
 class SignalInbox:
-    """Holds the signals that came, while it is entered on the main thread.
+    """Queues the signals that arrive, while it is entered on the main thread.
 
-    On any other thread it hears nothing: Python has handlers run on the main one.
+    On another thread it gets no signals, because Python runs handlers on the main thread only.
 
     Args:
-        names: The signals, such as ``"SIGTERM"``; those that this system has not are left out.
+        names: The signals, such as ``"SIGTERM"``; those that this system lacks are left out.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -50,17 +50,17 @@ class SignalInbox:
 
     @property
     def sock(self) -> socket.socket | None:
-        """What becomes readable when a signal comes; None while it is not entered."""
+        """The socket that becomes readable when a signal arrives; None while not entered."""
         return None if self._waker is None else self._waker.sock
 
     def deliver(self, name: str) -> None:
-        """Have a signal taken for come, from any thread."""
+        """Add a signal as if it had arrived, from any thread."""
         self._received.append(int(getattr(signal, name)))
         if self._waker is not None:
             self._waker.wake()
 
     def take(self) -> list[str]:
-        """Return the names of the signals that have come, without waiting."""
+        """Return the names of the signals that have arrived, without waiting."""
         if self._waker is not None:
             self._waker.clear()
         taken = []
@@ -80,7 +80,7 @@ class SignalInbox:
     def __enter__(self) -> Self:
         self._waker = Waker()
         if threading.current_thread() is not threading.main_thread():
-            return self  # signals are heard on that one only
+            return self  # handlers run on the main thread only
         self._is_installed = True
         self._former_fd = signal.set_wakeup_fd(self._waker.signal_fd, warn_on_full_buffer=False)
         for number in self._numbers:
@@ -96,7 +96,7 @@ class SignalInbox:
         self.abandon()
 
     def abandon(self) -> None:
-        """Close it in a forked child, whose signals are none of this process's."""
+        """Close it in a forked child, which handles its signals itself."""
         if self._waker is not None:
             self._waker.close()
         self._waker = None

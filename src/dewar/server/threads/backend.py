@@ -8,7 +8,7 @@ from socket import socket
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.errors import ServerStateError
 from dewar.server.metrics.statistics import PoolStatistics, ServerStatistics
-from dewar.server.system.descriptors import raise_descriptor_limit
+from dewar.server.system.descriptor_limit import raise_descriptor_limit
 from dewar.server.system.listeners import close_listeners, open_listeners, stop_listening, url_of
 from dewar.server.threads.pool import Pool
 

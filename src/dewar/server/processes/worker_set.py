@@ -20,7 +20,7 @@ from dewar.server.processes.decisions import Action, Decision
 from dewar.server.processes.fork import EXIT_LOAD, ChildCleanup, fork
 from dewar.server.processes.policy import SupervisorPolicy
 from dewar.server.processes.scoreboard import Scoreboard
-from dewar.server.processes.worker import Assignment, WorkerProcess
+from dewar.server.processes.worker_process import Assignment, WorkerProcess
 from dewar.server.processes.worker_state import WorkerState
 from dewar.server.settings.settings import Settings
 

@@ -25,7 +25,7 @@ from dewar.server.processes.control_channel import Command, ControlChannel, Repo
 from dewar.server.processes.fork import EXIT_LOAD
 from dewar.server.processes.scoreboard import WorkerSlot
 from dewar.server.settings.settings import Settings
-from dewar.server.system.descriptors import raise_descriptor_limit
+from dewar.server.system.descriptor_limit import raise_descriptor_limit
 from dewar.server.system.listeners import listen
 from dewar.server.system.memory import freeze_heap
 from dewar.server.system.process_title import set_title
