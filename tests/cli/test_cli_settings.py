@@ -246,7 +246,7 @@ def test_a_project_has_its_own_defaults_and_variables(
         (["shop:app", "-b", f"{'a' * 70}:1"], 1, "the host is not known"),
         (["shop:app", "-b", "unix:/no/such/x"], 1, "the folder does not exist"),
         (["shop:app", "--access-log-file", "/no/such/a.log"], 1, "Cannot write the access log"),
-        (["note.txt"], 2, "'note.txt' is no Python file."),
+        (["note.txt"], 2, "'note.txt' is not a Python file."),
         (["shop:number"], 2, "it is 3. An app is called with"),
         (["shop:Thing"], 2, "It is a class"),
         (["shop:asgi"], 2, "It looks like an ASGI app"),

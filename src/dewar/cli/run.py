@@ -58,7 +58,7 @@ from dewar.server.system.reload import ReloadUnavailableError, can_reload, run_w
     envvar=["DEWAR_RUN_PORT", "FLASK_RUN_PORT"],
     help="The port of --bind; 0 takes a free port.",
 )
-@click.option("--with-threads/--without-threads", default=True, help="Use threads, or only one.")
+@click.option("--with-threads/--without-threads", default=True, help="Use several threads, or one.")
 @setting_options
 @pass_script_info
 @click.pass_context
