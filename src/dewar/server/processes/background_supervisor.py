@@ -143,17 +143,21 @@ class BackgroundSupervisor:
 
     def _wait_ended(self, deadline: float) -> bool:
         """Wait for the supervisor's end, on any thread; return whether it came in time."""
-        while True:
-            with self._reaping:
-                if self._status is None:
-                    try:
-                        pid, status = os.waitpid(self._pid, os.WNOHANG)
-                    except ChildProcessError:
-                        pid, status = self._pid, 0  # the program has waited for all its children
-                    if pid:
-                        self._status = os.waitstatus_to_exitcode(status)
-                if self._status is not None:
-                    return True
+        while not self._reap():
             if time.monotonic() >= deadline:
                 return False
             time.sleep(_LOOK)
+        return True
+
+    def _reap(self) -> bool:
+        """Ask the system for the supervisor's end; return whether it has ended."""
+        with self._reaping:
+            if self._status is not None:
+                return True
+            try:
+                pid, status = os.waitpid(self._pid, os.WNOHANG)
+            except ChildProcessError:
+                pid, status = self._pid, 0  # the program has waited for all its children
+            if pid:
+                self._status = os.waitstatus_to_exitcode(status)
+            return self._status is not None

@@ -109,11 +109,14 @@ class Supervisor:
                 try:
                     return self._serve(workers)
                 finally:
-                    workers.kill_all()
-                    if self._metrics_process is not None:
-                        self._metrics_process.stop()  # last: the stop can be watched
+                    self._end(workers)
         finally:
             close_listeners(self._listeners)
+
+    def _end(self, workers: WorkerSet) -> None:
+        workers.kill_all()
+        if self._metrics_process is not None:
+            self._metrics_process.stop()  # last: the stop can be watched
 
     def _preload(self) -> None:
         app = self._source.load()

@@ -133,9 +133,7 @@ def close_listeners(listeners: "list[socket.socket]") -> None:
         file = getattr(listener, "file", None)
         listener.close()
         if path and owner == os.getpid():
-            with suppress(FileNotFoundError):  # it was removed already
-                if _identity(path) == file:
-                    Path(path).unlink()
+            _remove(path, file)
     listeners.clear()
 
 
@@ -187,6 +185,12 @@ def _reason(error: OSError, bind: str) -> str:
         return _UNIX_CAUSES[error.errno]
     # The error for a path that is too long has no number, only a text.
     return _CAUSES.get(error.errno or 0, f"{error.strerror or error}.")
+
+
+def _remove(path: str, identity: tuple[int, int] | None) -> None:
+    with suppress(FileNotFoundError):  # it was removed already
+        if _identity(path) == identity:
+            Path(path).unlink()
 
 
 def _identity(path: str) -> tuple[int, int]:
