@@ -16,8 +16,8 @@ from dewar.environment import RUN_FROM_CLI, debug_flag, load_dotenv, skips_doten
 from dewar.errors import DewarError
 from dewar.server import run
 from dewar.server.errors import SettingsError
-from dewar.server.system.adhoc import make_adhoc_context
-from dewar.server.system.loopback import is_loopback
+from dewar.server.system.adhoc_certificate import make_adhoc_context
+from dewar.server.system.listeners import is_loopback
 from dewar.server.system.reload import (
     ReloadUnavailableError,
     can_reload,
@@ -29,7 +29,7 @@ logger = logging.getLogger("dewar")
 
 
 class ExposedDebuggerError(DewarError, ValueError):
-    """Raised when the debugger, which runs any code sent to it, would be open to others."""
+    """Raised when other machines could reach the debugger, which runs any code sent to it."""
 
 
 class UnavailableError(DewarError, NotImplementedError):
@@ -42,7 +42,7 @@ class UnavailableError(DewarError, NotImplementedError):
 
 
 class RunnableApp(Protocol):
-    """What running takes of the app."""
+    """The part of the app that running needs."""
 
     debug: bool
 
@@ -60,7 +60,7 @@ class RunnableApp(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What Werkzeug's `run_simple` can be asked for, and so `app.run()` too."""
+    """The options of Werkzeug's `run_simple`, which `app.run()` takes too."""
 
     use_reloader: bool | None = None
     use_debugger: bool | None = None
@@ -89,9 +89,9 @@ def run_app(
     reads_dotenv: bool,
     options: dict[str, Any],
 ) -> None:
-    """Serve an app until it is told to stop; `dewar.Dewar.run` says what the arguments mean."""
+    """Serve an app until a signal stops it; `dewar.Dewar.run` says what the arguments mean."""
     if os.environ.get(RUN_FROM_CLI) == "true":
-        # ``dewar run`` imports the module of a script that calls app.run() at its end.
+        # ``dewar run`` imports a script that may call app.run() at its end.
         return
     if reads_dotenv and not skips_dotenv():
         load_dotenv()
@@ -128,30 +128,30 @@ def run_simple(
     passthrough_errors: bool = False,
     ssl_context: Any = None,
 ) -> None:
-    """Serve a WSGI app until told to stop, with the arguments of Werkzeug's function.
+    """Serve a WSGI app until a signal stops it, with the arguments of Werkzeug's function.
 
     Args:
         hostname: The address to listen on, or ``unix:///path``.
         port: The port; 0 takes a free one.
         application: Any WSGI callable.
         use_reloader: Restart on changes to the code; needs watchfiles.
-        use_debugger: Answer errors with an interactive traceback, on a loopback address.
+        use_debugger: Answer errors with an interactive traceback; on a loopback address only.
         use_evalex: Let the traceback run code.
         extra_files: More files to restart for.
         exclude_patterns: Shell patterns of files not to restart for.
-        reloader_interval: No effect: changes are told of, not looked for.
+        reloader_interval: No effect: the system reports changes, without polling.
         reloader_type: No effect.
-        threaded: Handle many requests at a time; one after the other otherwise.
+        threaded: Handle many requests at a time; else one after the other.
         processes: How many processes share the address.
-        request_handler: Nothing else than None; the server is another one.
+        request_handler: Only None: Dewar's server has no request handlers.
         static_files: Folders to serve by URL path.
         passthrough_errors: No effect: the server logs what an app raises.
         ssl_context: Serve HTTPS: with an `ssl.SSLContext`, with the files ``(cert, key)``, or with
-            a certificate made up on the spot, ``"adhoc"``, which needs cryptography.
+            a new self-signed certificate, ``"adhoc"``, which needs cryptography.
 
     Raises:
-        UnavailableError: For what cannot be had.
-        SettingsError: If a file cannot be used.
+        UnavailableError: An argument has no meaning for Dewar's server.
+        SettingsError: A file cannot be used.
     """
     run_options = RunOptions(
         use_reloader=use_reloader,
@@ -186,13 +186,14 @@ def _serve(
         run_with_reload(run_options.extra_files, run_options.exclude_patterns)
     if run_options.static_files:
         app = SharedDataMiddleware(app, run_options.static_files)
-    served = _with_debugger(app, bind, run_options, debug=debug)
+    if uses_debugger(run_options.use_debugger, debug=debug, bind=bind):
+        app = DebuggedApplication(app, evalex=run_options.use_evalex)
     if not run_options.threaded:
         settings["threads"] = 1
     if run_options.processes != 1:
         settings["processes"] = run_options.processes
     settings.update(_tls_settings(run_options.ssl_context, bind))
-    run(served, bind=bind, name=name, **settings)
+    run(app, bind=bind, name=name, **settings)
 
 
 def _tls_settings(ssl_option: Any, bind: str) -> dict[str, Any]:
@@ -208,36 +209,63 @@ def _tls_settings(ssl_option: Any, bind: str) -> dict[str, Any]:
             if len(files) < 3:
                 return dict(zip(("certfile", "keyfile"), map(os.fspath, files), strict=False))
     raise SettingsError(
-        f"ssl_context={ssl_option!r} is nothing to serve HTTPS with. Pass the files,"
+        f"ssl_context={ssl_option!r} cannot be used for HTTPS. Pass the files,"
         " ssl_context=('cert.pem', 'key.pem'), an ssl.SSLContext, or \"adhoc\"."
     )
 
 
 def reloads(wanted: bool | None, *, debug: bool) -> bool:
-    """Whether this process is to watch the code, and a child of it to serve.
+    """Return whether this process watches the code, and a child of it serves.
 
     Args:
-        wanted: What was asked for; None leaves it to `debug`.
+        wanted: What the user asked for; None leaves it to `debug`.
         debug: Whether debug mode is on.
     """
     if is_reloaded() or not (debug if wanted is None else wanted):
         return False
     if not can_reload():
-        # A program that asks for it is better served without than not at all.
+        # A program that asks for it runs without it rather than not at all.
         logger.warning("%s Serving without.", ReloadUnavailableError())
         return False
     return True
 
 
-def _replaced_run_simple() -> Callable[..., None] | None:
-    """Return what somebody has put in the place of ``werkzeug.serving.run_simple``, or None.
+def uses_debugger(
+    wanted: bool | None, *, debug: bool, bind: str, warn: Callable[[str], object] = logger.warning
+) -> bool:
+    """Return whether errors are answered with the debugger.
 
-    A test or a tracing tool that does so means to hear of `app.run()`.
+    Args:
+        wanted: What the user asked for; None leaves it to `debug`.
+        debug: Whether debug mode is on.
+        bind: The addresses that the server listens on.
+        warn: Is told if the debugger stays off in debug mode.
+
+    Raises:
+        ExposedDebuggerError: If it was asked for, and other machines could reach it.
+    """
+    # SECURITY: the debugger runs any code that is sent to it.
+    if is_loopback(bind):
+        return debug if wanted is None else wanted
+    if wanted:
+        raise ExposedDebuggerError(
+            f"use_debugger=True on {bind} would let other machines run code here. Leave it out, or"
+            " listen on 127.0.0.1."
+        )
+    if debug and wanted is None:
+        warn(f"The debugger is off, because {bind} is not a loopback address.")
+    return False
+
+
+def _replaced_run_simple() -> Callable[..., None] | None:
+    """Return the replacement of ``werkzeug.serving.run_simple``, or None if it is not replaced.
+
+    Tests and tracing tools replace it to intercept `app.run()`.
     """
     serving = sys.modules.get("werkzeug.serving")
     found: Callable[..., None] | None = getattr(serving, "run_simple", None)
-    ours = found is run_simple or getattr(found, "__module__", None) == "werkzeug.serving"
-    return None if ours else found
+    is_original = found is run_simple or getattr(found, "__module__", None) == "werkzeug.serving"
+    return None if is_original else found
 
 
 def _address(app: RunnableApp, host: str | None, port: int | None) -> tuple[str, int]:
@@ -249,20 +277,3 @@ def _bind(host: str, port: int) -> str:
     if host.startswith("unix://"):
         return f"unix:{host.removeprefix('unix://')}"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _with_debugger(
-    app: WSGIApplication, bind: str, run_options: RunOptions, *, debug: bool
-) -> WSGIApplication:
-    # SECURITY: the debugger runs any code that is sent to it.
-    if is_loopback(bind):
-        wanted = debug if run_options.use_debugger is None else run_options.use_debugger
-        return DebuggedApplication(app, evalex=run_options.use_evalex) if wanted else app
-    if run_options.use_debugger:
-        raise ExposedDebuggerError(
-            f"use_debugger=True on {bind} would let other machines run code here. Leave it out, or"
-            " listen on 127.0.0.1."
-        )
-    if debug and run_options.use_debugger is None:
-        logger.warning("The debugger is off, because %s is not a loopback address.", bind)
-    return app

@@ -67,10 +67,10 @@ NEVER_CHANGED = {
     ("contexts/legacy.py", "request_cell"): "a view of the one stack",
     ("isolation/owner.py", "_modules"): "the interpreter's own, to look into",
     ("server/connection/exchange.py", "_INTERNAL_ERROR"): "an answer",
-    ("server/settings/table.py", "_ADDRESSES"): "a kind of setting",
-    ("server/settings/table.py", "_NETWORKS"): "a kind of setting",
+    ("server/settings/settings.py", "_ADDRESSES"): "a kind of setting",
+    ("server/settings/settings.py", "_NETWORKS"): "a kind of setting",
     ("server/wire/errors.py", "BODY_TIMEOUT"): "an answer",
-    ("server/wire/reader.py", "_DETACHED_PARSER"): "stands for no parser",
+    ("server/wire/field_parser.py", "_DETACHED_PARSER"): "stands for no parser",
 }
 #: Functions that remember what they returned, each with what bounds it.
 CACHES = {

@@ -8,7 +8,7 @@ import flask.cli
 import pytest
 
 from dewar.cli.errors import NoAppError
-from dewar.cli.modules import import_file, near_match, prepare_import, split_target
+from dewar.cli.modules import import_file, prepare_import, split_target
 
 Write = Callable[[str, str], Path]
 
@@ -129,9 +129,3 @@ def test_a_file_with_a_taken_name_is_refused(write: Write) -> None:
     write("dewar.py", "app = None")
     with pytest.raises(NoAppError, match=r"that module is '.*' already\. Give the file another"):
         import_file("dewar.py")
-
-
-def test_nothing_near_is_no_hint() -> None:
-    """Without a likely candidate there is nothing to say."""
-    assert near_match("abc", ["xyz"]) == ""
-    assert near_match("abc", []) == ""

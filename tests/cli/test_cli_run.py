@@ -15,7 +15,7 @@ from werkzeug.debug import DebuggedApplication
 
 from dewar.cli.configuring import address_of
 from dewar.server.errors import BindError, SettingsError
-from dewar.server.system.loopback import is_loopback
+from dewar.server.system.listeners import is_loopback
 
 Write = Callable[[str, str], Path]
 Invoke = Callable[..., Result]

@@ -13,7 +13,8 @@ from click.testing import Result
 from dewar.cli.main import DewarGroup, make_cli
 from dewar.cli.run import run_command
 from dewar.cli.setting_options import SettingOption
-from dewar.server.settings.table import SETTINGS, SettingGroup
+from dewar.server.settings.setting import SettingGroup
+from dewar.server.settings.settings import SETTINGS
 
 Write = Callable[[str, str], Path]
 Invoke = Callable[..., Result]
@@ -221,8 +222,8 @@ def test_a_misspelt_variable_is_warned_of(
     result = invoke("run", "shop:app")
     warnings = [line for line in result.stderr.splitlines() if line.startswith("Warning")]
     assert warnings == [
-        "Warning: DEWAR_RUN_HOTS is no setting and has no effect. Did you mean DEWAR_RUN_HOST?",
-        "Warning: DEWAR_THREAD is no setting and has no effect. Did you mean DEWAR_THREADS?",
+        "Warning: DEWAR_RUN_HOTS is not a setting and has no effect. Did you mean DEWAR_RUN_HOST?",
+        "Warning: DEWAR_THREAD is not a setting and has no effect. Did you mean DEWAR_THREADS?",
     ]
     assert (result.exit_code, served[0]["server_name"]) == (0, "Dewar")
 
@@ -245,7 +246,7 @@ def test_a_project_has_its_own_defaults_and_variables(
         (["shop:app", "-b", f"{'a' * 70}:1"], 1, "the host is not known"),
         (["shop:app", "-b", "unix:/no/such/x"], 1, "the folder does not exist"),
         (["shop:app", "--access-log-file", "/no/such/a.log"], 1, "Cannot write the access log"),
-        (["note.txt"], 2, "'note.txt' is no Python file."),
+        (["note.txt"], 2, "'note.txt' is not a Python file."),
         (["shop:number"], 2, "it is 3. An app is called with"),
         (["shop:Thing"], 2, "It is a class"),
         (["shop:asgi"], 2, "It looks like an ASGI app"),

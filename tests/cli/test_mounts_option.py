@@ -94,8 +94,8 @@ def test_debug_mode_is_for_all(served: Served, invoke: Invoke) -> None:
 @pytest.mark.parametrize(
     ("mount", "message"),
     [
-        ("/admin", "'/admin' should say where and which app"),
-        ("=admin:app", "should say where and which app"),
+        ("/admin", "'/admin' should have a place and an app"),
+        ("=admin:app", "should have a place and an app"),
         ("/admin=", "'--mount /admin=module:app'"),
         ("/admin=nowhere:app", "'--mount /admin=nowhere:app': Could not import 'nowhere'"),
         ("/admin=admin:ap", "'--mount /admin=admin:ap': Failed to find attribute 'ap'"),

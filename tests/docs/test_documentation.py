@@ -30,8 +30,7 @@ from dewar.cli.setting_options import SettingOption
 from dewar.config import default_config
 from dewar.server.metrics.exposition import METRICS
 from dewar.server.settings.kinds import Switch
-from dewar.server.settings.settings import Settings
-from dewar.server.settings.table import SETTINGS
+from dewar.server.settings.settings import SETTINGS, Settings
 from dewar.tasks.settings import TasksSettings
 
 ROOT = Path(__file__).parents[2]

@@ -17,8 +17,8 @@ import pytest
 from certificates import Certificates
 from dewar.server import Server, Settings
 from dewar.server.connection import transport
-from dewar.server.connection.write_buffer import wait_ready
-from dewar.server.foreground import banner
+from dewar.server.connection.readiness import wait_ready
+from dewar.server.serve import banner
 from servertools import Client, Serve, Served
 
 NAMES = ("wsgi.url_scheme", "HTTPS", "SERVER_NAME", "REMOTE_ADDR", "PATH_INFO")

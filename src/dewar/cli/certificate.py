@@ -1,4 +1,4 @@
-"""The options ``--cert`` and ``--key``: what a server shows to prove who it is."""
+"""The options ``--cert`` and ``--key``: the server's certificate."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from werkzeug.utils import import_string
 
 
 class CertificateType(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.4
-    """A certificate file, ``adhoc`` for one made up on the spot, or an `ssl.SSLContext` to import.
+    """A certificate file, ``adhoc`` for a new self-signed one, or an `ssl.SSLContext` to import.
 
-    What comes out is the path, ``"adhoc"`` or the context.
+    The value is the path, ``"adhoc"`` or the context.
     """
 
     name = "path"
@@ -18,10 +18,10 @@ class CertificateType(click.ParamType):  # type: ignore[type-arg]  # generic sin
         self.path_type = click.Path(exists=True, dir_okay=False, resolve_path=True)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return what the text names.
+        """Return the path, ``"adhoc"`` or the context.
 
         Raises:
-            click.BadParameter: If it is none of the three, or what it takes is not installed.
+            click.BadParameter: If it is none of the three, or a needed library is not installed.
         """
         try:
             import ssl
@@ -41,11 +41,11 @@ class CertificateType(click.ParamType):  # type: ignore[type-arg]  # generic sin
 
 
 def _imported(name: str) -> object:
-    """Return what an import name stands for, or None."""
+    """Return the object with an import name, or None."""
     try:
         return import_string(name, silent=True)
     except ValueError:
-        # A text that no name can be: "" or ".".
+        # Not a valid name: "" or ".".
         return None
 
 

@@ -1,4 +1,4 @@
-"""From the options of ``dewar run``, the environment and a file to one `Configuration`."""
+"""Make the `Configuration` of ``dewar run`` from its options, the environment and a file."""
 
 import os
 from collections.abc import Sequence
@@ -11,8 +11,9 @@ from dewar.cli.setting_options import auto_variable, option_layers
 from dewar.config import default_config
 from dewar.environment import debug_flag
 from dewar.server.errors import SettingsError
-from dewar.server.settings.configuration import Configuration
+from dewar.server.settings.settings import SETTINGS
 from dewar.server.settings.sources import (
+    Configuration,
     ConfigurationError,
     GivenValue,
     SettingSource,
@@ -20,7 +21,6 @@ from dewar.server.settings.sources import (
     misspelt_variables,
     read_variables,
 )
-from dewar.server.settings.table import SETTINGS
 from dewar.server.settings.toml_file import read_file
 
 _HOST = "127.0.0.1"
@@ -30,10 +30,10 @@ _OTHERS = ("APP", "CONFIG", "DEBUG", "RELOADED", "RUN_FROM_CLI", "SKIP_DOTENV")
 
 
 def configure(ctx: click.Context) -> Configuration:
-    """Return the settings that a command was given, wherever they come from.
+    """Return the settings of a command, from all sources.
 
     Raises:
-        click.UsageError: If a source says what cannot be.
+        click.UsageError: If a source has an invalid setting.
     """
     typed = option_layers(ctx)
     try:
@@ -46,7 +46,7 @@ def configure(ctx: click.Context) -> Configuration:
             typed[SettingSource.FLAG],
             _parts_layer(ctx, ParameterSource.COMMANDLINE),
         )
-        settings = configuration.settings()  # so that what is wrong is told here, with its source
+        settings = configuration.settings()  # raises for a wrong value, with its source
         if "access_log" not in configuration and (settings.access_log_file or debug_flag()):
             why = "with access_log_file" if settings.access_log_file else "in debug mode"
             configuration.add("access_log", GivenValue(True, SettingSource.DEFAULT, why))
@@ -56,7 +56,7 @@ def configure(ctx: click.Context) -> Configuration:
 
 
 def settings_error(error: SettingsError, ctx: click.Context) -> click.UsageError:
-    """Return the usage error that names the flag, where one is at fault."""
+    """Return a usage error; it names the flag, if one is at fault."""
     flag = error.flag if isinstance(error, ConfigurationError) else None
     if flag is None:
         return click.UsageError(str(error), ctx)
@@ -64,20 +64,20 @@ def settings_error(error: SettingsError, ctx: click.Context) -> click.UsageError
 
 
 def warn_of_misspelt_variables(ctx: click.Context) -> None:
-    """Say which variables look like a setting and are none."""
-    ours = [setting.variable for setting in SETTINGS if setting.has_text]
-    ours += [auto_variable(ctx, param) for param in ctx.command.params]
-    # ``app.config.from_prefixed_env()`` reads the application's from the same prefix.
-    known = [f"DEWAR_{name}" for name in (*_OTHERS, *default_config())]
-    for sentence in misspelt_variables(os.environ, ours, known):
+    """Warn of variables that look like a misspelt setting."""
+    settings = [setting.variable for setting in SETTINGS if setting.has_text]
+    settings += [auto_variable(ctx, param) for param in ctx.command.params]
+    # ``app.config.from_prefixed_env()`` reads the application's variables with the same prefix.
+    others = [f"DEWAR_{name}" for name in (*_OTHERS, *default_config())]
+    for sentence in misspelt_variables(os.environ, settings, others):
         click.echo(f"Warning: {sentence}", err=True)
 
 
 def address_of(binds: Sequence[str], host: str | None, port: int | None) -> str:
-    """Return where to listen, with commas between several addresses.
+    """Return the value of ``bind`` for the options ``--bind``, ``--host`` and ``--port``.
 
     Raises:
-        click.UsageError: If it is given both as a whole and in parts.
+        click.UsageError: If ``--bind`` is combined with the others.
     """
     if not binds:
         host = host or _HOST
@@ -92,7 +92,7 @@ def address_of(binds: Sequence[str], host: str | None, port: int | None) -> str:
 
 
 def _parts_layer(ctx: click.Context, source: ParameterSource) -> SourceValues:
-    """Return what the options that are a part of a setting say, where they are from *source*."""
+    """Return the settings in the options for a part of one: host, port and threads."""
     params = ctx.params
     given = [n for n in ("host", "port") if ctx.get_parameter_source(n) is source]
     is_typed = source is ParameterSource.COMMANDLINE
@@ -115,6 +115,6 @@ def _given(ctx: click.Context, text: str, is_typed: bool, name: str) -> GivenVal
 
 
 def _set_variable(ctx: click.Context, option: click.Parameter) -> str:
-    """Return the variable that an option's value came from."""
+    """Return the variable that an option got its value from."""
     explicit = [option.envvar] if isinstance(option.envvar, str) else list(option.envvar or ())
     return next((n for n in explicit if os.environ.get(n)), auto_variable(ctx, option))

@@ -1,4 +1,4 @@
-"""What goes wrong between a command line and an app."""
+"""Errors of the command line: no app, or an app that a command cannot use."""
 
 import click
 
@@ -6,20 +6,20 @@ from dewar.errors import DewarError
 
 
 class NoAppError(DewarError, click.UsageError):
-    """Raised when the app that was asked for cannot be found or made.
+    """Raised when the app cannot be found or made.
 
-    It is a `click.UsageError`: a command that meets it prints the message and ends with 2.
+    It is a `click.UsageError`: the command prints the message and exits with status 2.
     """
 
 
 class AppNotNamedError(NoAppError):
-    """Raised when nobody named an app, and none is where one would be looked for."""
+    """Raised when no app is named, and the working directory has none."""
 
 
 class PlainCallableError(DewarError, click.UsageError):
     """Raised when a command needs a Dewar app and gets another WSGI callable.
 
-    `given` is the callable in question.
+    `given` is that callable.
     """
 
     def __init__(self, given: object) -> None:

@@ -1,7 +1,7 @@
-"""`FlaskGroup`: the command line as the documentation of Flask programs calls it.
+"""`FlaskGroup`: the command line that the documentation of Flask programs describes.
 
 ``flask run`` has Flask's options and defaults (port 5000), variables start with ``FLASK_``, and
-the commands of installed Flask extensions are there.
+the commands of installed Flask extensions are available.
 """
 
 from typing import Any, ClassVar
@@ -101,5 +101,5 @@ class FlaskGroup(DewarGroup):
     variable_prefix: ClassVar[str] = "FLASK"
 
     def tell_of_missing_app(self, error: AppNotNamedError) -> None:
-        """Say, above the help, that no app was named, as Flask does."""
+        """Print above the help that no app was named, as Flask does."""
         click.secho(f"Error: {error.format_message()}\n", err=True, fg="red")

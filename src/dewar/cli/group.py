@@ -1,4 +1,4 @@
-"""`AppGroup`, `ScriptInfo` and `with_appcontext`: what makes a Click command belong to an app."""
+"""`AppGroup`, `ScriptInfo` and `with_appcontext`: Click commands that belong to an app."""
 
 from collections.abc import Callable
 from functools import update_wrapper
@@ -16,14 +16,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class ScriptInfo:
-    """Which app the commands are for. Click carries it along as ``ctx.obj``.
+    """Loads the app that the commands are for. Click keeps it as ``ctx.obj``.
 
     Args:
-        app_import_path: Where the app is, as ``module:app``; else what ``DEWAR_APP`` says, else
-            ``wsgi.py`` or ``app.py``.
+        app_import_path: The app, as ``module:app``; if left out, ``DEWAR_APP``, else ``wsgi.py``
+            or ``app.py``.
         create_app: Makes the app instead.
-        set_debug_flag: Give the app the debug mode that the command line or environment asks for.
-        load_dotenv_defaults: Read ``.env`` and ``.flaskenv``, unless the environment says no.
+        set_debug_flag: Set the app's debug mode from the command line or the environment.
+        load_dotenv_defaults: Read ``.env`` and ``.flaskenv``, unless the environment forbids it.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class ScriptInfo:
     ) -> None:
         self.app_import_path = app_import_path
         self.create_app = create_app
-        #: Room for whatever the commands want to share.
+        #: Data that commands share.
         self.data: dict[Any, Any] = {}
         self.set_debug_flag = set_debug_flag
         self.load_dotenv_defaults = load_dotenv_defaults and not skips_dotenv()

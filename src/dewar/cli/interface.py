@@ -8,7 +8,7 @@ from werkzeug.routing import Map
 
 
 class CommandApp(Protocol):
-    """The app as commands see it; `dewar.Dewar` is one."""
+    """The part of an app that commands use; `dewar.Dewar` has it."""
 
     debug: bool
     import_name: str
@@ -17,7 +17,7 @@ class CommandApp(Protocol):
 
     @property
     def cli(self) -> click.Group:
-        """The commands that the app brings."""
+        """The commands of the app."""
 
     def app_context(self) -> AbstractContextManager[Any]:
         """Return an app context to run a command in."""
@@ -27,7 +27,7 @@ class CommandApp(Protocol):
 
 
 def is_command_app(value: object) -> TypeGuard[CommandApp]:
-    """Whether a value is an app with contexts and commands, and not just any WSGI callable."""
-    # The type is asked and not the value: a proxy would ask for the current app.
+    """Return whether a value is an app with contexts and commands, not just a WSGI callable."""
+    # Looks at the type, not the value: a proxy would look up the current app.
     kind = type(value)
     return all(hasattr(kind, name) for name in ("wsgi_app", "app_context", "make_shell_context"))

@@ -1,4 +1,4 @@
-"""From a module to the app in it: by its name, by a call of its factory, or the likeliest one."""
+"""Load an app from a module: by its name, by calling a factory, or by guessing."""
 
 import ast
 import inspect
@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple, overload
 
 from dewar.cli.errors import AppNotNamedError, NoAppError
 from dewar.cli.interface import is_command_app
-from dewar.cli.modules import import_file, import_named, near_match, split_target
+from dewar.cli.modules import import_file, import_named, split_target
+from dewar.support.near_match import did_you_mean
 
 _APP_NAMES = ("app", "application")
 _FACTORY_NAMES = ("create_app", "make_app")
@@ -29,11 +30,11 @@ def load_app(target: str) -> Any:
     """Return the WSGI app that a user named.
 
     Args:
-        target: ``module``, ``module:app``, ``module:factory(1, debug=True)``, or a file in place
+        target: ``module``, ``module:app``, ``module:factory(1, debug=True)``, or a file instead
             of the module: ``folder/file.py:app``.
 
     Raises:
-        NoAppError: If it cannot be found, imported or made; the message says what is near.
+        NoAppError: If it cannot be found, imported or made; the message names a near match.
     """
     path, name = split_target(target)
     return _app_in(import_file(path), name)
@@ -43,8 +44,8 @@ def load_default_app() -> Any:
     """Return the app in ``wsgi.py`` or ``app.py`` in the working directory.
 
     Raises:
-        AppNotNamedError: If there is neither.
-        NoAppError: If there is one, and no app in it.
+        AppNotNamedError: If there is neither file.
+        NoAppError: If the file has no app.
     """
     for name in _DEFAULT_MODULES:
         if Path(f"{name}.py").is_file() or Path(name, "__init__.py").is_file():
@@ -75,8 +76,8 @@ def locate_app(
 
     Args:
         module_name: The name to import.
-        app_name: A name or a call in it; None takes the likeliest app.
-        raise_if_not_found: Raise where there is no such module, instead of returning None.
+        app_name: A name or a call in it; None takes what `find_best_app` finds.
+        raise_if_not_found: Raise if there is no such module, instead of returning None.
 
     Raises:
         NoAppError: If there is no app.
@@ -91,13 +92,13 @@ def locate_app(
 
 
 def find_best_app(module: ModuleType) -> Any:
-    """Return the likeliest app of a module.
+    """Return the app of a module, without its name.
 
-    That is ``app`` or ``application``, else the only app there is under any name, else what
-    ``create_app()`` or ``make_app()`` returns.
+    It is ``app`` or ``application``, else the only app in the module, else the result of
+    ``create_app()`` or ``make_app()``.
 
     Raises:
-        NoAppError: If there is none, or more than one.
+        NoAppError: If there is no app, or more than one.
     """
     named = [getattr(module, name, None) for name in _APP_NAMES]
     apps = {name: value for name, value in vars(module).items() if is_command_app(value)}
@@ -132,13 +133,13 @@ def find_app_by_string(module: ModuleType, app_name: str) -> Any:
         app_name: ``name`` or ``name(arguments)``; the arguments are literals.
 
     Raises:
-        NoAppError: If there is no such name, the arguments don't fit, or it is no app.
+        NoAppError: If there is no such name, the arguments do not fit, or it is not an app.
     """
     call = _parse(app_name)
     try:
         value = getattr(module, call.name)
     except AttributeError:
-        near = near_match(call.name, (name for name in vars(module) if not name.startswith("_")))
+        near = did_you_mean(call.name, (name for name in vars(module) if not name.startswith("_")))
         raise NoAppError(
             f"Failed to find attribute {call.name!r} in {module.__name__!r}.{near}"
         ) from None
@@ -201,7 +202,7 @@ def _called(module: ModuleType, factory: Callable[..., Any], call: Call) -> Any:
 
 
 def _accepted(value: Any, place: str) -> Any:
-    """Return a value that can be served, or say why it cannot."""
+    """Return a value if it can be served; raise an error that says why it cannot."""
     if is_command_app(value) or _is_wsgi(value):
         return value
     if value is None and place.endswith("()"):
@@ -216,14 +217,14 @@ def _accepted(value: Any, place: str) -> Any:
 
 
 def _is_factory(name: str, value: Any) -> bool:
-    """Whether a value is a function to be called for the app, and not the app itself."""
+    """Return whether a value is a function that makes the app, not the app itself."""
     if not inspect.isfunction(value) or _is_coroutine_function(value):
         return False
     return name in _FACTORY_NAMES or not _is_wsgi(value)
 
 
 def _is_wsgi(value: Any) -> bool:
-    """Whether a value can be called as PEP 3333 has it, and is not a factory."""
+    """Return whether a value can be called as a WSGI app (PEP 3333), and is not a factory."""
     if not callable(value) or isinstance(value, type) or _is_coroutine_function(value):
         return False
     is_factory = inspect.isfunction(value) and _binds(value, [], {})
@@ -237,7 +238,7 @@ def _is_coroutine_function(value: Any) -> bool:
 
 
 def _binds(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> bool:
-    """Whether a function takes these arguments; yes, where it cannot be told."""
+    """Return whether a function takes these arguments; True if that is unknown."""
     try:
         inspect.signature(function).bind(*args, **kwargs)
     except ValueError:

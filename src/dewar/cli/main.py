@@ -42,12 +42,12 @@ class DewarGroup(AppGroup):
             "Run the shop."
 
     Args:
-        add_default_commands: Have ``run``, ``shell``, ``routes`` and ``tasks``.
+        add_default_commands: Add ``run``, ``shell``, ``routes`` and ``tasks``.
         create_app: Makes the app, instead of ``--app``.
-        add_version_option: Have ``--version``.
+        add_version_option: Add ``--version``.
         load_dotenv: Read ``.env`` and ``.flaskenv``.
-        set_debug_flag: Give the app the debug mode that was asked for.
-        extra: As `click.Group` takes it.
+        set_debug_flag: Set the app's debug mode from the command line or the environment.
+        extra: Arguments of `click.Group`.
     """
 
     #: The commands that are always there.
@@ -57,9 +57,9 @@ class DewarGroup(AppGroup):
         routes_command,
         tasks_group,
     )
-    #: The groups of entry points in which installed packages offer commands.
+    #: The groups of entry points with commands of installed packages.
     plugin_groups: tuple[str, ...] = ("dewar.commands",)
-    #: What the variables begin with that give options: ``DEWAR_RUN_PORT``.
+    #: The prefix of the variables for options, such as ``DEWAR_RUN_PORT``.
     variable_prefix: ClassVar[str] = "DEWAR"
 
     def __init__(
@@ -107,7 +107,7 @@ class DewarGroup(AppGroup):
 
     def get_help(self, ctx: click.Context) -> str:
         """Return the help, with the commands of the app."""
-        # Click asks for it before the options that were not given; their files may name the app.
+        # Click calls this before it reads default options; the env files may name the app.
         load_defaults(ctx)
         return super().get_help(ctx)
 
@@ -123,7 +123,7 @@ class DewarGroup(AppGroup):
         try:
             app = ctx.ensure_object(ScriptInfo).load_app()
         except NoAppError as error:
-            # Click goes on to say that there is no such command: this is why.
+            # Click then prints that there is no such command; this is the reason.
             _show_error(error.format_message())
             return None
         return app.cli.get_command(ctx, cmd_name) if is_command_app(app) else None
@@ -131,8 +131,8 @@ class DewarGroup(AppGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command to run; one of the app's has the app's context from here on."""
-        # Not in get_command: help asks for every command, and then nothing would end the context.
+        """Return the command to run; push the app's context for a command of the app."""
+        # Not in get_command: help calls that for every command, and nothing would end the context.
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None and name not in self.commands and name not in self._plugins():
             app = command_app(ctx)
@@ -150,7 +150,7 @@ class DewarGroup(AppGroup):
             self.tell_of_missing_app(error)
         except NoAppError as error:
             _show_error(error.format_message())
-        except Exception:  # noqa: BLE001  # the user's; the help is of use all the same
+        except Exception:  # noqa: BLE001  # of the user's code; the help is useful all the same
             _show_error(traceback.format_exc())
         else:
             if is_command_app(app):
@@ -158,7 +158,7 @@ class DewarGroup(AppGroup):
         return sorted(names)
 
     def tell_of_missing_app(self, error: AppNotNamedError) -> None:
-        """Say, above the help, that no app was named: nothing, for nobody asked for one."""
+        """Print above the help that no app was named; here nothing, as none is required."""
 
     def _plugins(self) -> dict[str, EntryPoint]:
         """Return the commands of installed packages, by name and not yet imported."""

@@ -1,24 +1,23 @@
-"""From what a user typed to a module: ``package.module``, ``folder/file.py`` or ``file``."""
+"""Import the module that a user typed: ``package.module``, ``folder/file.py`` or ``file``."""
 
 import os
 import pkgutil
 import re
 import sys
 import traceback
-from collections.abc import Iterable
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, TracebackType
 
 from dewar.cli.errors import NoAppError
+from dewar.support.near_match import did_you_mean
 
-# A colon before a slash is part of a Windows path. The name may hold colons of its own: a dict.
+# A colon before a slash is part of a Windows path. The name may contain colons, as in a dict.
 _TARGET = re.compile(r"(?P<module>(?:[A-Za-z]:[\\/])?[^:]*)(?::(?P<name>.*))?", re.DOTALL)
 
 
 def split_target(target: str) -> tuple[str, str | None]:
-    """Return the module and the name of ``module:name``; the name is None where there is none."""
+    """Return the module and the name of ``module:name``; the name is None if it is left out."""
     match = _TARGET.fullmatch(target)
     if match is None:
         return target, None
@@ -26,7 +25,7 @@ def split_target(target: str) -> tuple[str, str | None]:
 
 
 def prepare_import(path: str) -> str:
-    """Return the name to import a file, folder or module by, and make it importable.
+    """Make a file, folder or module importable, and return its import name.
 
     The folder that holds the outermost package goes to the front of ``sys.path``.
     """
@@ -49,21 +48,21 @@ def import_file(path: str) -> ModuleType:
     """Import what a user typed before the colon.
 
     Raises:
-        NoAppError: If there is no such file or module, where another module has its name, or
-            where the module itself fails, with the whole of its traceback.
+        NoAppError: If there is no such file or module, if another module has its name, or if the
+            module raises an error, with its traceback.
     """
     file = Path(path)
     is_file = file.suffix == ".py" or file.name != path
     if is_file and not file.exists() and not file.with_suffix(".py").exists():
         others = [other.name for other in file.parent.glob("*.py")]
-        raise NoAppError(f"There is no file {path!r}.{near_match(file.name, others)}")
+        raise NoAppError(f"There is no file {path!r}.{did_you_mean(file.name, others)}")
     try:
         module = import_named(prepare_import(path))
     except NoAppError as error:
         if not file.is_file() or file.suffix == ".py" or error.__cause__ is not None:
             raise
         raise NoAppError(
-            f"{path!r} is no Python file. Name the module, or the .py file, that the app is in."
+            f"{path!r} is not a Python file. Name the module, or the .py file, that has the app."
         ) from None
     if is_file and file.is_file():
         _check_origin(module, file)
@@ -74,7 +73,7 @@ def import_named(name: str) -> ModuleType:
     """Import a module.
 
     Raises:
-        NoAppError: If there is no such module, or where it fails while it is imported.
+        NoAppError: If there is no such module, or if it raises an error.
     """
     try:
         return import_module(name)
@@ -82,22 +81,17 @@ def import_named(name: str) -> ModuleType:
         missing = error.name or ""
         if name != missing and not name.startswith(f"{missing}."):
             raise _broken(name, error) from error
+        hint = did_you_mean(missing, _neighbours(missing))
         raise NoAppError(
-            f"Could not import {name!r}: there is no module {missing!r} in"
-            f" {Path.cwd()} or among what is installed.{near_match(missing, _neighbours(missing))}"
+            f"Could not import {name!r}: there is no module {missing!r} in {Path.cwd()} or among"
+            f" the installed packages.{hint}"
         ) from None
     except Exception as error:
         raise _broken(name, error) from error
 
 
-def near_match(name: str, candidates: Iterable[str]) -> str:
-    """Return a sentence that names the candidate most like `name`, or nothing."""
-    matches = get_close_matches(name, list(candidates), n=1)
-    return f" Did you mean {matches[0]!r}?" if matches else ""
-
-
 def _neighbours(missing: str) -> list[str]:
-    """Return the modules that are where `missing` would be."""
+    """Return the modules in the package or folder of `missing`."""
     parent = missing.rpartition(".")[0]
     prefix = f"{parent}." if parent else ""
     path = getattr(sys.modules.get(parent), "__path__", None) or sys.path[:1]

@@ -1,4 +1,4 @@
-"""``--mount WHERE=MODULE:APP``: more apps beside the one that a command is for."""
+"""``--mount WHERE=MODULE:APP``: mount more apps beside the main one."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,10 +13,10 @@ from dewar.mounting.errors import MountError
 
 
 class MountOption(NamedTuple):
-    """One app that is to be mounted.
+    """One app to mount.
 
     Attributes:
-        path: Where; ``/`` for a whole host.
+        path: The path; ``/`` for a whole host.
         host: The host, or None for any.
         target: Where the app is, as ``module:app``.
     """
@@ -40,7 +40,7 @@ def _parse_mount(text: str, ctx: click.Context, param: click.Parameter) -> Mount
     where, _, target = text.partition("=")
     if not (where and target):
         raise click.BadParameter(
-            f"{text!r} should say where and which app: '--mount /admin=module:app', or"
+            f"{text!r} should have a place and an app: '--mount /admin=module:app', or"
             " '--mount api.example.com=module:app' for a host.",
             ctx,
             param,
@@ -49,13 +49,13 @@ def _parse_mount(text: str, ctx: click.Context, param: click.Parameter) -> Mount
     return MountOption(slash + path or "/", host or None, target)
 
 
-#: For commands that can do with several apps.
+#: For commands that work with several apps.
 mount_option = click.Option(
     ["--mount"],
     multiple=True,
     callback=_read,
     metavar="WHERE=MODULE:APP",
-    help="Have another app answer below a path (/admin=shop.admin:app), for a host"
+    help="Mount another app below a path (/admin=shop.admin:app), for a host"
     " (api.example.com=api:app), or both. May be given more than once.",
 )
 
@@ -63,10 +63,10 @@ mount_option = click.Option(
 def with_mounts(
     app: WSGIApplication, mounts: Sequence[MountOption], info: ScriptInfo
 ) -> WSGIApplication:
-    """Return an app with others mounted beside it; the app itself stays as it is.
+    """Return an app with others mounted beside it; the app itself does not change.
 
     Raises:
-        NoAppError: If one cannot be found, or not be mounted there; the message says which.
+        NoAppError: If an app cannot be found, or cannot be mounted there; the message names it.
     """
     if not mounts:
         return app

@@ -1,4 +1,4 @@
-"""The options that stand before any command: which app, which environment, debug, version."""
+"""The options before any command: the app, the env file, debug mode, the version."""
 
 import platform
 from importlib.metadata import version
@@ -12,7 +12,7 @@ from dewar.version import __version__
 
 
 def load_defaults(ctx: click.Context) -> None:
-    """Read ``.env`` and ``.flaskenv``, where the commands are to have them."""
+    """Read ``.env`` and ``.flaskenv``, unless that is turned off."""
     if ctx.ensure_object(ScriptInfo).load_dotenv_defaults:
         load_dotenv()
 
@@ -23,7 +23,7 @@ def _set_app(ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 
 
 def _set_debug(_ctx: click.Context, _param: click.Parameter, value: bool | None) -> None:
-    # Through the environment, because a factory may ask before there is an app to be told.
+    # Through the environment, because a factory may read it before there is an app.
     if value is not None:
         switch_debug(value)
 
@@ -49,12 +49,12 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
     ctx.exit()
 
 
-#: ``-e``: eager and first, so that the other options may come from the file.
+#: ``-e``: eager and first, because the file may set the other options.
 env_file_option = click.Option(
     ["-e", "--env-file"],
     type=click.Path(exists=True, dir_okay=False),
-    help="Set environment variables from this file, before '.env' and '.flaskenv'; what is"
-    " set already stays. Needs python-dotenv.",
+    help="Set environment variables from this file, before '.env' and '.flaskenv'. Variables that"
+    " are set already do not change. Needs python-dotenv.",
     is_eager=True,
     expose_value=False,
     callback=_read_env_file,
@@ -64,14 +64,14 @@ env_file_option = click.Option(
 app_option = click.Option(
     ["-A", "--app"],
     metavar="MODULE:NAME",
-    help="The app: 'module:app', 'folder/file.py:app' or 'module:factory(arguments)'. The name"
-    " may be left out where it is app, application, create_app or make_app.",
+    help="The app: 'module:app', 'folder/file.py:app' or 'module:factory(arguments)'. The names"
+    " app, application, create_app and make_app may be left out.",
     is_eager=True,
     expose_value=False,
     callback=_set_app,
 )
 
-#: Before a command and, where that has it, after.
+#: Before a command, and after some commands.
 debug_option = click.Option(
     ["--debug/--no-debug"],
     default=None,
@@ -80,7 +80,7 @@ debug_option = click.Option(
     callback=_set_debug,
 )
 
-#: Prints what is installed and ends.
+#: Prints the versions and exits.
 version_option = click.Option(
     ["--version"],
     help="Show the versions of Python, Dewar and Werkzeug.",

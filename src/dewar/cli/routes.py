@@ -1,4 +1,4 @@
-"""``dewar routes``: which URL leads to which view."""
+"""``dewar routes``: the routes of an app."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ _AUTOMATIC = frozenset({"HEAD", "OPTIONS"})
     "-s",
     type=click.Choice(("endpoint", "methods", "domain", "rule", "match")),
     default="endpoint",
-    help="What to sort by; 'match' is the order in which rules are tried.",
+    help="The column to sort by; 'match' is the order in which rules are tried.",
 )
 @click.option("--all-methods", is_flag=True, help="Show HEAD and OPTIONS as well.")
 @pass_script_info
@@ -58,9 +58,9 @@ def route_table(rules: Iterable[Rule], domain: str, sort: str, hidden: frozenset
 
     Args:
         rules: The rules, in the order of matching.
-        domain: ``"Host"`` or ``"Subdomain"``; the column is there if any rule has one.
-        sort: A column in lower case, ``"domain"`` for either of those two; ``"match"`` keeps
-            the order of `rules`, as a column that is not there does.
+        domain: ``"Host"`` or ``"Subdomain"``; the column is shown if any rule has one.
+        sort: A column in lower case, ``"domain"`` for either of those two; ``"match"`` or a column
+            that is not shown keeps the order of `rules`.
         hidden: The methods to leave out.
     """
     columns = ["endpoint", "methods", "domain", "rule"]

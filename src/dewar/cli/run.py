@@ -14,13 +14,10 @@ from dewar.cli.mounts import MountOption, mount_option, with_mounts
 from dewar.cli.options import debug_option
 from dewar.cli.setting_options import SettingsCommand, setting_options
 from dewar.environment import debug_flag
-from dewar.running import reloads
+from dewar.running import ExposedDebuggerError, reloads, uses_debugger
 from dewar.server import run as serve
 from dewar.server.errors import ServerError, StartError
-from dewar.server.settings.process_support import needs_supervisor
-from dewar.server.settings.settings import Settings
-from dewar.server.settings.table import SETTINGS
-from dewar.server.system.loopback import is_loopback
+from dewar.server.settings.settings import SETTINGS, Settings
 from dewar.server.system.reload import ReloadUnavailableError, can_reload, run_with_reload
 
 
@@ -31,25 +28,25 @@ from dewar.server.system.reload import ReloadUnavailableError, can_reload, run_w
 @click.option(
     "--debugger/--no-debugger",
     default=None,
-    help="Answer errors with an interactive traceback. It is on in debug mode, and only on a"
-    " loopback address.",
+    help="Answer errors with an interactive traceback. On in debug mode; works on a loopback"
+    " address only.",
 )
 @click.option(
     "--reload/--no-reload",
     default=None,
-    help="Restart on changes to the code. It is on in debug mode; needs watchfiles.",
+    help="Restart when the code changes. On in debug mode; needs watchfiles.",
 )
 @click.option(
     "--config",
     "-c",
     metavar="FILE",
     envvar="DEWAR_CONFIG",
-    help="A TOML file with settings, in place of dewar.toml or pyproject.toml.",
+    help="A TOML file with settings, instead of dewar.toml or pyproject.toml.",
 )
 @click.option(
     "--print-settings",
     is_flag=True,
-    help="Print the settings as such a file, with the source of each, and end.",
+    help="Print the settings as such a file, with the source of each, and exit.",
 )
 @click.option(
     "--host", "-h", envvar=["DEWAR_RUN_HOST", "FLASK_RUN_HOST"], help="The host of --bind."
@@ -59,18 +56,18 @@ from dewar.server.system.reload import ReloadUnavailableError, can_reload, run_w
     "-p",
     type=click.IntRange(0, 65535),
     envvar=["DEWAR_RUN_PORT", "FLASK_RUN_PORT"],
-    help="The port of --bind; 0 takes a free one.",
+    help="The port of --bind; 0 takes a free port.",
 )
-@click.option("--with-threads/--without-threads", default=True, help="Turn threads off.")
+@click.option("--with-threads/--without-threads", default=True, help="Use several threads, or one.")
 @setting_options
 @pass_script_info
 @click.pass_context
 def run_command(
     ctx: click.Context, info: ScriptInfo, /, target: str | None, **options: Any
 ) -> None:
-    """Serve MODULE:APP, or the app that '--app' names, until told to stop.
+    """Serve MODULE:APP, or the app that '--app' names, until a signal stops it.
 
-    It may be a Dewar app or any other WSGI callable.
+    The app is a Dewar app or any other WSGI callable.
     """
     configuration = configure(ctx)
     warn_of_misspelt_variables(ctx)
@@ -91,7 +88,7 @@ def run_command(
         if _is_loaded_in_workers(settings):
             serve(load=_in_worker(load), name=info.app_import_path or "the app", **values)
         else:
-            # Loaded before anything is listened on: a name that leads nowhere must not answer.
+            # Loaded before the server listens: a wrong name must not open a port.
             serve(load(), name=_name_of(info), **values)
     except ServerError as error:
         raise click.ClickException(str(error)) from error
@@ -100,7 +97,7 @@ def run_command(
 def _loader(
     info: ScriptInfo, mounts: Sequence[MountOption], *, with_debugger: bool
 ) -> Callable[[], WSGIApplication]:
-    """Return what loads the apps, in whichever process calls it."""
+    """Return a function that loads the apps in the process that calls it."""
 
     def load() -> WSGIApplication:
         app = with_mounts(info.load_app(), mounts, info)
@@ -110,12 +107,12 @@ def _loader(
 
 
 def _is_loaded_in_workers(settings: Settings) -> bool:
-    """Whether each process loads the app itself, so that SIGHUP brings new code."""
-    return needs_supervisor(settings.processes, settings.max_requests) and not settings.preload
+    """Return whether each process loads the app itself, so that SIGHUP brings new code."""
+    return settings.needs_supervisor and not settings.preload
 
 
 def _in_worker(load: Callable[[], WSGIApplication]) -> Callable[[], WSGIApplication]:
-    """Return *load* with the command line's errors as the server's, which are told in a line."""
+    """Return *load* with Click's errors as the server's, which are printed as one line."""
 
     def load_in_worker() -> WSGIApplication:
         try:
@@ -127,34 +124,32 @@ def _in_worker(load: Callable[[], WSGIApplication]) -> Callable[[], WSGIApplicat
 
 
 def debugs(wanted: bool | None, bind: str) -> bool:
-    """Whether errors are answered with the debugger.
+    """Return whether errors are answered with the debugger.
 
     Args:
-        wanted: What was asked for; None leaves it to debug mode, and to where it is safe.
-        bind: The addresses.
+        wanted: What the user asked for; None leaves it to debug mode and the addresses.
+        bind: The addresses that the server listens on.
 
     Raises:
-        click.UsageError: If it was asked for and other machines could reach it.
+        click.UsageError: If it was asked for, and other machines could reach it.
     """
-    # SECURITY: it runs any code that is sent to it.
-    if wanted is None:
-        wanted = debug_flag()
-        if wanted and not is_loopback(bind):
-            click.echo(f"The debugger is off, because {bind} is not a loopback address.", err=True)
-            return False
-    if wanted and not is_loopback(bind):
+    try:
+        return uses_debugger(wanted, debug=debug_flag(), bind=bind, warn=_echo_error)
+    except ExposedDebuggerError as error:
         raise click.UsageError(
             f"The debugger runs any code that is sent to it, and {bind} can be reached from other"
-            f" machines. Leave '--debugger' out, or listen on 127.0.0.1."
-        )
-    return wanted
+            " machines. Leave '--debugger' out, or listen on 127.0.0.1."
+        ) from error
+
+
+def _echo_error(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def _show_access_log(settings: Settings) -> None:
-    """See to it that somebody sees the lines that go to `logging`."""
+    """Print the access log to the terminal if it goes to `logging` and nobody has set that up."""
     logger = logging.getLogger("dewar.server.access")
     if settings.access_log and settings.access_log_file is None and not logger.hasHandlers():
-        # Nobody has set up logging, so it is a terminal that waits for the lines.
         logger.addHandler(logging.StreamHandler())
         logger.setLevel(logging.INFO)
 

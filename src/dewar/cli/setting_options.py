@@ -1,26 +1,25 @@
-"""A flag of ``dewar run`` for each setting of the server, made from the table of settings."""
+"""The flags of ``dewar run`` for the settings of the server, made from `SETTINGS`."""
 
 from collections.abc import Callable
-from dataclasses import fields
 from typing import TypeVar
 
 import click
 from click.core import ParameterSource
 
 from dewar.server.settings.kinds import Size, Switch
-from dewar.server.settings.settings import Settings
+from dewar.server.settings.setting import NONE, Setting
+from dewar.server.settings.settings import SETTINGS
 from dewar.server.settings.sources import GivenValue, SettingSource, SourceValues
-from dewar.server.settings.table import NONE, SETTINGS, Setting
 from dewar.server.settings.units import format_size
 
 F = TypeVar("F", bound=Callable[..., object])
 
 
 class SettingOption(click.Option):
-    """The option of one setting. Its value stays a text; the setting reads it."""
+    """The option of one setting. Its value stays text, which the setting parses."""
 
-    def __init__(self, setting: Setting, default: object) -> None:
-        shown = _shown_default(setting, default)
+    def __init__(self, setting: Setting) -> None:
+        shown = _shown_default(setting)
         help_ = f"{setting.help}  [default: {shown}]" if shown else setting.help
         spellings = [setting.name, setting.flag, *setting.aliases]
         if isinstance(setting.kind, Switch):
@@ -33,7 +32,7 @@ class SettingOption(click.Option):
         self.setting = setting
 
     def layer(self, ctx: click.Context) -> tuple[SettingSource, GivenValue] | None:
-        """Return what was given for it, and how loud that is; None where nothing was."""
+        """Return its source and the given value; None if no value was given."""
         value = ctx.params[self.setting.name]
         if value is None or value == ():
             return None
@@ -50,7 +49,8 @@ class SettingOption(click.Option):
         return SettingSource.DEFAULT, GivenValue(raw, SettingSource.DEFAULT, "of the command")
 
 
-def _shown_default(setting: Setting, default: object) -> str:
+def _shown_default(setting: Setting) -> str:
+    default = setting.default
     if default is None or isinstance(default, bool):
         return ""
     if isinstance(default, int) and isinstance(setting.kind, Size):
@@ -59,22 +59,21 @@ def _shown_default(setting: Setting, default: object) -> str:
 
 
 def setting_options(command: F) -> F:
-    """Give a command the flags of all settings."""
-    defaults = {field.name: field.default for field in fields(Settings) if field.init}
-    # Decorators are applied from the last one up, and so Click takes options in that order.
+    """Add the flags of all settings to a command."""
+    # Decorators are applied from the last one up, so Click reverses the order of options.
     given = command.__dict__.setdefault("__click_params__", [])
-    options = [SettingOption(s, defaults[s.name]) for s in SETTINGS if s.has_text]
+    options = [SettingOption(s) for s in SETTINGS if s.has_text]
     given.extend(reversed(options))
     return command
 
 
 def auto_variable(ctx: click.Context, option: click.Parameter) -> str:
-    """Return the variable that Click reads an option of the current command from."""
+    """Return the variable from which Click reads an option of the current command."""
     return f"{ctx.auto_envvar_prefix}_{str(option.name).upper()}"
 
 
 def option_layers(ctx: click.Context) -> dict[SettingSource, SourceValues]:
-    """Return what the options of the current command were given, by how loud that is."""
+    """Return the values of the current command's options, by source."""
     layers: dict[SettingSource, dict[str, GivenValue]] = {source: {} for source in SettingSource}
     for option in ctx.command.params:
         if isinstance(option, SettingOption):
@@ -100,8 +99,8 @@ class SettingsCommand(click.Command):
                 formatter.write_dl(records)
         formatter.write_paragraph()
         formatter.write_text(
-            "Durations may be written 30, 1.5, 500ms or 2m; sizes 65536, 512k or 1GiB; and"
-            f" '{NONE}' switches off what may be off. A setting may also come from a variable"
+            "Durations are written 30, 1.5, 500ms or 2m, and sizes 65536, 512k or 1GiB. Optional"
+            f" settings can be '{NONE}'. A setting may also come from a variable"
             " (DEWAR_RUN_MAX_BODY for --max-body) or a file ('max_body' in the table [server] of"
-            " dewar.toml). A flag goes before a variable, and that before a file."
+            " dewar.toml). A flag overrides a variable, and a variable overrides a file."
         )

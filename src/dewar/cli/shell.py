@@ -16,7 +16,7 @@ from dewar.cli.interface import CommandApp
 @click.pass_context
 @with_appcontext
 def shell_command(ctx: click.Context) -> None:
-    """Open a Python prompt with the app, `g` and what the app's shell context processors add."""
+    """Open a Python prompt with the app, `g` and the names of the shell context processors."""
     app = command_app(ctx)
     names = _startup_names()
     names.update(app.make_shell_context())
@@ -33,7 +33,7 @@ def _banner(app: CommandApp) -> str:
 
 
 def _startup_names() -> dict[str, Any]:
-    """Return what the user's own ``PYTHONSTARTUP`` file defines."""
+    """Return the names that the user's ``PYTHONSTARTUP`` file defines."""
     names: dict[str, Any] = {}
     startup = os.environ.get("PYTHONSTARTUP")
     if startup and Path(startup).is_file():
@@ -43,7 +43,7 @@ def _startup_names() -> dict[str, Any]:
 
 
 def _prepare_terminal(names: dict[str, Any]) -> None:
-    """Complete `names` with the tab key, and set up history as Python's own prompt does."""
+    """Complete `names` with the tab key, and set up history as Python's prompt does."""
     hook = getattr(sys, "__interactivehook__", None)
     if hook is None:
         return

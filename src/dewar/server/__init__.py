@@ -1,7 +1,7 @@
-"""A WSGI server of its own: ``run(app)`` until a signal comes, or a `Server` to start and stop.
+"""The WSGI server: ``run(app)`` serves until a signal comes; a `Server` is started and stopped.
 
-The names are imported when they are first asked for: importing one module of the server, such as
-its errors, does not load the rest.
+The names are imported on first use: importing one module of the server, such as its errors, does
+not load the rest.
 """
 
 from typing import TYPE_CHECKING

@@ -25,9 +25,9 @@ class ServerError(DewarError):
 
 
 class SettingsError(ServerError, ValueError):
-    """Raised when a setting has a value that the server cannot work with.
+    """Raised when a setting has an invalid value.
 
-    Carries the setting's name as ``setting``, where it is one alone that is at fault.
+    Carries the setting's name as ``setting``, if only one is at fault.
     """
 
     def __init__(self, message: str, setting: str | None = None) -> None:
@@ -38,7 +38,7 @@ class SettingsError(ServerError, ValueError):
 class BindError(ServerError, OSError):
     """Raised when the server cannot listen on an address.
 
-    Carries the bind string as ``bind``; the system's own error is the cause.
+    Carries the bind string as ``bind``; the system's error is the cause.
     """
 
     def __init__(self, bind: str, reason: str) -> None:
@@ -47,7 +47,7 @@ class BindError(ServerError, OSError):
 
 
 class LogFileError(ServerError, OSError):
-    """Raised when a log file cannot be opened; the system's own error is the cause.
+    """Raised when a log file cannot be opened; the system's error is the cause.
 
     Carries the path as ``path``.
     """
@@ -55,33 +55,33 @@ class LogFileError(ServerError, OSError):
     def __init__(self, path: str, error: OSError) -> None:
         super().__init__(
             f"Cannot write the access log to {path!r}: {error.strerror or error}."
-            " Its folder must be there, and this user must be allowed to write."
+            " Its folder must exist, and this user must be allowed to write there."
         )
         self.path = path
 
 
 class ServerStateError(ServerError, RuntimeError):
-    """Raised when a server is started twice, or asked for what it has only while it runs."""
+    """Raised when a server is started twice, or used before it is started."""
 
 
 class StartError(ServerError, RuntimeError):
-    """Raised when the worker processes cannot begin to serve; the message says why."""
+    """Raised when the worker processes cannot start to serve; the message says why."""
 
 
 class ApplicationError(ServerError, RuntimeError):
     """Raised when an application breaks PEP 3333; the message names the rule.
 
-    It is raised inside ``start_response`` or ``write`` where the application called them, and
-    logged with the request otherwise. The client gets a 500 if the response had not begun.
+    ``start_response`` and ``write`` raise it to the application; otherwise it is logged with the
+    request. The client gets a 500 if the response has not begun.
     """
 
 
 class BodyError(ServerError, OSError):
-    """Raised out of ``wsgi.input`` where the rest of a body is refused or does not come.
+    """Raised by ``wsgi.input`` when the rest of a body is refused or does not arrive.
 
-    Only where the application is called before its request's body has come: the client waits for
-    ``100 Continue``. Carries the answer that the client gets, unless there is another, as
-    ``refusal``.
+    Only if the application is called before the body has arrived, because the client waits for
+    ``100 Continue``. Carries the server's response as ``refusal``; the client gets it unless the
+    application sends another.
     """
 
     def __init__(self, refusal: Refusal) -> None:
@@ -90,4 +90,4 @@ class BodyError(ServerError, OSError):
 
 
 class ClientGoneError(ServerError, ConnectionError):
-    """Raised out of ``write`` where the client has gone or does not read within the deadline."""
+    """Raised by ``write`` when the client has disconnected or does not read in time."""

@@ -1,8 +1,8 @@
-"""Telling the application that a process begins to serve it, and that it has ended.
+"""The lifespan of an application in a process: calls before the first and after the last request.
 
-WSGI (PEP 3333) has no word for that. An application, or one inside middleware (see
-`dewar.layers`), may have two methods: ``begin_serving()`` is called in each process that serves,
-before the first request; ``end_serving(timeout)`` after the last, with the seconds that are left.
+WSGI (PEP 3333) does not define them. An application, or one inside middleware (see `dewar.layers`),
+may have two methods. ``begin_serving()`` is called in each process that serves, before the first
+request; ``end_serving(timeout)`` after the last, with the seconds until the process ends.
 """
 
 import logging
@@ -13,7 +13,7 @@ _logger = logging.getLogger("dewar.server")
 
 
 def begin_serving(app: object) -> None:
-    """Call ``begin_serving()`` of the application, if it has one; what that raises is raised."""
+    """Call ``begin_serving()`` of the application, if it has one, and raise its errors."""
     layer = maybe_layer_with(app, "begin_serving")
     if layer is not None:
         layer.begin_serving()
@@ -22,7 +22,7 @@ def begin_serving(app: object) -> None:
 def end_serving(app: object, timeout: float) -> None:
     """Call ``end_serving(timeout)`` of the application, if it has one.
 
-    What it raises is logged: the process ends in any case.
+    Its errors are logged: the process ends in any case.
 
     Args:
         app: The WSGI callable.

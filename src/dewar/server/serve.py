@@ -1,19 +1,43 @@
-"""Serving until a signal comes: what a command or ``app.run()`` calls."""
+"""`run`: serve in the process that was started until a signal comes.
 
+This is what a command and ``app.run()`` call: it answers signals, prints to the terminal, and
+tells the service manager.
+"""
+
+import logging
 import ssl
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from wsgiref.types import WSGIApplication
 
 from dewar.server.errors import SettingsError
-from dewar.server.foreground import say, serve_processes, serve_threads
 from dewar.server.processes.app_source import AppSource, preloaded
-from dewar.server.server import describe
-from dewar.server.settings.process_support import needs_supervisor
+from dewar.server.processes.supervisor import Supervisor, make_scoreboard
+from dewar.server.processes.supervisor_links import StatusListener, SupervisorLinks
+from dewar.server.server import Server, describe, maybe_metrics_server
 from dewar.server.settings.settings import Settings
-from dewar.server.system.memory import limit_arenas
+from dewar.server.system.listeners import bind_listeners, url_of
+from dewar.server.system.memory import freeze_heap, limit_arenas
 from dewar.server.system.pid_file import PidFile
+from dewar.server.system.process_title import set_title
+from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
+from dewar.server.system.systemd import Notifier
+from dewar.server.system.terminal import Terminal
+
+_logger = logging.getLogger("dewar.server")
+
+_STOPS = frozenset({"SIGINT", "SIGTERM", "SIGBREAK"})
+_NEEDS_PROCESSES = {
+    "SIGHUP": "restarts workers one after the other, and this server has none. Start it again, or"
+    " with processes=2 or more.",
+    "SIGTTIN": "adds a worker process, and this server has none. Start it with processes=2.",
+    "SIGTTOU": "takes a worker process away, and this server has none. Stop it with SIGTERM.",
+}
+# How often a stop looks whether it is done, in seconds.
+_LOOK = 0.05
 
 
 def run(
@@ -25,27 +49,28 @@ def run(
     load: Callable[[], WSGIApplication] | None = None,
     **settings: float | str | bool | ssl.SSLContext | None,
 ) -> None:
-    """Serve *app* until SIGINT or SIGTERM comes, and then finish what is in flight.
+    """Serve *app* until SIGINT or SIGTERM comes, then finish the requests in flight.
 
-    A second signal ends it at once. Signals are heard on the main thread only; called on
-    another one, this returns when the process ends.
+    A second signal ends it at once. Signals are received on the main thread only; on another
+    thread, this returns when the process ends.
 
-    With ``processes`` or ``max_requests`` this process becomes the supervisor of workers that
-    serve. Then an app that is given is the same in all of them, as it is here and now; with *load*
-    each worker loads its own, so that SIGHUP takes up new code.
+    With ``processes`` or ``max_requests`` this process becomes the supervisor of worker processes.
+    An *app* is then the same in all of them, as it is here and now. With *load* each worker loads
+    its app, so that SIGHUP brings new code.
 
     Args:
         app: Any WSGI callable.
         bind: ``"host:port"``, ``"[::1]:port"`` or ``"unix:/path"``; see `Settings`.
         threads: How many requests may be inside the application at a time, in each process.
         name: What the banner calls the application.
-        load: Gives the application, in place of *app*.
+        load: Returns the application, instead of *app*.
         settings: Every other field of `Settings`.
 
     Raises:
-        SettingsError: A setting is out of its range, or there is not one of *app* and *load*.
-        BindError: The address cannot be listened on.
-        PidFileError: Another server runs by the same pid file.
+        SettingsError: A setting is out of its range, or not exactly one of *app* and *load* is
+            given.
+        BindError: The server cannot listen on the address.
+        PidFileError: Another server runs with the same pid file.
         SystemExit: No worker could load the application; the status is 3.
     """
     made = make_settings(bind=bind, threads=threads, **settings)
@@ -54,19 +79,17 @@ def run(
     pid_file = PidFile(made.pid_file)
     pid_file.take()
     try:
-        if needs_supervisor(made.processes, made.max_requests):
-            status = serve_processes(source, made)
-        else:
-            status = serve_threads(source, made)
+        serve = _serve_processes if made.needs_supervisor else _serve_threads
+        status = serve(source, made)
     finally:
         pid_file.release()
     if status:
         sys.exit(status)
-    say("Dewar stopped.")
+    _say("Dewar stopped.")
 
 
 def make_settings(**values: float | str | bool | ssl.SSLContext | None) -> Settings:
-    """Return `Settings` from keyword arguments, with an error that lists what there is.
+    """Return `Settings` from keyword arguments, with an error that lists the settings.
 
     Raises:
         SettingsError: There is no such setting, or its value is out of range.
@@ -80,6 +103,38 @@ def make_settings(**values: float | str | bool | ssl.SSLContext | None) -> Setti
     return Settings(**values)  # type: ignore[arg-type]  # Settings checks each value itself
 
 
+def banner(name: str, addresses: tuple[str, ...], settings: Settings) -> str:
+    """Return the one line that says where a server listens and how it works."""
+    threads, processes = settings.threads, settings.processes
+    mode = "1 thread" if threads == 1 else f"{threads} threads"
+    if processes > 1:
+        mode = f"{processes} processes x {mode}"
+    return f"Dewar serving {name} on {', '.join(addresses)} ({mode}) - Ctrl+C stops"
+
+
+class ConsoleStatus(Notifier, StatusListener):
+    """Tells the terminal and, if there is one, the service manager how the server is.
+
+    Args:
+        line: What to print once when all workers serve.
+    """
+
+    def __init__(self, line: str) -> None:
+        super().__init__()
+        self._line: str | None = line
+
+    def ready(self, status: str) -> None:
+        """Print the line, the first time, and tell the service manager."""
+        line, self._line = self._line, None
+        if line is not None:
+            _say(line)
+        super().ready(status)
+
+    def failed(self, reason: str) -> None:
+        """Print why the server does not start."""
+        _say(f"Dewar could not start. {reason}")
+
+
 def _app_source(
     app: WSGIApplication | None, load: Callable[[], WSGIApplication] | None, name: str | None
 ) -> AppSource:
@@ -88,3 +143,74 @@ def _app_source(
     if app is None and load is not None:
         return AppSource(name=name or describe(load), load=load, is_loaded=False)
     raise SettingsError("Give run() either an app or load=, and not both: run(app), run(load=f).")
+
+
+def _serve_processes(source: AppSource, settings: Settings) -> int:
+    """Supervise workers until a signal stops them; return the exit status."""
+    listeners = bind_listeners(settings.bind, settings.unix_mode)
+    addresses = tuple(url_of(listener, settings.scheme) for listener in listeners)
+    scoreboard = make_scoreboard(settings)
+    links = SupervisorLinks(
+        status_listener=ConsoleStatus(banner(source.name, addresses, settings)),
+        endpoint=maybe_metrics_server(settings),
+    )
+    try:
+        return Supervisor(settings, source, listeners, scoreboard, links).run()
+    finally:
+        scoreboard.close()
+
+
+def _serve_threads(source: AppSource, settings: Settings) -> int:
+    """Serve on threads of this process until a signal stops them; return the exit status."""
+    notifier = Notifier()
+    inbox = SignalInbox(HANDLED_SIGNALS)
+    server = Server(
+        source.load(),
+        settings,
+        heartbeat=notifier.beat if notifier.interval else None,
+        stop_soon=lambda: inbox.deliver("SIGTERM"),
+    )
+    set_title(f"dewar: {source.name}")
+    terminal = Terminal()
+    with inbox:
+        freeze_heap()
+        server.start()
+        _say(banner(source.name, server.addresses, settings))
+        notifier.ready(f"{settings.threads} threads serve {source.name}")
+        quick = _wait_stop_signal(server, inbox, terminal)
+        notifier.stopping()
+        _stop(server, inbox, quick)
+    return 0
+
+
+def _wait_stop_signal(server: Server, inbox: SignalInbox, terminal: Terminal) -> bool:
+    """Wait for a signal that ends the server; return whether it asks for a quick end."""
+    while True:
+        for name in inbox.wait():
+            if name == "SIGQUIT":
+                return True
+            if name in _STOPS or (name == "SIGHUP" and terminal.has_gone()):
+                return False
+            if name == "SIGUSR1":
+                server.reopen_logs()
+            else:
+                _logger.warning("%s %s", name, _NEEDS_PROCESSES[name])
+
+
+def _stop(server: Server, inbox: SignalInbox, quick: bool) -> None:
+    """Stop *server* gracefully, or at once if asked to or when a second signal comes."""
+    if quick:
+        server.stop(0)
+        return
+    stopper = threading.Thread(target=server.stop, name="dewar-stop", daemon=True)
+    stopper.start()
+    while stopper.is_alive():
+        if set(inbox.wait(_LOOK)) & (_STOPS | {"SIGQUIT"}):
+            server.stop(0)
+            return
+
+
+def _say(line: str) -> None:
+    """Print *line* to the terminal."""
+    with suppress(OSError, ValueError):  # the terminal is closed; the server goes on
+        print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -1,20 +1,19 @@
-"""A server that can be started and stopped from any thread."""
+"""`Server`: can be started and stopped from any thread."""
 
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from enum import Enum
 from typing import Protocol
 from wsgiref.types import WSGIApplication
 
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.errors import ServerStateError
-from dewar.server.metrics.endpoint import MetricsEndpoint
-from dewar.server.metrics.endpoint_interface import MakeEndpoint
-from dewar.server.metrics.statistics import ServerStatistics
+from dewar.server.metrics.endpoint import MetricsApp, metrics_settings
+from dewar.server.metrics.statistics import ReadStatistics, ServerStatistics
 from dewar.server.processes.app_source import preloaded
-from dewar.server.processes.background import BackgroundSupervisor
-from dewar.server.settings.process_support import needs_supervisor
+from dewar.server.processes.background_supervisor import BackgroundSupervisor
 from dewar.server.settings.settings import Settings
 from dewar.server.threads.backend import ThreadBackend
 
@@ -28,45 +27,41 @@ class ServerPhase(Enum):
 
 
 class ServerBackend(Protocol):
-    """What does the work: threads of this process, or processes."""
+    """Serves the application: on threads of this process, or in processes."""
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """The URLs it listens on."""
 
-    @property
-    def metrics_addresses(self) -> tuple[str, ...]:
-        """The URLs that statistics are served on, where that is known."""
-
     def start(self) -> None:
-        """Begin to serve."""
+        """Start to serve."""
 
     def stop(self, timeout: float) -> bool:
-        """Finish what is in flight and end; tell whether all has ended."""
+        """Finish the requests in flight and end; return whether everything has ended."""
 
     def statistics(self) -> ServerStatistics:
-        """Return what it does."""
+        """Return the statistics."""
 
     def reopen_logs(self) -> None:
-        """Go on in new log files."""
+        """Open new log files."""
 
 
 class Server:
     """Serves one WSGI application.
 
     With ``processes`` or ``max_requests`` in its settings it serves in worker processes: `start`
-    forks a supervisor for them, which is a child of this process. A process that has threads
-    should fork before it starts them: a child has a copy of every lock, and of those that another
-    thread holds at that moment it has one that is never released.
+    forks a supervisor for them, which is a child of this process. A program with threads should
+    start such a server before its threads: a lock that another thread holds at the fork is never
+    released in the child.
 
     Args:
         app: Any WSGI callable.
         settings: How to serve it; the defaults if left out.
-        clock: A monotonic clock in seconds; all deadlines of a server of threads go by it.
-        stop_soon: Called where the application asks for the server's stop; `stop` is, on a thread
-            of its own, if left out.
-        heartbeat: Called about once a second while threads come back to wait for clients, on a
-            thread of the server's. Worker processes have a heartbeat of their own.
+        clock: A monotonic clock in seconds, for all deadlines; not used with processes.
+        stop_soon: Called when the application asks to stop the server; if left out, `stop` is
+            called on another thread.
+        heartbeat: Called about once a second, on a thread of the server, while its threads work.
+            Not used with processes, which have a heartbeat to their supervisor.
 
     Raises:
         SettingsError: A file for TLS cannot be used.
@@ -87,9 +82,11 @@ class Server:
         self._has_run = False
         self._stopped = threading.Event()
         self._backend: ServerBackend
-        if needs_supervisor(self.settings.processes, self.settings.max_requests):
+        self._metrics: Server | None = None
+        make_metrics = maybe_metrics_server(self.settings)
+        if self.settings.needs_supervisor:
             source = preloaded(app, describe(app))
-            self._backend = BackgroundSupervisor(self.settings, source, metrics_of(self.settings))
+            self._backend = BackgroundSupervisor(self.settings, source, make_metrics)
         else:
             server_context = ServerContext(
                 app,
@@ -98,7 +95,9 @@ class Server:
                 heartbeat=heartbeat,
                 stop_soon=self._stop_soon if stop_soon is None else stop_soon,
             )
-            self._backend = ThreadBackend(server_context, metrics_of(self.settings))
+            self._backend = backend = ThreadBackend(server_context)
+            if make_metrics is not None:
+                self._metrics = make_metrics(backend.pools)
 
     def __repr__(self) -> str:
         where = ", ".join(self.addresses) or self.settings.bind
@@ -111,31 +110,36 @@ class Server:
 
     @property
     def metrics_addresses(self) -> tuple[str, ...]:
-        """The URLs that statistics are served on; empty without ``metrics`` and before `start`.
+        """The URLs of the metrics; empty without ``metrics`` and before `start`.
 
-        With processes it is empty as well: the process that serves them binds its own.
+        With processes it is empty too: the process for the metrics chooses the port.
         """
-        return self._backend.metrics_addresses
+        return () if self._metrics is None else self._metrics.addresses
 
     def start(self) -> None:
-        """Listen and begin to serve, on threads of the server's own; return at once.
+        """Listen and start to serve on other threads; return at once.
 
         With processes it returns when all of them serve.
 
         Raises:
-            BindError: An address cannot be listened on; nothing has been started.
+            BindError: The server cannot listen on an address; nothing has been started.
             LogFileError: The access log cannot be written; nothing has been started.
             ServerStateError: It was started before.
-            StartError: The processes could not begin to serve; none is left.
+            StartError: The processes could not start to serve; all have ended.
         """
         with self._changing:
             if self._phase is not ServerPhase.NEW:
                 raise ServerStateError(f"{self!r} can be started once. Make a new Server.")
-            self._backend.start()
+            with ExitStack() as started:
+                if self._metrics is not None:
+                    self._metrics.start()
+                    started.callback(self._metrics.stop)
+                self._backend.start()
+                started.pop_all()
             self._phase, self._has_run = ServerPhase.STARTED, True
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Stop listening, finish what is in flight, and end all threads and processes.
+        """Stop listening, finish the requests in flight, and end all threads and processes.
 
         Safe to call from any thread and more than once. A second call with a shorter timeout
         cuts the first one short.
@@ -145,8 +149,8 @@ class Server:
                 ``settings.graceful_timeout`` if left out.
 
         Returns:
-            Whether all has ended. ``False`` means that the application did not come back; such
-            a thread ends with it, or with the process. A process was killed.
+            Whether everything has ended. ``False`` means that the application has not returned on
+            some thread, which ends when it does, or that a process was killed.
         """
         with self._changing:
             if self._phase is ServerPhase.NEW:
@@ -155,6 +159,8 @@ class Server:
             if not self._has_run:
                 return True
         ended = self._backend.stop(self.settings.graceful_timeout if timeout is None else timeout)
+        if self._metrics is not None:
+            self._metrics.stop()  # last: the stop can be watched
         with self._changing:
             self._phase = ServerPhase.STOPPED
         self._stopped.set()
@@ -164,11 +170,11 @@ class Server:
         threading.Thread(target=self.stop, name="dewar-stop", daemon=True).start()
 
     def wait_stopped(self, timeout: float | None = None) -> bool:
-        """Block until the server has stopped; tell whether it did within *timeout* seconds."""
+        """Block until the server has stopped; return whether it has within *timeout* seconds."""
         return self._stopped.wait(timeout)
 
     def statistics(self) -> ServerStatistics:
-        """Return what the server is doing; of processes, what they told a second ago at most.
+        """Return the statistics; those of processes are about a second old.
 
         Raises:
             ServerStateError: It was not started yet.
@@ -178,24 +184,24 @@ class Server:
         return self._backend.statistics()
 
     def reopen_logs(self) -> None:
-        """Go on in new log files of the same names, after a rotation has renamed them.
+        """Open new log files of the same names, after a rotation has renamed the current ones.
 
-        Safe in a signal handler. A file that cannot be opened is logged, and its lines go on
-        into the one so far.
+        Safe in a signal handler. If a file cannot be opened, the error is logged and the current
+        file stays in use.
         """
         if self._phase is ServerPhase.STARTED:
             self._backend.reopen_logs()
 
 
-def metrics_of(settings: Settings) -> MakeEndpoint | None:
-    """Return what makes the address that statistics are served on; None where none is asked for."""
+def maybe_metrics_server(settings: Settings) -> Callable[[ReadStatistics], Server] | None:
+    """Return a function that makes the server for the metrics; None if they have no address."""
     address = settings.metrics
     if address is None:
         return None
-    return lambda statistics: MetricsEndpoint(address, statistics, Server)
+    return lambda statistics: Server(MetricsApp(address, statistics), metrics_settings(address))
 
 
 def describe(app: object) -> str:
-    """Return ``module:name`` for *app*, or its type's where it has no name of its own."""
+    """Return ``module:name`` for *app*, or that of its type if it has no name."""
     named = app if hasattr(app, "__qualname__") else type(app)
     return f"{named.__module__}:{named.__qualname__}"

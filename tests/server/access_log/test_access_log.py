@@ -167,7 +167,7 @@ def test_a_rotation_goes_on_in_a_new_file(
     path.unlink()
     path.mkdir()
     served.server.reopen_logs()
-    assert "The lines go on into the file that was open." in caplog.text
+    assert "The file that is open stays in use." in caplog.text
     served.stop()
     assert '"path":"/1"' in path.with_suffix(".1").read_text()
     assert "/3" not in path.with_suffix(".1").read_text()

@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 
 from dewar.server.metrics.exposition import METRICS, exposition
-from dewar.server.metrics.pool_statistics import PoolStatistics
+from dewar.server.metrics.statistics import PoolStatistics
 from metricstools import parse
 
 STATISTICS = PoolStatistics(

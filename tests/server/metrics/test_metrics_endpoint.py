@@ -10,8 +10,8 @@ import pytest
 
 from dewar.server import Server, Settings
 from dewar.server.errors import BindError
-from dewar.server.metrics.endpoint import MetricsEndpoint
 from dewar.server.metrics.exposition import CONTENT_TYPE
+from dewar.server.server import maybe_metrics_server
 from metricstools import Family, parse
 from servertools import Client, Serve, Served
 
@@ -151,7 +151,9 @@ def test_an_address_that_others_reach_is_warned_of(
     address: str, warns: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The numbers are not for everybody."""
-    endpoint = MetricsEndpoint(address, dict, Server)
+    make = maybe_metrics_server(Settings(metrics=address))
+    assert make is not None
+    endpoint = make(dict)
     with caplog.at_level(logging.WARNING, "dewar.server"):
         endpoint.start()
     try:

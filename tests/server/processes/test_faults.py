@@ -260,7 +260,7 @@ def test_a_reload_to_a_broken_app_leaves_the_old_one(tmp_path: Path) -> None:
         with Load(server.address, 2, False) as load:
             server.send(signal.SIGHUP)
             server.wait_line("ModuleNotFoundError")
-            server.wait_line("The reload is given up")
+            server.wait_line("The reload has failed")
             load.wait_more(50)
             assert load.failures == []
         eventually(lambda: set(server.workers()) == former)

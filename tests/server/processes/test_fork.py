@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from dewar.server.processes.fork import fork
-from dewar.server.processes.workers import describe_status
+from dewar.server.processes.worker_set import describe_status
 
 
 def status_of(main: Callable[[], int]) -> int:

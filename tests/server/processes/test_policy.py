@@ -3,14 +3,9 @@
 import pytest
 
 from dewar.server.errors import ServerStateError
-from dewar.server.processes.policy import (
-    Action,
-    Decision,
-    Heartbeat,
-    SupervisorPhase,
-    SupervisorPolicy,
-)
-from dewar.server.processes.worker_state import TRANSITIONS, WorkerState
+from dewar.server.processes.decisions import Action, Decision, SupervisorPhase
+from dewar.server.processes.policy import SupervisorPolicy
+from dewar.server.processes.worker_state import TRANSITIONS, Heartbeat, WorkerState
 
 
 class Stage:

@@ -5,11 +5,9 @@ from dataclasses import fields
 
 import pytest
 
-from dewar.server.metrics.pool_statistics import PoolStatistics
-from dewar.server.metrics.statistics import POOL_FIELDS, numbers_of, pool_from
-from dewar.server.processes.policy import Heartbeat
+from dewar.server.metrics.statistics import POOL_FIELDS, PoolStatistics, numbers_of, pool_from
 from dewar.server.processes.scoreboard import Scoreboard, WorkerSlot
-from dewar.server.processes.worker_state import WorkerState
+from dewar.server.processes.worker_state import Heartbeat, WorkerState
 
 
 def pool(start: int, early_promotion: bool = False) -> PoolStatistics:

@@ -42,13 +42,13 @@ def test_a_project_need_not_say_anything(text: str, tmp_path: Path) -> None:
         ("a.toml", "[server]\nkeep-alive = 1", "'keep-alive'. Did you mean 'keep_alive'?"),
         ("a.toml", "[server]\nlimits = 1", "there is no setting 'limits'."),
         ("a.toml", "[server]\nssl_context = 'x'", "run(app, ssl_context=...)"),
-        ("a.toml", "[sever]\nthreads = 1", "'sever' means nothing here. Did you mean 'server'?"),
-        ("a.toml", "threads = 1", "'threads' means nothing here. Settings stand in [server]."),
+        ("a.toml", "[sever]\nthreads = 1", "'sever' is not known here. Did you mean 'server'?"),
+        ("a.toml", "threads = 1", "'threads' is not known here. Settings belong in [server]."),
         ("a.toml", "server = 1", "'server' must be a table: [server]"),
         ("pyproject.toml", "[tool]\ndewar = 1", "'tool.dewar' must be a table"),
-        ("pyproject.toml", "[tool.dewar]\nthreads = 1", "'tool.dewar.threads' means nothing here"),
-        ("a.toml", "[server", "it is no TOML"),
-        ("a.toml", "[server]\nthreads = 1\nthreads = 2", "it is no TOML"),
+        ("pyproject.toml", "[tool.dewar]\nthreads = 1", "'tool.dewar.threads' is not known here"),
+        ("a.toml", "[server", "it is not valid TOML"),
+        ("a.toml", "[server]\nthreads = 1\nthreads = 2", "it is not valid TOML"),
     ],
 )
 def test_what_means_nothing_is_an_error(name: str, text: str, message: str, tmp_path: Path) -> None:
@@ -65,5 +65,5 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"no\.toml: it cannot be read: No such file"):
         read_file(str(tmp_path / "no.toml"), tmp_path)
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigurationError, match="it is no TOML"):
+    with pytest.raises(ConfigurationError, match="it is not valid TOML"):
         read_file(str(tmp_path / "binary.toml"), tmp_path)

@@ -42,7 +42,7 @@ WRONG = [
         ["certfile=", "text.pem", "no certificate"],
     ),
     ({"certfile": "server.key", "keyfile": "server.key"}, ["certfile=", "no certificate"]),
-    ({"certfile": "server.pem"}, ["server.pem", "no key", "keyfile='key.pem'"]),
+    ({"certfile": "server.pem"}, ["server.pem", "no readable key", "keyfile='key.pem'"]),
     ({"certfile": "server.pem", "keyfile": "none.key"}, ["keyfile=", "none.key", "No such file"]),
     (
         {"certfile": "server.pem", "keyfile": "empty.pem"},
@@ -50,7 +50,7 @@ WRONG = [
     ),
     (
         {"certfile": "server.pem", "keyfile": "other.key"},
-        ["other.key", "not that of", "server.pem"],
+        ["other.key", "does not belong to", "server.pem"],
     ),
     (
         {"certfile": "server.pem", "keyfile": "locked.key"},
@@ -100,7 +100,7 @@ def test_a_key_that_may_not_be_read_is_named(
             {"ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "certfile": "c"},
             "exclude each other",
         ),
-        ({"ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}, "is a client's"),
+        ({"ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}, "is for clients"),
     ],
 )
 def test_settings_that_contradict_one_another_are_refused(settings: Any, said: str) -> None:

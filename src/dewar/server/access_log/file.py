@@ -1,4 +1,4 @@
-"""A log file that many threads and processes append to, and that can be rotated under them."""
+"""`LogFile`: a file that many threads and processes append to, and that can be rotated."""
 
 import logging
 import os
@@ -9,9 +9,9 @@ from dewar.server.errors import LogFileError
 _logger = logging.getLogger("dewar.server")
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-# A log tells who was where; it is not for all to read.
+# A log has personal data; other users of the system may not read it.
 _MODE = 0o640
-# How often a log that cannot be written is mentioned in the other one, in seconds.
+# How often a failure to write is logged, in seconds.
 _COMPLAINT = 60.0
 
 
@@ -19,12 +19,12 @@ class LogFile:
     """A file of lines.
 
     Each line is one ``write`` at the end of the file (``O_APPEND``), so that lines of several
-    threads and processes never run into each other. The descriptor's number is the same from
-    `open` to `close`: `reopen` puts the new file in its place in one step (``dup2``), so that no
-    thread ever finds it closed, or finds another file or a socket under its number.
+    threads and processes never mix. The descriptor stays the same from start to `close`: `reopen`
+    replaces its file in one step (``dup2``), so that no thread finds it closed, or finds another
+    file or a socket behind it.
 
     Args:
-        path: Where it is.
+        path: The path of the file.
 
     Raises:
         LogFileError: It cannot be opened.
@@ -39,7 +39,7 @@ class LogFile:
         return f"<LogFile {self.path}>"
 
     def write(self, line: str) -> None:
-        """Append *line*. A fault, such as a full disk, is logged and costs the line."""
+        """Append *line*. On a failure, such as a full disk, the line is lost; that is logged."""
         data = line.encode("ascii", "backslashreplace") + b"\n"
         try:
             written = os.write(self._fd, data)
@@ -52,17 +52,17 @@ class LogFile:
                 _logger.error("%r cannot be written: %s", self, error)  # noqa: TRY400 - one line
 
     def reopen(self) -> None:
-        """Go on in the file that now has the path; the one so far was renamed by a rotation.
+        """Open the path again, after a rotation has renamed the file.
 
         Raises:
-            LogFileError: It cannot be opened; lines go on into the one so far.
+            LogFileError: It cannot be opened; the current file stays open.
         """
         fresh = self._open()
         os.dup2(fresh, self._fd, inheritable=False)
         os.close(fresh)
 
     def close(self) -> None:
-        """Close the file. Only when no thread writes any more."""
+        """Close the file, after the last thread has written."""
         os.close(self._fd)
 
     def _open(self) -> int:

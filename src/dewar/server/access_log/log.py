@@ -7,7 +7,7 @@ from collections.abc import Callable
 from logging import LogRecord
 
 from dewar.server.access_log.file import LogFile
-from dewar.server.access_log.record import line_format
+from dewar.server.access_log.line_formats import line_format
 from dewar.server.errors import Refusal
 from dewar.server.settings.settings import Settings
 from dewar.server.wire.request import Environ, WireRequest
@@ -17,14 +17,14 @@ _faults = logging.getLogger("dewar.server")
 
 
 class AccessLog:
-    """Writes what a server answered.
+    """Writes a line for each response.
 
-    Without a file the lines go to the logger ``dewar.server.access`` at INFO. Safe for any thread
-    between `open` and `close`; `reopen` may be called from a signal handler.
+    Without a file the lines go to the logger ``dewar.server.access`` at INFO. Any thread may use it
+    between `open` and `close`; a signal handler may call `reopen`.
 
     Args:
-        settings: Say whether, how, and where to.
-        clock: The clock that durations are told by, in seconds.
+        settings: Whether and where to write, and in which format.
+        clock: A monotonic clock in seconds, for durations.
     """
 
     __slots__ = ("_changing", "_clock", "_file", "_format", "_path")
@@ -33,8 +33,8 @@ class AccessLog:
         self._clock = clock
         self._format = line_format(settings.access_log_format)
         self._path = settings.access_log_file if settings.access_log else None
-        # Held while the file changes, never while a line is written. Re-entrant, so that a signal
-        # may come in the midst of it.
+        # Held while the file changes, never while a line is written. Re-entrant, because a signal
+        # may arrive while it is held.
         self._changing = threading.RLock()
         self._file: LogFile | None = None
 
@@ -52,19 +52,19 @@ class AccessLog:
                 self._file = LogFile(self._path)
 
     def reopen(self) -> None:
-        """Go on in a new file of the same name, because the one so far was renamed.
+        """Open a new file of the same name, after the current one was renamed.
 
-        If there cannot be one, lines go on into the one so far, and the fault is logged.
+        If that fails, the error is logged and the current file stays in use.
         """
         try:
             with self._changing:
                 if self._file is not None:
                     self._file.reopen()
         except OSError as error:
-            _faults.error("%s The lines go on into the file that was open.", error)
+            _faults.error("%s The file that is open stays in use.", error)
 
     def close(self) -> None:
-        """Close the file; only when no thread writes any more."""
+        """Close the file, after the last thread has written."""
         with self._changing:
             file, self._file = self._file, None
             if file is not None:
@@ -74,9 +74,9 @@ class AccessLog:
         """Log one response.
 
         Args:
-            request: What it answers.
-            status: Its status line.
-            sent: The bytes of its body.
+            request: The request.
+            status: The status line.
+            sent: The bytes of the body.
             began: When the request began, by the clock.
         """
         duration = self._clock() - began
@@ -85,12 +85,12 @@ class AccessLog:
     def log_refusal(
         self, environ: Environ, refusal: Refusal, request: WireRequest | None = None
     ) -> None:
-        """Log an answer that the application had no part in.
+        """Log a response that the server made without the application.
 
         Args:
-            environ: That of the client's connection.
-            refusal: The answer.
-            request: What it answers, where that was understood.
+            environ: The environ of the connection.
+            refusal: The response.
+            request: The request, if it could be parsed.
         """
         if request is not None:
             environ = request.environ
@@ -105,14 +105,14 @@ class AccessLog:
             line = self._format(environ, request, status, sent, duration, time.time())
             self._write(line)
         except Exception:  # noqa: BLE001
-            # What an application puts into its environ, or a filter of somebody's, must not end
-            # a connection that was answered.
+            # A bad value in the environ, or a failing logging filter, must not end a connection
+            # whose response was sent.
             _faults.exception("%r failed", self)
 
     def _write(self, line: str) -> None:
         file = self._file
         if file is None:
-            # PERF: two thirds of the time of info(), which looks for its caller's line.
+            # PERF: two thirds of the time of info(), which looks up the line of its caller.
             _logger.handle(LogRecord(_logger.name, logging.INFO, __file__, 0, line, None, None))
         else:
             file.write(line)

@@ -1,1 +1,1 @@
-"""What the server counts, and how Prometheus reads it."""
+"""Statistics of the server, and the page of metrics for Prometheus."""

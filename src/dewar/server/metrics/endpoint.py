@@ -1,93 +1,62 @@
-"""``GET /metrics`` on an address of its own."""
+"""``GET /metrics``, as a WSGI application, and the settings of the server that serves it."""
 
 import logging
-from collections.abc import Callable, Iterable
-from typing import Protocol
-from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+from collections.abc import Iterable
+from wsgiref.types import StartResponse, WSGIEnvironment
 
-from dewar.server.metrics.endpoint_interface import ReadStatistics
 from dewar.server.metrics.exposition import CONTENT_TYPE, exposition
+from dewar.server.metrics.statistics import ReadStatistics
 from dewar.server.settings.settings import Settings
-from dewar.server.system.loopback import is_loopback
+from dewar.server.system.listeners import is_loopback
 
 _logger = logging.getLogger("dewar.server")
 
-# One scraper and a few curious people; each gets little time, for there is one thread.
+# One scraper and a few users. The timeouts are short, because there is one thread.
 _CONNECTIONS = 32
 _TIMEOUT = 5.0
-_LEAVE = 1.0
+_STOP_TIMEOUT = 1.0
 
 
-class MetricsServer(Protocol):
-    """What serves the page: a `Server`."""
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """The URLs it listens on."""
-
-    def start(self) -> None:
-        """Begin."""
-
-    def stop(self, timeout: float | None = None) -> bool:
-        """End."""
-
-
-class MetricsEndpoint:
-    """Serves statistics to Prometheus, on a thread and an address apart from the application's.
-
-    So it answers while all threads are inside the application, and what is public of the
-    application is not public of its numbers.
-
-    Args:
-        address: Where to listen, as ``bind`` is written.
-        statistics: Gives the numbers; called for each request.
-        make_server: `Server`.
-    """
-
-    def __init__(
-        self,
-        address: str,
-        statistics: ReadStatistics,
-        make_server: Callable[[WSGIApplication, Settings], MetricsServer],
-    ) -> None:
-        self._address = address
-        self._server = make_server(MetricsApp(statistics), _settings(address))
-
-    def __repr__(self) -> str:
-        return f"<MetricsEndpoint on {', '.join(self.addresses) or self._address}>"
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """The URLs it listens on. Empty before `start`."""
-        return self._server.addresses
-
-    def start(self) -> None:
-        """Listen and answer, on a thread of its own.
-
-        Raises:
-            BindError: The address cannot be listened on.
-        """
-        self._server.start()
-        if not is_loopback(self._address):
-            _logger.warning(
-                "metrics=%r can be read by other machines. Listen on 127.0.0.1, or let a firewall"
-                " keep all but Prometheus away.",
-                self._address,
-            )
-
-    def stop(self) -> None:
-        """Listen and answer no more."""
-        self._server.stop(_LEAVE)
+def metrics_settings(address: str) -> Settings:
+    """Return the settings of a server for the metrics that listens on *address*."""
+    return Settings(
+        bind=address,
+        threads=1,
+        max_connections=_CONNECTIONS,
+        header_timeout=_TIMEOUT,
+        body_timeout=_TIMEOUT,
+        write_timeout=_TIMEOUT,
+        graceful_timeout=_STOP_TIMEOUT,
+        max_body=0,
+    )
 
 
 class MetricsApp:
-    """The WSGI application that has the one page."""
+    """An application with one page, ``/metrics``.
 
-    def __init__(self, statistics: ReadStatistics) -> None:
+    A second server serves it, with its thread and address. So it answers while all threads of the
+    main application are busy, and its address need not be public.
+
+    Args:
+        address: Where its server listens.
+        statistics: Returns the statistics; called for each request.
+    """
+
+    def __init__(self, address: str, statistics: ReadStatistics) -> None:
+        self._address = address
         self._statistics = statistics
 
     def __repr__(self) -> str:
-        return "<MetricsApp>"
+        return f"<MetricsApp for {self._address}>"
+
+    def begin_serving(self) -> None:
+        """Warn if other machines can read the metrics; the server calls it when it listens."""
+        if not is_loopback(self._address):
+            _logger.warning(
+                "metrics=%r can be read by other machines. Listen on 127.0.0.1, or use a firewall"
+                " that lets only Prometheus connect.",
+                self._address,
+            )
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer GET and HEAD of ``/metrics``."""
@@ -112,15 +81,3 @@ def _respond(
     length = ("Content-Length", str(len(body)))
     start_response(status, [("Content-Type", content_type), length, *fields])
     return [body]
-
-
-def _settings(address: str) -> Settings:
-    return Settings(
-        bind=address,
-        threads=1,
-        max_connections=_CONNECTIONS,
-        header_timeout=_TIMEOUT,
-        body_timeout=_TIMEOUT,
-        write_timeout=_TIMEOUT,
-        max_body=0,
-    )

@@ -1,4 +1,4 @@
-"""Statistics in the text format of Prometheus, version 0.0.4. No I/O.
+"""Metrics in the text format of Prometheus, version 0.0.4. No I/O.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 """
@@ -6,7 +6,7 @@ https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from dewar.server.metrics.pool_statistics import PoolStatistics
+from dewar.server.metrics.statistics import PoolStatistics
 from dewar.version import __version__
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -14,12 +14,12 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """How one number of `PoolStatistics` is shown.
+    """One metric.
 
     Attributes:
-        name: Its name; one that ends in ``_total`` only grows, from the start of a process on.
-        field: Where it is in `PoolStatistics`.
-        help: What it is.
+        name: Its name; one that ends in ``_total`` only grows while a process runs.
+        field: The field of `PoolStatistics` with its value.
+        help: What it means.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Metric:
 
     @property
     def type(self) -> str:
-        """What Prometheus calls it."""
+        """The type of metric in Prometheus."""
         return "counter" if self.name.endswith("_total") else "gauge"
 
 
@@ -65,8 +65,8 @@ def exposition(workers: Mapping[str, PoolStatistics]) -> str:
     """Return the page that Prometheus scrapes.
 
     Args:
-        workers: The statistics of each process, by what it is called in the label ``worker``.
-            A name that stays when a process is replaced keeps the number of series bounded.
+        workers: The statistics of each process, by its label ``worker``. A successor gets the
+            same label, which keeps the number of series bounded.
     """
     return "".join(f"{line}\n" for line in _lines(workers))
 

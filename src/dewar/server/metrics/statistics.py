@@ -1,22 +1,51 @@
-"""What a server is doing, in numbers: its threads, and its processes where it has several."""
+"""Statistics of a server: its threads, and its processes if it has several."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 
-from dewar.server.metrics.pool_statistics import PoolStatistics
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolStatistics:
+    """The state of a pool at one moment; the numbers are not taken at the same instant.
+
+    Attributes:
+        threads: Threads started so far.
+        idle_threads: Threads that wait for work.
+        waiting: Requests that wait for a thread.
+        connections: Open connections.
+        handed_off: Connections whose request runs on a thread that does not lead.
+        suspended: Connections whose application waits on the event loop, without a thread.
+        accepted: Connections since the start.
+        rejected: Connections and requests answered with 503, because there were too many.
+        requests: Requests answered since the start.
+        leader_takeovers: How often a stuck leader was replaced.
+        early_promotion: Whether the leader passes the leadership on before it runs a request.
+    """
+
+    threads: int
+    idle_threads: int
+    waiting: int
+    connections: int
+    handed_off: int
+    suspended: int
+    accepted: int
+    rejected: int
+    requests: int
+    leader_takeovers: int
+    early_promotion: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerStatistics:
-    """What one worker process was doing about a second ago.
+    """The state of one worker process about a second ago.
 
     Attributes:
-        number: Its number, from 1 on; a successor may have it again.
-        pid: Its process.
+        number: Its number, from 1 on; a successor may get the same one.
+        pid: The id of the process.
         generation: 1 from the start, and one more with each reload.
         state: A name of `WorkerState`, such as ``"SERVING"``.
         age: Seconds since it was forked.
-        heartbeat_age: Seconds since its threads last came back to wait for clients.
+        heartbeat_age: Seconds since its threads last waited for clients.
         pool: Its threads and connections.
     """
 
@@ -31,14 +60,14 @@ class WorkerStatistics:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerStatistics:
-    """What a server was doing at one moment.
+    """The state of a server at one moment.
 
     Attributes:
         addresses: The URLs it listens on.
-        pool: Its threads and connections; of all processes together where there are several,
-            and what has been counted since the start includes those that have ended.
-        workers: Each worker process; none where the server runs in the process itself.
-        worker_failures: Workers that ended, or hung, without being asked to.
+        pool: Its threads and connections. With several processes these are sums, and counts since
+            the start include processes that have ended.
+        workers: The worker processes; empty if the server runs in this process.
+        worker_failures: How many workers have ended or hung unasked.
     """
 
     addresses: tuple[str, ...]
@@ -47,9 +76,12 @@ class ServerStatistics:
     worker_failures: int = 0
 
     def as_dict(self) -> dict[str, object]:
-        """Return the same as plain data."""
+        """Return the statistics as plain data."""
         return asdict(self)
 
+
+#: Returns the statistics of each process by its number, the label ``worker`` in the metrics.
+ReadStatistics = Callable[[], Mapping[str, PoolStatistics]]
 
 #: The numbers of a pool by name, in the order in which the scoreboard holds them.
 POOL_FIELDS = tuple(field.name for field in fields(PoolStatistics))

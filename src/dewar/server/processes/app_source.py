@@ -7,12 +7,12 @@ from wsgiref.types import WSGIApplication
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AppSource:
-    """How a process comes by the application.
+    """How a process gets the application.
 
     Attributes:
-        name: What banners, titles and lines in the log call it.
-        load: Gives it; called in each worker, unless it is preloaded.
-        is_loaded: Whether *load* gives what is there already, so that no reload brings new code.
+        name: Its name in banners, process titles and log lines.
+        load: Returns it; called in each worker, unless it is preloaded.
+        is_loaded: Whether it is loaded already, so that a reload brings no new code.
     """
 
     name: str
@@ -21,5 +21,5 @@ class AppSource:
 
 
 def preloaded(app: WSGIApplication, name: str) -> AppSource:
-    """Return the source of an application that is there already."""
+    """Return the source of an application that is loaded already."""
     return AppSource(name=name, load=lambda: app, is_loaded=True)

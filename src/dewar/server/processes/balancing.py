@@ -1,27 +1,27 @@
-"""Which of several processes takes the next client."""
+"""Balance connections between processes: which of them accepts the next client."""
 
 from typing import Protocol
 
 
 class ConnectionCounts(Protocol):
-    """What is known of the processes' connections."""
+    """The numbers of open connections of all processes."""
 
     def note_open(self, count: int) -> None:
-        """Tell how many connections are open here."""
+        """Publish how many connections are open in this process."""
 
     def least_open_elsewhere(self) -> int | None:
-        """Return the connections of that other process which has fewest, None without one."""
+        """Return the fewest connections that another process has; None without another."""
 
 
 class LeastConnections:
-    """Lets the process with fewer connections have the next one.
+    """Leaves the next connection to the process that has the fewest.
 
-    All of them hear of a client at once, and the quickest would have it: the one whose leader is
-    awake, which is the one that has much to do already. Some difference does no harm, and asking
-    for less of it would cost more than it brings.
+    The system wakes all processes for a client, and the quickest would accept it: the one whose
+    leader is awake, because it is busy already. A small difference is allowed, because exact
+    balance would cost more than it gains.
 
     Args:
-        counts: Of this process and the others.
+        counts: The connections of this process and the others.
     """
 
     def __init__(self, counts: ConnectionCounts) -> None:
@@ -31,10 +31,10 @@ class LeastConnections:
         return f"<LeastConnections by {self._counts!r}>"
 
     def note_open(self, count: int) -> None:
-        """Tell how many connections are open here."""
+        """Publish how many connections are open in this process."""
         self._counts.note_open(count)
 
     def should_defer(self, count: int) -> bool:
-        """Return whether another process should rather have the next client; *count* are here."""
+        """Return whether another process should accept the next client; this one has *count*."""
         least = self._counts.least_open_elsewhere()
         return least is not None and count > least + least // 8

@@ -1,9 +1,8 @@
-"""What a supervisor and a worker tell each other.
+"""The messages between a supervisor and a worker, over a pair of sockets.
 
-A pair of sockets: what the supervisor says is one letter, and so is what the worker says, but for
-the reason of a failure, which is the rest of what comes. If either side ends, however it ends, the
-other finds the channel closed. So it is also the line by which a worker notices that it is
-orphaned.
+A message is one letter; that of a failure is followed by the reason, to the end of the data. If
+either side ends in any way, the other finds the channel closed. This is how a worker notices that
+its supervisor has died.
 """
 
 import socket
@@ -13,7 +12,7 @@ _MOST = 4096
 
 
 class Command(Enum):
-    """What a worker is told."""
+    """A message from the supervisor."""
 
     RETIRE = b"r"
     STOP = b"s"
@@ -22,7 +21,7 @@ class Command(Enum):
 
 
 class Report(Enum):
-    """What a worker tells."""
+    """A message from the worker."""
 
     READY = b"R"
     WANTS_REPLACEMENT = b"O"
@@ -34,7 +33,7 @@ class ControlChannel:
     """One end of the pair.
 
     Attributes:
-        is_closed: Whether the other side has gone.
+        is_closed: Whether the other side has closed its end.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -43,21 +42,21 @@ class ControlChannel:
         self.is_closed = False
 
     def __repr__(self) -> str:
-        return f"<ControlChannel {self.sock.fileno()}{', over' if self.is_closed else ''}>"
+        return f"<ControlChannel {self.sock.fileno()}{', closed' if self.is_closed else ''}>"
 
     def send_nowait(self, word: Command | Report, text: str = "") -> None:
-        """Say *word*; it is lost where the other side has gone."""
+        """Send *word*; it is lost if the other side has closed its end."""
         try:
             self.sock.send(word.value + text.encode(errors="replace")[: _MOST - 1])
         except OSError:
             self.is_closed = True
 
     def receive_commands(self) -> list[Command]:
-        """Return what the supervisor has said meanwhile."""
+        """Return the messages of the supervisor since the last call."""
         return [Command(bytes([letter])) for letter in self._receive()]
 
     def receive_reports(self) -> list[tuple[Report, str]]:
-        """Return what the worker has said meanwhile, each with its text."""
+        """Return the messages of the worker since the last call, each with its text."""
         data = self._receive()
         found: list[tuple[Report, str]] = []
         while data:
@@ -70,7 +69,7 @@ class ControlChannel:
         return found
 
     def close(self) -> None:
-        """Hang up, in this process."""
+        """Close this end, in this process."""
         self.sock.close()
 
     def _receive(self) -> bytes:

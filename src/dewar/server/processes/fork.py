@@ -1,4 +1,4 @@
-"""Making a process, and being one that was made."""
+"""`fork`: start a child process, with its signals and exit functions put right."""
 
 import atexit
 import logging
@@ -17,26 +17,45 @@ EXIT_LOAD = 3
 _EXIT_FAULT = 70
 
 _BLOCKED = ("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGCHLD")
-# What a terminal or a careless kill sends to a whole group, and the supervisor answers for all.
+# A terminal or a kill may send these to the whole process group; the supervisor answers for all.
 _IGNORED = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1")
 _DEFAULT = ("SIGTERM", "SIGQUIT", "SIGCHLD")
 
 _logger = logging.getLogger("dewar.server")
 
 
-def fork(main: Callable[[], int]) -> int:
-    """Make a process that runs *main* and ends with the status it returns; return its pid.
+class ChildCleanup:
+    """Closes, in a forked child, what belongs to the supervisor alone."""
 
-    The child hears no signal before it has dropped its parent's handlers: they would tell the
-    parent of signals that were the child's. It runs what was registered with `atexit` after the
-    fork, and nothing of what its parent had registered.
+    def __init__(self) -> None:
+        self._closers: list[Callable[[], None]] = []
+
+    def __repr__(self) -> str:
+        return f"<ChildCleanup of {len(self._closers)} parts>"
+
+    def add(self, close: Callable[[], None]) -> None:
+        """Have every child call *close*."""
+        self._closers.append(close)
+
+    def run(self) -> None:
+        """Close everything; only in a child."""
+        for close in self._closers:
+            close()
+
+
+def fork(main: Callable[[], int]) -> int:
+    """Start a process that runs *main* and ends with the status it returns; return its pid.
+
+    Signals are blocked in the child until it has removed its parent's handlers: they would report
+    the child's signals to the parent. The child runs the `atexit` functions that were registered
+    after the fork, and not those of its parent.
 
     Raises:
-        OSError: The system has no process to give.
+        OSError: The system cannot start another process.
     """
     for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, ValueError, OSError):  # none, closed, or its reader gone
-            stream.flush()  # else both would write what is in it
+        with suppress(AttributeError, ValueError, OSError):  # none, closed, or not read
+            stream.flush()  # else both processes would write its buffer
     held = {getattr(signal, name) for name in _BLOCKED}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
     try:
@@ -56,8 +75,7 @@ def _run_child(main: Callable[[], int], mask: set[int | signal.Signals]) -> NoRe
         atexit._clear()  # noqa: SLF001  # as multiprocessing does; there is no public way
         signal.set_wakeup_fd(-1)
         for name in _IGNORED:
-            # A handler and not SIG_IGN, which the programs that the application starts would
-            # inherit.
+            # Not SIG_IGN: programs that the application starts would inherit that.
             signal.signal(getattr(signal, name), _ignore)
         for name in _DEFAULT:
             signal.signal(getattr(signal, name), signal.SIG_DFL)
@@ -74,9 +92,9 @@ def _run_child(main: Callable[[], int], mask: set[int | signal.Signals]) -> NoRe
 
 
 def _leave(status: int) -> NoReturn:
-    """End the process as the interpreter would, but return to no caller of the parent's."""
+    """End the process as the interpreter would, without returning to the parent's callers."""
     try:
-        # Waits for what the application's own threads have in hand, executors included.
+        # Waits for the application's non-daemon threads and executors.
         threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001
         atexit._run_exitfuncs()  # noqa: SLF001
         for stream in (sys.stdout, sys.stderr):
@@ -87,4 +105,4 @@ def _leave(status: int) -> NoReturn:
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:
-    """Hear a signal that is somebody else's."""
+    """Ignore a signal that the supervisor answers."""

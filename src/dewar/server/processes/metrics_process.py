@@ -1,80 +1,93 @@
-"""A process beside the workers that shows what they do: the metrics' address.
+"""The process that serves the metrics of all workers.
 
-It is a process of its own because the supervisor has no threads to serve with, and a worker may be
-busy, hung or gone just when somebody wants to know. It reads the shared scoreboard.
+The supervisor has no threads to serve them, and a worker may be busy, hung or dead just when they
+are wanted. The process reads the shared scoreboard.
 """
 
 import logging
 import os
 import signal
 import time
-from collections.abc import Callable
 from contextlib import suppress
+from socket import socket
+from typing import Protocol
 
-from dewar.server.metrics.endpoint_interface import StatisticsEndpoint
-from dewar.server.processes.backoff import Backoff
 from dewar.server.processes.control_channel import ControlChannel, Report, open_control_channel
-from dewar.server.processes.fork import EXIT_LOAD, fork
+from dewar.server.processes.fork import EXIT_LOAD, ChildCleanup, fork
+from dewar.server.processes.policy import NO_PROCESS_PAUSE, SETTLED, replacement_pause
 from dewar.server.system.process_title import set_title
 from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
+from dewar.support.backoff import Backoff
 
 _logger = logging.getLogger("dewar.server")
 
-# What it gets to end, in seconds, before it is killed.
+# How long it may take to end before it is killed, in seconds.
 _STOP_TIMEOUT = 2.0
 _LOOK = 0.01
 
 
+class StatisticsEndpoint(Protocol):
+    """Serves the statistics: a `Server` with a `MetricsApp`."""
+
+    def start(self) -> None:
+        """Start to serve on other threads."""
+
+    def stop(self) -> object:
+        """Stop serving."""
+
+
 class MetricsProcess:
-    """Keeps one such process.
+    """Keeps one process that serves the metrics.
 
     Args:
-        title: What it is called.
-        endpoint: What it serves with; made here and started there.
-        close_in_child: Closes, in the fresh process, what is the supervisor's and the workers'.
+        title: The title of the process.
+        endpoint: Serves the metrics; made in the supervisor and started in the process.
+        listeners: The sockets of the workers, which the process closes.
+        cleanup: Closes, in the process, what belongs to the supervisor alone.
 
     Attributes:
-        was_ready: Whether it has served once.
-        failure: Why it could not, if it never has.
+        was_ready: Whether it has served at least once.
+        failure: Why it cannot start; empty if it has served.
     """
 
     def __init__(
-        self, title: str, endpoint: StatisticsEndpoint, close_in_child: Callable[[], None]
+        self,
+        title: str,
+        endpoint: StatisticsEndpoint,
+        listeners: list[socket],
+        cleanup: ChildCleanup,
     ) -> None:
         self._title = title
         self._endpoint = endpoint
-        self._close_in_child = close_in_child
-        self._backoff = Backoff()
+        self._listeners = listeners
+        self._cleanup = cleanup
+        self._backoff = Backoff(replacement_pause)
         self._pid = 0
         self._channel: ControlChannel | None = None
         self._serves_since: float | None = None
         self.was_ready = False
         self.failure = ""
+        cleanup.add(self._close_channel)
 
     def __repr__(self) -> str:
         return f"<MetricsProcess {self._title!r}, process {self._pid}>"
 
     @property
     def channel(self) -> ControlChannel | None:
-        """The supervisor's end of the channel to it."""
+        """The supervisor's end of the channel to the process."""
         return self._channel
 
     def supervise(self, now: float) -> None:
-        """Start it where it does not run, at once or after a pause; take in what it says."""
+        """Read its messages; start it if it does not run and no pause is due."""
         if self._pid:
             self._read_reports(now)
             self._maybe_reap(now)
         if not self._pid and not self.failure and now >= self._backoff.until:
             self._start(now)
 
-    def close_in_child(self) -> None:
-        """Close, in a fresh worker, the supervisor's end."""
-        if self._channel is not None:
-            self._channel.close()
-
     def stop(self) -> None:
-        """End it and wait for that; it hears of it by its channel, and is killed if it does not."""
-        self.close_in_child()
+        """Close the channel, so that the process ends, and wait for it; kill it after a while."""
+        self._close_channel()
         deadline = time.monotonic() + _STOP_TIMEOUT
         while self._pid and time.monotonic() < deadline:
             if _reap(self._pid):
@@ -96,7 +109,7 @@ class MetricsProcess:
         except OSError as error:
             ours.close()
             _logger.error("%s cannot be forked: %s. Trying again.", self._title, error)  # noqa: TRY400
-            self._backoff.hold(now)
+            self._backoff.hold(now, NO_PROCESS_PAUSE)
         theirs.close()
 
     def _read_reports(self, now: float) -> None:
@@ -114,21 +127,28 @@ class MetricsProcess:
         if not _reap(self._pid):
             return
         self._read_reports(now)
-        self.close_in_child()
+        self._close_channel()
         if not self.failure:
             _logger.error("%s (process %d) has ended and is replaced.", self._title, self._pid)
         self._pid = 0
-        served = 0.0 if self._serves_since is None else now - self._serves_since
+        if self._serves_since is not None and now - self._serves_since >= SETTLED:
+            self._backoff.note_success()
+        else:
+            self._backoff.note_failure(now)
         self._serves_since = None
-        self._backoff.note_failure(now, served)
+
+    def _close_channel(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
 
     def _serve(self, theirs: ControlChannel) -> int:
-        """Run in the child, until the supervisor hangs up."""
-        self.close_in_child()
-        self._close_in_child()
+        """Run in the child, until the supervisor closes the channel."""
+        self._cleanup.run()
+        for listener in self._listeners:
+            listener.close()
         set_title(self._title)
         with SignalInbox([name for name in HANDLED_SIGNALS if name != "SIGQUIT"]):
-            # A TERM to the whole group is not for it: the stop is worth watching, and it ends
+            # It ignores a TERM to the whole group, so that the stop can be watched, and ends
             # with its supervisor.
             try:
                 self._endpoint.start()
@@ -148,4 +168,4 @@ def _reap(pid: int) -> bool:
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:
-        return True  # somebody else has waited for it
+        return True  # another part of the program has waited for it

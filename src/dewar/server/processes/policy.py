@@ -1,29 +1,33 @@
-"""Who is forked, retired and killed, and when: the supervisor's decisions, without its actions.
+"""`SupervisorPolicy`: which workers are forked, retired and killed, and when. No I/O, no clock.
 
-Nothing here touches a process. `SupervisorPolicy` is told what has happened and what the time is,
-and says what is to be done; each decision is returned once.
+The policy gets events and the time, and returns decisions, each of them once.
 
-The one rule behind reloads, ``max_requests`` and scaling: there are as many workers as wanted that
-are not *outdated*, forked beside the old ones, and only where more workers serve than are wanted
-does one retire, outdated ones first. So a successor always serves before its predecessor stops,
-and where no successor comes to serve, everything stays as it is.
+One rule is behind reloads, ``max_requests`` and scaling: workers are forked until as many as wanted
+are not *outdated*, and workers retire only while more serve than are wanted, outdated ones first.
+So a successor always serves before its predecessor stops. If no successor comes to serve,
+everything stays as it is.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
 
 from dewar.server.errors import ServerStateError
-from dewar.server.processes.backoff import Backoff
-from dewar.server.processes.worker_state import TRANSITIONS, WorkerState
+from dewar.server.processes.decisions import Action, Decision, SupervisorPhase
+from dewar.server.processes.worker_state import TRANSITIONS, Heartbeat, WorkerRecord, WorkerState
+from dewar.support.backoff import Backoff, doubled
 
-# For a worker that was told to show its stacks and die, in seconds, before it is killed.
+#: A process that served this long, in seconds, did not die of its start: it is replaced at once.
+SETTLED = 1.0
+# The pause after the second quick death in a row, and the longest pause, in seconds.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
+#: The pause after a failed fork, in seconds.
+NO_PROCESS_PAUSE = 1.0
+# How long an aborted worker may print its stacks before it is killed, in seconds.
 _ABORT_GRACE = 1.0
-# For one that was told to cut everything: the pool takes two to be sure that threads hang.
+# How long a quitting worker may take, in seconds: its pool needs two to see that threads hang.
 _QUIT_GRACE = 4.0
-# The longest the supervisor rests: workers beat about once a second.
+# The longest wait of the supervisor, in seconds: workers beat about once a second.
 _LOOK = 1.0
-# A supervisor that comes back this much too late was stopped itself, and so were the workers.
+# A supervisor that wakes this many seconds too late was stopped itself, and so were the workers.
 _OVERSLEPT = 2.0
 
 _STARTING, _SERVING, _RETIRING = WorkerState.STARTING, WorkerState.SERVING, WorkerState.RETIRING
@@ -33,74 +37,26 @@ _ACTIVE = frozenset({_STARTING, _SERVING})
 _LEAVING = frozenset({_STARTING, _SERVING, _RETIRING, _STOPPING})
 
 
-class SupervisorPhase(Enum):
-    """The life of the whole."""
-
-    STARTING = "the first workers load the application"
-    SERVING = "all were there once"
-    STOPPING = "no worker is replaced any more"
-
-
-class Action(Enum):
-    """What can be done to a worker."""
-
-    FORK = "make one"
-    RETIRE = "let it leave while the others go on"
-    STOP = "let it finish, with the whole server"
-    QUIT = "let it cut what is left"
-    ABORT = "let it show its stacks and die"
-    KILL = "end it"
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One thing to do. A fork has no *number* yet."""
-
-    action: Action
-    number: int = 0
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """A worker's heartbeats.
-
-    Attributes:
-        beat: When its threads last came back to wait for clients.
-        stuck_since: Since when all of them have been inside the application, if they are.
-    """
-
-    beat: float
-    stuck_since: float | None = None
-
-
-@dataclass(slots=True)
-class WorkerRecord:
-    """One worker, as the policy knows it."""
-
-    number: int
-    generation: int
-    forked: float
-    state: WorkerState
-    since: float
-    wants_replacement: bool = False
+def replacement_pause(failures: int) -> float:
+    """Return the pause before a process is replaced, after quick deaths in a row."""
+    return doubled(_FIRST_PAUSE, failures - 1, _LONGEST_PAUSE) if failures > 1 else 0.0
 
 
 class SupervisorPolicy:
-    """What the supervisor means to do.
+    """Decides what the supervisor does.
 
     Args:
-        wanted: How many workers there are to be.
-        worker_timeout: Seconds without a heartbeat; 0 for any number.
-        graceful_timeout: Seconds that a worker gets to retire.
+        wanted: How many workers there should be.
+        worker_timeout: The longest time without a heartbeat, in seconds; 0 for no limit.
+        graceful_timeout: How long a worker may take to retire, in seconds.
 
     Attributes:
         wanted: As above; changed by `grow` and `shrink`.
-        generation: That of the workers forked from now on; a reload begins a new one.
-        phase: The life of the whole.
-        worker_failures: Workers that ended without being asked to.
-        failed: Whether the first start failed, so that there is nothing to serve with.
-        abandoned: Reloads that were given up, because a successor could not load the application.
+        generation: The generation of workers forked from now on; a reload starts a new one.
+        phase: The life of the whole server.
+        worker_failures: How many workers have ended or hung unasked.
+        failed: Whether the first start has failed, so that no worker can serve.
+        abandoned: How many reloads ended because a successor could not load the application.
     """
 
     def __init__(self, wanted: int, worker_timeout: float, graceful_timeout: float) -> None:
@@ -113,7 +69,7 @@ class SupervisorPolicy:
         self._worker_timeout = worker_timeout
         self._graceful_timeout = graceful_timeout
         self._workers: dict[int, WorkerRecord] = {}
-        self._backoff = Backoff()
+        self._backoff = Backoff(replacement_pause)
         self._oldest = 1  # workers of an earlier generation are outdated
         self._deadline = 0.0
         self._overslept_at = 0.0
@@ -127,7 +83,7 @@ class SupervisorPolicy:
         )
 
     def state_of(self, number: int) -> WorkerState:
-        """Return what worker *number* is doing; ``GONE`` where there is none."""
+        """Return the state of worker *number*; ``GONE`` if there is none."""
         worker = self._workers.get(number)
         return WorkerState.GONE if worker is None else worker.state
 
@@ -142,15 +98,15 @@ class SupervisorPolicy:
     # What has happened.
 
     def note_forked(self, number: int, now: float) -> None:
-        """Worker *number* was made."""
+        """Note that worker *number* was forked."""
         self._workers[number] = WorkerRecord(number, self.generation, now, _STARTING, now)
 
     def note_no_fork(self, now: float) -> None:
-        """The system has no process to give."""
-        self._backoff.hold(now)
+        """Note that the system cannot fork now."""
+        self._backoff.hold(now, NO_PROCESS_PAUSE)
 
     def note_ready(self, number: int, now: float) -> None:
-        """Worker *number* accepts."""
+        """Note that worker *number* accepts clients."""
         worker = self._workers.get(number)
         if worker is None or worker.state is not _STARTING:
             return
@@ -159,33 +115,36 @@ class SupervisorPolicy:
             self.phase = SupervisorPhase.SERVING
 
     def note_wants_replacement(self, number: int) -> None:
-        """Worker *number* asks to be replaced."""
+        """Note that worker *number* asks to be replaced."""
         worker = self._workers.get(number)
         if worker is not None:
             worker.wants_replacement = True
 
     def note_gone(self, number: int, now: float) -> bool:
-        """Worker *number* was reaped; tell whether nobody had asked it to end."""
+        """Note that worker *number* was reaped; return whether it ended unasked."""
         worker = self._workers.pop(number, None)
         if worker is None or worker.state not in _ACTIVE:
             return False
         self.worker_failures += 1
-        self._backoff.note_failure(now, now - worker.since if worker.state is _SERVING else 0.0)
+        if worker.state is _SERVING and now - worker.since >= SETTLED:
+            self._backoff.note_success()
+        else:
+            self._backoff.note_failure(now)
         if worker.state is _STARTING:
             self._note_failed_start(worker, now)
         return True
 
     def note_oversleep(self, seconds: float, now: float) -> None:
-        """The supervisor itself came back *seconds* later than it meant to.
+        """Note that the supervisor itself woke *seconds* too late.
 
-        Where that is much, all processes were stopped, by a debugger or a frozen container, and
-        the workers' silence meanwhile says nothing.
+        If that is much, a debugger or a frozen container has stopped all processes, and missing
+        heartbeats of that time mean nothing.
         """
         if seconds > _OVERSLEPT:
             self._overslept_at = now
 
     def fail_start(self, now: float) -> None:
-        """The first start has failed for another reason than a worker's."""
+        """Note that the first start has failed, and stop."""
         self.failed = True
         self.stop(now, 0.0)
 
@@ -201,14 +160,14 @@ class SupervisorPolicy:
         self.wanted += 1
 
     def shrink(self) -> bool:
-        """Want one worker less; tell whether there is one that can be done without."""
+        """Want one worker less; return False if it is the last one, which stays."""
         if self.wanted == 1:
             return False
         self.wanted -= 1
         return True
 
     def stop(self, now: float, timeout: float) -> None:
-        """End all workers, with *timeout* seconds for what is in flight."""
+        """End all workers, with *timeout* seconds for requests in flight."""
         deadline = now + timeout
         if self.phase is SupervisorPhase.STOPPING:
             deadline = min(deadline, self._deadline)
@@ -217,7 +176,7 @@ class SupervisorPolicy:
     # What is to be done.
 
     def decide(self, now: float, heartbeats: Mapping[int, Heartbeat]) -> list[Decision]:
-        """Return what to do, in this order. A worker's state is moved along with its order."""
+        """Return what to do, in this order. The workers' states change as decided."""
         decisions = self._overdue(now)
         if self.phase is SupervisorPhase.STOPPING:
             return decisions + self._stops(now)
@@ -236,7 +195,7 @@ class SupervisorPolicy:
         if self.phase is SupervisorPhase.STARTING:
             self.fail_start(now)
         elif worker.generation == self._oldest and self.is_reloading():
-            # Those that serve know how to; they stay.
+            # The workers that serve stay.
             self._oldest = min(p.generation for p in self._in(_ACTIVE))
             self.abandoned += 1
 
@@ -318,7 +277,7 @@ class SupervisorPolicy:
         fresh = sum(not self._is_outdated(worker) for worker in active)
         surge = max(1, self.wanted // 4)
         if len(active) >= self.wanted and len(self._workers) - len(active) > 2 * self.wanted:
-            return 0  # reloads come more quickly than clients leave: let some go first
+            return 0  # many still retire from earlier reloads: let some of them end first
         return max(0, min(self.wanted - fresh, self.wanted + surge - len(active)))
 
     def _is_outdated(self, worker: WorkerRecord) -> bool:

@@ -1,8 +1,8 @@
 """Memory that all processes of a server share: one slot per worker.
 
-Every slot has two parts with one writer each. The supervisor writes who the worker is, the
-worker what it does. All values are whole numbers of eight bytes, so that each is read as it was
-written; a reader that needs several together looks whether the worker has written meanwhile.
+Every slot has two parts with one writer each. The supervisor writes who the worker is, the worker
+what it does. All values are integers of eight bytes, so that each is read as it was written. A
+reader that needs several together checks that the worker has not written in between.
 """
 
 import mmap
@@ -11,10 +11,14 @@ import time
 from collections.abc import Iterator
 from enum import IntEnum
 
-from dewar.server.metrics.pool_statistics import PoolStatistics
-from dewar.server.metrics.statistics import POOL_FIELDS, WorkerStatistics, numbers_of, pool_from
-from dewar.server.processes.policy import Heartbeat
-from dewar.server.processes.worker_state import WorkerState
+from dewar.server.metrics.statistics import (
+    POOL_FIELDS,
+    PoolStatistics,
+    WorkerStatistics,
+    numbers_of,
+    pool_from,
+)
+from dewar.server.processes.worker_state import Heartbeat, WorkerState
 
 _STATES = tuple(WorkerState)
 _TRIES = 100
@@ -40,25 +44,25 @@ _OPEN, _BEAT, _VERSION = int(_Cell.OPEN), int(_Cell.BEAT), int(_Cell.VERSION)
 _PID, _STATE = int(_Cell.PID), int(_Cell.STATE)
 _WORKER_FAILURES, _HIGHEST = 0, 1  # in slot 0
 _SERVING = _STATES.index(WorkerState.SERVING)
-# What only grows, so that it outlives the worker that counted it.
+# Counters only grow, so they are kept when their worker ends.
 _COUNTERS = ("accepted", "rejected", "requests", "leader_takeovers")
 _KEPT = [POOL_FIELDS.index(name) for name in _COUNTERS]
 
 
 class Scoreboard:
-    """The slots of all workers, and what those that have ended had counted.
+    """The slots of all workers, and the counts of those that have ended.
 
-    Made before the first fork; every process that comes of it sees the same. A slot is known by
-    its worker's number, from 1 on.
+    It is made before the first fork, and all processes share it. A slot has the number of its
+    worker, from 1 on.
 
     Args:
-        capacity: How many workers there can be at a time, those that leave included.
+        capacity: How many workers there can be at a time, with those that retire.
     """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        # Slot 0 is the supervisor's: its deaths, the highest number in use, and the sums of
-        # workers that have ended.
+        # Slot 0 is the supervisor's: the failures of workers, the highest number in use, and the
+        # sums of workers that have ended.
         self._memory = mmap.mmap(-1, (capacity + 1) * _SLOT * 8)
         self._view = memoryview(self._memory)
         self._cells = self._view.cast("q")
@@ -67,7 +71,7 @@ class Scoreboard:
         return f"<Scoreboard {len(list(self._taken()))} of {self.capacity} slots taken>"
 
     def close(self) -> None:
-        """Give the memory back, in this process."""
+        """Release the memory, in this process."""
         self._cells.release()
         self._view.release()
         self._memory.close()
@@ -111,7 +115,7 @@ class Scoreboard:
         self._cells[base + _PID] = 0
 
     def set_worker_failures(self, count: int) -> None:
-        """Note how many workers have ended without being asked to."""
+        """Note how many workers have ended or hung unasked."""
         self._cells[_WORKER_FAILURES] = count
 
     def heartbeats(self) -> dict[int, Heartbeat]:
@@ -124,7 +128,7 @@ class Scoreboard:
             found[number] = Heartbeat(beat, stuck / _SECOND if stuck else None)
         return found
 
-    # Everybody's.
+    # Any process.
 
     def workers(self, now: float | None = None) -> tuple[WorkerStatistics, ...]:
         """Return what each worker does."""
@@ -141,7 +145,7 @@ class Scoreboard:
 
     @property
     def worker_failures(self) -> int:
-        """Workers that ended without being asked to."""
+        """How many workers have ended or hung unasked."""
         return self._cells[_WORKER_FAILURES]
 
     # A worker's side.
@@ -158,7 +162,7 @@ class Scoreboard:
         base = number * _SLOT
         cells = self._cells
         numbers: list[int] = []
-        for _ in range(_TRIES):  # a worker that was killed in the middle stays odd for ever
+        for _ in range(_TRIES):  # a worker killed while it writes leaves its version odd for ever
             before = cells[base + _VERSION]
             numbers = cells[base + _Cell.POOL : base + _SLOT].tolist()
             if before % 2 == 0 and cells[base + _VERSION] == before:
@@ -179,7 +183,7 @@ class Scoreboard:
 
 
 class WorkerSlot:
-    """What one worker writes of itself, and how it sees the others."""
+    """The part of the scoreboard that one worker writes; it reads the other slots."""
 
     def __init__(self, cells: "memoryview[int]", number: int) -> None:
         self._cells = cells
@@ -190,7 +194,7 @@ class WorkerSlot:
         return f"<WorkerSlot {self.number} of process {os.getpid()}>"
 
     def beat(self, now: float, stuck_since: float | None, pool: PoolStatistics) -> None:
-        """Tell that the threads come back, and what they do."""
+        """Write a heartbeat with the statistics of the pool."""
         cells, base = self._cells, self._base
         cells[base + _VERSION] += 1
         for index, value in enumerate(numbers_of(pool), base + _Cell.POOL):
@@ -201,11 +205,11 @@ class WorkerSlot:
         cells[base + _VERSION] += 1
 
     def note_open(self, count: int) -> None:
-        """Tell how many connections are open."""
+        """Write how many connections are open."""
         self._cells[self._base + _OPEN] = count
 
     def least_open_elsewhere(self) -> int | None:
-        """Return the connections of that other worker which has fewest; None where none serves."""
+        """Return the fewest connections that another worker has; None if no other serves."""
         cells, own = self._cells, self._base
         counts = [
             cells[base + _OPEN]

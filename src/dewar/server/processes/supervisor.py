@@ -1,9 +1,9 @@
-"""The process that takes signals and looks after the workers.
+"""The process that takes signals and supervises the workers.
 
-It has one thread and no part in serving: it forks workers that share the listening sockets, and
-goes round a loop. What has happened since the last round is told to the `SupervisorPolicy`, which
-says what to do, and the `WorkerSet` does it. It forks while no other thread is there, so that no
-lock is held in a worker by a thread that the worker does not have.
+It has one thread and serves no clients: it forks workers that share the listening sockets, and runs
+a loop. Each round passes events to the `SupervisorPolicy`, and the `WorkerSet` executes its
+decisions. The supervisor forks while it has one thread only: a lock that another thread held at the
+fork would stay locked in the worker.
 """
 
 import gc
@@ -15,12 +15,13 @@ from socket import socket
 
 from dewar.server.processes.app_source import AppSource
 from dewar.server.processes.control_channel import Command
-from dewar.server.processes.fork import EXIT_LOAD
+from dewar.server.processes.decisions import SupervisorPhase
+from dewar.server.processes.fork import EXIT_LOAD, ChildCleanup
 from dewar.server.processes.metrics_process import MetricsProcess
-from dewar.server.processes.policy import SupervisorPhase, SupervisorPolicy
+from dewar.server.processes.policy import SupervisorPolicy
 from dewar.server.processes.scoreboard import Scoreboard
-from dewar.server.processes.supervisor_links import SupervisorLinks
-from dewar.server.processes.workers import WorkerSet, WorkerSpec
+from dewar.server.processes.supervisor_links import MakeEndpoint, SupervisorLinks
+from dewar.server.processes.worker_set import WorkerSet, WorkerSpec
 from dewar.server.settings.settings import Settings
 from dewar.server.system.listeners import close_listeners, stop_listening
 from dewar.server.system.process_title import set_title
@@ -29,12 +30,11 @@ from dewar.server.system.terminal import Terminal
 
 _logger = logging.getLogger("dewar.server")
 
-# Slots for workers beyond those asked for: for TTIN, and for those that leave while their
-# successors serve.
+# Spare slots for workers: for SIGTTIN, and for workers that retire while their successors serve.
 _SPARE = 64
-# Where no signal can be heard, nothing tells of a worker's end but a look.
+# Without signals, on another thread than the main one, ended workers are found by looking.
 _LOOK = 0.2
-# A handful of descriptors and rare rounds: poll needs no descriptor of its own.
+# Few descriptors and rare rounds: unlike epoll, poll needs no descriptor.
 _Selector: type[selectors.BaseSelector] = getattr(
     selectors, "PollSelector", selectors.SelectSelector
 )
@@ -46,14 +46,14 @@ def make_scoreboard(settings: Settings) -> Scoreboard:
 
 
 class Supervisor:
-    """Keeps as many workers as are wanted.
+    """Keeps as many workers running as are wanted.
 
     Args:
         settings: How to serve.
         source: Where the application comes from.
-        listeners: Where clients come from, bound and not necessarily listening; closed at the end.
-        scoreboard: Where the workers show what they do.
-        links: Whom it has to do with.
+        listeners: Bound sockets, which may not listen yet; closed at the end.
+        scoreboard: Where the workers write their heartbeats and statistics.
+        links: What it is linked to besides the workers.
     """
 
     def __init__(
@@ -69,14 +69,17 @@ class Supervisor:
         self._listeners = listeners
         self._scoreboard = scoreboard
         self._status_listener = links.status_listener
-        self._stop_source = links.stop_source
-        self._metrics_process = self._make_metrics_process(links)
+        self._parent_link = links.parent_link
         self._terminal = Terminal()
         self._inbox = SignalInbox((*HANDLED_SIGNALS, "SIGCHLD"))
+        self._cleanup = ChildCleanup()
+        self._cleanup.add(self._inbox.abandon)
+        if links.parent_link is not None:
+            self._cleanup.add(links.parent_link.close_in_child)
+        self._metrics_process = self._maybe_metrics_process(links.endpoint)
         self._policy = SupervisorPolicy(
             settings.processes, settings.worker_timeout, settings.graceful_timeout
         )
-        self._workers: WorkerSet | None = None
         self._max_workers = scoreboard.capacity // 4
         self._is_up = False
         self._abandoned = 0
@@ -86,10 +89,10 @@ class Supervisor:
         return f"<Supervisor of {self._source.name}: {self._policy!r}>"
 
     def run(self) -> int:
-        """Serve until told to stop; return the status to end the process with.
+        """Run until a signal or the parent stops it; return the exit status.
 
         Raises:
-            Exception: What *source* raises, where the application is preloaded.
+            Exception: Whatever *source* raises, if the application is preloaded.
         """
         set_title(f"dewar: supervisor [{self._source.name}]")
         try:
@@ -99,9 +102,9 @@ class Supervisor:
                 settings=self._settings,
                 source=self._source,
                 listeners=self._listeners,
-                close_in_child=self._close_in_child,
+                cleanup=self._cleanup,
             )
-            workers = self._workers = WorkerSet(spec, self._policy, self._scoreboard)
+            workers = WorkerSet(spec, self._policy, self._scoreboard)
             with self._inbox:
                 try:
                     return self._serve(workers)
@@ -113,41 +116,25 @@ class Supervisor:
     def _end(self, workers: WorkerSet) -> None:
         workers.kill_all()
         if self._metrics_process is not None:
-            self._metrics_process.stop()  # last, so that the end can be watched
+            self._metrics_process.stop()  # last: the stop can be watched
 
     def _preload(self) -> None:
         app = self._source.load()
         self._source = replace(self._source, load=lambda: app, is_loaded=True)
-        # What is there now stays where it is: a collection in a worker would write into every
-        # page that it shares with the others.
+        # Existing objects are exempt from garbage collection: it would write to every page of
+        # memory that the workers share.
         gc.collect()
         gc.freeze()
 
-    def _close_in_child(self) -> None:
-        """Close, in a fresh worker, what is the supervisor's alone."""
-        self._inbox.abandon()
-        if self._stop_source is not None:
-            self._stop_source.close_in_child()
-        if self._metrics_process is not None:
-            self._metrics_process.close_in_child()
-
-    def _make_metrics_process(self, links: SupervisorLinks) -> MetricsProcess | None:
-        if links.endpoint is None:
+    def _maybe_metrics_process(self, make_endpoint: MakeEndpoint | None) -> MetricsProcess | None:
+        if make_endpoint is None:
             return None
-        endpoint = links.endpoint(
-            lambda: {str(worker.number): worker.pool for worker in self._scoreboard.workers()}
+        scoreboard = self._scoreboard
+        endpoint = make_endpoint(
+            lambda: {str(worker.number): worker.pool for worker in scoreboard.workers()}
         )
-        return MetricsProcess(
-            f"dewar: metrics [{self._source.name}]", endpoint, self._close_all_in_child
-        )
-
-    def _close_all_in_child(self) -> None:
-        """Close, in a process that serves no clients, what the workers need as well."""
-        self._close_in_child()
-        if self._workers is not None:
-            self._workers.close_in_child()
-        for listener in self._listeners:
-            listener.close()
+        title = f"dewar: metrics [{self._source.name}]"
+        return MetricsProcess(title, endpoint, self._listeners, self._cleanup)
 
     def _serve(self, workers: WorkerSet) -> int:
         policy = self._policy
@@ -176,7 +163,7 @@ class Supervisor:
             self._policy.fail_start(now)
 
     def _wait(self, workers: WorkerSet, now: float) -> None:
-        """Wait until something happens or has to be decided, and listen to the workers."""
+        """Wait for an event or the next decision, and read the workers' messages."""
         wait_time = self._policy.wait_time(now)
         if self._status_listener.interval is not None:
             wait_time = min(wait_time, max(0.0, self._next_beat - now))
@@ -185,8 +172,8 @@ class Supervisor:
         with _Selector() as selector:
             if self._inbox.sock is not None:
                 selector.register(self._inbox.sock, selectors.EVENT_READ)
-            if self._stop_source is not None and not self._stop_source.is_closed:
-                selector.register(self._stop_source.sock, selectors.EVENT_READ)
+            if self._parent_link is not None and not self._parent_link.is_closed:
+                selector.register(self._parent_link.sock, selectors.EVENT_READ)
             for number, channel in workers.channels.items():
                 if not channel.is_closed:
                     selector.register(channel.sock, selectors.EVENT_READ, number)
@@ -201,11 +188,11 @@ class Supervisor:
                 workers.read_reports(key.data, back)
 
     def _handle_events(self, workers: WorkerSet) -> None:
-        """Take in what has happened besides: signals, ends, and what the program says."""
+        """Handle signals, ended workers and a request to stop."""
         for name in self._inbox.take():
             self._on_signal(name, workers)
-        if self._stop_source is not None:
-            timeout = self._stop_source.take()
+        if self._parent_link is not None:
+            timeout = self._parent_link.take()
             if timeout is not None:
                 self._stop(timeout)
         if workers.is_stop_requested and self._policy.phase is not SupervisorPhase.STOPPING:
@@ -214,9 +201,9 @@ class Supervisor:
         self._scoreboard.set_worker_failures(self._policy.worker_failures)
 
     def _on_signal(self, name: str, workers: WorkerSet) -> None:
-        """Answer a signal."""
-        if name == "SIGINT" and self._stop_source is not None:
-            return  # the terminal means the program, and that tells us
+        """Act on a signal."""
+        if name == "SIGINT" and self._parent_link is not None:
+            return  # the terminal sends it to the program too, which stops this process
         if name in ("SIGTERM", "SIGINT"):
             again = self._policy.phase is SupervisorPhase.STOPPING
             self._stop(0.0 if again else self._settings.graceful_timeout)
@@ -227,7 +214,7 @@ class Supervisor:
         elif self._policy.phase is SupervisorPhase.STOPPING:
             return
         elif name == "SIGHUP" and self._terminal.has_gone():
-            if self._stop_source is None:  # else it is the program's to decide
+            if self._parent_link is None:  # else the program decides
                 self._stop(self._settings.graceful_timeout)
         elif name == "SIGHUP":
             self._reload()
@@ -237,21 +224,21 @@ class Supervisor:
     def _stop(self, timeout: float) -> None:
         if self._policy.phase is not SupervisorPhase.STOPPING:
             self._status_listener.stopping()
-            # The file of a UNIX socket goes at once; those who have connected are in the queue
-            # that the workers share, and are answered.
+            # The file of a UNIX socket is removed at once. Clients that have connected are in the
+            # queue that the workers share, and are answered.
             for listener in self._listeners:
                 stop_listening(listener)
             close_listeners(self._listeners)
         self._policy.stop(time.monotonic(), timeout)
 
     def _reload(self) -> None:
-        what = "the same code, because it was loaded before" if self._source.is_loaded else "it"
-        _logger.info("SIGHUP: each worker is replaced by one with %s.", what)
         if self._source.is_loaded:
             _logger.warning(
                 "SIGHUP restarts the workers with the same code: it was loaded before they were"
                 " forked. Start the server again for new code, or leave preload out."
             )
+        else:
+            _logger.info("SIGHUP: each worker is replaced by one with freshly loaded code.")
         self._status_listener.reloading()
         self._policy.reload()
 
@@ -267,13 +254,11 @@ class Supervisor:
         self._status_listener.status(f"{policy.wanted} workers wanted")
 
     def _report_status(self, workers: WorkerSet, now: float) -> None:
-        """Tell the outside what has changed."""
+        """Tell the status listener what has changed."""
         policy, status_listener = self._policy, self._status_listener
         if policy.abandoned != self._abandoned:
             self._abandoned = policy.abandoned
-            _logger.error(
-                "The reload is given up; the workers that serve stay. %s", workers.failure
-            )
+            _logger.error("The reload has failed; the workers that serve stay. %s", workers.failure)
         is_up = policy.phase is SupervisorPhase.SERVING and not policy.is_reloading()
         if self._metrics_process is not None and not self._metrics_process.was_ready:
             is_up = False

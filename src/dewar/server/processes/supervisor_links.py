@@ -1,67 +1,112 @@
-"""What a supervisor has to do with besides its workers."""
+"""The links of a supervisor besides its workers: status listener, parent program, metrics."""
 
+import socket
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from socket import socket
-from typing import Protocol
 
-from dewar.server.metrics.endpoint_interface import MakeEndpoint
+from dewar.server.metrics.statistics import ReadStatistics
+from dewar.server.processes.metrics_process import StatisticsEndpoint
+
+#: What a supervisor sends to its parent when all workers serve; else it sends why they do not.
+READY = b"R"
+#: The longest message between a supervisor and its parent, in bytes.
+MAX_MESSAGE = 4096
+
+MakeEndpoint = Callable[[ReadStatistics], StatisticsEndpoint]
 
 
-class StatusListener(Protocol):
-    """Who is told how the server is."""
+class StatusListener:
+    """Gets the status of the server; the methods of this base class do nothing.
 
-    @property
-    def interval(self) -> float | None:
-        """Seconds between two calls of `beat`; None where nobody asks for any."""
+    Attributes:
+        interval: Seconds between two calls of `beat`; None for no calls.
+    """
+
+    interval: float | None = None
 
     def ready(self, status: str) -> None:
-        """All workers serve, after the start or after a reload."""
+        """Note that all workers serve, after the start or after a reload."""
 
     def reloading(self) -> None:
-        """A reload has begun."""
+        """Note that a reload has begun."""
 
     def stopping(self) -> None:
-        """The end has begun."""
+        """Note that the server has begun to stop."""
 
     def status(self, text: str) -> None:
-        """Something has changed."""
+        """Note a change, as one line of text."""
 
     def beat(self) -> None:
-        """All is well."""
+        """Note that the server works."""
 
     def failed(self, reason: str) -> None:
-        """The first start has failed."""
+        """Note that the first start has failed."""
 
 
-class StopSource(Protocol):
-    """A way to be told to stop besides signals: the program that the server is part of."""
+class ParentLink(StatusListener):
+    """The supervisor's end of the socket to the program that it is a child of.
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether nothing more will come."""
+    Args:
+        sock: A stream socket; the program has the other end.
+        graceful_timeout: Seconds for requests in flight, if the program ends without a message.
 
-    @property
-    def sock(self) -> socket:
-        """What becomes readable when there is something to take."""
+    Attributes:
+        is_closed: Whether the program has ended.
+    """
+
+    def __init__(self, sock: socket.socket, graceful_timeout: float) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self._graceful_timeout = graceful_timeout
+        self.is_closed = False
+
+    def __repr__(self) -> str:
+        return f"<ParentLink at {self.sock.fileno()}{', closed' if self.is_closed else ''}>"
 
     def take(self) -> float | None:
-        """Return the seconds for what is in flight, if the server is to stop."""
+        """Return the seconds for requests in flight if the server is to stop, else None."""
+        if self.is_closed:
+            return None
+        try:
+            received = self.sock.recv(MAX_MESSAGE).split()
+        except BlockingIOError:
+            return None
+        except OSError:
+            received = []
+        if received:
+            return float(received[-1])
+        self.is_closed = True
+        return self._graceful_timeout
 
     def close_in_child(self) -> None:
-        """Close it in a worker, which is told by its supervisor alone."""
+        """Close the socket in a worker, which only its supervisor stops."""
+        self.sock.close()
+
+    def ready(self, status: str) -> None:  # noqa: ARG002
+        """Tell the program that all workers serve."""
+        self._send(READY)
+
+    def failed(self, reason: str) -> None:
+        """Tell the program why the workers do not serve."""
+        self._send(b"F" + reason.encode(errors="replace")[: MAX_MESSAGE - 1])
+
+    def _send(self, data: bytes) -> None:
+        with suppress(OSError):  # the program has ended, which `take` notices
+            self.sock.send(data)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SupervisorLinks:
-    """Whom a supervisor has to do with.
+    """The links of one supervisor.
 
     Attributes:
-        status_listener: Who is told how it goes.
-        stop_source: Who says, besides signals, when to stop; SIGINT is then none of the
-            supervisor's.
-        endpoint: Makes what serves the statistics of the workers, if anything does.
+        status_listener: Gets the status of the server.
+        parent_link: The link to the program, if the supervisor is a child of one; the program then
+            handles SIGINT.
+        endpoint: Makes what serves the statistics of the workers; None for no metrics.
     """
 
     status_listener: StatusListener
-    stop_source: StopSource | None = None
+    parent_link: ParentLink | None = None
     endpoint: MakeEndpoint | None = None

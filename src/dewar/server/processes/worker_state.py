@@ -1,5 +1,6 @@
-"""What a worker process is doing, as its supervisor knows it, and what may follow."""
+"""The states of a worker process, the transitions between them, and what else is known of it."""
 
+from dataclasses import dataclass
 from enum import Enum
 
 
@@ -7,11 +8,11 @@ class WorkerState(Enum):
     """One worker's state, from its fork until it is reaped."""
 
     STARTING = "forked, loads the application"
-    SERVING = "accepts"
-    RETIRING = "leaves new clients to the others, and its own when they are answered"
-    STOPPING = "finishes what is in flight, because the whole server stops"
-    QUITTING = "cuts what is left"
-    ABORTED = "was told to show where it hangs, and to die"
+    SERVING = "accepts clients"
+    RETIRING = "accepts no new clients, and finishes with those it has"
+    STOPPING = "finishes requests in flight, because the whole server stops"
+    QUITTING = "cuts its connections"
+    ABORTED = "got SIGABRT, which prints its stacks and ends it"
     KILLED = "was killed"
     GONE = "reaped"
 
@@ -30,3 +31,28 @@ TRANSITIONS: dict[WorkerState, frozenset[WorkerState]] = {
     _KILLED: frozenset({_GONE}),
     _GONE: frozenset(),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A worker's heartbeats.
+
+    Attributes:
+        beat: When its threads last waited for clients.
+        stuck_since: Since when all its threads are inside the application; None if they are not.
+    """
+
+    beat: float
+    stuck_since: float | None = None
+
+
+@dataclass(slots=True)
+class WorkerRecord:
+    """One worker, as the policy knows it."""
+
+    number: int
+    generation: int
+    forked: float
+    state: WorkerState
+    since: float
+    wants_replacement: bool = False

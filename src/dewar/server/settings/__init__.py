@@ -1,1 +1,1 @@
-"""What a server can be told: each setting, its kinds, and the sources it comes from."""
+"""The settings of a server, the kinds of their values, and the sources they come from."""

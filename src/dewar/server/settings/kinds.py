@@ -1,7 +1,7 @@
-"""What a setting may be: how it is read from text and from TOML, checked, and written as TOML.
+"""The kinds of settings: how a value is read from text and TOML, checked, and written as TOML.
 
-A kind knows three forms of a value. *Text* is what a flag or a variable has. *TOML* is what a
-file has, where numbers are numbers. The *value* is what `Settings` holds.
+A kind knows three forms of a value. A flag or a variable has *text*. A file has *TOML*, which has
+numbers and arrays. `Settings` has the *value*.
 """
 
 import re
@@ -12,7 +12,7 @@ from dewar.server.settings.units import parse_duration, parse_size
 
 _ON = frozenset({"1", "true", "yes", "on"})
 _OFF = frozenset({"0", "false", "no", "off"})
-# TOML 1.0, "String": what must not stand in a basic string as it is.
+# TOML 1.0, "String": characters that a basic string has to escape.
 _TOML_UNSAFE = re.compile(r'["\\\x00-\x1f\x7f]')
 
 
@@ -20,7 +20,7 @@ class SettingKind:
     """A text, and the base of the other kinds.
 
     Attributes:
-        metavar: What stands for a value in help.
+        metavar: The placeholder of a value in help.
         expected: What a value must be, as the end of "must be …".
         written: The same for text and TOML.
     """
@@ -37,35 +37,35 @@ class SettingKind:
         return isinstance(value, str) and value.isprintable()
 
     def read(self, text: str) -> object:
-        """Return the value that a flag or a variable stands for.
+        """Return the value of a flag or a variable.
 
         Raises:
-            ValueError: It stands for none.
+            ValueError: The text is not valid.
         """
         return text
 
     def accept(self, given: object) -> object:
-        """Return the value that a file's stands for.
+        """Return the value of an entry in a file.
 
         Raises:
-            ValueError: It stands for none.
+            ValueError: The entry is not valid.
         """
         if not isinstance(given, str):
-            raise ValueError(given)  # noqa: TRY004 - the caller tells what is expected
+            raise ValueError(given)  # noqa: TRY004 - the caller says what is expected
         return self.read(given)
 
     def write(self, value: object) -> str:
-        """Return *value* as TOML, which `accept` takes for the same value."""
+        """Return *value* as TOML, which `accept` turns into the same value."""
         return quote(str(value))
 
 
 class ProductToken(SettingKind):
-    """What software calls itself in a field (RFC 9110 §10.2.4)."""
+    """The name of a piece of software in a header field (RFC 9110 §10.2.4)."""
 
     expected = written = "printable ASCII text"
 
     def holds(self, value: object) -> bool:
-        """Return whether *value* can stand in a field."""
+        """Return whether *value* is valid in a header field."""
         return super().holds(value) and str(value).isascii() and str(value).strip() != ""
 
 
@@ -73,7 +73,7 @@ class WholeNumber(SettingKind):
     """A whole number.
 
     Args:
-        least: The lowest it may be.
+        least: The lowest valid number.
     """
 
     metavar = "N"
@@ -83,7 +83,7 @@ class WholeNumber(SettingKind):
         self.expected = self.written = f"a whole number, {least} or more"
 
     def holds(self, value: object) -> bool:
-        """Return whether *value* is an int, and not one of the two that are truth values."""
+        """Return whether *value* is an int in range, and not a bool."""
         return isinstance(value, int) and not isinstance(value, bool) and value >= self._least
 
     def read(self, text: str) -> object:
@@ -91,7 +91,7 @@ class WholeNumber(SettingKind):
         return int(text)
 
     def accept(self, given: object) -> object:
-        """Return the number; a text is none."""
+        """Return the number; text is not valid."""
         if not self.holds(given):
             raise ValueError(given)
         return given
@@ -102,7 +102,7 @@ class WholeNumber(SettingKind):
 
 
 class Size(WholeNumber):
-    """A number of bytes, which may be written with a unit."""
+    """A number of bytes, which text may give with a unit."""
 
     metavar = "SIZE"
 
@@ -161,7 +161,7 @@ class Switch(SettingKind):
         return isinstance(value, bool)
 
     def read(self, text: str) -> object:
-        """Return what ``1``, ``true``, ``yes``, ``on`` and their opposites mean."""
+        """Return True for ``1``, ``true``, ``yes`` and ``on``, False for their opposites."""
         word = text.strip().lower()
         if word not in _ON | _OFF:
             raise ValueError(text)
@@ -170,7 +170,7 @@ class Switch(SettingKind):
     def accept(self, given: object) -> object:
         """Return a bool as it is."""
         if not isinstance(given, bool):
-            raise ValueError(given)  # noqa: TRY004 - the caller tells what is expected
+            raise ValueError(given)  # noqa: TRY004 - the caller says what is expected
         return given
 
     def write(self, value: object) -> str:
@@ -188,7 +188,7 @@ class Choice(SettingKind):
         self.expected = self.written = f"{', '.join(shown[:-1])} or {shown[-1]}"
 
     def holds(self, value: object) -> bool:
-        """Return whether *value* is one of them."""
+        """Return whether *value* is one of the words."""
         return value in self._words
 
 
@@ -204,12 +204,12 @@ class FilePath(SettingKind):
 
 
 class CommaList(SettingKind):
-    """Texts with commas between them; a file may have them as an array.
+    """Texts separated by commas; a file may have them as an array.
 
     Args:
-        metavar: What one of them is called.
-        expected: What they must be.
-        least: How many there must be at least.
+        metavar: The placeholder of one text in help.
+        expected: What the texts must be.
+        least: The lowest number of texts.
     """
 
     def __init__(self, metavar: str, expected: str, least: int = 0) -> None:
@@ -218,11 +218,11 @@ class CommaList(SettingKind):
         self._least = least
 
     def holds(self, value: object) -> bool:
-        """Return whether *value* is a text with as many parts as there must be."""
+        """Return whether *value* is a text with enough parts."""
         return super().holds(value) and (bool(str(value).strip()) or self._least == 0)
 
     def accept(self, given: object) -> object:
-        """Return the text, or the texts of an array with commas between them."""
+        """Return the text, or the texts of an array joined with commas."""
         if isinstance(given, Sequence) and all(isinstance(part, str) for part in given):
             return given if isinstance(given, str) else ",".join(given)
         raise ValueError(given)
@@ -258,7 +258,7 @@ class PythonObject(SettingKind):
     """An object that only a program can give: it has no flag, no variable and no TOML.
 
     Args:
-        module: Where its type is, and under which name.
+        type_: The type of the object.
     """
 
     def __init__(self, type_: type) -> None:
@@ -266,7 +266,7 @@ class PythonObject(SettingKind):
         self.expected = self.written = f"an {type_.__module__}.{type_.__qualname__}"
 
     def holds(self, value: object) -> bool:
-        """Return whether *value* is of the type."""
+        """Return whether *value* is an instance of the type."""
         return isinstance(value, self._type)
 
 

@@ -1,122 +1,195 @@
-"""What a server can be told, checked before anything is opened."""
+"""`Settings`: all settings of a server, checked before anything is opened.
 
+Everything about a setting is in its field: name, type, default, limits, help and command line. The
+comments have the defaults of other servers.
+"""
+
+import os
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from dewar.server.errors import SettingsError
-from dewar.server.settings.process_support import check_processes
+from dewar.server.settings.kinds import (
+    Choice,
+    CommaList,
+    Duration,
+    FilePath,
+    MountPath,
+    Permissions,
+    ProductToken,
+    PythonObject,
+    Size,
+    Switch,
+    WholeNumber,
+)
 from dewar.server.settings.proxy_checks import check_script_name, check_trust
-from dewar.server.settings.table import SETTINGS
+from dewar.server.settings.setting import Setting, SettingGroup, setting, setting_of
 from dewar.server.system.tls import check_choice
 from dewar.server.wire.limits import GIB, KIB, Limits
+
+_ADDRESS, _WORK, _DEADLINES = SettingGroup.ADDRESS, SettingGroup.WORK, SettingGroup.DEADLINES
+_LIMITS, _LOGS = SettingGroup.LIMITS, SettingGroup.LOGS
+_TLS, _PROXY = SettingGroup.TLS, SettingGroup.PROXY
+
+_ADDRESSES = CommaList(
+    "ADDRESS",
+    "'host:port', '[::1]:port' or 'unix:/path', several with commas or, in a file, as an array",
+    least=1,
+)
+_NETWORKS = CommaList(
+    "NETWORK", "such as '127.0.0.1,10.0.0.0/8', with commas or, in a file, as an array"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """The settings of one server. Durations are in seconds, sizes in bytes.
 
-    Args:
-        bind: Where to listen: ``"host:port"``, ``"[::1]:port"`` or ``"unix:/path"``; several
-            with commas between. Port 0 takes a free one. ``"systemd"``, ``"systemd:name"`` and
-            ``"fd://3"`` stand for sockets that are open already.
-        threads: How many requests may be inside the application at a time.
-        processes: How many processes share the address; more than 1 needs a system that can fork.
-        preload: Whether the application is loaded once, before the processes are forked.
-        max_requests: Requests after which a process is replaced; 0 for never. gunicorn 0.
-        max_requests_jitter: Up to how many more it may answer, chosen at random, so that not all
-            processes are replaced at once.
-        worker_timeout: For a process in which no thread comes back, before it is replaced; 0 for
-            any time. gunicorn 30.
-        pid_file: Where to write the number of the process that takes signals.
-        backlog: Connections that the kernel holds until they are accepted. nginx 511,
-            gunicorn 2048, waitress 1024.
-        header_timeout: For a request's head, from its first byte. nginx 60, Apache 20 to 40.
-        body_timeout: For a body between two parts of it. nginx 60, Apache 20.
-        write_timeout: For a client that takes nothing of a response. nginx 60.
-        keep_alive: For an idle connection. nginx 75, Apache 5, gunicorn 2; behind a load
-            balancer it must be longer than the balancer's own (AWS 60).
-        min_rate: Bytes per second that a body must come in with, and a response be taken with,
-            on the whole, once its timeout has gone by. Apache ``MinRate=500``.
-        graceful_timeout: For requests in flight when the server is told to stop. gunicorn 30.
-        max_connections: Open connections; past them a client gets 503. nginx 512 a worker.
-        max_queue: Complete requests that may wait for a thread; past them a client gets 503.
-        max_request_line: See `Limits`; so for the three after it.
-        max_header_count: Fields in a head.
-        max_header_bytes: Bytes of a head.
-        max_body: Bytes of a body, or ``None`` for no bound.
-        buffered_body: Bytes of a body kept in memory before it goes to disk.
-        high_water: Bytes of a streamed response that may wait for the client before the
-            application is held back. asyncio 64 KiB.
-        server_name: The Server field, or ``None`` for none.
-        access_log: Whether each response is logged.
-        access_log_format: ``"combined"`` or ``"json"``.
-        access_log_file: Where the lines of the access log go, if there is one; ``None`` leaves it
-            to `logging`.
-        metrics: Where to listen for requests for the statistics; written as *bind* is.
-        certfile: A PEM file with the certificate and its chain; turns TLS on.
-        keyfile: The PEM file of its key, where that is not in *certfile*.
-        client_ca: A PEM file of authorities; clients must show a certificate of theirs.
-        ssl_context: An `ssl.SSLContext`, in place of these three.
-        trusted_hosts: Addresses and networks of the proxies in front, with commas between;
-            ``"unix"`` stands for UNIX sockets, ``"*"`` for all.
-        forwarded_headers: What trusted hosts say of the client in: ``"auto"``, ``"x-forwarded"``
-            or ``"forwarded"`` (RFC 7239).
-        proxy_protocol: Whether trusted hosts begin a connection with a PROXY line or header.
-        script_name: The path that the application is mounted at, such as ``"/shop"``.
-        unix_mode: The permissions of UNIX sockets in octal, such as ``"660"``.
-
     Raises:
         SettingsError: A value is out of its range.
     """
 
-    bind: str = "127.0.0.1:8000"
-    threads: int = 16
-    processes: int = 1
-    preload: bool = False
-    max_requests: int = 0
-    max_requests_jitter: int = 0
-    worker_timeout: float = 60.0
-    pid_file: str | None = None
-    backlog: int = 4096
-    header_timeout: float = 15.0
-    body_timeout: float = 30.0
-    write_timeout: float = 30.0
-    keep_alive: float = 75.0
-    min_rate: int = 500
-    graceful_timeout: float = 30.0
-    max_connections: int = 16384
-    max_queue: int = 1024
-    max_request_line: int = 8190
-    max_header_count: int = 100
-    max_header_bytes: int = 64 * KIB
-    max_body: int | None = GIB
-    buffered_body: int = 512 * KIB
-    high_water: int = 64 * KIB
-    server_name: str | None = "Dewar"
-    access_log: bool = False
-    access_log_format: str = "combined"
-    access_log_file: str | None = None
-    metrics: str | None = None
-    certfile: str | None = None
-    keyfile: str | None = None
-    client_ca: str | None = None
-    ssl_context: ssl.SSLContext | None = None
-    trusted_hosts: str = ""
-    forwarded_headers: str = "auto"
-    proxy_protocol: bool = False
-    script_name: str = ""
-    unix_mode: str | None = None
+    bind: str = setting(
+        "127.0.0.1:8000", _ADDRESS, _ADDRESSES,
+        "'host:port', '[ipv6]:port', 'unix:/path', or sockets that are open already: 'systemd',"
+        " 'systemd:name', 'fd://3'. Port 0 takes a free port.",
+        "-b",
+    )  # fmt: skip
+    backlog: int = setting(  # nginx 511, gunicorn 2048, waitress 1024
+        4096, _ADDRESS, WholeNumber(1), "Connections that the system queues until accepted."
+    )
+    unix_mode: str | None = setting(
+        None, _ADDRESS, Permissions(), "Permissions of UNIX sockets, such as 660."
+    )
+    server_name: str | None = setting(
+        "Dewar", _ADDRESS, ProductToken(), "The Server field of responses.",
+        # app.config.from_prefixed_env() reads DEWAR_SERVER_NAME for the application.
+        variable="DEWAR_RUN_SERVER_NAME",
+    )  # fmt: skip
+
+    threads: int = setting(
+        16, _WORK, WholeNumber(1), "Requests inside the app at a time, in each process.", "-t"
+    )
+    processes: int = setting(
+        1, _WORK, WholeNumber(1),
+        "Processes that share the address; more than 1 needs a system that can fork.", "-w",
+    )  # fmt: skip
+    preload: bool = setting(
+        False, _WORK, Switch(), "Load the app once, before the processes are forked."
+    )
+    max_requests: int = setting(  # gunicorn 0
+        0, _WORK, WholeNumber(), "Replace a process after this many requests; 0 for never."
+    )
+    max_requests_jitter: int = setting(
+        0, _WORK, WholeNumber(),
+        "Add up to this many at random, so that not all processes are replaced at once.",
+    )  # fmt: skip
+    worker_timeout: float = setting(  # gunicorn 30
+        60.0, _WORK, Duration(),
+        "Replace a process in which no thread comes back for this long; 0 for never.",
+    )  # fmt: skip
+    graceful_timeout: float = setting(  # gunicorn 30
+        30.0, _WORK, Duration(), "For requests in flight when the server stops."
+    )
+    pid_file: str | None = setting(
+        None, _WORK, FilePath(), "Where to write the id of the process that takes signals."
+    )
+
+    header_timeout: float = setting(  # nginx 60, Apache 20 to 40
+        15.0, _DEADLINES, Duration(), "For the head of a request, from its first byte."
+    )
+    body_timeout: float = setting(  # nginx 60, Apache 20
+        30.0, _DEADLINES, Duration(), "Between two parts of a request body."
+    )
+    write_timeout: float = setting(  # nginx 60
+        30.0, _DEADLINES, Duration(), "For a client that reads nothing of a response."
+    )
+    keep_alive: float = setting(  # nginx 75, Apache 5, gunicorn 2; the load balancers of AWS 60
+        75.0, _DEADLINES, Duration(),
+        "For an idle connection; behind a load balancer, more than the balancer's timeout.",
+    )  # fmt: skip
+    min_rate: int = setting(  # Apache MinRate=500
+        500, _DEADLINES, WholeNumber(),
+        "Bytes per second of a body or a response, on average, once its timeout has passed.",
+    )  # fmt: skip
+
+    max_connections: int = setting(  # nginx 512 a worker
+        16384, _LIMITS, WholeNumber(1), "Open connections; above it 503."
+    )
+    max_queue: int = setting(
+        1024, _LIMITS, WholeNumber(1), "Requests that wait for a thread; above it 503."
+    )
+    # The defaults of the next five are explained in `Limits`.
+    max_request_line: int = setting(
+        8190, _LIMITS, Size(1), "Method, target and version; above it 414."
+    )
+    max_header_count: int = setting(
+        100, _LIMITS, WholeNumber(1), "Header fields of a request; above it 431."
+    )
+    max_header_bytes: int = setting(64 * KIB, _LIMITS, Size(1), "A request head; above it 431.")
+    max_body: int | None = setting(GIB, _LIMITS, Size(), "A request body; above it 413.")
+    buffered_body: int = setting(
+        512 * KIB, _LIMITS, Size(), "The part of a body that stays in memory; the rest is on disk."
+    )
+    high_water: int = setting(  # asyncio 64 KiB
+        64 * KIB, _LIMITS, Size(1), "The part of a streamed response that waits for the client."
+    )
+
+    access_log: bool = setting(
+        False, _LOGS, Switch(), "Log each response; 'dewar run' turns it on in debug mode."
+    )
+    access_log_format: str = setting(
+        "combined", _LOGS, Choice("combined", "json"), "The format of a line."
+    )
+    access_log_file: str | None = setting(
+        None, _LOGS, FilePath(), "File for the lines; 'dewar run' then turns the access log on."
+    )
+    metrics: str | None = setting(
+        None, _LOGS, _ADDRESSES, "Where to serve statistics for Prometheus; written as --bind."
+    )
+
+    certfile: str | None = setting(
+        None, _TLS, FilePath(), "The certificate and its chain in PEM; turns TLS on.", "--cert"
+    )
+    keyfile: str | None = setting(
+        None, _TLS, FilePath(), "Its private key, if not in the same file.", "--key"
+    )
+    client_ca: str | None = setting(
+        None, _TLS, FilePath(), "Clients must present a certificate from these authorities."
+    )
+    ssl_context: ssl.SSLContext | None = setting(  # noqa: RUF009 - it makes a field
+        None, _TLS, PythonObject(ssl.SSLContext), "Replaces these three files."
+    )
+
+    trusted_hosts: str = setting(
+        "", _PROXY, _NETWORKS,
+        "The proxies in front: addresses, networks, 'unix' or '*' for all, with commas.",
+        # app.config.from_prefixed_env() reads DEWAR_TRUSTED_HOSTS for the application.
+        variable="DEWAR_RUN_TRUSTED_HOSTS",
+    )  # fmt: skip
+    forwarded_headers: str = setting(
+        "auto", _PROXY, Choice("auto", "x-forwarded", "forwarded"),
+        "The fields in which trusted hosts describe the client.",
+    )  # fmt: skip
+    proxy_protocol: bool = setting(
+        False, _PROXY, Switch(), "Trusted hosts begin a connection with a PROXY line or header."
+    )
+    script_name: str = setting(
+        "", _PROXY, MountPath(), "The path that the app is mounted at, such as /shop."
+    )
+
     limits: Limits = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for setting in SETTINGS:
-            value = getattr(self, setting.name)
-            if not setting.holds(value):
-                raise SettingsError(
-                    f"{setting.name}={value!r} must be {setting.expected}.", setting.name
-                )
-        self._check_tls_and_proxies()
-        check_processes(self.processes, self.max_requests)
+        for one in SETTINGS:
+            value = getattr(self, one.name)
+            if not one.holds(value):
+                raise SettingsError(f"{one.name}={value!r} must be {one.expected}.", one.name)
+        check_choice(self.ssl_context, self.certfile, self.keyfile, self.client_ca)
+        check_trust(self.trusted_hosts, self.proxy_protocol)
+        if self.script_name:
+            check_script_name(self.script_name)
+        _check_fork(processes=(self.processes, 1), max_requests=(self.max_requests, 0))
         limits = Limits(
             request_line=self.max_request_line,
             header_count=self.max_header_count,
@@ -128,12 +201,34 @@ class Settings:
 
     @property
     def scheme(self) -> str:
-        """What clients speak with the server: ``"https"`` or ``"http"``."""
+        """The scheme of the server's URLs: ``"https"`` or ``"http"``."""
         is_plain = self.certfile is None and self.ssl_context is None
         return "http" if is_plain else "https"
 
-    def _check_tls_and_proxies(self) -> None:
-        check_choice(self.ssl_context, self.certfile, self.keyfile, self.client_ca)
-        check_trust(self.trusted_hosts, self.proxy_protocol)
-        if self.script_name:
-            check_script_name(self.script_name)
+    @property
+    def needs_supervisor(self) -> bool:
+        """Whether worker processes serve, which a supervisor makes and replaces."""
+        return self.processes > 1 or self.max_requests > 0
+
+
+#: All settings, in the order in which help and files show them.
+SETTINGS: tuple[Setting, ...] = tuple(setting_of(f) for f in fields(Settings) if f.init)
+
+if Settings.__doc__:  # None under python -OO
+    Settings.__doc__ += "\n\nArgs:\n" + "\n".join(f"    {s.name}: {s.help}" for s in SETTINGS)
+
+
+def _check_fork(**settings: tuple[int, int]) -> None:
+    """Refuse a setting that needs `os.fork` on a system without it.
+
+    Args:
+        settings: For each setting its value, and the highest one that needs no fork.
+    """
+    if hasattr(os, "fork"):
+        return
+    for name, (value, most) in settings.items():
+        if value > most:
+            raise SettingsError(
+                f"{name}={value} needs a system that can fork, and this one cannot. Use"
+                f" {name}={most} with more threads, or start several servers behind a proxy."
+            )

@@ -1,18 +1,17 @@
-"""The file with settings: ``dewar.toml``, or a table of ``pyproject.toml``."""
+"""Settings in a file: ``dewar.toml``, or a table of ``pyproject.toml``."""
 
-import difflib
 import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from dewar.server.settings.settings import SETTINGS
 from dewar.server.settings.sources import (
     ConfigurationError,
     GivenValue,
     SettingSource,
     SourceValues,
 )
-from dewar.server.settings.table import SETTINGS
+from dewar.support.near_match import did_you_mean
 
 _FILE = "dewar.toml"
 _PROJECT = "pyproject.toml"
@@ -20,12 +19,12 @@ _TABLE = "server"
 
 
 def read_file(path: str | None, folder: Path) -> SourceValues:
-    """Return what a file says: *path*, else the one in *folder*, if there is one.
+    """Return the settings in the file *path*, else those in the file in *folder*, if any.
 
-    There ``dewar.toml`` goes before ``pyproject.toml``, which is asked for ``[tool.dewar]``.
+    ``dewar.toml`` is preferred to ``pyproject.toml``, whose table is ``[tool.dewar.server]``.
 
     Raises:
-        ConfigurationError: It cannot be read, or has a table or key that means nothing.
+        ConfigurationError: It cannot be read, or has an unknown table or key.
     """
     if path is not None:
         return _read(Path(path), path)
@@ -47,8 +46,8 @@ def _read(path: Path, shown: str) -> SourceValues:
             raise ConfigurationError(f"{shown}: 'tool.dewar' must be a table: [tool.dewar.server].")
     for name in document:
         if name != _TABLE:
-            repair = _near(name, [_TABLE]) or f" Settings stand in [{prefix}{_TABLE}]."
-            raise ConfigurationError(f"{shown}: {prefix + name!r} means nothing here.{repair}")
+            repair = did_you_mean(name, [_TABLE]) or f" Settings belong in [{prefix}{_TABLE}]."
+            raise ConfigurationError(f"{shown}: {prefix + name!r} is not known here.{repair}")
     table = document.get(_TABLE, {})
     if not isinstance(table, dict):
         raise ConfigurationError(f"{shown}: {prefix + _TABLE!r} must be a table: [{prefix}server].")
@@ -62,7 +61,7 @@ def _load(path: Path, shown: str) -> dict[str, Any]:
     except OSError as error:
         raise ConfigurationError(f"{shown}: it cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{shown}: it is no TOML: {error}.") from error
+        raise ConfigurationError(f"{shown}: it is not valid TOML: {error}.") from error
 
 
 def _layer(table: dict[str, Any], shown: str) -> SourceValues:
@@ -71,15 +70,10 @@ def _layer(table: dict[str, Any], shown: str) -> SourceValues:
         if key not in names:
             if any(setting.name == key for setting in SETTINGS):
                 raise ConfigurationError(
-                    f"{shown}: {key!r} is an object of Python's, and can only be given there:"
+                    f"{shown}: {key!r} is a Python object, which only a program can give:"
                     f" dewar.server.run(app, {key}=...)."
                 )
             raise ConfigurationError(
-                f"{shown}: there is no setting {key!r}.{_near(key.replace('-', '_'), names)}"
+                f"{shown}: there is no setting {key!r}.{did_you_mean(key.replace('-', '_'), names)}"
             )
     return {key: GivenValue(value, SettingSource.FILE, shown) for key, value in table.items()}
-
-
-def _near(name: str, candidates: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(name, list(candidates), n=1)
-    return f" Did you mean {matches[0]!r}?" if matches else ""

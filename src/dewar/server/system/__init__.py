@@ -1,1 +1,1 @@
-"""What the system gives: sockets, signals, TLS, limits, a terminal, a service manager."""
+"""The operating system: sockets, signals, TLS, limits, the terminal, the service manager."""

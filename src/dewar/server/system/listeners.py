@@ -1,4 +1,4 @@
-"""Bind strings to listening sockets."""
+"""Listening sockets, made from the addresses in ``bind``."""
 
 import ctypes
 import errno
@@ -8,6 +8,7 @@ import stat
 import struct
 import sys
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 from dewar.server.errors import BindError
@@ -17,31 +18,31 @@ from dewar.server.system.systemd import inherited, is_inherited
 Address = str | tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
 _UNIX = "unix:"
-# socket(7): a filter for what comes in, here a program of one instruction, BPF_RET | BPF_K.
+# socket(7): a filter for incoming packets, here a program of one instruction, BPF_RET | BPF_K.
 _SO_ATTACH_FILTER = 26
 _RETURN_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)
 _AF_UNIX: int | None = getattr(socket, "AF_UNIX", None)
-_HELP = 'Give "host:port", "[::1]:port" or "unix:/path", or "systemd" or "fd://3" for open ones.'
+_HELP = 'Give "host:port", "[::1]:port", "unix:/path", or "systemd" or "fd://3" for open sockets.'
 _CAUSES = {
-    errno.EADDRINUSE: "it is in use by another program. Stop that one, or choose another port.",
-    errno.EACCES: "this user may not. Ports below 1024 need privileges; choose one above.",
+    errno.EADDRINUSE: "it is in use by another program. Stop that program, or choose another port.",
+    errno.EACCES: "permission denied. Ports below 1024 need privileges; choose a higher one.",
     errno.EADDRNOTAVAIL: "this machine has no such address. Use 127.0.0.1 or 0.0.0.0.",
 }
 _UNIX_CAUSES = {
-    errno.EADDRINUSE: "another program listens on it. Stop that one, or choose another path.",
-    errno.EACCES: "this user may not write there. Choose a folder that belongs to it.",
-    errno.EPERM: "this user may not write there. Choose a folder that belongs to it.",
-    errno.ENOENT: "the folder does not exist. Make it first.",
+    errno.EADDRINUSE: "another program listens on it. Stop that program, or choose another path.",
+    errno.EACCES: "this user may not write there. Choose a folder that this user owns.",
+    errno.EPERM: "this user may not write there. Choose a folder that this user owns.",
+    errno.ENOENT: "the folder does not exist. Create it first.",
 }
 
 
 class ListeningSocket(socket.socket):
-    """A socket that listens, or will; the file of a UNIX one belongs to one process.
+    """A socket that listens, or will listen; the file of a UNIX socket belongs to one process.
 
     Attributes:
-        is_inherited: Whether it was open before this program, and goes on after it.
-        owner: The process that removes the file, or 0 where nobody does.
-        file: Device and number of the file, so that no other one is removed in its place.
+        is_inherited: Whether it was open before this program started, and stays open after it.
+        owner: The id of the process that removes the file; 0 if none does.
+        file: Device and inode of the file, so that no other file is removed.
     """
 
     is_inherited: bool = False
@@ -49,15 +50,15 @@ class ListeningSocket(socket.socket):
     file: tuple[int, int] | None = None
 
     def take_ownership(self) -> None:
-        """Let this process be the one that removes the file."""
+        """Let this process remove the file."""
         self.owner = os.getpid() if self.file is not None else 0
 
 
 def open_listeners(bind: str, backlog: int, unix_mode: str | None = None) -> "list[socket.socket]":
-    """Return one non-blocking listening socket for each address in *bind*; close them.
+    """Return a non-blocking listening socket for each address in *bind*; the caller closes them.
 
     Raises:
-        BindError: An address is malformed, taken or forbidden. None stays open then.
+        BindError: An address is malformed, in use or forbidden. No socket stays open then.
     """
     opened = bind_listeners(bind, unix_mode)
     try:
@@ -69,10 +70,10 @@ def open_listeners(bind: str, backlog: int, unix_mode: str | None = None) -> "li
 
 
 def bind_listeners(bind: str, unix_mode: str | None = None) -> "list[socket.socket]":
-    """Return a socket for each address in *bind* that takes no clients before `listen`.
+    """Return a socket for each address in *bind*; clients cannot connect before `listen`.
 
     Raises:
-        BindError: An address is malformed, taken or forbidden. None stays open then.
+        BindError: An address is malformed, in use or forbidden. No socket stays open then.
     """
     opened: list[socket.socket] = []
     try:
@@ -91,10 +92,10 @@ def bind_listeners(bind: str, unix_mode: str | None = None) -> "list[socket.sock
 
 
 def listen(listeners: "list[socket.socket]", backlog: int) -> None:
-    """Let clients in, where they are not already; several processes may call it in turn.
+    """Listen on each socket that does not listen yet; several processes may call it in turn.
 
     Raises:
-        BindError: Another program has begun to listen meanwhile.
+        BindError: Another program has begun to listen since the sockets were bound.
     """
     for listener in listeners:
         if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
@@ -105,20 +106,20 @@ def listen(listeners: "list[socket.socket]", backlog: int) -> None:
 
 
 def stop_listening(listener: socket.socket) -> None:
-    """Let nobody in any more, in any process; who waits can still be accepted.
+    """Let no new clients connect, in any process; those in the queue can still be accepted.
 
-    Without it a client that comes between the last accept and the closing would be connected, and
-    reset. Where the system knows no way, it is left at that. It is for the process that ends the
-    whole server: where several share the socket, it is shut for all of them.
+    Without it, a client that connects between the last accept and the close would be reset. On
+    some systems there is no way to do this. It is for the process that ends the whole server: the
+    socket is shut for all processes that share it.
     """
     if getattr(listener, "is_inherited", False):
-        return  # the next instance serves those who come
+        return  # the next instance serves new clients
     with suppress(OSError):
         if listener.family == _AF_UNIX:
             listener.shutdown(socket.SHUT_RD)
         elif sys.platform == "linux":
-            # Drops what begins a connection. A client that is not answered tries again, and is
-            # refused then, as if it had come a second later.
+            # Drops the first packet of a connection. The client sends it again a second later,
+            # when the socket is closed, and is refused.
             nothing = ctypes.create_string_buffer(_RETURN_NOTHING)
             program = struct.pack("HP", 1, ctypes.addressof(nothing))
             listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
@@ -137,7 +138,7 @@ def close_listeners(listeners: "list[socket.socket]") -> None:
 
 
 def url_of(listener: socket.socket, scheme: str = "http") -> str:
-    """Return the address of *listener* as a URL, with the port that it really has."""
+    """Return the address of *listener* as a URL, with its real port."""
     name = listener.getsockname()
     if listener.family == _AF_UNIX:
         return f"{_UNIX}{name}"
@@ -162,13 +163,13 @@ def _bind(bind: str, unix_mode: str | None) -> ListeningSocket:
     try:
         if family == _AF_UNIX:
             _remove_stale(str(address))
-        elif os.name != "nt":  # there it would let two servers have the port
+        elif os.name != "nt":  # Windows would let two servers share the port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(address)
         if family == _AF_UNIX:
-            # Nobody can connect yet, so the file is never open wider than it is meant to be.
+            # Nobody can connect yet, so the file is never accessible to more users than intended.
             if unix_mode is not None:
                 Path(str(address)).chmod(int(unix_mode, 8))
             listener.file = _identity(str(address))
@@ -182,12 +183,12 @@ def _bind(bind: str, unix_mode: str | None) -> ListeningSocket:
 def _reason(error: OSError, bind: str) -> str:
     if bind.startswith(_UNIX) and error.errno in _UNIX_CAUSES:
         return _UNIX_CAUSES[error.errno]
-    # A path that is too long has no number, only a text.
+    # The error for a path that is too long has no number, only a text.
     return _CAUSES.get(error.errno or 0, f"{error.strerror or error}.")
 
 
 def _remove(path: str, identity: tuple[int, int] | None) -> None:
-    with suppress(FileNotFoundError):  # somebody has tidied up already
+    with suppress(FileNotFoundError):  # it was removed already
         if _identity(path) == identity:
             Path(path).unlink()
 
@@ -222,20 +223,20 @@ def _resolve(bind: str) -> tuple[socket.AddressFamily, Address]:
             type=socket.SOCK_STREAM,
             flags=socket.AI_PASSIVE,
         )
-    except (OSError, UnicodeError) as error:  # the latter for what no host can be called
+    except (OSError, UnicodeError) as error:  # UnicodeError: not a valid host name
         raise BindError(bind, f"the host is not known. {_HELP}") from error
     family, _, _, _, address = found[0]
     return family, address
 
 
 def _remove_stale(path: str) -> None:
-    """Remove a socket file that nobody listens on any more; leave every other file alone."""
+    """Remove a socket file if nobody listens on it; leave every other file alone."""
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 - the mode alone
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise FileExistsError(errno.EEXIST, "there is a file that is no socket", path)
+        raise FileExistsError(errno.EEXIST, "there is a file that is not a socket", path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         try:
@@ -244,3 +245,20 @@ def _remove_stale(path: str) -> None:
             Path(path).unlink()
             return
     raise OSError(errno.EADDRINUSE, "in use", path)
+
+
+def is_loopback(bind: str) -> bool:
+    """Return whether no address in *bind* can be reached from another machine."""
+    return all(_is_loopback(address.strip()) for address in bind.split(","))
+
+
+def _is_loopback(address: str) -> bool:
+    if address.startswith("unix:"):
+        return True
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,4 +1,4 @@
-"""The file with the number of the process that takes signals."""
+"""The file with the id of the process that takes signals."""
 
 import os
 from contextlib import suppress
@@ -8,14 +8,14 @@ from dewar.server.errors import ServerError
 
 
 class PidFileError(ServerError, OSError):
-    """Raised when the pid file cannot be written, or another server is running by it."""
+    """Raised when the pid file cannot be written, or another server that runs has written it."""
 
 
 class PidFile:
     """Holds a pid file from `take` to `release`.
 
     Args:
-        path: Where it is, or None for no file.
+        path: The path of the file, or None for no file.
     """
 
     def __init__(self, path: str | None) -> None:
@@ -26,20 +26,20 @@ class PidFile:
         return f"<PidFile {self._path}{' held' if self._owner else ''}>"
 
     def take(self) -> None:
-        """Write this process's number; a number that nobody has any more is replaced.
+        """Write the id of this process, over that of a process that has ended.
 
         Raises:
-            PidFileError: A process of that number lives, or the file cannot be written.
+            PidFileError: A process with the id in the file runs, or the file cannot be written.
         """
         if self._path is None:
             return
         other = self._read()
         if other is not None and other != os.getpid() and _lives(other):
             raise PidFileError(
-                f"Process {other} runs already, says {str(self._path)!r}. Stop it with"
+                f"Process {other} runs already, according to {str(self._path)!r}. Stop it with"
                 f" 'kill {other}', or give another pid_file."
             )
-        # By a rename, so that nobody ever reads half a number.
+        # By a rename, so that no reader gets half a number.
         fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
             fresh.write_text(f"{os.getpid()}\n", encoding="ascii")
@@ -49,21 +49,21 @@ class PidFile:
                 fresh.unlink()
             raise PidFileError(
                 f"The pid file {str(self._path)!r} cannot be written: {error.strerror}. Choose a"
-                " folder that is there and belongs to this user."
+                " folder that exists and that this user owns."
             ) from error
         self._owner = os.getpid()
 
     def release(self) -> None:
-        """Remove the file, if it is still this process's."""
+        """Remove the file, if it still has the id of this process."""
         if self._path is None or self._owner != os.getpid():
             return
         self._owner = 0
         if self._read() == os.getpid():
-            with suppress(FileNotFoundError):  # somebody has tidied up already
+            with suppress(FileNotFoundError):  # it was removed already
                 self._path.unlink()
 
     def _read(self) -> int | None:
-        """Return the number in the file; None where there is no file, or no number in it."""
+        """Return the number in the file; None without a file or a number."""
         if self._path is None:
             return None
         try:
@@ -74,7 +74,7 @@ class PidFile:
 
 def _lives(pid: int) -> bool:
     if os.name == "nt" or pid <= 0:
-        return False  # there os.kill() would end the process that it asks after
+        return False  # os.kill() would end the process on Windows
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):

@@ -1,4 +1,4 @@
-"""The name by which ``ps`` and ``top`` show a process."""
+"""The title of a process in ``ps`` and ``top``."""
 
 import sys
 from contextlib import suppress
@@ -7,10 +7,10 @@ _PR_SET_NAME = 15  # prctl(2)
 
 
 def set_title(text: str) -> None:
-    """Show this process as *text*.
+    """Set the title of this process to *text*.
 
-    With the library setproctitle it stands in the place of the command line. Without it Linux has
-    room for 15 bytes, which is what ``top`` and ``ps -o comm`` show.
+    With the library setproctitle it replaces the command line. Without it, Linux has room for 15
+    bytes, which ``top`` and ``ps -o comm`` show.
     """
     try:
         import setproctitle
@@ -24,6 +24,6 @@ def set_title(text: str) -> None:
 def _set_name(text: str) -> None:
     import ctypes
 
-    with suppress(OSError, AttributeError):  # another C library: the title is no more than a help
+    with suppress(OSError, AttributeError):  # another C library has no prctl
         name = ctypes.create_string_buffer(text.encode()[:15])
         ctypes.CDLL(None).prctl(_PR_SET_NAME, name, 0, 0, 0)

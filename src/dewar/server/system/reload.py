@@ -1,7 +1,8 @@
-"""Restarting on changes to the code, while an app is written.
+"""Restart the server when the code changes, for development.
 
-Two processes: this one watches and never serves; its child, started by the same command line,
-serves and never watches. A child that fails stays down until the next change.
+There are two processes: this one watches the code and never serves; its child, started with the
+same command line, serves and never watches. A child that has failed is started again at the next
+change.
 """
 
 import os
@@ -18,14 +19,14 @@ from typing import NoReturn
 
 from dewar.server.errors import ServerError
 
-#: Marks the child. The second is the name that programs written for Flask ask for.
+#: The variables that mark the child. Programs written for Flask read the second one.
 MARKS = ("DEWAR_RELOADED", "WERKZEUG_RUN_MAIN")
-# How long a child may take to finish what it has in hand, in seconds.
+# How long a child may take to finish its requests, in seconds.
 STOP_TIMEOUT = 5.0
-# How often the watch comes back without a change, in milliseconds.
+# How often the watcher returns without a change, in milliseconds.
 _TICK = 200
 
-# Sets of (what happened, path), as watchfiles gives them.
+# Sets of (kind of change, path), from watchfiles.
 Changes = Iterable[Iterable[tuple[object, str]]]
 
 
@@ -37,12 +38,12 @@ class ReloadUnavailableError(ServerError, RuntimeError):
 
 
 def is_reloaded() -> bool:
-    """Whether this process is the child that serves."""
+    """Return whether this process is the child that serves."""
     return os.environ.get(MARKS[0]) == "true"
 
 
 def can_reload() -> bool:
-    """Whether what watches files is installed."""
+    """Return whether the library that watches files is installed."""
     return find_spec("watchfiles") is not None
 
 
@@ -51,11 +52,11 @@ def run_with_reload(
 ) -> NoReturn:
     """Run this process's command line again and again, once for each change to the code.
 
-    Ends the process when the child ends of its own accord, with its exit status.
+    When the child ends without a change, this process ends with its exit status.
 
     Args:
         extra_files: More files and folders to watch.
-        exclude_patterns: Shell patterns of paths that don't count.
+        exclude_patterns: Shell patterns of paths to ignore.
 
     Raises:
         ReloadUnavailableError: If watchfiles is not installed.
@@ -72,7 +73,7 @@ def run_with_reload(
         *(path for path in extra if path.exists()),
         watch_filter=counts,
         stop_event=stop,
-        # An empty batch after each such time: the first says that the watch is on.
+        # An empty batch comes after each such time; after the first, changes are noticed.
         rust_timeout=_TICK,
         yield_on_timeout=True,
     )
@@ -85,7 +86,7 @@ def roots(folder: Path, path: Iterable[str]) -> list[Path]:
 
     Args:
         folder: The working directory.
-        path: The import path; what belongs to Python or is installed is left out.
+        path: The import path; folders of Python and of installed packages are left out.
     """
     installed = [Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix)]
     found: list[Path] = []
@@ -106,7 +107,7 @@ def roots(folder: Path, path: Iterable[str]) -> list[Path]:
 def _code_filter(
     is_code: Callable[..., bool], extra: list[Path], excluded: tuple[str, ...]
 ) -> Callable[..., bool]:
-    """Return what tells whether a change counts."""
+    """Return a function that returns whether a change matters."""
 
     def counts(change: object, path: str) -> bool:
         if any(fnmatch(path, pattern) for pattern in excluded):
@@ -122,9 +123,9 @@ def _supervise(
     stop: threading.Event,
     say: Callable[[str], None],
 ) -> int:
-    """Keep one child, a new one after each change; return the status to end with.
+    """Run one child at a time, a new one after each change; return the exit status.
 
-    The first batch is empty. Nothing starts before it is there, so that no change is missed.
+    The first batch is empty. No child starts before it comes, so that no change is missed.
     """
     batches = iter(changes)
     next(batches, None)
@@ -134,9 +135,9 @@ def _supervise(
         try:
             changed = next(filter(None, batches), None)
         except KeyboardInterrupt:
-            changed = None  # the child has heard it too
+            changed = None  # the child gets Ctrl+C too
         finally:
-            # Also where we are told to end: no child is left behind.
+            # Also if this process is stopped: no child is left behind.
             told.set()
             ended_before = child.poll()
             _end(child)
@@ -148,8 +149,8 @@ def _supervise(
 def _stop_when_done(
     child: "subprocess.Popen[bytes]", told: threading.Event, stop: threading.Event
 ) -> None:
-    # A child that ends well without being told to by us, after Ctrl+C for instance, takes us
-    # along; one that failed waits for its code to be mended.
+    # A child that ends by itself with status 0, after Ctrl+C for instance, ends this process too.
+    # After a failure this process waits for a change.
     if child.wait() == 0 and not told.is_set():
         stop.set()
 
@@ -165,7 +166,7 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 
 
 def _start_child() -> "subprocess.Popen[bytes]":
-    # The very command that started this process: python -m ..., a script, a console script.
+    # The command that started this process: python -m ..., a script, a console script.
     command = [sys.executable, *sys.orig_argv[1:]]
     return subprocess.Popen(  # noqa: S603  # our own command line
         command, env={**os.environ, **dict.fromkeys(MARKS, "true")}

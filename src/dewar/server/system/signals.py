@@ -1,8 +1,8 @@
-"""Signals as numbers that one thread takes one by one.
+"""`SignalInbox`: a queue of signals that the main thread reads.
 
-The system may hand a signal to any thread, and Python runs the handler on the main thread alone,
-which may sleep through it. So the main thread waits for the byte that every signal writes, on
-whatever thread it arrives (`signal.set_wakeup_fd`).
+The system may deliver a signal to any thread, but Python runs the handler on the main thread only,
+which may be waiting. So the main thread waits for the byte that Python writes for every signal,
+whichever thread gets it (`signal.set_wakeup_fd`).
 """
 
 import signal
@@ -10,11 +10,12 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Iterable
-from contextlib import suppress
 from types import FrameType
 from typing import Self
 
-#: What a server answers, where the system has it.
+from dewar.support.waker import Waker
+
+#: The signals that a server handles, if the system has them.
 HANDLED_SIGNALS = (
     "SIGINT",
     "SIGTERM",
@@ -28,12 +29,12 @@ HANDLED_SIGNALS = (
 
 
 class SignalInbox:
-    """Holds the signals that came, while it is entered on the main thread.
+    """Queues the signals that arrive, while it is entered on the main thread.
 
-    On any other thread it hears nothing: Python has handlers run on the main one.
+    On another thread it gets no signals, because Python runs handlers on the main thread only.
 
     Args:
-        names: The signals, such as ``"SIGTERM"``; those that this system has not are left out.
+        names: The signals, such as ``"SIGTERM"``; those that this system lacks are left out.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -42,28 +43,26 @@ class SignalInbox:
         self._former: dict[int, object] = {}
         self._former_fd = -1
         self._is_installed = False
-        self._ends: tuple[socket.socket, socket.socket] | None = None
+        self._waker: Waker | None = None
 
     def __repr__(self) -> str:
-        return f"<SignalInbox {'closed' if self._ends is None else 'open'}>"
+        return f"<SignalInbox {'closed' if self._waker is None else 'open'}>"
 
     @property
     def sock(self) -> socket.socket | None:
-        """What becomes readable when a signal comes; None where none is heard."""
-        return None if self._ends is None else self._ends[0]
+        """The socket that becomes readable when a signal arrives; None while not entered."""
+        return None if self._waker is None else self._waker.sock
 
     def deliver(self, name: str) -> None:
-        """Have a signal taken for come, from any thread."""
+        """Add a signal as if it had arrived, from any thread."""
         self._received.append(int(getattr(signal, name)))
-        if self._ends is not None:
-            with suppress(OSError):  # full, or closed meanwhile
-                self._ends[1].send(b"\0")
+        if self._waker is not None:
+            self._waker.wake()
 
     def take(self) -> list[str]:
-        """Return the names of the signals that have come, without waiting."""
-        if self._ends is not None:
-            with suppress(BlockingIOError):
-                self._ends[0].recv(4096)
+        """Return the names of the signals that have arrived, without waiting."""
+        if self._waker is not None:
+            self._waker.clear()
         taken = []
         while self._received:
             taken.append(signal.Signals(self._received.popleft()).name)
@@ -71,25 +70,19 @@ class SignalInbox:
 
     def wait(self, timeout: float | None = None) -> list[str]:
         """Return the next signals, or none after *timeout* seconds."""
-        if self._ends is None:
+        if self._waker is None:
             threading.Event().wait(timeout)
             return []
         if not self._received:
-            inner = self._ends[0]
-            inner.settimeout(timeout)
-            with suppress(TimeoutError, BlockingIOError):
-                inner.recv(4096)
-            inner.settimeout(0.0)
+            self._waker.wait(timeout)
         return self.take()
 
     def __enter__(self) -> Self:
-        self._ends = socket.socketpair()
-        for end in self._ends:
-            end.setblocking(False)
+        self._waker = Waker()
         if threading.current_thread() is not threading.main_thread():
-            return self  # signals are heard on that one only
+            return self  # handlers run on the main thread only
         self._is_installed = True
-        self._former_fd = signal.set_wakeup_fd(self._ends[1].fileno(), warn_on_full_buffer=False)
+        self._former_fd = signal.set_wakeup_fd(self._waker.signal_fd, warn_on_full_buffer=False)
         for number in self._numbers:
             self._former[number] = signal.signal(number, self._note)
         return self
@@ -103,11 +96,10 @@ class SignalInbox:
         self.abandon()
 
     def abandon(self) -> None:
-        """Close it in a forked child, whose signals are none of this process's."""
-        if self._ends is not None:
-            for end in self._ends:
-                end.close()
-        self._ends = None
+        """Close it in a forked child, which handles its signals itself."""
+        if self._waker is not None:
+            self._waker.close()
+        self._waker = None
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self._received.append(number)

@@ -1,7 +1,7 @@
-"""What systemd and its like agree with a service: sockets that are open already, and its state.
+"""systemd's protocols for services: sockets that are open already, and status notifications.
 
 Sources: sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3). Nothing here needs systemd itself:
-any program that starts a server may hand over sockets in this way, or with ``fd://N``.
+any program that starts a server may pass sockets in this way, or with ``fd://N``.
 """
 
 import logging
@@ -29,22 +29,22 @@ def is_inherited(bind: str) -> bool:
 
 
 def inherited(bind: str, environ: MutableMapping[str, str] | None = None) -> list[int]:
-    """Return the descriptors that *bind* stands for, each a stream socket that listens.
+    """Return the descriptors that *bind* stands for, each a listening stream socket.
 
     Args:
-        bind: ``"systemd"`` for all that were passed on, ``"systemd:name"`` for those of that
-            name (``FileDescriptorName=``), ``"fd://3"`` for one by its number.
-        environ: The variables of the process; what they say of sockets is removed from them, so
-            that no child takes it for its own.
+        bind: ``"systemd"`` for all that were passed, ``"systemd:name"`` for those with that name
+            (``FileDescriptorName=``), ``"fd://3"`` for one by its number.
+        environ: The variables of the process; those about sockets are removed, so that no child
+            uses them.
 
     Raises:
-        BindError: There are none, or they are something else.
+        BindError: There are none, or they are not listening stream sockets.
     """
     environ = os.environ if environ is None else environ
     if bind.startswith(_NUMBER):
         number = bind.removeprefix(_NUMBER)
         if not number.isdecimal():
-            raise BindError(bind, 'it is no number of a descriptor. Write "fd://3".')
+            raise BindError(bind, 'it has no descriptor number. Write "fd://3".')
         numbers = [int(number)]
     else:
         numbers = _passed(bind, environ)
@@ -61,13 +61,13 @@ def _passed(bind: str, environ: Mapping[str, str]) -> list[int]:
     if not count.isdecimal() or not int(count):
         raise BindError(
             bind,
-            "no sockets were passed on. Start the server by its .socket unit, or give an address.",
+            "no sockets were passed. Start the server by its .socket unit, or give an address.",
         )
     if pid != str(os.getpid()):
         raise BindError(
             bind,
             f"the sockets were passed to process {pid or '?'}, and this is {os.getpid()}. Start"
-            " the server itself in ExecStart=, without a shell in between.",
+            " the server directly in ExecStart=, without a shell in between.",
         )
     numbers = list(range(_FIRST, _FIRST + int(count)))
     if bind == _ALL:
@@ -77,7 +77,7 @@ def _passed(bind: str, environ: Mapping[str, str]) -> list[int]:
     found = [fd for fd, name in zip(numbers, names, strict=False) if name == wanted]
     if not found:
         there = ", ".join(name for name in names if name) or "none"
-        raise BindError(bind, f"there is no socket of the name {wanted!r}. There are: {there}.")
+        raise BindError(bind, f"there is no socket named {wanted!r}. There are: {there}.")
     return found
 
 
@@ -87,10 +87,10 @@ def _check(bind: str, fd: int) -> None:
     except OSError as error:
         raise BindError(bind, f"descriptor {fd} is not open.") from error
     if not is_socket:
-        raise BindError(bind, f"descriptor {fd} is no socket.")
+        raise BindError(bind, f"descriptor {fd} is not a socket.")
     with socket.socket(fileno=os.dup(fd)) as probe:
         if probe.type != socket.SOCK_STREAM or probe.family not in _families():
-            raise BindError(bind, f"descriptor {fd} is no TCP or UNIX stream socket.")
+            raise BindError(bind, f"descriptor {fd} is not a TCP or UNIX stream socket.")
         if not probe.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise BindError(bind, f"descriptor {fd} does not listen. Set Accept=no in its unit.")
 
@@ -101,14 +101,14 @@ def _families() -> set[int]:
 
 
 class Notifier:
-    """Tells the service manager how the server is, where one listens.
+    """Tells the service manager, if there is one, the status of the server.
 
     Args:
         environ: The variables of the process: ``NOTIFY_SOCKET``, ``WATCHDOG_USEC`` and
-            ``WATCHDOG_PID``. The first is removed, so that no child speaks for the server.
+            ``WATCHDOG_PID``. The first is removed, so that no child uses it.
 
     Attributes:
-        interval: Seconds between two `beat`; None where the manager asks for none.
+        interval: Seconds between two calls of `beat`; None if the manager wants none.
     """
 
     def __init__(self, environ: MutableMapping[str, str] | None = None) -> None:
@@ -120,24 +120,24 @@ class Notifier:
         return f"<Notifier {'of ' + str(self._address) if self._address else 'of nobody'}>"
 
     def ready(self, status: str) -> None:
-        """Tell that clients are served, after a start or a reload."""
+        """Send that clients are served, after a start or a reload."""
         self._send(f"READY=1\nMAINPID={os.getpid()}\nSTATUS={status}")
 
     def reloading(self) -> None:
-        """Tell that a reload has begun; `ready` ends it."""
+        """Send that a reload has begun; `ready` ends it."""
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000 if self._address else 0
         self._send(f"RELOADING=1\nMONOTONIC_USEC={now}\nSTATUS=Reloading")
 
     def stopping(self) -> None:
-        """Tell that the server is about to end."""
+        """Send that the server is stopping."""
         self._send("STOPPING=1\nSTATUS=Finishing requests in flight")
 
     def status(self, text: str) -> None:
-        """Tell one line that ``systemctl status`` shows."""
+        """Send one line that ``systemctl status`` shows."""
         self._send(f"STATUS={text}")
 
     def beat(self) -> None:
-        """Tell that all is well."""
+        """Send a heartbeat."""
         self._send("WATCHDOG=1")
 
     def _send(self, message: str) -> None:
@@ -148,7 +148,7 @@ class Notifier:
                 sock.settimeout(1.0)
                 sock.sendto(message.encode(), self._address)
         except OSError as error:
-            _logger.warning("The service manager cannot be told %r: %s", message, error)
+            _logger.warning("The service manager cannot be notified of %r: %s", message, error)
 
 
 def _address_of(text: str) -> str | bytes:
@@ -158,7 +158,7 @@ def _address_of(text: str) -> str | bytes:
 
 
 def _interval_of(environ: Mapping[str, str]) -> float | None:
-    """Return half of what the manager allows, as sd_watchdog_enabled(3) advises."""
+    """Return half of the watchdog timeout, as sd_watchdog_enabled(3) advises."""
     if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     with suppress(ValueError):

@@ -1,14 +1,14 @@
-"""Whether the terminal that a server was started from is still there."""
+"""`Terminal`: whether the terminal that a server was started from is still open."""
 
 import os
 import signal
 
 
 class Terminal:
-    """Tells a SIGHUP that somebody sent from the one that comes when the terminal is closed.
+    """Distinguishes a SIGHUP that a user sent from the one that a closed terminal sends.
 
-    Make it before SIGHUP is given a handler: ``nohup`` has it ignored, which is to say that the
-    server is to outlive its terminal.
+    Make it before SIGHUP gets a handler: ``nohup`` ignores SIGHUP, so that the server outlives its
+    terminal.
     """
 
     def __init__(self) -> None:
@@ -17,10 +17,10 @@ class Terminal:
         self._was_there = not outlived and _is_there()
 
     def __repr__(self) -> str:
-        return f"<Terminal{'' if self._was_there else ' of nobody'}>"
+        return f"<Terminal{'' if self._was_there else ' without a terminal'}>"
 
     def has_gone(self) -> bool:
-        """Return whether it was closed since, so that nobody is left to end the server."""
+        """Return whether the terminal was open at the start and is closed now."""
         return self._was_there and not _is_there()
 
 

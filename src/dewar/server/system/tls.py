@@ -6,12 +6,12 @@ from pathlib import Path
 
 from dewar.server.errors import SettingsError
 
-# RFC 7301. HTTP/2 is not spoken here, so that it is not offered.
+# RFC 7301. HTTP/2 is not offered, because this server does not implement it.
 _PROTOCOLS = ["http/1.1"]
 
 _ENCRYPTED = (
-    "The key in {file} is encrypted, and there is nobody to ask for its passphrase. Load it into a"
-    " context of your own: context.load_cert_chain(certfile, keyfile, password=...), and pass"
+    "The key in {file} is encrypted, and a server cannot ask for its passphrase. Load it into an"
+    " SSLContext: context.load_cert_chain(certfile, keyfile, password=...), and pass"
     " ssl_context=context."
 )
 
@@ -25,10 +25,11 @@ def make_context(
         certfile: A PEM file with the certificate and its chain, and the key if *keyfile* is left
             out.
         keyfile: The PEM file of the key.
-        client_ca: A PEM file of authorities; clients must show a certificate of theirs then.
+        client_ca: A PEM file of authorities; clients must then present a certificate from one.
 
     Raises:
-        SettingsError: A file is missing, is none of these, or the key is another certificate's.
+        SettingsError: A file is missing or has other content, or the key is that of another
+            certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -50,10 +51,10 @@ def maybe_context(
     keyfile: str | None,
     client_ca: str | None,
 ) -> ssl.SSLContext | None:
-    """Return the context that these settings ask for, or ``None`` where it is plain HTTP.
+    """Return the context for these settings, or ``None`` for plain HTTP.
 
     Raises:
-        SettingsError: They contradict one another, or see `make_context`.
+        SettingsError: They contradict each other, or see `make_context`.
     """
     check_choice(context, certfile, keyfile, client_ca)
     if context is not None or certfile is None:
@@ -67,28 +68,28 @@ def check_choice(
     keyfile: str | None,
     client_ca: str | None,
 ) -> None:
-    """Check what can be told without reading a file.
+    """Check the settings without reading a file.
 
     Raises:
-        SettingsError: The settings contradict one another.
+        SettingsError: The settings contradict each other.
     """
     files = {"certfile": certfile, "keyfile": keyfile, "client_ca": client_ca}
     if context is not None:
         if not isinstance(context, ssl.SSLContext):
             raise SettingsError(
-                f"ssl_context={context!r} is no ssl.SSLContext. Make one with"
+                f"ssl_context={context!r} is not an ssl.SSLContext. Make one with"
                 " ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), or pass certfile=... and keyfile=...",
                 "ssl_context",
             )
         for name in (name for name, value in files.items() if value is not None):
             raise SettingsError(
                 f"{name} and ssl_context exclude each other. Load the files into the context, or"
-                " leave it out: Settings(certfile='site.pem', keyfile='site.key').",
+                " leave the context out: Settings(certfile='site.pem', keyfile='site.key').",
                 name,
             )
         if context.protocol == ssl.PROTOCOL_TLS_CLIENT:
             raise SettingsError(
-                "ssl_context is a client's. Make it with ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)"
+                "ssl_context is for clients. Make it with ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)"
                 " or ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).",
                 "ssl_context",
             )
@@ -96,8 +97,8 @@ def check_choice(
     for name in ("keyfile", "client_ca"):
         if files[name] is not None and certfile is None:
             raise SettingsError(
-                f"{name}={files[name]!r} needs certfile: the server shows a certificate of its own"
-                f" first. Give both, as certfile='site.pem', {name}={files[name]!r}.",
+                f"{name}={files[name]!r} needs certfile, the server's certificate. Give both:"
+                f" certfile='site.pem', {name}={files[name]!r}.",
                 name,
             )
 
@@ -106,7 +107,7 @@ def _load_chain(context: ssl.SSLContext, certfile: str, keyfile: str | None) -> 
     holder = repr(certfile if keyfile is None else keyfile)
 
     def refuse() -> str:
-        # Without this OpenSSL would ask on the terminal, if there is one, and wait.
+        # Without this, OpenSSL would ask on the terminal and wait.
         raise SettingsError(_ENCRYPTED.format(file=holder))
 
     try:
@@ -114,16 +115,16 @@ def _load_chain(context: ssl.SSLContext, certfile: str, keyfile: str | None) -> 
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             problem = (
-                f"The key in {holder} is not that of the certificate in {certfile!r}. The"
-                " certificate of the server itself must be the first in its file."
+                f"The key in {holder} does not belong to the certificate in {certfile!r}. The"
+                " certificate of the server must be the first in its file."
             )
         elif keyfile is None:
             problem = (
-                f"certfile={certfile!r} holds no key that can be read. Append the key in PEM, or"
-                " name its file: keyfile='key.pem'."
+                f"certfile={certfile!r} has no readable key. Append the key in PEM, or name its"
+                " file: keyfile='key.pem'."
             )
         else:
-            problem = f"keyfile={keyfile!r} holds no key in PEM (-----BEGIN PRIVATE KEY-----)."
+            problem = f"keyfile={keyfile!r} has no key in PEM (-----BEGIN PRIVATE KEY-----)."
         raise SettingsError(f"{problem} ({_reason(error)})") from error
 
 
@@ -133,14 +134,14 @@ def _load_authorities(context: ssl.SSLContext, client_ca: str) -> None:
         context.load_verify_locations(client_ca)
     except ssl.SSLError as error:
         raise SettingsError(
-            f"client_ca={client_ca!r} holds no certificates in PEM (-----BEGIN CERTIFICATE-----)."
+            f"client_ca={client_ca!r} has no certificates in PEM (-----BEGIN CERTIFICATE-----)."
             f" ({_reason(error)})"
         ) from error
     context.verify_mode = ssl.CERT_REQUIRED
 
 
 def _check_certificate(certfile: str) -> None:
-    """Tell a bad certificate from a bad key: OpenSSL's own errors do not name the file."""
+    """Check the certificate alone, because OpenSSL's errors do not name the file."""
     text = _check_readable("certfile", certfile)
     begin, end = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
     start, stop = text.find(begin), text.find(end)
@@ -149,7 +150,7 @@ def _check_certificate(certfile: str) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=block.decode())
     except (ValueError, ssl.SSLError) as error:
         raise SettingsError(
-            f"certfile={certfile!r} holds no certificate in PEM (-----BEGIN CERTIFICATE-----)."
+            f"certfile={certfile!r} has no certificate in PEM (-----BEGIN CERTIFICATE-----)."
         ) from error
 
 

@@ -7,10 +7,8 @@ from socket import socket
 
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.errors import ServerStateError
-from dewar.server.metrics.endpoint_interface import MakeEndpoint
-from dewar.server.metrics.pool_statistics import PoolStatistics
-from dewar.server.metrics.statistics import ServerStatistics
-from dewar.server.system.descriptors import raise_descriptor_limit
+from dewar.server.metrics.statistics import PoolStatistics, ServerStatistics
+from dewar.server.system.descriptor_limit import raise_descriptor_limit
 from dewar.server.system.listeners import close_listeners, open_listeners, stop_listening, url_of
 from dewar.server.threads.pool import Pool
 
@@ -23,13 +21,11 @@ class ThreadBackend:
     """Serves on threads of this process.
 
     Args:
-        server_context: The server.
-        endpoint: Makes the endpoint that serves the statistics, if there is one.
+        server_context: What to serve.
     """
 
-    def __init__(self, server_context: ServerContext, endpoint: MakeEndpoint | None = None) -> None:
+    def __init__(self, server_context: ServerContext) -> None:
         self._server_context = server_context
-        self._endpoint = None if endpoint is None else endpoint(self._by_number)
         self._joining = threading.Lock()
         self._pool: Pool | None = None
         self._listeners: tuple[socket, ...] = ()
@@ -49,8 +45,6 @@ class ThreadBackend:
             opened.callback(close_listeners, listeners)
             self._server_context.begin()
             opened.callback(self._server_context.end, 0.0)
-            if self._endpoint is not None:
-                self._endpoint.start()
             opened.pop_all()
         self.addresses = tuple(url_of(listener, settings.scheme) for listener in listeners)
         self._listeners = tuple(listeners)  # a copy: the pool clears its list
@@ -66,8 +60,6 @@ class ThreadBackend:
         pool.drain_soon()
         if not pool.ended.wait(timeout):
             pool.end()
-        if self._endpoint is not None:
-            self._endpoint.stop()  # last, so that a drain can be watched
         with self._joining:
             left = pool.join(_LEAVE)
         self._server_context.end(deadline - time.monotonic())
@@ -75,12 +67,8 @@ class ThreadBackend:
             self._server_context.close_logs()
         return left
 
-    @property
-    def metrics_addresses(self) -> tuple[str, ...]:
-        """See `dewar.server.server.ServerBackend`."""
-        return () if self._endpoint is None else self._endpoint.addresses
-
-    def _by_number(self) -> dict[str, PoolStatistics]:
+    def pools(self) -> dict[str, PoolStatistics]:
+        """Return the statistics of the one pool, under the number of its process."""
         return {} if self._pool is None else {"1": self._pool.statistics()}
 
     def statistics(self) -> ServerStatistics:

@@ -22,7 +22,7 @@ from socket import socket
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import ConnectionState
-from dewar.server.metrics.pool_statistics import PoolStatistics
+from dewar.server.metrics.statistics import PoolStatistics
 from dewar.server.threads.acceptor import Acceptor
 from dewar.server.threads.leader_duties import LeaderDuties, PoolState
 from dewar.server.threads.leadership import Leadership, LeaderToken

@@ -12,6 +12,7 @@ from dewar.server.threads.connections import ConnectionTable
 from dewar.server.threads.poller import Poller
 from dewar.server.threads.scores import LatencyScore
 from dewar.server.threads.work_queue import WorkQueue
+from dewar.server.wire.errors import UNAVAILABLE
 from dewar.support.waker import Waker
 
 _logger = logging.getLogger("dewar.server")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dewar.server.access_log.secrets import without_secrets
+from dewar.server.access_log.redaction import without_secrets
 
 
 @pytest.mark.parametrize(

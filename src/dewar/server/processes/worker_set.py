@@ -1,10 +1,10 @@
-"""The worker processes themselves: made, told, killed and reaped, as the policy decides."""
+"""`WorkerSet`: forks, signals and reaps the worker processes, as the policy decides."""
 
 import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from socket import socket
@@ -16,10 +16,11 @@ from dewar.server.processes.control_channel import (
     Report,
     open_control_channel,
 )
-from dewar.server.processes.fork import EXIT_LOAD, fork
-from dewar.server.processes.policy import Action, Decision, SupervisorPolicy
+from dewar.server.processes.decisions import Action, Decision
+from dewar.server.processes.fork import EXIT_LOAD, ChildCleanup, fork
+from dewar.server.processes.policy import SupervisorPolicy
 from dewar.server.processes.scoreboard import Scoreboard
-from dewar.server.processes.worker import Assignment, WorkerProcess
+from dewar.server.processes.worker_process import Assignment, WorkerProcess
 from dewar.server.processes.worker_state import WorkerState
 from dewar.server.settings.settings import Settings
 
@@ -33,19 +34,19 @@ class WorkerSpec:
     """What all workers have in common.
 
     Attributes:
-        listeners: Where clients come from; shared by all.
-        close_in_child: Closes, in a fresh worker, what is the supervisor's alone.
+        listeners: The sockets that all workers accept from.
+        cleanup: Closes, in a worker, what belongs to the supervisor alone.
     """
 
     settings: Settings
     source: AppSource
     listeners: list[socket]
-    close_in_child: Callable[[], None]
+    cleanup: ChildCleanup
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerHandle:
-    """A worker process, from outside."""
+    """A worker process, as the supervisor sees it."""
 
     number: int
     pid: int
@@ -53,16 +54,16 @@ class WorkerHandle:
 
 
 class WorkerSet:
-    """Executes what the policy decides, and tells it what became of it.
+    """Executes the decisions of the policy, and passes events to it.
 
     Args:
-        spec: What the workers do.
-        policy: Who is told what happens.
-        scoreboard: Where the workers show what they do.
+        spec: What all workers have in common.
+        policy: Gets the events.
+        scoreboard: Where the workers write their heartbeats and statistics.
 
     Attributes:
-        failure: What a worker said last of why it could not load the application.
-        is_stop_requested: Whether the application, in a worker, has asked for the server's stop.
+        failure: The last reason why a worker could not load the application.
+        is_stop_requested: Whether the application, in a worker, has asked to stop the server.
     """
 
     def __init__(self, spec: WorkerSpec, policy: SupervisorPolicy, scoreboard: Scoreboard) -> None:
@@ -72,6 +73,7 @@ class WorkerSet:
         self._handles: dict[int, WorkerHandle] = {}
         self.failure = ""
         self.is_stop_requested = False
+        spec.cleanup.add(self._close_channels)
 
     def __repr__(self) -> str:
         return f"<WorkerSet of {len(self._handles)} for {self._spec.source.name}>"
@@ -82,7 +84,7 @@ class WorkerSet:
         return {number: handle.channel for number, handle in self._handles.items()}
 
     def execute(self, decision: Decision) -> None:
-        """Do what was decided."""
+        """Execute a decision."""
         if decision.action is Action.FORK:
             self._fork()
             return
@@ -100,13 +102,13 @@ class WorkerSet:
             loads = self._scoreboard.state_of(handle.number) is WorkerState.STARTING
             handle.channel.send_nowait(_COMMANDS[decision.action])
             if loads:
-                # It does not listen yet. If it has begun to in this very moment, the signal is
-                # no more than a wish, and the command tells the rest.
+                # While it loads it does not read commands, and SIGTERM ends it. If it has just
+                # begun to serve, SIGTERM only asks for a replacement, and the command stops it.
                 self._send_signal(handle, signal.SIGTERM)
         self._show_state(handle.number)
 
     def read_reports(self, number: int, now: float) -> None:
-        """Take in what a worker has said."""
+        """Read the messages of a worker."""
         for report, text in self._handles[number].channel.receive_reports():
             if report is Report.READY:
                 self._policy.note_ready(number, now)
@@ -119,33 +121,25 @@ class WorkerSet:
                 self.failure = text
 
     def send_all(self, command: Command) -> None:
-        """Tell all workers the same."""
+        """Send a command to all workers."""
         for handle in self._handles.values():
             handle.channel.send_nowait(command)
 
     def reap(self) -> list[int]:
-        """Take note of workers that have ended; return their numbers."""
+        """Reap the workers that have ended; return their numbers."""
         gone = []
         for handle in list(self._handles.values()):
             try:
                 pid, status = os.waitpid(handle.pid, os.WNOHANG)
             except ChildProcessError:
-                pid, status = handle.pid, 0  # somebody else has waited for it
+                pid, status = handle.pid, 0  # another part of the program has waited for it
             if pid:
                 self._note_exit(handle, status)
                 gone.append(handle.number)
         return gone
 
-    def close_in_child(self) -> None:
-        """Close, in a fresh process, the supervisor's ends of all channels.
-
-        An end that a sibling kept would hide from a worker that the supervisor has died.
-        """
-        for handle in self._handles.values():
-            handle.channel.close()
-
     def kill_all(self) -> None:
-        """End all workers at once, because the supervisor itself is at its end."""
+        """Kill all workers at once, because the supervisor itself ends."""
         for handle in list(self._handles.values()):
             self._send_signal(handle, signal.SIGKILL)
             with suppress(ChildProcessError):
@@ -176,11 +170,10 @@ class WorkerSet:
         self._policy.note_forked(number, now)
 
     def _run_worker(self, number: int, ours: ControlChannel, theirs: ControlChannel) -> int:
-        """Run in the child: let go of the supervisor's things, then serve."""
+        """Run in the child: close what belongs to the supervisor, then serve."""
         ours.close()
-        self.close_in_child()
         spec = self._spec
-        spec.close_in_child()
+        spec.cleanup.run()
         return WorkerProcess(
             Assignment(
                 settings=spec.settings,
@@ -190,6 +183,11 @@ class WorkerSet:
                 channel=theirs,
             )
         ).run()
+
+    def _close_channels(self) -> None:
+        """Close the supervisor's ends in a child: one left open hides that the supervisor died."""
+        for handle in self._handles.values():
+            handle.channel.close()
 
     def _note_exit(self, handle: WorkerHandle, status: int) -> None:
         now = time.monotonic()
@@ -208,7 +206,7 @@ class WorkerSet:
             _logger.error("Worker %d (process %d) was hung.", handle.number, handle.pid)
 
     def _send_signal(self, handle: WorkerHandle, number: int) -> None:
-        with suppress(ProcessLookupError):  # not reaped yet, but on some systems gone already
+        with suppress(ProcessLookupError):  # some systems no longer know one that is not reaped
             os.kill(handle.pid, number)
 
     def _show_state(self, number: int) -> None:
@@ -216,7 +214,7 @@ class WorkerSet:
 
 
 def describe_status(status: int) -> str:
-    """Return what `os.waitpid` says of an end in words."""
+    """Return a status of `os.waitpid` in words."""
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         hint = " (it could not load the application)" if code == EXIT_LOAD else ""

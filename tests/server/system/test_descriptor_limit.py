@@ -9,7 +9,7 @@ pytest.importorskip("resource")
 
 PROGRAM = """
 import logging, resource, sys
-from dewar.server.system.descriptors import raise_descriptor_limit
+from dewar.server.system.descriptor_limit import raise_descriptor_limit
 logging.basicConfig(format="%(message)s", stream=sys.stdout)
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
 raise_descriptor_limit({connections})

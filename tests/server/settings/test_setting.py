@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from dewar.config import default_config
 from dewar.server.settings.kinds import quote
-from dewar.server.settings.settings import Settings
-from dewar.server.settings.table import SETTINGS, Setting
+from dewar.server.settings.setting import Setting
+from dewar.server.settings.settings import SETTINGS, Settings
 
 TEXTUAL = [setting for setting in SETTINGS if setting.has_text]
 DEFAULTS = {field.name: field.default for field in fields(Settings) if field.init}
@@ -35,8 +35,8 @@ every_setting = pytest.mark.parametrize("setting", TEXTUAL, ids=lambda setting: 
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
-def test_every_field_has_a_row() -> None:
-    """And no row is without a field."""
+def test_every_field_is_a_setting() -> None:
+    """And no setting is without a field."""
     assert sorted(setting.name for setting in SETTINGS) == sorted(DEFAULTS)
 
 

@@ -1,7 +1,7 @@
-"""URLs without what must not stand in a log: passwords, tokens, keys.
+"""Removes secrets from URLs before they are logged: passwords, tokens, keys.
 
-A log is read by more people than an application's data is (CWE-532). Known by its name is what
-is secret: this cannot find a password in a parameter called ``x``.
+More people read a log than an application's data (CWE-532). Secrets are recognized by the names of
+their parameters: a password in a parameter called ``x`` is not found.
 """
 
 import re
@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 _HIDDEN = "***"
 
-# Names as they are, without what is neither letter nor digit: client_id is clientid.
+# Whole names, without characters other than letters and digits: client_id is clientid.
 _NAMES = frozenset(
     {
         "apikey", "assertion", "auth", "authorization", "code", "codeverifier", "credential",
@@ -17,11 +17,11 @@ _NAMES = frozenset(
         "pwd", "secretkey", "session", "sessionid", "sid", "sig", "sign",
     }
 )  # fmt: skip
-# What gives a name away wherever it stands in it: reset_token, user[password], X-Amz-Signature.
+# Parts of names: reset_token, user[password], X-Amz-Signature.
 _TELLING = re.compile("token|passw|passphrase|secret|signature|credential|apikey|accesskey")
 _OTHER = re.compile(r"[\W_]+")
-# A parameter begins and ends at one of these. A fragment is no part of a target, but may be of a
-# Referer; and a URL that was not encoded, as in next=/login?token=..., begins some of its own.
+# A parameter begins and ends at one of these. A Referer may have a fragment. A URL in a value that
+# is not encoded, such as next=/login?token=..., has parameters too.
 _NAME = re.compile(r"(?:^|[?&;#])([^=?&;#]*)=")
 _SEPARATORS = re.compile(r"([&;#])")
 _NAME_INSIDE = re.compile(r"(?:^|\?)([^=?]*)=")
@@ -31,9 +31,9 @@ _DEPTH = 3
 
 
 def without_secrets(url: str) -> str:
-    """Return *url*, a request target or a Referer, with ``***`` for values that are secret.
+    """Return *url*, a request target or a Referer, with ``***`` in place of secret values.
 
-    User information goes altogether: ``https://user:password@host/`` becomes ``https://host/``.
+    User information is removed: ``https://user:password@host/`` becomes ``https://host/``.
     """
     if "@" in url:
         url = _USER_INFO.sub(r"\1", url)
@@ -43,7 +43,7 @@ def without_secrets(url: str) -> str:
 
 
 def _without_values(text: str, depth: int) -> str:
-    # PERF: most parameters are plain, and all that is asked of them is their names.
+    # PERF: most parameters are not encoded, and only their names have to be checked.
     if "%" not in text and not any(map(_is_secret, _NAME.findall(text))):
         return text
     return "".join(_without_value(part, depth) for part in _SEPARATORS.split(text))
@@ -53,7 +53,7 @@ def _without_value(parameter: str, depth: int) -> str:
     for found in _NAME_INSIDE.finditer(parameter):
         if _is_secret(found[1]):
             return parameter[: found.end()] + _HIDDEN
-    begin = parameter.find("=") + 1  # 0 where it has no name
+    begin = parameter.find("=") + 1  # 0 without a name
     value = parameter[begin:]
     if "%" in value and depth:
         inner = unquote_plus(value)

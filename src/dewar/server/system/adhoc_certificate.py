@@ -1,4 +1,4 @@
-"""A certificate made up on the spot, for trying out HTTPS on one's own machine."""
+"""A new self-signed certificate, for trying out HTTPS on a developer's machine."""
 
 import ssl
 import tempfile
@@ -13,7 +13,7 @@ _DAYS = 30
 
 
 class AdhocUnavailableError(ServerError, RuntimeError):
-    """Raised when a certificate is to be made and cryptography is not installed."""
+    """Raised when a certificate is needed and cryptography is not installed."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -23,9 +23,9 @@ class AdhocUnavailableError(ServerError, RuntimeError):
 
 
 def make_adhoc_context(host: str) -> ssl.SSLContext:
-    """Return a context with a new certificate for *host*, signed by nobody else.
+    """Return a context with a new self-signed certificate for *host*.
 
-    It is for trying things out: no client trusts it unasked, and the next start has another.
+    It is for development: no client trusts it by itself, and the next start makes another.
 
     Raises:
         AdhocUnavailableError: Cryptography is not installed.
@@ -61,7 +61,7 @@ def _make_pair(host: str) -> tuple[bytes, bytes]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))  # clocks differ
+        .not_valid_before(now - timedelta(minutes=5))  # the client's clock may be behind
         .not_valid_after(now + timedelta(days=_DAYS))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

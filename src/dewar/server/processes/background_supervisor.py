@@ -1,8 +1,8 @@
-"""Processes for a program that goes on beside them: its supervisor is a child of the program.
+"""Worker processes beside a program that goes on: their supervisor is a child of the program.
 
-The program and the supervisor have a pair of sockets between them. The supervisor says on it that
-it is ready, or why it is not; the program says when to stop. If the program ends, however it
-ends, the supervisor finds its end closed, and stops.
+A pair of sockets connects the two. The supervisor sends that it is ready, or why it is not; the
+program sends when to stop. If the program ends in any way, the supervisor finds the other end
+closed, and stops.
 """
 
 import os
@@ -13,84 +13,25 @@ import time
 from contextlib import suppress
 
 from dewar.server.errors import ServerStateError, StartError
-from dewar.server.metrics.endpoint_interface import MakeEndpoint
 from dewar.server.metrics.statistics import ServerStatistics
 from dewar.server.processes.app_source import AppSource
 from dewar.server.processes.fork import fork
 from dewar.server.processes.scoreboard import Scoreboard
 from dewar.server.processes.supervisor import Supervisor, make_scoreboard
-from dewar.server.processes.supervisor_links import SupervisorLinks
+from dewar.server.processes.supervisor_links import (
+    MAX_MESSAGE,
+    READY,
+    MakeEndpoint,
+    ParentLink,
+    SupervisorLinks,
+)
 from dewar.server.settings.settings import Settings
 from dewar.server.system.listeners import ListeningSocket, bind_listeners, close_listeners, url_of
 
-_READY = b"R"
-_MOST = 4096
-# What the supervisor gets beyond the timeout, in seconds: it kills what does not end, and that
-# takes it some time.
+# What the supervisor gets beyond the timeout, in seconds: it kills what does not end, which takes
+# some time.
 _MARGIN = 8.0
 _LOOK = 0.01
-
-
-class ParentLink:
-    """The supervisor's end: where it tells the program how it is, and is told to stop.
-
-    Attributes:
-        is_closed: Whether the program has gone.
-    """
-
-    interval: float | None = None
-
-    def __init__(self, sock: socket.socket, graceful_timeout: float) -> None:
-        sock.setblocking(False)
-        self.sock = sock
-        self._graceful_timeout = graceful_timeout
-        self.is_closed = False
-
-    def __repr__(self) -> str:
-        return f"<ParentLink at {self.sock.fileno()}{', over' if self.is_closed else ''}>"
-
-    def take(self) -> float | None:
-        """See `StopSource`."""
-        if self.is_closed:
-            return None
-        try:
-            said = self.sock.recv(_MOST).split()
-        except BlockingIOError:
-            return None
-        except OSError:
-            said = []
-        if said:
-            return float(said[-1])
-        self.is_closed = True
-        return self._graceful_timeout
-
-    def close_in_child(self) -> None:
-        """See `StopSource`."""
-        self.sock.close()
-
-    def ready(self, status: str) -> None:  # noqa: ARG002
-        """See `StatusListener`."""
-        self._send(_READY)
-
-    def failed(self, reason: str) -> None:
-        """See `StatusListener`."""
-        self._send(b"F" + reason.encode(errors="replace")[: _MOST - 1])
-
-    def reloading(self) -> None:
-        """See `StatusListener`."""
-
-    def stopping(self) -> None:
-        """See `StatusListener`."""
-
-    def status(self, text: str) -> None:
-        """See `StatusListener`."""
-
-    def beat(self) -> None:
-        """See `StatusListener`."""
-
-    def _send(self, data: bytes) -> None:
-        with suppress(OSError):  # the program has gone, which `take` will tell
-            self.sock.send(data)
 
 
 class BackgroundSupervisor:
@@ -99,11 +40,10 @@ class BackgroundSupervisor:
     Args:
         settings: How to serve.
         source: Where the application comes from.
-        endpoint: Makes what serves the statistics of the workers, if anything does.
+        endpoint: Makes what serves the statistics of the workers; None for no metrics.
 
     Attributes:
         addresses: The URLs it listens on.
-        metrics_addresses: Empty: the process that serves statistics binds its own.
     """
 
     def __init__(
@@ -121,7 +61,6 @@ class BackgroundSupervisor:
         self._status: int | None = None
         self._reaping = threading.Lock()
         self.addresses: tuple[str, ...] = ()
-        self.metrics_addresses: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<BackgroundSupervisor {self._pid} with {self._scoreboard!r}>"
@@ -130,7 +69,7 @@ class BackgroundSupervisor:
         """Listen, fork the supervisor, and wait until its workers serve.
 
         Raises:
-            BindError: An address cannot be listened on; nothing has been started.
+            BindError: The server cannot listen on an address; nothing has been started.
             StartError: The workers could not begin to serve; all have ended.
         """
         listeners = bind_listeners(self._settings.bind, self._settings.unix_mode)
@@ -146,16 +85,16 @@ class BackgroundSupervisor:
         finally:
             theirs.close()
         for listener in listeners:
-            listener.close()  # and leave the file of a UNIX socket to the child
-        answer = ours.recv(_MOST)
-        if answer != _READY:
+            listener.close()  # the file of a UNIX socket is left to the child
+        answer = ours.recv(MAX_MESSAGE)
+        if answer != READY:
             self._wait_ended(time.monotonic() + _MARGIN)
             ours.close()
             reason = answer[1:].decode() or f"The supervisor ended with status {self._status}."
             raise StartError(reason)
 
     def stop(self, timeout: float) -> bool:
-        """Have the workers finish, wait for all, and tell whether they ended as they should."""
+        """Let the workers finish and wait for all; return whether they ended as they should."""
         if self._sock is None:
             raise ServerStateError(f"{self!r} has not been started. Call start() before stop().")
         with suppress(OSError):  # it has ended by itself, or by an earlier call
@@ -178,7 +117,7 @@ class BackgroundSupervisor:
         )
 
     def reopen_logs(self) -> None:
-        """Have all processes go on in new log files."""
+        """Let all processes continue in new log files."""
         with self._reaping:
             if self._pid and self._status is None:
                 os.kill(self._pid, signal.SIGUSR1)
@@ -193,7 +132,7 @@ class BackgroundSupervisor:
         parent_link = ParentLink(theirs, self._settings.graceful_timeout)
         try:
             links = SupervisorLinks(
-                status_listener=parent_link, stop_source=parent_link, endpoint=self._endpoint
+                status_listener=parent_link, parent_link=parent_link, endpoint=self._endpoint
             )
             return Supervisor(
                 self._settings, self._source, listeners, self._scoreboard, links
@@ -203,7 +142,7 @@ class BackgroundSupervisor:
             raise
 
     def _wait_ended(self, deadline: float) -> bool:
-        """Wait for the supervisor's end, and tell whether it came; any thread may."""
+        """Wait for the supervisor's end, on any thread; return whether it came in time."""
         while not self._reap():
             if time.monotonic() >= deadline:
                 return False

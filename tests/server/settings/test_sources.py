@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dewar.server.settings.configuration import Configuration
 from dewar.server.settings.settings import Settings
 from dewar.server.settings.sources import (
+    Configuration,
     ConfigurationError,
     GivenValue,
     SettingSource,
@@ -128,5 +128,5 @@ def test_a_slip_in_a_variable_is_noticed(name: str, near: str | None) -> None:
     ours = ["DEWAR_THREADS", "DEWAR_KEEP_ALIVE", "DEWAR_SERVER_MAME"]
     said = misspelt_variables({name: "1"}, ours, ["DEWAR_SERVER_NAME"])
     assert said == (
-        [f"{name} is no setting and has no effect. Did you mean {near}?"] if near else []
+        [f"{name} is not a setting and has no effect. Did you mean {near}?"] if near else []
     )

@@ -1,8 +1,8 @@
-"""A worker process: it loads the application, serves it, and does what its supervisor says.
+"""A worker process: it loads the application, serves it, and obeys its supervisor.
 
 Its main thread waits for the supervisor and for signals; the threads of the pool do the rest. Only
-the leader of the pool tells that the worker is alive, so that a pool that hangs cannot hide
-behind a main thread that does not.
+the leader of the pool writes heartbeats, so that a hung pool is noticed although the main thread
+works.
 """
 
 import faulthandler
@@ -25,7 +25,7 @@ from dewar.server.processes.control_channel import Command, ControlChannel, Repo
 from dewar.server.processes.fork import EXIT_LOAD
 from dewar.server.processes.scoreboard import WorkerSlot
 from dewar.server.settings.settings import Settings
-from dewar.server.system.descriptors import raise_descriptor_limit
+from dewar.server.system.descriptor_limit import raise_descriptor_limit
 from dewar.server.system.listeners import listen
 from dewar.server.system.memory import freeze_heap
 from dewar.server.system.process_title import set_title
@@ -34,17 +34,17 @@ from dewar.server.threads.pool import Pool
 
 _logger = logging.getLogger("dewar.server")
 
-# How often it looks whether the pool has ended, or has answered enough, in seconds.
+# How often it checks whether the pool has ended, or has answered enough requests, in seconds.
 _LOOK = 0.05
-# What threads get to leave after their connections were cut.
+# How long threads may take to end after their connections were cut, in seconds.
 _LEAVE = 1.0
-# The longest that an idle connection of a retiring worker stays open for one more request.
+# How long an idle connection of a retiring worker stays open for one more request, at most.
 _LINGER = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Assignment:
-    """What a worker is to do, and with what."""
+    """What a worker gets from its supervisor."""
 
     settings: Settings
     source: AppSource
@@ -54,7 +54,7 @@ class Assignment:
 
 
 class WorkerProcess:
-    """One worker process, from inside."""
+    """The inside of one worker process."""
 
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
@@ -71,7 +71,7 @@ class WorkerProcess:
         )
 
     def run(self) -> int:
-        """Serve until told to stop; return the status to end with."""
+        """Serve until the supervisor stops it; return the exit status."""
         assignment = self._assignment
         set_title(f"dewar: worker {assignment.slot.number} [{assignment.source.name}]")
         if not faulthandler.is_enabled():  # the app may have its own file for it
@@ -93,7 +93,7 @@ class WorkerProcess:
         return 0
 
     def _maybe_load(self) -> ServerContext | None:
-        """Do all that can fail before clients are let in; where it does, tell the supervisor."""
+        """Do everything that can fail before clients connect; report a failure."""
         assignment = self._assignment
         try:
             app = assignment.source.load()
@@ -126,13 +126,13 @@ class WorkerProcess:
             self._server_context.reopen_logs()
 
     def _beat(self) -> None:
-        """Show on the scoreboard that the pool is alive. The leader calls it."""
+        """Write a heartbeat on the scoreboard. The pool's leader calls it."""
         pool = self._pool
         if pool is not None:
             self._assignment.slot.beat(time.monotonic(), pool.stuck_since(), pool.statistics())
 
     def _serve_until_stopped(self, pool: Pool, inbox: SignalInbox) -> None:
-        """Do what is said until the pool has ended."""
+        """Handle commands and signals until the pool has ended."""
         channel = self._assignment.channel
         with selectors.DefaultSelector() as selector:
             selector.register(channel.sock, selectors.EVENT_READ)
@@ -147,12 +147,12 @@ class WorkerProcess:
                 self._check_limits(pool)
 
     def _read_commands(self, pool: Pool, selector: selectors.BaseSelector) -> None:
-        """Do what the supervisor says; where it has gone, finish without it."""
+        """Execute the supervisor's commands; stop if the supervisor has died."""
         channel = self._assignment.channel
         for command in channel.receive_commands():
             self._execute(command, pool)
         if channel.is_closed:
-            selector.unregister(channel.sock)  # it would be ready for ever
+            selector.unregister(channel.sock)  # a closed one is always readable
             _logger.warning("Process %d has lost its supervisor and ends.", os.getpid())
             self._execute(Command.STOP, pool)
 
@@ -160,7 +160,7 @@ class WorkerProcess:
         return _LOOK if self._deadline is not None or self._max_requests else None
 
     def _time_left(self) -> float:
-        """Return the seconds until the supervisor cuts it short, less a margin."""
+        """Return the seconds until the supervisor kills this process, less a margin."""
         return 0.0 if self._deadline is None else self._deadline - time.monotonic() - _LEAVE
 
     def _check_limits(self, pool: Pool) -> None:
@@ -174,7 +174,7 @@ class WorkerProcess:
             self._request_replacement()
 
     def _on_signal(self, name: str, pool: Pool) -> None:
-        """Answer a signal that was sent to this process itself, or to the whole group."""
+        """Act on a signal that was sent to this process, or to the whole group."""
         if name == "SIGTERM":
             self._request_replacement()
         elif name == "SIGQUIT":
@@ -183,7 +183,7 @@ class WorkerProcess:
             self._reopen_logs()
 
     def _request_replacement(self) -> None:
-        """Ask for a successor; the supervisor retires this one when that is there."""
+        """Ask for a successor; the supervisor retires this process when it serves."""
         if not self._wants_replacement:
             self._wants_replacement = True
             self._assignment.channel.send_nowait(Report.WANTS_REPLACEMENT)
@@ -204,9 +204,9 @@ class WorkerProcess:
 
 
 def _draw_max_requests(settings: Settings) -> int:
-    """Return how many requests to answer; 0 for any number."""
+    """Return how many requests to answer; 0 for no limit."""
     if not settings.max_requests:
         return 0
-    # A dice of its own: what the application seeds is the same in all workers.
+    # Not the random module's own generator: an application's seed makes it the same in all workers.
     jitter = random.SystemRandom().randint(0, settings.max_requests_jitter)
     return settings.max_requests + jitter

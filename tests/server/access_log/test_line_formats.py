@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dewar.server.access_log.clock import LogClock
-from dewar.server.access_log.record import CombinedFormat, Format, JsonFormat, line_format
+from dewar.server.access_log.line_formats import (
+    CombinedFormat,
+    Format,
+    JsonFormat,
+    LogClock,
+    line_format,
+)
 from dewar.server.wire.request import WireRequest
 
 # Apache's: nothing but escapes, printable ASCII, and quotes where quotes belong.

@@ -1,4 +1,4 @@
-"""How many files and sockets this process may have open."""
+"""The limit of open files and sockets of this process."""
 
 import logging
 import sys
@@ -8,16 +8,16 @@ if sys.platform != "win32":  # which has no such limit
 
 _logger = logging.getLogger("dewar.server")
 
-# For what is neither a connection nor a file that is being sent: modules, logs, the application's
-# own connections.
+# Descriptors for other things than connections and the files they send: modules, logs, the
+# application's connections.
 _SPARE = 256
 
 
 def raise_descriptor_limit(connections: int) -> None:
     """Raise the soft limit of this process as far as *connections* need it.
 
-    It is 1024 on most systems, and a program may raise it up to the hard one by itself. Where
-    that is too low, the log says so: connections past it wait until others are closed.
+    It is 1024 on most systems, and a program may raise it up to the hard limit. If that is too
+    low, a warning is logged: connections above it wait until others are closed.
     """
     if sys.platform == "win32":
         return
@@ -29,7 +29,7 @@ def raise_descriptor_limit(connections: int) -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (within, hard))
     except (OSError, ValueError):
-        within = soft  # a sandbox, or macOS with a bound of its own
+        within = soft  # a sandbox forbids it, or macOS has a lower limit
     if within < wanted:
         _logger.warning(
             "This process may open %d files, and max_connections=%d needs %d. Raise the limit"
