@@ -29,7 +29,7 @@ from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.pipeline import respond, url_building
 from dewar.pipeline.composition import SEEN_BY_COMPOSITION, Composition, stock_methods
-from dewar.pipeline.lifecycle import Lifecycle
+from dewar.pipeline.request_methods import RequestMethods
 from dewar.registration.app_registrar import AppRegistrar
 from dewar.registration.hooks import weakly
 from dewar.registration.packages import instance_path_of, name_of
@@ -55,7 +55,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _UNGIVEN: Any = object()
 
 
-class Dewar(Lifecycle, AppRegistrar):
+class Dewar(RequestMethods, AppRegistrar):
     """A web app: its routes, hooks, configuration, and itself a WSGI callable (PEP 3333).
 
     ::
@@ -119,7 +119,6 @@ class Dewar(Lifecycle, AppRegistrar):
         instance_relative_config: bool = False,
         root_path: str | None = None,
     ) -> None:
-        self._composition: Composition | None = None
         super().__init__(import_name, static_folder, static_url_path, template_folder, root_path)
         if instance_path is None:
             instance_path = self.auto_find_instance_path()
@@ -158,25 +157,29 @@ class Dewar(Lifecycle, AppRegistrar):
             self._got_first_request = True
         return respond.respond(self, environ, start_response)
 
-    def maybe_on_loop(
-        self, environ: WSGIEnvironment, start_response: StartResponse
+    def begin_on_loop(
+        self,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+        *,
+        skip_middleware: bool = False,
     ) -> Suspended | None:
         """Return the work on a request's answer, if nothing in it may block a thread.
 
-        Dewar's server asks, before it calls the app, so that it needs no thread for the request.
-        """
-        outermost = vars(self).get("wsgi_app")
-        if outermost is None:
-            return respond.maybe_on_loop(self, environ, start_response)
-        # Other middleware may block.
-        ask = getattr(outermost, "maybe_on_loop", None)
-        return None if ask is None else ask(environ, start_response)
+        Dewar's server asks for it before it calls the app. If there is such work, the server needs
+        no thread for the request.
 
-    def wsgi_app_on_loop(
-        self, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Suspended | None:
-        """Return the same for `wsgi_app` without what is around it."""
-        return respond.maybe_on_loop(self, environ, start_response)
+        Args:
+            environ: The request; it is not changed.
+            start_response: As a WSGI app takes it.
+            skip_middleware: Whether `wsgi_app` alone is meant, without what is around it.
+        """
+        outermost = None if skip_middleware else vars(self).get("wsgi_app")
+        if outermost is None:
+            return respond.begin_on_loop(self, environ, start_response)
+        # Other middleware may block.
+        begin = getattr(outermost, "begin_on_loop", None)
+        return None if begin is None else begin(environ, start_response)
 
     def run(
         self,
@@ -322,14 +325,12 @@ class Dewar(Lifecycle, AppRegistrar):
         if self.config["TEMPLATES_AUTO_RELOAD"] is None:
             self.jinja_env.auto_reload = value
 
-    @property
+    @cached_property
     def composition(self) -> Composition:
-        """What was worked out from the registrations; worked out anew after each."""
-        composition = self._composition
-        if composition is None:
-            # Two threads may both compose: the compositions are equal, and either may stay.
-            composition = self._composition = Composition(self, _STOCK)
-        return composition
+        """What is worked out from the registrations, until the next registration."""
+        # PERF: a plain attribute of the instance, which each request reads several times. It is
+        # not kept by the context, because a view may register something for its own end.
+        return Composition(self, _STOCK)
 
     def make_config(self, instance_relative: bool = False) -> Config:
         """Return the configuration with its defaults."""
@@ -385,7 +386,7 @@ class Dewar(Lifecycle, AppRegistrar):
         self.add_url_rule(f"{self.static_url_path}/<path:filename>", "static", static, host=host)
 
     def _changed(self) -> None:
-        self._composition = None
+        vars(self).pop("composition", None)
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)

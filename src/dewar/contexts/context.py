@@ -28,6 +28,7 @@ from dewar.signals import (
     appcontext_tearing_down,
     request_tearing_down,
 )
+from dewar.support.first_error import FirstError
 
 _UNGIVEN: Any = object()
 # PERF: the two halves of the stack's push and pop, which happen to every request.
@@ -242,10 +243,12 @@ class Context:
         if self.pushes == 1 and self.is_watched:
             self._tear_down(sys.exc_info()[1] if exc is _UNGIVEN else exc, node[1])
         else:
-            self._leave(node[1])
+            self.leave(node[1])
+            if self.pushes == 0:
+                self.close_request()
 
     def leave(self, rest: Any) -> None:
-        """Take this context off, after its teardown functions; `rest` is the stack then."""
+        """Take this context off, after its teardown functions; `rest` becomes the stack."""
         _write(rest)
         self.pushes -= 1
         if appcontext_popped.receivers and self.owns_app_context:
@@ -313,14 +316,6 @@ class Context:
             or bool(appcontext_popped.receivers)
         )
 
-    def _leave(self, rest: Any) -> None:
-        _write(rest)
-        self.pushes -= 1
-        if self.pushes == 0:
-            self.close_request()
-        if appcontext_popped.receivers and self.owns_app_context:
-            self._announce_pop()
-
     def _begin_request(self) -> None:
         # The session first: a URL converter may want to look at it.
         if self.opened_session is None and self.app.composition.opens_session_at_once:
@@ -350,15 +345,14 @@ class Context:
 
     def _tear_down(self, exc: BaseException | None, rest: Any) -> None:
         """Run every step of the end and leave `rest` as the stack; raise the first error."""
-        errors: list[BaseException] = []
+        errors = teardown_errors(self.app)
         if self.environ is not None:
-            _attempt(errors, self.app.do_teardown_request, exc)
-            _attempt(errors, self.close_request)
+            errors.run(self.app.do_teardown_request, exc)
+            errors.run(self.close_request)
         if self.owns_app_context:
-            _attempt(errors, self.app.do_teardown_appcontext, exc)
-        _attempt(errors, self.leave, rest)
-        if errors:
-            raise errors[0]
+            errors.run(self.app.do_teardown_appcontext, exc)
+        errors.run(self.leave, rest)
+        errors.raise_first()
 
     def _announce_pop(self) -> None:
         appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
@@ -377,11 +371,11 @@ class Context:
         request.environ["werkzeug.request"] = None
 
 
-def _attempt(errors: list[BaseException], step: Callable[..., object], *args: object) -> None:
-    try:
-        step(*args)
-    except BaseException as error:  # noqa: BLE001  # raised by the caller after the other steps
-        errors.append(error)
+def teardown_errors(app: Any) -> FirstError:
+    """Return what collects the errors at the end of a context; all but the first are logged."""
+    return FirstError(
+        lambda error: app.logger.error("A second teardown function failed", exc_info=error)
+    )
 
 
 def _wrong_order(context: Context) -> str:

@@ -5,12 +5,14 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import Context, copy_context
+from functools import wraps
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from dewar.loop.process_loop import process_loop
 from dewar.loop.task_scope import TaskScope, current_scope
 
+P = ParamSpec("P")
 R = TypeVar("R")
 Work = Callable[[], Coroutine[Any, Any, R]]
 
@@ -35,6 +37,20 @@ def run_coroutine(work: Work[R]) -> R:
         return run_coroutine_in(context, work)
     finally:
         _copy_variables(context)
+
+
+def to_sync(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
+    """Return a function that runs a coroutine function and waits for its result.
+
+    See `run_coroutine`.
+    """
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return run_coroutine(lambda: function(*args, **kwargs))
+
+    # `wraps` leaves it a plain function.
+    return call
 
 
 def run_coroutine_in(context: Context, work: Work[R]) -> R:

@@ -97,18 +97,19 @@ class DispatcherMiddleware(Branch):
         environ["PATH_INFO"] = rest
         return app
 
-    def maybe_on_loop(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+    def begin_on_loop(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
         """Return the work on an answer, if the app it leads to has it and nothing in it may block.
 
-        The environ stays as it is.
+        The environ is not changed.
         """
         moved = environ.copy()
         app = self.enter(moved)
-        if isinstance(app, MethodType):  # what is around the method is around us, too
-            ask = getattr(app.__self__, f"{app.__name__}_on_loop", None)
-        else:
-            ask = getattr(app, "maybe_on_loop", None)
-        return None if ask is None else ask(moved, start_response)
+        if isinstance(app, MethodType) and app.__name__ == "wsgi_app":
+            # The middleware around the method is around this dispatcher too.
+            begin = getattr(app.__self__, "begin_on_loop", None)
+            return begin and begin(moved, start_response, skip_middleware=True)
+        begin = getattr(app, "begin_on_loop", None)
+        return begin and begin(moved, start_response)
 
     def mount(
         self,

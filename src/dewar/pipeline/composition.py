@@ -10,7 +10,7 @@ from wsgiref.types import WSGIEnvironment
 from werkzeug.routing import Map
 
 from dewar.messages.response import Response
-from dewar.pipeline.plan import Plan, PlannedApp, compose
+from dewar.pipeline.plan import FAST, FULL, SUSPENDABLE, Lanes, Plan, PlannedApp, compose
 from dewar.registration.error_handlers import ErrorHandlers
 from dewar.routing.index import Match, RouteIndex
 from dewar.routing.rules import RouteMap
@@ -96,14 +96,12 @@ class Composition:
 
     __slots__ = (
         "_app",
-        "_has_coroutines",
+        "_lanes",
         "_plans",
         "has_fast_lane",
         "has_teardown",
         "index",
-        "may_be_wholly_async",
         "opens_session_at_once",
-        "suspends",
     )
 
     def __init__(self, app: ComposedApp, stock: Mapping[str, object]) -> None:
@@ -122,21 +120,22 @@ class Composition:
             and Response.default_mimetype == "text/html"
             and all(_is_stock(app, stock, name) for name in _STAGES)
         )
-        #: Whether a request may wait on the event loop without its thread: no subclass's method
-        #: would be passed by.
-        self.suspends = self.has_fast_lane and all(
+        # A request waits on the event loop without its thread only if no subclass's method is
+        # passed by.
+        is_suspendable = self.has_fast_lane and all(
             _is_stock(app, stock, name) for name in (*_TEARDOWNS, *_UNAWAITED)
         )
-        #: Whether the event loop alone could answer a request whose plan allows for it.
-        self.may_be_wholly_async = (
-            self.suspends
+        self._lanes = Lanes(
+            plain=FAST if self.has_fast_lane else FULL,
+            coroutine=SUSPENDABLE if is_suspendable else FULL,
+            has_loose_coroutines=any(map(iscoroutinefunction, _of_no_endpoint(app))),
+            may_be_wholly_async=is_suspendable
             and _is_stock(app, stock, "request_context")
-            # Of the class alone: what is put around the instance's is asked itself.
+            # Only the class's method: middleware on the instance is asked itself.
             and getattr(type(app), "wsgi_app") is stock["wsgi_app"]  # noqa: B009  # not declared
             and _is_lazy(app.session_interface)
-            and all(map(iscoroutinefunction, app.teardown_appcontext_funcs))
+            and all(map(iscoroutinefunction, app.teardown_appcontext_funcs)),
         )
-        self._has_coroutines = any(map(iscoroutinefunction, _of_no_endpoint(app)))
         # An interface of the user's own may count on being asked for every request.
         self.opens_session_at_once = not _is_lazy(app.session_interface)
         self.has_teardown = (
@@ -150,20 +149,20 @@ class Composition:
 
         The plan is the unwrapped one.
         """
-        if not self.may_be_wholly_async or appcontext_pushed.receivers:
+        if not self._lanes.may_be_wholly_async or appcontext_pushed.receivers:
             return None
         found = self.index.match(environ)
         if found is None:
             return None
         plan = self.plan_for(found[0].endpoint)
-        return (found, plan.unwrapped) if plan.is_wholly_async and plan.unwrapped else None
+        return (found, plan.unwrapped) if plan.unwrapped and plan.is_wholly_async else None
 
     def plan_for(self, endpoint: str | None) -> Plan:
         """Return the plan of an endpoint, None standing for no matching rule."""
         plan = self._plans.get(endpoint)
         if plan is None:
             # Two threads may both compose it: the plans are equal, and either may stay.
-            plan = self._plans[endpoint] = compose(self._app(), endpoint, self._has_coroutines)  # type: ignore[arg-type]  # it is handling a request
+            plan = self._plans[endpoint] = compose(self._app(), endpoint, self._lanes)  # type: ignore[arg-type]  # it is handling a request
         return plan
 
 

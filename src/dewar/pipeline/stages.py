@@ -10,12 +10,7 @@ from dewar.errors import DewarError
 from dewar.messages.response import Response
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.plan import Plan
-from dewar.signals import (
-    appcontext_tearing_down,
-    request_finished,
-    request_started,
-    request_tearing_down,
-)
+from dewar.signals import request_finished, request_started
 
 FINALIZING_FAILED = "Request finalizing failed with an error while handling an error"
 
@@ -132,43 +127,3 @@ def has_session_cookie(app: PipelineApp, context: Context) -> bool:
     """Whether the client may have sent a session; cheap, and true once too often."""
     cookie = None if context.environ is None else context.environ.get("HTTP_COOKIE")
     return cookie is not None and app.session_interface.get_cookie_name(app) in cookie  # type: ignore[arg-type]  # the app is wider
-
-
-def tear_down_request(app: PipelineApp, context: Context, error: BaseException | None) -> None:
-    """Run all teardown functions of a request, then raise the first error among theirs."""
-    steps: list[Callable[[], Any]] = [
-        lambda function=function: function(error)  # type: ignore[misc]  # bound per function
-        for function in plan_of(app, context).teardown
-    ]
-    if request_tearing_down.receivers:
-        steps.append(
-            lambda: request_tearing_down.send(app, _async_wrapper=app.ensure_sync, exc=error)
-        )
-    _run_all(app, steps)
-
-
-def tear_down_app_context(app: PipelineApp, error: BaseException | None) -> None:
-    """Run all teardown functions of an app context, then raise the first error among theirs."""
-    steps: list[Callable[[], Any]] = [
-        lambda function=function: app.ensure_sync(function)(error)  # type: ignore[misc]  # as above
-        for function in reversed(app.teardown_appcontext_funcs)
-    ]
-    if appcontext_tearing_down.receivers:
-        steps.append(
-            lambda: appcontext_tearing_down.send(app, _async_wrapper=app.ensure_sync, exc=error)
-        )
-    _run_all(app, steps)
-
-
-def _run_all(app: PipelineApp, steps: list[Callable[[], Any]]) -> None:
-    first: BaseException | None = None
-    for step in steps:
-        try:
-            step()
-        except BaseException as error:  # the others have to run as well
-            if first is None:
-                first = error
-            else:
-                app.logger.exception("A second teardown function failed")
-    if first is not None:
-        raise first

@@ -88,7 +88,7 @@ class ServerContext:
             self.base_environ[SUSPENDS] = True
         # Behind the proxy middleware the application sees another environ than we do here.
         begin_on_loop = (
-            getattr(app, "maybe_on_loop", None) if self.app is app and self.suspends else None
+            getattr(app, "begin_on_loop", None) if self.app is app and self.suspends else None
         )
         self.maybe_on_loop: Callable[[dict[str, Any], Any], Suspended | None] | None = begin_on_loop
         self.now = clock()

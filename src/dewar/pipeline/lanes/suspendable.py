@@ -12,23 +12,31 @@ from typing import Any
 from wsgiref.types import StartResponse
 
 from dewar.contexts.context import Context
-from dewar.contexts.current import contexts
-from dewar.loop.suspended import OFF_LOOP, ON_LOOP
+from dewar.loop.suspended import OFF_LOOP, ON_LOOP, SUSPENDS, begin, wait_in_thread
 from dewar.loop.task_scope import TaskScope, current_scope
 from dewar.messages.response import Response
 from dewar.pipeline import failures, stages
-from dewar.pipeline.coerce import may_block
-from dewar.pipeline.ending import end, end_unwatched, is_uncovered, preserve, uncover
 from dewar.pipeline.interface import PipelineApp
-from dewar.pipeline.plain import plain_body, send, wants_response
+from dewar.pipeline.lanes.fast import plain_body, send, wants_response
 from dewar.pipeline.plan import Plan
-from dewar.signals import (
-    appcontext_popped,
-    appcontext_tearing_down,
-    request_finished,
-    request_started,
-    request_tearing_down,
-)
+from dewar.pipeline.return_values import may_block
+from dewar.pipeline.teardown import end, end_unwatched, end_with_coroutines
+from dewar.signals import request_finished, request_started
+
+
+def answer(
+    app: PipelineApp, context: Context, plan: Plan, start_response: StartResponse
+) -> Iterable[bytes]:
+    """Answer a request, and end its context.
+
+    Returns:
+        A `dewar.loop.suspended.Suspended` if the server understands it, and has to wait.
+    """
+    unwrapped: Any = plan.unwrapped  # there is one in this lane
+    steps = Suspendable(app, context, unwrapped).answer(start_response)
+    if SUSPENDS in context.environ:  # type: ignore[operator]  # a request has one
+        return begin(steps, plan.is_wholly_async)
+    return wait_in_thread(steps)
 
 
 class Suspendable(TaskScope):
@@ -86,10 +94,8 @@ class Suspendable(TaskScope):
             return response(context.environ, start_response)  # type: ignore[arg-type]  # as above
         finally:
             # PERF: the usual end, without another coroutine.
-            if self or context.is_watched:
+            if self or error is not None or not end_unwatched(context):
                 await self._end(error)
-            else:
-                end_unwatched(app, context, error)
 
     # The stages.
 
@@ -184,64 +190,12 @@ class Suspendable(TaskScope):
             await self._leave_loop()
             end(app, context, error)
         else:
-            await self._tear_down(error)
+            functions = self._plan.teardown
+            await end_with_coroutines(app, context, functions, error, self._call)
 
     def _has_async_teardown(self) -> bool:
         functions = (*self._plan.teardown, *self._app.teardown_appcontext_funcs)
         return any(map(iscoroutinefunction, functions))
-
-    async def _tear_down(self, error: BaseException | None) -> None:
-        """Run all teardown functions, take the context off, and raise the first error."""
-        app, context = self._app, self._context
-        preserve(context)
-        if error is not None and app.should_ignore_error(error):
-            error = None
-        errors: list[BaseException] = []
-        forgotten = None if is_uncovered(context) else uncover(context)
-        rest = contexts.reader(None)[1]
-        for function in self._plan.teardown:
-            await self._attempt(errors, function, error)
-        await self._attempt_signal(errors, request_tearing_down, error)
-        self._attempt_here(errors, context.close_request)
-        if context.owns_app_context:
-            for function in reversed(app.teardown_appcontext_funcs):
-                await self._attempt(errors, function, error)
-            await self._attempt_signal(errors, appcontext_tearing_down, error)
-        if appcontext_popped.receivers:
-            await self._leave_loop()
-        self._attempt_here(errors, lambda: context.leave(rest))
-        if errors:
-            raise errors[0]
-        if forgotten is not None:
-            raise forgotten
-
-    async def _attempt_signal(
-        self, errors: list[BaseException], signal: Any, error: BaseException | None
-    ) -> None:
-        if signal.receivers:
-            app = self._app
-            await self._attempt(
-                errors, lambda: signal.send(app, _async_wrapper=app.ensure_sync, exc=error)
-            )
-
-    async def _attempt(
-        self, errors: list[BaseException], function: Callable[..., Any], *args: object
-    ) -> None:
-        try:
-            await self._call(function, *args)
-        except BaseException as error:  # noqa: BLE001  # the others have to run as well
-            self._keep(errors, error)
-
-    def _attempt_here(self, errors: list[BaseException], function: Callable[[], object]) -> None:
-        try:
-            function()
-        except BaseException as error:  # noqa: BLE001  # as above
-            self._keep(errors, error)
-
-    def _keep(self, errors: list[BaseException], error: BaseException) -> None:
-        if errors:
-            self._app.logger.error("A second teardown function failed", exc_info=error)
-        errors.append(error)
 
     # To and fro.
 
