@@ -9,11 +9,11 @@ import pytest
 
 from dewar import Dewar
 from dewar.errors import DewarError, SetupFinishedError
-from dewar.mounting.branch import Mount
+from dewar.mounting.apps import walk
 from dewar.mounting.dispatcher import DispatcherMiddleware
 from dewar.mounting.errors import MountError
-from dewar.mounting.place import PLACE
-from dewar.mounting.tree import walk
+from dewar.mounting.location import LOCATION
+from dewar.mounting.mount_point import Mount
 
 
 def make_app(name: str) -> Dewar:
@@ -176,7 +176,7 @@ def test_made_up_requests_are_the_app_s_own() -> None:
     app.mount("/other", make_app("other"))
     with app.test_request_context("/other/") as context:
         assert context.app is app
-        assert PLACE not in context.request.environ
+        assert LOCATION not in context.request.environ
 
 
 def test_a_mapping_that_is_given_can_grow_unless_it_can_not() -> None:

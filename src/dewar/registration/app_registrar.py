@@ -13,8 +13,8 @@ from dewar.contexts.after_response import AfterResponses
 from dewar.contexts.current import current_request
 from dewar.errors import SetupFinishedError
 from dewar.layers import maybe_layer_with
-from dewar.mounting.branch import Mount
 from dewar.mounting.dispatcher import DispatcherMiddleware
+from dewar.mounting.mount_point import Mount
 from dewar.registration.error_handlers import find_handler
 from dewar.registration.hooks import WatchedList, weakly
 from dewar.registration.registrar import Registrar, named_decorator, setup_method

@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 from dewar.config import Default
 from dewar.contexts.current import maybe_current
+from dewar.mounting.location import Location, location_in
 from dewar.mounting.paths import from_wsgi
-from dewar.mounting.place import Place, place_in
 
 
 def suffix(app: Any) -> str:
@@ -18,25 +18,26 @@ def suffix(app: Any) -> str:
     """
     if type(app.config["SESSION_COOKIE_NAME"]) is not Default:
         return ""
-    place = _place_of(app)
-    if place is None:
+    location = _location_of(app)
+    if location is None:
         return ""
-    return quote(place.address.encode("latin-1", "replace")).replace("~", "%7E").replace("/", "~")
+    quoted = quote(location.address.encode("latin-1", "replace"))
+    return quoted.replace("~", "%7E").replace("/", "~")
 
 
 def cookie_path(app: Any) -> str | None:
     """Return the path below which an app is mounted; None where it is mounted nowhere."""
-    place = _place_of(app)
-    if place is None or not place.address:
+    location = _location_of(app)
+    if location is None or not location.address:
         return None
-    return from_wsgi(place.script_name) or "/"
+    return from_wsgi(location.script_name) or "/"
 
 
-def _place_of(app: Any) -> Place | None:
+def _location_of(app: Any) -> Location | None:
     """Return where the app answers the request that is being handled."""
     # The interface's methods are given the app alone, as Flask's are, and those of users too.
     context = maybe_current()
     carrier = None if context is None else context.request_context
     if carrier is None or carrier.app is not app:
         return None
-    return place_in(carrier.environ)
+    return location_in(carrier.environ)

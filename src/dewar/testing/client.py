@@ -15,8 +15,8 @@ from werkzeug.wrappers import Request, Response
 
 from dewar.contexts.after_response import BACKGROUND_WORK
 from dewar.contexts.context import Context
-from dewar.mounting.place import PLACE
-from dewar.mounting.tree import descend, is_app
+from dewar.mounting.apps import descend, is_app
+from dewar.mounting.location import LOCATION
 from dewar.sessions.interface import SessionInterface
 from dewar.sessions.session import SessionMixin
 from dewar.testing.environ import EnvironBuilder
@@ -213,7 +213,7 @@ def _where_served(context: Context) -> Context:
     environ = {**(context.environ or {})}
     environ.pop("werkzeug.request", None)
     served = descend(app, environ)
-    if served is app or PLACE not in environ:
+    if served is app or LOCATION not in environ:
         return context
     if not is_app(served):
         raise NoSessionError(served)
