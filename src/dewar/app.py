@@ -1,53 +1,35 @@
 """`Dewar`: the app, a facade whose every method is one step into a folder of its own."""
 
-import logging as std_logging
-from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from jinja2 import BaseLoader
-from jinja2 import Environment as JinjaEnvironment
-from werkzeug.exceptions import Aborter
-from werkzeug.routing import BuildError, Map, MapAdapter, Rule
+from werkzeug.routing import BuildError, MapAdapter
 from werkzeug.utils import redirect as werkzeug_redirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from dewar.config import Config, ConfigAttribute, default_config
+from dewar.app_parts import AppParts
 from dewar.contexts.context import Context
-from dewar.contexts.current import current, current_request
-from dewar.contexts.namespace import AppGlobals
+from dewar.contexts.current import current_request
 from dewar.contexts.split_context import SplitContext
-from dewar.environment import debug_flag
-from dewar.json.provider import DefaultJSONProvider, JSONProvider
-from dewar.logging import create_logger
 from dewar.loop.suspended import Suspended
 from dewar.messages.request import Request
-from dewar.messages.response import Response
 from dewar.pipeline import respond, url_building
 from dewar.pipeline.composition import SEEN_BY_COMPOSITION, Composition, stock_methods
 from dewar.pipeline.request_methods import RequestMethods
-from dewar.registration.app_registrar import AppRegistrar
 from dewar.registration.hooks import weakly
-from dewar.registration.packages import instance_path_of, name_of
 from dewar.routing import adapters
 from dewar.routing.errors import StaticHostError
 from dewar.routing.rules import RouteMap
-from dewar.sessions.interface import SessionInterface
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
 from dewar.template_lookup import TemplatesOfAll
-from dewar.templating import (
-    Environment,
-    make_environment,
-    standard_names,
-    update_context,
-)
+from dewar.templating import standard_names, update_context
 
 if TYPE_CHECKING:
-    from dewar.cli.group import AppGroup
     from dewar.testing.cli_runner import DewarCliRunner
     from dewar.testing.client import DewarClient
 
@@ -55,7 +37,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _UNGIVEN: Any = object()
 
 
-class Dewar(RequestMethods, AppRegistrar):
+class Dewar(RequestMethods, AppParts):
     """A web app: its routes, hooks, configuration, and itself a WSGI callable (PEP 3333).
 
     ::
@@ -79,32 +61,7 @@ class Dewar(RequestMethods, AppRegistrar):
         root_path: The folder of the app's files; that of `import_name` by default.
     """
 
-    request_class: type[Request] = Request
-    response_class: type[Response] = Response
-    aborter_class: type[Aborter] = Aborter
-    jinja_environment: type[Environment] = Environment
-    app_ctx_globals_class: type = AppGlobals
-    config_class: type[Config] = Config
-    json_provider_class: type[JSONProvider] = DefaultJSONProvider
-    url_rule_class: type[Rule] = Rule
-    url_map_class: type[Map] = RouteMap
-    # What only tests need is imported where it is used.
-    test_client_class: "type[DewarClient] | None" = None
-    test_cli_runner_class: "type[DewarCliRunner] | None" = None
-    session_interface: SessionInterface
-    default_config: Mapping[str, Any] = default_config()
-    jinja_options: ClassVar[dict[str, Any]] = {}
-
     _request_context_class: type[Context] = Context
-
-    testing = ConfigAttribute[bool]("TESTING")
-    secret_key = ConfigAttribute[str | bytes | None]("SECRET_KEY")
-    permanent_session_lifetime = ConfigAttribute[timedelta](
-        "PERMANENT_SESSION_LIFETIME",
-        get_converter=lambda value: (
-            value if isinstance(value, timedelta) else timedelta(seconds=value)
-        ),
-    )
 
     def __init__(
         self,
@@ -285,91 +242,21 @@ class Dewar(RequestMethods, AppRegistrar):
         """Return a response that sends the client to another URL."""
         return werkzeug_redirect(location, code=code, Response=self.response_class)
 
+    def create_global_jinja_loader(self) -> BaseLoader:
+        """Return the loader that finds the templates of the app and its blueprints."""
+        return TemplatesOfAll(self)
+
     def update_template_context(self, context: dict[str, Any]) -> None:
         """Add what the context processors return to a template's names."""
         update_context(self, context)
-
-    # What the app is made of; a subclass may make it another way.
-
-    @cached_property
-    def name(self) -> str:  # type: ignore[override]  # a plain attribute for blueprints
-        """The name of the app: its import name, or its file's for ``__main__``."""
-        return name_of(self.import_name)
-
-    @cached_property
-    def cli(self) -> "AppGroup":
-        """The app's commands."""
-        # Here, because most processes that serve an app run no command.
-        from dewar.cli.group import AppGroup
-
-        return AppGroup(self.name)
-
-    @cached_property
-    def logger(self) -> std_logging.Logger:
-        """The logger with the app's name."""
-        return create_logger(self)
-
-    @cached_property
-    def jinja_env(self) -> JinjaEnvironment:  # type: ignore[override]  # cached, and so assignable
-        """The template environment."""
-        return self.create_jinja_environment()
-
-    @property
-    def debug(self) -> bool:
-        """Whether debug mode is on."""
-        return bool(self.config["DEBUG"])
-
-    @debug.setter
-    def debug(self, value: bool) -> None:
-        self.config["DEBUG"] = value
-        if self.config["TEMPLATES_AUTO_RELOAD"] is None:
-            self.jinja_env.auto_reload = value
 
     @cached_property
     def composition(self) -> Composition:
         """What is worked out from the registrations, until the next registration."""
         # PERF: a plain attribute of the instance, which each request reads several times. It is
-        # not kept by the context, because a view may register something for its own end.
+        # not kept by the context, because a view may still change the app. Two threads may both
+        # compose: the compositions are equal, and either may stay.
         return Composition(self, _STOCK)
-
-    def make_config(self, instance_relative: bool = False) -> Config:
-        """Return the configuration with its defaults."""
-        root = self.instance_path if instance_relative else self.root_path
-        return self.config_class(root, {**self.default_config, "DEBUG": debug_flag()})
-
-    def make_aborter(self) -> Aborter:
-        """Return what `abort` calls."""
-        return self.aborter_class()
-
-    def auto_find_instance_path(self) -> str:
-        """Return the folder for what this installation keeps."""
-        return instance_path_of(self.import_name, self.root_path)
-
-    def open_instance_resource(
-        self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
-    ) -> IO[Any]:
-        """Open a file in the instance folder, for writing as well."""
-        path = Path(self.instance_path, resource)
-        return path.open(mode, encoding=None if "b" in mode else encoding)
-
-    def create_jinja_environment(self) -> JinjaEnvironment:
-        """Return the template environment with its options and globals."""
-        return make_environment(self)
-
-    def create_global_jinja_loader(self) -> BaseLoader:
-        """Return the loader that finds the templates of the app and its blueprints."""
-        return TemplatesOfAll(self)
-
-    def select_jinja_autoescape(self, filename: str | None) -> bool:
-        """Whether the values in a template are escaped: in HTML, XML and SVG."""
-        return filename is None or filename.endswith((".html", ".htm", ".xml", ".xhtml", ".svg"))
-
-    def make_shell_context(self) -> dict[str, Any]:
-        """Return the names that ``dewar shell`` starts with."""
-        names: dict[str, Any] = {"app": self, "g": current().g}
-        for processor in self.shell_context_processors:
-            names.update(processor())
-        return names
 
     def _serve_static_files(self, host: str | None, host_matching: bool) -> None:
         if bool(host) != host_matching:
