@@ -41,7 +41,7 @@ class TemplatedApp(Protocol):
         """Return a function that can be called without ``await``."""
 
 
-class Attempt(NamedTuple):
+class Lookup(NamedTuple):
     """One place where a template was looked for."""
 
     owner: Any
@@ -67,18 +67,18 @@ class TemplatesOfAll(BaseLoader):
         Raises:
             jinja2.TemplateNotFound: If nobody has it.
         """
-        attempts = []
+        lookups = []
         explains = self.app.config["EXPLAIN_TEMPLATE_LOADING"]
         for owner, loader in self._loaders():
             found = _source(loader, environment, template)
             if found is not None and not explains:
                 return found
-            attempts.append(Attempt(owner, loader, found))
+            lookups.append(Lookup(owner, loader, found))
         if explains:
-            self.app.logger.info(explain(template, attempts))
-        for attempt in attempts:
-            if attempt.found is not None:
-                return attempt.found
+            self.app.logger.info(explain(template, lookups))
+        for lookup in lookups:
+            if lookup.found is not None:
+                return lookup.found
         raise TemplateNotFound(template)
 
     def list_templates(self) -> list[str]:
@@ -99,19 +99,19 @@ def _source(loader: BaseLoader, environment: JinjaEnvironment, template: str) ->
         return None
 
 
-def explain(template: str, attempts: list[Attempt]) -> str:
+def explain(template: str, lookups: list[Lookup]) -> str:
     """Return where a template was looked for and what was there, for a log.
 
     Args:
         template: Its name.
-        attempts: The places, in the order in which they were asked.
+        lookups: The places, in the order in which they were asked.
     """
     lines = [f"Locating template {template!r}:"]
-    for number, attempt in enumerate(attempts, 1):
-        lines.append(f"    {number:4}: trying loader of {_describe(attempt.owner)}")
-        lines.extend(f"          {line}" for line in _describe_loader(attempt.loader))
-        lines.append(f"          -> {_outcome(attempt.found)}")
-    found = [attempt for attempt in attempts if attempt.found is not None]
+    for number, lookup in enumerate(lookups, 1):
+        lines.append(f"    {number:4}: trying loader of {_describe(lookup.owner)}")
+        lines.extend(f"          {line}" for line in _describe_loader(lookup.loader))
+        lines.append(f"          -> {_outcome(lookup.found)}")
+    found = [lookup for lookup in lookups if lookup.found is not None]
     if not found:
         lines.append("Error: the template could not be found.")
     elif len(found) > 1:

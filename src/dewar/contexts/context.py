@@ -100,7 +100,7 @@ class Context(ContextState):
         _write(rest)
         self.pushes -= 1
         if appcontext_popped.receivers and self.owns_app_context:
-            self._announce_pop()
+            appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
 
     def match_request(self) -> None:
         """Find the rule for the request; keep what is wrong with it for later."""
@@ -170,14 +170,12 @@ class Context(ContextState):
         errors = teardown_errors(self.app)
         if self.environ is not None:
             errors.run(self.app.do_teardown_request, exc)
-            errors.run(self.close_request)
+            if self.made_request is not None:
+                errors.run(self.close_request)
         if self.owns_app_context:
             errors.run(self.app.do_teardown_appcontext, exc)
         errors.run(self.leave, rest)
         errors.raise_first()
-
-    def _announce_pop(self) -> None:
-        appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
 
 
 def teardown_errors(app: Any) -> FirstError:

@@ -29,7 +29,7 @@ from dewar.contexts.unavailable import (
     AbsentBody,
     AbsentFiles,
     ReadOnlySession,
-    explaining_namespace,
+    namespace_without,
 )
 
 _IMMUTABLE = frozenset({type(None), bool, int, float, str, bytes})
@@ -170,7 +170,7 @@ class Snapshot:
         contexts.writer(None)
         context = self.app.app_context()
         if self.g_absent:
-            context.g = explaining_namespace(self.app.app_ctx_globals_class, self.g_absent)
+            context.g = namespace_without(self.app.app_ctx_globals_class, self.g_absent)
         with context:
             stack = contexts.reader(None)
             # What the app put there when the context was pushed is this run's own.

@@ -105,25 +105,25 @@ class AbsentFiles(MultiDict[str, Any]):
     get = getlist = items = keys = values = lists = listvalues = to_dict = _refuse
 
 
-def explaining_namespace(base: type, absent: Collection[str]) -> Any:
+def namespace_without(base: type, absent: Collection[str]) -> Any:
     """Return an empty `g` of the class `base` that says of what is absent why it is not there."""
-    return _explaining(base, frozenset(absent))()
+    return _namespace_class(base, frozenset(absent))()
 
 
 @lru_cache(maxsize=_CLASSES)
-def _explaining(base: type, absent: frozenset[str]) -> type:
+def _namespace_class(base: type, absent: frozenset[str]) -> type:
     """Return the class of such a `g`.
 
     PERF: to make a class for each run would be a fifth of what a small run costs.
     """
 
-    class Explaining(base):  # type: ignore[misc]  # the class is the app's own
+    class NamespaceWithout(base):  # type: ignore[misc]  # the class is the app's own
         def __getattr__(self, name: str) -> Any:
             if name in absent:
                 raise AttributeError(_absent_item("g", f"g.{name}"))
             return super().__getattr__(name)
 
-    return Explaining
+    return NamespaceWithout
 
 
 def _absent_item(what: str, shown: str) -> str:

@@ -113,7 +113,10 @@ def _steps(
 
 
 def _run_all(app: PipelineApp, steps: list[Function]) -> None:
-    if not steps:
+    if len(steps) < 2:
+        # PERF: usually there is one, and no other that has to run as well.
+        for step in steps:
+            step()
         return
     errors = teardown_errors(app)
     for step in steps:

@@ -17,8 +17,8 @@ from dewar.mounting.dispatcher import DispatcherMiddleware
 from dewar.mounting.mount_point import Mount
 from dewar.registration.error_handlers import find_handler
 from dewar.registration.hooks import WatchedList, weakly
+from dewar.registration.lifespan import LifespanHooks
 from dewar.registration.registrar import Registrar, named_decorator, setup_method
-from dewar.registration.serving import Serving
 from dewar.registration.url_rules import DuplicateEndpointError, endpoint_of, make_rule
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -57,7 +57,7 @@ class AppRegistrar(Registrar):
         )
         self.shell_context_processors: list[Callable[[], dict[str, Any]]] = []
         self.blueprints: dict[str, Any] = {}
-        self._serving = Serving()
+        self._lifespan = LifespanHooks()
         self._dispatcher: DispatcherMiddleware | None = None
         #: What is done after responses.
         self.after_responses = AfterResponses()
@@ -158,7 +158,7 @@ class AppRegistrar(Registrar):
         another server call `begin_serving` where it lets you act in a new worker. A coroutine
         function runs on the event loop of all requests; tasks that it begins go on until the end.
         """
-        self._serving.begin_functions.append(f)
+        self._lifespan.begin_functions.append(f)
         return f
 
     @setup_method
@@ -168,12 +168,12 @@ class AppRegistrar(Registrar):
         The last registered is called first. All are called, even if some fail. Tasks that
         `on_start` functions began are cancelled afterwards.
         """
-        self._serving.end_functions.append(f)
+        self._lifespan.end_functions.append(f)
         return f
 
     def begin_serving(self) -> None:
         """Call the `on_start` functions, once in each process, and those of what is mounted."""
-        self._serving.begin(self._inner)
+        self._lifespan.begin(self._inner)
 
     def end_serving(self, timeout: float) -> None:
         """Wait for what is done after responses, then call the `on_stop` functions.
@@ -187,7 +187,7 @@ class AppRegistrar(Registrar):
         """
         deadline = time.monotonic() + timeout
         self.after_responses.drain(timeout)
-        self._serving.end(max(0.0, deadline - time.monotonic()), self._inner)
+        self._lifespan.end(max(0.0, deadline - time.monotonic()), self._inner)
 
     @property
     def _inner(self) -> Any:
