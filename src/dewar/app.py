@@ -1,4 +1,4 @@
-"""`Dewar`: the app, a facade whose every method is one step into a folder of its own."""
+"""`Dewar`: the app. Each of its methods is one step into the folder that does the work."""
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -56,8 +56,8 @@ class Dewar(RequestMethods, AppParts):
         host_matching: Match rules by whole hosts.
         subdomain_matching: Match rules by subdomains of ``SERVER_NAME``.
         template_folder: The folder of templates, relative to `root_path`.
-        instance_path: An absolute path for what this installation keeps.
-        instance_relative_config: Look for configuration files there.
+        instance_path: An absolute path for the files of this installation.
+        instance_relative_config: Whether configuration files are looked for in that folder.
         root_path: The folder of the app's files; that of `import_name` by default.
     """
 
@@ -146,7 +146,7 @@ class Dewar(RequestMethods, AppParts):
         load_dotenv: bool = True,
         **options: Any,
     ) -> None:
-        """Serve the app until it is told to stop.
+        """Serve the app until a signal stops it.
 
         Args:
             host: The address to listen on; ``127.0.0.1`` by default, ``0.0.0.0`` for all.
@@ -156,7 +156,7 @@ class Dewar(RequestMethods, AppParts):
             options: ``threads=16``, ``threaded=False`` for one thread, and what
                 `dewar.server.Settings` has.
         """
-        # Here, because another server that calls the app has no use for this one.
+        # Here, because another server that calls the app does not need this one.
         from dewar.running import run_app
 
         run_app(self, host, port, debug, load_dotenv, options)
@@ -185,7 +185,7 @@ class Dewar(RequestMethods, AppParts):
         return self._request_context_class(self, environ)
 
     def test_request_context(self, *args: Any, **kwargs: Any) -> Context:
-        """Return the context of a request made up from `EnvironBuilder`'s arguments."""
+        """Return the context of a request from `EnvironBuilder`'s arguments."""
         from dewar.testing.environ import EnvironBuilder
 
         builder = EnvironBuilder(self, *args, **kwargs)
@@ -264,7 +264,7 @@ class Dewar(RequestMethods, AppParts):
                 "static_host and host_matching go together: give both,"
                 " or turn static files off with static_folder=None."
             )
-        # A weak reference, so that an app nobody holds any more is freed at once.
+        # A weak reference, so that an unused app is freed at once.
         app = ref(self)
 
         def static(filename: str) -> WerkzeugResponse:

@@ -1,4 +1,4 @@
-"""`AppParts`: what an app is made of. A subclass may make each part in another way."""
+"""`AppParts`: the parts of an app. A subclass may make each part in another way."""
 
 import logging as std_logging
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ class AppParts(AppRegistrar):
     json_provider_class: type[JSONProvider] = DefaultJSONProvider
     url_rule_class: type[Rule] = Rule
     url_map_class: type[Map] = RouteMap
-    # What only tests need is imported where it is used.
+    # The tools for tests are imported when they are used.
     test_client_class: "type[DewarClient] | None" = None
     test_cli_runner_class: "type[DewarCliRunner] | None" = None
     session_interface: SessionInterface
@@ -104,11 +104,11 @@ class AppParts(AppRegistrar):
         return self.config_class(root, {**self.default_config, "DEBUG": debug_flag()})
 
     def make_aborter(self) -> Aborter:
-        """Return what `abort` calls."""
+        """Return the object that `abort` calls."""
         return self.aborter_class()
 
     def auto_find_instance_path(self) -> str:
-        """Return the folder for what this installation keeps."""
+        """Return the folder for the files of this installation."""
         return instance_path_of(self.import_name, self.root_path)
 
     def open_instance_resource(

@@ -1,4 +1,4 @@
-"""Where templates are looked for: in the app and its blueprints, and why one was not found."""
+"""Finding templates in the app and its blueprints, and explaining why one was not found."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from logging import Logger
@@ -14,7 +14,7 @@ Source = tuple[str, str | None, Callable[[], bool] | None]
 
 
 class TemplatedApp(Protocol):
-    """What templates take of the app."""
+    """The members of the app that templates use."""
 
     import_name: str
     template_context_processors: HookTable[Callable[..., Any]]
@@ -25,7 +25,7 @@ class TemplatedApp(Protocol):
 
     @property
     def logger(self) -> Logger:
-        """Where explanations go."""
+        """The log of explanations."""
 
     @property
     def jinja_loader(self) -> BaseLoader | None:
@@ -42,7 +42,7 @@ class TemplatedApp(Protocol):
 
 
 class Lookup(NamedTuple):
-    """One place where a template was looked for."""
+    """The result of looking for a template in one loader."""
 
     owner: Any
     loader: BaseLoader
@@ -65,7 +65,7 @@ class TemplatesOfAll(BaseLoader):
         """Return the first source found.
 
         Raises:
-            jinja2.TemplateNotFound: If nobody has it.
+            jinja2.TemplateNotFound: If no loader has it.
         """
         lookups = []
         explains = self.app.config["EXPLAIN_TEMPLATE_LOADING"]
@@ -100,11 +100,11 @@ def _source(loader: BaseLoader, environment: JinjaEnvironment, template: str) ->
 
 
 def explain(template: str, lookups: list[Lookup]) -> str:
-    """Return where a template was looked for and what was there, for a log.
+    """Return a log text: the loaders that were asked for a template, and what they had.
 
     Args:
         template: Its name.
-        lookups: The places, in the order in which they were asked.
+        lookups: The results, in the order of the loaders.
     """
     lines = [f"Locating template {template!r}:"]
     for number, lookup in enumerate(lookups, 1):

@@ -54,11 +54,11 @@ class Context(ContextState):
         return copied
 
     def snapshot(self) -> Snapshot:
-        """Return what a job takes along of this context, which may end before the job begins."""
+        """Return a copy of this context for a job, which may begin after the context has ended."""
         return Snapshot.take(self)
 
     def snapshot_from(self, portable: dict[str, Any]) -> Snapshot:
-        """Return the snapshot that `Snapshot.portable` was asked of, for this context's app."""
+        """Return the snapshot of a plain form (`Snapshot.portable`), for this context's app."""
         return Snapshot.from_portable(self.app, portable)
 
     def push(self) -> None:
@@ -79,8 +79,8 @@ class Context(ContextState):
         All teardown functions run even if some raise; the first error is raised at the end.
 
         Args:
-            exc: The error that ended the work, passed to the teardown functions; the one being
-                handled where it is not given.
+            exc: The error that ended the work, passed to the teardown functions; by default the
+                one that is being handled.
 
         Raises:
             ContextOrderError: If another context is on top, or this one is not pushed.
@@ -103,7 +103,7 @@ class Context(ContextState):
             appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
 
     def match_request(self) -> None:
-        """Find the rule for the request; keep what is wrong with it for later."""
+        """Find the rule for the request; keep a routing error for later."""
         found = None
         app = self.app
         if app.config["TRUSTED_HOSTS"] is None:
@@ -126,7 +126,7 @@ class Context(ContextState):
         try:
             self.push()
         except BaseException:
-            # Nobody else will: __exit__ is not called where __enter__ failed.
+            # __exit__ is not called if __enter__ fails.
             self.pop()
             raise
         return self
@@ -150,7 +150,7 @@ class Context(ContextState):
 
     @property
     def is_watched(self) -> bool:
-        """Whether anybody wants to know when the context ends."""
+        """Whether the app or a signal has something to call when the context ends."""
         return (
             self.app.composition.has_teardown
             or bool(request_tearing_down.receivers)
@@ -159,14 +159,14 @@ class Context(ContextState):
         )
 
     def _begin_request(self) -> None:
-        # The session first: a URL converter may want to look at it.
+        # The session first, because a URL converter may use it.
         if self.opened_session is None and self.app.composition.opens_session_at_once:
             self.open_session()
         if self.routing_exception is None:
             self.match_request()
 
     def _tear_down(self, exc: BaseException | None, rest: Any) -> None:
-        """Run every step of the end and leave `rest` as the stack; raise the first error."""
+        """Run every step of the end, with `rest` as the stack afterwards; raise the first error."""
         errors = teardown_errors(self.app)
         if self.environ is not None:
             errors.run(self.app.do_teardown_request, exc)
@@ -179,7 +179,7 @@ class Context(ContextState):
 
 
 def teardown_errors(app: Any) -> FirstError:
-    """Return what collects the errors at the end of a context; all but the first are logged."""
+    """Return a collector for the errors at the end of a context; all but the first are logged."""
     return FirstError(
         lambda error: app.logger.error("A second teardown function failed", exc_info=error)
     )

@@ -1,4 +1,4 @@
-"""`SplitContext`: a request inside an app context that the app makes in a way of its own."""
+"""`SplitContext`: a request inside an app context that a method of the app makes."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ _UNGIVEN: Any = object()
 
 
 class SplitContext(Context):
-    """A request context for an app whose class has an `app_context` method of its own.
+    """A request context for an app whose class overrides `app_context`.
 
-    One context is otherwise both. Here the app is asked for its app context, as Flask does for
-    each request, and the request's lies on top of that.
+    Otherwise one context is both. Here `app_context` is called for each request, as Flask does,
+    and the request's context is pushed on top of it.
 
     The constructor's arguments are those of `Context`.
     """
@@ -20,7 +20,7 @@ class SplitContext(Context):
     _carrier: Any = None
 
     def push(self) -> None:
-        """Push the app's context, unless it is there already, and then this one."""
+        """Push the app's context, unless it is the current one, and then this one."""
         below = maybe_current()
         if self.pushes == 0 and (below is None or below.app is not self.app):
             self._carrier = self.app.app_context()
@@ -28,7 +28,7 @@ class SplitContext(Context):
         super().push()
 
     def pop(self, exc: BaseException | None = _UNGIVEN) -> None:
-        """Take this context off, and with the last push the app's too."""
+        """Take this context off, and the app's too if this was the last push."""
         given = () if exc is _UNGIVEN else (exc,)
         try:
             super().pop(*given)

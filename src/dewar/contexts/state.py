@@ -48,7 +48,7 @@ class ContextState:
         "view_args",
     )
 
-    #: What begins after the response; see `dewar.contexts.after_response`. No slot: most have none.
+    #: The work after the response, see `dewar.contexts.after_response`. Not a slot: most have none.
     background_work: list[Any] | None = None
 
     def __init__(
@@ -61,7 +61,7 @@ class ContextState:
         self.app: ContextApp = app
         #: The WSGI environ, or None in an app context.
         self.environ = environ
-        #: The request object and the session if anybody has asked for them, else None.
+        #: The request object and the session; None until they are first used.
         self.made_request = request
         self.opened_session = session
         self._g: Any = None
@@ -69,7 +69,7 @@ class ContextState:
         #: How often it is on the stack.
         self.pushes = 0
         self._url_adapter: Any = _UNGIVEN
-        #: What is called with the response of this request only.
+        #: The functions that are called with the response of this request only.
         self.after_functions: list[Callable[..., Any]] | None = None
         self.url_rule: Rule | None = None
         self.view_args: dict[str, Any] | None = None
@@ -90,7 +90,7 @@ class ContextState:
 
     @property
     def app_context(self) -> Self:
-        """The context that the app's work began with: this one, unless it was pushed over it."""
+        """The app context: this one, unless it was pushed over one of the same app."""
         if self.owns_app_context or self._below is None:
             return self
         return self._below.app_context
@@ -128,7 +128,7 @@ class ContextState:
 
     @property
     def _session(self) -> SessionMixin:
-        """Flask's name for the session as it is, whether or not anybody has read it."""
+        """Flask's name for the session; reading it does not mark it as accessed."""
         return self.open_session()
 
     @_session.setter
@@ -140,7 +140,7 @@ class ContextState:
         """The namespace for this request or app context."""
         if self._g is None:
             below = self._below
-            # A request inside an app context of its own app shares that context's namespace.
+            # A request inside an app context of the same app shares that context's namespace.
             shared = below is not None and self.environ is not None and below.app is self.app
             self._g = below.g if shared and below else self.app.app_ctx_globals_class()
         return self._g
@@ -178,7 +178,7 @@ class ContextState:
 
     @property
     def owns_app_context(self) -> bool:
-        """Whether the app's teardown is ours: not for a request inside its own app's context."""
+        """Whether the app context ends here: not with a request inside one of the same app."""
         below = self._below
         return self.environ is None or below is None or below.app is not self.app
 
@@ -187,12 +187,12 @@ class ContextState:
         request = self.made_request
         if request is None:
             return
-        # Not every request class has a close(): a user may bring one.
+        # A request class of the user may have no close().
         close = getattr(request, "close", None)
         if close is not None:
             close()
-        # The environ refers to the request and the other way round; without this the memory
-        # waits for the garbage collector.
+        # The environ and the request refer to each other; without this the memory waits for the
+        # garbage collector.
         request.environ["werkzeug.request"] = None
 
     def _make_request(self) -> Request:

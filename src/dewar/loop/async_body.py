@@ -20,11 +20,11 @@ _END: Any = object()
 class AsyncBody:
     """An iterable of bytes whose pieces come from an asynchronous iterator.
 
-    A server that knows of it calls `send_all` on the event loop, and the next piece is asked for
-    when the client has taken the last. For every other server it is an iterable whose thread waits.
+    A server that knows it calls `send_all` on the event loop, and the next piece is asked for when
+    the client has taken the last. For any other server it is an iterable whose thread waits.
 
     Args:
-        source: Yields bytes. It is closed, where it can be, however the response ends.
+        source: Yields bytes. It is closed however the response ends, if it can be closed.
         on_close: Called when the response has ended.
     """
 
@@ -41,12 +41,12 @@ class AsyncBody:
         return f"<AsyncBody {self._source!r}>"
 
     async def send_all(self, send: Send) -> None:
-        """Send each piece and close the source; for the event loop.
+        """Send each piece and close the source; call this on the event loop.
 
-        Tasks that the source has begun end with it.
+        The tasks that the source has started end with it.
 
         Args:
-            send: Called with each piece; returns when there is room for another.
+            send: Called with each piece; returns when the next piece can be sent.
         """
         await _send_all(self._source, send)
 
@@ -59,7 +59,7 @@ class AsyncBody:
         return next(iter(self))
 
     def close(self) -> None:
-        """Tell that the response has ended; end what a thread was iterating."""
+        """End the response, and the iteration of a thread."""
         try:
             if self._pieces is not None:
                 self._pieces.close()  # type: ignore[attr-defined]  # a generator
@@ -68,8 +68,8 @@ class AsyncBody:
                 self._on_close()
 
 
-# A function, and not a method: a body that is dropped half way must not wait for the collector of
-# garbage, which may come by on the loop's thread.
+# Not a method: a body that is dropped half way must not wait for the garbage collector, which may
+# run on the loop's thread.
 async def _send_all(source: AsyncIterator[bytes], send: Send) -> None:
     scope = TaskScope(source)
     before = current_scope.set(scope)
@@ -89,12 +89,12 @@ async def _send_all(source: AsyncIterator[bytes], send: Send) -> None:
 
 
 def _blocking_iterator(send_all: SendAll) -> Generator[bytes, None, None]:
-    """Yield what a coroutine sends, one piece at a time: it waits until the next is asked for.
+    """Yield what a coroutine sends, piece by piece; it waits until the next one is asked for.
 
     The coroutine is one task of the process's event loop, in a copy of the caller's context.
 
     Args:
-        send_all: Makes the coroutine; it is given what to send with.
+        send_all: Makes the coroutine; its argument sends a piece.
     """
     if maybe_other_thread() is None:
         return _LoopStream(send_all, copy_context()).pieces()
@@ -102,7 +102,7 @@ def _blocking_iterator(send_all: SendAll) -> Generator[bytes, None, None]:
 
 
 class _LoopStream:
-    """One stream, between the loop's thread, which makes it, and the one that takes it."""
+    """One stream between the loop's thread, which makes it, and the thread that iterates it."""
 
     def __init__(self, send_all: SendAll, context: Context) -> None:
         self._send_all = send_all
@@ -125,15 +125,15 @@ class _LoopStream:
         finally:
             if not has_ended:
                 process_loop.call_soon(self._stop)
-                # The collector of garbage closes what was dropped, on any thread: the loop's can
-                # not wait for itself.
+                # The garbage collector may close a dropped stream on any thread, and the loop's
+                # thread cannot wait for itself.
                 while not process_loop.is_here() and type(self._came.get()) is bytes:
                     pass
         if came is not _END:
             raise came
 
     def _begin(self) -> None:
-        # Not of the request's scope: whoever iterates ends it.
+        # Not in the request's scope: the iterator ends it.
         self._task = asyncio.Task(self._work(), loop=process_loop.get(), context=self._context)
 
     def _stop(self) -> None:
@@ -155,7 +155,7 @@ class _LoopStream:
 
 
 class _SteppedStream:
-    """One stream on a loop that runs only while the next piece is waited for."""
+    """One stream on a loop that runs only while a thread waits for the next piece."""
 
     def __init__(self, send_all: SendAll) -> None:
         self._send_all = send_all

@@ -1,4 +1,4 @@
-"""`Composition`: everything worked out from an app's registrations, until the next one."""
+"""`Composition`: what is worked out from an app's registrations, until the next registration."""
 
 from collections.abc import Callable, Iterator, Mapping
 from inspect import iscoroutinefunction
@@ -18,7 +18,7 @@ from dewar.sessions.interface import SessionInterface
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
 from dewar.signals import appcontext_pushed
 
-# The methods that the fast lane passes by: where a subclass or an instance brings its own, every
+# The methods that the fast lane does not call. If a subclass or an instance has another one, every
 # request takes the full lane.
 _STAGES = (
     "dispatch_request",
@@ -36,7 +36,7 @@ _TABLES = (
     "url_value_preprocessors",
     "view_functions",
 )
-# As they are now, for the reason that `stock_methods` gives.
+# As they are at import, for the reason in `stock_methods`.
 _LAZY_STEPS = {
     name: getattr(SecureCookieSessionInterface, name)
     for name in (
@@ -48,7 +48,7 @@ _LAZY_STEPS = {
     )
 }
 _TEARDOWNS = ("do_teardown_appcontext", "do_teardown_request")
-# What besides these is passed by where a request waits on the event loop.
+# The methods that the suspendable lane does not call either.
 _UNAWAITED = (
     "app_context",
     "async_to_sync",
@@ -76,7 +76,7 @@ SEEN_BY_COMPOSITION = frozenset(
 
 
 class ComposedApp(PlannedApp, Protocol):
-    """What a composition takes of the app."""
+    """The members of the app that a composition uses."""
 
     url_map: Map
     subdomain_matching: bool
@@ -105,7 +105,7 @@ class Composition:
     )
 
     def __init__(self, app: ComposedApp, stock: Mapping[str, object]) -> None:
-        # Weak, so that an app nobody holds any more is freed at once.
+        # Weak, so that an unused app is freed at once.
         self._app = ref(app)
         self._plans: dict[str | None, Plan] = {}
         can_index = (
@@ -145,10 +145,7 @@ class Composition:
         )
 
     def match_wholly_async(self, environ: WSGIEnvironment) -> tuple[Match, Plan] | None:
-        """Return what a request matches, if no function of the app that may block is in its way.
-
-        The plan is the unwrapped one.
-        """
+        """Return the match and the unwrapped plan of a request, if no function in it may block."""
         if not self._lanes.may_be_wholly_async or appcontext_pushed.receivers:
             return None
         found = self.index.match(environ)
@@ -167,7 +164,7 @@ class Composition:
 
 
 def _of_no_endpoint(app: ComposedApp) -> Iterator[Callable[..., Any]]:
-    """Yield the functions that may be called whatever the endpoint."""
+    """Yield the functions that may be called for any endpoint."""
     yield from app.teardown_appcontext_funcs
     for by_code in app.error_handler_spec.values():
         for by_class in by_code.values():
@@ -175,7 +172,7 @@ def _of_no_endpoint(app: ComposedApp) -> Iterator[Callable[..., Any]]:
 
 
 def _is_lazy(interface: SessionInterface) -> bool:
-    """Whether nobody could tell that a session which is not looked at was never opened."""
+    """Whether not opening a session that the request does not use has no visible effect."""
     return not vars(interface).keys() & _LAZY_STEPS.keys() and all(
         getattr(type(interface), name) is method for name, method in _LAZY_STEPS.items()
     )
@@ -184,8 +181,8 @@ def _is_lazy(interface: SessionInterface) -> bool:
 def stock_methods(cls: type) -> Mapping[str, object]:
     """Return the methods of a class that matter to a composition, as they are now.
 
-    Taken when the class is made: tracing tools replace methods on the class itself, and what they
-    put there has to be called.
+    They are taken when the class is made, because tracing tools replace methods on the class
+    itself, and their replacements have to be called.
     """
     names = (*_STAGES, *_TEARDOWNS, *_UNAWAITED, *_ENTRANCE, "create_url_adapter")
     return MappingProxyType({name: getattr(cls, name) for name in names})

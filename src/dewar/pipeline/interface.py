@@ -1,4 +1,4 @@
-"""`PipelineApp`: what the pipeline asks of the app, which documents each member."""
+"""`PipelineApp`: the members of the app that the pipeline uses; the app documents them."""
 
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol

@@ -32,7 +32,7 @@ class RequestMethods:
         return stages.full_dispatch(self)
 
     def preprocess_request(self: PipelineApp) -> Any:
-        """Run the functions that come before the view; return the first answer, or None."""
+        """Run the functions before the view; return the first answer, or None."""
         context = current_request()
         return stages.preprocess(stages.plan_of(self, context), context)
 
@@ -42,7 +42,7 @@ class RequestMethods:
         return stages.dispatch(self, stages.plan_of(self, context), context)
 
     def raise_routing_exception(self: PipelineApp, request: Request) -> NoReturn:
-        """Raise what routing found wrong with a request."""
+        """Raise the routing error of a request."""
         failures.raise_routing_failure(self, request)
 
     def make_default_options_response(self: PipelineApp) -> Response:
@@ -60,7 +60,7 @@ class RequestMethods:
         )
 
     def finalize_request(self: PipelineApp, rv: Any, from_error_handler: bool = False) -> Response:
-        """Make a response of what was returned and run what comes after the view."""
+        """Make a response of a returned value and run the functions after the view."""
         return stages.finalize(self, rv, from_error_handler)
 
     def process_response(self: PipelineApp, response: Response) -> Response:
@@ -94,7 +94,7 @@ class RequestMethods:
         return failures.traps(self, e)
 
     def should_ignore_error(self: PipelineApp, error: BaseException | None) -> bool:  # noqa: ARG002  # for subclasses
-        """Whether the teardown functions are not told of an error."""
+        """Whether an error is not passed to the teardown functions."""
         return False
 
     def ensure_sync(self: PipelineApp, func: Callable[..., Any]) -> Callable[..., Any]:

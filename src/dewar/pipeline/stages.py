@@ -39,7 +39,7 @@ def full_dispatch(app: PipelineApp) -> Response:
 
 
 def preprocess(plan: Plan, context: Context) -> Any:
-    """Run what comes before the view; return the first answer that is not None."""
+    """Run the functions before the view; return the first answer that is not None."""
     if plan.preprocessors:
         request = context.request
         for preprocessor in plan.preprocessors:
@@ -54,7 +54,7 @@ def preprocess(plan: Plan, context: Context) -> Any:
 def dispatch(app: PipelineApp, plan: Plan, context: Context) -> Any:
     """Return what the view returned, or the automatic answer to OPTIONS."""
     request = context.made_request
-    # A hook may have changed what routing found; without a request object none could.
+    # A hook may have changed the match, but only through the request object.
     found: Any = context if request is None else request
     if found.routing_exception is not None:
         app.raise_routing_exception(context.request)
@@ -68,7 +68,7 @@ def dispatch(app: PipelineApp, plan: Plan, context: Context) -> Any:
 
 
 def finalize(app: PipelineApp, returned: Any, from_error_handler: bool) -> Response:
-    """Make a response of what was returned, and run what comes after the view."""
+    """Make a response of a returned value, and run the functions after the view."""
     response = app.make_response(returned)
     try:
         response = app.process_response(response)
@@ -77,20 +77,20 @@ def finalize(app: PipelineApp, returned: Any, from_error_handler: bool) -> Respo
     except Exception:
         if not from_error_handler:
             raise
-        # The client gets the error's answer rather than another error.
+        # The client gets the answer to the first error.
         app.logger.exception(FINALIZING_FAILED)
     begin_background_work_after(app, current_request(), response)
     return response
 
 
 def begin_background_work_after(app: PipelineApp, context: Context, response: Response) -> None:
-    """Have what is to be done after the response begin when that has been sent."""
+    """Start the background work of a request when its response has been sent."""
     if context.background_work is not None:
         response.call_on_close(partial(app.after_responses.begin, context.background_work))
 
 
 def process_response(app: PipelineApp, context: Context, response: Response) -> Response:
-    """Run the functions that want to see the response, and save the session into it."""
+    """Run the `after_request` functions, and save the session into the response."""
     for function in context.after_functions or ():
         response = _after(app.ensure_sync(function), response)
     for function in plan_of(app, context).after:
@@ -103,7 +103,7 @@ def save_session(app: PipelineApp, context: Context, response: Response) -> None
     """Save the session into the response, if there is one."""
     session = context.opened_session
     if session is None and has_session_cookie(app, context):
-        # A permanent session that nobody read has its cookie refreshed all the same.
+        # The cookie of a permanent session is refreshed even if the session was not read.
         session = context.open_session()
     if session is not None and not app.session_interface.is_null_session(session):
         app.session_interface.save_session(app, session, response)  # type: ignore[arg-type]  # the app is wider
@@ -114,16 +114,16 @@ def _after(function: Callable[..., Any], response: Response) -> Response:
 
 
 def checked(function: Callable[..., Any], returned: Response | None) -> Response:
-    """Return what an `after_request` function returned, if that is a response at all."""
+    """Return what an `after_request` function returned, unless that is None."""
     if returned is None:
         raise NoResponseReturnedError(
             f"The after_request function {function!r} returned None. It has to return the"
-            " response that it was given, or another one: return response."
+            " response that it received, or another one: return response."
         )
     return returned
 
 
 def has_session_cookie(app: PipelineApp, context: Context) -> bool:
-    """Whether the client may have sent a session; cheap, and true once too often."""
+    """Whether the client may have sent a session; it may be true without one."""
     cookie = None if context.environ is None else context.environ.get("HTTP_COOKIE")
     return cookie is not None and app.session_interface.get_cookie_name(app) in cookie  # type: ignore[arg-type]  # the app is wider

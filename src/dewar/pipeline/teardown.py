@@ -1,7 +1,7 @@
-"""The end of a request's context, for all lanes: its teardown functions, and what they raise.
+"""The end of a request's context, for all lanes.
 
-All steps are run, whatever some of them raise. The first error is raised afterwards, and the
-others are logged.
+All teardown functions are called, even if some raise. The first error is raised afterwards, and
+the others are logged.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -25,7 +25,7 @@ def end(app: PipelineApp, context: Context, error: BaseException | None) -> None
     """Take a request's context off, after its teardown functions.
 
     Raises:
-        ContextOrderError: If the view pushed another and did not pop it.
+        ContextOrderError: If the view pushed another context and did not pop it.
     """
     if error is None and end_unwatched(context):
         return
@@ -36,7 +36,7 @@ def end(app: PipelineApp, context: Context, error: BaseException | None) -> None
 
 
 def end_unwatched(context: Context) -> bool:
-    """Take a context off if nobody waits for its end; return whether that was so.
+    """Take a context off if its end needs no other step; return whether that was so.
 
     PERF: this is the usual end of a request.
     """
@@ -105,7 +105,7 @@ def tear_down_app_context(app: PipelineApp, error: BaseException | None) -> None
 def _steps(
     app: PipelineApp, functions: Iterable[Function], signal: Any, error: BaseException | None
 ) -> list[Function]:
-    """Return what to call at an end: teardown functions, and the signal if anybody receives it."""
+    """Return what to call: the teardown functions, and the signal if it has receivers."""
     steps: list[Function] = [partial(function, error) for function in functions]
     if signal.receivers:
         steps.append(partial(signal.send, app, _async_wrapper=app.ensure_sync, exc=error))
@@ -114,7 +114,7 @@ def _steps(
 
 def _run_all(app: PipelineApp, steps: list[Function]) -> None:
     if len(steps) < 2:
-        # PERF: usually there is one, and no other that has to run as well.
+        # PERF: usually there is one, and its error is the first.
         for step in steps:
             step()
         return
@@ -137,7 +137,7 @@ async def _await_all(
 def _prepare(
     app: PipelineApp, context: Context, error: BaseException | None
 ) -> tuple[BaseException | None, ContextOrderError | None]:
-    """Return what the teardown functions are passed, and what is to be raised after them."""
+    """Return the error for the teardown functions, and the error to raise after them."""
     environ: Any = context.environ
     keep = environ.get(_KEEP)
     if keep is not None:
@@ -150,7 +150,7 @@ def _prepare(
 
 
 def _uncover(context: Context) -> ContextOrderError:
-    """Take off what was left on top of a context; return the error that names it."""
+    """Take off the contexts that were left on top of one; return the error that names them."""
     left_over = contexts.top
     while context in contexts and (contexts.top is not context or context.pushes > 1):
         if contexts.pop() is context:

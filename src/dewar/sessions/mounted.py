@@ -1,4 +1,4 @@
-"""What keeps the sessions of mounted apps apart: a name, a path and a salt for each mount."""
+"""The cookies of mounted apps: a name, a path and a salt for each mount."""
 
 from typing import Any
 from urllib.parse import quote
@@ -10,11 +10,11 @@ from dewar.mounting.paths import from_wsgi
 
 
 def suffix(app: Any) -> str:
-    """Return what the names of an app's cookie and salt end with, where the app is mounted.
+    """Return the end of the names of an app's cookie and salt, if the app is mounted.
 
-    It is empty where the user has set the name, for the app that is mounted nowhere, and outside
-    of its requests. It is made of characters that a cookie's name may have (RFC 6265, 4.1.1),
-    and no two mounts have the same: ``~admin``, ``~~api.example.com~v1``.
+    It is empty if the user has set the name, for an app that is not mounted, and outside of its
+    requests. It has only characters that a cookie's name may have (RFC 6265, 4.1.1), and no two
+    mounts have the same: ``~admin``, ``~~api.example.com~v1``.
     """
     if type(app.config["SESSION_COOKIE_NAME"]) is not Default:
         return ""
@@ -26,7 +26,7 @@ def suffix(app: Any) -> str:
 
 
 def cookie_path(app: Any) -> str | None:
-    """Return the path below which an app is mounted; None where it is mounted nowhere."""
+    """Return the path that an app is mounted at; None if it is not mounted."""
     location = _location_of(app)
     if location is None or not location.address:
         return None
@@ -35,7 +35,7 @@ def cookie_path(app: Any) -> str | None:
 
 def _location_of(app: Any) -> Location | None:
     """Return where the app answers the request that is being handled."""
-    # The interface's methods are given the app alone, as Flask's are, and those of users too.
+    # The methods of a session interface have only the app as an argument, as in Flask.
     context = maybe_current()
     carrier = None if context is None else context.request_context
     if carrier is None or carrier.app is not app:

@@ -1,4 +1,4 @@
-"""The fast lane: a plain value that nobody wants to see or change is sent without a `Response`."""
+"""The fast lane: a plain value is sent without a `Response` if no hook has to see one."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,8 +1,8 @@
 """The life of a request that may wait on the event loop, from top to bottom.
 
 These are the steps of `dewar.pipeline.respond`, in the same order. A coroutine function runs on the
-loop, and no thread waits for it; every other function runs on a thread, where it may block. What
-is neither, such as making the response, is done where the request happens to be.
+loop, and no thread waits for it. Every other function of the app runs on a thread, where it may
+block. Dewar's own steps, such as making the response, run on either.
 """
 
 from collections.abc import Callable, Coroutine, Iterable
@@ -45,10 +45,11 @@ class Suspendable(TaskScope):
     It is the scope of the tasks that its coroutines begin.
 
     Args:
-        app: Its app.
-        context: Its context.
-        plan: The unwrapped plan of its endpoint.
-        begins_on_loop: Whether it does; then its context is not pushed yet, else it is.
+        app: The app.
+        context: The context of the request.
+        plan: The unwrapped plan of the endpoint.
+        begins_on_loop: Whether the first step runs on the loop. Then the context is not pushed
+            yet; otherwise it is.
     """
 
     __slots__ = ("_app", "_context", "_is_on_loop", "_plan")
@@ -67,7 +68,7 @@ class Suspendable(TaskScope):
         app, context, plan = self._app, self._context, self._plan
         if self._is_on_loop:
             context.push()
-        # Taken back by whoever goes on with the same variables afterwards.
+        # Whatever runs in the same context variables afterwards resets it.
         current_scope.set(self)
         error: BaseException | None = None
         try:
@@ -116,7 +117,7 @@ class Suspendable(TaskScope):
         return None
 
     def _view(self) -> Coroutine[Any, Any, Any]:
-        """Return what gives the view's answer: its coroutine where it can be begun here and now."""
+        """Return an awaitable for the view's answer: its own coroutine if it can start here."""
         # PERF: `_dispatch` is another coroutine around it.
         if self._is_on_loop and self._context.made_request is None and self._is_coroutine_view():
             returned = stages.dispatch(self._app, self._plan, self._context)
@@ -129,7 +130,7 @@ class Suspendable(TaskScope):
     async def _dispatch(self) -> Any:
         plan, context = self._plan, self._context
         request = context.made_request
-        # A hook may have given the request another rule: the view of that one waits in a thread.
+        # If a hook has given the request another rule, the view of that rule waits in a thread.
         is_planned = request is None or request.url_rule is context.url_rule
         if not self._is_coroutine_view() or not is_planned:
             await self._leave_loop()
@@ -163,7 +164,7 @@ class Suspendable(TaskScope):
     async def _process(self, response: Response) -> Response:
         app, context = self._app, self._context
         for functions in (context.after_functions or (), self._plan.after):
-            # The first list may grow meanwhile.
+            # A function may append to the first list.
             for function in functions:
                 response = stages.checked(function, await self._call(function, response))
         if app.composition.opens_session_at_once:
@@ -197,10 +198,10 @@ class Suspendable(TaskScope):
         functions = (*self._plan.teardown, *self._app.teardown_appcontext_funcs)
         return any(map(iscoroutinefunction, functions))
 
-    # To and fro.
+    # Between the loop and threads.
 
     async def _call(self, function: Callable[..., Any], *args: object) -> Any:
-        """Call a function where it belongs: a coroutine function on the loop, others off it."""
+        """Call a coroutine function on the loop, and any other function on a thread."""
         if id(function) in self._plan.coroutines or iscoroutinefunction(function):
             await self._enter_loop()
             return await function(*args)
@@ -219,6 +220,6 @@ class Suspendable(TaskScope):
 
 
 async def _given(returned: Any) -> Any:
-    """Return what a view function returned that has no coroutine, or what that stands for."""
-    # The automatic answer to OPTIONS is there already.
+    """Return what a view function returned in place of a coroutine, awaited if possible."""
+    # The automatic answer to OPTIONS is a response.
     return await returned if isawaitable(returned) else returned
