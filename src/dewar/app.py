@@ -13,9 +13,8 @@ from werkzeug.utils import redirect as werkzeug_redirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar.app_parts import AppParts
-from dewar.contexts.context import Context
+from dewar.contexts.context import Context, SplitContext
 from dewar.contexts.current import current_request
-from dewar.contexts.split_context import SplitContext
 from dewar.loop.suspended import Suspended
 from dewar.messages.request import Request
 from dewar.pipeline import respond, url_building

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from contextvars import copy_context
+from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -106,22 +107,15 @@ class AfterResponses:
             self._running.discard(item)
 
 
+@dataclass(frozen=True, slots=True)
 class _Work:
     """One piece of work and the snapshot of its request."""
 
-    def __init__(
-        self,
-        work: Callable[..., Any] | Coroutine[Any, Any, Any],
-        args: Collection[Any],
-        kwargs: Mapping[str, Any],
-        snapshot: Snapshot,
-        request: str,
-    ) -> None:
-        self._work = work
-        self._args = args
-        self._kwargs = kwargs
-        self._snapshot = snapshot
-        self._request = request
+    _work: Callable[..., Any] | Coroutine[Any, Any, Any]
+    _args: Collection[Any]
+    _kwargs: Mapping[str, Any]
+    _snapshot: Snapshot
+    _request: str
 
     async def steps(self) -> None:
         """Do the work on the loop and on threads; log its errors."""

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from werkzeug.exceptions import HTTPException
 
-from dewar.contexts.current import contexts
+from dewar.contexts.current import contexts, maybe_current
 from dewar.contexts.snapshot import Snapshot
 from dewar.contexts.state import ContextState
 from dewar.errors import ContextOrderError
@@ -176,6 +176,37 @@ class Context(ContextState):
             errors.run(self.app.do_teardown_appcontext, exc)
         errors.run(self.leave, rest)
         errors.raise_first()
+
+
+class SplitContext(Context):
+    """A request context for an app whose class overrides `app_context`.
+
+    Otherwise one context is both. Here `app_context` is called for each request, as Flask does,
+    and the request's context is pushed on top of it.
+
+    The constructor's arguments are those of `Context`.
+    """
+
+    _carrier: Any = None
+
+    def push(self) -> None:
+        """Push the app's context, unless it is the current one, and then this one."""
+        below = maybe_current()
+        if self.pushes == 0 and (below is None or below.app is not self.app):
+            self._carrier = self.app.app_context()
+            self._carrier.push()
+        super().push()
+
+    def pop(self, exc: BaseException | None = _UNGIVEN) -> None:
+        """Take this context off, and the app's too if this was the last push."""
+        given = () if exc is _UNGIVEN else (exc,)
+        try:
+            super().pop(*given)
+        finally:
+            carrier = self._carrier
+            if self.pushes == 0 and carrier is not None:
+                self._carrier = None
+                carrier.pop(*given)
 
 
 def teardown_errors(app: Any) -> FirstError:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping
 from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Any, Protocol
-from weakref import ref
 from wsgiref.types import WSGIEnvironment
 
 from werkzeug.routing import Map
@@ -95,7 +94,6 @@ class Composition:
     """
 
     __slots__ = (
-        "_app",
         "_lanes",
         "_plans",
         "has_fast_lane",
@@ -105,8 +103,6 @@ class Composition:
     )
 
     def __init__(self, app: ComposedApp, stock: Mapping[str, object]) -> None:
-        # Weak, so that an unused app is freed at once.
-        self._app = ref(app)
         self._plans: dict[str | None, Plan] = {}
         can_index = (
             isinstance(app.url_map, RouteMap)
@@ -144,22 +140,25 @@ class Composition:
             or not all(_is_stock(app, stock, name) for name in _TEARDOWNS)
         )
 
-    def match_wholly_async(self, environ: WSGIEnvironment) -> tuple[Match, Plan] | None:
+    def match_wholly_async(
+        self, app: PlannedApp, environ: WSGIEnvironment
+    ) -> tuple[Match, Plan] | None:
         """Return the match and the unwrapped plan of a request, if no function in it may block."""
         if not self._lanes.may_be_wholly_async or appcontext_pushed.receivers:
             return None
         found = self.index.match(environ)
         if found is None:
             return None
-        plan = self.plan_for(found[0].endpoint)
+        plan = self.plan_for(app, found[0].endpoint)
         return (found, plan.unwrapped) if plan.unwrapped and plan.is_wholly_async else None
 
-    def plan_for(self, endpoint: str | None) -> Plan:
-        """Return the plan of an endpoint, None standing for no matching rule."""
+    def plan_for(self, app: PlannedApp, endpoint: str | None) -> Plan:
+        """Return the plan of an endpoint; None stands for no matching rule."""
+        # The app is an argument, because a reference to it would keep an unused app alive.
         plan = self._plans.get(endpoint)
         if plan is None:
             # Two threads may both compose it: the plans are equal, and either may stay.
-            plan = self._plans[endpoint] = compose(self._app(), endpoint, self._lanes)  # type: ignore[arg-type]  # it is handling a request
+            plan = self._plans[endpoint] = compose(app, endpoint, self._lanes)
         return plan
 
 

@@ -12,10 +12,12 @@ There are three lanes, and the plan of an endpoint says which one its requests t
 All three give byte-identical answers: a property test says so.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from dewar.loop.suspended import ON_LOOP, Suspended
+from dewar.messages.response import Response
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.lanes import fast, full, suspendable
 from dewar.pipeline.plan import FAST, SUSPENDABLE
@@ -29,17 +31,19 @@ def respond(
     try:
         context.push()
         rule = context.url_rule
-        plan = app.composition.plan_for(None if rule is None else rule.endpoint)
+        plan = app.composition.plan_for(app, None if rule is None else rule.endpoint)
     except BaseException as error:  # noqa: BLE001  # answered or raised by the lane
-        failure = error
+        dispatch: Callable[[], Response] = partial(full.fail, error)
     else:
         lane = plan.lane
         if lane is FAST:
             return fast.answer(app, context, plan, environ, start_response)
         if lane is SUSPENDABLE:
             return suspendable.answer(app, context, plan, start_response)
-        return full.answer(app, context, plan, environ, start_response)
-    return full.answer_failure(app, context, failure, environ, start_response)
+        dispatch = app.full_dispatch_request
+        if plan.unwrapped is not None:
+            dispatch = partial(full.dispatch_in_scope, app, context)
+    return full.answer(app, context, dispatch, environ, start_response)
 
 
 def begin_on_loop(
@@ -49,7 +53,7 @@ def begin_on_loop(
 
     Return None if any may block, or if routing finds more than a rule.
     """
-    found = app.composition.match_wholly_async(environ)
+    found = app.composition.match_wholly_async(app, environ)
     if found is None:
         return None
     match, plan = found

@@ -22,7 +22,7 @@ class NoResponseReturnedError(DewarError, TypeError):
 def plan_of(app: PipelineApp, context: Context) -> Plan:
     """Return the plan for the rule that a request matched, or for none."""
     rule = context.url_rule
-    return app.composition.plan_for(None if rule is None else rule.endpoint)
+    return app.composition.plan_for(app, None if rule is None else rule.endpoint)
 
 
 def full_dispatch(app: PipelineApp) -> Response:
@@ -60,7 +60,7 @@ def dispatch(app: PipelineApp, plan: Plan, context: Context) -> Any:
         app.raise_routing_exception(context.request)
     rule = found.url_rule
     if rule is not context.url_rule:
-        plan = app.composition.plan_for(rule.endpoint)
+        plan = app.composition.plan_for(app, rule.endpoint)
     method = context.environ["REQUEST_METHOD"] if request is None else request.method  # type: ignore[index]  # there is a request
     if method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
         return app.make_default_options_response()
@@ -92,9 +92,9 @@ def begin_background_work_after(app: PipelineApp, context: Context, response: Re
 def process_response(app: PipelineApp, context: Context, response: Response) -> Response:
     """Run the `after_request` functions, and save the session into the response."""
     for function in context.after_functions or ():
-        response = _after(app.ensure_sync(function), response)
+        response = checked(function, app.ensure_sync(function)(response))
     for function in plan_of(app, context).after:
-        response = _after(function, response)
+        response = checked(function, function(response))
     save_session(app, context, response)
     return response
 
@@ -107,10 +107,6 @@ def save_session(app: PipelineApp, context: Context, response: Response) -> None
         session = context.open_session()
     if session is not None and not app.session_interface.is_null_session(session):
         app.session_interface.save_session(app, session, response)  # type: ignore[arg-type]  # the app is wider
-
-
-def _after(function: Callable[..., Any], response: Response) -> Response:
-    return checked(function, function(response))
 
 
 def checked(function: Callable[..., Any], returned: Response | None) -> Response:
