@@ -76,7 +76,7 @@ class Asker:
     def on_loop(self) -> Outcome | None:
         """As our own server does where the loop's thread leads; None where that is not for it."""
         self._environ[SUSPENDS] = True
-        suspended = self._app.maybe_on_loop(self._environ, self._start_response)
+        suspended = self._app.begin_on_loop(self._environ, self._start_response)
         if suspended is None:
             return None
         with self._watched():

@@ -1,53 +1,34 @@
-"""`Dewar`: the app, a facade whose every method is one step into a folder of its own."""
+"""`Dewar`: the app. Each of its methods is one step into the folder that does the work."""
 
-import logging as std_logging
-from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from jinja2 import BaseLoader
-from jinja2 import Environment as JinjaEnvironment
-from werkzeug.exceptions import Aborter
-from werkzeug.routing import BuildError, Map, MapAdapter, Rule
+from werkzeug.routing import BuildError, MapAdapter
 from werkzeug.utils import redirect as werkzeug_redirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from dewar.config import Config, ConfigAttribute, default_config
-from dewar.contexts.context import Context
-from dewar.contexts.current import current, current_request
-from dewar.contexts.namespace import AppGlobals
-from dewar.contexts.split_context import SplitContext
-from dewar.environment import debug_flag
-from dewar.json.provider import DefaultJSONProvider, JSONProvider
-from dewar.logging import create_logger
+from dewar.app_parts import AppParts
+from dewar.contexts.context import Context, SplitContext
+from dewar.contexts.current import current_request
 from dewar.loop.suspended import Suspended
 from dewar.messages.request import Request
-from dewar.messages.response import Response
 from dewar.pipeline import respond, url_building
 from dewar.pipeline.composition import SEEN_BY_COMPOSITION, Composition, stock_methods
-from dewar.pipeline.lifecycle import Lifecycle
-from dewar.registration.app_registrar import AppRegistrar
+from dewar.pipeline.request_methods import RequestMethods
 from dewar.registration.hooks import weakly
-from dewar.registration.packages import instance_path_of, name_of
 from dewar.routing import adapters
 from dewar.routing.errors import StaticHostError
 from dewar.routing.rules import RouteMap
-from dewar.sessions.interface import SessionInterface
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
 from dewar.template_lookup import TemplatesOfAll
-from dewar.templating import (
-    Environment,
-    make_environment,
-    standard_names,
-    update_context,
-)
+from dewar.templating import standard_names, update_context
 
 if TYPE_CHECKING:
-    from dewar.cli.group import AppGroup
     from dewar.testing.cli_runner import DewarCliRunner
     from dewar.testing.client import DewarClient
 
@@ -55,7 +36,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _UNGIVEN: Any = object()
 
 
-class Dewar(Lifecycle, AppRegistrar):
+class Dewar(RequestMethods, AppParts):
     """A web app: its routes, hooks, configuration, and itself a WSGI callable (PEP 3333).
 
     ::
@@ -74,37 +55,12 @@ class Dewar(Lifecycle, AppRegistrar):
         host_matching: Match rules by whole hosts.
         subdomain_matching: Match rules by subdomains of ``SERVER_NAME``.
         template_folder: The folder of templates, relative to `root_path`.
-        instance_path: An absolute path for what this installation keeps.
-        instance_relative_config: Look for configuration files there.
+        instance_path: An absolute path for the files of this installation.
+        instance_relative_config: Whether configuration files are looked for in that folder.
         root_path: The folder of the app's files; that of `import_name` by default.
     """
 
-    request_class: type[Request] = Request
-    response_class: type[Response] = Response
-    aborter_class: type[Aborter] = Aborter
-    jinja_environment: type[Environment] = Environment
-    app_ctx_globals_class: type = AppGlobals
-    config_class: type[Config] = Config
-    json_provider_class: type[JSONProvider] = DefaultJSONProvider
-    url_rule_class: type[Rule] = Rule
-    url_map_class: type[Map] = RouteMap
-    # What only tests need is imported where it is used.
-    test_client_class: "type[DewarClient] | None" = None
-    test_cli_runner_class: "type[DewarCliRunner] | None" = None
-    session_interface: SessionInterface
-    default_config: Mapping[str, Any] = default_config()
-    jinja_options: ClassVar[dict[str, Any]] = {}
-
     _request_context_class: type[Context] = Context
-
-    testing = ConfigAttribute[bool]("TESTING")
-    secret_key = ConfigAttribute[str | bytes | None]("SECRET_KEY")
-    permanent_session_lifetime = ConfigAttribute[timedelta](
-        "PERMANENT_SESSION_LIFETIME",
-        get_converter=lambda value: (
-            value if isinstance(value, timedelta) else timedelta(seconds=value)
-        ),
-    )
 
     def __init__(
         self,
@@ -119,7 +75,6 @@ class Dewar(Lifecycle, AppRegistrar):
         instance_relative_config: bool = False,
         root_path: str | None = None,
     ) -> None:
-        self._composition: Composition | None = None
         super().__init__(import_name, static_folder, static_url_path, template_folder, root_path)
         if instance_path is None:
             instance_path = self.auto_find_instance_path()
@@ -158,25 +113,29 @@ class Dewar(Lifecycle, AppRegistrar):
             self._got_first_request = True
         return respond.respond(self, environ, start_response)
 
-    def maybe_on_loop(
-        self, environ: WSGIEnvironment, start_response: StartResponse
+    def begin_on_loop(
+        self,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+        *,
+        skip_middleware: bool = False,
     ) -> Suspended | None:
         """Return the work on a request's answer, if nothing in it may block a thread.
 
-        Dewar's server asks, before it calls the app, so that it needs no thread for the request.
-        """
-        outermost = vars(self).get("wsgi_app")
-        if outermost is None:
-            return respond.maybe_on_loop(self, environ, start_response)
-        # Other middleware may block.
-        ask = getattr(outermost, "maybe_on_loop", None)
-        return None if ask is None else ask(environ, start_response)
+        Dewar's server asks for it before it calls the app. If there is such work, the server needs
+        no thread for the request.
 
-    def wsgi_app_on_loop(
-        self, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Suspended | None:
-        """Return the same for `wsgi_app` without what is around it."""
-        return respond.maybe_on_loop(self, environ, start_response)
+        Args:
+            environ: The request; it is not changed.
+            start_response: As a WSGI app takes it.
+            skip_middleware: Whether `wsgi_app` alone is meant, without what is around it.
+        """
+        outermost = None if skip_middleware else vars(self).get("wsgi_app")
+        if outermost is None:
+            return respond.begin_on_loop(self, environ, start_response)
+        # Other middleware may block.
+        begin = getattr(outermost, "begin_on_loop", None)
+        return None if begin is None else begin(environ, start_response)
 
     def run(
         self,
@@ -186,7 +145,7 @@ class Dewar(Lifecycle, AppRegistrar):
         load_dotenv: bool = True,
         **options: Any,
     ) -> None:
-        """Serve the app until it is told to stop.
+        """Serve the app until a signal stops it.
 
         Args:
             host: The address to listen on; ``127.0.0.1`` by default, ``0.0.0.0`` for all.
@@ -196,7 +155,7 @@ class Dewar(Lifecycle, AppRegistrar):
             options: ``threads=16``, ``threaded=False`` for one thread, and what
                 `dewar.server.Settings` has.
         """
-        # Here, because another server that calls the app has no use for this one.
+        # Here, because another server that calls the app does not need this one.
         from dewar.running import run_app
 
         run_app(self, host, port, debug, load_dotenv, options)
@@ -225,7 +184,7 @@ class Dewar(Lifecycle, AppRegistrar):
         return self._request_context_class(self, environ)
 
     def test_request_context(self, *args: Any, **kwargs: Any) -> Context:
-        """Return the context of a request made up from `EnvironBuilder`'s arguments."""
+        """Return the context of a request from `EnvironBuilder`'s arguments."""
         from dewar.testing.environ import EnvironBuilder
 
         builder = EnvironBuilder(self, *args, **kwargs)
@@ -282,93 +241,21 @@ class Dewar(Lifecycle, AppRegistrar):
         """Return a response that sends the client to another URL."""
         return werkzeug_redirect(location, code=code, Response=self.response_class)
 
-    def update_template_context(self, context: dict[str, Any]) -> None:
-        """Add what the context processors return to a template's names."""
-        update_context(self, context)
-
-    # What the app is made of; a subclass may make it another way.
-
-    @cached_property
-    def name(self) -> str:  # type: ignore[override]  # a plain attribute for blueprints
-        """The name of the app: its import name, or its file's for ``__main__``."""
-        return name_of(self.import_name)
-
-    @cached_property
-    def cli(self) -> "AppGroup":
-        """The app's commands."""
-        # Here, because most processes that serve an app run no command.
-        from dewar.cli.group import AppGroup
-
-        return AppGroup(self.name)
-
-    @cached_property
-    def logger(self) -> std_logging.Logger:
-        """The logger with the app's name."""
-        return create_logger(self)
-
-    @cached_property
-    def jinja_env(self) -> JinjaEnvironment:  # type: ignore[override]  # cached, and so assignable
-        """The template environment."""
-        return self.create_jinja_environment()
-
-    @property
-    def debug(self) -> bool:
-        """Whether debug mode is on."""
-        return bool(self.config["DEBUG"])
-
-    @debug.setter
-    def debug(self, value: bool) -> None:
-        self.config["DEBUG"] = value
-        if self.config["TEMPLATES_AUTO_RELOAD"] is None:
-            self.jinja_env.auto_reload = value
-
-    @property
-    def composition(self) -> Composition:
-        """What was worked out from the registrations; worked out anew after each."""
-        composition = self._composition
-        if composition is None:
-            # Two threads may both compose: the compositions are equal, and either may stay.
-            composition = self._composition = Composition(self, _STOCK)
-        return composition
-
-    def make_config(self, instance_relative: bool = False) -> Config:
-        """Return the configuration with its defaults."""
-        root = self.instance_path if instance_relative else self.root_path
-        return self.config_class(root, {**self.default_config, "DEBUG": debug_flag()})
-
-    def make_aborter(self) -> Aborter:
-        """Return what `abort` calls."""
-        return self.aborter_class()
-
-    def auto_find_instance_path(self) -> str:
-        """Return the folder for what this installation keeps."""
-        return instance_path_of(self.import_name, self.root_path)
-
-    def open_instance_resource(
-        self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
-    ) -> IO[Any]:
-        """Open a file in the instance folder, for writing as well."""
-        path = Path(self.instance_path, resource)
-        return path.open(mode, encoding=None if "b" in mode else encoding)
-
-    def create_jinja_environment(self) -> JinjaEnvironment:
-        """Return the template environment with its options and globals."""
-        return make_environment(self)
-
     def create_global_jinja_loader(self) -> BaseLoader:
         """Return the loader that finds the templates of the app and its blueprints."""
         return TemplatesOfAll(self)
 
-    def select_jinja_autoescape(self, filename: str | None) -> bool:
-        """Whether the values in a template are escaped: in HTML, XML and SVG."""
-        return filename is None or filename.endswith((".html", ".htm", ".xml", ".xhtml", ".svg"))
+    def update_template_context(self, context: dict[str, Any]) -> None:
+        """Add what the context processors return to a template's names."""
+        update_context(self, context)
 
-    def make_shell_context(self) -> dict[str, Any]:
-        """Return the names that ``dewar shell`` starts with."""
-        names: dict[str, Any] = {"app": self, "g": current().g}
-        for processor in self.shell_context_processors:
-            names.update(processor())
-        return names
+    @cached_property
+    def composition(self) -> Composition:
+        """What is worked out from the registrations, until the next registration."""
+        # PERF: a plain attribute of the instance, which each request reads several times. It is
+        # not kept by the context, because a view may still change the app. Two threads may both
+        # compose: the compositions are equal, and either may stay.
+        return Composition(self, _STOCK)
 
     def _serve_static_files(self, host: str | None, host_matching: bool) -> None:
         if bool(host) != host_matching:
@@ -376,7 +263,7 @@ class Dewar(Lifecycle, AppRegistrar):
                 "static_host and host_matching go together: give both,"
                 " or turn static files off with static_folder=None."
             )
-        # A weak reference, so that an app nobody holds any more is freed at once.
+        # A weak reference, so that an unused app is freed at once.
         app = ref(self)
 
         def static(filename: str) -> WerkzeugResponse:
@@ -385,7 +272,7 @@ class Dewar(Lifecycle, AppRegistrar):
         self.add_url_rule(f"{self.static_url_path}/<path:filename>", "static", static, host=host)
 
     def _changed(self) -> None:
-        self._composition = None
+        vars(self).pop("composition", None)
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)

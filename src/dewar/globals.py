@@ -1,7 +1,7 @@
-"""`request`, `session`, `g` and `current_app`: what is current where they are used.
+"""`request`, `session`, `g` and `current_app`: proxies for the current objects.
 
-Each is a proxy over the one cell in `dewar.contexts.current`. Framework code never uses them: it
-is handed its context.
+Each reads the one stack in `dewar.contexts.current`. Framework code never uses them: it has its
+context as an argument.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from dewar.messages.request import Request
 from dewar.sessions.session import SessionMixin
 
 # PERF: one frame from the proxy to the object. The stack's own reader gives (top, rest); None
-# and a missing request are told apart only on the way out.
+# and a missing request are distinguished only in the error case.
 _read: Callable[..., Any] = contexts.reader
 
 

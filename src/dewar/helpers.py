@@ -30,7 +30,7 @@ def url_for(
 
     Args:
         endpoint: The endpoint; one that starts with a dot is in the current blueprint.
-        _anchor: What follows ``#``.
+        _anchor: The part after ``#``.
         _method: Choose among the endpoint's rules by this method.
         _scheme: The scheme of an external URL.
         _external: Whether scheme and host are included; they are outside of a request.
@@ -38,7 +38,7 @@ def url_for(
 
     Raises:
         werkzeug.routing.BuildError: If no rule fits.
-        RuntimeError: Outside of a request, where ``SERVER_NAME`` is not configured.
+        RuntimeError: Outside of a request, if ``SERVER_NAME`` is not configured.
     """
     url: str = current().app.url_for(
         endpoint,
@@ -113,7 +113,7 @@ def flash(message: str, category: str = "message") -> None:
 
     Args:
         message: The text.
-        category: What kind it is, for instance ``"error"``.
+        category: Its kind, for instance ``"error"``.
     """
     context = current_request("flash")
     # Assigned, not appended: a session notices only assignment.
@@ -126,7 +126,7 @@ def flash(message: str, category: str = "message") -> None:
 def get_flashed_messages(
     with_categories: bool = False, category_filter: Iterable[str] = ()
 ) -> list[str] | list[tuple[str, str]]:
-    """Return the flashed messages and forget them; a second call in a request gives the same.
+    """Return the flashed messages and remove them; a second call in a request returns the same.
 
     Args:
         with_categories: Return pairs ``(category, message)``.

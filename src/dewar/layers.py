@@ -1,18 +1,18 @@
-"""`layers`: what a WSGI app is middleware for, and which layer has a method."""
+"""`layers`: a WSGI app and the apps that it is middleware for."""
 
 from collections.abc import Iterator
 from types import MethodType
 from typing import Any
 
-# More layers of middleware than anybody has; a circle of them ends here.
+# More layers of middleware than any program has; a circle of them ends here.
 _DEPTH = 50
 
 
 def layers(app: object) -> Iterator[object]:
-    """Yield a WSGI app and what it is middleware for, from the outside in.
+    """Yield a WSGI app and the apps that it is middleware for, from the outside in.
 
-    PEP 3333 has no word for that. Middleware keeps what it wraps as ``app``, some as
-    ``wsgi_app``; what wraps a method wraps its object.
+    PEP 3333 does not define how to find them. Most middleware has the wrapped app as ``app``, some
+    as ``wsgi_app``; middleware around a method is around the object of the method.
     """
     layer: object | None = app
     for _ in range(_DEPTH):

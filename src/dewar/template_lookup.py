@@ -1,4 +1,4 @@
-"""Where templates are looked for: in the app and its blueprints, and why one was not found."""
+"""Finding templates in the app and its blueprints, and explaining why one was not found."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from logging import Logger
@@ -14,7 +14,7 @@ Source = tuple[str, str | None, Callable[[], bool] | None]
 
 
 class TemplatedApp(Protocol):
-    """What templates take of the app."""
+    """The members of the app that templates use."""
 
     import_name: str
     template_context_processors: HookTable[Callable[..., Any]]
@@ -25,7 +25,7 @@ class TemplatedApp(Protocol):
 
     @property
     def logger(self) -> Logger:
-        """Where explanations go."""
+        """The log of explanations."""
 
     @property
     def jinja_loader(self) -> BaseLoader | None:
@@ -41,8 +41,8 @@ class TemplatedApp(Protocol):
         """Return a function that can be called without ``await``."""
 
 
-class Attempt(NamedTuple):
-    """One place where a template was looked for."""
+class Lookup(NamedTuple):
+    """The result of looking for a template in one loader."""
 
     owner: Any
     loader: BaseLoader
@@ -65,20 +65,20 @@ class TemplatesOfAll(BaseLoader):
         """Return the first source found.
 
         Raises:
-            jinja2.TemplateNotFound: If nobody has it.
+            jinja2.TemplateNotFound: If no loader has it.
         """
-        attempts = []
+        lookups = []
         explains = self.app.config["EXPLAIN_TEMPLATE_LOADING"]
         for owner, loader in self._loaders():
             found = _source(loader, environment, template)
             if found is not None and not explains:
                 return found
-            attempts.append(Attempt(owner, loader, found))
+            lookups.append(Lookup(owner, loader, found))
         if explains:
-            self.app.logger.info(explain(template, attempts))
-        for attempt in attempts:
-            if attempt.found is not None:
-                return attempt.found
+            self.app.logger.info(explain(template, lookups))
+        for lookup in lookups:
+            if lookup.found is not None:
+                return lookup.found
         raise TemplateNotFound(template)
 
     def list_templates(self) -> list[str]:
@@ -99,19 +99,19 @@ def _source(loader: BaseLoader, environment: JinjaEnvironment, template: str) ->
         return None
 
 
-def explain(template: str, attempts: list[Attempt]) -> str:
-    """Return where a template was looked for and what was there, for a log.
+def explain(template: str, lookups: list[Lookup]) -> str:
+    """Return a log text: the loaders that were asked for a template, and what they had.
 
     Args:
         template: Its name.
-        attempts: The places, in the order in which they were asked.
+        lookups: The results, in the order of the loaders.
     """
     lines = [f"Locating template {template!r}:"]
-    for number, attempt in enumerate(attempts, 1):
-        lines.append(f"    {number:4}: trying loader of {_describe(attempt.owner)}")
-        lines.extend(f"          {line}" for line in _describe_loader(attempt.loader))
-        lines.append(f"          -> {_outcome(attempt.found)}")
-    found = [attempt for attempt in attempts if attempt.found is not None]
+    for number, lookup in enumerate(lookups, 1):
+        lines.append(f"    {number:4}: trying loader of {_describe(lookup.owner)}")
+        lines.extend(f"          {line}" for line in _describe_loader(lookup.loader))
+        lines.append(f"          -> {_outcome(lookup.found)}")
+    found = [lookup for lookup in lookups if lookup.found is not None]
     if not found:
         lines.append("Error: the template could not be found.")
     elif len(found) > 1:

@@ -28,7 +28,7 @@ class View:
 
     """
 
-    #: The methods of its routes, where they don't say.
+    #: The methods of its routes, if these do not name any.
     methods: ClassVar[Collection[str] | None] = None
     #: Whether OPTIONS is answered without asking the view.
     provide_automatic_options: ClassVar[bool | None] = None
@@ -54,7 +54,7 @@ class View:
 
         Args:
             name: The name of the function, and so of its endpoint.
-            class_args: What the class is called with.
+            class_args: The arguments of the class.
             class_kwargs: The same by name.
         """
         shared = None if cls.init_every_request else cls(*class_args, **class_kwargs)
@@ -101,7 +101,7 @@ async def _wait_for_answer(instance: View, values: dict[str, Any]) -> Any:
         answers = _method_for(current_request(), instance)
     if iscoroutinefunction(answers):
         return await answers(**values)
-    import asyncio  # whoever awaits this has loaded it
+    import asyncio  # an event loop runs, so it is loaded
 
     # The view was given another class since.
     return await asyncio.to_thread(answers, **values)
@@ -121,7 +121,7 @@ class MethodView(View):
 
         app.add_url_rule("/item/<int:id>", view_func=Item.as_view("item"))
 
-    HEAD is answered by ``get`` where there is no ``head``.
+    HEAD is answered by ``get`` if there is no ``head``.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -152,7 +152,7 @@ def _method_for(context: Any, instance: View) -> Callable[..., Any]:
 
 
 def _has_methods(cls: type[View]) -> bool:
-    """Whether it is the methods of a class that answer, and nothing of its own in front of them."""
+    """Whether a class does not override `dispatch_request`."""
     return cls.dispatch_request is MethodView.dispatch_request
 
 

@@ -99,8 +99,8 @@ def test_debug_mode_is_for_all(served: Served, invoke: Invoke) -> None:
         ("/admin=", "'--mount /admin=module:app'"),
         ("/admin=nowhere:app", "'--mount /admin=nowhere:app': Could not import 'nowhere'"),
         ("/admin=admin:ap", "'--mount /admin=admin:ap': Failed to find attribute 'ap'"),
-        ("/admin/=admin:app", "'--mount /admin/=admin:app': '/admin/' is no path"),
-        ("a:80/x=admin:app", "'--mount a:80/x=admin:app': 'a:80' is no host"),
+        ("/admin/=admin:app", "'--mount /admin/=admin:app': '/admin/' is not a path"),
+        ("a:80/x=admin:app", "'--mount a:80/x=admin:app': 'a:80' is not a host"),
     ],
 )
 def test_an_error_names_the_option(

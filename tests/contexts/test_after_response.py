@@ -139,7 +139,7 @@ def test_it_may_change_nothing_of_the_answer(app: Dewar) -> None:
         return ""
 
     app.test_client().get("/?q=a")
-    assert "can read the session and not change it" in errors[0]
+    assert "can read the session but not change it" in errors[0]
 
 
 def test_an_error_is_logged_and_costs_nobody_anything(

@@ -217,7 +217,7 @@ def test_the_session_can_be_read_only(app: Dewar, take: Any) -> None:
             lambda: setattr(session, "permanent", True),
             lambda: setattr(session, "modified", True),
         ):
-            with pytest.raises(SessionSentError, match="Change it in the view"):
+            with pytest.raises(SessionSentError, match="Change the session in the view"):
                 change()
 
     in_thread(snapshot, job)

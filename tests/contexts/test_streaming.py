@@ -36,6 +36,18 @@ def test_the_request_is_seen_in_every_step_and_never_between(app: Dewar) -> None
     assert seen == ["/stream", "1", "kept"]
 
 
+def test_a_stream_that_is_collected_with_its_app_ends() -> None:
+    """Its teardown functions run, although nothing else refers to the app any more."""
+    app, ended = Dewar("collected", static_folder=None), []
+    with app.test_request_context("/"):
+        app.extensions["stream"] = stream_with_context(iter(["a", "b"]))
+    app.teardown_request(lambda _: ended.append("torn down"))
+    next(app.extensions["stream"])
+    del app
+    gc.collect()
+    assert ended == ["torn down"]
+
+
 def test_an_abandoned_stream_leaves_nothing_on_the_thread(app: Dewar) -> None:
     """However it ends: closed early, dropped, never started, or failing."""
     closed: list[str] = []

@@ -9,11 +9,11 @@ import pytest
 
 from dewar import Dewar
 from dewar.errors import DewarError, SetupFinishedError
-from dewar.mounting.branch import Mount
+from dewar.mounting.apps import walk
 from dewar.mounting.dispatcher import DispatcherMiddleware
 from dewar.mounting.errors import MountError
-from dewar.mounting.place import PLACE
-from dewar.mounting.tree import walk
+from dewar.mounting.location import LOCATION
+from dewar.mounting.mount_point import Mount
 
 
 def make_app(name: str) -> Dewar:
@@ -63,7 +63,7 @@ def test_mounts_say_what_is_where() -> None:
 def test_a_path_to_which_no_request_leads_is_refused(path: str, repair: str) -> None:
     """The error shows a path to which some do."""
     app = make_app("root")
-    with pytest.raises(MountError, match="no path to mount an app at") as caught:
+    with pytest.raises(MountError, match="not a path to mount an app at") as caught:
         app.mount(path, make_app("other"))
     assert repair in str(caught.value)
     assert isinstance(caught.value, DewarError)
@@ -106,14 +106,14 @@ def test_an_app_is_not_mounted_below_itself() -> None:
 
 def test_what_can_not_be_called_is_not_mounted() -> None:
     """A module, for instance, instead of the app in it."""
-    with pytest.raises(MountError, match="no WSGI callable"):
+    with pytest.raises(MountError, match="not a WSGI callable"):
         make_app("root").mount("/admin", pytest)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["", "a:b", ":"])
 def test_a_name_that_no_link_can_have_is_refused(name: str) -> None:
     """It stands before the colon."""
-    with pytest.raises(MountError, match="no name for links"):
+    with pytest.raises(MountError, match="cannot be a name in links"):
         make_app("root").mount("/admin", make_app("admin"), name=name)
 
 
@@ -176,7 +176,7 @@ def test_made_up_requests_are_the_app_s_own() -> None:
     app.mount("/other", make_app("other"))
     with app.test_request_context("/other/") as context:
         assert context.app is app
-        assert PLACE not in context.request.environ
+        assert LOCATION not in context.request.environ
 
 
 def test_a_mapping_that_is_given_can_grow_unless_it_can_not() -> None:

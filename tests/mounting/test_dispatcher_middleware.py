@@ -10,7 +10,7 @@ from werkzeug.test import create_environ
 
 from dewar import Dewar, request, url_for
 from dewar.mounting.dispatcher import DispatcherMiddleware
-from dewar.mounting.place import PLACE
+from dewar.mounting.location import LOCATION
 
 SEGMENTS = ["a", "b", "ab", "", ".", "é", "%2F", "a b"]
 paths = st.lists(st.sampled_from(SEGMENTS), max_size=5).map("/".join)
@@ -42,7 +42,7 @@ def test_every_path_goes_where_werkzeug_s_sends_it(
         if script_name is not None:
             environ["SCRIPT_NAME"] = script_name
         answered = middleware(environ, None)
-        environ.pop(PLACE, None)  # what ours notes for links and cookies
+        environ.pop(LOCATION, None)  # what ours notes for links and cookies
         return answered, environ
 
     assert answer(DispatcherMiddleware) == answer(WerkzeugsDispatcher)

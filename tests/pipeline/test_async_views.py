@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dewar import Dewar, Local, current_app, g, request
-from dewar.pipeline.async_views import to_sync
+from dewar.loop.from_thread import to_sync
 
 _seen: ContextVar[str] = ContextVar("seen", default="nothing")
 

@@ -57,7 +57,7 @@ def test_a_form_that_would_be_lost_is_an_error_in_debug_mode() -> None:
         with pytest.raises(Found):
             app.raise_routing_exception(context.request)
         context.request.routing_exception = None
-        with pytest.raises(LookupError, match="nothing wrong"):
+        with pytest.raises(LookupError, match="no routing error"):
             app.raise_routing_exception(context.request)
 
 

@@ -11,7 +11,7 @@ from werkzeug.test import Client
 
 from dewar import Dewar, session
 from dewar.mounting.dispatcher import DispatcherMiddleware
-from dewar.mounting.place import PLACE, Place
+from dewar.mounting.location import LOCATION, Location
 from dewar.sessions.interface import SessionInterface
 from dewar.sessions.mounted import suffix
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
@@ -171,7 +171,7 @@ def test_one_interface_for_two_apps_signs_for_each() -> None:
     outside = interface.get_signing_serializer(admin)
     assert outside is not None
     assert not outside.loads_unsafe(cookie.value)[0]
-    environ = {PLACE: Place(DispatcherMiddleware(root), "", "/admin", None, None)}
+    environ = {LOCATION: Location(DispatcherMiddleware(root), "", "/admin", None, None)}
     with admin.test_request_context("/", environ_overrides=environ):
         inside = interface.get_signing_serializer(admin)
         assert inside is not None
@@ -204,6 +204,6 @@ def _suffix_at(places: Any) -> str:
     app = make_app("app")
     place = None
     for host, path in places:
-        place = Place(DispatcherMiddleware(app), "", path, host, place)
-    with app.test_request_context("/", environ_overrides={PLACE: place}):
+        place = Location(DispatcherMiddleware(app), "", path, host, place)
+    with app.test_request_context("/", environ_overrides={LOCATION: place}):
         return suffix(app)

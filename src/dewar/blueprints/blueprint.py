@@ -48,12 +48,12 @@ class Blueprint(Registrar):
     may be registered several times under different names, and be nested in another blueprint.
 
     Args:
-        name: The name that its endpoints begin with; without a dot.
+        name: The first part of its endpoints; without a dot.
         import_name: The module it is in, usually ``__name__``.
         static_folder: The folder of its static files, relative to `root_path`.
         static_url_path: The URL path they are served under, after `url_prefix`.
         template_folder: The folder of its templates; the app's own are found first.
-        url_prefix: What its rules begin with.
+        url_prefix: The beginning of its rules.
         subdomain: The subdomain that its rules match.
         url_defaults: Values for its rules' variables.
         root_path: The folder of its files; that of `import_name` by default.
@@ -83,7 +83,7 @@ class Blueprint(Registrar):
         self.subdomain = subdomain
         self.url_values_defaults = url_defaults or {}
         self.cli_group = cli_group
-        #: What is called with the `BlueprintSetupState` of each registration.
+        #: The functions that are called with the `BlueprintSetupState` of each registration.
         self.deferred_functions: list[Recorded] = []
         self._blueprints: list[tuple[Blueprint, dict[str, Any]]] = []
 
@@ -133,7 +133,7 @@ class Blueprint(Registrar):
 
         Args:
             app: The app.
-            options: What was given to `register_blueprint`; ``name_prefix`` holds the parents'
+            options: The options of `register_blueprint`; ``name_prefix`` holds the parents'
                 names.
 
         Raises:
@@ -287,7 +287,7 @@ def _beneath(name: str, key: str | None) -> str:
 
 
 def _free_name(blueprint: Blueprint, app: Any, options: dict[str, Any]) -> str:
-    """Return the dotted name of a registration, or raise where the app has it already."""
+    """Return the dotted name of a registration, or raise if the app already has it."""
     own: str = options.get("name", blueprint.name)
     name = f"{options.get('name_prefix', '')}.{own}".lstrip(".")
     known = app.blueprints.get(name)

@@ -7,7 +7,7 @@ from dewar.registration.url_rules import endpoint_of
 
 
 class PlacedBlueprint(Protocol):
-    """What a registration takes of the blueprint: where it wants to be by default."""
+    """The members of a blueprint that a registration uses: its defaults."""
 
     name: str
     url_prefix: str | None
@@ -16,18 +16,18 @@ class PlacedBlueprint(Protocol):
 
 
 class BlueprintSetupState:
-    """What a blueprint's recorded functions are called with when it is registered.
+    """The argument of a blueprint's recorded functions when it is registered.
 
     - ``app``, ``blueprint``, ``options``: the registration; the options are those given to
       `register_blueprint`.
     - ``first_registration``: whether the blueprint is new to the app.
     - ``name``, ``name_prefix``: the name it is registered under, and its parents'.
-    - ``url_prefix``, ``subdomain``, ``url_defaults``: what its rules are given.
+    - ``url_prefix``, ``subdomain``, ``url_defaults``: added to its rules.
 
     Args:
         blueprint: The blueprint.
         app: The app it is registered on.
-        options: What was given to `register_blueprint`.
+        options: The options of `register_blueprint`.
         first_registration: Whether the blueprint is new to the app.
     """
 
@@ -79,7 +79,7 @@ class BlueprintSetupState:
 
         Args:
             child: The nested blueprint.
-            options: What it was given to be nested with.
+            options: The options that it is nested with.
         """
         prefix = _first(options.get("url_prefix"), child.url_prefix)
         if self.url_prefix is not None and prefix is not None:

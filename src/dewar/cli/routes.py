@@ -9,7 +9,7 @@ from werkzeug.routing import Rule
 from dewar.cli.errors import PlainCallableError
 from dewar.cli.group import ScriptInfo, pass_script_info
 from dewar.cli.mounts import MountOption, mount_option, with_mounts
-from dewar.mounting.tree import Node, is_app, walk
+from dewar.mounting.apps import MountedApp, is_app, walk
 
 _AUTOMATIC = frozenset({"HEAD", "OPTIONS"})
 
@@ -40,7 +40,7 @@ def routes_command(
             click.echo(line)
 
 
-def _described(node: Node) -> str:
+def _described(node: MountedApp) -> str:
     if is_app(node.app):
         return node.name or repr(node.app)
     return f"{node.app!r}, whose routes are not known"

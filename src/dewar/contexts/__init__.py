@@ -1,1 +1,1 @@
-"""What is current: the app, the request, the session and `g` of the running owner."""
+"""The current app, request, session and `g` of a thread, greenlet or task."""

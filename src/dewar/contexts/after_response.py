@@ -1,7 +1,7 @@
-"""`AfterResponses`: what an app does when an answer has been sent.
+"""`AfterResponses`: the work that an app does after a response has been sent.
 
-Each piece of work carries the request as a job does (see `dewar.contexts.snapshot`): it may read
-all of it, and outlives it.
+Each piece of work has a copy of the request, as a job has (see `dewar.contexts.snapshot`). It may
+read all of it after the request has ended.
 """
 
 import logging
@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from contextvars import copy_context
+from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -21,12 +22,12 @@ from dewar.loop.process_loop import process_loop
 from dewar.loop.suspended import OFF_LOOP, ON_LOOP
 from dewar.loop.task_scope import TaskScope, current_scope
 
-#: The key of the environ for a list, if somebody wants to know what begins after the response.
+#: The key of the environ for a list that receives the work, for tests.
 BACKGROUND_WORK = "dewar.background_work"
 
 # As many as concurrent.futures takes.
 _THREADS = min(32, (os.cpu_count() or 1) + 4)
-# What work gets to end in at the interpreter's exit, where no server has given it time, in seconds.
+# The seconds that work gets at the interpreter's exit, if no server has given it time.
 _AT_EXIT = 10.0
 
 
@@ -49,13 +50,13 @@ class AfterResponses:
         args: Collection[Any],
         kwargs: Mapping[str, Any],
     ) -> None:
-        """Have *work* done after the response to the request of *context*.
+        """Do *work* after the response to the request of *context*.
 
         Raises:
-            TypeError: It cannot be called, or is a coroutine and has arguments.
+            TypeError: If it cannot be called, or is a coroutine and has arguments.
         """
         if isinstance(work, Coroutine) or iscoroutinefunction(work):
-            process_loop.get()  # now: at the interpreter's exit it could not begin any more
+            process_loop.get()  # now, because it cannot start at the interpreter's exit
         if isinstance(work, Coroutine):
             if args or kwargs:
                 raise TypeError(
@@ -71,7 +72,7 @@ class AfterResponses:
         item = BackgroundWork(piece.steps, copy_context(), self._calls, piece.discard)
         if context.background_work is None:
             context.background_work = []
-            # A plain answer cannot carry it: the request gets a response as if it had such.
+            # It needs a `Response`: with this list the fast lane makes one.
             context._after_request_functions  # noqa: B018, SLF001  # made by being asked for
         context.background_work.append(item)
         watching = None if context.environ is None else context.environ.get(BACKGROUND_WORK)
@@ -79,7 +80,7 @@ class AfterResponses:
             watching.append(item)
 
     def begin(self, background_work: Iterable[BackgroundWork]) -> None:
-        """Begin with what was added; a response calls it when it has been sent."""
+        """Start the work; a response calls this when it has been sent."""
         with self._changing:
             self._running.update(background_work)
             if self._process != os.getpid():
@@ -89,7 +90,7 @@ class AfterResponses:
             item.begin(lambda item=item: self._forget(item))  # type: ignore[misc]  # bound here
 
     def drain(self, timeout: float) -> None:
-        """Wait for what runs; after *timeout* seconds cancel it."""
+        """Wait for the work that runs; cancel it after *timeout* seconds."""
         deadline = time.monotonic() + timeout
         with self._changing:
             running = list(self._running)
@@ -98,7 +99,7 @@ class AfterResponses:
             item.cancel()
 
     def before_close(self) -> None:
-        """See `dewar.server.loop.process_loop.LoopUser`."""
+        """See `dewar.loop.process_loop.LoopUser`."""
         self.drain(_AT_EXIT)
 
     def _forget(self, item: BackgroundWork) -> None:
@@ -106,25 +107,18 @@ class AfterResponses:
             self._running.discard(item)
 
 
+@dataclass(frozen=True, slots=True)
 class _Work:
-    """One piece of work and what it carries."""
+    """One piece of work and the snapshot of its request."""
 
-    def __init__(
-        self,
-        work: Callable[..., Any] | Coroutine[Any, Any, Any],
-        args: Collection[Any],
-        kwargs: Mapping[str, Any],
-        snapshot: Snapshot,
-        request: str,
-    ) -> None:
-        self._work = work
-        self._args = args
-        self._kwargs = kwargs
-        self._snapshot = snapshot
-        self._request = request
+    _work: Callable[..., Any] | Coroutine[Any, Any, Any]
+    _args: Collection[Any]
+    _kwargs: Mapping[str, Any]
+    _snapshot: Snapshot
+    _request: str
 
     async def steps(self) -> None:
-        """Do it, between the loop and threads; its errors are logged."""
+        """Do the work on the loop and on threads; log its errors."""
         scope = TaskScope(self._work)
         current_scope.set(scope)
         log: logging.Logger = self._snapshot.app.logger  # type: ignore[attr-defined]  # every app has one
@@ -135,7 +129,7 @@ class _Work:
                 if isinstance(returned, Coroutine):
                     await _await(returned, scope)
         except BaseException as error:
-            from asyncio import CancelledError  # most apps have no coroutines, and do without
+            from asyncio import CancelledError  # here, because most apps have no coroutines
 
             if isinstance(error, CancelledError):
                 log.warning(
@@ -145,7 +139,7 @@ class _Work:
                 log.exception("%r, after the response of %s, failed", self._work, self._request)
 
     def discard(self) -> None:
-        """Don't do it: there is no response."""
+        """Drop the work, because there is no response."""
         if isinstance(self._work, Coroutine):
             self._work.close()
 

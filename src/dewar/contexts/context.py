@@ -2,39 +2,32 @@
 
 Ownership: a context belongs to the thread, greenlet or task that pushed it. Nothing here is
 locked, because nothing here is shared; `Context.copy` makes one for another owner.
-
-What is costly is made when it is first asked for: the request object, the session, `g`, the URL
-adapter. A request that asks for none pays for none.
 """
 
 import sys
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
-from wsgiref.types import WSGIEnvironment
 
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import MapAdapter, Rule
 
-from dewar.contexts.current import OUTSIDE_REQUEST, contexts
-from dewar.contexts.interface import ContextApp
+from dewar.contexts.current import contexts, maybe_current
 from dewar.contexts.snapshot import Snapshot
-from dewar.errors import ContextOrderError, UnboundError
-from dewar.messages.request import Request
-from dewar.sessions.session import SessionMixin
+from dewar.contexts.state import ContextState
+from dewar.errors import ContextOrderError
 from dewar.signals import (
     appcontext_popped,
     appcontext_pushed,
     appcontext_tearing_down,
     request_tearing_down,
 )
+from dewar.support.first_error import FirstError
 
 _UNGIVEN: Any = object()
 # PERF: the two halves of the stack's push and pop, which happen to every request.
 _read, _write = contexts.reader, contexts.writer
 
 
-class Context:
+class Context(ContextState):
     """The app, and while a request is handled also the request, its session and its `g`.
 
     Use it in a ``with`` block, or `push` and `pop` it. It may be pushed more than once; the
@@ -47,151 +40,7 @@ class Context:
         session: An existing session.
     """
 
-    __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "_below",
-        "_g",
-        "_url_adapter",
-        "after_functions",
-        "app",
-        "environ",
-        "flashes",
-        "made_request",
-        "opened_session",
-        "pushes",
-        "routing_exception",
-        "url_rule",
-        "view_args",
-    )
-
-    #: What begins after the response; see `dewar.contexts.after_response`. No slot: most have none.
-    background_work: list[Any] | None = None
-
-    def __init__(
-        self,
-        app: Any,
-        environ: WSGIEnvironment | None = None,
-        request: Request | None = None,
-        session: SessionMixin | None = None,
-    ) -> None:
-        self.app: ContextApp = app
-        #: The WSGI environ, or None in an app context.
-        self.environ = environ
-        #: The request object and the session if anybody has asked for them, else None.
-        self.made_request = request
-        self.opened_session = session
-        self._g: Any = None
-        self._below: Context | None = None
-        #: How often it is on the stack.
-        self.pushes = 0
-        self._url_adapter: Any = _UNGIVEN
-        #: What is called with the response of this request only.
-        self.after_functions: list[Callable[..., Any]] | None = None
-        self.url_rule: Rule | None = None
-        self.view_args: dict[str, Any] | None = None
-        self.routing_exception: HTTPException | None = None
-        self.flashes: list[tuple[str, str]] | None = None
-
-    @property
-    def has_request(self) -> bool:
-        """Whether a request is being handled, here or in the context below."""
-        return self.request_context is not None
-
-    @property
-    def request_context(self) -> "Context | None":
-        """The context that carries the request: this one, or the one it was pushed over."""
-        if self.environ is not None:
-            return self
-        return None if self._below is None else self._below.request_context
-
-    @property
-    def app_context(self) -> "Context":
-        """The context that the app's work began with: this one, unless it was pushed over it."""
-        if self.owns_app_context or self._below is None:
-            return self
-        return self._below.app_context
-
-    @property
-    def request(self) -> Request:
-        """The request object."""
-        request = self.made_request
-        return self._make_request() if request is None else request
-
-    @property
-    def session(self) -> SessionMixin:
-        """The session of the request; reading it marks it as accessed."""
-        session = self.opened_session
-        if session is None:
-            session = self.open_session()
-        session.accessed = True
-        return session
-
-    def open_session(self) -> SessionMixin:
-        """Return the session without marking it as accessed."""
-        if self.opened_session is not None:
-            return self.opened_session
-        if self.environ is None:
-            carrier = self.request_context
-            if carrier is None:
-                raise UnboundError(OUTSIDE_REQUEST)
-            return carrier.open_session()
-        interface, app = self.app.session_interface, self.app
-        session = interface.open_session(app, self.request)  # type: ignore[arg-type]  # the app is wider
-        if session is None:
-            session = interface.make_null_session(app)  # type: ignore[arg-type]  # as above
-        self.opened_session = session
-        return session
-
-    @property
-    def _session(self) -> SessionMixin:
-        """Flask's name for the session as it is, whether or not anybody has read it."""
-        return self.open_session()
-
-    @_session.setter
-    def _session(self, session: SessionMixin) -> None:
-        self.opened_session = session
-
-    @property
-    def g(self) -> Any:
-        """The namespace for this request or app context."""
-        if self._g is None:
-            below = self._below
-            # A request inside an app context of its own app shares that context's namespace.
-            shared = below is not None and self.environ is not None and below.app is self.app
-            self._g = below.g if shared and below else self.app.app_ctx_globals_class()
-        return self._g
-
-    @g.setter
-    def g(self, value: Any) -> None:
-        self._g = value
-
-    @property
-    def url_adapter(self) -> MapAdapter | None:
-        """Werkzeug's adapter for this request, or for ``SERVER_NAME`` without a request."""
-        if self._url_adapter is _UNGIVEN:
-            self._url_adapter = None
-            try:
-                request = None if self.environ is None else self.request
-                self._url_adapter = self.app.create_url_adapter(request)
-            except HTTPException as error:
-                self._fail_routing(error)
-        return self._url_adapter  # type: ignore[no-any-return]  # holds a marker at first
-
-    @url_adapter.setter
-    def url_adapter(self, value: MapAdapter | None) -> None:
-        self._url_adapter = value
-
-    def after_this_request(self, function: Callable[..., Any]) -> None:
-        """Have `function` called with the response of this request only."""
-        self._after_request_functions.append(function)
-
-    @property
-    def _after_request_functions(self) -> list[Callable[..., Any]]:
-        """Flask's name for what `after_this_request` adds to."""
-        if self.after_functions is None:
-            self.after_functions = []
-        return self.after_functions
+    __slots__ = ()
 
     def copy(self) -> "Context":
         """Return a context for another owner, with the same request object and session."""
@@ -205,11 +54,11 @@ class Context:
         return copied
 
     def snapshot(self) -> Snapshot:
-        """Return what a job takes along of this context, which may end before the job begins."""
+        """Return a copy of this context for a job, which may begin after the context has ended."""
         return Snapshot.take(self)
 
     def snapshot_from(self, portable: dict[str, Any]) -> Snapshot:
-        """Return the snapshot that `Snapshot.portable` was asked of, for this context's app."""
+        """Return the snapshot of a plain form (`Snapshot.portable`), for this context's app."""
         return Snapshot.from_portable(self.app, portable)
 
     def push(self) -> None:
@@ -230,8 +79,8 @@ class Context:
         All teardown functions run even if some raise; the first error is raised at the end.
 
         Args:
-            exc: The error that ended the work, passed to the teardown functions; the one being
-                handled where it is not given.
+            exc: The error that ended the work, passed to the teardown functions; by default the
+                one that is being handled.
 
         Raises:
             ContextOrderError: If another context is on top, or this one is not pushed.
@@ -242,17 +91,19 @@ class Context:
         if self.pushes == 1 and self.is_watched:
             self._tear_down(sys.exc_info()[1] if exc is _UNGIVEN else exc, node[1])
         else:
-            self._leave(node[1])
+            self.leave(node[1])
+            if self.pushes == 0:
+                self.close_request()
 
     def leave(self, rest: Any) -> None:
-        """Take this context off, after its teardown functions; `rest` is the stack then."""
+        """Take this context off, after its teardown functions; `rest` becomes the stack."""
         _write(rest)
         self.pushes -= 1
         if appcontext_popped.receivers and self.owns_app_context:
-            self._announce_pop()
+            appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
 
     def match_request(self) -> None:
-        """Find the rule for the request; keep what is wrong with it for later."""
+        """Find the rule for the request; keep a routing error for later."""
         found = None
         app = self.app
         if app.config["TRUSTED_HOSTS"] is None:
@@ -275,7 +126,7 @@ class Context:
         try:
             self.push()
         except BaseException:
-            # Nobody else will: __exit__ is not called where __enter__ failed.
+            # __exit__ is not called if __enter__ fails.
             self.pop()
             raise
         return self
@@ -298,14 +149,8 @@ class Context:
         )
 
     @property
-    def owns_app_context(self) -> bool:
-        """Whether the app's teardown is ours: not for a request inside its own app's context."""
-        below = self._below
-        return self.environ is None or below is None or below.app is not self.app
-
-    @property
     def is_watched(self) -> bool:
-        """Whether anybody wants to know when the context ends."""
+        """Whether the app or a signal has something to call when the context ends."""
         return (
             self.app.composition.has_teardown
             or bool(request_tearing_down.receivers)
@@ -313,75 +158,62 @@ class Context:
             or bool(appcontext_popped.receivers)
         )
 
-    def _leave(self, rest: Any) -> None:
-        _write(rest)
-        self.pushes -= 1
-        if self.pushes == 0:
-            self.close_request()
-        if appcontext_popped.receivers and self.owns_app_context:
-            self._announce_pop()
-
     def _begin_request(self) -> None:
-        # The session first: a URL converter may want to look at it.
+        # The session first, because a URL converter may use it.
         if self.opened_session is None and self.app.composition.opens_session_at_once:
             self.open_session()
         if self.routing_exception is None:
             self.match_request()
 
-    def _make_request(self) -> Request:
-        if self.environ is None:
-            carrier = self.request_context
-            if carrier is None:
-                raise UnboundError(OUTSIDE_REQUEST)
-            return carrier.request
-        app = self.app
-        request = self.made_request = app.request_class(self.environ)
-        request.json_module = app.json
-        request.app = app  # the request's one tie to its app
-        request.url_rule = self.url_rule
-        request.view_args = self.view_args
-        request.routing_exception = self.routing_exception
-        return request
-
-    def _fail_routing(self, error: HTTPException) -> None:
-        self.routing_exception = error
-        if self.made_request is not None:
-            self.made_request.routing_exception = error
-
     def _tear_down(self, exc: BaseException | None, rest: Any) -> None:
-        """Run every step of the end and leave `rest` as the stack; raise the first error."""
-        errors: list[BaseException] = []
+        """Run every step of the end, with `rest` as the stack afterwards; raise the first error."""
+        errors = teardown_errors(self.app)
         if self.environ is not None:
-            _attempt(errors, self.app.do_teardown_request, exc)
-            _attempt(errors, self.close_request)
+            errors.run(self.app.do_teardown_request, exc)
+            if self.made_request is not None:
+                errors.run(self.close_request)
         if self.owns_app_context:
-            _attempt(errors, self.app.do_teardown_appcontext, exc)
-        _attempt(errors, self.leave, rest)
-        if errors:
-            raise errors[0]
-
-    def _announce_pop(self) -> None:
-        appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
-
-    def close_request(self) -> None:
-        """Close the request object, if there is one, and with it the files of its form."""
-        request = self.made_request
-        if request is None:
-            return
-        # Not every request class has a close(): a user may bring one.
-        close = getattr(request, "close", None)
-        if close is not None:
-            close()
-        # The environ refers to the request and the other way round; without this the memory
-        # waits for the garbage collector.
-        request.environ["werkzeug.request"] = None
+            errors.run(self.app.do_teardown_appcontext, exc)
+        errors.run(self.leave, rest)
+        errors.raise_first()
 
 
-def _attempt(errors: list[BaseException], step: Callable[..., object], *args: object) -> None:
-    try:
-        step(*args)
-    except BaseException as error:  # noqa: BLE001  # raised by the caller after the other steps
-        errors.append(error)
+class SplitContext(Context):
+    """A request context for an app whose class overrides `app_context`.
+
+    Otherwise one context is both. Here `app_context` is called for each request, as Flask does,
+    and the request's context is pushed on top of it.
+
+    The constructor's arguments are those of `Context`.
+    """
+
+    _carrier: Any = None
+
+    def push(self) -> None:
+        """Push the app's context, unless it is the current one, and then this one."""
+        below = maybe_current()
+        if self.pushes == 0 and (below is None or below.app is not self.app):
+            self._carrier = self.app.app_context()
+            self._carrier.push()
+        super().push()
+
+    def pop(self, exc: BaseException | None = _UNGIVEN) -> None:
+        """Take this context off, and the app's too if this was the last push."""
+        given = () if exc is _UNGIVEN else (exc,)
+        try:
+            super().pop(*given)
+        finally:
+            carrier = self._carrier
+            if self.pushes == 0 and carrier is not None:
+                self._carrier = None
+                carrier.pop(*given)
+
+
+def teardown_errors(app: Any) -> FirstError:
+    """Return a collector for the errors at the end of a context; all but the first are logged."""
+    return FirstError(
+        lambda error: app.logger.error("A second teardown function failed", exc_info=error)
+    )
 
 
 def _wrong_order(context: Context) -> str:

@@ -1,4 +1,4 @@
-"""Taking the request along into a thread, a greenlet or a task."""
+"""The current request in another thread, greenlet or task."""
 
 from collections.abc import Callable
 from functools import update_wrapper
@@ -14,8 +14,7 @@ def copy_current_request_context(f: Callable[P, R]) -> Callable[P, R]:
     """Return a function that runs `f` with the request that is current now.
 
     The wrapped function may run many times, at the same time and after the request has ended:
-    each call has a context of its own, with the same request object and session, and its own
-    `g`::
+    each call has its own context and `g`, with the same request object and session::
 
         @copy_current_request_context
         def work() -> None:

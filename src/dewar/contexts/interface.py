@@ -1,4 +1,4 @@
-"""`ContextApp`: what a context asks of its app, which documents each member."""
+"""`ContextApp`: the members of the app that a context uses."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from dewar.sessions.interface import SessionInterface
 
 
 class Composed(Protocol):
-    """What a context asks of what was worked out from the app's routes."""
+    """The members of the app's composition that a context uses."""
 
     index: RouteIndex
     opens_session_at_once: bool
@@ -20,7 +20,7 @@ class Composed(Protocol):
 
 
 class ContextApp(Protocol):
-    """What a context asks of its app."""
+    """The members of the app that a context uses."""
 
     name: str
     debug: bool
@@ -35,7 +35,7 @@ class ContextApp(Protocol):
 
     @property
     def composition(self) -> Composed:
-        """What was worked out from the registrations."""
+        """What is worked out from the registrations."""
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Return Werkzeug's adapter for a request."""

@@ -1,8 +1,8 @@
-"""The current context as Flask 3 (two context variables) and Flask 2.1 (two stacks) showed it.
+"""The current context as Flask 3 (two context variables) and Flask 2.1 (two stacks) show it.
 
-There is one stack of contexts here (`dewar.contexts.current`). Extensions and teaching material
-look at it as two: one of app contexts, one of request contexts. These are views; they keep
-nothing of their own but what `ContextStack` has seen of other threads.
+Dewar has one stack of contexts (`dewar.contexts.current`). Extensions and teaching material expect
+two: one of app contexts, one of request contexts. These classes are views of the one stack. They
+store nothing, except that `ContextStack` records the contexts of other threads.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Part = Callable[[Any], Any]
 
 
 def app_part(context: Any) -> Any:
-    """Return the context that began the app's work: not a request inside its own app's context."""
+    """Return the app context: not that of a request inside a context of the same app."""
     return None if context is None else context.app_context
 
 
@@ -33,8 +33,8 @@ class ContextCell:
 
     Args:
         name: The variable's name.
-        part: Takes what the variable holds from the context on top.
-        unbound_message: The error's text where it holds nothing.
+        part: Returns what the variable holds, from the context on top.
+        unbound_message: The text of the error if it holds nothing.
     """
 
     def __init__(self, name: str, part: Part, unbound_message: str) -> None:
@@ -56,13 +56,13 @@ class ContextCell:
         return default
 
     def set(self, context: Any) -> Any:
-        """Put a context on top without its hooks; return what `reset` takes."""
+        """Put a context on top without its hooks; return a token for `reset`."""
         below = contexts.reader(None)
         contexts.push(context)
         return below
 
     def reset(self, token: Any) -> None:
-        """Go back to where `set` was called."""
+        """Restore the stack from before `set`."""
         contexts.writer(token)
 
     def current(self) -> Any:
@@ -89,13 +89,13 @@ class ContextStack:
     """The contexts of one kind, as the `LocalStack` that Flask 2.1 kept them on.
 
     Args:
-        part: Tells whether a context is of this kind: it is its own part.
+        part: Returns a context of this kind from any context, or None.
     """
 
     def __init__(self, part: Part) -> None:
         self._part = part
         self._seen = Local()
-        # From now on, what other threads push can be shown as well.
+        # From now on the contexts of other threads can be shown as well.
         appcontext_pushed.connect(self._see)
         appcontext_popped.connect(self._see)
 

@@ -9,13 +9,13 @@ _MISSING: Any = object()
 
 
 class AppGlobals:
-    """A plain namespace for whatever a request wants to remember until it ends.
+    """A plain namespace for values that a request keeps until it ends.
 
     Attributes are the values: ``g.user = load_user()``. Each context has its own.
     """
 
     def __getattr__(self, name: str) -> Any:
-        # Reached only where the attribute is missing; here so that type checkers allow any name.
+        # Called only if the attribute is missing; type checkers allow any name because of it.
         raise AttributeError(
             f"g has no {name!r} in this context. Set it first (g.{name} = ...),"
             f" or give a default: g.get({name!r}, None)."
@@ -31,7 +31,7 @@ class AppGlobals:
             raise AttributeError(name) from None
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return the value of `name`, or `default` where it is not set."""
+        """Return the value of `name`, or `default` if it is not set."""
         return self.__dict__.get(name, default)
 
     def pop(self, name: str, default: Any = _MISSING) -> Any:
@@ -45,7 +45,7 @@ class AppGlobals:
         return self.__dict__.pop(name, default)
 
     def setdefault(self, name: str, default: Any = None) -> Any:
-        """Return the value of `name`, setting it to `default` first where it is not set."""
+        """Return the value of `name`, which is first set to `default` if it is not set."""
         return self.__dict__.setdefault(name, default)
 
     def __contains__(self, name: str) -> bool:

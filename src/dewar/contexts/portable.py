@@ -1,8 +1,8 @@
 """The plain form of a request, a session and a `g`, for another process or machine.
 
-SECURITY: what goes out may be kept by a broker or a database. Of the environ only what is listed
-goes, because a server may have put its whole process environment in there; and of the headers
-not those that prove who the client is.
+SECURITY: a broker or a database may keep the plain form. It has only the listed variables of the
+environ, because a server may have put its whole process environment in there, and not the headers
+that prove who the client is.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from dewar.json.tagged import TaggedJSONSerializer
 
-#: In bytes. What is larger than this is better passed by reference than through a broker.
+#: In bytes. A larger body is better passed by reference than through a broker.
 BODY_LIMIT = 64 * 1024
 
 _VARIABLES = frozenset(
@@ -26,14 +26,14 @@ _VARIABLES = frozenset(
 )
 _SECRETS = frozenset({"HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_PROXY_AUTHORIZATION"})
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes, UUID, datetime, Markup})
-# PERF: to make one costs more than to pack a value. A serializer can be taught other tags, by
-# `register`, but nobody else has this one and nobody here teaches it: it never changes, so all
-# threads may use it at once. An app's own tags belong to its sessions' cookies, not to jobs.
+# PERF: making one costs more than packing a value. No tag is ever registered on this serializer, so
+# it never changes, and all threads may use it at once. An app's own tags are for the cookies of its
+# sessions, not for jobs.
 _SERIALIZER = TaggedJSONSerializer()
 
 
 def pack_environ(environ: Mapping[str, Any]) -> dict[str, str]:
-    """Return what of an environ may leave the process: strings, and no secrets."""
+    """Return the variables of an environ that may leave the process: strings, and no secrets."""
     return {
         name: value
         for name, value in environ.items()
@@ -48,14 +48,14 @@ def pack_items(items: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
     for name, value in items.items():
         if _is_plain(value):
             text = _SERIALIZER.dumps(value)
-            # Some plain values are not the same afterwards: a number as a key, half a second.
+            # Some plain values change on the way: a number as a key, half a second.
             if _SERIALIZER.loads(text) == value:
                 packed[name] = text
     return packed, [name for name in items if name not in packed]
 
 
 def unpack_items(packed: Mapping[str, str]) -> dict[str, Any]:
-    """Return the items that `pack_items` made text of."""
+    """Return the items from the text that `pack_items` made."""
     return {name: _SERIALIZER.loads(text) for name, text in packed.items()}
 
 

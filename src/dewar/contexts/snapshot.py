@@ -1,12 +1,12 @@
-"""`Snapshot`: what a job takes along of the context that it was submitted in.
+"""`Snapshot`: a copy of the context that a job was submitted in.
 
-A snapshot is taken once and run many times, also at once; nothing in it is changed afterwards.
-Each run has contexts of its own: an app context, and on it a request context if there was one.
+A snapshot is taken once and may run many times, also at the same time; it is never changed. Each
+run has new contexts: an app context, and on it a request context if there was one.
 
-- The request's teardown functions are not run again: it has been, or will be, torn down where it
-  was handled.
-- The app context's teardown functions are run at the end of each run, for what the run itself
-  opened. What was carried in `g` is the submitter's to close, so it is taken out before.
+- The request's teardown functions are not called again: they are called where the request is
+  handled.
+- The app context's teardown functions are called at the end of each run, for what the run has
+  opened. The submitter closes what it had in `g`, so those values are removed before.
 """
 
 import sys
@@ -29,11 +29,11 @@ from dewar.contexts.unavailable import (
     AbsentBody,
     AbsentFiles,
     ReadOnlySession,
-    explaining_namespace,
+    namespace_without,
 )
 
 _IMMUTABLE = frozenset({type(None), bool, int, float, str, bytes})
-# PEP 3333 wants them; the values are those of a process that serves nobody.
+# PEP 3333 requires them; the values are those of a process that serves no requests.
 _FAR_VARIABLES = {
     "wsgi.version": (1, 0),
     "wsgi.multithread": False,
@@ -47,7 +47,7 @@ class SnapshotRequest:
     """A request as it was when the snapshot was taken."""
 
     environ: Mapping[str, Any]
-    #: None where it was not read, or is too large to travel.
+    #: None if it was not read, or is too large for another process.
     body: bytes | None
     #: The fields of a form that was read, and whether files came with it.
     form: list[tuple[str, str]] | None = None
@@ -60,8 +60,8 @@ class SnapshotRequest:
 
     @classmethod
     def take(cls, context: Any) -> Self:
-        """Return a copy of what a request context carries, to outlive it."""
-        # Opened now: later the cookie may be gone, and the store may say something else.
+        """Return a copy of a request context."""
+        # Opened now, because the store may change until the job runs.
         session = context.open_session()
         environ = {k: v for k, v in context.environ.items() if not _is_of_the_server(k)}
         read = {} if context.made_request is None else vars(context.made_request)
@@ -100,7 +100,7 @@ class SnapshotRequest:
         return context
 
     def portable(self) -> dict[str, Any]:
-        """Return it as plain JSON, without what is secret."""
+        """Return it as plain JSON, without secrets."""
         session, absent = pack_items(self.session)
         body = self.body
         return {
@@ -116,7 +116,7 @@ class SnapshotRequest:
 
     @classmethod
     def from_portable(cls, portable: Mapping[str, Any]) -> Self:
-        """Return the request that `portable` was made of."""
+        """Return the request from what `portable` returned."""
         body, form = portable["body"], portable["form"]
         return cls(
             environ={**_FAR_VARIABLES, "wsgi.errors": sys.stderr, **portable["environ"]},
@@ -134,17 +134,13 @@ class Snapshot:
 
     app: ContextApp
     g: Mapping[str, Any] = field(default_factory=dict)
-    #: The names of what `g` held and could not travel.
+    #: The names of the values of `g` that could not be sent.
     g_absent: Collection[str] = ()
     request: SnapshotRequest | None = None
 
     @classmethod
     def take(cls, context: Any) -> Self:
-        """Return a copy of what a context carries, to outlive it.
-
-        Of contexts that lie on top of each other this is the innermost one; a request below
-        belongs to it where it is one of the same app.
-        """
+        """Return a copy of a context, with the request below it if that is of the same app."""
         below = context.request_context
         request = below is not None and below.app is context.app
         return cls(
@@ -158,8 +154,7 @@ class Snapshot:
     ) -> Any:
         """Call the function in new contexts, and run a coroutine function to its end.
 
-        The running owner's stack of contexts is empty afterwards: run it in a
-        `contextvars.Context` of its own.
+        The stack of contexts is empty afterwards: call this in a new `contextvars.Context`.
         """
         with self.opened():
             return self.app.ensure_sync(function)(*args, **kwargs)
@@ -170,10 +165,10 @@ class Snapshot:
         contexts.writer(None)
         context = self.app.app_context()
         if self.g_absent:
-            context.g = explaining_namespace(self.app.app_ctx_globals_class, self.g_absent)
+            context.g = namespace_without(self.app.app_ctx_globals_class, self.g_absent)
         with context:
             stack = contexts.reader(None)
-            # What the app put there when the context was pushed is this run's own.
+            # The app's own values, set when the context was pushed, go before those carried.
             namespace = vars(context.g)
             for name, value in self.g.items():
                 namespace.setdefault(name, value)
@@ -183,14 +178,14 @@ class Snapshot:
                     request.push()
                 yield
             finally:
-                # Without its hooks, and with whatever the function left on it.
+                # Without its hooks, and with anything that the function left on the stack.
                 contexts.writer(stack)
                 _close(request)
                 for name in [k for k, value in self.g.items() if namespace.get(k) is value]:
                     del namespace[name]
 
     def portable(self) -> dict[str, Any]:
-        """Return it as plain JSON, without what is secret; the app has to be found otherwise."""
+        """Return it as plain JSON, without secrets and without the app."""
         packed, absent = pack_items(self.g)
         return {
             "g": packed,
@@ -200,7 +195,7 @@ class Snapshot:
 
     @classmethod
     def from_portable(cls, app: ContextApp, portable: Mapping[str, Any]) -> Self:
-        """Return the snapshot that `portable` was made of."""
+        """Return the snapshot from what `portable` returned."""
         request = portable["request"]
         return cls(
             app=app,
@@ -218,7 +213,7 @@ def _close(context: Any) -> None:
     files = vars(made).get("files")
     if files is not None and not isinstance(files, AbsentFiles):
         made.close()
-    # Or the memory waits for the garbage collector.
+    # Otherwise the memory waits for the garbage collector.
     made.environ["werkzeug.request"] = None
 
 
@@ -235,5 +230,5 @@ def _has_no_body(environ: Mapping[str, Any]) -> bool:
 
 
 def _own(value: Any) -> Any:
-    # PERF: what nearly all sessions hold need not go through deepcopy.
+    # PERF: the values of nearly all sessions need no deepcopy.
     return value if type(value) in _IMMUTABLE else deepcopy(value)

@@ -1,12 +1,12 @@
 """Keeping the request for a response that is produced while it is sent.
 
-The view has returned and its context is popped when the first piece is asked for. A generator
-therefore runs in a copy of the view's whole `contextvars.Context`, entered for each step and left
-again. So whoever sends the response (a pool thread that will serve others) never keeps anything
-of it between two steps, however the stream ends: at its end, by an error, or abandoned half way.
+When the first piece is asked for, the view has returned and its context is popped. A generator
+therefore runs in a copy of the view's whole `contextvars.Context`, which is entered for each step
+and left again. So the thread that sends the response keeps nothing of the request between two
+steps, whether the stream ends, fails, or is abandoned.
 
-An asynchronous generator runs in the task that iterates it. It gets the stack of contexts for
-each step.
+An asynchronous generator runs in the task that iterates it, and gets the stack of contexts for each
+step.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
@@ -36,7 +36,7 @@ def stream_with_context(
 def stream_with_context(generator_or_function: Any) -> Any:
     """Return a generator, or a generator function, that still sees the current request.
 
-    It may be an asynchronous one, in any view.
+    It may be asynchronous, in any view.
 
     ::
 
@@ -56,7 +56,7 @@ def stream_with_context(generator_or_function: Any) -> Any:
     try:
         items = iter(generator_or_function)
     except TypeError:
-        pass  # a function, then
+        pass  # it is a function
     else:
         return _steps(items, current_request("stream_with_context"))
 
@@ -68,7 +68,7 @@ def stream_with_context(generator_or_function: Any) -> Any:
 
 def _steps(items: Iterator[T], request: Context) -> Generator[T, None, None]:
     stream = _run(items, request, copy_context())
-    # Into the try block, so that a stream that is closed before its first step is closed too.
+    # Enter the try block, so that its end runs even if the stream is closed before its first step.
     next(stream)
     return stream
 
@@ -89,7 +89,7 @@ def _run(
 
 
 def _finish(items: Iterator[Any], request: Context) -> None:
-    """Close the iterator inside the request, and run the teardown for what it opened."""
+    """Close the iterator inside the request, and call the teardown functions."""
     _uncover(request)
     with request:
         close = getattr(items, "close", None)
@@ -98,7 +98,7 @@ def _finish(items: Iterator[Any], request: Context) -> None:
 
 
 def _uncover(request: Context) -> None:
-    """Take the request off the stack; a copied one still holds what the view has popped."""
+    """Take the request off the copied stack, which still holds it."""
     while contexts.pop() not in (request, None):
         pass
 
@@ -127,7 +127,7 @@ async def _run_async(items: AsyncIterator[Any], request: Context, stack: Any) ->
             close = getattr(items, "aclose", None)
             if close is not None:
                 await close()
-            import asyncio  # whoever iterates has loaded it
+            import asyncio  # an event loop runs, so it is loaded
 
             # The teardown functions may block.
             await asyncio.to_thread(_tear_down, request)
@@ -136,7 +136,7 @@ async def _run_async(items: AsyncIterator[Any], request: Context, stack: Any) ->
 
 
 def _tear_down(request: Context) -> None:
-    """Run the teardown for what a stream opened; in a copy of its context."""
+    """Call the teardown functions at the end of a stream."""
     _uncover(request)
     with request:
         pass

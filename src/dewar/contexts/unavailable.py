@@ -1,4 +1,4 @@
-"""What does not travel with a job, and says so where the job asks for it."""
+"""The parts of a request that a job does not have, which raise errors when it uses them."""
 
 from collections.abc import Collection, Mapping
 from functools import lru_cache
@@ -10,13 +10,13 @@ from werkzeug.datastructures import MultiDict
 from dewar.errors import DewarError
 from dewar.sessions.session import SecureCookieSession
 
-# How many classes of a job's `g` are kept. An app has one for each set of names that stayed behind,
-# which is nearly always the same.
+# How many classes of a job's `g` are kept. An app has one for each set of absent names, which is
+# nearly always the same set.
 _CLASSES = 64
 
 
 class ContextUnavailableError(DewarError, RuntimeError):
-    """Raised when a job uses a part of its request that stayed where it was submitted."""
+    """Raised when a job uses a part of its request that was not sent with it."""
 
 
 class SessionSentError(DewarError, RuntimeError):
@@ -24,9 +24,9 @@ class SessionSentError(DewarError, RuntimeError):
 
     def __init__(self) -> None:
         super().__init__(
-            "A job can read the session and not change it: the answer that would set the cookie"
-            " belongs to the request, which may be over. Change it in the view, or keep what the"
-            " job finds in a database."
+            "A job can read the session but not change it: the response that would set the cookie"
+            " belongs to the request, which may be over. Change the session in the view, or keep"
+            " the result of the job in a database."
         )
 
 
@@ -40,12 +40,12 @@ class ReadOnlySession(SecureCookieSession):
     """The session as it was when the job was submitted. A job cannot change it.
 
     Args:
-        items: What it holds.
-        absent: The names of what it held and could not travel.
+        items: The items.
+        absent: The names of items that could not be sent.
 
     Raises:
         SessionSentError: (a `RuntimeError`) at any change.
-        KeyError: If an item is asked for that could not travel.
+        KeyError: If an item is read that could not be sent.
     """
 
     def __init__(self, items: Mapping[str, Any], absent: Collection[str] = ()) -> None:
@@ -74,14 +74,14 @@ class ReadOnlySession(SecureCookieSession):
 
 
 class AbsentBody(RawIOBase):
-    """The ``wsgi.input`` of a job whose request's body stayed behind."""
+    """The ``wsgi.input`` of a job that was submitted without the body of its request."""
 
     def readable(self) -> bool:
-        """Return true: whoever wants to read is told why it cannot be."""
+        """Return true, so that reading raises the error that explains it."""
         return True
 
     def _refuse(self, *_: Any) -> NoReturn:
-        # Not an OSError or ValueError: Werkzeug would take those for a client that went away.
+        # Not an OSError or ValueError, which Werkzeug takes for a client that has disconnected.
         raise ContextUnavailableError(
             "The body of the request did not travel with the job: it was not read before the job"
             " was submitted, or it is too large for another process. Read it in the view and pass"
@@ -92,7 +92,7 @@ class AbsentBody(RawIOBase):
 
 
 class AbsentFiles(MultiDict[str, Any]):
-    """The ``request.files`` of a job whose request had some: they end with the request."""
+    """The ``request.files`` of a job whose request had files, which end with the request."""
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise ContextUnavailableError(
@@ -105,25 +105,25 @@ class AbsentFiles(MultiDict[str, Any]):
     get = getlist = items = keys = values = lists = listvalues = to_dict = _refuse
 
 
-def explaining_namespace(base: type, absent: Collection[str]) -> Any:
-    """Return an empty `g` of the class `base` that says of what is absent why it is not there."""
-    return _explaining(base, frozenset(absent))()
+def namespace_without(base: type, absent: Collection[str]) -> Any:
+    """Return an empty `g` of the class `base` whose errors explain the absent names."""
+    return _namespace_class(base, frozenset(absent))()
 
 
 @lru_cache(maxsize=_CLASSES)
-def _explaining(base: type, absent: frozenset[str]) -> type:
+def _namespace_class(base: type, absent: frozenset[str]) -> type:
     """Return the class of such a `g`.
 
-    PERF: to make a class for each run would be a fifth of what a small run costs.
+    PERF: making a class for each run would take a fifth of the time of a small run.
     """
 
-    class Explaining(base):  # type: ignore[misc]  # the class is the app's own
+    class NamespaceWithout(base):  # type: ignore[misc]  # the class is the app's own
         def __getattr__(self, name: str) -> Any:
             if name in absent:
                 raise AttributeError(_absent_item("g", f"g.{name}"))
             return super().__getattr__(name)
 
-    return Explaining
+    return NamespaceWithout
 
 
 def _absent_item(what: str, shown: str) -> str:

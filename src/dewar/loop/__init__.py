@@ -1,1 +1,1 @@
-"""The event loop of a process, on a thread of its own, and what waits on it."""
+"""The event loop of a process, which has a thread to itself, and the work on it."""

@@ -1,4 +1,4 @@
-"""`BackgroundWork`: work outside of a request, in steps on the event loop and on threads."""
+"""`BackgroundWork`: work outside of a request, on the event loop and on threads."""
 
 import threading
 from collections.abc import Callable, Coroutine
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class BackgroundWork:
-    """Runs the steps of a `Suspended`, each where it belongs. It begins on a thread.
+    """Runs the steps of a `Suspended` on the loop and on threads; the first is on a thread.
 
     Args:
-        steps: Makes the work. It keeps its errors to itself.
-        context: What it runs in; nobody else may be in it.
+        steps: Makes the work, which handles its own errors.
+        context: The work runs in it, and nothing else may.
         calls: The threads.
-        discard: Called in place of the work where that is not to be done.
+        discard: Called instead of the work if that is not done.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class BackgroundWork:
     ) -> None:
         self._steps = steps
         self.discard = discard
-        self._suspended: Suspended  # from its begin on
+        self._suspended: Suspended  # set by `begin`
         self._context = context
         self._calls = calls
         self._task: asyncio.Task[None] | None = None
@@ -43,17 +43,17 @@ class BackgroundWork:
         return f"<BackgroundWork {getattr(self, '_suspended', 'not begun')!r}>"
 
     def begin(self, on_end: Callable[[], object]) -> None:
-        """Begin; *on_end* is called in the end, on one of its threads."""
+        """Start the work; *on_end* is called at its end, on one of the threads."""
         self._on_end = on_end
         self._suspended = Suspended(self._steps(), OFF_LOOP, is_wholly_async=False)
         self._calls.call_soon(self._resume_on_thread)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it has ended; tell whether it did within *timeout* seconds."""
+        """Wait until the work has ended; return whether it did within *timeout* seconds."""
         return self._ended.wait(timeout)
 
     def cancel(self) -> None:
-        """Cancel what is awaited on the loop. What is on a thread goes on."""
+        """Cancel the step on the loop. A step on a thread goes on."""
         process_loop.call_soon(self._cancel)
 
     def _resume_on_thread(self) -> None:
@@ -80,7 +80,7 @@ class BackgroundWork:
 
         loop = process_loop.get()
         self._task = asyncio.Task(self._resume_on_loop(), loop=loop, context=self._context)
-        # Not from within: a context lets one in at a time.
+        # In another context: only one caller at a time can be in a context.
         self._task.add_done_callback(lambda _: self._schedule(), context=Context())
 
     async def _resume_on_loop(self) -> None:

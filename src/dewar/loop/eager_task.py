@@ -1,7 +1,7 @@
-"""Starting a task whose first step is taken at once.
+"""Starting a task whose first step runs at once.
 
-A coroutine that waits for nothing has its result then, without a turn of the loop. From Python
-3.12 on a task can be asked for that; before, its first step is taken out of the loop's hands.
+A coroutine that waits for nothing has its result at once, without a turn of the loop. Python 3.12
+has an option for that. Before, the first step is intercepted on its way to the loop.
 """
 
 import asyncio
@@ -10,18 +10,18 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
-_NAME = "dewar-request"  # PERF: else each task has a number of its own made for it
+_NAME = "dewar-request"  # PERF: without a name asyncio makes one for each task
 
 
 def start_eagerly(
     loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None], context: Context
 ) -> asyncio.Task[None]:
-    """Return a task that has taken its first step; for the loop's thread, outside of any task.
+    """Return a task that has run its first step; for the loop's thread, outside of any task.
 
     Args:
         loop: The running loop.
-        coroutine: What the task does.
-        context: What it runs in; nobody may be in it.
+        coroutine: The work of the task.
+        context: The task runs in it, and nothing else may.
     """
     if sys.version_info >= (3, 12):
         return asyncio.Task(coroutine, loop=loop, context=context, name=_NAME, eager_start=True)
@@ -36,7 +36,7 @@ def start_eagerly(
 
 
 class _Taker:
-    """Stands for ``call_soon`` and keeps what was to be called."""
+    """Replaces ``call_soon``, and keeps the function instead of scheduling it."""
 
     __slots__ = ("step",)
 

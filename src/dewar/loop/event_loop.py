@@ -1,6 +1,6 @@
 """The event loop itself: how it is made, which tasks it makes, and how it ends.
 
-It is imported with the first loop, for the sake of asyncio: see `dewar.loop.process_loop`.
+It imports asyncio, so it is imported with the first loop: see `dewar.loop.process_loop`.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
     except ImportError:
         loop = asyncio.new_event_loop()
     else:
-        # A class of Python's, because `start_eagerly` sets an attribute of it.
+        # A Python class, because `start_eagerly` sets an attribute of the loop.
         loop = type("UvLoop", (uvloop.Loop,), {})()
     loop.set_task_factory(make_task)  # type: ignore[arg-type]  # its protocol asks for more
     return loop
@@ -58,7 +58,7 @@ async def end(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         except TimeoutError:
             _logger.exception("%r did not end in time", step)
         except RuntimeError as error:
-            # At the interpreter's exit no thread can be begun to wait for the executor's, which
-            # the interpreter has waited for already.
+            # At the interpreter's exit no thread can start to wait for those of the executor,
+            # which the interpreter has waited for already.
             _logger.debug("%r: %s", step, error)
     loop.stop()

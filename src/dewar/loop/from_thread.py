@@ -5,12 +5,14 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import Context, copy_context
+from functools import wraps
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from dewar.loop.process_loop import process_loop
 from dewar.loop.task_scope import TaskScope, current_scope
 
+P = ParamSpec("P")
 R = TypeVar("R")
 Work = Callable[[], Coroutine[Any, Any, R]]
 
@@ -20,9 +22,9 @@ _MISSING: Any = object()
 def run_coroutine(work: Work[R]) -> R:
     """Return the result of a coroutine; the calling thread waits for it.
 
-    The coroutine sees the caller's context variables, and what it sets in them stays set, as if it
-    had run in the caller itself. It runs on the process's event loop, or where that cannot be
-    waited for, on one of its own; see `maybe_other_thread`.
+    The coroutine sees the caller's context variables, and changes of them stay, as if it had run in
+    the caller itself. It runs on the process's event loop, or on a new loop if the caller cannot
+    wait for that one: see `maybe_other_thread`.
 
     Args:
         work: Makes the coroutine.
@@ -37,11 +39,25 @@ def run_coroutine(work: Work[R]) -> R:
         _copy_variables(context)
 
 
+def to_sync(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
+    """Return a function that runs a coroutine function and waits for its result.
+
+    See `run_coroutine`.
+    """
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return run_coroutine(lambda: function(*args, **kwargs))
+
+    # `wraps` leaves it a plain function.
+    return call
+
+
 def run_coroutine_in(context: Context, work: Work[R]) -> R:
     """Return the result of a coroutine that runs in *context*, as `run_coroutine` does.
 
     Args:
-        context: What it runs in; nobody else may be in it.
+        context: The coroutine runs in it, and nothing else may.
         work: Makes the coroutine.
     """
     apply = maybe_other_thread()
@@ -53,10 +69,10 @@ def run_coroutine_in(context: Context, work: Work[R]) -> R:
 
 @contextmanager
 def scope_in_thread(name: object) -> Iterator[None]:
-    """Have the tasks that coroutines begin in the block end with it; the thread waits for that.
+    """End the tasks that coroutines start in the block with the block; the thread waits for them.
 
     Args:
-        name: What the block stands for.
+        name: The name of the block in log lines.
     """
     scope = TaskScope(name)
     before = current_scope.get()
@@ -70,13 +86,13 @@ def scope_in_thread(name: object) -> Iterator[None]:
 
 
 def maybe_other_thread() -> Callable[..., Any] | None:
-    """Return what calls a function on another thread, if this one cannot wait for the loop.
+    """Return a function that calls another on another thread, if this one cannot wait for the loop.
 
-    That is so on the loop's own thread, and in a greenlet, which would keep all others of its
-    thread waiting. None everywhere else.
+    The loop's own thread cannot, and a greenlet cannot, because the other greenlets of its thread
+    would wait too. Return None everywhere else.
     """
     if is_gevent_patched():
-        # A thread that is made under gevent's patches is but a greenlet too.
+        # A thread that is made under gevent's patches is a greenlet too.
         pool = sys.modules["gevent"].get_hub().threadpool
         return lambda function, *args: pool.apply(function, args)
     return _on_a_thread if process_loop.is_here() else None
@@ -90,7 +106,7 @@ def is_gevent_patched() -> bool:
 
 @contextmanager
 def one_other_thread() -> Iterator[Callable[..., Any]]:
-    """Have what calls functions on another thread, always the same: gevent binds a loop to it."""
+    """Yield a function that calls others on one thread: gevent binds a loop to a thread."""
     if is_gevent_patched():
         pool = import_module("gevent.threadpool").ThreadPool(1)
         try:
@@ -109,7 +125,7 @@ def _on_a_thread(function: Callable[..., R], *args: object) -> R:
 
 
 def _run_alone(work: Work[R], context: Context) -> R:
-    import asyncio  # here, for the reason that process_loop.py gives
+    import asyncio  # here, for the reason in process_loop.py
 
     with asyncio.Runner() as runner:
         return runner.run(work(), context=context)

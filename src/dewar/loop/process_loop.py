@@ -1,11 +1,11 @@
-"""`ProcessLoop`: the one event loop of a process, which runs on a thread of its own.
+"""`ProcessLoop`: the one event loop of a process, on its own thread.
 
-The thread begins when the first coroutine comes, and is the process's until its end: what
-libraries keep for an event loop, such as pools of connections, is good for every request. It is a
-daemon, so that it never keeps the process from ending; at the interpreter's exit what still runs
-on it is cancelled.
+The thread starts with the first coroutine and runs until the process ends. So the objects that
+libraries keep for an event loop, such as pools of connections, are good for every request. The
+thread is a daemon, so that it never keeps the process from ending; work that still runs at the
+interpreter's exit is cancelled.
 
-A forked process begins with a loop of its own: of the parent's thread it has only the memory.
+A forked process starts its own loop: it has a copy of the parent's memory, but not its thread.
 
 Every app imports this file, and few have coroutines. So asyncio, which takes longer to import than
 all of this package, is imported with the first loop.
@@ -32,16 +32,16 @@ R = TypeVar("R")
 
 _logger = logging.getLogger("dewar.server")
 
-# What coroutines get to end after they were cancelled, at the end of the process, in seconds.
+# The seconds that coroutines get after they are cancelled at the end of the process.
 _LEAVE = 2.0
 
 
 class LoopStateError(DewarError, RuntimeError):
-    """Raised when the event loop's own thread is to wait for the loop."""
+    """Raised when the event loop's own thread would wait for the loop."""
 
 
 class LoopUser(Protocol):
-    """What has work on the loop that is to end before the loop does."""
+    """An object with work on the loop that has to end before the loop does."""
 
     def before_close(self) -> None:
         """End the work, or wait for it."""
@@ -50,7 +50,7 @@ class LoopUser(Protocol):
 
 
 class ProcessLoop:
-    """An event loop on a thread of its own. Every method but `close` is safe from any thread."""
+    """An event loop on its own thread. Every method but `close` is safe from any thread."""
 
     def __init__(self) -> None:
         self._changing = threading.Lock()
@@ -61,7 +61,7 @@ class ProcessLoop:
         self._is_registered = False
         self._inbox: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._is_awake = False
-        # Weakly: the process outlives many an app, and must not collect what they leave.
+        # Weakly, because the process may outlive its apps.
         self._users: WeakSet[LoopUser] = WeakSet()
 
     def __repr__(self) -> str:
@@ -69,7 +69,7 @@ class ProcessLoop:
         return f"<ProcessLoop {kind} in process {os.getpid()}>"
 
     def get(self) -> "asyncio.AbstractEventLoop":
-        """Return the loop, which runs."""
+        """Return the running loop."""
         loop = self._loop
         return self._begin() if loop is None else loop
 
@@ -78,13 +78,13 @@ class ProcessLoop:
         return self._ident == threading.get_ident()
 
     def call_soon(self, function: Callable[..., object], *args: object) -> None:
-        """Have *function* called on the loop's thread, in an empty context."""
+        """Call *function* soon on the loop's thread, in an empty context."""
         self._inbox.append((function, args))
-        # PERF: waking the loop is a system call. Whoever finds it awake need not make one: it sets
-        # the mark back before it empties the inbox.
+        # PERF: waking the loop is a system call, which is not needed if the loop is awake. The loop
+        # resets the flag before it empties the inbox.
         if not self._is_awake:
             self._is_awake = True
-            # A copy of the caller's context would be kept, with the request in it, until then.
+            # A copy of the caller's context would keep the request until then.
             self.get().call_soon_threadsafe(self._empty_inbox, context=Context())
 
     def run(self, work: Callable[[], Coroutine[Any, Any, R]], context: Context) -> R:
@@ -92,7 +92,7 @@ class ProcessLoop:
 
         Args:
             work: Makes the coroutine; called on the loop's thread.
-            context: What it runs in; nobody else may be in it.
+            context: The coroutine runs in it, and nothing else may.
 
         Raises:
             LoopStateError: On the loop's own thread, which would wait for itself.
@@ -107,23 +107,23 @@ class ProcessLoop:
         try:
             return done.result()
         except BaseException:
-            # Ctrl-C, in the thread that waits: nobody wants the result any more.
+            # Ctrl-C in the thread that waits: the result is not needed any more.
             self.call_soon(partial(_cancel_all, tasks))
             raise
         finally:
             del done  # it holds the error, whose traceback holds this frame
 
     def add_user(self, user: LoopUser) -> None:
-        """Tell *user*, if it is still there, before the loop is closed at the process's end."""
+        """Call `before_close` of *user*, unless it is collected, before the loop is closed."""
         with self._changing:
             self._users.add(user)
             self._register()
 
     def close(self, timeout: float = _LEAVE) -> None:
-        """Cancel what runs, wait for it, and end the thread; a later call begins another.
+        """Cancel all tasks, wait for them, and end the thread; a later call starts another.
 
         Args:
-            timeout: Seconds that what was cancelled gets.
+            timeout: The seconds that the cancelled tasks get.
         """
         with self._changing:
             users = list(self._users)
@@ -141,11 +141,11 @@ class ProcessLoop:
         with self._changing:
             self._loop = self._thread = None
             self._is_closing = False
-            self._is_awake = False  # what has not come out of the inbox waits for the next call
+            self._is_awake = False  # calls that are still in the inbox wait for the next one
 
     def forget(self) -> None:
-        """Begin anew in a process that was forked: the loop is the parent's."""
-        self.__init__()  # type: ignore[misc]  # the parent's lock may be held by a thread it alone has
+        """Start anew in a forked process, which does not have the parent's loop."""
+        self.__init__()  # type: ignore[misc]  # the lock may be held by a thread of the parent
 
     def _begin_task(
         self,
@@ -156,8 +156,8 @@ class ProcessLoop:
     ) -> None:
         import asyncio
 
-        # It keeps what it raises to itself: an exit in a task would end the loop. And it is not
-        # the request's, which would cancel at its end what it is waiting for.
+        # It raises nothing, because an exit in a task would end the loop. It is not in the scope of
+        # the request, which would cancel what it is waiting for.
         tasks.append(asyncio.Task(_tell(work, done), loop=self.get(), context=context))
 
     def _begin(self) -> "asyncio.AbstractEventLoop":
@@ -188,10 +188,10 @@ class ProcessLoop:
                 _logger.critical("Internal error in the server", exc_info=True)
 
     def _register(self) -> None:
-        # Not at import: a process that the server forks begins without its parent's.
+        # Not at import: a process that the server forks registers for itself.
         if not self._is_registered:
             self._is_registered = True
-            atexit.unregister(self.close)  # a child of a plain fork has inherited it
+            atexit.unregister(self.close)  # a forked process has inherited it
             atexit.register(self.close)
 
     def _serve(self, loop: "asyncio.AbstractEventLoop") -> None:
@@ -203,7 +203,7 @@ class ProcessLoop:
             try:
                 loop.run_forever()
             except BaseException:
-                # asyncio lets a SystemExit or KeyboardInterrupt of a task through to here.
+                # asyncio passes on a SystemExit or KeyboardInterrupt of a task.
                 _logger.critical("A task asked the event loop to end", exc_info=True)
             if self._is_closing:
                 break
@@ -226,7 +226,7 @@ def _cancel_all(tasks: "list[asyncio.Task[None]]") -> None:
         task.cancel()
 
 
-#: The loop of this process. It is the one thing that a process has one of.
+#: The loop of this process.
 process_loop = ProcessLoop()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=process_loop.forget)

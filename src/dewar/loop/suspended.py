@@ -1,15 +1,15 @@
 """`Suspended`: an answer that waits for the event loop.
 
-A WSGI application returns its answer, and until then it holds the thread that called it. An
-application that finds `SUSPENDS` in the environ may return a `Suspended` instead: the rest of its
-work as a coroutine (PEP 492), which was begun and has stopped at one of two things.
+A WSGI application holds the thread that called it until it returns its answer. An application
+that finds `SUSPENDS` in the environ may return a `Suspended` instead: the rest of its work as a
+coroutine (PEP 492), which has started and has stopped at one of two points.
 
 - ``await ON_LOOP``: what follows runs on the event loop, in a task, where anything can be awaited.
-- ``await OFF_LOOP``: what follows runs on a thread that may block, where nothing else can be.
+- ``await OFF_LOOP``: what follows runs on a thread that may block, where nothing else is awaited.
 
 Its result is what a WSGI application returns.
 
-Middleware that knows nothing of this sees an iterable: then the thread waits after all.
+Middleware that does not know this sees an iterable, and then the thread waits.
 """
 
 import sys
@@ -28,7 +28,7 @@ Work = Coroutine[Any, Any, Iterable[bytes]]
 
 
 class ResumeOn(Enum):
-    """Where work goes on."""
+    """Where the next step of the work runs."""
 
     LOOP = "on the event loop, where anything can be awaited"
     THREAD = "on a thread that may block"
@@ -44,9 +44,9 @@ class Suspended:
     """The rest of the work on an answer; one thread at a time has it.
 
     Attributes:
-        is_wholly_async: Whether it could have been begun on the loop, and can be ended there.
-        place: Where it goes on; None once it is done.
-        result: What a WSGI application returns, once it is done.
+        is_wholly_async: Whether all of it can run on the loop.
+        resume_on: Where the next step runs; None once the work is done.
+        result: What a WSGI application returns, once the work is done.
     """
 
     __slots__ = ("_steps", "_waited", "is_wholly_async", "result", "resume_on")
@@ -62,7 +62,7 @@ class Suspended:
         return f"<Suspended {self._steps!r}, {self.resume_on or 'done'}>"
 
     def __await__(self) -> Generator[Any, Any, None]:
-        """Go on, on the loop, until it is done or has to leave it; what it raises is raised."""
+        """Run on the loop until the work is done or has to leave it; its errors are raised."""
         step: Callable[[Any], Any] = self._steps.send
         argument: Any = None
         while True:
@@ -78,20 +78,20 @@ class Suspended:
                 self.resume_on = wanted
                 return
             if wanted is ON_LOOP:
-                step, argument = self._steps.send, None  # it is there already
+                step, argument = self._steps.send, None  # it is on the loop already
                 continue
             try:
                 argument = yield wanted
-            except BaseException as error:  # noqa: BLE001  # the work decides what becomes of it
+            except BaseException as error:  # noqa: BLE001  # the work handles it
                 step, argument = self._steps.throw, error
             else:
                 step = self._steps.send
 
     def resume(self) -> None:
-        """Go on, off the loop, until it is done or has to be there; what it raises is raised."""
+        """Run on this thread until the work is done or needs the loop; its errors are raised."""
         self._step(self._steps.send, None)
 
-    # For whoever takes it for an iterable.
+    # For middleware that takes it for an iterable.
 
     def __iter__(self) -> Iterator[bytes]:
         self._waited = iter(self.wait())
@@ -113,12 +113,12 @@ class Suspended:
         if getcoroutinestate(self._steps) == CORO_CREATED:
             self._steps.close()
         else:
-            # Middleware had an answer of its own, and forgot to close this one (PEP 3333). Any
-            # other application would have done its work by now.
+            # Middleware gave another answer, and did not close this one (PEP 3333). Any other
+            # application would have done its work by now.
             self.close()
 
     def wait(self) -> Iterable[bytes]:
-        """Do the rest in this thread, which waits for the loop; return the result."""
+        """Do the rest of the work; this thread waits for the loop. Return the result."""
         while self.resume_on is not None:
             if self.resume_on is ON_LOOP:
                 run_coroutine(self._resume_on_loop)
@@ -130,7 +130,7 @@ class Suspended:
         await self
 
     def _step(self, step: Callable[[Any], Any], argument: object) -> Any:
-        """Take a step; return what it waits for, where that is not a place."""
+        """Run a step; return what it waits for."""
         try:
             wanted = step(argument)
         except StopIteration as end:
@@ -145,7 +145,7 @@ class Suspended:
 
 
 def begin(steps: Work, is_wholly_async: bool = False) -> Iterable[bytes]:
-    """Begin with *steps*; return their result, or a `Suspended` where they go on elsewhere."""
+    """Start *steps*; return their result, or a `Suspended` if they go on elsewhere."""
     try:
         resume_on = steps.send(None)
     except StopIteration as end:

@@ -1,7 +1,7 @@
-"""`TaskScope`: the tasks that a request has begun, which end with it.
+"""`TaskScope`: the tasks that a request has started, which end with it.
 
 A task that is made while a scope is set belongs to it: see `dewar.loop.event_loop.make_task`. A
-task that shall live on is made outside of it, in a context without one.
+task that has to outlive the scope is made in a context without one.
 """
 
 import logging
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("dewar.server")
 
-# What tasks get to end after they were cancelled, in seconds, before the request goes on.
+# The seconds that cancelled tasks get before the request goes on.
 _LEAVE = 5.0
 
 
@@ -33,7 +33,7 @@ class TaskScope:
         return bool(self._tasks)
 
     def add(self, task: "asyncio.Task[Any]") -> None:
-        """Take in a task; it leaves by itself when it has ended."""
+        """Add a task; it is removed when it has ended."""
         if self._tasks is None:
             self._tasks = set()
         self._tasks.add(task)
@@ -42,11 +42,11 @@ class TaskScope:
     async def end(self, is_cut_off: bool = False) -> None:
         """Cancel the tasks that still run, and wait for them.
 
-        One that goes on regardless is reported and left behind.
+        A task that does not end is logged, and not waited for any longer.
 
         Args:
-            is_cut_off: Whether the request did not come to its end either. Otherwise its author
-                is told what was cancelled, and how to let it live.
+            is_cut_off: Whether the request was cut off too. Otherwise a warning is logged for each
+                cancelled task.
         """
         tasks = set(self._tasks or ())
         if not tasks:

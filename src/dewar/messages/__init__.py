@@ -1,1 +1,1 @@
-"""What comes in and what goes out: `Request` and `Response`."""
+"""`Request` and `Response`."""

@@ -1,4 +1,4 @@
-"""What debug mode says of requests that cannot be what their author meant."""
+"""Errors that debug mode raises for requests that are probably a mistake."""
 
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from dewar.errors import DewarError
 
 
 class FormRequest(Protocol):
-    """What an explanation takes of the request."""
+    """The members of a request that an explanation uses."""
 
     @property
     def form(self) -> MultiDict[str, str]:
@@ -20,7 +20,7 @@ class FormRequest(Protocol):
 
 
 class DebugFilesKeyError(DewarError, KeyError, AssertionError):
-    """Raised in debug mode where a file is looked for in a form that could not send files.
+    """Raised in debug mode when a file is read from a form that could not send files.
 
     It is a `KeyError` and an `AssertionError`, as Flask's is.
     """

@@ -1,4 +1,4 @@
-"""`Request`: Werkzeug's request, made without the work that nobody asked for."""
+"""`Request`: Werkzeug's request, whose parts are made when they are first used."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar, overload
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class RequestApp(Protocol):
-    """What a request asks of the app that it was made for."""
+    """The members of the app that a request uses."""
 
     debug: bool
 
@@ -108,7 +108,7 @@ class _Limit:
             return own
         app = request.app
         if app is None:
-            # Made by hand: the app is the one that is current where it is read.
+            # It was not made by a context: use the current app.
             context = maybe_current()
             app = None if context is None else context.app
         limit: int | None = (
@@ -134,11 +134,11 @@ class Request(WerkzeugRequest):
 
     json_module: Any = json
 
-    #: The rule that matched, or None where none did.
+    #: The rule that matched, or None.
     url_rule: Rule | None = None
-    #: The values of the rule's variables, or None where no rule matched.
+    #: The values of the rule's variables, or None if no rule matched.
     view_args: dict[str, Any] | None = None
-    #: What is raised in place of calling a view, where routing failed.
+    #: The routing error, which is raised instead of calling a view.
     routing_exception: HTTPException | None = None
 
     #: The app, for its limits and debug mode; None for a request made outside of any.
@@ -174,13 +174,13 @@ class Request(WerkzeugRequest):
 
     @property
     def endpoint(self) -> str | None:
-        """The endpoint that matched, or None where none did."""
+        """The endpoint that matched, or None."""
         rule = self.url_rule
         return None if rule is None else rule.endpoint
 
     @property
     def blueprint(self) -> str | None:
-        """The name of the blueprint that the endpoint belongs to, dotted where nested."""
+        """The name of the blueprint of the endpoint, with dots if it is nested."""
         endpoint = self.endpoint
         if endpoint is None or "." not in endpoint:
             return None

@@ -11,14 +11,14 @@ from dewar.contexts.current import maybe_current
 
 
 class Response(WerkzeugResponse):
-    """What goes back to the client: a body, a status and headers.
+    """The answer to the client: a body, a status and headers.
 
     It is an HTML page unless another `mimetype` is given. Views seldom need it: what they
     return becomes one. The body may be an asynchronous iterator of `str` or `bytes`: each piece
     is sent before the next is asked for.
     """
 
-    # `AsyncBody` is imported where it is made: it needs asyncio, which most apps have no use for.
+    # `AsyncBody` is imported when it is made: it needs asyncio, which most apps do not use.
 
     default_mimetype = "text/html"
     json_module = json
@@ -34,7 +34,7 @@ class Response(WerkzeugResponse):
         return size
 
     def get_app_iter(self, environ: WSGIEnvironment) -> Iterable[bytes]:
-        """Return the body for a WSGI server; none where the method or the status has none."""
+        """Return the body for a WSGI server; empty if the method or the status has none."""
         source: Any = self.response
         # As for every body: RFC 9110 §6.4.1.
         has_body = self.status_code >= 200 and self.status_code not in {204, 304}

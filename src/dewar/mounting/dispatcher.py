@@ -5,22 +5,22 @@ from types import MethodType
 from typing import Any, NamedTuple
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from dewar.mounting.branch import Branch, Mount
+from dewar.mounting.apps import default_name, holds
 from dewar.mounting.errors import MountError
 from dewar.mounting.hosts import Hosts, checked_host
 from dewar.mounting.lifespan import begin_all, end_all
+from dewar.mounting.location import LOCATION, Location
+from dewar.mounting.mount_point import Mount, MountPoint
 from dewar.mounting.paths import checked_path, longest, to_wsgi
-from dewar.mounting.place import PLACE, Place
-from dewar.mounting.tree import default_name, holds
 
 
 class Found(NamedTuple):
-    """Where a request leads.
+    """The app that a request leads to.
 
     Attributes:
-        app: Which app answers it.
+        app: The app that answers it.
         mount: The path that the app is mounted at; empty for a whole host or the default app.
-        rest: What is left of the path.
+        rest: The rest of the path.
         host: The host that the app is mounted at, as it was given; None for any.
     """
 
@@ -30,7 +30,7 @@ class Found(NamedTuple):
     host: str | None = None
 
 
-class DispatcherMiddleware(Branch):
+class DispatcherMiddleware(MountPoint):
     """A WSGI app that hands each request to the app with the longest matching mount path.
 
     The mounted app sees the mount path in ``SCRIPT_NAME`` and the rest in ``PATH_INFO``, so the
@@ -38,13 +38,13 @@ class DispatcherMiddleware(Branch):
 
         application = DispatcherMiddleware(shop, {"/admin": admin}, hosts={"api.example.com": api})
 
-    What is mounted at the host of a request goes before the paths; an exact name goes before
-    ``*.example.com``, which stands for every name that ends so.
+    Apps that are mounted at the host of a request go before those at a path. An exact name goes
+    before ``*.example.com``, which stands for every name with that ending.
 
     Args:
         app: Answers what is under no mount.
-        mounts: Apps by path, each path beginning with a slash and not ending with one. What is
-            put into it later counts too.
+        mounts: Apps by path. Each path begins with a slash and does not end with one. The mapping
+            may be changed later.
         hosts: Apps by host, ``"api.example.com"``, or by host and path, ``"api.example.com/v1"``.
 
     Raises:
@@ -58,7 +58,7 @@ class DispatcherMiddleware(Branch):
         hosts: Mapping[str, WSGIApplication] | None = None,
     ) -> None:
         self.app = app
-        # The caller's own mapping: what is mounted later counts too.
+        # Not a copy: the caller may add to it later.
         self.mounts: Mapping[str, WSGIApplication] = mounts if mounts is not None else {}
         self._hosts = Hosts()
         self._names: dict[tuple[str | None, str], str] = {}
@@ -75,7 +75,7 @@ class DispatcherMiddleware(Branch):
         return f"<{type(self).__name__} {addresses} beside {self.app!r}>"
 
     def find(self, environ: WSGIEnvironment) -> Found:
-        """Return where a request leads; the environ stays as it is."""
+        """Return the app that a request leads to; the environ is not changed."""
         by_host = self._hosts.find(environ)
         if by_host is not None:
             host, part = by_host
@@ -89,26 +89,27 @@ class DispatcherMiddleware(Branch):
         return Found(*by_path)
 
     def enter(self, environ: WSGIEnvironment) -> WSGIApplication:
-        """Return the app for a request, and move the environ to where that app is."""
+        """Return the app for a request, and change the environ to that app's paths."""
         app, mount, rest, host = self.find(environ)
         script_root = environ.get("SCRIPT_NAME", "")
-        environ[PLACE] = Place(self, script_root, mount, host, environ.get(PLACE))
+        environ[LOCATION] = Location(self, script_root, mount, host, environ.get(LOCATION))
         environ["SCRIPT_NAME"] = script_root + mount
         environ["PATH_INFO"] = rest
         return app
 
-    def maybe_on_loop(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+    def begin_on_loop(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
         """Return the work on an answer, if the app it leads to has it and nothing in it may block.
 
-        The environ stays as it is.
+        The environ is not changed.
         """
         moved = environ.copy()
         app = self.enter(moved)
-        if isinstance(app, MethodType):  # what is around the method is around us, too
-            ask = getattr(app.__self__, f"{app.__name__}_on_loop", None)
-        else:
-            ask = getattr(app, "maybe_on_loop", None)
-        return None if ask is None else ask(moved, start_response)
+        if isinstance(app, MethodType) and app.__name__ == "wsgi_app":
+            # The middleware around the method is around this dispatcher too.
+            begin = getattr(app.__self__, "begin_on_loop", None)
+            return begin and begin(moved, start_response, skip_middleware=True)
+        begin = getattr(app, "begin_on_loop", None)
+        return begin and begin(moved, start_response)
 
     def mount(
         self,
@@ -140,12 +141,12 @@ class DispatcherMiddleware(Branch):
 
     @property
     def default(self) -> WSGIApplication:
-        """What answers where nothing is mounted."""
+        """The app that answers where nothing is mounted."""
         return self.app
 
     @property
     def entries(self) -> tuple[Mount, ...]:
-        """What is mounted: first by path, then by host."""
+        """The mounted apps: first by path, then by host."""
         by_path = [(None, path, app) for path, app in self.mounts.items()]
         return tuple(
             Mount(
@@ -158,11 +159,11 @@ class DispatcherMiddleware(Branch):
         )
 
     def begin_serving(self) -> None:
-        """Have every app begin to serve in this process; what one raises is raised."""
+        """Have every app begin to serve in this process; an error of one is raised."""
         begin_all(self)
 
     def end_serving(self, timeout: float) -> None:
-        """Have every app end to serve, the last first; all do, even if some fail.
+        """Have every app stop serving, the last first; all are called, even if some fail.
 
         Args:
             timeout: The seconds that they share.
@@ -170,18 +171,18 @@ class DispatcherMiddleware(Branch):
         end_all(self, timeout)
 
     def _check(self, new: Mount) -> None:
-        """Refuse what cannot be mounted.
+        """Check that an app can be mounted.
 
         Raises:
-            MountError: Says why, and what to do.
+            MountError: If it cannot.
         """
         if not callable(new.app):
             raise MountError(
-                f"{new.app!r} cannot be mounted at {new.address}: it is no WSGI callable."
+                f"{new.app!r} cannot be mounted at {new.address}: it is not a WSGI callable."
             )
         if new.name is not None and (not new.name or ":" in new.name):
             raise MountError(
-                f"{new.name!r} is no name for links, which have it before their colon:"
+                f"{new.name!r} cannot be a name in links, which have it before a colon:"
                 " url_for('admin:index'). Leave it out, or write name='admin'."
             )
         taken = self._hosts.has(new.host, new.path) if new.host else new.path in self.mounts

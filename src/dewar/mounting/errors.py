@@ -1,4 +1,4 @@
-"""What goes wrong with mounts, and with links between the apps that are mounted."""
+"""The errors of mounting, and of links between mounted apps."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,11 +9,11 @@ from dewar.errors import DewarError
 
 
 class MountError(DewarError, ValueError):
-    """Raised when an app cannot be mounted as it was asked for."""
+    """Raised when an app cannot be mounted at a path or host."""
 
 
 class MountLinkError(DewarError, BuildError):
-    """Raised when a link names an app that is not mounted, or one that cannot be told.
+    """Raised when a link names an app that is not mounted, or one that is not clear.
 
     It is a `werkzeug.routing.BuildError`, so `url_build_error_handlers` see it.
     """

@@ -1,4 +1,4 @@
-"""Apps by host: exact names, and ``*.example.com`` for all that end so."""
+"""Apps by host: exact names, and ``*.example.com`` for all names with that ending."""
 
 import ipaddress
 import re
@@ -8,13 +8,13 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 from dewar.mounting.errors import MountError
 from dewar.mounting.paths import Part, longest
 
-# A name of the DNS has at most 253 octets (RFC 1035, 2.3.4): nothing longer is looked for.
+# A name of the DNS has at most 253 octets (RFC 1035, 2.3.4): a longer one is not looked for.
 _LONGEST = 253
 _NAME = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 
 
 def host_of(environ: WSGIEnvironment) -> str:
-    """Return the host that a request is for: in small letters, without port and last dot."""
+    """Return the host of a request in lower case, without the port and the last dot."""
     host: str = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
     if host.startswith("["):
         # An IPv6 address has colons of its own (RFC 3986, 3.2.2).
@@ -23,10 +23,10 @@ def host_of(environ: WSGIEnvironment) -> str:
 
 
 def checked_host(host: str) -> str:
-    """Return a host to mount at, in the form in which requests' hosts are compared.
+    """Return a host to mount at, in the form of `host_of`.
 
     Raises:
-        MountError: If no request could be for it.
+        MountError: If no request could have it.
     """
     found = host.lower().removesuffix(".")
     if found.startswith("["):
@@ -37,19 +37,19 @@ def checked_host(host: str) -> str:
         found = _in_ascii(found)
     if not _NAME.fullmatch(found) or ".." in found or len(found) > _LONGEST:
         raise MountError(
-            f"{host!r} is no host to mount an app at. Write a name or an address without a port,"
-            " 'api.example.com' or '[::1]', or '*.example.com' for all that end so."
+            f"{host!r} is not a host to mount an app at. Write a name or an address without a port,"
+            " 'api.example.com' or '[::1]', or '*.example.com' for all names with that ending."
         )
     return found
 
 
 def fits(pattern: str, host: str) -> bool:
-    """Whether a host is, or ends as, one that `checked_host` returned."""
+    """Whether a host matches a pattern that `checked_host` returned."""
     return host == pattern or (pattern.startswith("*.") and host.endswith(pattern[1:]))
 
 
 class Hosts:
-    """What is mounted by host. An exact name goes before ``*.``, and of these the longest."""
+    """The apps by host. An exact name goes before ``*.``, a longer ending before a shorter one."""
 
     def __init__(self) -> None:
         self._mounts: dict[str, dict[str, WSGIApplication]] = {}
@@ -68,12 +68,12 @@ class Hosts:
         return path in self._mounts.get(host, ())
 
     def add(self, host: str, path: str, app: WSGIApplication) -> None:
-        """Mount an app; both `checked_host` and `dewar.mounting.paths` have seen where."""
+        """Mount an app at a host and a path that have been checked."""
         # Replaced as a whole, so that a request never meets a dict that changes.
         self._mounts = {**self._mounts, host: {**self._mounts.get(host, {}), path: app}}
 
     def find(self, environ: WSGIEnvironment) -> tuple[str, Part] | None:
-        """Return the host as it was mounted, and the part of the path; None for no such mount."""
+        """Return the host as it was mounted, and the part of the path; None without a mount."""
         mounts = self._mounts
         if not mounts:
             return None
@@ -87,7 +87,7 @@ class Hosts:
 
 
 def _wildcards(host: str) -> Iterator[str]:
-    """Yield the patterns that a host fits, the longest first."""
+    """Yield the patterns that match a host, the longest first."""
     rest = host if len(host) <= _LONGEST and not host.startswith("[") else ""
     while rest:
         _, _, rest = rest.partition(".")
@@ -103,7 +103,7 @@ def _maybe_address(host: str) -> str | None:
 
 
 def _in_ascii(host: str) -> str:
-    """Return a name as the DNS has it; one that cannot be there as it is."""
+    """Return a name in the form of the DNS, or unchanged if it has none."""
     try:
         return host.encode("idna").decode()
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""The paths that apps are mounted at: what they may be, and where a request's path leads."""
+"""The paths that apps are mounted at, and how the path of a request is matched."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Part(NamedTuple):
-    """The beginning of a request's path, where something is mounted, and the rest of it."""
+    """The app at the beginning of a request's path, that beginning, and the rest of the path."""
 
     app: WSGIApplication
     mount: str
@@ -19,7 +19,7 @@ class Part(NamedTuple):
 
 
 def longest(mounts: Mapping[str, WSGIApplication], path: str) -> Part | None:
-    """Return the longest mount that a path leads to, by whole segments; None for none.
+    """Return the longest mount that a path begins with, by whole segments, or None.
 
     Args:
         mounts: Apps by path, in the form of ``PATH_INFO``.
@@ -41,7 +41,7 @@ def to_wsgi(text: str) -> str:
 
 
 def from_wsgi(text: str) -> str:
-    """Return the text that an environ's string stands for; what stands for none stays."""
+    """Return the text that an environ's string stands for, or the string if it is not UTF-8."""
     try:
         return text.encode("latin-1").decode()
     except UnicodeError:
@@ -52,30 +52,30 @@ def checked_path(path: str, host: str | None) -> str:
     """Return the path that an app is mounted at; that of a whole host is empty.
 
     Raises:
-        MountError: If no request could lead there.
+        MountError: If no request could have it.
     """
     if host is not None and path in {"", "/"}:
         return ""
     repair = _repair(path)
     if repair is not None:
-        raise MountError(f"{path!r} is no path to mount an app at. {repair}")
+        raise MountError(f"{path!r} is not a path to mount an app at. {repair}")
     return path
 
 
 def _repair(path: str) -> str | None:
-    """Return what to do about a path that no request can lead to, or None."""
+    """Return how to correct a path that no request can have, or None."""
     if path in {"", "/"}:
         return (
-            "Everything without a mount of its own is the app's that you mount on; another app"
-            " can have a path, app.mount('/admin', admin), or a host,"
+            "Paths without a mount belong to the app that you mount on. Another app can have a"
+            " path, app.mount('/admin', admin), or a host,"
             " app.mount('/', admin, host='admin.example.com')."
         )
     if not path.startswith("/") or path.endswith("/"):
-        return f"It begins with a slash and does not end with one: '/{path.strip('/')}'."
+        return f"A path begins with a slash and does not end with one: '/{path.strip('/')}'."
     if "?" in path or "#" in path or "<" in path:
-        return "It is a fixed text, without variables, a query or a fragment: '/admin'."
+        return "A path is a fixed text, without variables, a query or a fragment: '/admin'."
     if {"", ".", ".."} & set(path[1:].split("/")):
-        return "Clients send no such segments: leave out '//', '.' and '..'."
+        return "Clients do not send such segments: leave out '//', '.' and '..'."
     if unquote(path) != path:
-        return f"It is written as people read it: {unquote(path)!r}."
+        return f"Write it without escapes: {unquote(path)!r}."
     return None

@@ -1,16 +1,15 @@
-"""`Composition`: everything worked out from an app's registrations, until the next one."""
+"""`Composition`: what is worked out from an app's registrations, until the next registration."""
 
 from collections.abc import Callable, Iterator, Mapping
 from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Any, Protocol
-from weakref import ref
 from wsgiref.types import WSGIEnvironment
 
 from werkzeug.routing import Map
 
 from dewar.messages.response import Response
-from dewar.pipeline.plan import Plan, PlannedApp, compose
+from dewar.pipeline.plan import FAST, FULL, SUSPENDABLE, Lanes, Plan, PlannedApp, compose
 from dewar.registration.error_handlers import ErrorHandlers
 from dewar.routing.index import Match, RouteIndex
 from dewar.routing.rules import RouteMap
@@ -18,7 +17,7 @@ from dewar.sessions.interface import SessionInterface
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
 from dewar.signals import appcontext_pushed
 
-# The methods that the fast lane passes by: where a subclass or an instance brings its own, every
+# The methods that the fast lane does not call. If a subclass or an instance has another one, every
 # request takes the full lane.
 _STAGES = (
     "dispatch_request",
@@ -36,7 +35,7 @@ _TABLES = (
     "url_value_preprocessors",
     "view_functions",
 )
-# As they are now, for the reason that `stock_methods` gives.
+# As they are at import, for the reason in `stock_methods`.
 _LAZY_STEPS = {
     name: getattr(SecureCookieSessionInterface, name)
     for name in (
@@ -48,7 +47,7 @@ _LAZY_STEPS = {
     )
 }
 _TEARDOWNS = ("do_teardown_appcontext", "do_teardown_request")
-# What besides these is passed by where a request waits on the event loop.
+# The methods that the suspendable lane does not call either.
 _UNAWAITED = (
     "app_context",
     "async_to_sync",
@@ -76,7 +75,7 @@ SEEN_BY_COMPOSITION = frozenset(
 
 
 class ComposedApp(PlannedApp, Protocol):
-    """What a composition takes of the app."""
+    """The members of the app that a composition uses."""
 
     url_map: Map
     subdomain_matching: bool
@@ -95,20 +94,15 @@ class Composition:
     """
 
     __slots__ = (
-        "_app",
-        "_has_coroutines",
+        "_lanes",
         "_plans",
         "has_fast_lane",
         "has_teardown",
         "index",
-        "may_be_wholly_async",
         "opens_session_at_once",
-        "suspends",
     )
 
     def __init__(self, app: ComposedApp, stock: Mapping[str, object]) -> None:
-        # Weak, so that an app nobody holds any more is freed at once.
-        self._app = ref(app)
         self._plans: dict[str | None, Plan] = {}
         can_index = (
             isinstance(app.url_map, RouteMap)
@@ -122,21 +116,22 @@ class Composition:
             and Response.default_mimetype == "text/html"
             and all(_is_stock(app, stock, name) for name in _STAGES)
         )
-        #: Whether a request may wait on the event loop without its thread: no subclass's method
-        #: would be passed by.
-        self.suspends = self.has_fast_lane and all(
+        # A request waits on the event loop without its thread only if no subclass's method is
+        # passed by.
+        is_suspendable = self.has_fast_lane and all(
             _is_stock(app, stock, name) for name in (*_TEARDOWNS, *_UNAWAITED)
         )
-        #: Whether the event loop alone could answer a request whose plan allows for it.
-        self.may_be_wholly_async = (
-            self.suspends
+        self._lanes = Lanes(
+            plain=FAST if self.has_fast_lane else FULL,
+            coroutine=SUSPENDABLE if is_suspendable else FULL,
+            has_loose_coroutines=any(map(iscoroutinefunction, _of_no_endpoint(app))),
+            may_be_wholly_async=is_suspendable
             and _is_stock(app, stock, "request_context")
-            # Of the class alone: what is put around the instance's is asked itself.
+            # Only the class's method: middleware on the instance is asked itself.
             and getattr(type(app), "wsgi_app") is stock["wsgi_app"]  # noqa: B009  # not declared
             and _is_lazy(app.session_interface)
-            and all(map(iscoroutinefunction, app.teardown_appcontext_funcs))
+            and all(map(iscoroutinefunction, app.teardown_appcontext_funcs)),
         )
-        self._has_coroutines = any(map(iscoroutinefunction, _of_no_endpoint(app)))
         # An interface of the user's own may count on being asked for every request.
         self.opens_session_at_once = not _is_lazy(app.session_interface)
         self.has_teardown = (
@@ -145,30 +140,30 @@ class Composition:
             or not all(_is_stock(app, stock, name) for name in _TEARDOWNS)
         )
 
-    def match_wholly_async(self, environ: WSGIEnvironment) -> tuple[Match, Plan] | None:
-        """Return what a request matches, if no function of the app that may block is in its way.
-
-        The plan is the unwrapped one.
-        """
-        if not self.may_be_wholly_async or appcontext_pushed.receivers:
+    def match_wholly_async(
+        self, app: PlannedApp, environ: WSGIEnvironment
+    ) -> tuple[Match, Plan] | None:
+        """Return the match and the unwrapped plan of a request, if no function in it may block."""
+        if not self._lanes.may_be_wholly_async or appcontext_pushed.receivers:
             return None
         found = self.index.match(environ)
         if found is None:
             return None
-        plan = self.plan_for(found[0].endpoint)
-        return (found, plan.unwrapped) if plan.is_wholly_async and plan.unwrapped else None
+        plan = self.plan_for(app, found[0].endpoint)
+        return (found, plan.unwrapped) if plan.unwrapped and plan.is_wholly_async else None
 
-    def plan_for(self, endpoint: str | None) -> Plan:
-        """Return the plan of an endpoint, None standing for no matching rule."""
+    def plan_for(self, app: PlannedApp, endpoint: str | None) -> Plan:
+        """Return the plan of an endpoint; None stands for no matching rule."""
+        # The app is an argument, because a reference to it would keep an unused app alive.
         plan = self._plans.get(endpoint)
         if plan is None:
             # Two threads may both compose it: the plans are equal, and either may stay.
-            plan = self._plans[endpoint] = compose(self._app(), endpoint, self._has_coroutines)  # type: ignore[arg-type]  # it is handling a request
+            plan = self._plans[endpoint] = compose(app, endpoint, self._lanes)
         return plan
 
 
 def _of_no_endpoint(app: ComposedApp) -> Iterator[Callable[..., Any]]:
-    """Yield the functions that may be called whatever the endpoint."""
+    """Yield the functions that may be called for any endpoint."""
     yield from app.teardown_appcontext_funcs
     for by_code in app.error_handler_spec.values():
         for by_class in by_code.values():
@@ -176,7 +171,7 @@ def _of_no_endpoint(app: ComposedApp) -> Iterator[Callable[..., Any]]:
 
 
 def _is_lazy(interface: SessionInterface) -> bool:
-    """Whether nobody could tell that a session which is not looked at was never opened."""
+    """Whether not opening a session that the request does not use has no visible effect."""
     return not vars(interface).keys() & _LAZY_STEPS.keys() and all(
         getattr(type(interface), name) is method for name, method in _LAZY_STEPS.items()
     )
@@ -185,8 +180,8 @@ def _is_lazy(interface: SessionInterface) -> bool:
 def stock_methods(cls: type) -> Mapping[str, object]:
     """Return the methods of a class that matter to a composition, as they are now.
 
-    Taken when the class is made: tracing tools replace methods on the class itself, and what they
-    put there has to be called.
+    They are taken when the class is made, because tracing tools replace methods on the class
+    itself, and their replacements have to be called.
     """
     names = (*_STAGES, *_TEARDOWNS, *_UNAWAITED, *_ENTRANCE, "create_url_adapter")
     return MappingProxyType({name: getattr(cls, name) for name in names})

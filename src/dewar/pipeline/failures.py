@@ -1,4 +1,4 @@
-"""What becomes of an error: a handler's answer, the error's own page, or a 500."""
+"""The answer to an error: that of a handler, the error's own page, or a 500."""
 
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -18,13 +18,13 @@ Handler = Callable[[Any], Any]
 
 
 def raise_routing_failure(app: PipelineApp, request: Request) -> NoReturn:
-    """Raise what routing found wrong with a request.
+    """Raise the routing error of a request.
 
-    In debug mode that is a `FormDataRoutingRedirect` where a redirect would lose a form.
+    In debug mode that is a `FormDataRoutingRedirect` if a redirect would lose a form.
     """
     error = request.routing_exception
     if error is None:
-        raise LookupError("Routing found nothing wrong.")
+        raise LookupError("The request has no routing error.")
     if (
         app.debug
         and isinstance(error, RequestRedirect)
@@ -40,7 +40,7 @@ def answer_user_error(app: PipelineApp, context: Context, error: Exception) -> A
     """Return the answer to an error that a view or a hook raised.
 
     Raises:
-        Exception: The error itself, where nothing handles it.
+        Exception: The error itself, if nothing handles it.
     """
     _show_key(app, error)
     if isinstance(error, HTTPException) and not app.trap_http_exception(error):
@@ -58,10 +58,10 @@ def answer_http_error(app: PipelineApp, context: Context, error: HTTPException) 
 
 
 def handler_of(app: PipelineApp, context: Context, error: Exception) -> Handler | None:
-    """Return what handles an error that a view or a hook raised; None for an answer of its own.
+    """Return the handler of an error that a view or a hook raised; None if the error is an answer.
 
     Raises:
-        Exception: The error itself, where nothing handles it.
+        Exception: The error itself, if nothing handles it.
     """
     _show_key(app, error)
     if isinstance(error, HTTPException) and not app.trap_http_exception(error):
@@ -76,7 +76,7 @@ def answer_failure(app: PipelineApp, context: Context, error: Exception) -> Resp
     """Return the 500 for an error that nothing handled, after logging it.
 
     Raises:
-        Exception: The error itself, where errors propagate (debug mode, tests).
+        Exception: The error itself, if errors propagate (debug mode, tests).
     """
     server_error, handler = report_failure(app, context, error)
     answer = server_error if handler is None else app.ensure_sync(handler)(server_error)
@@ -86,13 +86,13 @@ def answer_failure(app: PipelineApp, context: Context, error: Exception) -> Resp
 def report_failure(
     app: PipelineApp, context: Context, error: Exception
 ) -> tuple[InternalServerError, Handler | None]:
-    """Tell the log and the signal of an error that nothing handled.
+    """Send the signal for an error that nothing handled, and log it.
 
     Returns:
-        The 500 that stands for it, and what handles that.
+        The 500 that stands for it, and the handler of that.
 
     Raises:
-        Exception: The error itself, where errors propagate (debug mode, tests).
+        Exception: The error itself, if errors propagate (debug mode, tests).
     """
     got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
     propagate = app.config["PROPAGATE_EXCEPTIONS"]
@@ -108,7 +108,7 @@ def report_failure(
 
 
 def traps(app: PipelineApp, error: Exception) -> bool:
-    """Whether an HTTP error is to be treated like any other error."""
+    """Whether an HTTP error is treated like any other error."""
     if app.config["TRAP_HTTP_EXCEPTIONS"]:
         return True
     trap_bad_request = app.config["TRAP_BAD_REQUEST_ERRORS"]
@@ -126,7 +126,7 @@ def _show_key(app: PipelineApp, error: Exception) -> None:
 
 
 def _http_handler(app: PipelineApp, context: Context, error: HTTPException) -> Handler | None:
-    # An error without a status, and a redirect by the router, are answers already.
+    # An error without a status and a redirect by the router are answers already.
     if error.code is None or isinstance(error, RoutingException):
         return None
     return _handler(app, context, error)

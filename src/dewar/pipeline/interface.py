@@ -1,37 +1,29 @@
-"""`PipelineApp`: what the pipeline asks of the app, which documents each member."""
+"""`PipelineApp`: the members of the app that the pipeline uses; the app documents them."""
 
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 from wsgiref.types import WSGIEnvironment
 
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import BuildError, Map, MapAdapter
+from werkzeug.routing import BuildError, MapAdapter
 
 from dewar.contexts.after_response import AfterResponses
 from dewar.contexts.context import Context
 from dewar.messages.request import Request
 from dewar.messages.response import Response
-from dewar.pipeline.composition import Composition
-from dewar.registration.error_handlers import ErrorHandlers
+from dewar.pipeline.composition import ComposedApp, Composition
 from dewar.registration.hooks import HookTable
-from dewar.sessions.interface import SessionInterface
 
 
-class PipelineApp(Protocol):
+class PipelineApp(ComposedApp, Protocol):
     """The app as the pipeline sees it; `dewar.Dewar` is one."""
 
     _got_first_request: bool
     debug: bool
     json: Any
-    url_map: Map
-    subdomain_matching: bool
-    response_class: type[Response]
-    session_interface: SessionInterface
-    error_handler_spec: ErrorHandlers
     after_responses: AfterResponses
     url_default_functions: HookTable[Callable[..., Any]]
     url_build_error_handlers: list[Callable[..., str | None]]
-    teardown_appcontext_funcs: list[Callable[..., Any]]
 
     @property
     def config(self) -> Any: ...
@@ -58,7 +50,6 @@ class PipelineApp(Protocol):
     def should_ignore_error(self, error: BaseException | None) -> bool: ...
     def log_exception(self, exc_info: Any) -> None: ...
     def async_to_sync(self, func: Callable[..., Any]) -> Callable[..., Any]: ...
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]: ...
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None: ...
     def inject_url_defaults(self, endpoint: str, values: dict[str, Any]) -> None: ...
     def handle_url_build_error(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import Enum
 from inspect import iscoroutinefunction
 from typing import Any, Protocol
 
@@ -32,6 +33,36 @@ class PlannedApp(Protocol):
         """Return a function that can be called without ``await``."""
 
 
+class Lane(Enum):
+    """The way in which the requests of an endpoint are answered; see `dewar.pipeline.respond`."""
+
+    FAST = "by the plan"
+    FULL = "by the app's methods"
+    SUSPENDABLE = "by the plan, on the event loop and on threads"
+
+
+FAST, FULL, SUSPENDABLE = Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """Which lanes an app has, by the kind of its plans.
+
+    Attributes:
+        plain: For plans without coroutine functions.
+        coroutine: For plans with coroutine functions.
+        has_loose_coroutines: Whether the app has coroutine functions that belong to no endpoint,
+            so that all plans are of the second kind.
+        may_be_wholly_async: Whether the event loop alone could answer a request whose functions
+            are all coroutine functions.
+    """
+
+    plain: Lane
+    coroutine: Lane
+    has_loose_coroutines: bool
+    may_be_wholly_async: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The functions that run for an endpoint, in the order in which they run."""
@@ -42,16 +73,17 @@ class Plan:
     view: Function
     after: tuple[Function, ...]
     teardown: tuple[Function, ...]
-    #: The same with its coroutine functions as they were registered, which the others are made
-    #: of; None where all is synchronous.
+    lane: Lane
+    #: The same plan with coroutine functions as they were registered, from which those of this
+    #: plan are made; None if all functions are synchronous.
     unwrapped: "Plan | None" = None
     #: The ids of the coroutine functions among these.
     coroutines: frozenset[int] = frozenset()
-    #: Whether all of these are coroutine functions.
+    #: Whether the event loop alone can answer: all functions are coroutine functions.
     is_wholly_async: bool = False
 
 
-def compose(app: PlannedApp, endpoint: str | None, always_unwraps: bool = False) -> Plan:
+def compose(app: PlannedApp, endpoint: str | None, lanes: Lanes) -> Plan:
     """Return the plan of an endpoint; None stands for a request that matched no rule.
 
     The app's hooks go before those of the outer and then the inner blueprint on the way in, and
@@ -60,8 +92,7 @@ def compose(app: PlannedApp, endpoint: str | None, always_unwraps: bool = False)
     Args:
         app: The app.
         endpoint: The endpoint.
-        always_unwraps: Whether there is an unwrapped plan in any case, because the app has
-            coroutine functions that belong to no endpoint.
+        lanes: The lanes of the app.
     """
     blueprint = endpoint.rpartition(".")[0] if endpoint else ""
     inward = [None, *reversed(split_blueprint_path(blueprint))] if blueprint else [None]
@@ -73,9 +104,13 @@ def compose(app: PlannedApp, endpoint: str | None, always_unwraps: bool = False)
     view = _view(app, endpoint)
     functions = (*before, view, *after, *teardown)
     coroutines = frozenset(id(f) for f in functions if iscoroutinefunction(f))
-    unwrapped = Plan(endpoint, preprocessors, before, view, after, teardown, coroutines=coroutines)
+    has_coroutines = bool(coroutines) or lanes.has_loose_coroutines
+    lane = lanes.coroutine if has_coroutines else lanes.plain
+    unwrapped = Plan(
+        endpoint, preprocessors, before, view, after, teardown, lane, coroutines=coroutines
+    )
     sync = app.ensure_sync
-    is_wholly_async = not preprocessors and all(id(f) in coroutines for f in functions)
+    are_all_coroutines = not preprocessors and all(id(f) in coroutines for f in functions)
     return Plan(
         endpoint=endpoint,
         preprocessors=preprocessors,
@@ -83,8 +118,9 @@ def compose(app: PlannedApp, endpoint: str | None, always_unwraps: bool = False)
         view=sync(view),
         after=tuple(map(sync, after)),
         teardown=tuple(map(sync, teardown)),
-        unwrapped=unwrapped if coroutines or always_unwraps else None,
-        is_wholly_async=is_wholly_async,
+        lane=FULL if endpoint is None and lane is FAST else lane,
+        unwrapped=unwrapped if has_coroutines else None,
+        is_wholly_async=are_all_coroutines and lanes.may_be_wholly_async,
     )
 
 

@@ -10,12 +10,7 @@ from dewar.errors import DewarError
 from dewar.messages.response import Response
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.plan import Plan
-from dewar.signals import (
-    appcontext_tearing_down,
-    request_finished,
-    request_started,
-    request_tearing_down,
-)
+from dewar.signals import request_finished, request_started
 
 FINALIZING_FAILED = "Request finalizing failed with an error while handling an error"
 
@@ -27,7 +22,7 @@ class NoResponseReturnedError(DewarError, TypeError):
 def plan_of(app: PipelineApp, context: Context) -> Plan:
     """Return the plan for the rule that a request matched, or for none."""
     rule = context.url_rule
-    return app.composition.plan_for(None if rule is None else rule.endpoint)
+    return app.composition.plan_for(app, None if rule is None else rule.endpoint)
 
 
 def full_dispatch(app: PipelineApp) -> Response:
@@ -44,7 +39,7 @@ def full_dispatch(app: PipelineApp) -> Response:
 
 
 def preprocess(plan: Plan, context: Context) -> Any:
-    """Run what comes before the view; return the first answer that is not None."""
+    """Run the functions before the view; return the first answer that is not None."""
     if plan.preprocessors:
         request = context.request
         for preprocessor in plan.preprocessors:
@@ -59,13 +54,13 @@ def preprocess(plan: Plan, context: Context) -> Any:
 def dispatch(app: PipelineApp, plan: Plan, context: Context) -> Any:
     """Return what the view returned, or the automatic answer to OPTIONS."""
     request = context.made_request
-    # A hook may have changed what routing found; without a request object none could.
+    # A hook may have changed the match, but only through the request object.
     found: Any = context if request is None else request
     if found.routing_exception is not None:
         app.raise_routing_exception(context.request)
     rule = found.url_rule
     if rule is not context.url_rule:
-        plan = app.composition.plan_for(rule.endpoint)
+        plan = app.composition.plan_for(app, rule.endpoint)
     method = context.environ["REQUEST_METHOD"] if request is None else request.method  # type: ignore[index]  # there is a request
     if method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
         return app.make_default_options_response()
@@ -73,7 +68,7 @@ def dispatch(app: PipelineApp, plan: Plan, context: Context) -> Any:
 
 
 def finalize(app: PipelineApp, returned: Any, from_error_handler: bool) -> Response:
-    """Make a response of what was returned, and run what comes after the view."""
+    """Make a response of a returned value, and run the functions after the view."""
     response = app.make_response(returned)
     try:
         response = app.process_response(response)
@@ -82,24 +77,24 @@ def finalize(app: PipelineApp, returned: Any, from_error_handler: bool) -> Respo
     except Exception:
         if not from_error_handler:
             raise
-        # The client gets the error's answer rather than another error.
+        # The client gets the answer to the first error.
         app.logger.exception(FINALIZING_FAILED)
     begin_background_work_after(app, current_request(), response)
     return response
 
 
 def begin_background_work_after(app: PipelineApp, context: Context, response: Response) -> None:
-    """Have what is to be done after the response begin when that has been sent."""
+    """Start the background work of a request when its response has been sent."""
     if context.background_work is not None:
         response.call_on_close(partial(app.after_responses.begin, context.background_work))
 
 
 def process_response(app: PipelineApp, context: Context, response: Response) -> Response:
-    """Run the functions that want to see the response, and save the session into it."""
+    """Run the `after_request` functions, and save the session into the response."""
     for function in context.after_functions or ():
-        response = _after(app.ensure_sync(function), response)
+        response = checked(function, app.ensure_sync(function)(response))
     for function in plan_of(app, context).after:
-        response = _after(function, response)
+        response = checked(function, function(response))
     save_session(app, context, response)
     return response
 
@@ -108,67 +103,23 @@ def save_session(app: PipelineApp, context: Context, response: Response) -> None
     """Save the session into the response, if there is one."""
     session = context.opened_session
     if session is None and has_session_cookie(app, context):
-        # A permanent session that nobody read has its cookie refreshed all the same.
+        # The cookie of a permanent session is refreshed even if the session was not read.
         session = context.open_session()
     if session is not None and not app.session_interface.is_null_session(session):
         app.session_interface.save_session(app, session, response)  # type: ignore[arg-type]  # the app is wider
 
 
-def _after(function: Callable[..., Any], response: Response) -> Response:
-    return checked(function, function(response))
-
-
 def checked(function: Callable[..., Any], returned: Response | None) -> Response:
-    """Return what an `after_request` function returned, if that is a response at all."""
+    """Return what an `after_request` function returned, unless that is None."""
     if returned is None:
         raise NoResponseReturnedError(
             f"The after_request function {function!r} returned None. It has to return the"
-            " response that it was given, or another one: return response."
+            " response that it received, or another one: return response."
         )
     return returned
 
 
 def has_session_cookie(app: PipelineApp, context: Context) -> bool:
-    """Whether the client may have sent a session; cheap, and true once too often."""
+    """Whether the client may have sent a session; it may be true without one."""
     cookie = None if context.environ is None else context.environ.get("HTTP_COOKIE")
     return cookie is not None and app.session_interface.get_cookie_name(app) in cookie  # type: ignore[arg-type]  # the app is wider
-
-
-def tear_down_request(app: PipelineApp, context: Context, error: BaseException | None) -> None:
-    """Run all teardown functions of a request, then raise the first error among theirs."""
-    steps: list[Callable[[], Any]] = [
-        lambda function=function: function(error)  # type: ignore[misc]  # bound per function
-        for function in plan_of(app, context).teardown
-    ]
-    if request_tearing_down.receivers:
-        steps.append(
-            lambda: request_tearing_down.send(app, _async_wrapper=app.ensure_sync, exc=error)
-        )
-    _run_all(app, steps)
-
-
-def tear_down_app_context(app: PipelineApp, error: BaseException | None) -> None:
-    """Run all teardown functions of an app context, then raise the first error among theirs."""
-    steps: list[Callable[[], Any]] = [
-        lambda function=function: app.ensure_sync(function)(error)  # type: ignore[misc]  # as above
-        for function in reversed(app.teardown_appcontext_funcs)
-    ]
-    if appcontext_tearing_down.receivers:
-        steps.append(
-            lambda: appcontext_tearing_down.send(app, _async_wrapper=app.ensure_sync, exc=error)
-        )
-    _run_all(app, steps)
-
-
-def _run_all(app: PipelineApp, steps: list[Callable[[], Any]]) -> None:
-    first: BaseException | None = None
-    for step in steps:
-        try:
-            step()
-        except BaseException as error:  # the others have to run as well
-            if first is None:
-                first = error
-            else:
-                app.logger.exception("A second teardown function failed")
-    if first is not None:
-        raise first

@@ -1,4 +1,4 @@
-"""From an endpoint and values to a URL."""
+"""Building a URL from an endpoint and values."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,12 +13,12 @@ from dewar.mounting.errors import MountLinkError
 from dewar.mounting.links import Target, maybe_target, named_target
 from dewar.pipeline.interface import PipelineApp
 
-# What a fragment may hold unquoted: RFC 3986 §3.5.
+# The characters that a fragment may hold unquoted: RFC 3986 §3.5.
 _FRAGMENT = "%!#$&'()*+,/:;=?@"
 
 
 class NoServerNameError(DewarError, RuntimeError):
-    """Raised when a URL is built outside of a request and nobody said for which host."""
+    """Raised when a URL is built outside of a request and the host is not known."""
 
 
 def build_url(
@@ -52,7 +52,7 @@ def build_url(
         )
     external = external or is_elsewhere
     if scheme is not None and not external:
-        # It would silently be dropped, and the link be less safe than its author thinks.
+        # The scheme would be ignored, and the link be less safe than its author thinks.
         raise ValueError("When specifying '_scheme', '_external' must be True.")
     app.inject_url_defaults(endpoint, values)
     try:
@@ -68,10 +68,10 @@ def build_url(
 def _target(
     app: PipelineApp, context: Any, carrier: Any, endpoint: str, values: dict[str, Any]
 ) -> tuple[Target, str]:
-    """Return whose endpoint it is, the app's or one's mounted beside it, and its name there.
+    """Return the app of an endpoint, this one or one mounted beside it, and the name there.
 
     Raises:
-        MountLinkError: If it names an app that is not there.
+        MountLinkError: If it names an app that is not mounted.
     """
     found = None
     if ":" in endpoint and not _has_endpoint(app, endpoint):
@@ -92,7 +92,7 @@ def _target(
 
 
 def _once(carrier: Any, key: object, find: Callable[[], Target | None]) -> Target | None:
-    """Find the app that links lead to once for each request: a page may have many."""
+    """Return the target of links, which is found once per request: a page has many links."""
     known = {} if carrier is None else vars(carrier).setdefault("link_targets", {})
     if key not in known:
         known[key] = find()
@@ -116,7 +116,7 @@ def inject_defaults(app: PipelineApp, endpoint: str, values: dict[str, Any]) -> 
 
 
 def recover(app: PipelineApp, error: BuildError, endpoint: str, values: dict[str, Any]) -> str:
-    """Return the URL that one of the app's `url_build_error_handlers` knows, or raise."""
+    """Return the URL of one of the app's `url_build_error_handlers`, or raise the error."""
     for handler in app.url_build_error_handlers:
         try:
             url = handler(error, endpoint, values)
@@ -129,7 +129,7 @@ def recover(app: PipelineApp, error: BuildError, endpoint: str, values: dict[str
 
 
 def _absolute(endpoint: str, blueprint: str | None) -> str:
-    """Return an endpoint that starts with a dot with the current blueprint before it."""
+    """Return an endpoint with the current blueprint in front, if it starts with a dot."""
     if not endpoint.startswith("."):
         return endpoint
     return endpoint[1:] if blueprint is None else f"{blueprint}{endpoint}"

@@ -1,4 +1,4 @@
-"""`AppRegistrar`: what is registered on an app and not on a blueprint."""
+"""`AppRegistrar`: the registrations of an app that a blueprint does not have."""
 
 import time
 from collections.abc import Callable, Coroutine, Iterable
@@ -13,12 +13,12 @@ from dewar.contexts.after_response import AfterResponses
 from dewar.contexts.current import current_request
 from dewar.errors import SetupFinishedError
 from dewar.layers import maybe_layer_with
-from dewar.mounting.branch import Mount
 from dewar.mounting.dispatcher import DispatcherMiddleware
+from dewar.mounting.mount_point import Mount
 from dewar.registration.error_handlers import find_handler
 from dewar.registration.hooks import WatchedList, weakly
+from dewar.registration.lifespan import LifespanHooks
 from dewar.registration.registrar import Registrar, named_decorator, setup_method
-from dewar.registration.serving import Serving
 from dewar.registration.url_rules import DuplicateEndpointError, endpoint_of, make_rule
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,10 +29,10 @@ class AppRegistrar(Registrar):
 
     Args:
         import_name: As `Registrar` takes it.
-        static_folder: The same.
-        static_url_path: The same.
-        template_folder: The same.
-        root_path: The same.
+        static_folder: As `Registrar` takes it.
+        static_url_path: As `Registrar` takes it.
+        template_folder: As `Registrar` takes it.
+        root_path: As `Registrar` takes it.
     """
 
     config: Any
@@ -57,9 +57,9 @@ class AppRegistrar(Registrar):
         )
         self.shell_context_processors: list[Callable[[], dict[str, Any]]] = []
         self.blueprints: dict[str, Any] = {}
-        self._serving = Serving()
+        self._lifespan = LifespanHooks()
         self._dispatcher: DispatcherMiddleware | None = None
-        #: What is done after responses.
+        #: The work after responses.
         self.after_responses = AfterResponses()
 
     @setup_method
@@ -94,7 +94,7 @@ class AppRegistrar(Registrar):
 
     @setup_method
     def register_blueprint(self, blueprint: Any, **options: Any) -> None:
-        """Have a blueprint's routes, hooks and handlers take effect on this app.
+        """Add a blueprint's routes, hooks and handlers to this app.
 
         Args:
             blueprint: The `dewar.Blueprint`.
@@ -125,20 +125,20 @@ class AppRegistrar(Registrar):
         host: str | None = None,
         name: str | None = None,
     ) -> None:
-        """Have another app answer what is below a path, or for a host.
+        """Let another app answer the requests below a path, or for a host.
 
-        Middleware that is there already stays around this app alone; what is put around
-        ``wsgi_app`` afterwards goes around all.
+        Middleware that is already around ``wsgi_app`` stays around this app only; middleware that
+        is added afterwards is around all apps.
 
         Args:
             path: Such as ``"/admin"``; ``"/"`` for a whole host.
             wsgi_app: The other app, any WSGI callable.
             host: Such as ``"api.example.com"``, or ``"*.example.com"`` for all that end so.
-            name: What links call it by, ``url_for("admin:index")``; the last part of the app's
-                own name by default.
+            name: Its name in links, ``url_for("admin:index")``; by default the last part of the
+                app's own name.
 
         Raises:
-            MountError: (a `ValueError`) where it cannot be mounted there.
+            MountError: (a `ValueError`) if it cannot be mounted there.
         """
         if self._dispatcher is None:
             self._dispatcher = DispatcherMiddleware(self.wsgi_app)
@@ -147,18 +147,18 @@ class AppRegistrar(Registrar):
 
     @property
     def mounts(self) -> tuple[Mount, ...]:
-        """What `mount` has put here."""
+        """The apps that were mounted with `mount`."""
         return () if self._dispatcher is None else self._dispatcher.entries
 
     @setup_method
     def on_start(self, f: F) -> F:
         """Call `f` in each process that serves the app, before its first request.
 
-        An error keeps the process from serving. `dewar run` and `dewar.server` see to it; on
-        another server call `begin_serving` where it lets you act in a new worker. A coroutine
-        function runs on the event loop of all requests; tasks that it begins go on until the end.
+        An error keeps the process from serving. `dewar run` and `dewar.server` call `f`; on another
+        server, call `begin_serving` in its hook for a new worker. A coroutine function runs on the
+        event loop of all requests; tasks that it starts go on until the end.
         """
-        self._serving.begin_functions.append(f)
+        self._lifespan.begin_functions.append(f)
         return f
 
     @setup_method
@@ -166,14 +166,14 @@ class AppRegistrar(Registrar):
         """Call `f` with the seconds that are left, in each process, after its last request.
 
         The last registered is called first. All are called, even if some fail. Tasks that
-        `on_start` functions began are cancelled afterwards.
+        `on_start` functions started are cancelled afterwards.
         """
-        self._serving.end_functions.append(f)
+        self._lifespan.end_functions.append(f)
         return f
 
     def begin_serving(self) -> None:
         """Call the `on_start` functions, once in each process, and those of what is mounted."""
-        self._serving.begin(self._inner)
+        self._lifespan.begin(self._inner)
 
     def end_serving(self, timeout: float) -> None:
         """Wait for what is done after responses, then call the `on_stop` functions.
@@ -187,17 +187,17 @@ class AppRegistrar(Registrar):
         """
         deadline = time.monotonic() + timeout
         self.after_responses.drain(timeout)
-        self._serving.end(max(0.0, deadline - time.monotonic()), self._inner)
+        self._lifespan.end(max(0.0, deadline - time.monotonic()), self._inner)
 
     @property
     def _inner(self) -> Any:
-        """What begins and ends to serve with the app: the outermost that was put around it."""
+        """The outermost layer around the app that has `begin_serving` and `end_serving`."""
         return maybe_layer_with(vars(self).get("wsgi_app"), "begin_serving")
 
     def after_response(
         self, work: Callable[..., Any] | Coroutine[Any, Any, Any], *args: Any, **kwargs: Any
     ) -> Any:
-        """Have `work` done when the response to the present request has been sent.
+        """Do `work` when the response to the current request has been sent.
 
         ::
 
@@ -209,14 +209,14 @@ class AppRegistrar(Registrar):
 
         It sees the request as it is now, as a job does: `request`, `session` (which it cannot
         change), `g` and `current_app`. The client waits for none of it, and its errors are
-        logged. A server that stops waits for it within its ``graceful_timeout``. What must not
-        be lost with the process is for `Tasks`.
+        logged. A server that stops waits for it within its ``graceful_timeout``. Work that must
+        not be lost with the process is for `Tasks`.
 
         Args:
             work: A function, which is called on a thread; a coroutine function or a coroutine,
                 which runs on the event loop.
-            args: What it is called with.
-            kwargs: The same by name.
+            args: Its arguments.
+            kwargs: Its keyword arguments.
 
         Returns:
             `work`, so that it can decorate a function.
@@ -274,6 +274,6 @@ class AppRegistrar(Registrar):
         if self._got_first_request:
             raise SetupFinishedError(
                 f"The setup method {name!r} can no longer be called on {self!r}, because it has"
-                " handled its first request: some requests would have gone without. Call it where"
-                " the app is made, before it is served."
+                " handled its first request: the change would not apply to all requests. Call it"
+                " where the app is made, before it is served."
             )

@@ -13,7 +13,7 @@ ErrorHandlers = dict[str | None, dict[int | None, dict[type[Exception], Handler]
 
 
 def new_error_handlers() -> ErrorHandlers:
-    """Return an empty table whose inner tables appear as they are asked for."""
+    """Return an empty table whose inner tables are made when they are read."""
     return defaultdict(lambda: defaultdict(dict))
 
 

@@ -28,7 +28,7 @@ def weakly(method: Callable[[], None]) -> Callable[[], None]:
 
 
 def _reporting(names: tuple[str, ...]) -> Callable[[type], type]:
-    """Have each named method of a container call ``self._changed()`` after its work."""
+    """Make each named method of a container call ``self._changed()`` at its end."""
 
     def decorate(cls: type) -> type:
         for name in names:
@@ -90,7 +90,7 @@ class HookTable(WatchedDict[str | None, list[F]], Generic[F]):
         super().__setitem__(name, WatchedList(self._changed, functions))
 
     def setdefault(self, name: str | None, default: list[F] | None = None) -> list[F]:
-        """Return the functions of `name`, which are `default` where there are none yet."""
+        """Return the functions of `name`, or set and return `default` if there are none."""
         if name not in self:
             self[name] = default or []
         return self[name]

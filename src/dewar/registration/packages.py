@@ -1,4 +1,4 @@
-"""Where a module's files are."""
+"""The folders of a module's files."""
 
 import importlib.util
 import sys
@@ -8,7 +8,7 @@ from dewar.errors import DewarError
 
 
 class NoRootPathError(DewarError, RuntimeError):
-    """Raised when the folder of a module cannot be told."""
+    """Raised when the folder of a module is not known."""
 
 
 def root_path_of(import_name: str) -> str:

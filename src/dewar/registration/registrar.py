@@ -24,11 +24,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class MethodsGivenError(DewarError, TypeError):
-    """Raised when ``methods=`` is given to `get`, `post` and their like."""
+    """Raised when ``methods=`` is passed to `get`, `post` and the like."""
 
 
 def setup_method(method: F) -> F:
-    """Refuse a registration that comes too late to take effect everywhere."""
+    """Raise an error for a registration that is too late to apply to all requests."""
 
     @wraps(method)
     def checked(self: "Registrar", *args: Any, **kwargs: Any) -> Any:
@@ -39,7 +39,7 @@ def setup_method(method: F) -> F:
 
 
 def named_decorator(add: Callable[..., None], name: Any) -> Any:
-    """Return a decorator that adds a function under a name, or add it where it is given."""
+    """Return a decorator that adds a function under a name, or add the function if it is given."""
     if callable(name):
         add(name)
         return name
@@ -56,9 +56,9 @@ class Registrar:
 
     Args:
         import_name: The module that this belongs to, usually ``__name__``.
-        static_folder: Where static files are, relative to `root_path`.
+        static_folder: The folder of static files, relative to `root_path`.
         static_url_path: The URL path they are served under.
-        template_folder: Where templates are, relative to `root_path`.
+        template_folder: The folder of templates, relative to `root_path`.
         root_path: The folder that the others are relative to; that of `import_name` by default.
     """
 
@@ -77,7 +77,7 @@ class Registrar:
         self.static_url_path = static_url_path
         self.template_folder = template_folder
         self.root_path = root_path_of(import_name) if root_path is None else root_path
-        # Weak, so that an app nobody holds any more is freed at once.
+        # Weak, so that an unused app is freed at once.
         changed = weakly(self._changed)
         self.view_functions: WatchedDict[str, Callable[..., Any]] = WatchedDict(changed)
         self.error_handler_spec: ErrorHandlers = new_error_handlers()
@@ -198,7 +198,7 @@ class Registrar:
 
     @setup_method
     def endpoint(self, endpoint: str) -> Callable[[F], F]:
-        """Register the decorated view for an endpoint whose rule is added on its own."""
+        """Register the decorated view for an endpoint whose rule is added separately."""
 
         def decorate(view: F) -> F:
             self.view_functions[endpoint] = view
@@ -273,10 +273,10 @@ class Registrar:
         return self.route(rule, methods=[method], **options)
 
     def _check_setup_finished(self, name: str) -> None:
-        """Raise where it is too late to call the setup method `name`."""
+        """Raise an error if it is too late to call the setup method `name`."""
 
     def _changed(self) -> None:
-        """Called after every change of a table."""
+        """Called after each change of a table."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"

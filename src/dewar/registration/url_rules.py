@@ -1,4 +1,4 @@
-"""What a route's rule is made of."""
+"""The URL rule of a route."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -24,7 +24,7 @@ class MethodsAreTextError(DewarError, TypeError):
 
 
 def endpoint_of(view: Callable[..., Any] | None) -> str:
-    """Return the endpoint a view has where none is given: its name.
+    """Return the default endpoint of a view: its name.
 
     Raises:
         TypeError: If there is no view either.
@@ -49,13 +49,13 @@ def make_rule(
     """Return the rule, with the methods that the view or its class asks for.
 
     Args:
-        rule_class: What to make.
+        rule_class: The class of the rule.
         rule: The URL rule.
         view: The view; its ``methods``, ``required_methods`` and
             ``provide_automatic_options`` count where the options don't say.
         options: The options of the route; ``methods`` among them.
         automatic_options: Whether OPTIONS is answered without asking the view.
-        automatic_by_default: Whether it is where nobody says.
+        automatic_by_default: The default for that.
     """
     given = options.pop("methods", None)
     # An empty list is an answer: OPTIONS only.

@@ -13,7 +13,7 @@ _NOWHERE = "<invalid>"
 
 
 class AdaptedApp(Protocol):
-    """What an adapter takes of the app."""
+    """The members of the app that an adapter uses."""
 
     url_map: Map
     subdomain_matching: bool
@@ -53,7 +53,7 @@ def make_adapter(app: AdaptedApp, request: Request | None) -> MapAdapter | None:
 
 
 def _subdomain(host: str, server_name: str, scheme: str) -> str | None:
-    """Return what stands before the server name in a host, or None where it is another host."""
+    """Return the part of a host before the server name, or None if it is another host."""
     host, server_name = host.lower(), server_name.lower()
     # The host is without a scheme's own port.
     server_name = server_name.removesuffix(":443" if scheme in {"https", "wss"} else ":80")

@@ -1,4 +1,4 @@
-"""What debug mode says of a redirect by the router that would lose a form."""
+"""The error of debug mode for a redirect that would lose a form."""
 
 from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Request

@@ -87,7 +87,7 @@ class RouteIndex:
         self._static = dict(_static_answers("", self._root))
 
     def match(self, environ: WSGIEnvironment) -> Match | None:
-        """Return the rule and its values, or None where the map has to be asked."""
+        """Return the rule and its values, or None if the map has to decide."""
         path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
         if "HTTP_UPGRADE" in environ:
             return None
@@ -133,7 +133,7 @@ class RouteIndex:
 
 
 def _step(node: _Node, converter: BaseConverter) -> _Node:
-    """Return the node behind a variable, making it, or contesting it where another one stands."""
+    """Return the node after a variable; make it, or mark it as ambiguous if there is another."""
     kind, known = (converter.regex, converter.weight), node.variable
     if known is None:
         known = _Variable(kind, re.compile(converter.regex).fullmatch, _Node())
@@ -160,7 +160,7 @@ def _search(
     node: _Node, segments: list[str], position: int, method: str, values: list[str]
 ) -> _Entry | None:
     """Find the rule that the map would find, and append the values of its variables."""
-    for position in range(position, len(segments)):  # noqa: B020  # the way on, from where we are
+    for position in range(position, len(segments)):  # noqa: B020  # the rest, from here
         segment = segments[position]
         child, variable = node.static.get(segment), node.variable
         if child is not None:
@@ -174,7 +174,7 @@ def _search(
                 return found
             del values[known:]
         if node.is_contested or not segment:
-            # An empty segment is a trailing or a doubled slash: the map's redirects begin there.
+            # An empty segment is a trailing or a doubled slash, which the map may redirect.
             raise _UnsureError
         if variable is None or variable.matches(segment) is None:
             return None

@@ -11,8 +11,8 @@ class RouteMap(Map):
     """A `werkzeug.routing.Map` that can be watched.
 
     Args:
-        args: What `Map` takes.
-        kwargs: What `Map` takes.
+        args: As `Map` takes them.
+        kwargs: As `Map` takes them.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -20,7 +20,7 @@ class RouteMap(Map):
         super().__init__(*args, **kwargs)
 
     def watch(self, on_change: Callable[[], None]) -> None:
-        """Have `on_change` called whenever a rule is added."""
+        """Call `on_change` whenever a rule is added."""
         self._on_change = on_change
 
     def add(self, rulefactory: RuleFactory) -> None:

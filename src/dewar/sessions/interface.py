@@ -1,4 +1,4 @@
-"""`SessionInterface`: where sessions come from and where they go, and what their cookie is like."""
+"""`SessionInterface`: loads and saves sessions, and says what their cookie is like."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from dewar.sessions.session import NullSession, SessionMixin
 
 
 class SessionApp(Protocol):
-    """What a session interface asks of an app."""
+    """The members of the app that a session interface uses."""
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -21,7 +21,7 @@ class SessionApp(Protocol):
 
     @property
     def secret_key(self) -> str | bytes | None:
-        """What cookies are signed with; without it there are no sessions."""
+        """The key that cookies are signed with; without it there are no sessions."""
 
     @property
     def permanent_session_lifetime(self) -> timedelta:
@@ -33,7 +33,7 @@ class SessionApp(Protocol):
 
 
 class SessionRequest(Protocol):
-    """What a session interface asks of a request."""
+    """The members of a request that a session interface uses."""
 
     @property
     def cookies(self) -> Mapping[str, str]:
@@ -59,7 +59,7 @@ class SessionInterface:
     pickle_based = False
 
     def open_session(self, app: SessionApp, request: SessionRequest) -> SessionMixin | None:
-        """Return the session of a request, or None where there cannot be one."""
+        """Return the session of a request, or None if there cannot be one."""
         raise NotImplementedError(_unwritten(self, "open_session(self, app, request)"))
 
     def save_session(self, app: SessionApp, session: SessionMixin, response: Response) -> None:
@@ -84,7 +84,7 @@ class SessionInterface:
         return session.permanent and bool(app.config["SESSION_REFRESH_EACH_REQUEST"])
 
     def get_expiration_time(self, app: SessionApp, session: SessionMixin) -> datetime | None:
-        """Return when the cookie ends, or None where it ends with the browser."""
+        """Return when the cookie ends, or None if it ends with the browser."""
         if not session.permanent:
             return None
         return datetime.now(UTC) + app.permanent_session_lifetime
@@ -92,7 +92,7 @@ class SessionInterface:
     def get_cookie_name(self, app: SessionApp) -> str:
         """Return the name of the cookie: ``SESSION_COOKIE_NAME``.
 
-        Where that is not set, each mounted app has one of its own: ``session~admin``.
+        If that is not set, each mounted app has another name: ``session~admin``.
         """
         name: str = app.config["SESSION_COOKIE_NAME"]
         return name + suffix(app) if type(name) is Default else name

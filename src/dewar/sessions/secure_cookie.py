@@ -24,7 +24,7 @@ MAX_KEPT = 8
 
 def lazy_sha1(string: bytes = b"") -> Any:
     """Return a SHA-1 hash; the function is looked up at the call, as some systems have none."""
-    # SECURITY: inside an HMAC, where SHA-1's collisions are of no use to an attacker.
+    # SECURITY: inside an HMAC, which the collisions of SHA-1 do not weaken.
     return hashlib.sha1(string)  # noqa: S324
 
 
@@ -71,22 +71,22 @@ class SecureCookieSessionInterface(SessionInterface):
     session_class: type[SecureCookieSession] = SecureCookieSession
 
     # The signing serializers with what each was made from, the newest first. Replaced as a
-    # whole, so threads never see halves; there are several where apps share an interface.
+    # whole, so threads never see halves; there are several if apps share an interface.
     _kept: tuple[tuple[tuple[Any, ...], URLSafeTimedSerializer], ...] = ()
 
     @cached_property
     def serializer(self) -> Any:
-        """What turns a session into text and back; any object with ``dumps`` and ``loads``."""
+        """Turns a session into text and back; any object with ``dumps`` and ``loads``."""
         return TaggedJSONSerializer()
 
     def get_signing_serializer(self, app: SessionApp) -> URLSafeTimedSerializer | None:
         """Return what signs and verifies the app's cookies, or None without a secret key.
 
-        It is made once, and again when a key or an attribute has changed. In a request of a
-        mounted app whose cookie has a name by its mount, the salt has that too.
+        It is made once, and again when a key or an attribute has changed. If the cookie of a
+        mounted app is named after the mount, the salt is too.
 
         Raises:
-            SecretKeyError: (a `TypeError`) where ``SECRET_KEY_FALLBACKS`` is not a list.
+            SecretKeyError: (a `TypeError`) if ``SECRET_KEY_FALLBACKS`` is not a list.
         """
         secret_key = app.secret_key
         if not secret_key:
@@ -96,7 +96,7 @@ class SecureCookieSessionInterface(SessionInterface):
             raise SecretKeyError
         made_from = (
             (*fallbacks, secret_key),
-            # SECURITY: or a cookie that is renamed would be another mounted app's.
+            # SECURITY: otherwise a renamed cookie would be valid for another mounted app.
             _salted(self.salt, suffix(app)),
             self.key_derivation,
             self.digest_method,
@@ -128,7 +128,7 @@ class SecureCookieSessionInterface(SessionInterface):
         """Set the cookie, delete it, or leave it, by what the request did to the session.
 
         Raises:
-            SessionUnavailableError: (a `RuntimeError`) where the secret key is gone by now.
+            SessionUnavailableError: (a `RuntimeError`) if there is no secret key any more.
         """
         if session.accessed:
             response.vary.add("Cookie")

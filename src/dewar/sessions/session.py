@@ -9,7 +9,7 @@ from dewar.sessions.errors import SessionUnavailableError
 
 
 class SessionMixin(MutableMapping[str, Any]):
-    """What a mapping needs to be a session. Beside a dict, it makes one: ``(dict, SessionMixin)``.
+    """Makes a session of a mapping: ``class MySession(dict, SessionMixin)``.
 
     - ``new``: whether it began with this request, where that is known.
     - ``modified``: whether it is to be saved. A class that cannot tell leaves it at true.

@@ -1,1 +1,1 @@
-"""What tests are written with: a client, made-up requests, and a runner for commands."""
+"""Tools for tests: a client, a builder of requests, and a runner for commands."""

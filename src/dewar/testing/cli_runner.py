@@ -9,7 +9,7 @@ from dewar.cli.group import ScriptInfo
 
 
 class RunnerApp(Protocol):
-    """What a runner asks of the app."""
+    """The members of the app that a runner uses."""
 
     @property
     def cli(self) -> click.Command:
@@ -33,7 +33,7 @@ class DewarCliRunner(CliRunner):
 
         Args:
             cli: The command; all of ``app.cli`` by default.
-            args: What follows the command's name, as a list or as one string.
+            args: The arguments of the command, as a list or as one string.
             kwargs: As `click.testing.CliRunner.invoke` takes them. ``obj`` is a `ScriptInfo`
                 that gives the app by default.
         """

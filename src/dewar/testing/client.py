@@ -15,8 +15,8 @@ from werkzeug.wrappers import Request, Response
 
 from dewar.contexts.after_response import BACKGROUND_WORK
 from dewar.contexts.context import Context
-from dewar.mounting.place import PLACE
-from dewar.mounting.tree import descend, is_app
+from dewar.mounting.apps import descend, is_app
+from dewar.mounting.location import LOCATION
 from dewar.sessions.interface import SessionInterface
 from dewar.sessions.session import SessionMixin
 from dewar.testing.environ import EnvironBuilder
@@ -24,7 +24,7 @@ from dewar.testing.errors import ClientNestedError, CookiesDisabledError, NoSess
 
 
 class ClientApp(Protocol):
-    """What a client asks of its app."""
+    """The members of the app that a client uses."""
 
     json: Any
     session_interface: SessionInterface
@@ -37,7 +37,7 @@ class ClientApp(Protocol):
 
     @property
     def response_class(self) -> Callable[[], Response]:
-        """What makes an empty response."""
+        """Makes an empty response."""
 
     def test_request_context(self, *args: Any, **kwargs: Any) -> Context:
         """Return the context of a made-up request."""
@@ -57,7 +57,7 @@ class DewarClient(Client):
             assert request.args["item"] == "7"
             assert session["basket"] == [7]
 
-    - ``environ_base``: what every request's environ starts with; a test may add to it.
+    - ``environ_base``: the variables of every request's environ; a test may add to them.
     - ``preserve_context``: whether the client is in a ``with`` block.
 
     The constructor's arguments are those of `werkzeug.test.Client`; `app.test_client` gives them.
@@ -196,7 +196,7 @@ class DewarClient(Client):
     def _wait_for_background_work(self, response: TestResponse) -> None:
         """Wait for what is done after a response, so that a test finds it done.
 
-        Not where the response is a stream: that has its end when the test has read and closed it.
+        Not for a stream, which ends when the test has read and closed it.
         """
         background_work = self._background_work.copy()
         self._background_work.clear()
@@ -213,7 +213,7 @@ def _where_served(context: Context) -> Context:
     environ = {**(context.environ or {})}
     environ.pop("werkzeug.request", None)
     served = descend(app, environ)
-    if served is app or PLACE not in environ:
+    if served is app or LOCATION not in environ:
         return context
     if not is_app(served):
         raise NoSessionError(served)

@@ -1,4 +1,4 @@
-"""`EnvironBuilder`: made-up requests, addressed to where the app is configured to be."""
+"""`EnvironBuilder`: builds requests for the configured address of the app."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -10,13 +10,13 @@ from dewar.testing.errors import AddressGivenTwiceError
 
 
 class BuilderApp(Protocol):
-    """What a made-up request takes from the app."""
+    """The members of the app that a request builder uses."""
 
     json: Any
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """The settings; ``SERVER_NAME`` and its like say where the app is."""
+        """The settings, of which ``SERVER_NAME`` and the like are used."""
 
 
 class EnvironBuilder(werkzeug.test.EnvironBuilder):
@@ -27,7 +27,7 @@ class EnvironBuilder(werkzeug.test.EnvironBuilder):
         path: The path, with its query string if there is one; or a whole URL.
         base_url: The URL that `path` is relative to. It is built from ``SERVER_NAME``,
             ``APPLICATION_ROOT`` and ``PREFERRED_URL_SCHEME`` by default.
-        subdomain: What comes before ``SERVER_NAME``.
+        subdomain: The part before ``SERVER_NAME``.
         url_scheme: The scheme, instead of ``PREFERRED_URL_SCHEME``.
         args: More of what `werkzeug.test.EnvironBuilder` takes.
         kwargs: The same by name: ``method``, ``query_string``, ``headers``, ``data``, ``json``,

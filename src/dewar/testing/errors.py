@@ -1,4 +1,4 @@
-"""What a test can ask of its tools that they cannot do."""
+"""The errors of the tools for tests."""
 
 from dewar.errors import DewarError
 

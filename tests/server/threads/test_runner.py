@@ -27,7 +27,7 @@ class FakeContext:
     """What the runner reads of a server's context."""
 
     balancer = None
-    maybe_on_loop = None
+    begin_on_loop = None
 
     def clock(self) -> float:
         """Return no time."""

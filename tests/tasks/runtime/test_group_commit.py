@@ -112,8 +112,7 @@ def test_what_comes_during_a_lone_write_is_not_left_behind(
     first = in_thread(lambda: writer.write(new("first")))
     assert book.held.wait(20)
     second = in_thread(lambda: writer.write(new("second")))
-    while not writer.waiting:
-        threading.Event().wait(0.001)
+    eventually(lambda: writer.waiting)
     gate.set()
     first.join(20)
     second.join(20)

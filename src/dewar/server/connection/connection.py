@@ -131,7 +131,7 @@ class Connection(BaseConnection):
 
         Replaces `run`. It does not block.
         """
-        ask = self._server_context.maybe_on_loop
+        ask = self._server_context.begin_on_loop
         reader = self._reader
         completed = reader.completed
         if ask is None or len(completed) != 1 or reader.wants_continue:

@@ -48,7 +48,7 @@ class ServerContext:
             hold a thread.
         max_continue_bodies: The limit of their number.
         draining: Whether the server stops; no connection persists then. `begin_draining` sets it.
-        maybe_on_loop: The method of the application with this name, if it has one. Given the
+        begin_on_loop: The method of the application with this name, if it has one. Given the
             environ and ``start_response``, it returns a response that the event loop alone can
             make, or None.
         suspends: Whether the application may return a `Suspended`.
@@ -60,9 +60,25 @@ class ServerContext:
     """
 
     __slots__ = (
-        "_app", "_drain", "access_log", "app", "balancer", "base_environ", "clock",
-        "continue_bodies", "draining", "heartbeat", "logs_access", "max_continue_bodies",
-        "maybe_on_loop", "names", "now", "settings", "suspends", "tls", "writer",
+        "_app",
+        "_drain",
+        "access_log",
+        "app",
+        "balancer",
+        "base_environ",
+        "begin_on_loop",
+        "clock",
+        "continue_bodies",
+        "draining",
+        "heartbeat",
+        "logs_access",
+        "max_continue_bodies",
+        "names",
+        "now",
+        "settings",
+        "suspends",
+        "tls",
+        "writer",
     )  # fmt: skip
 
     def __init__(
@@ -103,9 +119,9 @@ class ServerContext:
         if self.suspends:
             self.base_environ[SUSPENDS] = True
         # Behind the proxy middleware the application gets another environ.
-        self.maybe_on_loop: Callable[[dict[str, Any], Any], Suspended | None] | None = None
+        self.begin_on_loop: Callable[[dict[str, Any], Any], Suspended | None] | None = None
         if self.app is app and self.suspends:
-            self.maybe_on_loop = getattr(app, "maybe_on_loop", None)
+            self.begin_on_loop = getattr(app, "begin_on_loop", None)
         self.now = clock()
 
     def begin(self) -> None:

@@ -69,7 +69,7 @@ class Pool:
         leadership = Leadership(connections, work_queue, latency)
         duties = LeaderDuties(server_context, poller, waker, acceptor, connections, runner)
         watchdog = Watchdog(leadership)
-        fd = None if server_context.maybe_on_loop is None else poller.maybe_fd()
+        fd = None if server_context.begin_on_loop is None else poller.maybe_fd()
         self._overflow_leader = OverflowLeader(
             server_context, acceptor, duties, runner, work_queue, latency
         )

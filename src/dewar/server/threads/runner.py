@@ -60,7 +60,7 @@ class RequestRunner:
     ) -> None:
         self.connections = ConnectionTable(poller, self.resume, server_context.balancer)
         self._clock = server_context.clock
-        self._begins_on_loop = server_context.maybe_on_loop is not None
+        self._begins_on_loop = server_context.begin_on_loop is not None
         self._waker = waker
         self._work_queue = work_queue
         self._latency = latency

@@ -1,7 +1,7 @@
-"""`Lifecycle`: the stages of a request as methods, which a subclass of the app may override.
+"""`RequestMethods`: the stages of a request as methods, which a subclass of the app may override.
 
-Each is one step into the file that does the work. Where a stage is overridden, every request goes
-through it (see `dewar.pipeline.composition`).
+Each is one step into the file that does the work. If a stage is overridden, every request goes
+through it: see `dewar.pipeline.composition`.
 """
 
 import sys
@@ -12,16 +12,16 @@ from typing import Any, NoReturn
 from werkzeug.exceptions import HTTPException
 
 from dewar.contexts.current import current_request, maybe_current
+from dewar.loop.from_thread import to_sync
 from dewar.messages.request import Request
 from dewar.messages.response import Response
-from dewar.pipeline import coerce, failures, stages
-from dewar.pipeline.async_views import to_sync
+from dewar.pipeline import failures, return_values, stages, teardown
 from dewar.pipeline.interface import PipelineApp
 
 _UNGIVEN: Any = object()
 
 
-class Lifecycle:
+class RequestMethods:
     """What happens to a request, stage by stage, in the order in which it happens."""
 
     _got_first_request: bool = False
@@ -32,7 +32,7 @@ class Lifecycle:
         return stages.full_dispatch(self)
 
     def preprocess_request(self: PipelineApp) -> Any:
-        """Run the functions that come before the view; return the first answer, or None."""
+        """Run the functions before the view; return the first answer, or None."""
         context = current_request()
         return stages.preprocess(stages.plan_of(self, context), context)
 
@@ -42,7 +42,7 @@ class Lifecycle:
         return stages.dispatch(self, stages.plan_of(self, context), context)
 
     def raise_routing_exception(self: PipelineApp, request: Request) -> NoReturn:
-        """Raise what routing found wrong with a request."""
+        """Raise the routing error of a request."""
         failures.raise_routing_failure(self, request)
 
     def make_default_options_response(self: PipelineApp) -> Response:
@@ -53,12 +53,14 @@ class Lifecycle:
         return response
 
     def make_response(self: PipelineApp, rv: Any) -> Response:
-        """Return the response for what a view returned; see `dewar.pipeline.coerce`."""
+        """Return the response for what a view returned; see `dewar.pipeline.return_values`."""
         context = maybe_current()
-        return coerce.make_response(self, rv, None if context is None else context.request_context)
+        return return_values.make_response(
+            self, rv, None if context is None else context.request_context
+        )
 
     def finalize_request(self: PipelineApp, rv: Any, from_error_handler: bool = False) -> Response:
-        """Make a response of what was returned and run what comes after the view."""
+        """Make a response of a returned value and run the functions after the view."""
         return stages.finalize(self, rv, from_error_handler)
 
     def process_response(self: PipelineApp, response: Response) -> Response:
@@ -68,11 +70,12 @@ class Lifecycle:
     def do_teardown_request(self: PipelineApp, exc: BaseException | None = _UNGIVEN) -> None:
         """Run the teardown functions of the current request."""
         error = sys.exc_info()[1] if exc is _UNGIVEN else exc
-        stages.tear_down_request(self, current_request(), error)
+        functions = stages.plan_of(self, current_request()).teardown
+        teardown.tear_down_request(self, functions, error)
 
     def do_teardown_appcontext(self: PipelineApp, exc: BaseException | None = _UNGIVEN) -> None:
         """Run the teardown functions of the current app context."""
-        stages.tear_down_app_context(self, sys.exc_info()[1] if exc is _UNGIVEN else exc)
+        teardown.tear_down_app_context(self, sys.exc_info()[1] if exc is _UNGIVEN else exc)
 
     def handle_user_exception(self: PipelineApp, e: Exception) -> Any:
         """Return the answer to an error that a view or a hook raised, or raise it."""
@@ -91,7 +94,7 @@ class Lifecycle:
         return failures.traps(self, e)
 
     def should_ignore_error(self: PipelineApp, error: BaseException | None) -> bool:  # noqa: ARG002  # for subclasses
-        """Whether the teardown functions are not told of an error."""
+        """Whether an error is not passed to the teardown functions."""
         return False
 
     def ensure_sync(self: PipelineApp, func: Callable[..., Any]) -> Callable[..., Any]:

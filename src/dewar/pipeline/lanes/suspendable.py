@@ -1,8 +1,8 @@
 """The life of a request that may wait on the event loop, from top to bottom.
 
 These are the steps of `dewar.pipeline.respond`, in the same order. A coroutine function runs on the
-loop, and no thread waits for it; every other function runs on a thread, where it may block. What
-is neither, such as making the response, is done where the request happens to be.
+loop, and no thread waits for it. Every other function of the app runs on a thread, where it may
+block. Dewar's own steps, such as making the response, run on either.
 """
 
 from collections.abc import Callable, Coroutine, Iterable
@@ -12,23 +12,31 @@ from typing import Any
 from wsgiref.types import StartResponse
 
 from dewar.contexts.context import Context
-from dewar.contexts.current import contexts
-from dewar.loop.suspended import OFF_LOOP, ON_LOOP
+from dewar.loop.suspended import OFF_LOOP, ON_LOOP, SUSPENDS, begin, wait_in_thread
 from dewar.loop.task_scope import TaskScope, current_scope
 from dewar.messages.response import Response
 from dewar.pipeline import failures, stages
-from dewar.pipeline.coerce import may_block
-from dewar.pipeline.ending import end, end_unwatched, is_uncovered, preserve, uncover
 from dewar.pipeline.interface import PipelineApp
-from dewar.pipeline.plain import plain_body, send, wants_response
+from dewar.pipeline.lanes.fast import plain_body, send, wants_response
 from dewar.pipeline.plan import Plan
-from dewar.signals import (
-    appcontext_popped,
-    appcontext_tearing_down,
-    request_finished,
-    request_started,
-    request_tearing_down,
-)
+from dewar.pipeline.return_values import may_block
+from dewar.pipeline.teardown import end, end_unwatched, end_with_coroutines
+from dewar.signals import request_finished, request_started
+
+
+def answer(
+    app: PipelineApp, context: Context, plan: Plan, start_response: StartResponse
+) -> Iterable[bytes]:
+    """Answer a request, and end its context.
+
+    Returns:
+        A `dewar.loop.suspended.Suspended` if the server understands it, and has to wait.
+    """
+    unwrapped: Any = plan.unwrapped  # there is one in this lane
+    steps = Suspendable(app, context, unwrapped).answer(start_response)
+    if SUSPENDS in context.environ:  # type: ignore[operator]  # a request has one
+        return begin(steps, plan.is_wholly_async)
+    return wait_in_thread(steps)
 
 
 class Suspendable(TaskScope):
@@ -37,10 +45,11 @@ class Suspendable(TaskScope):
     It is the scope of the tasks that its coroutines begin.
 
     Args:
-        app: Its app.
-        context: Its context.
-        plan: The unwrapped plan of its endpoint.
-        begins_on_loop: Whether it does; then its context is not pushed yet, else it is.
+        app: The app.
+        context: The context of the request.
+        plan: The unwrapped plan of the endpoint.
+        begins_on_loop: Whether the first step runs on the loop. Then the context is not pushed
+            yet; otherwise it is.
     """
 
     __slots__ = ("_app", "_context", "_is_on_loop", "_plan")
@@ -59,7 +68,7 @@ class Suspendable(TaskScope):
         app, context, plan = self._app, self._context, self._plan
         if self._is_on_loop:
             context.push()
-        # Taken back by whoever goes on with the same variables afterwards.
+        # Whatever runs in the same context variables afterwards resets it.
         current_scope.set(self)
         error: BaseException | None = None
         try:
@@ -84,10 +93,8 @@ class Suspendable(TaskScope):
             return response(context.environ, start_response)  # type: ignore[arg-type]  # as above
         finally:
             # PERF: the usual end, without another coroutine.
-            if self or context.is_watched:
+            if self or error is not None or not end_unwatched(context):
                 await self._end(error)
-            else:
-                end_unwatched(app, context, error)
 
     # The stages.
 
@@ -108,7 +115,7 @@ class Suspendable(TaskScope):
         return None
 
     def _view(self) -> Coroutine[Any, Any, Any]:
-        """Return what gives the view's answer: its coroutine where it can be begun here and now."""
+        """Return an awaitable for the view's answer: its own coroutine if it can start here."""
         # PERF: `_dispatch` is another coroutine around it.
         if self._is_on_loop and self._context.made_request is None and self._is_coroutine_view():
             returned = stages.dispatch(self._app, self._plan, self._context)
@@ -121,7 +128,7 @@ class Suspendable(TaskScope):
     async def _dispatch(self) -> Any:
         plan, context = self._plan, self._context
         request = context.made_request
-        # A hook may have given the request another rule: the view of that one waits in a thread.
+        # If a hook has given the request another rule, the view of that rule waits in a thread.
         is_planned = request is None or request.url_rule is context.url_rule
         if not self._is_coroutine_view() or not is_planned:
             await self._leave_loop()
@@ -155,7 +162,7 @@ class Suspendable(TaskScope):
     async def _process(self, response: Response) -> Response:
         app, context = self._app, self._context
         for functions in (context.after_functions or (), self._plan.after):
-            # The first list may grow meanwhile.
+            # A function may append to the first list.
             for function in functions:
                 response = stages.checked(function, await self._call(function, response))
         if app.composition.opens_session_at_once:
@@ -182,69 +189,17 @@ class Suspendable(TaskScope):
             await self._leave_loop()
             end(app, context, error)
         else:
-            await self._tear_down(error)
+            functions = self._plan.teardown
+            await end_with_coroutines(app, context, functions, error, self._call)
 
     def _has_async_teardown(self) -> bool:
         functions = (*self._plan.teardown, *self._app.teardown_appcontext_funcs)
         return any(map(iscoroutinefunction, functions))
 
-    async def _tear_down(self, error: BaseException | None) -> None:
-        """Run all teardown functions, take the context off, and raise the first error."""
-        app, context = self._app, self._context
-        preserve(context)
-        if error is not None and app.should_ignore_error(error):
-            error = None
-        errors: list[BaseException] = []
-        forgotten = None if is_uncovered(context) else uncover(context)
-        rest = contexts.reader(None)[1]
-        for function in self._plan.teardown:
-            await self._attempt(errors, function, error)
-        await self._attempt_signal(errors, request_tearing_down, error)
-        self._attempt_here(errors, context.close_request)
-        if context.owns_app_context:
-            for function in reversed(app.teardown_appcontext_funcs):
-                await self._attempt(errors, function, error)
-            await self._attempt_signal(errors, appcontext_tearing_down, error)
-        if appcontext_popped.receivers:
-            await self._leave_loop()
-        self._attempt_here(errors, lambda: context.leave(rest))
-        if errors:
-            raise errors[0]
-        if forgotten is not None:
-            raise forgotten
-
-    async def _attempt_signal(
-        self, errors: list[BaseException], signal: Any, error: BaseException | None
-    ) -> None:
-        if signal.receivers:
-            app = self._app
-            await self._attempt(
-                errors, lambda: signal.send(app, _async_wrapper=app.ensure_sync, exc=error)
-            )
-
-    async def _attempt(
-        self, errors: list[BaseException], function: Callable[..., Any], *args: object
-    ) -> None:
-        try:
-            await self._call(function, *args)
-        except BaseException as error:  # noqa: BLE001  # the others have to run as well
-            self._keep(errors, error)
-
-    def _attempt_here(self, errors: list[BaseException], function: Callable[[], object]) -> None:
-        try:
-            function()
-        except BaseException as error:  # noqa: BLE001  # as above
-            self._keep(errors, error)
-
-    def _keep(self, errors: list[BaseException], error: BaseException) -> None:
-        if errors:
-            self._app.logger.error("A second teardown function failed", exc_info=error)
-        errors.append(error)
-
-    # To and fro.
+    # Between the loop and threads.
 
     async def _call(self, function: Callable[..., Any], *args: object) -> Any:
-        """Call a function where it belongs: a coroutine function on the loop, others off it."""
+        """Call a coroutine function on the loop, and any other function on a thread."""
         if id(function) in self._plan.coroutines or iscoroutinefunction(function):
             await self._enter_loop()
             return await function(*args)
@@ -263,6 +218,6 @@ class Suspendable(TaskScope):
 
 
 async def _given(returned: Any) -> Any:
-    """Return what a view function returned that has no coroutine, or what that stands for."""
-    # The automatic answer to OPTIONS is there already.
+    """Return what a view function returned in place of a coroutine, awaited if possible."""
+    # The automatic answer to OPTIONS is a response.
     return await returned if isawaitable(returned) else returned

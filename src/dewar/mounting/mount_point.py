@@ -1,4 +1,4 @@
-"""`Branch`: where several apps part, and `Mount`, one of them."""
+"""`MountPoint`: a WSGI app that others are mounted on, and `Mount`, one of those."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ class Mount:
 
     Attributes:
         app: The app, any WSGI callable.
-        path: Where, in the form of ``PATH_INFO``; empty for a whole host.
+        path: Its path, in the form of ``PATH_INFO``; empty for a whole host.
         host: The host, as a name or ``*.name``; None for any.
-        name: What links call it by; None where nobody gave a name and the app has none.
+        name: Its name in links; None if no name was given and the app has none.
     """
 
     app: WSGIApplication
@@ -35,19 +35,19 @@ class Mount:
         return f"<Mount {self.address}{name}: {self.app!r}>"
 
 
-class Branch(ABC):
+class MountPoint(ABC):
     """A WSGI app that hands each request to one of several."""
 
     @property
     @abstractmethod
     def default(self) -> WSGIApplication:
-        """What answers where nothing is mounted."""
+        """The app that answers where nothing is mounted."""
 
     @property
     @abstractmethod
     def entries(self) -> Sequence[Mount]:
-        """What is mounted."""
+        """The mounted apps."""
 
     @abstractmethod
     def enter(self, environ: WSGIEnvironment) -> WSGIApplication:
-        """Return the app for a request, and move the environ to where that app is."""
+        """Return the app for a request, and change the environ to that app's paths."""

@@ -1,4 +1,4 @@
-"""`Serving`: what an app does in each process that serves it, before and after the requests."""
+"""`LifespanHooks`: what an app does in each process before its first and after its last request."""
 
 import os
 import threading
@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from contextvars import Context
 from inspect import iscoroutinefunction
-from typing import Any, Protocol
+from typing import Any
 
 from dewar.errors import DewarError
 from dewar.loop.from_thread import run_coroutine_in
 from dewar.loop.task_scope import TaskScope, current_scope
+from dewar.support.first_error import FirstError
 
 
 class CancelledServingError(DewarError, RuntimeError):
@@ -23,49 +24,39 @@ class CancelledServingError(DewarError, RuntimeError):
         )
 
 
-class Inner(Protocol):
-    """What begins and ends with an app, because the app holds it."""
+class LifespanHooks:
+    """The functions for the start and the end of serving. Each is called once in a process.
 
-    def begin_serving(self) -> None:
-        """Begin."""
-
-    def end_serving(self, timeout: float) -> None:
-        """End within so many seconds."""
-
-
-class Serving:
-    """The functions for the begin and the end of serving, each called once in a process.
-
-    A process is known by its id: one that was forked begins for itself, whatever its parent did.
+    A process is known by its id: a forked process starts anew.
 
     Coroutine functions run on the process's event loop, outside of any request. The tasks that
-    they begin go on until the end, and are cancelled after its last function.
+    they start go on until the end, and are cancelled after its last function.
     """
 
     def __init__(self) -> None:
         self.begin_functions: list[Callable[[], Any]] = []
         self.end_functions: list[Callable[[float], Any]] = []
-        # Reentrant, because an app may be among those that it holds.
+        # Reentrant, because an app may hold itself.
         self._changing = threading.RLock()
         self._process: int | None = None
         self._scope = TaskScope(self)
 
     def __repr__(self) -> str:
         here = "begun" if self._process == os.getpid() else "not begun"
-        return f"<Serving {here}, {len(self.begin_functions)} + {len(self.end_functions)}>"
+        return f"<LifespanHooks {here}, {len(self.begin_functions)} + {len(self.end_functions)}>"
 
-    def begin(self, inner: Inner | None = None) -> None:
-        """Call the functions for the begin, in the order of registration.
+    def begin(self, inner: Any = None) -> None:
+        """Call the functions for the start, in the order of registration.
 
         Args:
-            inner: What begins afterwards.
+            inner: Has `begin_serving`, which is called afterwards.
         """
         with self._changing:
             if self._process == os.getpid():
                 return
             self._process = os.getpid()
             try:
-                self._scope = TaskScope(self)  # a parent's tasks are not in this process
+                self._scope = TaskScope(self)  # the tasks of a parent are not in this process
                 for function in self.begin_functions:
                     self._call(function)
                 if inner is not None:
@@ -75,15 +66,15 @@ class Serving:
                 self._end_tasks()
                 raise
 
-    def end(self, timeout: float, inner: Inner | None = None) -> None:
-        """Call the functions for the end in the opposite order; raise the first error at last.
+    def end(self, timeout: float, inner: Any = None) -> None:
+        """Call the functions for the end in the opposite order, and then raise the first error.
 
         Args:
             timeout: The seconds that all of them share.
-            inner: What ends before.
+            inner: Has `end_serving`, which is called before.
         """
         deadline = time.monotonic() + timeout
-        errors: list[Exception] = []
+        errors = FirstError()
         with self._changing:
             if self._process != os.getpid():
                 return
@@ -93,14 +84,13 @@ class Serving:
                 try:
                     self._call(function, max(0.0, deadline - time.monotonic()))
                 except Exception as error:  # noqa: BLE001  # raised after the others have run
-                    errors.append(error)
+                    errors.keep(error)
             self._end_tasks()
-        if errors:
-            raise errors[0]
+        errors.raise_first()
 
     def _call(self, function: Callable[..., Any], *args: object) -> None:
         if iscoroutinefunction(function):
-            import asyncio  # most apps have no such function, and do without
+            import asyncio  # here, because most apps have no such function
 
             context = Context()
             context.run(current_scope.set, self._scope)

@@ -1,4 +1,4 @@
-"""The tree of apps: which apps a WSGI callable holds, and which of them answers a request."""
+"""`MountedApp`: which apps a WSGI callable holds, and which of them answers a request."""
 
 from collections.abc import Iterator
 from types import MethodType
@@ -6,21 +6,21 @@ from typing import Any, NamedTuple, cast
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from dewar.layers import layers
-from dewar.mounting.branch import Branch
+from dewar.mounting.mount_point import MountPoint
 from dewar.mounting.paths import from_wsgi
 
-# More branches one below the other than anybody has; an app may be mounted below itself.
+# More mount points below each other than any program has; an app may be mounted below itself.
 _DEPTH = 50
 
 
-class Node(NamedTuple):
+class MountedApp(NamedTuple):
     """An app and where it is, seen from the root.
 
     Attributes:
         app: The app, or a WSGI callable of another kind.
-        name: What links call it by.
+        name: Its name in links.
         host: The host, as a name or ``*.name``; None for any.
-        path: The path that it is below, in the form of ``SCRIPT_NAME``.
+        path: Its path, in the form of ``SCRIPT_NAME``.
     """
 
     app: Any
@@ -37,12 +37,12 @@ class Node(NamedTuple):
 
 def is_app(value: object) -> bool:
     """Whether a value has routes and builds URLs, as an app of Dewar or Flask does."""
-    # The type is asked and not the value: a proxy would ask for the current app.
+    # The type and not the value, because a proxy would ask for the current app.
     return hasattr(type(value), "create_url_adapter")
 
 
 def default_name(app: object) -> str | None:
-    """Return what an app is called where nobody names it: the last part of its own name."""
+    """Return the name of an app that was mounted without one: the last part of its own name."""
     for part in parts(app):
         name = getattr(part, "name", None) if is_app(part) else None
         if isinstance(name, str):
@@ -51,17 +51,17 @@ def default_name(app: object) -> str | None:
 
 
 def parts(app: object) -> Iterator[object]:
-    """Yield what a request comes by: apps, and at the end the first branch if there is one.
+    """Yield the apps that a request passes, and at the end the first mount point if there is one.
 
-    What is neither is yielded where nothing else was found.
+    A callable of another kind is yielded if nothing else is found.
     """
     last: object = app
     for last in layers(app):
         if isinstance(last, MethodType) and is_app(last.__self__):
-            # The app without what was put around it later.
+            # The app without the middleware that was put around it later.
             yield last.__self__
             return
-        if isinstance(last, Branch):
+        if isinstance(last, MountPoint):
             yield last
             return
         if is_app(last):
@@ -73,34 +73,36 @@ def parts(app: object) -> Iterator[object]:
     yield last
 
 
-def walk(app: object) -> Iterator[Node]:
-    """Yield all apps that a WSGI callable holds, the default one of each branch first."""
-    return (node for node in _walk(Node(app), frozenset()) if not isinstance(node.app, Branch))
+def walk(app: object) -> Iterator[MountedApp]:
+    """Yield all apps that a WSGI callable holds, the default one of each mount point first."""
+    for mounted in _walk(MountedApp(app), frozenset()):
+        if not isinstance(mounted.app, MountPoint):
+            yield mounted
 
 
-def holds(app: object, branch: Branch) -> bool:
-    """Whether requests to a WSGI callable can come by a branch."""
-    return any(node.app is branch for node in _walk(Node(app), frozenset()))
+def holds(app: object, mount_point: MountPoint) -> bool:
+    """Whether requests to a WSGI callable can pass a mount point."""
+    return any(mounted.app is mount_point for mounted in _walk(MountedApp(app), frozenset()))
 
 
-def _walk(at: Node, above: frozenset[int]) -> Iterator[Node]:
+def _walk(at: MountedApp, above: frozenset[int]) -> Iterator[MountedApp]:
     for part in parts(at.app):
         if id(part) in above:
             continue
         above |= {id(part)}
         yield at._replace(app=part, name=at.name or default_name(part))
-        if isinstance(part, Branch):
+        if isinstance(part, MountPoint):
             yield from _walk(at._replace(app=part.default), above)
             for mount in part.entries:
-                below = Node(mount.app, mount.name, mount.host or at.host, at.path + mount.path)
-                yield from _walk(below, above)
+                host, path = mount.host or at.host, at.path + mount.path
+                yield from _walk(MountedApp(mount.app, mount.name, host, path), above)
 
 
 def descend(app: WSGIApplication, environ: WSGIEnvironment) -> Any:
-    """Return the app that answers a request, and move the environ to where that app is."""
+    """Return the app that answers a request, and change the environ to that app's paths."""
     for _ in range(_DEPTH):
         *_, last = parts(app)
-        if not isinstance(last, Branch):
+        if not isinstance(last, MountPoint):
             return last
         app = last.enter(environ)
     return cast("Any", app)

@@ -1,4 +1,4 @@
-"""From what a view returned to a `Response`."""
+"""Making a `Response` of what a view returned."""
 
 from collections.abc import AsyncIterator, Iterator
 from inspect import iscoroutine
@@ -21,17 +21,17 @@ class InvalidReturnError(DewarError, TypeError):
 
 
 def make_response(app: PipelineApp, returned: Any, context: Context | None) -> Response:
-    """Return the response that stands for what a view returned.
+    """Return the response for what a view returned.
 
     Args:
-        app: Whose response class and JSON provider are used.
+        app: Has the response class and the JSON provider.
         returned: The value; a tuple is ``(body, status, headers)``, ``(body, status)`` or
             ``(body, headers)``.
-        context: The request's, which a returned WSGI callable is called with, and whose view is
-            named in errors; None outside of any.
+        context: The context of the request, which has the environ for a returned WSGI callable
+            and the view for errors; None outside of a request.
 
     Raises:
-        InvalidReturnError: If the value is of none of the allowed kinds.
+        InvalidReturnError: If the value is not of an allowed kind.
     """
     body, status, headers = _unpack(returned, context)
     if body is None:
@@ -53,7 +53,7 @@ def make_response(app: PipelineApp, returned: Any, context: Context | None) -> R
 
 
 def may_block(returned: Any) -> bool:
-    """Whether making a response of a value calls a function of the app's: a WSGI callable is."""
+    """Whether making a response of a value calls a function of the app: a WSGI callable."""
     body = returned[0] if isinstance(returned, tuple) and returned else returned
     return callable(body) and not isinstance(body, (WerkzeugResponse, HTTPException))
 

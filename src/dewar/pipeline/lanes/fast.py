@@ -1,0 +1,88 @@
+"""The fast lane: a plain value is sent without a `Response` if no hook has to see one."""
+
+from collections.abc import Iterable
+from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from dewar.contexts.context import Context
+from dewar.json.provider import DefaultJSONProvider
+from dewar.pipeline.interface import PipelineApp
+from dewar.pipeline.plan import Plan
+from dewar.pipeline.stages import dispatch, has_session_cookie, preprocess
+from dewar.pipeline.teardown import end
+from dewar.signals import request_finished, request_started
+
+Header = tuple[str, str]
+
+_HTML: Header = ("Content-Type", "text/html; charset=utf-8")
+_JSON: Header = ("Content-Type", "application/json")
+
+
+def answer(
+    app: PipelineApp,
+    context: Context,
+    plan: Plan,
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+) -> Iterable[bytes]:
+    """Answer a request, and end its context."""
+    error: BaseException | None = None
+    try:
+        try:
+            try:
+                if request_started.receivers:
+                    request_started.send(app, _async_wrapper=app.ensure_sync)
+                returned = None
+                # PERF: many have nothing before the view.
+                if plan.before or plan.preprocessors:
+                    returned = preprocess(plan, context)
+                if returned is None:
+                    returned = dispatch(app, plan, context)
+            except Exception as failure:  # noqa: BLE001  # the app decides what it becomes
+                returned = app.handle_user_exception(failure)
+            plain = plain_body(app, returned)
+            if plain is not None and not wants_response(app, plan, context):
+                return send(plain, environ, start_response)
+            response = app.finalize_request(returned)
+        except Exception as failure:  # noqa: BLE001  # every error becomes an answer
+            error = failure
+            response = app.handle_exception(failure)
+        except BaseException as exit_:
+            error = exit_
+            raise
+        return response(environ, start_response)
+    finally:
+        end(app, context, error)
+
+
+def plain_body(app: PipelineApp, returned: Any) -> tuple[Header, bytes] | None:
+    """Return the content type and the body of a plain value, or None for any other."""
+    kind = type(returned)
+    if kind is str:
+        return _HTML, returned.encode()
+    if kind is bytes:
+        return _HTML, returned
+    if kind is dict or kind is list:
+        provider = app.json
+        # Exactly the default provider: another one may make another kind of response.
+        if type(provider) is DefaultJSONProvider and provider.mimetype == "application/json":
+            return _JSON, provider.render(returned).encode()
+    return None
+
+
+def wants_response(app: PipelineApp, plan: Plan, context: Context) -> bool:
+    """Whether a hook, the session or a signal has to see a `Response`."""
+    if plan.after or request_finished.receivers:
+        return True
+    if context.opened_session is not None or context.after_functions is not None:
+        return True
+    return has_session_cookie(app, context)
+
+
+def send(
+    plain: tuple[Header, bytes], environ: WSGIEnvironment, start_response: StartResponse
+) -> list[bytes]:
+    """Answer with a plain body."""
+    content_type, body = plain
+    start_response("200 OK", [content_type, ("Content-Length", str(len(body)))])
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]

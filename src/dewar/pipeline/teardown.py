@@ -1,0 +1,162 @@
+"""The end of a request's context, for all lanes.
+
+All teardown functions are called, even if some raise. The first error is raised afterwards, and
+the others are logged.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Any
+
+from dewar.contexts.context import Context, teardown_errors
+from dewar.contexts.current import contexts
+from dewar.errors import ContextOrderError
+from dewar.pipeline.interface import PipelineApp
+from dewar.signals import appcontext_popped, appcontext_tearing_down, request_tearing_down
+from dewar.support.first_error import FirstError
+
+# Werkzeug's key for a function that wants the context.
+_KEEP = "werkzeug.debug.preserve_context"
+
+Function = Callable[..., Any]
+
+
+def end(app: PipelineApp, context: Context, error: BaseException | None) -> None:
+    """Take a request's context off, after its teardown functions.
+
+    Raises:
+        ContextOrderError: If the view pushed another context and did not pop it.
+    """
+    if error is None and end_unwatched(context):
+        return
+    error, forgotten = _prepare(app, context, error)
+    context.pop(error)
+    if forgotten is not None:
+        raise forgotten
+
+
+def end_unwatched(context: Context) -> bool:
+    """Take a context off if its end needs no other step; return whether that was so.
+
+    PERF: this is the usual end of a request.
+    """
+    node = contexts.reader(None)
+    is_on_top = bool(node) and node[0] is context and context.pushes == 1
+    # The class, because a subclass may have another `pop`.
+    if not is_on_top or type(context) is not Context or context.is_watched:
+        return False
+    if _KEEP in context.environ:  # type: ignore[operator]  # a request has one
+        return False
+    context.leave(node[1])
+    if context.made_request is not None:
+        context.close_request()
+    return True
+
+
+async def end_with_coroutines(
+    app: PipelineApp,
+    context: Context,
+    functions: Iterable[Function],
+    error: BaseException | None,
+    call: Callable[[Function], Awaitable[object]],
+) -> None:
+    """Do what `end` does, with teardown functions that may be coroutine functions.
+
+    Args:
+        app: The app.
+        context: The context.
+        functions: The teardown functions of the request.
+        error: What ended the request, if it was an error.
+        call: Calls a step on the event loop if that is a coroutine function, else on a thread.
+
+    Raises:
+        ContextOrderError: As `end` does.
+    """
+    error, forgotten = _prepare(app, context, error)
+    rest = contexts.reader(None)[1]
+    errors = teardown_errors(app)
+    await _await_all(errors, _steps(app, functions, request_tearing_down, error), call)
+    errors.run(context.close_request)
+    if context.owns_app_context:
+        functions = reversed(app.teardown_appcontext_funcs)
+        await _await_all(errors, _steps(app, functions, appcontext_tearing_down, error), call)
+    if appcontext_popped.receivers:
+        await _await_all(errors, [partial(context.leave, rest)], call)
+    else:
+        errors.run(context.leave, rest)
+    errors.raise_first()
+    if forgotten is not None:
+        raise forgotten
+
+
+def tear_down_request(
+    app: PipelineApp, functions: Iterable[Function], error: BaseException | None
+) -> None:
+    """Run all teardown functions of a request, then raise the first error among theirs."""
+    _run_all(app, _steps(app, functions, request_tearing_down, error))
+
+
+def tear_down_app_context(app: PipelineApp, error: BaseException | None) -> None:
+    """Run all teardown functions of an app context, then raise the first error among theirs."""
+    functions = map(app.ensure_sync, reversed(app.teardown_appcontext_funcs))
+    _run_all(app, _steps(app, functions, appcontext_tearing_down, error))
+
+
+def _steps(
+    app: PipelineApp, functions: Iterable[Function], signal: Any, error: BaseException | None
+) -> list[Function]:
+    """Return what to call: the teardown functions, and the signal if it has receivers."""
+    steps: list[Function] = [partial(function, error) for function in functions]
+    if signal.receivers:
+        steps.append(partial(signal.send, app, _async_wrapper=app.ensure_sync, exc=error))
+    return steps
+
+
+def _run_all(app: PipelineApp, steps: list[Function]) -> None:
+    if len(steps) < 2:
+        # PERF: usually there is one, and its error is the first.
+        for step in steps:
+            step()
+        return
+    errors = teardown_errors(app)
+    for step in steps:
+        errors.run(step)
+    errors.raise_first()
+
+
+async def _await_all(
+    errors: FirstError, steps: Iterable[Function], call: Callable[[Function], Awaitable[object]]
+) -> None:
+    for step in steps:
+        try:
+            await call(step)
+        except BaseException as error:  # noqa: BLE001  # the other steps have to run as well
+            errors.keep(error)
+
+
+def _prepare(
+    app: PipelineApp, context: Context, error: BaseException | None
+) -> tuple[BaseException | None, ContextOrderError | None]:
+    """Return the error for the teardown functions, and the error to raise after them."""
+    environ: Any = context.environ
+    keep = environ.get(_KEEP)
+    if keep is not None:
+        keep(context)  # for a debugger or a test client
+    if error is not None and app.should_ignore_error(error):
+        error = None
+    node = contexts.reader(None)
+    is_on_top = bool(node) and node[0] is context and context.pushes == 1
+    return error, None if is_on_top else _uncover(context)
+
+
+def _uncover(context: Context) -> ContextOrderError:
+    """Take off the contexts that were left on top of one; return the error that names them."""
+    left_over = contexts.top
+    while context in contexts and (contexts.top is not context or context.pushes > 1):
+        if contexts.pop() is context:
+            context.pushes -= 1  # the view had pushed it once more
+    return ContextOrderError(
+        f"The view of {context!r} pushed {left_over!r} and did not pop it; it was removed now."
+        " Push and pop a context in the same place, best with a with block:"
+        " with app.app_context(): ..."
+    )
