@@ -1,4 +1,4 @@
-"""Long-lived objects hold each other in one direction, but for the rings on the architecture page."""
+"""Long-lived objects hold each other in one direction, but for the rings that a page names."""
 
 import json
 import re
