@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types floors suite soak soak-isolation soak-mounts soak-coroutines soak-endurance soak-slow faults crashes fuzz format bench conformance docs clean
+.PHONY: help run test lint types floors suite soak soak-isolation soak-mounts soak-coroutines soak-endurance soak-slow faults crashes fuzz format bench conformance map docs clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -86,6 +86,10 @@ bench: $(STAMP)
 ## make conformance   run Flask's and its extensions' published tests on Dewar (ARGS="--fast")
 conformance:
 	@$(PYTHON) -m conformance $(ARGS)
+
+## make map      draw the map of docs/explanation/architecture.md from the imports
+map: $(STAMP)
+	@$(BIN)/python tests/architecture/drawing.py
 
 ## make docs     check that every documented example runs and every link leads somewhere
 docs: $(STAMP)
