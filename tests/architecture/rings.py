@@ -3,6 +3,7 @@
 Run as a program, it starts both, follows the attributes of all objects of Dewar, through lists,
 dicts and the like, and prints each ring: the classes of the objects that reach each other.
 Functions are not followed: a part that is given a method of another one does not know its owner.
+Nor is ``app.extensions``: an extension knows its app, and Flask has the app hold its extensions.
 """
 
 import asyncio
@@ -29,7 +30,8 @@ def is_ours(value: object) -> bool:
 def values_of(thing: object) -> Iterator[object]:
     """Return the values of an object's attributes, in its dict and in its slots."""
     with suppress(AttributeError):  # only slots, then
-        yield from dict(object.__getattribute__(thing, "__dict__")).values()
+        held = dict(object.__getattribute__(thing, "__dict__"))
+        yield from (value for name, value in held.items() if name != "extensions")
     for kind in type(thing).__mro__:
         slots = vars(kind).get("__slots__", ())
         for slot in (slots,) if isinstance(slots, str) else slots:

@@ -279,3 +279,14 @@ def test_every_error_of_tasks_is_listed_with_what_it_is() -> None:
         error = getattr(dewar.tasks.errors, name)
         base = cells[0].strip("`")
         assert any(cls.__name__ == base for cls in error.__mro__), name
+
+
+def test_the_glossary_names_modules_that_exist() -> None:
+    """Each row says where its term is defined."""
+    text = (DOCS / "explanation" / "glossary.md").read_text(encoding="utf-8")
+    cells = [row.split("|")[4] for row in text.splitlines() if row.count("|") == 5]
+    named = {name for cell in cells for name in re.findall(r"`([\w/]+)`", cell)}
+    top = ROOT / "src" / "dewar"
+    missing = [n for n in named if not ((top / n).is_dir() or (top / f"{n}.py").is_file())]
+    assert len(named) > 50
+    assert missing == []

@@ -39,7 +39,7 @@ class LifespanHooks:
         # Reentrant, because an app may hold itself.
         self._changing = threading.RLock()
         self._process: int | None = None
-        self._scope = TaskScope(self)
+        self._scope = TaskScope("the functions of on_start")
 
     def __repr__(self) -> str:
         here = "begun" if self._process == os.getpid() else "not begun"
@@ -56,7 +56,9 @@ class LifespanHooks:
                 return
             self._process = os.getpid()
             try:
-                self._scope = TaskScope(self)  # the tasks of a parent are not in this process
+                self._scope = TaskScope(
+                    "the functions of on_start"
+                )  # the tasks of a parent are not in this process
                 for function in self.begin_functions:
                     self._call(function)
                 if inner is not None:

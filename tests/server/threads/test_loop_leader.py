@@ -55,7 +55,7 @@ def test_an_idle_loop_has_it_taken(serve: Serve, gates: Gates) -> None:
         client.get("/sync/x")  # one more event: the leader may have handled the others first
         return not watches(served)
 
-    until(has_stopped)
+    eventually(has_stopped)
 
 
 def test_requests_that_have_a_function_that_may_block_are_not_for_it(
