@@ -1,4 +1,4 @@
-"""Measures Dewar beside its peers and prints one table."""
+"""Benchmarks Dewar and its peers, and prints one table."""
 
 import argparse
 import datetime as dt
@@ -31,15 +31,15 @@ from bench.venv import BenchVenv
 
 ROOT = Path(__file__).resolve().parent.parent
 GROUPS = ("proxy", "request", "tasks", "server", "blocking", "processes", "async")
-# Only where it is asked for: to fill a ledger takes a minute.
+# Only runs with --only, because it takes a minute to fill a ledger.
 LEDGER_GROUP = "ledger"
-# Only where it is asked for: it measures no speed.
+# Only runs with --only, because it does not measure speed.
 STRICTNESS = "strictness"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """One run: what it measures with, and how long."""
+    """One run: its environment, and the rounds and durations of its measurements."""
 
     venv: BenchVenv
     arena: Arena
@@ -69,9 +69,9 @@ class Bench:
         return rows, [_raw(result) for result in results]
 
     def header(self) -> list[tuple[str, str]]:
-        """Return what must be known to read the figures."""
+        """Return the facts that a reader of the table needs, as names and values."""
         versions = self.venv.versions()
-        bursts = f"{self.plan.server_rounds} rounds of {self.plan.server_seconds} s in turn"
+        bursts = f"{self.plan.server_rounds} rounds of {self.plan.server_seconds} s in turns"
         return [
             ("date", dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")),
             ("Python", versions.pop("python")),
@@ -111,7 +111,7 @@ class Bench:
         return ledger_rows(raw["figures"], raw["ended"]), raw
 
     def _script(self, name: str, arguments: list[str]) -> Any:
-        """Return what a script of ``micro`` printed, or the last line of its complaint."""
+        """Return the output of a script of ``micro``, or the last line of its error."""
         command = [str(self.venv.python), "-m", f"bench.micro.{name}", *arguments]
         done = subprocess.run(
             [*self.arena.machine.pin_server(), *command],
@@ -128,9 +128,9 @@ class Bench:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print the table, and return 1 where a row failed."""
+    """Measure, print the table, and return 1 if a row failed."""
     options = _options(arguments)
-    # Ended from outside, the servers must end too: leave through every `with` block.
+    # On SIGTERM, leave every `with` block, so that the servers end too.
     signal.signal(signal.SIGTERM, _stop)
     here = machine.inspect()
     try:
@@ -146,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(bench, options)
     except KeyboardInterrupt:
-        print("bench: interrupted; every server it started has ended", file=sys.stderr)
+        print("bench: interrupted; all servers have been stopped", file=sys.stderr)
         return 130
 
 
@@ -170,11 +170,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m bench", description=__doc__)
     groups = (*GROUPS, LEDGER_GROUP, STRICTNESS)
     parser.add_argument("--only", action="append", choices=groups, help="one group (repeatable)")
-    parser.add_argument("--quick", action="store_true", help="rough figures within 90 seconds")
+    parser.add_argument("--quick", action="store_true", help="rough figures in 90 seconds")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw figures too")
     parser.add_argument("--load", choices=("auto", "own", "wrk"), default="auto")
-    parser.add_argument("--rebuild", action="store_true", help="build .bench-venv anew")
+    parser.add_argument("--rebuild", action="store_true", help="rebuild .bench-venv")
     return parser.parse_args(arguments)
 
 

@@ -1,7 +1,7 @@
-"""Who is measured, and with which words each server is started.
+"""The measured servers, and the command that starts each.
 
-Each server gets one process and, where it has threads, the same number of them; otherwise its own
-defaults, without an access log.
+Each server runs one process and, if it has threads, the same number of them. All else is its
+default, without an access log.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ THREADS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Contestants:
-    """Makes the commands of every server in the bench venv."""
+    """Creates the commands of all servers in the bench venv."""
 
     venv: BenchVenv
 
@@ -24,7 +24,7 @@ class Contestants:
         return self._contestant(f"{name}, {_threads(threads)}", "dewar", words)
 
     def granian(self, app: str, threads: int, name: str = "granian") -> Contestant:
-        """Return granian, HTTP/1 only as all others are."""
+        """Return granian, limited to HTTP/1 like the others."""
         words = ["--interface", "wsgi", "--workers", "1", "--blocking-threads", str(threads)]
         words += ["--http", "1", "--no-ws", "--host", "127.0.0.1", "--port", "{port}", app]
         return self._contestant(f"{name}, {_threads(threads)}", "granian", words)
@@ -52,7 +52,7 @@ class Contestants:
         return self._contestant(name, "uvicorn", words)
 
     def raw(self) -> list[Contestant]:
-        """Return everyone who serves the raw WSGI application."""
+        """Return the servers for the raw WSGI application."""
         app = "bench.apps.raw:app"
         return [
             *(self.dewar(app, threads) for threads in (1, THREADS, 32)),
@@ -64,7 +64,7 @@ class Contestants:
         ]
 
     def processes(self) -> list[Contestant]:
-        """Return servers with one process and with two."""
+        """Return the servers with one process and with two."""
         app = "bench.apps.raw:app"
         bind = ["--bind", "127.0.0.1:{port}"]
         gunicorn = ["--config", "python:bench.apps.gunicorn_settings", *bind, app]
@@ -82,7 +82,7 @@ class Contestants:
         return found
 
     def strict(self) -> list[Contestant]:
-        """Return everyone who is asked the raw requests."""
+        """Return the servers that get the raw requests."""
         app = "bench.apps.seen:app"
         makers = (self.dewar, self.granian, self.waitress, self.gunicorn)
         return [
@@ -101,7 +101,7 @@ class Contestants:
         return self._contestant(name, "python", ["-c", code])
 
     def pairs(self) -> list[Contestant]:
-        """Return the pairs of a framework and a server that people deploy, or might."""
+        """Return pairs of a framework and a server that are deployed together."""
         flask, falcon, bottle = (f"bench.apps.{name}_app:app" for name in FRAMEWORKS)
         return [
             self.dewar("bench.apps.dewar_app:app", THREADS, "Dewar + Dewar"),
@@ -116,7 +116,7 @@ class Contestants:
         ]
 
     def sleepers(self) -> list[Contestant]:
-        """Return everyone who has threads, with 32 of them."""
+        """Return the servers with threads, with 32 of them each."""
         app = "bench.apps.raw:app"
         makers = (self.dewar, self.granian, self.waitress, self.gunicorn)
         return [make(app, 32) for make in makers]
