@@ -193,8 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     fuzzer = Fuzzer(options.seed)
     print(f"fuzz: seed {options.seed}", flush=True)
-    end: float = time.monotonic() + options.seconds
-
+    end = time.monotonic() + options.seconds
     try:
         fuzzer.sow()
         print(f"fuzz: {fuzzer.tried} seeds, {len(fuzzer.edges)} edges", flush=True)
