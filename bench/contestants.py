@@ -20,36 +20,36 @@ class Contestants:
 
     def dewar(self, app: str, threads: int, name: str = "Dewar") -> Contestant:
         """Return Dewar's server."""
-        words = ["run", app, "--bind", "127.0.0.1:{port}", "--threads", str(threads)]
-        return self._contestant(f"{name}, {_threads(threads)}", "dewar", words)
+        options = ["run", app, "--bind", "127.0.0.1:{port}", "--threads", str(threads)]
+        return self._contestant(f"{name}, {_threads(threads)}", "dewar", options)
 
     def granian(self, app: str, threads: int, name: str = "granian") -> Contestant:
         """Return granian, limited to HTTP/1 like the others."""
-        words = ["--interface", "wsgi", "--workers", "1", "--blocking-threads", str(threads)]
-        words += ["--http", "1", "--no-ws", "--host", "127.0.0.1", "--port", "{port}", app]
-        return self._contestant(f"{name}, {_threads(threads)}", "granian", words)
+        options = ["--interface", "wsgi", "--workers", "1", "--blocking-threads", str(threads)]
+        options += ["--http", "1", "--no-ws", "--host", "127.0.0.1", "--port", "{port}", app]
+        return self._contestant(f"{name}, {_threads(threads)}", "granian", options)
 
     def fastpysgi(self, app: str, name: str = "fastpysgi") -> Contestant:
         """Return fastpysgi, which has one thread."""
-        words = ["--host", "127.0.0.1", "--port", "{port}", app]
-        return self._contestant(f"{name}, {_threads(1)}", "fastpysgi", words)
+        options = ["--host", "127.0.0.1", "--port", "{port}", app]
+        return self._contestant(f"{name}, {_threads(1)}", "fastpysgi", options)
 
     def waitress(self, app: str, threads: int, name: str = "waitress") -> Contestant:
         """Return waitress."""
-        words = ["--listen", "127.0.0.1:{port}", "--threads", str(threads), app]
-        return self._contestant(f"{name}, {_threads(threads)}", "waitress-serve", words)
+        options = ["--listen", "127.0.0.1:{port}", "--threads", str(threads), app]
+        return self._contestant(f"{name}, {_threads(threads)}", "waitress-serve", options)
 
     def gunicorn(self, app: str, threads: int, name: str = "gunicorn gthread") -> Contestant:
         """Return gunicorn with one threaded worker."""
-        words = ["--config", "python:bench.apps.gunicorn_settings", "--worker-class", "gthread"]
-        words += ["--workers", "1", "--threads", str(threads), "--bind", "127.0.0.1:{port}", app]
-        return self._contestant(f"{name}, {_threads(threads)}", "gunicorn", words)
+        options = ["--config", "python:bench.apps.gunicorn_settings", "--worker-class", "gthread"]
+        options += ["--workers", "1", "--threads", str(threads), "--bind", "127.0.0.1:{port}", app]
+        return self._contestant(f"{name}, {_threads(threads)}", "gunicorn", options)
 
     def uvicorn(self, app: str, name: str = "uvicorn") -> Contestant:
         """Return uvicorn, which serves ASGI on one event loop."""
-        words = ["--host", "127.0.0.1", "--port", "{port}", "--no-access-log", app]
-        words += ["--log-level", "warning", "--http", "httptools", "--backlog", "4096"]
-        return self._contestant(name, "uvicorn", words)
+        options = ["--host", "127.0.0.1", "--port", "{port}", "--no-access-log", app]
+        options += ["--log-level", "warning", "--http", "httptools", "--backlog", "4096"]
+        return self._contestant(name, "uvicorn", options)
 
     def raw(self) -> list[Contestant]:
         """Return the servers for the raw WSGI application."""
@@ -73,11 +73,11 @@ class Contestants:
         granian += ["--host", "127.0.0.1", "--blocking-threads", str(THREADS)]
         dewar = ["run", app, *bind, "--threads", str(THREADS)]
         found = []
-        for count, words in (("1", "1 process"), ("2", "2 processes")):
+        for count, label in (("1", "1 process"), ("2", "2 processes")):
             found += [
-                self._contestant(f"Dewar, {words}", "dewar", [*dewar, "--processes", count]),
-                self._contestant(f"granian, {words}", "granian", [*granian, "--workers", count]),
-                self._contestant(f"gunicorn, {words}", "gunicorn", [*gunicorn, "--workers", count]),
+                self._contestant(f"Dewar, {label}", "dewar", [*dewar, "--processes", count]),
+                self._contestant(f"granian, {label}", "granian", [*granian, "--workers", count]),
+                self._contestant(f"gunicorn, {label}", "gunicorn", [*gunicorn, "--workers", count]),
             ]
         return found
 
@@ -121,8 +121,8 @@ class Contestants:
         makers = (self.dewar, self.granian, self.waitress, self.gunicorn)
         return [make(app, 32) for make in makers]
 
-    def _contestant(self, name: str, script: str, words: list[str]) -> Contestant:
-        return Contestant(name=name, command=(str(self.venv.script(script)), *words))
+    def _contestant(self, name: str, script: str, options: list[str]) -> Contestant:
+        return Contestant(name=name, command=(str(self.venv.script(script)), *options))
 
 
 FRAMEWORKS = ("flask", "falcon", "bottle")

@@ -29,8 +29,8 @@ class Contestant:
     name: str
     command: tuple[str, ...]
 
-    def words(self, port: int) -> list[str]:
-        """Return the command for one port."""
+    def command_on(self, port: int) -> list[str]:
+        """Return the command that listens on this port."""
         return [word.replace("{port}", str(port)) for word in self.command]
 
 
@@ -51,7 +51,7 @@ class Server:
         self._log = tempfile.TemporaryFile()
         try:
             self._process = subprocess.Popen(
-                [*self.prefix, *self.contestant.words(self.port)],
+                [*self.prefix, *self.contestant.command_on(self.port)],
                 cwd=self.folder,
                 env=dict(self.environment),
                 stdin=subprocess.DEVNULL,

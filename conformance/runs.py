@@ -126,9 +126,9 @@ def _start(suite: Suite, place: Place, on: On, output: IO[bytes]) -> subprocess.
     start = ["-m", "pytest"] if on is On.FLASK else ["-m", "dewar.compat", "-m", "pytest"]
     # The `addopts` of a release, which for instance measure coverage, are not part of the tests.
     report = place.folder / f"{on}.xml"
-    ours = ["-v", "-o", "addopts=", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    options = ["-v", "-o", "addopts=", "-p", "no:cacheprovider", f"--junitxml={report}"]
     return subprocess.Popen(  # noqa: S603 - the table of suites is trusted
-        [str(place.python), *start, *ours, *suite.arguments, *suite.tests],
+        [str(place.python), *start, *options, *suite.arguments, *suite.tests],
         cwd=place.source,
         env=_environment(suite, place, on),
         stdin=subprocess.DEVNULL,

@@ -79,10 +79,10 @@ def _ask_beside(arena: Arena, server: Server, plan: Plan) -> shot.Shot:
 
 def _begun(arena: Arena, server: Server, count: int) -> "subprocess.Popen[str]":
     """Start the process of the crowd, and return it when all clients are connected."""
-    words = [sys.executable, "-m", "bench.crowd", "--port", str(server.port)]
+    command = [sys.executable, "-m", "bench.crowd", "--port", str(server.port)]
     process = subprocess.Popen(
         # Low priority: the other client shares this core, and its waiting time is measured.
-        ["nice", "-n", "15", *arena.machine.pin_load(), *words, "--count", str(count)],
+        ["nice", "-n", "15", *arena.machine.pin_load(), *command, "--count", str(count)],
         cwd=arena.root,
         env=dict(environment(arena.root)),
         stdin=subprocess.PIPE,
@@ -128,7 +128,7 @@ def crowd_rows(count: int, results: Sequence[Result]) -> list[Row]:
     waves, alone, beside = results
     if waves.failure or waves.rate is None:
         return [failed(CROWD, waves.name, waves.failure)]
-    crossings = sum(wave.errors for wave in waves.shots)
+    wrong = sum(wave.errors for wave in waves.shots)
     return [
         Row(
             group=CROWD,
@@ -136,7 +136,7 @@ def crowd_rows(count: int, results: Sequence[Result]) -> list[Row]:
             figure=count / waves.rate,
             unit="s for all",
             p99_ms=waves.p99_ms,
-            note=f"{crossings} crossings in {count * len(waves.shots):,} answers",
+            note=f"{wrong} wrong responses of {count * len(waves.shots):,}",
         ),
         *(
             Row(

@@ -102,15 +102,15 @@ def check(app: WSGIApplication, case: tuple[str, str], expected: object) -> Head
     return sorted(capture.headers)
 
 
-def compare(ours: list[Headers], flask: list[Headers]) -> None:
+def compare(dewar: list[Headers], flask: list[Headers]) -> None:
     """Compare Dewar's headers with Flask's in each case.
 
     Raises:
         ValueError: If they differ.
     """
-    for case, mine, its in zip(CASES, ours, flask, strict=True):
-        if mine != its:
-            raise ValueError(f"{case[0]}: headers {mine} differ from Flask's {its}")
+    for case, found, expected in zip(CASES, dewar, flask, strict=True):
+        if found != expected:
+            raise ValueError(f"{case[0]}: headers {found} differ from Flask's {expected}")
 
 
 def load() -> tuple[dict[str, WSGIApplication], dict[str, str]]:

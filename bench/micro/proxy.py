@@ -13,7 +13,7 @@ from typing import Any
 
 DIRECT = "attribute of the object itself"
 # The module of the locals, and the module and name of the app class.
-LIBRARIES = {"theirs": ("werkzeug.local", "flask", "Flask"), "ours": ("dewar", "dewar", "Dewar")}
+LIBRARIES = {"werkzeug": ("werkzeug.local", "flask", "Flask"), "dewar": ("dewar", "dewar", "Dewar")}
 CONTEXT = "push and pop of an app context"
 ATTRIBUTE = "proxy.path"
 

@@ -21,13 +21,13 @@ def proxy_rows(cases: Cases, failures: Mapping[str, str]) -> list[Row]:
         if "direct" in figures:
             rows.append(Row(group=PROXY, what=case, figure=figures["direct"], unit="ns"))
             continue
-        theirs, ours = figures.get("theirs"), figures.get("ours")
+        werkzeug, dewar = figures.get("werkzeug"), figures.get("dewar")
         # Contexts are Flask's; the other cases are Werkzeug's.
         name = "Flask" if case.endswith("context") else "Werkzeug"
         rows += [
-            _proxy_row(f"{case}, {name}", theirs, failures.get("theirs", "")),
+            _proxy_row(f"{case}, {name}", werkzeug, failures.get("werkzeug", "")),
             _proxy_row(
-                f"{case}, Dewar", ours, failures.get("ours", ""), (ratio(ours, theirs), name)
+                f"{case}, Dewar", dewar, failures.get("dewar", ""), (ratio(dewar, werkzeug), name)
             ),
         ]
     return rows
@@ -70,7 +70,8 @@ def task_rows(figures: Figures, baseline: str) -> list[Row]:
     for case, pools in figures.items():
         for name, rounds in pools.items():
             shares = [
-                ratio(ours, theirs) for ours, theirs in zip(rounds, pools[baseline], strict=True)
+                ratio(dewar, werkzeug)
+                for dewar, werkzeug in zip(rounds, pools[baseline], strict=True)
             ]
             rows.append(
                 Row(

@@ -251,7 +251,7 @@ class Config(dict[str, Any]):
 
         Args:
             prefix: The start of the names, which is not part of the keys. By default both
-                ``FLASK`` and ``DEWAR``, where ``DEWAR`` overrides ``FLASK``.
+                ``FLASK`` and ``DEWAR``. ``DEWAR`` overrides ``FLASK``.
             loads: Parses a value. If it raises an exception, the value is the text itself: with
                 JSON, the default, ``8`` is a number and ``eight`` is a string.
 

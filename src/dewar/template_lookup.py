@@ -1,4 +1,4 @@
-"""Find templates in the app and its blueprints, and explain where a template was searched."""
+"""Find templates in the app and its blueprints, and explain the search in the log."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from logging import Logger
@@ -100,7 +100,7 @@ def _source(loader: BaseLoader, environment: JinjaEnvironment, template: str) ->
 
 
 def explain(template: str, attempts: list[LookupAttempt]) -> str:
-    """Return a text for the log: where a template was searched, and what was found.
+    """Return a text for the log: the loaders that were tried, and what they found.
 
     Args:
         template: The name of the template.
