@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,13 @@ GROUPS = ("proxy", "request", "tasks", "server", "blocking", "processes", "async
 LEDGER_GROUP = "ledger"
 # Only runs with --only, because it does not measure speed.
 STRICTNESS = "strictness"
+# The groups that run in one process: the script, the title, and the rows of its output.
+SCRIPTS: dict[str, tuple[str, str, Callable[[Any], list[Row]]]] = {
+    "proxy": ("proxy", PROXY, lambda raw: proxy_rows(raw["cases"], raw["failures"])),
+    "request": ("in_process", REQUEST, lambda raw: request_rows(raw["figures"], raw["failures"])),
+    "tasks": ("tasks", TASKS, lambda raw: task_rows(raw, "ThreadPoolExecutor")),
+    LEDGER_GROUP: ("ledger", LEDGER, lambda raw: ledger_rows(raw["figures"], raw["ended"])),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +54,8 @@ class Bench:
 
     def measure(self, group: str) -> tuple[list[Row], Any]:
         """Return the rows of one group and the raw figures behind them."""
-        if group == "proxy":
-            return self._proxy()
-        if group == "request":
-            return self._request()
-        if group == "tasks":
-            return self._tasks()
-        if group == LEDGER_GROUP:
-            return self._ledger()
+        if group in SCRIPTS:
+            return self._in_process(group)
         contestants = Contestants(venv=self.venv)
         if group == STRICTNESS:
             rows, scores = strictness.measure(ROOT, contestants)
@@ -82,33 +83,12 @@ class Bench:
             ("bursts", f"{bursts}, {self.plan.connections} connections"),
         ]
 
-    def _proxy(self) -> tuple[list[Row], Any]:
-        rounds, loops = self.plan.proxy_rounds, self.plan.proxy_loops
-        raw = self._script("proxy", ["--rounds", str(rounds), "--loops", str(loops)])
+    def _in_process(self, group: str) -> tuple[list[Row], Any]:
+        script, title, rows_of = SCRIPTS[group]
+        raw = self._script(script, self.plan.arguments(group))
         if isinstance(raw, str):
-            return [table.failed(PROXY, "everything", raw)], raw
-        return proxy_rows(raw["cases"], raw["failures"]), raw
-
-    def _request(self) -> tuple[list[Row], Any]:
-        rounds, requests = self.plan.request_rounds, self.plan.requests
-        raw = self._script("in_process", ["--rounds", str(rounds), "--requests", str(requests)])
-        if isinstance(raw, str):
-            return [table.failed(REQUEST, "everything", raw)], raw
-        return request_rows(raw["figures"], raw["failures"]), raw
-
-    def _tasks(self) -> tuple[list[Row], Any]:
-        rounds, jobs = self.plan.task_rounds, self.plan.jobs
-        raw = self._script("tasks", ["--rounds", str(rounds), "--jobs", str(jobs)])
-        if isinstance(raw, str):
-            return [table.failed(TASKS, "everything", raw)], raw
-        return task_rows(raw, "ThreadPoolExecutor"), raw
-
-    def _ledger(self) -> tuple[list[Row], Any]:
-        rounds, ended = self.plan.ledger_rounds, self.plan.ended_jobs
-        raw = self._script("ledger", ["--rounds", str(rounds), "--ended", str(ended)])
-        if isinstance(raw, str):
-            return [table.failed(LEDGER, "everything", raw)], raw
-        return ledger_rows(raw["figures"], raw["ended"]), raw
+            return [table.failed(title, "everything", raw)], raw
+        return rows_of(raw), raw
 
     def _script(self, name: str, arguments: list[str]) -> Any:
         """Return the output of a script of ``micro``, or the last line of its error."""

@@ -26,6 +26,16 @@ class Plan:
     # wrk and `bench.load` both keep one request in progress on each.
     connections: int = 32
 
+    def arguments(self, group: str) -> list[str]:
+        """Return the command-line arguments of a group that runs in one process."""
+        rounds, option, count = {
+            "proxy": (self.proxy_rounds, "--loops", self.proxy_loops),
+            "request": (self.request_rounds, "--requests", self.requests),
+            "tasks": (self.task_rounds, "--jobs", self.jobs),
+            "ledger": (self.ledger_rounds, "--ended", self.ended_jobs),
+        }[group]
+        return ["--rounds", str(rounds), option, str(count)]
+
 
 # About five minutes. The server groups have the long bursts, because they vary most.
 FULL = Plan(

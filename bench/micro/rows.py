@@ -69,10 +69,7 @@ def task_rows(figures: Figures, baseline: str) -> list[Row]:
     rows: list[Row] = []
     for case, pools in figures.items():
         for name, rounds in pools.items():
-            shares = [
-                ratio(dewar, werkzeug)
-                for dewar, werkzeug in zip(rounds, pools[baseline], strict=True)
-            ]
+            shares = [ratio(took, base) for took, base in zip(rounds, pools[baseline], strict=True)]
             rows.append(
                 Row(
                     group=TASKS,
