@@ -1,5 +1,5 @@
-"""Measures Dewar beside its peers, in one run, and prints one table: ``python3 -m bench``.
+"""Benchmarks Dewar and its peers in one run, and prints one table: ``python3 -m bench``.
 
-The driver (everything outside ``micro`` and ``apps``) uses the standard library alone, so that it
-starts with any Python; what it measures runs inside ``.bench-venv``.
+The driver (everything outside ``micro`` and ``apps``) only uses the standard library, so that any
+Python can run it. The measured programs run in ``.bench-venv``.
 """

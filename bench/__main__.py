@@ -1,4 +1,4 @@
-"""Measures Dewar beside its peers and prints one table."""
+"""Benchmarks Dewar and its peers, and prints one table."""
 
 import argparse
 import datetime as dt
@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,15 +31,22 @@ from bench.venv import BenchVenv
 
 ROOT = Path(__file__).resolve().parent.parent
 GROUPS = ("proxy", "request", "tasks", "server", "blocking", "processes", "async")
-# Only where it is asked for: to fill a ledger takes a minute.
+# Only runs with --only, because it takes a minute to fill a ledger.
 LEDGER_GROUP = "ledger"
-# Only where it is asked for: it measures no speed.
+# Only runs with --only, because it does not measure speed.
 STRICTNESS = "strictness"
+# The groups that run in one process: the script, the title, and the rows of its output.
+SCRIPTS: dict[str, tuple[str, str, Callable[[Any], list[Row]]]] = {
+    "proxy": ("proxy", PROXY, lambda raw: proxy_rows(raw["cases"], raw["failures"])),
+    "request": ("in_process", REQUEST, lambda raw: request_rows(raw["figures"], raw["failures"])),
+    "tasks": ("tasks", TASKS, lambda raw: task_rows(raw, "ThreadPoolExecutor")),
+    LEDGER_GROUP: ("ledger", LEDGER, lambda raw: ledger_rows(raw["figures"], raw["ended"])),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """One run: what it measures with, and how long."""
+    """One run: its environment, and the rounds and durations of its measurements."""
 
     venv: BenchVenv
     arena: Arena
@@ -47,14 +54,8 @@ class Bench:
 
     def measure(self, group: str) -> tuple[list[Row], Any]:
         """Return the rows of one group and the raw figures behind them."""
-        if group == "proxy":
-            return self._proxy()
-        if group == "request":
-            return self._request()
-        if group == "tasks":
-            return self._tasks()
-        if group == LEDGER_GROUP:
-            return self._ledger()
+        if group in SCRIPTS:
+            return self._in_process(group)
         contestants = Contestants(venv=self.venv)
         if group == STRICTNESS:
             rows, scores = strictness.measure(ROOT, contestants)
@@ -69,9 +70,9 @@ class Bench:
         return rows, [_raw(result) for result in results]
 
     def header(self) -> list[tuple[str, str]]:
-        """Return what must be known to read the figures."""
+        """Return the facts that a reader of the table needs, as names and values."""
         versions = self.venv.versions()
-        bursts = f"{self.plan.server_rounds} rounds of {self.plan.server_seconds} s in turn"
+        bursts = f"{self.plan.server_rounds} rounds of {self.plan.server_seconds} s in turns"
         return [
             ("date", dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")),
             ("Python", versions.pop("python")),
@@ -82,36 +83,15 @@ class Bench:
             ("bursts", f"{bursts}, {self.plan.connections} connections"),
         ]
 
-    def _proxy(self) -> tuple[list[Row], Any]:
-        rounds, loops = self.plan.proxy_rounds, self.plan.proxy_loops
-        raw = self._script("proxy", ["--rounds", str(rounds), "--loops", str(loops)])
+    def _in_process(self, group: str) -> tuple[list[Row], Any]:
+        script, title, rows_of = SCRIPTS[group]
+        raw = self._script(script, self.plan.arguments(group))
         if isinstance(raw, str):
-            return [table.failed(PROXY, "everything", raw)], raw
-        return proxy_rows(raw["cases"], raw["failures"]), raw
-
-    def _request(self) -> tuple[list[Row], Any]:
-        rounds, requests = self.plan.request_rounds, self.plan.requests
-        raw = self._script("in_process", ["--rounds", str(rounds), "--requests", str(requests)])
-        if isinstance(raw, str):
-            return [table.failed(REQUEST, "everything", raw)], raw
-        return request_rows(raw["figures"], raw["failures"]), raw
-
-    def _tasks(self) -> tuple[list[Row], Any]:
-        rounds, jobs = self.plan.task_rounds, self.plan.jobs
-        raw = self._script("tasks", ["--rounds", str(rounds), "--jobs", str(jobs)])
-        if isinstance(raw, str):
-            return [table.failed(TASKS, "everything", raw)], raw
-        return task_rows(raw, "ThreadPoolExecutor"), raw
-
-    def _ledger(self) -> tuple[list[Row], Any]:
-        rounds, ended = self.plan.ledger_rounds, self.plan.ended_jobs
-        raw = self._script("ledger", ["--rounds", str(rounds), "--ended", str(ended)])
-        if isinstance(raw, str):
-            return [table.failed(LEDGER, "everything", raw)], raw
-        return ledger_rows(raw["figures"], raw["ended"]), raw
+            return [table.failed(title, "everything", raw)], raw
+        return rows_of(raw), raw
 
     def _script(self, name: str, arguments: list[str]) -> Any:
-        """Return what a script of ``micro`` printed, or the last line of its complaint."""
+        """Return the output of a script of ``micro``, or the last line of its error."""
         command = [str(self.venv.python), "-m", f"bench.micro.{name}", *arguments]
         done = subprocess.run(
             [*self.arena.machine.pin_server(), *command],
@@ -128,9 +108,9 @@ class Bench:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print the table, and return 1 where a row failed."""
+    """Measure, print the table, and return 1 if a row failed."""
     options = _options(arguments)
-    # Ended from outside, the servers must end too: leave through every `with` block.
+    # On SIGTERM, leave every `with` block, so that the servers end too.
     signal.signal(signal.SIGTERM, _stop)
     here = machine.inspect()
     try:
@@ -146,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(bench, options)
     except KeyboardInterrupt:
-        print("bench: interrupted; every server it started has ended", file=sys.stderr)
+        print("bench: interrupted; all servers have been stopped", file=sys.stderr)
         return 130
 
 
@@ -170,11 +150,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m bench", description=__doc__)
     groups = (*GROUPS, LEDGER_GROUP, STRICTNESS)
     parser.add_argument("--only", action="append", choices=groups, help="one group (repeatable)")
-    parser.add_argument("--quick", action="store_true", help="rough figures within 90 seconds")
+    parser.add_argument("--quick", action="store_true", help="rough figures in 90 seconds")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw figures too")
     parser.add_argument("--load", choices=("auto", "own", "wrk"), default="auto")
-    parser.add_argument("--rebuild", action="store_true", help="build .bench-venv anew")
+    parser.add_argument("--rebuild", action="store_true", help="rebuild .bench-venv")
     return parser.parse_args(arguments)
 
 

@@ -1,25 +1,25 @@
-"""Where an HTTP/1.1 answer ends. Pure: bytes in, a position out."""
+"""Finds the end of an HTTP/1.1 response."""
 
 _END_OF_HEAD = b"\r\n\r\n"
 
 
 def status(answer: bytes) -> int:
-    """Return the status code in the first line.
+    """Return the status code of a response.
 
     Raises:
-        ValueError: The bytes do not begin with an HTTP/1 status line.
+        ValueError: If the bytes do not start with an HTTP/1 status line.
     """
     parts = answer.split(b"\r\n", 1)[0].split(b" ", 2)
     if len(parts) < 2 or not parts[0].startswith(b"HTTP/1.") or not parts[1].isdigit():
-        raise ValueError(f"Not the beginning of an HTTP answer: {answer[:60]!r}")
+        raise ValueError(f"Not the start of an HTTP response: {answer[:60]!r}")
     return int(parts[1])
 
 
 def end(buffer: bytes) -> int | None:
-    """Return where the first answer to a GET ends, or None while more bytes are needed.
+    """Return the end of the first response to a GET, or None while bytes are missing.
 
     Raises:
-        ValueError: The answer states no length, so that only closing would end it.
+        ValueError: If the response has no length, so that only the end of the connection ends it.
     """
     head = buffer.find(_END_OF_HEAD)
     if head < 0:
@@ -29,13 +29,13 @@ def end(buffer: bytes) -> int | None:
     if b"chunked" in fields.get(b"transfer-encoding", b""):
         return _end_of_chunks(buffer, body)
     if b"content-length" not in fields:
-        raise ValueError("The answer has neither Content-Length nor chunks.")
+        raise ValueError("The response has neither Content-Length nor chunks.")
     stop = body + int(fields[b"content-length"])
     return stop if len(buffer) >= stop else None
 
 
 def is_last(answer: bytes) -> bool:
-    """Return whether the server announced that it closes the connection after this answer."""
+    """Return whether the server announces that it closes the connection after this response."""
     head = answer[: answer.find(_END_OF_HEAD)]
     return _fields(head).get(b"connection", b"") == b"close"
 

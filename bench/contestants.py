@@ -1,7 +1,7 @@
-"""Who is measured, and with which words each server is started.
+"""The measured servers, and the command that starts each.
 
-Each server gets one process and, where it has threads, the same number of them; otherwise its own
-defaults, without an access log.
+Each server runs one process and, if it has threads, the same number of them. All else is its
+default, without an access log.
 """
 
 from dataclasses import dataclass
@@ -14,45 +14,45 @@ THREADS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Contestants:
-    """Makes the commands of every server in the bench venv."""
+    """Creates the commands of all servers in the bench venv."""
 
     venv: BenchVenv
 
     def dewar(self, app: str, threads: int, name: str = "Dewar") -> Contestant:
         """Return Dewar's server."""
-        words = ["run", app, "--bind", "127.0.0.1:{port}", "--threads", str(threads)]
-        return self._contestant(f"{name}, {_threads(threads)}", "dewar", words)
+        options = ["run", app, "--bind", "127.0.0.1:{port}", "--threads", str(threads)]
+        return self._contestant(f"{name}, {_threads(threads)}", "dewar", options)
 
     def granian(self, app: str, threads: int, name: str = "granian") -> Contestant:
-        """Return granian, HTTP/1 only as all others are."""
-        words = ["--interface", "wsgi", "--workers", "1", "--blocking-threads", str(threads)]
-        words += ["--http", "1", "--no-ws", "--host", "127.0.0.1", "--port", "{port}", app]
-        return self._contestant(f"{name}, {_threads(threads)}", "granian", words)
+        """Return granian, limited to HTTP/1 like the others."""
+        options = ["--interface", "wsgi", "--workers", "1", "--blocking-threads", str(threads)]
+        options += ["--http", "1", "--no-ws", "--host", "127.0.0.1", "--port", "{port}", app]
+        return self._contestant(f"{name}, {_threads(threads)}", "granian", options)
 
     def fastpysgi(self, app: str, name: str = "fastpysgi") -> Contestant:
         """Return fastpysgi, which has one thread."""
-        words = ["--host", "127.0.0.1", "--port", "{port}", app]
-        return self._contestant(f"{name}, {_threads(1)}", "fastpysgi", words)
+        options = ["--host", "127.0.0.1", "--port", "{port}", app]
+        return self._contestant(f"{name}, {_threads(1)}", "fastpysgi", options)
 
     def waitress(self, app: str, threads: int, name: str = "waitress") -> Contestant:
         """Return waitress."""
-        words = ["--listen", "127.0.0.1:{port}", "--threads", str(threads), app]
-        return self._contestant(f"{name}, {_threads(threads)}", "waitress-serve", words)
+        options = ["--listen", "127.0.0.1:{port}", "--threads", str(threads), app]
+        return self._contestant(f"{name}, {_threads(threads)}", "waitress-serve", options)
 
     def gunicorn(self, app: str, threads: int, name: str = "gunicorn gthread") -> Contestant:
         """Return gunicorn with one threaded worker."""
-        words = ["--config", "python:bench.apps.gunicorn_settings", "--worker-class", "gthread"]
-        words += ["--workers", "1", "--threads", str(threads), "--bind", "127.0.0.1:{port}", app]
-        return self._contestant(f"{name}, {_threads(threads)}", "gunicorn", words)
+        options = ["--config", "python:bench.apps.gunicorn_settings", "--worker-class", "gthread"]
+        options += ["--workers", "1", "--threads", str(threads), "--bind", "127.0.0.1:{port}", app]
+        return self._contestant(f"{name}, {_threads(threads)}", "gunicorn", options)
 
     def uvicorn(self, app: str, name: str = "uvicorn") -> Contestant:
         """Return uvicorn, which serves ASGI on one event loop."""
-        words = ["--host", "127.0.0.1", "--port", "{port}", "--no-access-log", app]
-        words += ["--log-level", "warning", "--http", "httptools", "--backlog", "4096"]
-        return self._contestant(name, "uvicorn", words)
+        options = ["--host", "127.0.0.1", "--port", "{port}", "--no-access-log", app]
+        options += ["--log-level", "warning", "--http", "httptools", "--backlog", "4096"]
+        return self._contestant(name, "uvicorn", options)
 
     def raw(self) -> list[Contestant]:
-        """Return everyone who serves the raw WSGI application."""
+        """Return the servers for the raw WSGI application."""
         app = "bench.apps.raw:app"
         return [
             *(self.dewar(app, threads) for threads in (1, THREADS, 32)),
@@ -64,7 +64,7 @@ class Contestants:
         ]
 
     def processes(self) -> list[Contestant]:
-        """Return servers with one process and with two."""
+        """Return the servers with one process and with two."""
         app = "bench.apps.raw:app"
         bind = ["--bind", "127.0.0.1:{port}"]
         gunicorn = ["--config", "python:bench.apps.gunicorn_settings", *bind, app]
@@ -73,16 +73,16 @@ class Contestants:
         granian += ["--host", "127.0.0.1", "--blocking-threads", str(THREADS)]
         dewar = ["run", app, *bind, "--threads", str(THREADS)]
         found = []
-        for count, words in (("1", "1 process"), ("2", "2 processes")):
+        for count, label in (("1", "1 process"), ("2", "2 processes")):
             found += [
-                self._contestant(f"Dewar, {words}", "dewar", [*dewar, "--processes", count]),
-                self._contestant(f"granian, {words}", "granian", [*granian, "--workers", count]),
-                self._contestant(f"gunicorn, {words}", "gunicorn", [*gunicorn, "--workers", count]),
+                self._contestant(f"Dewar, {label}", "dewar", [*dewar, "--processes", count]),
+                self._contestant(f"granian, {label}", "granian", [*granian, "--workers", count]),
+                self._contestant(f"gunicorn, {label}", "gunicorn", [*gunicorn, "--workers", count]),
             ]
         return found
 
     def strict(self) -> list[Contestant]:
-        """Return everyone who is asked the raw requests."""
+        """Return the servers that get the raw requests."""
         app = "bench.apps.seen:app"
         makers = (self.dewar, self.granian, self.waitress, self.gunicorn)
         return [
@@ -101,7 +101,7 @@ class Contestants:
         return self._contestant(name, "python", ["-c", code])
 
     def pairs(self) -> list[Contestant]:
-        """Return the pairs of a framework and a server that people deploy, or might."""
+        """Return pairs of a framework and a server that are deployed together."""
         flask, falcon, bottle = (f"bench.apps.{name}_app:app" for name in FRAMEWORKS)
         return [
             self.dewar("bench.apps.dewar_app:app", THREADS, "Dewar + Dewar"),
@@ -116,13 +116,13 @@ class Contestants:
         ]
 
     def sleepers(self) -> list[Contestant]:
-        """Return everyone who has threads, with 32 of them."""
+        """Return the servers with threads, with 32 of them each."""
         app = "bench.apps.raw:app"
         makers = (self.dewar, self.granian, self.waitress, self.gunicorn)
         return [make(app, 32) for make in makers]
 
-    def _contestant(self, name: str, script: str, words: list[str]) -> Contestant:
-        return Contestant(name=name, command=(str(self.venv.script(script)), *words))
+    def _contestant(self, name: str, script: str, options: list[str]) -> Contestant:
+        return Contestant(name=name, command=(str(self.venv.script(script)), *options))
 
 
 FRAMEWORKS = ("flask", "falcon", "bottle")

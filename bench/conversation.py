@@ -1,4 +1,4 @@
-"""What a server says to raw bytes, until it has closed or answered what was sent last."""
+"""Sends raw bytes to a server and collects its responses."""
 
 import json
 import socket
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-# A server that says nothing for so long will not say anything.
+# After this long without bytes, the server is taken to send none.
 PATIENCE = 1.0
 PAUSE = 0.01
 LAST = b"GET /--last-- HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -18,13 +18,13 @@ Seen = tuple[str, str, str, bytes]
 
 @dataclass(kw_only=True)
 class Conversation:
-    """One connection, from the client's side.
+    """What a client has seen on one connection.
 
     Attributes:
-        seen: What the application was given: method, path, query, body.
-        refusals: The statuses from 400 on that were answered.
-        went_on: Whether the request that was sent last was served.
-        is_closed: Whether the server closed.
+        seen: The requests that the application got: method, path, query, body.
+        refusals: The response statuses of 400 and above.
+        went_on: Whether the last request that was sent was served.
+        is_closed: Whether the server closed the connection.
     """
 
     seen: list[Seen] = field(default_factory=list)
@@ -34,11 +34,11 @@ class Conversation:
 
 
 def converse(port: int, pieces: Sequence[bytes], patience: float = PATIENCE) -> Conversation:
-    """Send the pieces, each by itself, and return what came of it."""
+    """Send the pieces one by one, and return what the client saw."""
     conversation = Conversation()
     with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with suppress(OSError):  # refused before all was sent
+        with suppress(OSError):  # refused before everything was sent
             for piece in pieces:
                 sock.sendall(piece)
                 time.sleep(PAUSE)
@@ -57,7 +57,7 @@ def converse(port: int, pieces: Sequence[bytes], patience: float = PATIENCE) -> 
 
 
 def root_or(path: str) -> str:
-    """Return *path*, or the root for what stands for it: nothing, and the asterisk of OPTIONS."""
+    """Return *path*, or the root if it is empty or the asterisk of OPTIONS."""
     return "/" if path in ("", "*") else path
 
 
@@ -74,11 +74,11 @@ def _note(conversation: Conversation, status: int, text: str) -> None:
 
 
 def _answers(sock: socket.socket) -> Iterator[tuple[int, str]]:
-    """Read responses until the end: the status of each, and what the application saw."""
+    """Read all responses: yield the status of each, and what the application saw."""
     stream = sock.makefile("rb")
     while line := stream.readline():
         if not line.startswith(b"HTTP/"):
-            return  # the rest of a body that no length was given for
+            return  # the rest of a body without a length
         status = int(line.split()[1])
         fields: dict[bytes, bytes] = {}
         while (text := stream.readline()) not in (b"\r\n", b"\n", b""):

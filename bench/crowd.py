@@ -1,9 +1,9 @@
-"""Many clients that ask at the same moment, wave after wave, for views that wait.
+"""Many clients that request a view that waits, all at once, in waves.
 
-Each asks for a number of its own and is to get that and no other's. It prints ``connected`` when
-all are, one `Shot` as JSON for each wave, and ends after the wave in which standard input does:
-``python -m bench.crowd --port 8000 --path /sleep/ --count 5000``. The rate of a wave is of all its
-answers, from the first request to the last answer.
+Each client requests a different number and must get it back. The program prints ``connected``
+when all clients are connected, and then a `Shot` as JSON for each wave. It exits after the wave in
+which standard input ends: ``python -m bench.crowd --port 8000 --path /sleep/ --count 5000``. The
+rate of a wave is measured from the first request to the last response.
 """
 
 import argparse
@@ -20,12 +20,12 @@ _PATIENCE = 60.0
 
 
 class Crowd:
-    """The connections, which are kept from wave to wave.
+    """The connections, which are kept between waves.
 
     Args:
-        port: Of the server, on the loopback address.
-        path: What a number is put behind.
-        count: How many clients there are.
+        port: The port of the server on the loopback address.
+        path: The path to which a number is appended.
+        count: The number of clients.
     """
 
     def __init__(self, port: int, path: str, count: int) -> None:
@@ -38,10 +38,10 @@ class Crowd:
             self._epoll.register(client.fileno(), select.EPOLLIN)
 
     def wave(self, turn: int) -> Shot:
-        """Have all ask once; return what was seen, whose errors are answers of others.
+        """Send a request from each client. An error is a response with another's number.
 
         Raises:
-            ValueError: Not all were answered within a minute.
+            ValueError: If a response is missing after a minute.
         """
         began = time.perf_counter()
         asked = {}
@@ -55,7 +55,7 @@ class Crowd:
         return Shot(rate=len(latencies) / took, p99_ms=p99_ms, errors=errors)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close all connections."""
         for _, client in self._clients.values():
             client.close()
         self._epoll.close()
@@ -68,7 +68,7 @@ class Crowd:
         parts = dict.fromkeys(asked, b"")
         while parts:
             if time.perf_counter() > deadline:
-                raise ValueError(f"{len(parts)} of {len(asked)} clients have no answer.")
+                raise ValueError(f"{len(parts)} of {len(asked)} clients got no response.")
             for fd, _ in self._epoll.poll(1.0):
                 piece = self._clients[fd][1].recv(65536)
                 if not piece:
@@ -83,7 +83,7 @@ class Crowd:
 
 
 def main() -> None:
-    """Connect, and ask until standard input ends."""
+    """Connect, and send waves until standard input ends."""
     parser = argparse.ArgumentParser(prog="python -m bench.crowd", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--path", default="/sleep/")

@@ -1,4 +1,4 @@
-"""The load generator in use: wrk, or our own, each in a process on the second core."""
+"""The load generator: wrk or `bench.load`, in a process on the second core."""
 
 import resource
 import shutil
@@ -14,26 +14,21 @@ from bench.shot import Shot
 
 @dataclass(frozen=True, kw_only=True)
 class Generator:
-    """Fires bursts of load at a port of this machine."""
+    """Sends bursts of load to a port of this machine."""
 
     machine: Machine
     wrk: str | None
 
     def describe(self) -> str:
-        """Return one line for the head of the table."""
-        if self.wrk is None:
-            return (
-                "own (bench/load.py); a server noted 'load at its limit' may be faster than shown"
-            )
-        return (
-            "wrk --latency, one thread; a server noted 'load at its limit' may be faster than shown"
-        )
+        """Return a line for the header of the table."""
+        name = "own (bench/load.py)" if self.wrk is None else "wrk --latency, one thread"
+        return f"{name}; a server with the note 'load at its limit' may be faster than shown"
 
     def fire(self, port: int, path: str, connections: int, seconds: int) -> Shot:
-        """Load one server and return what was seen.
+        """Load one server and return the measured figures.
 
         Raises:
-            RuntimeError: The generator gave no figures; the message is what it said.
+            RuntimeError: If the generator printed no figures. The message is its output.
         """
         command = [*self.machine.pin_load(), *self._command(port, path, connections, seconds)]
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
@@ -63,10 +58,10 @@ class Generator:
 
 
 def choose(wish: str, machine: Machine) -> Generator:
-    """Return the generator for ``own``, ``wrk`` or ``auto`` (wrk where it is installed).
+    """Return the generator for ``own``, ``wrk`` or ``auto`` (wrk if it is installed).
 
     Raises:
-        LookupError: wrk is wished for and not installed.
+        LookupError: If wrk is requested but not installed.
     """
     found = shutil.which("wrk") if wish != "own" else None
     if wish == "wrk" and found is None:

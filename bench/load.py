@@ -1,11 +1,11 @@
-"""A load generator in the standard library, for where wrk is not installed.
+"""A load generator that only needs the standard library, if wrk is not installed.
 
-Each connection keeps one request under way and sends the next as soon as the answer is whole. It
-prints one `Shot` as JSON: ``python -m bench.load --port 8000 --path / --seconds 2``.
+Each connection has one request in progress, and sends the next when the response is complete. The
+program prints a `Shot` as JSON: ``python -m bench.load --port 8000 --path / --seconds 2``.
 
-PERF: the answer to a constant request has a constant size, so that `_Client.is_whole` decides by
-length and reads the head only where the size is new. That makes this client fast enough for most
-servers here; where it is not, `Shot.busy` tells.
+PERF: responses to the same request usually have the same size. So `_Client.is_whole` compares the
+length, and only parses the head if the size is new. This client is fast enough for most servers.
+If it is not, `Shot.busy` shows it.
 """
 
 import argparse
@@ -35,10 +35,10 @@ class _Client:
         self.started = 0.0
 
     def is_whole(self, data: bytes) -> bool:
-        """Take what arrived and return whether the answer is complete and a success.
+        """Add received bytes, and return whether the response is complete and successful.
 
         Raises:
-            ValueError: It is an answer, but not a 2xx one, or one that cannot be delimited.
+            ValueError: If the response is not 2xx, or its end cannot be determined.
         """
         if len(data) == self.usual and data.startswith(b"HTTP/1.1 200") and not self.buffer:
             return True
@@ -48,15 +48,15 @@ class _Client:
             return False
         whole, self.buffer = self.buffer[:stop], self.buffer[stop:]
         if answer.status(whole) // 100 != 2:
-            raise ValueError(f"Answered {answer.status(whole)}.")
+            raise ValueError(f"The response has the status {answer.status(whole)}.")
         if answer.is_last(whole):
-            raise ValueError("The server closes after each answer: no keep-alive.")
+            raise ValueError("The server closes the connection after each response: no keep-alive.")
         self.usual = stop
         return True
 
 
 class _Load:
-    """Several clients and what they saw."""
+    """Several clients, and the figures they measure."""
 
     def __init__(self, port: int, request: bytes, connections: int) -> None:
         self.port = port
@@ -82,7 +82,7 @@ class _Load:
         self._open()
 
     def run(self, seconds: float) -> None:
-        """Keep every client busy for that long."""
+        """Keep all clients busy for this long."""
         clock, request, clients = time.perf_counter, self.request, self.clients
         record = self.latencies.append
         deadline = clock() + seconds
@@ -92,7 +92,7 @@ class _Load:
                 try:
                     data = client.socket.recv(65536)
                     if not data:
-                        raise ConnectionResetError("The server closed in the middle.")
+                        raise ConnectionResetError("The server closed the connection.")
                     if client.is_whole(data):
                         now = clock()
                         record(now - client.started)
@@ -108,7 +108,7 @@ class _Load:
 
 
 def _poller() -> tuple[Poll, Callable[[int], object], Callable[[int], object]]:
-    """Return how to poll, watch and forget descriptors: epoll where there is one."""
+    """Return functions that poll, watch and forget descriptors, with epoll if available."""
     if hasattr(select, "epoll"):
         epoll = select.epoll()
         return epoll.poll, lambda fd: epoll.register(fd, select.EPOLLIN), epoll.unregister
@@ -121,11 +121,11 @@ def _poller() -> tuple[Poll, Callable[[int], object], Callable[[int], object]]:
 
 
 def fire(port: int, path: str, connections: int, seconds: float) -> Shot:
-    """Load one server and return what was seen.
+    """Load one server and return the measured figures.
 
     Raises:
-        OSError: The server cannot be reached.
-        ValueError: It answered nothing at all.
+        OSError: If the server cannot be reached.
+        ValueError: If it sent no response.
     """
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
     began, cpu = time.perf_counter(), time.process_time()
@@ -137,7 +137,7 @@ def fire(port: int, path: str, connections: int, seconds: float) -> Shot:
     took = time.perf_counter() - began
     busy = (time.process_time() - cpu) / took
     if not load.latencies:
-        raise ValueError(f"No answer within {seconds:g} s ({load.errors} errors).")
+        raise ValueError(f"No response in {seconds:g} s ({load.errors} errors).")
     return Shot(
         rate=len(load.latencies) / took,
         p99_ms=stats.percentile(load.latencies, 99) * 1000,
@@ -147,7 +147,7 @@ def fire(port: int, path: str, connections: int, seconds: float) -> Shot:
 
 
 def main() -> None:
-    """Read the command line, fire, print the shot."""
+    """Read the command line, send the load, and print the shot."""
     parser = argparse.ArgumentParser(prog="python -m bench.load", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--path", default="/")

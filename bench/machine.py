@@ -1,4 +1,4 @@
-"""The machine: how many cores, and which of them does what."""
+"""The machine: its cores, and which process runs on which."""
 
 import os
 import platform
@@ -8,29 +8,29 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """The cores this process may use, and whether they can be given out."""
+    """The cores this process may use, and the tool that pins processes to them."""
 
     cores: tuple[int, ...]
     taskset: str | None
-    # How many processes wanted a core in the minute before the bench, where the system tells.
+    # The load average of the minute before the bench, if the system provides it.
     load_before: float | None = None
 
     @property
     def others(self) -> str:
-        """What else was going on before the bench began, as words for the head of the table."""
+        """The load before the bench, for the header of the table."""
         return "" if self.load_before is None else f", load {self.load_before:.1f} before the run"
 
     @property
     def is_pinned(self) -> bool:
-        """Whether server and load generator get a core each."""
+        """Whether the server and the load generator have a core each."""
         return self.taskset is not None and len(self.cores) > 1
 
     def pin_server(self) -> list[str]:
-        """Return the words to put before a command that shall run on the server's core."""
+        """Return the start of a command that runs on the core of the server."""
         return self._pin(0)
 
     def pin_load(self) -> list[str]:
-        """Return the words to put before a command that shall run on the other core."""
+        """Return the start of a command that runs on the other core."""
         return self._pin(1)
 
     def _pin(self, index: int) -> list[str]:
@@ -39,16 +39,16 @@ class Machine:
         return [self.taskset, "--cpu-list", str(self.cores[index])]
 
     def describe(self) -> str:
-        """Return one line for the head of the table."""
+        """Return a line for the header of the table."""
         count = f"{len(self.cores)} CPU{'s' if len(self.cores) != 1 else ''}"
         return f"{count}, {platform.machine()}, {platform.system()}{self.others}"
 
     def describe_pinning(self) -> str:
-        """Return one line that says who runs where, and why nobody is pinned if nobody is."""
+        """Return a line with the core of each process, or why none is pinned."""
         if self.is_pinned:
             return f"server on core {self.cores[0]}, load generator on core {self.cores[1]}"
         if len(self.cores) < 2:
-            return "not pinned: there is one core, which server and load generator share"
+            return "not pinned: there is one core, which the server and the load generator share"
         return "not pinned: taskset is not installed, so servers may use more than one core"
 
 

@@ -1,11 +1,11 @@
-"""How much is measured: the one place where a bench's length is decided."""
+"""The rounds and durations of a bench."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Rounds and lengths of every group."""
+    """Rounds and durations of all groups."""
 
     proxy_rounds: int
     proxy_loops: int
@@ -23,11 +23,21 @@ class Plan:
     crowd: int
     crowd_rounds: int
     crowd_seconds: int
-    # wrk and our own client both keep one request under way on each.
+    # wrk and `bench.load` both keep one request in progress on each.
     connections: int = 32
 
+    def arguments(self, group: str) -> list[str]:
+        """Return the command-line arguments of a group that runs in one process."""
+        rounds, option, count = {
+            "proxy": (self.proxy_rounds, "--loops", self.proxy_loops),
+            "request": (self.request_rounds, "--requests", self.requests),
+            "tasks": (self.task_rounds, "--jobs", self.jobs),
+            "ledger": (self.ledger_rounds, "--ended", self.ended_jobs),
+        }[group]
+        return ["--rounds", str(rounds), option, str(count)]
 
-# About five minutes; the long bursts are in the server groups, where a machine is noisy.
+
+# About five minutes. The server groups have the long bursts, because they vary most.
 FULL = Plan(
     proxy_rounds=25,
     proxy_loops=50_000,

@@ -1,4 +1,4 @@
-"""One contestant's server: a subprocess with a port, checked, and always ended."""
+"""A measured server: a subprocess that listens on a port, and is always stopped."""
 
 import http.client
 import os
@@ -19,18 +19,18 @@ STOP_SECONDS = 3.0
 
 
 class ServerFailedError(RuntimeError):
-    """Raised where a server does not start, dies, or gives another answer than it should."""
+    """Raised when a server does not start, dies, or sends an unexpected response."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contestant:
-    """A server to measure: the words of its command, with ``{port}`` for the port."""
+    """A server to measure, and its command, in which ``{port}`` is the port."""
 
     name: str
     command: tuple[str, ...]
 
-    def words(self, port: int) -> list[str]:
-        """Return the command for one port."""
+    def command_on(self, port: int) -> list[str]:
+        """Return the command that listens on this port."""
         return [word.replace("{port}", str(port)) for word in self.command]
 
 
@@ -51,13 +51,13 @@ class Server:
         self._log = tempfile.TemporaryFile()
         try:
             self._process = subprocess.Popen(
-                [*self.prefix, *self.contestant.words(self.port)],
+                [*self.prefix, *self.contestant.command_on(self.port)],
                 cwd=self.folder,
                 env=dict(self.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=subprocess.STDOUT,
-                # A group of its own: its workers end with it, and Ctrl+C reaches the bench alone.
+                # A separate process group: workers end with it, and Ctrl+C only reaches the bench.
                 start_new_session=True,
             )
             self._wait_until_open()
@@ -78,10 +78,10 @@ class Server:
         self.close()
 
     def check(self, path: str, expected: bytes) -> None:
-        """Ask once and compare.
+        """Send a request and compare the response.
 
         Raises:
-            ServerFailedError: The answer is not a 200 with exactly the expected body.
+            ServerFailedError: If the response is not a 200 with exactly the expected body.
         """
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
@@ -97,7 +97,7 @@ class Server:
             raise ServerFailedError(f"{said}; {self.last_line()}")
 
     def last_line(self) -> str:
-        """Return the last line this server logged, which is where a traceback tells its reason."""
+        """Return the last line that the server logged: a traceback ends with its reason."""
         if self._log is None:
             return "not started"
         with os.fdopen(os.dup(self._log.fileno()), "rb") as log:
@@ -106,11 +106,11 @@ class Server:
         return next((line.strip() for line in reversed(lines) if line.strip()), "nothing logged")
 
     def is_alive(self) -> bool:
-        """Whether the process still runs."""
+        """Whether the process is still running."""
         return self._process is not None and self._process.poll() is None
 
     def close(self) -> None:
-        """End the process group: politely, then for certain."""
+        """Stop the process group with SIGTERM, then with SIGKILL."""
         process, self._process = self._process, None
         if process is not None:
             try:
@@ -119,8 +119,8 @@ class Server:
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(STOP_SECONDS)
             finally:
-                # What is left: a leader that ignores TERM, workers that outlived it, or everyone,
-                # where a second Ctrl+C comes while we wait.
+                # Some may be left: a leader that ignores SIGTERM, workers that outlive it, or all
+                # processes, if a second Ctrl+C interrupts the wait.
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
@@ -141,7 +141,7 @@ class Server:
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on now."""
+    """Return a free port of the loopback address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

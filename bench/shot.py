@@ -1,4 +1,4 @@
-"""What one burst of load found out."""
+"""`Shot`: the figures of one burst of load."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Shot:
-    """The outcome of one burst of load on one server.
+    """The figures of one burst of load on one server.
 
-    ``errors`` counts answers outside 2xx and connections that broke. ``busy`` is the share of the
-    time in which the load generator kept its core busy: near 1 it may be what is being measured.
+    ``errors`` counts responses that are not 2xx and connections that broke. ``busy`` is the share
+    of the time that the load generator used its core. Near 1, the load generator is the limit.
     """
 
     rate: float
@@ -23,5 +23,5 @@ class Shot:
 
 
 def from_json(line: str) -> Shot:
-    """Return the shot that `Shot.to_json` wrote."""
+    """Return the shot from a line of `Shot.to_json`."""
     return Shot(**json.loads(line))

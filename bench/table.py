@@ -1,18 +1,18 @@
-"""The one table: rows in groups, as plain text or as Markdown."""
+"""The table of results: rows in groups, as plain text or as Markdown."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 COLUMNS = ("what", "figure", "unit", "ratio", "baseline", "p99", "note")
-# Figures line up on their right edge, words on their left.
+# Figures are right-aligned, text is left-aligned.
 RIGHT = frozenset({"figure", "ratio", "p99"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One measured line.
+    """One measurement.
 
-    Either ``figure`` is set, or ``note`` begins with ``failed:`` and says why there is none.
+    Either ``figure`` is set, or ``note`` starts with ``failed:`` and says why there is no figure.
     """
 
     group: str
@@ -26,11 +26,11 @@ class Row:
 
     @property
     def is_failed(self) -> bool:
-        """Whether there is no figure to show."""
+        """Whether there is no figure."""
         return self.figure is None
 
     def cells(self) -> tuple[str, ...]:
-        """Return what each column shows."""
+        """Return the text of each column."""
         return (
             self.what,
             number(self.figure),
@@ -43,12 +43,12 @@ class Row:
 
 
 def failed(group: str, what: str, reason: str) -> Row:
-    """Return the row of a contestant that gave no figure, with the reason on one line."""
+    """Return the row of a measurement that failed, with the reason on one line."""
     return Row(group=group, what=what, note=f"failed: {' '.join(reason.split())[:200]}")
 
 
 def number(value: float | None) -> str:
-    """Write a figure with three significant digits, thousands apart; nothing for None."""
+    """Return a figure with three significant digits and thousands separators; "" for None."""
     if value is None:
         return ""
     if value >= 1000:
@@ -61,7 +61,7 @@ def number(value: float | None) -> str:
 
 
 def grouped(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Return the rows by group, in the order in which groups first appear."""
+    """Return the rows by group, in the order of the first row of each group."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row.group, []).append(row)
@@ -93,7 +93,7 @@ def markdown(header: Sequence[tuple[str, str]], rows: Sequence[Row]) -> str:
 
 
 def _escape(cell: str) -> str:
-    # A bare "|" in a log line would open a column, "<int>" would be taken for HTML.
+    # An unescaped "|" would start a column, and "<int>" would be read as HTML.
     return cell.replace("|", "\\|").replace("<", "&lt;")
 
 

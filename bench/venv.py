@@ -1,4 +1,4 @@
-"""The bench's own virtual environment: this project, installed as a user installs it, and peers."""
+"""The virtual environment of the bench: this project, installed with pip, and its peers."""
 
 import hashlib
 import json
@@ -38,8 +38,8 @@ print(json.dumps(found))
 class BenchVenv:
     """A virtual environment in a folder of the project.
 
-    What cannot be installed does not stop the bench: `problems` names it, and the rows that need it
-    fail.
+    A package that cannot be installed does not stop the bench. `prepare` returns the problem, and
+    the rows that need the package fail.
     """
 
     root: Path
@@ -47,17 +47,17 @@ class BenchVenv:
 
     @property
     def python(self) -> Path:
-        """The interpreter that measures."""
+        """The interpreter of the environment."""
         return self.script("python")
 
     def script(self, name: str) -> Path:
-        """Return the path of a command that is installed here."""
+        """Return the path of a command that is installed in the environment."""
         if sys.platform == "win32":
             return self.folder / "Scripts" / f"{name}.exe"
         return self.folder / "bin" / name
 
     def prepare(self, *, rebuild: bool = False) -> list[str]:
-        """Make the venv hold the peers and this project as it is now, and return the problems."""
+        """Install the peers and the current state of this project, and return the problems."""
         if rebuild or not self.python.exists():
             _say(f"building {self.folder.name}")
             venv.create(self.folder, clear=True, with_pip=True)
@@ -68,7 +68,7 @@ class BenchVenv:
         ]
         pyproject, root = self.root / "pyproject.toml", str(self.root)
         source = [file for file in (self.root / "src").rglob("*") if file.suffix != ".pyc"]
-        # pip leaves an equal version alone, and the version does not change with each edit.
+        # pip does not reinstall an equal version, and edits do not change the version.
         again = ["--force-reinstall", "--no-deps", root]
         steps = [
             self._install("project-and-extras", fingerprint([pyproject]), [f"{root}[tasks]"]),
@@ -100,7 +100,7 @@ class BenchVenv:
 
 
 def fingerprint(files: Iterable[Path]) -> str:
-    """Return a digest of the names and contents of files, in whatever order they come."""
+    """Return a digest of the names and contents of files, in any order."""
     digest = hashlib.sha256()
     for file in sorted(files):
         if file.is_file():

@@ -1,4 +1,4 @@
-"""What wrk prints, read."""
+"""Parses the output of wrk."""
 
 import re
 
@@ -12,14 +12,14 @@ _MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0, "h": 3_600_
 
 
 def parse(output: str) -> Shot:
-    """Return the shot that ``wrk --latency`` reported.
+    """Return the figures that ``wrk --latency`` printed.
 
     Raises:
-        ValueError: The output holds no rate or no 99th percentile.
+        ValueError: If the output has no rate or no 99th percentile.
     """
     rate, p99 = _RATE.search(output), _P99.search(output)
     if rate is None or p99 is None:
-        raise ValueError(f"wrk reported no figures; it said: {output.strip()!r}")
+        raise ValueError(f"wrk printed no figures: {output.strip()!r}")
     status, socket = _STATUS.search(output), _SOCKET.search(output)
     errors = int(status[1]) if status else 0
     errors += sum(map(int, socket.groups())) if socket else 0

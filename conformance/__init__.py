@@ -1,1 +1,1 @@
-"""Runs other projects' published tests on Dewar, and the same tests on Flask beside it."""
+"""Runs the published tests of other projects on Dewar, and for comparison on Flask."""

@@ -22,7 +22,7 @@ DOCUMENTED = ROOT / "docs" / "reference" / "compatibility.md"
 
 @dataclass(frozen=True, kw_only=True)
 class Conformance:
-    """One run: where, on what, and which failures are documented."""
+    """One run: its folder, its runner, its targets, and the documented failures."""
 
     scratch: Scratch
     runner: Runner
@@ -30,7 +30,7 @@ class Conformance:
     documented: frozenset[str]
 
     def judge(self, suite: Suite) -> Verdict:
-        """Return the verdict on a suite; what stops it stops no other."""
+        """Return the verdict on a suite. A suite that cannot run does not stop the others."""
         try:
             place = self.scratch.prepare(suite)
         except NotPreparedError as error:
@@ -43,7 +43,7 @@ class Conformance:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the suites, print the table, and return 1 where a test fails on Dewar only."""
+    """Run the suites, print the table, and return 1 if a test only fails on Dewar."""
     options = _options(arguments)
     try:
         chosen = Table.read(TABLE.read_text("utf-8")).choose(options.only, fast=options.fast)
@@ -56,12 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         on=frozenset(On if options.on == "both" else {On(options.on)}),
         documented=_documented(),
     )
-    # Ended from outside, the tests must end too: leave through every `finally`.
+    # On SIGTERM, leave through every `finally`, so that the tests end too.
     signal.signal(signal.SIGTERM, _stop)
     try:
         return _run(conformance, chosen, options.jobs)
     except KeyboardInterrupt:
-        print("conformance: interrupted; every run has ended", file=sys.stderr)
+        print("conformance: interrupted; all runs have been stopped", file=sys.stderr)
         return 130
 
 
@@ -93,7 +93,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m conformance", description=__doc__)
     parser.add_argument("--only", action="append", metavar="NAME", help="one suite (repeatable)")
     parser.add_argument("--fast", action="store_true", help="Flask's and Werkzeug's own tests")
-    parser.add_argument("--fresh", action="store_true", help="forget what Flask's runs came to")
+    parser.add_argument("--fresh", action="store_true", help="do not use stored results of Flask")
     parser.add_argument("--on", choices=("both", *On), default="both")
     parser.add_argument("--jobs", type=int, default=1, help="suites at a time (default: 1)")
     parser.add_argument(
@@ -101,7 +101,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=Path,
         metavar="DIR",
         default=Path(tempfile.gettempdir()) / "dewar-conformance",
-        help="where releases and virtual environments are kept (default: %(default)s)",
+        help="the folder for releases and virtual environments (default: %(default)s)",
     )
     return parser.parse_args(arguments)
 

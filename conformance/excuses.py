@@ -1,4 +1,4 @@
-"""Reads which tests of Flask's internals are documented not to pass."""
+"""Reads the documented list of tests of Flask's internals that do not pass."""
 
 import re
 
@@ -9,7 +9,7 @@ _FIRST_CELL = re.compile(r"\|\s*`([^`]+)`\s*\|")
 def read(text: str) -> frozenset[str]:
     """Return the tests in the first column of the table under `HEADING`, as `Suite: test id`.
 
-    An id without a suite is one of Flask's own.
+    An id without a suite belongs to the suite Flask.
     """
     excused = set()
     inside = False

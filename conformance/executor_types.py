@@ -1,7 +1,7 @@
 """`TaskPool` with the constructors of `concurrent.futures`, for CPython's own tests.
 
-The few private attributes that those tests look at are shown here, where the pool has the same
-thing; tests of the others are named in `conformance.executors.SKIPPED`.
+It has the private attributes that those tests read, if the pool has an equivalent. Tests of other
+attributes are listed in `conformance.executors.SKIPPED`.
 """
 
 import os
@@ -17,7 +17,7 @@ from dewar.tasks.pool import TaskPool
 
 __all__ = ["TESTS", "ProcessPoolExecutor", "ThreadPoolExecutor", "find_tests"]
 
-#: Where the folder ``test_concurrent_futures`` is, for an interpreter without it.
+#: The variable with the folder ``test_concurrent_futures``, for interpreters without it.
 TESTS = "DEWAR_EXECUTOR_TESTS"
 
 
@@ -93,9 +93,9 @@ def _check(max_workers: int | None) -> None:
 
 
 def find_tests() -> None:
-    """Make ``test.test_concurrent_futures`` importable where the variable says so.
+    """Make ``test.test_concurrent_futures`` importable from the folder in the variable.
 
-    CPython keeps its tests for its own release; what older helpers lack is put there.
+    The tests belong to one release of CPython. Helpers that an older release lacks are added.
     """
     folder = os.environ.get(TESTS)
     if folder is None:
@@ -107,7 +107,7 @@ def find_tests() -> None:
     package.__path__.append(os.path.dirname(os.path.abspath(folder)))  # noqa: PTH100, PTH120
     if sys.version_info >= (3, 13):
         return
-    # They stand for properties of builds that no older release has.
+    # They describe builds that no older release has.
     os.process_cpu_count = os.cpu_count  # type: ignore[attr-defined]
     support.Py_GIL_DISABLED = False
     support.check_sanitizer = lambda **_: False
@@ -118,5 +118,5 @@ def _always(_reason: str, **_: bool) -> Callable[[Any], Any]:
     return lambda test: test
 
 
-# Here and not only in the command: the child processes of a test import it as well.
+# Called on import, because child processes of the tests need it too.
 find_tests()

@@ -2,8 +2,8 @@
 
 ``python -m conformance.executors [threads] [spawn] [forkserver] [fork] [--only MODULE]``
 
-They are in ``test.test_concurrent_futures`` of the interpreter (3.12 or newer). Where that is not
-installed, ``DEWAR_EXECUTOR_TESTS`` names the folder ``Lib/test/test_concurrent_futures`` of a
+They are in ``test.test_concurrent_futures`` of the interpreter (3.12 or newer). If that is not
+installed, set ``DEWAR_EXECUTOR_TESTS`` to the folder ``Lib/test/test_concurrent_futures`` of a
 CPython.
 """
 
@@ -31,22 +31,22 @@ KINDS = {
 }
 
 _PROCESSES = "joins the executor's private process objects, queues or manager thread"
-_STARTED = "counts private processes right after submit; ours are started by the process manager"
-_OWN_JOB = "expects the whole pool to break; here what cannot be unpickled fails its own job only"
+_STARTED = "counts private processes right after submit; here the process manager starts them"
+_OWN_JOB = "expects the whole pool to break; here only the job that cannot be unpickled fails"
 _INSIDE = "replaces private classes or functions of concurrent.futures.process"
-#: Test methods, for processes unless it says otherwise, and why they cannot hold here.
+#: Test methods that are skipped for processes, and why they cannot pass.
 SKIPPED = {
     "test_killed_child": "kills a private process and expects the whole pool to break; here"
-    " it gets a new one",
-    "test_traceback": "asks for the private class _RemoteTraceback",
+    " the process is replaced",
+    "test_traceback": "uses the private class _RemoteTraceback",
     "test_saturation": _STARTED,
     "test_idle_process_reuse_one": _STARTED,
     "test_idle_process_reuse_multiple": _STARTED,
-    "test_max_tasks_per_child_defaults_to_spawn_context": "asks for the private _mp_context",
+    "test_max_tasks_per_child_defaults_to_spawn_context": "uses the private _mp_context",
     "test_python_finalization_error": _INSIDE,
     "test_processes_terminate": _STARTED,
-    "test_cancel_futures": "expects that a job begins as soon as it is submitted; here it does"
-    " when a process is ready, and until then all can be cancelled",
+    "test_cancel_futures": "expects that a job begins as soon as it is submitted; here it begins"
+    " when a process is ready, and can be cancelled until then",
     "test_context_manager_shutdown": _PROCESSES,
     "test_del_shutdown": _PROCESSES,
     "test_shutdown_no_wait": _PROCESSES,
@@ -58,8 +58,7 @@ SKIPPED = {
     "test_gh105829_should_not_deadlock_if_wakeup_pipe_full": _INSIDE,
 }
 
-
-#: The same, with the tests of another release.
+#: More test methods that are skipped with the tests of another release.
 SKIPPED_ELSEWHERE = {
     "test_interpreter_shutdown": "a script's child process cannot import the tests of another"
     " release",
@@ -67,18 +66,18 @@ SKIPPED_ELSEWHERE = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the tests of the kinds that are asked for, and return 1 where one fails."""
+    """Run the tests of the chosen kinds, and return 1 if one fails."""
     parser = argparse.ArgumentParser(prog="python3 -m conformance.executors", description=__doc__)
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)}")
     parser.add_argument("--only", action="append", choices=MODULES, help="one module (repeatable)")
     options = parser.parse_args(arguments)
     kinds = options.kinds or list(KINDS)
     if not set(kinds) <= set(KINDS):
-        parser.error(f"there are the kinds {', '.join(KINDS)}")
+        parser.error(f"the kinds are {', '.join(KINDS)}")
     try:
         util = import_module(f"{PACKAGE}.util")
     except ModuleNotFoundError:
-        print(f"{PACKAGE} is not installed; say where it is: {TESTS}=...", file=sys.stderr)
+        print(f"{PACKAGE} is not installed. Set its location: {TESTS}=...", file=sys.stderr)
         return 3
     _substitute(util)
     prefixes = tuple(KINDS[kind] for kind in kinds)
@@ -92,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _substitute(util: Any) -> None:
-    """Put the pools in the places of the executors."""
+    """Replace the executors by the pools."""
     concurrent.futures.ThreadPoolExecutor = ThreadPoolExecutor  # type: ignore[misc,assignment]
     concurrent.futures.ProcessPoolExecutor = ProcessPoolExecutor  # type: ignore[misc,assignment]
     util.ThreadPoolMixin.executor_type = ThreadPoolExecutor
@@ -101,7 +100,7 @@ def _substitute(util: Any) -> None:
 
 
 def _adapt(module: Any) -> None:
-    """Have scripts import the pools too, and a job that broke alone count as broken."""
+    """Make scripts import the pools, and accept the error of a single broken job."""
     if hasattr(module, "BrokenProcessPool"):
         module.BrokenProcessPool = BrokenExecutor
     if not hasattr(module, "assert_python_ok"):
@@ -127,7 +126,7 @@ def _chosen(suite: unittest.TestSuite, prefixes: tuple[str, ...]) -> Iterator[un
             yield from _chosen(test, prefixes)
             continue
         kind = type(test).__name__
-        # Fork's name is how Forkserver's begins.
+        # The name of Fork is a prefix of the name of Forkserver.
         matching = max(
             (name for name in KINDS.values() if kind.startswith(name)), key=len, default=""
         )

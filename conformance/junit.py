@@ -1,4 +1,4 @@
-"""Reads what pytest wrote with ``--junitxml``."""
+"""Parses the report of ``pytest --junitxml``."""
 
 from collections.abc import Callable, Iterator
 from enum import IntEnum
@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 
 class Outcome(IntEnum):
-    """What became of a test; the greater one counts where a test is reported twice."""
+    """The outcome of a test. If a test is reported twice, the greater one counts."""
 
     PASSED = 0
     SKIPPED = 1
@@ -21,12 +21,12 @@ def parse(text: str, is_file: Callable[[str], bool]) -> Results:
 
     Args:
         text: The XML document.
-        is_file: Whether a path, relative to the folder that pytest ran in, is a file. The document
-            names the test `tests/a.py::B::c` as `tests.a.B`, `c`: only the files can tell where the
-            path ends.
+        is_file: Return whether a path, relative to the folder that pytest ran in, is a file. The
+            document names the test `tests/a.py::B::c` as `tests.a.B`, `c`, so the files are needed
+            to find the end of the path.
     """
     results: Results = {}
-    # The document comes from the pytest that we started: no stranger wrote its structure.
+    # The document is written by the pytest of this run, so it is trusted.
     for case in ET.fromstring(text).iter("testcase"):  # noqa: S314
         test = _test_id(case.get("classname", ""), case.get("name", ""), is_file)
         results[test] = max(results.get(test, Outcome.PASSED), _outcome(case))
@@ -40,7 +40,7 @@ def _outcome(case: ET.Element) -> Outcome:
 
 
 def _test_id(classname: str, name: str, is_file: Callable[[str], bool]) -> str:
-    # A module that could not be collected is a case without a class, named by its dotted path.
+    # A module that cannot be collected is a case without a class. Its name is the dotted path.
     dotted = (classname or name).split(".")
     for path, rest in _splits(dotted):
         if is_file(path):

@@ -18,12 +18,12 @@ from conformance.scratch import SUPPLIED, Place
 from conformance.suites import Suite
 
 SRC = Path(__file__).resolve().parents[1] / "src"
-# What pytest says with: tests that fail are an answer; 2 is also "could not collect a module".
+# The exit statuses of pytest with results: 1 means failed tests, 2 also a module with errors.
 _ANSWERS = {0, 1, 2}
 
 
 class On(StrEnum):
-    """What the tests run on."""
+    """The framework that the tests run on."""
 
     FLASK = "flask"
     DEWAR = "dewar"
@@ -31,20 +31,20 @@ class On(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What one run of a suite came to."""
+    """The result of one run of a suite."""
 
     results: Results
-    #: Why there are no results, or not all of them; empty if pytest came to its end.
+    #: Why results are missing; empty if pytest completed.
     problem: str = ""
 
     @property
     def passed(self) -> int:
-        """How many tests passed."""
+        """The number of tests that passed."""
         return sum(1 for outcome in self.results.values() if outcome is Outcome.PASSED)
 
 
 class Runner:
-    """Runs suites, several at a time if that is wanted, and can be stopped from another thread."""
+    """Runs suites, also several at a time. Another thread can stop it."""
 
     def __init__(self, *, remembers: bool = True) -> None:
         self._remembers = remembers
@@ -53,7 +53,7 @@ class Runner:
         self._is_stopped = False
 
     def run(self, suite: Suite, place: Place, on: On) -> Run:
-        """Return what the tests of a suite say; Flask's answer is remembered."""
+        """Run the tests of a suite and return the result. Results of Flask are stored."""
         if on is On.DEWAR:
             return self._run(suite, place, on)
         memory = place.folder / "flask.json"
@@ -70,7 +70,7 @@ class Runner:
         return found
 
     def stop(self) -> None:
-        """End what is running; what would start later does not."""
+        """Stop all runs. Later runs are stopped too."""
         with self._lock:
             self._is_stopped = True
             for process in self._running:
@@ -88,7 +88,7 @@ class Runner:
         return Run(results=results, problem=f"the run on {on} {how}: see {log}")
 
     def _wait(self, process: subprocess.Popen[bytes], timeout: int) -> int | None:
-        """Return pytest's exit status, or None where it had to be stopped."""
+        """Return pytest's exit status, or None if it was stopped."""
         with self._lock:
             self._running.add(process)
             if self._is_stopped:
@@ -100,7 +100,7 @@ class Runner:
         finally:
             with self._lock:
                 self._running.discard(process)
-                _kill(process)  # with what its tests started and left behind
+                _kill(process)  # with the processes that its tests have left
             process.wait()
 
 
@@ -118,23 +118,23 @@ def _read(report: Path, source: Path) -> Results:
         return {}
     try:
         return junit.parse(report.read_text("utf-8"), lambda path: (source / path).is_file())
-    except SyntaxError:  # pytest was ended while it wrote
+    except SyntaxError:  # pytest was stopped while it wrote
         return {}
 
 
 def _start(suite: Suite, place: Place, on: On, output: IO[bytes]) -> subprocess.Popen[bytes]:
     start = ["-m", "pytest"] if on is On.FLASK else ["-m", "dewar.compat", "-m", "pytest"]
-    # A release's own `addopts` measure coverage and the like: they are no part of the tests.
+    # The `addopts` of a release, which for instance measure coverage, are not part of the tests.
     report = place.folder / f"{on}.xml"
-    ours = ["-v", "-o", "addopts=", "-p", "no:cacheprovider", f"--junitxml={report}"]
-    return subprocess.Popen(  # noqa: S603 - the table of suites is ours
-        [str(place.python), *start, *ours, *suite.arguments, *suite.tests],
+    options = ["-v", "-o", "addopts=", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    return subprocess.Popen(  # noqa: S603 - the table of suites is trusted
+        [str(place.python), *start, *options, *suite.arguments, *suite.tests],
         cwd=place.source,
         env=_environment(suite, place, on),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
-        start_new_session=True,  # a group of its own, to be ended as a whole
+        start_new_session=True,  # a separate process group, to be killed as a whole
     )
 
 
@@ -150,5 +150,5 @@ def _environment(suite: Suite, place: Place, on: On) -> dict[str, str]:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # all have ended by themselves
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # all have ended already
         os.killpg(process.pid, signal.SIGKILL)

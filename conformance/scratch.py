@@ -1,4 +1,4 @@
-"""The scratch folder: releases fetched and unpacked, and a virtual environment for each."""
+"""The scratch folder: unpacked releases, and a virtual environment for each."""
 
 import hashlib
 import shutil
@@ -16,12 +16,12 @@ SUPPLIED = Path(__file__).with_name("supplied")
 
 
 class NotPreparedError(Exception):
-    """A suite cannot be fetched, unpacked or installed; the text is the last line of the reason."""
+    """Raised when a suite cannot be fetched, unpacked or installed. The message is the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where one suite lives."""
+    """The folder of one suite."""
 
     folder: Path
 
@@ -33,25 +33,25 @@ class Place:
 
     @property
     def source(self) -> Path:
-        """The unpacked release: its tests run here."""
+        """The unpacked release, in which its tests run."""
         return self.folder / "source"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scratch:
-    """A folder outside the repository that a second run finds as the first one left it."""
+    """A folder outside the repository, which later runs use again."""
 
     folder: Path
 
     def place(self, suite: Suite) -> Place:
-        """Return where a suite lives, prepared or not."""
+        """Return the place of a suite, which may not be prepared yet."""
         return Place(folder=self.folder / suite.folder)
 
     def prepare(self, suite: Suite) -> Place:
-        """Return the place of a suite, unpacked and installed.
+        """Unpack and install a suite, and return its place.
 
         Raises:
-            NotPreparedError: That was not possible.
+            NotPreparedError: If a step fails.
         """
         place = self.place(suite)
         try:
@@ -78,9 +78,9 @@ class Scratch:
         unpacked = place.folder / "unpacked"
         shutil.rmtree(unpacked, ignore_errors=True)
         for archive in download.iterdir():
-            # A release is a stranger's file: nothing in it may lead outside the folder.
+            # SECURITY: a release is not trusted, so the filter rejects paths outside the folder.
             shutil.unpack_archive(archive, unpacked, filter="data")
-        # An archive holds one folder. It takes its place in one step: it is never there in part.
+        # An archive has one folder. It is moved in one step, so that it is never incomplete.
         (inside,) = unpacked.iterdir()
         inside.rename(place.source)
 
@@ -98,7 +98,7 @@ class Scratch:
 
 def _pip(place: Place, command: str, arguments: Sequence[str]) -> None:
     pip = [str(place.python), "-m", "pip", command, "--quiet", "--disable-pip-version-check"]
-    done = subprocess.run(  # noqa: S603 - the table of suites is ours
+    done = subprocess.run(  # noqa: S603 - the table of suites is trusted
         [*pip, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if done.returncode:

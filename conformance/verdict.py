@@ -1,4 +1,4 @@
-"""Compares the two runs of a suite, and says what came of it."""
+"""Compares the two runs of a suite."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,35 +11,35 @@ from conformance.suites import Suite
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the runs of one suite came to; each test id names its suite."""
+    """The result of the runs of one suite. Test ids start with the name of the suite."""
 
     suite: Suite
-    #: How many tests passed on Dewar and on Flask; None is "not run".
+    #: The number of tests that passed on Dewar and on Flask; None means not run.
     here: int | None = None
     flask: int | None = None
     total: int = 0
     problems: tuple[str, ...] = ()
-    #: Pass on Flask and not on Dewar: those nobody knows of, and those that are documented.
+    #: Tests that only pass on Flask: the undocumented ones, and the documented ones.
     failing: tuple[str, ...] = ()
     excused: tuple[str, ...] = ()
-    #: Documented not to pass, and pass, or are not there at all.
+    #: Tests that are documented not to pass, but do pass or do not exist.
     stale: tuple[str, ...] = ()
 
     @property
     def is_bad(self) -> bool:
-        """Whether there is something to repair."""
+        """Whether there is something to fix."""
         return bool(self.problems or self.failing)
 
     @classmethod
     def failed(cls, suite: Suite, problem: str) -> Self:
-        """Return the verdict on a suite that could not be run."""
+        """Return the verdict on a suite that cannot be run."""
         return cls(suite=suite, problems=(problem,))
 
     @classmethod
     def of(
         cls, suite: Suite, here: Run | None, flask: Run | None, documented: Iterable[str]
     ) -> Self:
-        """Return the verdict on a suite that ran on one of the two or on both."""
+        """Return the verdict on a suite that ran on one or both of the frameworks."""
         runs = [run for run in (flask, here) if run is not None]
         failing = _failing(suite, here, flask) if here and flask else frozenset()
         documented = {test for test in documented if test.startswith(f"{suite.name}: ")}
@@ -57,15 +57,15 @@ class Verdict:
 
 def _problem(run: Run, on_flask: bool) -> str:
     if on_flask and not run.passed and not run.problem:
-        return "nothing passes on Flask: what its tests need is not installed"
+        return "no test passes on Flask: requirements of the tests are not installed"
     return run.problem
 
 
 def _failing(suite: Suite, here: Run, flask: Run) -> frozenset[str]:
     passed = {test for test, outcome in flask.results.items() if outcome is Outcome.PASSED}
     if not here.results:
-        return frozenset()  # nothing ran: that is a problem, and no list of tests
-    # What is not even reported here has not passed here.
+        return frozenset()  # nothing ran: this is a problem, not a list of tests
+    # A test that is not reported on Dewar has not passed.
     return frozenset(
         f"{suite.name}: {test}" for test in passed if here.results.get(test) is not Outcome.PASSED
     )
@@ -75,7 +75,7 @@ HEADER = f"{'suite':22} {'version':10} {'Dewar':>6} {'Flask':>6} {'tests':>6}"
 
 
 def line(verdict: Verdict) -> str:
-    """Return one line: passed here, passed on Flask, and how many tests there are."""
+    """Return one line: tests passed on Dewar, passed on Flask, and the number of tests."""
     here, flask = ("-" if n is None else str(n) for n in (verdict.here, verdict.flask))
     suite = verdict.suite
     figures = f"{here:>6} {flask:>6} {verdict.total:>6}"
@@ -89,12 +89,12 @@ def line(verdict: Verdict) -> str:
 
 
 def details(verdicts: Iterable[Verdict]) -> list[str]:
-    """Return, under a heading each, the tests that the lines only count."""
+    """Return the lists of the tests that the lines only count, each with a heading."""
     verdicts = list(verdicts)
     chapters = {
         "Pass on Flask and fail here:": [test for v in verdicts for test in v.failing],
         "Documented tests of Flask's internals:": [test for v in verdicts for test in v.excused],
-        "Documented, but pass or are not there (take them off the list):": [
+        "Documented, but pass or do not exist (remove them from the list):": [
             test for v in verdicts for test in v.stale
         ],
     }

@@ -1,1 +1,1 @@
-"""Coverage-guided fuzzing, without a dependency."""
+"""Coverage-guided fuzzing without dependencies."""

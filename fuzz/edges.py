@@ -1,16 +1,16 @@
-"""Which steps from line to line a call takes, and how often: what the fuzzer is guided by."""
+"""The coverage that guides the fuzzer: the steps between lines that a call takes."""
 
 import sys
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
-# A function, two of its lines, and the order of magnitude (to the base of two) of the times.
+# A function, two of its lines, and the bit length of the number of steps between them.
 Edge = tuple[CodeType, int, int, int]
 
 
 class EdgeTracer:
-    """Records the edges in the files whose names begin with one of *prefixes*."""
+    """Records the edges in files whose names start with one of *prefixes*."""
 
     def __init__(self, *prefixes: str) -> None:
         self._prefixes = prefixes
@@ -21,7 +21,7 @@ class EdgeTracer:
         return f"<EdgeTracer of {', '.join(self._prefixes)}>"
 
     def edges_of(self, call: Callable[[], object]) -> set[Edge]:
-        """Call it, and return the edges that it took."""
+        """Run *call* and return the edges that it takes."""
         self._counts = {}
         before = sys.gettrace()
         sys.settrace(self._enter)

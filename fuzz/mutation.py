@@ -1,4 +1,4 @@
-"""Changes to a client's bytes that are likely to matter."""
+"""Random changes to a client's bytes, with words that matter in HTTP."""
 
 import random
 
@@ -22,7 +22,7 @@ MOST = 2000
 
 
 class Mutator:
-    """Makes new inputs out of old ones, by a generator of random numbers that is given."""
+    """Creates new inputs from old ones, with the given random number generator."""
 
     def __init__(self, random_: random.Random) -> None:
         self._random = random_
@@ -31,7 +31,7 @@ class Mutator:
         return "<Mutator>"
 
     def mutate(self, data: bytes, other: bytes) -> bytes:
-        """Return *data* with a few changes; *other* may lend a part."""
+        """Return *data* with a few changes, which may insert parts of *other*."""
         for _ in range(1 + int(self._random.expovariate(0.7))):
             data = self._change(data, other)
         return data[:MOST]

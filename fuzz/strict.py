@@ -1,7 +1,7 @@
-"""A second opinion on a client's bytes: RFC 9112 once more, naive, slow, and by itself.
+"""A second implementation of RFC 9112 for comparison: simple, slow and independent.
 
-It shares no line with `dewar.server.wire` and reads all bytes at once, so that a fault in the one
-is hardly the other's too. It knows no limits.
+It shares no code with `dewar.server.wire` and reads all bytes at once, so both are unlikely to have
+the same bug. It has no limits.
 """
 
 import ipaddress
@@ -24,16 +24,16 @@ EMPTY_LINES = 8
 
 
 class RefusedError(Exception):
-    """Raised where a server must not go on."""
+    """Raised when a server must refuse the bytes."""
 
 
 @dataclass
 class Verdict:
-    """What a connection's bytes are.
+    """The meaning of the bytes of a connection.
 
     Attributes:
-        requests: Method, target and body of each.
-        ends: Where each ends in the bytes.
+        requests: The method, target and body of each request.
+        ends: The position after each request.
         end: ``"refused"``, ``"closed"``, ``"between"`` requests, or ``"inside"`` one.
     """
 
@@ -43,7 +43,7 @@ class Verdict:
 
 
 def judge(data: bytes) -> Verdict:
-    """Return what *data* is."""
+    """Return the meaning of *data*."""
     verdict = Verdict()
     pos = 0
     try:
@@ -58,7 +58,7 @@ def judge(data: bytes) -> Verdict:
 
 
 def _message(data: bytes, pos: int, verdict: Verdict) -> int | None:
-    """Read one message; return where the next begins, or None where more must come."""
+    """Read one message; return the position of the next, or None if bytes are missing."""
     empty = 0
     while data[pos : pos + 2] == b"\r\n":
         pos += 2
@@ -79,7 +79,7 @@ def _message(data: bytes, pos: int, verdict: Verdict) -> int | None:
     fields = _fields(lines)
     _host(fields, http11)
     body = _body(fields, http11, rest)
-    # An expectation that fails ends the connection as well.
+    # An unknown expectation is refused too.
     expected = {item.strip(b" \t").lower() for item in _list(fields, b"expect")}
     _need(not http11 or not expected - {b"", b"100-continue"})
     if body is None:
@@ -149,7 +149,7 @@ def _is_host(host: bytes) -> bool:
 
 
 def _body(fields: dict[bytes, list[bytes]], http11: bool, data: bytes) -> tuple[bytes, int] | None:
-    """Return the body and the bytes it takes, or None where more must come."""
+    """Return the body and its length in *data*, or None if bytes are missing."""
     codings, lengths = fields.get(b"transfer-encoding"), fields.get(b"content-length")
     if codings is not None:
         _need(http11 and lengths is None and [coding.lower() for coding in codings] == [b"chunked"])
@@ -202,7 +202,7 @@ def _list(fields: dict[bytes, list[bytes]], name: bytes) -> list[bytes]:
 
 
 def _unfinished(text: bytes) -> None:
-    """Refuse what no line can have in it, whatever comes after."""
+    """Refuse text that no line can contain, whatever follows."""
     _need(BAD_TEXT.search(text) is None)
     _need(re.search(rb"(^|[^\r])\n", text) is None)
 

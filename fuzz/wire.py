@@ -1,16 +1,16 @@
 """Fuzz the wire: ``python -m fuzz.wire --seconds 600``.
 
-The invariant. For any bytes a client can send, in any pieces:
+The invariant, for any bytes that a client can send, in any pieces:
 
-* The reader gives the same requests, the same refusal and the same phase, however they are cut:
-  whole, one by one, in random pieces, or at the ends of messages, where its short cuts are.
-* It never raises, and holds no more than its limits allow.
-* Where no limit is passed, its requests, their bodies and the verdict are those of a second,
-  naive reading of RFC 9112 (`fuzz.strict`).
+* The reader returns the same requests, refusal and phase for all pieces: for one piece, for single
+  bytes, for random pieces, and for whole messages, which it reads in a faster way.
+* It never raises, and buffers no more than its limits allow.
+* If no limit is exceeded, the requests, their bodies and the verdict are those of a second, simple
+  implementation of RFC 9112 (`fuzz.strict`).
 
-Inputs begin as the test corpus, are changed at random, and are kept where they take the reader
-over an edge of its code that no input took before. An input that breaks the invariant is made
-shorter as long as it does, and printed.
+The first inputs are the test corpus. They are changed at random, and an input is kept if it covers
+an edge of the reader's code that no other input has covered. An input that breaks the invariant is
+shortened while it still does, and printed.
 """
 
 import argparse
@@ -35,20 +35,20 @@ from fuzz.mutation import Mutator
 
 NARROW = Limits(request_line=60, header_count=4, header_bytes=120, body=40, buffered_body=8)
 WIDE = Limits(request_line=10**6, header_count=10**6, header_bytes=10**6, body=None)
-# The line ends around, and the empty lines before.
+# For the line ends, and the empty lines before a request.
 SLACK = 24
-# From here on an input goes byte by byte one time in ten.
+# Inputs of this length are only sent byte by byte one time in ten.
 _LONG = 300
 
 Outcome = tuple[list[tuple[str, str, bytes]], str | None, str]
 
 
 class BrokenError(Exception):
-    """Raised with the part of the invariant that does not hold."""
+    """Raised when the invariant does not hold. The message says why."""
 
 
 class FoundError(Exception):
-    """Raised with an input that breaks the invariant, as short as it could be made."""
+    """Raised with an input that breaks the invariant, shortened."""
 
     def __init__(self, data: bytes) -> None:
         self.data = shrink(data)
@@ -56,13 +56,13 @@ class FoundError(Exception):
 
 
 def read(pieces: Sequence[bytes], limits: Limits) -> Outcome:
-    """Return what a new reader makes of the pieces."""
+    """Return the result of a new reader for the pieces."""
     reader = RequestReader({}, FieldNames(), limits, WireRequest)
     for piece in pieces:
         reader.feed(piece)
-        # Empty lines are counted as received, too.
+        # Empty lines count as received too.
         if reader.received > limits.request_line + limits.header_bytes + SLACK + len(piece):
-            raise BrokenError(f"It holds {reader.received} bytes of a head.")
+            raise BrokenError(f"The reader buffers {reader.received} bytes of a head.")
     requests = [
         (
             request.environ["REQUEST_METHOD"],
@@ -78,13 +78,13 @@ def read(pieces: Sequence[bytes], limits: Limits) -> Outcome:
 
 
 def check(data: bytes, random_: random.Random) -> None:
-    """Raise where *data* breaks the invariant."""
+    """Raise an error if *data* breaks the invariant."""
     verdict = strict.judge(data)
     for limits in (WIDE, NARROW):
         whole = read([data], limits)
         for pieces in _cuts(data, verdict.ends, random_):
             if read(pieces, limits) != whole:
-                raise BrokenError(f"Cut as {pieces} it is not {whole} but {read(pieces, limits)}.")
+                raise BrokenError(f"Read as {pieces}: {read(pieces, limits)}, not {whole}.")
         if limits is WIDE:
             _compare(whole, verdict)
 
@@ -93,9 +93,7 @@ def _compare(outcome: Outcome, verdict: strict.Verdict) -> None:
     requests, refusal, phase = outcome
     end = "refused" if refusal else {"START": "between", "ENDED": "closed"}.get(phase, phase)
     if (requests, end) != (verdict.requests, verdict.end):
-        raise BrokenError(
-            f"{requests}, {end} ({refusal}) is not what the second opinion is: {verdict}"
-        )
+        raise BrokenError(f"{requests}, {end} ({refusal}) differs from fuzz.strict: {verdict}")
 
 
 def _cuts(data: bytes, ends: list[int], random_: random.Random) -> Iterator[list[bytes]]:
@@ -116,9 +114,9 @@ class Fuzzer:
     """One run.
 
     Attributes:
-        pool: Inputs that have shown something new.
-        edges: What they have shown.
-        tried: Inputs tried.
+        pool: The inputs that covered new edges.
+        edges: The edges covered so far.
+        tried: The number of inputs tried.
     """
 
     seed: int
@@ -132,12 +130,12 @@ class Fuzzer:
         self._tracer = EdgeTracer(str(Path(wire.__file__).parent))
 
     def sow(self) -> None:
-        """Try the cases of the corpus."""
+        """Try the cases of the test corpus."""
         for case in CASES.values():
             self.try_(case.data)
 
     def run(self, is_over: Callable[[], bool]) -> None:
-        """Try mutants until *is_over*."""
+        """Try mutations until *is_over* returns true."""
         while not is_over():
             parent = self._random.choice(
                 self.pool[-200:] if self._random.random() < 0.3 else self.pool
@@ -145,10 +143,10 @@ class Fuzzer:
             self.try_(self._mutator.mutate(parent, self._random.choice(self.pool)))
 
     def try_(self, data: bytes) -> None:
-        """Check one input, and keep it where it is new.
+        """Check one input, and keep it if it covers new edges.
 
         Raises:
-            FoundError: It breaks the invariant.
+            FoundError: If it breaks the invariant.
         """
         self.tried += 1
         try:
@@ -164,7 +162,7 @@ class Fuzzer:
 
 
 def shrink(data: bytes) -> bytes:
-    """Return the shortest part of *data* found that breaks the invariant too."""
+    """Return the shortest part of *data* found that still breaks the invariant."""
     size = len(data) // 2
     while size:
         for start in range(0, len(data), size):
@@ -178,7 +176,7 @@ def shrink(data: bytes) -> bytes:
 
 
 def is_broken(data: bytes) -> str:
-    """Return what is wrong with *data*, or nothing."""
+    """Return how *data* breaks the invariant, or an empty text."""
     try:
         for seed in range(5):
             check(data, random.Random(seed))
@@ -188,15 +186,14 @@ def is_broken(data: bytes) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Fuzz for some seconds, and tell."""
+    """Fuzz for some seconds and print the result."""
     parser = argparse.ArgumentParser(prog="python -m fuzz.wire")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=time.time_ns())
     options = parser.parse_args(arguments)
     fuzzer = Fuzzer(options.seed)
     print(f"fuzz: seed {options.seed}", flush=True)
-    end: float = time.monotonic() + options.seconds
-
+    end = time.monotonic() + options.seconds
     try:
         fuzzer.sow()
         print(f"fuzz: {fuzzer.tried} seeds, {len(fuzzer.edges)} edges", flush=True)
@@ -204,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FoundError as error:
         print(f"fuzz: {error}", f"fuzz: {error.__cause__!r}", sep="\n")
         return 1
-    print(f"fuzz: {fuzzer.tried} inputs, {len(fuzzer.pool)} kept, {len(fuzzer.edges)} edges; held")
+    print(f"fuzz: {fuzzer.tried} inputs, {len(fuzzer.pool)} kept, {len(fuzzer.edges)} edges")
     return 0
 
 

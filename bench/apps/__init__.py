@@ -1,1 +1,1 @@
-"""The same tiny application, written once for each framework."""
+"""The same tiny application for each framework."""

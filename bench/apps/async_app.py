@@ -1,4 +1,4 @@
-"""The tiny application in Dewar with coroutine views, and one that waits for a second."""
+"""The tiny application in Dewar with coroutine views, one of which waits for a second."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ async def hello() -> str:
 
 @app.get("/sleep/<int:number>")
 async def sleep(number: int) -> str:
-    """Wait, and tell which request this is by what it has kept meanwhile."""
+    """Wait, and return the number that this request stored before."""
     g.number = number
     await asyncio.sleep(SLEEP_SECONDS)
     return str(g.number)
@@ -25,5 +25,5 @@ async def sleep(number: int) -> str:
 
 @app.get("/beside")
 def beside() -> str:
-    """Greet, on a thread."""
+    """Greet from a thread."""
     return "Hello, World!"

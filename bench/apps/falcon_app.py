@@ -21,7 +21,7 @@ class Message:
 
 
 class User:
-    """Answers with what was asked."""
+    """Describes the request."""
 
     def on_get(self, request: falcon.Request, response: falcon.Response, number: int) -> None:
         """Name the user, the method and the query."""

@@ -1,4 +1,4 @@
-"""Settings for gunicorn that not every version has a flag for: in a file, it skips the unknown."""
+"""Settings for gunicorn. In a file, versions without a setting ignore it."""
 
-# The control socket would be made in the home folder, and two gunicorns would meet there.
+# The control socket is in the home folder, so two gunicorns would use the same one.
 control_socket_disable = True

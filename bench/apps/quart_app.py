@@ -1,4 +1,4 @@
-"""The same as `async_app` in Quart, which is Flask on ASGI."""
+"""The application of `async_app` in Quart, which is Flask on ASGI."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ async def hello() -> str:
 
 @app.get("/sleep/<int:number>")
 async def sleep(number: int) -> str:
-    """Wait, and tell which request this is by what it has kept meanwhile."""
+    """Wait, and return the number that this request stored before."""
     g.number = number
     await asyncio.sleep(SLEEP_SECONDS)
     return str(g.number)
@@ -26,5 +26,5 @@ async def sleep(number: int) -> str:
 
 @app.get("/beside")
 def beside() -> str:
-    """Greet, on a thread."""
+    """Greet from a thread."""
     return "Hello, World!"

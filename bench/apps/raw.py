@@ -11,7 +11,7 @@ _HEADERS = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", st
 
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Greet: at once, after a nap under ``/sleep``, or after some work under ``/work``."""
+    """Greet: after a wait at ``/sleep``, after some computing at ``/work``, else at once."""
     if environ["PATH_INFO"] == "/sleep":
         time.sleep(SLEEP_SECONDS)
     elif environ["PATH_INFO"] == "/work":

@@ -1,4 +1,4 @@
-"""A WSGI application that answers with what it was given, so that a client can tell."""
+"""A WSGI application that returns the request it got, so that a client can compare."""
 
 import json
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Return method, path, query and body in a field, which HEAD has too."""
+    """Return method, path, query and body in a header, which HEAD has too."""
     keys = ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING")
     seen = [*(environ.get(key, "") for key in keys), _body(environ).decode("latin-1")]
     text = json.dumps(seen).encode().hex()
@@ -15,7 +15,7 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
 
 
 def _body(environ: WSGIEnvironment) -> bytes:
-    # Not every server ends wsgi.input where the body ends.
+    # Not every server ends wsgi.input at the end of the body.
     length = environ.get("CONTENT_LENGTH")
     if length:
         return bytes(environ["wsgi.input"].read(int(length)))

@@ -1,1 +1,1 @@
-"""Measurements of whole servers, each in a process of its own."""
+"""Measurements of whole servers, each in a separate process."""

@@ -1,6 +1,6 @@
-"""Handlers that block: do 32 threads give 32 times one thread, and what do they cost otherwise?
+"""Handlers that block: the rate with 32 threads, and the latency that the threads add.
 
-A burst of 4 s ends in the middle of its 80th wave of naps, so that 98.8 % is the most it can show.
+A burst of 4 s ends in the middle of its 80th wave of handlers, so the highest result is 98.8 %.
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ from bench.table import Row, failed
 THREADS = 32
 IDEAL = THREADS / SLEEP_SECONDS
 SLEEP = f"50 ms handlers, {THREADS} threads, one core"
-QUICK = f"p99 of quick handlers: the price of {THREADS} threads"
+QUICK = f"p99 of quick handlers, with 1 and {THREADS} threads"
 
 
 def measure(arena: Arena, contestants: Contestants, plan: Plan) -> tuple[list[Row], list[Result]]:
-    """Measure sleeping handlers on everyone with threads, then quick ones on Dewar."""
+    """Measure sleeping handlers on all servers with threads, then quick ones on Dewar."""
     target = Target(
         path="/sleep",
         expected=BODY,
-        # Twice the threads: one that has finished always finds the next request waiting.
+        # Twice the threads, so that a thread that has finished always has a next request.
         connections=2 * THREADS,
         rounds=plan.sleep_rounds,
         seconds=plan.sleep_seconds,
@@ -45,7 +45,7 @@ def measure(arena: Arena, contestants: Contestants, plan: Plan) -> tuple[list[Ro
 
 
 def sleep_rows(results: Sequence[Result]) -> list[Row]:
-    """Return each server's rate as a share of what its threads could do at most."""
+    """Return the rate of each server as a share of the ideal rate."""
     return [
         failed(SLEEP, result.name, result.failure)
         if result.failure or result.rate is None
@@ -62,7 +62,7 @@ def sleep_rows(results: Sequence[Result]) -> list[Row]:
 
 
 def quick_rows(results: Sequence[Result]) -> list[Row]:
-    """Return the 99th percentiles, each as a multiple of the first, which is one thread's."""
+    """Return the 99th percentiles, each as a multiple of the first: one thread."""
     one = results[0]
     return [
         failed(QUICK, result.name, result.failure)

@@ -1,4 +1,4 @@
-"""Coroutine views: what a quick one costs, and what thousands that wait cost everybody else."""
+"""Coroutine views: the time of a quick one, and the effect of thousands that wait."""
 
 import subprocess
 import sys
@@ -18,12 +18,12 @@ QUICK = "a quick view, one core: GET /"
 CROWD = "views that await one second, one process, one core"
 BESIDE = "a synchronous view beside them"
 BODY = b"Hello, World!"
-# What asks for the synchronous view: few, for it is not to be the load.
+# The connections to the synchronous view: few, because they are not the load.
 _CONNECTIONS = 2
 
 
 def measure(arena: Arena, contestants: Contestants, plan: Plan) -> tuple[list[Row], list[Result]]:
-    """Measure the same quick view in both kinds, then a crowd that waits."""
+    """Measure the same quick view as function and as coroutine, then a waiting crowd."""
     target = Target(
         path="/",
         expected=BODY,
@@ -49,7 +49,7 @@ def measure(arena: Arena, contestants: Contestants, plan: Plan) -> tuple[list[Ro
 
 
 def crowd(arena: Arena, contestant: Contestant, plan: Plan) -> list[Result]:
-    """Return the waves of a crowd, and a synchronous view's shots alone and beside it."""
+    """Return the waves of a crowd, and the shots of a synchronous view without and with it."""
     parts = (f"{plan.crowd:,} requests", "alone", "beside them")
     results = [Result(name=f"{contestant.name}, {part}") for part in parts]
     waves, alone, beside = results
@@ -78,11 +78,11 @@ def _ask_beside(arena: Arena, server: Server, plan: Plan) -> shot.Shot:
 
 
 def _begun(arena: Arena, server: Server, count: int) -> "subprocess.Popen[str]":
-    """Return the crowd's process once all of it is connected."""
-    words = [sys.executable, "-m", "bench.crowd", "--port", str(server.port)]
+    """Start the process of the crowd, and return it when all clients are connected."""
+    command = [sys.executable, "-m", "bench.crowd", "--port", str(server.port)]
     process = subprocess.Popen(
-        # Behind whoever asks beside it on the same core: else that one's own wait is measured.
-        ["nice", "-n", "15", *arena.machine.pin_load(), *words, "--count", str(count)],
+        # Low priority: the other client shares this core, and its waiting time is measured.
+        ["nice", "-n", "15", *arena.machine.pin_load(), *command, "--count", str(count)],
         cwd=arena.root,
         env=dict(environment(arena.root)),
         stdin=subprocess.PIPE,
@@ -96,15 +96,15 @@ def _begun(arena: Arena, server: Server, count: int) -> "subprocess.Popen[str]":
 
 
 def _ended(process: "subprocess.Popen[str]", server: Server) -> list[shot.Shot]:
-    """Have the crowd end after its wave; return all of them."""
-    said, _ = process.communicate()  # the end of its standard input tells it
+    """Stop the crowd after its wave, and return all waves."""
+    said, _ = process.communicate()  # closes its standard input, which stops it
     if process.returncode:
         raise ServerFailedError(f"the crowd failed; {server.last_line()}")
     return [shot.from_json(line) for line in said.splitlines()]
 
 
 def quick_rows(results: Sequence[Result]) -> list[Row]:
-    """Return each kind's rate, the coroutine's as a share of the synchronous view's."""
+    """Return the rate of each kind, as a multiple of the synchronous view."""
     plain = results[0]
     return [
         failed(QUICK, result.name, result.failure)
@@ -124,11 +124,11 @@ def quick_rows(results: Sequence[Result]) -> list[Row]:
 
 
 def crowd_rows(count: int, results: Sequence[Result]) -> list[Row]:
-    """Return the time for all, the answers that were others', and the p99 beside and alone."""
+    """Return the time of a wave, its wrong responses, and the p99 of the synchronous view."""
     waves, alone, beside = results
     if waves.failure or waves.rate is None:
         return [failed(CROWD, waves.name, waves.failure)]
-    crossings = sum(wave.errors for wave in waves.shots)
+    wrong = sum(wave.errors for wave in waves.shots)
     return [
         Row(
             group=CROWD,
@@ -136,7 +136,7 @@ def crowd_rows(count: int, results: Sequence[Result]) -> list[Row]:
             figure=count / waves.rate,
             unit="s for all",
             p99_ms=waves.p99_ms,
-            note=f"{crossings} crossings in {count * len(waves.shots):,} answers",
+            note=f"{wrong} wrong responses of {count * len(waves.shots):,}",
         ),
         *(
             Row(

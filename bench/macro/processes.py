@@ -1,4 +1,4 @@
-"""Two processes on two cores: how much more do they answer than one on one core?
+"""The rate of two processes on two cores, compared with one process.
 
 The handler computes for about a millisecond, so that the load generator, which shares the cores,
 needs little of them.
@@ -19,7 +19,7 @@ PROCESSES = "1 ms of computing, on all cores"
 
 
 def measure(arena: Arena, contestants: Contestants, plan: Plan) -> tuple[list[Row], list[Result]]:
-    """Measure each server with one process and with two, on cores that nobody is pinned to."""
+    """Measure each server with one process and with two, without pinning."""
     free = Machine(cores=arena.machine.cores, taskset=None)
     target = Target(
         path="/work",
@@ -35,7 +35,7 @@ def measure(arena: Arena, contestants: Contestants, plan: Plan) -> tuple[list[Ro
 
 
 def rows(results: Sequence[Result]) -> list[Row]:
-    """Return the rates, each of two processes as a multiple of the same server's one."""
+    """Return the rates, with two processes as a multiple of one process of the same server."""
     found = []
     for result in results:
         server, _, _ = result.name.partition(", ")

@@ -1,4 +1,4 @@
-"""Servers that take turns: A B C, A B C, …, so that a ratio holds where the machine is noisy."""
+"""Servers are measured in turns (A B C, A B C, …), so that noise affects all of them."""
 
 import os
 import subprocess
@@ -14,16 +14,16 @@ from bench.machine import Machine
 from bench.servers import Contestant, Server, ServerFailedError
 from bench.shot import Shot
 
-# Above this share of its core the load generator, not the server, may set the pace.
+# Above this share of its core, the load generator may be the limit, not the server.
 LIMIT = 0.97
-# Above this the machine was busy with something else, and a median may be off too. Rounds of a
-# quiet machine lie within some 5 % of each other.
+# Above this spread, the machine was busy with something else, and the median may be wrong too. On
+# a quiet machine, rounds differ by about 5 %.
 UNSTEADY = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What is asked of every server in a group, and how hard."""
+    """The request that every server of a group gets, and the load."""
 
     path: str
     expected: bytes
@@ -35,7 +35,7 @@ class Target:
 
 @dataclass(kw_only=True)
 class Result:
-    """What one contestant did: its shots, or why it has none."""
+    """The shots of one contestant, or the reason why there are none."""
 
     name: str
     shots: list[Shot] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Result:
 
     @property
     def note(self) -> str:
-        """What a reader must know about the figures."""
+        """Remarks that a reader of the figures needs."""
         notes = []
         if errors := sum(shot.errors for shot in self.shots):
             notes.append(f"{errors} errors")
@@ -66,17 +66,17 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Arena:
-    """Where servers meet: the machine, the load generator, and the folder they start in."""
+    """The machine, the load generator, and the folder in which servers start."""
 
     machine: Machine
     generator: Generator
     root: Path
 
     def measure(self, contestants: Sequence[Contestant], target: Target) -> list[Result]:
-        """Start everyone, let them take turns, end everyone.
+        """Start all servers, measure them in turns, and stop them.
 
-        A contestant that fails at any point is out, and its result says why. All servers stay up
-        for all rounds; the ones whose turn it is not have no connections and sleep.
+        A contestant that fails is not measured further, and its result says why. All servers run
+        during all rounds. Between their turns they have no connections and are idle.
         """
         results = [Result(name=contestant.name) for contestant in contestants]
         running: list[tuple[Server, Result]] = []
@@ -122,7 +122,7 @@ class Arena:
 
 
 def environment(root: Path) -> Mapping[str, str]:
-    """Return the environment of whatever runs in the bench venv: it can import ``bench``."""
+    """Return the environment of processes in the bench venv, which can import ``bench``."""
     return {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
 
 

@@ -1,8 +1,8 @@
-"""The strictness group: the corpus of raw requests, over real sockets, on every server.
+"""The strictness group: every server gets the corpus of raw requests, over real sockets.
 
-What the RFC allows counts as right for everyone, also where Dewar does otherwise: reading a bare
-LF as a line end, refusing a method, closing at any time. A refusal is right with any status from
-400 on, or with none. The cases about limits are left out, since each server has its own.
+Everything that the RFC allows is right, even if Dewar does something else: to accept a bare LF as
+a line end, to refuse a method, to close at any time. A refusal may have any status of 400 and
+above, or none. The cases about limits are left out, because each server has different limits.
 """
 
 from collections.abc import Sequence
@@ -21,21 +21,21 @@ from bench.servers import Contestant, Server, ServerFailedError
 from bench.table import Row, failed
 
 GROUP = "raw requests, as RFC 9112 asks (cases right)"
-# So many cases at a time; fewer than the servers' threads, so that none waits for one.
+# The number of cases at a time: fewer than a server has threads, so that none has to wait.
 AT_A_TIME = 6
 
 
 class Verdict(Enum):
-    """How a server did in one case."""
+    """The result of one case on one server."""
 
     RIGHT = "as the RFC asks"
     WRONG = "not as the RFC asks"
-    SMUGGLED = "two opinions about where a message ends"
+    SMUGGLED = "ends a message in another place than the RFC"
 
 
 @dataclass(kw_only=True)
 class Score:
-    """One server's results, with its bytes whole or in two pieces."""
+    """The results of one server, with the bytes sent at once or in two pieces."""
 
     name: str
     cut: str
@@ -46,12 +46,12 @@ class Score:
 
 
 def cases() -> dict[str, Case]:
-    """Return what every server is asked."""
+    """Return the cases that every server gets."""
     return {name: case for name, case in CASES.items() if not case.limited}
 
 
 def measure(root: Path, contestants: Contestants) -> tuple[list[Row], list[Score]]:
-    """Ask every server every case, whole and in two pieces."""
+    """Send all cases to all servers, at once and in two pieces."""
     scores = [score for each in contestants.strict() for score in _ask(root, each)]
     return [_row(score) for score in scores], scores
 
@@ -85,17 +85,17 @@ def _try(port: int, case: Case, pieces: int) -> Conversation:
     data = case.data if _is_open(case) else case.data + LAST
     half = len(case.data) // 2
     parts = [data] if pieces == 1 else [data[:half], data[half:]]
-    # One that waits for more, as it should, need not be waited for that long.
+    # A server that correctly waits for more bytes sends nothing: a short wait is enough.
     return converse(port, parts, PATIENCE / 3 if _is_open(case) else PATIENCE)
 
 
 def _is_open(case: Case) -> bool:
-    """Whether bytes after the case would be taken for a part of it."""
+    """Return whether the server reads bytes after the case as a part of it."""
     return case.waits or (case.refusal is None and case.data.endswith(b"\r"))
 
 
 def judge(case: Case, got: Conversation) -> Verdict:
-    """Return whether a conversation went as the RFC allows."""
+    """Return the verdict on a conversation."""
     right = [_plain(seen) for seen in case.requests]
     if case.refusal is None:
         is_right = _is_served(case, got, right)
@@ -112,12 +112,12 @@ def judge(case: Case, got: Conversation) -> Verdict:
 
 
 def _has_strayed(case: Case, got: Conversation, allowed: list[list[Seen]]) -> bool:
-    """Whether bytes were served as a request that are none in any reading of the RFC."""
+    """Return whether a request was served that is no request in any reading of the RFC."""
     if case.refusal is not None and got.went_on:
         return True
     known = [seen for reading in allowed for seen in reading]
     strange = [seen for seen in got.seen if seen not in known]
-    # One body cut short by a fault, behind which the server closes, harms nobody else.
+    # A single body that ends too early is harmless if the server closes the connection after it.
     return len(strange) > (1 if got.is_closed and not got.went_on else 0)
 
 
@@ -127,20 +127,20 @@ def _is_served(case: Case, got: Conversation, right: list[Seen]) -> bool:
     if case.may_refuse and (got.refusals or got.is_closed):
         return True
     if _is_open(case):
-        # A part of a message may be refused, and its connection closed.
+        # An incomplete message may be refused, and its connection closed.
         return got.seen == right or got.is_closed
     if got.refusals:
         return False
     if case.closes:
         return got.seen == right and not got.went_on
-    # A server may close at any time (RFC 9112 §9.5); what came behind is not served then.
+    # A server may close at any time (RFC 9112 §9.5), and then not serve later requests.
     return (got.seen == right and got.went_on) or (got.is_closed and bool(got.seen or not right))
 
 
 def _is_refused(case: Case, got: Conversation, right: list[Seen]) -> bool:
     if not _is_begin(got.seen, right) or not _has_ended(got):
         return False
-    # Where the message has an end without doubt, the connection may go on behind a refusal.
+    # If the end of the message is certain, the connection may continue after a refusal.
     return not got.went_on or (not case.framing and bool(got.refusals))
 
 
@@ -153,7 +153,7 @@ def _is_begin(seen: Sequence[Seen], right: Sequence[Seen]) -> bool:
 
 
 def _plain(seen: tuple[str, str, str, str, bytes]) -> Seen:
-    """Leave out the target as sent, which not every server gives."""
+    """Remove the raw target, which not every server passes to the application."""
     method, _, path, query, body = seen
     return method, root_or(path), query, body
 

@@ -1,4 +1,4 @@
-"""The server groups: how many requests a second one core answers, and the slowest hundredth."""
+"""The server groups: the requests per second of one core, and the 99th percentile."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ BASELINE = "gunicorn"
 
 
 def measure(arena: Arena, contestants: Contestants, plan: Plan) -> tuple[list[Row], list[Result]]:
-    """Measure the bare servers, then the pairs of framework and server."""
+    """Measure the servers alone, then the pairs of framework and server."""
     raw = _group(arena, contestants.raw(), plan, ("/", b"Hello, World!"))
     pairs = _group(arena, contestants.pairs(), plan, ("/user/42?q=tea", b"42 GET tea"))
     return [*rows(RAW, raw), *rows(PAIRS, pairs)], [*raw, *pairs]
@@ -36,7 +36,7 @@ def _group(
 
 
 def rows(group: str, results: Sequence[Result]) -> list[Row]:
-    """Return the rows of one group, each as a multiple of gunicorn's, the usual choice."""
+    """Return the rows of one group, each as a multiple of gunicorn, the usual choice."""
     baseline = next((result for result in results if BASELINE in result.name), None)
     return [_row(group, result, baseline) for result in results]
 

@@ -1,1 +1,1 @@
-"""Measurements inside one process. Each module runs in the bench venv and prints JSON."""
+"""Measurements in one process. Each module runs in the bench venv and prints JSON."""

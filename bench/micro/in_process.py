@@ -1,8 +1,8 @@
-"""What one request costs inside the framework, without any server.
+"""The time of a request in a framework, without a server.
 
-Run inside the bench venv; prints the µs of every round:
+Runs in the bench venv and prints the µs of every round:
 ``{"figures": {path: {framework: [µs, …]}}, "failures": {framework: why}}``. The frameworks take
-turns, each turn has environs of its own made beforehand, and every answer is checked first.
+turns. The environs of a turn are created before it, and each response is checked once beforehand.
 """
 
 import argparse
@@ -24,7 +24,7 @@ FRAMEWORKS = {
     "Falcon": "bench.apps.falcon_app",
     "Dewar": "bench.apps.dewar_app",
 }
-# Path and query, and the answer that is due: text as it is, JSON by its value.
+# Path and query, and the expected response: text, or the value of its JSON.
 CASES: dict[tuple[str, str], object] = {
     ("/", ""): "Hello, World!",
     ("/json", ""): {"message": "Hello, World!"},
@@ -33,7 +33,7 @@ CASES: dict[tuple[str, str], object] = {
 
 
 def environ(path: str, query: str) -> WSGIEnvironment:
-    """Return a fresh environ, with the headers a browser or a proxy would send."""
+    """Return a new environ, with the headers that a browser or a proxy sends."""
     return {
         "REQUEST_METHOD": "GET",
         "SCRIPT_NAME": "",
@@ -60,7 +60,7 @@ def environ(path: str, query: str) -> WSGIEnvironment:
 
 
 class Capture:
-    """A ``start_response`` that remembers what it was given."""
+    """A ``start_response`` that stores its arguments."""
 
     def __init__(self) -> None:
         self.status = ""
@@ -69,17 +69,17 @@ class Capture:
     def __call__(
         self, status: str, headers: list[tuple[str, str]], _exc_info: object = None
     ) -> Any:
-        """Remember."""
+        """Store the status and the headers."""
         self.status = status
         self.headers = headers
         return self._write
 
     def _write(self, _data: bytes) -> None:
-        raise RuntimeError("None of these applications writes.")
+        raise RuntimeError("These applications do not call write().")
 
 
 def consume(body: Iterable[bytes]) -> bytes:
-    """Read the body and close it, as a server does."""
+    """Read the body and close it, like a server."""
     try:
         return b"".join(body)
     finally:
@@ -89,10 +89,10 @@ def consume(body: Iterable[bytes]) -> bytes:
 
 
 def check(app: WSGIApplication, case: tuple[str, str], expected: object) -> Headers:
-    """Ask once and return the headers, sorted.
+    """Send a request, check the response, and return its headers, sorted.
 
     Raises:
-        ValueError: The status or the body is not what is due.
+        ValueError: If the status or the body is not the expected one.
     """
     capture = Capture()
     body = consume(app(environ(*case), capture))
@@ -102,19 +102,19 @@ def check(app: WSGIApplication, case: tuple[str, str], expected: object) -> Head
     return sorted(capture.headers)
 
 
-def compare(ours: list[Headers], flask: list[Headers]) -> None:
-    """Hold our headers, case by case, against Flask's.
+def compare(dewar: list[Headers], flask: list[Headers]) -> None:
+    """Compare Dewar's headers with Flask's in each case.
 
     Raises:
-        ValueError: They differ.
+        ValueError: If they differ.
     """
-    for case, mine, its in zip(CASES, ours, flask, strict=True):
-        if mine != its:
-            raise ValueError(f"{case[0]}: headers {mine} differ from Flask's {its}")
+    for case, found, expected in zip(CASES, dewar, flask, strict=True):
+        if found != expected:
+            raise ValueError(f"{case[0]}: headers {found} differ from Flask's {expected}")
 
 
 def load() -> tuple[dict[str, WSGIApplication], dict[str, str]]:
-    """Return the applications that answer as they should, and why the others do not."""
+    """Return the applications with correct responses, and the problems of the others."""
     apps: dict[str, WSGIApplication] = {}
     failures: dict[str, str] = {}
     headers: dict[str, list[Headers]] = {}
@@ -132,21 +132,21 @@ def load() -> tuple[dict[str, WSGIApplication], dict[str, str]]:
 
 
 def turn(app: WSGIApplication, case: tuple[str, str], requests: int) -> float:
-    """Return the mean µs of that many requests."""
+    """Return the mean µs of a number of requests."""
     environs = [environ(*case) for _ in range(requests)]
     capture: StartResponse = Capture()
     take = environs.pop
     gc.collect()
     began = time.perf_counter()
-    # Popped, not iterated: each environ, and what the framework keeps in it, dies inside the
-    # timed part, as it does in a server.
+    # Popped, not iterated: each environ, and the objects in it, is freed inside the timed part, as
+    # in a server.
     while environs:
         consume(app(take(), capture))
     return (time.perf_counter() - began) / requests * 1e6
 
 
 def measure(rounds: int, requests: int) -> dict[str, Any]:
-    """Let the frameworks take turns and return every round's figure."""
+    """Measure the frameworks in turns and return the figures of all rounds."""
     apps, failures = load()
     figures: dict[str, dict[str, list[float]]] = {}
     for case in CASES:
@@ -161,7 +161,7 @@ def measure(rounds: int, requests: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read the command line, measure, print."""
+    """Read the command line, measure, and print the result."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--requests", type=int, default=2000)

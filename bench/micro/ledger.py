@@ -1,9 +1,9 @@
-"""What the ledger costs for each job, when it is empty and when a million jobs have ended.
+"""The time that the ledger takes for each job, when it is empty and with a million ended jobs.
 
 Prints the µs of every round:
 ``{"figures": {case: {"empty": [µs, …], "full": [µs, …]}}, "ended": n}``.
-The two ledgers take turns. ``--where`` measures another place than the files of a temporary folder,
-such as a PostgreSQL database; then there is one ledger, which is called empty.
+The two ledgers take turns. By default they are files in a temporary folder. With ``--where``, one
+ledger at another place, such as a PostgreSQL database, is measured under the name "empty".
 """
 
 import argparse
@@ -25,13 +25,13 @@ from dewar.tasks.ledger.owners import this_owner
 from dewar.tasks.ledger.records import AttemptStart, JobState, NewJob, Outcome
 from dewar.tasks.tasks import Tasks
 
-# As many are written at once where jobs come quickly.
+# The size of a batch when jobs arrive quickly.
 BATCH = 50
-# How many jobs of the past are asked for.
+# The number of ended jobs that are read.
 ASKED = 1000
 ARGUMENTS = '[["uploads/photo-4711.jpeg", 640], {"format": "webp"}]'
 RESULT = '{"path": "thumbnails/photo-4711.webp", "bytes": 48213}'
-# Both databases know it; to write them as jobs would take minutes.
+# SQL that both databases support. To write the jobs one by one would take minutes.
 _FILL = text(
     "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :jobs)"
     " INSERT INTO dewar_jobs (id, task, state, arguments, owner, attempts, idempotent,"
@@ -42,11 +42,11 @@ _FILL = text(
 
 
 def nothing() -> None:
-    """Be the job: what is left is what keeping it costs."""
+    """Do nothing: only the time of the ledger is measured."""
 
 
 class Bench:
-    """One ledger, and what is measured of it; each case returns the µs for one job."""
+    """One ledger and its cases. Each case returns the µs for one job."""
 
     def __init__(self, where: str | Path) -> None:
         self.ledger = ledger = open_ledger(where)
@@ -58,14 +58,14 @@ class Bench:
         self._past: list[str] = []
 
     def fill(self, jobs: int) -> None:
-        """Let that many jobs have ended, long ago: their ids sort before all others."""
+        """Add a number of ended jobs. Their ids sort before all others."""
         with self.ledger.database.writing() as connection:
             given = {"jobs": jobs, "arguments": ARGUMENTS, "result": RESULT}
             connection.execute(_FILL, given)
         self._past = [f"{random.randint(1, jobs):036d}" for _ in range(ASKED)]
 
     def single(self, jobs: int) -> float:
-        """Accept each job by itself, then begin and end it."""
+        """Accept jobs one by one, and begin and end each."""
         began = time.perf_counter()
         for _ in range(jobs):
             new = self._new(1)
@@ -74,7 +74,7 @@ class Bench:
         return (time.perf_counter() - began) / jobs * 1e6
 
     def batches(self, jobs: int) -> float:
-        """Accept fifty, begin fifty, end fifty."""
+        """Accept, begin and end jobs fifty at a time."""
         began = time.perf_counter()
         for _ in range(jobs // BATCH):
             new = self._new(BATCH)
@@ -84,7 +84,7 @@ class Bench:
         return (time.perf_counter() - began) / (jobs // BATCH * BATCH) * 1e6
 
     def folded(self, jobs: int) -> float:
-        """Write fifty whole lives at once."""
+        """Accept, begin and end fifty jobs in one write."""
         began = time.perf_counter()
         for _ in range(jobs // BATCH):
             new = self._new(BATCH)
@@ -92,11 +92,11 @@ class Bench:
         return (time.perf_counter() - began) / (jobs // BATCH * BATCH) * 1e6
 
     def whole(self, jobs: int) -> float:
-        """Submit jobs from one thread, run them on four, and have all results."""
+        """Submit jobs from one thread, run them on four, and wait for all results."""
         return self._run_whole(1, jobs)
 
     def whole_by_eight(self, jobs: int) -> float:
-        """The same, submitted from eight threads."""
+        """Do the same, but submit from eight threads."""
         return self._run_whole(8, jobs)
 
     def _run_whole(self, threads: int, jobs: int) -> float:
@@ -114,14 +114,14 @@ class Bench:
         return spent / (each * threads) * 1e6
 
     def status(self, jobs: int) -> float:
-        """Ask for jobs of the past, wherever in it they are."""
+        """Read ended jobs at random positions."""
         began = time.perf_counter()
         for number in range(jobs):
             self.ledger.get(self._past[number % len(self._past)])
         return (time.perf_counter() - began) / jobs * 1e6
 
     def claiming(self, jobs: int) -> float:
-        """Take what waits, fifty at a time."""
+        """Claim waiting jobs, fifty at a time."""
         self.ledger.write([self._new_waiting() for _ in range(jobs // BATCH * BATCH)])
         began, taken = time.perf_counter(), []
         while found := self.ledger.claim(self._owner, BATCH, time.time(), ["bench"]):
@@ -166,7 +166,7 @@ CASES: dict[str, Callable[[Bench, int], float]] = {
 
 
 def measure(benches: dict[str, Bench], rounds: int, jobs: int) -> dict[str, Any]:
-    """Let the ledgers take turns and return every round's figure."""
+    """Measure the ledgers in turns and return the figures of all rounds."""
     figures: dict[str, dict[str, list[float]]] = {}
     for case, run in CASES.items():
         figures[case] = {name: [] for name in benches}
@@ -180,10 +180,10 @@ def measure(benches: dict[str, Bench], rounds: int, jobs: int) -> dict[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line, measure, print."""
+    """Read the command line, measure, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--jobs", type=int, default=500, help=f"in each round, at least {BATCH}")
+    parser.add_argument("--jobs", type=int, default=500, help=f"jobs per round, at least {BATCH}")
     parser.add_argument("--ended", type=int, default=1_000_000, help="jobs in the full ledger")
     parser.add_argument("--where", help="the one ledger to measure instead")
     options = parser.parse_args(arguments)

@@ -1,8 +1,7 @@
-"""What an attribute costs through a proxy, and what a push and pop of a stack cost.
+"""The time of an attribute access through a proxy, and of a push and pop of a stack.
 
-Run inside the bench venv; prints ``{"cases": {case: {library: ns}}, "failures": {library: why}}``.
-Every case runs in alternating rounds, library by library, and its smallest figure counts: noise
-only ever adds.
+Runs in the bench venv and prints ``{"cases": {case: {library: ns}}, "failures": {library: why}}``.
+The libraries take turns in each case, and the smallest figure counts, because noise only adds time.
 """
 
 import argparse
@@ -13,14 +12,14 @@ import timeit
 from typing import Any
 
 DIRECT = "attribute of the object itself"
-# Where the locals are, and where the app class is.
-LIBRARIES = {"theirs": ("werkzeug.local", "flask", "Flask"), "ours": ("dewar", "dewar", "Dewar")}
+# The module of the locals, and the module and name of the app class.
+LIBRARIES = {"werkzeug": ("werkzeug.local", "flask", "Flask"), "dewar": ("dewar", "dewar", "Dewar")}
 CONTEXT = "push and pop of an app context"
 ATTRIBUTE = "proxy.path"
 
 
 class Target:
-    """Something with an attribute, as a request is."""
+    """An object with an attribute, like a request."""
 
     def __init__(self) -> None:
         self.path = "/"
@@ -28,7 +27,7 @@ class Target:
 
 
 def timers(library: Any, app_class: Any) -> dict[str, timeit.Timer]:
-    """Return what is timed with one library's proxies, stacks and contexts."""
+    """Return a timer for each case, with the proxies, stacks and contexts of one library."""
     target = Target()
     current: contextvars.ContextVar[Target] = contextvars.ContextVar("current")
     current.set(target)
@@ -54,12 +53,12 @@ def timers(library: Any, app_class: Any) -> dict[str, timeit.Timer]:
 
 
 def _timer(statement: str, proxy: object, **names: object) -> timeit.Timer:
-    # As in a module of views: the proxy is a global name.
+    # The proxy is a global name, as in a module of views.
     return timeit.Timer(statement, globals={"proxy": proxy, **names})
 
 
 def measure(rounds: int, loops: int) -> dict[str, Any]:
-    """Time everything and return the smallest nanoseconds of each case."""
+    """Time all cases and return the smallest nanoseconds of each."""
     prepared = {(DIRECT, "direct"): _timer(ATTRIBUTE, Target())}
     failures: dict[str, str] = {}
     for who, (locals_in, app_in, app_name) in LIBRARIES.items():
@@ -82,7 +81,7 @@ def measure(rounds: int, loops: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read the command line, measure, print."""
+    """Read the command line, measure, and print the result."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--loops", type=int, default=50_000)

@@ -1,4 +1,4 @@
-"""The rows of the groups that run inside one process."""
+"""The rows of the groups that run in one process."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,19 +15,19 @@ Figures = Mapping[str, Mapping[str, Sequence[float]]]
 
 
 def proxy_rows(cases: Cases, failures: Mapping[str, str]) -> list[Row]:
-    """Return two rows for each case, ours as a multiple of Werkzeug's."""
+    """Return two rows for each case, with Dewar as a multiple of Werkzeug or Flask."""
     rows: list[Row] = []
     for case, figures in cases.items():
         if "direct" in figures:
             rows.append(Row(group=PROXY, what=case, figure=figures["direct"], unit="ns"))
             continue
-        theirs, ours = figures.get("theirs"), figures.get("ours")
-        # A context is the framework's above the locals.
+        werkzeug, dewar = figures.get("werkzeug"), figures.get("dewar")
+        # Contexts are Flask's; the other cases are Werkzeug's.
         name = "Flask" if case.endswith("context") else "Werkzeug"
         rows += [
-            _proxy_row(f"{case}, {name}", theirs, failures.get("theirs", "")),
+            _proxy_row(f"{case}, {name}", werkzeug, failures.get("werkzeug", "")),
             _proxy_row(
-                f"{case}, Dewar", ours, failures.get("ours", ""), (ratio(ours, theirs), name)
+                f"{case}, Dewar", dewar, failures.get("dewar", ""), (ratio(dewar, werkzeug), name)
             ),
         ]
     return rows
@@ -45,7 +45,7 @@ def _proxy_row(
 
 
 def request_rows(figures: Figures, failures: Mapping[str, str]) -> list[Row]:
-    """Return a row for each path and framework, each as a multiple of Flask's."""
+    """Return a row for each path and framework, as a multiple of Flask."""
     rows: list[Row] = []
     for path, frameworks in figures.items():
         middle = {name: median(rounds) for name, rounds in frameworks.items()}
@@ -69,9 +69,7 @@ def task_rows(figures: Figures, baseline: str) -> list[Row]:
     rows: list[Row] = []
     for case, pools in figures.items():
         for name, rounds in pools.items():
-            shares = [
-                ratio(ours, theirs) for ours, theirs in zip(rounds, pools[baseline], strict=True)
-            ]
+            shares = [ratio(took, base) for took, base in zip(rounds, pools[baseline], strict=True)]
             rows.append(
                 Row(
                     group=TASKS,

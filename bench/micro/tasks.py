@@ -1,4 +1,4 @@
-"""What it costs to hand a job to a pool of one thread and to have its result.
+"""The time to submit a job to a pool of one thread and get its result.
 
 Prints the µs of every round: ``{case: {contestant: [µs, …]}}``. The contestants take turns.
 """
@@ -18,17 +18,17 @@ BASELINE = "ThreadPoolExecutor"
 
 
 def nothing() -> None:
-    """Be the job: what is left is the pool's cost."""
+    """Do nothing: only the time of the pool is measured."""
 
 
 def ping_pong(pool: Executor, jobs: int) -> None:
-    """Have one job at a time."""
+    """Submit a job and wait for its result, one at a time."""
     for _ in range(jobs):
         pool.submit(nothing).result()
 
 
 def burst(pool: Executor, jobs: int) -> None:
-    """Submit all, then have all results."""
+    """Submit all jobs, then wait for all results."""
     for future in [pool.submit(nothing) for _ in range(jobs)]:
         future.result()
 
@@ -40,7 +40,7 @@ CASES: dict[str, Callable[[Executor, int], None]] = {
 
 
 def contestants() -> dict[str, tuple[Callable[[], Executor], AbstractContextManager[object]]]:
-    """Return how each makes its pool, and what is current while it submits."""
+    """Return for each contestant a function that creates its pool, and its context."""
     app = Dewar("bench", static_folder=None)
     return {
         BASELINE: (lambda: ThreadPoolExecutor(1), nullcontext()),
@@ -51,7 +51,7 @@ def contestants() -> dict[str, tuple[Callable[[], Executor], AbstractContextMana
 
 
 def measure(rounds: int, jobs: int) -> dict[str, dict[str, list[float]]]:
-    """Let the contestants take turns and return every round's figure."""
+    """Measure the contestants in turns and return the figures of all rounds."""
     figures: dict[str, dict[str, list[float]]] = {case: {} for case in CASES}
     for _ in range(rounds):
         for case, run in CASES.items():
@@ -67,7 +67,7 @@ def measure(rounds: int, jobs: int) -> dict[str, dict[str, list[float]]]:
 
 
 def main() -> None:
-    """Read the command line, measure, print."""
+    """Read the command line, measure, and print the result."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--jobs", type=int, default=10_000)

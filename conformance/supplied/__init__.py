@@ -1,1 +1,1 @@
-"""Files of our own that stand in for what a release's tests need and its archive lacks."""
+"""Files that the tests of a release need, but that are missing in its archive."""

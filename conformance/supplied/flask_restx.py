@@ -1,4 +1,4 @@
-"""The fixtures that the tests of Flask-RESTX ask for."""
+"""The fixtures that the tests of Flask-RESTX use."""
 
 # ruff: noqa: S101 - these are the assertions of tests
 
@@ -12,14 +12,14 @@ from flask.testing import FlaskClient
 
 
 class JsonClient(FlaskClient):
-    """A client that insists on JSON answers and returns what they hold."""
+    """A client that requires JSON responses and returns their values."""
 
     def get_json(self, url: str, status: int = 200, **options: Any) -> Any:
-        """Return the JSON that a GET is answered with."""
+        """Send a GET and return the JSON of the response."""
         return self._checked(self.get(url, **options), status)
 
     def post_json(self, url: str, data: Any, status: int = 200, **options: Any) -> Any:
-        """Return the JSON that a POST of JSON is answered with."""
+        """POST JSON and return the JSON of the response."""
         return self._checked(self.post(url, json=data, **options), status)
 
     def get_specs(self, prefix: str = "", status: int = 200, **options: Any) -> Any:
@@ -34,7 +34,7 @@ class JsonClient(FlaskClient):
 
 @pytest.fixture
 def app() -> flask.Flask:
-    """An app whose client speaks JSON, and whose blueprints may have subdomains."""
+    """An app with a JSON client, whose blueprints can have subdomains."""
     app = flask.Flask(__name__, subdomain_matching=True)
     app.test_client_class = JsonClient
     return app
@@ -42,7 +42,7 @@ def app() -> flask.Flask:
 
 @pytest.fixture
 def api(request: pytest.FixtureRequest, app: flask.Flask) -> flask_restx.Api:
-    """An API on a blueprint, as the mark ``api`` of the test describes both."""
+    """An API on a blueprint, both configured by the mark ``api`` of the test."""
     mark = request.node.get_closest_marker("api")
     options = dict(mark.kwargs) if mark else {}
     places = {"prefix": "url_prefix", "subdomain": "subdomain"}

@@ -58,6 +58,6 @@ def describe_response(response: Response) -> Response:
 
 
 @app.context_processor
-def page_furniture() -> dict[str, Any]:
+def template_names() -> dict[str, Any]:
     """Return the names that every template gets: the pages, the thread and `source_of`."""
     return {"pages": PAGES, "thread": threading.current_thread(), "source_of": source_of}

@@ -73,30 +73,31 @@ def add_job() -> tuple[dict[str, Any], int, dict[str, str]]:
     if upload is None or not upload.filename:
         abort(400, "Choose a text file.")
     text = upload.read().decode("utf-8", "replace")
-    job = count_words.submit(upload.filename, text, callback=url_for("hear_of_job", _external=True))
+    callback = url_for("receive_callback", _external=True)
+    job = count_words.submit(upload.filename, text, callback=callback)
     session["jobs"] = [job.id, *session.get("jobs", [])][:20]
     return job.accepted()
 
 
-@app.post("/api/heard")
-def hear_of_job() -> tuple[str, int]:
-    """Receive a callback like another server would: verify its signature, then store it."""
+@app.post("/api/callbacks")
+def receive_callback() -> tuple[str, int]:
+    """Receive a callback, like another server does: verify its signature and store it."""
     try:
-        told = verify(
+        event = verify(
             request.get_data(), request.headers, current_app.config["TASKS_CALLBACK_SECRETS"]
         )
     except VerificationError as error:
         abort(400, str(error))
     current_app.extensions["received"].append(
-        {"webhook_id": request.headers["webhook-id"], "job": told["id"], "state": told["state"]}
+        {"webhook_id": request.headers["webhook-id"], "job": event["id"], "state": event["state"]}
     )
     return "", 204
 
 
-@app.get("/api/heard/<id>")
-def heard_of_job(id: str) -> Any:
+@app.get("/api/callbacks/<id>")
+def get_callback(id: str) -> Any:
     """Return the callback that was received for a job."""
-    found = [heard for heard in current_app.extensions["received"] if heard["job"] == id]
+    found = [item for item in current_app.extensions["received"] if item["job"] == id]
     if not found:
         abort(404, "No callback was received for this job.")
     return jsonify(found[-1])

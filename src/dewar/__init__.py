@@ -1,7 +1,7 @@
 """Dewar: Flask's programming model on a core that keeps every request's state to itself.
 
-Every public name, once. What many apps do without is imported when it is first asked for:
-background work, which needs libraries of its own, server-sent events, and the server.
+This module has all public names. Background work (which needs more libraries), server-sent events
+and the server are imported on first use.
 """
 
 from typing import TYPE_CHECKING
@@ -72,7 +72,7 @@ else:
             "current_job": "dewar.tasks.progress",
             "event_stream": "dewar.events.stream",
             "tasks_blueprint": "dewar.tasks_http.blueprint",
-            # Modules that a program may use after a plain ``import dewar``.
+            # Modules that a program can use after ``import dewar``.
             "running": "dewar.running",
             "server": "dewar.server",
         },

@@ -5,7 +5,7 @@ from dewar.compat.option import flask_option
 
 
 def cli() -> DewarGroup:
-    """Return the command line with everything that belongs to it."""
+    """Return the command line with all commands and options."""
     return make_cli(flask_option)
 
 

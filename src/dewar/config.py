@@ -1,6 +1,6 @@
-"""`Config`: an app's settings, a dict that fills itself from objects, files and variables.
+"""`Config`: an app's settings, a dict that loads objects, files and environment variables.
 
-Only names in capitals are settings. So a config file may import modules and define helpers.
+Only uppercase names are settings, so a config file may import modules and define helpers.
 """
 
 import errno
@@ -19,12 +19,12 @@ from dewar.errors import DewarError
 T = TypeVar("T")
 FilePath = str | os.PathLike[str]
 
-# How the system says that there is no such file.
+# The errors that mean that the file does not exist.
 _ABSENT = frozenset({errno.ENOENT, errno.EISDIR, errno.ENOTDIR})
 
 
 class Default(str):
-    """A text that nobody has set, so that a setting equal to it can be told from it."""
+    """A default value, which differs from an equal text that an app has set."""
 
     __slots__ = ()
 
@@ -65,42 +65,42 @@ _DEFAULTS: Mapping[str, Any] = MappingProxyType(
 
 
 def default_config() -> dict[str, Any]:
-    """Return the settings every app starts with, as a dict of the caller's own."""
+    """Return a new dict with the settings that every app starts with."""
     return dict(_DEFAULTS)
 
 
 class ConfigVariableError(DewarError, RuntimeError):
     """Raised when the environment variable that should name a config file is not set.
 
-    It is a `RuntimeError`, as Flask's is. `variable` is the name in question.
+    It is a `RuntimeError`, as in Flask. `variable` is the name of the variable.
     """
 
     def __init__(self, variable: str) -> None:
         super().__init__(
             f"The environment variable {variable!r} is not set, so no configuration was loaded."
-            f" Point it to a file before the start: export {variable}=/path/to/settings.cfg"
+            f" Set it before you start the app: export {variable}=/path/to/settings.cfg"
         )
         self.variable = variable
 
 
 class ConfigKeyError(DewarError, TypeError):
-    """Raised when ``A__B`` should set an item of ``A``, and ``A`` is not a dict.
+    """Raised when a variable ``A__B`` sets an item of ``A``, but ``A`` is not a dict.
 
-    It is a `TypeError`, as Flask's is. `variable` and `key` are the names in question.
+    It is a `TypeError`, as in Flask. `variable` is the name of the variable, `key` is ``A``.
     """
 
     def __init__(self, variable: str, key: str, value: object) -> None:
         super().__init__(
             f"The environment variable {variable!r} sets an item of {key!r}, which is"
-            f" {type(value).__name__!r} and not a dict. Make {key!r} a dict, or take the"
-            " double underscore out of the name."
+            f" {type(value).__name__!r} and not a dict. Make {key!r} a dict, or rename the"
+            " variable without the double underscore."
         )
         self.variable = variable
         self.key = key
 
 
 class HasConfig(Protocol):
-    """What a `ConfigAttribute` asks of the object it belongs to."""
+    """What a `ConfigAttribute` needs from the object that has it."""
 
     @property
     def config(self) -> MutableMapping[str, Any]:
@@ -112,7 +112,7 @@ class ConfigAttribute(Generic[T]):
 
     Args:
         name: The key in ``app.config``.
-        get_converter: Applied to what is read, not to what is written.
+        get_converter: Converts the value when it is read, but not when it is written.
     """
 
     def __init__(self, name: str, get_converter: Callable[[Any], T] | None = None) -> None:
@@ -138,11 +138,11 @@ class ConfigAttribute(Generic[T]):
 
 
 class Config(dict[str, Any]):
-    """A dict of settings that can be filled from several places; the last one to set a key wins.
+    """A dict of settings that can be loaded from several sources. The last value of a key wins.
 
     Args:
-        root_path: The folder that relative file names start from.
-        defaults: The first settings.
+        root_path: The folder that file names are relative to.
+        defaults: The initial settings.
     """
 
     def __init__(self, root_path: FilePath, defaults: Mapping[str, Any] | None = None) -> None:
@@ -150,14 +150,14 @@ class Config(dict[str, Any]):
         self.root_path = root_path
 
     def from_object(self, obj: object | str) -> None:
-        """Take the attributes of an object whose names are in capitals.
+        """Set the uppercase attributes of an object.
 
         Args:
-            obj: A module, a class or an instance, or the import name of one. Properties need an
-                instance; a dict has keys and not attributes, so it goes to `from_mapping`.
+            obj: A module, class or instance, or the import name of one. Properties are only read
+                from an instance. For a dict, use `from_mapping`.
 
         Raises:
-            ImportError: If there is nothing under that import name.
+            ImportError: If the import name does not exist.
         """
         if isinstance(obj, str):
             obj = import_string(obj)
@@ -170,10 +170,10 @@ class Config(dict[str, Any]):
 
         Args:
             variable_name: The variable that holds the file name.
-            silent: Answer False where the variable or the file is missing.
+            silent: Return False if the variable or the file is missing.
 
         Raises:
-            ConfigVariableError: (a `RuntimeError`) where the variable is empty or not set.
+            ConfigVariableError: If the variable is empty or not set. It is a `RuntimeError`.
             OSError: If the file cannot be read.
         """
         filename = os.environ.get(variable_name)
@@ -184,11 +184,11 @@ class Config(dict[str, Any]):
         raise ConfigVariableError(variable_name)
 
     def from_pyfile(self, filename: FilePath, silent: bool = False) -> bool:
-        """Run a Python file and take the names in capitals that it leaves behind.
+        """Run a Python file and set its uppercase names.
 
         Args:
-            filename: The file, from the root path unless it is absolute.
-            silent: Answer False where there is no such file.
+            filename: The file, relative to `root_path` or absolute.
+            silent: Return False if the file does not exist.
 
         Raises:
             OSError: If the file cannot be read.
@@ -211,17 +211,17 @@ class Config(dict[str, Any]):
         silent: bool = False,
         text: bool = True,
     ) -> bool:
-        """Take the keys in capitals from a data file, such as TOML or JSON.
+        """Set the uppercase keys of a data file, such as TOML or JSON.
 
-        The file goes to a function that reads its format::
+        A function that reads the format loads the file::
 
             app.config.from_file("settings.toml", load=tomllib.load, text=False)
 
         Args:
-            filename: The file, from the root path unless it is absolute.
-            load: Called with the open file, returns a mapping.
-            silent: Answer False where there is no such file.
-            text: Open the file for text (UTF-8), or else for bytes.
+            filename: The file, relative to `root_path` or absolute.
+            load: A function that takes the open file and returns a mapping.
+            silent: Return False if the file does not exist.
+            text: Open the file as text (UTF-8) instead of bytes.
 
         Raises:
             OSError: If the file cannot be read.
@@ -235,7 +235,7 @@ class Config(dict[str, Any]):
         return self.from_mapping(mapping)
 
     def from_mapping(self, mapping: Mapping[str, Any] | None = None, **kwargs: Any) -> bool:
-        """Take the keys in capitals from a mapping, then from `kwargs`; always return True."""
+        """Set the uppercase keys of a mapping, then of `kwargs`. Always return True."""
         for key, value in {**dict(mapping or ()), **kwargs}.items():
             if key.isupper():
                 self[key] = value
@@ -244,20 +244,19 @@ class Config(dict[str, Any]):
     def from_prefixed_env(
         self, prefix: str | None = None, *, loads: Callable[[str], Any] = json.loads
     ) -> bool:
-        """Take every environment variable that starts with `prefix` and an underscore.
+        """Set the environment variables that start with `prefix` and an underscore.
 
-        ``DEWAR_MAIL__HOST=example.org`` sets ``config["MAIL"]["HOST"]``; dicts that are missing
-        are made. Variables are taken in the order of their names.
+        ``DEWAR_MAIL__HOST=example.org`` sets ``config["MAIL"]["HOST"]``. Missing dicts are
+        created. Variables are set in the order of their names.
 
         Args:
-            prefix: What the names start with; the key is what follows. By default both
-                ``FLASK`` and ``DEWAR``, of which ``DEWAR`` wins.
-            loads: Turns the text into a value. Text that it rejects is taken as it is, so with
-                JSON, the default, ``8`` is a number and ``eight`` a string.
+            prefix: The start of the names, which is not part of the keys. By default both
+                ``FLASK`` and ``DEWAR``. ``DEWAR`` overrides ``FLASK``.
+            loads: Parses a value. If it raises an exception, the value is the text itself: with
+                JSON, the default, ``8`` is a number and ``eight`` is a string.
 
         Raises:
-            ConfigKeyError: (a `TypeError`) where a double underscore reaches into a setting that
-                is not a dict.
+            ConfigKeyError: If ``A`` of ``A__B`` is not a dict. It is a `TypeError`.
         """
         for start in ("FLASK_", "DEWAR_") if prefix is None else (f"{prefix}_",):
             for variable in sorted(os.environ):
@@ -269,12 +268,12 @@ class Config(dict[str, Any]):
     def get_namespace(
         self, namespace: str, lowercase: bool = True, trim_namespace: bool = True
     ) -> dict[str, Any]:
-        """Return the settings that start with `namespace`, ready to be keyword arguments.
+        """Return the settings that start with `namespace`, for use as keyword arguments.
 
         Args:
-            namespace: The start of the keys, with its underscore: ``"MAIL_"``.
-            lowercase: Give the keys in small letters.
-            trim_namespace: Leave the namespace out of the keys.
+            namespace: The start of the keys, with the underscore: ``"MAIL_"``.
+            lowercase: Convert the keys to lowercase.
+            trim_namespace: Remove the namespace from the keys.
         """
         cut = len(namespace) if trim_namespace else 0
         return {
@@ -299,12 +298,12 @@ class Config(dict[str, Any]):
 def _load_or_keep(text: str, loads: Callable[[str], Any]) -> Any:
     try:
         return loads(text)
-    except Exception:  # noqa: BLE001  # any error of the user's loader means: it is plain text
+    except Exception:  # noqa: BLE001  # any error of `loads` means plain text
         return text
 
 
 def _give_up(error: OSError, silent: bool) -> bool:
-    """Return False where a missing file is allowed, else say what could not be loaded."""
+    """Return False if the file may be missing, else raise the error with an explanation."""
     if silent and error.errno in _ABSENT:
         return False
     error.strerror = f"Unable to load configuration file ({error.strerror})"

@@ -1,7 +1,7 @@
-"""What the environment says to the command line, and the files that add to it.
+"""The environment variables of the command line, and the files that set them.
 
-Each variable is looked for as ``DEWAR_…`` first and as ``FLASK_…`` second, so that a project that
-moves here keeps its settings.
+Each variable is read as ``DEWAR_…``, or else as ``FLASK_…``, so that a Flask project keeps its
+settings.
 """
 
 import os
@@ -10,36 +10,36 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _OFF = frozenset({"0", "false", "no", "off", ""})
-#: The variable that keeps ``app.run()`` from serving while a command imports the module.
+#: If this variable is set, ``app.run()`` does nothing: a command is importing the app.
 RUN_FROM_CLI = "DEWAR_RUN_FROM_CLI"
 
 
 def app_variable() -> str | None:
-    """Return the app that the environment names: ``DEWAR_APP`` or ``FLASK_APP``."""
+    """Return the value of ``DEWAR_APP`` or ``FLASK_APP``, or None."""
     return _variable("APP") or None
 
 
 def debug_flag() -> bool:
-    """Whether the environment asks for debug mode: ``DEWAR_DEBUG`` or ``FLASK_DEBUG``."""
+    """Whether ``DEWAR_DEBUG`` or ``FLASK_DEBUG`` turns on debug mode."""
     return _is_on("DEBUG")
 
 
 def skips_dotenv() -> bool:
-    """Whether ``DEWAR_SKIP_DOTENV`` or ``FLASK_SKIP_DOTENV`` says not to read ``.env`` files."""
+    """Whether ``DEWAR_SKIP_DOTENV`` or ``FLASK_SKIP_DOTENV`` disables ``.env`` files."""
     return _is_on("SKIP_DOTENV")
 
 
 def switch_debug(value: bool) -> None:
-    """Turn debug mode on or off for every app made from now on, in child processes as well."""
+    """Set debug mode for all apps created from now on, in child processes too."""
     os.environ["DEWAR_DEBUG"] = "1" if value else "0"
 
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Have ``app.run()`` do nothing in the block.
+    """Make ``app.run()`` do nothing inside the block.
 
-    A module may call it at its end without asking for ``__main__``; a command that only wants
-    the module's app would then never get any further.
+    A module may call it without a check for ``__main__``. A command that imports the module would
+    then serve the app instead of doing its work.
     """
     before = os.environ.get(RUN_FROM_CLI)
     os.environ[RUN_FROM_CLI] = "true"
@@ -53,22 +53,22 @@ def importing() -> Iterator[None]:
 
 
 def load_dotenv(path: str | os.PathLike[str] | None = None, load_defaults: bool = True) -> bool:
-    """Set environment variables from files; one that is set already keeps its value.
+    """Set environment variables from files. Variables that are already set keep their values.
 
-    Where several files have a variable, `path` wins over ``.env`` and that over ``.flaskenv``.
-    Without python-dotenv nothing is read, and a tip is printed if there is something to read.
+    A value in `path` overrides one in ``.env``, which overrides one in ``.flaskenv``. Without
+    python-dotenv nothing is read, and a hint is printed if one of the files exists.
 
     Args:
         path: A file to read.
-        load_defaults: Also read the nearest ``.env`` and ``.flaskenv``, here or above.
+        load_defaults: Also read ``.env`` and ``.flaskenv``, in this folder or the nearest parent.
 
     Returns:
-        Whether a file had any variable in it.
+        Whether any variable was found.
     """
     try:
         import dotenv
     except ImportError:
-        _tell_of_unread_files(path)
+        _hint_at_unread_files(path)
         return False
     names = (".flaskenv", ".env") if load_defaults else ()
     files = [dotenv.find_dotenv(name, usecwd=True) for name in names]
@@ -82,7 +82,7 @@ def load_dotenv(path: str | os.PathLike[str] | None = None, load_defaults: bool 
     return bool(found)
 
 
-def _tell_of_unread_files(path: str | os.PathLike[str] | None) -> None:
+def _hint_at_unread_files(path: str | os.PathLike[str] | None) -> None:
     unread = [name for name in (path, ".env", ".flaskenv") if name and Path(name).is_file()]
     if unread:
         import click

@@ -1,4 +1,4 @@
-"""Sending files."""
+"""`send_file` and `send_from_directory`: responses with the content of a file."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -23,20 +23,20 @@ def send_file(
     last_modified: datetime | float | None = None,
     max_age: int | Callable[[str | None], int | None] | None = None,
 ) -> WerkzeugResponse:
-    """Return a response with the content of a file, with ranges and conditions honoured.
+    """Return a response with the content of a file. Supports range and conditional requests.
 
-    Never pass a path that the client names: that is what `send_from_directory` is for.
+    Never pass a path from the client. Use `send_from_directory` for that.
 
     Args:
         path_or_file: The path, relative to the app's `root_path`, or an open binary file.
-        mimetype: The type; told from the name where it is not given.
-        as_attachment: Have the browser save it rather than show it.
-        download_name: The name to save it under.
-        conditional: Answer 304 or 206 where the request asks for it.
-        etag: A tag for the content, or whether to make one.
-        last_modified: When it was changed, as a time or in seconds since the epoch.
-        max_age: How many seconds it may be kept, or a function of its name that says so; the
-            app's ``SEND_FILE_MAX_AGE_DEFAULT`` where it is not given.
+        mimetype: The content type. By default it is guessed from the name.
+        as_attachment: Make the browser save the file instead of showing it.
+        download_name: The name under which the browser saves it.
+        conditional: Answer conditional and range requests with 304 or 206.
+        etag: The ETag, or whether to generate one.
+        last_modified: The time of the last change, as a datetime or in seconds since the epoch.
+        max_age: How many seconds a cache may keep the file, or a function that returns this for a
+            file name. The default is the app's ``SEND_FILE_MAX_AGE_DEFAULT``.
     """
     options = _with_defaults({"max_age": max_age})
     return werkzeug_send_file(
@@ -54,7 +54,7 @@ def send_file(
 def send_from_directory(
     directory: str | PathLike[str], path: str | PathLike[str], **kwargs: Any
 ) -> WerkzeugResponse:
-    """Return a response with a file from within a folder, whatever path the client names.
+    """Return a response with a file inside a folder. The path may come from the client.
 
     Raises:
         werkzeug.exceptions.NotFound: If there is no such file in the folder.
@@ -77,10 +77,10 @@ def _with_defaults(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def open_for_reading(path: Path, mode: str, encoding: str | None = None) -> IO[Any]:
-    """Open a file, for reading only.
+    """Open a file for reading.
 
     Raises:
-        ValueError: For a mode that writes.
+        ValueError: If the mode is not one for reading.
     """
     if mode not in {"r", "rt", "rb"}:
         raise ValueError(f"Resources can only be opened for reading: 'r' or 'rb', not {mode!r}.")

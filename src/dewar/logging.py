@@ -9,7 +9,7 @@ from dewar.isolation.proxy import LocalProxy
 
 
 class LoggingApp(Protocol):
-    """What a logger takes of the app."""
+    """What a logger needs from its app."""
 
     debug: bool
 
@@ -21,14 +21,16 @@ class LoggingApp(Protocol):
 def _errors_stream() -> Any:
     """Return the server's error stream while a request is handled, else stderr."""
     context = maybe_current()
-    carrier = None if context is None else context.request_context
-    return sys.stderr if carrier is None else carrier.environ.get("wsgi.errors", sys.stderr)
+    request_context = None if context is None else context.request_context
+    if request_context is None:
+        return sys.stderr
+    return request_context.environ.get("wsgi.errors", sys.stderr)
 
 
 #: Writes to the server's log during a request, and to stderr otherwise.
 wsgi_errors_stream: TextIO = cast("TextIO", LocalProxy(_errors_stream))
 
-#: What apps' loggers write through where logging is not configured; remove it from a logger with
+#: The handler of apps' loggers if logging is not configured. To remove it, call
 #: ``app.logger.removeHandler(default_handler)``.
 default_handler = logging.StreamHandler(wsgi_errors_stream)
 default_handler.setFormatter(
@@ -37,7 +39,7 @@ default_handler.setFormatter(
 
 
 def has_level_handler(logger: logging.Logger) -> bool:
-    """Whether some handler up the chain would write what this logger lets through."""
+    """Return whether a handler of this logger or its parents handles the logger's level."""
     level, current = logger.getEffectiveLevel(), cast("logging.Logger | None", logger)
     while current is not None:
         if any(handler.level <= level for handler in current.handlers):
@@ -47,7 +49,7 @@ def has_level_handler(logger: logging.Logger) -> bool:
 
 
 def create_logger(app: LoggingApp) -> logging.Logger:
-    """Return the logger with the app's name, with a handler where logging is not configured."""
+    """Return the app's logger, with `default_handler` if logging is not configured."""
     logger = logging.getLogger(app.name)
     if app.debug and not logger.level:
         logger.setLevel(logging.DEBUG)

@@ -1,12 +1,12 @@
-"""The signals an app sends; ``request_started.connect(receiver, app)`` listens to one app.
+"""The signals that an app sends: ``request_started.connect(receiver, app)`` connects to one app.
 
-Every signal is sent with the app as its sender, so apps in one process keep apart: a receiver
-that names its sender hears from no other. Receivers are held weakly, and must take ``**extra``.
+The sender of every signal is the app, so a receiver that is connected to one app gets no signals
+of other apps in the process. Receivers are weakly referenced, and must accept ``**extra``.
 """
 
 from blinker import Namespace
 
-# For Dewar's own signals; an extension makes a namespace of its own.
+# For Dewar's signals. An extension creates its own namespace.
 signals = Namespace()
 
 before_render_template = signals.signal(
@@ -16,13 +16,13 @@ template_rendered = signals.signal(
     "template-rendered", "Sent after a template has rendered, with `template` and `context`."
 )
 request_started = signals.signal(
-    "request-started", "Sent when a request's context is there and nothing else has happened."
+    "request-started", "Sent when a request's context is pushed, before anything else happens."
 )
 request_finished = signals.signal(
-    "request-finished", "Sent with the final `response`, right before it leaves."
+    "request-finished", "Sent with the final `response`, just before it is returned."
 )
 got_request_exception = signals.signal(
-    "got-request-exception", "Sent with the `exception` that no error handler took."
+    "got-request-exception", "Sent with an `exception` that no error handler has handled."
 )
 request_tearing_down = signals.signal(
     "request-tearing-down", "Sent at the end of a request, with `exc`: the error or None."

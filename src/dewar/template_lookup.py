@@ -1,4 +1,4 @@
-"""Finding templates in the app and its blueprints, and explaining why one was not found."""
+"""Find templates in the app and its blueprints, and explain the search in the log."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from logging import Logger
@@ -14,25 +14,25 @@ Source = tuple[str, str | None, Callable[[], bool] | None]
 
 
 class TemplatedApp(Protocol):
-    """The members of the app that templates use."""
+    """What templates need from the app."""
 
     import_name: str
     template_context_processors: HookTable[Callable[..., Any]]
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """The configuration: ``EXPLAIN_TEMPLATE_LOADING``."""
+        """The settings, of which ``EXPLAIN_TEMPLATE_LOADING`` is read."""
 
     @property
     def logger(self) -> Logger:
-        """The log of explanations."""
+        """The logger for explanations."""
 
     @property
     def jinja_loader(self) -> BaseLoader | None:
         """The loader for the app's own templates."""
 
     def iter_blueprints(self) -> Iterable[Any]:
-        """Return the blueprints, which have a `jinja_loader` as well."""
+        """Return the blueprints, each with its own `jinja_loader`."""
 
     def create_global_jinja_loader(self) -> BaseLoader:
         """Return the loader for all templates."""
@@ -41,8 +41,8 @@ class TemplatedApp(Protocol):
         """Return a function that can be called without ``await``."""
 
 
-class Lookup(NamedTuple):
-    """The result of looking for a template in one loader."""
+class LookupAttempt(NamedTuple):
+    """A search for a template with one loader."""
 
     owner: Any
     loader: BaseLoader
@@ -50,7 +50,7 @@ class Lookup(NamedTuple):
 
 
 class TemplatesOfAll(BaseLoader):
-    """Looks for a template in the app first and then in its blueprints.
+    """Loads templates from the app, or else from its blueprints.
 
     Args:
         app: The app.
@@ -62,23 +62,23 @@ class TemplatesOfAll(BaseLoader):
     def get_source(
         self, environment: JinjaEnvironment, template: str
     ) -> tuple[str, str | None, Callable[[], bool] | None]:
-        """Return the first source found.
+        """Return the source of the first template found.
 
         Raises:
-            jinja2.TemplateNotFound: If no loader has it.
+            jinja2.TemplateNotFound: If no loader has the template.
         """
-        lookups = []
+        attempts = []
         explains = self.app.config["EXPLAIN_TEMPLATE_LOADING"]
         for owner, loader in self._loaders():
             found = _source(loader, environment, template)
             if found is not None and not explains:
                 return found
-            lookups.append(Lookup(owner, loader, found))
+            attempts.append(LookupAttempt(owner, loader, found))
         if explains:
-            self.app.logger.info(explain(template, lookups))
-        for lookup in lookups:
-            if lookup.found is not None:
-                return lookup.found
+            self.app.logger.info(explain(template, attempts))
+        for attempt in attempts:
+            if attempt.found is not None:
+                return attempt.found
         raise TemplateNotFound(template)
 
     def list_templates(self) -> list[str]:
@@ -99,19 +99,19 @@ def _source(loader: BaseLoader, environment: JinjaEnvironment, template: str) ->
         return None
 
 
-def explain(template: str, lookups: list[Lookup]) -> str:
-    """Return a log text: the loaders that were asked for a template, and what they had.
+def explain(template: str, attempts: list[LookupAttempt]) -> str:
+    """Return a text for the log: the loaders that were tried, and what they found.
 
     Args:
-        template: Its name.
-        lookups: The results, in the order of the loaders.
+        template: The name of the template.
+        attempts: The attempts, in their order.
     """
     lines = [f"Locating template {template!r}:"]
-    for number, lookup in enumerate(lookups, 1):
-        lines.append(f"    {number:4}: trying loader of {_describe(lookup.owner)}")
-        lines.extend(f"          {line}" for line in _describe_loader(lookup.loader))
-        lines.append(f"          -> {_outcome(lookup.found)}")
-    found = [lookup for lookup in lookups if lookup.found is not None]
+    for number, attempt in enumerate(attempts, 1):
+        lines.append(f"    {number:4}: trying loader of {_describe(attempt.owner)}")
+        lines.extend(f"          {line}" for line in _describe_loader(attempt.loader))
+        lines.append(f"          -> {_outcome(attempt.found)}")
+    found = [attempt for attempt in attempts if attempt.found is not None]
     if not found:
         lines.append("Error: the template could not be found.")
     elif len(found) > 1:
@@ -127,7 +127,7 @@ def explain(template: str, lookups: list[Lookup]) -> str:
 
 
 def _describe(owner: Any) -> str:
-    # An app serves; a blueprint is registered on one.
+    # Only an app has a WSGI interface. The other owners are blueprints.
     if hasattr(owner, "wsgi_app"):
         return f"application {owner.import_name!r}"
     return f"blueprint {owner.name!r} ({owner.import_name})"
@@ -146,6 +146,6 @@ def _outcome(found: Source | None) -> str:
 
 def _current_blueprint() -> str | None:
     context = maybe_current()
-    carrier = None if context is None else context.request_context
-    name: str | None = None if carrier is None else carrier.request.blueprint
+    request_context = None if context is None else context.request_context
+    name: str | None = None if request_context is None else request_context.request.blueprint
     return name

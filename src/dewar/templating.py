@@ -1,4 +1,4 @@
-"""Jinja templates with the app's names in them."""
+"""Render Jinja templates with the names of the app."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +20,7 @@ class Environment(JinjaEnvironment):
 
     Args:
         app: The app.
-        options: What `jinja2.Environment` takes.
+        options: The arguments of `jinja2.Environment`.
     """
 
     def __init__(self, app: TemplatedApp, **options: Any) -> None:
@@ -29,28 +29,28 @@ class Environment(JinjaEnvironment):
         self.app = app
 
 
-#: A proxy, because a page that doesn't look at the session must not count as having read it.
+#: A proxy, because only a template that uses the session may count as having accessed it.
 _session: LocalProxy[Any] = LocalProxy(lambda: current_request().session)
 _request: LocalProxy[Any] = LocalProxy(lambda: current_request().request)
 _g: LocalProxy[Any] = LocalProxy(lambda: current().g)
 
 
 def standard_names() -> dict[str, Any]:
-    """Return the names that every template has: `g`, and in a request `request`, `session`."""
+    """Return the names that all templates have: `g`, and in a request `request`, `session`."""
     context = current()
     names = {"g": context.g}
-    carrier: Context | None = context.request_context
-    if carrier is not None:
-        names["request"] = carrier.request
+    request_context: Context | None = context.request_context
+    if request_context is not None:
+        names["request"] = request_context.request
         names["session"] = _session
     return names
 
 
 def update_context(app: TemplatedApp, names: dict[str, Any]) -> None:
-    """Add what the context processors return; the names given to the template stay."""
+    """Add the names of the context processors, without replacing names that are given."""
     given = names.copy()
-    carrier: Context | None = current().request_context
-    blueprints = [] if carrier is None else carrier.request.blueprints
+    request_context: Context | None = current().request_context
+    blueprints = [] if request_context is None else request_context.request.blueprints
     for name in (None, *reversed(blueprints)):
         for processor in app.template_context_processors.get(name, ()):
             names.update(app.ensure_sync(processor)())
@@ -69,7 +69,7 @@ def make_environment(app: Any) -> JinjaEnvironment:
         url_for=app.url_for,
         get_flashed_messages=get_flashed_messages,
         config=app.config,
-        # In imported templates there is no context; these look it up.
+        # Imported templates have no context, so these are proxies.
         request=_request,
         session=_session,
         g=_g,
@@ -79,7 +79,7 @@ def make_environment(app: Any) -> JinjaEnvironment:
 
 
 def get_template_attribute(template_name: str, attribute: str) -> Any:
-    """Return what a template exports, for instance a macro, to be called from Python.
+    """Return a macro or variable of a template, for use in Python.
 
     Args:
         template_name: The name of the template.
@@ -91,18 +91,19 @@ def get_template_attribute(template_name: str, attribute: str) -> Any:
 def render_template(
     template_name_or_list: str | Template | list[str | Template], **context: Any
 ) -> str:
-    """Return a template, filled in.
+    """Render a template and return the text.
 
     Args:
-        template_name_or_list: The name of the template, or several: the first that exists.
-        context: The names in the template.
+        template_name_or_list: The name of the template, or several, of which the first that exists
+            is rendered.
+        context: The variables of the template.
     """
     app = current().app
     return render(app, app.jinja_env.get_or_select_template(template_name_or_list), context)
 
 
 def render_template_string(source: str, **context: Any) -> str:
-    """Return a template given as text, filled in."""
+    """Render a template given as text, and return the text."""
     app = current().app
     return render(app, app.jinja_env.from_string(source), context)
 
@@ -110,13 +111,13 @@ def render_template_string(source: str, **context: Any) -> str:
 def stream_template(
     template_name_or_list: str | Template | list[str | Template], **context: Any
 ) -> Iterator[str]:
-    """Return a template as a stream of its pieces, for large pages."""
+    """Return an iterator that renders a template piece by piece, for large pages."""
     app = current().app
     return _stream(app, app.jinja_env.get_or_select_template(template_name_or_list), context)
 
 
 def stream_template_string(source: str, **context: Any) -> Iterator[str]:
-    """Return a template given as text as a stream of its pieces."""
+    """Return an iterator that renders a template given as text piece by piece."""
     app = current().app
     return _stream(app, app.jinja_env.from_string(source), context)
 
@@ -126,7 +127,7 @@ def _announce(signal: Any, app: Any, template: Template, context: dict[str, Any]
 
 
 def render(app: Any, template: Template, context: dict[str, Any]) -> str:
-    """Return a template filled in: every page that is not streamed comes through here."""
+    """Render a template and send the signals. All templates that are not streamed use this."""
     app.update_template_context(context)
     _announce(before_render_template, app, template, context)
     text = template.render(context)
@@ -142,5 +143,5 @@ def _stream(app: Any, template: Template, context: dict[str, Any]) -> Iterator[s
         yield from template.generate(context)
         _announce(template_rendered, app, template, context)
 
-    # Outside of a request there is nothing to keep.
+    # Outside of a request there is no request context to keep.
     return stream_with_context(pieces()) if current().has_request else pieces()

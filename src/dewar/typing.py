@@ -17,7 +17,7 @@ from werkzeug.sansio.response import Response
 R = t.TypeVar("R")
 ResponseClass = t.TypeVar("ResponseClass", bound=Response)
 
-#: What becomes a body.
+#: A value that can become the body of a response.
 ResponseValue: t.TypeAlias = (
     Response
     | str
@@ -31,7 +31,7 @@ ResponseValue: t.TypeAlias = (
 )
 HeaderValue: t.TypeAlias = str | list[str] | tuple[str, ...]
 HeadersValue: t.TypeAlias = Headers | Mapping[str, HeaderValue] | Sequence[tuple[str, HeaderValue]]
-#: What a view may return.
+#: A value that a view can return.
 ResponseReturnValue: t.TypeAlias = (
     ResponseValue
     | tuple[ResponseValue, HeadersValue]

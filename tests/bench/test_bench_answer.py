@@ -23,7 +23,7 @@ def test_an_answer_without_length_is_refused():
 def test_status_is_read_or_refused():
     """The status is a number in a status line and nothing else."""
     assert answer.status(b"HTTP/1.1 503 Service Unavailable\r\n\r\n") == 503
-    with pytest.raises(ValueError, match="Not the beginning"):
+    with pytest.raises(ValueError, match="Not the start"):
         answer.status(b"hello")
 
 

@@ -84,7 +84,7 @@ def test_the_time_for_all_and_what_they_cost_others():
     ])  # fmt: skip
     waves, alone, beside = rows
     assert (waves.figure, waves.unit) == (2.0, "s for all")
-    assert waves.note == "2 crossings in 10,000 answers"
+    assert waves.note == "2 wrong responses of 10,000"
     assert (alone.figure, alone.ratio) == (2.0, None)
     assert (beside.figure, beside.ratio, beside.baseline) == (5.0, 2.5, "alone")
 

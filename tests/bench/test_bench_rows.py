@@ -56,11 +56,11 @@ def test_quick_handlers_are_compared_with_one_thread():
 def test_proxies_are_multiples_of_werkzeug():
     """Each case has two rows; a library that is missing gives a failed one."""
     direct, theirs, ours = rows.proxy_rows(
-        {"direct": {"direct": 10.0}, "case": {"theirs": 700.0, "ours": 70.0}}, {}
+        {"direct": {"direct": 10.0}, "case": {"werkzeug": 700.0, "dewar": 70.0}}, {}
     )
     assert direct.ratio is None
     assert (theirs.ratio, ours.ratio) == (None, 0.1)
-    *_, missing = rows.proxy_rows({"case": {"theirs": 700.0}}, {"ours": "ImportError: x"})
+    *_, missing = rows.proxy_rows({"case": {"werkzeug": 700.0}}, {"dewar": "ImportError: x"})
     assert missing.note == "failed: ImportError: x"
 
 

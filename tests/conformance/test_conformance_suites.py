@@ -41,7 +41,7 @@ def test_suites_are_chosen_by_name_in_any_case():
 
 def test_an_unknown_suite_is_named_with_those_there_are():
     """A typing error does not run everything, and does not run nothing."""
-    with pytest.raises(LookupError, match=r"no suite Three\. There are: One, Two\."):
+    with pytest.raises(LookupError, match=r"no suite Three\. The suites are: One, Two\."):
         Table.read(DOCUMENT).choose(["Three"], fast=False)
 
 

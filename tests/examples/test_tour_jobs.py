@@ -71,11 +71,11 @@ def test_without_a_file_there_is_no_job(client, ledger):
 def test_a_callback_is_believed_only_with_its_signature(app, client, ledger):
     """Whoever knows the address and not the secret is turned away."""
     body = b'{"id": "1", "task": "count_words", "state": "done", "result": 3}'
-    assert client.post("/api/heard", data=body).status_code == 400
-    assert client.get("/api/heard/1").status_code == 404
+    assert client.post("/api/callbacks", data=body).status_code == 400
+    assert client.get("/api/callbacks/1").status_code == 404
     headers = sign([read_secret(jobs.callback_secret())], "msg_1", int(time.time()), body)
-    assert client.post("/api/heard", data=body, headers=headers).status_code == 204
-    assert client.get("/api/heard/1").json["webhook_id"] == "msg_1"
+    assert client.post("/api/callbacks", data=body, headers=headers).status_code == 204
+    assert client.get("/api/callbacks/1").json["webhook_id"] == "msg_1"
 
 
 def test_served_the_tour_hears_of_its_own_job(app, client, ledger):
@@ -89,8 +89,8 @@ def test_served_the_tour_hears_of_its_own_job(app, client, ledger):
             base_url=server.addresses[0],
         )
         assert answer.status_code == 202
-        heard = f"/api/heard/{answer.json['id']}"
-        eventually(lambda: client.get(heard).status_code != 404)
-        assert client.get(heard).json["state"] == "done"
+        callback = f"/api/callbacks/{answer.json['id']}"
+        eventually(lambda: client.get(callback).status_code != 404)
+        assert client.get(callback).json["state"] == "done"
     finally:
         server.stop(SOON)

@@ -4,7 +4,7 @@ const result = document.querySelector(".result");
 const time = document.getElementById("time");
 let events = null;
 
-button.addEventListener("click", () => (events ? hangUp() : listen()));
+button.addEventListener("click", () => (events ? disconnect() : listen()));
 listen();
 
 function listen() {
@@ -17,7 +17,7 @@ function listen() {
   });
 }
 
-function hangUp() {
+function disconnect() {
   events.close();
   events = null;
   button.textContent = "Connect";

@@ -2,21 +2,21 @@
 const form = document.querySelector(".job-form");
 const result = document.querySelector(".result");
 const progress = document.getElementById("progress");
-const told = document.getElementById("told");
+const lines = document.getElementById("events");
 const cancel = document.getElementById("cancel");
 const button = form.querySelector(".primary");
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   button.disabled = true;
-  told.textContent = "";
+  lines.textContent = "";
   progress.value = 0;
   result.textContent = "Sending …";
   try {
     const answer = await fetch(form.dataset.api, { method: "POST", body: new FormData(form) });
     const job = await answer.json();
     if (answer.status !== 202) throw new Error(job.error);
-    say(`202 Accepted   ${answer.headers.get("Location")}`);
+    addLine(`202 Accepted   ${answer.headers.get("Location")}`);
     await follow(job);
   } catch (error) {
     result.textContent = error.message || "The server did not respond.";
@@ -27,13 +27,13 @@ form.addEventListener("submit", async (event) => {
 
 function follow(job) {
   cancel.hidden = false;
-  cancel.onclick = () => fetch(job.links.self, { method: "DELETE" }).then(refused);
+  cancel.onclick = () => fetch(job.links.self, { method: "DELETE" }).then(showError);
   return new Promise((resolve) => {
     const events = new EventSource(job.links.events);
     const end = async (event) => {
       events.close();
       show(JSON.parse(event.data));
-      await hear(job.id);
+      await showCallback(job.id);
       resolve();
     };
     for (const name of ["state", "progress"]) {
@@ -47,26 +47,26 @@ function show(job) {
   const { fraction, message } = job.progress ?? { fraction: 0, message: "" };
   progress.value = job.state === "done" ? 1 : fraction;
   result.textContent = `${job.state} ${message}`;
-  say(`${job.state}   ${job.result ? JSON.stringify(job.result) : message}`);
+  addLine(`${job.state}   ${job.result ? JSON.stringify(job.result) : message}`);
 }
 
-async function refused(answer) {
+async function showError(answer) {
   if (!answer.ok) result.textContent = (await answer.json()).error;
 }
 
-async function hear(id) {
+async function showCallback(id) {
   for (let tries = 0; tries < 25; tries += 1) {
-    const answer = await fetch(form.dataset.heard + id, { cache: "no-store" });
+    const answer = await fetch(form.dataset.callbacks + id, { cache: "no-store" });
     if (answer.ok) {
-      const heard = await answer.json();
-      say(`callback   ${heard.webhook_id}: ${heard.state}`);
+      const callback = await answer.json();
+      addLine(`callback   ${callback.webhook_id}: ${callback.state}`);
       return;
     }
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
-  say("callback   none received");
+  addLine("callback   none received");
 }
 
-function say(line) {
-  told.append(`${line}\n`);
+function addLine(line) {
+  lines.append(`${line}\n`);
 }

@@ -1,4 +1,4 @@
-"""Running unmodified Flask programs on Dewar: ``import flask`` leads here once it is installed.
+"""Run unmodified Flask programs on Dewar: after `install`, ``import flask`` imports Dewar.
 
 ::
 
@@ -6,7 +6,7 @@
 
     dewar.compat.install()
 
-or, without touching the program, ``python -m dewar.compat script.py``.
+or, without a change to the program, ``python -m dewar.compat script.py``.
 """
 
 from dewar.compat.installing import install

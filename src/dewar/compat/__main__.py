@@ -1,4 +1,4 @@
-"""``python -m dewar.compat script.py [args]``: runs a Flask program on Dewar."""
+"""``python -m dewar.compat script.py [args]``: run a Flask program on Dewar."""
 
 from dewar.compat.script import main
 

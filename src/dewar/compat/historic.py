@@ -1,4 +1,4 @@
-"""Names that Flask has given up and that teaching material and old extensions still use."""
+"""Names that Flask has removed, but that tutorials and old extensions still use."""
 
 from functools import cache
 from typing import Any
@@ -7,8 +7,6 @@ from markupsafe import Markup, escape
 from werkzeug.security import safe_join
 
 from dewar.contexts.legacy import ContextStack, app_cell, app_part, request_cell, request_part
-
-__all__ = ["historic"]
 
 
 def _lookup_app_object(name: str) -> Any:
@@ -32,15 +30,15 @@ _STACKS = {"_app_ctx_stack": app_part, "_request_ctx_stack": request_part}
 
 @cache
 def _stack(name: str) -> ContextStack:
-    # Made when somebody asks: it watches every context from then on.
+    # Created on first use, because it watches every context from then on.
     return ContextStack(_STACKS[name])
 
 
 def historic(module: str, name: str) -> Any:
-    """Return what a name stood for in older releases of Flask.
+    """Return the object that had this name in older releases of Flask.
 
     Raises:
-        AttributeError: If it never stood for anything.
+        AttributeError: If Flask never had this name.
     """
     if name in _STACKS:
         return _stack(name)

@@ -1,4 +1,4 @@
-"""Making ``import flask`` and parts of Werkzeug lead here."""
+"""`install`: make ``import flask``, and imports of parts of Werkzeug, import Dewar."""
 
 import sys
 import warnings
@@ -18,16 +18,14 @@ from dewar.compat.mapped import MappedModule
 from dewar.compat.version import FLASK_VERSION
 from dewar.compat.werkzeug import dispatcher, local, serving
 
-__all__ = ["install"]
-
 _HERE = "dewar.compat."
 
 
 def install() -> None:
-    """Have ``flask``, its submodules and parts of Werkzeug resolve to Dewar's own, from now on.
+    """Replace ``flask``, its submodules and parts of Werkzeug by Dewar's modules.
 
-    Call it before anything imports Flask; modules that have done so keep what they have. Whether
-    Flask is installed makes no difference. Calling it again does nothing.
+    Call it before anything imports Flask: modules that have imported Flask keep it. Flask need
+    not be installed. A second call does nothing.
     """
     if sys.modules.get("flask") is dewar.compat.flask:
         return
@@ -37,7 +35,7 @@ def install() -> None:
         module.__class__ = MappedModule
         sys.modules[name.removeprefix(_HERE)] = module
     _install_werkzeug()
-    # The last to be asked: an installed Flask tells of itself.
+    # Appended, so that the metadata of an installed Flask is found first.
     sys.meta_path.append(_Metadata())
 
 
@@ -45,8 +43,9 @@ def _warn_of_imported() -> None:
     imported = [name for name in sys.modules if name == "flask" or name.startswith("flask.")]
     if imported:
         warnings.warn(
-            "Flask was imported before dewar.compat.install() was called: the modules that did so"
-            " keep Flask's own. Call it first, or start with: python -m dewar.compat script.py",
+            "Flask was imported before dewar.compat.install() was called, so the modules that"
+            " imported it still use Flask. Call install() first, or start the program with:"
+            " python -m dewar.compat script.py",
             RuntimeWarning,
             stacklevel=3,
         )
@@ -66,11 +65,11 @@ def _install_werkzeug() -> None:
     werkzeug.local = local  # type: ignore[attr-defined]  # a submodule
     sys.modules["werkzeug.middleware.dispatcher"] = dispatcher
     werkzeug.middleware.dispatcher = dispatcher  # type: ignore[attr-defined]  # a submodule
-    # Where it was before Werkzeug 0.15.
+    # Its location before Werkzeug 0.15.
     werkzeug.wsgi.DispatcherMiddleware = dispatcher.DispatcherMiddleware  # type: ignore[attr-defined]
     werkzeug.run_simple = serving.run_simple
     werkzeug.serving.run_simple = serving.run_simple
-    # Before Werkzeug 1.0 the package had every name.
+    # Before Werkzeug 1.0, the package exported every name.
     for module in (local, dispatcher):
         for name in module.__all__:
             if not hasattr(werkzeug, name):
@@ -78,7 +77,7 @@ def _install_werkzeug() -> None:
 
 
 class _FlaskDistribution(Distribution):
-    """What `importlib.metadata` says of Flask where it is not installed."""
+    """The metadata of Flask for `importlib.metadata`, if Flask is not installed."""
 
     def read_text(self, filename: str) -> str | None:
         if filename != "METADATA":
@@ -86,15 +85,15 @@ class _FlaskDistribution(Distribution):
         return f"Metadata-Version: 2.1\nName: Flask\nVersion: {FLASK_VERSION}\n"
 
     def locate_file(self, path: Any) -> NoReturn:
-        raise FileNotFoundError(f"Flask is not installed; dewar.compat stands in for it: {path}")
+        raise FileNotFoundError(f"Flask is not installed (dewar.compat replaces it): {path}")
 
 
 class _Metadata(DistributionFinder):
-    """Finds `_FlaskDistribution`, after everybody else has found nothing."""
+    """Finds `_FlaskDistribution` if no other finder has found Flask."""
 
     def find_distributions(self, context: Any = None) -> Iterable[Distribution]:
         name = getattr(context, "name", None) or ""
         return [_FlaskDistribution()] if name.lower() == "flask" else []
 
     def find_spec(self, *_: object) -> None:
-        """Find no module: they are in `sys.modules`."""
+        """Return None: the modules are in `sys.modules` already."""

@@ -1,16 +1,14 @@
-"""`MappedModule`: a module of names that stand for functions elsewhere."""
+"""`MappedModule`: a module of functions that are defined in other modules."""
 
 import sys
 from types import FunctionType, ModuleType
 
-__all__ = ["MappedModule"]
-
 
 class MappedModule(ModuleType):
-    """What is put in the place of a function here is put in the place of what it stands for.
+    """A module in which setting a function also sets it in the module that defines it.
 
-    Tests do so (``monkeypatch.setattr("flask.templating._render", ...)``), and mean the function
-    that the framework itself calls.
+    Tests replace functions (``monkeypatch.setattr("flask.templating._render", ...)``) and expect
+    the framework to call the replacement.
     """
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -20,7 +18,7 @@ class MappedModule(ModuleType):
             setattr(*origin, value)
 
     def _origins(self) -> dict[str, tuple[ModuleType, str]]:
-        """Return where each function stands and under what name; worked out before any change."""
+        """Return the module and the name of each function, as they were before any change."""
         known: dict[str, tuple[ModuleType, str]] | None = self.__dict__.get("__origins__")
         if known is None:
             known = self.__dict__["__origins__"] = {

@@ -1,4 +1,4 @@
-"""``--flask``: the option of the command line that has ``import flask`` lead here."""
+"""``--flask``: the command-line option that makes ``import flask`` import Dewar."""
 
 import click
 
@@ -7,8 +7,6 @@ from dewar.cli.main import DewarGroup
 from dewar.compat.children import carry_to_children
 from dewar.compat.installing import install
 
-__all__ = ["flask_option"]
-
 
 def _install(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if not value:
@@ -16,16 +14,16 @@ def _install(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     install()
     carry_to_children()
     if isinstance(ctx.command, DewarGroup):
-        # The commands of Flask extensions, which import what is installed now.
+        # The commands of Flask extensions. They import ``flask``, which is Dewar now.
         ctx.command.plugin_groups = FlaskGroup.plugin_groups
 
 
-#: Eager, so that it comes before the app is imported.
+#: Eager, so that it is processed before the app is imported.
 flask_option = click.Option(
     ["--flask"],
     is_flag=True,
     is_eager=True,
     expose_value=False,
     callback=_install,
-    help="The program is written for Flask: have 'import flask' lead to Dewar.",
+    help="The program is written for Flask: make 'import flask' import Dewar.",
 )

@@ -1,4 +1,4 @@
-"""Running a script, a module or a piece of code as Python itself would, on Dewar."""
+"""Run a script, a module or a piece of code on Dewar, like Python itself does."""
 
 import runpy
 import sys
@@ -12,20 +12,18 @@ from zipfile import is_zipfile
 from dewar.compat.children import carry_to_children
 from dewar.compat.installing import install
 
-__all__ = ["main"]
-
 _USAGE = "python -m dewar.compat [script.py | -m module | -c code] [arguments]"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run what the command line names, with ``flask`` and parts of Werkzeug being Dewar's.
+    """Run a program on Dewar, which replaces ``flask`` and parts of Werkzeug.
 
     Args:
         arguments: The command line; ``sys.argv[1:]`` by default.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0] in {"-h", "--help"}:
-        print(f"Usage: {_USAGE}")  # noqa: T201  # the answer of a command
+        print(f"Usage: {_USAGE}")  # noqa: T201  # the output of a command
         return
     if not given:
         _refuse("Nothing to run.")
@@ -46,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _refuse(why: str) -> NoReturn:
     sys.stderr.write(f"{why} Usage: {_USAGE}\n")
-    # As Python does for what it cannot make out.
+    # Python exits with this status after an invalid command line.
     sys.exit(2)
 
 
@@ -54,7 +52,7 @@ def _run_module(name: str, argv: list[str]) -> None:
     if find_spec(name.partition(".")[0]) is None:
         sys.exit(f"No module named {name}")
     sys.argv[:] = argv
-    # Python puts the working directory there for -m, and has done so for dewar.compat.
+    # The working directory is on ``sys.path`` already: Python has added it for dewar.compat.
     runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 
@@ -71,11 +69,11 @@ def _run_file(path: Path, argv: list[str]) -> None:
 
 
 def _run_code(source: str | bytes, filename: str | None, argv: list[str], folder: str) -> None:
-    # A module of its own, which stays for threads that outlive the script.
+    # A new module, kept in ``sys.modules`` for threads that outlive the script.
     module = ModuleType("__main__")
     if filename is not None:
         module.__file__ = filename
-    module.__builtins__ = __builtins__  # type: ignore[attr-defined]  # as Python's own has
+    module.__builtins__ = __builtins__  # type: ignore[attr-defined]  # like Python's
     sys.modules["__main__"] = module
     sys.argv[:] = argv
     sys.path[0] = folder

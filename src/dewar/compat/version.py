@@ -1,15 +1,13 @@
-"""The version of Flask whose behaviour is offered."""
+"""The version of Flask that Dewar is compatible with."""
 
 from importlib.metadata import PackageNotFoundError, version
 
-__all__ = ["FLASK_VERSION", "flask_version"]
-
-#: The release that Dewar is held to.
+#: The release whose behaviour and tests Dewar follows.
 FLASK_VERSION = "3.1.3"
 
 
 def flask_version() -> str:
-    """Return the version of the Flask that is installed, else of the one that is stood in for."""
+    """Return the version of the installed Flask, or `FLASK_VERSION` if it is not installed."""
     try:
         return version("flask")
     except PackageNotFoundError:

@@ -1,1 +1,1 @@
-"""State that belongs to one thread, greenlet or task: locals, stacks, and proxies to them."""
+"""State of a single thread, greenlet or task: locals, stacks, and proxies to them."""

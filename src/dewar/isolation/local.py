@@ -1,4 +1,4 @@
-"""`Local`: attributes that each thread, greenlet and task has to itself."""
+"""`Local`: attributes with a separate value in each thread, greenlet and task."""
 
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -14,7 +14,7 @@ _NOTHING: dict[str, Any] = {}
 
 
 class _Values(dict[str, Any]):
-    """One owner's names and values; never changed once it is set, so contexts may share it."""
+    """One owner's names and values. It is not changed once it is set: contexts share it."""
 
     __slots__ = ("__weakref__", "owner")
 
@@ -22,10 +22,10 @@ class _Values(dict[str, Any]):
 
 
 class _LiveValues:
-    """Finds the values that some live context still holds, without keeping them alive.
+    """Finds the values that live contexts hold, without keeping them alive.
 
-    Threads add and prune at any time, so every step is a single dict operation, and a key is
-    never used twice. Dead references stay until their number reaches that of the live ones.
+    Threads add and prune at any time, so each step is a single dict operation, and no key is used
+    twice. Dead references are removed when the dict has doubled since the last removal.
     """
 
     __slots__ = ("_keys", "_prune_at", "_refs")
@@ -42,7 +42,7 @@ class _LiveValues:
 
     def snapshot(self) -> dict[int, dict[str, Any]]:
         found: dict[int, dict[str, Any]] = {}
-        # In the order of setting, so that an owner's newest value is the one shown.
+        # In the order in which they were set: an owner's newest value overwrites older ones.
         for reference in list(self._refs.values()):
             values = reference()
             if values and values.owner.is_alive:
@@ -59,12 +59,12 @@ class _LiveValues:
 class Local:
     """A namespace whose attributes belong to the running thread, greenlet or task.
 
-    A task or a copied context starts with what its creator sees; what it sets stays its own.
-    Nothing outlives its owner, and an owner whose ident is used again starts empty.
+    A task or a copied context starts with the values of its creator, which does not see later
+    changes. Values end with their owner: a new owner that reuses an ident starts empty.
 
     Args:
-        context_var: Keep the values in this variable instead of one made here. Make it at
-            module level: the interpreter never forgets a context variable.
+        context_var: The variable that stores the values, instead of a new one. Create it at
+            module level, because Python never frees a context variable.
     """
 
     # NOTE: ``__getattribute__`` is a slot for the reason given in `dewar.isolation.proxy`.
@@ -103,18 +103,18 @@ class Local:
 
     @property
     def __storage__(self) -> dict[int, dict[str, Any]]:
-        """A copy of what every live owner has set: ``{owner ident: {name: value}}``."""
+        """A copy of the values of every live owner: ``{owner ident: {name: value}}``."""
         return _live_of(self).snapshot()
 
     @property
     def __ident_func__(self) -> Callable[[], int]:
-        """The function that gives the ident under which `__storage__` lists the caller."""
+        """The function that returns the caller's ident, its key in `__storage__`."""
         return current_ident
 
     def __resolver__(self, name: str | None, unbound_message: str) -> Callable[[], Any]:
         if name is None:
             raise TypeError(
-                "A proxy to a Local needs the name of the attribute it stands for:"
+                "A proxy to a Local needs the name of an attribute:"
                 " LocalProxy(local, 'user') or local('user')."
             )
         get = _variable_of(self).get
@@ -131,14 +131,14 @@ class Local:
         return f"<Local {dict(self)!r}>"
 
 
-# NOTE: the slots by their descriptors, because ``self.name`` looks among the values first.
+# NOTE: slots are accessed by their descriptors, because ``self.name`` searches the values first.
 _slots = vars(Local)
 _variable_of: Callable[[Local], ContextVar[dict[str, Any]]] = _slots["_values"].__get__
 _live_of: Callable[[Local], _LiveValues] = _slots["_live"].__get__
 
 
 def _publish(local: Local, variable: ContextVar[dict[str, Any]], values: _Values) -> None:
-    """Make `values`, which nobody changes from now on, those of the running owner."""
+    """Set `values` for the running owner. They must not change from now on."""
     values.owner = current_owner()
     _live_of(local).add(values)
     variable.set(values)
@@ -147,7 +147,7 @@ def _publish(local: Local, variable: ContextVar[dict[str, Any]], values: _Values
 def _lookup_in(
     reference: "ref[Local]", context_var: ContextVar[dict[str, Any]]
 ) -> Callable[[str], Any]:
-    """Return the function that answers ``local.<name>``: the values first, then the class."""
+    """Return the function that looks up ``local.<name>``: in the values, then in the class."""
     get = context_var.get
 
     def lookup(name: str) -> Any:
@@ -161,5 +161,5 @@ def _lookup_in(
 
 
 def release_local(local: Any) -> None:
-    """Forget everything the running owner has in a `Local` or a `LocalStack`."""
+    """Remove all values of the running owner from a `Local` or a `LocalStack`."""
     local.__release_local__()

@@ -1,4 +1,4 @@
-"""`LocalManager`: releases several locals together at the end of a request."""
+"""`LocalManager`: releases several locals at once, at the end of a request."""
 
 from collections.abc import Callable, Iterable
 from functools import update_wrapper
@@ -15,11 +15,11 @@ from dewar.isolation.stack import LocalStack
 class LocalManager:
     """Releases a group of `Local` and `LocalStack` objects with one call.
 
-    A Dewar app needs none: each request runs in a context of its own. This is for other WSGI
-    apps, and for scripts that reuse one thread for several jobs.
+    A Dewar app does not need one, because each request runs in its own context. It is for other
+    WSGI apps, and for scripts that reuse one thread for several jobs.
 
     Args:
-        locals: One local, or several; the list `locals` may be extended later.
+        locals: One local, or several. The list `locals` can be extended later.
     """
 
     __slots__ = ("locals",)
@@ -54,7 +54,7 @@ class LocalManager:
         return application
 
     def middleware(self, func: Callable[..., Any]) -> WSGIApplication:
-        """Wrap a WSGI function like `make_middleware`, as a decorator that keeps its name."""
+        """Decorate a WSGI function like `make_middleware`, and keep its name."""
         return update_wrapper(self.make_middleware(func), func)
 
     def __repr__(self) -> str:

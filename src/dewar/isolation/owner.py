@@ -1,8 +1,8 @@
-"""Who owns a value: the running asyncio task, else the greenlet, else the thread.
+"""The owner of a value: the running asyncio task, else the greenlet, else the thread.
 
-Identity here is for *showing* state (``Local.__storage__``), never for keeping it: the state
-itself lives in context variables, which the interpreter drops with their owner. That is why an
-ident that is handed out again cannot bring old values back.
+Idents are only used to *show* state (``Local.__storage__``), never to store it. State is in
+context variables, which Python frees with their owner. So a reused ident cannot bring old values
+back.
 """
 
 import sys
@@ -15,7 +15,7 @@ _modules = sys.modules
 
 
 class Owner:
-    """One thread, greenlet or task: its ident, and whether it is still running."""
+    """A thread, greenlet or task: its ident, and whether it is still running."""
 
     __slots__ = ("_subject", "ident")
 
@@ -25,7 +25,7 @@ class Owner:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the owner still runs; a finished task that someone still holds does not."""
+        """Whether the owner is still running. A finished task is not, even if it is referenced."""
         subject = self._subject()
         if subject is None:
             return False
@@ -37,13 +37,13 @@ class Owner:
 
 
 class _ThreadMark:
-    """Stands for one thread; the interpreter drops it when that thread ends."""
+    """Represents a thread. Python frees it when the thread ends."""
 
     __slots__ = ("__weakref__",)
 
 
 class _ThreadOwner(threading.local):
-    """Gives each thread its one owner, threads that `threading` did not start as well."""
+    """Has the owner of each thread, also of threads that `threading` did not start."""
 
     def __init__(self) -> None:
         self.mark = _ThreadMark()
@@ -54,10 +54,10 @@ _this_thread = _ThreadOwner()
 
 
 def _current_subject() -> Any:
-    """Return the running task, else the greenlet, or None where the thread itself is the owner."""
-    # Neither is imported here. Importing asyncio takes long, and where a loop runs, it is there.
-    # Greenlets are an option, and may come after us. A module that another thread is still
-    # importing has not all its functions yet.
+    """Return the running task, else the greenlet, or None if the thread is the owner."""
+    # Neither module is imported here: asyncio is slow to import, and is imported if a loop runs.
+    # greenlet is optional, and may be imported later. While another thread imports a module, some
+    # of its functions are still missing.
     asyncio: Any = _modules.get("asyncio")
     if asyncio is not None:
         try:
@@ -70,7 +70,7 @@ def _current_subject() -> Any:
     if getcurrent is None:
         return None
     current = getcurrent()
-    # The greenlet without a parent is the thread itself.
+    # A greenlet without a parent is the thread itself.
     return None if current.parent is None else current
 
 
@@ -83,6 +83,6 @@ def current_owner() -> Owner:
 def current_ident() -> int:
     """Return the ident of the running task, greenlet or thread.
 
-    Idents are unique among owners that are alive at the same time, as `threading.get_ident` is.
+    Like those of `threading.get_ident`, idents are unique among owners alive at the same time.
     """
     return current_owner().ident

@@ -1,16 +1,16 @@
-"""`LocalProxy`: stands for an object that is looked up anew at each use.
+"""`LocalProxy`: forwards each operation to an object that it looks up at that moment.
 
-Two rules hold for this file:
+Two rules hold in this file:
 
-1. Nothing of the proxy's own is reached by ``self.name``: that is the target's name. The two
-   slots are reached through their descriptors (`_resolver_of`, `_set_resolver`, `_set_lookup`).
-2. A proxy keeps no target. Every operation resolves first, so one proxy serves every owner.
+1. The proxy's own data is never accessed as ``self.name``, which is an attribute of the target.
+   The slots are accessed by descriptors (`_resolver_of`, `_set_resolver`, `_set_lookup`).
+2. A proxy stores no target. Every operation resolves it first, so one proxy serves all owners.
 
 PERF: attribute access is the one hot operation. The class has a *slot* named
-``__getattribute__``; the interpreter finds the slot's descriptor on the type, asks it for the
-instance's value, and calls that with the name alone. So each proxy carries its own compiled-once
-look-up closure, and there is no ``self`` to unpack, no failing generic look-up and no second
-Python frame. ``python -m bench --only proxy`` shows the figure.
+``__getattribute__``. Python finds the slot's descriptor on the type, gets the instance's value
+from it, and calls that with the name alone. So each proxy has its own lookup closure: there is no
+``self`` to unpack, no failing generic lookup and no second Python frame. Measured by
+``python -m bench --only proxy``.
 """
 
 import copy
@@ -27,14 +27,14 @@ T = TypeVar("T")
 Resolver = Callable[[], Any]
 
 UNBOUND = (
-    "object unbound: nothing is set here in this thread, greenlet or task."
-    " Set or push a value before using the proxy, or test it first with bool(proxy)."
+    "object unbound: no value is set in this thread, greenlet or task."
+    " Set or push one before using the proxy, or test first with bool(proxy)."
 )
 
 
 @runtime_checkable
 class Resolvable(Protocol):
-    """What a proxy can stand in front of: `Local` and `LocalStack` implement it."""
+    """What a proxy can point to: `Local` and `LocalStack` implement it."""
 
     def __resolver__(self, name: str | None, unbound_message: str) -> Resolver:
         """Return a function that gives the current object or raises `UnboundError`."""
@@ -77,22 +77,22 @@ def _from_callable(function: Callable[[], Any], name: str | None) -> Resolver:
 class LocalProxy(Generic[T]):
     """A proxy to the object that is current in the running thread, greenlet or task.
 
-    Every operation a Python object can have is passed on: attributes, operators, calls,
-    iteration, context managers, ``await``, `copy.copy`, `isinstance`. While nothing is bound,
-    ``bool(proxy)`` is false, ``dir(proxy)`` is empty, ``repr(proxy)`` says so, and anything else
-    raises `UnboundError` (a `RuntimeError`)::
+    All operations of Python objects are forwarded: attributes, operators, calls, iteration,
+    context managers, ``await``, `copy.copy`, `isinstance`. While there is no object,
+    ``bool(proxy)`` is false, ``dir(proxy)`` is empty, ``repr(proxy)`` says that it is unbound, and
+    everything else raises `UnboundError` (a `RuntimeError`)::
 
         user = LocalProxy(local, "user")
         user.name  # the name of the user that this request has set
 
     Args:
-        local: A `Local` (a name is required), a `LocalStack`, a `~contextvars.ContextVar`, or
-            a function without parameters that returns the object.
-        name: Proxy this attribute of the object; dots reach further (``"user.name"``).
-        unbound_message: What `UnboundError` says while nothing is bound.
+        local: A `Local` (which requires a name), a `LocalStack`, a `~contextvars.ContextVar`,
+            or a function without parameters that returns the object.
+        name: Proxy this attribute of the object. It may have dots (``"user.name"``).
+        unbound_message: The message of `UnboundError` while there is no object.
 
     Raises:
-        TypeError: If `local` is none of the four, or a `Local` comes without a name.
+        TypeError: If `local` is none of these, or is a `Local` without a name.
     """
 
     __slots__ = ("__getattribute__", "_resolver")
@@ -132,7 +132,7 @@ class LocalProxy(Generic[T]):
         except RuntimeError:
             return []
 
-    # NOTE: as plain methods, because the interpreter gives them their arguments by position.
+    # NOTE: not in the tables below, because the target is the second argument here.
     def __instancecheck__(self, instance: object) -> bool:
         return isinstance(instance, cast("type", _resolver_of(self)()))
 
@@ -153,7 +153,7 @@ _set_lookup: Callable[[LocalProxy[Any], Callable[[str], Any]], None] = _slots[
 
 
 def _lookup_through(resolve: Resolver, cls: type, local: object) -> Callable[[str], Any]:
-    """Return the function that answers ``proxy.<name>`` for one proxy."""
+    """Return the function that looks up ``proxy.<name>`` for one proxy."""
     unbound_answers = {"__class__": cls, "__doc__": cls.__doc__, "__wrapped__": local}
 
     def lookup(name: str) -> Any:
@@ -178,7 +178,7 @@ def _named(name: str) -> Callable[..., Any]:
     return lambda target, *args: getattr(target, name)(*args)
 
 
-# The data model as three tables: what each special method does to the resolved target.
+# The special methods in three tables: the operation of each on the resolved target.
 _ALONE: dict[str, Callable[[Any], Any]] = {
     "__str__": str, "__bytes__": bytes, "__hash__": hash,
     "__len__": len, "__length_hint__": operator.length_hint,
@@ -227,7 +227,7 @@ def _with_arguments(operation: Callable[..., Any]) -> Callable[..., Any]:
 
 def _in_place(operation: Callable[[Any, Any], Any]) -> Callable[..., LocalProxy[Any]]:
     def method(proxy: LocalProxy[Any], other: object) -> LocalProxy[Any]:
-        # The target changes itself; the name on the left keeps the proxy.
+        # The target is changed in place. The variable on the left keeps the proxy.
         operation(_resolver_of(proxy)(), other)
         return proxy
 

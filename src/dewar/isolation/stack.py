@@ -1,8 +1,8 @@
-"""`LocalStack`: a stack that each thread, greenlet and task has to itself.
+"""`LocalStack`: a separate stack for each thread, greenlet and task.
 
-The stack is persistent: one context variable holds an immutable pair ``(top, rest)``. Push makes
-a pair, pop goes back to its rest; nothing is ever copied or changed, so a task that copied the
-context shares the pairs below its own pushes and cannot disturb them.
+The stack is a persistent data structure: a context variable holds an immutable pair
+``(top, rest)``. Push creates a pair, and pop restores the rest. Nothing is copied or changed, so
+a task that copied the context shares the pairs below its own pushes and cannot change them.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,18 +15,18 @@ from dewar.isolation.local import Local, release_local
 from dewar.isolation.proxy import LocalProxy
 
 T = TypeVar("T")
-Node = Any  # None when empty, else the pair (top, rest); a pair cannot name itself
+Node = Any  # None if empty, else the pair (top, rest); a type alias cannot be recursive
 
 
 class LocalStack(Generic[T]):
     """A stack whose content belongs to the running thread, greenlet or task.
 
-    `push`, `pop` and `top` take the same short time at any depth. A task or a copied context
-    starts with what its creator sees; what it pushes or pops stays its own.
+    `push`, `pop` and `top` take constant time. A task or a copied context starts with the stack
+    of its creator, which does not see later changes.
 
     Args:
-        context_var: Keep the stack in this variable instead of one made here. Make it at
-            module level: the interpreter never forgets a context variable.
+        context_var: The variable that stores the stack, instead of a new one. Create it at
+            module level, because Python never frees a context variable.
     """
 
     __slots__ = ("__weakref__", "_shown", "reader", "writer")
@@ -34,19 +34,19 @@ class LocalStack(Generic[T]):
     def __init__(self, context_var: ContextVar[Any] | None = None) -> None:
         if context_var is None:
             context_var = ContextVar(f"dewar.LocalStack<{id(self)}>")
-        #: Reads the pair ``(top, rest)``, given what to return where the stack is empty.
+        #: Returns the pair ``(top, rest)``, or its argument if the stack is empty.
         self.reader: Callable[[None], Node] = context_var.get
-        #: Makes such a pair the stack.
+        #: Sets the pair.
         self.writer: Callable[[Node], object] = context_var.set
         self._shown: Local | None = None
 
     def push(self, obj: T) -> "LocalStack[T]":
-        """Put `obj` on top and return the stack, which iterates from the bottom up."""
+        """Put `obj` on top and return the stack, which iterates from bottom to top."""
         self.writer((obj, self.reader(None)))
         return self
 
     def pop(self) -> T | None:
-        """Take the top off and return it, or return None where the stack is empty."""
+        """Remove and return the object on top, or return None if the stack is empty."""
         node = self.reader(None)
         if not node:
             return None
@@ -55,7 +55,7 @@ class LocalStack(Generic[T]):
 
     @property
     def top(self) -> T | None:
-        """The object on top, or None where the stack is empty."""
+        """The object on top, or None if the stack is empty."""
         node = self.reader(None)
         return node[0] if node else None
 
@@ -66,7 +66,7 @@ class LocalStack(Generic[T]):
         return iter(_from_bottom(self.reader(None)))
 
     def __bool__(self) -> bool:
-        # A stack is an object to pass around: an empty one is not nothing.
+        # Empty stacks are true as well: ``if stack`` tests whether there is a stack.
         return True
 
     def __call__(
@@ -92,9 +92,9 @@ class LocalStack(Generic[T]):
 
     @property
     def _local(self) -> Local:
-        """What older code looks into: ``_local.__storage__`` is ``{owner: {"stack": [...]}}``.
+        """For older code: ``_local.__storage__`` is ``{owner: {"stack": [...]}}``.
 
-        What other owners pushed before anybody looked is not in it: nothing keeps it for show.
+        It lacks what other owners pushed before the first access: nothing records that.
         """
         shown = self._shown
         if shown is None:
@@ -112,7 +112,7 @@ class LocalStack(Generic[T]):
 
 
 class _Storage:
-    """Answers older code that reads ``stack._storage.get()`` and expects a list."""
+    """For older code that reads ``stack._storage.get()`` and expects a list."""
 
     __slots__ = ("_get",)
 
@@ -124,7 +124,7 @@ class _Storage:
 
 
 def show(shown: Local, items: list[Any]) -> None:
-    """Have ``shown.stack`` be the running owner's items; nothing where there are none."""
+    """Set ``shown.stack`` to the running owner's items, or remove it if there are none."""
     if items:
         shown.stack = items
     else:

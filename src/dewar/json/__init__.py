@@ -1,7 +1,8 @@
-"""JSON as the current app reads and writes it.
+"""JSON functions that use the current app's provider.
 
-These are what `json` of the standard library offers, through the provider of the current app
-where there is one: dates, UUIDs, decimals and dataclasses work.
+They have the names and arguments of the standard library's `json`. In an app context they call
+`app.json`, otherwise the standard library. Dates, UUIDs, decimals and dataclasses can be written
+in both cases.
 """
 
 import json as _json
@@ -36,14 +37,14 @@ def dump(obj: Any, fp: IO[str], **kwargs: Any) -> None:
 
 
 def loads(s: str | bytes, **kwargs: Any) -> Any:
-    """Return the object that JSON text stands for."""
+    """Return the value parsed from JSON text."""
     context = maybe_current()
     reader = _json if context is None else context.app.json
     return reader.loads(s, **kwargs)
 
 
 def load(fp: IO[Any], **kwargs: Any) -> Any:
-    """Return the object that the JSON text in a file stands for."""
+    """Return the value parsed from a JSON file."""
     context = maybe_current()
     reader = _json if context is None else context.app.json
     return reader.load(fp, **kwargs)

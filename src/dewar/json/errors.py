@@ -1,4 +1,4 @@
-"""What goes wrong between Python values and JSON."""
+"""The errors of converting Python values to JSON and back."""
 
 from dewar.errors import DewarError
 
@@ -6,31 +6,31 @@ from dewar.errors import DewarError
 class NotSerializableError(DewarError, TypeError):
     """Raised when a value has no JSON form.
 
-    It is a `TypeError`, as `json.dumps` raises. `value` is the object in question.
+    It is a `TypeError`, which `json.dumps` raises too. `value` is the object.
     """
 
     def __init__(self, value: object) -> None:
         super().__init__(
-            f"Object of type {type(value).__name__} is not JSON serializable. Turn it into a dict,"
-            " list, str or number first, or set app.json.default to a function that does."
+            f"Object of type {type(value).__name__} is not JSON serializable. Convert it to a dict,"
+            " list, str or number first, or set app.json.default to a function that converts it."
         )
         self.value = value
 
 
 class ResponseArgumentsError(DewarError, TypeError):
-    """Raised when `jsonify` gets positional and keyword arguments at once."""
+    """Raised when `jsonify` gets both positional and keyword arguments."""
 
 
 class TagTakenError(DewarError, KeyError):
-    """Raised when a second tag class is registered under the key of a first.
+    """Raised when a tag class is registered under a key that is already used.
 
-    It is a `KeyError`, as Flask's is. `key` is the key in question.
+    It is a `KeyError`, as in Flask. `key` is the key.
     """
 
     def __init__(self, key: str) -> None:
         super().__init__(
             f"Tag {key!r} is already registered. Give your tag another key, or replace the"
-            " present one: serializer.register(MyTag, force=True)."
+            " existing tag: serializer.register(MyTag, force=True)."
         )
         self.key = key
 

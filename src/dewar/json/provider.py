@@ -1,9 +1,9 @@
-"""`JSONProvider`: the one object through which an app reads and writes JSON.
+"""`JSONProvider`: reads and writes the JSON of an app.
 
-PERF: `json.dumps` makes a new encoder whenever it is given an option, and each encoder makes a
-compiled one for every call. `DefaultJSONProvider` keeps one of each for the three layouts in
-use (spaced, compact, indented), and makes them anew only when one of its settings has changed.
-For a small dict that is 0.7 µs instead of 2.1. ``python -m bench --only request`` shows ``/json``.
+PERF: `json.dumps` creates an encoder whenever it gets an option, and each encoder creates a
+compiled one for every call. `DefaultJSONProvider` keeps a prepared encoder for each of three
+layouts (spaced, compact, indented), and replaces them only when one of its settings changes. A
+small dict takes 0.7 µs instead of 2.1: see ``/json`` in ``python -m bench --only request``.
 """
 
 import json
@@ -21,35 +21,35 @@ from werkzeug.sansio.response import Response
 
 from dewar.json.errors import NotSerializableError, ResponseArgumentsError
 
-# None where the interpreter has no compiled encoder.
+# None if the interpreter has no compiled encoder.
 _c_make_encoder: Callable[..., Any] | None = getattr(json.encoder, "c_make_encoder", None)
 
-# The layouts as `json.dumps` arguments: the three that are prepared.
+# The three prepared layouts, as arguments of `json.dumps`.
 _SPACED: dict[str, Any] = {}
 _COMPACT: dict[str, Any] = {"separators": (",", ":")}
 _INDENTED: dict[str, Any] = {"indent": 2}
 
 
 class JSONApp(Protocol):
-    """What a provider asks of its app."""
+    """What a provider needs from its app."""
 
     @property
     def debug(self) -> bool:
-        """Whether people read the output, who want it indented."""
+        """Whether debug mode is on, in which responses are indented."""
 
     @property
     def response_class(self) -> type[Any]:
-        """The class that makes a response from a body and a ``mimetype``."""
+        """The class that creates a response from a body and a ``mimetype``."""
 
 
 def to_jsonable(value: Any) -> Any:
-    """Return what stands for `value` in JSON, where `json` itself knows no answer.
+    """Return `value` in a form that `json` can write.
 
-    Dates become HTTP dates, `~decimal.Decimal` and `~uuid.UUID` strings, dataclasses dicts, and
-    anything with an ``__html__`` method its markup.
+    Dates become HTTP dates, `~decimal.Decimal` and `~uuid.UUID` become strings, dataclasses
+    become dicts, and an object with an ``__html__`` method becomes its markup.
 
     Raises:
-        NotSerializableError: (a `TypeError`) for anything else.
+        NotSerializableError: For any other type. It is a `TypeError`.
     """
     if isinstance(value, date):
         return http_date(value)
@@ -65,11 +65,11 @@ def to_jsonable(value: Any) -> Any:
 class JSONProvider:
     """Reads and writes JSON for an app. Subclass it to use another JSON library.
 
-    A subclass gives `dumps` and `loads`; everything else follows from them. Put it to use with
-    ``app.json = MyProvider(app)``, or set ``json_provider_class`` on an app class.
+    A subclass defines `dumps` and `loads`; all other methods call these. To use it, set
+    ``app.json = MyProvider(app)``, or ``json_provider_class`` on an app class.
 
     Args:
-        app: The app, which owns the provider and is therefore only referred to weakly.
+        app: The app. The provider only keeps a weak reference, because the app owns it.
     """
 
     mimetype = "application/json"
@@ -78,42 +78,43 @@ class JSONProvider:
         self._app: JSONApp = weakref.proxy(app)
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
-        """Return `obj` as JSON text; what `kwargs` mean is up to the library."""
+        """Return `obj` as JSON text. The JSON library defines the meaning of `kwargs`."""
         raise NotImplementedError(_unwritten(self, "dumps(self, obj, **kwargs)"))
 
     def dump(self, obj: Any, fp: IO[str], **kwargs: Any) -> None:
-        """Write `obj` as JSON into a file that is open for text, best as UTF-8."""
+        """Write `obj` as JSON to a text file, preferably encoded as UTF-8."""
         fp.write(self.dumps(obj, **kwargs))
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Return the value that JSON text, or its UTF-8 bytes, stands for."""
+        """Return the value parsed from JSON text, or from UTF-8 bytes."""
         raise NotImplementedError(_unwritten(self, "loads(self, s, **kwargs)"))
 
     def load(self, fp: IO[AnyStr], **kwargs: Any) -> Any:
-        """Return the value that a file of JSON stands for; it may give text or bytes."""
+        """Return the value parsed from a JSON file, which is open for text or for bytes."""
         return self.loads(fp.read(), **kwargs)
 
     def render(self, obj: Any) -> str:
-        """Return exactly the body that `response` gives to `obj`."""
+        """Return the body that `response` sends for `obj`."""
         return self.dumps(obj)
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
         """Return a response with the arguments as its JSON body.
 
-        One argument stands for itself, several make a list, keywords make a dict, and nothing
-        at all is ``null``.
+        A single argument is the body. Several form a list, keyword arguments form a dict, and
+        no arguments give ``null``.
 
         Raises:
-            ResponseArgumentsError: (a `TypeError`) for positional arguments beside keywords.
+            ResponseArgumentsError: For positional together with keyword arguments. It is a
+                `TypeError`.
         """
         body = self.render(self._prepare_response_obj(args, kwargs))
         response: Response = self._app.response_class(body, mimetype=self.mimetype)
         return response
 
-    # The name is known to Flask's extensions, which call it from their own `response`.
+    # This is Flask's name. Extensions call it from their own `response`.
     def _prepare_response_obj(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if args and kwargs:
-            # NOTE: programs compare this text with `==`, so the repair cannot be added to it.
+            # NOTE: programs compare this text with `==`, so it must be exactly Flask's.
             raise ResponseArgumentsError(
                 "app.json.response() takes either args or kwargs, not both"
             )
@@ -126,7 +127,7 @@ class JSONProvider:
 
 
 class _Encoders:
-    """One encoder per layout for one group of settings; never changed once it is made."""
+    """An encoder for each layout, for one set of settings. It is never changed."""
 
     __slots__ = ("compact", "indented", "settings", "spaced")
 
@@ -144,10 +145,10 @@ class _Encoders:
 
 
 def _prepare(encoder: json.JSONEncoder) -> Callable[[Any], str]:
-    """Return `encoder.encode`, with its compiled part made once where Python has one.
+    """Return `encoder.encode`, with the compiled encoder created only once, if Python has one.
 
-    That part may then serve several threads, so it cannot keep track of what it is inside of:
-    an object that contains itself ends in a RecursionError, and the ordinary way names it.
+    Threads share the compiled encoder, so it cannot keep track of the objects it is inside of.
+    An object that contains itself causes a RecursionError. The plain encoder then reports it.
     """
     if _c_make_encoder is None:
         return encoder.encode
@@ -173,16 +174,16 @@ def _prepare(encoder: json.JSONEncoder) -> Callable[[Any], str]:
 
 
 class DefaultJSONProvider(JSONProvider):
-    """Reads and writes JSON with the standard library, for a few more types than it knows.
+    """Reads and writes JSON with the standard library, and supports a few more types.
 
-    The attributes may be set on an app's provider at any time:
+    The attributes can be set on an app's provider at any time:
 
-    - ``default``: called for a value that `json` cannot write; see `to_jsonable`.
-    - ``ensure_ascii``: escape everything that is not ASCII; true by default.
-    - ``sort_keys``: put keys in order, so that equal data is equal text; true by default. All
-      the keys of a dict must then be of one type.
-    - ``compact``: whether `response` leaves out the indentation; None, the default, indents in
-      debug mode only.
+    - ``default``: called for a value that `json` cannot write; `to_jsonable` by default.
+    - ``ensure_ascii``: escape all characters that are not ASCII; true by default.
+    - ``sort_keys``: sort the keys, so that equal data gives equal text; true by default. All
+      keys of a dict must then have the same type.
+    - ``compact``: whether `response` writes on one line; None, the default, indents in debug
+      mode only.
     - ``mimetype``: the content type of `response`.
     """
 
@@ -193,10 +194,10 @@ class DefaultJSONProvider(JSONProvider):
     _encoders: _Encoders | None = None
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
-        """Return `obj` as JSON text; `kwargs` go to `json.dumps`, before the attributes.
+        """Return `obj` as JSON text. `kwargs` go to `json.dumps` and override the attributes.
 
         Raises:
-            TypeError: For a value that `default` doesn't know, or keys that cannot be sorted.
+            TypeError: For a value that `default` cannot convert, or keys that cannot be sorted.
             ValueError: For an object that contains itself.
         """
         encoders = self._encoders
@@ -216,11 +217,11 @@ class DefaultJSONProvider(JSONProvider):
         return json.dumps(obj, **kwargs)
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Return the value that JSON text or bytes stand for; `kwargs` go to `json.loads`."""
+        """Return the value parsed from JSON text or bytes. `kwargs` go to `json.loads`."""
         return json.loads(s, **kwargs)
 
     def render(self, obj: Any) -> str:
-        """Return exactly the body that `response` gives to `obj`: one line, or indented."""
+        """Return the body that `response` sends for `obj`: on one line, or indented."""
         compact = self.compact
         if compact is False or (compact is None and self._app.debug):
             return self.dumps(obj, indent=2) + "\n"
@@ -229,6 +230,6 @@ class DefaultJSONProvider(JSONProvider):
 
 def _unwritten(provider: JSONProvider, signature: str) -> str:
     return (
-        f"{type(provider).__name__} cannot do this yet: a subclass of JSONProvider defines"
+        f"{type(provider).__name__} is incomplete: a subclass of JSONProvider must define"
         f" def {signature}."
     )

@@ -1,8 +1,8 @@
-"""`TaggedJSONSerializer`: JSON that gives back tuples, bytes, markup, UUIDs and datetimes.
+"""`TaggedJSONSerializer`: JSON that preserves tuples, bytes, markup, UUIDs and datetimes.
 
-A value that JSON doesn't know becomes a dict with one key, its *tag*: ``{" t": [1, 2]}`` is the
-tuple ``(1, 2)``. A dict of the user's that looks the same is itself tagged, so that nothing is
-taken for what it is not. The form is Flask's: either side reads the other's session cookies.
+A value of a type that JSON lacks is written as a dict with one key, its *tag*: ``{" t": [1, 2]}``
+is the tuple ``(1, 2)``. A user's dict that looks like this is tagged too, so that it is read
+correctly. The format is Flask's: Dewar and Flask can read each other's session cookies.
 """
 
 import copy
@@ -23,17 +23,17 @@ __all__ = ["JSONTag", "JSONText", "TaggedJSONSerializer"]
 
 
 class JSONText(Protocol):
-    """What turns plain values into text and back: a provider does."""
+    """Converts plain values to JSON text and back. A `JSONProvider` is one."""
 
     def dumps(self, obj: Any, *, separators: tuple[str, str]) -> str:
         """Return `obj` as JSON text."""
 
     def loads(self, s: str) -> Any:
-        """Return the value that JSON text stands for."""
+        """Return the value parsed from JSON text."""
 
 
 class _StandardJSON:
-    """Writes JSON for a serializer that belongs to no app."""
+    """Reads and writes JSON for a serializer without an app."""
 
     __slots__ = ()
 
@@ -45,12 +45,12 @@ class _StandardJSON:
 
 
 class JSONTag:
-    """One type that tagged JSON knows. Subclass it, set `key`, and write the three methods.
+    """Converts one type. A subclass sets `key` and defines `check`, `to_json` and `to_python`.
 
     A tag without a `key` only changes how a type is written: it overrides `tag`.
 
     Args:
-        serializer: The serializer it is registered with, which tags what is inside a value.
+        serializer: The serializer it is registered with, which tags the items of a value.
     """
 
     __slots__ = ("serializer",)
@@ -61,19 +61,19 @@ class JSONTag:
         self.serializer = serializer
 
     def check(self, value: Any) -> bool:
-        """Return whether `value` is of the type that this tag is for."""
+        """Return whether this tag is for `value`."""
         raise NotImplementedError
 
     def to_json(self, value: Any) -> Any:
-        """Return `value` as something that JSON can write; the tag is put around it."""
+        """Return `value`, without the tag, in a form that JSON can write."""
         raise NotImplementedError
 
     def to_python(self, value: Any) -> Any:
-        """Return the original of what `to_json` gave."""
+        """Return the original of a value that `to_json` returned."""
         raise NotImplementedError
 
     def tag(self, value: Any) -> Any:
-        """Return `value` as it is written, with the tag around it."""
+        """Return `value` in the form that is written, inside its tag."""
         return {self.key: self.to_json(value)}
 
     def __repr__(self) -> str:
@@ -81,7 +81,7 @@ class JSONTag:
 
 
 class TagDict(JSONTag):
-    """A dict with one item whose key is a tag: the key is written with ``__`` behind it."""
+    """A dict with one item whose key is a tag. The key is written with ``__`` appended."""
 
     __slots__ = ()
     key = " di"
@@ -100,7 +100,7 @@ class TagDict(JSONTag):
 
 
 class PassDict(JSONTag):
-    """Any other dict; JSON makes strings of its keys."""
+    """Any other dict. JSON converts its keys to strings."""
 
     __slots__ = ()
 
@@ -115,7 +115,7 @@ class PassDict(JSONTag):
 
 
 class TagTuple(JSONTag):
-    """A tuple, which JSON would turn into a list."""
+    """A tuple, which JSON would convert to a list."""
 
     __slots__ = ()
     key = " t"
@@ -131,7 +131,7 @@ class TagTuple(JSONTag):
 
 
 class PassList(JSONTag):
-    """A list, for what is inside it."""
+    """A list, whose items may need tags."""
 
     __slots__ = ()
 
@@ -161,7 +161,7 @@ class TagBytes(JSONTag):
 
 
 class TagMarkup(JSONTag):
-    """Anything with an ``__html__`` method; it comes back as `~markupsafe.Markup`."""
+    """Anything with an ``__html__`` method. It is read back as `~markupsafe.Markup`."""
 
     __slots__ = ()
     key = " m"
@@ -173,7 +173,7 @@ class TagMarkup(JSONTag):
         return str(value.__html__())
 
     def to_python(self, value: Any) -> Any:
-        return Markup(value)  # noqa: S704  # only what was markup carries this tag
+        return Markup(value)  # noqa: S704  # only markup is written with this tag
 
 
 class TagUUID(JSONTag):
@@ -193,7 +193,7 @@ class TagUUID(JSONTag):
 
 
 class TagDateTime(JSONTag):
-    """A datetime, as an HTTP date: it comes back in UTC and without the fraction of a second."""
+    """A datetime, as an HTTP date. It is read back in UTC, without fractions of a second."""
 
     __slots__ = ()
     key = " d"
@@ -209,10 +209,10 @@ class TagDateTime(JSONTag):
 
 
 class TaggedJSONSerializer:
-    """Turns values into compact text and back, with the types that `default_tags` know.
+    """Converts values to compact JSON text and back, with the types of `default_tags`.
 
-    `tags` holds the tags by their keys and `order` all of them in the order in which they are
-    asked whether a value is theirs. `text` writes what they give.
+    `tags` maps keys to tags. `order` has all tags: the first one whose `check` returns true
+    converts a value. `text` writes the converted value as text.
     """
 
     __slots__ = ("order", "tags", "text")
@@ -238,16 +238,16 @@ class TaggedJSONSerializer:
     def register(
         self, tag_class: type[JSONTag], force: bool = False, index: int | None = None
     ) -> None:
-        """Teach the serializer another type.
+        """Add a tag for another type.
 
         Args:
-            tag_class: The tag, of which one is made for this serializer.
-            force: Let it replace the meaning of a key that is taken.
-            index: Where it stands in `order`. A tag for a special kind of dict must stand before
-                the one for dicts, hence at 0; None puts it last.
+            tag_class: The class of the tag.
+            force: Replace the tag that already has this key.
+            index: The position in `order`. A tag for a subclass of dict must come before the one
+                for dicts, for instance at 0. None means the end.
 
         Raises:
-            TagTakenError: (a `KeyError`) where the key is taken, without `force`.
+            TagTakenError: If the key is already used and `force` is false. It is a `KeyError`.
         """
         tag = tag_class(self)
         if tag.key:
@@ -257,20 +257,20 @@ class TaggedJSONSerializer:
         self.order.insert(len(self.order) if index is None else index, tag)
 
     def through(self, text: JSONText) -> Self:
-        """Return a serializer with the same tags, now and later, that writes by way of `text`."""
+        """Return a serializer that shares the tags of this one, and uses `text` for the text."""
         other = copy.copy(self)
         other.text = text
         return other
 
     def tag(self, value: Any) -> Any:
-        """Return `value` as it is written: in a tag, if it is of a tagged type."""
+        """Return `value` in the form that is written: in a tag, if its type has one."""
         for tag in self.order:
             if tag.check(value):
                 return tag.tag(value)
         return value
 
     def untag(self, value: dict[str, Any]) -> Any:
-        """Return the original of a dict that may be a tag; what is inside it is not looked at."""
+        """Return the original of a dict that may be a tag. Its items are not untagged."""
         if len(value) != 1:
             return value
         key = _key_of(value)
@@ -281,12 +281,12 @@ class TaggedJSONSerializer:
         """Return `value` as text.
 
         Raises:
-            TypeError: If it contains a type that neither the tags nor JSON know.
+            TypeError: If it contains a type that neither the tags nor JSON support.
         """
         return self.text.dumps(self.tag(value), separators=(",", ":"))
 
     def loads(self, value: str) -> Any:
-        """Return the value that `dumps` gave the text for."""
+        """Return the original of a text that `dumps` returned."""
         return self._untag_all(self.text.loads(value))
 
     def _untag_all(self, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`flask`: Flask's names for what Dewar has."""
+"""`flask`: Dewar under Flask's names."""
 
 import warnings
 from typing import Any
@@ -94,7 +94,7 @@ def __getattr__(name: str) -> Any:
     if name != "__version__":
         return historic(__name__, name)
     warnings.warn(
-        "flask.__version__ is deprecated in Flask 3.1. Ask importlib.metadata.version('flask').",
+        "flask.__version__ is deprecated in Flask 3.1. Use importlib.metadata.version('flask').",
         DeprecationWarning,
         stacklevel=2,
     )

@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def get_version(ctx: click.Context, _param: click.Parameter | None, value: object) -> None:
-    """Print the versions of what is running, and end the command."""
+    """Print the versions of Python, Flask, Dewar and Werkzeug, and end the command."""
     if not value or ctx.resilient_parsing:
         return
     click.echo(
@@ -76,7 +76,7 @@ def get_version(ctx: click.Context, _param: click.Parameter | None, value: objec
     ctx.exit()
 
 
-#: ``--version``, which names Flask too.
+#: ``--version``, which shows the version of Flask too.
 version_option = click.Option(
     ["--version"],
     help="Show the versions of Python, Flask and Werkzeug.",
@@ -86,7 +86,7 @@ version_option = click.Option(
     is_eager=True,
 )
 
-#: The command line, with Flask's name for it.
+#: The command line, under Flask's name.
 cli = FlaskGroup(
     name="flask",
     help="Serve, inspect and run commands of a Flask app, on Dewar.",

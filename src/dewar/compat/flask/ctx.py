@@ -1,4 +1,4 @@
-"""`flask.ctx`: one class is both of Flask's contexts."""
+"""`flask.ctx`: one class implements both of Flask's contexts."""
 
 from typing import Any
 

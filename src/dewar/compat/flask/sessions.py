@@ -23,5 +23,5 @@ __all__ = [
     "session_json_serializer",
 ]
 
-#: For extensions that keep their own sessions in this form.
+#: For extensions that store their own sessions in this format.
 session_json_serializer = TaggedJSONSerializer()

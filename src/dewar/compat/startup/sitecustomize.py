@@ -1,6 +1,6 @@
-"""Python runs this at the start of each child of a program that runs on Dewar: see `children`.
+"""Python runs this at the start of each child process of a program on Dewar: see `children`.
 
-Most children never ask for Flask, so nothing of Dewar is imported before somebody does.
+Most child processes never import Flask, so Dewar is only imported when they do.
 """
 
 import sys
@@ -13,10 +13,10 @@ from typing import Any
 
 
 class FirstImport(MetaPathFinder):
-    """Installs Dewar at the first import that concerns it, and then gets out of the way."""
+    """Installs Dewar at the first import of Flask or Werkzeug, and then removes itself."""
 
     def find_spec(self, fullname: str, *_: Any) -> ModuleSpec | None:
-        """Find what `dewar.compat.install` has put into `sys.modules`."""
+        """Return the spec of the module that `dewar.compat.install` has put into `sys.modules`."""
         if fullname not in {"flask", "werkzeug"} or self not in sys.meta_path:
             return None
         sys.meta_path.remove(self)
@@ -29,7 +29,7 @@ class FirstImport(MetaPathFinder):
 
 
 class Installed(Loader):
-    """Gives a module that is there already."""
+    """Loads a module that exists already."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
@@ -40,7 +40,7 @@ class Installed(Loader):
         return self._module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give the module its own spec back, which the import has replaced."""
+        """Restore the spec of the module, which the import has replaced."""
         module.__spec__ = self._spec
 
 

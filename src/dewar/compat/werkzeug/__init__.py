@@ -1,1 +1,1 @@
-"""The parts of Werkzeug that Dewar has its own of."""
+"""The parts of Werkzeug that Dewar replaces."""

@@ -1,1 +1,1 @@
-"""`flask.sansio`: where Flask keeps the bases of its app and its blueprint."""
+"""`flask.sansio`: the base classes of Flask's app and blueprint."""
