@@ -36,8 +36,8 @@ PROCESS_WIDE = {
 }
 #: What Flask has on its modules and classes, where programs look for it.
 AS_FLASK = {
-    ("app.py", "Dewar.default_config"): "copied for each app",
-    ("app.py", "Dewar.jinja_options"): "copied for each app",
+    ("app_parts.py", "AppParts.default_config"): "copied for each app",
+    ("app_parts.py", "AppParts.jinja_options"): "copied for each app",
     ("views.py", "View.decorators"): "read for each view",
     ("logging.py", "default_handler"): "what an app logs with when nobody has set up logging",
     ("compat/flask/cli.py", "cli"): "the group of Flask's commands",
@@ -74,7 +74,10 @@ NEVER_CHANGED = {
 }
 #: Functions that remember what they returned, each with what bounds it.
 CACHES = {
-    ("contexts/unavailable.py", "_explaining"): "a class for each class of `g` and what it lacks",
+    (
+        "contexts/unavailable.py",
+        "_namespace_class",
+    ): "a class for each class of `g` and what it lacks",
     ("compat/historic.py", "_stack"): "two, made when an older program asks for them",
     ("tasks/ledger/statements.py", "change_of"): "a statement for each set of columns",
 }

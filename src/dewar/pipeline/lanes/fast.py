@@ -29,17 +29,7 @@ def answer(
     error: BaseException | None = None
     try:
         try:
-            try:
-                if request_started.receivers:
-                    request_started.send(app, _async_wrapper=app.ensure_sync)
-                returned = None
-                # PERF: many have nothing before the view.
-                if plan.before or plan.preprocessors:
-                    returned = preprocess(plan, context)
-                if returned is None:
-                    returned = dispatch(app, plan, context)
-            except Exception as failure:  # noqa: BLE001  # the app decides what it becomes
-                returned = app.handle_user_exception(failure)
+            returned = _run_view(app, context, plan)
             plain = plain_body(app, returned)
             if plain is not None and not wants_response(app, plan, context):
                 return send(plain, environ, start_response)
@@ -53,6 +43,21 @@ def answer(
         return response(environ, start_response)
     finally:
         end(app, context, error)
+
+
+def _run_view(app: PipelineApp, context: Context, plan: Plan) -> Any:
+    """Return what a hook, the view, or the handler of their error returned."""
+    try:
+        if request_started.receivers:
+            request_started.send(app, _async_wrapper=app.ensure_sync)
+        # PERF: many have nothing before the view.
+        if plan.before or plan.preprocessors:
+            returned = preprocess(plan, context)
+            if returned is not None:
+                return returned
+        return dispatch(app, plan, context)
+    except Exception as error:  # noqa: BLE001  # the app decides what it becomes
+        return app.handle_user_exception(error)
 
 
 def plain_body(app: PipelineApp, returned: Any) -> tuple[Header, bytes] | None:
