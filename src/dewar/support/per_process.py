@@ -35,7 +35,3 @@ class PerProcess(Generic[T]):
     def maybe_get(self) -> T | None:
         """Return the value of this process, or None if nothing has used it yet."""
         return self._by_pid.get(os.getpid())
-
-    def maybe_take(self) -> T | None:
-        """Return the value of this process and forget it; None if there is none."""
-        return self._by_pid.pop(os.getpid(), None)
