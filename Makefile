@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types floors suite soak soak-isolation soak-mounts soak-coroutines soak-endurance soak-slow faults crashes fuzz format bench conformance map docs clean
+.PHONY: help run test test-all second lint types floors suite soak soak-isolation soak-mounts soak-coroutines soak-endurance soak-slow faults crashes fuzz format bench conformance map docs clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -24,7 +24,15 @@ run: $(STAMP)
 	@$(BIN)/dewar run examples.tour:app --bind $${HOST:-127.0.0.1}:$${PORT:-8000} --threads $${THREADS:-16}
 
 ## make test     check style, types and imports, then run all tests
-test: lint types floors suite
+test: lint types floors second suite
+
+## make test-all run all tests on each Python from 3.11 on that is installed here
+test-all: $(STAMP)
+	@$(BIN)/python tests/interpreters.py all --jobs $(JOBS) $(ARGS)
+
+## make second   run the tests of framing and isolation on a second Python, if there is one
+second: $(STAMP)
+	@$(BIN)/python tests/interpreters.py second --jobs $(JOBS)
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .
@@ -97,4 +105,4 @@ docs: $(STAMP)
 
 ## make clean    remove everything that the other commands create
 clean:
-	rm -rf $(VENV) .bench-venv .scratch .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venvs .bench-venv .scratch .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

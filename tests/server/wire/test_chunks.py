@@ -1,5 +1,6 @@
 """`ChunkedBody` and its short cut give the same, whatever comes."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,3 +60,18 @@ def test_a_body_of_one_chunk_takes_the_short_cut() -> None:
     """Or the two tests above would hold of nothing."""
     assert maybe_chunked(b"3\r\nabc\r\n0\r\n\r\nGET", 0, LIMITS) == (b"abc", 13)
     assert maybe_chunked(b"3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n", 0, LIMITS) is None
+
+
+@pytest.mark.parametrize(
+    "line", [b"1;", b"1 ;", b"1;;a", b"1;a=", b"1; =b", b'1;a="b', b'1;a="b"c', b"1;a=b;", b"1 a"]
+)
+def test_an_extension_without_a_name_or_a_value_is_refused(line: bytes) -> None:
+    """On each interpreter: `re` of CPython 3.11.2 has an error with possessive repeats."""
+    assert through(line + b"\r\nx\r\n0\r\n\r\n", 100) == "400 Bad Request"
+
+
+@pytest.mark.parametrize("line", [b"1;a", b"1 ; a = b", b'1;a="b\\"c";d', b"01"])
+def test_an_extension_of_the_grammar_is_dropped(line: bytes) -> None:
+    """RFC 9112 §7.1.1."""
+    size = len(line) + len(b"\r\nx\r\n0\r\n\r\n")
+    assert through(line + b"\r\nx\r\n0\r\n\r\n", 100) == (b"x", size)

@@ -323,3 +323,16 @@ def test_old_tls_is_refused():
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
     assert context.check_hostname
     assert context.verify_mode == ssl.CERT_REQUIRED
+
+
+def test_tls_is_1_2_at_least_whatever_the_system_allows(monkeypatch):
+    """The default of OpenSSL's configuration may be lower."""
+    default = ssl.create_default_context
+
+    def lower(**options):
+        context = default(**options)
+        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", lower)
+    assert client()._tls().minimum_version is ssl.TLSVersion.TLSv1_2

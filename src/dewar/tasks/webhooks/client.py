@@ -115,6 +115,8 @@ class WebhookClient:
         # Two threads may make it at once; both are the same.
         if self._context is None:
             context = ssl.create_default_context(cafile=self._settings.ca_file)
+            # Python leaves this to the system's OpenSSL, which may allow less (RFC 9325 §3.1.1).
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.sslsocket_class = DeadlineTLSSocket
             self._context = context
         return self._context
