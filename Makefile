@@ -95,7 +95,7 @@ bench: $(STAMP)
 conformance:
 	@$(PYTHON) -m conformance $(ARGS)
 
-## make map      draw the map of docs/explanation/architecture.md from the imports
+## make map      draw the maps in docs/explanation from the imports
 map: $(STAMP)
 	@$(BIN)/python tests/architecture/drawing.py
 

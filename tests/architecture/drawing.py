@@ -1,4 +1,4 @@
-"""Draw the map of `docs/explanation/architecture.md` from the imports: ``make map`` writes it.
+"""Draw the maps in `docs/explanation` from the imports: ``make map`` writes them.
 
 Each drawing is a Mermaid flowchart. A box is a folder or a group of modules, an arrow an import. An
 arrow is left out if a longer way leads to the same box, so that what is left shows the floors.
@@ -7,7 +7,7 @@ arrow is left out if a longer way leads to the same box, so that what is left sh
 import ast
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 if __name__ == "__main__":  # as a program it is started with its path
@@ -15,7 +15,7 @@ if __name__ == "__main__":  # as a program it is started with its path
 
 from architecture.tree import ROOT, SOURCES, module_of, parse
 
-PAGE = ROOT / "docs" / "explanation" / "architecture.md"
+PAGES = [ROOT / "docs" / "explanation" / name for name in ("architecture.md", "parts.md")]
 
 #: The boxes of the whole: what they stand for, and the modules and folders of `dewar` in them.
 HOUSE = {
@@ -119,15 +119,23 @@ def drawings() -> dict[str, str]:
     return found
 
 
-def redrawn(page: str) -> str:
-    """Return the text of a page with its drawings as they are today."""
+def redrawn(pages: Sequence[str]) -> list[str]:
+    """Return the texts of pages with their drawings as they are today."""
+    found = list(pages)
     for name, drawing in drawings().items():
         marks = rf"(<!-- map of {name} -->\n).*?(<!-- end of the map of {name} -->)"
-        page, count = re.subn(marks, rf"\1{drawing}\n\2", page, flags=re.DOTALL)
-        if count != 1:
-            raise ValueError(f"The page needs one place for the map of {name!r}: {marks}")
-    return page
+        results = [re.subn(marks, rf"\1{drawing}\n\2", page, flags=re.DOTALL) for page in found]
+        if sum(count for _, count in results) != 1:
+            raise ValueError(f"The pages need one place for the map of {name!r}: {marks}")
+        found = [page for page, _ in results]
+    return found
+
+
+def texts() -> list[str]:
+    """Return the pages with drawings."""
+    return [page.read_text(encoding="utf-8") for page in PAGES]
 
 
 if __name__ == "__main__":
-    PAGE.write_text(redrawn(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for path, text in zip(PAGES, redrawn(texts()), strict=True):
+        path.write_text(text, encoding="utf-8")
