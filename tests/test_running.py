@@ -74,7 +74,11 @@ def test_debug_mode_brings_the_debugger_on_loopback_only(
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """What is watched; the process is not ended as it would be."""
     calls: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(dewar.running, "run_with_reload", lambda *args: calls.append(args))
+    monkeypatch.setattr(
+        dewar.running,
+        "run_with_reload",
+        lambda settings, **files: calls.append((settings.bind, *files.values())),
+    )
     return calls
 
 
@@ -87,7 +91,10 @@ def test_debug_mode_restarts_on_changes(
     assert watched == []
     app.run(debug=True, extra_files=["a.txt"])
     app.run(debug=False, use_reloader=True, exclude_patterns=["*.tmp"])
-    assert watched == [(["a.txt"], None), (None, ["*.tmp"])]
+    assert watched == [
+        ("127.0.0.1:5000", ["a.txt"], None),
+        ("127.0.0.1:5000", None, ["*.tmp"]),
+    ]
     monkeypatch.setenv("DEWAR_RELOADED", "true")
     app.run(debug=True)
     assert len(watched) == 2

@@ -16,14 +16,15 @@ from dewar.environment import RUN_FROM_CLI, debug_flag, load_dotenv, skips_doten
 from dewar.errors import DewarError
 from dewar.server import run
 from dewar.server.errors import SettingsError
-from dewar.server.system.adhoc_certificate import make_adhoc_context
-from dewar.server.system.listeners import is_loopback
-from dewar.server.system.reload import (
+from dewar.server.reload import (
     ReloadUnavailableError,
     can_reload,
     is_reloaded,
     run_with_reload,
 )
+from dewar.server.serve import make_settings
+from dewar.server.system.adhoc_certificate import make_adhoc_context
+from dewar.server.system.inet_address import is_loopback
 
 logger = logging.getLogger("dewar")
 
@@ -182,17 +183,21 @@ def _serve(
     name: str | None,
     **settings: Any,
 ) -> None:
-    if reloads(run_options.use_reloader, debug=debug):
-        run_with_reload(run_options.extra_files, run_options.exclude_patterns)
-    if run_options.static_files:
-        app = SharedDataMiddleware(app, run_options.static_files)
-    if uses_debugger(run_options.use_debugger, debug=debug, bind=bind):
-        app = DebuggedApplication(app, evalex=run_options.use_evalex)
     if not run_options.threaded:
         settings["threads"] = 1
     if run_options.processes != 1:
         settings["processes"] = run_options.processes
     settings.update(_tls_settings(run_options.ssl_context, bind))
+    if reloads(run_options.use_reloader, debug=debug):
+        run_with_reload(
+            make_settings(bind=bind, **settings),
+            extra_files=run_options.extra_files,
+            exclude_patterns=run_options.exclude_patterns,
+        )
+    if run_options.static_files:
+        app = SharedDataMiddleware(app, run_options.static_files)
+    if uses_debugger(run_options.use_debugger, debug=debug, bind=bind):
+        app = DebuggedApplication(app, evalex=run_options.use_evalex)
     run(app, bind=bind, name=name, **settings)
 
 

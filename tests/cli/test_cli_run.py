@@ -15,7 +15,7 @@ from werkzeug.debug import DebuggedApplication
 
 from dewar.cli.configuring import address_of
 from dewar.server.errors import BindError, SettingsError
-from dewar.server.system.listeners import is_loopback
+from dewar.server.system.inet_address import is_loopback
 
 Write = Callable[[str, str], Path]
 Invoke = Callable[..., Result]
@@ -261,14 +261,16 @@ def test_it_restarts_on_changes_where_asked_and_in_debug_mode(
 ) -> None:
     """The process that watches doesn't even load the app."""
     watched: list[str] = []
-    monkeypatch.setattr("dewar.cli.run.run_with_reload", lambda: watched.append("yes"))
+    monkeypatch.setattr(
+        "dewar.cli.run.run_with_reload", lambda settings: watched.append(settings.bind)
+    )
     monkeypatch.delenv("DEWAR_RELOADED")
     invoke("run", "shop")
     invoke("run", "shop", "--debug", "--no-reload")
     assert watched == []
     invoke("run", "shop", "--reload")
-    invoke("run", "shop", "--debug")
-    assert watched == ["yes", "yes"]
+    invoke("run", "shop", "--debug", "--port", "1")
+    assert watched == ["127.0.0.1:8000", "127.0.0.1:1"]
 
 
 def test_a_restart_that_can_not_be_had_is_refused(

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 from wsgiref.types import WSGIApplication
 
 import click
@@ -17,8 +17,9 @@ from dewar.environment import debug_flag
 from dewar.running import ExposedDebuggerError, reloads, uses_debugger
 from dewar.server import run as serve
 from dewar.server.errors import ServerError, StartError
+from dewar.server.reload import ReloadUnavailableError, can_reload, run_with_reload
 from dewar.server.settings.settings import SETTINGS, Settings
-from dewar.server.system.reload import ReloadUnavailableError, can_reload, run_with_reload
+from dewar.server.system.working_directory import enter
 
 
 @click.command(
@@ -78,18 +79,35 @@ def run_command(
         info.app_import_path = target
     if options["reload"] and not can_reload():
         raise click.ClickException(str(ReloadUnavailableError()))
-    if reloads(options["reload"], debug=debug_flag()):
-        run_with_reload()
     settings = configuration.settings()
+    if reloads(options["reload"], debug=debug_flag()):
+        _run_with_reload(settings)
+    _enter(settings.chdir)
     load = _loader(info, options["mount"], with_debugger=debugs(options["debugger"], settings.bind))
     _show_access_log(settings)
     values = {setting.name: getattr(settings, setting.name) for setting in SETTINGS}
+    values["chdir"] = None  # done
     try:
         if _is_loaded_in_workers(settings):
             serve(load=_in_worker(load), name=info.app_import_path or "the app", **values)
         else:
             # Loaded before the server listens: a wrong name must not open a port.
             serve(load(), name=_name_of(info), **values)
+    except ServerError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _run_with_reload(settings: Settings) -> NoReturn:
+    try:
+        run_with_reload(settings)
+    except ServerError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _enter(folder: str | None) -> None:
+    """Make *folder* the working directory; a single process loads the app before it serves."""
+    try:
+        enter(folder)
     except ServerError as error:
         raise click.ClickException(str(error)) from error
 

@@ -17,6 +17,7 @@ from dewar.server.errors import SettingsError
 from dewar.server.processes.app_source import AppSource, preloaded
 from dewar.server.processes.supervisor import Supervisor, make_scoreboard
 from dewar.server.processes.supervisor_links import StatusListener, SupervisorLinks
+from dewar.server.reload import inherited_bind
 from dewar.server.server import Server, describe, maybe_metrics_server
 from dewar.server.settings.settings import Settings
 from dewar.server.system.listeners import bind_listeners, url_of
@@ -26,6 +27,7 @@ from dewar.server.system.process_title import set_title
 from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
 from dewar.server.system.systemd import Notifier
 from dewar.server.system.terminal import Terminal
+from dewar.server.system.working_directory import enter, loading_in, named_directory
 
 _logger = logging.getLogger("dewar.server")
 
@@ -73,7 +75,8 @@ def run(
         PidFileError: Another server runs with the same pid file.
         SystemExit: No worker could load the application; the status is 3.
     """
-    made = make_settings(bind=bind, threads=threads, **settings)
+    made = make_settings(bind=inherited_bind(bind), threads=threads, **settings)
+    enter(made.chdir)
     source = _app_source(app, load, name)
     limit_arenas()
     pid_file = PidFile(made.pid_file)
@@ -141,13 +144,14 @@ def _app_source(
     if app is not None and load is None:
         return preloaded(app, name or describe(app))
     if app is None and load is not None:
-        return AppSource(name=name or describe(load), load=load, is_loaded=False)
+        load_there = loading_in(named_directory(), load)
+        return AppSource(name=name or describe(load), load=load_there, is_loaded=False)
     raise SettingsError("Give run() either an app or load=, and not both: run(app), run(load=f).")
 
 
 def _serve_processes(source: AppSource, settings: Settings) -> int:
     """Supervise workers until a signal stops them; return the exit status."""
-    listeners = bind_listeners(settings.bind, settings.unix_mode)
+    listeners = bind_listeners(settings.bind, settings.unix_mode, ipv6_only=settings.ipv6_only)
     addresses = tuple(url_of(listener, settings.scheme) for listener in listeners)
     scoreboard = make_scoreboard(settings)
     links = SupervisorLinks(

@@ -239,6 +239,35 @@ def test_a_reload_takes_up_new_code(tmp_path: Path) -> None:
         assert server.ask("/code") == "second"
 
 
+COMMAND = "import sys; sys.argv[0] = 'dewar'; from dewar.__main__ import main; main()"
+
+
+@pytest.mark.parametrize("way", ["working directory", "chdir"])
+def test_a_reload_takes_up_the_release_that_a_link_names_now(tmp_path: Path, way: str) -> None:
+    """The server goes by the name of its folder, as shells and gunicorn do."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "app.py").write_text(f'{COMMON}\nCODE = "{name}"\n')
+    link = tmp_path / "current"
+    link.symlink_to(tmp_path / "one")
+    folder, options = (link, []) if way == "working directory" else (tmp_path, ["--chdir=current"])
+    server = Running(
+        COMMAND, "run", "app:app", "--bind=127.0.0.1:0", "--processes=2", *options,
+        cwd=folder, env={**os.environ, "PWD": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    try:
+        server.wait_ready()
+        assert server.ask("/code") == "one"
+        (tmp_path / "next").symlink_to(tmp_path / "two")
+        (tmp_path / "next").replace(link)
+        former = set(server.workers())
+        server.send(signal.SIGHUP)
+        eventually(server.without(*former))
+        assert server.ask("/code") == "two"
+    finally:
+        server.close()
+
+
 def test_preloaded_code_stays(tmp_path: Path) -> None:
     """It is loaded once, before the fork, and the log says so at a reload."""
     before = app_file(tmp_path, "one") + LOAD

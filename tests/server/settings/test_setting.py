@@ -19,6 +19,8 @@ DEFAULTS = {field.name: field.default for field in fields(Settings) if field.ini
 VALUES: dict[str, list[object]] = {
     "bind": ["[::1]:80,unix:/run/x"],
     "unix_mode": [None, "660", "0600"],
+    "ipv6_only": [True, False],
+    "chdir": [None, "/srv/shop/current"],
     "server_name": [None, "Shop/1.0"],
     "max_body": [None, 0, 10**12],
     "keep_alive": [0, 0.25, 1e6],

@@ -7,6 +7,7 @@ from typing import Any
 
 from dewar.server.connection.file_wrapper import FileWrapper
 from dewar.server.proxies.proxy_protocol import ProxyHeader
+from dewar.server.system.inet_address import unmapped
 from dewar.server.wire.body import EmptyBody
 from dewar.server.wire.request import Environ
 
@@ -59,9 +60,9 @@ def connection_environ(base: Environ, sock: socket.socket, peer: Any) -> Environ
         environ.update(SERVER_NAME="localhost", SERVER_PORT="80", REMOTE_ADDR="")
         return environ
     name = sock.getsockname()
-    environ["SERVER_NAME"] = name[0]
+    environ["SERVER_NAME"] = unmapped(name[0])
     environ["SERVER_PORT"] = str(name[1])
-    environ["REMOTE_ADDR"] = peer[0]
+    environ["REMOTE_ADDR"] = unmapped(peer[0])
     environ["REMOTE_PORT"] = str(peer[1])
     return environ
 

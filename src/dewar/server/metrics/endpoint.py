@@ -7,7 +7,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from dewar.server.metrics.exposition import CONTENT_TYPE, exposition
 from dewar.server.metrics.statistics import ReadStatistics
 from dewar.server.settings.settings import Settings
-from dewar.server.system.listeners import is_loopback
+from dewar.server.system.inet_address import is_loopback
 
 _logger = logging.getLogger("dewar.server")
 

@@ -72,7 +72,9 @@ class BackgroundSupervisor:
             BindError: The server cannot listen on an address; nothing has been started.
             StartError: The workers could not begin to serve; all have ended.
         """
-        listeners = bind_listeners(self._settings.bind, self._settings.unix_mode)
+        listeners = bind_listeners(
+            self._settings.bind, self._settings.unix_mode, ipv6_only=self._settings.ipv6_only
+        )
         self.addresses = tuple(url_of(listener, self._settings.scheme) for listener in listeners)
         ours, theirs = socket.socketpair()
         self._sock = ours

@@ -61,6 +61,9 @@ class Settings:
     unix_mode: str | None = setting(
         None, _ADDRESS, Permissions(), "Permissions of UNIX sockets, such as 660."
     )
+    ipv6_only: bool = setting(
+        False, _ADDRESS, Switch(), "Take IPv6 clients only on [::], and no IPv4 clients."
+    )
     server_name: str | None = setting(
         "Dewar", _ADDRESS, ProductToken(), "The Server field of responses.",
         # app.config.from_prefixed_env() reads DEWAR_SERVER_NAME for the application.
@@ -74,6 +77,9 @@ class Settings:
         1, _WORK, WholeNumber(1),
         "Processes that share the address; more than 1 needs a system that can fork.", "-w",
     )  # fmt: skip
+    chdir: str | None = setting(
+        None, _WORK, FilePath(), "The working directory; each worker enters it by its name."
+    )
     preload: bool = setting(
         False, _WORK, Switch(), "Load the app once, before the processes are forked."
     )

@@ -8,26 +8,27 @@ import stat
 import struct
 import sys
 from contextlib import suppress
-from ipaddress import ip_address
 from pathlib import Path
 
 from dewar.server.errors import BindError
+from dewar.server.system.inet_address import HELP, InetAddress, names_any_ipv4, resolve
 from dewar.server.system.systemd import inherited, is_inherited
-
-# What getaddrinfo gives for TCP, and a path for a UNIX socket.
-Address = str | tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
 _UNIX = "unix:"
 # socket(7): a filter for incoming packets, here a program of one instruction, BPF_RET | BPF_K.
 _SO_ATTACH_FILTER = 26
 _RETURN_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)
 _AF_UNIX: int | None = getattr(socket, "AF_UNIX", None)
-_HELP = 'Give "host:port", "[::1]:port", "unix:/path", or "systemd" or "fd://3" for open sockets.'
 _CAUSES = {
     errno.EADDRINUSE: "it is in use by another program. Stop that program, or choose another port.",
     errno.EACCES: "permission denied. Ports below 1024 need privileges; choose a higher one.",
     errno.EADDRNOTAVAIL: "this machine has no such address. Use 127.0.0.1 or 0.0.0.0.",
+    errno.EAFNOSUPPORT: "this machine has no IPv6. Use 127.0.0.1 or 0.0.0.0.",
 }
+# Why an address of a name that has several may be left out.
+_NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+# With port 0, the free port of the first address may be in use at the second.
+_PORT_TRIES = 16
 _UNIX_CAUSES = {
     errno.EADDRINUSE: "another program listens on it. Stop that program, or choose another path.",
     errno.EACCES: "this user may not write there. Choose a folder that this user owns.",
@@ -54,13 +55,15 @@ class ListeningSocket(socket.socket):
         self.owner = os.getpid() if self.file is not None else 0
 
 
-def open_listeners(bind: str, backlog: int, unix_mode: str | None = None) -> "list[socket.socket]":
-    """Return a non-blocking listening socket for each address in *bind*; the caller closes them.
+def open_listeners(
+    bind: str, backlog: int, unix_mode: str | None = None, *, ipv6_only: bool = False
+) -> "list[socket.socket]":
+    """Return non-blocking listening sockets for the addresses in *bind*; the caller closes them.
 
     Raises:
         BindError: An address is malformed, in use or forbidden. No socket stays open then.
     """
-    opened = bind_listeners(bind, unix_mode)
+    opened = bind_listeners(bind, unix_mode, ipv6_only=ipv6_only)
     try:
         listen(opened, backlog)
     except BaseException:
@@ -69,20 +72,32 @@ def open_listeners(bind: str, backlog: int, unix_mode: str | None = None) -> "li
     return opened
 
 
-def bind_listeners(bind: str, unix_mode: str | None = None) -> "list[socket.socket]":
-    """Return a socket for each address in *bind*; clients cannot connect before `listen`.
+def bind_listeners(
+    bind: str, unix_mode: str | None = None, *, ipv6_only: bool = False
+) -> "list[socket.socket]":
+    """Return sockets for the addresses in *bind*; clients cannot connect before `listen`.
+
+    A name with several addresses gets a socket for each that this machine has. ``[::]`` takes IPv4
+    clients too, unless *bind* also has ``0.0.0.0`` with the same port.
+
+    Args:
+        bind: Addresses with commas between them.
+        unix_mode: The permissions of UNIX sockets, in octal.
+        ipv6_only: Whether ``[::]`` takes IPv6 clients only.
 
     Raises:
         BindError: An address is malformed, in use or forbidden. No socket stays open then.
     """
     opened: list[socket.socket] = []
+    parts = [part.strip() for part in bind.split(",")]
     try:
-        for part in bind.split(","):
-            text = part.strip()
+        for text in parts:
             if is_inherited(text):
                 opened += (_inherit(fd) for fd in inherited(text))
+            elif text.startswith(_UNIX):
+                opened.append(_bind_unix(text, unix_mode))
             else:
-                opened.append(_bind(text, unix_mode))
+                opened += _bind_inet(text, parts, ipv6_only)
     except BaseException:
         close_listeners(opened)
         raise
@@ -152,31 +167,77 @@ def _inherit(fd: int) -> ListeningSocket:
     return listener
 
 
-def _bind(bind: str, unix_mode: str | None) -> ListeningSocket:
-    family: int
-    address: Address
-    if bind.startswith(_UNIX):
-        family, address = _unix_family(bind), _unix_path(bind)
-    else:
-        family, address = _resolve(bind)
+def _bind_unix(bind: str, unix_mode: str | None) -> ListeningSocket:
+    family, path = _unix_family(bind), _unix_path(bind)
     listener = ListeningSocket(family, socket.SOCK_STREAM)
     try:
-        if family == _AF_UNIX:
-            _remove_stale(str(address))
-        elif os.name != "nt":  # Windows would let two servers share the port
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind(address)
-        if family == _AF_UNIX:
-            # Nobody can connect yet, so the file is never accessible to more users than intended.
-            if unix_mode is not None:
-                Path(str(address)).chmod(int(unix_mode, 8))
-            listener.file = _identity(str(address))
-            listener.take_ownership()
+        _remove_stale(path)
+        listener.bind(path)
+        # Nobody can connect yet, so the file is never accessible to more users than intended.
+        if unix_mode is not None:
+            Path(path).chmod(int(unix_mode, 8))
+        listener.file = _identity(path)
+        listener.take_ownership()
     except OSError as error:
         listener.close()
         raise BindError(bind, _reason(error, bind)) from error
+    return listener
+
+
+def _bind_inet(bind: str, parts: list[str], ipv6_only: bool) -> "list[socket.socket]":
+    """Return a socket for each address of *bind* that this machine has, all with one port."""
+    addresses = resolve(bind)
+    port = addresses[0].port
+    is_dual_stack = not ipv6_only and not any(names_any_ipv4(part, port) for part in parts)
+    for left in reversed(range(_PORT_TRIES)):
+        opened: list[socket.socket] = []
+        try:
+            _bind_each(addresses, is_dual_stack, opened)
+        except OSError as error:
+            close_listeners(opened)
+            if port or not left or error.errno != errno.EADDRINUSE:
+                raise BindError(bind, _reason(error, bind)) from error
+        else:
+            break
+    return opened
+
+
+def _bind_each(
+    addresses: list[InetAddress], is_dual_stack: bool, opened: "list[socket.socket]"
+) -> None:
+    """Append a socket for each of *addresses* that this machine has.
+
+    Raises:
+        OSError: It has none of them, or one is in use.
+    """
+    port = addresses[0].port
+    absent: OSError | None = None
+    for address in addresses:
+        try:
+            listener = _bind_address(address.with_port(port), is_dual_stack)
+        except OSError as error:
+            if error.errno not in _NOT_HERE:
+                raise
+            absent = error
+            continue
+        opened.append(listener)
+        port = listener.getsockname()[1]
+    if absent is not None and not opened:
+        raise absent
+
+
+def _bind_address(address: InetAddress, is_dual_stack: bool) -> ListeningSocket:
+    listener = ListeningSocket(address.family, socket.SOCK_STREAM)
+    try:
+        if os.name != "nt":  # Windows would let two servers share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if address.family == socket.AF_INET6:
+            only = not (is_dual_stack and address.is_any_ipv6)
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
+        listener.bind(address.for_socket())
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 
@@ -207,26 +268,8 @@ def _unix_family(bind: str) -> int:
 def _unix_path(bind: str) -> str:
     path = bind.removeprefix(_UNIX)
     if not path:
-        raise BindError(bind, f"the path is missing. {_HELP}")
+        raise BindError(bind, f"the path is missing. {HELP}")
     return path
-
-
-def _resolve(bind: str) -> tuple[socket.AddressFamily, Address]:
-    host, colon, port = bind.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if not colon or not port.isdecimal() or int(port) > 65535 or (":" in host and not bracketed):
-        raise BindError(bind, f"it is not an address. {_HELP}")
-    try:
-        found = socket.getaddrinfo(
-            host[1:-1] if bracketed else host or "0.0.0.0",  # noqa: S104 - asked for by ":8000"
-            int(port),
-            type=socket.SOCK_STREAM,
-            flags=socket.AI_PASSIVE,
-        )
-    except (OSError, UnicodeError) as error:  # UnicodeError: not a valid host name
-        raise BindError(bind, f"the host is not known. {_HELP}") from error
-    family, _, _, _, address = found[0]
-    return family, address
 
 
 def _remove_stale(path: str) -> None:
@@ -245,20 +288,3 @@ def _remove_stale(path: str) -> None:
             Path(path).unlink()
             return
     raise OSError(errno.EADDRINUSE, "in use", path)
-
-
-def is_loopback(bind: str) -> bool:
-    """Return whether no address in *bind* can be reached from another machine."""
-    return all(_is_loopback(address.strip()) for address in bind.split(","))
-
-
-def _is_loopback(address: str) -> bool:
-    if address.startswith("unix:"):
-        return True
-    host = address.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -41,7 +41,9 @@ class ThreadBackend:
         with ExitStack() as opened:
             self._server_context.open_logs()
             opened.callback(self._server_context.close_logs)
-            listeners = open_listeners(settings.bind, settings.backlog, settings.unix_mode)
+            listeners = open_listeners(
+                settings.bind, settings.backlog, settings.unix_mode, ipv6_only=settings.ipv6_only
+            )
             opened.callback(close_listeners, listeners)
             self._server_context.begin()
             opened.callback(self._server_context.end, 0.0)

@@ -7,15 +7,24 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
-from dewar.server.system import reload
-from dewar.server.system.reload import ReloadUnavailableError, is_reloaded, roots, run_with_reload
+from dewar.server import Settings, reload
+from dewar.server.reload import (
+    SOCKETS,
+    ReloadUnavailableError,
+    inherited_bind,
+    is_reloaded,
+    roots,
+    run_with_reload,
+)
+from polling import eventually
 
 
 def test_the_users_own_folders_are_watched(tmp_path: Path) -> None:
@@ -68,12 +77,30 @@ class Child:
         return self.returncode
 
 
+class Fallback:
+    """Answers clients in the place of a child that has failed; notes when."""
+
+    def __init__(self) -> None:
+        self.events: queue.Queue[str] = queue.Queue()
+        self._is_started = False
+
+    def start(self, text: str) -> None:
+        self._is_started = True
+        self.events.put(text)
+
+    def stop(self) -> None:
+        if self._is_started:
+            self._is_started = False
+            self.events.put("stop")
+
+
 class Supervised:
     """`_supervise` on a thread, with children and changes that a test makes up."""
 
     def __init__(self) -> None:
         self.children: queue.Queue[Child] = queue.Queue()
         self.said: list[str] = []
+        self.fallback = Fallback()
         self._changes: queue.Queue[list[tuple[object, str]] | None] = queue.Queue()
         self._stop = threading.Event()
         self._status: list[int] = []
@@ -89,7 +116,8 @@ class Supervised:
 
     def _run(self) -> None:
         start: Any = self._start
-        status = reload._supervise(start, self._watch(), self._stop, self.said.append)
+        fallback: Any = self.fallback
+        status = reload._supervise(start, self._watch(), self._stop, fallback, self.said.append)
         self._status.append(status)
 
     def _start(self) -> Child:
@@ -130,11 +158,27 @@ def test_a_child_that_fails_waits_for_its_code_to_be_mended() -> None:
     assert supervised.status() == 0
 
 
+def test_clients_are_told_while_no_child_can_serve() -> None:
+    """From its failure until the next one starts; not while it is replaced."""
+    supervised = Supervised()
+    events = supervised.fallback.events
+    supervised.children.get(timeout=10).end(3)
+    assert "has ended with status 3" in events.get(timeout=10)
+    supervised.change("/x/app.py")
+    good = supervised.children.get(timeout=10)
+    assert events.get(timeout=10) == "stop"
+    supervised.change("/x/app.py")
+    supervised.children.get(timeout=10).end(0)
+    assert good.was_told
+    assert supervised.status() == 0
+    assert events.empty()
+
+
 def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """The extra."""
     monkeypatch.setitem(sys.modules, "watchfiles", None)
     with pytest.raises(ReloadUnavailableError, match=r"dewar-web\[reload\]"):
-        run_with_reload()
+        run_with_reload(Settings())
 
 
 def test_the_child_knows_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,6 +186,17 @@ def test_the_child_knows_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_reloaded()
     monkeypatch.setenv("DEWAR_RELOADED", "true")
     assert is_reloaded()
+
+
+def test_the_sockets_are_for_the_first_server_with_that_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A second one, or a child of this process, opens its own."""
+    monkeypatch.setenv(SOCKETS, "127.0.0.1:0=3,4")
+    assert inherited_bind("127.0.0.1:5000") == "127.0.0.1:5000"
+    assert inherited_bind("127.0.0.1:0") == "fd://3,fd://4"
+    assert SOCKETS not in os.environ
+    assert inherited_bind("127.0.0.1:0") == "127.0.0.1:0"
 
 
 SCRIPT = """\
@@ -154,14 +209,20 @@ app.run(port=0, use_reloader=True)
 """
 
 
-def ask(line: str) -> str:
-    """Return what the server answers that said this line when it started."""
+def port_of(line: str) -> int:
+    """Return the port in the line that a server prints when it starts."""
     port = re.search(r"http://127\.0\.0\.1:(\d+)", line)
     assert port is not None
-    connection = HTTPConnection("127.0.0.1", int(port[1]), timeout=5)
+    return int(port[1])
+
+
+def ask(port: int) -> tuple[int, str]:
+    """Return status and body of an answer."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=20)
     try:
         connection.request("GET", "/")
-        return connection.getresponse().read().decode()
+        response = connection.getresponse()
+        return response.status, response.read().decode()
     finally:
         connection.close()
 
@@ -174,8 +235,38 @@ def await_line(process: subprocess.Popen[str], text: str) -> str:
     pytest.fail(f"The program ended without saying {text!r}.")
 
 
-def test_a_running_program_takes_up_its_changes(tmp_path: Path) -> None:
-    """The whole of it: a script, an edit, and an end that leaves no process behind."""
+class Clients:
+    """Two threads that ask again and again, each time with a new connection."""
+
+    def __init__(self, port: int) -> None:
+        self.answers: Counter[tuple[int, str]] = Counter()
+        self.failures: list[Exception] = []
+        self._port = port
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(2)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def _ask(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                status, text = ask(self._port)
+            except (OSError, HTTPException) as error:
+                self.failures.append(error)
+            else:
+                self.answers[status, text[:3]] += 1
+
+
+def test_a_running_program_takes_up_its_changes_and_refuses_no_client(tmp_path: Path) -> None:
+    """The whole of it: a script, edits, a mistake, and an end that leaves no process behind."""
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "text.py").write_text("TEXT = 'one'")
     process = subprocess.Popen(
@@ -190,11 +281,21 @@ def test_a_running_program_takes_up_its_changes(tmp_path: Path) -> None:
     limit = threading.Timer(60, os.killpg, (process.pid, signal.SIGKILL))
     limit.start()
     try:
-        assert ask(await_line(process, "serving")) == "one"
-        (tmp_path / "text.py").write_text("TEXT = 'other'")
-        await_line(process, "has changed")
-        last = await_line(process, "serving")
-        assert ask(last) == "other"
+        port = port_of(await_line(process, "serving"))
+        with Clients(port) as clients:
+            eventually(lambda: clients.answers[200, "one"] > 0)
+            (tmp_path / "text.py").write_text("TEXT = 'two'")
+            await_line(process, "has changed")
+            assert port_of(await_line(process, "serving")) == port
+            eventually(lambda: clients.answers[200, "two"] > 0)
+            (tmp_path / "text.py").write_text("TEXT = (")
+            await_line(process, "SyntaxError")
+            eventually(lambda: clients.answers[503, "The"] > 0)
+            (tmp_path / "text.py").write_text("TEXT = 'three'")
+            await_line(process, "serving")
+            eventually(lambda: clients.answers[200, "thr"] > 0)
+        assert not clients.failures
+        assert clients.answers.keys() == {(200, "one"), (200, "two"), (503, "The"), (200, "thr")}
     finally:
         process.send_signal(signal.SIGTERM)
         # The child has the same pipe: it ends when both are gone.
@@ -203,4 +304,4 @@ def test_a_running_program_takes_up_its_changes(tmp_path: Path) -> None:
         limit.cancel()
     assert process.wait(10) == 0
     with pytest.raises(ConnectionRefusedError):
-        ask(last)
+        ask(port)

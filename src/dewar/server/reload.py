@@ -1,8 +1,9 @@
 """Restart the server when the code changes, for development.
 
-There are two processes: this one watches the code and never serves; its child, started with the
-same command line, serves and never watches. A child that has failed is started again at the next
-change.
+There are two processes: this one listens and watches the code; its child, started with the same
+command line, serves on the sockets that it inherits, and never watches. So no client is refused
+while the child is replaced. A child that has failed is started again at the next change; until then
+this process answers with status 503.
 """
 
 import os
@@ -12,15 +13,21 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from dewar.server.errors import ServerError
+from dewar.server.fallback_server import FallbackServer
+from dewar.server.settings.settings import Settings
+from dewar.server.system.listeners import close_listeners, open_listeners
 
 #: The variables that mark the child. Programs written for Flask read the second one.
 MARKS = ("DEWAR_RELOADED", "WERKZEUG_RUN_MAIN")
+#: Passes the sockets to the child: the address that they are for, and their descriptors.
+SOCKETS = "DEWAR_RELOAD_SOCKETS"
 # How long a child may take to finish its requests, in seconds.
 STOP_TIMEOUT = 5.0
 # How often the watcher returns without a change, in milliseconds.
@@ -47,19 +54,36 @@ def can_reload() -> bool:
     return find_spec("watchfiles") is not None
 
 
+def inherited_bind(bind: str) -> str:
+    """Return *bind* for the server of this process: the sockets that it has inherited, if any.
+
+    They are for the first server with that address. No child of this process gets them.
+    """
+    address, _, numbers = os.environ.get(SOCKETS, "").rpartition("=")
+    if not numbers or address != bind:
+        return bind
+    del os.environ[SOCKETS]
+    return ",".join(f"fd://{number}" for number in numbers.split(","))
+
+
 def run_with_reload(
-    extra_files: Iterable[str] | None = None, exclude_patterns: Iterable[str] | None = None
+    settings: Settings,
+    *,
+    extra_files: Iterable[str] | None = None,
+    exclude_patterns: Iterable[str] | None = None,
 ) -> NoReturn:
     """Run this process's command line again and again, once for each change to the code.
 
     When the child ends without a change, this process ends with its exit status.
 
     Args:
+        settings: Where to listen, and the folder that is watched.
         extra_files: More files and folders to watch.
         exclude_patterns: Shell patterns of paths to ignore.
 
     Raises:
         ReloadUnavailableError: If watchfiles is not installed.
+        BindError: If the address cannot be listened on.
     """
     if not can_reload():
         raise ReloadUnavailableError
@@ -69,7 +93,7 @@ def run_with_reload(
     extra = [Path(file).resolve() for file in extra_files or ()]
     counts = _code_filter(watchfiles.PythonFilter(), extra, tuple(exclude_patterns or ()))
     watched = watchfiles.watch(
-        *roots(Path.cwd(), sys.path),
+        *roots(Path(settings.chdir or "."), sys.path),
         *(path for path in extra if path.exists()),
         watch_filter=counts,
         stop_event=stop,
@@ -77,8 +101,16 @@ def run_with_reload(
         rust_timeout=_TICK,
         yield_on_timeout=True,
     )
+    listeners = open_listeners(
+        settings.bind, settings.backlog, settings.unix_mode, ipv6_only=settings.ipv6_only
+    )
     _exit_on_sigterm()
-    sys.exit(_supervise(_start_child, watched, stop, _say))
+    try:
+        start = partial(_start_child, settings.bind, [each.fileno() for each in listeners])
+        fallback = FallbackServer(listeners, settings)
+        sys.exit(_supervise(start, watched, stop, fallback, _say))
+    finally:
+        close_listeners(listeners)
 
 
 def roots(folder: Path, path: Iterable[str]) -> list[Path]:
@@ -121,6 +153,7 @@ def _supervise(
     start: Callable[[], "subprocess.Popen[bytes]"],
     changes: Changes,
     stop: threading.Event,
+    fallback: FallbackServer,
     say: Callable[[str], None],
 ) -> int:
     """Run one child at a time, a new one after each change; return the exit status.
@@ -131,7 +164,10 @@ def _supervise(
     next(batches, None)
     while True:
         child, told = start(), threading.Event()
-        threading.Thread(target=_stop_when_done, args=(child, told, stop), daemon=True).start()
+        waiter = threading.Thread(
+            target=_follow_child, args=(child, told, stop, fallback), daemon=True
+        )
+        waiter.start()
         try:
             changed = next(filter(None, batches), None)
         except KeyboardInterrupt:
@@ -141,18 +177,31 @@ def _supervise(
             told.set()
             ended_before = child.poll()
             _end(child)
+            waiter.join()
+            fallback.stop()
         if changed is None:
             return child.returncode if ended_before is None else ended_before
         say(f"{_first_name(changed)} has changed, restarting")
 
 
-def _stop_when_done(
-    child: "subprocess.Popen[bytes]", told: threading.Event, stop: threading.Event
+def _follow_child(
+    child: "subprocess.Popen[bytes]",
+    told: threading.Event,
+    stop: threading.Event,
+    fallback: FallbackServer,
 ) -> None:
     # A child that ends by itself with status 0, after Ctrl+C for instance, ends this process too.
-    # After a failure this process waits for a change.
-    if child.wait() == 0 and not told.is_set():
+    # After a failure this process answers, and waits for a change.
+    status = child.wait()
+    if told.is_set():
+        return
+    if status == 0:
         stop.set()
+    else:
+        fallback.start(
+            f"The app has ended with status {status}. Its error is in the terminal of the server."
+            " It is started again when its code changes."
+        )
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
@@ -165,11 +214,12 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
         child.wait()
 
 
-def _start_child() -> "subprocess.Popen[bytes]":
+def _start_child(bind: str, numbers: list[int]) -> "subprocess.Popen[bytes]":
     # The command that started this process: python -m ..., a script, a console script.
     command = [sys.executable, *sys.orig_argv[1:]]
+    variables = {**dict.fromkeys(MARKS, "true"), SOCKETS: f"{bind}={','.join(map(str, numbers))}"}
     return subprocess.Popen(  # noqa: S603  # our own command line
-        command, env={**os.environ, **dict.fromkeys(MARKS, "true")}
+        command, env={**os.environ, **variables}, pass_fds=numbers
     )
 
 
