@@ -5,14 +5,14 @@ import re
 import subprocess
 import sys
 
-from architecture.drawing import PAGE
+from architecture.drawing import PAGES
 from architecture.rings import components, rings
 from architecture.tree import TESTS
 
 
 def named_rings() -> set[tuple[str, ...]]:
     """Return the rings in the table of the page."""
-    text = PAGE.read_text(encoding="utf-8")
+    text = PAGES[0].read_text(encoding="utf-8")
     table = text.partition("| ring | why |\n|---|---|\n")[2].partition("\n\n")[0]
     cells = [row.split("|")[1] for row in table.splitlines()]
     return {tuple(sorted(re.findall(r"`(\w+)`", cell))) for cell in cells}
