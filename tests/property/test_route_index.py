@@ -39,7 +39,9 @@ class Digits(BaseConverter):
 
 @st.composite
 def rule_texts(draw: st.DrawFn) -> str:
-    parts = draw(st.lists(st.sampled_from(SEGMENTS[:5] + ODD_SEGMENTS + VARIABLES), min_size=0, max_size=4))
+    parts = draw(
+        st.lists(st.sampled_from(SEGMENTS[:5] + ODD_SEGMENTS + VARIABLES), min_size=0, max_size=4)
+    )
     numbered = [part.format(number) for number, part in enumerate(parts)]
     return "/" + "/".join(numbered) + draw(st.sampled_from(["", "/"])) * bool(numbered)
 
@@ -75,7 +77,8 @@ def rule_arguments(draw: st.DrawFn) -> dict[str, Any]:
 
 # As an environ has them: "Ã©" is the UTF-8 of "é", which alone is not UTF-8.
 SENT = [
-    *SEGMENTS, *ODD_SEGMENTS, "7", "007", "-3", "1.5", "Ã©", "aa", "pre-z", "q.x", "%2F", "\0", "\n",
+    *SEGMENTS, *ODD_SEGMENTS, "7", "007", "-3", "1.5", "Ã©", "aa", "pre-z", "q.x", "%2F", "\0",
+    "\n",
 ]  # fmt: skip
 paths = st.builds(
     lambda beginning, parts: beginning + "/".join(parts),

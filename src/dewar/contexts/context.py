@@ -14,6 +14,7 @@ from dewar.contexts.current import contexts, maybe_current
 from dewar.contexts.snapshot import Snapshot
 from dewar.contexts.state import ContextState
 from dewar.errors import ContextOrderError
+from dewar.routing.adapters import has_trusted_hosts
 from dewar.signals import (
     appcontext_popped,
     appcontext_pushed,
@@ -106,7 +107,7 @@ class Context(ContextState):
         """Find the rule for the request; keep a routing error for later."""
         found = None
         app = self.app
-        if app.config["TRUSTED_HOSTS"] is None:
+        if not has_trusted_hosts(app.config, app.request_class):
             found = app.composition.index.match(self.environ or {})
         if found is None:
             adapter = self.url_adapter

@@ -23,6 +23,17 @@ class AdaptedApp(Protocol):
         """The configuration: ``SERVER_NAME``, ``TRUSTED_HOSTS`` and their like."""
 
 
+def has_trusted_hosts(config: Mapping[str, Any], request_class: Any) -> bool:
+    """Whether the host of a request has to be checked, which `make_adapter` does.
+
+    Either the configuration names the hosts or the class of the requests does. Ask for each
+    request: a program may set them at any time.
+    """
+    if config["TRUSTED_HOSTS"] is not None:
+        return True
+    return getattr(request_class, "trusted_hosts", None) is not None
+
+
 def make_adapter(app: AdaptedApp, request: Request | None) -> MapAdapter | None:
     """Return the adapter for a request; without one for ``SERVER_NAME``, or None.
 
