@@ -15,7 +15,8 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from dewar.app_parts import AppParts
 from dewar.contexts.context import Context, SplitContext
 from dewar.contexts.current import current_request
-from dewar.loop.suspended import Suspended, loop_entry
+from dewar.layers import maybe_loop_entry
+from dewar.loop.suspended import Suspended
 from dewar.messages.request import Request
 from dewar.pipeline import respond, url_building
 from dewar.pipeline.composition import SEEN_BY_COMPOSITION, Composition, stock_methods
@@ -134,7 +135,7 @@ class Dewar(RequestMethods, AppParts):
         if outermost is None:
             return respond.begin_on_loop(self, environ, start_response)
         # Other middleware may block.
-        begin = loop_entry(outermost)
+        begin = maybe_loop_entry(outermost)
         return None if begin is None else begin(environ, start_response)
 
     def run(

@@ -144,22 +144,6 @@ class Suspended:
         return wanted
 
 
-def loop_entry(app: object) -> Callable[..., Suspended | None] | None:
-    """Return the method ``begin_on_loop`` of a WSGI callable if it does what a call does.
-
-    Given the environ and ``start_response``, it returns the work on an answer that the event loop
-    alone can make, or None. A subclass with a ``__call__`` of its own does more than the method,
-    and so does middleware that has the attributes of the application inside.
-    """
-    for cls in type(app).__mro__:
-        if "begin_on_loop" in vars(cls):
-            entry: Callable[..., Suspended | None] = getattr(app, "begin_on_loop")  # noqa: B009  # not declared
-            return entry
-        if "__call__" in vars(cls):
-            return None
-    return None
-
-
 def begin(steps: Work, is_wholly_async: bool = False) -> Iterable[bytes]:
     """Start *steps*; return their result, or a `Suspended` if they go on elsewhere."""
     try:

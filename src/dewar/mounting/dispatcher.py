@@ -5,7 +5,7 @@ from types import MethodType
 from typing import Any, NamedTuple
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from dewar.loop.suspended import loop_entry
+from dewar.layers import maybe_loop_entry
 from dewar.mounting.apps import default_name, holds
 from dewar.mounting.errors import MountError
 from dewar.mounting.hosts import Hosts, checked_host
@@ -107,9 +107,9 @@ class DispatcherMiddleware(MountPoint):
         app = self.enter(moved)
         if isinstance(app, MethodType) and app.__name__ == "wsgi_app":
             # The middleware around the method is around this dispatcher too.
-            begin = loop_entry(app.__self__)
+            begin = maybe_loop_entry(app.__self__)
             return begin and begin(moved, start_response, skip_middleware=True)
-        begin = loop_entry(app)
+        begin = maybe_loop_entry(app)
         return begin and begin(moved, start_response)
 
     def mount(

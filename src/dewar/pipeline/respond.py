@@ -56,6 +56,8 @@ def begin_on_loop(
     found = app.composition.match_wholly_async(app, environ)
     if found is None:
         return None
+    if not app._got_first_request:  # noqa: SLF001  # as `wsgi_app` does
+        app._got_first_request = True  # noqa: SLF001  # as above
     match, plan = found
     context = app.request_context(environ)
     context.url_rule, context.view_args = match
