@@ -83,6 +83,8 @@ class DispatcherMiddleware(MountPoint):
             return Found(part.app, part.mount, part.rest, host)
         path = environ.get("PATH_INFO", "")
         by_path = longest(self.mounts, path)
+        if by_path is None and path == "*":
+            return Found(self.app, "", path)  # OPTIONS of the server (RFC 9110 §9.3.7)
         if by_path is None:
             # A path that does not begin with a slash keeps what is before its first one.
             head, slash, tail = path.partition("/")
