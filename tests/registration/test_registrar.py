@@ -14,7 +14,6 @@ from dewar.registration.error_handlers import class_and_code, find_handler, new_
 from dewar.registration.hooks import HookTable, WatchedDict, WatchedList
 from dewar.registration.packages import root_path_of
 
-
 FOLDERS = [
     None, "", "static", "static/", "a/b", "/", "//", ".", "./", "..", "a/.", "a/..", "a//b", "\\",
     "/srv/files", "/srv/files/", Path("static"), Path(), Path("/"),
