@@ -251,7 +251,7 @@ class Dewar(RequestMethods, AppParts):
         update_context(self, context)
 
     @cached_property
-    def composition(self) -> Composition:
+    def _composition(self) -> Composition:
         """What is worked out from the registrations, until the next registration."""
         # PERF: a plain attribute of the instance, which each request reads several times. It is
         # not kept by the context, because a view may still change the app. Two threads may both
@@ -273,7 +273,7 @@ class Dewar(RequestMethods, AppParts):
         self.add_url_rule(f"{self.static_url_path}/<path:filename>", "static", static, host=host)
 
     def _changed(self) -> None:
-        vars(self).pop("composition", None)
+        vars(self).pop("_composition", None)
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)

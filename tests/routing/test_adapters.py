@@ -129,11 +129,11 @@ def test_the_route_index_leaves_subdomains_to_the_map() -> None:
     """It does not look at the host; switching them on or off outdates it."""
     app = build(dewar, dewar.Dewar, "plain", "example.com", "/")
     environ = dewar.Dewar("x").test_request_context("/").environ
-    assert app.composition.index.match(environ) is not None
+    assert app._composition.index.match(environ) is not None
     app.subdomain_matching = True
-    assert app.composition.index.match(environ) is None
+    assert app._composition.index.match(environ) is None
     client = app.test_client()
     assert "'www'" in client.get("/", base_url="http://www.example.com").text
     assert "'plain'" in client.get("/", base_url="http://example.com").text
     app.subdomain_matching = False
-    assert app.composition.index.match(environ) is not None
+    assert app._composition.index.match(environ) is not None

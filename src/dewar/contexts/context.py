@@ -108,7 +108,7 @@ class Context(ContextState):
         found = None
         app = self.app
         if not has_trusted_hosts(app.config, app.request_class):
-            found = app.composition.index.match(self.environ or {})
+            found = app._composition.index.match(self.environ or {})
         if found is None:
             adapter = self.url_adapter
             if adapter is None:
@@ -153,7 +153,7 @@ class Context(ContextState):
     def is_watched(self) -> bool:
         """Whether the app or a signal has something to call when the context ends."""
         return (
-            self.app.composition.has_teardown
+            self.app._composition.has_teardown
             or bool(request_tearing_down.receivers)
             or bool(appcontext_tearing_down.receivers)
             or bool(appcontext_popped.receivers)
@@ -161,7 +161,7 @@ class Context(ContextState):
 
     def _begin_request(self) -> None:
         # The session first, because a URL converter may use it.
-        if self.opened_session is None and self.app.composition.opens_session_at_once:
+        if self.opened_session is None and self.app._composition.opens_session_at_once:
             self.open_session()
         if self.routing_exception is None:
             self.match_request()
