@@ -105,11 +105,9 @@ class Context(ContextState):
 
     def match_request(self) -> None:
         """Find the rule for the request; keep a routing error for later."""
-        found = None
         app = self.app
-        if not has_trusted_hosts(app.config, app.request_class):
-            found = app._composition.index.match(self.environ or {})
-        if found is None:
+        found = app._composition.index.match(self.environ or {})
+        if found is None or has_trusted_hosts(app.config, app.request_class):
             adapter = self.url_adapter
             if adapter is None:
                 return

@@ -171,10 +171,8 @@ class Composition:
         """Return the match and the unwrapped plan of a request, if no function in it may block."""
         if not self._lanes.may_be_wholly_async or appcontext_pushed.receivers:
             return None
-        if has_trusted_hosts(app.config, app.request_class):
-            return None
         found = self.index.match(environ)
-        if found is None:
+        if found is None or has_trusted_hosts(app.config, app.request_class):
             return None
         plan = self.plan_for(app, found[0].endpoint)
         return (found, plan.unwrapped) if plan.unwrapped and plan.is_wholly_async else None

@@ -23,15 +23,13 @@ class AdaptedApp(Protocol):
         """The configuration: ``SERVER_NAME``, ``TRUSTED_HOSTS`` and their like."""
 
 
-def has_trusted_hosts(config: Mapping[str, Any], request_class: Any) -> bool:
+def has_trusted_hosts(config: Mapping[str, Any], request_class: type[Request]) -> bool:
     """Whether the host of a request has to be checked, which `make_adapter` does.
 
     Either the configuration names the hosts or the class of the requests does. Ask for each
     request: a program may set them at any time.
     """
-    if config["TRUSTED_HOSTS"] is not None:
-        return True
-    return getattr(request_class, "trusted_hosts", None) is not None
+    return config["TRUSTED_HOSTS"] is not None or request_class.trusted_hosts is not None
 
 
 def make_adapter(app: AdaptedApp, request: Request | None) -> MapAdapter | None:

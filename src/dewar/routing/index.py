@@ -118,13 +118,13 @@ class RouteIndex:
         rule = self._static.get((method, path))
         if rule is not None:
             return rule, {}
-        # The map decodes the path, takes any number of slashes before it for one, and reads the
-        # method in capitals.
-        if path[:1] != "/" or path[1:2] == "/" or not (path.isascii() and method.isupper()):
+        segments = path.split("/")
+        # The map decodes the path, adds a slash before it, and reads the method in capitals.
+        if segments[0] or not (path.isascii() and method.isupper()):
             return None
         values: list[str] = []
         try:
-            entry = _search(self._root, path.split("/"), 1, method, values)
+            entry = _search(self._root, segments, 1, method, values)
             return None if entry is None else _converted(entry, values)
         except _UnsureError:
             return None
