@@ -97,3 +97,14 @@ def test_a_request_class_may_have_a_property_of_any_name() -> None:
     app.request_class = Own
     app.add_url_rule("/", "which", lambda: f"{request.app} {request.args['q']}")  # type: ignore[attr-defined]  # of this class
     assert app.test_client().get("/?q=a%20b", headers={"X-App": "shop"}).text == "shop a b"
+
+
+def test_a_method_for_app_contexts_on_the_app_itself_is_called() -> None:
+    """As one in a subclass is: once for each request."""
+    app = dewar.Dewar("own", static_folder=None)
+    app.add_url_rule("/", "index", lambda: "index")
+    made: list[Any] = []
+    original = app.app_context
+    app.app_context = lambda: made.append(original()) or made[-1]  # type: ignore[method-assign, func-returns-value]  # short
+    assert app.test_client().get("/").text == "index"
+    assert len(made) == 1

@@ -279,6 +279,8 @@ class Dewar(RequestMethods, AppParts):
         object.__setattr__(self, name, value)
         if name in SEEN_BY_COMPOSITION:
             self._changed()
+            if name == "app_context":
+                self._request_context_class = SplitContext
             if isinstance(value, RouteMap):
                 value.watch(weakly(self._changed))
 
