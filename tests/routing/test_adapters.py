@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import dewar
+from dewar.routing.rules import RouteMap
 from suspendedtools import make_environ
 
 HOSTS = [
@@ -185,3 +186,33 @@ def test_trusted_hosts_count_as_soon_as_they_are_set(
     for path in paths:
         assert client.get(path, base_url="http://evil.example").status_code == 400
         assert client.get(path, base_url="http://good.example").text == "served"
+
+
+def test_the_route_index_leaves_all_to_a_map_with_its_own_way_to_match() -> None:
+    """One of a subclass, or with another method of its own."""
+
+    class Lower(RouteMap):
+        def bind_to_environ(self, environ: Any, *args: Any, **more: Any) -> Any:
+            return super().bind_to_environ(
+                {**environ, "PATH_INFO": environ["PATH_INFO"].lower()}, *args, **more
+            )
+
+    class Shop(dewar.Dewar):
+        url_map_class = Lower
+
+    def check(app: dewar.Dewar) -> None:
+        client = app.test_client()
+        assert client.get("/LOWER").text == "lower"
+        assert client.get("/UPPER").status_code == 404
+
+    shop, patched = Shop("shop", static_folder=None), dewar.Dewar("shop", static_folder=None)
+    for app in (shop, patched):
+        app.add_url_rule("/lower", "lower", lambda: "lower")
+        app.add_url_rule("/UPPER", "upper", lambda: "upper")
+    check(shop)
+    assert patched.test_client().get("/UPPER").text == "upper"
+    stock = patched.url_map.bind_to_environ
+    patched.url_map.bind_to_environ = lambda environ, **more: stock(  # type: ignore[method-assign]  # as programs do
+        {**environ, "PATH_INFO": environ["PATH_INFO"].lower()}, **more
+    )
+    check(patched)

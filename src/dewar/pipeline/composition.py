@@ -129,7 +129,9 @@ class Composition:
     def __init__(self, app: ComposedApp, stock: Mapping[str, object]) -> None:
         self._plans: dict[str | None, Plan] = {}
         can_index = (
-            isinstance(app.url_map, RouteMap)
+            # Not a subclass: it may bind and match in its own way.
+            type(app.url_map) is RouteMap
+            and not vars(app.url_map).keys() & {"bind", "bind_to_environ"}
             # The index does not look at the host.
             and not app.subdomain_matching
             and _is_stock(app, stock, "create_url_adapter")
