@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from dewar import Dewar
-from dewar.layers import layers, maybe_layer_with
+from dewar.layers import layers, maybe_layer_with, maybe_loop_entry
 
 
 class Middleware:
@@ -49,3 +49,46 @@ def test_the_outermost_layer_with_a_method_is_found() -> None:
     middleware = Middleware(Middleware(app))
     middleware.begin_serving = "no method"  # type: ignore[attr-defined]
     assert maybe_layer_with(middleware, "begin_serving") is app
+
+
+class Whole:
+    """An app that can be asked for the loop."""
+
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        """Answer."""
+        return []
+
+    def begin_on_loop(self, environ: Any, start_response: Any) -> None:
+        """Leave it to a thread."""
+
+
+def test_the_entry_of_the_loop_is_the_apps_method() -> None:
+    """Also where a subclass has it, with a call of its own or without."""
+
+    class Subclass(Whole):
+        pass
+
+    class Both(Whole):
+        __call__ = Whole.__call__
+        begin_on_loop = Whole.begin_on_loop
+
+    for app in (Whole(), Subclass(), Both()):
+        assert maybe_loop_entry(app) == app.begin_on_loop
+
+
+def test_what_does_more_than_the_method_when_it_is_called_has_no_entry() -> None:
+    """A subclass that is called otherwise, middleware with its app's attributes, and functions."""
+
+    class Called(Whole):
+        def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+            return [b"more"]
+
+    class Middleware:
+        def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+            return [b"more"]
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(Whole(), name)
+
+    for app in (Called(), Middleware(), Whole().__call__, lambda environ, start_response: []):
+        assert maybe_loop_entry(app) is None

@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from dewar.app_parts import AppParts
 from dewar.contexts.context import Context, SplitContext
 from dewar.contexts.current import current_request
+from dewar.layers import maybe_loop_entry
 from dewar.loop.suspended import Suspended
 from dewar.messages.request import Request
 from dewar.pipeline import respond, url_building
@@ -134,7 +135,7 @@ class Dewar(RequestMethods, AppParts):
         if outermost is None:
             return respond.begin_on_loop(self, environ, start_response)
         # Other middleware may block.
-        begin = getattr(outermost, "begin_on_loop", None)
+        begin = maybe_loop_entry(outermost)
         return None if begin is None else begin(environ, start_response)
 
     def run(
@@ -250,7 +251,7 @@ class Dewar(RequestMethods, AppParts):
         update_context(self, context)
 
     @cached_property
-    def composition(self) -> Composition:
+    def _composition(self) -> Composition:
         """What is worked out from the registrations, until the next registration."""
         # PERF: a plain attribute of the instance, which each request reads several times. It is
         # not kept by the context, because a view may still change the app. Two threads may both
@@ -272,12 +273,14 @@ class Dewar(RequestMethods, AppParts):
         self.add_url_rule(f"{self.static_url_path}/<path:filename>", "static", static, host=host)
 
     def _changed(self) -> None:
-        vars(self).pop("composition", None)
+        vars(self).pop("_composition", None)
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
         if name in SEEN_BY_COMPOSITION:
             self._changed()
+            if name == "app_context":
+                self._request_context_class = SplitContext
             if isinstance(value, RouteMap):
                 value.watch(weakly(self._changed))
 

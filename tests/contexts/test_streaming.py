@@ -2,13 +2,15 @@
 
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, nullcontext
 from typing import Any
 
 import pytest
 
 from dewar import Dewar, g, has_request_context, request, stream_with_context
 from dewar.contexts.current import contexts
+from suspendedtools import make_environ
 
 
 @pytest.fixture
@@ -166,3 +168,46 @@ def test_what_can_be_iterated_is_not_called(app: Dewar) -> None:
 
     with app.test_request_context("/"):
         assert list(stream_with_context(Both())) == ["iterated"]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("ends", ["well", "raising", "abandoned", "failing to close"])
+def test_teardown_functions_are_told_what_ended_the_stream(
+    app: Dewar, is_async: bool, ends: str
+) -> None:
+    """None, its error, or `GeneratorExit`; so a transaction is rolled back with its stream."""
+    told: list[Any] = []
+    app.teardown_request(told.append)
+    app.teardown_appcontext(told.append)
+
+    def pieces() -> Iterator[str]:
+        try:
+            yield "a"
+            if ends == "raising":
+                raise ZeroDivisionError(request.path)
+            yield "b"
+        finally:
+            if ends == "failing to close":
+                raise LookupError(request.path)
+
+    async def async_pieces() -> AsyncIterator[str]:
+        with closing(pieces()) as source:
+            for piece in source:
+                yield piece
+
+    view = stream_with_context(async_pieces if is_async else pieces)
+    app.add_url_rule("/stream", "stream", view)
+    body = app(make_environ(path="/stream"), lambda *_: None)
+    assert told == [None, None]
+    driver = iter(body)
+    assert next(driver) == b"a"
+    error = {"raising": ZeroDivisionError, "failing to close": LookupError}.get(ends)
+    # Whoever closes an asynchronous stream early is not told how that went.
+    raised = None if is_async and ends == "failing to close" else error
+    with pytest.raises(raised) if raised else nullcontext():
+        if ends in {"well", "raising"}:
+            list(driver)
+        body.close()  # type: ignore[attr-defined]  # as a server does
+    ended = {"well": type(None), "abandoned": GeneratorExit}.get(ends, error)
+    assert [type(each) for each in told[2:]] == [ended, ended]
+    assert not has_request_context()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from werkzeug.middleware.dispatcher import DispatcherMiddleware as WerkzeugsDispatcher
@@ -52,6 +53,17 @@ def test_an_environ_without_a_path_is_the_root_s() -> None:
     """PEP 3333 lets a server leave out what is empty."""
     assert DispatcherMiddleware(naming("root"), {"/a": naming("a")})({}, None) == ["root", "", ""]
     assert DispatcherMiddleware(naming("root"))(create_environ("/a"), None) == ["root", "", "/a"]
+
+
+@pytest.mark.parametrize("mounted", [{}, {"/shop": naming("shop")}])
+def test_the_server_s_own_options_lead_to_no_page(mounted: dict[str, Any]) -> None:
+    """`OPTIONS *` has a path that is not the root's, with mounts and without."""
+    app = Dewar("app", static_folder=None)
+    app.add_url_rule("/", "index", lambda: "index")
+    for path, other in mounted.items():
+        app.mount(path, other)
+    environ = create_environ("/", method="OPTIONS") | {"PATH_INFO": "*"}
+    assert app.test_client().open(environ).status_code == 404
 
 
 def test_the_longest_mount_answers_and_its_urls_lead_back() -> None:

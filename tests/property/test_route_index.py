@@ -1,27 +1,47 @@
 """The route index gives Werkzeug's answer or none at all."""
 
+import sys
 from typing import Any
 
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import Map, Rule
+from werkzeug.routing import BaseConverter, Map, Rule
 from werkzeug.test import EnvironBuilder
 
 from dewar.routing.index import RouteIndex
 
 SEGMENTS = ["a", "b", "user", "1", "42", "", "a-b", "x.y"]
+ODD_SEGMENTS = ["", "é", "%C3%A9", "a|b", "a b", ".", "..", "*"]
 VARIABLES = [
     "<v{}>", "<int:v{}>", "<float:v{}>", "<path:v{}>", "<uuid:v{}>", "<any(a, b):v{}>",
     "<int(min=5):v{}>", "<int(fixed_digits=2):v{}>", "<int(signed=True):v{}>",
-    "<string(length=1):v{}>", "<string(minlength=2):v{}>", "pre-<v{}>", "<v{}>.x",
+    "<string(length=1):v{}>", "<string(minlength=2):v{}>", "pre-<v{}>", "<v{}>.x", "<own:v{}>",
+    "<digits:v{}>",
 ]  # fmt: skip
 METHODS = ["GET", "POST", "PUT", "OPTIONS"]
 
 
+class Own(BaseConverter):
+    """Runs code of the program, which may raise anything."""
+
+    def to_python(self, value: str) -> str:
+        """Return the text in capitals, where the map asks for it."""
+        assert sys._getframe(1).f_globals["__name__"].startswith("werkzeug.")
+        return value.upper()
+
+
+class Digits(BaseConverter):
+    """Has an expression of its own only."""
+
+    regex = r"\d+"
+
+
 @st.composite
 def rule_texts(draw: st.DrawFn) -> str:
-    parts = draw(st.lists(st.sampled_from(SEGMENTS[:5] + VARIABLES), min_size=0, max_size=4))
+    parts = draw(
+        st.lists(st.sampled_from(SEGMENTS[:5] + ODD_SEGMENTS + VARIABLES), min_size=0, max_size=4)
+    )
     numbered = [part.format(number) for number, part in enumerate(parts)]
     return "/" + "/".join(numbered) + draw(st.sampled_from(["", "/"])) * bool(numbered)
 
@@ -55,17 +75,39 @@ def rule_arguments(draw: st.DrawFn) -> dict[str, Any]:
     return arguments
 
 
-paths = st.lists(
-    st.sampled_from([*SEGMENTS, "7", "007", "-3", "1.5", "é", "aa", "pre-z", "q.x", "%2F"]),
-    max_size=5,
-).map(lambda parts: "/" + "/".join(parts))
+# As an environ has them: "Ã©" is the UTF-8 of "é", which alone is not UTF-8.
+SENT = [
+    *SEGMENTS, *ODD_SEGMENTS, "7", "007", "-3", "1.5", "Ã©", "aa", "pre-z", "q.x", "%2F", "\0",
+    "\n",
+]  # fmt: skip
+paths = st.builds(
+    lambda beginning, parts: beginning + "/".join(parts),
+    st.sampled_from(["/", "/", "/", "", "//"]),
+    st.lists(st.sampled_from(SENT), max_size=5),
+)
+HOSTS = [
+    "localhost", "", "x.org:8080", "[::1]:80", "a_b", "user@x.org", "x.org:99999", "a..org", ".org",
+    "a" * 64, "bücher.example", "x\u00ad.org", "x.org.", "a b",
+]  # fmt: skip
+# None: a request of HTTP/1.0 has no Host.
+hosts = st.sampled_from(["localhost"] * 9 + [*HOSTS, None])
 
 
 def environ_for(path: str, method: str, **more: Any) -> dict[str, Any]:
     environ = EnvironBuilder(method=method).get_environ()
-    environ["PATH_INFO"] = path.encode().decode("latin-1")
+    environ["PATH_INFO"] = path
     environ.update(more)
-    return environ
+    return {key: value for key, value in environ.items() if value is not None}
+
+
+def known(
+    rules: list[dict[str, Any]],
+    paths: list[str],
+    host: str | None = "localhost",
+    server: str = "localhost",
+) -> Any:
+    """Return an example of a GET request with slashes merged."""
+    return example(rules, paths, "GET", True, host, server)
 
 
 @settings(max_examples=600, deadline=None)
@@ -74,28 +116,35 @@ def environ_for(path: str, method: str, **more: Any) -> dict[str, Any]:
     st.lists(paths, min_size=1, max_size=6),
     st.sampled_from([*METHODS, "HEAD", "get"]),
     st.booleans(),
+    hosts,
+    hosts,
 )
-@example([{"rule": "/a/", "endpoint": "e"}, {"rule": "/<v>", "endpoint": "f"}], ["/a"], "GET", True)
-@example(
+@known([{"rule": "/a/", "endpoint": "e"}, {"rule": "/<v>", "endpoint": "f"}], ["/a"])
+@known(
     [
         {"rule": "/a/<v>", "endpoint": "e", "methods": ["POST"]},
         {"rule": "/<w>/b", "endpoint": "f"},
     ],
     ["/a/b"],
-    "GET",
-    True,
 )
-@example(
+@known(
     [{"rule": "/<int:p>", "endpoint": "e"}, {"rule": "/", "endpoint": "e", "defaults": {"p": 1}}],
     ["/1", "/2"],
-    "GET",
-    True,
 )
+@known([{"rule": "/<v>", "endpoint": "e"}], ["x/a", "//a", "a"])
+@known([{"rule": "//a", "endpoint": "e"}, {"rule": "/a//b", "endpoint": "f"}], ["//a", "/a//b"])
+@known([{"rule": "/é", "endpoint": "e"}], ["/é"])
+@known([{"rule": "/a", "endpoint": "e"}], ["/a"], host=None, server="a..org")
 def test_the_index_answers_as_the_map_does_or_not_at_all(
-    rules: list[dict[str, Any]], paths: list[str], method: str, merge_slashes: bool
+    rules: list[dict[str, Any]],
+    paths: list[str],
+    method: str,
+    merge_slashes: bool,
+    host: str | None,
+    server: str | None,
 ) -> None:
-    """For any rules, path and method: the map's rule and values, or None to ask the map."""
-    url_map = Map(merge_slashes=merge_slashes)
+    """For any rules, path, method and host: the map's rule and values, or None to ask the map."""
+    url_map = Map(merge_slashes=merge_slashes, converters={"own": Own, "digits": Digits})
     try:
         for arguments in rules:
             arguments = dict(arguments)
@@ -105,12 +154,12 @@ def test_the_index_answers_as_the_map_does_or_not_at_all(
         assume(False)
     index = RouteIndex(url_map)
     for path in paths:
-        environ = environ_for(path, method)
+        environ = environ_for(path, method, HTTP_HOST=host, SERVER_NAME=server)
         found = index.match(environ)
         if found is None:
             continue
-        adapter = url_map.bind_to_environ(environ, subdomain="")
         try:
+            adapter = url_map.bind_to_environ(environ, subdomain="")
             rule, values = adapter.match(return_rule=True)
         except HTTPException as error:
             raise AssertionError(f"{path}: index found {found}, the map raised {error}") from error

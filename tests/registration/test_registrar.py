@@ -1,15 +1,23 @@
 """Registering: what is taken, and what is refused with the way out."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
+import flask
 import pytest
 from werkzeug.exceptions import NotFound
 
+import dewar
 from dewar import Dewar
 from dewar.registration.error_handlers import class_and_code, find_handler, new_error_handlers
 from dewar.registration.hooks import HookTable, WatchedDict, WatchedList
 from dewar.registration.packages import root_path_of
+
+FOLDERS = [
+    None, "", "static", "static/", "a/b", "/", "//", ".", "./", "..", "a/.", "a/..", "a//b", "\\",
+    "/srv/files", "/srv/files/", Path("static"), Path(), Path("/"),
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -163,3 +171,56 @@ def test_folders_are_found_from_the_module(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="must be absolute"):
         Dewar("folders", instance_path="relative")
     assert repr(app) == "<Dewar 'folders'>"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("url_path", [None, "", "/", "/files/"])
+def test_static_files_are_where_flask_has_them(
+    tmp_path: Path, folder: str | Path | None, url_path: str | None
+) -> None:
+    """Their folder and their URL, whatever the folder is called; of an app and of a blueprint."""
+
+    def seen(framework: Any, cls: Any) -> Any:
+        names = ("own", __name__) if cls == "Blueprint" else (__name__,)
+        made = getattr(framework, cls)(
+            *names, static_folder=folder, static_url_path=url_path, root_path=str(tmp_path)
+        )
+        return made.static_folder, made.static_url_path, made.has_static_folder
+
+    assert seen(dewar, "Dewar") == seen(flask, "Flask")
+    assert seen(dewar, "Blueprint") == seen(flask, "Blueprint")
+
+
+def test_no_static_folder_serves_what_is_outside_of_the_app(tmp_path: Path) -> None:
+    """The slash is the app's own folder, and the files of a dot are not at the root."""
+    (tmp_path / "app").mkdir()
+    for name in ("secret.txt", "app/own.txt"):
+        (tmp_path / name).write_text(name)
+    root = str(tmp_path / "app")
+    client = Dewar("own", root_path=root, static_folder="/").test_client()
+    with client.get("/own.txt") as response:
+        assert response.text == "app/own.txt"
+    for outside in (f"{tmp_path}/secret.txt", "/../secret.txt", f"/{tmp_path}/secret.txt"):
+        assert client.get(outside).status_code in {404, 308}
+    dotted = Dewar("own", root_path=root, static_folder=".").test_client()
+    assert dotted.get("/own.txt").status_code == 404
+    with dotted.get("/./own.txt") as response:
+        assert response.text == "app/own.txt"
+
+
+def test_the_folder_of_a_linked_module_is_that_of_the_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Releases that one link leads to, one after the other, have one instance folder."""
+    (tmp_path / "release/linkedshop").mkdir(parents=True)
+    (tmp_path / "site").mkdir()
+    for name in ("linkedshop/__init__.py", "linkedfile.py"):
+        (tmp_path / "release" / name).write_text("from dewar import Dewar\napp = Dewar(__name__)\n")
+    for name in ("linkedshop", "linkedfile.py"):
+        (tmp_path / "site" / name).symlink_to(tmp_path / "release" / name)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    site = str(tmp_path / "site")
+    package = importlib.import_module("linkedshop").app
+    assert (package.root_path, package.instance_path) == (f"{site}/linkedshop", f"{site}/instance")
+    module = importlib.import_module("linkedfile").app
+    assert (module.root_path, module.instance_path) == (site, f"{site}/instance")

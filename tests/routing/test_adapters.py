@@ -9,6 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import dewar
+from dewar.routing.rules import RouteMap
+from suspendedtools import make_environ
 
 HOSTS = [
     "localhost", "example.com", "www.example.com", "a.b.example.com", "EXAMPLE.com",
@@ -129,11 +131,88 @@ def test_the_route_index_leaves_subdomains_to_the_map() -> None:
     """It does not look at the host; switching them on or off outdates it."""
     app = build(dewar, dewar.Dewar, "plain", "example.com", "/")
     environ = dewar.Dewar("x").test_request_context("/").environ
-    assert app.composition.index.match(environ) is not None
+    assert app._composition.index.match(environ) is not None
     app.subdomain_matching = True
-    assert app.composition.index.match(environ) is None
+    assert app._composition.index.match(environ) is None
     client = app.test_client()
     assert "'www'" in client.get("/", base_url="http://www.example.com").text
     assert "'plain'" in client.get("/", base_url="http://example.com").text
     app.subdomain_matching = False
-    assert app.composition.index.match(environ) is not None
+    assert app._composition.index.match(environ) is not None
+
+
+def test_the_route_index_leaves_hosts_to_the_map_as_soon_as_they_matter() -> None:
+    """A program may switch host matching on at any time, on the map itself."""
+    for app_class in (dewar.Dewar, flask.Flask):
+        app: Any = app_class("hosts", static_folder=None)
+        app.add_url_rule("/", "index", lambda: "index")
+        assert app.test_client().get("/").text == "index"
+        app.url_map.host_matching = True
+        assert app.test_client().get("/").status_code == 404
+
+
+@pytest.mark.parametrize("where", ["config", "request class", "base class"])
+@pytest.mark.parametrize("mounted", [False, True])
+def test_trusted_hosts_count_as_soon_as_they_are_set(
+    where: str, mounted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For every function, a mounted app's too: also those that the loop alone would call."""
+
+    class Base(dewar.Request):
+        pass
+
+    app = dewar.Dewar("hosts", static_folder=None)
+    app.request_class = type("Own", (Base,), {})
+
+    @app.get("/async")
+    async def coroutine_view() -> str:
+        return "served"
+
+    app.add_url_rule("/sync", "view", lambda: "served")
+    served = app
+    if mounted:
+        served = dewar.Dewar("outer", static_folder=None)
+        served.mount("/in", app)
+    paths = ["/in/sync", "/in/async"] if mounted else ["/sync", "/async"]
+    environ = make_environ(path=paths[1], HTTP_HOST="evil.example")
+    assert served.begin_on_loop(environ, lambda *_: None) is not None  # type: ignore[arg-type, return-value]  # not called
+    owner = Base if where == "base class" else app.request_class
+    if where == "config":
+        monkeypatch.setitem(app.config, "TRUSTED_HOSTS", ["good.example"])
+    else:
+        monkeypatch.setattr(owner, "trusted_hosts", ["good.example"], raising=False)
+    assert served.begin_on_loop(environ, lambda *_: None) is None  # type: ignore[arg-type, return-value]  # not called
+    client = served.test_client()
+    for path in paths:
+        assert client.get(path, base_url="http://evil.example").status_code == 400
+        assert client.get(path, base_url="http://good.example").text == "served"
+
+
+def test_the_route_index_leaves_all_to_a_map_with_its_own_way_to_match() -> None:
+    """One of a subclass, or with another method of its own."""
+
+    class Lower(RouteMap):
+        def bind_to_environ(self, environ: Any, *args: Any, **more: Any) -> Any:
+            return super().bind_to_environ(
+                {**environ, "PATH_INFO": environ["PATH_INFO"].lower()}, *args, **more
+            )
+
+    class Shop(dewar.Dewar):
+        url_map_class = Lower
+
+    def check(app: dewar.Dewar) -> None:
+        client = app.test_client()
+        assert client.get("/LOWER").text == "lower"
+        assert client.get("/UPPER").status_code == 404
+
+    shop, patched = Shop("shop", static_folder=None), dewar.Dewar("shop", static_folder=None)
+    for app in (shop, patched):
+        app.add_url_rule("/lower", "lower", lambda: "lower")
+        app.add_url_rule("/UPPER", "upper", lambda: "upper")
+    check(shop)
+    assert patched.test_client().get("/UPPER").text == "upper"
+    stock = patched.url_map.bind_to_environ
+    patched.url_map.bind_to_environ = lambda environ, **more: stock(  # type: ignore[method-assign]  # as programs do
+        {**environ, "PATH_INFO": environ["PATH_INFO"].lower()}, **more
+    )
+    check(patched)

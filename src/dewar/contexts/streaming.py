@@ -76,6 +76,7 @@ def _steps(items: Iterator[T], request: Context) -> Generator[T, None, None]:
 def _run(
     items: Iterator[Any], request: Context, context: ContextVars
 ) -> Generator[Any, None, None]:
+    error: BaseException | None = None
     try:
         yield None
         while True:
@@ -84,23 +85,35 @@ def _run(
             except StopIteration:
                 return
             yield item
+    except BaseException as failure:
+        error = failure
+        raise
     finally:
-        context.run(_finish, items, request)
+        context.run(_finish, getattr(items, "close", _nothing), request, error)
 
 
-def _finish(items: Iterator[Any], request: Context) -> None:
-    """Close the iterator inside the request, and call the teardown functions."""
-    _uncover(request)
-    with request:
-        close = getattr(items, "close", None)
-        if close is not None:
-            close()
+def _finish(
+    close: Callable[[], object], request: Context, error: BaseException | None = None
+) -> None:
+    """Close the iterator inside the request, and tell the teardown functions what ended it.
 
-
-def _uncover(request: Context) -> None:
-    """Take the request off the copied stack, which still holds it."""
+    That is None, an error of the iterator, or `GeneratorExit` if the stream was abandoned.
+    """
+    # The copied stack still holds the request.
     while contexts.pop() not in (request, None):
         pass
+    try:
+        request.push()
+        close()
+    except BaseException as failure:
+        error = failure
+        raise
+    finally:
+        request.pop(error)
+
+
+def _nothing() -> None:
+    """Close what has nothing to close."""
 
 
 def _async_steps(items: AsyncIterable[T], request: Context) -> AsyncIterator[T]:
@@ -110,6 +123,7 @@ def _async_steps(items: AsyncIterable[T], request: Context) -> AsyncIterator[T]:
 
 async def _run_async(items: AsyncIterator[Any], request: Context, stack: Any) -> AsyncIterator[Any]:
     outside = contexts.reader(None)
+    error: BaseException | None = None
     try:
         while True:
             contexts.writer(stack)
@@ -121,22 +135,29 @@ async def _run_async(items: AsyncIterator[Any], request: Context, stack: Any) ->
                 stack = contexts.reader(None)
                 contexts.writer(outside)
             yield item
+    except BaseException as failure:
+        error = failure
+        raise
     finally:
         contexts.writer(stack)
         try:
-            close = getattr(items, "aclose", None)
-            if close is not None:
-                await close()
-            import asyncio  # an event loop runs, so it is loaded
-
-            # The teardown functions may block.
-            await asyncio.to_thread(_tear_down, request)
+            await _finish_async(items, request, error)
         finally:
             contexts.writer(outside)
 
 
-def _tear_down(request: Context) -> None:
-    """Call the teardown functions at the end of a stream."""
-    _uncover(request)
-    with request:
-        pass
+async def _finish_async(
+    items: AsyncIterator[Any], request: Context, error: BaseException | None
+) -> None:
+    import asyncio  # an event loop runs, so it is loaded
+
+    try:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            await close()
+    except BaseException as failure:
+        error = failure
+        raise
+    finally:
+        # The teardown functions may block.
+        await asyncio.to_thread(_finish, _nothing, request, error)

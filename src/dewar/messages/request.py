@@ -63,6 +63,9 @@ def _server(environ: WSGIEnvironment) -> tuple[str, int | None] | None:
         return name, None  # a UNIX socket has no port
 
 
+_decode_args = WerkzeugRequest.args.fget  # type: ignore[attr-defined]  # a kind of property
+
+
 class _Args:
     """The query string, parsed at first use and then kept on the request.
 
@@ -77,7 +80,7 @@ class _Args:
             return self
         query = request.environ.get("QUERY_STRING", "")
         if "%" in query or "+" in query or not query.isascii():
-            args = request.decode_args()
+            args = _decode_args(request)
         else:
             pairs = [piece.partition("=") for piece in query.split("&") if piece]
             args = request.parameter_storage_class([(name, value) for name, _, value in pairs])
@@ -106,7 +109,7 @@ class _Limit:
         if self._name in request.__dict__:
             own: int | None = request.__dict__[self._name]
             return own
-        app = request.app
+        app = request._made_for  # noqa: SLF001  # a part of the class
         if app is None:
             # It was not made by a context: use the current app.
             context = maybe_current()
@@ -141,8 +144,9 @@ class Request(WerkzeugRequest):
     #: The routing error, which is raised instead of calling a view.
     routing_exception: HTTPException | None = None
 
-    #: The app, for its limits and debug mode; None for a request made outside of any.
-    app: RequestApp | None = None
+    # The app, for its limits and debug mode; None for a request made outside of any. Programs keep
+    # what they want on the request, also as `app`.
+    _made_for: RequestApp | None = None
 
     method = _FromEnviron(lambda environ: environ.get("REQUEST_METHOD", "GET").upper())
     scheme = _FromEnviron(lambda environ: environ.get("wsgi.url_scheme", "http"))
@@ -153,7 +157,6 @@ class Request(WerkzeugRequest):
     headers = _FromEnviron(EnvironHeaders)
     remote_addr = _FromEnviron(lambda environ: environ.get("REMOTE_ADDR"))
 
-    decode_args = WerkzeugRequest.args.fget  # type: ignore[attr-defined]  # a kind of property
     args = _Args()
 
     max_content_length = _Limit("MAX_CONTENT_LENGTH")
@@ -200,7 +203,7 @@ class Request(WerkzeugRequest):
 
     def _load_form_data(self) -> None:
         super()._load_form_data()
-        app = self.app
+        app = self._made_for
         if app is not None and app.debug and self.mimetype != "multipart/form-data":
             _explain_missing_files(self)
 
@@ -209,7 +212,7 @@ class Request(WerkzeugRequest):
         try:
             return super().on_json_loading_failed(e)
         except BadRequest as error:
-            if self.app is not None and self.app.debug:
+            if self._made_for is not None and self._made_for.debug:
                 raise
             raise BadRequest from error
 

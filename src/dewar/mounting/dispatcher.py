@@ -5,6 +5,7 @@ from types import MethodType
 from typing import Any, NamedTuple
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from dewar.layers import maybe_loop_entry
 from dewar.mounting.apps import default_name, holds
 from dewar.mounting.errors import MountError
 from dewar.mounting.hosts import Hosts, checked_host
@@ -82,6 +83,8 @@ class DispatcherMiddleware(MountPoint):
             return Found(part.app, part.mount, part.rest, host)
         path = environ.get("PATH_INFO", "")
         by_path = longest(self.mounts, path)
+        if by_path is None and path == "*":
+            return Found(self.app, "", path)  # OPTIONS of the server (RFC 9110 §9.3.7)
         if by_path is None:
             # A path that does not begin with a slash keeps what is before its first one.
             head, slash, tail = path.partition("/")
@@ -106,9 +109,9 @@ class DispatcherMiddleware(MountPoint):
         app = self.enter(moved)
         if isinstance(app, MethodType) and app.__name__ == "wsgi_app":
             # The middleware around the method is around this dispatcher too.
-            begin = getattr(app.__self__, "begin_on_loop", None)
+            begin = maybe_loop_entry(app.__self__)
             return begin and begin(moved, start_response, skip_middleware=True)
-        begin = getattr(app, "begin_on_loop", None)
+        begin = maybe_loop_entry(app)
         return begin and begin(moved, start_response)
 
     def mount(

@@ -8,9 +8,11 @@ from wsgiref.types import WSGIEnvironment
 
 from werkzeug.routing import Map
 
+from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.pipeline.plan import FAST, FULL, SUSPENDABLE, Lanes, Plan, PlannedApp, compose
 from dewar.registration.error_handlers import ErrorHandlers
+from dewar.routing.adapters import has_trusted_hosts
 from dewar.routing.index import Match, RouteIndex
 from dewar.routing.rules import RouteMap
 from dewar.sessions.interface import SessionInterface
@@ -56,7 +58,22 @@ _UNAWAITED = (
     "handle_http_exception",
     "handle_user_exception",
 )
-_ENTRANCE = ("request_context", "wsgi_app")
+_ENTRANCE = ("__call__", "wsgi_app")
+# What routing asks a request for, or sets on it. The index makes no request, so it answers only if
+# no class of the program has another one.
+_ROUTED = (
+    "__getattribute__",
+    "__init__",
+    "__new__",
+    "__setattr__",
+    "close",
+    "environ",
+    "host",
+    "method",
+    "routing_exception",
+    "url_rule",
+    "view_args",
+)
 
 #: The attributes of an app whose assignment outdates its composition.
 SEEN_BY_COMPOSITION = frozenset(
@@ -66,6 +83,7 @@ SEEN_BY_COMPOSITION = frozenset(
         *_TEARDOWNS,
         *_UNAWAITED,
         "create_url_adapter",
+        "request_class",
         "response_class",
         "session_interface",
         "subdomain_matching",
@@ -79,7 +97,13 @@ class ComposedApp(PlannedApp, Protocol):
 
     url_map: Map
     subdomain_matching: bool
+    request_class: type[Request]
     response_class: type[Response]
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration, for ``TRUSTED_HOSTS``."""
+
     session_interface: SessionInterface
     teardown_appcontext_funcs: list[Callable[..., Any]]
     error_handler_spec: ErrorHandlers
@@ -105,10 +129,13 @@ class Composition:
     def __init__(self, app: ComposedApp, stock: Mapping[str, object]) -> None:
         self._plans: dict[str | None, Plan] = {}
         can_index = (
-            isinstance(app.url_map, RouteMap)
+            # Not a subclass: it may bind and match in its own way.
+            type(app.url_map) is RouteMap
+            and not vars(app.url_map).keys() & {"bind", "bind_to_environ"}
             # The index does not look at the host.
             and not app.subdomain_matching
             and _is_stock(app, stock, "create_url_adapter")
+            and _has_stock_routing(app.request_class)
         )
         self.index = RouteIndex(app.url_map if can_index else None)
         self.has_fast_lane = (
@@ -127,8 +154,8 @@ class Composition:
             has_loose_coroutines=any(map(iscoroutinefunction, _of_no_endpoint(app))),
             may_be_wholly_async=is_suspendable
             and _is_stock(app, stock, "request_context")
-            # Only the class's method: middleware on the instance is asked itself.
-            and getattr(type(app), "wsgi_app") is stock["wsgi_app"]  # noqa: B009  # not declared
+            # Only the class's methods: middleware on the instance is asked itself.
+            and all(getattr(type(app), name) is stock[name] for name in _ENTRANCE)
             and _is_lazy(app.session_interface)
             and all(map(iscoroutinefunction, app.teardown_appcontext_funcs)),
         )
@@ -141,13 +168,13 @@ class Composition:
         )
 
     def match_wholly_async(
-        self, app: PlannedApp, environ: WSGIEnvironment
+        self, app: ComposedApp, environ: WSGIEnvironment
     ) -> tuple[Match, Plan] | None:
         """Return the match and the unwrapped plan of a request, if no function in it may block."""
         if not self._lanes.may_be_wholly_async or appcontext_pushed.receivers:
             return None
         found = self.index.match(environ)
-        if found is None:
+        if found is None or has_trusted_hosts(app.config, app.request_class):
             return None
         plan = self.plan_for(app, found[0].endpoint)
         return (found, plan.unwrapped) if plan.unwrapped and plan.is_wholly_async else None
@@ -183,8 +210,22 @@ def stock_methods(cls: type) -> Mapping[str, object]:
     They are taken when the class is made, because tracing tools replace methods on the class
     itself, and their replacements have to be called.
     """
-    names = (*_STAGES, *_TEARDOWNS, *_UNAWAITED, *_ENTRANCE, "create_url_adapter")
+    names = (
+        *_STAGES,
+        *_TEARDOWNS,
+        *_UNAWAITED,
+        *_ENTRANCE,
+        "create_url_adapter",
+        "request_context",
+    )
     return MappingProxyType({name: getattr(cls, name) for name in names})
+
+
+def _has_stock_routing(request_class: type) -> bool:
+    """Whether a class of requests has nothing of its own that routing would call."""
+    return all(
+        getattr(request_class, name, None) is getattr(Request, name, None) for name in _ROUTED
+    )
 
 
 def _is_stock(app: object, stock: Mapping[str, object], name: str) -> bool:

@@ -40,6 +40,8 @@ class AppRegistrar(Registrar):
     url_rule_class: type[Rule]
     jinja_env: Environment
     wsgi_app: WSGIApplication
+    #: The apps that were mounted with `mount`. A program may keep something else here.
+    mounts: tuple[Mount, ...] = ()
 
     def __init__(
         self,
@@ -60,7 +62,7 @@ class AppRegistrar(Registrar):
         self._lifespan = LifespanHooks()
         self._dispatcher: DispatcherMiddleware | None = None
         #: The work after responses.
-        self.after_responses = AfterResponses()
+        self._after_responses = AfterResponses()
 
     @setup_method
     def add_url_rule(
@@ -144,11 +146,7 @@ class AppRegistrar(Registrar):
             self._dispatcher = DispatcherMiddleware(self.wsgi_app)
             self.wsgi_app = self._dispatcher
         self._dispatcher.mount(path, wsgi_app, host=host, name=name)
-
-    @property
-    def mounts(self) -> tuple[Mount, ...]:
-        """The apps that were mounted with `mount`."""
-        return () if self._dispatcher is None else self._dispatcher.entries
+        self.mounts = self._dispatcher.entries
 
     @setup_method
     def on_start(self, f: F) -> F:
@@ -186,7 +184,7 @@ class AppRegistrar(Registrar):
             timeout: The seconds that all this gets.
         """
         deadline = time.monotonic() + timeout
-        self.after_responses.drain(timeout)
+        self._after_responses.drain(timeout)
         self._lifespan.end(max(0.0, deadline - time.monotonic()), self._inner)
 
     @property
@@ -225,7 +223,7 @@ class AppRegistrar(Registrar):
             UnboundError: If no request is being handled.
             TypeError: If `work` cannot be called, or arguments are given for a coroutine.
         """
-        self.after_responses.add(current_request("after_response"), work, args, kwargs)
+        self._after_responses.add(current_request("after_response"), work, args, kwargs)
         return work
 
     @setup_method

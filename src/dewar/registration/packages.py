@@ -1,6 +1,7 @@
 """The folders of a module's files."""
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def root_path_of(import_name: str) -> str:
     if filename is None:
         filename = _origin_of(import_name)
     if filename is not None:
-        return str(Path(filename).resolve().parent)
+        return str(_absolute(filename).parent)
     if import_name == "__main__" or module is None:
         return str(Path.cwd())
     raise NoRootPathError(
@@ -56,10 +57,18 @@ def instance_path_of(import_name: str, root_path: str) -> str:
         folder = folder.parent
     for _ in range(depth):
         folder = folder.parent
-    prefix = Path(sys.prefix).resolve()
+    prefix = _absolute(sys.prefix)
     if folder.is_relative_to(prefix):
         return str(prefix / "var" / f"{import_name.partition('.')[0]}-instance")
     return str(folder / "instance")
+
+
+def _absolute(path: str) -> Path:
+    """Return an absolute path with its symbolic links: what belongs to a link is beside it.
+
+    So a release that is linked has the same instance folder as the one before.
+    """
+    return Path(os.path.abspath(path))  # noqa: PTH100  # Path.absolute() would leave ".."
 
 
 def name_of(import_name: str) -> str:

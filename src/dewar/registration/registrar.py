@@ -1,5 +1,6 @@
 """`Registrar`: the decorators that an app and a blueprint share."""
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cached_property, wraps
@@ -93,11 +94,13 @@ class Registrar:
         """The absolute path of the static files, or None."""
         if self._static_folder is None:
             return None
-        return str(Path(self.root_path, self._static_folder))
+        # Not a Path, which would drop a "." that is the name in the URL.
+        return os.path.join(self.root_path, self._static_folder)  # noqa: PTH118  # see above
 
     @static_folder.setter
     def static_folder(self, value: str | Path | None) -> None:
-        self._static_folder = value
+        # SECURITY: "/" is the folder of the app, as in Flask, and not that of the whole system.
+        self._static_folder = None if value is None else os.fspath(value).rstrip("\\/")
 
     @property
     def has_static_folder(self) -> bool:
@@ -107,9 +110,11 @@ class Registrar:
     @property
     def static_url_path(self) -> str | None:
         """The URL path of the static files: the one given, else the name of their folder."""
-        if self._static_url_path is not None or self._static_folder is None:
+        folder = self.static_folder
+        if self._static_url_path is not None or folder is None:
             return self._static_url_path
-        return f"/{Path(self._static_folder).name}".rstrip("/")
+        # SECURITY: that of "." is "/.". A Path has no such name, and all files would be at "/".
+        return f"/{os.path.basename(folder)}".rstrip("/")  # noqa: PTH119  # see above
 
     @static_url_path.setter
     def static_url_path(self, value: str | None) -> None:

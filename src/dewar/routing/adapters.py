@@ -23,6 +23,15 @@ class AdaptedApp(Protocol):
         """The configuration: ``SERVER_NAME``, ``TRUSTED_HOSTS`` and their like."""
 
 
+def has_trusted_hosts(config: Mapping[str, Any], request_class: type[Request]) -> bool:
+    """Whether the host of a request has to be checked, which `make_adapter` does.
+
+    Either the configuration names the hosts or the class of the requests does. Ask for each
+    request: a program may set them at any time.
+    """
+    return config["TRUSTED_HOSTS"] is not None or request_class.trusted_hosts is not None
+
+
 def make_adapter(app: AdaptedApp, request: Request | None) -> MapAdapter | None:
     """Return the adapter for a request; without one for ``SERVER_NAME``, or None.
 

@@ -4,9 +4,11 @@ The index answers only what it is sure of and leaves everything else to the map,
 public contract. It is sure where the map's own search (static parts first, then variables, depth
 first) could not come to another answer:
 
-- the path is plain ASCII, no WebSocket is asked for, and the host could be one;
+- the path is plain ASCII after one slash, no WebSocket is asked for, and the host could be one;
 - at no point of the way two different variables compete;
-- the rule that matches needs no redirect, alias, default or host.
+- the rule that matches needs no redirect, alias, default or host;
+- its converters are Werkzeug's. A converter of the program may look at the context, block, or
+  raise any error, and it is called once for a request: by the map.
 
 A property test holds the two equal on random rules, methods and paths.
 """
@@ -17,12 +19,23 @@ from dataclasses import dataclass, field
 from typing import Any
 from wsgiref.types import WSGIEnvironment
 
-from werkzeug.routing import BaseConverter, Map, Rule, ValidationError
+from werkzeug.routing import (
+    BaseConverter,
+    FloatConverter,
+    IntegerConverter,
+    Map,
+    Rule,
+    UUIDConverter,
+    ValidationError,
+)
 
 Match = tuple[Rule, dict[str, Any]]
 
 # A whole segment that is one variable: <name>, <int:name>, <float(min=1):name>.
 _VARIABLE = re.compile(r"<(?:[a-zA-Z_][a-zA-Z0-9_]*(?:\([^<>]*\))?:)?([a-zA-Z_][a-zA-Z0-9_]*)>")
+
+# Werkzeug's with a `to_python` of their own. What they return depends on the text alone.
+_PURE_CONVERTERS = frozenset({FloatConverter, IntegerConverter, UUIDConverter})
 
 _LONGEST_LABEL = 63  # RFC 1035 §2.3.4
 
@@ -80,33 +93,38 @@ class RouteIndex:
         if url_map is None or url_map.host_matching:
             return
         rules = list(url_map.iter_rules())
+        if any("//" in rule.rule for rule in rules):
+            return  # whether it matches as it is written depends on `merge_slashes`
         redirecting = {rule.endpoint for rule in rules if rule.defaults}
         for rule in rules:
             if not rule.build_only and rule.subdomain == url_map.default_subdomain:
                 self._add(rule, rule.endpoint not in redirecting)
-        self._static = dict(_static_answers("", self._root))
+        answers = _static_answers("", self._root)
+        self._static = {key: rule for key, rule in answers if key[1].isascii()}
 
     def match(self, environ: WSGIEnvironment) -> Match | None:
         """Return the rule and its values, or None if the map has to decide."""
         path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
         if "HTTP_UPGRADE" in environ:
             return None
-        host = environ.get("HTTP_HOST", "")
+        # As Werkzeug takes it: HTTP/1.0 has no Host, and the server's name stands for it.
+        host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
         # PERF: the last good host is most often this one too.
         if host != self._good_host:
             # The map refuses a host with an empty label or a long one, as no DNS name can be.
-            if len(host) > _LONGEST_LABEL or ".." in f".{host}":
+            if len(host) > _LONGEST_LABEL or ".." in f".{host}" or not host.isascii():
                 return None
             self._good_host = host
         rule = self._static.get((method, path))
         if rule is not None:
             return rule, {}
-        # The map decodes the path and reads the method in capitals.
-        if not (path.isascii() and method.isupper()):
+        segments = path.split("/")
+        # The map decodes the path, adds a slash before it, and reads the method in capitals.
+        if segments[0] or not (path.isascii() and method.isupper()):
             return None
         values: list[str] = []
         try:
-            entry = _search(self._root, path.split("/"), 1, method, values)
+            entry = _search(self._root, segments, 1, method, values)
             return None if entry is None else _converted(entry, values)
         except _UnsureError:
             return None
@@ -123,13 +141,20 @@ class RouteIndex:
                 continue
             variable = _VARIABLE.fullmatch(segment)
             converter = rule._converters[variable[1]] if variable else None  # noqa: SLF001  # no public way to a rule's converters
-            if variable is None or converter is None or not converter.part_isolating:
+            if variable is None or converter is None or not _is_indexable(converter):
                 node.is_contested = True
                 return
             converters.append((variable[1], converter.to_python))
             node = _step(node, converter)
         simple = is_plain and not (rule.alias or rule.redirect_to or rule.websocket)
         node.rules.append(_Entry(rule, converters, simple and not rule.defaults))
+
+
+def _is_indexable(converter: BaseConverter) -> bool:
+    """Whether a converter takes one segment, and runs no code of the program."""
+    cls = type(converter)
+    is_pure = cls in _PURE_CONVERTERS or cls.to_python is BaseConverter.to_python
+    return is_pure and converter.part_isolating and "to_python" not in vars(converter)
 
 
 def _step(node: _Node, converter: BaseConverter) -> _Node:

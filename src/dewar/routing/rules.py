@@ -20,8 +20,14 @@ class RouteMap(Map):
         super().__init__(*args, **kwargs)
 
     def watch(self, on_change: Callable[[], None]) -> None:
-        """Call `on_change` whenever a rule is added."""
+        """Call `on_change` whenever a rule is added or an option is set."""
         self._on_change = on_change
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        # `host_matching` and its like; the names with an underscore are the map's own bookkeeping.
+        if name[0] != "_" and self._on_change is not None:
+            self._on_change()
 
     def add(self, rulefactory: RuleFactory) -> None:
         """Add a rule or a factory of rules."""

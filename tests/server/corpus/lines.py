@@ -135,7 +135,7 @@ F.good(
     saw(target="http://y/p", path="/p"), closes=True,
 )  # fmt: skip
 F.good(
-    "asterisk for OPTIONS", line(b"OPTIONS * HTTP/1.1"), saw("OPTIONS", "*", path=""),
+    "asterisk for OPTIONS", line(b"OPTIONS * HTTP/1.1"), saw("OPTIONS", "*", path="*"),
     may_refuse=True,
 )  # fmt: skip
 F.bad("asterisk for GET", get(b"*"))

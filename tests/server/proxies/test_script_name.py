@@ -13,7 +13,7 @@ from dewar.server.proxies.script_name import ScriptName
 
 def split(path: str, target: str, script: str = "") -> tuple[str, str]:
     raw = target.partition("?")[0]
-    decoded = "" if raw == "*" else unquote(raw.removeprefix("http://x"), "latin-1")
+    decoded = "*" if raw == "*" else unquote(raw.removeprefix("http://x"), "latin-1")
     environ: dict[str, Any] = {
         "SCRIPT_NAME": script, "PATH_INFO": decoded, "REQUEST_URI": target
     }  # fmt: skip
@@ -39,7 +39,7 @@ def split(path: str, target: str, script: str = "") -> tuple[str, str]:
         ("/shop", "/shopping", "/shop", "/shopping"),
         ("/shop", "/cart/shop", "/shop", "/cart/shop"),
         ("/shop", "//shop/x", "/shop", "//shop/x"),
-        ("/shop", "*", "/shop", ""),
+        ("/shop", "*", "/shop", "*"),
         # An escaped slash parts nothing.
         ("/shop", "/shop%2Fadmin", "/shop", "/shop/admin"),
         ("/shop", "%2Fshop/admin", "/shop", "/shop/admin"),

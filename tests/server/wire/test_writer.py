@@ -95,7 +95,15 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
         writer().compose("200 OK", [(name, "x")], True, True, 1)
 
 
-@pytest.mark.parametrize("status", ["OK", "20 OK", "100 Continue", "200\r\nX: y", "600 x", 200, ""])
+@pytest.mark.parametrize("status", ["600 Odd", "999", "799 "])
+def test_a_status_above_those_of_http_is_sent(status: str) -> None:
+    """Programs use them among themselves (RFC 9110 §15)."""
+    assert writer().compose(status, [], True, True, 1)[0].startswith(f"HTTP/1.1 {status}".encode())
+
+
+@pytest.mark.parametrize(
+    "status", ["OK", "20 OK", "100 Continue", "200\r\nX: y", "1000 x", 200, ""]
+)
 def test_a_status_that_is_none_is_refused(status: str) -> None:
     """Three digits from 200 up, a space and a reason."""
     with pytest.raises(ApplicationError, match="is not a final status"):

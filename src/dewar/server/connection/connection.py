@@ -139,7 +139,10 @@ class Connection(BaseConnection):
         if type(completed[0].body) is ContinueBody:
             return False
         exchange = completed[0]
-        suspended = ask(exchange.environ, exchange.start_response)
+        try:
+            suspended = ask(exchange.environ, exchange.start_response)
+        except Exception:  # noqa: BLE001  # raised again, and answered, where the app is called
+            return False
         if suspended is None:
             return False
         completed.clear()

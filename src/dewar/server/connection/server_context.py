@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from wsgiref.types import WSGIApplication
 
 from dewar.environ_keys import IS_DRAINING, STOP
+from dewar.layers import maybe_loop_entry
 from dewar.loop.from_thread import is_gevent_patched
 from dewar.loop.suspended import SUSPENDS, Suspended
 from dewar.server.access_log.log import AccessLog
@@ -48,9 +49,8 @@ class ServerContext:
             hold a thread.
         max_continue_bodies: The limit of their number.
         draining: Whether the server stops; no connection persists then. `begin_draining` sets it.
-        begin_on_loop: The method of the application with this name, if it has one. Given the
-            environ and ``start_response``, it returns a response that the event loop alone can
-            make, or None.
+        begin_on_loop: The method of the application with this name, or None; see
+            `dewar.layers.maybe_loop_entry`.
         suspends: Whether the application may return a `Suspended`.
         now: When the leader last looked at the clock. Only the leader writes it.
         tls: The TLS context, or ``None`` for plain HTTP.
@@ -121,7 +121,7 @@ class ServerContext:
         # Behind the proxy middleware the application gets another environ.
         self.begin_on_loop: Callable[[dict[str, Any], Any], Suspended | None] | None = None
         if self.app is app and self.suspends:
-            self.begin_on_loop = getattr(app, "begin_on_loop", None)
+            self.begin_on_loop = maybe_loop_entry(app)
         self.now = clock()
 
     def begin(self) -> None:

@@ -21,6 +21,9 @@ _VERSION = re.compile(r"HTTP/([0-9])\.([0-9])")
 # PERF: these need no check for being a token.
 _COMMON = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _MALFORMED = "The request line is not a method, a target and HTTP/1.1, with one space between."
+_NOT_ENCODED = (
+    "The request line has a character that is not visible ASCII. Percent-encode it: /caf%C3%A9."
+)
 
 # RFC 3986 §3.2.2 with RFC 9110 §7.2: reg-name, IPv4 or a bracketed literal, and a port. No user
 # information: RFC 9110 §4.2.4 requires to reject it in a request.
@@ -88,8 +91,10 @@ def parse_line(line: bytes) -> RequestLine:
     text = line.decode("latin-1")
     words = text.split(" ")
     # A target consists of visible ASCII (RFC 3986 §2). Other characters must be percent-encoded;
-    # else two readers may disagree about their meaning.
-    if len(words) != 3 or not text.isascii() or not text.isprintable():
+    # else two readers may disagree about their meaning. gunicorn and waitress refuse them too.
+    if not text.isascii() or not text.isprintable():
+        raise Refusal(errors.BAD_REQUEST, _NOT_ENCODED)
+    if len(words) != 3:
         raise Refusal(errors.BAD_REQUEST, _MALFORMED)
     method, target, version = words
     http11 = version == "HTTP/1.1" or _is_later(version)
@@ -143,7 +148,9 @@ def split_target(method: str, target: str) -> Target:
     elif target == "*":
         if method != "OPTIONS":
             raise Refusal(errors.BAD_REQUEST, "Only OPTIONS may have the request target *.")
-        return "", "", None
+        # RFC 9112 §3.2.4: it stands for the server and no path, so it is not "/". CGI has no form
+        # for it; gunicorn and waitress have this one.
+        return "*", "", None
     else:
         match = _ABSOLUTE.fullmatch(target)
         if match is None:

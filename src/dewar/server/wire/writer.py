@@ -26,7 +26,9 @@ _MEMO_TEXT = 64
 _FIELDS_SIZE = 2048
 _FIELDS_TEXT = 256
 _HEADS_SIZE = 256
-_STATUS = re.compile(r"([2-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
+# RFC 9110 §15: a status above 599 is no valid one, clients take it for a 5xx, and programs use it
+# among themselves. It is sent as it is, as gunicorn and waitress do.
+_STATUS = re.compile(r"([2-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
 
 # The meaning of a field's name for its head. Bits, so that one pass can combine them.
@@ -200,7 +202,7 @@ class HeadWriter:
         match = _STATUS.fullmatch(status) if type(status) is str else None
         if match is None:
             raise ApplicationError(
-                f"{status!r} is not a final status; pass three digits from 200 to 599, a space and"
+                f"{status!r} is not a final status; pass three digits from 200 to 999, a space and"
                 ' a reason, such as "200 OK".'
             )
         space = "" if " " in status else " "  # RFC 9112 §4: a reason may be missing, the space not
