@@ -30,6 +30,15 @@ def maybe_layer_with(app: object, method: str) -> Any:
     return None
 
 
+def maybe_own_method(app: object, name: str) -> Any:
+    """Return a method that the class of a WSGI app has, or None.
+
+    Middleware that passes on the attributes of the app inside seems to have the app's methods. They
+    would be called past it.
+    """
+    return getattr(app, name) if callable(getattr(type(app), name, None)) else None
+
+
 def _inner(layer: object) -> object | None:
     if isinstance(layer, MethodType):
         return layer.__self__

@@ -25,6 +25,10 @@ class RequestApp(Protocol):
     def config(self) -> Mapping[str, Any]:
         """The configuration, for the limits on forms and bodies."""
 
+    @property
+    def composition(self) -> Any:
+        """What has the `body_limits` that a server asks for."""
+
 
 class _FromEnviron:
     """An attribute worked out of the environ at first use and then kept on the request.
@@ -120,6 +124,18 @@ class _Limit:
         request.__dict__[self._name] = value
 
 
+class _BodyLimit(_Limit):
+    """The limit of the body. The app learns which endpoints take more than its configuration."""
+
+    __slots__ = ()
+
+    def __set__(self, request: "Request", value: int | None) -> None:
+        super().__set__(request, value)
+        app, endpoint = request.app, request.endpoint
+        if app is not None and endpoint is not None and (value is None or isinstance(value, int)):
+            app.composition.body_limits.note_raised(endpoint, value)
+
+
 class Request(WerkzeugRequest):
     """The request that the client sent, with what routing found out about it.
 
@@ -156,7 +172,7 @@ class Request(WerkzeugRequest):
     decode_args = WerkzeugRequest.args.fget  # type: ignore[attr-defined]  # a kind of property
     args = _Args()
 
-    max_content_length = _Limit("MAX_CONTENT_LENGTH")
+    max_content_length = _BodyLimit("MAX_CONTENT_LENGTH")
     max_form_memory_size = _Limit("MAX_FORM_MEMORY_SIZE")
     max_form_parts = _Limit("MAX_FORM_PARTS")  # type: ignore[assignment]  # None: no limit
 

@@ -9,6 +9,7 @@ from wsgiref.types import WSGIEnvironment
 from werkzeug.routing import Map
 
 from dewar.messages.response import Response
+from dewar.pipeline.body_limits import BodyLimits
 from dewar.pipeline.plan import FAST, FULL, SUSPENDABLE, Lanes, Plan, PlannedApp, compose
 from dewar.registration.error_handlers import ErrorHandlers
 from dewar.routing.index import Match, RouteIndex
@@ -56,7 +57,7 @@ _UNAWAITED = (
     "handle_http_exception",
     "handle_user_exception",
 )
-_ENTRANCE = ("request_context", "wsgi_app")
+_ENTRANCE = ("__call__", "request_context", "wsgi_app")
 
 #: The attributes of an app whose assignment outdates its composition.
 SEEN_BY_COMPOSITION = frozenset(
@@ -86,7 +87,7 @@ class ComposedApp(PlannedApp, Protocol):
 
 
 class Composition:
-    """The route index, the plans, and whether there is a fast lane.
+    """The route index, the plans, the limits of bodies, and whether there is a fast lane.
 
     Args:
         app: The app.
@@ -96,6 +97,7 @@ class Composition:
     __slots__ = (
         "_lanes",
         "_plans",
+        "body_limits",
         "has_fast_lane",
         "has_teardown",
         "index",
@@ -132,6 +134,11 @@ class Composition:
             and _is_lazy(app.session_interface)
             and all(map(iscoroutinefunction, app.teardown_appcontext_funcs)),
         )
+        # Only the class's methods, as above.
+        is_foreseeable = _is_stock(app, stock, "create_url_adapter") and all(
+            getattr(type(app), name) is stock[name] for name in _ENTRANCE
+        )
+        self.body_limits = BodyLimits(app.url_map if is_foreseeable else None)
         # An interface of the user's own may count on being asked for every request.
         self.opens_session_at_once = not _is_lazy(app.session_interface)
         self.has_teardown = (

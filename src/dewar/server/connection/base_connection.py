@@ -13,8 +13,10 @@ from dewar.server.wire.errors import BODY_TIMEOUT, TIMEOUT
 from dewar.server.wire.reader import ReadPhase, RequestReader
 from dewar.server.wire.request import Environ, WireRequest
 
-# How long a client gets to notice that the server has shut its side, in seconds.
-_LINGER = 2.0
+# How long a client gets to notice that the server has shut its side, in seconds: without sending,
+# and in all. One that is still sending a large body may read the answer only afterwards (nginx
+# lingering_timeout 5, lingering_time 30).
+_LINGER, _LONGEST_LINGER = 2.0, 30.0
 _IDLE, _FLUSHING = ConnectionState.IDLE, ConnectionState.FLUSHING
 
 
@@ -34,7 +36,11 @@ class BaseConnection(Transport):
         super().__init__(server_context, sock)
         self._environ = environ
         self._reader = RequestReader(
-            environ, server_context.names, server_context.settings.limits, Exchange
+            environ,
+            server_context.names,
+            server_context.settings.limits,
+            Exchange,
+            server_context.body_storage,
         )
         self._transfer_rate: TransferRate | None = None
         self._seen = 0
@@ -63,7 +69,7 @@ class BaseConnection(Transport):
         elif state is _FLUSHING:
             if self._transfer_rate is not None and self._is_overdue(self._transfer_rate, now):
                 self._abandon()
-        elif state is ConnectionState.LINGERING and now - self._since > _LINGER:
+        elif state is ConnectionState.LINGERING and self._has_lingered(now):
             self._move(ConnectionState.CLOSED)
 
     def close_if_idle(self, now: float, grace: float) -> None:
@@ -134,7 +140,14 @@ class BaseConnection(Transport):
                 self.sock.shutdown(socket.SHUT_WR)
             except OSError:
                 end = ConnectionState.CLOSED  # the client has disconnected
+        self._transfer_rate = TransferRate(self._server_context.now)
         self._move(end)
+
+    def _has_lingered(self, now: float) -> bool:
+        transfer_rate = self._transfer_rate
+        if transfer_rate is None or now - self._since > _LONGEST_LINGER:
+            return True
+        return transfer_rate.is_overdue(now, _LINGER, self._server_context.settings.min_rate)
 
     def _end_after(self, request: WireRequest) -> ConnectionState:
         """Return how to close after *request*: at once only if the client can send nothing more."""
