@@ -76,9 +76,15 @@ class Bench:
         (listener,) = self.listeners
         self.fd, self.address = listener.fileno(), listener.getsockname()
         self.poller = Poller()
-        self.acceptor = Acceptor(self.server_context, self.listeners, self.poller)
+        self.idle = 0
+        self.acceptor = Acceptor(self.server_context, self.listeners, self.poller, self.make_room)
         self.clients: list[socket.socket] = []
         self.held = 0
+
+    def make_room(self) -> bool:
+        """Spare one of the idle connections."""
+        self.idle -= 1
+        return self.idle >= 0
 
     def come(self, count: int) -> None:
         """Have clients connect."""

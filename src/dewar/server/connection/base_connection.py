@@ -26,9 +26,12 @@ class BaseConnection(Transport):
     Attributes:
         state: What it is doing.
         served: Requests answered or being answered.
+        idle_since: When it was last idle again, by the leader's clock.
     """
 
-    __slots__ = ("_environ", "_reader", "_seen", "_since", "_transfer_rate", "served", "state")
+    __slots__ = (
+        "_environ", "_reader", "_seen", "_since", "_transfer_rate", "idle_since", "served", "state",
+    )  # fmt: skip
 
     def __init__(
         self, server_context: ServerContext, sock: socket.socket, environ: Environ
@@ -44,7 +47,7 @@ class BaseConnection(Transport):
         )
         self._transfer_rate: TransferRate | None = None
         self._seen = 0
-        self._since = server_context.now
+        self._since = self.idle_since = server_context.now
         self.state = _IDLE
         self.served = 0
 
@@ -73,13 +76,13 @@ class BaseConnection(Transport):
             self._move(ConnectionState.CLOSED)
 
     def close_if_idle(self, now: float, grace: float) -> None:
-        """End the connection if it is idle, because the server stops.
+        """End the connection if it is idle: the server stops, or a new client needs its place.
 
         A connection without a request so far gets *grace* seconds from its accept, because its
         client may just have learned that the server listens. A connection that has received a
         request by now stays open.
         """
-        old_enough = self.served or now - self._since > grace
+        old_enough = self.served or now - self._since >= grace
         if self.state is _IDLE and old_enough and not is_readable(self.sock):
             self._move(ConnectionState.CLOSED)
 

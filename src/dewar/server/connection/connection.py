@@ -97,6 +97,7 @@ class Connection(BaseConnection):
         # PERF: in the common case nothing else was received.
         if reader.phase is _START:
             self.state = _IDLE
+            self.idle_since = server_context.now
         else:
             self._read_on(0)
 
@@ -147,6 +148,7 @@ class Connection(BaseConnection):
             # PERF: the result of `run` in the common case, without its steps.
             self.async_exchange = None
             self.state = _IDLE
+            self.idle_since = self._server_context.now
         else:
             self.run()
         return True
@@ -246,6 +248,7 @@ class Connection(BaseConnection):
             self._await_body(count)
         else:
             self._move(_IDLE)
+            self.idle_since = self._server_context.now
 
     def _await_body(self, count: int) -> None:
         now = self._server_context.now
