@@ -111,7 +111,7 @@ class Acceptor:
         until: When it listens again (YIELDING), tries again (PAUSED) or looks again (STANDBY).
         accepted: Connections accepted since the start.
         rejected: Those of them that were rejected with 503.
-        displaced: Those of them that took the place of an idle connection.
+        displaced: Idle connections that were closed for them.
     """
 
     def __init__(
@@ -162,15 +162,14 @@ class Acceptor:
             except BlockingIOError:
                 break
             except OSError as error:
-                if error.errno in _EXHAUSTED:
+                if error.errno in _EXHAUSTED and not self._displace():
                     self._pause(error)
                     break
-                continue  # ECONNABORTED and the like: only this client has left
+                continue  # there is room now; or only this client has left, as in ECONNABORTED
             self.accepted += 1
             if policy.returned_at is not None:
                 policy.note_in_vain()
-            if len(made) >= room and self._make_room():
-                self.displaced += 1
+            if len(made) >= room and self._displace():
                 room += 1
             excess = len(made) - room
             made += self._admit(sock, peer) if excess < 0 else self._reject(sock, peer, excess)
@@ -257,6 +256,12 @@ class Acceptor:
             self._listeners.unregister()
         elif after is _LISTENING:
             self._listeners.register()
+
+    def _displace(self) -> bool:
+        """Have an idle connection closed for a new one; return whether there was any."""
+        has_room = self._make_room()
+        self.displaced += has_room
+        return has_room
 
     def _admit(self, sock: socket.socket, peer: object) -> list[Connection]:
         try:

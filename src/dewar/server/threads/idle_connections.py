@@ -43,8 +43,9 @@ class IdleConnections:
         while self._queue or self._look():
             if self._try_close(*self._queue.popleft()):
                 self._server_context.bounded_log.warn(
-                    "max_connections=%d is reached: idle connections are closed for new ones, the"
-                    " longest idle first. Raise it, or lower keep_alive.",
+                    "All places for connections are taken: the longest idle ones are closed for new"
+                    " ones. Raise max_connections=%d or the limit of open files, or lower"
+                    " keep_alive.",
                     self._server_context.settings.max_connections,
                 )
                 return True
