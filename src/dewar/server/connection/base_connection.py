@@ -87,9 +87,11 @@ class BaseConnection(Transport):
             self._move(ConnectionState.CLOSED)
 
     def reject(self, refusal: Refusal) -> None:
-        """Send *refusal* and close, whatever was received."""
+        """Send *refusal* and close, whatever was received: the server has too much to do."""
         completed = self._reader.completed
         self._refuse(refusal, completed[0] if completed else None)
+        if self.state is ConnectionState.LINGERING:
+            self._transfer_rate = None  # others need its place
 
     def log_refusal(self, refusal: Refusal, request: WireRequest | None = None) -> None:
         """Write *refusal* to the access log."""
@@ -147,10 +149,11 @@ class BaseConnection(Transport):
         self._move(end)
 
     def _has_lingered(self, now: float) -> bool:
-        transfer_rate = self._transfer_rate
-        if transfer_rate is None or now - self._since > _LONGEST_LINGER:
-            return True
-        return transfer_rate.is_overdue(now, _LINGER, self._server_context.settings.min_rate)
+        transfer_rate, lingered = self._transfer_rate, now - self._since
+        if transfer_rate is None:
+            return lingered > _LINGER
+        min_rate = self._server_context.settings.min_rate
+        return lingered > _LONGEST_LINGER or transfer_rate.is_overdue(now, _LINGER, min_rate)
 
     def _end_after(self, request: WireRequest) -> ConnectionState:
         """Return how to close after *request*: at once only if the client can send nothing more."""
