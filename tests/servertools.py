@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from dewar.server import Server, Settings
+from dewar.server.connection.state import ConnectionState
+from polling import eventually
 
 Serve = Callable[..., "Served"]
 
@@ -20,6 +22,13 @@ def block_a_moment() -> None:
 async def suspend_a_moment() -> None:
     """Wait on the event loop for a timer, as a coroutine view does for an answer."""
     await asyncio.sleep(0.004)
+
+
+def wait_in_head(server: Any, count: int) -> None:
+    """Wait until *count* connections have a part of a head, and so are not idle."""
+    found = server._backend._pool._connections.open
+    state = ConnectionState.HEAD
+    eventually(lambda: sum(one.state is state for one in [*found.values()]) == count)
 
 
 class Client:

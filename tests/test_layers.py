@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from dewar import Dewar
-from dewar.layers import layers, maybe_layer_with, maybe_loop_entry
+from dewar.layers import layers, maybe_layer_with, maybe_own_method
 
 
 class Middleware:
@@ -73,7 +73,7 @@ def test_the_entry_of_the_loop_is_the_apps_method() -> None:
         begin_on_loop = Whole.begin_on_loop
 
     for app in (Whole(), Subclass(), Both()):
-        assert maybe_loop_entry(app) == app.begin_on_loop
+        assert maybe_own_method(app, "begin_on_loop") == app.begin_on_loop
 
 
 def test_what_does_more_than_the_method_when_it_is_called_has_no_entry() -> None:
@@ -91,4 +91,4 @@ def test_what_does_more_than_the_method_when_it_is_called_has_no_entry() -> None
             return getattr(Whole(), name)
 
     for app in (Called(), Middleware(), Whole().__call__, lambda environ, start_response: []):
-        assert maybe_loop_entry(app) is None
+        assert maybe_own_method(app, "begin_on_loop") is None

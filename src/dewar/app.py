@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from dewar.app_parts import AppParts
 from dewar.contexts.context import Context, SplitContext
 from dewar.contexts.current import current_request
-from dewar.layers import maybe_loop_entry
+from dewar.layers import maybe_own_method
 from dewar.loop.suspended import Suspended
 from dewar.messages.request import Request
 from dewar.pipeline import respond, url_building
@@ -135,8 +135,26 @@ class Dewar(RequestMethods, AppParts):
         if outermost is None:
             return respond.begin_on_loop(self, environ, start_response)
         # Other middleware may block.
-        begin = maybe_loop_entry(outermost)
+        begin = maybe_own_method(outermost, "begin_on_loop")
         return None if begin is None else begin(environ, start_response)
+
+    def body_limit_for(
+        self, environ: WSGIEnvironment, *, skip_middleware: bool = False
+    ) -> int | None:
+        """Return how many bytes of a request's body the app takes; None if it does not say.
+
+        Dewar's server asks for it before it receives a large body, with 0 for a 404, a 405 and a
+        redirect. A larger body is received only if the app reads it.
+
+        Args:
+            environ: The request; it is not changed.
+            skip_middleware: As for `begin_on_loop`.
+        """
+        outermost = None if skip_middleware else vars(self).get("wsgi_app")
+        if outermost is None:
+            return self.composition.body_limits.limit_for(self, environ)
+        ask = maybe_own_method(outermost, "body_limit_for")
+        return None if ask is None else ask(environ)
 
     def run(
         self,

@@ -30,16 +30,15 @@ def maybe_layer_with(app: object, method: str) -> Any:
     return None
 
 
-def maybe_loop_entry(app: object) -> Any:
-    """Return the method ``begin_on_loop`` of a WSGI app if it does what a call does, or None.
+def maybe_own_method(app: object, name: str) -> Any:
+    """Return a method of a WSGI app that says something of what a call would do, or None.
 
-    Given the environ and ``start_response``, the method returns the work on an answer that the
-    event loop alone can make, or None. A subclass with a ``__call__`` of its own does more than the
-    method, and so does middleware that has every attribute of the app inside.
+    A subclass with a ``__call__`` of its own does more than the method says, and so does middleware
+    that has every attribute of the app inside.
     """
     for cls in type(app).__mro__:
-        if "begin_on_loop" in vars(cls):
-            return getattr(app, "begin_on_loop")  # noqa: B009  # not declared
+        if name in vars(cls):
+            return getattr(app, name)
         if "__call__" in vars(cls):
             return None
     return None

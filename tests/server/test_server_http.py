@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from servertools import Serve
+from servertools import Serve, wait_in_head
 
 _left_behind: contextvars.ContextVar[str] = contextvars.ContextVar("left_behind")
 
@@ -388,11 +388,14 @@ def test_a_client_that_stops_sending_is_dropped_at_the_deadline(
 
 
 def test_too_many_connections_are_turned_away(serve: Serve) -> None:
-    """With 503, and not left waiting."""
+    """With 503, and not left waiting, if the others are not idle."""
     served = serve(echo, max_connections=2)
-    first, second = served.client(), served.client()
-    assert first.get()[0] == second.get()[0] == b"HTTP/1.1 200 OK"
+    clients = [served.client(), served.client()]
+    for client in clients:
+        assert client.get()[0] == b"HTTP/1.1 200 OK"
+        client.send(b"GET / HTTP/1.1\r\n")
+    wait_in_head(served.server, 2)
     third = served.client()
     assert third.answer()[0] == b"HTTP/1.1 503 Service Unavailable"
     assert third.is_closed()
-    assert first.get()[0] == b"HTTP/1.1 200 OK"
+    assert clients[0].ask(b"Host: x\r\n\r\n")[0] == b"HTTP/1.1 200 OK"

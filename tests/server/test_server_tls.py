@@ -19,7 +19,7 @@ from dewar.server import Server, Settings
 from dewar.server.connection import transport
 from dewar.server.connection.readiness import wait_ready
 from dewar.server.serve import banner
-from servertools import Client, Serve, Served
+from servertools import Client, Serve, Served, wait_in_head
 
 NAMES = ("wsgi.url_scheme", "HTTPS", "SERVER_NAME", "REMOTE_ADDR", "PATH_INFO")
 
@@ -420,7 +420,8 @@ def test_records_may_come_byte_by_byte(served: Served, certificates: Certificate
 def test_who_is_too_many_is_turned_away(serve: Serve, certificates: Certificates) -> None:
     """Without a word, which it could not understand before a handshake."""
     served = serve(app, max_connections=1, **certificates.pair())
-    served.client(certificates.client()).get()
+    served.client(certificates.client()).send(b"GET / HTTP/1.1\r\n")
+    wait_in_head(served.server, 1)
     with pytest.raises(OSError, match=r"reset|EOF|closed"):
         served.client(certificates.client())
     assert served.server.statistics().pool.rejected == 1

@@ -1,13 +1,15 @@
 """`Request`: Werkzeug's request, whose parts are made when they are first used."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar, overload
+from typing import IO, Any, Protocol, TypeVar, cast, overload
 from wsgiref.types import WSGIEnvironment
 
 from werkzeug.datastructures import EnvironHeaders
-from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from werkzeug.routing import Rule
+from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request as WerkzeugRequest
+from werkzeug.wsgi import LimitedStream
 
 from dewar import json
 from dewar.contexts.current import maybe_current
@@ -24,6 +26,10 @@ class RequestApp(Protocol):
     @property
     def config(self) -> Mapping[str, Any]:
         """The configuration, for the limits on forms and bodies."""
+
+    @property
+    def composition(self) -> Any:
+        """What has the `body_limits` that a server asks for."""
 
 
 class _FromEnviron:
@@ -123,6 +129,38 @@ class _Limit:
         request.__dict__[self._name] = value
 
 
+class _BodyLimit(_Limit):
+    """The limit of the body. The app learns which endpoints take more than its configuration."""
+
+    __slots__ = ()
+
+    def __set__(self, request: "Request", value: int | None) -> None:
+        super().__set__(request, value)
+        app, endpoint = request.app, request.endpoint
+        if app is not None and endpoint is not None and (value is None or isinstance(value, int)):
+            app.composition.body_limits.note_raised(endpoint, value)
+
+
+class _LimitedStream(LimitedStream):
+    """A body of unknown length with a limit; one that is longer is a 413, and never cut off.
+
+    Werkzeug's takes a body that was read up to the limit for a whole one, and one of exactly that
+    length, read on, for too long.
+    """
+
+    def on_exhausted(self) -> None:
+        """Raise a 413 if there is more behind the limit."""
+        if self._stream.read(1):
+            raise RequestEntityTooLarge
+
+    def readall(self) -> bytes:
+        """Return all that is left."""
+        data = super().readall()
+        if data and self.is_exhausted:
+            self.on_exhausted()
+        return data
+
+
 class Request(WerkzeugRequest):
     """The request that the client sent, with what routing found out about it.
 
@@ -159,7 +197,7 @@ class Request(WerkzeugRequest):
 
     args = _Args()
 
-    max_content_length = _Limit("MAX_CONTENT_LENGTH")
+    max_content_length = _BodyLimit("MAX_CONTENT_LENGTH")
     max_form_memory_size = _Limit("MAX_FORM_MEMORY_SIZE")
     max_form_parts = _Limit("MAX_FORM_PARTS")  # type: ignore[assignment]  # None: no limit
 
@@ -174,6 +212,16 @@ class Request(WerkzeugRequest):
         self.shallow = shallow
         if populate_request and not shallow:
             environ["werkzeug.request"] = self
+
+    @cached_property
+    def stream(self) -> IO[bytes]:
+        """The body as a file, up to `max_content_length`; reading on raises a 413."""
+        stream: Any = super().stream
+        if type(stream) is LimitedStream and "wsgi.input_terminated" in self.environ:
+            # The limit is that of the app: the server ends the body itself.
+            limit, body = stream.limit, self.environ["wsgi.input"]
+            stream = _LimitedStream(body, limit, is_max=True)
+        return cast("IO[bytes]", stream)
 
     @property
     def endpoint(self) -> str | None:

@@ -5,7 +5,7 @@ from types import MethodType
 from typing import Any, NamedTuple
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from dewar.layers import maybe_loop_entry
+from dewar.layers import maybe_own_method
 from dewar.mounting.apps import default_name, holds
 from dewar.mounting.errors import MountError
 from dewar.mounting.hosts import Hosts, checked_host
@@ -105,14 +105,14 @@ class DispatcherMiddleware(MountPoint):
 
         The environ is not changed.
         """
-        moved = environ.copy()
-        app = self.enter(moved)
-        if isinstance(app, MethodType) and app.__name__ == "wsgi_app":
-            # The middleware around the method is around this dispatcher too.
-            begin = maybe_loop_entry(app.__self__)
-            return begin and begin(moved, start_response, skip_middleware=True)
-        begin = maybe_loop_entry(app)
-        return begin and begin(moved, start_response)
+        return self._ask("begin_on_loop", environ, start_response)
+
+    def body_limit_for(self, environ: WSGIEnvironment) -> Any:
+        """Return how many bytes of a body the app it leads to takes, or None.
+
+        The environ is not changed.
+        """
+        return self._ask("body_limit_for", environ)
 
     def mount(
         self,
@@ -172,6 +172,17 @@ class DispatcherMiddleware(MountPoint):
             timeout: The seconds that they share.
         """
         end_all(self, timeout)
+
+    def _ask(self, name: str, environ: WSGIEnvironment, *args: object) -> Any:
+        """Call a method of the app that a request leads to; return None if it has none."""
+        moved = environ.copy()
+        app = self.enter(moved)
+        if isinstance(app, MethodType) and app.__name__ == "wsgi_app":
+            # The middleware around the method is around this dispatcher too.
+            ask = maybe_own_method(app.__self__, name)
+            return ask and ask(moved, *args, skip_middleware=True)
+        ask = maybe_own_method(app, name)
+        return ask and ask(moved, *args)
 
     def _check(self, new: Mount) -> None:
         """Check that an app can be mounted.

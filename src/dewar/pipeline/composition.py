@@ -10,6 +10,7 @@ from werkzeug.routing import Map
 
 from dewar.messages.request import Request
 from dewar.messages.response import Response
+from dewar.pipeline.body_limits import BodyLimits
 from dewar.pipeline.plan import FAST, FULL, SUSPENDABLE, Lanes, Plan, PlannedApp, compose
 from dewar.registration.error_handlers import ErrorHandlers
 from dewar.routing.adapters import has_trusted_hosts
@@ -110,7 +111,7 @@ class ComposedApp(PlannedApp, Protocol):
 
 
 class Composition:
-    """The route index, the plans, and whether there is a fast lane.
+    """The route index, the plans, the limits of bodies, and whether there is a fast lane.
 
     Args:
         app: The app.
@@ -120,6 +121,7 @@ class Composition:
     __slots__ = (
         "_lanes",
         "_plans",
+        "body_limits",
         "has_fast_lane",
         "has_teardown",
         "index",
@@ -159,6 +161,11 @@ class Composition:
             and _is_lazy(app.session_interface)
             and all(map(iscoroutinefunction, app.teardown_appcontext_funcs)),
         )
+        # Only the class's methods, as above.
+        is_foreseeable = all(
+            _is_stock(app, stock, name) for name in ("create_url_adapter", "request_context")
+        ) and all(getattr(type(app), name) is stock[name] for name in _ENTRANCE)
+        self.body_limits = BodyLimits(app.url_map if is_foreseeable else None)
         # An interface of the user's own may count on being asked for every request.
         self.opens_session_at_once = not _is_lazy(app.session_interface)
         self.has_teardown = (

@@ -12,7 +12,7 @@ import pytest
 
 from dewar.server import Server, Settings
 from dewar.server.errors import BindError, ClientGoneError, LogFileError
-from servertools import Serve, Served
+from servertools import Serve, Served, wait_in_head
 
 
 def hello(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -103,6 +103,8 @@ def test_a_connection_too_many_is_logged(serve: Serve, path: Path, as_json: dict
     served = serve(hello, max_connections=1, **as_json)
     first = served.client()
     first.get("/")
+    first.send(b"GET / HTTP/1.1\r\n")
+    wait_in_head(served.server, 1)
     assert b"503 Service Unavailable" in served.client().rest()
     records = {record["status"]: record for record in logged(served, path)}
     assert sorted(records) == [200, 503]

@@ -11,7 +11,7 @@ from dewar.server.connection.connection import Connection
 from dewar.server.connection.exchange import Exchange
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import TRANSITIONS, ConnectionState
-from dewar.server.errors import ServerStateError
+from dewar.server.errors import Refusal, ServerStateError
 from dewar.server.settings.settings import Settings
 from dewar.server.wire.reader import RequestReader
 
@@ -192,6 +192,34 @@ def test_a_refusal_waits_for_the_client_to_see_it() -> None:
     assert not bench.receive(GET)
     assert bench.later(1) is ConnectionState.LINGERING
     assert bench.later(2) is ConnectionState.CLOSED
+
+
+def test_a_client_that_is_still_sending_gets_longer_to_see_a_refusal() -> None:
+    """It may look only after its whole body; it must keep its rate, and there is an end."""
+    bench = Bench(max_body=10, min_rate=500)
+    bench.receive(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+    for _ in range(30):
+        assert not bench.receive(bytes(1000))
+        assert bench.later(1) is ConnectionState.LINGERING
+    bench.receive(bytes(1000))
+    assert bench.later(1) is ConnectionState.CLOSED
+    bench = Bench(max_body=10, min_rate=500)
+    bench.receive(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+    bench.receive(bytes(100))
+    assert bench.later(2) is ConnectionState.LINGERING
+    bench.receive(bytes(100))
+    assert bench.later(1) is ConnectionState.CLOSED
+
+
+def test_a_client_for_whom_there_is_no_place_gets_no_longer() -> None:
+    """Others need it."""
+    bench = Bench()
+    bench.connection.reject(Refusal("503 Service Unavailable", "Later."))
+    for _ in range(2):
+        bench.receive(bytes(10_000))
+        assert bench.later(1) is ConnectionState.LINGERING
+    bench.receive(bytes(10_000))
+    assert bench.later(1) is ConnectionState.CLOSED
 
 
 def test_what_the_client_does_not_take_waits_and_goes_out_later() -> None:

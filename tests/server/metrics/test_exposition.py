@@ -18,9 +18,11 @@ STATISTICS = PoolStatistics(
     suspended=8,
     accepted=10,
     rejected=5,
+    displaced=9,
     requests=100,
     leader_takeovers=7,
     early_promotion=True,
+    spooled=11,
 )
 
 
@@ -45,7 +47,7 @@ def test_names_are_those_that_prometheus_asks_for() -> None:
     for metric in METRICS:
         assert re.fullmatch(r"dewar_[a-z_]+", metric.name)
     counters = {m.field for m in METRICS if m.type == "counter"}
-    assert counters == {"requests", "accepted", "rejected", "leader_takeovers"}
+    assert counters == {"requests", "accepted", "rejected", "displaced", "leader_takeovers"}
 
 
 @pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "\xe4"])

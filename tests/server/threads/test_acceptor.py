@@ -76,9 +76,15 @@ class Bench:
         (listener,) = self.listeners
         self.fd, self.address = listener.fileno(), listener.getsockname()
         self.poller = Poller()
-        self.acceptor = Acceptor(self.server_context, self.listeners, self.poller)
+        self.idle = 0
+        self.acceptor = Acceptor(self.server_context, self.listeners, self.poller, self.make_room)
         self.clients: list[socket.socket] = []
         self.held = 0
+
+    def make_room(self) -> bool:
+        """Spare one of the idle connections."""
+        self.idle -= 1
+        return self.idle >= 0
 
     def come(self, count: int) -> None:
         """Have clients connect."""
@@ -308,6 +314,39 @@ def test_a_pause_lasts_its_time_whoever_leads(
     bench.acceptor.tick(bench.now + 1.0)
     assert bench.is_watching()
     assert bench.accept() == 1
+
+
+def test_without_descriptors_an_idle_connection_gives_its_own(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Accepting pauses only if no connection is idle."""
+    bench.server_context.balancer = None
+    bench.come(2)
+    bench.idle = 1
+    accept, failures = bench.listeners[0].accept, [errno.EMFILE]
+
+    def accept_if_idle() -> object:
+        if failures and bench.idle:
+            raise OSError(failures[0], "Too many open files")
+        return accept()
+
+    monkeypatch.setattr(bench.listeners[0], "accept", accept_if_idle)
+    assert bench.accept() == 2
+    assert bench.acceptor.displaced == 1
+    assert not bench.acceptor.is_paused()
+    failures[0], bench.idle = errno.ENFILE, -1
+    assert bench.accept() == 0
+    assert bench.acceptor.is_paused()
+
+
+def test_above_the_limit_idle_connections_make_room_one_for_one(bench: Bench) -> None:
+    """And those for whom there is none are rejected."""
+    bench.server_context.balancer = None
+    bench.come(5)
+    bench.idle = 2
+    bench.held = bench.server_context.settings.max_connections - 1
+    bench.accept()
+    assert (bench.acceptor.accepted, bench.acceptor.displaced, bench.acceptor.rejected) == (5, 2, 2)
 
 
 def test_after_a_pause_on_standby_it_looks_again(

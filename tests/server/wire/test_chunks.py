@@ -8,6 +8,7 @@ from dewar.server.errors import Refusal
 from dewar.server.wire.body import BodyBuffer
 from dewar.server.wire.chunks import ChunkedBody, maybe_chunked
 from dewar.server.wire.limits import Limits
+from dewar.server.wire.storage import BodyStorage
 
 LIMITS = Limits(header_bytes=40, header_count=3, body=30, buffered_body=20)
 parts = st.sampled_from(
@@ -20,7 +21,7 @@ bodies = st.lists(parts, max_size=8).map(b"".join)
 
 
 def through(data: bytes, pieces: int) -> tuple[bytes, int] | str | None:
-    buffer = BodyBuffer(LIMITS)
+    buffer = BodyBuffer(LIMITS, BodyStorage(LIMITS))
     body = ChunkedBody(buffer, LIMITS)
     taken = 0
     try:

@@ -14,14 +14,15 @@ from dewar.server.wire.head import FieldNames
 from dewar.server.wire.limits import Limits
 from dewar.server.wire.reader import ReadPhase, RequestReader
 from dewar.server.wire.request import WireRequest
+from dewar.server.wire.storage import BodyStorage
 
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def reader(limits: Limits | None = None) -> RequestReader:
+def reader(limits: Limits | None = None, storage: BodyStorage | None = None) -> RequestReader:
     return RequestReader(
-        {"SERVER_PROTOCOL": "HTTP/1.1"}, FieldNames(), limits or Limits(), WireRequest
+        {"SERVER_PROTOCOL": "HTTP/1.1"}, FieldNames(), limits or Limits(), WireRequest, storage
     )
 
 
@@ -209,16 +210,29 @@ def test_a_request_that_waits_for_100_can_be_taken_before_its_body(
     assert len(read.completed) == 1
 
 
-def test_a_request_that_can_not_be_taken_early_comes_as_usual() -> None:
-    """Without an expectation, with a part of its body, and behind another request."""
+def test_a_request_can_be_taken_early_with_a_part_of_its_body() -> None:
+    """Without an expectation, too: the owner knows why it does not wait."""
     read = reader()
-    read.feed(post(b"Content-Length: 3\r\n"))
+    read.feed(post(b"Content-Length: 3\r\n", b"a"))
+    assert not read.wants_continue
+    assert read.body is not None
+    assert (read.body.known_size, read.body.buffer.peek(0, 9)) == (3, b"a")
+    request = read.take_before_body()
+    assert request is not None
+    assert request.environ["CONTENT_LENGTH"] == "3"
     assert read.take_before_body() is None
-    read.feed(b"abc")
-    assert read.completed.pop().environ["CONTENT_LENGTH"] == "3"
+    read.feed(b"bc" + GET)
+    assert read.continue_body is not None
+    assert read.continue_body.read() == b"abc"
+    assert len(read.completed) == 1
+
+
+def test_a_request_that_is_not_taken_early_comes_as_usual() -> None:
+    """With a part of its body, and behind another request."""
+    read = reader()
+    assert read.take_before_body() is None
     read.feed(EXPECTING + b"a")
     assert not read.wants_continue
-    assert read.take_before_body() is None
     read.feed(b"bc")
     assert len(read.completed) == 1
     read.feed(EXPECTING)
@@ -251,32 +265,62 @@ def test_a_fault_in_the_body_of_an_early_request_ends_reading() -> None:
     assert read.refusal.status == "400 Bad Request"
 
 
-@pytest.mark.parametrize("failing", ["write", "seek"])
-def test_a_disk_without_room_is_a_503(failing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether it shows while the body comes, or with the last of it."""
+class FullDisk(io.RawIOBase):
+    """A file on a disk without room."""
 
-    class FullDisk(io.BytesIO):
-        def write(self, data: Any) -> int:
-            if failing == "write":
-                raise OSError(errno.ENOSPC, "No space left on device")
-            return super().write(data)
+    def readable(self) -> bool:
+        return True
 
-        def seek(self, *where: int) -> int:
-            raise OSError(errno.ENOSPC, "No space left on device")
+    def writable(self) -> bool:
+        return True
 
-        def close(self) -> None:
-            super().close()
-            raise OSError(errno.ENOSPC, "No space left on device")
+    def seekable(self) -> bool:
+        return True
 
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return offset
+
+    def write(self, data: Any, /) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("size", [6, 50_000])
+def test_a_disk_without_room_is_a_503(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it shows with the last of the body, or while it comes."""
     disk = FullDisk()
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: disk)
-    read = reader(Limits(buffered_body=2))
-    read.feed(post(b"Content-Length: 6\r\n", b"abc"))
-    read.feed(b"def" + GET)
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda buffering: disk)
+    limits = Limits(buffered_body=2)
+    said: list[tuple[object, ...]] = []
+    storage = BodyStorage(limits, warn=lambda *values: said.append(values))
+    read = reader(limits, storage)
+    read.feed(post(b"Content-Length: %d\r\n" % size, b"abc"))
+    read.feed(bytes(size - 3) + GET)
     assert read.refusal is not None
     assert read.refusal.status == "503 Service Unavailable"
     assert read.completed == []
     assert disk.closed
+    assert (storage.disk.used, storage.memory.used) == (0, 0)
+    ((_, folder, error),) = said
+    assert folder == tempfile.gettempdir()
+    assert isinstance(error, OSError)
+
+
+def test_without_a_descriptor_for_a_file_it_is_a_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The part in memory is given back."""
+
+    def exhausted(buffering: int) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", exhausted)
+    limits = Limits(buffered_body=4)
+    storage = BodyStorage(limits)
+    read = reader(limits, storage)
+    read.feed(post(b"Content-Length: 9\r\n", b"abc"))
+    assert storage.memory.used == 3
+    read.feed(b"defghi")
+    assert read.refusal is not None
+    assert read.refusal.status == "503 Service Unavailable"
+    assert (storage.disk.used, storage.memory.used) == (0, 0)
 
 
 def test_what_nobody_reads_is_given_back() -> None:

@@ -13,8 +13,10 @@ from dewar.server.wire.errors import BODY_TIMEOUT, TIMEOUT
 from dewar.server.wire.reader import ReadPhase, RequestReader
 from dewar.server.wire.request import Environ, WireRequest
 
-# How long a client gets to notice that the server has shut its side, in seconds.
-_LINGER = 2.0
+# How long a client gets to notice that the server has shut its side, in seconds: without sending,
+# and in all. One that is still sending a large body may read the answer only afterwards (nginx
+# lingering_timeout 5, lingering_time 30).
+_LINGER, _LONGEST_LINGER = 2.0, 30.0
 _IDLE, _FLUSHING = ConnectionState.IDLE, ConnectionState.FLUSHING
 
 
@@ -24,9 +26,12 @@ class BaseConnection(Transport):
     Attributes:
         state: What it is doing.
         served: Requests answered or being answered.
+        idle_since: When it was last idle again, by the leader's clock.
     """
 
-    __slots__ = ("_environ", "_reader", "_seen", "_since", "_transfer_rate", "served", "state")
+    __slots__ = (
+        "_environ", "_reader", "_seen", "_since", "_transfer_rate", "idle_since", "served", "state",
+    )  # fmt: skip
 
     def __init__(
         self, server_context: ServerContext, sock: socket.socket, environ: Environ
@@ -34,11 +39,15 @@ class BaseConnection(Transport):
         super().__init__(server_context, sock)
         self._environ = environ
         self._reader = RequestReader(
-            environ, server_context.names, server_context.settings.limits, Exchange
+            environ,
+            server_context.names,
+            server_context.settings.limits,
+            Exchange,
+            server_context.body_storage,
         )
         self._transfer_rate: TransferRate | None = None
         self._seen = 0
-        self._since = server_context.now
+        self._since = self.idle_since = server_context.now
         self.state = _IDLE
         self.served = 0
 
@@ -63,24 +72,26 @@ class BaseConnection(Transport):
         elif state is _FLUSHING:
             if self._transfer_rate is not None and self._is_overdue(self._transfer_rate, now):
                 self._abandon()
-        elif state is ConnectionState.LINGERING and now - self._since > _LINGER:
+        elif state is ConnectionState.LINGERING and self._has_lingered(now):
             self._move(ConnectionState.CLOSED)
 
     def close_if_idle(self, now: float, grace: float) -> None:
-        """End the connection if it is idle, because the server stops.
+        """End the connection if it is idle: the server stops, or a new client needs its place.
 
         A connection without a request so far gets *grace* seconds from its accept, because its
         client may just have learned that the server listens. A connection that has received a
         request by now stays open.
         """
-        old_enough = self.served or now - self._since > grace
+        old_enough = self.served or now - self._since >= grace
         if self.state is _IDLE and old_enough and not is_readable(self.sock):
             self._move(ConnectionState.CLOSED)
 
     def reject(self, refusal: Refusal) -> None:
-        """Send *refusal* and close, whatever was received."""
+        """Send *refusal* and close, whatever was received: the server has too much to do."""
         completed = self._reader.completed
         self._refuse(refusal, completed[0] if completed else None)
+        if self.state is ConnectionState.LINGERING:
+            self._transfer_rate = None  # others need its place
 
     def log_refusal(self, refusal: Refusal, request: WireRequest | None = None) -> None:
         """Write *refusal* to the access log."""
@@ -134,7 +145,15 @@ class BaseConnection(Transport):
                 self.sock.shutdown(socket.SHUT_WR)
             except OSError:
                 end = ConnectionState.CLOSED  # the client has disconnected
+        self._transfer_rate = TransferRate(self._server_context.now)
         self._move(end)
+
+    def _has_lingered(self, now: float) -> bool:
+        transfer_rate, lingered = self._transfer_rate, now - self._since
+        if transfer_rate is None:
+            return lingered > _LINGER
+        min_rate = self._server_context.settings.min_rate
+        return lingered > _LONGEST_LINGER or transfer_rate.is_overdue(now, _LINGER, min_rate)
 
     def _end_after(self, request: WireRequest) -> ConnectionState:
         """Return how to close after *request*: at once only if the client can send nothing more."""

@@ -12,6 +12,7 @@ look-up per request.
 """
 
 import socket
+import sys
 from collections.abc import Callable
 from contextvars import Context
 
@@ -29,7 +30,7 @@ from dewar.server.wire.request import Environ
 from dewar.server.wire.writer import CONTINUE
 
 _IDLE, _RUNNING = ConnectionState.IDLE, ConnectionState.RUNNING
-_START = ReadPhase.START
+_START, _BODY = ReadPhase.START, ReadPhase.BODY
 
 
 class Connection(BaseConnection):
@@ -63,14 +64,7 @@ class Connection(BaseConnection):
             return False
         reader = self._reader
         reader.feed(data)
-        if reader.completed:
-            return True
-        if self.state is ConnectionState.LINGERING:
-            return False
-        if reader.wants_continue and self._begin_before_body():
-            return True
-        self._read_on(len(data))
-        return False
+        return True if reader.completed else self._go_on(len(data))
 
     def run(self) -> None:
         """Answer the complete requests in order, as long as the client takes the responses.
@@ -84,7 +78,7 @@ class Connection(BaseConnection):
         server_context = self._server_context
         reader = self._reader
         completed = reader.completed
-        while completed or (reader.wants_continue and self._begin_before_body()):
+        while completed or (reader.phase is _BODY and self._begin_before_body()):
             exchange = completed.pop(0)
             # Counted before the response, so that a client that has it finds it counted.
             self.served += 1
@@ -103,6 +97,7 @@ class Connection(BaseConnection):
         # PERF: in the common case nothing else was received.
         if reader.phase is _START:
             self.state = _IDLE
+            self.idle_since = server_context.now
         else:
             self._read_on(0)
 
@@ -156,6 +151,7 @@ class Connection(BaseConnection):
             # PERF: the result of `run` in the common case, without its steps.
             self.async_exchange = None
             self.state = _IDLE
+            self.idle_since = self._server_context.now
         else:
             self.run()
         return True
@@ -194,23 +190,55 @@ class Connection(BaseConnection):
         else:
             self._finish_with(self._end or self._end_after(exchange))
 
+    def _go_on(self, count: int) -> bool:
+        """Go on after *count* bytes that complete no request; return whether one can be `run`."""
+        if self.state is ConnectionState.LINGERING:
+            if self._transfer_rate is not None:
+                self._transfer_rate.advance(count, self._server_context.now)
+            return False
+        if self._reader.phase is _BODY and self._begin_before_body():
+            return True
+        self._read_on(count)
+        return False
+
     def _begin_before_body(self) -> bool:
         """Let a request run before its body is received; return whether there is one that may.
 
-        Its client waits for ``100 Continue``, and the application decides whether to send that by
-        reading the body. A thread then waits for the body, so only a few such requests may run. For
-        the others the server sends ``100 Continue`` and receives the body before it runs them.
+        Either the application said that it does not take so large a body: its answer may be 404 or
+        413. Or the client waits for ``100 Continue``, and the application decides whether to send
+        that by reading the body. A thread then waits for the body, so only a few such requests may
+        run. For the others the server sends ``100 Continue`` and receives the body before it runs
+        them.
         """
         server_context = self._server_context
-        if len(server_context.continue_bodies) >= server_context.max_continue_bodies:
+        reader = self._reader
+        has_place = len(server_context.continue_bodies) < server_context.max_continue_bodies
+        is_needed = not self._exceeds_app_limit()
+        if is_needed and not (reader.wants_continue and has_place):
             return False
-        request = self._reader.take_before_body()
+        request = reader.take_before_body()
         if request is None:
             return False
-        body = ContinueBody(server_context, self._reader, self)
+        body = ContinueBody(server_context, reader, self, is_needed)
         request.body = request.environ["wsgi.input"] = body
-        self._reader.completed.append(request)
+        reader.completed.append(request)
         return True
+
+    def _exceeds_app_limit(self) -> bool:
+        """Return whether the body is larger than what the application takes.
+
+        The application is asked once for each request whose body does not stay in memory.
+        """
+        ask, body = self._server_context.body_limit, self._reader.body
+        if ask is None or body is None:
+            return False
+        buffer, size = body.buffer, body.known_size
+        if buffer.app_limit is None:
+            if size <= self._server_context.settings.buffered_body:
+                return False
+            limit = ask(self._reader.environ)
+            buffer.app_limit = sys.maxsize if limit is None else limit
+        return size > buffer.app_limit
 
     def _read_on(self, count: int) -> None:
         """Wait for what the reader waits for; *count* bytes were just received."""
@@ -223,6 +251,7 @@ class Connection(BaseConnection):
             self._await_body(count)
         else:
             self._move(_IDLE)
+            self.idle_since = self._server_context.now
 
     def _await_body(self, count: int) -> None:
         now = self._server_context.now

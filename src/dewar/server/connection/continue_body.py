@@ -1,4 +1,4 @@
-"""The body of a request whose client waits for ``100 Continue`` (RFC 9110 §10.1.1)."""
+"""The body of a request that runs before its body is received."""
 
 import selectors
 from collections.abc import Iterator
@@ -8,36 +8,50 @@ from typing import IO, Any
 from dewar.server.connection.readiness import READ_SIZE, wait_ready
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.transport import TransferRate, Transport
-from dewar.server.errors import BodyError, ClientGoneError
-from dewar.server.wire.errors import BODY_TIMEOUT
+from dewar.server.errors import BodyError, ClientGoneError, Refusal
+from dewar.server.wire.errors import BODY_TIMEOUT, UNAVAILABLE
 from dewar.server.wire.reader import RequestReader
 from dewar.server.wire.writer import CONTINUE
 
+# Seconds for which the event loop waits for a body that the application said it does not take.
+_LOOP_PATIENCE = 1.0
+
 
 class ContinueBody:
-    """A ``wsgi.input`` that sends ``100 Continue`` at the first read.
+    """A ``wsgi.input`` that receives the body when it is read.
 
-    If the application answers without reading it, the client need not send the body. Only the
-    thread that runs the request uses it. Until it is closed it is one of
+    A client that waits for ``100 Continue`` (RFC 9110 §10.1.1) gets it at the first read. If the
+    application answers without reading, the rest of the body need not be sent. Only the thread that
+    runs the request uses it. While it may hold a thread, until it is closed, it is one of
     ``server_context.continue_bodies``.
 
     Args:
         server_context: The deadlines, and the set of continue bodies.
         reader: The reader of the connection, which assembles the body.
         transport: The connection; its socket does not block.
+        is_needed: Whether the application may need it. If it said that it does not, the body counts
+            among the continue bodies only when it is read after all.
     """
 
     def __init__(
-        self, server_context: ServerContext, reader: RequestReader[Any], transport: Transport
+        self,
+        server_context: ServerContext,
+        reader: RequestReader[Any],
+        transport: Transport,
+        is_needed: bool = True,
     ) -> None:
         self._server_context = server_context
         self._reader = reader
         self._transport = transport
-        self._sends_continue = True
+        self._is_needed = is_needed
+        self._sends_continue = reader.wants_continue
         self._is_closed = False
+        self._patience: float | None = None
+        self._position = 0  # of the next byte to read, until all is received
         self._fetched: IO[bytes] | None = None
         self._error: OSError | None = None
-        server_context.continue_bodies.add(self)
+        if is_needed:
+            server_context.continue_bodies.add(self)
 
     def __repr__(self) -> str:
         return f"<ContinueBody, {'received' if self.is_received() else 'not received'}>"
@@ -47,7 +61,14 @@ class ContinueBody:
         return self._fetched is not None
 
     def prefetch(self) -> None:
-        """Receive the body now, so that reading it does not wait. Reading raises the errors."""
+        """Receive a body that may be needed, so that reading it does not wait.
+
+        Reading raises the errors. The event loop may read from now on, so a body that is not needed
+        has to arrive quickly if it is read after all.
+        """
+        if not self._is_needed:
+            self._patience = _LOOP_PATIENCE
+            return
         with suppress(OSError, ValueError):
             self._file()
 
@@ -56,8 +77,23 @@ class ContinueBody:
         self._sends_continue = False
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Return at most *size* bytes, or all."""
-        return self._file().read(-1 if size is None else size)
+        """Return at most *size* bytes, or all.
+
+        Waits only for as many. So a limit that the application puts on the body stops the client,
+        although nobody knows the length of a chunked body.
+        """
+        if size is None or size < 0:
+            return self._file().read()
+        self._receive(self._position + size)
+        if self._fetched is not None:
+            return self._fetched.read(size)
+        data = (
+            b""
+            if self._reader.body is None
+            else self._reader.body.buffer.peek(self._position, size)
+        )
+        self._position += len(data)
+        return data
 
     def readline(self, size: int | None = -1, /) -> bytes:
         """Return a line, or at most *size* bytes of it."""
@@ -89,39 +125,74 @@ class ContinueBody:
             self._fetched.close()
 
     def _file(self) -> IO[bytes]:
-        if self._fetched is None:
-            if self._error is not None:
-                raise self._error
-            if self._is_closed:
-                raise ValueError("The request has ended; its body cannot be read any more.")
-            try:
-                self._fetched = self._fetch()
-            except OSError as error:
-                self._error = error
-                raise
+        while self._fetched is None:
+            self._receive(None)
         return self._fetched
 
-    def _fetch(self) -> IO[bytes]:
-        """Wait for the whole body.
+    def _receive(self, count: int | None) -> None:
+        """Wait until *count* bytes of the body are received, or all of it.
 
         Raises:
             BodyError: It is refused, or is not received in time.
             ClientGoneError: The client has disconnected.
+            ValueError: The request has ended.
         """
-        if self._sends_continue:
-            self._transport.send(CONTINUE)
+        if self._fetched is not None:
+            return
+        if self._error is not None:
+            raise self._error
+        if self._is_closed:
+            raise ValueError("The request has ended; its body cannot be read any more.")
+        try:
+            if not self._has_received(count):
+                self._wait(count)
+        except OSError as error:
+            self._error = error
+            raise
         reader = self._reader
+        self._fetched, reader.continue_body = reader.continue_body, None
+        if self._fetched is not None:
+            self._fetched.seek(self._position)
+
+    def _has_received(self, count: int | None) -> bool:
+        body = self._reader.body
+        if self._reader.continue_body is not None:
+            return True
+        return count is not None and body is not None and body.buffer.size >= count
+
+    def _wait(self, count: int | None) -> None:
+        """Receive what is missing, on this thread."""
+        self._hold_thread()
+        if self._sends_continue:
+            self._sends_continue = False
+            self._transport.send(CONTINUE)
         settings = self._server_context.settings
         clock = self._server_context.clock
-        transfer_rate = TransferRate(clock())
-        while (body := reader.continue_body) is None:
-            if reader.refusal is not None:
-                raise BodyError(reader.refusal)
+        began = clock()
+        transfer_rate = TransferRate(began)
+        while not self._has_received(count):
+            if self._reader.refusal is not None:
+                raise BodyError(self._reader.refusal)
             transfer_rate.advance(self._take_in(), clock())
             if transfer_rate.is_overdue(clock(), settings.body_timeout, settings.min_rate):
                 raise BodyError(BODY_TIMEOUT)
-        reader.continue_body = None
-        return body
+            if self._patience is not None and clock() - began > self._patience:
+                raise self._unexpected("the event loop does not wait")
+
+    def _hold_thread(self) -> None:
+        """Count this body among those that may hold a thread.
+
+        Two threads may take the last place at once: that there are few is what matters.
+        """
+        bodies, most = (
+            self._server_context.continue_bodies,
+            self._server_context.max_continue_bodies,
+        )
+        if self in bodies:
+            return
+        if len(bodies) >= most:
+            raise self._unexpected("enough threads wait for others")
+        bodies.add(self)
 
     def _take_in(self) -> int:
         """Feed the reader with received bytes, or wait a little; return the number of bytes."""
@@ -137,3 +208,13 @@ class ContinueBody:
             raise ClientGoneError("The client disconnected before it had sent the body.")
         self._reader.feed(data)
         return len(data)
+
+    def _unexpected(self, reason: str) -> BodyError:
+        """Return the error for a body that is read although the application does not take it."""
+        self._server_context.bounded_log.warn(
+            "A request was answered with 503: it read a body above the limit that the app names"
+            " before a body is received, and %s. Set MAX_CONTENT_LENGTH to the most that any view"
+            " takes, and lower it per request.",
+            reason,
+        )
+        return BodyError(Refusal(UNAVAILABLE, "The body was not received. Try again later."))

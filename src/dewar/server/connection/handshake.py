@@ -214,15 +214,14 @@ class HandshakeConnection(Connection):
         self._handshake = None
         # A new reader, because the environ has new keys.
         self._reader = RequestReader(
-            environ, self._server_context.names, self._server_context.settings.limits, Exchange
+            environ,
+            self._server_context.names,
+            self._server_context.settings.limits,
+            Exchange,
+            self._server_context.body_storage,
         )
         self._move(ConnectionState.IDLE)
         if not data:
             return False
         self._reader.feed(data)
-        if self._reader.completed:
-            return True
-        if self._reader.wants_continue and self._begin_before_body():
-            return True
-        self._read_on(len(data))
-        return False
+        return True if self._reader.completed else self._go_on(len(data))

@@ -11,7 +11,7 @@ from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.transport import FilePiece, Transport
 from dewar.server.errors import ApplicationError, ClientGoneError, Refusal
 from dewar.server.wire.request import WireRequest
-from dewar.server.wire.writer import LAST_CHUNK, Framing, Head, Headers, chunk
+from dewar.server.wire.writer import LAST_CHUNK, Framing, Head, Headers, chunk, refusal_headers
 
 _logger = logging.getLogger("dewar.server")
 
@@ -132,7 +132,7 @@ class ResponseWriter(WireRequest):
     def _answer(self, refusal: Refusal) -> None:
         """Send *refusal* as the response; the application gave none."""
         self._status = refusal.status
-        self._headers = [("Content-Type", "text/plain; charset=utf-8")]
+        self._headers = refusal_headers(refusal)
         body = f"{refusal.reason}\n".encode()
         head, _, _, self.persists = self._compose(len(body))
         if self.method == "HEAD":

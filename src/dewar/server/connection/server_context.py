@@ -7,16 +7,19 @@ from typing import Any, Protocol
 from wsgiref.types import WSGIApplication
 
 from dewar.environ_keys import IS_DRAINING, STOP
-from dewar.layers import maybe_loop_entry
+from dewar.layers import maybe_own_method
 from dewar.loop.from_thread import is_gevent_patched
 from dewar.loop.suspended import SUSPENDS, Suspended
 from dewar.server.access_log.log import AccessLog
+from dewar.server.connection.body_limit import maybe_body_limit
+from dewar.server.connection.bounded_log import BoundedLog
 from dewar.server.connection.environ import server_environ
 from dewar.server.lifespan import begin_serving, end_serving
 from dewar.server.proxies.middleware import with_proxy_middleware
 from dewar.server.settings.settings import Settings
 from dewar.server.system.tls import maybe_context
 from dewar.server.wire.head import FieldNames
+from dewar.server.wire.storage import BodyStorage
 from dewar.server.wire.writer import HeadWriter
 
 
@@ -49,8 +52,12 @@ class ServerContext:
             hold a thread.
         max_continue_bodies: The limit of their number.
         draining: Whether the server stops; no connection persists then. `begin_draining` sets it.
-        begin_on_loop: The method of the application with this name, or None; see
-            `dewar.layers.maybe_loop_entry`.
+        body_limit: Asks the application how much of a body it takes, if it can be asked.
+        body_storage: The room for the bodies of all connections.
+        bounded_log: For warnings that clients can cause.
+        begin_on_loop: The method of the application with this name, if it has one. Given the
+            environ and ``start_response``, it returns a response that the event loop alone can
+            make, or None.
         suspends: Whether the application may return a `Suspended`.
         now: When the leader last looked at the clock. Only the leader writes it.
         tls: The TLS context, or ``None`` for plain HTTP.
@@ -67,6 +74,9 @@ class ServerContext:
         "balancer",
         "base_environ",
         "begin_on_loop",
+        "body_limit",
+        "body_storage",
+        "bounded_log",
         "clock",
         "continue_bodies",
         "draining",
@@ -121,7 +131,10 @@ class ServerContext:
         # Behind the proxy middleware the application gets another environ.
         self.begin_on_loop: Callable[[dict[str, Any], Any], Suspended | None] | None = None
         if self.app is app and self.suspends:
-            self.begin_on_loop = maybe_loop_entry(app)
+            self.begin_on_loop = maybe_own_method(app, "begin_on_loop")
+        self.body_limit = maybe_body_limit(app, settings)
+        self.bounded_log = BoundedLog(clock)
+        self.body_storage = BodyStorage(settings.limits, threading.Lock(), self.bounded_log.warn)
         self.now = clock()
 
     def begin(self) -> None:

@@ -41,6 +41,11 @@ METRICS = (
         "Connections and requests answered with 503 because there were too many.",
     ),
     Metric(
+        "dewar_displaced_total",
+        "displaced",
+        "Idle connections closed because new ones needed their place.",
+    ),
+    Metric(
         "dewar_leader_takeovers_total", "leader_takeovers", "Times a stuck leader was replaced."
     ),
     Metric("dewar_connections", "connections", "Open connections."),
@@ -51,6 +56,7 @@ METRICS = (
     ),
     Metric("dewar_connections_suspended", "suspended", "Connections that wait on the event loop."),
     Metric("dewar_requests_waiting", "waiting", "Requests that wait for a thread."),
+    Metric("dewar_spooled_bytes", "spooled", "Bytes of request bodies on disk."),
     Metric("dewar_threads", "threads", "Threads started."),
     Metric("dewar_threads_idle", "idle_threads", "Threads that wait for work."),
     Metric(

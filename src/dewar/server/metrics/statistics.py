@@ -17,9 +17,11 @@ class PoolStatistics:
         suspended: Connections whose application waits on the event loop, without a thread.
         accepted: Connections since the start.
         rejected: Connections and requests answered with 503, because there were too many.
+        displaced: Idle connections closed since the start, because new ones needed their place.
         requests: Requests answered since the start.
         leader_takeovers: How often a stuck leader was replaced.
         early_promotion: Whether the leader passes the leadership on before it runs a request.
+        spooled: Bytes of request bodies on disk.
     """
 
     threads: int
@@ -30,9 +32,11 @@ class PoolStatistics:
     suspended: int
     accepted: int
     rejected: int
+    displaced: int
     requests: int
     leader_takeovers: int
     early_promotion: bool
+    spooled: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -45,7 +45,7 @@ _PID, _STATE = int(_Cell.PID), int(_Cell.STATE)
 _WORKER_FAILURES, _HIGHEST = 0, 1  # in slot 0
 _SERVING = _STATES.index(WorkerState.SERVING)
 # Counters only grow, so they are kept when their worker ends.
-_COUNTERS = ("accepted", "rejected", "requests", "leader_takeovers")
+_COUNTERS = ("accepted", "rejected", "displaced", "requests", "leader_takeovers")
 _KEPT = [POOL_FIELDS.index(name) for name in _COUNTERS]
 
 

@@ -125,7 +125,7 @@ class Settings:
     max_queue: int = setting(
         1024, _LIMITS, WholeNumber(1), "Requests that wait for a thread; above it 503."
     )
-    # The defaults of the next five are explained in `Limits`.
+    # The defaults of the next six are explained in `Limits`.
     max_request_line: int = setting(
         8190, _LIMITS, Size(1), "Method, target and version; above it 414."
     )
@@ -136,6 +136,9 @@ class Settings:
     max_body: int | None = setting(GIB, _LIMITS, Size(), "A request body; above it 413.")
     buffered_body: int = setting(
         512 * KIB, _LIMITS, Size(), "The part of a body that stays in memory; the rest is on disk."
+    )
+    max_spooled: int | None = setting(  # nginx and Apache have no limit
+        4 * GIB, _LIMITS, Size(), "All bodies on disk at a time, in each process; above it 503."
     )
     high_water: int = setting(  # asyncio 64 KiB
         64 * KIB, _LIMITS, Size(1), "The part of a streamed response that waits for the client."
@@ -202,6 +205,7 @@ class Settings:
             header_bytes=self.max_header_bytes,
             body=self.max_body,
             buffered_body=self.buffered_body,
+            spooled=self.max_spooled,
         )
         object.__setattr__(self, "limits", limits)  # frozen, but this is its construction
 

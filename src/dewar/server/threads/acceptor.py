@@ -1,4 +1,4 @@
-"""New connections: taken from the listeners, counted, and rejected if there are too many.
+"""New connections: taken from the listeners, counted, and rejected if there is no place for them.
 
 Only the leader uses this.
 """
@@ -6,6 +6,7 @@ Only the leader uses this.
 import errno
 import logging
 import socket
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
@@ -99,15 +100,26 @@ TRANSITIONS: dict[AcceptState, dict[AcceptEvent, AcceptState]] = {
 class Acceptor:
     """Accepts on the listeners, unless the system or the other processes are a reason not to.
 
+    Args:
+        server_context: The server.
+        listeners: The sockets that clients connect to.
+        poller: What reports them.
+        make_room: Closes a connection that can be spared; returns whether there was one.
+
     Attributes:
         state: What it is doing.
         until: When it listens again (YIELDING), tries again (PAUSED) or looks again (STANDBY).
         accepted: Connections accepted since the start.
         rejected: Those of them that were rejected with 503.
+        displaced: Idle connections that were closed for them.
     """
 
     def __init__(
-        self, server_context: ServerContext, listeners: list[socket.socket], poller: Poller
+        self,
+        server_context: ServerContext,
+        listeners: list[socket.socket],
+        poller: Poller,
+        make_room: Callable[[], bool],
     ) -> None:
         self._server_context = server_context
         self._admission = Admission(server_context)
@@ -117,6 +129,8 @@ class Acceptor:
         self.until = 0.0
         self.accepted = 0
         self.rejected = 0
+        self.displaced = 0
+        self._make_room = make_room
         self._listeners.register()
 
     def __repr__(self) -> str:
@@ -126,7 +140,7 @@ class Acceptor:
     def accept(self, fd: int, room: int) -> list[Connection]:
         """Accept on the listener *fd*; return the new connections, which are not watched yet.
 
-        Those above *room* are answered with 503.
+        Those above *room* take the place of idle connections, or are answered with 503.
         """
         listener = self._listeners.by_fd.get(fd)
         made: list[Connection] = []
@@ -148,17 +162,17 @@ class Acceptor:
             except BlockingIOError:
                 break
             except OSError as error:
-                if error.errno in _EXHAUSTED:
+                if error.errno in _EXHAUSTED and not self._displace():
                     self._pause(error)
                     break
-                continue  # ECONNABORTED and the like: only this client has left
+                continue  # there is room now; or only this client has left, as in ECONNABORTED
             self.accepted += 1
             if policy.returned_at is not None:
                 policy.note_in_vain()
-            if len(made) >= room:
-                made += self._reject(sock, peer, len(made) - room)
-            else:
-                made += self._admit(sock, peer)
+            if len(made) >= room and self._displace():
+                room += 1
+            excess = len(made) - room
+            made += self._admit(sock, peer) if excess < 0 else self._reject(sock, peer, excess)
         return made
 
     def accept_unclaimed(self, room: int) -> list[Connection]:
@@ -243,6 +257,12 @@ class Acceptor:
         elif after is _LISTENING:
             self._listeners.register()
 
+    def _displace(self) -> bool:
+        """Have an idle connection closed for a new one; return whether there was any."""
+        has_room = self._make_room()
+        self.displaced += has_room
+        return has_room
+
     def _admit(self, sock: socket.socket, peer: object) -> list[Connection]:
         try:
             sock.setblocking(False)
@@ -261,6 +281,10 @@ class Acceptor:
         response can be sent, the connection is closed.
         """
         self.rejected += 1
+        self._server_context.bounded_log.warn(
+            "max_connections=%d is reached, and none is idle: new connections get 503.",
+            self._server_context.settings.max_connections,
+        )
         refusal = Refusal(UNAVAILABLE, "There are too many connections. Try again later.")
         for connection in self._admit(sock, peer):
             if excess < _MAX_EXCESS and type(connection) is Connection:

@@ -24,6 +24,7 @@ from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import ConnectionState
 from dewar.server.metrics.statistics import PoolStatistics
 from dewar.server.threads.acceptor import Acceptor
+from dewar.server.threads.idle_connections import IdleConnections
 from dewar.server.threads.leader_duties import LeaderDuties, PoolState
 from dewar.server.threads.leadership import Leadership, LeaderToken
 from dewar.server.threads.loop_leader import LoopLeader
@@ -63,9 +64,10 @@ class Pool:
         work_queue = WorkQueue(self._workers, self._overflow_thread, settings.max_queue)
         waker, latency = Waker(), LatencyScore()
         poller = open_poller(waker)
-        acceptor = Acceptor(server_context, listeners, poller)
         runner = RequestRunner(server_context, poller, waker, work_queue, latency)
         connections = runner.connections
+        idle = IdleConnections(server_context, connections)
+        acceptor = Acceptor(server_context, listeners, poller, idle.close_longest)
         leadership = Leadership(connections, work_queue, latency)
         duties = LeaderDuties(server_context, poller, waker, acceptor, connections, runner)
         watchdog = Watchdog(leadership)
@@ -74,6 +76,7 @@ class Pool:
             server_context, acceptor, duties, runner, work_queue, latency
         )
         self._loop_leader = LoopLeader(fd, leadership, watchdog, connections, duties, runner)
+        self._body_storage = server_context.body_storage
         self._work_queue = work_queue
         self._waker = waker
         self._poller = poller
@@ -151,9 +154,11 @@ class Pool:
             suspended=len(self._connections.suspended),
             accepted=self._acceptor.accepted,
             rejected=self._acceptor.rejected + self._runner.rejected,
+            displaced=self._acceptor.displaced,
             requests=self._connections.requests(),
             leader_takeovers=self._leadership.takeovers,
             early_promotion=self._leadership.latency.is_slow,
+            spooled=self._body_storage.disk.used,
         )
 
     def stuck_since(self) -> float | None:

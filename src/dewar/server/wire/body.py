@@ -1,12 +1,11 @@
 """The body of a request: in memory while it is small, in a temporary file above the limit."""
 
 import io
-import shutil
-import tempfile
 from contextlib import suppress
 from typing import IO
 
 from dewar.server.wire.limits import Limits
+from dewar.server.wire.storage import BodyStorage, DiskFile, MemoryFile
 
 
 class EmptyBody(io.RawIOBase):
@@ -39,29 +38,44 @@ class BodyBuffer:
     """The received part of one body.
 
     Only the thread that reads the connection uses it, until `take` gives the file away.
+
+    Args:
+        limits: How much of it stays in memory.
+        storage: The room that it shares with all others.
+
+    Attributes:
+        size: The bytes received so far.
+        app_limit: How many bytes of the body the application takes; None as long as it was not
+            asked. The owner of the reader sets it.
     """
 
-    __slots__ = ("_file", "_limits", "_spooled", "size")
+    __slots__ = ("_file", "_limits", "_storage", "app_limit", "size")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, storage: BodyStorage) -> None:
         self._limits = limits
-        self._file: IO[bytes] = io.BytesIO()
-        self._spooled = False
+        self._storage = storage
+        self._file: MemoryFile | DiskFile = storage.open_memory()
         self.size = 0
+        self.app_limit: int | None = None
 
     def __repr__(self) -> str:
-        return f"<BodyBuffer {self.size} bytes {'on disk' if self._spooled else 'in memory'}>"
+        place = "on disk" if type(self._file) is DiskFile else "in memory"
+        return f"<BodyBuffer {self.size} bytes {place}>"
 
-    def add(self, data: bytes) -> None:
-        """Append *data*.
+    def add(self, data: bytes, left: int = 0) -> None:
+        """Append *data*; *left* more bytes are known to follow.
 
         Raises:
+            Refusal: There is no room for it.
             OSError: The temporary file cannot be written; the body is lost.
         """
         self.size += len(data)
-        if self.size > self._limits.buffered_body and not self._spooled:
-            self._spool()
-        self._file.write(data)
+        if type(self._file) is MemoryFile:
+            if self.size <= self._limits.buffered_body and self._file.try_append(data):
+                return
+            self._spool(self.size + left)
+        if not self._file.try_append(data):
+            raise self._storage.refusal(self.size + left)
 
     def take(self) -> IO[bytes]:
         """Return the whole body as a file at its start; the caller closes it.
@@ -72,17 +86,28 @@ class BodyBuffer:
         self._file.seek(0)
         return self._file
 
+    def peek(self, start: int, count: int) -> bytes:
+        """Return at most *count* of the received bytes from *start* on.
+
+        Raises:
+            OSError: The temporary file cannot be used.
+        """
+        self._file.seek(start)
+        data = self._file.read(count)
+        self._file.seek(0, io.SEEK_END)
+        return data
+
     def discard(self) -> None:
         """Free the memory or the temporary file of a body that nobody will read."""
         with suppress(OSError):  # closing writes the rest, and the disk may be full
             self._file.close()
 
-    def _spool(self) -> None:
-        content, self._file = self._file, tempfile.TemporaryFile()  # noqa: SIM115  # see discard
-        self._spooled = True
-        content.seek(0)
-        shutil.copyfileobj(content, self._file)
-        content.close()
+    def _spool(self, size: int) -> None:
+        content = self._file
+        self._file = self._storage.open_disk(size)
+        with content:
+            if not self._file.try_append(content.getvalue()):  # type: ignore[union-attr]  # it was in memory
+                raise self._storage.refusal(size)
 
 
 class LengthBody:
@@ -107,15 +132,21 @@ class LengthBody:
         """Whether the body is complete."""
         return not self._left
 
+    @property
+    def known_size(self) -> int:
+        """The bytes of the whole body."""
+        return self.buffer.size + self._left
+
     def take(self, data: bytes, pos: int) -> int:
         """Take the part of `data[pos:]` that belongs to the body; return where it ends.
 
         Raises:
+            Refusal: There is no room for the body.
             OSError: The body cannot be stored.
         """
         piece = data[pos : pos + self._left]
-        self.buffer.add(piece)
         self._left -= len(piece)
+        self.buffer.add(piece, self._left)
         return pos + len(piece)
 
 

@@ -8,11 +8,12 @@ import re
 from enum import Enum
 
 from dewar.server.errors import Refusal
-from dewar.server.wire.body import BodyBuffer
+from dewar.server.wire.body import BodyBuffer, LengthBody, maybe_length_body
 from dewar.server.wire.errors import BAD_REQUEST, FIELDS_TOO_LARGE
-from dewar.server.wire.framing import check_body_size
+from dewar.server.wire.framing import CHUNKED, check_body_size
 from dewar.server.wire.limits import Limits
 from dewar.server.wire.lines import CRLF, PartialLine
+from dewar.server.wire.storage import BodyStorage
 
 # No possessive repeats: `re` of CPython 3.11.0 to 3.11.2 matches them wrongly and takes "1;" for a
 # size. No two alternatives here begin with the same byte, so these take linear time without them.
@@ -94,6 +95,11 @@ class ChunkedBody:
         """Whether the body is complete."""
         return self._part is _END
 
+    @property
+    def known_size(self) -> int:
+        """The bytes that the body has at least: those received, and the rest of the chunk."""
+        return self.buffer.size + self._left
+
     def take(self, data: bytes, pos: int) -> int:
         """Take the part of `data[pos:]` that belongs to the body; return where it ends.
 
@@ -114,8 +120,8 @@ class ChunkedBody:
     def _take_data(self, data: bytes, pos: int) -> int:
         end = pos + self._left
         piece = data[pos:end]
-        self.buffer.add(piece)
         self._left -= len(piece)
+        self.buffer.add(piece, self._left)
         if self._left:
             return len(data)
         if data.startswith(CRLF, end):
@@ -168,3 +174,21 @@ class ChunkedBody:
         self._fields += 1
         if self._fields > self._limits.header_count:
             raise Refusal(FIELDS_TOO_LARGE, "There are too many trailer fields.")
+
+
+FramedBody = LengthBody | ChunkedBody
+
+
+def begin_body(framing: int, limits: Limits, storage: BodyStorage) -> FramedBody:
+    """Return what takes in a body with *framing*: its bytes, or CHUNKED."""
+    buffer = BodyBuffer(limits, storage)
+    return ChunkedBody(buffer, limits) if framing == CHUNKED else LengthBody(buffer, framing)
+
+
+def maybe_whole_body(
+    data: bytes, pos: int, framing: int, limits: Limits
+) -> tuple[bytes, int] | None:
+    """Return a body that is complete in *data* and stays in memory, and where it ends."""
+    if framing == CHUNKED:
+        return maybe_chunked(data, pos, limits)
+    return maybe_length_body(data, pos, framing, limits)

@@ -22,6 +22,8 @@ class Limits:
             nginx 1 MiB, IIS 30 MB. Large bodies are on disk, not in memory.
         buffered_body: Bytes of a body that are kept in memory; a larger one goes to a temporary
             file. waitress 512 KiB, Django 2.5 MiB.
+        spooled: Bytes of all bodies of a process that are in temporary files at a time; 503 above
+            it, and 413 for a body that is larger by itself; ``None`` for no limit.
     """
 
     request_line: int = 8190
@@ -29,3 +31,4 @@ class Limits:
     header_bytes: int = 64 * KIB
     body: int | None = GIB
     buffered_body: int = 512 * KIB
+    spooled: int | None = 4 * GIB

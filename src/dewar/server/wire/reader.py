@@ -17,23 +17,16 @@ import httptools
 
 from dewar.server.errors import Refusal
 from dewar.server.wire import errors
-from dewar.server.wire.body import BodyBuffer, LengthBody, maybe_length_body
-from dewar.server.wire.chunks import ChunkedBody, maybe_chunked
+from dewar.server.wire.chunks import FramedBody, begin_body, maybe_whole_body
 from dewar.server.wire.field_parser import FieldParser
-from dewar.server.wire.framing import CHUNKED, take_framing
-from dewar.server.wire.head import (
-    FieldNames,
-    check_host,
-    check_line_length,
-    parse_line,
-)
+from dewar.server.wire.framing import take_framing
+from dewar.server.wire.head import FieldNames, check_host, check_line_length, parse_line
 from dewar.server.wire.head_cache import MEMO_SIZE, HeadCache
 from dewar.server.wire.limits import Limits
 from dewar.server.wire.lines import CRLF
 from dewar.server.wire.partial_head import HEAD_END, PartialHead
 from dewar.server.wire.request import Environ, WireRequest
-
-FramedBody = LengthBody | ChunkedBody
+from dewar.server.wire.storage import BodyStorage
 
 R = TypeVar("R", bound=WireRequest)
 MakeRequest = Callable[[Environ, bool, bool, IO[bytes] | None], R]
@@ -62,6 +55,7 @@ class RequestReader(Generic[R]):
         names: The server's memo of field names.
         limits: The limits of a request.
         make: `WireRequest`, or a subclass of it.
+        storage: The room for bodies; None for one of its own.
 
     Attributes:
         completed: Requests to be answered, oldest first. The owner removes them.
@@ -70,30 +64,33 @@ class RequestReader(Generic[R]):
         received: Bytes of an incomplete head, and of empty lines before it.
         wants_continue: Whether the client waits for ``100 Continue`` before it sends its body
             (RFC 9110 §10.1.1). The owner resets it when it has sent one.
+        body: The body that is being received.
         continue_body: The complete body of a request that `take_before_body` returned. The owner
             takes it and resets the attribute to None.
     """
 
     __slots__ = (
-        "_base", "_body", "_environ", "_field_parser", "_head", "_head_cache", "_host", "_http11",
-        "_keep_alive", "_limits", "_lines", "_make", "_max_line", "_taken_before_body", "completed",
-        "continue_body", "phase", "received", "refusal", "wants_continue",
+        "_base", "_environ", "_field_parser", "_head", "_head_cache", "_host", "_http11",
+        "_keep_alive", "_limits", "_lines", "_make", "_max_line", "_storage", "_taken_before_body",
+        "body", "completed", "continue_body", "phase", "received", "refusal", "wants_continue",
     )  # fmt: skip
 
     def __init__(
-        self, base: Environ, names: FieldNames, limits: Limits, make: MakeRequest[R]
-    ) -> None:
+        self, base: Environ, names: FieldNames, limits: Limits, make: MakeRequest[R],
+        storage: BodyStorage | None = None,
+    ) -> None:  # fmt: skip
         self._make = make
         self._base = base
         self._lines = names.lines
         self._limits = limits
+        self._storage = storage or BodyStorage(limits)
         self._max_line = limits.request_line
         self._field_parser = FieldParser(names, limits)
         self._head = PartialHead(limits)
         self._environ: Environ = {}
         self._host = "\0"  # equal to no valid Host
         self._http11 = self._keep_alive = True
-        self._body: FramedBody | None = None
+        self.body: FramedBody | None = None
         self._taken_before_body = False
         self._head_cache = HeadCache(names.lines, limits.request_line)
         self.completed: list[R] = []
@@ -105,6 +102,11 @@ class RequestReader(Generic[R]):
 
     def __repr__(self) -> str:
         return f"<RequestReader {self.phase.name}, {len(self.completed)} complete>"
+
+    @property
+    def environ(self) -> Environ:
+        """The environ of the request whose `body` is being received."""
+        return self._environ
 
     def feed(self, data: bytes) -> None:
         """Take received bytes; look at `completed` and `refusal` afterwards.
@@ -119,8 +121,8 @@ class RequestReader(Generic[R]):
         pos, size = 0, len(data)
         try:
             while pos < size and self.phase is not _ENDED:
-                if self._body is not None:
-                    pos = self._take_body(self._body, data, pos)
+                if self.body is not None:
+                    pos = self._take_body(self.body, data, pos)
                     continue
                 end = data.find(HEAD_END, pos)
                 if end < 0 or self.received or data[pos] == _CR:
@@ -131,12 +133,12 @@ class RequestReader(Generic[R]):
             self._refuse(refusal)
 
     def take_before_body(self) -> R | None:
-        """Return the request whose client waits for ``100 Continue``, with None for its body.
+        """Return the request whose `body` is being received, with None for its body.
 
         It is returned once, after all of `completed`; else None. The body goes to `continue_body`
         when it is complete. Until then only the caller uses the environ.
         """
-        if not self.wants_continue or self._taken_before_body or self.completed:
+        if self.body is None or self._taken_before_body or self.completed:
             return None
         self._taken_before_body = True
         return self._make(self._environ, self._http11, self._keep_alive, None)
@@ -245,20 +247,14 @@ class RequestReader(Generic[R]):
         fields = self._field_parser
         fields.parser = httptools.HttpRequestParser(fields)
         limits = self._limits
-        found = (
-            maybe_chunked(data, pos, limits)
-            if framing == CHUNKED
-            else maybe_length_body(data, pos, framing, limits)
-        )
+        found = maybe_whole_body(data, pos, framing, limits)
         if found is not None:  # PERF: nothing to collect
             self.wants_continue = False
             content, pos = found
             self._complete(io.BytesIO(content), len(content))
             return pos
         self.phase = _BODY
-        buffer = BodyBuffer(limits)
-        chunked = framing == CHUNKED
-        self._body = ChunkedBody(buffer, limits) if chunked else LengthBody(buffer, framing)
+        self.body = begin_body(framing, limits, self._storage)
         return pos
 
     def _take_body(self, body: FramedBody, data: bytes, pos: int) -> int:
@@ -268,9 +264,9 @@ class RequestReader(Generic[R]):
             pos = body.take(data, pos)
             file = body.buffer.take() if body.is_ended else None
         except OSError as error:
-            raise Refusal(errors.UNAVAILABLE, "The body cannot be stored.") from error
+            raise self._storage.failure(error) from error
         if file is not None:
-            self._body = None
+            self.body = None
             self._deliver_body(file, body.buffer.size)
         return pos
 
@@ -303,6 +299,6 @@ class RequestReader(Generic[R]):
         self._drop_body()
 
     def _drop_body(self) -> None:
-        if self._body is not None:
-            self._body.buffer.discard()
-            self._body = None
+        if self.body is not None:
+            self.body.buffer.discard()
+            self.body = None

@@ -168,9 +168,7 @@ class HeadWriter:
     def refuse(self, refusal: Refusal) -> bytes:
         """Return a whole response that closes the connection."""
         body = f"{refusal.reason}\n".encode()
-        headers = [("Content-Type", "text/plain; charset=utf-8")]
-        if refusal.status == UNAVAILABLE:
-            headers.append(("Retry-After", _RETRY_AFTER))
+        headers = refusal_headers(refusal)
         return self.compose(refusal.status, headers, True, False, len(body))[0] + body
 
     def _learn_field(self, header: tuple[str, str]) -> Field:
@@ -226,6 +224,14 @@ class HeadWriter:
             elif name.lower() == "connection" and "close" in value.lower():
                 keep_alive = False
         return kept, keep_alive
+
+
+def refusal_headers(refusal: Refusal) -> list[tuple[str, str]]:
+    """Return the fields of a response that says why a request is refused."""
+    headers = [("Content-Type", "text/plain; charset=utf-8")]
+    if refusal.status == UNAVAILABLE:
+        headers.append(("Retry-After", _RETRY_AFTER))
+    return headers
 
 
 def chunk(data: bytes) -> bytes:
