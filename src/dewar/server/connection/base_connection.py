@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import suppress
+from contextvars import Context
 
 from dewar.server.connection.exchange import Exchange
 from dewar.server.connection.readiness import has_peer_closed, is_readable
@@ -24,9 +25,12 @@ class BaseConnection(Transport):
     Attributes:
         state: What it is doing.
         served: Requests answered or being answered.
+        paused: An exchange and its context, if it goes on when the client has taken what waits.
     """
 
-    __slots__ = ("_environ", "_reader", "_seen", "_since", "_transfer_rate", "served", "state")
+    __slots__ = (
+        "_environ", "_reader", "_seen", "_since", "_transfer_rate", "paused", "served", "state",
+    )  # fmt: skip
 
     def __init__(
         self, server_context: ServerContext, sock: socket.socket, environ: Environ
@@ -41,6 +45,7 @@ class BaseConnection(Transport):
         self._since = server_context.now
         self.state = _IDLE
         self.served = 0
+        self.paused: tuple[Exchange, Context] | None = None
 
     def __repr__(self) -> str:
         return f"<Connection {self.fd} {self.state.name}, {self.served} served>"
@@ -62,7 +67,7 @@ class BaseConnection(Transport):
                 self._refuse(BODY_TIMEOUT)
         elif state is _FLUSHING:
             if self._transfer_rate is not None and self._is_overdue(self._transfer_rate, now):
-                self._abandon()
+                self._give_up()
         elif state is ConnectionState.LINGERING and now - self._since > _LINGER:
             self._move(ConnectionState.CLOSED)
 
@@ -149,6 +154,17 @@ class BaseConnection(Transport):
             self._abandon()
         else:
             self._finish_with(ConnectionState.LINGERING)
+
+    def _give_up(self) -> None:
+        """Abandon a client that takes nothing. The body of a paused exchange has to be closed.
+
+        That may block, so it is for a thread: the poller reports the connection, and then it is
+        run.
+        """
+        if self.paused is None:
+            self._abandon()
+        else:
+            self.shut_down_socket()
 
     def _abandon(self) -> None:
         self._write_buffer.clear()

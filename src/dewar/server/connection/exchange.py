@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dewar.loop.async_body import AsyncBody
 from dewar.loop.suspended import Suspended
 from dewar.server.connection.continue_body import ContinueBody
+from dewar.server.connection.piecewise_body import PiecewiseBody
 from dewar.server.connection.response import ResponsePhase, ResponseWriter
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.transport import Transport
@@ -35,13 +36,9 @@ _AWAITED = frozenset({AsyncBody, Suspended})
 
 
 class Exchange(ResponseWriter):
-    """A request that the application can answer.
+    """A request that the application can answer."""
 
-    Attributes:
-        awaited: What the application returned, if that waits on the event loop.
-    """
-
-    __slots__ = ("_began", "awaited")
+    __slots__ = ("_began",)
 
     def __init__(self, environ: Environ, http11: bool, keep_alive: bool, body: Body | None) -> None:
         # PERF: what `WireRequest.__init__` does, without the call.
@@ -51,7 +48,7 @@ class Exchange(ResponseWriter):
         self.body = body
         self.method = environ["REQUEST_METHOD"]
         self.target = environ["REQUEST_URI"]
-        self.awaited: Iterable[bytes] | None = None
+        self.awaited = None
         self._phase = _FRESH
         self._framing = _NONE
         self._sent = 0
@@ -79,6 +76,8 @@ class Exchange(ResponseWriter):
                 return
             else:
                 self.deliver(result)
+                if self.awaited is not None:
+                    return
         except BaseException as error:  # noqa: BLE001 - a view's sys.exit() must not end the thread
             self.fail(error)
         # PERF: `end` without the call.
@@ -87,6 +86,20 @@ class Exchange(ResponseWriter):
             self.body.close()
         if server_context.logs_access:
             server_context.access_log.log(self, self._status, self._sent, self._began)
+
+    def go_on(self) -> None:
+        """Send more of the `PiecewiseBody` that is `awaited`. Never raises.
+
+        If something is `awaited` afterwards, the exchange has not ended.
+        """
+        body, self.awaited = self.awaited, None
+        try:
+            if isinstance(body, PiecewiseBody):
+                self._send_pieces(body)
+        except BaseException as error:  # noqa: BLE001 - as above
+            self.fail(error)
+        if self.awaited is None:
+            self.end()
 
     def await_answer(
         self, server_context: ServerContext, transport: Transport, awaited: Iterable[bytes]
@@ -106,6 +119,7 @@ class Exchange(ResponseWriter):
             if before is _FRESH:
                 self._status = _CLIENT_GONE
             self._transport.abort()
+            self._reset_if_open_ended(before)
             _logger.debug("%r: %s", self, error)
             return
         if isinstance(error, BodyError):
@@ -116,8 +130,7 @@ class Exchange(ResponseWriter):
             self._answer(error.refusal if isinstance(error, BodyError) else _INTERNAL_ERROR)
         elif before is _SENT:
             self.persists = False
-            if self._framing is Framing.CLOSE:
-                self._transport.reset()
+            self._reset_if_open_ended(before)
 
     def end(self) -> None:
         """Release the request, and log it. Nothing more is sent."""
@@ -126,6 +139,11 @@ class Exchange(ResponseWriter):
             self.body.close()
         if self._server_context.logs_access:
             self._server_context.access_log.log(self, self._status, self._sent, self._began)
+
+    def _reset_if_open_ended(self, before: ResponsePhase) -> None:
+        """End a part of a body with a reset, if its end would be that of the connection."""
+        if before is _SENT and self._framing is Framing.CLOSE:
+            self._transport.reset()
 
     def _suspend(self, awaited: Iterable[bytes]) -> None:
         self.awaited = awaited
