@@ -9,6 +9,7 @@ response, and an `AsyncExchange` does the rest.
 
 import logging
 from collections.abc import Iterable
+from io import BytesIO
 
 from dewar.loop.async_body import AsyncBody
 from dewar.loop.suspended import Suspended
@@ -46,6 +47,9 @@ class Exchange(ResponseWriter):
         self.http11 = http11
         self.keep_alive = self.persists = keep_alive
         self.body = body
+        if body is None:
+            # Its own and not a shared one: an application may set attributes, or replace methods.
+            environ["wsgi.input"] = BytesIO()
         self.method = environ["REQUEST_METHOD"]
         self.target = environ["REQUEST_URI"]
         self.awaited = None
