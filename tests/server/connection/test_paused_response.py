@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tests.server.connection.test_connection import GET, Bench, Straw
 
+from dewar.server.connection.piecewise_body import TURN
 from dewar.server.connection.state import ConnectionState
-from dewar.server.connection.transport import TURN
 
 PIECE = b"x" * 50_000
 USER: ContextVar[str] = ContextVar("USER", default="nobody")
@@ -238,13 +238,13 @@ def test_a_close_that_fails_on_the_way_costs_nothing(quiet: None) -> None:
 
 def test_a_fast_client_lets_others_pass() -> None:
     """After a turn the connection waits in the poller like any other."""
-    bench = Slow(Body(100))
+    bench = Slow(Body(200))
     bench.sock.takes = None
     bench.begin()
     assert bench.connection.state is ConnectionState.FLUSHING
     assert TURN <= bench.body.given * len(PIECE) < TURN + len(PIECE)
     bench.take_all()
-    assert bench.sock.sent.count(PIECE) == 100
+    assert bench.sock.sent.count(PIECE) == 200
 
 
 def test_a_head_needs_no_more_than_the_first_piece() -> None:

@@ -60,6 +60,13 @@ class Reader:
         return b""
 
 
+class Repository:
+    """An object that an iterator asks for its items."""
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+
+
 class App:
     """What an iterator may know besides its source."""
 
@@ -110,6 +117,7 @@ WRAPPINGS = {
     "method": lambda source: iter(source.__next__, b""),
     "closure": calling,
     "attribute": lambda source: Pieces(app=App(), source=source),
+    "attribute of an attribute": lambda source: Pieces(repository=Repository(source)),
     "list of sources": lambda source: Pieces(sources=[b"x", source]),
     "slot": Slots,
     "response": lambda source: begun(Response(itertools.chain(PIECES, source))),
@@ -194,4 +202,5 @@ def test_no_code_of_an_object_runs() -> None:
         def __class__(self) -> Any:
             raise RuntimeError
 
-    assert not is_thread_bound(Pieces(app=Proxy()))
+    found = is_thread_bound(Pieces(app=Proxy()))
+    assert not found

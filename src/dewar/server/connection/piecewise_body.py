@@ -4,6 +4,10 @@ from collections.abc import Iterable, Iterator
 
 from dewar.server.connection.thread_bound import is_thread_bound
 
+# Bytes that one thread sends before other requests may pass. That takes some milliseconds, and to
+# give the rest back and go on takes a tenth of one.
+TURN = 4 * 1024 * 1024
+
 
 class PiecewiseBody:
     """A body that is neither a list nor a tuple, while it is being sent.

@@ -7,9 +7,9 @@ from types import TracebackType
 
 from dewar.server.connection.continue_body import ContinueBody
 from dewar.server.connection.file_wrapper import FileWrapper
-from dewar.server.connection.piecewise_body import PiecewiseBody
+from dewar.server.connection.piecewise_body import TURN, PiecewiseBody
 from dewar.server.connection.server_context import ServerContext
-from dewar.server.connection.transport import TURN, FilePiece, Transport
+from dewar.server.connection.transport import FilePiece, Transport
 from dewar.server.errors import ApplicationError, ClientGoneError, Refusal
 from dewar.server.wire.request import WireRequest
 from dewar.server.wire.writer import LAST_CHUNK, Framing, Head, Headers, chunk

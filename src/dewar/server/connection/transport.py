@@ -19,7 +19,7 @@ _COPY = 16384
 _RESET = struct.pack("ii", 1, 0)
 # Bytes sent in one call, and in one system call. Without the first limit, a client that takes a
 # large response as fast as it is sent would keep the leader from all others until its end.
-TURN = 1024 * 1024
+_TURN = 1024 * 1024
 _PIECE = 256 * 1024
 
 
@@ -78,7 +78,7 @@ class FilePiece:
         Raises:
             OSError: The client has disconnected, or the file was truncated.
         """
-        sent = os.sendfile(sock.fileno(), self._fd, self._offset, min(self.left, TURN))
+        sent = os.sendfile(sock.fileno(), self._fd, self._offset, min(self.left, _TURN))
         if sent == 0:
             raise OSError("The file became shorter while it was being sent.")
         self._offset += sent
@@ -126,7 +126,7 @@ class WriteBuffer:
             OSError: The client has disconnected.
         """
         before = self.size
-        while self._parts and before - self.size < TURN:
+        while self._parts and before - self.size < _TURN:
             try:
                 is_done = self._send_first(sock)
             except BlockingIOError:
