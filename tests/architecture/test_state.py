@@ -78,6 +78,7 @@ CACHES = {
         "contexts/unavailable.py",
         "_namespace_class",
     ): "a class for each class of `g` and what it lacks",
+    ("server/connection/thread_bound.py", "_role"): "a word for each of 512 types",
     ("compat/historic.py", "_stack"): "two, made when an older program asks for them",
     ("tasks/ledger/statements.py", "change_of"): "a statement for each set of columns",
 }

@@ -36,6 +36,13 @@ class Straw:
 
     send_waiting = send
 
+    def is_full(self) -> bool:
+        """Take whatever comes."""
+        return False
+
+    def check_client(self) -> None:
+        """Stay."""
+
     def send_pair(self, head: bytes, body: bytes) -> None:
         """Keep both."""
         self.sent += head + body

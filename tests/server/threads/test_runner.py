@@ -41,10 +41,14 @@ class FakeConnection:
         self.fd = fd
         self.interest = self.served = 0
         self.state = ConnectionState.IDLE
-        self.async_exchange = object() if is_begun else None
+        self._is_begun = is_begun
         self.ran = threading.Event()
         self.thread = ""
-        self.is_closed = self.is_rejected = False
+        self.is_closed = self.is_rejected = self.is_shut_down = False
+
+    def has_begun(self) -> bool:
+        """Return what the test has said."""
+        return self._is_begun
 
     def has_more(self) -> bool:
         """Return that there is something that may block."""
@@ -60,7 +64,8 @@ class FakeConnection:
         self.is_rejected = True
 
     def shut_down_socket(self) -> None:
-        """Do nothing."""
+        """Note it."""
+        self.is_shut_down = True
 
     def close(self) -> None:
         """Note it."""
@@ -115,6 +120,24 @@ def test_a_request_that_would_be_one_too_many_is_rejected(bench: Bench) -> None:
     assert bench.runner.connections.handed_off == {first}
 
 
+def test_one_that_has_begun_is_never_rejected(bench: Bench) -> None:
+    """A refusal would stand in the middle of its response."""
+    first, begun = bench.come(7), bench.come(8, is_begun=True)
+    bench.runner.begin_or_queue(first)
+    bench.runner.begin_or_queue(begun)
+    assert (begun.is_rejected, bench.runner.rejected) == (False, 0)
+    assert bench.work_queue.take_waiting() == [first, begun]
+
+
+def test_at_the_end_one_that_waits_for_its_client_runs_once_more(bench: Bench) -> None:
+    """It has a body to close, and the pool waits for that."""
+    begun = bench.come(8, is_begun=True)
+    bench.runner.close()
+    assert begun.ran.wait(10)
+    assert bench.runner.connections.is_quiescent.wait(10)
+    assert (begun.thread, begun.is_shut_down, begun.is_closed) == ("dewar-drain", True, True)
+
+
 def test_at_the_end_what_has_begun_is_finished_and_what_has_not_is_closed(bench: Bench) -> None:
     """No thread of the pool comes for either."""
     fresh, begun = bench.come(7), bench.come(8, is_begun=True)
@@ -130,6 +153,8 @@ def test_what_the_loop_gives_back_after_the_end_is_finished(bench: Bench) -> Non
     """It is closed then."""
     begun = bench.come(8, is_begun=True)
     bench.runner.close()
+    assert begun.ran.wait(10)
+    begun.ran.clear()
     bench.runner.resume(begun)
     assert begun.ran.wait(10)
     assert begun.thread == "dewar-drain"

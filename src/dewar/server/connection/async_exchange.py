@@ -37,26 +37,27 @@ class AsyncExchange:
         context: The context that the application was called in.
 
     Attributes:
-        has_ended: Whether the response is complete, so that the connection can go on.
+        has_ended: Whether nothing waits for the loop any more, so that the connection can go on.
+            The rest of the body may still wait for the client; then the exchange has it `awaited`.
         is_wholly_async: Whether all of it can run on the loop's thread.
     """
 
     __slots__ = (
-        "_awaited", "_cancellation", "_context", "_give_back", "_rest", "_task", "_transport",
+        "_awaited", "_cancellation", "_give_back", "_rest", "_task", "_transport", "context",
         "exchange", "has_ended", "is_wholly_async",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, transport: Transport, context: Context) -> None:
         self.exchange = exchange
         self._transport = transport
-        self._context = context
-        self._awaited = exchange.awaited
+        self.context = context
+        awaited, exchange.awaited = exchange.awaited, None
+        self._awaited = awaited
         self._rest: Callable[[], object] | None = None  # the next step, if it may block
         self._give_back: Callable[[], object] | None = None
         self._task: asyncio.Task[None] | None = None
         self._cancellation = Cancellation.NONE
         self.has_ended = False
-        awaited = exchange.awaited
         self.is_wholly_async = type(awaited) is Suspended and awaited.is_wholly_async
 
     def __repr__(self) -> str:
@@ -67,7 +68,7 @@ class AsyncExchange:
     def try_finish(self) -> bool:
         """Begin if the caller is on the loop's thread; return whether the exchange has ended."""
         if process_loop.is_here():
-            self._task = start_eagerly(process_loop.get(), self._run(), self._context)
+            self._task = start_eagerly(process_loop.get(), self._run(), self.context)
         return self.has_ended
 
     def launch(self, give_back: Callable[[], object]) -> None:
@@ -90,7 +91,7 @@ class AsyncExchange:
         self._task = None
         try:
             if rest is not None:
-                self._context.run(rest)
+                self.context.run(rest)
         except BaseException as error:  # noqa: BLE001 - a view's sys.exit() must not end the thread
             self.exchange.fail(self._translate_error(error))
         if self._awaited is None:
@@ -111,7 +112,7 @@ class AsyncExchange:
 
     def _begin(self) -> None:
         # PERF: without the loop's task factory, which is for tasks inside a request.
-        asyncio.Task(self._begin_run(), loop=process_loop.get(), context=self._context)
+        asyncio.Task(self._begin_run(), loop=process_loop.get(), context=self.context)
 
     def _cancel(self) -> None:
         if self._cancellation is Cancellation.NONE:
@@ -180,5 +181,6 @@ class AsyncExchange:
         return error
 
     def _end(self) -> None:
-        self.exchange.end()
+        if self.exchange.awaited is None:
+            self.exchange.end()
         self.has_ended = True

@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import suppress
+from contextvars import Context
 
 from dewar.server.connection.exchange import Exchange
 from dewar.server.connection.readiness import has_peer_closed, is_readable
@@ -27,10 +28,12 @@ class BaseConnection(Transport):
         state: What it is doing.
         served: Requests answered or being answered.
         idle_since: When it was last idle again, by the leader's clock.
+        paused: An exchange and its context, if it goes on when the client has taken what waits.
     """
 
     __slots__ = (
-        "_environ", "_reader", "_seen", "_since", "_transfer_rate", "idle_since", "served", "state",
+        "_environ", "_reader", "_seen", "_since", "_transfer_rate", "idle_since", "paused",
+        "served", "state",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +53,7 @@ class BaseConnection(Transport):
         self._since = self.idle_since = server_context.now
         self.state = _IDLE
         self.served = 0
+        self.paused: tuple[Exchange, Context] | None = None
 
     def __repr__(self) -> str:
         return f"<Connection {self.fd} {self.state.name}, {self.served} served>"
@@ -71,7 +75,7 @@ class BaseConnection(Transport):
                 self._refuse(BODY_TIMEOUT)
         elif state is _FLUSHING:
             if self._transfer_rate is not None and self._is_overdue(self._transfer_rate, now):
-                self._abandon()
+                self._give_up()
         elif state is ConnectionState.LINGERING and self._has_lingered(now):
             self._move(ConnectionState.CLOSED)
 
@@ -168,6 +172,17 @@ class BaseConnection(Transport):
             self._abandon()
         else:
             self._finish_with(ConnectionState.LINGERING)
+
+    def _give_up(self) -> None:
+        """Abandon a client that takes nothing. The body of a paused exchange has to be closed.
+
+        That may block, so it is for a thread: the poller reports the connection, and then it is
+        run.
+        """
+        if self.paused is None:
+            self._abandon()
+        else:
+            self.shut_down_socket()
 
     def _abandon(self) -> None:
         self._write_buffer.clear()

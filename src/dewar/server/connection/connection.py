@@ -3,8 +3,8 @@
 Who may call what. A connection belongs to the leader, except while it is RUNNING: then it
 belongs to the thread that called `run`; and while it is SUSPENDED: then to the thread of the event
 loop, until that has given it back. `receive`, `flush`, `expire` and `close` are the leader's. No
-method blocks but `run`, and that only in the application or for a slow reader of a streamed
-response.
+method blocks but `run`, and that only in the application or for a slow reader of a response that
+is bound to its thread.
 
 An exchange, an asynchronous exchange and a continue body refer back to their connection, which is
 their transport, and they end before it. A transport object apart from the connection would cost a
@@ -20,6 +20,7 @@ from dewar.server.connection.async_exchange import AsyncExchange
 from dewar.server.connection.base_connection import BaseConnection
 from dewar.server.connection.continue_body import ContinueBody
 from dewar.server.connection.exchange import Exchange
+from dewar.server.connection.piecewise_body import PiecewiseBody
 from dewar.server.connection.readiness import READ_SIZE
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import ConnectionState
@@ -70,10 +71,13 @@ class Connection(BaseConnection):
         """Answer the complete requests in order, as long as the client takes the responses.
 
         Afterwards it is SUSPENDED if the application waits on the event loop. Run it again when
-        its asynchronous exchange is given back.
+        its asynchronous exchange is given back. It is FLUSHING if the rest of a response waits for
+        the client; run it again when `flush` says so.
         """
         self.state = _RUNNING
         if self.async_exchange is not None and not self._resume(self.async_exchange):
+            return
+        if self.paused is not None and not self._go_on(*self.paused):
             return
         server_context = self._server_context
         reader = self._reader
@@ -85,12 +89,8 @@ class Connection(BaseConnection):
             # A fresh context: what a request sets ends with it, on every thread.
             context = Context()
             context.run(exchange.respond, server_context, self)
-            if exchange.awaited is not None:
-                async_exchange = AsyncExchange(exchange, self, context)
-                if not async_exchange.try_finish():
-                    self.async_exchange = async_exchange
-                    self._move(ConnectionState.SUSPENDED)
-                    return
+            if exchange.awaited is not None and not self._await(exchange, context):
+                return
             if not exchange.persists or self._write_buffer.size:
                 self._follow(exchange)
                 return
@@ -102,10 +102,13 @@ class Connection(BaseConnection):
             self._read_on(0)
 
     def flush(self) -> bool:
-        """Send what waits; return whether there is a request to `run` then."""
+        """Send what waits; return whether there is a request, or the rest of one, to `run` then."""
         try:
             sent = self._write_buffer.flush_nowait(self.sock)
         except OSError:
+            if self.paused is not None:
+                self.abort()
+                return True  # to close the body
             self._abandon()
             return False
         if self._transfer_rate is not None:
@@ -113,6 +116,8 @@ class Connection(BaseConnection):
         if self._write_buffer.size:
             return False
         self._transfer_rate = None
+        if self.paused is not None:
+            return True
         if self._end is not None:
             self._finish_with(self._end)
             return False
@@ -129,8 +134,8 @@ class Connection(BaseConnection):
         ask = self._server_context.begin_on_loop
         reader = self._reader
         completed = reader.completed
-        if ask is None or len(completed) != 1 or reader.wants_continue:
-            return False  # the next request may block
+        if ask is None or len(completed) != 1 or reader.wants_continue or self.paused is not None:
+            return False  # the next request, or the rest of the last one, may block
         if type(completed[0].body) is ContinueBody:
             return False
         exchange = completed[0]
@@ -160,6 +165,10 @@ class Connection(BaseConnection):
         """Return whether it is SUSPENDED, and nothing that it waits for may block."""
         return self.async_exchange is not None and self.async_exchange.is_wholly_async
 
+    def has_begun(self) -> bool:
+        """Return whether it has a request that the application has begun and not finished."""
+        return self.async_exchange is not None or self.paused is not None
+
     def has_more(self) -> bool:
         """Return whether there is something to `run`, after the event loop has given it back."""
         async_exchange = self.async_exchange
@@ -178,10 +187,40 @@ class Connection(BaseConnection):
                 self._move(ConnectionState.SUSPENDED)
                 return False
         self.async_exchange = None
-        if async_exchange.exchange.persists and not self._write_buffer.size:
+        return self._go_on_after(async_exchange.exchange, async_exchange.context)
+
+    def _go_on(self, exchange: Exchange, context: Context) -> bool:
+        """Continue a paused exchange; return whether requests can be run then."""
+        self.paused = None
+        context.run(exchange.go_on)
+        return self._go_on_after(exchange, context)
+
+    def _go_on_after(self, exchange: Exchange, context: Context) -> bool:
+        """Wait for the client if it has to take more; return whether requests can be run now."""
+        if exchange.awaited is not None:
+            self._pause(exchange, context)
+        elif exchange.persists and not self._write_buffer.size:
             return True
-        self._follow(async_exchange.exchange)
+        else:
+            self._follow(exchange)
         return False
+
+    def _await(self, exchange: Exchange, context: Context) -> bool:
+        """Wait for what *exchange* awaits; return whether it has ended."""
+        if type(exchange.awaited) is PiecewiseBody:
+            self._pause(exchange, context)
+            return False
+        async_exchange = AsyncExchange(exchange, self, context)
+        if async_exchange.try_finish():
+            return True
+        self.async_exchange = async_exchange
+        self._move(ConnectionState.SUSPENDED)
+        return False
+
+    def _pause(self, exchange: Exchange, context: Context) -> None:
+        """Go on with *exchange* when the client has taken what waits."""
+        self.paused = exchange, context
+        self._begin_flushing()
 
     def _follow(self, exchange: Exchange) -> None:
         """Go on after an exchange that leaves something to send, or is the last one."""

@@ -2,14 +2,17 @@
 
 import socket
 import ssl
-import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
+from dewar.server.connection.error_stream import ErrorStream
 from dewar.server.connection.file_wrapper import FileWrapper
 from dewar.server.proxies.proxy_protocol import ProxyHeader
 from dewar.server.system.inet_address import unmapped
-from dewar.server.wire.body import EmptyBody
 from dewar.server.wire.request import Environ
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # Abbreviations of RFC 4514 §3 and of mod_ssl, by Python's names.
 _SHORT_NAMES = {
@@ -27,7 +30,11 @@ _SPECIAL = frozenset('"+,;<>\\')
 
 
 def server_environ(multithread: bool, multiprocess: bool = False) -> Environ:
-    """Return the part that all connections of a server share."""
+    """Return the part that all connections of a server share.
+
+    No request can change a value in it, so that none finds there what another one has left. The
+    exchange adds ``wsgi.input``, which belongs to one request.
+    """
     return {
         "REQUEST_METHOD": "GET",
         "SCRIPT_NAME": "",
@@ -38,14 +45,19 @@ def server_environ(multithread: bool, multiprocess: bool = False) -> Environ:
         "SERVER_SOFTWARE": "Dewar",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
-        "wsgi.input": EmptyBody(),
         "wsgi.input_terminated": True,
-        "wsgi.errors": sys.stderr,
+        "wsgi.errors": ErrorStream(),
         "wsgi.multithread": multithread,
         "wsgi.multiprocess": multiprocess,
         "wsgi.run_once": False,
-        "wsgi.file_wrapper": FileWrapper,
+        "wsgi.file_wrapper": sealed(FileWrapper),
     }
+
+
+def sealed(function: Callable[P, T]) -> Callable[P, T]:
+    """Return a callable that calls *function* and takes no attributes, as functions do."""
+    call: Any = function.__call__  # type: ignore[operator]  # mypy takes it for a call
+    return call  # type: ignore[no-any-return]  # it has the same signature
 
 
 def connection_environ(base: Environ, sock: socket.socket, peer: Any) -> Environ:

@@ -9,10 +9,12 @@ response, and an `AsyncExchange` does the rest.
 
 import logging
 from collections.abc import Iterable
+from io import BytesIO
 
 from dewar.loop.async_body import AsyncBody
 from dewar.loop.suspended import Suspended
 from dewar.server.connection.continue_body import ContinueBody
+from dewar.server.connection.piecewise_body import PiecewiseBody
 from dewar.server.connection.response import ResponsePhase, ResponseWriter
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.transport import Transport
@@ -35,13 +37,9 @@ _AWAITED = frozenset({AsyncBody, Suspended})
 
 
 class Exchange(ResponseWriter):
-    """A request that the application can answer.
+    """A request that the application can answer."""
 
-    Attributes:
-        awaited: What the application returned, if that waits on the event loop.
-    """
-
-    __slots__ = ("_began", "awaited")
+    __slots__ = ("_began",)
 
     def __init__(self, environ: Environ, http11: bool, keep_alive: bool, body: Body | None) -> None:
         # PERF: what `WireRequest.__init__` does, without the call.
@@ -49,9 +47,12 @@ class Exchange(ResponseWriter):
         self.http11 = http11
         self.keep_alive = self.persists = keep_alive
         self.body = body
+        if body is None:
+            # Its own and not a shared one: an application may set attributes, or replace methods.
+            environ["wsgi.input"] = BytesIO()
         self.method = environ["REQUEST_METHOD"]
         self.target = environ["REQUEST_URI"]
-        self.awaited: Iterable[bytes] | None = None
+        self.awaited = None
         self._phase = _FRESH
         self._framing = _NONE
         self._sent = 0
@@ -79,6 +80,8 @@ class Exchange(ResponseWriter):
                 return
             else:
                 self.deliver(result)
+                if self.awaited is not None:
+                    return
         except BaseException as error:  # noqa: BLE001 - a view's sys.exit() must not end the thread
             self.fail(error)
         # PERF: `end` without the call.
@@ -87,6 +90,20 @@ class Exchange(ResponseWriter):
             self.body.close()
         if server_context.logs_access:
             server_context.access_log.log(self, self._status, self._sent, self._began)
+
+    def go_on(self) -> None:
+        """Send more of the `PiecewiseBody` that is `awaited`. Never raises.
+
+        If something is `awaited` afterwards, the exchange has not ended.
+        """
+        body, self.awaited = self.awaited, None
+        try:
+            if isinstance(body, PiecewiseBody):
+                self._send_pieces(body)
+        except BaseException as error:  # noqa: BLE001 - as above
+            self.fail(error)
+        if self.awaited is None:
+            self.end()
 
     def await_answer(
         self, server_context: ServerContext, transport: Transport, awaited: Iterable[bytes]
@@ -106,6 +123,7 @@ class Exchange(ResponseWriter):
             if before is _FRESH:
                 self._status = _CLIENT_GONE
             self._transport.abort()
+            self._reset_if_open_ended(before)
             _logger.debug("%r: %s", self, error)
             return
         if isinstance(error, BodyError):
@@ -116,8 +134,7 @@ class Exchange(ResponseWriter):
             self._answer(error.refusal if isinstance(error, BodyError) else _INTERNAL_ERROR)
         elif before is _SENT:
             self.persists = False
-            if self._framing is Framing.CLOSE:
-                self._transport.reset()
+            self._reset_if_open_ended(before)
 
     def end(self) -> None:
         """Release the request, and log it. Nothing more is sent."""
@@ -126,6 +143,11 @@ class Exchange(ResponseWriter):
             self.body.close()
         if self._server_context.logs_access:
             self._server_context.access_log.log(self, self._status, self._sent, self._began)
+
+    def _reset_if_open_ended(self, before: ResponsePhase) -> None:
+        """End a part of a body with a reset, if its end would be that of the connection."""
+        if before is _SENT and self._framing is Framing.CLOSE:
+            self._transport.reset()
 
     def _suspend(self, awaited: Iterable[bytes]) -> None:
         self.awaited = awaited

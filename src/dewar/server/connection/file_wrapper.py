@@ -3,6 +3,7 @@
 import io
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
@@ -30,6 +31,7 @@ class FileWrapper:
     def __init__(self, file: IO[bytes], block_size: int = 65536) -> None:
         self._file = file
         self._block_size = block_size
+        self._left = sys.maxsize
 
     def __repr__(self) -> str:
         return f"<FileWrapper of {self._file!r}>"
@@ -39,10 +41,15 @@ class FileWrapper:
         return self
 
     def __next__(self) -> bytes:
-        block = self._file.read(self._block_size)
+        block = self._file.read(min(self._block_size, self._left))
         if not block:
             raise StopIteration
+        self._left -= len(block)
         return block
+
+    def limit(self, count: int) -> None:
+        """End after *count* more bytes: the response declares no more."""
+        self._left = count
 
     def seekable(self) -> bool:
         """Return whether the file has positions."""

@@ -7,6 +7,7 @@ from types import TracebackType
 
 from dewar.server.connection.continue_body import ContinueBody
 from dewar.server.connection.file_wrapper import FileWrapper
+from dewar.server.connection.piecewise_body import TURN, PiecewiseBody
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.transport import FilePiece, Transport
 from dewar.server.errors import ApplicationError, ClientGoneError, Refusal
@@ -30,6 +31,7 @@ class ResponsePhase(Enum):
 # PERF: a member of an enum is slower to reach than a name of this module.
 _FRESH, _STARTED = ResponsePhase.FRESH, ResponsePhase.STARTED
 _SENT, _DONE = ResponsePhase.SENT, ResponsePhase.DONE
+_NONE = Framing.NONE
 
 
 class ResponseWriter(WireRequest):
@@ -40,11 +42,13 @@ class ResponseWriter(WireRequest):
 
     Attributes:
         persists: Whether the connection can take another request afterwards.
+        awaited: What the application returned, if the rest of it has to wait: for the event loop,
+            or as a `PiecewiseBody` for the client.
     """
 
     __slots__ = (
         "_framing", "_headers", "_left", "_phase", "_sent", "_server_context",
-        "_status", "_transport", "persists",
+        "_status", "_transport", "awaited", "persists",
     )  # fmt: skip
 
     _server_context: ServerContext
@@ -52,6 +56,7 @@ class ResponseWriter(WireRequest):
     _phase: ResponsePhase
     _framing: Framing
     _sent: int
+    awaited: Iterable[bytes] | None
     persists: bool
 
     def start_response(
@@ -71,7 +76,7 @@ class ResponseWriter(WireRequest):
         return self.write
 
     def write(self, data: bytes, /) -> None:
-        """Send *data* at once; block while the client is slow.
+        """Send *data* at once, but block first while the client has not taken what was written.
 
         Raises:
             ApplicationError: The request has ended, or *data* is not bytes.
@@ -82,7 +87,10 @@ class ResponseWriter(WireRequest):
         self._transport.send_waiting(self.framed(data))
 
     def deliver(self, result: Iterable[bytes]) -> None:
-        """Send what the application returned, and call its ``close``. It may block."""
+        """Send what the application returned, and call its ``close``. It may block.
+
+        If the client takes it slowly and another thread may send the rest, it becomes `awaited`.
+        """
         if type(result) is FileWrapper and self._phase is _STARTED:
             self._send_file(result)
         else:
@@ -101,8 +109,7 @@ class ResponseWriter(WireRequest):
         Raises:
             ApplicationError: *data* is not bytes, or there is no head.
         """
-        if type(data) is not bytes:
-            raise ApplicationError(f"The body contains {type(data).__name__}; send bytes.")
+        _check_type(data)
         head = b""
         if self._phase is _FRESH:
             raise ApplicationError("The body began before start_response() was called.")
@@ -160,7 +167,7 @@ class ResponseWriter(WireRequest):
     def _send_whole(self, body: bytes) -> None:
         """Send a response with a complete body, in one system call if possible."""
         if type(body) is not bytes:
-            raise ApplicationError(f"The body contains {type(body).__name__}; send bytes.")
+            _check_type(body)
         size = len(body)
         if self.method == "HEAD":
             # The body may be left out already. Then its size is not that of a GET.
@@ -183,17 +190,18 @@ class ResponseWriter(WireRequest):
 
     def _send_file(self, wrapper: FileWrapper) -> None:
         """Have the kernel send a file, if it can."""
-        span = wrapper.maybe_span() if self._transport.sends_files else None
-        if span is None:
-            self._send_iterated(wrapper)
+        span = wrapper.maybe_span()
+        size = None if span is None else span.size
+        if span is None or not (self._transport.sends_files or self.method == "HEAD"):
+            self._read_file(wrapper, size)
             return
         try:
             if self.method == "HEAD":
-                self._begin(span.size)
+                self._begin(size)
                 return
-            head, framing, count, self.persists = self._compose(span.size)
+            head, framing, count, self.persists = self._compose(size)
             # A smaller Content-Length asks for a part of the file (PEP 3333), such as a range.
-            count = 0 if framing is Framing.NONE else count
+            count = 0 if framing is _NONE else count
             if count > span.size:
                 self._fit(b"", count)
             self._sent = min(count, span.size)
@@ -203,18 +211,56 @@ class ResponseWriter(WireRequest):
         finally:
             wrapper.close()
 
-    def _send_iterated(self, result: Iterable[bytes]) -> None:
+    def _read_file(self, wrapper: FileWrapper, size: int | None) -> None:
+        """Send a file piece by piece, with the fields and the bytes that the kernel would send."""
         try:
-            for data in result:
-                if data:
-                    self._transport.send_waiting(self.framed(data))
-                elif type(data) is not bytes:
-                    raise ApplicationError(f"The body contains {type(data).__name__}; send bytes.")
-            self.finish()
+            _, framing, count, _ = self._compose(size)
+            if framing is Framing.LENGTH:
+                wrapper.limit(count)
+                if size == count:  # it may not be declared, and the pieces do not tell
+                    fields = [f for f in self._headers if f[0].lower() != "content-length"]
+                    self._headers = [*fields, ("Content-Length", str(size))]
+        except BaseException:
+            wrapper.close()
+            raise
+        self._send_iterated(wrapper)
+
+    def _send_iterated(self, result: Iterable[bytes]) -> None:
+        self._send_pieces(PiecewiseBody(result))
+
+    def _send_pieces(self, body: PiecewiseBody) -> None:
+        """Send a turn's pieces of *body*; it becomes `awaited`, or is closed after the last one."""
+        is_over = True
+        try:
+            self._transport.check_client()
+            is_over = self._send_turn(body)
+            if is_over:
+                self.finish()
+            else:
+                self.awaited = body
         finally:
-            close = getattr(result, "close", None)
-            if close is not None:
-                close()
+            if is_over:
+                body.close()
+
+    def _send_turn(self, body: PiecewiseBody) -> bool:
+        """Send pieces of *body*; return whether that was the last one.
+
+        The rest waits while the client is slow, and lets others pass if it is fast. A body that is
+        bound to its thread blocks it instead.
+        """
+        transport = self._transport
+        end = self._sent + TURN
+        for data in body:
+            if not data:
+                _check_type(data)
+                continue
+            transport.send_waiting(self.framed(data))
+            framing = self._framing
+            if self._sent >= end or framing is _NONE or transport.is_full():
+                if body.can_move():
+                    return framing is _NONE  # nothing of the rest would be sent
+                end = self._sent + TURN
+        return True
 
     def _compose(self, size: int | None) -> Head:
         # A server that stops closes the connection after the response.
@@ -256,3 +302,8 @@ class ResponseWriter(WireRequest):
             self, "fewer" if len(data) < count else "more",
         )  # fmt: skip
         return data[:count]
+
+
+def _check_type(data: bytes) -> None:
+    if type(data) is not bytes:
+        raise ApplicationError(f"The body contains {type(data).__name__}; send bytes.")

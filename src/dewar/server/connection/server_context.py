@@ -13,7 +13,7 @@ from dewar.loop.suspended import SUSPENDS, Suspended
 from dewar.server.access_log.log import AccessLog
 from dewar.server.connection.body_limit import maybe_body_limit
 from dewar.server.connection.bounded_log import BoundedLog
-from dewar.server.connection.environ import server_environ
+from dewar.server.connection.environ import sealed, server_environ
 from dewar.server.lifespan import begin_serving, end_serving
 from dewar.server.proxies.middleware import with_proxy_middleware
 from dewar.server.settings.settings import Settings
@@ -121,7 +121,7 @@ class ServerContext:
         self.draining = False
         self._drain = threading.Event()
         self.base_environ[IS_DRAINING] = self._drain.is_set
-        self.base_environ[STOP] = stop_soon or (lambda: None)
+        self.base_environ[STOP] = sealed(stop_soon or (lambda: None))
         self.heartbeat = heartbeat
         self.balancer = balancer
         # Under gevent's patches a thread is a greenlet, and the loop would not have its own thread.

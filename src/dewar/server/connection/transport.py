@@ -232,20 +232,33 @@ class Transport:
         with suppress(OSError):  # the client has disconnected
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
+    def is_full(self) -> bool:
+        """Return whether more than the high-water mark waits for the client."""
+        return self._write_buffer.size > self._server_context.settings.high_water
+
     def send_waiting(self, data: bytes) -> None:
-        """Send *data*; block while more than the high-water mark waits.
+        """Send *data*, but block first while the transport `is_full`.
+
+        Not afterwards: after the last piece of a body there is nothing to wait for.
 
         Raises:
             ClientGoneError: The client has disconnected, or does not read before the deadline.
         """
+        if self._write_buffer.size and self.is_full():
+            transfer_rate = TransferRate(self._server_context.clock())
+            while self.is_full():
+                wait_ready(self.sock, selectors.EVENT_WRITE)
+                self._flush_in_time(transfer_rate)
         self.send(data)
-        high_water = self._server_context.settings.high_water
-        if self._write_buffer.size <= high_water:
-            return
-        transfer_rate = TransferRate(self._server_context.clock())
-        while self._write_buffer.size > high_water:
-            wait_ready(self.sock, selectors.EVENT_WRITE)
-            self._flush_in_time(transfer_rate)
+
+    def check_client(self) -> None:
+        """Raise an error if the client is known to have disconnected.
+
+        Raises:
+            ClientGoneError: It has; see `abort`.
+        """
+        if self._end is ConnectionState.CLOSED:
+            raise ClientGoneError("The client has disconnected, or does not read the response.")
 
     async def drain(self) -> None:
         """Wait on the event loop until all is sent; raises as `send_waiting` does."""

@@ -35,7 +35,7 @@ class ConnectionTable:
         handed_off: The connections that run on a thread that does not lead.
         ownership_lock: Held while a connection is handed off by another thread, or taken back.
         is_closing: Whether nothing is watched any more: a connection that comes back is closed.
-        is_quiescent: Set when that is so and nothing is suspended any more.
+        is_quiescent: Set when that is so and nothing is suspended or handed off any more.
     """
 
     def __init__(
@@ -121,8 +121,7 @@ class ConnectionTable:
         with self.ownership_lock:  # the taker may be in the middle of handing it off
             self.handed_off.discard(connection)
             self.apply_state(connection)
-            if self.is_closing and not self.suspended:
-                self.is_quiescent.set()
+            self._note_quiescence()
 
     def remove(self, connection: Connection) -> None:
         """Close *connection*."""
@@ -142,16 +141,22 @@ class ConnectionTable:
         if self._balancer is not None:
             self._balancer.note_open(self.count)
 
-    def close(self) -> None:
-        """Close all connections.
+    def close(self) -> list[Connection]:
+        """Close all connections; return those that a thread has to run once more.
 
-        A connection that is handed off is shut down now, and closed when it comes back.
+        A connection that is handed off is shut down now, and closed when it comes back. So is one
+        with a paused exchange, whose body has to be closed: it is handed off here.
         """
+        unfinished = []
         with self.ownership_lock:
             self.is_closing = True
             for connection in list(self.open.values()):
                 if connection in self.handed_off:
                     connection.shut_down_socket()
+                elif connection.has_begun():
+                    self.hand_off(connection)
+                    connection.shut_down_socket()
+                    unfinished.append(connection)
                 else:
                     self.remove(connection)
             for connection in self.suspended.values():
@@ -159,8 +164,12 @@ class ConnectionTable:
                     connection.shut_down_socket()
                 else:
                     self._cancel_suspended(connection)
-            if not self.suspended:
-                self.is_quiescent.set()
+            self._note_quiescence()
+        return unfinished
+
+    def _note_quiescence(self) -> None:
+        if self.is_closing and not self.suspended and not self.handed_off:
+            self.is_quiescent.set()
 
     # Suspended connections.
 

@@ -90,8 +90,8 @@ class RequestRunner:
             return True
 
     def queue(self, connection: Connection) -> None:
-        """Have a thread run a request, or reject it if too many wait."""
-        if self._work_queue.is_full():
+        """Have a thread run a request, or reject a new one if too many wait."""
+        if self._work_queue.is_full() and not connection.has_begun():
             self.rejected += 1
             connection.reject(Refusal(UNAVAILABLE, "The server is busy. Try again later."))
             self.connections.apply_state(connection)
@@ -102,9 +102,9 @@ class RequestRunner:
     def close(self) -> None:
         """Close all connections. Requests that the application has begun are finished."""
         waiting = self._work_queue.take_waiting()  # first, so that no thread begins with them
-        self.connections.close()
+        unfinished = self.connections.close()
         # The loop may have given one back meanwhile.
-        self._end_waiting([*waiting, *self._work_queue.take_waiting()])
+        self._end_waiting([*waiting, *unfinished, *self._work_queue.take_waiting()])
 
     # A thread that does not lead calls this.
 
@@ -143,8 +143,8 @@ class RequestRunner:
     def _end_waiting(self, connections: list[Connection]) -> None:
         """Finish *connections* without a thread of the pool: these end. The table is closing."""
         for connection in connections:
-            if connection.async_exchange is None:
-                self.connections.take_back(connection)  # not begun: this closes it
+            if not connection.has_begun():
+                self.connections.take_back(connection)  # this closes it
             else:
                 run = partial(Context().run, self.run, connection)
                 threading.Thread(target=run, name="dewar-drain", daemon=True).start()

@@ -8,32 +8,6 @@ from dewar.server.wire.limits import Limits
 from dewar.server.wire.storage import BodyStorage, DiskFile, MemoryFile
 
 
-class EmptyBody(io.RawIOBase):
-    """The ``wsgi.input`` of every request without a body.
-
-    It has no state, so all requests share one: reading returns ``b""``, closing does nothing.
-    """
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def readinto(self, buffer: object) -> int:  # noqa: ARG002 - there is never anything to copy
-        """Read nothing."""
-        return 0
-
-    def read(self, size: int = -1, /) -> bytes:  # noqa: ARG002
-        """Return ``b""``: the body has ended."""
-        return b""
-
-    def readline(self, size: int | None = -1, /) -> bytes:  # noqa: ARG002
-        """Return ``b""``: the body has ended."""
-        return b""
-
-    def close(self) -> None:
-        """Do nothing: another request may read from the same object."""
-
-
 class BodyBuffer:
     """The received part of one body.
 
