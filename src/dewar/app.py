@@ -152,7 +152,7 @@ class Dewar(RequestMethods, AppParts):
         """
         outermost = None if skip_middleware else vars(self).get("wsgi_app")
         if outermost is None:
-            return self.composition.body_limits.limit_for(self, environ)
+            return self._composition.body_limits.limit_for(self, environ)
         ask = maybe_own_method(outermost, "body_limit_for")
         return None if ask is None else ask(environ)
 

@@ -28,7 +28,7 @@ class RequestApp(Protocol):
         """The configuration, for the limits on forms and bodies."""
 
     @property
-    def composition(self) -> Any:
+    def _composition(self) -> Any:
         """What has the `body_limits` that a server asks for."""
 
 
@@ -136,9 +136,10 @@ class _BodyLimit(_Limit):
 
     def __set__(self, request: "Request", value: int | None) -> None:
         super().__set__(request, value)
-        app, endpoint = request.app, request.endpoint
+        app = request._made_for  # noqa: SLF001  # as above
+        endpoint = request.endpoint
         if app is not None and endpoint is not None and (value is None or isinstance(value, int)):
-            app.composition.body_limits.note_raised(endpoint, value)
+            app._composition.body_limits.note_raised(endpoint, value)
 
 
 class _LimitedStream(LimitedStream):

@@ -77,7 +77,7 @@ class Connection(BaseConnection):
         self.state = _RUNNING
         if self.async_exchange is not None and not self._resume(self.async_exchange):
             return
-        if self.paused is not None and not self._go_on(*self.paused):
+        if self.paused is not None and not self._resume_paused(*self.paused):
             return
         server_context = self._server_context
         reader = self._reader
@@ -189,7 +189,7 @@ class Connection(BaseConnection):
         self.async_exchange = None
         return self._go_on_after(async_exchange.exchange, async_exchange.context)
 
-    def _go_on(self, exchange: Exchange, context: Context) -> bool:
+    def _resume_paused(self, exchange: Exchange, context: Context) -> bool:
         """Continue a paused exchange; return whether requests can be run then."""
         self.paused = None
         context.run(exchange.go_on)
