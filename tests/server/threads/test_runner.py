@@ -46,7 +46,7 @@ class FakeConnection:
         self.thread = ""
         self.is_closed = self.is_rejected = False
 
-    def has_more(self) -> bool:
+    def can_block(self) -> bool:
         """Return that there is something that may block."""
         return True
 

@@ -235,9 +235,11 @@ class Pool:
                 try:
                     token.pop()
                 except IndexError:
-                    self._connections.take_back(connection)
+                    self._runner.go_on(connection)
                     return
-                if connection.state is not _IDLE and leave_to_loop(connection):
+                if connection.state is _IDLE and mask == READ:
+                    continue  # PERF: in the common case its state is applied
+                if leave_to_loop(connection):
                     return
         duties.finish()
 

@@ -7,6 +7,7 @@ from functools import partial
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.server_context import ServerContext
+from dewar.server.connection.state import ConnectionState
 from dewar.server.errors import Refusal
 from dewar.server.threads.connections import ConnectionTable
 from dewar.server.threads.poller import Poller
@@ -19,6 +20,7 @@ _logger = logging.getLogger("dewar.server")
 
 # In seconds. A change of threads does not pay for a request that is quicker.
 _QUICK = 0.001
+_READY = ConnectionState.READY
 
 
 def fail_connection(connection: Connection, error: Exception) -> bool:
@@ -106,24 +108,33 @@ class RequestRunner:
         # The loop may have given one back meanwhile.
         self._end_waiting([*waiting, *self._work_queue.take_waiting()])
 
-    # A thread that does not lead calls this.
+    # A thread that does not lead calls these.
 
     def run(self, connection: Connection) -> None:
-        """Run *connection*, which is handed off, and give it back to the leader."""
-        clock = self._clock
-        began = clock()
+        """Run *connection*, which is handed off, and then `go_on`."""
         self._run(connection)
-        if clock() - began < _QUICK:
-            self._latency.note_quick()
-        else:
-            self._latency.note_slow()
+        self.go_on(connection)
+
+    def go_on(self, connection: Connection) -> None:
+        """Go on after a request of *connection*, which is handed off.
+
+        If its client has sent more requests, they wait in line with all others: with those that
+        wait for a thread while requests are slow, else with those that the leader runs. Run what
+        comes first in the line for threads, until that is for the leader.
+        """
+        connections, latency = self.connections, self._latency
+        while connection.state is _READY and latency.is_slow and not connections.is_closing:
+            connection = self._work_queue.next_turn(connection)
+            self._run(connection)
+        connections.take_back(connection)
 
     # The event loop's thread, which must not block, calls this.
 
     def resume(self, connection: Connection) -> None:
         """Go on with *connection*; have a thread run what may block."""
-        if not connection.has_more():
-            self._run(connection)
+        if not connection.can_block():
+            self._try_run(connection)
+            self.connections.take_back(connection)
             return
         with self.connections.ownership_lock:
             self.connections.hand_off(connection)
@@ -134,11 +145,19 @@ class RequestRunner:
                 self._end_waiting(self._work_queue.take_waiting())
 
     def _run(self, connection: Connection) -> None:
+        clock = self._clock
+        began = clock()
+        self._try_run(connection)
+        if clock() - began < _QUICK:
+            self._latency.note_quick()
+        else:
+            self._latency.note_slow()
+
+    def _try_run(self, connection: Connection) -> None:
         try:
             connection.run()
         except Exception as error:  # noqa: BLE001  # an internal error costs one connection
             fail_connection(connection, error)
-        self.connections.take_back(connection)
 
     def _end_waiting(self, connections: list[Connection]) -> None:
         """Finish *connections* without a thread of the pool: these end. The table is closing."""
