@@ -35,7 +35,7 @@ from dewar.server.threads.watchdog import Watchdog
 from dewar.server.threads.work_queue import WorkerThread, WorkQueue
 from dewar.support.waker import Waker
 
-_IDLE = ConnectionState.IDLE
+_IDLE, _READY = ConnectionState.IDLE, ConnectionState.READY
 
 # How often, and for how many seconds, to wait for a leader to end the pool.
 _TRIES, _LOOK = 20, 0.05
@@ -74,6 +74,7 @@ class Pool:
             server_context, acceptor, duties, runner, work_queue, latency
         )
         self._loop_leader = LoopLeader(fd, leadership, watchdog, connections, duties, runner)
+        self._latency = latency
         self._work_queue = work_queue
         self._waker = waker
         self._poller = poller
@@ -202,11 +203,11 @@ class Pool:
         self, token: LeaderToken
     ) -> None:
         duties, connections = self._duties, self._connections.open
-        leadership, watchdog = self._leadership, self._watchdog
-        latency = leadership.latency
+        leadership, latency, watchdog = self._leadership, self._latency, self._watchdog
         flush, leave_to_loop = duties.receive_or_flush, self._leave_to_loop
         while duties.pool_state is not PoolState.ENDED:
-            for fd, mask in duties.poll(duties.poll_timeout()):
+            events = duties.poll(duties.poll_timeout())
+            for fd, mask in events:
                 connection = connections.get(fd)
                 if connection is None and self._handle_other_fd(fd):
                     return  # to run one of the requests that wait
@@ -232,14 +233,14 @@ class Pool:
                     connection.run()
                 except Exception as error:  # noqa: BLE001  # as above
                     fail_connection(connection, error)
+                if connection.state is _READY and len(events) == 1:
+                    self._runner.run_alone(connection)
                 try:
                     token.pop()
                 except IndexError:
                     self._runner.go_on(connection)
                     return
-                if connection.state is _IDLE and mask == READ:
-                    continue  # PERF: in the common case its state is applied
-                if leave_to_loop(connection):
+                if (connection.state is not _IDLE or mask != READ) and leave_to_loop(connection):
                     return
         duties.finish()
 

@@ -117,9 +117,16 @@ class RequestReader(Generic[R]):
         any more.
         """
         if self.phase is _HELD and not self.completed:
-            data, self._held = self._held, b""
-            self.phase = _START
-            self._parse(data, self._held_from)
+            data, pos = self._held, self._held_from
+            self.phase, self._held = _START, b""
+            end = data.find(HEAD_END, pos) + 4
+            environ = self._head_cache.maybe_environ(data[pos:end])
+            if environ is None:
+                self._parse(data, pos)
+            else:
+                self.completed.append(self._make(environ, True, True, None))
+                if end < len(data):
+                    self.phase, self._held, self._held_from = _HELD, data, end
         return bool(self.completed)
 
     def take_before_body(self) -> R | None:
@@ -202,8 +209,8 @@ class RequestReader(Generic[R]):
             return self._take_rest(environ, data, end)
         self.completed.append(self._make(environ, http11, http11, None))
         self.phase = _START if http11 else _ENDED
-        if http11 and not pos and end == len(data):
-            self._head_cache.learn(data, line_end, environ)
+        if http11:
+            self._head_cache.learn(data[pos:end], line_end - pos, environ)
         return end
 
     def _take_rest(self, environ: Environ, data: bytes, end: int) -> int:
