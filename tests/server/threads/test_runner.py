@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from dewar.server.connection.state import ConnectionState
+from dewar.server.threads.poller import WRITE
 from dewar.server.threads.runner import RequestRunner
 from dewar.server.threads.scores import LatencyScore
 from dewar.server.threads.work_queue import WorkQueue
@@ -28,10 +29,11 @@ class FakeContext:
 
     balancer = None
     begin_on_loop = None
+    now = time = 0.0
 
     def clock(self) -> float:
-        """Return no time."""
-        return 0.0
+        """Return the time."""
+        return self.time
 
 
 class FakeConnection:
@@ -41,6 +43,7 @@ class FakeConnection:
         self.fd = fd
         self.interest = self.served = 0
         self.state = ConnectionState.IDLE
+        self.runs_left = 0
         self.async_exchange = object() if is_begun else None
         self.ran = threading.Event()
         self.thread = ""
@@ -54,6 +57,9 @@ class FakeConnection:
         """Note it."""
         self.thread = threading.current_thread().name
         self.ran.set()
+        self.served += 1
+        self.runs_left -= 1
+        self.state = ConnectionState.READY if self.runs_left > 0 else ConnectionState.IDLE
 
     def reject(self, refusal: Any) -> None:
         """Note it."""
@@ -72,22 +78,25 @@ class Bench:
 
     def __init__(self) -> None:
         self.wakes: list[int] = []
+        self.server_context = FakeContext()
+        self.latency = LatencyScore()
         self.work_queue = WorkQueue([], None, 1)  # type: ignore[arg-type]
         self.runner = RequestRunner(
-            FakeContext(),  # type: ignore[arg-type]
+            self.server_context,  # type: ignore[arg-type]
             FakePoller(),  # type: ignore[arg-type]
             self,  # type: ignore[arg-type]
             self.work_queue,
-            LatencyScore(),
+            self.latency,
         )
 
     def wake(self) -> None:
         """Stand for the waker's."""
         self.wakes.append(1)
 
-    def come(self, fd: int, is_begun: bool = False) -> Any:
-        """Return a connection that has come."""
+    def come(self, fd: int, is_begun: bool = False, requests: int = 1) -> Any:
+        """Return a connection that has come, with some requests."""
         connection: Any = FakeConnection(fd, is_begun)
+        connection.runs_left = requests
         self.runner.connections.add([connection])
         return connection
 
@@ -113,6 +122,54 @@ def test_a_request_that_would_be_one_too_many_is_rejected(bench: Bench) -> None:
     bench.runner.begin_or_queue(second)
     assert (first.is_rejected, second.is_rejected, bench.runner.rejected) == (False, True, 1)
     assert bench.runner.connections.handed_off == {first}
+
+
+def test_while_requests_are_slow_connections_take_turns_on_a_thread(bench: Bench) -> None:
+    """One request each; a connection that is alone goes on."""
+    many, few = bench.come(7, requests=9), bench.come(8, requests=2)
+    for _ in range(8):
+        bench.latency.note_slow()
+    for connection in (many, few):
+        bench.runner.connections.hand_off(connection)
+    bench.work_queue.submit(few)
+    bench.runner.run(many)
+    assert (many.served, few.served) == (2, 2)
+    assert bench.runner.connections.handed_off == {many}
+    bench.runner.run(bench.work_queue.take_waiting()[0])
+    assert (many.served, many.state) == (9, ConnectionState.IDLE)
+    assert bench.runner.connections.handed_off == set()
+
+
+def test_while_requests_are_quick_the_leader_goes_on_with_a_connection(bench: Bench) -> None:
+    """It is given back after one request, and the poller reports it."""
+    connection = bench.come(7, requests=3)
+    bench.runner.connections.hand_off(connection)
+    bench.runner.run(connection)
+    assert (connection.served, connection.state) == (1, ConnectionState.READY)
+    assert bench.runner.connections.handed_off == set()
+    assert connection.interest == WRITE
+
+
+def test_at_the_end_no_connection_goes_on(bench: Bench) -> None:
+    """It is closed after its current request, whatever its client has sent."""
+    connection = bench.come(7, requests=9)
+    for _ in range(8):
+        bench.latency.note_slow()
+    bench.runner.connections.hand_off(connection)
+    bench.runner.close()
+    bench.runner.run(connection)
+    assert (connection.served, connection.is_closed) == (1, True)
+
+
+def test_a_connection_that_is_alone_has_a_few_requests_and_a_moment(bench: Bench) -> None:
+    """Then the leader looks for others."""
+    connection = bench.come(7, requests=1000)
+    connection.run()
+    bench.runner.run_alone(connection)
+    assert connection.served == 9
+    bench.server_context.time = 0.1
+    bench.runner.run_alone(connection)
+    assert connection.served == 9
 
 
 def test_at_the_end_what_has_begun_is_finished_and_what_has_not_is_closed(bench: Bench) -> None:

@@ -176,6 +176,53 @@ def _seconds(data: bytes) -> float:
     return time.process_time() - began
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_one_request_is_parsed_at_a_time_wherever_the_pieces_end(data: st.DataObject) -> None:
+    """Those behind it are bytes; taken early or late, they are what each is by itself."""
+    one_by_one = [
+        GET, GET, b"GET /a?b HTTP/1.1\r\nHost: x\r\nX: y\r\n\r\n",
+        b"\r\n" + GET, post(b"Content-Length: 3\r\n", b"abc"), post(b"Content-Length: 0\r\n"),
+        post(CHUNKED, b"2\r\nde\r\n1;x\r\nf\r\n0\r\nT: u\r\n\r\n"),
+    ]  # fmt: skip
+    sent = data.draw(st.lists(st.sampled_from(one_by_one), max_size=20))
+    stream = b"".join(sent)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    read, found = reader(), []
+    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        read.feed(stream[start:end])
+        assert len(read.completed) <= 1
+        if data.draw(st.booleans()):
+            found += taken(read)
+    found += taken(read)
+    expected = []
+    for message in sent:
+        alone = reader()
+        alone.feed(message)
+        expected += taken(alone)
+    assert [described(request) for request in found] == [described(r) for r in expected]
+    assert (read.phase, read.refusal) == (ReadPhase.START, None)
+
+
+def described(request: WireRequest) -> Any:
+    environ = {key: value for key, value in request.environ.items() if key != "wsgi.input"}
+    return environ, request.keep_alive, None if request.body is None else request.body.read()
+
+
+def test_an_error_comes_after_the_requests_before_it() -> None:
+    """It is not looked for while one of them is there."""
+    read = reader()
+    read.feed(GET * 2 + b"nonsense\r\n\r\n" + GET)
+    for _ in range(2):
+        assert read.advance()
+        assert read.refusal is None
+        read.completed.clear()
+    assert not read.advance()
+    assert read.refusal is not None
+    read.feed(GET)
+    assert not read.advance()
+
+
 def test_what_can_not_become_a_request_is_not_held() -> None:
     """An endless line costs its limit, and no more."""
     read = reader(Limits(request_line=100, header_bytes=100))
