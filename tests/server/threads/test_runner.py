@@ -28,7 +28,7 @@ class FakeContext:
     """What the runner reads of a server's context."""
 
     balancer = None
-    begin_on_loop = None
+    begin_on_loop: Any = None
     now = time = 0.0
 
     def clock(self) -> float:
@@ -48,6 +48,10 @@ class FakeConnection:
         self.ran = threading.Event()
         self.thread = ""
         self.is_closed = self.is_rejected = False
+
+    def begin_on_loop(self) -> bool:
+        """Return that the loop can answer it."""
+        return True
 
     def can_block(self) -> bool:
         """Return that there is something that may block."""
@@ -76,9 +80,10 @@ class FakeConnection:
 class Bench:
     """A runner without a thread that is free; one request may wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, begins_on_loop: bool = False) -> None:
         self.wakes: list[int] = []
         self.server_context = FakeContext()
+        self.server_context.begin_on_loop = str if begins_on_loop else None
         self.latency = LatencyScore()
         self.work_queue = WorkQueue([], None, 1)  # type: ignore[arg-type]
         self.runner = RequestRunner(
@@ -113,6 +118,17 @@ def test_what_may_block_wakes_a_leader_if_no_thread_is_free(bench: Bench) -> Non
     assert bench.wakes == [1]
     assert bench.work_queue.take_waiting() == [connection]
     assert connection in bench.runner.connections.handed_off
+
+
+def test_requests_for_the_loop_are_quick_ones() -> None:
+    """They do not hold a leader, so a thread leads again after a slow phase."""
+    bench = Bench(begins_on_loop=True)
+    for _ in range(8):
+        bench.latency.note_slow()
+    connection = bench.come(7)
+    for _ in range(256):
+        bench.runner.begin_or_queue(connection)
+    assert not bench.latency.is_slow
 
 
 def test_a_request_that_would_be_one_too_many_is_rejected(bench: Bench) -> None:

@@ -79,6 +79,7 @@ class RequestRunner:
     def begin_or_queue(self, connection: Connection) -> None:
         """Begin with a request if it is for the event loop; else have a thread run it."""
         if self._begins_on_loop and self.begin_on_loop(connection):
+            self._latency.note_quick()  # it does not hold a leader
             self.connections.apply_state(connection)
         else:
             self.queue(connection)
