@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from asynctools import lead_on_loop, pool_of
+from asynctools import Gates, begin, gated_app, lead_on_loop, pool_of
 from certificates import Certificates
 from dewar import Dewar
 from polling import eventually
@@ -166,6 +166,37 @@ def test_the_event_loop_takes_the_next_client_soon(serve: Serve, line: Line, kin
     assert_all(many, f"/{kind}")
     assert other.answer()[2] == b"/async/other"
     assert line.wait_of("/async/other", f"/{kind}/10") <= SOON
+
+
+def test_a_request_that_would_be_one_too_many_in_the_line_is_refused(
+    serve: Serve, gates: Gates
+) -> None:
+    """Once, and the connection ends; those before it have their answers."""
+    served = serve(gated_app(gates), threads=1, max_queue=1)
+    holder = begin(served, gates, "hold", "h")
+    patient, many = served.client(), served.client()
+    patient.send(request_of("/sync/patient"))
+    wait_until_waiting(served, 1)
+    many.send(request_of("/quick/a") + b"".join(request_of(f"/sync/{n}") for n in range(MANY)))
+    assert many.answer()[2] == b"a"
+    status, fields, _ = many.answer()
+    assert (status, fields[b"retry-after"]) == (b"HTTP/1.1 503 Service Unavailable", b"1")
+    assert many.is_closed()
+    gates.open("h")
+    assert [client.answer()[2] for client in (holder, patient)] == [b"h", b"patient"]
+
+
+def test_a_client_that_has_left_is_not_answered_to_the_end(serve: Serve, line: Line) -> None:
+    """Its first answer finds that it is gone."""
+    served = serve(line, threads=1)
+    line.at["/many/0"] = line.hold
+    many = served.client()
+    send_many(many)
+    assert line.is_held.wait(10)
+    many.close()
+    line.gate.set()
+    eventually(lambda: not served.server.statistics().pool.connections)
+    assert len(line.order) < SOON
 
 
 def test_what_waits_weighs_little_more_than_its_bytes(serve: Serve, line: Line) -> None:

@@ -140,41 +140,17 @@ def test_a_request_that_would_be_one_too_many_is_rejected(bench: Bench) -> None:
     assert bench.runner.connections.handed_off == {first}
 
 
-def test_while_requests_are_slow_connections_take_turns_on_a_thread(bench: Bench) -> None:
-    """One request each; a connection that is alone goes on."""
-    many, few = bench.come(7, requests=9), bench.come(8, requests=2)
-    for _ in range(8):
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_a_connection_is_given_back_after_one_request(bench: Bench, is_slow: bool) -> None:
+    """The poller reports it again, as all other clients; what waits for a thread comes first."""
+    for _ in range(8 * is_slow):
         bench.latency.note_slow()
-    for connection in (many, few):
-        bench.runner.connections.hand_off(connection)
-    bench.work_queue.submit(few)
-    bench.runner.run(many)
-    assert (many.served, few.served) == (2, 2)
-    assert bench.runner.connections.handed_off == {many}
-    bench.runner.run(bench.work_queue.take_waiting()[0])
-    assert (many.served, many.state) == (9, ConnectionState.IDLE)
-    assert bench.runner.connections.handed_off == set()
-
-
-def test_while_requests_are_quick_the_leader_goes_on_with_a_connection(bench: Bench) -> None:
-    """It is given back after one request, and the poller reports it."""
     connection = bench.come(7, requests=3)
     bench.runner.connections.hand_off(connection)
     bench.runner.run(connection)
     assert (connection.served, connection.state) == (1, ConnectionState.READY)
     assert bench.runner.connections.handed_off == set()
     assert connection.interest == WRITE
-
-
-def test_at_the_end_no_connection_goes_on(bench: Bench) -> None:
-    """It is closed after its current request, whatever its client has sent."""
-    connection = bench.come(7, requests=9)
-    for _ in range(8):
-        bench.latency.note_slow()
-    bench.runner.connections.hand_off(connection)
-    bench.runner.close()
-    bench.runner.run(connection)
-    assert (connection.served, connection.is_closed) == (1, True)
 
 
 def test_a_connection_that_is_alone_has_a_few_requests_and_a_moment(bench: Bench) -> None:

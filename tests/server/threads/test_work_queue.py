@@ -49,27 +49,6 @@ def test_a_request_goes_to_an_idle_thread_or_waits(
     assert not work_queue.has_waiting()
 
 
-def test_a_turn_is_for_the_one_that_has_waited_longest(
-    work_queue: WorkQueue, workers: list[Any]
-) -> None:
-    """The caller's connection goes to the end of the line; if it is alone, it goes on at once."""
-    served, first, second = object(), object(), object()
-    assert work_queue.next_turn(served) is served  # type: ignore[arg-type]
-    taken = [work_queue.maybe_worker(), work_queue.maybe_worker()]
-    assert taken == workers
-    for connection in (first, second):
-        work_queue.submit(connection)  # type: ignore[arg-type]
-    assert work_queue.next_turn(served) is first  # type: ignore[arg-type]
-    assert work_queue.take_waiting() == [second, served]
-
-
-def test_each_turn_shows_that_the_thread_comes_back(work_queue: WorkQueue) -> None:
-    """A supervisor does not take a client with many requests for a view that hangs."""
-    before = work_queue.return_count
-    work_queue.next_turn(object())  # type: ignore[arg-type]
-    assert work_queue.return_count == before + 1
-
-
 def test_a_thread_that_is_put_back_takes_what_has_come_meanwhile(
     work_queue: WorkQueue, workers: list[Any]
 ) -> None:

@@ -238,7 +238,7 @@ class Pool:
                 try:
                     token.pop()
                 except IndexError:
-                    self._runner.go_on(connection)
+                    self._connections.take_back(connection)
                     return
                 if (connection.state is not _IDLE or mask != READ) and leave_to_loop(connection):
                     return

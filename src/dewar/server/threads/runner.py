@@ -121,33 +121,24 @@ class RequestRunner:
         # The loop may have given one back meanwhile.
         self._end_waiting([*waiting, *self._work_queue.take_waiting()])
 
-    # A thread that does not lead calls these.
+    # A thread that does not lead calls this.
 
     def run(self, connection: Connection) -> None:
-        """Run *connection*, which is handed off, and then `go_on`."""
+        """Run *connection*, which is handed off, and give it back to the leader."""
+        clock = self._server_context.clock
+        began = clock()
         self._run(connection)
-        self.go_on(connection)
-
-    def go_on(self, connection: Connection) -> None:
-        """Go on after a request of *connection*, which is handed off.
-
-        If its client has sent more requests, they wait in line with all others: with those that
-        wait for a thread while requests are slow, else with those that the leader runs. Run what
-        comes first in the line for threads, until that is for the leader.
-        """
-        connections, latency = self.connections, self._latency
-        while connection.state is _READY and latency.is_slow and not connections.is_closing:
-            connection = self._work_queue.next_turn(connection)
-            self._run(connection)
-        connections.take_back(connection)
+        if clock() - began < _QUICK:
+            self._latency.note_quick()
+        else:
+            self._latency.note_slow()
 
     # The event loop's thread, which must not block, calls this.
 
     def resume(self, connection: Connection) -> None:
         """Go on with *connection*; have a thread run what may block."""
         if not connection.can_block():
-            self._try_run(connection)
-            self.connections.take_back(connection)
+            self._run(connection)
             return
         with self.connections.ownership_lock:
             self.connections.hand_off(connection)
@@ -158,13 +149,8 @@ class RequestRunner:
                 self._end_waiting(self._work_queue.take_waiting())
 
     def _run(self, connection: Connection) -> None:
-        clock = self._server_context.clock
-        began = clock()
         self._try_run(connection)
-        if clock() - began < _QUICK:
-            self._latency.note_quick()
-        else:
-            self._latency.note_slow()
+        self.connections.take_back(connection)
 
     def _try_run(self, connection: Connection) -> None:
         try:

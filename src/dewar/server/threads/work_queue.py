@@ -178,16 +178,6 @@ class WorkQueue:
             self._idle.append(worker)
             return None
 
-    def next_turn(self, connection: Connection) -> Connection:
-        """Put *connection* at the end of the line; return the first one, which may be itself.
-
-        A worker calls this after one of the requests that a client has sent without waiting.
-        """
-        with self._lock:
-            self.return_count += 1
-            self._waiting.append(connection)
-            return self._waiting.popleft()
-
     def take_waiting(self) -> list[Connection]:
         """Remove and return the requests that wait."""
         with self._lock:
