@@ -233,7 +233,7 @@ class Pool:
                     connection.run()
                 except Exception as error:  # noqa: BLE001  # as above
                     fail_connection(connection, error)
-                if connection.state is _READY and len(events) == 1:
+                if connection.state is _READY and len(events) == 1 and token:
                     self._runner.run_alone(connection)
                 try:
                     token.pop()

@@ -106,7 +106,10 @@ class RequestRunner:
             self._work_queue.submit(connection)
 
     def run_alone(self, connection: Connection) -> None:
-        """Run further requests of *connection* for a moment: the last poll found nobody else."""
+        """Run further requests of *connection* for a moment: the last poll found nobody else.
+
+        The caller still leads: while it was replaced, others may have come.
+        """
         server_context = self._server_context
         until = server_context.now + _TURN
         for _ in range(_TURN_REQUESTS):
