@@ -58,23 +58,27 @@ class FoundError(Exception):
 def read(pieces: Sequence[bytes], limits: Limits) -> Outcome:
     """Return the result of a new reader for the pieces."""
     reader = RequestReader({}, FieldNames(), limits, WireRequest)
+    requests: list[tuple[str, str, bytes]] = []
     for piece in pieces:
         reader.feed(piece)
+        while reader.advance():
+            requests += map(_seen, reader.completed)
+            reader.completed.clear()
         # Empty lines count as received too.
         if reader.received > limits.request_line + limits.header_bytes + SLACK + len(piece):
             raise BrokenError(f"The reader buffers {reader.received} bytes of a head.")
-    requests = [
-        (
-            request.environ["REQUEST_METHOD"],
-            request.environ["REQUEST_URI"],
-            b"" if request.body is None else request.body.read(),
-        )
-        for request in reader.completed
-    ]
     refusal = None if reader.refusal is None else reader.refusal.status
     phase = "inside" if reader.phase.name in ("HEAD", "BODY") else reader.phase.name
     reader.discard()
     return requests, refusal, phase
+
+
+def _seen(request: WireRequest) -> tuple[str, str, bytes]:
+    body = b""
+    if request.body is not None:
+        body = request.body.read()
+        request.body.close()
+    return request.environ["REQUEST_METHOD"], request.environ["REQUEST_URI"], body
 
 
 def check(data: bytes, random_: random.Random) -> None:

@@ -13,6 +13,7 @@ from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import TRANSITIONS, ConnectionState
 from dewar.server.errors import Refusal, ServerStateError
 from dewar.server.settings.settings import Settings
+from dewar.server.wire.errors import UNAVAILABLE
 from dewar.server.wire.reader import RequestReader
 
 
@@ -220,6 +221,69 @@ def test_a_client_for_whom_there_is_no_place_gets_no_longer() -> None:
         assert bench.later(1) is ConnectionState.LINGERING
     bench.receive(bytes(10_000))
     assert bench.later(1) is ConnectionState.CLOSED
+
+
+def test_a_run_answers_one_request_and_the_next_waits_for_its_turn() -> None:
+    """As long as there is another one; the end of the input comes after all of them."""
+    bench = Bench()
+    assert bench.receive(GET * 3)
+    for number in range(1, 4):
+        bench.connection.run()
+        assert bench.sock.sent.count(b"hello") == number
+        if number < 3:
+            assert bench.connection.state is ConnectionState.READY
+            assert bench.receive(b""), "a stale event does not end it"
+    assert bench.connection.state is ConnectionState.IDLE
+    bench.receive(b"")
+    assert bench.connection.state is ConnectionState.CLOSED
+
+
+def test_half_a_head_behind_a_request_has_the_time_of_a_head() -> None:
+    """From when it is its turn, and not from when its bytes came."""
+    bench = Bench(header_timeout=15.0)
+    bench.receive(GET + GET + b"GET / HT")
+    bench.connection.run()
+    assert bench.later(20) is ConnectionState.READY
+    bench.connection.run()
+    assert bench.connection.state is ConnectionState.HEAD
+    assert bench.later(14) is ConnectionState.HEAD
+    assert bench.later(2) is ConnectionState.LINGERING
+    assert b"408 Request Timeout" in bench.sock.sent
+
+
+def test_a_connection_whose_turn_never_comes_is_given_up() -> None:
+    """At the write deadline, not as an idle one: its socket takes no response."""
+    bench = Bench(keep_alive=1.0, header_timeout=1.0, write_timeout=30.0)
+    bench.receive(GET + GET)
+    bench.connection.run()
+    assert bench.later(29) is ConnectionState.READY
+    assert bench.later(2) is ConnectionState.CLOSED
+
+
+def test_a_refusal_in_the_line_is_the_last_answer() -> None:
+    """Of all the requests that wait behind it too."""
+    bench = Bench()
+    bench.receive(GET * 5)
+    bench.connection.run()
+    bench.connection.reject(Refusal(UNAVAILABLE, "Too many wait."))
+    assert bench.connection.state is ConnectionState.LINGERING
+    assert not bench.receive(GET * 5)
+    assert bench.sock.sent.count(b"HTTP/1.1 ") == 2
+    assert bench.sock.sent.count(b"503 Service Unavailable") == 1
+
+
+def test_when_the_server_stops_the_next_answer_is_the_last() -> None:
+    """It says so, although more requests wait."""
+    bench = Bench()
+    bench.receive(GET * 5)
+    bench.connection.run()
+    bench.server_context.begin_draining()
+    bench.connection.close_if_idle(bench.now, 0.0)
+    assert bench.connection.state is ConnectionState.READY
+    bench.connection.run()
+    assert bench.connection.state is ConnectionState.LINGERING
+    assert bench.sock.sent.count(b"hello") == 2
+    assert bench.sock.sent.count(b"Connection: close") == 1
 
 
 def test_what_the_client_does_not_take_waits_and_goes_out_later() -> None:

@@ -105,6 +105,8 @@ def test_a_request_that_comes_with_the_handshake_is_found(certificates: Certific
     bench.client.say(GET + GET)
     assert bench.receive()
     bench.connection.run()
+    assert bench.connection.state is ConnectionState.READY
+    bench.connection.run()
     assert bench.client.hear().count(b"hello") == 2
 
 

@@ -39,13 +39,16 @@ def expected(case: Case) -> Outcome:
 def outcome(pieces: Iterable[bytes]) -> Outcome:
     """Return what came of the pieces; the reader is new."""
     reader = RequestReader({"SERVER_PROTOCOL": "HTTP/1.1"}, FieldNames(), LIMITS, WireRequest)
+    requests: list[Seen] = []
     for piece in pieces:
         reader.feed(piece)
-    requests = tuple(map(_seen, reader.completed))
+        while reader.advance():
+            requests += map(_seen, reader.completed)
+            reader.completed.clear()
     refusal = None if reader.refusal is None else int(reader.refusal.status[:3])
     phase = reader.phase.name
     reader.discard()
-    return Outcome(requests, refusal, phase if phase in ("START", "ENDED") else "WAITS")
+    return Outcome(tuple(requests), refusal, phase if phase in ("START", "ENDED") else "WAITS")
 
 
 def bytewise(data: bytes) -> list[bytes]:
@@ -55,7 +58,10 @@ def bytewise(data: bytes) -> list[bytes]:
 
 def _seen(request: WireRequest) -> Seen:
     environ = request.environ
-    body = b"" if request.body is None else request.body.read()
+    body = b""
+    if request.body is not None:
+        body = request.body.read()
+        request.body.close()
     return Seen(
         environ["REQUEST_METHOD"],
         environ["REQUEST_URI"],

@@ -6,13 +6,18 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dewar.server.connection.state import ConnectionState
 from dewar.server.threads.leader_duties import select_fairly
-from dewar.server.threads.poller import READ
+from dewar.server.threads.poller import READ, WRITE
 
 
-def connections(served: dict[int, int]) -> Any:
+def connections(
+    served: dict[int, int], state: ConnectionState = ConnectionState.IDLE
+) -> dict[int, Any]:
     """Connections by descriptor that have been served so often."""
-    return {fd: SimpleNamespace(served=count) for fd, count in served.items()}
+    return {
+        fd: SimpleNamespace(served=count, state=state, since=0.0) for fd, count in served.items()
+    }
 
 
 def test_clients_that_were_served_go_before_new_ones_and_listeners_come_last() -> None:
@@ -30,6 +35,27 @@ def test_one_that_asks_often_goes_before_thousands_that_ask_seldom() -> None:
     turn = select_fairly(events, connections(dict.fromkeys(range(5000), 2) | {5000: 800}))
     assert turn[0] == (5000, READ)
     assert len(turn) < 500
+
+
+@given(
+    st.integers(1, 600),
+    st.dictionaries(st.integers(1000, 2000), st.integers(0, 5), max_size=400),
+)
+def test_each_ready_connection_has_its_turn_within_a_few_rounds(
+    count: int, served: dict[int, int]
+) -> None:
+    """The poller reports all of them, each time in the same order, and other clients as well."""
+    waiting = connections(dict.fromkeys(range(count), 9), ConnectionState.READY)
+    events = [*((fd, WRITE) for fd in waiting), *((fd, READ) for fd in served)]
+    had_turn: set[int] = set()
+    for now in range(1, 11):
+        turn = select_fairly(events, waiting | connections(served))
+        chosen = {fd for fd, mask in turn if mask == WRITE}
+        assert not served or len(turn) > len(chosen)
+        for fd in chosen:
+            waiting[fd].since = float(now)
+        had_turn |= chosen
+    assert had_turn == set(waiting)
 
 
 @given(st.dictionaries(st.integers(0, 2000), st.integers(0, 5), max_size=400), st.integers(0, 3))

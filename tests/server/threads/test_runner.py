@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from dewar.server.connection.state import ConnectionState
+from dewar.server.threads.poller import WRITE
 from dewar.server.threads.runner import RequestRunner
 from dewar.server.threads.scores import LatencyScore
 from dewar.server.threads.work_queue import WorkQueue
@@ -27,11 +28,12 @@ class FakeContext:
     """What the runner reads of a server's context."""
 
     balancer = None
-    begin_on_loop = None
+    begin_on_loop: Any = None
+    now = time = 0.0
 
     def clock(self) -> float:
-        """Return no time."""
-        return 0.0
+        """Return the time."""
+        return self.time
 
 
 class FakeConnection:
@@ -42,6 +44,7 @@ class FakeConnection:
         self.interest = self.served = 0
         self.state = ConnectionState.IDLE
         self._is_begun = is_begun
+        self.runs_left = 0
         self.ran = threading.Event()
         self.thread = ""
         self.is_closed = self.is_rejected = self.is_shut_down = False
@@ -50,7 +53,11 @@ class FakeConnection:
         """Return what the test has said."""
         return self._is_begun
 
-    def has_more(self) -> bool:
+    def begin_on_loop(self) -> bool:
+        """Return that the loop can answer it."""
+        return True
+
+    def can_block(self) -> bool:
         """Return that there is something that may block."""
         return True
 
@@ -58,6 +65,9 @@ class FakeConnection:
         """Note it."""
         self.thread = threading.current_thread().name
         self.ran.set()
+        self.served += 1
+        self.runs_left -= 1
+        self.state = ConnectionState.READY if self.runs_left > 0 else ConnectionState.IDLE
 
     def reject(self, refusal: Any) -> None:
         """Note it."""
@@ -75,24 +85,28 @@ class FakeConnection:
 class Bench:
     """A runner without a thread that is free; one request may wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, begins_on_loop: bool = False) -> None:
         self.wakes: list[int] = []
+        self.server_context = FakeContext()
+        self.server_context.begin_on_loop = str if begins_on_loop else None
+        self.latency = LatencyScore()
         self.work_queue = WorkQueue([], None, 1)  # type: ignore[arg-type]
         self.runner = RequestRunner(
-            FakeContext(),  # type: ignore[arg-type]
+            self.server_context,  # type: ignore[arg-type]
             FakePoller(),  # type: ignore[arg-type]
             self,  # type: ignore[arg-type]
             self.work_queue,
-            LatencyScore(),
+            self.latency,
         )
 
     def wake(self) -> None:
         """Stand for the waker's."""
         self.wakes.append(1)
 
-    def come(self, fd: int, is_begun: bool = False) -> Any:
-        """Return a connection that has come."""
+    def come(self, fd: int, is_begun: bool = False, requests: int = 1) -> Any:
+        """Return a connection that has come, with some requests."""
         connection: Any = FakeConnection(fd, is_begun)
+        connection.runs_left = requests
         self.runner.connections.add([connection])
         return connection
 
@@ -109,6 +123,17 @@ def test_what_may_block_wakes_a_leader_if_no_thread_is_free(bench: Bench) -> Non
     assert bench.wakes == [1]
     assert bench.work_queue.take_waiting() == [connection]
     assert connection in bench.runner.connections.handed_off
+
+
+def test_requests_for_the_loop_are_quick_ones() -> None:
+    """They do not hold a leader, so a thread leads again after a slow phase."""
+    bench = Bench(begins_on_loop=True)
+    for _ in range(8):
+        bench.latency.note_slow()
+    connection = bench.come(7)
+    for _ in range(256):
+        bench.runner.begin_or_queue(connection)
+    assert not bench.latency.is_slow
 
 
 def test_a_request_that_would_be_one_too_many_is_rejected(bench: Bench) -> None:
@@ -136,6 +161,30 @@ def test_at_the_end_one_that_waits_for_its_client_runs_once_more(bench: Bench) -
     assert begun.ran.wait(10)
     assert bench.runner.connections.is_quiescent.wait(10)
     assert (begun.thread, begun.is_shut_down, begun.is_closed) == ("dewar-drain", True, True)
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_a_connection_is_given_back_after_one_request(bench: Bench, is_slow: bool) -> None:
+    """The poller reports it again, as all other clients; what waits for a thread comes first."""
+    for _ in range(8 * is_slow):
+        bench.latency.note_slow()
+    connection = bench.come(7, requests=3)
+    bench.runner.connections.hand_off(connection)
+    bench.runner.run(connection)
+    assert (connection.served, connection.state) == (1, ConnectionState.READY)
+    assert bench.runner.connections.handed_off == set()
+    assert connection.interest == WRITE
+
+
+def test_a_connection_that_is_alone_has_a_few_requests_and_a_moment(bench: Bench) -> None:
+    """Then the leader looks for others."""
+    connection = bench.come(7, requests=1000)
+    connection.run()
+    bench.runner.run_alone(connection)
+    assert connection.served == 9
+    bench.server_context.time = 0.1
+    bench.runner.run_alone(connection)
+    assert connection.served == 9
 
 
 def test_at_the_end_what_has_begun_is_finished_and_what_has_not_is_closed(bench: Bench) -> None:

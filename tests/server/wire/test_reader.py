@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from dewar.server.wire.head import FieldNames
 from dewar.server.wire.limits import Limits
-from dewar.server.wire.reader import ReadPhase, RequestReader
+from dewar.server.wire.read_phase import ReadPhase
+from dewar.server.wire.reader import RequestReader
 from dewar.server.wire.request import WireRequest
 from dewar.server.wire.storage import BodyStorage
 
@@ -28,6 +29,14 @@ def reader(limits: Limits | None = None, storage: BodyStorage | None = None) -> 
 
 def post(fields: bytes, body: bytes = b"") -> bytes:
     return b"POST / HTTP/1.1\r\nHost: x\r\n%b\r\n%b" % (fields, body)
+
+
+def taken(read: RequestReader) -> list[WireRequest]:
+    """Take the requests that are complete, one after the other, as a connection does."""
+    requests = []
+    while read.advance():
+        requests.append(read.completed.pop())
+    return requests
 
 
 def environ_of(data: bytes) -> dict[str, Any]:
@@ -126,10 +135,11 @@ def test_the_length_of_a_body_that_has_come_is_known(fields: bytes) -> None:
 def test_what_was_said_of_proxy_connections_does_not_end_ours() -> None:
     """The parser heeds it, and is replaced."""
     read = reader()
+    requests = []
     for _ in range(3):
         read.feed(b"GET / HTTP/1.1\r\nHost: x\r\nProxy-Connection: close\r\nX: 1\r\n\r\n" * 2)
-    assert len(read.completed) == 6
-    assert read.completed[-1].environ["HTTP_X"] == "1"
+        requests += taken(read)
+    assert [request.environ["HTTP_X"] for request in requests] == ["1"] * 6
     assert read.refusal is None
 
 
@@ -158,11 +168,60 @@ def _seconds(data: bytes) -> float:
     read = reader()
     for n in range(len(data)):
         read.feed(data[n : n + 1])
+        taken(read)
     read.discard()
     read = reader()
     read.feed(data)
+    taken(read)
     read.discard()
     return time.process_time() - began
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_one_request_is_parsed_at_a_time_wherever_the_pieces_end(data: st.DataObject) -> None:
+    """Those behind it are bytes; taken early or late, they are what each is by itself."""
+    one_by_one = [
+        GET, GET, b"GET /a?b HTTP/1.1\r\nHost: x\r\nX: y\r\n\r\n",
+        b"\r\n" + GET, post(b"Content-Length: 3\r\n", b"abc"), post(b"Content-Length: 0\r\n"),
+        post(CHUNKED, b"2\r\nde\r\n1;x\r\nf\r\n0\r\nT: u\r\n\r\n"),
+    ]  # fmt: skip
+    sent = data.draw(st.lists(st.sampled_from(one_by_one), max_size=20))
+    stream = b"".join(sent)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    read, found = reader(), []
+    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        read.feed(stream[start:end])
+        assert len(read.completed) <= 1
+        if data.draw(st.booleans()):
+            found += taken(read)
+    found += taken(read)
+    expected = []
+    for message in sent:
+        alone = reader()
+        alone.feed(message)
+        expected += taken(alone)
+    assert [described(request) for request in found] == [described(r) for r in expected]
+    assert (read.phase, read.refusal) == (ReadPhase.START, None)
+
+
+def described(request: WireRequest) -> Any:
+    environ = {key: value for key, value in request.environ.items() if key != "wsgi.input"}
+    return environ, request.keep_alive, None if request.body is None else request.body.read()
+
+
+def test_an_error_comes_after_the_requests_before_it() -> None:
+    """It is not looked for while one of them is there."""
+    read = reader()
+    read.feed(GET * 2 + b"nonsense\r\n\r\n" + GET)
+    for _ in range(2):
+        assert read.advance()
+        assert read.refusal is None
+        read.completed.clear()
+    assert not read.advance()
+    assert read.refusal is not None
+    read.feed(GET)
+    assert not read.advance()
 
 
 def test_what_can_not_become_a_request_is_not_held() -> None:
@@ -238,6 +297,7 @@ def test_a_request_that_is_not_taken_early_comes_as_usual() -> None:
     read.feed(EXPECTING)
     assert read.take_before_body() is None  # the one before it comes first
     read.completed.clear()
+    assert not read.advance()
     assert read.take_before_body() is not None
 
 

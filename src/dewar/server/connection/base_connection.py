@@ -11,7 +11,8 @@ from dewar.server.connection.state import TRANSITIONS, ConnectionState
 from dewar.server.connection.transport import TransferRate, Transport
 from dewar.server.errors import ClientGoneError, Refusal, ServerStateError
 from dewar.server.wire.errors import BODY_TIMEOUT, TIMEOUT
-from dewar.server.wire.reader import ReadPhase, RequestReader
+from dewar.server.wire.read_phase import ReadPhase
+from dewar.server.wire.reader import RequestReader
 from dewar.server.wire.request import Environ, WireRequest
 
 # How long a client gets to notice that the server has shut its side, in seconds: without sending,
@@ -58,6 +59,11 @@ class BaseConnection(Transport):
     def __repr__(self) -> str:
         return f"<Connection {self.fd} {self.state.name}, {self.served} served>"
 
+    @property
+    def since(self) -> float:
+        """When its state began, by the server's clock."""
+        return self._since
+
     def expire(self, now: float) -> None:
         """Close the connection, or refuse its request, if the client has missed its deadline."""
         settings = self._server_context.settings
@@ -76,6 +82,8 @@ class BaseConnection(Transport):
         elif state is _FLUSHING:
             if self._transfer_rate is not None and self._is_overdue(self._transfer_rate, now):
                 self._give_up()
+        elif state is ConnectionState.READY:
+            self._expire_ready(now)
         elif state is ConnectionState.LINGERING and self._has_lingered(now):
             self._move(ConnectionState.CLOSED)
 
@@ -187,6 +195,11 @@ class BaseConnection(Transport):
     def _abandon(self) -> None:
         self._write_buffer.clear()
         self._move(ConnectionState.CLOSED)
+
+    def _expire_ready(self, now: float) -> None:
+        # Its turn comes as soon as the socket takes a response.
+        if now - self._since > self._server_context.settings.write_timeout:
+            self._abandon()
 
     def _expire_idle(self, now: float) -> None:
         # PERF: a request records no time. Idleness counts from the first look that finds no new

@@ -26,11 +26,11 @@ from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import ConnectionState
 from dewar.server.connection.transport import TransferRate
 from dewar.server.errors import ClientGoneError
-from dewar.server.wire.reader import ReadPhase
+from dewar.server.wire.read_phase import ReadPhase
 from dewar.server.wire.request import Environ
 from dewar.server.wire.writer import CONTINUE
 
-_IDLE, _RUNNING = ConnectionState.IDLE, ConnectionState.RUNNING
+_IDLE, _READY, _RUNNING = ConnectionState.IDLE, ConnectionState.READY, ConnectionState.RUNNING
 _START, _BODY = ReadPhase.START, ReadPhase.BODY
 
 
@@ -60,46 +60,47 @@ class Connection(BaseConnection):
             return False  # a stale event
         except OSError:
             data = b""  # a reset by the client is the same as its end here
+        reader = self._reader
         if not data:
+            if reader.completed:
+                return True  # a stale event: the end is read again after the request
             self._move(ConnectionState.CLOSED)
             return False
-        reader = self._reader
         reader.feed(data)
         return True if reader.completed else self._go_on(len(data))
 
     def run(self) -> None:
-        """Answer the complete requests in order, as long as the client takes the responses.
+        """Answer the complete request, or continue with the one that was suspended or paused.
 
-        Afterwards it is SUSPENDED if the application waits on the event loop. Run it again when
+        Afterwards it is READY if the client has sent another request by now: run it again when it
+        is its turn. It is SUSPENDED if the application waits on the event loop: run it again when
         its asynchronous exchange is given back. It is FLUSHING if the rest of a response waits for
         the client; run it again when `flush` says so.
         """
         self.state = _RUNNING
-        if self.async_exchange is not None and not self._resume(self.async_exchange):
+        if self.async_exchange is not None:
+            self._resume(self.async_exchange)
             return
-        if self.paused is not None and not self._resume_paused(*self.paused):
+        if self.paused is not None:
+            self._resume_paused(*self.paused)
             return
-        server_context = self._server_context
         reader = self._reader
-        completed = reader.completed
-        while completed or (reader.phase is _BODY and self._begin_before_body()):
-            exchange = completed.pop(0)
-            # Counted before the response, so that a client that has it finds it counted.
-            self.served += 1
-            # A fresh context: what a request sets ends with it, on every thread.
-            context = Context()
-            context.run(exchange.respond, server_context, self)
-            if exchange.awaited is not None and not self._await(exchange, context):
-                return
-            if not exchange.persists or self._write_buffer.size:
-                self._follow(exchange)
-                return
-        # PERF: in the common case nothing else was received.
-        if reader.phase is _START:
-            self.state = _IDLE
-            self.idle_since = server_context.now
+        exchange = reader.completed.pop(0)
+        # Counted before the response, so that a client that has it finds it counted.
+        self.served += 1
+        # A fresh context: what a request sets ends with it, on every thread.
+        context = Context()
+        context.run(exchange.respond, self._server_context, self)
+        if exchange.awaited is not None and not self._await(exchange, context):
+            return
+        if not exchange.persists or self._write_buffer.size or reader.phase is not _START:
+            self._follow(exchange)
+        elif reader.completed:
+            self._move(_READY)  # it was received behind a body that the application read
         else:
-            self._read_on(0)
+            # PERF: in the common case nothing else was received.
+            self.state = _IDLE
+            self.idle_since = self._server_context.now
 
     def flush(self) -> bool:
         """Send what waits; return whether there is a request, or the rest of one, to `run` then."""
@@ -121,10 +122,7 @@ class Connection(BaseConnection):
         if self._end is not None:
             self._finish_with(self._end)
             return False
-        if self._reader.completed:
-            return True
-        self._read_on(0)
-        return False
+        return self._advance()
 
     def begin_on_loop(self) -> bool:
         """Begin the complete request if the loop alone can answer it; return whether it can.
@@ -134,10 +132,10 @@ class Connection(BaseConnection):
         ask = self._server_context.begin_on_loop
         reader = self._reader
         completed = reader.completed
-        if ask is None or len(completed) != 1 or reader.wants_continue or self.paused is not None:
-            return False  # the next request, or the rest of the last one, may block
+        if ask is None or not completed or self.paused is not None:
+            return False  # the rest of a response may block
         if type(completed[0].body) is ContinueBody:
-            return False
+            return False  # reading it blocks
         exchange = completed[0]
         try:
             suspended = ask(exchange.environ, exchange.start_response)
@@ -145,20 +143,25 @@ class Connection(BaseConnection):
             return False
         if suspended is None:
             return False
-        completed.clear()
+        completed.pop(0)
         self.state = _RUNNING
         self.served += 1
         exchange.await_answer(self._server_context, self, suspended)
         async_exchange = self.async_exchange = AsyncExchange(exchange, self, Context())
         if not async_exchange.try_finish():
             self._move(ConnectionState.SUSPENDED)
-        elif exchange.persists and not self._write_buffer.size and reader.phase is _START:
+        elif (
+            exchange.persists
+            and not self._write_buffer.size
+            and reader.phase is _START
+            and not completed
+        ):
             # PERF: the result of `run` in the common case, without its steps.
             self.async_exchange = None
             self.state = _IDLE
             self.idle_since = self._server_context.now
         else:
-            self.run()
+            self._resume(async_exchange)
         return True
 
     def awaits_loop_alone(self) -> bool:
@@ -169,41 +172,32 @@ class Connection(BaseConnection):
         """Return whether it has a request that the application has begun and not finished."""
         return self.async_exchange is not None or self.paused is not None
 
-    def has_more(self) -> bool:
-        """Return whether there is something to `run`, after the event loop has given it back."""
-        async_exchange = self.async_exchange
-        if async_exchange is None or not async_exchange.has_ended:
-            return True
-        exchange = async_exchange.exchange
-        if not exchange.persists or self._write_buffer.size:
-            return False
-        return bool(self._reader.completed) or self._reader.wants_continue
+    def can_block(self) -> bool:
+        """Return whether `run` may block, after the event loop has given it back."""
+        return self.async_exchange is None or not self.async_exchange.has_ended
 
-    def _resume(self, async_exchange: AsyncExchange) -> bool:
-        """Continue a suspended exchange; return whether requests can be run then."""
+    def _resume(self, async_exchange: AsyncExchange) -> None:
+        """Continue a suspended exchange."""
         if not async_exchange.has_ended:
             async_exchange.resume()
             if not async_exchange.has_ended:
                 self._move(ConnectionState.SUSPENDED)
-                return False
+                return
         self.async_exchange = None
-        return self._go_on_after(async_exchange.exchange, async_exchange.context)
+        self._go_on_after(async_exchange.exchange, async_exchange.context)
 
-    def _resume_paused(self, exchange: Exchange, context: Context) -> bool:
-        """Continue a paused exchange; return whether requests can be run then."""
+    def _resume_paused(self, exchange: Exchange, context: Context) -> None:
+        """Continue a paused exchange."""
         self.paused = None
         context.run(exchange.go_on)
-        return self._go_on_after(exchange, context)
+        self._go_on_after(exchange, context)
 
-    def _go_on_after(self, exchange: Exchange, context: Context) -> bool:
-        """Wait for the client if it has to take more; return whether requests can be run now."""
+    def _go_on_after(self, exchange: Exchange, context: Context) -> None:
+        """Wait for the client if the rest of *exchange* does; else see what follows it."""
         if exchange.awaited is not None:
             self._pause(exchange, context)
-        elif exchange.persists and not self._write_buffer.size:
-            return True
         else:
             self._follow(exchange)
-        return False
 
     def _await(self, exchange: Exchange, context: Context) -> bool:
         """Wait for what *exchange* awaits; return whether it has ended."""
@@ -223,11 +217,21 @@ class Connection(BaseConnection):
         self._begin_flushing()
 
     def _follow(self, exchange: Exchange) -> None:
-        """Go on after an exchange that leaves something to send, or is the last one."""
-        if exchange.persists:
-            self._begin_flushing()
-        else:
+        """Go on after *exchange*: end, send what waits, or see what else was received."""
+        if not exchange.persists:
             self._finish_with(self._end or self._end_after(exchange))
+        elif self._write_buffer.size:
+            self._begin_flushing()
+        elif self._advance():
+            self.state, self._since = _READY, self._server_context.now  # PERF: `_move` in short
+
+    def _advance(self) -> bool:
+        """Return whether the next request is complete; else wait for the rest of it."""
+        reader = self._reader
+        if reader.advance() or (reader.phase is _BODY and self._begin_before_body()):
+            return True
+        self._read_on(0)
+        return False
 
     def _go_on(self, count: int) -> bool:
         """Go on after *count* bytes that complete no request; return whether one can be `run`."""

@@ -10,6 +10,7 @@ class ConnectionState(Enum):
     IDLE = "between requests"
     HEAD = "a part of a head was received"
     BODY = "a part of a body was received"
+    READY = "a complete request waits for its turn, because others come first"
     RUNNING = "a thread runs the application for it"
     SUSPENDED = "the application waits on the event loop"
     FLUSHING = "the client has not taken all of a response, or of the handshake"
@@ -27,11 +28,13 @@ TRANSITIONS: dict[ConnectionState, frozenset[ConnectionState]] = {
     ConnectionState.IDLE: _READ_ENOUGH | {ConnectionState.HEAD, ConnectionState.BODY},
     ConnectionState.HEAD: _READ_ENOUGH | {ConnectionState.BODY},
     ConnectionState.BODY: _READ_ENOUGH,
+    ConnectionState.READY: _READ_ENOUGH,
     ConnectionState.RUNNING: _ENDS
     | {
         ConnectionState.IDLE,
         ConnectionState.HEAD,
         ConnectionState.BODY,
+        ConnectionState.READY,
         ConnectionState.SUSPENDED,
         ConnectionState.FLUSHING,
     },

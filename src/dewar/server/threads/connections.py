@@ -9,8 +9,9 @@ from dewar.server.connection.server_context import Balancer
 from dewar.server.connection.state import ConnectionState
 from dewar.server.threads.poller import PEER_CLOSED, READ, WRITE, Poller
 
-_FLUSHING, _CLOSED, _SUSPENDED = (
+_FLUSHING, _READY, _CLOSED, _SUSPENDED = (
     ConnectionState.FLUSHING,
+    ConnectionState.READY,
     ConnectionState.CLOSED,
     ConnectionState.SUSPENDED,
 )
@@ -91,7 +92,10 @@ class ConnectionTable:
             self.remove(connection)
         else:
             was_suspended = self.suspended.get(connection.fd) is connection
-            self.set_interest(connection, WRITE if connection.state is _FLUSHING else READ)
+            # A READY connection has its turn when the poller says that it takes a response. So it
+            # waits in one line with all others, and is not read from meanwhile.
+            is_writing = connection.state is _FLUSHING or connection.state is _READY
+            self.set_interest(connection, WRITE if is_writing else READ)
             if was_suspended:
                 # Only now: the leader may hold an earlier event of it, and handles what is open.
                 with self._count_lock:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 from enum import Enum
-from heapq import nlargest
+from heapq import nlargest, nsmallest
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.server_context import ServerContext
@@ -19,16 +19,19 @@ from dewar.server.threads.poller import READ, Poller
 from dewar.server.threads.runner import RequestRunner, fail_connection
 from dewar.support.waker import Waker
 
-_IDLE, _FLUSHING = ConnectionState.IDLE, ConnectionState.FLUSHING
+_IDLE, _READY = ConnectionState.IDLE, ConnectionState.READY
+_FLUSHING = ConnectionState.FLUSHING
 _YIELDING = AcceptState.YIELDING
 
 # More events than these are sorted by `select_fairly`. Fewer are handled before any client has
 # waited long.
 _FAIRNESS_THRESHOLD = 64
 # How many events are handled before the poller is asked again: of the clients with the most
-# requests, of others that were served before, and of new ones.
+# requests, of others that were served before, of those that have sent several requests without
+# waiting, and of new ones.
 _BUSY = 32
 _KNOWN = 128
+_TURNS = 64
 _FRESH = 32
 # Seconds between two looks at the deadlines, and the same while the pool ends.
 _SWEEP = 1.0
@@ -155,11 +158,16 @@ class LeaderDuties:
         return None
 
     def receive_or_flush(self, connection: Connection) -> bool:
-        """Read from *connection*, or send to it; return whether it can be run."""
+        """Read from *connection*, or send to it; return whether it can be run.
+
+        If so, apply its state after the run, because the poller may report the wrong interest.
+        """
+        if connection.state is _READY:
+            return True
         if connection.state is not _FLUSHING:
             return connection.receive()
         ready = connection.flush()
-        if ready or connection.state is _IDLE:
+        if connection.state is _IDLE:
             self._connections.set_interest(connection, READ)
         return ready
 
@@ -226,7 +234,9 @@ def select_fairly(events: Events, connections: Mapping[int, Connection]) -> Even
 
     Clients that were served before go before new ones, and some of those with the most requests go
     first. So a flood of requests does not delay a client that sends one request after the other.
-    Some of each kind are handled, whatever the others do.
+    Of the connections that are READY, those that have waited longest are handled: the poller
+    reports them all, each time in the same order. Some of each kind are handled, whatever the
+    others do.
 
     Args:
         events: The events of a poll.
@@ -234,11 +244,14 @@ def select_fairly(events: Events, connections: Mapping[int, Connection]) -> Even
     """
     known: Events = []
     fresh: Events = []
+    turns: Events = []
     others: Events = []
     for event in events:
         connection = connections.get(event[0])
         if connection is None:
             others.append(event)
+        elif connection.state is _READY:
+            turns.append(event)
         elif connection.served:
             known.append(event)
         else:
@@ -247,4 +260,6 @@ def select_fairly(events: Events, connections: Mapping[int, Connection]) -> Even
         busy = nlargest(_BUSY, known, key=lambda event: connections[event[0]].served)
         chosen = set(busy)
         known = [*busy, *(event for event in known if event not in chosen)][: _BUSY + _KNOWN]
-    return known + fresh[:_FRESH] + others
+    if len(turns) > _TURNS:
+        turns = nsmallest(_TURNS, turns, key=lambda event: connections[event[0]].since)
+    return known + turns + fresh[:_FRESH] + others

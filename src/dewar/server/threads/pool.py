@@ -36,7 +36,7 @@ from dewar.server.threads.watchdog import Watchdog
 from dewar.server.threads.work_queue import WorkerThread, WorkQueue
 from dewar.support.waker import Waker
 
-_IDLE = ConnectionState.IDLE
+_IDLE, _READY = ConnectionState.IDLE, ConnectionState.READY
 
 # How often, and for how many seconds, to wait for a leader to end the pool.
 _TRIES, _LOOK = 20, 0.05
@@ -77,6 +77,7 @@ class Pool:
         )
         self._loop_leader = LoopLeader(fd, leadership, watchdog, connections, duties, runner)
         self._body_storage = server_context.body_storage
+        self._latency = latency
         self._work_queue = work_queue
         self._waker = waker
         self._poller = poller
@@ -207,11 +208,11 @@ class Pool:
         self, token: LeaderToken
     ) -> None:
         duties, connections = self._duties, self._connections.open
-        leadership, watchdog = self._leadership, self._watchdog
-        latency = leadership.latency
+        leadership, latency, watchdog = self._leadership, self._latency, self._watchdog
         flush, leave_to_loop = duties.receive_or_flush, self._leave_to_loop
         while duties.pool_state is not PoolState.ENDED:
-            for fd, mask in duties.poll(duties.poll_timeout()):
+            events = duties.poll(duties.poll_timeout())
+            for fd, mask in events:
                 connection = connections.get(fd)
                 if connection is None and self._handle_other_fd(fd):
                     return  # to run one of the requests that wait
@@ -237,12 +238,14 @@ class Pool:
                     connection.run()
                 except Exception as error:  # noqa: BLE001  # as above
                     fail_connection(connection, error)
+                if connection.state is _READY and len(events) == 1 and token:
+                    self._runner.run_alone(connection)
                 try:
                     token.pop()
                 except IndexError:
                     self._connections.take_back(connection)
                     return
-                if connection.state is not _IDLE and leave_to_loop(connection):
+                if (connection.state is not _IDLE or mask != READ) and leave_to_loop(connection):
                     return
         duties.finish()
 

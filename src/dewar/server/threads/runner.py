@@ -7,6 +7,7 @@ from functools import partial
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.server_context import ServerContext
+from dewar.server.connection.state import ConnectionState
 from dewar.server.errors import Refusal
 from dewar.server.threads.connections import ConnectionTable
 from dewar.server.threads.poller import Poller
@@ -19,6 +20,10 @@ _logger = logging.getLogger("dewar.server")
 
 # In seconds. A change of threads does not pay for a request that is quicker.
 _QUICK = 0.001
+# For how many seconds after a poll, and how many requests, the leader goes on with the only client
+# that is ready. A poll costs a share of a quick request.
+_TURN, _TURN_REQUESTS = 0.0002, 8
+_READY = ConnectionState.READY
 
 
 def fail_connection(connection: Connection, error: Exception) -> bool:
@@ -59,7 +64,7 @@ class RequestRunner:
         latency: LatencyScore,
     ) -> None:
         self.connections = ConnectionTable(poller, self.resume, server_context.balancer)
-        self._clock = server_context.clock
+        self._server_context = server_context
         self._begins_on_loop = server_context.begin_on_loop is not None
         self._waker = waker
         self._work_queue = work_queue
@@ -74,6 +79,7 @@ class RequestRunner:
     def begin_or_queue(self, connection: Connection) -> None:
         """Begin with a request if it is for the event loop; else have a thread run it."""
         if self._begins_on_loop and self.begin_on_loop(connection):
+            self._latency.note_quick()  # it does not hold a leader
             self.connections.apply_state(connection)
         else:
             self.queue(connection)
@@ -99,6 +105,18 @@ class RequestRunner:
             self.connections.hand_off(connection)
             self._work_queue.submit(connection)
 
+    def run_alone(self, connection: Connection) -> None:
+        """Run further requests of *connection* for a moment: the last poll found nobody else.
+
+        The caller still leads: while it was replaced, others may have come.
+        """
+        server_context = self._server_context
+        until = server_context.now + _TURN
+        for _ in range(_TURN_REQUESTS):
+            if connection.state is not _READY or server_context.clock() >= until:
+                return
+            self._try_run(connection)
+
     def close(self) -> None:
         """Close all connections. Requests that the application has begun are finished."""
         waiting = self._work_queue.take_waiting()  # first, so that no thread begins with them
@@ -110,7 +128,7 @@ class RequestRunner:
 
     def run(self, connection: Connection) -> None:
         """Run *connection*, which is handed off, and give it back to the leader."""
-        clock = self._clock
+        clock = self._server_context.clock
         began = clock()
         self._run(connection)
         if clock() - began < _QUICK:
@@ -122,7 +140,7 @@ class RequestRunner:
 
     def resume(self, connection: Connection) -> None:
         """Go on with *connection*; have a thread run what may block."""
-        if not connection.has_more():
+        if not connection.can_block():
             self._run(connection)
             return
         with self.connections.ownership_lock:
@@ -134,11 +152,14 @@ class RequestRunner:
                 self._end_waiting(self._work_queue.take_waiting())
 
     def _run(self, connection: Connection) -> None:
+        self._try_run(connection)
+        self.connections.take_back(connection)
+
+    def _try_run(self, connection: Connection) -> None:
         try:
             connection.run()
         except Exception as error:  # noqa: BLE001  # an internal error costs one connection
             fail_connection(connection, error)
-        self.connections.take_back(connection)
 
     def _end_waiting(self, connections: list[Connection]) -> None:
         """Finish *connections* without a thread of the pool: these end. The table is closing."""

@@ -64,8 +64,8 @@ class RequestLineCache:
         return parts
 
     def remember(self, line: bytes, parts: Line) -> None:
-        """Learn a line that was parsed elsewhere, if it is plain and not too long."""
-        if len(line) <= _MEMO_LINE and _PLAIN_LINE.fullmatch(line):
+        """Learn a line that was parsed elsewhere, if it is plain, short, and there is room."""
+        if len(self.known) < MEMO_SIZE and len(line) <= _MEMO_LINE and _PLAIN_LINE.fullmatch(line):
             self.known[line] = parts
 
 

@@ -3,6 +3,8 @@
 The rules of this file:
 
 * The result depends on the bytes alone, never on how they were split into `feed` calls.
+* One request is parsed at a time. What was received behind it is held as bytes until it is taken,
+  because a parsed request needs many times the memory of its bytes.
 * Requests before an error are complete and are answered. The error is the last result of a
   connection: after it, and after a request that closes the connection, input is ignored.
 * Nothing from a trailer gets into the environ: it would come after the checks.
@@ -10,21 +12,21 @@ The rules of this file:
 
 import io
 from collections.abc import Callable
-from enum import Enum
 from typing import IO, Generic, TypeVar
 
 import httptools
 
 from dewar.server.errors import Refusal
-from dewar.server.wire import errors
 from dewar.server.wire.chunks import FramedBody, begin_body, maybe_whole_body
 from dewar.server.wire.field_parser import FieldParser
 from dewar.server.wire.framing import take_framing
-from dewar.server.wire.head import FieldNames, check_host, check_line_length, parse_line
-from dewar.server.wire.head_cache import MEMO_SIZE, HeadCache
+from dewar.server.wire.head import FieldNames
+from dewar.server.wire.head_cache import HeadCache
+from dewar.server.wire.head_parser import HeadParser
 from dewar.server.wire.limits import Limits
 from dewar.server.wire.lines import CRLF
 from dewar.server.wire.partial_head import HEAD_END, PartialHead
+from dewar.server.wire.read_phase import ReadPhase
 from dewar.server.wire.request import Environ, WireRequest
 from dewar.server.wire.storage import BodyStorage
 
@@ -34,17 +36,9 @@ MakeRequest = Callable[[Environ, bool, bool, IO[bytes] | None], R]
 _CR = 13
 
 
-class ReadPhase(Enum):
-    """What the reader waits for."""
-
-    START = "the first byte of a request"
-    HEAD = "the rest of a head"
-    BODY = "the rest of a body"
-    ENDED = "nothing: input is ignored from now on"
-
-
 # PERF: a member of an enum is slower to reach than a name of this module.
-_START, _HEAD, _BODY, _ENDED = ReadPhase.START, ReadPhase.HEAD, ReadPhase.BODY, ReadPhase.ENDED
+_START, _HEAD, _BODY = ReadPhase.START, ReadPhase.HEAD, ReadPhase.BODY
+_HELD, _ENDED = ReadPhase.HELD, ReadPhase.ENDED
 
 
 class RequestReader(Generic[R]):
@@ -58,8 +52,8 @@ class RequestReader(Generic[R]):
         storage: The room for bodies; None for one of its own.
 
     Attributes:
-        completed: Requests to be answered, oldest first. The owner removes them.
-        refusal: Why reading ended; to be answered after all of `completed`.
+        completed: The request to be answered, if there is one. The owner removes it.
+        refusal: Why reading ended; to be answered after `completed`.
         phase: What the reader waits for.
         received: Bytes of an incomplete head, and of empty lines before it.
         wants_continue: Whether the client waits for ``100 Continue`` before it sends its body
@@ -70,9 +64,9 @@ class RequestReader(Generic[R]):
     """
 
     __slots__ = (
-        "_base", "_environ", "_field_parser", "_head", "_head_cache", "_host", "_http11",
-        "_keep_alive", "_limits", "_lines", "_make", "_max_line", "_storage", "_taken_before_body",
-        "body", "completed", "continue_body", "phase", "received", "refusal", "wants_continue",
+        "_environ", "_field_parser", "_head", "_head_cache", "_head_parser", "_held", "_held_from",
+        "_http11", "_keep_alive", "_limits", "_make", "_storage", "_taken_before_body", "body",
+        "completed", "continue_body", "phase", "received", "refusal", "wants_continue",
     )  # fmt: skip
 
     def __init__(
@@ -80,19 +74,17 @@ class RequestReader(Generic[R]):
         storage: BodyStorage | None = None,
     ) -> None:  # fmt: skip
         self._make = make
-        self._base = base
-        self._lines = names.lines
         self._limits = limits
         self._storage = storage or BodyStorage(limits)
-        self._max_line = limits.request_line
         self._field_parser = FieldParser(names, limits)
+        self._head_parser = HeadParser(base, names, limits, self._field_parser)
         self._head = PartialHead(limits)
         self._environ: Environ = {}
-        self._host = "\0"  # equal to no valid Host
         self._http11 = self._keep_alive = True
         self.body: FramedBody | None = None
         self._taken_before_body = False
         self._head_cache = HeadCache(names.lines, limits.request_line)
+        self._held, self._held_from = b"", 0
         self.completed: list[R] = []
         self.continue_body: IO[bytes] | None = None
         self.refusal: Refusal | None = None
@@ -111,32 +103,43 @@ class RequestReader(Generic[R]):
     def feed(self, data: bytes) -> None:
         """Take received bytes; look at `completed` and `refusal` afterwards.
 
-        No value of *data* makes it raise.
+        Feed it when `advance` has returned False; else it holds *data* too. No value of *data*
+        makes it raise.
         """
         if self.phase is _START and not self.received:
             environ = self._head_cache.maybe_environ(data)
             if environ is not None:
                 self.completed.append(self._make(environ, True, True, None))
                 return
-        pos, size = 0, len(data)
-        try:
-            while pos < size and self.phase is not _ENDED:
-                if self.body is not None:
-                    pos = self._take_body(self.body, data, pos)
-                    continue
-                end = data.find(HEAD_END, pos)
-                if end < 0 or self.received or data[pos] == _CR:
-                    pos = self._take_piece(data, pos)
-                else:
-                    pos = self._take_head(data, pos, end)
-        except Refusal as refusal:
-            self._refuse(refusal)
+        if self.phase is _HELD:
+            self._held, self._held_from = self._held[self._held_from :] + data, 0
+        else:
+            self._parse(data, 0)
+
+    def advance(self) -> bool:
+        """Go on with bytes that are held; return whether a request is complete.
+
+        Call it after the request in `completed` was removed. If it returns False, nothing is held
+        any more.
+        """
+        if self.phase is _HELD and not self.completed:
+            data, pos = self._held, self._held_from
+            self.phase, self._held = _START, b""
+            end = data.find(HEAD_END, pos) + 4
+            environ = self._head_cache.maybe_environ(data[pos:end])
+            if environ is None:
+                self._parse(data, pos)
+            else:
+                self.completed.append(self._make(environ, True, True, None))
+                if end < len(data):
+                    self.phase, self._held, self._held_from = _HELD, data, end
+        return bool(self.completed)
 
     def take_before_body(self) -> R | None:
         """Return the request whose `body` is being received, with None for its body.
 
-        It is returned once, after all of `completed`; else None. The body goes to `continue_body`
-        when it is complete. Until then only the caller uses the environ.
+        It is returned once, after the one in `completed`; else None. The body goes to
+        `continue_body` when it is complete. Until then only the caller uses the environ.
         """
         if self.body is None or self._taken_before_body or self.completed:
             return None
@@ -146,6 +149,7 @@ class RequestReader(Generic[R]):
     def discard(self) -> None:
         """Release all that unfinished and unanswered requests hold; ignore input from now on."""
         self.phase = _ENDED
+        self._held = b""
         # The parser and the environ (by its continue body) are in reference cycles. Broken here,
         # they need no garbage collection, which comes after thousands of connections.
         self._field_parser.detach()
@@ -159,6 +163,25 @@ class RequestReader(Generic[R]):
             if request.body is not None:
                 request.body.close()
         self.completed.clear()
+
+    def _parse(self, data: bytes, pos: int) -> None:
+        """Parse `data[pos:]` up to the end of one request; hold the rest."""
+        size = len(data)
+        try:
+            while pos < size and self.phase is not _ENDED:
+                if self.body is not None:
+                    pos = self._take_body(self.body, data, pos)
+                    continue
+                if self.completed and self.phase is _START:
+                    self.phase, self._held, self._held_from = _HELD, data, pos
+                    return
+                end = data.find(HEAD_END, pos)
+                if end < 0 or self.received or data[pos] == _CR:
+                    pos = self._take_piece(data, pos)
+                else:
+                    pos = self._take_head(data, pos, end)
+        except Refusal as refusal:
+            self._refuse(refusal)
 
     # A head.
 
@@ -180,31 +203,8 @@ class RequestReader(Generic[R]):
         *end* is where the CRLF before its empty line begins.
         """
         line_end = data.find(CRLF, pos)
-        if line_end - pos > self._max_line:
-            check_line_length(data, pos, line_end, self._limits)
-        line = data[pos:line_end]
-        authority, http11 = None, True
-        parts = self._lines.known.get(line)
-        if parts is None:
-            parts, authority, http11 = parse_line(line)
-            if len(self._lines.known) < MEMO_SIZE:
-                self._lines.remember(line, parts)
-        environ = self._base.copy()
-        self._field_parser.parse(environ, data, line_end, end)
-        (
-            environ["REQUEST_METHOD"],
-            environ["REQUEST_URI"],
-            environ["PATH_INFO"],
-            environ["QUERY_STRING"],
-        ) = parts
-        self._http11 = http11
-        host = environ.get("HTTP_HOST")
-        if host != self._host or host is None:
-            self._check_host(host)
-        if authority is not None:
-            environ["HTTP_HOST"] = authority  # RFC 9112 §3.2.2: it replaces the Host field
-        if not http11:
-            environ["SERVER_PROTOCOL"] = "HTTP/1.0"
+        environ = self._head_parser.parse(data, pos, line_end, end)
+        http11 = self._http11 = self._head_parser.http11
         end += 4
         if (
             "HTTP_CONNECTION" in environ
@@ -215,8 +215,8 @@ class RequestReader(Generic[R]):
             return self._take_rest(environ, data, end)
         self.completed.append(self._make(environ, http11, http11, None))
         self.phase = _START if http11 else _ENDED
-        if http11 and not pos and end == len(data):
-            self._head_cache.learn(data, line_end, environ)
+        if http11:
+            self._head_cache.learn(data[pos:end], line_end - pos, environ)
         return end
 
     def _take_rest(self, environ: Environ, data: bytes, end: int) -> int:
@@ -231,13 +231,6 @@ class RequestReader(Generic[R]):
         self.completed.append(self._make(environ, http11, keep_alive, None))
         self.phase = _START if keep_alive else _ENDED
         return end
-
-    def _check_host(self, host: str | None) -> None:
-        if host is not None:
-            check_host(host)
-            self._host = host
-        elif self._http11:
-            raise Refusal(errors.BAD_REQUEST, "A request in HTTP/1.1 needs a Host field.")
 
     # A body.
 

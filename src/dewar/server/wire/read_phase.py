@@ -1,0 +1,13 @@
+"""What a reader waits for."""
+
+from enum import Enum
+
+
+class ReadPhase(Enum):
+    """What the reader waits for."""
+
+    START = "the first byte of a request"
+    HEAD = "the rest of a head"
+    BODY = "the rest of a body"
+    HELD = "its owner, to take the complete request: more bytes were received behind it"
+    ENDED = "nothing: input is ignored from now on"
