@@ -212,6 +212,31 @@ def test_a_client_that_is_still_sending_gets_longer_to_see_a_refusal() -> None:
     assert bench.later(1) is ConnectionState.CLOSED
 
 
+@pytest.mark.parametrize(("pause", "status"), [(0.0, b"200"), (20.0, b"408")])
+def test_a_body_that_is_read_in_small_pieces_has_one_deadline(pause: float, status: bytes) -> None:
+    """The rate counts over all reads; the time that the application takes does not."""
+
+    def app(environ: Any, start_response: Any) -> Any:
+        while environ["wsgi.input"].read(1):
+            bench.now += 60
+        start_response("200 OK", [])
+        return [b"whole"]
+
+    bench = Bench(app, body_timeout=30, min_rate=500)
+    receive = bench.sock.recv
+
+    def recv(size: int) -> bytes:
+        bench.now += pause
+        return receive(size)
+
+    bench.sock.recv = recv  # type: ignore[method-assign]
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
+    assert bench.receive(head)
+    bench.sock.incoming += [b"x"] * 9
+    bench.connection.run()
+    assert bench.sock.sent.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 " + status)
+
+
 def test_a_client_for_whom_there_is_no_place_gets_no_longer() -> None:
     """Others need it."""
     bench = Bench()

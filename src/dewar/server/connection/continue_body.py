@@ -46,6 +46,9 @@ class ContinueBody:
         self._is_needed = is_needed
         self._sends_continue = reader.wants_continue
         self._is_closed = False
+        # Measured over all reads, but without the time that the application takes between them.
+        self._waited = 0.0
+        self._transfer_rate = TransferRate(self._waited)
         self._patience: float | None = None
         self._position = 0  # of the next byte to read, until all is received
         self._fetched: IO[bytes] | None = None
@@ -166,31 +169,32 @@ class ContinueBody:
         if self._sends_continue:
             self._sends_continue = False
             self._transport.send(CONTINUE)
-        settings = self._server_context.settings
         clock = self._server_context.clock
-        began = clock()
-        transfer_rate = TransferRate(began)
+        began = clock() - self._waited
         while not self._has_received(count):
             if self._reader.refusal is not None:
                 raise BodyError(self._reader.refusal)
-            transfer_rate.advance(self._take_in(), clock())
-            if transfer_rate.is_overdue(clock(), settings.body_timeout, settings.min_rate):
-                raise BodyError(BODY_TIMEOUT)
-            if self._patience is not None and clock() - began > self._patience:
-                raise self._unexpected("the event loop does not wait")
+            received = self._take_in()
+            self._waited = clock() - began
+            self._transfer_rate.advance(received, self._waited)
+            self._check_time()
+
+    def _check_time(self) -> None:
+        settings, waited = self._server_context.settings, self._waited
+        if self._transfer_rate.is_overdue(waited, settings.body_timeout, settings.min_rate):
+            raise BodyError(BODY_TIMEOUT)
+        if self._patience is not None and waited > self._patience:
+            raise self._unexpected("the event loop does not wait")
 
     def _hold_thread(self) -> None:
         """Count this body among those that may hold a thread.
 
         Two threads may take the last place at once: that there are few is what matters.
         """
-        bodies, most = (
-            self._server_context.continue_bodies,
-            self._server_context.max_continue_bodies,
-        )
+        bodies = self._server_context.continue_bodies
         if self in bodies:
             return
-        if len(bodies) >= most:
+        if len(bodies) >= self._server_context.max_continue_bodies:
             raise self._unexpected("enough threads wait for others")
         bodies.add(self)
 
