@@ -78,9 +78,11 @@ class Slow(Bench):
     def take_all(self) -> None:
         """Be a client again that takes whatever comes."""
         self.sock.takes = None
-        while self.connection.state is ConnectionState.FLUSHING:
-            if self.connection.flush():
-                self.connection.run()
+        connection, is_ready = self.connection, False
+        while is_ready or connection.state is ConnectionState.FLUSHING:
+            if is_ready or connection.flush():
+                connection.run()
+            is_ready = connection.state is ConnectionState.READY
 
 
 class CutStraw(Straw):
