@@ -79,6 +79,7 @@ CACHES = {
         "_namespace_class",
     ): "a class for each class of `g` and what it lacks",
     ("compat/historic.py", "_stack"): "two, made when an older program asks for them",
+    ("support/redaction.py", "_compiled"): "a function for each list of names; an app has one",
     ("tasks/ledger/statements.py", "change_of"): "a statement for each set of columns",
 }
 #: Modules that act on the process when they are imported, which is what they are for.
