@@ -2,6 +2,7 @@
 
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from dewar.server.errors import BindError
 from dewar.server.settings.settings import Settings
 from dewar.server.system.listeners import close_listeners, open_listeners
 from dewar.server.system.pid_file import PidFile, PidFileError
+from dewar.server.wire.body import BodyBuffer
+from dewar.server.wire.limits import Limits
 from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.ledger.opening import open_ledger
 
@@ -79,6 +82,21 @@ def test_the_folders_of_a_ledger_are_private(
     open_sqlite(tmp_path / "a" / "b" / "f")()
     assert [mode_of(tmp_path / "a"), mode_of(tmp_path / "a" / "b")] == [0o700, 0o700]
     assert mode_of(tmp_path) == before
+
+
+@pytest.mark.parametrize("umask", UMASKS, ids=oct)
+def test_a_body_on_disk_is_private(
+    tmp_path: Path, set_umask: Callable[[int], int], monkeypatch: pytest.MonkeyPatch, umask: int
+) -> None:
+    """It has no name that anybody could open, and no permissions for others."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    set_umask(umask)
+    buffer = BodyBuffer(Limits(buffered_body=4))
+    buffer.add(b"12345")
+    with buffer.take() as file:
+        assert file.read() == b"12345"
+        assert list(tmp_path.iterdir()) == []
+        assert os.fstat(file.fileno()).st_mode & 0o077 == 0
 
 
 @every_file
