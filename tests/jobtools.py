@@ -38,6 +38,7 @@ class Jobs:
         self.ledger = Recorded()
         self.jobs = self.ledger.jobs
         self.can_stop = True
+        self.show_errors = False
         #: What becomes of a running job that is told to stop.
         self.stopped = JobState.CANCELLED
         self.links: Callable[[str], Mapping[str, str]] | None = None
@@ -84,7 +85,7 @@ class Jobs:
         return self.jobs[id].state in (JobState.CANCELLED, JobState.RUNNING)
 
     def settings(self) -> TasksSettings:
-        return TasksSettings(poll=0.005)
+        return TasksSettings(poll=0.005, show_errors=self.show_errors)
 
     def set_links(self, links: Callable[[str], Mapping[str, str]]) -> None:
         self.links = links

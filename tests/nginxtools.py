@@ -61,7 +61,27 @@ _SITE = """
 """
 
 
-class Nginx(Process):
+class NginxWith(Process):
+    """nginx with any configuration.
+
+    Args:
+        http: The ``http`` part of the configuration.
+        port: Where it listens, by that.
+        folder: For its files.
+        user: Whom its workers run as; only root may choose.
+    """
+
+    def __init__(self, http: str, port: int, folder: Path, user: str | None = None) -> None:
+        self._errors = folder / "error.log"
+        super().__init__(_command(folder, http, user), port, folder)
+
+    def errors(self) -> list[str]:
+        """Return the lines of its log that tell of errors."""
+        lines = self._errors.read_text(encoding="utf-8").splitlines()
+        return [line for line in lines if "[error]" in line or "[crit]" in line]
+
+
+class Nginx(NginxWith):
     """nginx in front of one server.
 
     Args:
@@ -71,14 +91,7 @@ class Nginx(Process):
 
     def __init__(self, upstream: str, folder: Path) -> None:
         port = free_port()
-        self._errors = folder / "error.log"
-        command = _command(folder, _SITE.format(upstream=upstream, port=port))
-        super().__init__(command, port, folder)
-
-    def errors(self) -> list[str]:
-        """Return the lines of its log that tell of errors."""
-        lines = self._errors.read_text(encoding="utf-8").splitlines()
-        return [line for line in lines if "[error]" in line or "[crit]" in line]
+        super().__init__(_SITE.format(upstream=upstream, port=port), port, folder)
 
 
 def check(http: str, folder: Path) -> str:
@@ -89,8 +102,9 @@ def check(http: str, folder: Path) -> str:
     return done.stderr if done.returncode else ""
 
 
-def _command(folder: Path, http: str) -> list[str]:
+def _command(folder: Path, http: str, user: str | None = None) -> list[str]:
     configuration = folder / "nginx.conf"
-    configuration.write_text(_MAIN.format(user=getpass.getuser(), http=http), encoding="utf-8")
+    text = _MAIN.format(user=user or getpass.getuser(), http=http)
+    configuration.write_text(text, encoding="utf-8")
     errors = str(folder / "error.log")
     return [str(NGINX), "-p", str(folder), "-c", str(configuration), "-e", errors]

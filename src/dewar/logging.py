@@ -6,6 +6,7 @@ from typing import Any, Protocol, TextIO, cast
 
 from dewar.contexts.current import maybe_current
 from dewar.isolation.proxy import LocalProxy
+from dewar.support.safe_records import add_safe_records, safe_records
 
 
 class LoggingApp(Protocol):
@@ -38,6 +39,10 @@ default_handler.setFormatter(
 )
 
 
+# Here, because this module is imported with any part of Dewar, before that can log.
+add_safe_records()
+
+
 def has_level_handler(logger: logging.Logger) -> bool:
     """Return whether a handler of this logger or its parents handles the logger's level."""
     level, current = logger.getEffectiveLevel(), cast("logging.Logger | None", logger)
@@ -49,8 +54,12 @@ def has_level_handler(logger: logging.Logger) -> bool:
 
 
 def create_logger(app: LoggingApp) -> logging.Logger:
-    """Return the app's logger, with `default_handler` if logging is not configured."""
+    """Return the app's logger, with `default_handler` if logging is not configured.
+
+    What Dewar itself logs there is safe to print; see `dewar.support.safe_records`.
+    """
     logger = logging.getLogger(app.name)
+    logger.addFilter(safe_records)
     if app.debug and not logger.level:
         logger.setLevel(logging.DEBUG)
     if not has_level_handler(logger):

@@ -80,6 +80,7 @@ CACHES = {
     ): "a class for each class of `g` and what it lacks",
     ("server/connection/thread_bound.py", "_role"): "a word for each of 512 types",
     ("compat/historic.py", "_stack"): "two, made when an older program asks for them",
+    ("support/redaction.py", "_compiled"): "a function for each list of names; an app has one",
     ("tasks/ledger/statements.py", "change_of"): "a statement for each set of columns",
 }
 #: Modules that act on the process when they are imported, which is what they are for.

@@ -12,6 +12,9 @@ from dewar.contexts.current import maybe_current
 from dewar.contexts.portable import pack_items, unpack_items
 from dewar.contexts.snapshot import Snapshot
 from dewar.json.tagged import TaggedJSONSerializer
+from dewar.support.redaction import secret_names
+
+IS_SECRET = secret_names()
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def app() -> Dewar:
 
 def sent(app: Dewar) -> Snapshot:
     """Return what a job gets of the current context."""
-    return Snapshot.from_portable(app, maybe_current().snapshot().portable())
+    return Snapshot.from_portable(app, maybe_current().snapshot().portable(IS_SECRET))
 
 
 def test_plain_values_come_back_and_others_are_named() -> None:
@@ -74,10 +77,10 @@ def test_an_app_s_own_tags_change_nothing_for_jobs(app: Dewar) -> None:
     """They are for its cookies; what jobs are packed with is nobody's to change."""
     with app.test_request_context("/"):
         g.number = 5
-        before = maybe_current().snapshot().portable()["g"]
+        before = maybe_current().snapshot().portable(IS_SECRET)["g"]
         own: Any = app.session_interface
         own.serializer.register(type("Tag", (type(own.serializer.order[0]),), {"key": " own"}))
-        assert maybe_current().snapshot().portable()["g"] == before
+        assert maybe_current().snapshot().portable(IS_SECRET)["g"] == before
 
 
 def test_a_job_s_namespace_has_no_class_of_its_own(app: Dewar) -> None:

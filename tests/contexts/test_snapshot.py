@@ -27,6 +27,9 @@ from dewar.contexts.portable import BODY_LIMIT, pack_environ
 from dewar.contexts.snapshot import Snapshot
 from dewar.contexts.unavailable import ContextUnavailableError, SessionSentError
 from dewar.signals import appcontext_popped, appcontext_pushed, request_tearing_down
+from dewar.support.redaction import secret_names
+
+IS_SECRET = secret_names()
 
 Job = Any
 
@@ -67,7 +70,7 @@ def in_thread(snapshot: Snapshot, function: Job, *args: Any) -> Any:
 
 def sent(snapshot: Snapshot) -> Snapshot:
     """Return what is left of a snapshot when it went through JSON."""
-    portable = json.loads(json.dumps(snapshot.portable()))
+    portable = json.loads(json.dumps(snapshot.portable(IS_SECRET)))
     return Snapshot.from_portable(snapshot.app, portable)
 
 
@@ -435,7 +438,10 @@ def test_secrets_stay() -> None:
         "AWS_SECRET_ACCESS_KEY": "of the server's own environment",
         "wsgi.input": BytesIO(),
     }
-    assert pack_environ(environ) == {"REQUEST_METHOD": "GET", "HTTP_HOST": "here"}
+    assert pack_environ(environ, IS_SECRET) == {
+        "REQUEST_METHOD": "GET",
+        "HTTP_HOST": "here",
+    }
 
 
 @pytest.mark.parametrize(("size", "travels"), [(BODY_LIMIT, True), (BODY_LIMIT + 1, False)])

@@ -36,3 +36,9 @@ def test_what_can_not_be_is_refused_with_the_repair(
     with pytest.raises(TaskSetupError) as caught:
         TasksSettings.of(given, config)
     assert says in str(caught.value)
+
+
+def test_credentials_are_a_list_of_names() -> None:
+    """A text would be a list of letters."""
+    with pytest.raises(TaskSetupError, match=r"credentials=\[\*CREDENTIALS, 'x-tenant'\]"):
+        TasksSettings(credentials="x-tenant")

@@ -61,6 +61,16 @@ def test_a_job_that_has_ended_is_told_at_once(jobs: Jobs) -> None:
     assert json.loads(data.removeprefix("data: "))["result"] == 7
 
 
+@pytest.mark.parametrize("show_errors", [False, True])
+def test_an_event_shows_an_error_as_the_page_does(jobs: Jobs, show_errors: bool) -> None:
+    """Only where the app says so."""
+    jobs.show_errors = show_errors
+    client = app_of(jobs).test_client()
+    error = {"type": "m:E", "text": "no ink", "traceback": ""}
+    text = client.get(f"/tasks/{jobs.put(state=JobState.FAILED, error=error)}/events").text
+    assert ("no ink" in text, "m:E" in text) == (show_errors, show_errors)
+
+
 def test_who_has_the_end_does_not_come_back(jobs: Jobs) -> None:
     """204 is what an ``EventSource`` takes for the last word."""
     client = app_of(jobs).test_client()

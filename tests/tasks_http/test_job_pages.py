@@ -1,6 +1,7 @@
 """The pages of a job: what they say, and to whom."""
 
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -74,11 +75,21 @@ def test_a_result_is_shown_and_final(jobs: Jobs) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+ERROR = {"type": "m:E", "text": "no ink", "traceback": "File secret.py", "args": ["secret"]}
+
+
+def test_an_error_is_hidden_unless_the_app_shows_it(jobs: Jobs) -> None:
+    """Its text may name hosts, files and data of others."""
+    answer = client_of(jobs).get(f"/tasks/{jobs.put(state=JobState.FAILED, error=ERROR)}")
+    shown: Any = answer.json
+    assert shown["error"] == {"type": None, "message": "The job ended without a result."}
+    assert not {"secret", "ink", "m:E"} & set(re.findall(r"[\w:]+", answer.text))
+
+
 def test_an_error_is_shown_without_its_traceback(jobs: Jobs) -> None:
     """The type and the message, and nothing of the code."""
-    error = {"type": "m:E", "text": "no ink", "traceback": "File secret.py", "args": ["secret"]}
-    client = client_of(jobs)
-    answer = client.get(f"/tasks/{jobs.put(state=JobState.FAILED, error=error)}")
+    jobs.show_errors = True
+    answer = client_of(jobs).get(f"/tasks/{jobs.put(state=JobState.FAILED, error=ERROR)}")
     shown: Any = answer.json
     assert shown["error"] == {"type": "m:E", "message": "no ink"}
     assert "secret" not in answer.text

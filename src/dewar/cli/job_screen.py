@@ -5,7 +5,8 @@ Importing this module raises `MissingExtra` if rich is not installed.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from dewar.cli.job_texts import COLORS, printable, progress
+from dewar.cli.job_texts import COLORS, progress
+from dewar.support.printable import printable
 from dewar.tasks.errors import MissingExtra
 from dewar.tasks.ledger.records import JobRecord
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from dewar.support.printable import printable
 from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.webhooks.records import Delivery
 
@@ -100,18 +101,6 @@ def counts_text(counts: Mapping[JobState, int]) -> str:
     """Return how many jobs are in each state, as a short text."""
     words = [f"{count} {state.value}" for state, count in counts.items() if count]
     return ", ".join(words) or "no jobs"
-
-
-def printable(text: str) -> str:
-    """Return a text in one line, without characters that control a terminal.
-
-    SECURITY: names and messages come from jobs, and so perhaps from clients.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
-    )
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -1,10 +1,13 @@
 """The plain form of a request, a session and a `g`, for another process or machine.
 
-SECURITY: a broker or a database may keep the plain form. It has only the listed variables of the
-environ, because a server may have put its whole process environment in there, and not the headers
-that prove who the client is.
+SECURITY: a broker or a database may keep the plain form for days. It has only the listed variables
+of the environ, because a server may have put its whole process environment in there. It has no
+header fields with credentials, and ``***`` for the values of such fields in URLs, forms and JSON.
+A session, a `g` and the path are as the program has made them.
 """
 
+import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -13,6 +16,7 @@ from uuid import UUID
 from markupsafe import Markup
 
 from dewar.json.tagged import TaggedJSONSerializer
+from dewar.support.redaction import HIDDEN, IsSecret, without_secrets
 
 #: In bytes. A larger body is better passed by reference than through a broker.
 BODY_LIMIT = 64 * 1024
@@ -24,7 +28,9 @@ _VARIABLES = frozenset(
         *("SCRIPT_NAME", "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "wsgi.url_scheme"),
     }
 )
-_SECRETS = frozenset({"HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_PROXY_AUTHORIZATION"})
+# The variables whose values are URLs, or parts of them.
+_URLS = frozenset({"QUERY_STRING", "RAW_URI", "REQUEST_URI"})
+_PART_NAME = re.compile(rb'\bname="?([^";\r\n]*)')
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes, UUID, datetime, Markup})
 # PERF: making one costs more than packing a value. No tag is ever registered on this serializer, so
 # it never changes, and all threads may use it at once. An app's own tags are for the cookies of its
@@ -32,14 +38,75 @@ _SCALARS = frozenset({type(None), bool, int, float, str, bytes, UUID, datetime, 
 _SERIALIZER = TaggedJSONSerializer()
 
 
-def pack_environ(environ: Mapping[str, Any]) -> dict[str, str]:
-    """Return the variables of an environ that may leave the process: strings, and no secrets."""
-    return {
-        name: value
-        for name, value in environ.items()
-        if type(value) is str
-        and (name in _VARIABLES or (name.startswith("HTTP_") and name not in _SECRETS))
-    }
+def pack_environ(environ: Mapping[str, Any], is_secret: IsSecret) -> dict[str, str]:
+    """Return the variables of an environ that may leave the process: strings, and no secrets.
+
+    Args:
+        environ: The environ.
+        is_secret: Returns whether a name is that of a field with credentials.
+    """
+    packed = {}
+    for name, value in environ.items():
+        if type(value) is not str:
+            continue
+        if name.startswith("HTTP_"):
+            if not is_secret(name[5:]):
+                # A Referer, for example.
+                is_url = "=" in value and ("://" in value or value.startswith("/"))
+                packed[name] = without_secrets(value, is_secret) if is_url else value
+        elif name in _VARIABLES:
+            packed[name] = without_secrets(value, is_secret) if name in _URLS else value
+    return packed
+
+
+def pack_form(
+    form: list[tuple[str, str]] | None, is_secret: IsSecret
+) -> list[tuple[str, str]] | None:
+    """Return the fields of a form with ``***`` for secret values; None for no form."""
+    if form is None:
+        return None
+    return [(name, HIDDEN if is_secret(name) else value) for name, value in form]
+
+
+def maybe_pack_body(body: bytes | None, content_type: str, is_secret: IsSecret) -> bytes | None:
+    """Return a body with ``***`` for secret values, or None if it cannot be sent.
+
+    That of a form or of JSON is the same down to the last byte if it has no secret. A form with
+    parts that has one is not sent; its fields are.
+    """
+    if not body:
+        return body
+    if len(body) > BODY_LIMIT:
+        return None
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "application/x-www-form-urlencoded":
+        text = body.decode("latin-1")
+        return without_secrets(text, is_secret).encode("latin-1")
+    if kind == "multipart/form-data":
+        names = (name.decode("latin-1") for name in _PART_NAME.findall(body))
+        return None if any(map(is_secret, names)) else body
+    if kind == "application/json" or kind.endswith("+json"):
+        return _json_without_secrets(body, is_secret)
+    return body
+
+
+def _json_without_secrets(body: bytes, is_secret: IsSecret) -> bytes | None:
+    hidden: list[str] = []
+
+    def hide(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        read = dict(pairs)
+        for name, item in pairs:
+            # A yes or a no, or nothing, is no credential.
+            if is_secret(name) and item is not None and type(item) is not bool:
+                read[name] = HIDDEN
+                hidden.append(name)
+        return read
+
+    try:
+        safe = json.loads(body, object_pairs_hook=hide)
+    except (ValueError, RecursionError):
+        return None  # what cannot be read cannot be known to have no secret
+    return json.dumps(safe).encode() if hidden else body
 
 
 def pack_items(items: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:

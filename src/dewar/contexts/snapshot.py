@@ -24,13 +24,20 @@ from werkzeug.routing import Rule
 
 from dewar.contexts.current import contexts
 from dewar.contexts.interface import ContextApp
-from dewar.contexts.portable import BODY_LIMIT, pack_environ, pack_items, unpack_items
+from dewar.contexts.portable import (
+    maybe_pack_body,
+    pack_environ,
+    pack_form,
+    pack_items,
+    unpack_items,
+)
 from dewar.contexts.unavailable import (
     AbsentBody,
     AbsentFiles,
     ReadOnlySession,
     namespace_without,
 )
+from dewar.support.redaction import IsSecret
 
 _IMMUTABLE = frozenset({type(None), bool, int, float, str, bytes})
 # PEP 3333 requires them; the values are those of a process that serves no requests.
@@ -99,16 +106,14 @@ class SnapshotRequest:
             )
         return context
 
-    def portable(self) -> dict[str, Any]:
-        """Return it as plain JSON, without secrets."""
+    def portable(self, is_secret: IsSecret) -> dict[str, Any]:
+        """Return it as plain JSON, without what `is_secret` names."""
         session, absent = pack_items(self.session)
-        body = self.body
+        body = maybe_pack_body(self.body, self.environ.get("CONTENT_TYPE", ""), is_secret)
         return {
-            "environ": pack_environ(self.environ),
-            "body": b64encode(body).decode()
-            if body is not None and len(body) <= BODY_LIMIT
-            else None,
-            "form": self.form,
+            "environ": pack_environ(self.environ, is_secret),
+            "body": None if body is None else b64encode(body).decode(),
+            "form": pack_form(self.form, is_secret),
             "had_files": self.had_files,
             "session": session,
             "session_absent": [*absent, *self.session_absent],
@@ -184,13 +189,18 @@ class Snapshot:
                 for name in [k for k, value in self.g.items() if namespace.get(k) is value]:
                     del namespace[name]
 
-    def portable(self) -> dict[str, Any]:
-        """Return it as plain JSON, without secrets and without the app."""
+    def portable(self, is_secret: IsSecret) -> dict[str, Any]:
+        """Return it as plain JSON, without secrets and without the app.
+
+        Args:
+            is_secret: Returns whether a name is that of a field with credentials, as
+                `dewar.support.redaction.secret_names` makes it.
+        """
         packed, absent = pack_items(self.g)
         return {
             "g": packed,
             "g_absent": [*absent, *self.g_absent],
-            "request": None if self.request is None else self.request.portable(),
+            "request": None if self.request is None else self.request.portable(is_secret),
         }
 
     @classmethod

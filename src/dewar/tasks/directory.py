@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from dewar.support.redaction import IsSecret, secret_names
 from dewar.tasks.errors import TaskSetupError, UnknownTask
 from dewar.tasks.interface import TasksApp
 from dewar.tasks.serialization.task_address import TaskAddress, app_path
@@ -50,6 +51,12 @@ class TaskDirectory:
     def settings(self) -> TasksSettings:
         """Return the settings; see `Tasks.settings`."""
         return TasksSettings.of(self._given, {} if self.app is None else self.app.config)
+
+    def secret_names(self) -> IsSecret:
+        """Return a function that says whether a name is that of a field with credentials."""
+        # PERF: not from `settings`, which checks all of them, because this is for each job.
+        config = {} if self.app is None else self.app.config
+        return secret_names(self._given.get("credentials", config.get("TASKS_CREDENTIALS")))
 
     def ledger_location(self) -> str:
         """Return where the ledger is: an absolute path, or a URL."""

@@ -48,6 +48,11 @@ class TasksSettings:
     callback_secrets: Sequence[str] = ()
     #: Networks and hosts that callbacks may reach although they are internal.
     callback_allow: Sequence[str] = ()
+    #: The names of header fields, parameters and form fields that do not leave the process with a
+    #: job, because they have credentials; None for `dewar.support.redaction.CREDENTIALS`.
+    credentials: Sequence[str] | None = None
+    #: Whether the pages of jobs show the type and the text of a job's exception to clients.
+    show_errors: bool = False
 
     def __post_init__(self) -> None:
         ways = [name for name in ("engine", "threads", "processes") if getattr(self, name)]
@@ -63,6 +68,11 @@ class TasksSettings:
             raise TaskSetupError(
                 "callback_secrets and callback_allow are lists, so that secrets can be changed:"
                 " callback_secrets=['whsec_...']."
+            )
+        if isinstance(self.credentials, str):
+            raise TaskSetupError(
+                "credentials is a list of names: credentials=[*CREDENTIALS, 'x-tenant'], with"
+                " 'from dewar.support.redaction import CREDENTIALS'."
             )
 
     @classmethod

@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.progress import Progress
 from dewar.tasks.serialization.values import Loads, plain, unpack
+
+# What a client sees instead of an exception.
+_HIDDEN_ERROR = MappingProxyType({"type": None, "message": "The job ended without a result."})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,9 +53,17 @@ class JobStatus:
             error=None if record.error is None else loads(record.error),
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return what a client may see, as plain JSON: no arguments and no traceback."""
+    def as_dict(self, *, shows_errors: bool = False) -> dict[str, Any]:
+        """Return what a client may see, as plain JSON: no arguments and no traceback.
+
+        Args:
+            shows_errors: Whether a client may see the type and the text of the exception, which
+                may name hosts, files and data of others.
+        """
         progress = self.progress
+        outcome = public_outcome(self.state, self.result, self.error)
+        if "error" in outcome and not shows_errors:
+            outcome["error"] = dict(_HIDDEN_ERROR)
         return {
             "id": self.id,
             "task": self.task,
@@ -63,7 +75,7 @@ class JobStatus:
             "created": self.created.isoformat(),
             "started": None if self.started is None else self.started.isoformat(),
             "finished": None if self.finished is None else self.finished.isoformat(),
-            **public_outcome(self.state, self.result, self.error),
+            **outcome,
         }
 
 

@@ -10,6 +10,7 @@ from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from dewar.contexts.current import contexts
+from dewar.support.redaction import IsSecret
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.interface import TasksApp
@@ -198,7 +199,7 @@ class Task(Generic[P, R]):
         """
         now, app, options = time.time(), self._directory.app, self.options
         dumps = ordered_dumps(json if app is None else app.json)
-        context = None if app is None else _stored_context(app)
+        context = None if app is None else _stored_context(app, self._directory.secret_names)
 
         def make(args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob:
             return NewJob(
@@ -248,7 +249,7 @@ def _due(delay: _Delay | None, at: datetime | None) -> float:
     return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
 
 
-def _stored_context(app: TasksApp) -> str | None:
+def _stored_context(app: TasksApp, secret_names: Callable[[], IsSecret]) -> str | None:
     """Return the current context as JSON; None if it has nothing but the app, or another app."""
     # PERF: as `maybe_current`, without a call.
     node = contexts.reader(None)
@@ -258,4 +259,4 @@ def _stored_context(app: TasksApp) -> str | None:
     # PERF: a job without a stored context gets a new app context, which is the same.
     if context.request_context is None and not vars(context.g):
         return None
-    return json.dumps(context.snapshot().portable())
+    return json.dumps(context.snapshot().portable(secret_names()))

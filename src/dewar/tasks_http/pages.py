@@ -81,7 +81,7 @@ class JobPages:
 
     def show(self, id: str) -> Answer:
         """Answer with the job as it is now."""
-        return _answer(self._find(id, "see"))
+        return self._answer(self._find(id, "see"))
 
     def cancel(self, id: str) -> Answer:
         """Cancel the job, even if it runs, and answer with it."""
@@ -93,7 +93,7 @@ class JobPages:
                 return _refusal(self._tasks.status(id), str(error))
             status = self._tasks.status(id)
         code, problem = cancel_result(status.state, stops)
-        return _answer(status, code) if problem is None else _refusal(status, problem)
+        return self._answer(status, code) if problem is None else _refusal(status, problem)
 
     def events(self, id: str) -> Any:
         """Answer with a stream of events that ends when the job has ended."""
@@ -130,12 +130,19 @@ class JobPages:
             raise UnknownJob(id)
         return status
 
+    def _answer(self, status: JobStatus, code: int = 200) -> Answer:
+        again = {} if status.state.is_final else {"Retry-After": _SOON}
+        links = links_by(url_for, "", status.id)
+        document = _document(status, links, self._tasks.settings().show_errors)
+        return document, code, {**_FRESH, **again}
+
     def _watched(self, status: JobStatus, request: Request) -> WatchedJob:
         # What needs the request is read here, because the stream outlives it.
         dumps, links = current().app.json.dumps, links_by(url_for, "", status.id)
+        shows_errors = self._tasks.settings().show_errors
 
         def event_of(now: JobStatus) -> JobEvent:
-            return JobEvent(now.state, dumps(_document(now, links)))
+            return JobEvent(now.state, dumps(_document(now, links, shows_errors)))
 
         return WatchedJob(
             id=status.id,
@@ -146,13 +153,8 @@ class JobPages:
         )
 
 
-def _document(status: JobStatus, links: Mapping[str, str]) -> dict[str, Any]:
-    return {**status.as_dict(), "links": links}
-
-
-def _answer(status: JobStatus, code: int = 200) -> Answer:
-    again = {} if status.state.is_final else {"Retry-After": _SOON}
-    return _document(status, links_by(url_for, "", status.id)), code, {**_FRESH, **again}
+def _document(status: JobStatus, links: Mapping[str, str], shows_errors: bool) -> dict[str, Any]:
+    return {**status.as_dict(shows_errors=shows_errors), "links": links}
 
 
 def _refusal(status: JobStatus, problem: str) -> Answer:

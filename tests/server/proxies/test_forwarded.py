@@ -3,12 +3,16 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dewar.server.errors import Refusal
 from dewar.server.proxies.forwarded import trusted_changes, untrusted_changes
 from dewar.server.proxies.trusted_hosts import parse_trusted_hosts
+from dewar.server.settings.forwarded_fields import USUAL, key_of, parse_forwarded_headers
 
 TRUST = parse_trusted_hosts("10.0.0.0/8")
+EVERY = "x-forwarded, x-forwarded-port, x-forwarded-prefix, forwarded"
 
 
 def environ(**fields: str) -> dict[str, Any]:
@@ -21,11 +25,11 @@ def environ(**fields: str) -> dict[str, Any]:
     return base | {keys.get(key, f"HTTP_X_FORWARDED_{key}"): text for key, text in fields.items()}
 
 
-def seen(kind: str = "auto", trust: str = "10.0.0.0/8", **fields: str) -> dict[str, Any]:
+def seen(named: str = EVERY, trust: str = "10.0.0.0/8", **fields: str) -> dict[str, Any]:
     """Return the environ as an application behind trusted proxies sees it."""
     before = environ(**fields)
     copy = dict(before)
-    changes = trusted_changes(before, parse_trusted_hosts(trust), kind)
+    changes = trusted_changes(before, parse_trusted_hosts(trust), parse_forwarded_headers(named))
     assert before == copy, "the environ itself is not changed"
     return {key: value for key, value in (before | changes).items() if value is not None}
 
@@ -110,7 +114,7 @@ def test_scheme_host_and_port_are_those_that_the_client_used(
 def test_http_between_client_and_proxy_outdoes_tls_between_proxy_and_server() -> None:
     """The application is told of the client's side."""
     before = environ(PROTO="http") | {"wsgi.url_scheme": "https", "HTTPS": "on"}
-    changes = trusted_changes(before, TRUST, "auto")
+    changes = trusted_changes(before, TRUST, parse_forwarded_headers(EVERY))
     assert (changes["wsgi.url_scheme"], changes["HTTPS"]) == ("http", None)
 
 
@@ -118,7 +122,7 @@ def test_a_request_without_a_host_keeps_the_servers_name() -> None:
     """HTTP/1.0 has none."""
     before = environ(PROTO="https")
     del before["HTTP_HOST"]
-    changes = trusted_changes(before, TRUST, "auto")
+    changes = trusted_changes(before, TRUST, parse_forwarded_headers(EVERY))
     assert changes["SERVER_PORT"] == "443"
     assert not changes.keys() & {"HTTP_HOST", "SERVER_NAME"}
 
@@ -200,11 +204,9 @@ def test_two_kinds_that_say_the_same_are_taken() -> None:
         {"FORWARDED": "for=203.0.113.5;proto=https"},
         {"HOST": ""},
         {"FOR": ""},
-        {"PREFIX": "/evil"},
-        {"PORT": "81"},
     ],
 )
-def test_two_kinds_that_differ_in_anything_are_refused(fields: dict[str, str]) -> None:
+def test_two_kinds_that_differ_are_refused(fields: dict[str, str]) -> None:
     """Also where one is silent: the other may have been sent by the client."""
     both = AGREED | fields
     with pytest.raises(Refusal, match="contradict each other"):
@@ -213,7 +215,14 @@ def test_two_kinds_that_differ_in_anything_are_refused(fields: dict[str, str]) -
     seen("x-forwarded", **both)
 
 
-def test_the_kind_that_is_not_read_is_removed() -> None:
+def test_what_forwarded_cannot_say_comes_from_the_other_kind() -> None:
+    """A port and a prefix, if they are named, agree with any Forwarded."""
+    found = seen(FORWARDED="for=203.0.113.5;host=a.test", PORT="81", PREFIX="/shop")
+    assert (found["REMOTE_ADDR"], found["HTTP_HOST"]) == ("203.0.113.5", "a.test:81")
+    assert found["SCRIPT_NAME"] == "/shop"
+
+
+def test_the_kind_that_is_not_named_is_removed() -> None:
     """A proxy passes it on as the client sent it."""
     forged = AGREED | {"FORWARDED": "for=6.6.6.6", "SSL": "on", "SERVER": "x"}
     found = seen("x-forwarded", **forged)
@@ -226,12 +235,62 @@ def test_the_kind_that_is_not_read_is_removed() -> None:
     assert seen("forwarded", **malformed)["REMOTE_ADDR"] == "203.0.113.5"
 
 
+HOSTILE = {
+    "FOR": "6.6.6.6", "PROTO": "https", "HOST": "evil.test", "PORT": "1337", "PREFIX": "/evil",
+    "FORWARDED": "for=6.6.6.6;host=evil.test;proto=https", "SSL": "on", "SCHEME": "https",
+    "SERVER": "evil.test", "USER": "root", "CLIENT_CERT": "x",
+}  # fmt: skip
+NAMES = ["forwarded", *(f"x-forwarded-{key.lower().replace('_', '-')}" for key in HOSTILE)]
+
+
+@given(st.sets(st.sampled_from(sorted({*NAMES} - {"x-forwarded-forwarded"}))))
+def test_a_field_that_is_not_named_says_nothing(named: set[str]) -> None:
+    """The result is that of a request which has only the named fields."""
+    keys = {key_of(name) for name in named}
+    bare = environ()
+    hostile = environ(**HOSTILE)
+    rest = {key: text for key, text in hostile.items() if key in bare or key in keys}
+
+    def outcome(before: dict[str, Any]) -> object:
+        try:
+            changes = trusted_changes(before, TRUST, parse_forwarded_headers(",".join(named)))
+        except Refusal as refusal:
+            return refusal.reason
+        return {key: value for key, value in (before | changes).items() if value is not None}
+
+    assert outcome(hostile) == outcome(rest)
+
+
+def test_by_default_a_client_chooses_neither_port_nor_prefix() -> None:
+    """Few proxies set these, so few replace what the client has sent."""
+    found = seen(USUAL, FOR="203.0.113.5", PROTO="https", HOST="a.test", PORT="1337", PREFIX="/e")
+    assert (found["HTTP_HOST"], found["SERVER_PORT"]) == ("a.test", "443")
+    assert found["SCRIPT_NAME"] == ""
+    assert not found.keys() & {"HTTP_X_FORWARDED_PORT", "HTTP_X_FORWARDED_PREFIX"}
+
+
+def test_a_field_that_only_the_application_reads_stays_if_it_is_named() -> None:
+    """Without being named it goes, from a trusted host too."""
+    before = environ() | {"HTTP_X_REAL_IP": "203.0.113.5", "HTTP_X_FORWARDED_USER": "ada"}
+    named = parse_forwarded_headers("X-Real-IP, x-forwarded-user")
+    assert trusted_changes(before, TRUST, named) == {}
+    assert trusted_changes(before, TRUST, parse_forwarded_headers(USUAL)) == {
+        "HTTP_X_REAL_IP": None,
+        "HTTP_X_FORWARDED_USER": None,
+    }
+
+
 def test_from_nobody_in_particular_they_are_all_removed() -> None:
     """And nothing else is changed."""
-    names = "FOR PROTO HOST PORT PREFIX SSL SERVER SCHEME BY PROTOCOL"
+    names = "FOR PROTO HOST PORT PREFIX SSL SERVER SCHEME BY PROTOCOL ANYTHING_ELSE"
     fields = dict.fromkeys(names.split(), "x")
-    before = environ(FORWARDED="for=1.1.1.1", **fields) | {"HTTP_X_REAL_IP": "1.1.1.1"}
+    related = "X_REAL_IP X_ORIGINAL_URL X_REWRITE_URL FRONT_END_HTTPS X_FORWARDED CF_CONNECTING_IP"
+    before = environ(FORWARDED="for=1.1.1.1", **fields) | {
+        f"HTTP_{key}": "1.1.1.1" for key in related.split()
+    }
     changes = untrusted_changes(before)
     assert set(changes.values()) == {None}
     assert before.keys() - changes.keys() == environ().keys()
-    assert untrusted_changes(environ()) == {}
+    assert untrusted_changes(environ(X="1") | {"HTTP_X_FORWARDER": "1"}).keys() == {
+        "HTTP_X_FORWARDED_X"
+    }

@@ -44,7 +44,8 @@ def test_without_trusted_hosts_nothing_is_touched(serve: Serve) -> None:
 
 def test_a_trusted_host_is_believed_request_by_request(serve: Serve) -> None:
     """Nothing of one request is left in the next of its connection."""
-    client = serve(app, trusted_hosts="127.0.0.1").client()
+    named = "x-forwarded, x-forwarded-prefix, forwarded"
+    client = serve(app, trusted_hosts="127.0.0.1", forwarded_headers=named).client()
     found = seen(
         client, X_Forwarded_For="203.0.113.5", X_Forwarded_Proto="https", X_Forwarded_Host="a.test",
         X_Forwarded_Prefix="/shop",
@@ -84,7 +85,7 @@ def test_repeated_fields_are_one_list(serve: Serve) -> None:
 
 def test_what_is_malformed_is_refused_and_the_connection_closed(serve: Serve) -> None:
     """The proxy and its server do not agree: better not go on."""
-    client = serve(app, trusted_hosts="127.0.0.1").client()
+    client = serve(app, trusted_hosts="127.0.0.1", forwarded_headers="forwarded").client()
     status, fields, body = client.get(Forwarded="for=")
     assert status == b"HTTP/1.1 400 Bad Request"
     assert fields[b"connection"] == b"close"
@@ -100,8 +101,21 @@ def test_one_kind_can_be_chosen(serve: Serve, kind: str, client_address: str) ->
     fields = {"X_Forwarded_For": "203.0.113.5", "Forwarded": "for=198.51.100.1"}
     client = serve(app, trusted_hosts="127.0.0.1", forwarded_headers=kind).client()
     assert seen(client, **fields)["REMOTE_ADDR"] == client_address
-    client = serve(app, trusted_hosts="127.0.0.1").client()
+    both = "x-forwarded, forwarded"
+    client = serve(app, trusted_hosts="127.0.0.1", forwarded_headers=both).client()
     assert client.get(**fields)[0] == b"HTTP/1.1 400 Bad Request"
+
+
+def test_a_name_with_underscores_is_no_way_in(serve: Serve) -> None:
+    """`X_Forwarded_For` has the environ key of `X-Forwarded-For`, and is dropped before."""
+    client = serve(app, trusted_hosts="127.0.0.1").client()
+    _, _, body = client.ask(
+        b"GET / HTTP/1.1\r\nHost: x\r\nX_Forwarded_For: 6.6.6.6\r\nX-Forwarded_Proto: https\r\n"
+        b"X_Real_IP: 6.6.6.6\r\n\r\n"
+    )
+    found = json.loads(body)
+    assert (found["REMOTE_ADDR"], found["wsgi.url_scheme"]) == ("127.0.0.1", "http")
+    assert [key for key in found if "FORWARDED" in key or "REAL" in key] == []
 
 
 def test_the_access_log_names_the_client(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""The checks of ``trusted_hosts``, ``forwarded_headers`` and ``proxy_protocol``."""
+"""The checks of ``trusted_hosts`` and ``proxy_protocol``."""
 
 import pytest
 
@@ -28,9 +28,3 @@ def test_the_proxy_protocol_needs_somebody_to_trust() -> None:
     with pytest.raises(SettingsError, match=r'proxy_protocol=True, trusted_hosts="10.0.0.1"'):
         Settings(proxy_protocol=True)
     assert Settings(proxy_protocol=True, trusted_hosts="*").proxy_protocol
-
-
-def test_there_are_three_kinds_of_forwarded_headers() -> None:
-    """Another word is refused, with the words there are."""
-    with pytest.raises(SettingsError, match="forwarded_headers='both' must be"):
-        Settings(forwarded_headers="both")

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as _json
 
-from dewar.server.access_log.redaction import without_secrets
 from dewar.server.wire.request import Environ, WireRequest
+from dewar.support.redaction import without_secrets
 
 #: Makes a line from: the environ, the request or None if it could not be parsed, the status line,
 #: the bytes sent, the duration in seconds, the time.

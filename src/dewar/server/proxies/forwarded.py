@@ -3,14 +3,14 @@
 SECURITY. Any client can send these fields, to pretend to have another address, an encrypted
 connection, or another host in the links of a page. The rules:
 
-* They are read if the direct peer is trusted. From any other peer they are removed, so that no
-  application believes them.
+* They are read if the direct peer is trusted and the setting ``forwarded_headers`` names them. All
+  others are removed, so that no application believes them: a proxy passes on the fields that it
+  does not set as the client sent them.
 * Addresses are read from the right, because each proxy appends the one it has seen. The first that
   is not a trusted host is the client. Everything to the left of it came from the client, and is
   removed.
-* A proxy that sets one kind of field passes the other kind on as the client sent it. If both are
-  present they must agree; else the request is refused. Setting ``forwarded_headers`` to the kind
-  that the proxies set removes the other.
+* If both kinds are named and present, they must agree about the client, the scheme and the host;
+  else the request is refused.
 * A malformed field from a trusted proxy is refused: a guess could be wrong.
 * If the client is not known ("unknown"), the request does not keep the proxy's address, which the
   application may trust.
@@ -24,31 +24,25 @@ from urllib.parse import unquote
 from dewar.server.errors import Refusal
 from dewar.server.proxies.forwarded_node import ForwardedNode, parse_elements, parse_node
 from dewar.server.proxies.trusted_hosts import TrustedHosts
+from dewar.server.settings.forwarded_fields import (
+    FOR,
+    FORWARDED,
+    HOST,
+    PORT,
+    PREFIX,
+    PROTO,
+    describing_keys,
+)
 from dewar.server.wire.errors import BAD_REQUEST
 from dewar.server.wire.head import check_host
 from dewar.server.wire.request import Environ
 
 Changes = dict[str, str | None]
+Fields = dict[str, str]
 
-X_FORWARDED, FORWARDED = "x-forwarded", "forwarded"
+# What both kinds of fields can say.
+_SHARED = (FOR, PROTO, HOST)
 
-_FORWARDED_KEY = "HTTP_FORWARDED"
-_FOR = "HTTP_X_FORWARDED_FOR"
-_PROTO = "HTTP_X_FORWARDED_PROTO"
-_HOST = "HTTP_X_FORWARDED_HOST"
-_PORT = "HTTP_X_FORWARDED_PORT"
-_PREFIX = "HTTP_X_FORWARDED_PREFIX"
-_READ = (_FOR, _PROTO, _HOST, _PORT, _PREFIX)
-# Not read here, but some applications and middleware read them.
-_RELATED = (
-    "HTTP_X_FORWARDED_BY",
-    "HTTP_X_FORWARDED_PROTOCOL",
-    "HTTP_X_FORWARDED_SCHEME",
-    "HTTP_X_FORWARDED_SERVER",
-    "HTTP_X_FORWARDED_SSL",
-    "HTTP_X_REAL_IP",
-)
-_ALL = (_FORWARDED_KEY, *_READ, *_RELATED)
 
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -69,45 +63,39 @@ class ForwardedInfo(NamedTuple):
 
 def untrusted_changes(environ: Environ) -> Changes:
     """Return the changes to the environ of a request whose peer is not trusted."""
-    return {key: None for key in _ALL if key in environ}
+    return dict.fromkeys(describing_keys(environ))
 
 
-def trusted_changes(environ: Environ, trusted_hosts: TrustedHosts, kind: str) -> Changes:
+def trusted_changes(
+    environ: Environ, trusted_hosts: TrustedHosts, named: frozenset[str]
+) -> Changes:
     """Return the keys to set in *environ*; those with the value ``None`` are to be removed.
 
     Args:
         environ: The environ of a request whose direct peer is trusted; it is not changed.
         trusted_hosts: All trusted hosts.
-        kind: The fields to read: ``"auto"``, ``"x-forwarded"`` or ``"forwarded"``.
+        named: The keys of the fields that are believed.
 
     Raises:
         Refusal: The fields are malformed or contradict each other.
     """
-    has_forwarded = bool(environ.get(_FORWARDED_KEY))
-    has_x = any(environ.get(key) for key in _READ)
-    changes: Changes = {}
-    if kind == FORWARDED:
-        changes = {key: None for key in (*_READ, *_RELATED) if key in environ}
-        has_x = False
-    elif kind == X_FORWARDED and has_forwarded:
-        changes = {_FORWARDED_KEY: None}
-        has_forwarded = False
-    info = _read_forwarded(environ, trusted_hosts, changes) if has_forwarded else ForwardedInfo()
-    if has_x:
-        x_info = _read_x_forwarded(environ, trusted_hosts, changes)
-        if has_forwarded and x_info != info:
+    keys = describing_keys(environ)
+    changes: Changes = {key: None for key in keys if key not in named}
+    given: Fields = {key: environ[key] for key in keys if key in named and environ[key]}
+    info = _read_x_forwarded(given, trusted_hosts, changes)
+    if FORWARDED in given:
+        other = _read_forwarded(given[FORWARDED], trusted_hosts, changes)
+        if not given.keys().isdisjoint(_SHARED) and other[:3] != info[:3]:
             raise Refusal(
                 BAD_REQUEST, "The Forwarded and X-Forwarded fields contradict each other."
             )
-        info = x_info
+        info = ForwardedInfo(*other[:3], *info[3:])
     _apply(info, environ, changes)
     return changes
 
 
-def _read_forwarded(
-    environ: Environ, trusted_hosts: TrustedHosts, changes: Changes
-) -> ForwardedInfo:
-    elements = parse_elements(environ[_FORWARDED_KEY])
+def _read_forwarded(text: str, trusted_hosts: TrustedHosts, changes: Changes) -> ForwardedInfo:
+    elements = parse_elements(text)
     nodes = [element.pairs.get("for") for element in elements]
 
     def node_at(index: int) -> ForwardedNode | None:
@@ -117,7 +105,7 @@ def _read_forwarded(
     if not elements:
         return ForwardedInfo()
     index, node = _walk(len(elements), node_at, trusted_hosts)
-    changes[_FORWARDED_KEY] = ", ".join(element.text for element in elements[index:])
+    changes[FORWARDED] = ", ".join(element.text for element in elements[index:])
     pairs = elements[index].pairs
     _note_port(node, changes)
     return ForwardedInfo(
@@ -128,9 +116,9 @@ def _read_forwarded(
 
 
 def _read_x_forwarded(
-    environ: Environ, trusted_hosts: TrustedHosts, changes: Changes
+    given: Fields, trusted_hosts: TrustedHosts, changes: Changes
 ) -> ForwardedInfo:
-    hops = _listed(environ, _FOR)
+    hops = _listed(given, FOR)
     node: ForwardedNode | None = None
     trusted_count = 1
     if hops:
@@ -138,11 +126,11 @@ def _read_x_forwarded(
             len(hops), lambda at: parse_node(hops[at], bare_ipv6=True), trusted_hosts
         )
         trusted_count = len(hops) - index
-        changes[_FOR] = ", ".join(hops[index:])
+        changes[FOR] = ", ".join(hops[index:])
     _note_port(node, changes)
 
     def read(key: str, parse: Callable[[str], str]) -> str | None:
-        values = _listed(environ, key)
+        values = _listed(given, key)
         if not values:
             return None
         # Each trusted proxy may have appended one value; the one nearest to the client is the
@@ -152,10 +140,10 @@ def _read_x_forwarded(
 
     return ForwardedInfo(
         client=None if node is None else node.name,
-        scheme=read(_PROTO, _scheme),
-        host=read(_HOST, _host),
-        port=read(_PORT, _port),
-        prefix=read(_PREFIX, _prefix),
+        scheme=read(PROTO, _scheme),
+        host=read(HOST, _host),
+        port=read(PORT, _port),
+        prefix=read(PREFIX, _prefix),
     )
 
 
@@ -174,8 +162,8 @@ def _walk(
     return 0, last
 
 
-def _listed(environ: Environ, key: str) -> list[str]:
-    parts = environ.get(key, "").split(",")
+def _listed(given: Fields, key: str) -> list[str]:
+    parts = given.get(key, "").split(",")
     return [part.strip(" \t") for part in parts if part.strip(" \t")]
 
 

@@ -11,6 +11,7 @@ from dewar.server.errors import Refusal
 from dewar.server.proxies.forwarded import trusted_changes, untrusted_changes
 from dewar.server.proxies.script_name import ScriptName
 from dewar.server.proxies.trusted_hosts import TRUSTS_PEER, TrustedHosts, parse_trusted_hosts
+from dewar.server.settings.forwarded_fields import parse_forwarded_headers
 from dewar.server.settings.settings import Settings
 
 Application = Callable[[dict[str, Any], Any], Any]
@@ -28,7 +29,8 @@ def with_proxy_middleware(app: Application, settings: Settings) -> Application:
         app = _with_script_name(app, ScriptName(settings.script_name))
     trusted_hosts = parse_trusted_hosts(settings.trusted_hosts)
     if trusted_hosts:
-        app = ForwardedMiddleware(app, trusted_hosts, settings.forwarded_headers)
+        named = parse_forwarded_headers(settings.forwarded_headers)
+        app = ForwardedMiddleware(app, trusted_hosts, named)
     return app
 
 
@@ -46,13 +48,15 @@ class ForwardedMiddleware:
     Args:
         app: The application.
         trusted_hosts: The hosts that are believed.
-        kind: Which fields are read; the setting ``forwarded_headers``.
+        named: The environ keys of the fields that are believed; the setting ``forwarded_headers``.
     """
 
-    def __init__(self, app: Application, trusted_hosts: TrustedHosts, kind: str) -> None:
+    def __init__(
+        self, app: Application, trusted_hosts: TrustedHosts, named: frozenset[str]
+    ) -> None:
         self._app = app
         self._trusted_hosts = trusted_hosts
-        self._kind = kind
+        self._named = named
 
     def __repr__(self) -> str:
         return f"<ForwardedMiddleware of {self._trusted_hosts!r} before {self._app!r}>"
@@ -61,7 +65,7 @@ class ForwardedMiddleware:
         """Correct *environ* and call the application, or answer 400."""
         try:
             if environ.pop(TRUSTS_PEER):
-                changes = trusted_changes(environ, self._trusted_hosts, self._kind)
+                changes = trusted_changes(environ, self._trusted_hosts, self._named)
             else:
                 changes = untrusted_changes(environ)
         except Refusal as refusal:

@@ -7,7 +7,7 @@ from dewar.server.settings.proxy_checks import (
     UNIX,
     Network,
     parse_networks,
-    split_hosts,
+    split_names,
 )
 
 #: The environ key for whether the direct peer is a trusted host. It is set if ``trusted_hosts``
@@ -69,4 +69,4 @@ def parse_trusted_hosts(text: str) -> TrustedHosts:
     Raises:
         SettingsError: A part of it is no address and no network.
     """
-    return TrustedHosts(split_hosts(text))
+    return TrustedHosts(split_names(text))

@@ -14,7 +14,7 @@ _HELP = 'Name addresses and networks: trusted_hosts="127.0.0.1, 10.0.0.0/8, unix
 _SCRIPT_NAME = re.compile(r"(?:/[^/?#%\x00-\x20\x7f]+)+")
 
 
-def split_hosts(text: str) -> list[str]:
+def split_names(text: str) -> list[str]:
     """Return the parts of *text*, which has commas between them."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
@@ -34,7 +34,7 @@ def check_trust(trusted_hosts: str, proxy_protocol: bool) -> None:
     Raises:
         SettingsError: A trusted host is invalid, or ``proxy_protocol`` has none.
     """
-    hosts = split_hosts(trusted_hosts)
+    hosts = split_names(trusted_hosts)
     parse_networks(hosts)
     if proxy_protocol and not hosts:
         raise SettingsError(

@@ -9,6 +9,7 @@ import ssl
 from dataclasses import dataclass, field, fields
 
 from dewar.server.errors import SettingsError
+from dewar.server.settings.forwarded_fields import USUAL, parse_forwarded_headers
 from dewar.server.settings.kinds import (
     Choice,
     CommaList,
@@ -59,8 +60,9 @@ class Settings:
         4096, _ADDRESS, WholeNumber(1), "Connections that the system queues until accepted."
     )
     unix_mode: str | None = setting(
-        None, _ADDRESS, Permissions(), "Permissions of UNIX sockets, such as 660."
-    )
+        "600", _ADDRESS, Permissions(),
+        "Permissions of UNIX sockets, such as 660; 'none' leaves them to the umask.",
+    )  # fmt: skip
     ipv6_only: bool = setting(
         False, _ADDRESS, Switch(), "Take IPv6 clients only on [::], and no IPv4 clients."
     )
@@ -177,8 +179,9 @@ class Settings:
         variable="DEWAR_RUN_TRUSTED_HOSTS",
     )  # fmt: skip
     forwarded_headers: str = setting(
-        "auto", _PROXY, Choice("auto", "x-forwarded", "forwarded"),
-        "The fields in which trusted hosts describe the client.",
+        USUAL, _PROXY,
+        CommaList("FIELDS", f"field names, such as '{USUAL}', with commas or as an array"),
+        "The fields in which trusted hosts are believed; all others of their kind are removed.",
     )  # fmt: skip
     proxy_protocol: bool = setting(
         False, _PROXY, Switch(), "Trusted hosts begin a connection with a PROXY line or header."
@@ -196,6 +199,7 @@ class Settings:
                 raise SettingsError(f"{one.name}={value!r} must be {one.expected}.", one.name)
         check_choice(self.ssl_context, self.certfile, self.keyfile, self.client_ca)
         check_trust(self.trusted_hosts, self.proxy_protocol)
+        parse_forwarded_headers(self.forwarded_headers)
         if self.script_name:
             check_script_name(self.script_name)
         _check_fork(processes=(self.processes, 1), max_requests=(self.max_requests, 0))

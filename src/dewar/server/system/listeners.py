@@ -13,6 +13,7 @@ from pathlib import Path
 from dewar.server.errors import BindError
 from dewar.server.system.inet_address import HELP, InetAddress, names_any_ipv4, resolve
 from dewar.server.system.systemd import inherited, is_inherited
+from dewar.support.private_files import refuse_link
 
 _UNIX = "unix:"
 # socket(7): a filter for incoming packets, here a program of one instruction, BPF_RET | BPF_K.
@@ -34,6 +35,7 @@ _UNIX_CAUSES = {
     errno.EACCES: "this user may not write there. Choose a folder that this user owns.",
     errno.EPERM: "this user may not write there. Choose a folder that this user owns.",
     errno.ENOENT: "the folder does not exist. Create it first.",
+    errno.EEXIST: "there is a file that is not a socket. Remove it, or choose another path.",
 }
 
 
@@ -255,7 +257,7 @@ def _remove(path: str, identity: tuple[int, int] | None) -> None:
 
 
 def _identity(path: str) -> tuple[int, int]:
-    found = os.stat(path)  # noqa: PTH116 - not of what a link there leads to
+    found = os.lstat(path)
     return found.st_dev, found.st_ino
 
 
@@ -274,12 +276,13 @@ def _unix_path(bind: str) -> str:
 
 def _remove_stale(path: str) -> None:
     """Remove a socket file if nobody listens on it; leave every other file alone."""
+    refuse_link(Path(path))
     try:
-        mode = os.stat(path).st_mode  # noqa: PTH116 - the mode alone
+        mode = os.lstat(path).st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise FileExistsError(errno.EEXIST, "there is a file that is not a socket", path)
+        raise FileExistsError(errno.EEXIST, "not a socket", path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         try:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from dewar.server.errors import ServerError
+from dewar.support.private_files import write_private_file
 
 
 class PidFileError(ServerError, OSError):
@@ -39,14 +40,9 @@ class PidFile:
                 f"Process {other} runs already, according to {str(self._path)!r}. Stop it with"
                 f" 'kill {other}', or give another pid_file."
             )
-        # By a rename, so that no reader gets half a number.
-        fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
-            fresh.write_text(f"{os.getpid()}\n", encoding="ascii")
-            fresh.replace(self._path)
+            write_private_file(self._path, f"{os.getpid()}\n")
         except OSError as error:
-            with suppress(OSError):
-                fresh.unlink()
             raise PidFileError(
                 f"The pid file {str(self._path)!r} cannot be written: {error.strerror}. Choose a"
                 " folder that exists and that this user owns."

@@ -16,7 +16,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Lock, get_ident
@@ -27,7 +27,7 @@ from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 
-from dewar.tasks.errors import LedgerError, TaskSetupError
+from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.batch import RowValues
 from dewar.tasks.ledger.database import (
     BUSY_TIMEOUT,
@@ -37,11 +37,8 @@ from dewar.tasks.ledger.database import (
     Statement,
     WriteConnection,
 )
+from dewar.tasks.ledger.sqlite_file import prepare_file
 
-#: The first version with RETURNING.
-_MIN_VERSION = (3, 35)
-#: The pause between two attempts to switch to WAL while another process does, in seconds.
-_PAUSE = 0.01
 #: How long a fork waits for threads that use ledgers, in seconds.
 _FORK_WAIT = 5.0
 
@@ -50,7 +47,8 @@ class SQLiteDatabase(Database):
     """A file in WAL mode.
 
     Args:
-        path: The path of the file. The file and its folder are made if they are missing.
+        path: The path of the file. The file and its folder are made if they are missing, for this
+            user alone; an older file of this user is made private.
         durable: Whether commits survive a loss of power (one fsync per transaction), and not only
             the end of the process.
 
@@ -67,7 +65,7 @@ class SQLiteDatabase(Database):
         _fork_barrier.add(self)
         # A fork waits for this as well.
         with self._entered().reader_slots:
-            self._prepare()
+            prepare_file(self._path, self.name)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -182,26 +180,6 @@ class SQLiteDatabase(Database):
             found = connections.change_connection.exec_driver_sql("PRAGMA data_version")
             return self._base + int(found.scalar_one())
 
-    def _prepare(self) -> None:
-        if sqlite3.sqlite_version_info < _MIN_VERSION:
-            raise TaskSetupError(
-                f"The ledger needs SQLite 3.35 or newer; Python has {sqlite3.sqlite_version}."
-            )
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self._path, timeout=BUSY_TIMEOUT)) as connection:
-                mode = _enable_wal(connection)
-        except (OSError, sqlite3.Error) as error:
-            raise TaskSetupError(
-                f"The file {self.name} cannot be a ledger: {error}. Give a file that this process"
-                " may write, in a folder that it may write."
-            ) from error
-        if mode != "wal":
-            raise TaskSetupError(
-                f"The file {self.name} cannot have a write-ahead log (its journal mode stays"
-                f" {mode}). Use a local disk, or PostgreSQL for several hosts."
-            )
-
 
 class _ForkBarrier:
     """Makes each fork wait until no thread uses a ledger of this process.
@@ -294,16 +272,3 @@ def _driver_of(connection: Connection) -> sqlite3.Connection:
     driver: Any = connection.connection.driver_connection
     found: sqlite3.Connection = driver
     return found
-
-
-def _enable_wal(connection: sqlite3.Connection) -> str:
-    """Switch the file to WAL; return the journal mode that it has now."""
-    until = time.monotonic() + BUSY_TIMEOUT
-    while True:
-        try:
-            return str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
-        except sqlite3.OperationalError as error:
-            # If two processes switch at once, SQLite fails one of them without a wait.
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-        time.sleep(_PAUSE)

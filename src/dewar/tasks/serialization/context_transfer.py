@@ -12,6 +12,7 @@ from types import CoroutineType
 from typing import Any
 
 from dewar.contexts.current import maybe_current
+from dewar.support.redaction import secret_names
 from dewar.tasks.progress import RunningJob, running
 from dewar.tasks.serialization.task_address import app_path, finder
 
@@ -62,7 +63,8 @@ class CapturedContext:
         """
         portable = self._portable
         if portable is None:
-            portable = self._made_snapshot().portable()
+            is_secret = secret_names(self._app.config.get("TASKS_CREDENTIALS"))
+            portable = self._made_snapshot().portable(is_secret)
         return {"app": self._path(), "snapshot": portable}
 
     def _made_snapshot(self) -> Any:

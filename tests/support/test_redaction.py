@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dewar.server.access_log.redaction import without_secrets
+from dewar.support.redaction import secret_names, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,45 @@ def test_the_time_it_takes_grows_with_the_length_alone() -> None:
     for piece in ("?a=", "%25", "&", "?", "=%3D", "@/", "x=%2525", "/"):
         without_secrets("/?a=" + piece * (65536 // len(piece)))
     assert time.perf_counter() - began < 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization", "Proxy-Authorization", "X-Forwarded-Authorization", "Cookie", "Cookie2",
+        "X-Api-Key", "X-API-KEY", "Api-Key", "X-Auth-Token", "X-Auth-Key", "X-Auth", "X-Access-Key",
+        "X-Amz-Security-Token", "X-Amzn-Oidc-Accesstoken", "X-CSRF-Token", "X-CSRFToken",
+        "X-XSRF-TOKEN", "X-Csrf", "X-Session-Id", "X-Vault-Token", "Private-Token", "X-Secret",
+        "X-Hub-Signature-256", "X-Goog-Iap-Jwt-Assertion", "X-Functions-Key", "X-User-Password",
+        "Ocp-Apim-Subscription-Key", "X-Forwarded-Access-Token", "Authorization-Bearer",
+    ],
+)  # fmt: skip
+def test_a_header_field_with_credentials_is_known(name: str) -> None:
+    """By its name, in WSGI's form too."""
+    is_secret = secret_names()
+    assert is_secret(name)
+    assert is_secret(name.upper().replace("-", "_"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Host", "Accept", "Accept-Encoding", "User-Agent", "Content-Type", "Referer", "Origin",
+        "X-Request-Id", "Idempotency-Key", "Traceparent", "X-Forwarded-For", "If-None-Match",
+        "max_tokens", "author", "keyboard", "monkey", "design", "assign", "state", "passenger_id",
+        "compass", "zip_code", "session_count",
+    ],
+)  # fmt: skip
+def test_other_names_are_no_credentials(name: str) -> None:
+    """A job needs them."""
+    assert not secret_names()(name)
+
+
+def test_an_app_has_its_own_names() -> None:
+    """With stars, in any case, and with any characters between."""
+    is_secret = secret_names(("X-Tenant", "*_ssn", "legacy*", "a*z"))
+    assert all(map(is_secret, ["x_tenant", "xTenant", "user-ssn", "legacy_id", "a-b-z"]))
+    assert not any(map(is_secret, ["tenant", "x_tenants", "ssn2", "a_legacy", "az1", "password"]))
+    assert not secret_names(())("password")
+    assert secret_names(("*",))("anything")
+    assert without_secrets("/?ssn=1&token=2", secret_names(("ssn",))) == "/?ssn=***&token=2"
