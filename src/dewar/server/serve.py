@@ -7,7 +7,7 @@ tells the service manager.
 import logging
 import ssl
 import sys
-import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
@@ -19,6 +19,7 @@ from dewar.server.processes.supervisor import Supervisor, make_scoreboard
 from dewar.server.processes.supervisor_links import StatusListener, SupervisorLinks
 from dewar.server.server import Server, describe, maybe_metrics_server
 from dewar.server.settings.settings import Settings
+from dewar.server.system.last_threads import limit_interpreter_exit
 from dewar.server.system.listeners import bind_listeners, url_of
 from dewar.server.system.memory import freeze_heap, limit_arenas
 from dewar.server.system.pid_file import PidFile
@@ -26,6 +27,7 @@ from dewar.server.system.process_title import set_title
 from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
 from dewar.server.system.systemd import Notifier
 from dewar.server.system.terminal import Terminal
+from dewar.support.background_thread import BackgroundThread
 
 _logger = logging.getLogger("dewar.server")
 
@@ -179,7 +181,10 @@ def _serve_threads(source: AppSource, settings: Settings) -> int:
         notifier.ready(f"{settings.threads} threads serve {source.name}")
         quick = _wait_stop_signal(server, inbox, terminal)
         notifier.stopping()
-        _stop(server, inbox, quick)
+        ends_by = time.monotonic() + settings.graceful_timeout
+        if _stop(server, inbox, quick):
+            ends_by = 0.0
+    limit_interpreter_exit(max(0.0, ends_by - time.monotonic()))
     return 0
 
 
@@ -197,17 +202,26 @@ def _wait_stop_signal(server: Server, inbox: SignalInbox, terminal: Terminal) ->
                 _logger.warning("%s %s", name, _NEEDS_PROCESSES[name])
 
 
-def _stop(server: Server, inbox: SignalInbox, quick: bool) -> None:
-    """Stop *server* gracefully, or at once if asked to or when a second signal comes."""
+def _stop(server: Server, inbox: SignalInbox, quick: bool) -> bool:
+    """Stop *server* gracefully, or at once if asked to or when a second signal comes.
+
+    Returns:
+        Whether it was at once.
+    """
     if quick:
         server.stop(0)
-        return
-    stopper = threading.Thread(target=server.stop, name="dewar-stop", daemon=True)
-    stopper.start()
+        return True
+    stopper = BackgroundThread("dewar-stop", server.stop)
+    try:
+        stopper.start()
+    except RuntimeError:
+        server.stop()  # no thread to be had: a second signal has no effect
+        return False
     while stopper.is_alive():
         if set(inbox.wait(_LOOK)) & (_STOPS | {"SIGQUIT"}):
             server.stop(0)
-            return
+            return True
+    return False
 
 
 def _say(line: str) -> None:

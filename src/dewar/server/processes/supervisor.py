@@ -23,6 +23,7 @@ from dewar.server.processes.scoreboard import Scoreboard
 from dewar.server.processes.supervisor_links import MakeEndpoint, SupervisorLinks
 from dewar.server.processes.worker_set import WorkerSet, WorkerSpec
 from dewar.server.settings.settings import Settings
+from dewar.server.system.last_threads import limit_interpreter_exit
 from dewar.server.system.listeners import close_listeners, stop_listening
 from dewar.server.system.process_title import set_title
 from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
@@ -112,6 +113,8 @@ class Supervisor:
                     self._end(workers)
         finally:
             close_listeners(self._listeners)
+            # A preloaded application may have started threads here.
+            limit_interpreter_exit(self._policy.time_left(time.monotonic()))
 
     def _end(self, workers: WorkerSet) -> None:
         workers.kill_all()

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import NoReturn
 
 from dewar.server.errors import ServerError
+from dewar.support.background_thread import BackgroundThread
 
 #: The variables that mark the child. Programs written for Flask read the second one.
 MARKS = ("DEWAR_RELOADED", "WERKZEUG_RUN_MAIN")
@@ -131,7 +132,7 @@ def _supervise(
     next(batches, None)
     while True:
         child, told = start(), threading.Event()
-        threading.Thread(target=_stop_when_done, args=(child, told, stop), daemon=True).start()
+        BackgroundThread("dewar-reload", _stop_when_done, child, told, stop).start()
         try:
             changed = next(filter(None, batches), None)
         except KeyboardInterrupt:

@@ -1,9 +1,6 @@
 """Running requests on threads that do not lead."""
 
 import logging
-import threading
-from contextvars import Context
-from functools import partial
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.server_context import ServerContext
@@ -13,6 +10,7 @@ from dewar.server.threads.poller import Poller
 from dewar.server.threads.scores import LatencyScore
 from dewar.server.threads.work_queue import WorkQueue
 from dewar.server.wire.errors import UNAVAILABLE
+from dewar.support.background_thread import BackgroundThread
 from dewar.support.waker import Waker
 
 _logger = logging.getLogger("dewar.server")
@@ -146,5 +144,4 @@ class RequestRunner:
             if connection.async_exchange is None:
                 self.connections.take_back(connection)  # not begun: this closes it
             else:
-                run = partial(Context().run, self.run, connection)
-                threading.Thread(target=run, name="dewar-drain", daemon=True).start()
+                BackgroundThread("dewar-drain", self.run, connection).start()

@@ -4,9 +4,9 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextvars import Context
 
 from dewar.server.connection.connection import Connection
+from dewar.support.background_thread import BackgroundThread
 
 _logger = logging.getLogger("dewar.server")
 
@@ -27,10 +27,7 @@ class WorkerThread:
     def __init__(self, name: str, main: Callable[["WorkerThread"], None]) -> None:
         self._lock = threading.Lock()
         self._lock.acquire()
-        # An empty context: from Python 3.14 on, a thread may begin with a copy of its starter's.
-        self._thread = threading.Thread(
-            target=lambda: Context().run(main, self), name=name, daemon=True
-        )
+        self._thread = BackgroundThread(name, lambda: main(self))
         self._connection: Connection | None = None
         self.is_started = False
 
