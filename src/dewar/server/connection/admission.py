@@ -1,6 +1,5 @@
 """From an accepted socket to a connection: which clients are admitted, and what they send first."""
 
-import logging
 import socket
 
 from dewar.server.connection.connection import Connection
@@ -8,11 +7,6 @@ from dewar.server.connection.environ import connection_environ
 from dewar.server.connection.handshake import Handshake, HandshakeConnection
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.proxies.trusted_hosts import TRUSTS_PEER, TrustedHosts, parse_trusted_hosts
-
-_logger = logging.getLogger("dewar.server")
-
-# Untrusted clients can connect as often as they like, and must not fill the log. In seconds.
-_WARNING_INTERVAL = 60.0
 
 
 class Admission:
@@ -27,7 +21,6 @@ class Admission:
         settings = server_context.settings
         self._trust = parse_trusted_hosts(settings.trusted_hosts) or None
         self._wants_header = settings.proxy_protocol
-        self._next_warning = server_context.now
 
     def __repr__(self) -> str:
         first = [
@@ -57,12 +50,7 @@ class Admission:
 
     def _refuse(self, address: str, trust: TrustedHosts) -> None:
         """Refuse an untrusted peer if PROXY headers are read: its bytes might look like one."""
-        level = logging.DEBUG
-        if self._server_context.now >= self._next_warning:
-            self._next_warning = self._server_context.now + _WARNING_INTERVAL
-            level = logging.WARNING
-        _logger.log(
-            level,
+        self._server_context.bounded_log.warn(
             "A connection from %s was closed: with proxy_protocol only %r may connect.",
             address or "a UNIX socket",
             trust,

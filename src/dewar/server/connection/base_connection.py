@@ -3,18 +3,21 @@
 import socket
 from contextlib import suppress
 
+from dewar.server.access_log.line_formats import request_line
 from dewar.server.connection.exchange import Exchange
 from dewar.server.connection.readiness import has_peer_closed, is_readable
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import TRANSITIONS, ConnectionState
 from dewar.server.connection.transport import TransferRate, Transport
 from dewar.server.errors import ClientGoneError, Refusal, ServerStateError
-from dewar.server.wire.errors import BODY_TIMEOUT, TIMEOUT
+from dewar.server.wire.errors import BODY_TIMEOUT, INTERNAL, TIMEOUT, UNAVAILABLE
 from dewar.server.wire.reader import ReadPhase, RequestReader
 from dewar.server.wire.request import Environ, WireRequest
 
 # How long a client gets to notice that the server has shut its side, in seconds.
 _LINGER = 2.0
+# Refusals whose reason the operator has to know.
+_OWN_TROUBLES = frozenset({INTERNAL, UNAVAILABLE})
 _IDLE, _FLUSHING = ConnectionState.IDLE, ConnectionState.FLUSHING
 
 
@@ -83,9 +86,16 @@ class BaseConnection(Transport):
         self._refuse(refusal, completed[0] if completed else None)
 
     def log_refusal(self, refusal: Refusal, request: WireRequest | None = None) -> None:
-        """Write *refusal* to the access log."""
-        if self._server_context.logs_access:
-            self._server_context.access_log.log_refusal(self._environ, refusal, request)
+        """Write *refusal* to the access log; if the client is not to blame, to the server's too."""
+        server_context = self._server_context
+        if server_context.logs_access:
+            server_context.access_log.log_refusal(self._environ, refusal, request)
+        if refusal.status in _OWN_TROUBLES:
+            server_context.bounded_log.warn(
+                f"Refused with {refusal.status}: {refusal.reason} Request: %s, from %s.",
+                "not read" if request is None else f'"{request_line(request)}"',
+                self._environ["REMOTE_ADDR"] or "a UNIX socket",
+            )
 
     def has_peer_closed(self) -> bool:
         """Return whether the client has closed its side. For a connection that is SUSPENDED."""
@@ -142,7 +152,7 @@ class BaseConnection(Transport):
         return ConnectionState.CLOSED if is_last else ConnectionState.LINGERING
 
     def _refuse(self, refusal: Refusal, request: WireRequest | None = None) -> None:
-        self.log_refusal(refusal, request)
+        self.log_refusal(refusal, request or self._reader.maybe_unfinished())
         try:
             self.send(self._server_context.writer.refuse(refusal))
         except ClientGoneError:

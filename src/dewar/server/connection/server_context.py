@@ -10,6 +10,7 @@ from dewar.environ_keys import IS_DRAINING, STOP
 from dewar.loop.from_thread import is_gevent_patched
 from dewar.loop.suspended import SUSPENDS, Suspended
 from dewar.server.access_log.log import AccessLog
+from dewar.server.connection.bounded_log import BoundedLog
 from dewar.server.connection.environ import server_environ
 from dewar.server.lifespan import begin_serving, end_serving
 from dewar.server.proxies.middleware import with_proxy_middleware
@@ -48,6 +49,7 @@ class ServerContext:
             hold a thread.
         max_continue_bodies: The limit of their number.
         draining: Whether the server stops; no connection persists then. `begin_draining` sets it.
+        bounded_log: For warnings that clients can cause.
         begin_on_loop: The method of the application with this name, if it has one. Given the
             environ and ``start_response``, it returns a response that the event loop alone can
             make, or None.
@@ -67,6 +69,7 @@ class ServerContext:
         "balancer",
         "base_environ",
         "begin_on_loop",
+        "bounded_log",
         "clock",
         "continue_bodies",
         "draining",
@@ -122,6 +125,7 @@ class ServerContext:
         self.begin_on_loop: Callable[[dict[str, Any], Any], Suspended | None] | None = None
         if self.app is app and self.suspends:
             self.begin_on_loop = getattr(app, "begin_on_loop", None)
+        self.bounded_log = BoundedLog(clock)
         self.now = clock()
 
     def begin(self) -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from socket import socket
 from typing import Protocol
 
+from dewar.server.connection.bounded_log import BoundedLog
 from dewar.server.processes.control_channel import ControlChannel, Report, open_control_channel
 from dewar.server.processes.fork import EXIT_LOAD, ChildCleanup, fork
 from dewar.server.processes.policy import NO_PROCESS_PAUSE, SETTLED, replacement_pause
@@ -65,6 +66,7 @@ class MetricsProcess:
         self._pid = 0
         self._channel: ControlChannel | None = None
         self._serves_since: float | None = None
+        self._log = BoundedLog(time.monotonic)
         self.was_ready = False
         self.failure = ""
         cleanup.add(self._close_channel)
@@ -108,7 +110,7 @@ class MetricsProcess:
             self._pid = fork(lambda: self._serve(theirs))
         except OSError as error:
             ours.close()
-            _logger.error("%s cannot be forked: %s. Trying again.", self._title, error)  # noqa: TRY400
+            self._log.warn("%s cannot be forked: %s. Trying again.", self._title, error)
             self._backoff.hold(now, NO_PROCESS_PAUSE)
         theirs.close()
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from socket import socket
 
 from dewar.server.connection.server_context import ServerContext
-from dewar.server.errors import ServerError
+from dewar.server.errors import ServerError, StartError
 from dewar.server.processes.app_source import AppSource
 from dewar.server.processes.balancing import LeastConnections
 from dewar.server.processes.control_channel import Command, ControlChannel, Report
@@ -84,11 +84,15 @@ class WorkerProcess:
             return EXIT_LOAD
         with SignalInbox(HANDLED_SIGNALS) as inbox:
             pool = self._pool = Pool(server_context, assignment.listeners)
-            pool.start()
+            try:
+                pool.start()
+            except StartError as error:
+                assignment.channel.send_nowait(Report.FAILED, str(error))
+                server_context.end(0.0)
+                return EXIT_LOAD
             assignment.channel.send_nowait(Report.READY)
             self._serve_until_stopped(pool, inbox)
-            if not pool.join(_LEAVE):
-                _logger.warning("Worker %d leaves threads behind.", assignment.slot.number)
+            pool.join(_LEAVE)
             self._beat()
             server_context.end(self._time_left() - _LEAVE)
             server_context.close_logs()

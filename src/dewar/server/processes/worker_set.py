@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from socket import socket
 
+from dewar.server.connection.bounded_log import BoundedLog
 from dewar.server.processes.app_source import AppSource
 from dewar.server.processes.control_channel import (
     Command,
@@ -71,6 +72,7 @@ class WorkerSet:
         self._policy = policy
         self._scoreboard = scoreboard
         self._handles: dict[int, WorkerHandle] = {}
+        self._log = BoundedLog(time.monotonic)
         self.failure = ""
         self.is_stop_requested = False
         spec.cleanup.add(self._close_channels)
@@ -161,7 +163,7 @@ class WorkerSet:
         except OSError as error:
             ours.close()
             theirs.close()
-            _logger.error("No worker can be forked: %s. Trying again.", error)  # noqa: TRY400
+            self._log.warn("No worker can be forked: %s. Trying again.", error)
             self._policy.note_no_fork(now)
             return
         theirs.close()

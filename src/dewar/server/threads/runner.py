@@ -144,4 +144,10 @@ class RequestRunner:
             if connection.async_exchange is None:
                 self.connections.take_back(connection)  # not begun: this closes it
             else:
-                BackgroundThread("dewar-drain", self.run, connection).start()
+                self._run_apart(connection)
+
+    def _run_apart(self, connection: Connection) -> None:
+        try:
+            BackgroundThread("dewar-drain", self.run, connection).start()
+        except RuntimeError:
+            self.run(connection)  # no thread to be had: the others wait, and none is lost

@@ -141,6 +141,17 @@ class RequestReader(Generic[R]):
         self._taken_before_body = True
         return self._make(self._environ, self._http11, self._keep_alive, None)
 
+    def maybe_unfinished(self) -> R | None:
+        """Return the request whose body is being received, or was when reading ended by a refusal.
+
+        Its body is None. It is for a log: `completed` gets it in the end, if it is complete.
+        """
+        if self.refusal is None and self.phase is not _BODY:
+            return None
+        if self._taken_before_body or not self._environ:
+            return None
+        return self._make(self._environ, self._http11, self._keep_alive, None)
+
     def discard(self) -> None:
         """Release all that unfinished and unanswered requests hold; ignore input from now on."""
         self.phase = _ENDED
@@ -294,6 +305,8 @@ class RequestReader(Generic[R]):
     # The end.
 
     def _refuse(self, refusal: Refusal) -> None:
+        if self.phase is not _BODY:
+            self._environ = {}  # it is of an earlier request
         self.phase = _ENDED
         self.received = 0
         self.wants_continue = False
