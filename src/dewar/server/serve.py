@@ -28,6 +28,7 @@ from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
 from dewar.server.system.systemd import Notifier
 from dewar.server.system.terminal import Terminal
 from dewar.support.background_thread import BackgroundThread
+from dewar.support.standard_streams import open_closed_streams
 
 _logger = logging.getLogger("dewar.server")
 
@@ -75,6 +76,7 @@ def run(
         PidFileError: Another server runs with the same pid file.
         SystemExit: No worker could load the application; the status is 3.
     """
+    open_closed_streams()
     made = make_settings(bind=bind, threads=threads, **settings)
     source = _app_source(app, load, name)
     limit_arenas()

@@ -75,8 +75,9 @@ class WorkerProcess:
         """Serve until the supervisor stops it; return the exit status."""
         assignment = self._assignment
         set_title(f"dewar: worker {assignment.slot.number} [{assignment.source.name}]")
-        if not faulthandler.is_enabled():  # the app may have its own file for it
-            with suppress(io.UnsupportedOperation, AttributeError, ValueError):  # no real stderr
+        # The app may have its own file for it, and there may be no real stderr.
+        if not faulthandler.is_enabled():
+            with suppress(io.UnsupportedOperation, AttributeError, ValueError, RuntimeError):
                 faulthandler.enable(sys.__stderr__ or sys.stderr)
         server_context = self._server_context = self._maybe_load()
         if server_context is None:
