@@ -10,11 +10,12 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from wsgiref.types import WSGIApplication
 
 from dewar.server.errors import SettingsError
 from dewar.server.processes.app_source import AppSource, preloaded
+from dewar.server.processes.orphans import is_init
 from dewar.server.processes.supervisor import Supervisor, make_scoreboard
 from dewar.server.processes.supervisor_links import StatusListener, SupervisorLinks
 from dewar.server.server import Server, describe, maybe_metrics_server
@@ -59,7 +60,8 @@ def run(
 
     With ``processes`` or ``max_requests`` this process becomes the supervisor of worker processes.
     An *app* is then the same in all of them, as it is here and now. With *load* each worker loads
-    its app, so that SIGHUP brings new code.
+    its app, so that SIGHUP brings new code. As process 1 of a container, this process supervises a
+    worker in any case if there is a *load*, and waits for the orphans of the container.
 
     Args:
         app: Any WSGI callable.
@@ -83,8 +85,14 @@ def run(
     pid_file = PidFile(made.pid_file)
     pid_file.take()
     try:
-        serve = _serve_processes if made.needs_supervisor else _serve_threads
-        status = serve(source, made)
+        if load is not None and is_init() and not made.needs_supervisor:
+            # It waits for orphans, which a process with an application cannot: that has children of
+            # its own. One process that has no supervisor has no timeout either.
+            status = _serve_processes(source, replace(made, worker_timeout=0.0))
+        elif made.needs_supervisor:
+            status = _serve_processes(source, made)
+        else:
+            status = _serve_threads(source, made)
     finally:
         pid_file.release()
     if status:

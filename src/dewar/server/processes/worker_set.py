@@ -85,6 +85,11 @@ class WorkerSet:
         """The supervisor's ends of the channels to the workers, by number."""
         return {number: handle.channel for number, handle in self._handles.items()}
 
+    @property
+    def pids(self) -> frozenset[int]:
+        """The processes of the workers."""
+        return frozenset(handle.pid for handle in self._handles.values())
+
     def execute(self, decision: Decision) -> None:
         """Execute a decision."""
         if decision.action is Action.FORK:
