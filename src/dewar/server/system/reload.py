@@ -22,7 +22,7 @@ from dewar.support.background_thread import BackgroundThread
 
 #: The variables that mark the child. Programs written for Flask read the second one.
 MARKS = ("DEWAR_RELOADED", "WERKZEUG_RUN_MAIN")
-# How long a child may take to finish its requests, in seconds.
+# How long a child may take to finish its requests after a change, in seconds.
 STOP_TIMEOUT = 5.0
 # How often the watcher returns without a change, in milliseconds.
 _TICK = 200
@@ -133,15 +133,16 @@ def _supervise(
     while True:
         child, told = start(), threading.Event()
         BackgroundThread("dewar-reload", _stop_when_done, child, told, stop).start()
+        changed = None
         try:
             changed = next(filter(None, batches), None)
         except KeyboardInterrupt:
-            changed = None  # the child gets Ctrl+C too
+            pass  # the child gets Ctrl+C too
         finally:
             # Also if this process is stopped: no child is left behind.
             told.set()
             ended_before = child.poll()
-            _end(child)
+            _end(child, None if changed is None else STOP_TIMEOUT)
         if changed is None:
             return child.returncode if ended_before is None else ended_before
         say(f"{_first_name(changed)} has changed, restarting")
@@ -156,14 +157,19 @@ def _stop_when_done(
         stop.set()
 
 
-def _end(child: "subprocess.Popen[bytes]") -> None:
+def _end(child: "subprocess.Popen[bytes]", timeout: float | None) -> None:
+    """End the child, within *timeout* seconds if it is to be replaced; else it has its own limit."""
     if child.poll() is None:
         child.terminate()
     try:
-        child.wait(STOP_TIMEOUT)
+        child.wait(timeout)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
+    except BaseException:
+        child.terminate()  # a second signal, which is for the child too
+        child.wait()
+        raise
 
 
 def _start_child() -> "subprocess.Popen[bytes]":
