@@ -158,7 +158,7 @@ def _stop_when_done(
 
 
 def _end(child: "subprocess.Popen[bytes]", timeout: float | None) -> None:
-    """End the child, within *timeout* seconds if it is to be replaced; else it has its own limit."""
+    """End the child, in *timeout* seconds if it is to be replaced; else it has a limit itself."""
     if child.poll() is None:
         child.terminate()
     try:
