@@ -96,8 +96,7 @@ plain = app
 def app(environ, start_response):
     if environ["PATH_INFO"] == "/until-stop":
         line("waits")
-        while not environ[IS_DRAINING]():
-            time.sleep(0.01)
+        environ[IS_DRAINING].__self__.wait()
     return plain(environ, start_response)
 """
 

@@ -152,7 +152,11 @@ class BaseConnection(Transport):
         return ConnectionState.CLOSED if is_last else ConnectionState.LINGERING
 
     def _refuse(self, refusal: Refusal, request: WireRequest | None = None) -> None:
-        self.log_refusal(refusal, request or self._reader.maybe_unfinished())
+        environ = self._reader.environ
+        if request is None and environ:
+            is_http11 = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+            request = WireRequest(environ, is_http11, keep_alive=False, body=None)
+        self.log_refusal(refusal, request)
         try:
             self.send(self._server_context.writer.refuse(refusal))
         except ClientGoneError:

@@ -70,14 +70,15 @@ class RequestReader(Generic[R]):
         received: Bytes of an incomplete head, and of empty lines before it.
         wants_continue: Whether the client waits for ``100 Continue`` before it sends its body
             (RFC 9110 §10.1.1). The owner resets it when it has sent one.
+        environ: That of the request whose body is being received, or was when reading ended.
         continue_body: The complete body of a request that `take_before_body` returned. The owner
             takes it and resets the attribute to None.
     """
 
     __slots__ = (
-        "_base", "_body", "_environ", "_field_parser", "_head", "_head_cache", "_host", "_http11",
+        "_base", "_body", "_field_parser", "_head", "_head_cache", "_host", "_http11",
         "_keep_alive", "_limits", "_lines", "_make", "_max_line", "_taken_before_body", "completed",
-        "continue_body", "phase", "received", "refusal", "wants_continue",
+        "continue_body", "environ", "phase", "received", "refusal", "wants_continue",
     )  # fmt: skip
 
     def __init__(
@@ -90,7 +91,7 @@ class RequestReader(Generic[R]):
         self._max_line = limits.request_line
         self._field_parser = FieldParser(names, limits)
         self._head = PartialHead(limits)
-        self._environ: Environ = {}
+        self.environ: Environ = {}
         self._host = "\0"  # equal to no valid Host
         self._http11 = self._keep_alive = True
         self._body: FramedBody | None = None
@@ -139,18 +140,7 @@ class RequestReader(Generic[R]):
         if not self.wants_continue or self._taken_before_body or self.completed:
             return None
         self._taken_before_body = True
-        return self._make(self._environ, self._http11, self._keep_alive, None)
-
-    def maybe_unfinished(self) -> R | None:
-        """Return the request whose body is being received, or was when reading ended by a refusal.
-
-        Its body is None. It is for a log: `completed` gets it in the end, if it is complete.
-        """
-        if self.refusal is None and self.phase is not _BODY:
-            return None
-        if self._taken_before_body or not self._environ:
-            return None
-        return self._make(self._environ, self._http11, self._keep_alive, None)
+        return self._make(self.environ, self._http11, self._keep_alive, None)
 
     def discard(self) -> None:
         """Release all that unfinished and unanswered requests hold; ignore input from now on."""
@@ -158,7 +148,7 @@ class RequestReader(Generic[R]):
         # The parser and the environ (by its continue body) are in reference cycles. Broken here,
         # they need no garbage collection, which comes after thousands of connections.
         self._field_parser.detach()
-        self._environ = {}
+        self.environ = {}
         self._head.clear()
         self._drop_body()
         if self.continue_body is not None:
@@ -233,7 +223,7 @@ class RequestReader(Generic[R]):
         http11 = self._http11
         keep_alive, waits, framing = take_framing(environ, http11, self._limits)
         if framing:
-            self._environ = environ
+            self.environ = environ
             self._keep_alive = keep_alive
             self.wants_continue = waits
             return self._begin_body(framing, data, end)
@@ -289,24 +279,23 @@ class RequestReader(Generic[R]):
         """Pass on a complete body."""
         if self._taken_before_body:
             self._taken_before_body = False
-            self.continue_body = file
+            self.continue_body, self.environ = file, {}
             self.phase = _START if self._keep_alive else _ENDED
         else:
             self._complete(file, size)
 
     def _complete(self, file: IO[bytes], size: int) -> None:
         """Put the body and its length into the environ."""
-        environ = self._environ
+        environ = self.environ
         environ["wsgi.input"] = file
         environ["CONTENT_LENGTH"] = str(size)
         self.completed.append(self._make(environ, self._http11, self._keep_alive, file))
+        self.environ = {}
         self.phase = _START if self._keep_alive else _ENDED
 
     # The end.
 
     def _refuse(self, refusal: Refusal) -> None:
-        if self.phase is not _BODY:
-            self._environ = {}  # it is of an earlier request
         self.phase = _ENDED
         self.received = 0
         self.wants_continue = False
