@@ -64,6 +64,7 @@ def test_one_process_ends_at_once_where_it_is_told_so(
             until_refused(server.address)
         assert server.wait_end() == 0
         assert client.is_closed()
+        assert "app at " in server.wait_line("Left inside the application: dewar-")
 
 
 @pytest.mark.parametrize("settings", ["threads=2", TWO])

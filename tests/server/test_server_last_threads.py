@@ -116,8 +116,7 @@ def test_a_worker_that_is_replaced_waits_while_its_successor_serves(
 ) -> None:
     """After SIGHUP, and after its number of requests. SIGTERM to all processes does not end it."""
     settings = "processes=1, max_requests=1000" if how == "reload" else "max_requests=1"
-    logs = "import logging; logging.basicConfig(level=logging.INFO)\n"
-    with running(settings, APP + logs) as server, gate(tmp_path) as (path, release):
+    with running(settings, APP) as server, gate(tmp_path) as (path, release):
         old = begin(server, path)
         if how == "reload":
             server.send(signal.SIGHUP)

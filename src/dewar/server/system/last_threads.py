@@ -98,17 +98,26 @@ def _try_start(limit: Callable[[], None]) -> bool:
 
 
 def _wait_and_end(timeout: float, status: int, wait_quit: Callable[[float], bool]) -> None:
-    _logger.info(
-        "The process waits up to %.0f s for %s.", timeout, describe_threads(last_threads())
-    )
     began = time.monotonic()
-    limit = max(timeout, _AT_LEAST)
-    while last_threads() and time.monotonic() - began < limit:
-        if wait_quit(_LOOK):
-            limit = _AT_LEAST
+    is_quit = _wait(began + _AT_LEAST, wait_quit)
     left = last_threads()
+    if left and not is_quit and timeout > _AT_LEAST:
+        _logger.warning(
+            "Process %d waits up to %.0f s for threads of the application: %s.",
+            os.getpid(), timeout, describe_threads(left),
+        )  # fmt: skip
+        _wait(began + timeout, wait_quit)
+        left = last_threads()
     if left:
         _end_without(left, time.monotonic() - began, status)
+
+
+def _wait(until: float, wait_quit: Callable[[float], bool]) -> bool:
+    """Wait for the last threads; return whether that was cut short."""
+    while last_threads() and time.monotonic() < until:
+        if wait_quit(_LOOK):
+            return True
+    return False
 
 
 def _end_without(left: list[threading.Thread], waited: float, status: int) -> NoReturn:
