@@ -46,9 +46,11 @@ CODE = "one"
 class Running:
     """A server in a subprocess; what it prints can be waited for."""
 
-    def __init__(self, script: str, *arguments: str, **popen: Any) -> None:
+    def __init__(
+        self, script: str, *arguments: str, wrapper: tuple[str, ...] = (), **popen: Any
+    ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", script, *arguments],
+            [*wrapper, sys.executable, "-W", "error", "-c", script, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

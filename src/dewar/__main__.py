@@ -2,6 +2,7 @@
 
 from dewar.cli.main import DewarGroup, make_cli
 from dewar.compat.option import flask_option
+from dewar.support.standard_streams import open_closed_streams
 
 
 def cli() -> DewarGroup:
@@ -11,6 +12,7 @@ def cli() -> DewarGroup:
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    open_closed_streams()
     cli().main(prog_name="dewar")
 
 

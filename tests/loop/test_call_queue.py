@@ -10,6 +10,7 @@ from queue import SimpleQueue
 import pytest
 
 from dewar.loop.call_queue import CallQueue
+from dewar.support.background_thread import BackgroundThread
 
 _seen: ContextVar[str] = ContextVar("seen", default="nothing")
 
@@ -42,15 +43,16 @@ def test_they_begin_in_an_empty_context() -> None:
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_all_that_is_given_at_once_is_done(most: int) -> None:
-    """Also from several threads. The queue's threads are daemons."""
+    """Also from several threads. No exit waits for the queue's threads."""
     calls = CallQueue("all", most)
     done: SimpleQueue[tuple[int, bool]] = SimpleQueue()
 
+    def is_background() -> bool:
+        return isinstance(threading.current_thread(), BackgroundThread)
+
     def give(number: int) -> None:
         for count in range(50):
-            calls.call_soon(
-                lambda: done.put((number * 50 + count, threading.current_thread().daemon))  # noqa: B023
-            )
+            calls.call_soon(lambda: done.put((number * 50 + count, is_background())))  # noqa: B023
 
     givers = [threading.Thread(target=give, args=(number,)) for number in range(4)]
     for giver in givers:

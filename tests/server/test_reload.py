@@ -149,6 +149,37 @@ def test_each_change_ends_the_child_and_starts_another() -> None:
     assert supervised.status() == 0
 
 
+class Finishing(Child):
+    """A child whose application finishes something: only a second signal ends it."""
+
+    def __init__(self, interrupt: type[BaseException] | None) -> None:
+        super().__init__()
+        self.limits: list[float | None] = []
+        self._interrupt = interrupt
+
+    def terminate(self) -> None:
+        if self.was_told:
+            self.end(0)
+        self.was_told = True
+
+    def wait(self, timeout: float | None = None) -> int:
+        self.limits.append(timeout)
+        if self._interrupt is not None:
+            interrupt, self._interrupt = self._interrupt, None
+            raise interrupt
+        return super().wait(timeout)
+
+
+@pytest.mark.parametrize("interrupt", [SystemExit, KeyboardInterrupt])
+def test_a_stop_leaves_the_limit_to_the_child(interrupt: type[BaseException]) -> None:
+    """It knows for how long it may finish. A second signal goes to the child too."""
+    child: Any = Finishing(interrupt)
+    with pytest.raises(interrupt):
+        reload._end(child, None)
+    assert child.limits == [None, None]
+    assert child.poll() == 0
+
+
 def test_a_child_that_fails_waits_for_its_code_to_be_mended() -> None:
     """The supervisor goes on, and starts another after the next change."""
     supervised = Supervised()

@@ -64,6 +64,7 @@ def test_one_process_ends_at_once_where_it_is_told_so(
             until_refused(server.address)
         assert server.wait_end() == 0
         assert client.is_closed()
+        assert "app at " in server.wait_line("Left inside the application: dewar-")
 
 
 @pytest.mark.parametrize("settings", ["threads=2", TWO])
@@ -187,5 +188,33 @@ run(app, bind="127.0.0.1:0", name="the app", {settings})
             server.send(signal.SIGTERM)
         assert server.wait_end() == 0
         assert server.lines[-1] == "Dewar stopped."
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("settings", ["threads=2", TWO])
+def test_a_server_without_stderr_answers(settings: str) -> None:
+    """Also what an application writes there: to the stream, and to ``wsgi.errors``."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    script = f"""{COMMON}
+def loud(environ, start_response):
+    print("loud", file=environ["wsgi.errors"], flush=True)
+    sys.stderr.write("loud")
+    return app(environ, start_response)
+run(loud, bind="127.0.0.1:{port}", {settings})
+"""
+
+    def listens() -> bool:
+        with socket.socket() as probe:
+            return not probe.connect_ex(("127.0.0.1", port))
+
+    server = Running(script, preexec_fn=lambda: os.close(2))
+    try:
+        server.port = port
+        eventually(listens)
+        assert server.ask() == "here"
+        server.send(signal.SIGTERM)
+        assert server.wait_end() == 0
     finally:
         server.close()

@@ -17,6 +17,7 @@ from dewar.environment import debug_flag
 from dewar.running import ExposedDebuggerError, reloads, uses_debugger
 from dewar.server import run as serve
 from dewar.server.errors import ServerError, StartError
+from dewar.server.processes.orphans import is_init
 from dewar.server.reload import ReloadUnavailableError, can_reload, run_with_reload
 from dewar.server.settings.settings import SETTINGS, Settings
 from dewar.server.system.working_directory import enter
@@ -126,7 +127,7 @@ def _loader(
 
 def _is_loaded_in_workers(settings: Settings) -> bool:
     """Return whether each process loads the app itself, so that SIGHUP brings new code."""
-    return settings.needs_supervisor and not settings.preload
+    return not settings.preload if settings.needs_supervisor else is_init()
 
 
 def _in_worker(load: Callable[[], WSGIApplication]) -> Callable[[], WSGIApplication]:

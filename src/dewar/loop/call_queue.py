@@ -4,9 +4,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextvars import Context
 from queue import SimpleQueue
 from typing import Any, TypeAlias
+
+from dewar.support.background_thread import BackgroundThread
 
 _logger = logging.getLogger("dewar.loop")
 
@@ -23,17 +24,14 @@ class _Worker:
         self, name: str, work: Callable[["_Worker", _Calls], object], calls: _Calls
     ) -> None:
         self.finished = 0
-        # The context is empty: in some builds of Python a thread inherits its starter's.
-        self.thread = threading.Thread(
-            target=Context().run, args=(work, self, calls), name=name, daemon=True
-        )
+        self.thread = BackgroundThread(name, work, self, calls)
 
 
 class CallQueue:
     """Calls functions on threads that start on demand, each in an empty context.
 
-    The threads are daemons: a caller that needs the result waits for it itself. Any thread may
-    call any method.
+    No exit waits for the threads: a caller that needs the result waits for it itself. Any thread
+    may call any method.
 
     Args:
         name: The name of the thread. If there can be several, each has its number after it.

@@ -2,8 +2,8 @@
 
 The thread starts with the first coroutine and runs until the process ends. So the objects that
 libraries keep for an event loop, such as pools of connections, are good for every request. The
-thread is a daemon, so that it never keeps the process from ending; work that still runs at the
-interpreter's exit is cancelled.
+thread never keeps the process from ending; work that still runs at the interpreter's exit is
+cancelled.
 
 A forked process starts its own loop: it has a copy of the parent's memory, but not its thread.
 
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakSet
 
 from dewar.errors import DewarError
+from dewar.support.background_thread import BackgroundThread
 
 if TYPE_CHECKING:
     import asyncio
@@ -169,9 +170,7 @@ class ProcessLoop:
                 loop = new_loop()
                 started = threading.Event()
                 loop.call_soon(started.set)
-                self._thread = threading.Thread(
-                    target=lambda: Context().run(self._serve, loop), name="dewar-loop", daemon=True
-                )
+                self._thread = BackgroundThread("dewar-loop", self._serve, loop)
                 self._thread.start()
                 started.wait()
                 self._loop = loop

@@ -23,12 +23,13 @@ from dewar.server.errors import ServerError
 from dewar.server.fallback_server import FallbackServer
 from dewar.server.settings.settings import Settings
 from dewar.server.system.listeners import close_listeners, open_listeners
+from dewar.support.background_thread import BackgroundThread
 
 #: The variables that mark the child. Programs written for Flask read the second one.
 MARKS = ("DEWAR_RELOADED", "WERKZEUG_RUN_MAIN")
 #: Passes the sockets to the child: the address that they are for, and their descriptors.
 SOCKETS = "DEWAR_RELOAD_SOCKETS"
-# How long a child may take to finish its requests, in seconds.
+# How long a child may take to finish its requests after a change, in seconds.
 STOP_TIMEOUT = 5.0
 # How often the watcher returns without a change, in milliseconds.
 _TICK = 200
@@ -164,19 +165,18 @@ def _supervise(
     next(batches, None)
     while True:
         child, told = start(), threading.Event()
-        waiter = threading.Thread(
-            target=_follow_child, args=(child, told, stop, fallback), daemon=True
-        )
+        waiter = BackgroundThread("dewar-reload", _follow_child, child, told, stop, fallback)
         waiter.start()
+        changed = None
         try:
             changed = next(filter(None, batches), None)
         except KeyboardInterrupt:
-            changed = None  # the child gets Ctrl+C too
+            pass  # the child gets Ctrl+C too
         finally:
             # Also if this process is stopped: no child is left behind.
             told.set()
             ended_before = child.poll()
-            _end(child)
+            _end(child, None if changed is None else STOP_TIMEOUT)
             waiter.join()
             fallback.stop()
         if changed is None:
@@ -204,14 +204,19 @@ def _follow_child(
         )
 
 
-def _end(child: "subprocess.Popen[bytes]") -> None:
+def _end(child: "subprocess.Popen[bytes]", timeout: float | None) -> None:
+    """End the child, in *timeout* seconds if it is to be replaced; else it has a limit itself."""
     if child.poll() is None:
         child.terminate()
     try:
-        child.wait(STOP_TIMEOUT)
+        child.wait(timeout)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
+    except BaseException:
+        child.terminate()  # a second signal, which is for the child too
+        child.wait()
+        raise
 
 
 def _start_child(bind: str, numbers: list[int]) -> "subprocess.Popen[bytes]":

@@ -7,19 +7,21 @@ tells the service manager.
 import logging
 import ssl
 import sys
-import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from wsgiref.types import WSGIApplication
 
 from dewar.server.errors import SettingsError
 from dewar.server.processes.app_source import AppSource, preloaded
+from dewar.server.processes.orphans import is_init
 from dewar.server.processes.supervisor import Supervisor, make_scoreboard
 from dewar.server.processes.supervisor_links import StatusListener, SupervisorLinks
 from dewar.server.reload import inherited_bind
 from dewar.server.server import Server, describe, maybe_metrics_server
 from dewar.server.settings.settings import Settings
+from dewar.server.system.last_threads import limit_interpreter_exit
 from dewar.server.system.listeners import bind_listeners, url_of
 from dewar.server.system.memory import freeze_heap, limit_arenas
 from dewar.server.system.pid_file import PidFile
@@ -28,6 +30,8 @@ from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
 from dewar.server.system.systemd import Notifier
 from dewar.server.system.terminal import Terminal
 from dewar.server.system.working_directory import enter, loading_in, named_directory
+from dewar.support.background_thread import BackgroundThread
+from dewar.support.standard_streams import open_closed_streams
 
 _logger = logging.getLogger("dewar.server")
 
@@ -58,7 +62,8 @@ def run(
 
     With ``processes`` or ``max_requests`` this process becomes the supervisor of worker processes.
     An *app* is then the same in all of them, as it is here and now. With *load* each worker loads
-    its app, so that SIGHUP brings new code.
+    its app, so that SIGHUP brings new code. As process 1 of a container, this process supervises a
+    worker in any case if there is a *load*, and waits for the orphans of the container.
 
     Args:
         app: Any WSGI callable.
@@ -75,6 +80,7 @@ def run(
         PidFileError: Another server runs with the same pid file.
         SystemExit: No worker could load the application; the status is 3.
     """
+    open_closed_streams()
     made = make_settings(bind=inherited_bind(bind), threads=threads, **settings)
     enter(made.chdir)
     source = _app_source(app, load, name)
@@ -82,8 +88,14 @@ def run(
     pid_file = PidFile(made.pid_file)
     pid_file.take()
     try:
-        serve = _serve_processes if made.needs_supervisor else _serve_threads
-        status = serve(source, made)
+        if load is not None and is_init() and not made.needs_supervisor:
+            # It waits for orphans, which a process with an application cannot: that has children of
+            # its own. One process that has no supervisor has no timeout either.
+            status = _serve_processes(source, replace(made, worker_timeout=0.0))
+        elif made.needs_supervisor:
+            status = _serve_processes(source, made)
+        else:
+            status = _serve_threads(source, made)
     finally:
         pid_file.release()
     if status:
@@ -183,7 +195,10 @@ def _serve_threads(source: AppSource, settings: Settings) -> int:
         notifier.ready(f"{settings.threads} threads serve {source.name}")
         quick = _wait_stop_signal(server, inbox, terminal)
         notifier.stopping()
-        _stop(server, inbox, quick)
+        ends_by = time.monotonic() + settings.graceful_timeout
+        if _stop(server, inbox, quick):
+            ends_by = 0.0
+    limit_interpreter_exit(max(0.0, ends_by - time.monotonic()))
     return 0
 
 
@@ -201,17 +216,26 @@ def _wait_stop_signal(server: Server, inbox: SignalInbox, terminal: Terminal) ->
                 _logger.warning("%s %s", name, _NEEDS_PROCESSES[name])
 
 
-def _stop(server: Server, inbox: SignalInbox, quick: bool) -> None:
-    """Stop *server* gracefully, or at once if asked to or when a second signal comes."""
+def _stop(server: Server, inbox: SignalInbox, quick: bool) -> bool:
+    """Stop *server* gracefully, or at once if asked to or when a second signal comes.
+
+    Returns:
+        Whether it was at once.
+    """
     if quick:
         server.stop(0)
-        return
-    stopper = threading.Thread(target=server.stop, name="dewar-stop", daemon=True)
-    stopper.start()
+        return True
+    stopper = BackgroundThread("dewar-stop", server.stop)
+    try:
+        stopper.start()
+    except RuntimeError:
+        server.stop()  # no thread to be had: a second signal has no effect
+        return False
     while stopper.is_alive():
         if set(inbox.wait(_LOOK)) & (_STOPS | {"SIGQUIT"}):
             server.stop(0)
-            return
+            return True
+    return False
 
 
 def _say(line: str) -> None:

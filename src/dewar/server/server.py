@@ -16,6 +16,7 @@ from dewar.server.processes.app_source import preloaded
 from dewar.server.processes.background_supervisor import BackgroundSupervisor
 from dewar.server.settings.settings import Settings
 from dewar.server.threads.backend import ThreadBackend
+from dewar.support.background_thread import BackgroundThread
 
 
 class ServerPhase(Enum):
@@ -167,7 +168,7 @@ class Server:
         return ended
 
     def _stop_soon(self) -> None:
-        threading.Thread(target=self.stop, name="dewar-stop", daemon=True).start()
+        BackgroundThread("dewar-stop", self.stop).start()
 
     def wait_stopped(self, timeout: float | None = None) -> bool:
         """Block until the server has stopped; return whether it has within *timeout* seconds."""

@@ -15,9 +15,9 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import Context
 from typing import Any
 
+from dewar.support.background_thread import BackgroundThread
 from dewar.tasks.errors import TasksError
 from dewar.tasks_http.interface import ServedTasks, WatchedLedger
 
@@ -69,9 +69,7 @@ class Watcher:
             self._new.add(subscriber)
             # A forked process does not have its parent's threads.
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(
-                    target=lambda: Context().run(self._run), name="dewar-tasks-watcher", daemon=True
-                )
+                self._thread = BackgroundThread("dewar-tasks-watcher", self._run)
                 self._thread.start()
         try:
             yield

@@ -46,7 +46,7 @@ def test_what_comes_first_is_told(ends: Any, certificates: Certificates) -> None
 
 
 def test_strangers_do_not_fill_the_log(ends: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """One warning a minute; the others are for debugging."""
+    """One warning in a while, which counts the others."""
     settings = Settings(proxy_protocol=True, trusted_hosts="10.0.0.1")
     moments = [0.0, 1.0, 59.0, 60.0, 61.0]
     server_context = ServerContext(app, settings, lambda: moments[0])

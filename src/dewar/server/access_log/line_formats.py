@@ -49,10 +49,7 @@ class CombinedFormat:
     ) -> str:
         """Return a line."""
         get = environ.get
-        line = "-"
-        if request is not None:
-            target = without_secrets(request.target)
-            line = _quotable(f"{request.method} {target} {_protocol(request)}")
+        line = "-" if request is None else request_line(request)
         referer = get("HTTP_REFERER")
         agent = get("HTTP_USER_AGENT")
         user = get("REMOTE_USER")
@@ -133,6 +130,11 @@ class LogClock:
         second = time.strftime("%Y-%m-%dT%H:%M:%S", local)
         latest = self._latest = (int(now), common, second, f"{zone[:3]}:{zone[3:]}")
         return latest
+
+
+def request_line(request: WireRequest) -> str:
+    """Return the request line for a quoted part of a log line, without secrets."""
+    return _quotable(f"{request.method} {without_secrets(request.target)} {_protocol(request)}")
 
 
 def _protocol(request: WireRequest) -> str:

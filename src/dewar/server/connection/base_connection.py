@@ -4,13 +4,14 @@ import socket
 from contextlib import suppress
 from contextvars import Context
 
+from dewar.server.access_log.line_formats import request_line
 from dewar.server.connection.exchange import Exchange
 from dewar.server.connection.readiness import has_peer_closed, is_readable
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import TRANSITIONS, ConnectionState
 from dewar.server.connection.transport import TransferRate, Transport
 from dewar.server.errors import ClientGoneError, Refusal, ServerStateError
-from dewar.server.wire.errors import BODY_TIMEOUT, TIMEOUT
+from dewar.server.wire.errors import BODY_TIMEOUT, INTERNAL, TIMEOUT, UNAVAILABLE
 from dewar.server.wire.read_phase import ReadPhase
 from dewar.server.wire.reader import RequestReader
 from dewar.server.wire.request import Environ, WireRequest
@@ -19,6 +20,8 @@ from dewar.server.wire.request import Environ, WireRequest
 # and in all. One that is still sending a large body may read the answer only afterwards (nginx
 # lingering_timeout 5, lingering_time 30).
 _LINGER, _LONGEST_LINGER = 2.0, 30.0
+# Refusals whose reason the operator has to know.
+_OWN_TROUBLES = frozenset({INTERNAL, UNAVAILABLE})
 _IDLE, _FLUSHING = ConnectionState.IDLE, ConnectionState.FLUSHING
 
 
@@ -106,9 +109,16 @@ class BaseConnection(Transport):
             self._transfer_rate = None  # others need its place
 
     def log_refusal(self, refusal: Refusal, request: WireRequest | None = None) -> None:
-        """Write *refusal* to the access log."""
-        if self._server_context.logs_access:
-            self._server_context.access_log.log_refusal(self._environ, refusal, request)
+        """Write *refusal* to the access log; if the client is not to blame, to the server's too."""
+        server_context = self._server_context
+        if server_context.logs_access:
+            server_context.access_log.log_refusal(self._environ, refusal, request)
+        if refusal.status in _OWN_TROUBLES:
+            server_context.bounded_log.warn(
+                f"Refused with {refusal.status}: {refusal.reason} Request: %s, from %s.",
+                "not read" if request is None else f'"{request_line(request)}"',
+                self._environ["REMOTE_ADDR"] or "a UNIX socket",
+            )
 
     def has_peer_closed(self) -> bool:
         """Return whether the client has closed its side. For a connection that is SUSPENDED."""
@@ -173,6 +183,10 @@ class BaseConnection(Transport):
         return ConnectionState.CLOSED if is_last else ConnectionState.LINGERING
 
     def _refuse(self, refusal: Refusal, request: WireRequest | None = None) -> None:
+        environ = self._reader.environ
+        if request is None and environ:
+            is_http11 = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+            request = WireRequest(environ, is_http11, keep_alive=False, body=None)
         self.log_refusal(refusal, request)
         try:
             self.send(self._server_context.writer.refuse(refusal))

@@ -1,18 +1,29 @@
-"""Warnings that clients can cause as often as they like, and that must not fill the log."""
+"""Warnings that clients, or a system without resources, can cause as often as they like."""
 
 import logging
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 _logger = logging.getLogger("dewar.server")
 
 # In seconds.
-_INTERVAL = 60.0
+_INTERVAL = 10.0
+
+
+@dataclass(slots=True)
+class _Kind:
+    """What is known of one message: when it is due, and the values of those left out since."""
+
+    due: float
+    left_out: int = 0
+    values: tuple[object, ...] = ()
 
 
 class BoundedLog:
-    """Logs each message once a minute as a warning, and otherwise for debugging only.
+    """Logs the first warning of a kind, and in the next 10 seconds only counts the others.
 
-    Any thread may use it. Two that come at the same moment may both be logged.
+    The next line of the kind, or `flush`, says how many there were. Any thread may use it.
 
     Args:
         clock: A monotonic clock in seconds.
@@ -20,10 +31,11 @@ class BoundedLog:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._next: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._kinds: dict[str, _Kind] = {}
 
     def __repr__(self) -> str:
-        return f"<BoundedLog of {len(self._next)} messages>"
+        return f"<BoundedLog of {len(self._kinds)} messages>"
 
     def warn(self, message: str, *values: object) -> None:
         """Log *message* with *values*, as `logging.Logger.warning` does.
@@ -33,7 +45,37 @@ class BoundedLog:
             values: What is inserted.
         """
         now = self._clock()
-        is_due = now >= self._next.get(message, now)
-        if is_due:
-            self._next[message] = now + _INTERVAL
-        _logger.log(logging.WARNING if is_due else logging.DEBUG, message, *values)
+        with self._lock:
+            kind = self._kinds.setdefault(message, _Kind(now))
+            if now < kind.due:
+                kind.left_out += 1
+                kind.values = values
+                return
+            left_out = self._begin_interval(kind, now)
+        _log(message, values, left_out)
+
+    def flush(self) -> None:
+        """Log the last of each kind whose interval is over, with the number of the others."""
+        now = self._clock()
+        with self._lock:
+            over = [
+                (message, kind.values, self._begin_interval(kind, now) - 1)
+                for message, kind in self._kinds.items()
+                if kind.left_out and now >= kind.due
+            ]
+        for message, values, left_out in over:
+            _log(message, values, left_out)
+
+    def has_more(self) -> bool:
+        """Return whether there is something for `flush`, now or later."""
+        return any(kind.left_out for kind in tuple(self._kinds.values()))
+
+    def _begin_interval(self, kind: _Kind, now: float) -> int:
+        left_out, kind.left_out, kind.due = kind.left_out, 0, now + _INTERVAL
+        return left_out
+
+
+def _log(message: str, values: tuple[object, ...], left_out: int) -> None:
+    if left_out:
+        message, values = f"{message} (and %d more since the last such line)", (*values, left_out)
+    _logger.warning(message, *values)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from socket import socket
 from typing import Protocol
 
+from dewar.server.connection.bounded_log import BoundedLog
 from dewar.server.processes.control_channel import ControlChannel, Report, open_control_channel
 from dewar.server.processes.fork import EXIT_LOAD, ChildCleanup, fork
 from dewar.server.processes.policy import NO_PROCESS_PAUSE, SETTLED, replacement_pause
@@ -46,6 +47,7 @@ class MetricsProcess:
         cleanup: Closes, in the process, what belongs to the supervisor alone.
 
     Attributes:
+        pid: The process; 0 if there is none.
         was_ready: Whether it has served at least once.
         failure: Why it cannot start; empty if it has served.
     """
@@ -62,15 +64,16 @@ class MetricsProcess:
         self._listeners = listeners
         self._cleanup = cleanup
         self._backoff = Backoff(replacement_pause)
-        self._pid = 0
+        self.pid = 0
         self._channel: ControlChannel | None = None
         self._serves_since: float | None = None
+        self._log = BoundedLog(time.monotonic)
         self.was_ready = False
         self.failure = ""
         cleanup.add(self._close_channel)
 
     def __repr__(self) -> str:
-        return f"<MetricsProcess {self._title!r}, process {self._pid}>"
+        return f"<MetricsProcess {self._title!r}, process {self.pid}>"
 
     @property
     def channel(self) -> ControlChannel | None:
@@ -79,36 +82,36 @@ class MetricsProcess:
 
     def supervise(self, now: float) -> None:
         """Read its messages; start it if it does not run and no pause is due."""
-        if self._pid:
+        if self.pid:
             self._read_reports(now)
             self._maybe_reap(now)
-        if not self._pid and not self.failure and now >= self._backoff.until:
+        if not self.pid and not self.failure and now >= self._backoff.until:
             self._start(now)
 
     def stop(self) -> None:
         """Close the channel, so that the process ends, and wait for it; kill it after a while."""
         self._close_channel()
         deadline = time.monotonic() + _STOP_TIMEOUT
-        while self._pid and time.monotonic() < deadline:
-            if _reap(self._pid):
-                self._pid = 0
+        while self.pid and time.monotonic() < deadline:
+            if _reap(self.pid):
+                self.pid = 0
                 return
             time.sleep(_LOOK)
-        if self._pid:
+        if self.pid:
             with suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
+                os.kill(self.pid, signal.SIGKILL)
             with suppress(ChildProcessError):
-                os.waitpid(self._pid, 0)
-            self._pid = 0
+                os.waitpid(self.pid, 0)
+            self.pid = 0
 
     def _start(self, now: float) -> None:
         ours, theirs = open_control_channel()
         self._channel = ours
         try:
-            self._pid = fork(lambda: self._serve(theirs))
+            self.pid = fork(lambda: self._serve(theirs))
         except OSError as error:
             ours.close()
-            _logger.error("%s cannot be forked: %s. Trying again.", self._title, error)  # noqa: TRY400
+            self._log.warn("%s cannot be forked: %s. Trying again.", self._title, error)
             self._backoff.hold(now, NO_PROCESS_PAUSE)
         theirs.close()
 
@@ -124,13 +127,13 @@ class MetricsProcess:
                 self.failure = text
 
     def _maybe_reap(self, now: float) -> None:
-        if not _reap(self._pid):
+        if not _reap(self.pid):
             return
         self._read_reports(now)
         self._close_channel()
         if not self.failure:
-            _logger.error("%s (process %d) has ended and is replaced.", self._title, self._pid)
-        self._pid = 0
+            _logger.error("%s (process %d) has ended and is replaced.", self._title, self.pid)
+        self.pid = 0
         if self._serves_since is not None and now - self._serves_since >= SETTLED:
             self._backoff.note_success()
         else:

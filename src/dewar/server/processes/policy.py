@@ -95,6 +95,10 @@ class SupervisorPolicy:
         """Return whether the server has stopped and the last worker is reaped."""
         return self.phase is SupervisorPhase.STOPPING and not self._workers
 
+    def time_left(self, now: float) -> float:
+        """Return the seconds until a stop cuts short what is not finished; 0 without a stop."""
+        return max(0.0, self._deadline - now)
+
     # What has happened.
 
     def note_forked(self, number: int, now: float) -> None:

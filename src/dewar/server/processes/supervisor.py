@@ -18,11 +18,13 @@ from dewar.server.processes.control_channel import Command
 from dewar.server.processes.decisions import SupervisorPhase
 from dewar.server.processes.fork import EXIT_LOAD, ChildCleanup
 from dewar.server.processes.metrics_process import MetricsProcess
+from dewar.server.processes.orphans import OrphanReaper, is_init
 from dewar.server.processes.policy import SupervisorPolicy
 from dewar.server.processes.scoreboard import Scoreboard
 from dewar.server.processes.supervisor_links import MakeEndpoint, SupervisorLinks
 from dewar.server.processes.worker_set import WorkerSet, WorkerSpec
 from dewar.server.settings.settings import Settings
+from dewar.server.system.last_threads import limit_interpreter_exit
 from dewar.server.system.listeners import close_listeners, stop_listening
 from dewar.server.system.process_title import set_title
 from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
@@ -80,6 +82,7 @@ class Supervisor:
         self._policy = SupervisorPolicy(
             settings.processes, settings.worker_timeout, settings.graceful_timeout
         )
+        self._orphans: OrphanReaper | None = None
         self._max_workers = scoreboard.capacity // 4
         self._is_up = False
         self._abandoned = 0
@@ -98,6 +101,7 @@ class Supervisor:
         try:
             if self._settings.preload:
                 self._preload()
+            self._orphans = OrphanReaper() if is_init() else None
             spec = WorkerSpec(
                 settings=self._settings,
                 source=self._source,
@@ -112,6 +116,8 @@ class Supervisor:
                     self._end(workers)
         finally:
             close_listeners(self._listeners)
+            # A preloaded application may have started threads here.
+            limit_interpreter_exit(self._policy.time_left(time.monotonic()))
 
     def _end(self, workers: WorkerSet) -> None:
         workers.kill_all()
@@ -198,6 +204,9 @@ class Supervisor:
         if workers.is_stop_requested and self._policy.phase is not SupervisorPhase.STOPPING:
             self._stop(self._settings.graceful_timeout)
         workers.reap()
+        if self._orphans is not None:
+            beside = self._metrics_process.pid if self._metrics_process is not None else 0
+            self._orphans.reap(workers.pids | {beside})
         self._scoreboard.set_worker_failures(self._policy.worker_failures)
 
     def _on_signal(self, name: str, workers: WorkerSet) -> None:

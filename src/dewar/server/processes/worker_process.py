@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from socket import socket
 
 from dewar.server.connection.server_context import ServerContext
-from dewar.server.errors import ServerError
+from dewar.server.errors import ServerError, StartError
 from dewar.server.processes.app_source import AppSource
 from dewar.server.processes.balancing import LeastConnections
 from dewar.server.processes.control_channel import Command, ControlChannel, Report
@@ -26,6 +26,7 @@ from dewar.server.processes.fork import EXIT_LOAD
 from dewar.server.processes.scoreboard import WorkerSlot
 from dewar.server.settings.settings import Settings
 from dewar.server.system.descriptor_limit import raise_descriptor_limit
+from dewar.server.system.last_threads import finish_threads
 from dewar.server.system.listeners import listen
 from dewar.server.system.memory import freeze_heap
 from dewar.server.system.process_title import set_title
@@ -74,22 +75,30 @@ class WorkerProcess:
         """Serve until the supervisor stops it; return the exit status."""
         assignment = self._assignment
         set_title(f"dewar: worker {assignment.slot.number} [{assignment.source.name}]")
-        if not faulthandler.is_enabled():  # the app may have its own file for it
-            with suppress(io.UnsupportedOperation, AttributeError, ValueError):  # no real stderr
+        # The app may have its own file for it, and there may be no real stderr.
+        if not faulthandler.is_enabled():
+            with suppress(io.UnsupportedOperation, AttributeError, ValueError, RuntimeError):
                 faulthandler.enable(sys.__stderr__ or sys.stderr)
         server_context = self._server_context = self._maybe_load()
         if server_context is None:
+            finish_threads(0.0, EXIT_LOAD, self._wait_quit)
             return EXIT_LOAD
         with SignalInbox(HANDLED_SIGNALS) as inbox:
             pool = self._pool = Pool(server_context, assignment.listeners)
-            pool.start()
+            try:
+                pool.start()
+            except StartError as error:
+                assignment.channel.send_nowait(Report.FAILED, str(error))
+                server_context.end(0.0)
+                return EXIT_LOAD
             assignment.channel.send_nowait(Report.READY)
             self._serve_until_stopped(pool, inbox)
-            if not pool.join(_LEAVE):
-                _logger.warning("Worker %d leaves threads behind.", assignment.slot.number)
+            pool.join(_LEAVE)
             self._beat()
-            server_context.end(self._time_left())
+            server_context.end(self._time_left() - _LEAVE)
             server_context.close_logs()
+            # Here, where signals to the whole group still do not end this process.
+            finish_threads(self._time_left(), 0, self._wait_quit)
         return 0
 
     def _maybe_load(self) -> ServerContext | None:
@@ -160,8 +169,19 @@ class WorkerProcess:
         return _LOOK if self._deadline is not None or self._max_requests else None
 
     def _time_left(self) -> float:
-        """Return the seconds until the supervisor kills this process, less a margin."""
-        return 0.0 if self._deadline is None else self._deadline - time.monotonic() - _LEAVE
+        """Return the seconds until the supervisor wants this process to have ended."""
+        return 0.0 if self._deadline is None else self._deadline - time.monotonic()
+
+    def _wait_quit(self, seconds: float) -> bool:
+        """Wait for *seconds*; return whether the supervisor lets this process wait no longer."""
+        channel = self._assignment.channel
+        if channel.is_closed:
+            time.sleep(seconds)
+            return False
+        with selectors.DefaultSelector() as selector:
+            selector.register(channel.sock, selectors.EVENT_READ)
+            selector.select(seconds)
+        return Command.QUIT in channel.receive_commands()
 
     def _check_limits(self, pool: Pool) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:
@@ -200,6 +220,7 @@ class WorkerProcess:
         elif command is Command.STOP:
             pool.drain_soon()
         else:
+            self._deadline = time.monotonic()
             pool.end()
 
 

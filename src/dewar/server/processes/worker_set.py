@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from socket import socket
 
+from dewar.server.connection.bounded_log import BoundedLog
 from dewar.server.processes.app_source import AppSource
 from dewar.server.processes.control_channel import (
     Command,
@@ -71,6 +72,7 @@ class WorkerSet:
         self._policy = policy
         self._scoreboard = scoreboard
         self._handles: dict[int, WorkerHandle] = {}
+        self._log = BoundedLog(time.monotonic)
         self.failure = ""
         self.is_stop_requested = False
         spec.cleanup.add(self._close_channels)
@@ -82,6 +84,11 @@ class WorkerSet:
     def channels(self) -> Mapping[int, ControlChannel]:
         """The supervisor's ends of the channels to the workers, by number."""
         return {number: handle.channel for number, handle in self._handles.items()}
+
+    @property
+    def pids(self) -> frozenset[int]:
+        """The processes of the workers."""
+        return frozenset(handle.pid for handle in self._handles.values())
 
     def execute(self, decision: Decision) -> None:
         """Execute a decision."""
@@ -161,7 +168,7 @@ class WorkerSet:
         except OSError as error:
             ours.close()
             theirs.close()
-            _logger.error("No worker can be forked: %s. Trying again.", error)  # noqa: TRY400
+            self._log.warn("No worker can be forked: %s. Trying again.", error)
             self._policy.note_no_fork(now)
             return
         theirs.close()

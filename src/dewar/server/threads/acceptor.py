@@ -4,7 +4,6 @@ Only the leader uses this.
 """
 
 import errno
-import logging
 import socket
 from collections.abc import Callable
 from enum import Enum
@@ -18,8 +17,6 @@ from dewar.server.threads.listener_set import ListenerSet
 from dewar.server.threads.poller import Poller
 from dewar.server.threads.yield_policy import YIELD_TIME, YieldPolicy
 from dewar.server.wire.errors import UNAVAILABLE
-
-_logger = logging.getLogger("dewar.server")
 
 # Connections accepted per event; the open connections wait meanwhile.
 _ACCEPTS = 128
@@ -295,6 +292,6 @@ class Acceptor:
         return []
 
     def _pause(self, error: OSError) -> None:
-        _logger.warning("Accepting pauses for %g s: %s", _PAUSE, error)
+        self._server_context.bounded_log.warn("Accepting pauses for %g s: %s", _PAUSE, error)
         self.until = self._server_context.now + _PAUSE
         self._handle(_EXHAUST)

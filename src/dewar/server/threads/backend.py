@@ -47,11 +47,11 @@ class ThreadBackend:
             opened.callback(close_listeners, listeners)
             self._server_context.begin()
             opened.callback(self._server_context.end, 0.0)
+            self.addresses = tuple(url_of(listener, settings.scheme) for listener in listeners)
+            self._listeners = tuple(listeners)  # a copy: the pool clears its list
+            self._pool = Pool(self._server_context, listeners)
+            self._pool.start()
             opened.pop_all()
-        self.addresses = tuple(url_of(listener, settings.scheme) for listener in listeners)
-        self._listeners = tuple(listeners)  # a copy: the pool clears its list
-        self._pool = Pool(self._server_context, listeners)
-        self._pool.start()
 
     def stop(self, timeout: float) -> bool:
         """See `dewar.server.server.ServerBackend`."""

@@ -123,8 +123,11 @@ class LeaderDuties:
             return _DRAIN_SWEEP
         if self._acceptor.state is _YIELDING:
             return self._acceptor.listen_again(self._server_context.clock(), _SWEEP)
+        server_context = self._server_context
         is_idle = not self._connections.count and not self._acceptor.is_paused()
-        return -1 if is_idle and self._server_context.heartbeat is None else _SWEEP
+        if is_idle and server_context.heartbeat is None:
+            return _SWEEP if server_context.bounded_log.has_more() else -1
+        return _SWEEP
 
     def poll(self, poll_timeout: float) -> Events:
         """Wait for events; do what else is due; return the events to handle now.
@@ -191,6 +194,7 @@ class LeaderDuties:
         self.next_sweep = now + _SWEEP
         self._server_context.writer.refresh(time.time())
         self._acceptor.tick(now)
+        self._server_context.bounded_log.flush()
         if self._server_context.heartbeat is not None:
             self._server_context.heartbeat()
         if self.pool_state is PoolState.RETIRING:

@@ -22,7 +22,9 @@ from socket import socket
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import ConnectionState
+from dewar.server.errors import StartError
 from dewar.server.metrics.statistics import PoolStatistics
+from dewar.server.system.last_threads import describe_threads
 from dewar.server.threads.acceptor import Acceptor
 from dewar.server.threads.idle_connections import IdleConnections
 from dewar.server.threads.leader_duties import LeaderDuties, PoolState
@@ -42,6 +44,10 @@ _IDLE, _READY = ConnectionState.IDLE, ConnectionState.READY
 _TRIES, _LOOK = 20, 0.05
 # In seconds, after an internal error: one that repeats cannot fill the log at full speed.
 _FAULT_PAUSE = 0.05
+_NO_THREAD = (
+    "The server starts with two threads, and the system does not give them: {}. Raise the limit of"
+    " processes and threads: docker run --pids-limit, TasksMax= of systemd, or ulimit -u."
+)
 _logger = logging.getLogger("dewar.server")
 
 
@@ -96,10 +102,18 @@ class Pool:
         )
 
     def start(self) -> None:
-        """Begin to serve."""
-        self._watchdog.start()
+        """Begin to serve.
+
+        Raises:
+            StartError: The system gives this process no thread.
+        """
         first = self._workers[0]
-        first.start()  # at once, and not when it is needed: without it there is no server
+        try:
+            self._watchdog.start()
+            first.start()  # at once, and not when it is needed: without it there is no server
+        except RuntimeError as error:
+            self._watchdog.stop()
+            raise StartError(_NO_THREAD.format(error)) from error
         self._work_queue.maybe_worker()
         first.wake()
 
@@ -138,6 +152,10 @@ class Pool:
         is_quiescent = self._connections.is_quiescent.wait(max(0.0, deadline - time.monotonic()))
         is_unwatched = self._loop_leader.end(max(_LOOK, deadline - time.monotonic()))
         is_over = not left and is_quiescent and is_unwatched
+        if left:
+            _logger.warning(
+                "Left inside the application: %s.", describe_threads(w.thread for w in left)
+            )
         if is_over:
             self._poller.close()
             self._waker.close()

@@ -1,9 +1,6 @@
 """Running requests on threads that do not lead."""
 
 import logging
-import threading
-from contextvars import Context
-from functools import partial
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.server_context import ServerContext
@@ -14,6 +11,7 @@ from dewar.server.threads.poller import Poller
 from dewar.server.threads.scores import LatencyScore
 from dewar.server.threads.work_queue import WorkQueue
 from dewar.server.wire.errors import UNAVAILABLE
+from dewar.support.background_thread import BackgroundThread
 from dewar.support.waker import Waker
 
 _logger = logging.getLogger("dewar.server")
@@ -167,5 +165,10 @@ class RequestRunner:
             if not connection.has_begun():
                 self.connections.take_back(connection)  # this closes it
             else:
-                run = partial(Context().run, self.run, connection)
-                threading.Thread(target=run, name="dewar-drain", daemon=True).start()
+                self._run_apart(connection)
+
+    def _run_apart(self, connection: Connection) -> None:
+        try:
+            BackgroundThread("dewar-drain", self.run, connection).start()
+        except RuntimeError:
+            self.run(connection)  # no thread to be had: the others wait, and none is lost

@@ -10,9 +10,9 @@ server nothing.
 import threading
 import time
 from collections.abc import Callable
-from contextvars import Context
 
 from dewar.server.threads.leadership import Leadership
+from dewar.support.background_thread import BackgroundThread
 
 _TICK = 0.001
 # Ticks without a run before it sleeps: enough that the gaps of a busy server do not wake it over
@@ -41,9 +41,7 @@ class Watchdog:
         self._lock = threading.Lock()
         self._lock.acquire()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(
-            target=lambda: Context().run(self._watch), name="dewar-watchdog", daemon=True
-        )
+        self._thread = BackgroundThread("dewar-watchdog", self._watch)
         self.is_asleep = False
 
     def __repr__(self) -> str:

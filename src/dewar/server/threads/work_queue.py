@@ -1,14 +1,13 @@
 """The threads that run requests, and the queue of requests that wait for one."""
 
-import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
-from contextvars import Context
 
+from dewar.server.connection.bounded_log import BoundedLog
 from dewar.server.connection.connection import Connection
-
-_logger = logging.getLogger("dewar.server")
+from dewar.support.background_thread import BackgroundThread
 
 
 class WorkerThread:
@@ -22,20 +21,23 @@ class WorkerThread:
     Args:
         name: The thread's name.
         main: The thread's function; it gets this worker.
+
+    Attributes:
+        thread: The thread.
+        is_started: Whether it runs.
     """
 
     def __init__(self, name: str, main: Callable[["WorkerThread"], None]) -> None:
         self._lock = threading.Lock()
         self._lock.acquire()
-        # An empty context: from Python 3.14 on, a thread may begin with a copy of its starter's.
-        self._thread = threading.Thread(
-            target=lambda: Context().run(main, self), name=name, daemon=True
-        )
+        self.thread = BackgroundThread(name, lambda: main(self))
+        # Of its own: every millisecond somebody may try.
+        self._log = BoundedLog(time.monotonic)
         self._connection: Connection | None = None
         self.is_started = False
 
     def __repr__(self) -> str:
-        return f"<WorkerThread {self._thread.name} {'started' if self.is_started else 'new'}>"
+        return f"<WorkerThread {self.thread.name} {'started' if self.is_started else 'new'}>"
 
     def start(self) -> None:
         """Start the thread, which parks first.
@@ -43,7 +45,7 @@ class WorkerThread:
         Raises:
             RuntimeError: The system cannot start a thread now.
         """
-        self._thread.start()
+        self.thread.start()
         self.is_started = True
 
     def try_start(self) -> bool:
@@ -52,7 +54,7 @@ class WorkerThread:
             try:
                 self.start()
             except RuntimeError as error:
-                _logger.warning("%r does not start: %s", self, error)
+                self._log.warn("%r does not start, so requests wait for others: %s.", self, error)
                 return False
         return True
 
@@ -69,9 +71,9 @@ class WorkerThread:
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread; return whether it has ended within *timeout* seconds."""
-        if self.is_started and self._thread is not threading.current_thread():
-            self._thread.join(timeout)
-        return not self._thread.is_alive()
+        if self.is_started and self.thread is not threading.current_thread():
+            self.thread.join(timeout)
+        return not self.thread.is_alive()
 
 
 class WorkQueue:

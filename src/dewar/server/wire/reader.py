@@ -59,14 +59,15 @@ class RequestReader(Generic[R]):
         wants_continue: Whether the client waits for ``100 Continue`` before it sends its body
             (RFC 9110 §10.1.1). The owner resets it when it has sent one.
         body: The body that is being received.
+        environ: That of the request whose body is being received, or was when reading ended.
         continue_body: The complete body of a request that `take_before_body` returned. The owner
             takes it and resets the attribute to None.
     """
 
     __slots__ = (
-        "_environ", "_field_parser", "_head", "_head_cache", "_head_parser", "_held", "_held_from",
-        "_http11", "_keep_alive", "_limits", "_make", "_storage", "_taken_before_body", "body",
-        "completed", "continue_body", "phase", "received", "refusal", "wants_continue",
+        "_field_parser", "_head", "_head_cache", "_head_parser", "_held", "_held_from", "_http11",
+        "_keep_alive", "_limits", "_make", "_storage", "_taken_before_body", "body", "completed",
+        "continue_body", "environ", "phase", "received", "refusal", "wants_continue",
     )  # fmt: skip
 
     def __init__(
@@ -79,7 +80,7 @@ class RequestReader(Generic[R]):
         self._field_parser = FieldParser(names, limits)
         self._head_parser = HeadParser(base, names, limits, self._field_parser)
         self._head = PartialHead(limits)
-        self._environ: Environ = {}
+        self.environ: Environ = {}
         self._http11 = self._keep_alive = True
         self.body: FramedBody | None = None
         self._taken_before_body = False
@@ -94,11 +95,6 @@ class RequestReader(Generic[R]):
 
     def __repr__(self) -> str:
         return f"<RequestReader {self.phase.name}, {len(self.completed)} complete>"
-
-    @property
-    def environ(self) -> Environ:
-        """The environ of the request whose `body` is being received."""
-        return self._environ
 
     def feed(self, data: bytes) -> None:
         """Take received bytes; look at `completed` and `refusal` afterwards.
@@ -144,7 +140,7 @@ class RequestReader(Generic[R]):
         if self.body is None or self._taken_before_body or self.completed:
             return None
         self._taken_before_body = True
-        return self._make(self._environ, self._http11, self._keep_alive, None)
+        return self._make(self.environ, self._http11, self._keep_alive, None)
 
     def discard(self) -> None:
         """Release all that unfinished and unanswered requests hold; ignore input from now on."""
@@ -153,7 +149,7 @@ class RequestReader(Generic[R]):
         # The parser and the environ (by its continue body) are in reference cycles. Broken here,
         # they need no garbage collection, which comes after thousands of connections.
         self._field_parser.detach()
-        self._environ = {}
+        self.environ = {}
         self._head.clear()
         self._drop_body()
         if self.continue_body is not None:
@@ -224,7 +220,7 @@ class RequestReader(Generic[R]):
         http11 = self._http11
         keep_alive, waits, framing = take_framing(environ, http11, self._limits)
         if framing:
-            self._environ = environ
+            self.environ = environ
             self._keep_alive = keep_alive
             self.wants_continue = waits
             return self._begin_body(framing, data, end)
@@ -267,17 +263,18 @@ class RequestReader(Generic[R]):
         """Pass on a complete body."""
         if self._taken_before_body:
             self._taken_before_body = False
-            self.continue_body = file
+            self.continue_body, self.environ = file, {}
             self.phase = _START if self._keep_alive else _ENDED
         else:
             self._complete(file, size)
 
     def _complete(self, file: IO[bytes], size: int) -> None:
         """Put the body and its length into the environ."""
-        environ = self._environ
+        environ = self.environ
         environ["wsgi.input"] = file
         environ["CONTENT_LENGTH"] = str(size)
         self.completed.append(self._make(environ, self._http11, self._keep_alive, file))
+        self.environ = {}
         self.phase = _START if self._keep_alive else _ENDED
 
     # The end.

@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
 
+from dewar.support.background_thread import BackgroundThread
 from dewar.support.backoff import doubled
 from dewar.tasks.errors import TasksError
 from dewar.tasks.ledger.records import NewJob
@@ -90,7 +91,7 @@ class LedgerWriter:
         self.state = _OPEN
         #: Whether urgent operations follow each other closely. The thread that writes sets it.
         self.is_busy = False
-        self._thread = threading.Thread(target=self._run, name="dewar-tasks-writer", daemon=True)
+        self._thread = BackgroundThread("dewar-tasks-writer", self._run)
 
     def __repr__(self) -> str:
         alive = "running" if self._thread.is_alive() else "not running"

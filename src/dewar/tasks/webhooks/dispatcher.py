@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from dewar.support.background_thread import BackgroundThread
 from dewar.tasks.webhooks.concurrency import ConcurrencyLimit
 from dewar.tasks.webhooks.outbox import Outbox
 from dewar.tasks.webhooks.records import Delivery, DueDelivery
@@ -162,8 +163,8 @@ class WebhookDispatcher:
             return [thread for thread in self._threads if thread.is_alive()]
 
     def _start_thread(self, run: Callable[..., None], args: tuple[object, ...], name: str) -> None:
-        """Start a daemon thread: an attempt that the end of the process cuts off has its lease."""
-        thread = threading.Thread(target=run, args=args, name=name, daemon=True)
+        """Start a thread: an attempt that the end of the process cuts off has its lease."""
+        thread = BackgroundThread(name, run, *args)
         self._threads.add(thread)
         try:
             thread.start()

@@ -10,6 +10,7 @@ from kombu import Connection, Consumer, Producer, Queue
 from kombu import Message as Delivery
 from kombu.exceptions import OperationalError
 
+from dewar.support.background_thread import BackgroundThread
 from dewar.tasks.engines.celery.messages import Message, remove
 
 _logger = logging.getLogger("dewar.tasks")
@@ -45,7 +46,7 @@ class ReplyListener:
         self._handle = handle
         self._connected = connected
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="dewar-celery", daemon=True)
+        self._thread = BackgroundThread("dewar-celery", self._run)
         self._starting = threading.Lock()
 
     def __repr__(self) -> str:

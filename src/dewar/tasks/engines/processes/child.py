@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
-from threading import Lock, Thread
+from threading import Lock
 from traceback import format_exc
 from typing import Any
 
+from dewar.support.background_thread import BackgroundThread
 from dewar.tasks.engines.processes.messages import (
     FrameKind,
     Frames,
@@ -42,7 +43,7 @@ def serve(
     """Run the calls that arrive over the connection."""
     _detach_from_parent()
     parent = _Parent(connection.fileno())
-    Thread(target=parent.exit_with_parent, name="dewar-parent-watch", daemon=True).start()
+    BackgroundThread("dewar-parent-watch", parent.exit_with_parent).start()
     # The parent may have died or closed the pool.
     with suppress(OSError):
         if _initialize(parent, initializer, initargs):

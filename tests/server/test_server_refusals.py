@@ -1,0 +1,125 @@
+"""What the server refuses for reasons of its own leaves a line in its log."""
+
+import signal
+import tempfile
+import threading
+from typing import Any
+
+import pytest
+
+from faulttools import COMMON, Running, running
+from polling import eventually
+from servertools import Serve
+
+
+def hello(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """Answer."""
+    start_response("200 OK", [("Content-Length", "5")])
+    return [b"hello"]
+
+
+def refusals(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the lines about refusals."""
+    texts = [record.getMessage() for record in caplog.records]
+    return [text for text in texts if text.startswith("Refused with 503 Service Unavailable: ")]
+
+
+def test_a_connection_above_the_limit(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """Whose request was not read; the flood of them is one line."""
+    served = serve(hello, max_connections=1)
+    held = served.client()
+    held.get("/")
+    held.send(b"GET / HTTP/1.1\r\nHost: x\r\n")  # it is not idle
+    for _ in range(20):
+        assert b" 503 " in served.client().rest()
+    [line] = refusals(caplog)
+    assert line.endswith("Request: not read, from 127.0.0.1.")
+
+
+def test_a_request_above_the_limit(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """With its request line, without secrets and control characters."""
+    entered, release = threading.Event(), threading.Event()
+
+    def stuck(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        entered.set()
+        release.wait(10)
+        return hello(environ, start_response)
+
+    served = serve(stuck, threads=1, max_queue=1)
+    clients = [served.client() for _ in range(4)]
+    clients[0].send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert entered.wait(10)
+    for client in clients[1:]:
+        client.send(b'POST /a"b?token=x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n')
+    lines = eventually(lambda: refusals(caplog))
+    release.set()
+    for client in clients:
+        client.answer()
+    assert lines[0].endswith(r'Request: "POST /a\"b?token=*** HTTP/1.1", from 127.0.0.1.')
+
+
+def test_a_body_that_can_not_be_stored(
+    serve: Serve, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the request line: the disk is full, or there is none."""
+    served = serve(hello, buffered_body=1)
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    client = served.client()
+    client.send(b"PUT /large HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n12345678")
+    assert b" 503 " in client.rest()
+    [line] = refusals(caplog)
+    assert 'Request: "PUT /large HTTP/1.1", from 127.0.0.1.' in line
+
+
+def test_what_the_client_is_to_blame_for_is_not_logged_as_a_warning(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It could fill the log."""
+    client = serve(hello).client()
+    client.send(b"GET  / HTTP/1.1\r\n\r\n")
+    assert b" 400 " in client.rest()
+    assert not caplog.records
+
+
+LIMITED = """
+start, left = threading.Thread.start, [2]
+def limited(thread):
+    if not left[0]:
+        raise RuntimeError("can't start new thread")
+    left[0] -= 1
+    start(thread)
+threading.Thread.start = limited
+
+from dewar.environ_keys import IS_DRAINING
+plain = app
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/until-stop":
+        line("waits")
+        environ[IS_DRAINING].__self__.wait()
+    return plain(environ, start_response)
+"""
+
+
+@pytest.mark.parametrize("settings", ["threads=4", "processes=2, threads=4"])
+def test_without_a_thread_a_stop_answers_what_is_in_flight(settings: str) -> None:
+    """The one thread that leads finishes its request; the log says it once for each thread."""
+    with running(settings, LIMITED) as server:
+        client = server.client()
+        client.send(b"GET /until-stop HTTP/1.1\r\nHost: x\r\n\r\n")
+        server.wait_line("waits")
+        server.wait_line("does not start")
+        server.send(signal.SIGTERM)
+        assert client.answer()[2] == b"here"
+        assert server.wait_end() == 0
+        assert 1 <= sum("does not start" in line for line in server.lines) <= 2
+
+
+def test_a_server_that_gets_no_thread_at_all_does_not_start() -> None:
+    """It says which limit to raise."""
+    server = Running(f'{COMMON}{LIMITED}left[0] = 1\nrun(app, bind="127.0.0.1:0")')
+    try:
+        assert server.wait_end() == 1
+        assert "docker run --pids-limit" in server.wait_line("starts with two threads")
+    finally:
+        server.close()
