@@ -34,7 +34,7 @@ from dewar.tasks.ledger.records import (
     NewJob,
     RecoveryResult,
 )
-from dewar.tasks.ledger.recovery import IsAlive, recover_jobs
+from dewar.tasks.ledger.recovery import FindGone, recover_jobs
 from dewar.tasks.ledger.rows import chunks, counts_of, record_of, rows_of, write_batch
 from dewar.tasks.ledger.schema import owners
 from dewar.tasks.ledger.statements import INSERT
@@ -222,7 +222,8 @@ class Ledger:
 
         Args:
             owner: This process.
-            until: When the lease runs out, in seconds since the epoch.
+            until: When the lease runs out, in seconds since the epoch. Each renewal has another
+                value: others see by it that the owner is alive.
         """
         renewed = {"holder": owner.id, "until": until}
         with self.database.writing() as connection:
@@ -241,22 +242,22 @@ class Ledger:
             connection.execute(sql.FORGET_OWNER, {"holder": owner})
 
     def recover(
-        self, now: float, is_alive: IsAlive, describe: Describe = describe_record
+        self, now: float, find_gone: FindGone, describe: Describe = describe_record
     ) -> RecoveryResult:
-        """Take the jobs of owners whose lease has run out, or whose process is known to be dead.
+        """Take the jobs of owners that are gone.
 
         Their running jobs wait again, or are lost if they may not be repeated. Jobs that had not
         begun lose their owner. If several processes recover at once, only one has an effect.
 
         Args:
             now: Seconds since the epoch.
-            is_alive: Returns whether an owner's process may still exist. It is called inside the
-                transaction, and must not call the ledger.
+            find_gone: Returns which owners are gone; see `OwnerWatch.gone`. It is called inside
+                the transaction, and must not call the ledger.
             describe: Makes the body of the callback of a lost job.
         """
         with self.database.writing() as connection:
             self.database.advisory_lock(connection, "recover")
-            result = recover_jobs(connection, now, is_alive, describe)
+            result = recover_jobs(connection, now, find_gone, describe)
         self._recovered += len(result.requeued) + len(result.lost)
         return result
 

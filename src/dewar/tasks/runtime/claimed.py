@@ -92,6 +92,14 @@ class ClaimedJobs:
                 self._emptied.notify_all()
         return attempt
 
+    def drop_waiting(self) -> list[str]:
+        """Cancel and remove the attempts that have not begun; return the ids of their jobs."""
+        return [
+            attempt.record.id
+            for attempt in self.all()
+            if attempt.cancel() and self.take(attempt.record.id) is not None
+        ]
+
     def all(self) -> list[Attempt]:
         """Return all attempts."""
         return list(self.attempts.values())

@@ -84,6 +84,7 @@ class LedgerWriter:
         self._changing = threading.Lock()
         self._woken = False
         self._failures = 0
+        self._longest_pause = _LONGEST_PAUSE
         # When an operation of either kind was last written.
         self._urgent_at = self._lazy_at = 0.0
         #: Any thread may read it.
@@ -101,13 +102,15 @@ class LedgerWriter:
         """How many operations wait to be written."""
         return len(self._urgent) + len(self._lazy)
 
-    def start(self, on_idle: Callable[[], float]) -> None:
+    def start(self, on_idle: Callable[[], float], longest_pause: float = _LONGEST_PAUSE) -> None:
         """Begin; call once.
 
         Args:
             on_idle: Called between the writing; returns the seconds until the next call.
+            longest_pause: The most seconds until the next try after a failure.
         """
         self._on_idle = on_idle
+        self._longest_pause = min(longest_pause, _LONGEST_PAUSE)
         self._thread.start()
 
     def put(self, operation: Operation) -> None:
@@ -212,7 +215,7 @@ class LedgerWriter:
             _logger.error("%d operations for the ledger could not be written", self.waiting)
             self._fail_waiting()
         elif self.waiting:
-            time.sleep(doubled(_FIRST_PAUSE, self._failures, _LONGEST_PAUSE))
+            time.sleep(doubled(_FIRST_PAUSE, self._failures, self._longest_pause))
 
     def _wait(self, due: float) -> None:
         if self._lazy:
@@ -278,7 +281,7 @@ class LedgerWriter:
             return self._on_idle()
         except Exception:
             _logger.exception("The maintenance of the ledger failed; it is tried again")
-            return _LONGEST_PAUSE
+            return self._longest_pause
 
 
 def _idle_forever() -> float:

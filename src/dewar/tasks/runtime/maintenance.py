@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import inf
 
 from dewar.tasks.errors import NotSupported
-from dewar.tasks.ledger.owners import is_alive
+from dewar.tasks.ledger.owner_watch import OwnerWatch
 from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.runtime.cancellation import JobCancellation
 from dewar.tasks.runtime.process_jobs import ProcessJobs
@@ -82,6 +82,7 @@ class LedgerMaintenance:
         self._ledger, self._claimed, self._futures = jobs.ledger, jobs.claimed, jobs.futures
         self._jobs = jobs
         self._lease = settings.lease
+        self._watch = OwnerWatch(settings.lease, jobs.monotonic)
         self._tasks = tasks
         self._dispatch = dispatch
         self._cancellation = cancellation
@@ -110,20 +111,40 @@ class LedgerMaintenance:
         """Do what is due; return the seconds until something is due again."""
         if self._claimed.wants_jobs:
             self._claim()
-        return self._timers.run(self._jobs.clock())
+        return self._timers.run(self._jobs.monotonic())
 
     def heartbeat(self) -> None:
         """Renew the lease of this process, and recover the jobs of processes that have died."""
         now = self._jobs.clock()
-        self._ledger.beat(self._jobs.owner, now + self._lease)
-        recovered = self._ledger.recover(now, is_alive, self._jobs.describe)
+        if not self._ledger.beat(self._jobs.owner, now + self._lease):
+            self._note_forgotten()
+        recovered = self._ledger.recover(now, self._watch.gone, self._jobs.describe)
         if recovered.requeued or recovered.lost:
             _logger.warning(
-                "A process has died. Of its jobs, run again: %d; lost: %d",
+                "A process is gone. Of its jobs, run again: %d; lost: %d",
                 len(recovered.requeued),
                 len(recovered.lost),
             )
             self._claimed.may_have_jobs = True
+
+    def _note_forgotten(self) -> None:
+        """Let go of the jobs that others have taken over, if there are any.
+
+        A running one goes on, because nobody can tell how far it is. Its outcome counts only if
+        the job is still this process's, at the same attempt.
+        """
+        if self._claimed.attempts:
+            dropped = self._claimed.drop_waiting()
+            self._ledger.release(self._jobs.owner.id, dropped)
+            _logger.warning(
+                "This process could not renew its lease of %g seconds, and another one has taken"
+                " over its jobs. Given back: %d; still running here, perhaps for nothing: %d."
+                " Set TASKS_LEASE to more than the longest time without the database or without"
+                " a free interpreter lock",
+                self._lease,
+                len(dropped),
+                len(self._claimed.attempts),
+            )
 
     def _poll(self) -> None:
         """Look at what other processes have changed in the ledger."""
@@ -139,7 +160,7 @@ class LedgerMaintenance:
     def _claim(self) -> None:
         claimed, now = self._claimed, self._jobs.clock()
         room = claimed.room
-        if not room or now < claimed.claims_from:
+        if not room or self._jobs.monotonic() < claimed.claims_from:
             return
         records = self._ledger.claim(self._jobs.owner.id, room, now, self._tasks)
         claimed.may_have_jobs = len(records) == room

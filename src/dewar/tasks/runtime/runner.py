@@ -69,7 +69,8 @@ class JobRunner:
         on_callback: Callable[[], object],
     ) -> None:
         self._jobs = jobs
-        self._ledger, self._claimed, self._clock = jobs.ledger, jobs.claimed, jobs.clock
+        self._ledger, self._claimed = jobs.ledger, jobs.claimed
+        self._clock, self._monotonic = jobs.clock, jobs.monotonic
         self._owner = jobs.owner.id
         self._engine = engine
         self._source = source
@@ -83,9 +84,9 @@ class JobRunner:
 
     # Any thread.
 
-    def start(self, on_idle: Callable[[], float]) -> None:
-        """Begin to write; `on_idle` is as in `LedgerWriter.start`."""
-        self._writer.start(on_idle)
+    def start(self, on_idle: Callable[[], float], longest_pause: float) -> None:
+        """Begin to write; the arguments are as in `LedgerWriter.start`."""
+        self._writer.start(on_idle, longest_pause)
 
     def submit_one(self, new: NewJob) -> bool:
         """Have a job accepted; return whether it is. It is in the ledger then.
@@ -93,9 +94,9 @@ class JobRunner:
         Raises:
             TasksError: If it cannot be written.
         """
-        claimed, now = self._claimed, self._clock()
-        is_due = now >= new.due and now >= claimed.claims_from
-        if is_due and len(claimed.attempts) < claimed.limit:
+        claimed = self._claimed
+        may_claim = self._monotonic() >= claimed.claims_from
+        if may_claim and new.due <= self._clock() and len(claimed.attempts) < claimed.limit:
             new = replace(new, owner=self._owner)
         return self._writer.write(new)
 
@@ -106,7 +107,7 @@ class JobRunner:
             TasksError: If they cannot be written; some may have been.
         """
         now = self._clock()
-        room = self._claimed.room if now >= self._claimed.claims_from else 0
+        room = self._claimed.room if self._monotonic() >= self._claimed.claims_from else 0
         if room:
             ours = [replace(new, owner=self._owner) for new in jobs[:room] if new.due <= now]
             jobs = [*ours, *jobs[len(ours) :]]
@@ -128,22 +129,18 @@ class JobRunner:
         Returns:
             Whether nothing is left running here.
         """
-        deadline = self._clock() + timeout
+        deadline = self._monotonic() + timeout
         self._claimed.close()
-        back = [attempt.record.id for attempt in self._claimed.all() if self._give_back(attempt)]
+        back = self._claimed.drop_waiting()
         if back:
             self._ledger.release(self._owner, back)
         if not self._claimed.wait_empty(timeout):
             self._stop_running(self._claimed.all())
-        self._writer.stop(max(_FINAL_WAIT, deadline - self._clock()))
+        self._writer.stop(max(_FINAL_WAIT, deadline - self._monotonic()))
         if self._claimed.attempts:
             return False
         self._ledger.leave(self._owner)
         return True
-
-    def _give_back(self, attempt: Attempt) -> bool:
-        """Cancel and drop an attempt that has not begun; return whether it had not."""
-        return attempt.cancel() and self._claimed.take(attempt.record.id) is not None
 
     def _stop_running(self, attempts: Sequence[Attempt]) -> None:
         """Stop running attempts, so that another process runs the jobs again."""
@@ -221,7 +218,7 @@ class JobRunner:
             elif isinstance(operation, AttemptStart) and not counts:
                 self._claimed.take(operation.id)
         if ended:
-            self._claimed.note_ended(ended, self._clock())
+            self._claimed.note_ended(ended, self._monotonic())
             if self._claimed.wants_jobs:
                 self._writer.wake()
 
@@ -252,12 +249,12 @@ class JobRunner:
             claimed.take(record.id)
             return
         try:
-            if self._engine is not None and self._clock() >= claimed.claims_from:
+            if self._engine is not None and self._monotonic() >= claimed.claims_from:
                 self._engine.submit(attempt, self._source.call(record, attempt.number))
                 return
         except (QueueFull, ConnectionError) as error:
             _logger.warning("Jobs have to wait: %s", error)
-            claimed.pause(self._clock() + _REFUSAL_PAUSE)
+            claimed.pause(self._monotonic() + _REFUSAL_PAUSE)
         except RuntimeError:
             claimed.close()  # The engine is shut down, because the interpreter ends.
         except Exception as error:  # noqa: BLE001  # an error of the job's task or context

@@ -77,6 +77,7 @@ class TasksRuntime:
             futures=self._futures,
             describe=partial(_describe, directory),
             clock=time.time,
+            monotonic=time.monotonic,
         )
         self.source = JobSource(directory, engine is not None and engine.name == "threads")
         self._cancellation = JobCancellation(jobs, self.webhooks.wake)
@@ -101,7 +102,8 @@ class TasksRuntime:
             LedgerError: If the ledger cannot be written.
         """
         self._maintenance.heartbeat()
-        self._runner.start(self._maintenance.run_due)
+        # After an outage the lease has to be renewed before others count this process as gone.
+        self._runner.start(self._maintenance.run_due, self._settings.lease / 3)
         self.webhooks.start()
         # The pool finishes its jobs when the interpreter ends, and the outcomes must be written.
         atexit.register(self.stop)
