@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.tasks.ledger.ledgertools import owners
 
 from dewar import Dewar, current_app, g, request, session
 from dewar.tasks.errors import (
@@ -564,21 +565,27 @@ def test_a_stop_gives_back_what_has_not_begun(tmp_path: Path) -> None:
         second.stop(_SOON)
 
 
-def test_a_thread_that_can_not_be_stopped_is_left_to_its_lease(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("idempotent", "consequence"), [(True, "runs again"), (False, "is lost")])
+def test_a_job_that_outlasts_the_stop_is_named_and_recorded_when_it_ends(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, idempotent: bool, consequence: str
 ) -> None:
-    """The stop returns at its time and says so; nothing is recorded that did not happen."""
+    """The stop returns at its time; as long as the process lives the outcome is written."""
     tasks = Tasks(ledger=tmp_path / "jobs.sqlite3", threads=1, poll=0.02)
     gate = Gate()
-    job = tasks.task("hold")(gate.__call__).submit()
+    job = tasks.task("hold", idempotent=idempotent)(gate.__call__).submit()
     assert gate.began.acquire(timeout=_SOON)
     eventually(lambda: job.status().state is JobState.RUNNING)
     assert not tasks.stop(0.05)
-    assert "still runs" in caplog.text
+    assert f"The job {job.id} of hold still runs" in caplog.text
+    assert consequence in caplog.text
     ledger = tasks.open_ledger()
     assert ledger.get(job.id).state is JobState.RUNNING  # type: ignore[union-attr]
-    ledger.close()
     gate.open.set()
+    assert job.result(_SOON) == "through"
+    assert ledger.get(job.id).state is JobState.DONE  # type: ignore[union-attr]
+    eventually(lambda: not owners(ledger), "the process has left")
+    ledger.close()
+    assert tasks.stop(0.0)
 
 
 def test_after_a_stop_the_next_job_begins_anew(make_tasks: MakeTasks) -> None:

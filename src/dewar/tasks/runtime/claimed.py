@@ -104,8 +104,11 @@ class ClaimedJobs:
         """Return all attempts."""
         return list(self.attempts.values())
 
-    def wait_empty(self, timeout: float) -> bool:
-        """Wait until no attempt is left; return whether that is so within `timeout` seconds."""
+    def wait_empty(self, timeout: float | None) -> bool:
+        """Wait until no attempt is left; return whether that is so within `timeout` seconds.
+
+        None is for as long as it takes.
+        """
         with self._emptied:
             return self._emptied.wait_for(lambda: not self.attempts, timeout)
 

@@ -20,11 +20,12 @@ Invariants:
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
 from dewar.tasks.engines.interface import JobEngine
-from dewar.tasks.errors import NotSupported, QueueFull, TasksError
+from dewar.tasks.errors import LedgerError, NotSupported, QueueFull, TasksError
 from dewar.tasks.ledger.records import (
     AttemptStart,
     JobRecord,
@@ -118,10 +119,9 @@ class JobRunner:
         self._writer.wake()
 
     def stop(self, timeout: float) -> bool:
-        """Give back what has not begun, wait for what runs, and end.
+        """Give back what has not begun, and wait for what runs; call `finish` next.
 
-        What still runs then is stopped, if the engine can do that, and given back as well. If not,
-        it belongs to this process until its lease runs out.
+        What still runs then is stopped, if the engine can do that, and given back as well.
 
         Args:
             timeout: In seconds.
@@ -129,32 +129,58 @@ class JobRunner:
         Returns:
             Whether nothing is left running here.
         """
-        deadline = self._monotonic() + timeout
         self._claimed.close()
         back = self._claimed.drop_waiting()
-        if back:
-            self._ledger.release(self._owner, back)
+        try:
+            if back:
+                self._ledger.release(self._owner, back)
+        except LedgerError as error:
+            _logger.warning("%d jobs wait until this process has ended: %s", len(back), error)
         if not self._claimed.wait_empty(timeout):
-            self._stop_running(self._claimed.all())
-        self._writer.stop(max(_FINAL_WAIT, deadline - self._monotonic()))
-        if self._claimed.attempts:
-            return False
-        self._ledger.leave(self._owner)
-        return True
+            for attempt in self._claimed.all():
+                self._stop_running(attempt, timeout)
+            self._claimed.wait_empty(_FINAL_WAIT)
+        return self.is_idle
 
-    def _stop_running(self, attempts: Sequence[Attempt]) -> None:
-        """Stop running attempts, so that another process runs the jobs again."""
-        for attempt in attempts:
-            attempt.is_requeued = True
-            try:
-                attempt.stop()
-            except NotSupported:
-                _logger.warning(
-                    "%r still runs. Its job runs again, or is lost, when the lease of this"
-                    " process runs out",
-                    attempt,
-                )
-        self._claimed.wait_empty(_FINAL_WAIT)
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job belongs to this process."""
+        return not self._claimed.attempts
+
+    def finish(self, timeout: float | None) -> bool:
+        """Wait for the outcomes of what still runs, write them, and leave the ledger.
+
+        Args:
+            timeout: In seconds; None for as long as it takes.
+
+        Returns:
+            Whether nothing is left running here.
+        """
+        is_empty = self._claimed.wait_empty(timeout)
+        self._writer.stop(_FINAL_WAIT)
+        if is_empty:
+            with suppress(LedgerError):  # others find that the process has ended
+                self._ledger.leave(self._owner)
+        return is_empty
+
+    def _stop_running(self, attempt: Attempt, waited: float) -> None:
+        """Stop a running attempt, so that another process runs the job again."""
+        record = attempt.record
+        if attempt.done():
+            _logger.error("How %s %s ended is not in the ledger yet", record.task, record.id)
+            return
+        attempt.is_requeued = True
+        try:
+            attempt.stop()
+        except NotSupported:
+            _logger.warning(
+                "The job %s of %s still runs after %g seconds. If it ends before this process, its"
+                " outcome is written; otherwise it %s",
+                record.id,
+                record.task,
+                waited,
+                "runs again" if record.idempotent else "is lost",
+            )
 
     # The engine's threads.
 
