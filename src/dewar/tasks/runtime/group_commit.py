@@ -25,7 +25,7 @@ from contextlib import suppress
 from enum import Enum
 
 from dewar.support.backoff import doubled
-from dewar.tasks.errors import TasksError
+from dewar.tasks.errors import LedgerError, TasksError
 from dewar.tasks.ledger.records import NewJob
 from dewar.tasks.runtime.pending_write import AwaitedOperation, Entry, Operation, PendingWrite
 
@@ -85,6 +85,7 @@ class LedgerWriter:
         self._woken = False
         self._failures = 0
         self._longest_pause = _LONGEST_PAUSE
+        self._idle_error = ""
         # When an operation of either kind was last written.
         self._urgent_at = self._lazy_at = 0.0
         #: Any thread may read it.
@@ -278,10 +279,20 @@ class LedgerWriter:
 
     def _idle_safely(self) -> float:
         try:
-            return self._on_idle()
+            pause = self._on_idle()
+        except LedgerError as error:
+            # An outage fails each try in the same way.
+            if str(error) != self._idle_error:
+                _logger.warning("The ledger cannot be used, and is tried again: %s", error)
+            self._idle_error = str(error)
+            return self._longest_pause
         except Exception:
             _logger.exception("The maintenance of the ledger failed; it is tried again")
             return self._longest_pause
+        if self._idle_error:
+            _logger.warning("The ledger can be used again")
+            self._idle_error = ""
+        return pause
 
 
 def _idle_forever() -> float:

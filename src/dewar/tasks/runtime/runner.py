@@ -25,7 +25,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from dewar.tasks.engines.interface import JobEngine
-from dewar.tasks.errors import LedgerError, NotSupported, QueueFull, TasksError
+from dewar.tasks.errors import LedgerError, QueueFull, TasksError
 from dewar.tasks.ledger.records import (
     AttemptStart,
     JobRecord,
@@ -138,7 +138,7 @@ class JobRunner:
             _logger.warning("%d jobs wait until this process has ended: %s", len(back), error)
         if not self._claimed.wait_empty(timeout):
             for attempt in self._claimed.all():
-                self._stop_running(attempt, timeout)
+                attempt.recall(timeout)
             self._claimed.wait_empty(_FINAL_WAIT)
         return self.is_idle
 
@@ -162,25 +162,6 @@ class JobRunner:
             with suppress(LedgerError):  # others find that the process has ended
                 self._ledger.leave(self._owner)
         return is_empty
-
-    def _stop_running(self, attempt: Attempt, waited: float) -> None:
-        """Stop a running attempt, so that another process runs the job again."""
-        record = attempt.record
-        if attempt.done():
-            _logger.error("How %s %s ended is not in the ledger yet", record.task, record.id)
-            return
-        attempt.is_requeued = True
-        try:
-            attempt.stop()
-        except NotSupported:
-            _logger.warning(
-                "The job %s of %s still runs after %g seconds. If it ends before this process, its"
-                " outcome is written; otherwise it %s",
-                record.id,
-                record.task,
-                waited,
-                "runs again" if record.idempotent else "is lost",
-            )
 
     # The engine's threads.
 
