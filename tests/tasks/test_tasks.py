@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, as_completed, wait
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from tests.tasks.ledger.ledgertools import owners
 
 from dewar import Dewar, current_app, g, request, session
+from dewar.cli.job_texts import details, job_json, job_line
 from dewar.tasks.errors import (
     JobFailed,
     NotSupported,
@@ -21,7 +22,8 @@ from dewar.tasks.errors import (
     UnknownTask,
     Unserializable,
 )
-from dewar.tasks.ledger.records import JobState
+from dewar.tasks.ledger.ids import new_id
+from dewar.tasks.ledger.records import JobState, NewJob
 from dewar.tasks.progress import current_job
 from dewar.tasks.tasks import Tasks
 from polling import eventually
@@ -256,6 +258,59 @@ def test_a_later_job_waits_for_its_time(make_tasks: MakeTasks) -> None:
     for wrong in ({}, {"delay": 1, "at": datetime.now(UTC)}):
         with pytest.raises(TaskSetupError, match="one of delay and at"):
             now.submit_later(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"delay": float("nan")},
+        {"delay": float("inf")},
+        {"delay": 1e300},
+        {"delay": -1e12},
+        {"delay": 10**400},
+        {"delay": timedelta.max},
+        {"delay": "soon"},
+        {"at": datetime.max.replace(tzinfo=timezone(timedelta(hours=-12)))},
+        {"at": datetime.min.replace(tzinfo=timezone(timedelta(hours=12)))},
+        {"at": "2030-01-01"},
+        {"at": 2_000_000_000},
+    ],
+    ids=repr,
+)
+def test_a_time_outside_of_the_calendar_is_refused_at_once(
+    make_tasks: MakeTasks, when: dict[str, Any]
+) -> None:
+    """The error has what was given. Nothing is accepted."""
+    task = make_tasks().task("never")(lambda: None)
+    with pytest.raises(TaskSetupError, match=f"{next(iter(when))}=.* is no time of the calendar"):
+        task.submit_later(**when)
+
+
+def test_jobs_for_later_leave_room_in_the_queue(make_tasks: MakeTasks) -> None:
+    """A limit is for jobs that could run now; a time that has passed is now."""
+    task = make_tasks(run_jobs=False).task("one", max_queue=2)(lambda: 1)
+    for _ in range(5):
+        task.submit_later(delay=3600)
+    task.submit()
+    task.submit_later(delay=0)
+    for submit in (task.submit, lambda: task.submit_later(delay=-1)):
+        with pytest.raises(QueueFull):
+            submit()
+    task.submit_later(delay=3600)
+
+
+@pytest.mark.parametrize("due", [1e300, -1e300, float("inf")])
+def test_a_time_that_is_none_breaks_no_list(make_tasks: MakeTasks, due: float) -> None:
+    """A row of an earlier version is shown with the nearest time."""
+    tasks = make_tasks(run_jobs=False)
+    job = NewJob(id=new_id(1.0), task="old", arguments="[[],{}]", created=1.0, due=due)
+    tasks.ledger.write([job])
+    record = tasks.ledger.get(job.id)
+    assert record is not None
+    assert tasks.status(job.id).due.year == (9999 if due > 0 else 1)
+    assert job.id in job_line(record)
+    assert job.id in job_json(record)
+    assert job.id in details(record)
 
 
 def test_arguments_and_results_keep_their_types(make_tasks: MakeTasks) -> None:

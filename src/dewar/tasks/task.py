@@ -200,6 +200,10 @@ class Task(Generic[P, R]):
         dumps = ordered_dumps(json if app is None else app.json)
         context = None if app is None else _stored_context(app)
 
+        due = now if submission.due is None else submission.due
+        # A job that is to run later takes no place in the queue before.
+        max_queue = options.max_queue if due <= now else None
+
         def make(args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob:
             return NewJob(
                 id=new_id(now),
@@ -207,9 +211,9 @@ class Task(Generic[P, R]):
                 arguments=pack_arguments(args, kwargs, dumps),
                 context=context,
                 created=now,
-                due=now if submission.due is None else submission.due,
+                due=due,
                 idempotent=options.policy.idempotent,
-                max_queue=options.max_queue,
+                max_queue=max_queue,
                 callback=submission.callback,
             )
 
@@ -243,9 +247,19 @@ def _due(delay: _Delay | None, at: datetime | None) -> float:
         raise TaskSetupError(
             "Give one of delay and at: submit_later(..., delay=60), or submit_later(..., at=time)."
         )
-    if at is None:
-        return datetime.now(UTC).timestamp() + seconds(delay or 0.0)
-    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
+    try:
+        if at is None:
+            due = datetime.now(UTC).timestamp() + seconds(delay or 0.0)
+        else:
+            due = (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
+        datetime.fromtimestamp(due, UTC)
+    except (ValueError, TypeError, AttributeError, ArithmeticError, OSError) as error:
+        given = f"delay={delay!r}" if at is None else f"at={at!r}"
+        raise TaskSetupError(
+            f"{given} is no time of the calendar ({error}). Give a delay as a number of seconds or"
+            " a timedelta, or a datetime, that ends before the year 10000."
+        ) from error
+    return due
 
 
 def _stored_context(app: TasksApp) -> str | None:

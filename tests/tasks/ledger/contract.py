@@ -182,6 +182,19 @@ class LedgerContract:
         extra = new(max_queue=4)
         assert ledger.write([retry, extra]).refused == (extra,)
 
+    def test_jobs_that_are_not_due_fill_no_queue(self, ledger: Ledger) -> None:
+        """Neither those that were submitted for later nor those that pause before a retry."""
+        later = [new(1.0, due=50.0) for _ in range(5)]
+        paused = new(1.0, owner=HERE.id)
+        again = end(paused, JobState.QUEUED, due=60.0)
+        ledger.write([*later, paused, start(paused), again])
+        waiting = [new(2.0, max_queue=2) for _ in range(3)]
+        assert ledger.write(waiting).refused == (waiting[2],)
+        mixed = [new(2.0, due=50.0), new(2.0, max_queue=3), new(2.0, max_queue=3)]
+        assert ledger.write(mixed).refused == (mixed[2],)
+        due = new(55.0, max_queue=9)
+        assert ledger.write([due]).refused == (due,)
+
     def test_what_was_written_already_is_not_accepted_twice(self, ledger: Ledger) -> None:
         """After a write whose end was not seen, the same may be written again."""
         one, two = new(owner=HERE.id), new()
@@ -522,6 +535,15 @@ class LedgerContract:
             connection.execute(text("UPDATE dewar_deliveries SET state = 'delivered'"))
         assert ledger.purge(11.0) == 1
         assert outbox(ledger) == []
+
+    def test_a_purge_goes_on_where_it_was(self, ledger: Ledger) -> None:
+        """Each sweep passes old jobs that have not ended once, and the next one finds all again."""
+        jobs = [new(float(at), owner=HERE.id) for at in range(1, 10)]
+        ledger.write([*jobs, *map(start, jobs)])
+        ledger.write([end(job, at=10.0) for job in jobs[3:]])
+        assert [ledger.purge(11.0, limit=2) for _ in range(4)] == [2, 2, 2, 0]
+        ledger.write([end(job, at=10.0) for job in jobs[:3]])
+        assert [ledger.purge(11.0, limit=2) for _ in range(3)] == [2, 1, 0]
 
     # Failing.
 

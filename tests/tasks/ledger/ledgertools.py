@@ -63,10 +63,10 @@ def owners(ledger: Ledger) -> list[OwnerRecord]:
         return owners_of(connection, OWNERS)
 
 
-def queued(ledger: Ledger, task: str = "resize") -> int:
+def queued(ledger: Ledger, task: str = "resize", now: float = 1e9) -> int:
     """Return how many jobs of a task wait, as the ledger counts them for a limit."""
     with ledger.database.reading() as connection:
-        found: int = connection.execute(QUEUED, {"task": task}).scalar_one()
+        found: int = connection.execute(QUEUED, {"task": task, "now": now}).scalar_one()
     return found
 
 

