@@ -59,7 +59,7 @@ class Task(Generic[P, R]):
     Args:
         function: The function; it may be ``async``.
         options: What it was declared with.
-        directory: The tasks that it belongs to.
+        directory: Returns the tasks that it belongs to, with the app that is current.
         submit: Accepts a job.
         submit_all: Accepts a job for each call.
     """
@@ -68,7 +68,7 @@ class Task(Generic[P, R]):
         self,
         function: Callable[P, R],
         options: TaskOptions,
-        directory: TaskDirectory,
+        directory: Callable[[], TaskDirectory],
         submit: "SubmitOne",
         submit_all: "SubmitAll",
     ) -> None:
@@ -96,17 +96,17 @@ class Task(Generic[P, R]):
 
     def __reduce__(self) -> Any:
         # Another process imports the app and finds its own.
-        return find_task, (self._directory.address_of(self),)
+        return find_task, (self._directory().address_of(self),)
 
     @property
     def json(self) -> Any:
         """What writes and reads arguments and results."""
-        return self._directory.json
+        return self._directory().json
 
     @property
     def sync_function(self) -> Callable[..., Any]:
         """The function, to be called without ``await``."""
-        return self._directory.ensure_sync(self.function)
+        return self._directory().ensure_sync(self.function)
 
     def submit(self, *args: Any, callback: str | None = None, **kwargs: Any) -> StoredJob:
         """Accept a job that runs the function as soon as possible. It is in the ledger then.
@@ -196,7 +196,7 @@ class Task(Generic[P, R]):
             submission: The options of the jobs.
             new_id: Makes an id for a time in seconds since the epoch.
         """
-        now, app, options = time.time(), self._directory.app, self.options
+        now, app, options = time.time(), self._directory().app, self.options
         dumps = ordered_dumps(json if app is None else app.json)
         context = None if app is None else _stored_context(app)
 
