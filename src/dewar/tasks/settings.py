@@ -38,8 +38,8 @@ class TasksSettings:
     prefetch: int = 1000
     #: The seconds between two looks at what other processes left in the ledger.
     poll: float = 0.25
-    #: The seconds without a sign of life after which a process on another host counts as dead. It is
-    #: the same for all processes of a ledger.
+    #: The seconds without a sign of life after which a process on another host counts as dead; the
+    #: same for all processes of a ledger.
     lease: float = 15.0
     #: How long the ledger keeps a job that has ended; None for ever.
     retention: _Seconds | None = field(default_factory=lambda: timedelta(days=7))

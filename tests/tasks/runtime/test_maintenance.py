@@ -1,6 +1,7 @@
 """What is done again and again."""
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +176,39 @@ def test_retention_keeps_up_with_any_rate(make: Callable[..., Process]) -> None:
     assert pauses[:2] == [0.0, 0.0]
     assert min(pauses[2:]) > 0.0
     assert process.ledger.list() == []
+
+
+def test_the_next_job_of_a_series_is_found_at_once(make: Callable[..., Process]) -> None:
+    """After a claim the looks follow closely; in a quiet process they become as rare as allowed."""
+    one, other = make("one", poll=0.25), make("other")
+    quiet = [one.go_on(0.0), one.go_on(0.25)]
+    assert quiet == pytest.approx([0.25, 0.25])
+    other.ledger.write([new(1.0)])
+    one.go_on(0.25)
+    assert len(one.dispatched) == 1
+    one.jobs.claimed.attempts.clear()  # it has ended
+    pauses = [one.go_on(0.0)]
+    while pauses[-1] < 0.2499:
+        pauses.append(one.go_on(pauses[-1]))
+    assert pauses[0] == pytest.approx(0.005)
+    assert all(later > earlier - 1e-9 for earlier, later in pairwise(pauses))
+    assert 0.75 <= sum(pauses[:-1]) <= 1.25
+    assert one.go_on(0.25) == pytest.approx(0.25)
+
+
+def test_who_runs_a_job_looks_no_more_often(make: Callable[..., Process]) -> None:
+    """A busy process claims when it runs low, and has no time for more."""
+    one = make("one", poll=0.25)
+    one.go_on(0.0)
+    one.hold(new(owner="one"))
+    one.jobs.claimed.note_left(one.monotonic)
+    assert [one.go_on(0.25), one.go_on(0.25)] == pytest.approx([0.25, 0.25])
+
+
+def test_who_leaves_a_job_to_others_looks_for_its_end(make: Callable[..., Process]) -> None:
+    """The first one hurries the next look, and those that follow closely need not."""
+    one = make("one", poll=0.25)
+    one.go_on(0.0)
+    assert one.jobs.claimed.note_left(one.monotonic)
+    assert not one.jobs.claimed.note_left(one.monotonic + 0.01)
+    assert one.go_on(0.01) == pytest.approx(0.005)

@@ -18,6 +18,8 @@ from dewar.tasks.settings import TasksSettings
 _logger = logging.getLogger("dewar.tasks")
 # How often jobs that ended long ago are deleted, in seconds, and how many at a time: some 20 ms.
 _PURGE_INTERVAL, _PURGE_LIMIT = 60.0, 1000
+# The least seconds between two looks at the ledger, shortly after something happened.
+_SHORTEST_POLL = 0.005
 # How many jobs are looked up at a time.
 _LOOKUP_LIMIT = 200
 
@@ -53,11 +55,11 @@ class Timers:
                 one.do()
         return max(0.0, min(one.due for one in self._timers) - now)
 
-    def make_due(self, do: Callable[[], object]) -> None:
-        """Make a function due now. Any thread may call it."""
+    def make_due(self, do: Callable[[], object], at: float = 0.0) -> None:
+        """Make a function due now, or at a time if it is due later. Any thread may call it."""
         for one in self._timers:
             if one.do == do:
-                one.due = 0.0
+                one.due = min(one.due, at)
 
 
 class LedgerMaintenance:
@@ -87,6 +89,7 @@ class LedgerMaintenance:
         self._dispatch = dispatch
         self._cancellation = cancellation
         self._seen: object = None
+        self._poll_took = 0.0
         self._lookup_start = 0  # Which jobs of other processes are looked up next.
         self._timers = Timers()
         self._timers.add(settings.lease / 3, self.heartbeat)
@@ -113,7 +116,17 @@ class LedgerMaintenance:
         """Do what is due; return the seconds until something is due again."""
         if self._claimed.wants_jobs:
             self._claim()
-        return self._timers.run(self._jobs.monotonic())
+        now = self._jobs.monotonic()
+        due_in = self._timers.run(now)
+        if self._claimed.attempts:
+            return due_in
+        # This process has nothing to do, or waits for others. A share of the time that has passed:
+        # the next job of a series is found at once, the end of a long one soon enough, and a quiet
+        # process looks as seldom as it may. Looks that take long are rare too.
+        quiet = now - self._claimed.active_at
+        pause = max(_SHORTEST_POLL, quiet / 4, 4 * self._poll_took)
+        self._timers.make_due(self._poll, now + pause)
+        return min(due_in, pause)
 
     def heartbeat(self) -> None:
         """Renew the lease of this process, and recover the jobs of processes that have died."""
@@ -150,6 +163,7 @@ class LedgerMaintenance:
 
     def _poll(self) -> None:
         """Look at what other processes have changed in the ledger."""
+        began = self._jobs.monotonic()
         claimed, seen = self._claimed, self._ledger.changes()
         changed, self._seen = seen != self._seen, seen
         if changed or claimed.may_have_jobs or claimed.next_due <= self._jobs.clock():
@@ -158,6 +172,7 @@ class LedgerMaintenance:
             self._apply_stop_requests()
             self._drop_cancelled()
             self._resolve_elsewhere()
+        self._poll_took = self._jobs.monotonic() - began
 
     def _claim(self) -> None:
         claimed, now = self._claimed, self._jobs.clock()
@@ -168,6 +183,8 @@ class LedgerMaintenance:
         claimed.may_have_jobs = len(records) == room
         if not claimed.may_have_jobs:
             claimed.next_due = self._ledger.next_due(self._tasks) or inf
+        if records:
+            claimed.active_at = self._jobs.monotonic()
         for record in records:
             self._dispatch(record)
 

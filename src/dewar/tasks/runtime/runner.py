@@ -225,13 +225,15 @@ class JobRunner:
             elif isinstance(operation, AttemptStart) and not counts:
                 self._claimed.take(operation.id)
         if ended:
-            self._claimed.note_ended(ended, self._monotonic())
-            if self._claimed.wants_jobs:
+            claimed, now = self._claimed, self._monotonic()
+            claimed.note_ended(ended, now)
+            if claimed.wants_jobs or (not claimed.attempts and claimed.is_active(now)):
                 self._writer.wake()
 
     def _on_accepted(self, new: NewJob) -> None:
         if new.owner is None:
-            self._claimed.may_have_jobs = True
+            if self._claimed.note_left(self._monotonic()):
+                self._writer.wake()
             return
         attempt = self._hold(JobRecord.of(new))
         if self._writer.is_busy:
