@@ -212,3 +212,26 @@ def test_who_leaves_a_job_to_others_looks_for_its_end(make: Callable[..., Proces
     assert one.jobs.claimed.note_left(one.monotonic)
     assert not one.jobs.claimed.note_left(one.monotonic + 0.01)
     assert one.go_on(0.01) == pytest.approx(0.005)
+
+
+def test_a_clock_that_is_set_back_holds_no_job_up(
+    make: Callable[..., Process], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was to run at once runs, also in a process that starts later; what is for later waits."""
+    one, there = make("one"), make("there")
+    one.go_on(0.0)
+    at_once, later = new(1e9), new(1e9, due=1e9 + 50)
+    there.ledger.write([at_once, later])
+    one.wall -= 86_400.0
+    one.go_on(5.0)
+    one.go_on(0.25)
+    assert one.dispatched == [at_once.id]
+    assert "The clock was set back. Jobs that were due before, and are now: 1" in caplog.text
+    second = new(1e9)
+    there.ledger.write([second])
+    late = make("late")
+    late.wall = one.wall
+    late.go_on(0.0)
+    late.go_on(0.25)
+    assert late.dispatched == [second.id]
+    assert record(one.ledger, later).owner is None

@@ -7,12 +7,14 @@ from typing import TypeAlias
 from sqlalchemy import Connection, RowMapping
 
 from dewar.tasks.ledger.batch import RowValues, ended_at, waiting_again
+from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.interruption import lost_error, state_after
 from dewar.tasks.ledger.outbox_insert import Describe, insert_described
 from dewar.tasks.ledger.owners import OwnerRecord
 from dewar.tasks.ledger.records import JobState, RecoveryResult
 from dewar.tasks.ledger.rows import owners_of
 from dewar.tasks.ledger.statements import (
+    BRING_FORWARD,
     FORGET_OWNER,
     HELD,
     ORPHANS,
@@ -49,6 +51,16 @@ def recover_jobs(
         lost=tuple(found[JobState.LOST]),
         cancelled=tuple(found[JobState.CANCELLED]),
     )
+
+
+def bring_forward(database: Database, now: float) -> int:
+    """Make jobs due that were to run at once and are not due by this clock; return their number.
+
+    PERF: it reads all jobs for later, so call it only after the clock was set back.
+    """
+    with database.writing() as connection:
+        database.advisory_lock(connection, "recover")
+        return connection.execute(BRING_FORWARD, {"now": now}).rowcount
 
 
 def _owners(connection: Connection) -> Sequence[OwnerRecord]:

@@ -90,6 +90,12 @@ CLAIM = (
     .values(owner=bindparam("holder"))
     .returning(*jobs.c)
 )
+#: Jobs that were due at once, and are not: the clock was set back since. `created` keeps its time.
+BRING_FORWARD = (
+    update(jobs)
+    .where(_IS_WAITING, jobs.c.due > bindparam("now"), jobs.c.due <= jobs.c.created)
+    .values(due=bindparam("now"))
+)
 #: When the first job of some tasks is due.
 NEXT_DUE = select(func.min(jobs.c.due)).where(_IS_WAITING, _OF_TASKS)
 

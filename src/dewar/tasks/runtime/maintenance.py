@@ -11,7 +11,9 @@ from math import inf
 from dewar.tasks.errors import NotSupported
 from dewar.tasks.ledger.owner_watch import OwnerWatch
 from dewar.tasks.ledger.records import JobRecord, JobState
+from dewar.tasks.ledger.recovery import bring_forward
 from dewar.tasks.runtime.cancellation import JobCancellation
+from dewar.tasks.runtime.clock_steps import ClockSteps
 from dewar.tasks.runtime.process_jobs import ProcessJobs
 from dewar.tasks.settings import TasksSettings
 
@@ -85,6 +87,7 @@ class LedgerMaintenance:
         self._jobs = jobs
         self._lease = settings.lease
         self._watch = OwnerWatch(settings.lease, jobs.monotonic)
+        self._clock_steps = ClockSteps(jobs.clock, jobs.monotonic)
         self._tasks = tasks
         self._dispatch = dispatch
         self._cancellation = cancellation
@@ -139,6 +142,17 @@ class LedgerMaintenance:
                 "A process is gone. Of its jobs, run again: %d; lost: %d",
                 len(recovered.requeued),
                 len(recovered.lost),
+            )
+            self._claimed.may_have_jobs = True
+        if self._clock_steps.take_step_back():
+            self._bring_forward(now)
+
+    def _bring_forward(self, now: float) -> None:
+        """Let jobs run that were due at once before the clock was set back."""
+        count = bring_forward(self._ledger.database, now)
+        if count:
+            _logger.warning(
+                "The clock was set back. Jobs that were due before, and are now: %d", count
             )
             self._claimed.may_have_jobs = True
 
