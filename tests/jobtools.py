@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from dewar.tasks.directory import LINKS
 from dewar.tasks.errors import NotSupported, UnknownJob
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.settings import TasksSettings
@@ -41,7 +42,6 @@ class Jobs:
         self.show_errors = False
         #: What becomes of a running job that is told to stop.
         self.stopped = JobState.CANCELLED
-        self.links: Callable[[str], Mapping[str, str]] | None = None
         self.looks = 0
         self.failing: Exception | None = None
 
@@ -87,5 +87,5 @@ class Jobs:
     def settings(self) -> TasksSettings:
         return TasksSettings(poll=0.005, show_errors=self.show_errors)
 
-    def set_links(self, links: Callable[[str], Mapping[str, str]]) -> None:
-        self.links = links
+    def set_links(self, app: Any, links: Callable[[str], Mapping[str, str]]) -> None:
+        app.extensions[LINKS] = links

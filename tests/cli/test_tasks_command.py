@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import re
 import signal
@@ -400,8 +401,12 @@ def test_a_process_works_until_it_is_told_to_stop(
     assert app.config["TASKS_RUN_JOBS"] is True
 
 
-def test_who_gives_jobs_up_says_so(run: Run, tasks: StoredTasks) -> None:
-    """Jobs that could not be waited for are an error."""
+def test_who_gives_jobs_up_says_so(
+    run: Run, tasks: StoredTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs that could not be waited for are an error, and the process does not wait for them."""
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    monkeypatch.setattr(logging, "shutdown", lambda: None)
     tasks.stops = False
     tasks.start = lambda: os.kill(os.getpid(), signal.SIGTERM)  # type: ignore[method-assign]
     result = run("work")
@@ -453,11 +458,58 @@ def test_processes_that_serve_leave_the_work_to_one_that_works(
     assert output == f"Process {worker.pid} runs jobs of print.\n"
 
 
-def _output(command: list[str], folder: Path) -> str:
+HOLD = """
+import threading
+from dewar import Dewar, Tasks
+
+app = Dewar("hold", instance_path={folder!r})
+app.config.update(TASKS_RUN_JOBS=False, TASKS_SHUTDOWN_TIMEOUT=0.1)
+tasks = Tasks(app, poll=0.02)
+
+@tasks.task(idempotent=False)
+def hold():
+    print("began", flush=True)
+    threading.Event().wait()
+"""
+
+
+def test_a_job_that_outlasts_its_time_ends_with_the_process(
+    write: Callable[[str, str], Path], folder: Path
+) -> None:
+    """The process names it, and ends; the next one finds it lost, because it never ended."""
+    write("hold.py", HOLD.format(folder=str(folder)))
+    command = [sys.executable, "-m", "dewar", "--app", "hold", "tasks"]
+    submit = "import hold; print(hold.hold.submit().id); hold.tasks.stop()"
+    job = _output([sys.executable, "-c", submit], folder).strip()
+    with subprocess.Popen(
+        [*command, "work"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as worker:
+        try:
+            assert worker.stdout is not None
+            assert "began\n" in iter(worker.stdout.readline, "")
+            worker.terminate()
+            _, errors = worker.communicate(timeout=30)
+        finally:
+            worker.kill()
+    assert worker.returncode == 1
+    assert f"The job {job} of hold still runs after 0.1 seconds" in errors
+    assert _states(command, folder) == ["running"]
+    # A process that only accepts jobs recovers those of dead ones too.
+    _output([sys.executable, "-c", "import hold; hold.tasks.start()"], folder, errors="lost: 1")
+    assert _states(command, folder) == ["lost"]
+
+
+def _states(command: list[str], folder: Path) -> list[str]:
+    lines = _output([*command, "list", "--json"], folder).splitlines()
+    return [json.loads(line)["state"] for line in lines]
+
+
+def _output(command: list[str], folder: Path, errors: str = "") -> str:
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=120, check=False
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, errors in done.stderr) == (0, True)
+    assert errors or not done.stderr
     return done.stdout
 
 

@@ -4,13 +4,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, as_completed, wait
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.tasks.ledger.ledgertools import owners
 
 from dewar import Dewar, current_app, g, request, session
+from dewar.cli.job_texts import details, job_json, job_line
 from dewar.tasks.errors import (
     JobFailed,
     NotSupported,
@@ -20,7 +22,8 @@ from dewar.tasks.errors import (
     UnknownTask,
     Unserializable,
 )
-from dewar.tasks.ledger.records import JobState
+from dewar.tasks.ledger.ids import new_id
+from dewar.tasks.ledger.records import JobState, NewJob
 from dewar.tasks.progress import current_job
 from dewar.tasks.tasks import Tasks
 from polling import eventually
@@ -255,6 +258,59 @@ def test_a_later_job_waits_for_its_time(make_tasks: MakeTasks) -> None:
     for wrong in ({}, {"delay": 1, "at": datetime.now(UTC)}):
         with pytest.raises(TaskSetupError, match="one of delay and at"):
             now.submit_later(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"delay": float("nan")},
+        {"delay": float("inf")},
+        {"delay": 1e300},
+        {"delay": -1e12},
+        {"delay": 10**400},
+        {"delay": timedelta.max},
+        {"delay": "soon"},
+        {"at": datetime.max.replace(tzinfo=timezone(timedelta(hours=-12)))},
+        {"at": datetime.min.replace(tzinfo=timezone(timedelta(hours=12)))},
+        {"at": "2030-01-01"},
+        {"at": 2_000_000_000},
+    ],
+    ids=repr,
+)
+def test_a_time_outside_of_the_calendar_is_refused_at_once(
+    make_tasks: MakeTasks, when: dict[str, Any]
+) -> None:
+    """The error has what was given. Nothing is accepted."""
+    task = make_tasks().task("never")(lambda: None)
+    with pytest.raises(TaskSetupError, match=f"{next(iter(when))}=.* is no time of the calendar"):
+        task.submit_later(**when)
+
+
+def test_jobs_for_later_leave_room_in_the_queue(make_tasks: MakeTasks) -> None:
+    """A limit is for jobs that could run now; a time that has passed is now."""
+    task = make_tasks(run_jobs=False).task("one", max_queue=2)(lambda: 1)
+    for _ in range(5):
+        task.submit_later(delay=3600)
+    task.submit()
+    task.submit_later(delay=0)
+    for submit in (task.submit, lambda: task.submit_later(delay=-1)):
+        with pytest.raises(QueueFull):
+            submit()
+    task.submit_later(delay=3600)
+
+
+@pytest.mark.parametrize("due", [1e300, -1e300, float("inf")])
+def test_a_time_that_is_none_breaks_no_list(make_tasks: MakeTasks, due: float) -> None:
+    """A row of an earlier version is shown with the nearest time."""
+    tasks = make_tasks(run_jobs=False)
+    job = NewJob(id=new_id(1.0), task="old", arguments="[[],{}]", created=1.0, due=due)
+    tasks.ledger.write([job])
+    record = tasks.ledger.get(job.id)
+    assert record is not None
+    assert tasks.status(job.id).due.year == (9999 if due > 0 else 1)
+    assert job.id in job_line(record)
+    assert job.id in job_json(record)
+    assert job.id in details(record)
 
 
 def test_arguments_and_results_keep_their_types(make_tasks: MakeTasks) -> None:
@@ -564,21 +620,27 @@ def test_a_stop_gives_back_what_has_not_begun(tmp_path: Path) -> None:
         second.stop(_SOON)
 
 
-def test_a_thread_that_can_not_be_stopped_is_left_to_its_lease(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("idempotent", "consequence"), [(True, "runs again"), (False, "is lost")])
+def test_a_job_that_outlasts_the_stop_is_named_and_recorded_when_it_ends(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, idempotent: bool, consequence: str
 ) -> None:
-    """The stop returns at its time and says so; nothing is recorded that did not happen."""
+    """The stop returns at its time; as long as the process lives the outcome is written."""
     tasks = Tasks(ledger=tmp_path / "jobs.sqlite3", threads=1, poll=0.02)
     gate = Gate()
-    job = tasks.task("hold")(gate.__call__).submit()
+    job = tasks.task("hold", idempotent=idempotent)(gate.__call__).submit()
     assert gate.began.acquire(timeout=_SOON)
     eventually(lambda: job.status().state is JobState.RUNNING)
     assert not tasks.stop(0.05)
-    assert "still runs" in caplog.text
+    assert f"The job {job.id} of hold still runs" in caplog.text
+    assert consequence in caplog.text
     ledger = tasks.open_ledger()
     assert ledger.get(job.id).state is JobState.RUNNING  # type: ignore[union-attr]
-    ledger.close()
     gate.open.set()
+    assert job.result(_SOON) == "through"
+    assert ledger.get(job.id).state is JobState.DONE  # type: ignore[union-attr]
+    eventually(lambda: not owners(ledger), "the process has left")
+    ledger.close()
+    assert tasks.stop(0.0)
 
 
 def test_after_a_stop_the_next_job_begins_anew(make_tasks: MakeTasks) -> None:
@@ -658,10 +720,10 @@ def test_a_parameter_that_submit_later_needs_is_said_apart(make_tasks: MakeTasks
     assert remind.options_for(delay=0).submit(at="noon").result(_SOON) == "noon"
 
 
-def test_an_app_has_one_tasks_and_tasks_one_app(make_tasks: MakeTasks, app: Dewar) -> None:
-    """A second is refused, for jobs would not be found."""
+def test_an_app_has_one_tasks(make_tasks: MakeTasks, app: Dewar) -> None:
+    """Others are refused, for jobs would not be found, and so are the same ones again."""
     tasks = make_tasks()
     with pytest.raises(TaskSetupError, match="one Tasks"):
         Tasks(app)
-    with pytest.raises(TaskSetupError, match="one app"):
-        tasks.init_app(Dewar("another"))
+    with pytest.raises(TaskSetupError, match="attach it once"):
+        tasks.init_app(app)

@@ -292,17 +292,17 @@ def test_what_goes_wrong_stays_in_the_house(jobs: Jobs, caplog: pytest.LogCaptur
 class Links:
     """A backend that knows only the URLs of jobs."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, app: Dewar) -> None:
         self.directory = TaskDirectory({})
-        self.directory.maybe_links = lambda id: jobs.links(id)  # type: ignore[misc]
+        self.directory.app = app
 
 
-def accepting(app: Dewar, jobs: Jobs) -> Dewar:
-    """Give an app a view that accepts a job."""
+def accepting(app: Dewar, jobs: Jobs, owner: Dewar | None = None) -> Dewar:
+    """Give an app a view that accepts a job of this app, or of another."""
 
     @app.post("/pictures")
     def add() -> Any:
-        return StoredJob(jobs.put(), "resize", Links(jobs)).accepted()  # type: ignore[arg-type]
+        return StoredJob(jobs.put(), "resize", Links(owner or app)).accepted()  # type: ignore[arg-type]
 
     return app
 
@@ -357,7 +357,8 @@ def test_links_lead_below_where_the_app_is_mounted(jobs: Jobs) -> None:
 
 def test_links_lead_to_the_job_s_app_from_a_request_of_another(jobs: Jobs) -> None:
     """An app may hand work to one that is mounted beside it; that one has the pages."""
-    worker, shop = Dewar("worker"), accepting(Dewar("shop"), jobs)
+    worker = Dewar("worker")
+    shop = accepting(Dewar("shop"), jobs, worker)
     worker.register_blueprint(tasks_blueprint(jobs, access=everybody))
     shop.register_blueprint(tasks_blueprint(Jobs(), access=everybody, url_prefix="/own"))
     shop.mount("/worker", worker)

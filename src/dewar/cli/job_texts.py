@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 
 from dewar.support.printable import printable
 from dewar.tasks.ledger.records import JobRecord, JobState
+from dewar.tasks.status import time_of
 from dewar.tasks.webhooks.records import Delivery
 
 #: Writes one job as a text.
@@ -58,7 +58,7 @@ def job_json(job: JobRecord, loads: Callable[[str], Any] = json.loads) -> str:
     for name in _JSON:
         shown[name] = None if shown[name] is None else loads(shown[name])
     for name in _TIMES:
-        shown[name] = None if shown[name] is None else _moment(shown[name]).isoformat()
+        shown[name] = None if shown[name] is None else time_of(shown[name]).isoformat()
     del shown["context"]
     return json.dumps(shown, default=str)
 
@@ -116,8 +116,4 @@ def _posted(callback: Delivery) -> str:
 
 
 def _time(seconds: float | None) -> str:
-    return "" if seconds is None else f"{_moment(seconds):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    return "" if seconds is None else f"{time_of(seconds):%Y-%m-%dT%H:%M:%SZ}"

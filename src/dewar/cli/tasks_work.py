@@ -1,10 +1,12 @@
 """``dewar tasks work``: a process that runs jobs and serves no requests."""
 
+import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -18,8 +20,9 @@ from dewar.cli.tasks_interface import tasks_of
 def work_command(ctx: click.Context) -> None:
     """Run jobs in this process, without serving, until SIGTERM or SIGINT.
 
-    Running jobs then get TASKS_SHUTDOWN_TIMEOUT seconds to end. A second signal ends the process at
-    once.
+    Running jobs then get TASKS_SHUTDOWN_TIMEOUT seconds to end. After that the process ends with 1:
+    the jobs that it leaves are in the log, and run again elsewhere, or are lost if they may not be
+    repeated. A second signal ends the process at once.
     """
     app: Any = command_app(ctx)
     tasks = tasks_of(ctx)
@@ -34,9 +37,23 @@ def work_command(ctx: click.Context) -> None:
         tasks.start()
         click.echo(f"Process {os.getpid()} runs jobs of {', '.join(sorted(tasks.names()))}.")
         stop_requested.wait()
-        ended = tasks.stop()
-    if not ended:
-        raise click.ClickException("Some jobs ran too long to wait for, and cannot be stopped.")
+        if not tasks.stop():
+            click.echo(
+                "Error: Some jobs ran too long to wait for, and cannot be stopped.", err=True
+            )
+            end_at_once(1)
+
+
+def end_at_once(status: int) -> None:
+    """End this process without waiting for its threads.
+
+    The interpreter would let the jobs go on for as long as they take, not as long as they may.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError, OSError):
+            stream.flush()
+    os._exit(status)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from dewar.contexts.current import contexts
 from dewar.support.redaction import IsSecret, secret_names
 from dewar.tasks.errors import TaskSetupError, UnknownTask
 from dewar.tasks.interface import TasksApp
@@ -16,6 +17,9 @@ from dewar.tasks.settings import TasksSettings
 # The app's name comes before it, because several apps may have one folder.
 _FILE = "tasks.sqlite3"
 
+#: Where an app has the function that returns the URLs of a job, among its extensions.
+LINKS = "dewar.tasks.links"
+
 Links = Callable[[str], Mapping[str, str]]
 
 
@@ -24,21 +28,20 @@ class TaskDirectory:
 
     Args:
         given: The settings that go before the app's configuration.
+        tasks: The tasks by name, if several apps have the same; they are declared later too.
 
     Attributes:
         tasks: The tasks by name.
         app: The app, or None.
         is_served: Whether this process serves the app now.
-        maybe_links: Returns the URLs of a job; None if no blueprint has set it.
     """
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
+    def __init__(self, given: Mapping[str, Any], tasks: dict[str, Any] | None = None) -> None:
         TasksSettings.of(given, {})
         self._given = given
-        self.tasks: dict[str, Any] = {}
+        self.tasks: dict[str, Any] = {} if tasks is None else tasks
         self.app: TasksApp | None = None
         self.is_served = False
-        self.maybe_links: Links | None = None
 
     def __repr__(self) -> str:
         return f"<TaskDirectory of {len(self.tasks)} tasks>"
@@ -80,12 +83,16 @@ class TaskDirectory:
         Raises:
             TaskSetupError: If the app has no page for jobs.
         """
-        if self.maybe_links is None:
+        app, node = self.app, contexts.reader(None)
+        if app is None and node:
+            app = node[0].app
+        links: Links | None = None if app is None else app.extensions.get(LINKS)
+        if links is None:
             raise TaskSetupError(
                 "There is no URL for jobs. Register the blueprint first:"
                 " app.register_blueprint(tasks_blueprint(tasks, access=may_see))."
             )
-        return self.maybe_links(id)
+        return links(id)
 
     def ensure_sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that can be called without ``await``."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from dewar.support.near_match import did_you_mean, maybe_near
@@ -11,6 +12,11 @@ from dewar.tasks.errors import TaskSetupError
 
 #: What the settings' names begin with in an app's configuration.
 PREFIX = "TASKS_"
+
+#: Former names of settings, which still work in a configuration.
+_FORMER = MappingProxyType(
+    {"in_hand": "prefetch", "works": "run_jobs", "grace": "shutdown_timeout"}
+)
 
 _Seconds = float | timedelta
 
@@ -38,7 +44,8 @@ class TasksSettings:
     prefetch: int = 1000
     #: The seconds between two looks at what other processes left in the ledger.
     poll: float = 0.25
-    #: The seconds without a sign of life after which a process counts as dead.
+    #: The seconds without a sign of life after which a process on another host counts as dead; the
+    #: same for all processes of a ledger.
     lease: float = 15.0
     #: How long the ledger keeps a job that has ended; None for ever.
     retention: _Seconds | None = field(default_factory=lambda: timedelta(days=7))
@@ -86,14 +93,17 @@ class TasksSettings:
         for name in given:
             if name not in names:
                 raise TaskSetupError(f"Tasks has no setting {name!r}.{did_you_mean(name, names)}")
-        keys = {PREFIX + name.upper(): name for name in names}
+        keys = {PREFIX + name.upper(): name for name in (*_FORMER, *names)}
         for key in config:
             if key.startswith(PREFIX) and key not in keys:
                 near = maybe_near(key.removeprefix(PREFIX).lower(), names)
                 hint = f" Did you mean {PREFIX}{near.upper()}?" if near else ""
                 raise TaskSetupError(f"The configuration has {key}, which is no setting.{hint}")
-        configured = {name: config.get(key) for key, name in keys.items()}
-        found = {name: value for name, value in configured.items() if value is not None}
+        found = {
+            _FORMER.get(name, name): config[key]  # the present names come last, and win
+            for key, name in keys.items()
+            if config.get(key) is not None
+        }
         return cls(**{**found, **given})
 
     @property

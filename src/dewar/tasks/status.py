@@ -45,10 +45,10 @@ class JobStatus:
             state=record.state,
             progress=Progress(record.fraction or 0.0, record.message or "") if told else None,
             attempts=record.attempts,
-            created=_time(record.created),
-            due=_time(record.due),
-            started=None if record.started is None else _time(record.started),
-            finished=None if record.finished is None else _time(record.finished),
+            created=time_of(record.created),
+            due=time_of(record.due),
+            started=None if record.started is None else time_of(record.started),
+            finished=None if record.finished is None else time_of(record.finished),
             result=None if record.result is None else unpack(record.result, loads),
             error=None if record.error is None else loads(record.error),
         )
@@ -88,5 +88,14 @@ def public_outcome(state: JobState, result: Any, error: Mapping[str, Any] | None
     return {"error": {"type": error["type"], "message": error["text"]}}
 
 
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+def time_of(seconds: float) -> datetime:
+    """Return a time in the ledger, in UTC.
+
+    A clock or a caller may have been wrong. Then it is the nearest time of the calendar, because
+    one row must not break a list.
+    """
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, ArithmeticError, OSError):
+        nearest = datetime.max if seconds > 0 else datetime.min  # noqa: DTZ901  # it is set next
+        return nearest.replace(tzinfo=UTC)

@@ -60,7 +60,7 @@ class Task(Generic[P, R]):
     Args:
         function: The function; it may be ``async``.
         options: What it was declared with.
-        directory: The tasks that it belongs to.
+        directory: Returns the tasks that it belongs to, with the app that is current.
         submit: Accepts a job.
         submit_all: Accepts a job for each call.
     """
@@ -69,7 +69,7 @@ class Task(Generic[P, R]):
         self,
         function: Callable[P, R],
         options: TaskOptions,
-        directory: TaskDirectory,
+        directory: Callable[[], TaskDirectory],
         submit: "SubmitOne",
         submit_all: "SubmitAll",
     ) -> None:
@@ -97,17 +97,17 @@ class Task(Generic[P, R]):
 
     def __reduce__(self) -> Any:
         # Another process imports the app and finds its own.
-        return find_task, (self._directory.address_of(self),)
+        return find_task, (self._directory().address_of(self),)
 
     @property
     def json(self) -> Any:
         """What writes and reads arguments and results."""
-        return self._directory.json
+        return self._directory().json
 
     @property
     def sync_function(self) -> Callable[..., Any]:
         """The function, to be called without ``await``."""
-        return self._directory.ensure_sync(self.function)
+        return self._directory().ensure_sync(self.function)
 
     def submit(self, *args: Any, callback: str | None = None, **kwargs: Any) -> StoredJob:
         """Accept a job that runs the function as soon as possible. It is in the ledger then.
@@ -197,9 +197,13 @@ class Task(Generic[P, R]):
             submission: The options of the jobs.
             new_id: Makes an id for a time in seconds since the epoch.
         """
-        now, app, options = time.time(), self._directory.app, self.options
+        now, app, options = time.time(), self._directory().app, self.options
         dumps = ordered_dumps(json if app is None else app.json)
         context = None if app is None else _stored_context(app, self._directory.secret_names)
+
+        due = now if submission.due is None else submission.due
+        # A job that is to run later takes no place in the queue before.
+        max_queue = options.max_queue if due <= now else None
 
         def make(args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob:
             return NewJob(
@@ -208,9 +212,9 @@ class Task(Generic[P, R]):
                 arguments=pack_arguments(args, kwargs, dumps),
                 context=context,
                 created=now,
-                due=now if submission.due is None else submission.due,
+                due=due,
                 idempotent=options.policy.idempotent,
-                max_queue=options.max_queue,
+                max_queue=max_queue,
                 callback=submission.callback,
             )
 
@@ -244,9 +248,19 @@ def _due(delay: _Delay | None, at: datetime | None) -> float:
         raise TaskSetupError(
             "Give one of delay and at: submit_later(..., delay=60), or submit_later(..., at=time)."
         )
-    if at is None:
-        return datetime.now(UTC).timestamp() + seconds(delay or 0.0)
-    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
+    try:
+        if at is None:
+            due = datetime.now(UTC).timestamp() + seconds(delay or 0.0)
+        else:
+            due = (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
+        datetime.fromtimestamp(due, UTC)
+    except (ValueError, TypeError, AttributeError, ArithmeticError, OSError) as error:
+        given = f"delay={delay!r}" if at is None else f"at={at!r}"
+        raise TaskSetupError(
+            f"{given} is no time of the calendar ({error}). Give a delay as a number of seconds or"
+            " a timedelta, or a datetime, that ends before the year 10000."
+        ) from error
+    return due
 
 
 def _stored_context(app: TasksApp, secret_names: Callable[[], IsSecret]) -> str | None:

@@ -1,11 +1,12 @@
 """`Tasks`: the background tasks of an app, and their jobs."""
 
-import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
+from weakref import WeakSet
 
-from dewar.tasks.directory import TaskDirectory
+from dewar.contexts.current import contexts
+from dewar.tasks.app_tasks import AppTasks
+from dewar.tasks.directory import LINKS, TaskDirectory
 from dewar.tasks.errors import QueueFull, TaskSetupError
 from dewar.tasks.interface import TasksApp
 from dewar.tasks.ledger.ids import IdGenerator
@@ -27,6 +28,8 @@ R = TypeVar("R")
 # How many jobs of a task may wait by default: some minutes' work, and no more than fits on a disk.
 _MAX_QUEUE = 10_000
 _runtimes = Runtimes()
+# Where an app has its `AppTasks`, among its extensions.
+_PART = f"{EXTENSION}.app"
 
 
 class Tasks:
@@ -55,38 +58,66 @@ class Tasks:
     """
 
     def __init__(self, app: TasksApp | None = None, **settings: Any) -> None:
-        self._directory = TaskDirectory(settings)
-        self._lock = threading.Lock()
+        self._given = settings
         self._ids = IdGenerator()
-        self._runtime: TasksRuntime | None = None
+        self._latest = AppTasks(TaskDirectory(settings), _runtimes)
+        # Those of all apps that somebody uses.
+        self._all: WeakSet[AppTasks] = WeakSet([self._latest])
+        self._has_many = False
         if app is not None:
             self.init_app(app)
 
     def __repr__(self) -> str:
-        app, names = self.app, ", ".join(sorted(self._directory.tasks))
+        app, names = self.app, ", ".join(sorted(self._latest.directory.tasks))
         return f"<Tasks of {'no app' if app is None else app.name}: {names or 'none'}>"
 
     @property
     def app(self) -> TasksApp | None:
-        """The app that the tasks belong to."""
-        return self._directory.app
+        """The app that the tasks belong to: the current one, or the one that was attached last."""
+        return self._here.directory.app
 
     def init_app(self, app: TasksApp) -> None:
         """Attach the tasks to an app: jobs run in its context, in the processes that serve it.
 
+        The same tasks may be attached to several apps, one after the other or at the same time, as
+        by a ``create_app()`` that a test suite calls for each test. Each app has its own settings
+        and its own ledger. What is called in the context of an app is for that app; without a
+        context it is for the app that was attached last.
+
         Raises:
-            TaskSetupError: If the app has other tasks, or these belong to another app.
+            TaskSetupError: If the app has tasks already.
         """
-        if self.app is not None or EXTENSION in app.extensions:
+        if EXTENSION in app.extensions:
             raise TaskSetupError(
-                f"{self!r} cannot belong to {app.name!r}: an app has one Tasks, and Tasks have one"
-                " app. Declare all tasks of an app with the same object."
+                f"{self!r} cannot be attached to {app.name!r}, which has"
+                f" {app.extensions[EXTENSION]!r}: an app has one Tasks. Declare all its tasks with"
+                " the same object, and attach it once."
             )
-        self._directory.app = app
+        latest = self._latest
+        if latest.directory.app is None:
+            latest.directory.app = app
+        else:
+            tasks = latest.directory.tasks
+            latest = self._latest = AppTasks(TaskDirectory(self._given, tasks), _runtimes)
+            latest.directory.app = app
+            self._all.add(latest)
+            self._has_many = True
         app.extensions[EXTENSION] = self
-        app.on_start(self._serve)
-        app.on_stop(self.stop)
+        app.extensions[_PART] = latest
+        app.on_start(latest.serve)
+        app.on_stop(latest.stop)
         app.register_error_handler(QueueFull, _busy)
+
+    @property
+    def _here(self) -> AppTasks:
+        """The part of the current app if it has one, else of the app that was attached last."""
+        # PERF: as `maybe_current`, without a call. Most processes have one app.
+        if self._has_many and (node := contexts.reader(None)):
+            extensions = node[0].app.extensions
+            if extensions.get(EXTENSION) is self:
+                part: AppTasks = extensions[_PART]
+                return part
+        return self._latest
 
     # Declaring.
 
@@ -122,7 +153,7 @@ class Tasks:
         if timeout is not None and not timeout > 0:
             raise TaskSetupError(f"timeout={timeout!r} should be more than 0 seconds.")
 
-        tasks = self._directory.tasks
+        tasks = self._latest.directory.tasks
 
         def declare(function: Callable[P, R]) -> Task[P, R]:
             options = TaskOptions(
@@ -141,11 +172,11 @@ class Tasks:
 
     def names(self) -> list[str]:
         """Return the names of the tasks."""
-        return list(self._directory.tasks)
+        return list(self._latest.directory.tasks)
 
     def maybe_task(self, name: str) -> Task[Any, Any] | None:
         """Return the task with a name, if there is one."""
-        return self._directory.tasks.get(name)
+        return self._latest.directory.tasks.get(name)
 
     def find(self, name: str) -> Task[Any, Any]:
         """Return the task with a name.
@@ -153,7 +184,7 @@ class Tasks:
         Raises:
             UnknownTask: If there is none.
         """
-        task: Task[Any, Any] = self._directory.find(name)
+        task: Task[Any, Any] = self._latest.directory.find(name)
         return task
 
     # Jobs.
@@ -191,9 +222,9 @@ class Tasks:
         """
         return self.runtime.cancel(id, running)
 
-    def set_links(self, links: Callable[[str], Mapping[str, str]]) -> None:
-        """Set the function that returns the URLs of a job. A blueprint calls this."""
-        self._directory.maybe_links = links
+    def set_links(self, app: TasksApp, links: Callable[[str], Mapping[str, str]]) -> None:
+        """Set the function that returns the URLs of a job in an app. A blueprint calls this."""
+        app.extensions[LINKS] = links
 
     def _submit(
         self,
@@ -204,11 +235,7 @@ class Tasks:
     ) -> StoredJob:
         """Accept a job; see `Task.submit`."""
         new = task.job_maker(submission, self._ids.new)(args, kwargs)
-        # PERF: as `runtime`, which costs two more calls.
-        runtime = self._runtime
-        if runtime is None or runtime.has_ended or runtime.pid != os.getpid():
-            runtime = self.runtime
-        return runtime.accept_one(new, task)
+        return self._here.runtime.accept_one(new, task)
 
     def _submit_all(
         self, task: Task[Any, Any], calls: Sequence[Arguments], submission: Submission
@@ -222,17 +249,7 @@ class Tasks:
     @property
     def runtime(self) -> TasksRuntime:
         """This process's part in the jobs; it begins if it has not yet."""
-        runtime = self._runtime
-        if runtime is not None and runtime.is_running:
-            return runtime
-        with self._lock:
-            runtime = self._runtime
-            if runtime is None or not runtime.is_running:
-                _runtimes.check(self._directory)
-                runtime = self._runtime = TasksRuntime(self._directory)
-                _runtimes.add(runtime)
-                runtime.start()
-            return runtime
+        return self._here.runtime
 
     @property
     def ledger(self) -> Ledger:
@@ -246,7 +263,8 @@ class Tasks:
             TaskSetupError: If the settings name no possible ledger.
             MissingExtra: If its libraries are not installed.
         """
-        location, durable = self._directory.ledger_location(), self.settings().durable
+        directory = self._directory()
+        location, durable = directory.ledger_location(), directory.settings().durable
         return open_ledger(location, durable=durable)
 
     def start(self) -> None:
@@ -257,7 +275,7 @@ class Tasks:
         _ = self.runtime
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Stop running jobs: give back those that have not begun, and wait for the others.
+        """Stop running jobs of all apps: give back what has not begun, and wait for the others.
 
         Args:
             timeout: In seconds; ``TASKS_SHUTDOWN_TIMEOUT`` by default.
@@ -265,12 +283,8 @@ class Tasks:
         Returns:
             Whether nothing is left running here.
         """
-        self._directory.is_served = False
-        return self._runtime is None or self._runtime.stop(timeout)
-
-    def _serve(self) -> None:
-        self._directory.is_served = True
-        self.start()
+        ended = [part.stop(timeout) for part in list(self._all)]
+        return all(ended)
 
     def settings(self) -> TasksSettings:
         """Return the settings: those given here, and the others from the app's configuration.
@@ -278,12 +292,15 @@ class Tasks:
         Raises:
             TaskSetupError: For a setting that does not exist, or a value that is not possible.
         """
-        return self._directory.settings()
+        return self._directory().settings()
 
     @property
     def json(self) -> Any:
         """What writes and reads arguments and results: the app's provider, or `json`."""
-        return self._directory.json
+        return self._directory().json
+
+    def _directory(self) -> TaskDirectory:
+        return self._here.directory
 
 
 def _busy(error: QueueFull) -> tuple[dict[str, str], int, dict[str, str]]:

@@ -62,7 +62,7 @@ def tasks_blueprint(
         app, full_name = state.app, state.full_name
         app.on_start(streams.begin)
         app.on_stop(streams.end)
-        tasks.set_links(lambda id: links_by(app.url_for, full_name, id))
+        tasks.set_links(app, lambda id: links_by(app.url_for, full_name, id))
 
     return blueprint
 

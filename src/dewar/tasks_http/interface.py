@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
+from dewar.tasks.interface import TasksApp
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
 
@@ -42,5 +43,5 @@ class ServedTasks(Protocol):
     def settings(self) -> TasksSettings:
         """Return the settings."""
 
-    def set_links(self, links: Callable[[str], Mapping[str, str]]) -> None:
+    def set_links(self, app: TasksApp, links: Callable[[str], Mapping[str, str]]) -> None:
         """Set the function that returns the URLs of a job."""

@@ -70,7 +70,9 @@ def test_nobody_is_told_to_kill_the_first_process(
     assert holder.poll() is None
 
 
-@pytest.mark.parametrize("number", [1, os.getppid(), os.getpid()])
+@pytest.mark.parametrize(
+    "number", [1, os.getppid(), os.getpid()], ids=["1", "the parent", "this process"]
+)
 def test_a_number_that_another_program_has_by_now_is_replaced(tmp_path: Path, number: int) -> None:
     """It lives, but it does not hold the file."""
     path = tmp_path / "server.pid"

@@ -19,6 +19,7 @@ from tests.tasks.ledger.ledgertools import (
     ids,
     in_child,
     new,
+    only,
     outbox,
     owners,
     queued,
@@ -180,6 +181,19 @@ class LedgerContract:
         retry = end(first, JobState.QUEUED)
         extra = new(max_queue=4)
         assert ledger.write([retry, extra]).refused == (extra,)
+
+    def test_jobs_that_are_not_due_fill_no_queue(self, ledger: Ledger) -> None:
+        """Neither those that were submitted for later nor those that pause before a retry."""
+        later = [new(1.0, due=50.0) for _ in range(5)]
+        paused = new(1.0, owner=HERE.id)
+        again = end(paused, JobState.QUEUED, due=60.0)
+        ledger.write([*later, paused, start(paused), again])
+        waiting = [new(2.0, max_queue=2) for _ in range(3)]
+        assert ledger.write(waiting).refused == (waiting[2],)
+        mixed = [new(2.0, due=50.0), new(2.0, max_queue=3), new(2.0, max_queue=3)]
+        assert ledger.write(mixed).refused == (mixed[2],)
+        due = new(55.0, max_queue=9)
+        assert ledger.write([due]).refused == (due,)
 
     def test_what_was_written_already_is_not_accepted_twice(self, ledger: Ledger) -> None:
         """After a write whose end was not seen, the same may be written again."""
@@ -405,28 +419,27 @@ class LedgerContract:
     # Owners.
 
     def test_an_owner_that_is_there_keeps_its_jobs(self, ledger: Ledger) -> None:
-        """They stay its jobs until its lease runs out, by the caller's clock."""
+        """Whatever its lease says: that is for the caller to judge."""
         job = new(owner=HERE.id)
         ledger.write([job, start(job)])
-        assert ledger.recover(100.0, alive).requeued == ()
+        assert ledger.recover(1e9, alive).requeued == ()
         assert ledger.beat(HERE, until=200.0)
-        assert ledger.recover(199.0, alive).requeued == ()
+        assert ledger.beat(THERE, until=100.0)
+        assert ledger.recover(1e9, only(THERE.id)).requeued == ()
         assert [owner.id for owner in owners(ledger)] == [HERE.id]
         assert owners(ledger)[0].lease_until == 200.0
         assert not ledger.beat(THERE, until=200.0)
 
-    @pytest.mark.parametrize(("now", "is_alive"), [(100.5, alive), (50.0, dead)])
-    def test_what_an_owner_leaves_behind_goes_on(
-        self, ledger: Ledger, now: float, is_alive: Callable[..., bool]
-    ) -> None:
-        """After the lease or the process ends, repeatable jobs wait and the others are lost."""
+    def test_what_an_owner_leaves_behind_goes_on(self, ledger: Ledger) -> None:
+        """When it is gone, repeatable jobs wait and the others are lost."""
+        now = 50.0
         again, waiting = new(owner=HERE.id), new(owner=HERE.id)
         once = new(owner=HERE.id, idempotent=False, callback=URL)
         stopped = new(owner=HERE.id, callback=URL)
         running = [start(again), start(once), start(stopped)]
         ledger.write([again, waiting, once, stopped, *running])
         ledger.cancel_running(stopped.id)
-        recovered = ledger.recover(now, is_alive, tell)
+        recovered = ledger.recover(now, dead, tell)
         assert (recovered.requeued, recovered.lost) == ((again.id,), (once.id,))
         assert recovered.cancelled == (stopped.id,)
         found = record(ledger, again)
@@ -438,7 +451,7 @@ class LedgerContract:
         assert [row.body for row in outbox(ledger, once)] == [f'["{once.id}", "lost"]']
         assert len(outbox(ledger, stopped)) == 1
         assert owners(ledger) == []
-        assert ledger.recover(now, is_alive).lost == ()
+        assert ledger.recover(now, dead).lost == ()
 
     def test_what_the_ledger_says_of_an_end_can_be_read_back(self, ledger: Ledger) -> None:
         """`make_error` reads the error of a lost job; a cancelled one has none."""
@@ -449,7 +462,7 @@ class LedgerContract:
         ledger.write([lost, stopped, repeated, waiting, *running])
         ledger.cancel_running(stopped.id)
         ledger.cancel(waiting.id, 3.0)
-        ledger.recover(101.0, alive)
+        ledger.recover(101.0, dead)
         errors = {job.id: record(ledger, job).error for job in (lost, stopped, repeated, waiting)}
         assert [id for id, error in errors.items() if error is not None] == [lost.id]
         description = json.loads(errors[lost.id] or "")
@@ -463,7 +476,7 @@ class LedgerContract:
         """An owner that was wrongly taken for dead cannot end jobs that others have."""
         again, once = new(owner=HERE.id), new(owner=HERE.id, idempotent=False)
         ledger.write([again, once, start(again), start(once)])
-        ledger.recover(101.0, alive)
+        ledger.recover(101.0, dead)
         late = [end(again), end(once)]
         assert ledger.write(late).fenced == tuple(late)
         # Not even when it has the same job again.
@@ -474,10 +487,11 @@ class LedgerContract:
         assert ledger.write([end(again, attempt=2)]) == NOTHING
 
     def test_an_owner_that_the_ledger_forgot_is_gone(self, ledger: Ledger) -> None:
-        """Jobs of an unknown owner are recovered."""
+        """Its jobs are recovered if the caller judges so, as those of the others."""
         job = new(owner="nobody")
         ledger.write([job, start(job, "nobody")])
-        assert ledger.recover(50.0, alive).requeued == (job.id,)
+        assert ledger.recover(50.0, only(HERE.id)).requeued == ()
+        assert ledger.recover(50.0, only("nobody")).requeued == (job.id,)
 
     def test_one_of_two_recovers(self, ledger: Ledger) -> None:
         """Processes that recover at once do it once together."""
@@ -487,7 +501,7 @@ class LedgerContract:
 
         def recover(_: int) -> int:
             barrier.wait(10)
-            return len(ledger.recover(101.0, alive).requeued)
+            return len(ledger.recover(101.0, dead).requeued)
 
         with ThreadPoolExecutor(3) as threads:
             assert sorted(threads.map(recover, range(3))) == [0, 0, 10]
@@ -500,7 +514,7 @@ class LedgerContract:
         assert [owner.id for owner in owners(ledger)] == [THERE.id]
         assert record(ledger, waiting).owner is None
         assert state_of(ledger, running) is JobState.RUNNING
-        assert ledger.recover(50.0, alive).requeued == (running.id,)
+        assert ledger.recover(50.0, dead).requeued == (running.id,)
 
     # Purging.
 
@@ -521,6 +535,15 @@ class LedgerContract:
             connection.execute(text("UPDATE dewar_deliveries SET state = 'delivered'"))
         assert ledger.purge(11.0) == 1
         assert outbox(ledger) == []
+
+    def test_a_purge_goes_on_where_it_was(self, ledger: Ledger) -> None:
+        """Each sweep passes old jobs that have not ended once, and the next one finds all again."""
+        jobs = [new(float(at), owner=HERE.id) for at in range(1, 10)]
+        ledger.write([*jobs, *map(start, jobs)])
+        ledger.write([end(job, at=10.0) for job in jobs[3:]])
+        assert [ledger.purge(11.0, limit=2) for _ in range(4)] == [2, 2, 2, 0]
+        ledger.write([end(job, at=10.0) for job in jobs[:3]])
+        assert [ledger.purge(11.0, limit=2) for _ in range(3)] == [2, 1, 0]
 
     # Failing.
 
@@ -657,7 +680,7 @@ class LedgerContract:
         ledger.write([job, refused, start(job), start(job)])
         ledger.write([new()])
         ledger.claim(THERE.id, 1, 10.0, TASKS)
-        ledger.recover(101.0, alive)
+        ledger.recover(101.0, dead)
         found = ledger.statistics()
         assert (found.batches, found.items, found.refused, found.fenced) == (2, 5, 1, 1)
         assert (found.claimed, found.recovered) == (1, 1)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Row
@@ -63,10 +63,10 @@ def owners(ledger: Ledger) -> list[OwnerRecord]:
         return owners_of(connection, OWNERS)
 
 
-def queued(ledger: Ledger, task: str = "resize") -> int:
+def queued(ledger: Ledger, task: str = "resize", now: float = 1e9) -> int:
     """Return how many jobs of a task wait, as the ledger counts them for a limit."""
     with ledger.database.reading() as connection:
-        found: int = connection.execute(QUEUED, {"task": task}).scalar_one()
+        found: int = connection.execute(QUEUED, {"task": task, "now": now}).scalar_one()
     return found
 
 
@@ -81,12 +81,17 @@ def tell(record: JobRecord) -> str:
     return json.dumps([record.id, record.state.value])
 
 
-def alive(_owner: OwnerRecord) -> bool:
-    return True
+def alive(_owners: Sequence[OwnerRecord]) -> Collection[str]:
+    return ()
 
 
-def dead(_owner: OwnerRecord) -> bool:
-    return False
+def dead(owners: Sequence[OwnerRecord]) -> Collection[str]:
+    return [owner.id for owner in owners]
+
+
+def only(id: str) -> Callable[[Sequence[OwnerRecord]], Collection[str]]:
+    """Find only the owner with this id gone."""
+    return lambda owners: [owner.id for owner in owners if owner.id == id]
 
 
 def ids(jobs: Sequence[NewJob | JobRecord]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -17,7 +18,7 @@ from hypothesis.stateful import (
 from tests.tasks.ledger.ledgertools import URL, end, new, outbox, release_all, start
 
 from dewar.tasks.ledger.opening import open_ledger
-from dewar.tasks.ledger.owners import LedgerOwner
+from dewar.tasks.ledger.owners import LedgerOwner, OwnerRecord
 from dewar.tasks.ledger.records import MOVES, JobState, NewJob
 
 OWNERS = st.sampled_from(["a", "b"])
@@ -163,7 +164,13 @@ class LedgerAndModel(RuleBasedStateMachine):
 
     @rule(dies=st.none() | OWNERS)
     def recover(self, dies: str | None) -> None:
-        recovered = self.ledger.recover(self.now, lambda owner: owner.id != dies)
+        def find_gone(owners: Sequence[OwnerRecord]) -> list[str]:
+            assert {owner.id: owner.lease_until for owner in owners if owner.host} == self.leases
+            return [
+                owner.id for owner in owners if owner.lease_until < self.now or owner.id == dies
+            ]
+
+        recovered = self.ledger.recover(self.now, find_gone)
         self.leases = {
             owner: until
             for owner, until in self.leases.items()

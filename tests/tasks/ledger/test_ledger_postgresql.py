@@ -28,6 +28,17 @@ class TestPostgreSQLLedger(LedgerContract):
         ledger.write([new()])
         assert len(ledger.list()) == 2
 
+    def test_a_server_that_is_gone_is_noticed_before_the_lease_is_over(self, where: str) -> None:
+        """A connection has limits for silence, unless the URL says otherwise."""
+        for query, expected in (("", "15000"), ("?tcp_user_timeout=7000", "7000")):
+            ledger = open_ledger(f"{where}{query}")
+            with ledger.database.reading() as connection:
+                driver = connection.connection.driver_connection
+                parameters = driver.info.get_parameters()  # type: ignore[union-attr]
+            assert parameters["tcp_user_timeout"] == expected
+            assert parameters["keepalives_idle"] == "5"
+            ledger.close()
+
     def test_a_server_that_is_not_there_is_named_without_the_password(self) -> None:
         """The error has the database's reason and no secret."""
         with pytest.raises(TaskSetupError, match=r"postgresql://me:\*\*\*@127.0.0.1:1/x") as caught:

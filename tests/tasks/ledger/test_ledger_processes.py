@@ -17,7 +17,8 @@ from tests.tasks.ledger.ledgertools import URL, end, new, outbox, owners, start
 
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
-from dewar.tasks.ledger.owners import is_alive, this_owner
+from dewar.tasks.ledger.owner_watch import OwnerWatch
+from dewar.tasks.ledger.owners import this_owner
 from dewar.tasks.ledger.records import JobRecord, JobState
 from polling import eventually
 
@@ -69,6 +70,7 @@ def run() -> Iterator[Run]:
 def work(ledger: Ledger, parent: int, say: Say) -> None:
     """Run what waits, until all jobs have ended; say and do a job's work before it ends."""
     me = this_owner(time.time())
+    watch = OwnerWatch(60.0, time.monotonic)
 
     def have_ended() -> bool:
         counts = ledger.counts()
@@ -76,7 +78,7 @@ def work(ledger: Ledger, parent: int, say: Say) -> None:
 
     def run_some() -> bool:
         ledger.beat(me, time.time() + 60)
-        ledger.recover(time.time(), is_alive)
+        ledger.recover(time.time(), watch.gone)
         jobs = ledger.claim(me.id, 4, time.time(), ["resize"])
         for job in jobs:
             run_job(ledger, me.id, job, say)

@@ -7,13 +7,14 @@ import sqlite3
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.event.registry import _key_to_collection
 from tests.tasks.ledger.contract import NOTHING, LedgerContract
-from tests.tasks.ledger.ledgertools import in_child, new
+from tests.tasks.ledger.ledgertools import ids, in_child, new
 
 from dewar.tasks.errors import LedgerError, MissingExtra, TaskSetupError
 from dewar.tasks.ledger import sqlite
@@ -30,6 +31,28 @@ def files_open(where: str) -> list[str]:
         with contextlib.suppress(FileNotFoundError):
             found.append(str(entry.readlink()))
     return [name for name in found if name.startswith(where)]
+
+
+def delete(file: Path) -> None:
+    """Delete the files of a ledger."""
+    for part in file.parent.glob(f"{file.name}*"):
+        if part.suffix != ".other":
+            part.unlink()
+
+
+def move_away(file: Path) -> None:
+    file.rename(file.with_name("elsewhere"))
+
+
+def replace(file: Path) -> None:
+    """Put something else in its place."""
+    delete(file)
+    file.write_text("This is not a ledger, and long enough to be no empty file. " * 99)
+
+
+def empty(file: Path) -> None:
+    """Let the file stay, without what was in it."""
+    os.truncate(file, 0)
 
 
 def can_be_written(ledger: Ledger) -> bool:
@@ -198,13 +221,67 @@ class TestSQLiteLedger(LedgerContract):
         with ledger.database.writing() as connection:
             pages = connection.execute(text("PRAGMA page_count")).scalar_one()
             connection.execute(text(f"PRAGMA max_page_count = {pages + 5}"))
-        with pytest.raises(LedgerError, match="database or disk is full"):
+        with pytest.raises(LedgerError, match=r"database or disk is full\. Free some space"):
             ledger.write([large])
         assert ledger.get(large.id) is None
         assert ledger.get(kept.id) is not None
         with ledger.database.writing() as connection:
             connection.execute(text("PRAGMA max_page_count = 1000000"))
         assert ledger.write([large]) == NOTHING
+
+    @pytest.mark.parametrize("loss", [delete, move_away, replace, empty])
+    def test_a_file_that_goes_while_it_is_open_is_told(
+        self, ledger: Ledger, where: str, loss: Callable[[Path], None]
+    ) -> None:
+        """Nothing is accepted into what is gone, and no new file hides the loss."""
+        known = new()
+        ledger.write([known])
+        ledger.changes()
+        loss(Path(where))
+        ledger.database.connections().check_due = 0.0  # as some milliseconds later
+        with pytest.raises(LedgerError, match="Put the file back, or restart"):
+            ledger.write([new()])
+        with pytest.raises(LedgerError):
+            ledger.write([new(), new()])
+        with pytest.raises(LedgerError):
+            ledger.get(known.id)
+        assert Path(where).exists() == (loss in {replace, empty})
+
+    def test_a_file_that_goes_is_told_to_who_only_looks(self, ledger: Ledger, where: str) -> None:
+        """A process that waits for jobs of others notices it with its next look for changes."""
+        ledger.changes()
+        delete(Path(where))
+        for _ in range(3):
+            with pytest.raises(LedgerError, match="Put the file back, or restart"):
+                ledger.changes()
+
+    def test_a_file_that_is_put_back_is_used_again(self, ledger: Ledger, where: str) -> None:
+        """With what was in it, and no restart."""
+        known, later = new(), new()
+        ledger.write([known])
+        ledger.close()
+        folder = Path(where).parent
+        folder.rename(folder.with_name("away"))
+        with pytest.raises(LedgerError):
+            ledger.write([later])
+        folder.with_name("away").rename(folder)
+        assert ledger.write([later]) == NOTHING
+        assert set(ledger.get_many([known.id, later.id])) == {known.id, later.id}
+
+    def test_a_ledger_that_takes_its_place_is_used(self, ledger: Ledger, where: str) -> None:
+        """After one error: what was written last is not in it."""
+        other = open_ledger(f"{where}.other")
+        known = new()
+        other.write([known])
+        other.close()
+        ledger.write([new()])
+        delete(Path(where))
+        Path(f"{where}.other").rename(where)
+        ledger.database.connections().check_due = 0.0
+        with pytest.raises(LedgerError, match="replaced"):
+            ledger.write([new()])
+        assert ids(ledger.list()) == [known.id]
+        assert ledger.write([new()]) == NOTHING
 
     @pytest.mark.parametrize("path", ["", ":memory:", "sqlite://", "sqlite:///:memory:"])
     def test_it_is_not_kept_in_memory(self, path: str) -> None:

@@ -1,8 +1,24 @@
 """What is done again and again."""
 
-import pytest
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
-from dewar.tasks.runtime.maintenance import Timers
+import pytest
+from tests.tasks.ledger.ledgertools import end, new, record, start, state_of
+
+from dewar.tasks.ledger.opening import open_ledger
+from dewar.tasks.ledger.owners import LedgerOwner
+from dewar.tasks.ledger.records import JobRecord, JobState, NewJob
+from dewar.tasks.progress import Progress
+from dewar.tasks.runtime.attempt import Attempt
+from dewar.tasks.runtime.cancellation import JobCancellation
+from dewar.tasks.runtime.claimed import ClaimedJobs
+from dewar.tasks.runtime.maintenance import LedgerMaintenance, Timers
+from dewar.tasks.runtime.process_jobs import ProcessJobs
+from dewar.tasks.settings import TasksSettings
+from dewar.tasks.stored_job import JobFutures
 
 
 def test_each_is_called_at_its_own_pace() -> None:
@@ -42,3 +58,180 @@ def test_one_that_fails_comes_again_at_its_time() -> None:
         with pytest.raises(ZeroDivisionError):
             rounds.run(now)
     assert rounds.run(1.5) == 0.5
+
+
+class Process:
+    """The maintenance of a process with a real ledger, in virtual time."""
+
+    def __init__(self, where: Path, name: str, **settings: Any) -> None:
+        self.wall, self.monotonic = 1e9, 100.0
+        self.dispatched: list[str] = []
+        self.ledger = open_ledger(where)
+        self.jobs = ProcessJobs(
+            ledger=self.ledger,
+            owner=LedgerOwner(id=name, host="elsewhere", pid=1, started=1.0),
+            claimed=ClaimedJobs(1, 10),
+            futures=JobFutures(),
+            describe=str,
+            clock=lambda: self.wall,
+            monotonic=lambda: self.monotonic,
+        )
+        self.maintenance = LedgerMaintenance(
+            self.jobs,
+            TasksSettings(lease=15.0, **settings),
+            ["resize"],
+            lambda record: self.dispatched.append(record.id),
+            JobCancellation(self.jobs, lambda: None),
+        )
+
+    def go_on(self, seconds: float) -> float:
+        """Let time pass, and do what is due; return the seconds until something is due again."""
+        self.wall += seconds
+        self.monotonic += seconds
+        return self.maintenance.run_due()
+
+    def hold(self, job: NewJob) -> Attempt:
+        """Claim a job as if it was accepted here."""
+        self.ledger.write([job])
+        attempt = Attempt(JobRecord.of(job), Silent())
+        self.jobs.claimed.attempts[job.id] = attempt
+        return attempt
+
+
+class Silent:
+    """Listens to an attempt and does nothing."""
+
+    def note_begin(self, attempt: Attempt) -> bool:
+        return True
+
+    def note_progress(self, attempt: Attempt, progress: Progress) -> None:
+        """Take no notice."""
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Makes processes that share a ledger."""
+    made: list[Process] = []
+
+    def start(name: str, **settings: Any) -> Process:
+        made.append(Process(tmp_path / "jobs.sqlite3", name, **settings))
+        return made[-1]
+
+    yield start
+    for process in made:
+        process.ledger.close()
+
+
+@pytest.mark.parametrize("step", [-3e7, -3600.0, -60.0, 60.0, 3600.0, 3e7])
+def test_a_clock_that_is_set_loses_no_job(make: Callable[..., Process], step: float) -> None:
+    """Two processes on two hosts live through it, whichever clock is set, and go on as before."""
+    one, other = make("one"), make("other")
+    job = new(owner="one", idempotent=False)
+    for process in (one, other):
+        process.go_on(0.0)
+    one.ledger.write([job, start(job, "one")])
+    for setting in ([one], [other], [one, other]):
+        for process in setting:
+            process.wall += step
+        for _ in range(10):
+            assert one.go_on(5.0) <= 5.0
+            assert other.go_on(5.0) <= 5.0
+    assert state_of(one.ledger, job) is JobState.RUNNING
+    for _ in range(4):
+        other.go_on(5.0)
+    assert state_of(one.ledger, job) is JobState.LOST
+
+
+def test_who_was_taken_for_dead_lets_go_of_what_others_have(
+    make: Callable[..., Process], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What has not begun is not begun here any more, and what runs is fenced."""
+    away, there = make("away"), make("there")
+    for process in (away, there):
+        process.go_on(0.0)
+    running, waiting = away.hold(new(owner="away")), away.hold(new(owner="away"))
+    assert running.set_running_or_notify_cancel()
+    away.ledger.write([start(running.record, "away")])
+    for _ in range(4):
+        there.go_on(5.0)
+    assert set(there.dispatched) == {running.record.id, waiting.record.id}
+    away.go_on(20.0)
+    assert waiting.cancelled()
+    assert away.jobs.claimed.all() == [running]
+    assert "another one has taken over its jobs. Given back: 1; still running here" in caplog.text
+    late = end(running.record, owner="away")
+    assert away.ledger.write([late]).fenced == (late,)
+    assert state_of(there.ledger, waiting.record) is JobState.QUEUED
+    assert record(there.ledger, waiting.record).owner == "there"
+
+
+def test_retention_keeps_up_with_any_rate(make: Callable[..., Process]) -> None:
+    """While there is more to delete, the next piece is due after what waits is written."""
+    process = make("one", retention=1.0)
+    process.go_on(0.0)
+    jobs = [new(1e9 - 100 + at / 1000, owner="one") for at in range(2500)]
+    process.ledger.write([*jobs, *(start(job, "one") for job in jobs)])
+    process.ledger.write([end(job, owner="one", at=1e9 - 50) for job in jobs])
+    pauses = [process.go_on(1.0), *(process.go_on(0.0) for _ in range(3))]
+    assert pauses[:2] == [0.0, 0.0]
+    assert min(pauses[2:]) > 0.0
+    assert process.ledger.list() == []
+
+
+def test_the_next_job_of_a_series_is_found_at_once(make: Callable[..., Process]) -> None:
+    """After a claim the looks follow closely; in a quiet process they become as rare as allowed."""
+    one, other = make("one", poll=0.25), make("other")
+    quiet = [one.go_on(0.0), one.go_on(0.25)]
+    assert quiet == pytest.approx([0.25, 0.25])
+    other.ledger.write([new(1.0)])
+    one.go_on(0.25)
+    assert len(one.dispatched) == 1
+    one.jobs.claimed.attempts.clear()  # it has ended
+    pauses = [one.go_on(0.0)]
+    while pauses[-1] < 0.2499:
+        pauses.append(one.go_on(pauses[-1]))
+    assert pauses[0] == pytest.approx(0.005)
+    assert all(later > earlier - 1e-9 for earlier, later in pairwise(pauses))
+    assert 0.75 <= sum(pauses[:-1]) <= 1.25
+    assert one.go_on(0.25) == pytest.approx(0.25)
+
+
+def test_who_runs_a_job_looks_no_more_often(make: Callable[..., Process]) -> None:
+    """A busy process claims when it runs low, and has no time for more."""
+    one = make("one", poll=0.25)
+    one.go_on(0.0)
+    one.hold(new(owner="one"))
+    one.jobs.claimed.note_left(one.monotonic)
+    assert [one.go_on(0.25), one.go_on(0.25)] == pytest.approx([0.25, 0.25])
+
+
+def test_who_leaves_a_job_to_others_looks_for_its_end(make: Callable[..., Process]) -> None:
+    """The first one hurries the next look, and those that follow closely need not."""
+    one = make("one", poll=0.25)
+    one.go_on(0.0)
+    assert one.jobs.claimed.note_left(one.monotonic)
+    assert not one.jobs.claimed.note_left(one.monotonic + 0.01)
+    assert one.go_on(0.01) == pytest.approx(0.005)
+
+
+def test_a_clock_that_is_set_back_holds_no_job_up(
+    make: Callable[..., Process], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was to run at once runs, also in a process that starts later. Later jobs wait."""
+    one, there = make("one"), make("there")
+    one.go_on(0.0)
+    at_once, later = new(1e9), new(1e9, due=1e9 + 50)
+    there.ledger.write([at_once, later])
+    one.wall -= 86_400.0
+    one.go_on(5.0)
+    one.go_on(0.25)
+    assert one.dispatched == [at_once.id]
+    assert "The clock was set back. Jobs that were due before, and are now: 1" in caplog.text
+    second = new(1e9)
+    there.ledger.write([second])
+    late = make("late")
+    late.wall = one.wall
+    late.go_on(0.0)
+    late.go_on(0.25)
+    assert late.dispatched == [second.id]
+    assert record(one.ledger, later).owner is None

@@ -88,7 +88,8 @@ class Batch:
         if new.max_queue is not None and waiting >= new.max_queue:
             self.refused.append(new)
             return
-        self._count(new.task, 1)
+        if new.due <= new.created:
+            self._count(new.task, 1)
         self.snapshots[new.id] = JobSnapshot(new.task, JobState.QUEUED, new.owner, 0, new.callback)
         self.inserts[new.id] = row_of(new)
 

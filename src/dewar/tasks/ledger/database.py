@@ -32,10 +32,11 @@ BUSY_TIMEOUT = 30.0
 
 
 class WriteConnection(NamedTuple):
-    """The only connection of a process that writes, and the driver's connection in it."""
+    """The only connection of a process that writes, the driver's connection in it, and its file."""
 
     connection: Connection
     driver: Any
+    file: object
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +51,8 @@ class Connections:
     #: If the database has one writer per process; guarded by `write_lock`.
     write_connection: WriteConnection | None = None
     write_lock: threading.Lock = field(default_factory=threading.Lock)
+    #: When to look for its file again, on the monotonic clock; guarded by `write_lock`.
+    check_due: float = 0.0
     #: Each thread passes it before it uses the database; a fork holds it to keep threads out.
     fork_barrier: threading.Lock = field(default_factory=threading.Lock)
     #: Each reader holds one while it reads, if a fork has to wait for readers.

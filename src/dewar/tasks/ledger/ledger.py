@@ -18,7 +18,6 @@ from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger import statements as sql
 from dewar.tasks.ledger.batch import Batch, LedgerOperation, QueueAllowance, row_of
 from dewar.tasks.ledger.database import Database
-from dewar.tasks.ledger.ids import time_prefix
 from dewar.tasks.ledger.outbox_insert import (
     Describe,
     describe_record,
@@ -26,6 +25,7 @@ from dewar.tasks.ledger.outbox_insert import (
     insert_entries,
 )
 from dewar.tasks.ledger.owners import LedgerOwner
+from dewar.tasks.ledger.purging import drop_ended, ended_before
 from dewar.tasks.ledger.records import (
     BatchResult,
     JobRecord,
@@ -34,7 +34,7 @@ from dewar.tasks.ledger.records import (
     NewJob,
     RecoveryResult,
 )
-from dewar.tasks.ledger.recovery import IsAlive, recover_jobs
+from dewar.tasks.ledger.recovery import FindGone, recover_jobs
 from dewar.tasks.ledger.rows import chunks, counts_of, record_of, rows_of, write_batch
 from dewar.tasks.ledger.schema import owners
 from dewar.tasks.ledger.statements import INSERT
@@ -54,6 +54,7 @@ class Ledger:
         self._allowance = QueueAllowance()
         self._batches = self._items = self._refused = self._fenced = 0
         self._claimed = self._recovered = 0
+        self._purged_up_to = ""
 
     def write(
         self, batch: Sequence[LedgerOperation], describe: Describe = describe_record
@@ -185,7 +186,7 @@ class Ledger:
             return connection.execute(sql.STOP, {"job": id}).rowcount == 1
 
     def stop_requests(self, owner: str) -> list[str]:
-        """Return the ids of the jobs that this owner runs and has to stop."""
+        """Return the ids of the jobs that this owner has to stop."""
         with self.database.reading() as connection:
             return list(connection.execute(sql.STOPS, {"holder": owner}).scalars())
 
@@ -200,19 +201,19 @@ class Ledger:
     def purge(self, before: float, limit: int = 1000) -> int:
         """Delete jobs that ended before a time; return their number. Call again until it is 0.
 
-        A job whose callback is pending is kept.
+        A job whose callback is pending is kept. PERF: each call goes on after the one before.
 
         Args:
             before: Seconds since the epoch.
             limit: The most jobs to delete, which bounds how long writers wait.
         """
-        found = {"prefix": time_prefix(before + 0.001), "before": before, "most": limit}
+        with self.database.reading() as connection:
+            ids = ended_before(connection, before, limit, self._purged_up_to)
+        self._purged_up_to = ids[-1] if len(ids) == limit else ""
+        if not ids:
+            return 0
         with self.database.writing() as connection:
-            ids = connection.execute(sql.PURGED, found).scalars().all()
-            for chunk in chunks(ids):
-                connection.execute(sql.DROP_DELIVERIES, {"ids": chunk})
-                connection.execute(sql.DROP_JOBS, {"ids": chunk})
-        return len(ids)
+            return drop_ended(connection, ids, before)
 
     def beat(self, owner: LedgerOwner, until: float) -> bool:
         """Renew an owner's lease; return whether the ledger knew the owner.
@@ -222,7 +223,8 @@ class Ledger:
 
         Args:
             owner: This process.
-            until: When the lease runs out, in seconds since the epoch.
+            until: When the lease runs out, in seconds since the epoch. Others see by its change
+                that the owner is alive.
         """
         renewed = {"holder": owner.id, "until": until}
         with self.database.writing() as connection:
@@ -234,29 +236,28 @@ class Ledger:
     def leave(self, owner: str) -> None:
         """Remove an owner and give back the jobs that it has not begun.
 
-        The jobs that it still runs are left to the next `recover`.
+        Jobs that it still runs are left to `recover`.
         """
         with self.database.writing() as connection:
             connection.execute(sql.RELEASE_ALL, {"holder": owner})
             connection.execute(sql.FORGET_OWNER, {"holder": owner})
 
     def recover(
-        self, now: float, is_alive: IsAlive, describe: Describe = describe_record
+        self, now: float, find_gone: FindGone, describe: Describe = describe_record
     ) -> RecoveryResult:
-        """Take the jobs of owners whose lease has run out, or whose process is known to be dead.
+        """Take the jobs of owners that are gone.
 
         Their running jobs wait again, or are lost if they may not be repeated. Jobs that had not
         begun lose their owner. If several processes recover at once, only one has an effect.
 
         Args:
             now: Seconds since the epoch.
-            is_alive: Returns whether an owner's process may still exist. It is called inside the
-                transaction, and must not call the ledger.
+            find_gone: `OwnerWatch.gone`, called in the transaction.
             describe: Makes the body of the callback of a lost job.
         """
         with self.database.writing() as connection:
             self.database.advisory_lock(connection, "recover")
-            result = recover_jobs(connection, now, is_alive, describe)
+            result = recover_jobs(connection, now, find_gone, describe)
         self._recovered += len(result.requeued) + len(result.lost)
         return result
 

@@ -3,6 +3,7 @@
 import os
 import socket
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from dewar.tasks.ledger.ids import new_id
@@ -37,6 +38,14 @@ class OwnerRecord:
     lease_until: float
 
 
+class Life(Enum):
+    """What this process knows of another one."""
+
+    ALIVE = "its pid and its start are those of a process that exists"
+    DEAD = "its pid, on this host, belongs to no process or to another one"
+    UNKNOWN = "it is on another host, or the system does not tell"
+
+
 def this_owner(now: float) -> LedgerOwner:
     """Return a new owner for this process; a forked child needs a new one.
 
@@ -44,21 +53,29 @@ def this_owner(now: float) -> LedgerOwner:
         now: Seconds since the epoch.
     """
     pid = os.getpid()
-    return LedgerOwner(id=new_id(now), host=_host(), pid=pid, started=_started(pid) or 0.0)
+    host = _maybe_scope() or socket.gethostname()
+    return LedgerOwner(id=new_id(now), host=host, pid=pid, started=_started(pid) or 0.0)
 
 
-def is_alive(owner: LedgerOwner | OwnerRecord) -> bool:
-    """Return False only if the owner's process is known to be dead.
+def life_of(owner: LedgerOwner | OwnerRecord) -> Life:
+    """Return whether the owner's process is alive. A process that is stopped or busy is alive.
 
-    That is only known on the same host, boot and namespace. Elsewhere its lease has to run out.
+    It is known only on the same host, boot and namespace, by the pid and the start. A zombie is
+    dead: its jobs are not running.
     """
-    if owner.host != _host() or os.name != "posix":
-        return True
+    if owner.host != _maybe_scope():
+        return Life.UNKNOWN
     if not _exists(owner.pid):
-        return False
-    # Another process may have this pid by now.
+        return Life.DEAD
     started = _started(owner.pid)
-    return started is None or not owner.started or started == owner.started
+    if started is None or not owner.started:
+        # A process of another user may hide its start, and another one may have this pid by now.
+        return Life.UNKNOWN
+    if started != owner.started:
+        return Life.DEAD
+    # A program that replaced itself (exec) keeps both, and has forgotten its jobs. Its silence
+    # tells it from other runtimes of this process, which are silent only if this one is too.
+    return Life.UNKNOWN if owner.pid == os.getpid() else Life.ALIVE
 
 
 def _exists(pid: int) -> bool:
@@ -66,7 +83,7 @@ def _exists(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except (PermissionError, OverflowError):
         return True
     return True
 
@@ -85,13 +102,19 @@ def _started(pid: int) -> float | None:
     return -1.0 if is_zombie else float(fields[_START_FIELD])
 
 
-def _host() -> str:
-    boot = _read("/proc/sys/kernel/random/boot_id") or ""
+def _maybe_scope() -> str | None:
+    """Return the name of the scope in which a pid means one process; None if it is not known.
+
+    Containers may share a host's name and a volume with the ledger, but not a pid namespace.
+    Without a boot id, a namespace and a ``/proc`` of this namespace a pid proves nothing.
+    """
+    boot = _read("/proc/sys/kernel/random/boot_id")
     try:
-        namespace = str(Path("/proc/self/ns/pid").readlink())
+        namespace = Path("/proc/self/ns/pid").readlink()
+        is_own = str(Path("/proc/self").readlink()) == str(os.getpid())
     except OSError:
-        namespace = ""
-    return f"{socket.gethostname()} {boot.strip()} {namespace}"
+        return None
+    return f"{socket.gethostname()} {boot.strip()} {namespace}" if boot and is_own else None
 
 
 def _read(path: str) -> str | None:

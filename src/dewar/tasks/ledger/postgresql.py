@@ -1,6 +1,7 @@
 """`PostgreSQLDatabase`: a ledger that several hosts share."""
 
 from functools import partial
+from types import MappingProxyType
 
 from sqlalchemy import URL, Connection, bindparam, create_engine, event, func, select, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -8,8 +9,18 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from dewar.tasks.errors import MissingExtra
 from dewar.tasks.ledger.database import BUSY_TIMEOUT, Connections, Database
 
-#: How long a new connection may take, in seconds.
-_CONNECT_TIMEOUT = 10
+#: For each new connection, unless the URL has another value (libpq, "Parameter Key Words"). They
+#: notice within some 15 seconds that a server is gone, as after a failover. The kernel alone would
+#: try for a quarter of an hour, while others take this process for dead.
+_CONNECTING = MappingProxyType(
+    {
+        "connect_timeout": 10,
+        "keepalives_idle": 5,
+        "keepalives_interval": 3,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,  # milliseconds
+    }
+)
 _EXCLUDE = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("name"), 0)))
 #: It has the numbers of all transactions that are under way, and of the newest that ended, so each
 #: commit changes it. The query uses no transaction number.
@@ -48,7 +59,7 @@ def _connections_of(url: URL) -> Connections:
             pool_pre_ping=True,
             pool_timeout=BUSY_TIMEOUT,
             hide_parameters=True,
-            connect_args={"connect_timeout": _CONNECT_TIMEOUT},
+            connect_args={key: to for key, to in _CONNECTING.items() if key not in url.query},
         )
     except ImportError as error:
         raise MissingExtra("A ledger in PostgreSQL", "postgresql") from error

@@ -64,7 +64,7 @@ class NewJob:
     owner: str | None = None
     #: Whether it may run again if nobody knows how far it came.
     idempotent: bool = True
-    #: The most jobs of this task that may wait; None for no limit.
+    #: The most due jobs of this task that may wait; None for no limit, or if this one is not due.
     max_queue: int | None = None
     callback: str | None = None
 

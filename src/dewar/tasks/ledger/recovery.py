@@ -1,18 +1,20 @@
 """Takes over the jobs and callbacks of dead processes."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
 from sqlalchemy import Connection, RowMapping
 
 from dewar.tasks.ledger.batch import RowValues, ended_at, waiting_again
+from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.interruption import lost_error, state_after
 from dewar.tasks.ledger.outbox_insert import Describe, insert_described
 from dewar.tasks.ledger.owners import OwnerRecord
 from dewar.tasks.ledger.records import JobState, RecoveryResult
 from dewar.tasks.ledger.rows import owners_of
 from dewar.tasks.ledger.statements import (
+    BRING_FORWARD,
     FORGET_OWNER,
     HELD,
     ORPHANS,
@@ -23,16 +25,16 @@ from dewar.tasks.ledger.statements import (
 )
 from dewar.tasks.serialization.failures import describe_error
 
-#: Returns whether an owner's process may still exist; False only if it is known to be dead.
-IsAlive: TypeAlias = Callable[[OwnerRecord], bool]
+#: Returns the ids of those owners that are gone; see `dewar.tasks.ledger.owner_watch`.
+FindGone: TypeAlias = Callable[[Sequence[OwnerRecord]], Collection[str]]
 
 
 def recover_jobs(
-    connection: Connection, now: float, is_alive: IsAlive, describe: Describe
+    connection: Connection, now: float, find_gone: FindGone, describe: Describe
 ) -> RecoveryResult:
     """Recover in the connection's transaction; no other may recover at the same time."""
     found: dict[JobState, list[str]] = {state: [] for state in JobState}
-    for holder in _dead_owners(connection, now, is_alive):
+    for holder in find_gone(_owners(connection)):
         for job in connection.execute(HELD, {"holder": holder}).mappings().all():
             state = state_after(
                 may_repeat=bool(job["idempotent"]), is_stopped=bool(job["stop_requested"])
@@ -51,11 +53,27 @@ def recover_jobs(
     )
 
 
-def _dead_owners(connection: Connection, now: float, is_alive: IsAlive) -> Sequence[str]:
-    """Return the ids of dead owners, and of owners that the ledger does not know."""
-    records = owners_of(connection, OWNERS.with_for_update())
-    dead = [record.id for record in records if record.lease_until < now or not is_alive(record)]
-    return [*dead, *connection.execute(ORPHANS).scalars()]
+def bring_forward(database: Database, now: float) -> int:
+    """Make jobs due that were to run at once and are not due by this clock; return their number.
+
+    PERF: it reads all jobs for later, so call it only after the clock was set back.
+    """
+    with database.writing() as connection:
+        database.advisory_lock(connection, "recover")
+        return connection.execute(BRING_FORWARD, {"now": now}).rowcount
+
+
+def _owners(connection: Connection) -> Sequence[OwnerRecord]:
+    """Return all owners, also those of jobs that the ledger does not know.
+
+    Such an owner may be alive: it was taken for dead, and has claimed jobs before its next beat.
+    """
+    known = owners_of(connection, OWNERS.with_for_update())
+    unknown = connection.execute(ORPHANS).scalars()
+    return [
+        *known,
+        *(OwnerRecord(id=id, host="", pid=0, started=0.0, lease_until=0.0) for id in unknown),
+    ]
 
 
 def _columns(job: RowMapping, state: JobState, now: float) -> RowValues:

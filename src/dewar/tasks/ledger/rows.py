@@ -28,11 +28,11 @@ def chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def rows_of(
-    connection: Connection, statement: Executable, ids: Sequence[str]
+    connection: Connection, statement: Executable, ids: Sequence[str], **given: object
 ) -> Iterator[Row[Any]]:
     """Yield the rows that a statement finds for any number of its parameter ``ids``."""
     for chunk in chunks(ids):
-        yield from connection.execute(statement, {"ids": chunk})
+        yield from connection.execute(statement, {"ids": chunk, **given})
 
 
 def record_of(row: Row[Any]) -> JobRecord:
@@ -140,15 +140,18 @@ def _waiting(
 ) -> dict[str, int]:
     """Return the number of waiting jobs of each task that is near its limit."""
     limits: dict[str, list[int]] = {}
+    now = 0.0
     for item in items:
         if isinstance(item, NewJob) and item.max_queue is not None:
             limits.setdefault(item.task, []).append(item.max_queue)
+            now = max(now, item.created)
     waiting: dict[str, int] = {}
     for task, given in sorted(limits.items()):
         if not allowance.take(task, len(given)):
             # Two processes that count at once would both find room.
             database.advisory_lock(connection, f"queue {task}")
-            waiting[task] = database.run(connection, QUEUED, [{"task": task}]).scalar_one()
+            counted = database.run(connection, QUEUED, [{"task": task, "now": now}])
+            waiting[task] = counted.scalar_one()
             allowance.note(task, waiting[task] + len(given), min(given))
     return waiting
 

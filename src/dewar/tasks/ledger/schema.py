@@ -101,8 +101,8 @@ def _partial(name: str, where: str, *columns: Column[object]) -> Index:
 _partial(
     "dewar_jobs_waiting", "state = 'queued' AND owner IS NULL", jobs.c.due, jobs.c.id, jobs.c.task
 )
-#: The waiting jobs of a task, to be counted.
-_partial("dewar_jobs_queued", "state = 'queued'", jobs.c.task)
+#: The waiting jobs of a task, to be counted up to a time.
+_partial("dewar_jobs_queued", "state = 'queued'", jobs.c.task, jobs.c.due)
 #: The jobs of a process, and all that have not ended.
 _partial("dewar_jobs_active", "finished IS NULL", jobs.c.owner)
 #: The jobs that a process has to stop.

@@ -6,6 +6,9 @@ In WAL mode readers never wait, and writers wait for one another. Rules for the 
   lock of the file, for which SQLite polls.
 - A write transaction begins with BEGIN IMMEDIATE: one that began by reading could not write after
   another transaction has.
+- A commit into a file that was deleted or replaced is lost, although SQLite reports none of it. So
+  each connection knows the file that it has opened, which is looked for at its path after commits
+  and with each look for changes.
 - SQLite holds its locks per process, and a child of fork() relies on locks that only its parent
   has (https://www.sqlite.org/howtocorrupt.html, section 2.6). So idle connections are closed
   before each fork, and opening a ledger leaves nothing open.
@@ -23,8 +26,7 @@ from threading import Lock, get_ident
 from typing import Any
 from weakref import WeakValueDictionary
 
-from sqlalchemy import URL, Connection, create_engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from dewar.tasks.errors import LedgerError
@@ -35,7 +37,17 @@ from dewar.tasks.ledger.database import (
     Connections,
     Database,
     Statement,
-    WriteConnection,
+)
+from dewar.tasks.ledger.sqlite_connections import (
+    FILE,
+    check_file,
+    check_writer,
+    connections_of,
+    driver_of,
+    drop_change_connection,
+    drop_writer,
+    open_writer,
+    repair_of,
 )
 from dewar.tasks.ledger.sqlite_file import prepare_file
 
@@ -58,7 +70,7 @@ class SQLiteDatabase(Database):
 
     def __init__(self, path: Path, *, durable: bool = False) -> None:
         self._path = path.absolute()
-        make = partial(_connections_of, self._path, "FULL" if durable else "NORMAL")
+        make = partial(connections_of, self._path, "FULL" if durable else "NORMAL")
         super().__init__(str(path), make)
         self._generations = itertools.count(1)
         self._base = 0
@@ -76,10 +88,11 @@ class SQLiteDatabase(Database):
         """
         connections = self._acquire_write_lock()
         try:
-            connection, driver = connections.write_connection or _open_writer(connections)
+            connection, driver, _ = connections.write_connection or open_writer(connections)
             driver.execute("BEGIN IMMEDIATE")
             yield connection
             driver.execute("COMMIT")
+            check_writer(connections, self._path)
         except BaseException as error:
             self._abort(connections, error)
             raise
@@ -90,9 +103,10 @@ class SQLiteDatabase(Database):
         """See `Database.write_one`. Outside of a transaction, SQLite makes one per statement."""
         connections = self._acquire_write_lock()
         try:
-            connection, driver = connections.write_connection or _open_writer(connections)
+            connection, driver, _ = connections.write_connection or open_writer(connections)
             compiled = self._compiled.get(statement) or self.compiled(connection, statement)
             driver.execute(compiled.sql, compiled.parameters(row))
+            check_writer(connections, self._path)
         except BaseException as error:
             self._abort(connections, error)
             raise
@@ -110,7 +124,7 @@ class SQLiteDatabase(Database):
 
     def _abort(self, connections: Connections, error: BaseException) -> None:
         """Close the write connection, which rolls back; translate an error of the database."""
-        _drop_write_connection(connections)
+        drop_writer(connections)
         if isinstance(error, SQLAlchemyError | sqlite3.Error):
             raise self.translated(error) from error
 
@@ -119,13 +133,18 @@ class SQLiteDatabase(Database):
     ) -> None:
         """See `Database.change`. PERF: SQLAlchemy would be half the cost of a small transaction."""
         compiled = self.compiled(connection, statement)
-        _driver_of(connection).executemany(compiled.sql, map(compiled.parameters, rows))
+        driver_of(connection).executemany(compiled.sql, map(compiled.parameters, rows))
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """See `Database.reading`."""
         with self._entered().reader_slots, super().reading() as connection:
             yield connection
+
+    def translated(self, error: Exception) -> LedgerError:
+        """See `Database.translated`. The repair is told as well, where there is one."""
+        cause = getattr(error, "orig", None) or error
+        return LedgerError(self.name, f"{cause}{repair_of(cause)}")
 
     def close(self) -> None:
         """Close idle connections; they are opened again when needed."""
@@ -136,7 +155,7 @@ class SQLiteDatabase(Database):
             # A thread that writes holds the lock, and its connection is not idle.
             if connections.write_lock.acquire(blocking=False):
                 try:
-                    _drop_write_connection(connections)
+                    drop_writer(connections)
                 finally:
                     connections.write_lock.release()
             super().close()
@@ -156,7 +175,7 @@ class SQLiteDatabase(Database):
             for lock in (*locks, *[connections.reader_slots] * READERS):
                 if lock.acquire(timeout=max(0.0, until - time.monotonic())):
                     held.callback(lock.release)
-            _drop_write_connection(connections)
+            drop_writer(connections)
             super().close()
             return held.pop_all()
 
@@ -173,12 +192,23 @@ class SQLiteDatabase(Database):
         """Return the version of the data that the change connection sees."""
         connections = self._entered()
         with connections.reader_slots, connections.lock:
-            if connections.change_connection is None:
-                connections.change_connection = connections.reader.connect()
-                # Each connection counts from its opening.
-                self._base = next(self._generations) << 32
-            found = connections.change_connection.exec_driver_sql("PRAGMA data_version")
-            return self._base + int(found.scalar_one())
+            try:
+                return self._base + self._data_version(connections)
+            except LedgerError:
+                drop_change_connection(connections)
+                raise
+            except SQLAlchemyError as error:
+                drop_change_connection(connections)
+                raise self.translated(error) from error
+
+    def _data_version(self, connections: Connections) -> int:
+        opened = connections.change_connection
+        if opened is None:
+            opened = connections.change_connection = connections.reader.connect()
+            # Each connection counts from its opening.
+            self._base = next(self._generations) << 32
+        check_file(opened, opened.info[FILE], self._path)
+        return int(opened.exec_driver_sql("PRAGMA data_version").scalar_one())
 
 
 class _ForkBarrier:
@@ -235,40 +265,3 @@ if hasattr(os, "register_at_fork"):
         after_in_parent=_fork_barrier.open,
         after_in_child=_fork_barrier.forget,
     )
-
-
-def _connections_of(path: Path, synchronous: str) -> Connections:
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)),
-        pool_size=READERS + 2,  # one writes, and one looks for changes
-        max_overflow=0,
-        pool_timeout=BUSY_TIMEOUT,
-        connect_args={"timeout": BUSY_TIMEOUT},
-        hide_parameters=True,
-    )
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: DBAPIConnection, _record: object) -> None:
-        # Python's sqlite3 must not begin transactions.
-        connection.isolation_level = None
-        connection.execute(f"PRAGMA synchronous = {synchronous}")
-
-    return Connections(engine, engine)
-
-
-def _open_writer(connections: Connections) -> WriteConnection:
-    connection = connections.reader.connect()
-    opened = connections.write_connection = WriteConnection(connection, _driver_of(connection))
-    return opened
-
-
-def _drop_write_connection(connections: Connections) -> None:
-    if connections.write_connection is not None:
-        connections.write_connection.connection.close()
-        connections.write_connection = None
-
-
-def _driver_of(connection: Connection) -> sqlite3.Connection:
-    driver: Any = connection.connection.driver_connection
-    found: sqlite3.Connection = driver
-    return found

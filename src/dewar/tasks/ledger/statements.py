@@ -18,6 +18,7 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    literal_column,
     select,
     text,
     update,
@@ -34,7 +35,8 @@ _ENDED_BADLY = text("state IN ('cancelled', 'failed', 'lost')")
 _BAD = ("cancelled", "failed", "lost")
 _THIS = jobs.c.id == bindparam("job")
 _THESE = jobs.c.id.in_(bindparam("ids", expanding=True))
-_OF_TASKS = jobs.c.task.in_(bindparam("tasks", expanding=True))
+# An expression, so that no planner finds jobs by their task and then has to sort them by time.
+_OF_TASKS = jobs.c.task.concat(literal_column("''")).in_(bindparam("tasks", expanding=True))
 _ITS_OWNER = jobs.c.owner == bindparam("holder")
 
 
@@ -63,11 +65,15 @@ _JOB_SNAPSHOT = (
 SNAPSHOT = _JOB_SNAPSHOT.where(_THIS)
 SNAPSHOTS = _JOB_SNAPSHOT.where(_THESE)
 
-#: The number of waiting jobs of a task.
+#: The number of jobs of a task that wait and are due.
 QUEUED = (
     select(func.count())
     .select_from(jobs)
-    .where(_IS_QUEUED, jobs.c.task == bindparam("task", type_=jobs.c.task.type))
+    .where(
+        _IS_QUEUED,
+        jobs.c.task == bindparam("task", type_=jobs.c.task.type),
+        jobs.c.due <= bindparam("now", type_=jobs.c.due.type),
+    )
 )
 
 _CLAIMABLE = (
@@ -83,6 +89,12 @@ CLAIM = (
     .where(jobs.c.id.in_(_CLAIMABLE))
     .values(owner=bindparam("holder"))
     .returning(*jobs.c)
+)
+#: Jobs that were due at once, and are not: the clock was set back since. `created` keeps its time.
+BRING_FORWARD = (
+    update(jobs)
+    .where(_IS_WAITING, jobs.c.due > bindparam("now"), jobs.c.due <= jobs.c.created)
+    .values(due=bindparam("now"))
 )
 #: When the first job of some tasks is due.
 NEXT_DUE = select(func.min(jobs.c.due)).where(_IS_WAITING, _OF_TASKS)
@@ -126,19 +138,20 @@ COUNTS = select(
     _count().label("all"),
 )
 
-#: The jobs that ended before a time. They were also made before it, so only ids that begin with an
-#: earlier time are scanned.
-PURGED = (
+#: The jobs that ended before a time, of those with ids in a range.
+_ENDED_BEFORE = (
     select(jobs.c.id)
     .where(
-        jobs.c.id < bindparam("prefix"),
         jobs.c.finished < bindparam("before"),
         ~exists().where(deliveries.c.job_id == jobs.c.id, deliveries.c.state == "pending"),
     )
     .order_by(jobs.c.id)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
 )
+ENDED_BEFORE = _ENDED_BEFORE.where(
+    jobs.c.id > bindparam("after"), jobs.c.id < bindparam("prefix")
+).limit(bindparam("most"))
+#: Those of them that may still be deleted, and that nobody else is deleting.
+PURGED = _ENDED_BEFORE.where(_THESE).with_for_update(skip_locked=True)
 DROP_JOBS = delete(jobs).where(_THESE)
 DROP_DELIVERIES = delete(deliveries).where(
     deliveries.c.job_id.in_(bindparam("ids", expanding=True))

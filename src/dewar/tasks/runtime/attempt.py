@@ -1,12 +1,16 @@
 """`Attempt`: one attempt at a stored job, as its engine sees it."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from dewar.tasks.errors import NotSupported
 from dewar.tasks.job import Job
 from dewar.tasks.ledger.records import JobRecord
 from dewar.tasks.progress import Progress
+
+_logger = logging.getLogger("dewar.tasks")
 
 
 class AttemptListener(Protocol):
@@ -59,6 +63,30 @@ class Attempt(Job):
     def set_running_or_notify_cancel(self) -> bool:
         """See `concurrent.futures.Future`; false as well if the listener refuses."""
         return super().set_running_or_notify_cancel() and self._listener.note_begin(self)
+
+    def recall(self, waited: float) -> None:
+        """Stop it, so that another process runs the job again; say so in the log if it cannot be.
+
+        Args:
+            waited: How long it has had to end, in seconds.
+        """
+        record = self.record
+        if self.done():
+            _logger.error("How %s %s ended is not in the ledger yet", record.task, record.id)
+            return
+        self.is_requeued = True
+        try:
+            if self._stop is not None:
+                self._stop(self)
+        except NotSupported:
+            _logger.warning(
+                "The job %s of %s still runs after %g seconds. If it ends before this process, its"
+                " outcome is written; otherwise it %s",
+                record.id,
+                record.task,
+                waited,
+                "runs again" if record.idempotent else "is lost",
+            )
 
     @property
     def progress(self) -> Progress | None:

@@ -8,6 +8,10 @@ from dewar.tasks.runtime.attempt import Attempt
 # A process claims what it will run within this time, in seconds: with more, other processes would
 # be idle while its jobs wait; with less, its own workers would wait for the database.
 _HORIZON = 0.5
+# How long after a job was left to others no look at the ledger needs to be hurried, in seconds.
+_SOON = 0.1
+# How long it is likely that another process has the next job of a series, in seconds.
+_ACTIVE = 1.0
 # The share of the latest second in the rate.
 _WEIGHT = 0.5
 
@@ -29,6 +33,7 @@ class ClaimedJobs:
         claims_from: When this process claims jobs again; infinite if it never does.
         may_have_jobs: Whether the ledger may have a job to claim.
         next_due: When it has one at the latest, as far as is known.
+        active_at: When this process last claimed a job, or left one to others; monotonic.
     """
 
     def __init__(self, workers: int | None, prefetch: int, runs_jobs: bool = True) -> None:
@@ -44,6 +49,7 @@ class ClaimedJobs:
         self.claims_from = 0.0 if runs_jobs else inf
         self.may_have_jobs = True
         self.next_due = 0.0
+        self.active_at = -inf
 
     def __len__(self) -> int:
         return len(self.attempts)
@@ -66,6 +72,10 @@ class ClaimedJobs:
         """Whether the ledger may have a job to claim, and it is time to."""
         return self.may_have_jobs and self.is_running_low
 
+    def is_active(self, now: float) -> bool:
+        """Whether it is worth while to look at the ledger often, at a monotonic time."""
+        return now - self.active_at < _ACTIVE
+
     def pause(self, until: float) -> None:
         """Claim nothing before a time."""
         with self._changing:
@@ -75,6 +85,16 @@ class ClaimedJobs:
         """Claim nothing more."""
         with self._changing:
             self.claims_from = inf
+
+    def note_left(self, now: float) -> bool:
+        """Note a job that others may run; return whether a look at the ledger is not due soon.
+
+        Args:
+            now: A monotonic clock in seconds.
+        """
+        self.may_have_jobs = True
+        quiet, self.active_at = now - self.active_at, now
+        return quiet > _SOON
 
     def note_queued(self, due: float) -> None:
         """Note that the ledger has a job to claim from a time on."""
@@ -92,12 +112,23 @@ class ClaimedJobs:
                 self._emptied.notify_all()
         return attempt
 
+    def drop_waiting(self) -> list[str]:
+        """Cancel and remove the attempts that have not begun; return the ids of their jobs."""
+        return [
+            attempt.record.id
+            for attempt in self.all()
+            if attempt.cancel() and self.take(attempt.record.id) is not None
+        ]
+
     def all(self) -> list[Attempt]:
         """Return all attempts."""
         return list(self.attempts.values())
 
-    def wait_empty(self, timeout: float) -> bool:
-        """Wait until no attempt is left; return whether that is so within `timeout` seconds."""
+    def wait_empty(self, timeout: float | None) -> bool:
+        """Wait until no attempt is left; return whether that is so within `timeout` seconds.
+
+        None is for as long as it takes.
+        """
         with self._emptied:
             return self._emptied.wait_for(lambda: not self.attempts, timeout)
 
@@ -106,7 +137,7 @@ class ClaimedJobs:
 
         Args:
             count: How many have ended since the last call.
-            now: A clock in seconds.
+            now: A monotonic clock in seconds.
         """
         self._ended += count
         if self._since is None:

@@ -26,7 +26,7 @@ from enum import Enum
 
 from dewar.support.background_thread import BackgroundThread
 from dewar.support.backoff import doubled
-from dewar.tasks.errors import TasksError
+from dewar.tasks.errors import LedgerError, TasksError
 from dewar.tasks.ledger.records import NewJob
 from dewar.tasks.runtime.pending_write import AwaitedOperation, Entry, Operation, PendingWrite
 
@@ -85,6 +85,8 @@ class LedgerWriter:
         self._changing = threading.Lock()
         self._woken = False
         self._failures = 0
+        self._longest_pause = _LONGEST_PAUSE
+        self._idle_error = ""
         # When an operation of either kind was last written.
         self._urgent_at = self._lazy_at = 0.0
         #: Any thread may read it.
@@ -102,13 +104,15 @@ class LedgerWriter:
         """How many operations wait to be written."""
         return len(self._urgent) + len(self._lazy)
 
-    def start(self, on_idle: Callable[[], float]) -> None:
+    def start(self, on_idle: Callable[[], float], longest_pause: float = _LONGEST_PAUSE) -> None:
         """Begin; call once.
 
         Args:
             on_idle: Called between the writing; returns the seconds until the next call.
+            longest_pause: The most seconds until the next try after a failure.
         """
         self._on_idle = on_idle
+        self._longest_pause = min(longest_pause, _LONGEST_PAUSE)
         self._thread.start()
 
     def put(self, operation: Operation) -> None:
@@ -213,7 +217,7 @@ class LedgerWriter:
             _logger.error("%d operations for the ledger could not be written", self.waiting)
             self._fail_waiting()
         elif self.waiting:
-            time.sleep(doubled(_FIRST_PAUSE, self._failures, _LONGEST_PAUSE))
+            time.sleep(doubled(_FIRST_PAUSE, self._failures, self._longest_pause))
 
     def _wait(self, due: float) -> None:
         if self._lazy:
@@ -276,10 +280,20 @@ class LedgerWriter:
 
     def _idle_safely(self) -> float:
         try:
-            return self._on_idle()
+            pause = self._on_idle()
+        except LedgerError as error:
+            # An outage fails each try in the same way.
+            if str(error) != self._idle_error:
+                _logger.warning("The ledger cannot be used, and is tried again: %s", error)
+            self._idle_error = str(error)
+            return self._longest_pause
         except Exception:
             _logger.exception("The maintenance of the ledger failed; it is tried again")
-            return _LONGEST_PAUSE
+            return self._longest_pause
+        if self._idle_error:
+            _logger.warning("The ledger can be used again")
+            self._idle_error = ""
+        return pause
 
 
 def _idle_forever() -> float:

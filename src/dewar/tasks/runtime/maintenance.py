@@ -9,15 +9,19 @@ from dataclasses import dataclass
 from math import inf
 
 from dewar.tasks.errors import NotSupported
-from dewar.tasks.ledger.owners import is_alive
+from dewar.tasks.ledger.owner_watch import OwnerWatch
 from dewar.tasks.ledger.records import JobRecord, JobState
+from dewar.tasks.ledger.recovery import bring_forward
 from dewar.tasks.runtime.cancellation import JobCancellation
+from dewar.tasks.runtime.clock_steps import ClockSteps
 from dewar.tasks.runtime.process_jobs import ProcessJobs
 from dewar.tasks.settings import TasksSettings
 
 _logger = logging.getLogger("dewar.tasks")
-# How often jobs that ended long ago are deleted, in seconds, and how many at a time.
+# How often jobs that ended long ago are deleted, in seconds, and how many at a time: some 20 ms.
 _PURGE_INTERVAL, _PURGE_LIMIT = 60.0, 1000
+# The least seconds between two looks at the ledger, shortly after something happened.
+_SHORTEST_POLL = 0.005
 # How many jobs are looked up at a time.
 _LOOKUP_LIMIT = 200
 
@@ -53,11 +57,11 @@ class Timers:
                 one.do()
         return max(0.0, min(one.due for one in self._timers) - now)
 
-    def make_due(self, do: Callable[[], object]) -> None:
-        """Make a function due now. Any thread may call it."""
+    def make_due(self, do: Callable[[], object], at: float = 0.0) -> None:
+        """Make a function due now, or at a time if it is due later. Any thread may call it."""
         for one in self._timers:
             if one.do == do:
-                one.due = 0.0
+                one.due = min(one.due, at)
 
 
 class LedgerMaintenance:
@@ -82,17 +86,22 @@ class LedgerMaintenance:
         self._ledger, self._claimed, self._futures = jobs.ledger, jobs.claimed, jobs.futures
         self._jobs = jobs
         self._lease = settings.lease
+        self._watch = OwnerWatch(settings.lease, jobs.monotonic)
+        self._clock_steps = ClockSteps(jobs.clock, jobs.monotonic)
         self._tasks = tasks
         self._dispatch = dispatch
         self._cancellation = cancellation
         self._seen: object = None
+        self._poll_took = 0.0
         self._lookup_start = 0  # Which jobs of other processes are looked up next.
         self._timers = Timers()
         self._timers.add(settings.lease / 3, self.heartbeat)
         self._timers.add(settings.poll, self._poll)
         if settings.retention_seconds is not None:
             self._retention = settings.retention_seconds
-            self._timers.add(_PURGE_INTERVAL, self._purge_ended)
+            # A short retention is kept to within a tenth.
+            interval = min(_PURGE_INTERVAL, max(1.0, self._retention / 10))
+            self._timers.add(interval, self._purge_ended)
 
     def __repr__(self) -> str:
         return f"<LedgerMaintenance {self._timers!r}>"
@@ -110,23 +119,65 @@ class LedgerMaintenance:
         """Do what is due; return the seconds until something is due again."""
         if self._claimed.wants_jobs:
             self._claim()
-        return self._timers.run(self._jobs.clock())
+        now = self._jobs.monotonic()
+        due_in = self._timers.run(now)
+        if self._claimed.attempts:
+            return due_in
+        # This process has nothing to do, or waits for others. A share of the time that has passed:
+        # the next job of a series is found at once, the end of a long one soon enough, and a quiet
+        # process looks as seldom as it may. Looks that take long are rare too.
+        quiet = now - self._claimed.active_at
+        pause = max(_SHORTEST_POLL, quiet / 4, 4 * self._poll_took)
+        self._timers.make_due(self._poll, now + pause)
+        return min(due_in, pause)
 
     def heartbeat(self) -> None:
         """Renew the lease of this process, and recover the jobs of processes that have died."""
         now = self._jobs.clock()
-        self._ledger.beat(self._jobs.owner, now + self._lease)
-        recovered = self._ledger.recover(now, is_alive, self._jobs.describe)
+        if not self._ledger.beat(self._jobs.owner, now + self._lease):
+            self._note_forgotten()
+        recovered = self._ledger.recover(now, self._watch.gone, self._jobs.describe)
         if recovered.requeued or recovered.lost:
             _logger.warning(
-                "A process has died. Of its jobs, run again: %d; lost: %d",
+                "A process is gone. Of its jobs, run again: %d; lost: %d",
                 len(recovered.requeued),
                 len(recovered.lost),
             )
             self._claimed.may_have_jobs = True
+        if self._clock_steps.take_step_back():
+            self._bring_forward(now)
+
+    def _bring_forward(self, now: float) -> None:
+        """Let jobs run that were due at once before the clock was set back."""
+        count = bring_forward(self._ledger.database, now)
+        if count:
+            _logger.warning(
+                "The clock was set back. Jobs that were due before, and are now: %d", count
+            )
+            self._claimed.may_have_jobs = True
+
+    def _note_forgotten(self) -> None:
+        """Let go of the jobs that others have taken over, if there are any.
+
+        A running one goes on, because nobody can tell how far it is. Its outcome counts only if
+        the job is still this process's, at the same attempt.
+        """
+        if self._claimed.attempts:
+            dropped = self._claimed.drop_waiting()
+            self._ledger.release(self._jobs.owner.id, dropped)
+            _logger.warning(
+                "This process could not renew its lease of %g seconds, and another one has taken"
+                " over its jobs. Given back: %d; still running here, perhaps for nothing: %d."
+                " Set TASKS_LEASE to more than the longest time without the database or without"
+                " a free interpreter lock",
+                self._lease,
+                len(dropped),
+                len(self._claimed.attempts),
+            )
 
     def _poll(self) -> None:
         """Look at what other processes have changed in the ledger."""
+        began = self._jobs.monotonic()
         claimed, seen = self._claimed, self._ledger.changes()
         changed, self._seen = seen != self._seen, seen
         if changed or claimed.may_have_jobs or claimed.next_due <= self._jobs.clock():
@@ -135,16 +186,19 @@ class LedgerMaintenance:
             self._apply_stop_requests()
             self._drop_cancelled()
             self._resolve_elsewhere()
+        self._poll_took = self._jobs.monotonic() - began
 
     def _claim(self) -> None:
         claimed, now = self._claimed, self._jobs.clock()
         room = claimed.room
-        if not room or now < claimed.claims_from:
+        if not room or self._jobs.monotonic() < claimed.claims_from:
             return
         records = self._ledger.claim(self._jobs.owner.id, room, now, self._tasks)
         claimed.may_have_jobs = len(records) == room
         if not claimed.may_have_jobs:
             claimed.next_due = self._ledger.next_due(self._tasks) or inf
+        if records:
+            claimed.active_at = self._jobs.monotonic()
         for record in records:
             self._dispatch(record)
 
@@ -181,5 +235,7 @@ class LedgerMaintenance:
                     self._futures.resolve([record])
 
     def _purge_ended(self) -> None:
-        """Delete some of the jobs that ended long ago; the rest the next time."""
-        self._ledger.purge(self._jobs.clock() - self._retention, _PURGE_LIMIT)
+        """Delete some of the jobs that ended long ago, and the rest after what waits is written."""
+        before = self._jobs.clock() - self._retention
+        if self._ledger.purge(before, _PURGE_LIMIT) >= _PURGE_LIMIT:
+            self._timers.make_due(self._purge_ended)

@@ -20,7 +20,9 @@ class ProcessJobs:
         claimed: The attempts that this process has claimed.
         futures: The jobs that somebody in this process may wait for.
         describe: Returns the callback's body of a job that ended without an attempt's outcome.
-        clock: Returns the time in seconds since the epoch.
+        clock: Returns the time in seconds since the epoch. Only times that are stored come from it:
+            it may be set forward or back.
+        monotonic: A clock in seconds that nobody sets, for everything that lasts or is repeated.
     """
 
     ledger: Ledger
@@ -29,3 +31,4 @@ class ProcessJobs:
     futures: JobFutures
     describe: Callable[[JobRecord], str]
     clock: Callable[[], float]
+    monotonic: Callable[[], float]

@@ -20,11 +20,12 @@ Invariants:
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
 from dewar.tasks.engines.interface import JobEngine
-from dewar.tasks.errors import NotSupported, QueueFull, TasksError
+from dewar.tasks.errors import LedgerError, QueueFull, TasksError
 from dewar.tasks.ledger.records import (
     AttemptStart,
     JobRecord,
@@ -69,7 +70,8 @@ class JobRunner:
         on_callback: Callable[[], object],
     ) -> None:
         self._jobs = jobs
-        self._ledger, self._claimed, self._clock = jobs.ledger, jobs.claimed, jobs.clock
+        self._ledger, self._claimed = jobs.ledger, jobs.claimed
+        self._clock, self._monotonic = jobs.clock, jobs.monotonic
         self._owner = jobs.owner.id
         self._engine = engine
         self._source = source
@@ -83,9 +85,9 @@ class JobRunner:
 
     # Any thread.
 
-    def start(self, on_idle: Callable[[], float]) -> None:
-        """Begin to write; `on_idle` is as in `LedgerWriter.start`."""
-        self._writer.start(on_idle)
+    def start(self, on_idle: Callable[[], float], longest_pause: float) -> None:
+        """Begin to write; the arguments are as in `LedgerWriter.start`."""
+        self._writer.start(on_idle, longest_pause)
 
     def submit_one(self, new: NewJob) -> bool:
         """Have a job accepted; return whether it is. It is in the ledger then.
@@ -93,9 +95,9 @@ class JobRunner:
         Raises:
             TasksError: If it cannot be written.
         """
-        claimed, now = self._claimed, self._clock()
-        is_due = now >= new.due and now >= claimed.claims_from
-        if is_due and len(claimed.attempts) < claimed.limit:
+        claimed = self._claimed
+        may_claim = self._monotonic() >= claimed.claims_from
+        if may_claim and new.due <= self._clock() and len(claimed.attempts) < claimed.limit:
             new = replace(new, owner=self._owner)
         return self._writer.write(new)
 
@@ -106,7 +108,7 @@ class JobRunner:
             TasksError: If they cannot be written; some may have been.
         """
         now = self._clock()
-        room = self._claimed.room if now >= self._claimed.claims_from else 0
+        room = self._claimed.room if self._monotonic() >= self._claimed.claims_from else 0
         if room:
             ours = [replace(new, owner=self._owner) for new in jobs[:room] if new.due <= now]
             jobs = [*ours, *jobs[len(ours) :]]
@@ -117,10 +119,9 @@ class JobRunner:
         self._writer.wake()
 
     def stop(self, timeout: float) -> bool:
-        """Give back what has not begun, wait for what runs, and end.
+        """Give back what has not begun, and wait for what runs; call `finish` next.
 
-        What still runs then is stopped, if the engine can do that, and given back as well. If not,
-        it belongs to this process until its lease runs out.
+        What still runs then is stopped, if the engine can do that, and given back as well.
 
         Args:
             timeout: In seconds.
@@ -128,36 +129,39 @@ class JobRunner:
         Returns:
             Whether nothing is left running here.
         """
-        deadline = self._clock() + timeout
         self._claimed.close()
-        back = [attempt.record.id for attempt in self._claimed.all() if self._give_back(attempt)]
-        if back:
-            self._ledger.release(self._owner, back)
+        back = self._claimed.drop_waiting()
+        try:
+            if back:
+                self._ledger.release(self._owner, back)
+        except LedgerError as error:
+            _logger.warning("%d jobs wait until this process has ended: %s", len(back), error)
         if not self._claimed.wait_empty(timeout):
-            self._stop_running(self._claimed.all())
-        self._writer.stop(max(_FINAL_WAIT, deadline - self._clock()))
-        if self._claimed.attempts:
-            return False
-        self._ledger.leave(self._owner)
-        return True
+            for attempt in self._claimed.all():
+                attempt.recall(timeout)
+            self._claimed.wait_empty(_FINAL_WAIT)
+        return self.is_idle
 
-    def _give_back(self, attempt: Attempt) -> bool:
-        """Cancel and drop an attempt that has not begun; return whether it had not."""
-        return attempt.cancel() and self._claimed.take(attempt.record.id) is not None
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job belongs to this process."""
+        return not self._claimed.attempts
 
-    def _stop_running(self, attempts: Sequence[Attempt]) -> None:
-        """Stop running attempts, so that another process runs the jobs again."""
-        for attempt in attempts:
-            attempt.is_requeued = True
-            try:
-                attempt.stop()
-            except NotSupported:
-                _logger.warning(
-                    "%r still runs. Its job runs again, or is lost, when the lease of this"
-                    " process runs out",
-                    attempt,
-                )
-        self._claimed.wait_empty(_FINAL_WAIT)
+    def finish(self, timeout: float | None) -> bool:
+        """Wait for the outcomes of what still runs, write them, and leave the ledger.
+
+        Args:
+            timeout: In seconds; None for as long as it takes.
+
+        Returns:
+            Whether nothing is left running here.
+        """
+        is_empty = self._claimed.wait_empty(timeout)
+        self._writer.stop(_FINAL_WAIT)
+        if is_empty:
+            with suppress(LedgerError):  # others find that the process has ended
+                self._ledger.leave(self._owner)
+        return is_empty
 
     # The engine's threads.
 
@@ -221,13 +225,15 @@ class JobRunner:
             elif isinstance(operation, AttemptStart) and not counts:
                 self._claimed.take(operation.id)
         if ended:
-            self._claimed.note_ended(ended, self._clock())
-            if self._claimed.wants_jobs:
+            claimed, now = self._claimed, self._monotonic()
+            claimed.note_ended(ended, now)
+            if claimed.wants_jobs or (not claimed.attempts and claimed.is_active(now)):
                 self._writer.wake()
 
     def _on_accepted(self, new: NewJob) -> None:
         if new.owner is None:
-            self._claimed.may_have_jobs = True
+            if self._claimed.note_left(self._monotonic()):
+                self._writer.wake()
             return
         attempt = self._hold(JobRecord.of(new))
         if self._writer.is_busy:
@@ -252,12 +258,12 @@ class JobRunner:
             claimed.take(record.id)
             return
         try:
-            if self._engine is not None and self._clock() >= claimed.claims_from:
+            if self._engine is not None and self._monotonic() >= claimed.claims_from:
                 self._engine.submit(attempt, self._source.call(record, attempt.number))
                 return
         except (QueueFull, ConnectionError) as error:
             _logger.warning("Jobs have to wait: %s", error)
-            claimed.pause(self._clock() + _REFUSAL_PAUSE)
+            claimed.pause(self._monotonic() + _REFUSAL_PAUSE)
         except RuntimeError:
             claimed.close()  # The engine is shut down, because the interpreter ends.
         except Exception as error:  # noqa: BLE001  # an error of the job's task or context

@@ -4,7 +4,9 @@ import atexit
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
+from threading import Thread
 from typing import Any
 
 from dewar.loop.call_queue import CallQueue
@@ -77,6 +79,7 @@ class TasksRuntime:
             futures=self._futures,
             describe=partial(_describe, directory),
             clock=time.time,
+            monotonic=time.monotonic,
         )
         self.source = JobSource(directory, engine is not None and engine.name == "threads")
         self._cancellation = JobCancellation(jobs, self.webhooks.wake)
@@ -101,7 +104,8 @@ class TasksRuntime:
             LedgerError: If the ledger cannot be written.
         """
         self._maintenance.heartbeat()
-        self._runner.start(self._maintenance.run_due)
+        # After an outage the lease has to be renewed before others count this process as gone.
+        self._runner.start(self._maintenance.run_due, self._settings.lease / 3)
         self.webhooks.start()
         # The pool finishes its jobs when the interpreter ends, and the outcomes must be written.
         atexit.register(self.stop)
@@ -109,17 +113,31 @@ class TasksRuntime:
     def stop(self, timeout: float | None = None) -> bool:
         """End; see `Tasks.stop`."""
         atexit.unregister(self.stop)
-        if not self.is_running:
+        if self.pid != os.getpid() or (self.has_ended and self._runner.is_idle):
             return True
         self.has_ended = True
         shutdown_timeout = self._settings.shutdown_timeout if timeout is None else timeout
-        ended = self._runner.stop(shutdown_timeout)
+        if self._runner.stop(shutdown_timeout):
+            self._finish(_FINAL_WAIT)
+            return True
+        # What is left goes on as long as this process lives, so its outcome has to be written:
+        # when it ends, or at the end of the interpreter, which waits for the engine.
+        atexit.register(self._finish, _FINAL_WAIT)
+        with suppress(RuntimeError):  # there may be no thread to be had
+            Thread(target=self._finish, args=(None,), name="dewar-tasks-end", daemon=True).start()
+        return False
+
+    def _finish(self, timeout: float | None) -> None:
+        """End all parts after the last outcome, or after a time in seconds. It may run twice."""
+        if self.pid != os.getpid():
+            return
+        is_empty = self._runner.finish(timeout)
         self._callback_queue.close(_FINAL_WAIT)
         self.webhooks.stop(_FINAL_WAIT)
         if self._pool is not None:
-            self._pool.shutdown(wait=ended, cancel_futures=True)
+            self._pool.shutdown(wait=is_empty, cancel_futures=True)
         self.ledger.close()
-        return ended
+        atexit.unregister(self._finish)
 
     def accept_one(self, new: NewJob, task: Any) -> StoredJob:
         """Accept a job of a task; see `Task.submit`."""
