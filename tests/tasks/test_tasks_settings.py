@@ -42,13 +42,3 @@ def test_credentials_are_a_list_of_names() -> None:
     """A text would be a list of letters."""
     with pytest.raises(TaskSetupError, match=r"credentials=\[\*CREDENTIALS, 'x-tenant'\]"):
         TasksSettings(credentials="x-tenant")
-
-
-def test_former_names_still_work_in_a_configuration() -> None:
-    """The present name wins, as where a command overrides the configuration."""
-    former = {"TASKS_WORKS": False, "TASKS_GRACE": 1, "TASKS_IN_HAND": 7}
-    settings = TasksSettings.of({}, former)
-    assert (settings.run_jobs, settings.shutdown_timeout, settings.prefetch) == (False, 1, 7)
-    assert TasksSettings.of({}, {**former, "TASKS_RUN_JOBS": True}).run_jobs
-    with pytest.raises(TaskSetupError, match="grace"):
-        TasksSettings.of({"grace": 1}, {})

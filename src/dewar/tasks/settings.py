@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Self
 
 from dewar.support.near_match import did_you_mean, maybe_near
@@ -12,11 +11,6 @@ from dewar.tasks.errors import TaskSetupError
 
 #: What the settings' names begin with in an app's configuration.
 PREFIX = "TASKS_"
-
-#: Former names of settings, which still work in a configuration.
-_FORMER = MappingProxyType(
-    {"in_hand": "prefetch", "works": "run_jobs", "grace": "shutdown_timeout"}
-)
 
 _Seconds = float | timedelta
 
@@ -93,17 +87,14 @@ class TasksSettings:
         for name in given:
             if name not in names:
                 raise TaskSetupError(f"Tasks has no setting {name!r}.{did_you_mean(name, names)}")
-        keys = {PREFIX + name.upper(): name for name in (*_FORMER, *names)}
+        keys = {PREFIX + name.upper(): name for name in names}
         for key in config:
             if key.startswith(PREFIX) and key not in keys:
                 near = maybe_near(key.removeprefix(PREFIX).lower(), names)
                 hint = f" Did you mean {PREFIX}{near.upper()}?" if near else ""
                 raise TaskSetupError(f"The configuration has {key}, which is no setting.{hint}")
-        found = {
-            _FORMER.get(name, name): config[key]  # the present names come last, and win
-            for key, name in keys.items()
-            if config.get(key) is not None
-        }
+        configured = {name: config.get(key) for key, name in keys.items()}
+        found = {name: value for name, value in configured.items() if value is not None}
         return cls(**{**found, **given})
 
     @property

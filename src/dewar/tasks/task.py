@@ -197,10 +197,10 @@ class Task(Generic[P, R]):
             submission: The options of the jobs.
             new_id: Makes an id for a time in seconds since the epoch.
         """
-        now, app, options = time.time(), self._directory().app, self.options
+        directory, now, options = self._directory(), time.time(), self.options
+        app = directory.app
         dumps = ordered_dumps(json if app is None else app.json)
-        context = None if app is None else _stored_context(app, self._directory.secret_names)
-
+        context = None if app is None else _stored_context(app, directory.secret_names)
         due = now if submission.due is None else submission.due
         # A job that is to run later takes no place in the queue before.
         max_queue = options.max_queue if due <= now else None
