@@ -110,7 +110,8 @@ class ResponseWriter(WireRequest):
         Raises:
             ApplicationError: *data* is not bytes, or there is no head.
         """
-        _check_type(data)
+        if type(data) is not bytes:
+            _check_type(data)
         head = b""
         if self._phase is _FRESH:
             raise ApplicationError("The body began before start_response() was called.")
