@@ -235,7 +235,7 @@ class Pool:
                 try:
                     token.pop()
                 except IndexError:
-                    self._connections.take_back(connection)
+                    self._runner.give_back(connection)
                     return
                 if connection.state is not _IDLE and leave_to_loop(connection):
                     return

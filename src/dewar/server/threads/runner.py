@@ -133,12 +133,20 @@ class RequestRunner:
             if self.connections.is_closing:
                 self._end_waiting(self._work_queue.take_waiting())
 
+    def give_back(self, connection: Connection) -> None:
+        """Give *connection* back to the leader, or finish it if there is none any more."""
+        while not self.connections.take_back(connection):
+            self._run_once(connection)
+
     def _run(self, connection: Connection) -> None:
+        self._run_once(connection)
+        self.give_back(connection)
+
+    def _run_once(self, connection: Connection) -> None:
         try:
             connection.run()
         except Exception as error:  # noqa: BLE001  # an internal error costs one connection
             fail_connection(connection, error)
-        self.connections.take_back(connection)
 
     def _end_waiting(self, connections: list[Connection]) -> None:
         """Finish *connections* without a thread of the pool: these end. The table is closing."""
