@@ -34,6 +34,7 @@ class FakeConnection:
         self.interest = self.served = self.cancelled = 0
         self.state = ConnectionState.SUSPENDED
         self.async_exchange: Any = self
+        self.paused = None
         self.has_left = self.is_shut_down = self.is_closed = False
         self.give_back: Any = None
 

@@ -43,15 +43,19 @@ class FakeConnection:
         self.fd = fd
         self.interest = self.served = 0
         self.state = ConnectionState.IDLE
-        self._is_begun = is_begun
         self.runs_left = 0
+        self.paused = object() if is_begun else None
         self.ran = threading.Event()
         self.thread = ""
-        self.is_closed = self.is_rejected = self.is_shut_down = False
+        self.is_closed = self.is_rejected = self.is_aborted = False
 
     def has_begun(self) -> bool:
         """Return what the test has said."""
-        return self._is_begun
+        return self.paused is not None
+
+    def abort(self) -> None:
+        """Note it."""
+        self.is_aborted = True
 
     def begin_on_loop(self) -> bool:
         """Return that the loop can answer it."""
@@ -64,6 +68,7 @@ class FakeConnection:
     def run(self) -> None:
         """Note it."""
         self.thread = threading.current_thread().name
+        self.paused = None
         self.ran.set()
         self.served += 1
         self.runs_left -= 1
@@ -74,8 +79,7 @@ class FakeConnection:
         self.is_rejected = True
 
     def shut_down_socket(self) -> None:
-        """Note it."""
-        self.is_shut_down = True
+        """Do nothing."""
 
     def close(self) -> None:
         """Note it."""
@@ -160,7 +164,17 @@ def test_at_the_end_one_that_waits_for_its_client_runs_once_more(bench: Bench) -
     bench.runner.close()
     assert begun.ran.wait(10)
     assert bench.runner.connections.is_quiescent.wait(10)
-    assert (begun.thread, begun.is_shut_down, begun.is_closed) == ("dewar-drain", True, True)
+    assert (begun.thread, begun.is_aborted, begun.is_closed) == ("dewar-drain", True, True)
+
+
+def test_one_that_pauses_after_the_end_runs_once_more(bench: Bench) -> None:
+    """Nothing would report its client any more."""
+    connection = bench.come(7)
+    bench.runner.connections.hand_off(connection)
+    bench.runner.close()
+    connection.paused = object()
+    bench.runner.give_back(connection)
+    assert (connection.ran.is_set(), connection.is_aborted, connection.is_closed) == (True,) * 3
 
 
 @pytest.mark.parametrize("is_slow", [False, True])
@@ -204,6 +218,7 @@ def test_what_the_loop_gives_back_after_the_end_is_finished(bench: Bench) -> Non
     bench.runner.close()
     assert begun.ran.wait(10)
     begun.ran.clear()
+    begun.paused = object()
     bench.runner.resume(begun)
     assert begun.ran.wait(10)
     assert begun.thread == "dewar-drain"

@@ -14,7 +14,6 @@ from io import BytesIO
 from dewar.loop.async_body import AsyncBody
 from dewar.loop.suspended import Suspended
 from dewar.server.connection.continue_body import ContinueBody
-from dewar.server.connection.piecewise_body import PiecewiseBody
 from dewar.server.connection.response import ResponsePhase, ResponseWriter
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.transport import Transport
@@ -98,8 +97,8 @@ class Exchange(ResponseWriter):
         """
         body, self.awaited = self.awaited, None
         try:
-            if isinstance(body, PiecewiseBody):
-                self._send_pieces(body)
+            if body is not None:
+                self._send_iterated(body)
         except BaseException as error:  # noqa: BLE001 - as above
             self.fail(error)
         if self.awaited is None:

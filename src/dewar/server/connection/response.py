@@ -1,7 +1,7 @@
 """The response to one request: its head, framed body, and the errors of both (PEP 3333)."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from types import TracebackType
 
@@ -9,6 +9,7 @@ from dewar.server.connection.continue_body import ContinueBody
 from dewar.server.connection.file_wrapper import FileWrapper
 from dewar.server.connection.piecewise_body import TURN, PiecewiseBody
 from dewar.server.connection.server_context import ServerContext
+from dewar.server.connection.thread_bound import is_thread_bound
 from dewar.server.connection.transport import FilePiece, Transport
 from dewar.server.errors import ApplicationError, ClientGoneError, Refusal
 from dewar.server.wire.request import WireRequest
@@ -109,7 +110,8 @@ class ResponseWriter(WireRequest):
         Raises:
             ApplicationError: *data* is not bytes, or there is no head.
         """
-        _check_type(data)
+        if type(data) is not bytes:
+            _check_type(data)
         head = b""
         if self._phase is _FRESH:
             raise ApplicationError("The body began before start_response() was called.")
@@ -226,39 +228,38 @@ class ResponseWriter(WireRequest):
         self._send_iterated(wrapper)
 
     def _send_iterated(self, result: Iterable[bytes]) -> None:
-        self._send_pieces(PiecewiseBody(result))
-
-    def _send_pieces(self, body: PiecewiseBody) -> None:
-        """Send a turn's pieces of *body*; it becomes `awaited`, or is closed after the last one."""
+        """Send a turn's pieces of a body; it becomes `awaited`, or is closed after the last one."""
+        goes_on = type(result) is PiecewiseBody
         is_over = True
         try:
-            self._transport.check_client()
-            is_over = self._send_turn(body)
+            if goes_on:
+                self._transport.check_client()
+            pieces = iter(result)
+            is_over = self._send_turn(pieces)
             if is_over:
                 self.finish()
             else:
-                self.awaited = body
+                self.awaited = result if goes_on else PiecewiseBody(result, pieces)
         finally:
-            if is_over:
-                body.close()
+            if is_over and (close := getattr(result, "close", None)) is not None:
+                close()
 
-    def _send_turn(self, body: PiecewiseBody) -> bool:
-        """Send pieces of *body*; return whether that was the last one.
+    def _send_turn(self, pieces: Iterator[bytes]) -> bool:
+        """Send some of *pieces*; return whether nothing of the rest has to be sent.
 
         The rest waits while the client is slow, and lets others pass if it is fast. A body that is
         bound to its thread blocks it instead.
         """
-        transport = self._transport
+        send = self._transport.send_waiting
         end = self._sent + TURN
-        for data in body:
+        for data in pieces:
             if not data:
                 _check_type(data)
                 continue
-            transport.send_waiting(self.framed(data))
-            framing = self._framing
-            if self._sent >= end or framing is _NONE or transport.is_full():
-                if body.can_move():
-                    return framing is _NONE  # nothing of the rest would be sent
+            is_full = send(self.framed(data))
+            if is_full or self._sent >= end or self._framing is _NONE:
+                if not is_thread_bound(pieces):
+                    return self._framing is _NONE
                 end = self._sent + TURN
         return True
 

@@ -232,24 +232,20 @@ class Transport:
         with suppress(OSError):  # the client has disconnected
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
-    def is_full(self) -> bool:
-        """Return whether more than the high-water mark waits for the client."""
-        return self._write_buffer.size > self._server_context.settings.high_water
+    def send_waiting(self, data: bytes) -> bool:
+        """Send *data*, but block first while the transport is full; return whether it is now.
 
-    def send_waiting(self, data: bytes) -> None:
-        """Send *data*, but block first while the transport `is_full`.
-
-        Not afterwards: after the last piece of a body there is nothing to wait for.
+        It is full while more than the high-water mark waits for the client. It does not block
+        afterwards: after the last piece of a body there is nothing to wait for.
 
         Raises:
             ClientGoneError: The client has disconnected, or does not read before the deadline.
         """
-        if self._write_buffer.size and self.is_full():
-            transfer_rate = TransferRate(self._server_context.clock())
-            while self.is_full():
-                wait_ready(self.sock, selectors.EVENT_WRITE)
-                self._flush_in_time(transfer_rate)
+        if self._write_buffer.size:
+            self._wait_for_room()
         self.send(data)
+        size = self._write_buffer.size
+        return size > 0 and size > self._server_context.settings.high_water
 
     def check_client(self) -> None:
         """Raise an error if the client is known to have disconnected.
@@ -267,6 +263,15 @@ class Transport:
         transfer_rate = TransferRate(self._server_context.clock())
         while self._write_buffer.size:
             await wait_writable(self.fd)
+            self._flush_in_time(transfer_rate)
+
+    def _wait_for_room(self) -> None:
+        high_water = self._server_context.settings.high_water
+        if self._write_buffer.size <= high_water:
+            return
+        transfer_rate = TransferRate(self._server_context.clock())
+        while self._write_buffer.size > high_water:
+            wait_ready(self.sock, selectors.EVENT_WRITE)
             self._flush_in_time(transfer_rate)
 
     def _flush_in_time(self, transfer_rate: TransferRate) -> None:

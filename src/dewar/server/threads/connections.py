@@ -120,12 +120,21 @@ class ConnectionTable:
             self._poller.unregister(connection.fd)
         self.handed_off.add(connection)
 
-    def take_back(self, connection: Connection) -> None:
-        """Give *connection* back to the leader; the caller must not touch it any more."""
+    def take_back(self, connection: Connection) -> bool:
+        """Give *connection* back to the leader; the caller must not touch it any more.
+
+        Returns:
+            False if the caller has to run it once more, to close the body of a paused exchange:
+            nothing is watched any more.
+        """
         with self.ownership_lock:  # the taker may be in the middle of handing it off
+            if self.is_closing and connection.paused is not None:
+                connection.abort()
+                return False
             self.handed_off.discard(connection)
             self.apply_state(connection)
             self._note_quiescence()
+            return True
 
     def remove(self, connection: Connection) -> None:
         """Close *connection*."""
@@ -148,8 +157,8 @@ class ConnectionTable:
     def close(self) -> list[Connection]:
         """Close all connections; return those that a thread has to run once more.
 
-        A connection that is handed off is shut down now, and closed when it comes back. So is one
-        with a paused exchange, whose body has to be closed: it is handed off here.
+        A connection that is handed off is shut down now, and closed when it comes back. One with a
+        paused exchange, whose body has to be closed, is handed off here.
         """
         unfinished = []
         with self.ownership_lock:
@@ -157,9 +166,9 @@ class ConnectionTable:
             for connection in list(self.open.values()):
                 if connection in self.handed_off:
                     connection.shut_down_socket()
-                elif connection.has_begun():
+                elif connection.paused is not None:
                     self.hand_off(connection)
-                    connection.shut_down_socket()
+                    connection.abort()
                     unfinished.append(connection)
                 else:
                     self.remove(connection)

@@ -151,7 +151,7 @@ class LoopLeader:
         except IndexError:
             # The connection was handed off when the leadership was taken.
             if is_for_loop:
-                self._connections.take_back(connection)
+                self._runner.give_back(connection)
             else:
                 self._runner.resume(connection)
             return False

@@ -261,7 +261,7 @@ class Pool:
                 try:
                     token.pop()
                 except IndexError:
-                    self._connections.take_back(connection)
+                    self._runner.give_back(connection)
                     return
                 if (connection.state is not _IDLE or mask != READ) and leave_to_loop(connection):
                     return

@@ -113,7 +113,7 @@ class RequestRunner:
         for _ in range(_TURN_REQUESTS):
             if connection.state is not _READY or server_context.clock() >= until:
                 return
-            self._try_run(connection)
+            self._run_once(connection)
 
     def close(self) -> None:
         """Close all connections. Requests that the application has begun are finished."""
@@ -149,11 +149,16 @@ class RequestRunner:
             if self.connections.is_closing:
                 self._end_waiting(self._work_queue.take_waiting())
 
-    def _run(self, connection: Connection) -> None:
-        self._try_run(connection)
-        self.connections.take_back(connection)
+    def give_back(self, connection: Connection) -> None:
+        """Give *connection* back to the leader, or finish it if there is none any more."""
+        while not self.connections.take_back(connection):
+            self._run_once(connection)
 
-    def _try_run(self, connection: Connection) -> None:
+    def _run(self, connection: Connection) -> None:
+        self._run_once(connection)
+        self.give_back(connection)
+
+    def _run_once(self, connection: Connection) -> None:
         try:
             connection.run()
         except Exception as error:  # noqa: BLE001  # an internal error costs one connection
