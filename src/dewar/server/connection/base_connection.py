@@ -117,7 +117,7 @@ class BaseConnection(Transport):
             server_context.bounded_log.warn(
                 f"Refused with {refusal.status}: {refusal.reason} Request: %s, from %s.",
                 "not read" if request is None else f'"{request_line(request)}"',
-                self._environ["REMOTE_ADDR"] or "a UNIX socket",
+                self._environ.get("REMOTE_ADDR") or "a UNIX socket",
             )
 
     def has_peer_closed(self) -> bool:
@@ -185,7 +185,7 @@ class BaseConnection(Transport):
     def _refuse(self, refusal: Refusal, request: WireRequest | None = None) -> None:
         environ = self._reader.environ
         if request is None and environ:
-            is_http11 = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+            is_http11 = environ.get("SERVER_PROTOCOL") != "HTTP/1.0"
             request = WireRequest(environ, is_http11, keep_alive=False, body=None)
         self.log_refusal(refusal, request)
         try:
