@@ -1,10 +1,15 @@
 """`Job`: a `concurrent.futures.Future` that can be stopped and has its progress."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from dewar.tasks.progress import Progress
+
+# The logger of concurrent.futures, which logs the other errors of callbacks.
+_log = logging.getLogger("concurrent.futures")
 
 
 class Job(Future[Any]):
@@ -15,6 +20,13 @@ class Job(Future[Any]):
 
     progress: Progress | None = None
     _stop: Callable[["Job"], bool] | None = None
+
+    def add_done_callback(self, fn: Callable[[Any], object]) -> None:
+        """Call a function with the job when it has ended; see `concurrent.futures.Future`.
+
+        Whatever it raises is logged, `SystemExit` too: it would end the thread that runs jobs.
+        """
+        super().add_done_callback(fn if self.done() else partial(_call, fn))
 
     def stop(self) -> bool:
         """Cancel the job even if it runs; return whether it will not finish by itself.
@@ -29,3 +41,12 @@ class Job(Future[Any]):
         if self.done() or self._stop is None:
             return False
         return self._stop(self)
+
+
+def _call(fn: Callable[[Job], object], job: Job) -> None:
+    try:
+        fn(job)
+    except Exception:
+        raise  # logged by the Future
+    except BaseException:  # noqa: BLE001  # see add_done_callback
+        _log.exception("exception calling callback for %r", job)

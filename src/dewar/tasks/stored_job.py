@@ -4,16 +4,16 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
 from dewar.tasks.directory import TaskDirectory
-from dewar.tasks.errors import JobLost
+from dewar.tasks.errors import JobFailed, JobLost
 from dewar.tasks.job import Job
 from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.progress import Progress
 from dewar.tasks.serialization.failures import make_error
-from dewar.tasks.serialization.values import unpack
+from dewar.tasks.serialization.values import Loads, unpack
 from dewar.tasks.status import JobStatus
 
 
@@ -52,6 +52,7 @@ class StoredJob(Job):
         self.id = id
         self.task = task
         self._backend = backend
+        self._record: JobRecord | None = None
 
     def __repr__(self) -> str:
         return f"<StoredJob {self.task} {self.id}{' done' if self.done() else ''}>"
@@ -102,29 +103,66 @@ class StoredJob(Job):
         body = {"id": self.id, "task": self.task, "state": "queued", "links": links}
         return body, 202, {"Location": links["self"]}
 
+    def result(self, timeout: float | None = None) -> Any:
+        """Return what the function returned; see `concurrent.futures.Future`.
+
+        Raises:
+            Unreadable: If this process cannot make the value again.
+        """
+        value, error = self._wait(timeout)
+        if error is None:
+            return value
+        try:
+            raise error
+        finally:
+            error = None  # its traceback holds this frame
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Return what the function raised, or None; see `concurrent.futures.Future`."""
+        return self._wait(timeout)[1]
+
     def resolve(self, record: JobRecord) -> None:
-        """Set the job's outcome from its final record. Called once."""
+        """Set the job's outcome from its final record. Called once.
+
+        The outcome is read later, by who asks for it: the code of a value or an error may fail or
+        never end, and the thread that resolves jobs has others to resolve.
+        """
         if record.fraction is not None:
             self.progress = Progress(record.fraction, record.message or "")
+        self._record = record
         if record.state is JobState.CANCELLED:
             super().cancel()
             super().set_running_or_notify_cancel()
         elif record.state is JobState.DONE:
-            self._resolve_done(record.result or "null")
-        elif record.error is None:
-            self.set_exception(JobLost(f"The job {self.id} ended as {record.state.value}."))
+            self.set_result(None)
         else:
-            loads = self._backend.directory.json.loads
-            self.set_exception(make_error(loads(record.error), loads))
+            self.set_exception(JobFailed(record.task, record.state.value))
 
-    def _resolve_done(self, result: str) -> None:
-        try:
-            value = unpack(result, self._backend.directory.json.loads)
-        except Exception as error:  # noqa: BLE001  # its class does not exist here, or fails
-            # Raised here, it would fail the thread that writes, and nobody would see the outcome.
-            self.set_exception(error.with_traceback(None))
-        else:
-            self.set_result(value)
+    def _wait(self, timeout: float | None) -> "_Outcome":
+        super().exception(timeout)
+        record, known = self._record, vars(self)
+        if record is not None and "_outcome" not in known:
+            outcome = _read(record, self._backend.directory.json.loads)
+            # Of two threads that read it at once, both get the objects of the first.
+            known.setdefault("_outcome", outcome)
+            self._record = None
+        found: _Outcome = known["_outcome"]
+        return found
+
+
+#: The value and the error of a job; one of them is None.
+_Outcome: TypeAlias = tuple[Any, BaseException | None]
+
+
+def _read(record: JobRecord, loads: Loads) -> _Outcome:
+    try:
+        if record.state is JobState.DONE:
+            return unpack(record.result or "null", loads), None
+        if record.error is None:
+            return None, JobLost(f"The job {record.id} ended as {record.state.value}.")
+        return None, make_error(loads(record.error), loads)
+    except Exception as error:  # noqa: BLE001  # its class does not exist here, or fails
+        return None, error.with_traceback(None)
 
 
 class JobFutures:

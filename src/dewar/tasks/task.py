@@ -39,7 +39,10 @@ class TaskOptions:
     max_queue: int | None
 
     def __post_init__(self) -> None:
-        name, timeout, limit = self.name, self.timeout, self.max_queue
+        # What a program gives may be of any type.
+        name: Any = self.name
+        timeout: Any = self.timeout
+        limit = self.max_queue
         if not isinstance(name, str) or not name.isprintable() or not name:
             raise TaskSetupError(
                 f"The name {name!r} of a task should be text that can be printed:"

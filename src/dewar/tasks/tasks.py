@@ -233,9 +233,11 @@ class Tasks:
             runtime = self._runtime
             if runtime is None or not runtime.is_running:
                 _runtimes.check(self._directory)
-                runtime = self._runtime = TasksRuntime(self._directory)
-                _runtimes.add(runtime)
+                runtime = TasksRuntime(self._directory)
                 runtime.start()
+                _runtimes.add(runtime)
+                # Not before: a start that fails is tried again by the next submission.
+                self._runtime = runtime
             return runtime
 
     @property

@@ -1,6 +1,7 @@
 """`TasksRuntime`: what one process has for an app's tasks: ledger, pool, job runner, webhooks."""
 
 import atexit
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from dewar.tasks.engines.interface import Ability
 from dewar.tasks.errors import NotSupported, QueueFull, UnknownJob
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
+from dewar.tasks.ledger.outbox_insert import describe_record
 from dewar.tasks.ledger.owners import this_owner
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob
 from dewar.tasks.pool import TaskPool
@@ -99,10 +101,15 @@ class TasksRuntime:
 
         Raises:
             LedgerError: If the ledger cannot be written.
+            ThreadRefused: If the system starts no thread.
         """
-        self._maintenance.heartbeat()
-        self._runner.start(self._maintenance.run_due)
-        self.webhooks.start()
+        try:
+            self._maintenance.heartbeat()
+            self._runner.start(self._maintenance.run_due)
+            self.webhooks.start()
+        except BaseException:
+            self.stop(0.0)
+            raise
         # The pool finishes its jobs when the interpreter ends, and the outcomes must be written.
         atexit.register(self.stop)
 
@@ -213,5 +220,8 @@ def _workers(settings: TasksSettings) -> int | None:
 
 def _describe(directory: TaskDirectory, record: JobRecord) -> str:
     """Return the callback's body of a job that ended without an attempt's outcome."""
-    error = None if record.error is None else directory.json.loads(record.error)
-    return describe_outcome(record, record.state, None, error, directory.json)
+    error = None if record.error is None else json.loads(record.error)
+    try:
+        return describe_outcome(record, record.state, None, error, directory.json)
+    except Exception:  # noqa: BLE001  # the app's own JSON; the transaction must not fail with it
+        return describe_record(record)

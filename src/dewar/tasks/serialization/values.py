@@ -25,6 +25,7 @@ from typing import Any
 
 from dewar.tasks.errors import Unreadable, Unserializable
 from dewar.tasks.serialization.class_names import class_name
+from dewar.tasks.serialization.error_text import text_of
 from dewar.tasks.serialization.json_types import (
     LEAVES,
     MAX_DEPTH,
@@ -99,17 +100,19 @@ def unpack(text: str, loads: Loads = json.loads) -> Any:
     """Return the value that `pack` made a text of.
 
     Raises:
-        Unreadable: (a `ValueError`) if a class no longer exists, or `pack` did not make the text.
+        Unreadable: (a `ValueError`) if a class no longer exists or fails, if it has not the member
+            of the enum, or if `pack` did not make the text.
     """
-    value = loads(text)
-    if f'"{MARK}' not in text:
-        return value
     try:
-        return untagged(value)
+        value = loads(text)
+        return untagged(value) if f'"{MARK}' in text else value
     except Unreadable:
         raise
-    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
-        raise Unreadable(f"A stored value cannot be read: {error}") from error
+    except Exception as error:
+        raise Unreadable(
+            f"A stored value cannot be read: {type(error).__name__}: {text_of(error)}. Another"
+            " version of the program may have written it."
+        ) from error
 
 
 def unpack_arguments(

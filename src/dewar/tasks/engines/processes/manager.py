@@ -6,9 +6,9 @@ exceeds the timeout loses no job but its own, and is replaced.
 Everything here runs in the manager's thread, except `wake` and `ask_to_stop`.
 """
 
+import errno
 import json
 import logging
-import pickle
 import selectors
 import time
 from collections import deque
@@ -20,11 +20,11 @@ from functools import partial
 
 from dewar.support.backoff import Backoff
 from dewar.support.waker import Waker
-from dewar.tasks.engines.processes.backlog import Backlog, WorkItem
-from dewar.tasks.engines.processes.messages import FrameKind, unpack_error
+from dewar.tasks.engines.processes.backlog import Backlog
+from dewar.tasks.engines.processes.messages import FrameKind
 from dewar.tasks.engines.processes.worker import ProcessWorker, ProcessWorkerState
 from dewar.tasks.engines.settle import EngineState, fail
-from dewar.tasks.errors import JobTimeout, WorkerDied
+from dewar.tasks.errors import JobTimeout
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress
 
@@ -34,6 +34,10 @@ _GRACE = 10.0
 # The seconds until a process is started again, after one, two or three in a row that died before
 # they were ready. The fourth is the last.
 _STARTUP_PAUSES = (0.1, 0.3, 1.0)
+# What the system may be short of for a moment: processes, memory, descriptors. The seconds until
+# the next try.
+_SHORTAGES = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+_SHORTAGE_PAUSE = 1.0
 MAX_STARTUP_FAILURES = len(_STARTUP_PAUSES) + 1
 
 
@@ -166,22 +170,32 @@ class ProcessManager:
             self._start()
 
     def _start(self) -> None:
-        worker = self._make()
-        # Before the start: a forked child closes the descriptors of all workers in the list.
-        self.workers.append(worker)
+        before = list(self.workers)
         try:
+            worker = self._make()
+            # Before the start: a forked child closes the descriptors of all workers in the list.
+            self.workers.append(worker)
             worker.start()
         except Exception as error:  # noqa: BLE001  # pickling the initializer may raise anything
-            self.workers.remove(worker)
-            if not isinstance(error, OSError):
-                self._break(f"A process cannot be started: {error!r}", error)
-                return
-            self._note_startup_failure(f"it cannot be started: {error}")
+            self.workers[:] = before
+            self._note_not_started(error)
             return
         self._selector.register(
             worker.connection, selectors.EVENT_READ, partial(self._on_io, worker)
         )
         self._selector.register(worker.exit_fd, selectors.EVENT_READ, partial(self._reap, worker))
+
+    def _note_not_started(self, error: Exception) -> None:
+        now = self._clock()
+        if isinstance(error, OSError) and error.errno in _SHORTAGES:
+            # No fault of the pool's: the jobs wait until the system has what they need.
+            if now - self._backoff.until > 2 * _SHORTAGE_PAUSE:
+                _log.warning("The jobs of a TaskPool wait for a process: %s", error)
+            self._backoff.hold(now, _SHORTAGE_PAUSE)
+        elif isinstance(error, OSError):
+            self._note_startup_failure(f"it cannot be started: {error}")
+        else:
+            self._break(f"A process cannot be started: {error!r}", error)
 
     def _retire_idle(self) -> None:
         """End idle processes: all of them at the end, others after their last job."""
@@ -234,7 +248,7 @@ class ProcessManager:
             item = worker.finish()
             self._backlog.note_finished()
             if item is not None:
-                _set_outcome(item, kind, payload)
+                item.set_outcome(kind, payload)
 
     def _reap(self, worker: ProcessWorker) -> None:
         """Settle the job of a process that has ended, and decide what follows."""
@@ -251,7 +265,7 @@ class ProcessManager:
         item = worker.item
         if item is not None:
             self._backlog.note_finished()
-            item.job.set_exception(worker.exit_outcome or WorkerDied(_death_message(item, code)))
+            item.job.set_exception(worker.exit_outcome or item.death(code))
         if worker.startup_error is not None:
             self._break(worker.startup_error)
         elif was is ProcessWorkerState.STARTING:
@@ -280,31 +294,7 @@ class ProcessManager:
         return f"<ProcessManager of {self.workers!r}>"
 
 
-def _set_outcome(item: WorkItem, kind: FrameKind, payload: bytes) -> None:
-    if kind is FrameKind.ERROR:
-        item.job.set_exception(unpack_error(payload))
-        return
-    try:
-        result = pickle.loads(payload)  # noqa: S301  # from our own child
-    except BaseException as error:  # noqa: BLE001  # the result's own code may raise anything
-        error.add_note(f"The result of {item.name} could not be unpickled here.")
-        item.job.set_exception(error)
-    else:
-        item.job.set_result(result)
-
-
 def _broken(why: str, cause: BaseException | None) -> BrokenProcessPool:
     error = BrokenProcessPool(why)
     error.__cause__ = cause
     return error
-
-
-def _death_message(item: WorkItem, code: int | None) -> str:
-    how = "for an unknown reason" if code is None else f"with exit code {code}"
-    if code is not None and code < 0:
-        how = f"by signal {-code}"
-    return (
-        f"The process that ran {item.name} ended {how}, and the job with it. Other jobs are not"
-        " affected. If it was killed because of its memory, run fewer jobs at once:"
-        " TaskPool(processes=...)."
-    )
