@@ -8,6 +8,8 @@ from typing import Any
 
 from dewar.isolation.proxy import LocalProxy
 
+_MAX_MESSAGE = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -46,14 +48,16 @@ class RunningJob:
 
         Args:
             fraction: From 0 to 1; values outside are clipped.
-            message: A short text about what it is doing.
+            message: A short text about what it is doing; what is longer than 1,000 characters is
+                cut.
 
         Raises:
             ValueError: If the fraction is not a number.
         """
         if math.isnan(fraction):
             raise ValueError("job.progress(nan): the fraction is a number from 0 to 1.")
-        self.report(Progress(min(max(float(fraction), 0.0), 1.0), str(message)))
+        shown = str(message)[:_MAX_MESSAGE]
+        self.report(Progress(min(max(float(fraction), 0.0), 1.0), shown))
 
     def __repr__(self) -> str:
         return f"<RunningJob {self.id or '-'} {self.task}, attempt {self.attempt}>"

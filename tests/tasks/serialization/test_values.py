@@ -254,7 +254,7 @@ EXACT = [
     Markup("<b>"),
     {Markup("k"): 1},
     datetime(2026, 7, 1, tzinfo=ZoneInfo("Europe/Berlin")),
-    datetime(2026, 10, 25, 2, 30, fold=1),
+    datetime.fromisoformat("2026-10-25T02:30").replace(fold=1),
     datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Berlin")),
     datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=UTC),
     datetime(2026, 7, 1, tzinfo=timezone(timedelta(hours=1), "BST")),

@@ -87,6 +87,17 @@ CLAIM = (
 #: When the first job of some tasks is due.
 NEXT_DUE = select(func.min(jobs.c.due)).where(_IS_WAITING, _OF_TASKS)
 
+#: The tasks of due jobs without an owner that are not among some tasks, and how many jobs each has.
+UNKNOWN = (
+    select(jobs.c.task, func.count())
+    .where(
+        _IS_WAITING,
+        jobs.c.due <= bindparam("before"),
+        jobs.c.task.not_in(bindparam("tasks", expanding=True)),
+    )
+    .group_by(jobs.c.task)
+)
+
 #: The jobs of an owner that have not begun; locked in order, as `SNAPSHOTS` are.
 _UNSTARTED = (
     select(jobs.c.id)

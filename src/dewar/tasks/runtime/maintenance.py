@@ -86,6 +86,8 @@ class LedgerMaintenance:
         self._dispatch = dispatch
         self._cancellation = cancellation
         self._seen: object = None
+        # The jobs of which it is logged that they cannot be stopped.
+        self._unstoppable: set[str] = set()
         self._lookup_start = 0  # Which jobs of other processes are looked up next.
         self._timers = Timers()
         self._timers.add(settings.lease / 3, self.heartbeat)
@@ -150,11 +152,16 @@ class LedgerMaintenance:
 
     def _apply_stop_requests(self) -> None:
         """Stop the jobs that another process was asked to stop."""
-        for id in self._ledger.stop_requests(self._jobs.owner.id):
+        requests = self._ledger.stop_requests(self._jobs.owner.id)
+        self._unstoppable.intersection_update(requests)
+        for id in requests:
             try:
                 self._cancellation.cancel_claimed(id, running=True)
             except NotSupported as error:
-                _logger.warning("%s", error)
+                # The request stays, and is found again with each change of the ledger.
+                if id not in self._unstoppable:
+                    self._unstoppable.add(id)
+                    _logger.warning("The job %s goes on: %s", id, error)
 
     def _resolve_elsewhere(self) -> None:
         """Resolve the Futures of jobs that another process has ended."""

@@ -26,6 +26,7 @@ from dewar.tasks.runtime.maintenance import LedgerMaintenance
 from dewar.tasks.runtime.outcomes import describe_outcome
 from dewar.tasks.runtime.process_jobs import ProcessJobs
 from dewar.tasks.runtime.runner import JobRunner
+from dewar.tasks.runtime.unknown_tasks import INTERVAL, UnknownTasks
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
 from dewar.tasks.stored_job import JobBackend, JobFutures, StoredJob
@@ -87,6 +88,9 @@ class TasksRuntime:
             jobs, settings, directory.tasks, self._runner.dispatch_claimed, self._cancellation
         )
         self._maintenance.every(_PROGRESS_INTERVAL, self._runner.write_progress)
+        if runs_jobs:
+            unknown = UnknownTasks(self.ledger, directory.tasks, time.time)
+            self._maintenance.every(INTERVAL, unknown.look)
 
     def __repr__(self) -> str:
         return f"<TasksRuntime of process {self.pid}: {self._runner!r}>"

@@ -52,7 +52,8 @@ class SeparateWrites:
         """
         groups = _by_job(entries)
         if len(groups) == 1:
-            return self._after_failure(*groups.popitem(), error)
+            left = _refuse_new(entries, error)
+            return [] if self._replace(next(iter(groups)), left, error) else left
         kept: list[Entry] = []
         has_written = False
         while groups:
@@ -61,7 +62,11 @@ class SeparateWrites:
             try:
                 self._write(group)
             except Exception as raised:  # noqa: BLE001  # it decides what becomes of the job
-                kept += self._after_failure(id, group, raised)
+                left = _refuse_new(group, raised)
+                if self._replace(id, left, raised):
+                    has_written = True
+                    continue
+                kept += left
                 if not has_written and not is_refusal(raised):
                     # The database is away. The next time, this job comes after the others.
                     rest = [entry for others in groups.values() for entry in others]
@@ -75,25 +80,30 @@ class SeparateWrites:
         """Forget the failures: everything is written."""
         self._tries.clear()
 
-    def _after_failure(self, id: str, group: Sequence[Entry], error: Exception) -> list[Entry]:
-        """Return what is to be tried again of a job that has failed alone."""
-        kept = _refuse_new(group, error)
+    def _replace(self, id: str, left: Sequence[Entry], error: Exception) -> bool:
+        """Write the failure of a job instead of its outcome; return whether that is done.
+
+        Args:
+            id: The job's id.
+            left: Its operations, which have failed alone.
+            error: Why.
+        """
         self._tries[id] = tries = self._tries.get(id, 0) + 1
-        if not is_refusal(error) and not (tries >= _TRIES and _is_large(kept)):
-            return kept
+        if not left or not (is_refusal(error) or (tries >= _TRIES and _is_large(left))):
+            return False
         replaced = [
             (unwritable(one, error) if isinstance(one, Outcome) else one, ticket)
-            for one, ticket in kept
+            for one, ticket in left
             if not isinstance(one, ProgressUpdate)
         ]
         try:
             if replaced:
                 self._write(replaced)
-        except Exception:  # noqa: BLE001  # the database is away as well
-            return kept
+        except Exception:  # noqa: BLE001  # the database does not take this either
+            return False
         del self._tries[id]
         _logger.error("The outcome of job %s could not be written, so it has failed: %s", id, error)
-        return []
+        return True
 
 
 def is_refusal(error: Exception) -> bool:
