@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dewar import Dewar
-from dewar.tasks.errors import TasksError, ThreadRefused, Unreadable
+from dewar.tasks.errors import PoolExhausted, TasksError, ThreadRefused, Unreadable
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.progress import current_job
 from dewar.tasks.tasks import Tasks
@@ -200,3 +200,45 @@ def test_a_start_without_a_thread_is_tried_again(
     with pytest.raises(ThreadRefused):
         good.submit()
     assert good.submit().result(_SOON) == 1
+
+
+def test_a_job_that_waits_in_a_full_pool_is_told(tasks: Tasks) -> None:
+    """No other process has the ledger, so nobody would run what all threads wait for."""
+
+    @tasks.task()
+    def inner() -> int:
+        return 1
+
+    @tasks.task()
+    def outer() -> int:
+        return inner.submit().result() + 1
+
+    jobs = [outer.submit() for _ in range(6)]
+    errors = [job.exception(_SOON) for job in jobs]
+    assert {type(error) for error in errors} <= {PoolExhausted, type(None)}
+    assert any(isinstance(error, PoolExhausted) for error in errors)
+    assert inner.submit().result(_SOON) == 1
+
+
+def test_another_process_runs_what_a_full_pool_waits_for(tmp_path: Path) -> None:
+    """The waiting jobs are given back, so no job fails. Here the other process is a second app."""
+    path = tmp_path / "jobs.sqlite3"
+    full = Tasks(ledger=path, threads=1, poll=0.02)
+    other = Tasks(ledger=path, threads=1, poll=0.02)
+
+    def inner() -> int:
+        return 1
+
+    here = full.task("inner")(inner)
+    other.task("inner")(inner)
+
+    @full.task()
+    def outer() -> int:
+        return here.submit().result() + 1
+
+    try:
+        other.start()
+        assert outer.submit().result(_SOON) == 2
+    finally:
+        assert other.stop(_SOON)
+        assert full.stop(_SOON)

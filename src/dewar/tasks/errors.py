@@ -87,6 +87,22 @@ class JobTimeout(TasksError, TimeoutError):  # noqa: N818  # as the TimeoutError
         self.seconds = seconds
 
 
+class PoolExhausted(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened
+    """Raised by ``result()`` in a job if its pool has no worker left to run what it waits for.
+
+    All workers wait for jobs of their own pool, so none of these would ever begin.
+    """
+
+    def __init__(self, pool: str, workers: int) -> None:
+        super().__init__(
+            f"All {workers} workers of the pool {pool!r} wait for jobs of this pool, so this one would"
+            " wait for ever. Do not wait in a job: submit the next step at its end, or use another"
+            " pool. With a limit, result(timeout=60) ends in a TimeoutError instead."
+        )
+        self.pool = pool
+        self.workers = workers
+
+
 class WorkerDied(TasksError, BrokenExecutor):  # noqa: N818  # what it says is what happened
     """The outcome of a job whose worker process died while it ran.
 

@@ -20,6 +20,27 @@ class Job(Future[Any]):
 
     progress: Progress | None = None
     _stop: Callable[["Job"], bool] | None = None
+    #: Waits for the job in a worker's thread; returns at once in another.
+    _wait: Callable[["Job"], None] | None = None
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Return what the function returned; see `concurrent.futures.Future`.
+
+        Raises:
+            PoolExhausted: If all workers of the pool would wait for its own jobs. A wait with a
+                timeout, which ends by itself, is not looked at.
+        """
+        self._check_wait(timeout)
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Return what the function raised, or None. It raises the same errors as `result`."""
+        self._check_wait(timeout)
+        return super().exception(timeout)
+
+    def _check_wait(self, timeout: float | None) -> None:
+        if timeout is None and self._wait is not None and not self.done():
+            self._wait(self)
 
     def add_done_callback(self, fn: Callable[[Any], object]) -> None:
         """Call a function with the job when it has ended; see `concurrent.futures.Future`.

@@ -27,6 +27,7 @@ class JobBackend:
         status: Returns what the ledger knows of a job.
         cancel: Cancels a job; the second argument is whether to stop it if it runs.
         call_soon: Has a function called on a thread for such functions.
+        wait_for: Waits for a job in a thread that runs jobs; see `Job`.
     """
 
     directory: TaskDirectory
@@ -34,6 +35,7 @@ class JobBackend:
     status: Callable[[str], JobStatus]
     cancel: Callable[[str, bool], bool]
     call_soon: Callable[[Callable[[Any], object], Any], None]
+    wait_for: Callable[[Job], None] | None = None
 
 
 class StoredJob(Job):
@@ -49,6 +51,7 @@ class StoredJob(Job):
 
     def __init__(self, id: str, task: str, backend: JobBackend) -> None:
         super().__init__()
+        self._wait = backend.wait_for
         self.id = id
         self.task = task
         self._backend = backend
@@ -109,7 +112,7 @@ class StoredJob(Job):
         Raises:
             Unreadable: If this process cannot make the value again.
         """
-        value, error = self._wait(timeout)
+        value, error = self._read(timeout)
         if error is None:
             return value
         try:
@@ -119,7 +122,7 @@ class StoredJob(Job):
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Return what the function raised, or None; see `concurrent.futures.Future`."""
-        return self._wait(timeout)[1]
+        return self._read(timeout)[1]
 
     def resolve(self, record: JobRecord) -> None:
         """Set the job's outcome from its final record. Called once.
@@ -138,11 +141,11 @@ class StoredJob(Job):
         else:
             self.set_exception(JobFailed(record.task, record.state.value))
 
-    def _wait(self, timeout: float | None) -> "_Outcome":
+    def _read(self, timeout: float | None) -> "_Outcome":
         super().exception(timeout)
         record, known = self._record, vars(self)
         if record is not None and "_outcome" not in known:
-            outcome = _read(record, self._backend.directory.json.loads)
+            outcome = _read_record(record, self._backend.directory.json.loads)
             # Of two threads that read it at once, both get the objects of the first.
             known.setdefault("_outcome", outcome)
             self._record = None
@@ -154,7 +157,7 @@ class StoredJob(Job):
 _Outcome: TypeAlias = tuple[Any, BaseException | None]
 
 
-def _read(record: JobRecord, loads: Loads) -> _Outcome:
+def _read_record(record: JobRecord, loads: Loads) -> _Outcome:
     try:
         if record.state is JobState.DONE:
             return unpack(record.result or "null", loads), None

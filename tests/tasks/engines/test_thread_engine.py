@@ -5,6 +5,7 @@ import gc
 import os
 import threading
 import weakref
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from concurrent.futures.thread import BrokenThreadPool
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from dewar import Dewar, copy_current_request_context, current_app, request
 from dewar.tasks.engines.threads import ThreadEngine
-from dewar.tasks.errors import NotSupported, ThreadRefused
+from dewar.tasks.errors import NotSupported, PoolExhausted, ThreadRefused
 from dewar.tasks.pool import TaskPool
 from dewar.tasks.progress import current_job
 from tasks.poolcontract import PoolContract
@@ -283,3 +284,70 @@ def test_a_callable_without_a_name_ends_no_thread(caplog: pytest.LogCaptureFixtu
     with TaskPool(threads=1) as pool:
         assert isinstance(pool.submit(Hostile()).exception(30), ZeroDivisionError)
         assert pool.submit(partial(Hostile.__call__, None)).result(30) == 7  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_full_pool_that_waits_for_itself_is_an_error(threads: int) -> None:
+    """As many jobs as there are threads wait for jobs of the pool: one of them is told, once."""
+    with TaskPool(threads=threads) as pool:
+        for _ in range(30):
+            barrier = threading.Barrier(threads)
+
+            def outer(barrier: threading.Barrier = barrier) -> int:
+                barrier.wait(30)
+                return pool.submit(add, 1, 1).result()
+
+            errors = [job.exception(30) for job in [pool.submit(outer) for _ in range(threads)]]
+            (error,) = [error for error in errors if error is not None]
+            assert isinstance(error, PoolExhausted)
+            assert "submit the next step at its end" in str(error)
+
+
+def test_a_pool_with_a_free_thread_may_wait_for_itself() -> None:
+    """However often, and whatever ends at the same time: there is no false alarm."""
+    with TaskPool(threads=3) as pool, ThreadPoolExecutor(2) as submitters:
+
+        def outer(number: int) -> int:
+            return pool.submit(add, number, 1).result()
+
+        def submit(number: int) -> int:
+            return pool.submit(outer, number).result()
+
+        # Two outer jobs at a time, so that one of three threads is free.
+        assert list(submitters.map(submit, range(400))) == list(range(1, 401))
+
+
+def test_a_wait_with_a_timeout_is_left_alone() -> None:
+    """It ends by itself."""
+    with TaskPool(threads=1) as pool:
+        job = pool.submit(lambda: pool.submit(int).result(timeout=0.05))
+        assert isinstance(job.exception(30), TimeoutError)
+
+
+def test_a_job_may_wait_for_another_pool() -> None:
+    """And for a job of its own that has ended."""
+    with TaskPool(threads=1) as one, TaskPool(threads=1) as other:
+        done = one.submit(int)
+        assert done.result(30) == 0
+        assert one.submit(lambda: other.submit(add, 1, 1).result() + done.result()).result(30) == 2
+
+
+def test_a_cancelled_job_ends_the_wait_for_it() -> None:
+    """At once, with the error of any Future."""
+    with TaskPool(threads=2) as pool:
+        began = threading.Event()
+        gate = threading.Event()
+        running = pool.submit(gate.wait, 30)
+        inner: list[Any] = []
+
+        def outer() -> None:
+            inner.append(pool.submit(int))
+            began.set()
+            inner[0].result()
+
+        job = pool.submit(outer)
+        assert began.wait(30)
+        assert inner[0].cancel()
+        assert isinstance(job.exception(30), CancelledError)
+        gate.set()
+        assert running.result(30)

@@ -8,7 +8,9 @@ finalizer calls `release`.
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
 from concurrent.futures.thread import BrokenThreadPool
+from contextlib import suppress
 from contextvars import Context
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, current_thread
@@ -17,11 +19,13 @@ from typing import Any, NoReturn
 from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
 from dewar.tasks.engines.process_hooks import process_hooks
 from dewar.tasks.engines.settle import EngineState, drop, fail, refusal, run_here, start_thread
-from dewar.tasks.errors import NotSupported, ThreadRefused
+from dewar.tasks.errors import NotSupported, PoolExhausted, ThreadRefused
 from dewar.tasks.job import Job
 
 # The logger of concurrent.futures, whose users expect these messages there.
 _log = logging.getLogger("concurrent.futures")
+# How often a worker that waits for a job looks whether all do, in seconds.
+_RECHECK = 0.5
 _BROKEN = "The initializer of a thread failed, so the pool runs no jobs. Repair the initializer."
 
 
@@ -102,6 +106,44 @@ class ThreadEngine:
             " or use processes: TaskPool(processes=...).",
         )
 
+    def wait_for(self, job: Job, give_way: Callable[[], bool] | None = None) -> None:
+        """Wait for a job if this thread is a worker; otherwise return at once.
+
+        Args:
+            job: A job that this engine runs.
+            give_way: Called when all workers wait; returns whether others may run their jobs.
+
+        Raises:
+            PoolExhausted: If all workers wait for such jobs. One of them is told, and is free then.
+        """
+        thread = current_thread()
+        if all(worker.thread is not thread for worker in self._workers):
+            return
+        try:
+            while not job.done():
+                if self._note_blocked(thread, job) and (give_way is None or not give_way()):
+                    raise PoolExhausted(self._name_prefix, self._max_workers)
+                with suppress(TimeoutError, CancelledError):
+                    Future.exception(job, _RECHECK)
+        finally:
+            with self._lock:
+                self._blocked.pop(thread, None)
+
+    def _note_blocked(self, thread: Thread, job: Job) -> bool:
+        """Note what a worker waits for; return whether no worker is left.
+
+        Of the workers that ask, only one gets this answer: the others find its place free.
+        """
+        with self._lock:
+            self._blocked[thread] = job
+            if len(self._blocked) < self._max_workers:
+                return False
+            # A worker whose job has ended is about to go on.
+            is_full = not any(awaited.done() for awaited in self._blocked.values())
+            if is_full:
+                del self._blocked[thread]
+            return is_full
+
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
         """Take no more jobs; with `wait`, wait until the threads have ended."""
         with self._lock:
@@ -150,6 +192,8 @@ class ThreadEngine:
         self._workers: list[_Worker] = []
         self._idle: list[None] = []
         self._accepted = self._dropped = 0
+        # What the workers wait for.
+        self._blocked: dict[Thread, Job] = {}
         # The jobs in the queue for which the system has refused a thread.
         self._missing = 0
 

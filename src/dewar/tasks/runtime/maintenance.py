@@ -4,6 +4,7 @@ All of it runs on the writer's thread, except `poll_soon`, which any thread may 
 """
 
 import logging
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from math import inf
@@ -18,6 +19,9 @@ from dewar.tasks.settings import TasksSettings
 _logger = logging.getLogger("dewar.tasks")
 # How often jobs that ended long ago are deleted, in seconds, and how many at a time.
 _PURGE_INTERVAL, _PURGE_LIMIT = 60.0, 1000
+# The shortest pause between two looks at the ledger, in seconds, and how many times the processor
+# time of a look it is at least.
+_MIN_PAUSE, _MIN_RATIO = 0.005, 10.0
 # How many jobs are looked up at a time.
 _LOOKUP_LIMIT = 200
 
@@ -53,11 +57,14 @@ class Timers:
                 one.do()
         return max(0.0, min(one.due for one in self._timers) - now)
 
-    def make_due(self, do: Callable[[], object]) -> None:
-        """Make a function due now. Any thread may call it."""
+    def make_due(self, do: Callable[[], object], at: float = 0.0) -> None:
+        """Make a function due at a time, if it is not due before; by default now.
+
+        Any thread may call it.
+        """
         for one in self._timers:
             if one.do == do:
-                one.due = 0.0
+                one.due = min(one.due, at)
 
 
 class LedgerMaintenance:
@@ -86,6 +93,7 @@ class LedgerMaintenance:
         self._dispatch = dispatch
         self._cancellation = cancellation
         self._seen: object = None
+        self._pause = self._interval = settings.poll
         # The jobs of which it is logged that they cannot be stopped.
         self._unstoppable: set[str] = set()
         self._lookup_start = 0  # Which jobs of other processes are looked up next.
@@ -128,7 +136,22 @@ class LedgerMaintenance:
             self._claimed.may_have_jobs = True
 
     def _poll(self) -> None:
-        """Look at what other processes have changed in the ledger."""
+        """Look at what other processes have changed in the ledger, and decide when to look again.
+
+        Where something has just changed, more is likely to: a job is accepted in one process and
+        runs in another. So a process without jobs of its own looks again soon, and each look that
+        finds nothing doubles the pause. A busy one takes the time for its jobs.
+        """
+        was_idle, began = not self._claimed.attempts, time.thread_time()
+        if self._look() and was_idle:
+            took = time.thread_time() - began
+            self._pause = max(_MIN_PAUSE, took * _MIN_RATIO)
+        else:
+            self._pause = min(2 * self._pause, self._interval)
+        self._timers.make_due(self._poll, self._jobs.clock() + self._pause)
+
+    def _look(self) -> bool:
+        """Look at what other processes have changed; return whether anything has changed."""
         claimed, seen = self._claimed, self._ledger.changes()
         changed, self._seen = seen != self._seen, seen
         if changed or claimed.may_have_jobs or claimed.next_due <= self._jobs.clock():
@@ -137,6 +160,7 @@ class LedgerMaintenance:
             self._apply_stop_requests()
             self._drop_cancelled()
             self._resolve_elsewhere()
+        return changed
 
     def _claim(self) -> None:
         claimed, now = self._claimed, self._jobs.clock()

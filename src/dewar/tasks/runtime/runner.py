@@ -96,8 +96,7 @@ class JobRunner:
             TasksError: If it cannot be written.
         """
         claimed, now = self._claimed, self._clock()
-        is_due = now >= new.due and now >= claimed.claims_from
-        if is_due and len(claimed.attempts) < claimed.limit:
+        if now >= max(new.due, claimed.claims_from) and len(claimed.attempts) < claimed.limit:
             new = replace(new, owner=self._owner)
         return self._writer.write(new)
 
@@ -132,9 +131,7 @@ class JobRunner:
         """
         deadline = self._clock() + timeout
         self._claimed.close()
-        back = [attempt.record.id for attempt in self._claimed.all() if self._give_back(attempt)]
-        if back:
-            self._ledger.release(self._owner, back)
+        self.give_back_waiting()
         if not self._claimed.wait_empty(timeout):
             self._stop_running(self._claimed.all())
         self._writer.stop(max(_FINAL_WAIT, deadline - self._clock()))
@@ -142,6 +139,12 @@ class JobRunner:
             return False
         self._ledger.leave(self._owner)
         return True
+
+    def give_back_waiting(self) -> None:
+        """Give back to the ledger what has not begun."""
+        back = [attempt.record.id for attempt in self._claimed.all() if self._give_back(attempt)]
+        if back:
+            self._ledger.release(self._owner, back)
 
     def _give_back(self, attempt: Attempt) -> bool:
         """Cancel and drop an attempt that has not begun; return whether it had not."""
@@ -190,8 +193,8 @@ class JobRunner:
             return  # It was given back, cancelled or claimed by another process.
         self._write_progress_of(record.id)
         source = self._source
-        policy, now = source.policy(record.task), self._clock()
-        self._writer.put(outcome_of(attempt, policy, self._owner, now, source.json))
+        policy = source.policy(record.task)
+        self._writer.put(outcome_of(attempt, policy, self._owner, self._clock(), source.json))
 
     # The thread that writes.
 

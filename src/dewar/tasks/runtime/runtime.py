@@ -13,12 +13,14 @@ from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.engines.execution import is_remote
 from dewar.tasks.engines.interface import Ability
 from dewar.tasks.errors import NotSupported, QueueFull, UnknownJob
+from dewar.tasks.job import Job
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.outbox_insert import describe_record
 from dewar.tasks.ledger.owners import this_owner
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob
 from dewar.tasks.pool import TaskPool
+from dewar.tasks.runtime.blocked_workers import BlockedWorkers
 from dewar.tasks.runtime.cancellation import JobCancellation
 from dewar.tasks.runtime.claimed import ClaimedJobs
 from dewar.tasks.runtime.job_source import JobSource
@@ -72,6 +74,7 @@ class TasksRuntime:
             status=self.status,
             cancel=self.cancel,
             call_soon=self._callback_queue.call_soon,
+            wait_for=self._wait_for if hasattr(engine, "wait_for") else None,
         )
         jobs = ProcessJobs(
             ledger=self.ledger,
@@ -84,6 +87,7 @@ class TasksRuntime:
         self.source = JobSource(directory, engine is not None and engine.name == "threads")
         self._cancellation = JobCancellation(jobs, self.webhooks.wake)
         self._runner = JobRunner(jobs, engine, self.source, self._cancellation, self.webhooks.wake)
+        self._blocked_workers = BlockedWorkers(jobs, self._runner.give_back_waiting)
         self._maintenance = LedgerMaintenance(
             jobs, settings, directory.tasks, self._runner.dispatch_claimed, self._cancellation
         )
@@ -176,6 +180,10 @@ class TasksRuntime:
             return self._record(id).state is JobState.CANCELLED
         self._check_ability(Ability.STOP, "Wait for it, or let it look at a flag now and then.")
         return self.ledger.cancel_running(id)
+
+    def _wait_for(self, job: Job) -> None:
+        engine: Any = self._engine
+        engine.wait_for(job, self._blocked_workers.give_way)
 
     def _woken(self, is_cancelled: bool) -> bool:
         """Look at the ledger soon, to resolve the Future of a job that was cancelled there."""
