@@ -95,9 +95,9 @@ class PoolExhausted(TasksError, RuntimeError):  # noqa: N818  # what it says is 
 
     def __init__(self, pool: str, workers: int) -> None:
         super().__init__(
-            f"All {workers} workers of the pool {pool!r} wait for jobs of this pool, so this one would"
-            " wait for ever. Do not wait in a job: submit the next step at its end, or use another"
-            " pool. With a limit, result(timeout=60) ends in a TimeoutError instead."
+            f"All {workers} workers of the pool {pool!r} wait for jobs of this pool, so this one"
+            " would wait for ever. Do not wait in a job: submit the next step at its end, or use"
+            " another pool. With a limit, result(timeout=60) ends in a TimeoutError instead."
         )
         self.pool = pool
         self.workers = workers

@@ -143,8 +143,7 @@ class JobRunner:
     def give_back_waiting(self) -> None:
         """Give back to the ledger what has not begun."""
         back = [attempt.record.id for attempt in self._claimed.all() if self._give_back(attempt)]
-        if back:
-            self._ledger.release(self._owner, back)
+        self._ledger.release(self._owner, back)
 
     def _give_back(self, attempt: Attempt) -> bool:
         """Cancel and drop an attempt that has not begun; return whether it had not."""

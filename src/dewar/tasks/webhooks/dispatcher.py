@@ -113,8 +113,8 @@ class WebhookDispatcher:
         with self._changed:
             if self._state is not _State.NEW:
                 return
-            self._state = _State.RUNNING
             self._start_thread(self._coordinate, (), "dewar-webhooks")
+            self._state = _State.RUNNING
 
     def wake(self) -> None:
         """Have the outbox read soon: there may be a due callback in it."""
@@ -229,10 +229,15 @@ class WebhookDispatcher:
             until = now + 2 * self._settings.timeout + _LEASE_MARGIN
             ids = list(unused)
             for delivery in self._outbox.claim(ids, self._owner, now, until) if ids else ():
-                with self._changed:
-                    name = f"dewar-webhook-{delivery.id}"
-                    self._start_thread(self._deliver, (delivery,), name)
                 del unused[delivery.id]
+                try:
+                    with self._changed:
+                        name = f"dewar-webhook-{delivery.id}"
+                        self._start_thread(self._deliver, (delivery,), name)
+                except RuntimeError:
+                    # The system has no thread to give. It is slower so, and nothing waits for its
+                    # lease to end.
+                    self._deliver(delivery)
         finally:
             with self._changed:
                 for url in unused.values():
