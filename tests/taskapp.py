@@ -26,6 +26,11 @@ def add(a, b):
     return a + b
 
 
+@tasks.task(idempotent=False)
+def exit_now():
+    os._exit(3)
+
+
 @tasks.task()
 def see():
     current_job.progress(0.5, "half")

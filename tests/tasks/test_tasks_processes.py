@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 import taskapp
-from dewar.tasks.errors import JobLost, JobTimeout, Unserializable
+from dewar.tasks.errors import JobLost, JobTimeout, Unserializable, WorkerDied
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.tasks import Tasks
+from exactvalues import EXACT, assert_same
 from faulttools import is_alive
 from polling import eventually
 from taskapp import app, tasks
@@ -60,6 +61,18 @@ def test_results_errors_and_coroutines_are_as_on_threads() -> None:
     assert taskapp.fail_until.submit(3).result(_SOON) == 3
     with pytest.raises(Unserializable, match="rows"):
         taskapp.return_lock.submit().result(_SOON)
+
+
+def test_values_come_back_from_a_process_as_they_were() -> None:
+    """As an argument and as a result."""
+    assert_same(taskapp.later.submit(EXACT).result(_SOON), EXACT)
+
+
+def test_a_worker_that_dies_is_named_by_its_task() -> None:
+    """A function of the framework runs all tasks, and would say nothing."""
+    error = taskapp.exit_now.submit().exception(_SOON)
+    assert isinstance(error, JobLost | WorkerDied)
+    assert "exit_now" in str(error)
 
 
 def test_a_timeout_really_stops_the_work() -> None:

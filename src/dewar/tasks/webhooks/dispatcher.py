@@ -234,10 +234,12 @@ class WebhookDispatcher:
                     with self._changed:
                         name = f"dewar-webhook-{delivery.id}"
                         self._start_thread(self._deliver, (delivery,), name)
-                except RuntimeError:
-                    # The system has no thread to give. It is slower so, and nothing waits for its
-                    # lease to end.
+                except (RuntimeError, MemoryError):
+                    # The system has no thread to give. One after the other is slower, but no
+                    # callback waits for its lease to end.
                     self._deliver(delivery)
+                    with self._changed:
+                        self._threads.add(threading.current_thread())
         finally:
             with self._changed:
                 for url in unused.values():
