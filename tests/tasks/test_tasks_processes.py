@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import taskapp
-from dewar.tasks.errors import JobLost, JobTimeout, Unserializable, WorkerDied
+from dewar.tasks.errors import JobLost, JobTimeout, PoolExhausted, Unserializable, WorkerDied
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.tasks import Tasks
@@ -29,8 +29,11 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     before = dict(app.config)
     app.config["TASKS_LEDGER"] = tmp_path_factory.mktemp("tasks") / "jobs.sqlite3"
     app.config["TASKS_PROCESSES"] = 2
-    yield
-    tasks.stop(_SOON)
+    with pytest.MonkeyPatch.context() as patch:
+        # For jobs that submit jobs.
+        patch.setenv("DEWAR_TEST_LEDGER", str(app.config["TASKS_LEDGER"]))
+        yield
+        tasks.stop(_SOON)
     app.config.clear()
     app.config.update(before)
 
@@ -66,6 +69,13 @@ def test_results_errors_and_coroutines_are_as_on_threads() -> None:
 def test_values_come_back_from_a_process_as_they_were() -> None:
     """As an argument and as a result."""
     assert_same(taskapp.later.submit(EXACT).result(_SOON), EXACT)
+
+
+def test_jobs_that_wait_in_a_full_pool_are_told(tmp_path: Path) -> None:
+    """Both processes wait for jobs that nobody would run, so one of the two jobs fails."""
+    jobs = [taskapp.add_in_full_pool.submit(str(tmp_path), number) for number in range(2)]
+    (error,) = [error for error in (job.exception(2 * _SOON) for job in jobs) if error is not None]
+    assert isinstance(error, PoolExhausted)
 
 
 def test_a_worker_that_dies_is_named_by_its_task() -> None:

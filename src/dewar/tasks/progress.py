@@ -27,9 +27,10 @@ class RunningJob:
         task: The task's name, or the function's.
         attempt: 1 for the first.
         report: Called with each `Progress`, to show it to others.
+        wait_for: Waits for a job of the ledger, and tells the process that shares out the work.
     """
 
-    __slots__ = ("attempt", "id", "report", "task")
+    __slots__ = ("attempt", "id", "report", "task", "wait_for")
 
     def __init__(
         self,
@@ -37,11 +38,13 @@ class RunningJob:
         task: str,
         attempt: int,
         report: Callable[[Progress], object],
+        wait_for: Callable[[Any], None] | None = None,
     ) -> None:
         self.id = id
         self.task = task
         self.attempt = attempt
         self.report = report
+        self.wait_for = wait_for
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Report the progress of the job.

@@ -7,11 +7,8 @@ import pytest
 from dewar.support.backoff import Backoff
 from dewar.tasks.engines.interface import JobCall
 from dewar.tasks.engines.processes.backlog import Backlog, WorkItem
-from dewar.tasks.engines.processes.manager import (
-    MAX_STARTUP_FAILURES,
-    ProcessManager,
-    startup_pause,
-)
+from dewar.tasks.engines.processes.manager import ProcessManager
+from dewar.tasks.engines.processes.startup import MAX_STARTUP_FAILURES, startup_pause
 from dewar.tasks.engines.processes.worker import ProcessWorker
 from dewar.tasks.engines.settle import EngineState, call_name
 from dewar.tasks.job import Job

@@ -4,7 +4,7 @@ The engine notices it, and asks here. Another process may run the jobs, so this 
 that it has claimed. If nobody takes them, the wait would not end.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import select
 
@@ -15,9 +15,9 @@ from dewar.tasks.ledger.statements import IS_ACTIVE
 from dewar.tasks.runtime.process_jobs import ProcessJobs
 
 # How long other processes have to take a job, in seconds: several times as long as a poll.
-_PATIENCE = 3.0
+_PATIENCE = 2.0
 # How long this process claims nothing after each look, in seconds.
-_PAUSE = 2.0
+_PAUSE = 1.0
 
 
 class BlockedWorkers:
@@ -39,10 +39,17 @@ class BlockedWorkers:
     def __repr__(self) -> str:
         return f"<BlockedWorkers of {self._jobs.owner.id}>"
 
-    def give_way(self) -> bool:
-        """Give back what waits here; return whether another process may run it."""
+    def give_way(self, ids: Sequence[str] = ()) -> bool:
+        """Give back what waits here; return whether another process may run it.
+
+        Args:
+            ids: The jobs that the workers wait for, if one may have ended without their knowledge.
+        """
         try:
-            return self._give_way()
+            ended = any(
+                record.state.is_final for record in self._jobs.ledger.get_many(ids).values()
+            )
+            return ended or self._give_way()
         except LedgerError:
             return True  # Nobody knows. It is asked again.
 

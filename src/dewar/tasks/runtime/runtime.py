@@ -20,6 +20,7 @@ from dewar.tasks.ledger.outbox_insert import describe_record
 from dewar.tasks.ledger.owners import this_owner
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob
 from dewar.tasks.pool import TaskPool
+from dewar.tasks.progress import running
 from dewar.tasks.runtime.blocked_workers import BlockedWorkers
 from dewar.tasks.runtime.cancellation import JobCancellation
 from dewar.tasks.runtime.claimed import ClaimedJobs
@@ -74,7 +75,7 @@ class TasksRuntime:
             status=self.status,
             cancel=self.cancel,
             call_soon=self._callback_queue.call_soon,
-            wait_for=self._wait_for if hasattr(engine, "wait_for") else None,
+            wait_for=self._wait_for if hasattr(engine, "wait_for") else _wait_as_running,
         )
         jobs = ProcessJobs(
             ledger=self.ledger,
@@ -88,6 +89,8 @@ class TasksRuntime:
         self._cancellation = JobCancellation(jobs, self.webhooks.wake)
         self._runner = JobRunner(jobs, engine, self.source, self._cancellation, self.webhooks.wake)
         self._blocked_workers = BlockedWorkers(jobs, self._runner.give_back_waiting)
+        if engine is not None and hasattr(engine, "give_way"):
+            engine.give_way = self._blocked_workers.give_way
         self._maintenance = LedgerMaintenance(
             jobs, settings, directory.tasks, self._runner.dispatch_claimed, self._cancellation
         )
@@ -213,6 +216,13 @@ class TasksRuntime:
         engine = self._engine
         if engine is not None and ability not in engine.abilities:
             raise NotSupported(engine.name, ability.value, repair)
+
+
+def _wait_as_running(job: Job) -> None:
+    """Wait for a job in a worker process, as its parent wants it done."""
+    here = running.get(None)
+    if here is not None and here.wait_for is not None:
+        here.wait_for(job)
 
 
 def _open_pool(settings: TasksSettings) -> TaskPool:

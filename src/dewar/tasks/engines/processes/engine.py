@@ -58,6 +58,8 @@ class ProcessEngine:
                 "max_tasks_per_child does not work with forked processes: a fork while threads run"
                 ' may hang. Use mp_context=multiprocessing.get_context("spawn").'
             )
+        #: See `ProcessManager`. Set before the first job.
+        self.give_way: Callable[[list[str]], bool] = bool
         self._main_file: str | None = getattr(sys.modules["__main__"], "__file__", None)
         self._backlog = Backlog()
         self._reset()
@@ -155,6 +157,7 @@ class ProcessEngine:
                     _make, self._main_file, self._context, self._initializer, self._initargs
                 )
                 manager = ProcessManager(self._backlog, self._max_workers, make, self._max_jobs)
+                manager.give_way = self.give_way
                 # The target holds the engine, so that `process_hooks`, which is weak, can end it.
                 thread = Thread(
                     target=Context().run,

@@ -6,7 +6,6 @@ exceeds the timeout loses no job but its own, and is replaced.
 Everything here runs in the manager's thread, except `wake` and `ask_to_stop`.
 """
 
-import errno
 import json
 import logging
 import selectors
@@ -22,32 +21,23 @@ from dewar.support.backoff import Backoff
 from dewar.support.waker import Waker
 from dewar.tasks.engines.processes.backlog import Backlog
 from dewar.tasks.engines.processes.messages import FrameKind
+from dewar.tasks.engines.processes.startup import (
+    MAX_STARTUP_FAILURES,
+    SHORTAGE_PAUSE,
+    is_shortage,
+    startup_pause,
+)
 from dewar.tasks.engines.processes.worker import ProcessWorker, ProcessWorkerState
 from dewar.tasks.engines.settle import EngineState, fail
-from dewar.tasks.errors import JobTimeout
+from dewar.tasks.errors import JobTimeout, PoolExhausted
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress
 
 _log = logging.getLogger("concurrent.futures")
 #: How long a process may take to exit before it is killed, in seconds.
 _GRACE = 10.0
-# The seconds until a process is started again, after one, two or three in a row that died before
-# they were ready. The fourth is the last.
-_STARTUP_PAUSES = (0.1, 0.3, 1.0)
-# What the system may be short of for a moment: processes, memory, descriptors. The seconds until
-# the next try.
-_SHORTAGES = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
-_SHORTAGE_PAUSE = 1.0
-MAX_STARTUP_FAILURES = len(_STARTUP_PAUSES) + 1
-
-
-def startup_pause(failures: int) -> float:
-    """Return the seconds until a process is started again.
-
-    Args:
-        failures: The processes in a row that died before they were ready, from 1 on.
-    """
-    return _STARTUP_PAUSES[min(failures, len(_STARTUP_PAUSES)) - 1]
+# How often to look whether all processes still wait for jobs of the pool, in seconds.
+_RECHECK = 0.5
 
 
 class ProcessManager:
@@ -81,6 +71,9 @@ class ProcessManager:
         self._selector = selectors.DefaultSelector()
         self._waker = Waker()
         self._selector.register(self._waker.fd, selectors.EVENT_READ, self._waker.clear)
+        #: Called with the ids of the jobs that the processes wait for, if all do; returns whether
+        #: somebody else may run them. By default it is true.
+        self.give_way: Callable[[list[str]], bool] = bool
         #: Wake the manager's thread. Any thread, and a finalizer, may call it.
         self.wake = self._waker.wake
 
@@ -113,6 +106,7 @@ class ProcessManager:
         self._handle_events()
         self._stop_requested()
         self._stop_overdue()
+        self._end_blocked()
         self._assign()
         self._start_missing()
         self._retire_idle()
@@ -127,7 +121,20 @@ class ProcessManager:
         times = [worker.deadline for worker in self.workers if worker.deadline is not None]
         if len(self._backlog) and self._backoff.until > now:
             times.append(self._backoff.until)
+        if self._is_blocked:
+            times.append(now + _RECHECK)
         return max(0.0, min(times) - now) if times else None
+
+    @property
+    def _is_blocked(self) -> bool:
+        """Whether each process runs a job that waits for another job of the pool."""
+        return sum(bool(worker.awaits) for worker in self.workers) >= self._max_workers
+
+    def _end_blocked(self) -> None:
+        """End a job if all processes wait for jobs that nobody would run."""
+        if self._is_blocked and not self.give_way([worker.awaits for worker in self.workers]):
+            self.workers[-1].kill(PoolExhausted("dewar-task-worker", self._max_workers))
+            self.workers[-1].awaits = ""
 
     def _stop_requested(self) -> None:
         while self._stop_requests:
@@ -187,11 +194,11 @@ class ProcessManager:
 
     def _note_not_started(self, error: Exception) -> None:
         now = self._clock()
-        if isinstance(error, OSError) and error.errno in _SHORTAGES:
+        if is_shortage(error):
             # No fault of the pool's: the jobs wait until the system has what they need.
-            if now - self._backoff.until > 2 * _SHORTAGE_PAUSE:
+            if now - self._backoff.until > 2 * SHORTAGE_PAUSE:
                 _log.warning("The jobs of a TaskPool wait for a process: %s", error)
-            self._backoff.hold(now, _SHORTAGE_PAUSE)
+            self._backoff.hold(now, SHORTAGE_PAUSE)
         elif isinstance(error, OSError):
             self._note_startup_failure(f"it cannot be started: {error}")
         else:
@@ -244,6 +251,8 @@ class ProcessManager:
         elif kind is FrameKind.PROGRESS:
             if worker.item is not None:
                 worker.item.job.progress = Progress(*json.loads(payload))
+        elif kind is FrameKind.WAIT:
+            worker.awaits = payload.decode()
         else:
             item = worker.finish()
             self._backlog.note_finished()

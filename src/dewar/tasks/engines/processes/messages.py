@@ -32,6 +32,8 @@ class FrameKind(IntEnum):
     RESULT = 3
     ERROR = 4
     PROGRESS = 5
+    #: The job waits for another: the payload is its id, or empty when that has ended.
+    WAIT = 7
     #: The initializer failed; the payload is the traceback.
     BROKEN = 6
 
