@@ -57,10 +57,10 @@ class RunningJob:
         Raises:
             ValueError: If the fraction is not a number.
         """
-        if math.isnan(fraction):
+        value, shown = float(fraction), str(message)[:_MAX_MESSAGE]
+        if math.isnan(value):
             raise ValueError("job.progress(nan): the fraction is a number from 0 to 1.")
-        shown = str(message)[:_MAX_MESSAGE]
-        self.report(Progress(min(max(float(fraction), 0.0), 1.0), shown))
+        self.report(Progress(min(max(value, 0.0), 1.0), shown))
 
     def __repr__(self) -> str:
         return f"<RunningJob {self.id or '-'} {self.task}, attempt {self.attempt}>"

@@ -3,13 +3,23 @@
 import json
 import logging
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dewar.tasks.errors import LedgerError
-from dewar.tasks.ledger.records import AttemptStart, JobState, NewJob, Outcome, ProgressUpdate
+from dewar.tasks.ledger.records import (
+    AttemptStart,
+    JobRecord,
+    JobState,
+    NewJob,
+    Outcome,
+    ProgressUpdate,
+)
+from dewar.tasks.runtime.attempt import Dispatch
 from dewar.tasks.runtime.pending_write import Entry, PendingWrite
 from dewar.tasks.runtime.separate_writes import SeparateWrites
 
@@ -137,6 +147,24 @@ def test_a_database_that_is_away_is_asked_once(caplog: pytest.LogCaptureFixture)
     database.is_away = False
     assert separate.run(kept, AWAY) == []
     assert only_outcome(database.batches[-1]).state is JobState.DONE
+
+
+def test_a_dispatch_says_nothing_of_the_database() -> None:
+    """It is done, and the jobs behind it do not wait for a timeout each."""
+    writes: list[int] = []
+
+    def write(entries: Sequence[Entry]) -> None:
+        if all(isinstance(operation, Dispatch) for operation, _ in entries):
+            return
+        writes.append(len(entries))
+        raise AWAY
+
+    new_job, _ = new("d")
+    assert isinstance(new_job, NewJob)
+    dispatch: Entry = (Dispatch(cast("Any", SimpleNamespace(record=JobRecord.of(new_job)))), None)
+    kept = SeparateWrites(write).run([dispatch, start("a"), start("b")], AWAY)
+    assert kept == [start("b"), start("a")]
+    assert writes == [1]
 
 
 def test_a_large_outcome_that_does_not_fit_is_given_up(caplog: pytest.LogCaptureFixture) -> None:

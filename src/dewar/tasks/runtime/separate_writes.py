@@ -72,7 +72,8 @@ class SeparateWrites:
                     rest = [entry for others in groups.values() for entry in others]
                     return [*_refuse_new(rest, raised), *kept]
             else:
-                has_written = True
+                # A dispatch writes nothing, so it does not show that the database is there.
+                has_written |= any(not isinstance(one, Dispatch) for one, _ in group)
                 self._tries.pop(id, None)
         return kept
 
