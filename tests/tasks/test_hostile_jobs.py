@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from enum import Enum
@@ -242,3 +243,23 @@ def test_another_process_runs_what_a_full_pool_waits_for(tmp_path: Path) -> None
     finally:
         assert other.stop(_SOON)
         assert full.stop(_SOON)
+
+
+def test_a_job_of_another_process_is_soon_seen(tmp_path: Path) -> None:
+    """After a change a process without jobs looks again soon, not at its next regular look."""
+    path = tmp_path / "jobs.sqlite3"
+    web, worker = (Tasks(ledger=path, threads=1, poll=2.0, run_jobs=runs) for runs in (False, True))
+
+    def double(number: int) -> int:
+        return 2 * number
+
+    here = web.task("double")(double)
+    worker.task("double")(double)
+    try:
+        worker.start()
+        began = time.monotonic()
+        assert [here.submit(n).result(_SOON) for n in range(10)] == [2 * n for n in range(10)]
+        assert time.monotonic() - began < 12.0  # with regular looks alone, 20 seconds or more
+    finally:
+        assert worker.stop(_SOON)
+        assert web.stop(_SOON)

@@ -2,6 +2,8 @@
 
 import logging
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,8 @@ def test_each_unknown_task_is_told_once(tmp_path: Path, caplog: pytest.LogCaptur
         due = 1000.0 if task == "later" else 10.0
         ledger.write([NewJob(id=f"{number}", task=task, arguments="[]", created=10.0, due=due)])
     now = [10.5]
-    unknown = UnknownTasks(ledger, ["known"], lambda: now[0])
+    jobs: Any = SimpleNamespace(ledger=ledger, clock=lambda: now[0])
+    unknown = UnknownTasks(jobs, ["known"])
     with caplog.at_level(logging.WARNING, logger="dewar.tasks"):
         unknown.look()
         assert caplog.records == []  # another process may be about to take it

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import select
 
+from dewar.tasks.engines.interface import JobEngine
 from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.schema import jobs as table
 from dewar.tasks.ledger.schema import owners
@@ -28,13 +29,18 @@ class BlockedWorkers:
     Args:
         jobs: The jobs of this process.
         give_back: Gives back the jobs that have not begun.
+        engine: Where they run. One of processes asks by itself.
     """
 
-    def __init__(self, jobs: ProcessJobs, give_back: Callable[[], object]) -> None:
+    def __init__(
+        self, jobs: ProcessJobs, give_back: Callable[[], object], engine: JobEngine | None
+    ) -> None:
         self._jobs = jobs
         self._give_back = give_back
         # When the workers were first seen blocked, and last.
         self._first = self._last = 0.0
+        if engine is not None and hasattr(engine, "give_way"):
+            engine.give_way = self.give_way
 
     def __repr__(self) -> str:
         return f"<BlockedWorkers of {self._jobs.owner.id}>"

@@ -21,7 +21,7 @@ _logger = logging.getLogger("dewar.tasks")
 _PURGE_INTERVAL, _PURGE_LIMIT = 60.0, 1000
 # The shortest pause between two looks at the ledger, in seconds, and how many times the processor
 # time of a look it is at least.
-_MIN_PAUSE, _MIN_RATIO = 0.005, 10.0
+_MIN_PAUSE, _MIN_RATIO = 0.005, 20.0
 # How many jobs are looked up at a time.
 _LOOKUP_LIMIT = 200
 
@@ -156,9 +156,10 @@ class LedgerMaintenance:
         changed, self._seen = seen != self._seen, seen
         if changed or claimed.may_have_jobs or claimed.next_due <= self._jobs.clock():
             self._claim()
-        if changed:
+        if changed and claimed.attempts:
             self._apply_stop_requests()
             self._drop_cancelled()
+        if changed:
             self._resolve_elsewhere()
         return changed
 
@@ -190,6 +191,8 @@ class LedgerMaintenance:
     def _resolve_elsewhere(self) -> None:
         """Resolve the Futures of jobs that another process has ended."""
         away = [id for id in self._futures.ids() if self._claimed.find(id) is None]
+        if not away:
+            return
         # The oldest first, and the others in turn: there may be thousands.
         first = self._lookup_start = (
             self._lookup_start + _LOOKUP_LIMIT

@@ -88,16 +88,13 @@ class TasksRuntime:
         self.source = JobSource(directory, engine is not None and engine.name == "threads")
         self._cancellation = JobCancellation(jobs, self.webhooks.wake)
         self._runner = JobRunner(jobs, engine, self.source, self._cancellation, self.webhooks.wake)
-        self._blocked_workers = BlockedWorkers(jobs, self._runner.give_back_waiting)
-        if engine is not None and hasattr(engine, "give_way"):
-            engine.give_way = self._blocked_workers.give_way
+        self._blocked_workers = BlockedWorkers(jobs, self._runner.give_back_waiting, engine)
         self._maintenance = LedgerMaintenance(
             jobs, settings, directory.tasks, self._runner.dispatch_claimed, self._cancellation
         )
         self._maintenance.every(_PROGRESS_INTERVAL, self._runner.write_progress)
         if runs_jobs:
-            unknown = UnknownTasks(self.ledger, directory.tasks, time.time)
-            self._maintenance.every(INTERVAL, unknown.look)
+            self._maintenance.every(INTERVAL, UnknownTasks(jobs, directory.tasks).look)
 
     def __repr__(self) -> str:
         return f"<TasksRuntime of process {self.pid}: {self._runner!r}>"

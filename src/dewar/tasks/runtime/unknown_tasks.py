@@ -1,10 +1,10 @@
 """`UnknownTasks`: says which jobs wait for a task that this process does not have."""
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
-from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.statements import UNKNOWN
+from dewar.tasks.runtime.process_jobs import ProcessJobs
 
 _logger = logging.getLogger("dewar.tasks")
 #: How often to look, in seconds.
@@ -17,15 +17,13 @@ class UnknownTasks:
     """Logs each task once, when a job of it has waited for some time.
 
     Args:
-        ledger: The ledger.
-        tasks: The names of the tasks that this process has.
-        clock: Returns the time in seconds since the epoch.
+        jobs: The jobs of this process.
+        tasks: The names of the tasks that it has.
     """
 
-    def __init__(self, ledger: Ledger, tasks: Collection[str], clock: Callable[[], float]) -> None:
-        self._ledger = ledger
+    def __init__(self, jobs: ProcessJobs, tasks: Collection[str]) -> None:
+        self._ledger, self._clock = jobs.ledger, jobs.clock
         self._tasks = tasks
-        self._clock = clock
         self._told: set[str] = set()
 
     def __repr__(self) -> str:

@@ -230,20 +230,24 @@ class WebhookDispatcher:
             ids = list(unused)
             for delivery in self._outbox.claim(ids, self._owner, now, until) if ids else ():
                 del unused[delivery.id]
-                try:
-                    with self._changed:
-                        name = f"dewar-webhook-{delivery.id}"
-                        self._start_thread(self._deliver, (delivery,), name)
-                except (RuntimeError, MemoryError):
-                    # The system has no thread to give. One after the other is slower, but no
-                    # callback waits for its lease to end.
-                    self._deliver(delivery)
-                    with self._changed:
-                        self._threads.add(threading.current_thread())
+                self._start_delivery(delivery)
         finally:
             with self._changed:
                 for url in unused.values():
                     self._limit.give_back(url)
+
+    def _start_delivery(self, delivery: Delivery) -> None:
+        """Start a thread for an attempt; without one, make the attempt here.
+
+        One after the other is slower, but no callback waits for its lease to end.
+        """
+        try:
+            with self._changed:
+                self._start_thread(self._deliver, (delivery,), f"dewar-webhook-{delivery.id}")
+        except (RuntimeError, MemoryError):
+            self._deliver(delivery)
+            with self._changed:
+                self._threads.add(threading.current_thread())
 
     # In a delivering thread.
 
