@@ -27,6 +27,18 @@ def add(a, b):
 
 
 @tasks.task()
+def add_in_full_pool(folder, number):
+    (Path(folder) / str(number)).touch()
+    eventually(lambda: len(list(Path(folder).iterdir())) == 2)
+    return add.submit(number, 1).result()
+
+
+@tasks.task(idempotent=False)
+def exit_now():
+    os._exit(3)
+
+
+@tasks.task()
 def see():
     current_job.progress(0.5, "half")
     return {

@@ -64,6 +64,12 @@ def test_columns_stand_below_their_names(state: JobState) -> None:
         assert line[header().index(name) :].startswith(value)
 
 
+def test_a_job_of_an_unknown_task_is_marked() -> None:
+    """It waits for ever, unless its task comes back."""
+    assert job_line(JOB, is_known=False).endswith("  resize (unknown task)")
+    assert job_line(JOB).endswith("  resize")
+
+
 def test_what_a_job_says_does_not_move_the_cursor() -> None:
     """Control characters are shown as Python writes them."""
     assert "\x1b[2J" not in details(FAILED)

@@ -1,5 +1,8 @@
 """Whether a job that failed runs again, and when."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
 from dewar.tasks.errors import TaskSetupError
@@ -58,8 +61,27 @@ def test_a_death_is_retried_at_once_and_not_for_ever() -> None:
     assert RetryPolicy(idempotent=False).after_death(1) is None
 
 
-@pytest.mark.parametrize("given", [{"retries": -1}, {"backoff": -1.0}, {"backoff": []}])
-def test_what_can_not_be_is_refused(given: dict[str, object]) -> None:
+_NO_PAUSE = [float("nan"), float("inf"), 1e300, 10**400, timedelta(1), None, "1", b"1", True, 1j]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"retries": value} for value in (-1, 1.5, True, "2", None)),
+        *({"backoff": value} for value in (-1.0, [], {}, [1, -1], *_NO_PAUSE)),
+        *({"backoff": [0, value]} for value in _NO_PAUSE),
+        {"idempotent": None},
+    ],
+)
+def test_what_can_not_be_is_refused(given: dict[str, Any]) -> None:
     """The mistake is told where the task is declared."""
-    with pytest.raises(TaskSetupError):
-        RetryPolicy(**given)  # type: ignore[arg-type]
+    with pytest.raises(TaskSetupError, match=next(iter(given))):
+        RetryPolicy(**given)
+
+
+@pytest.mark.parametrize("value", _NO_PAUSE)
+def test_a_function_that_returns_no_pause_is_an_error(value: Any) -> None:
+    """The error has what it returned, and what it should return."""
+    policy = RetryPolicy(retries=1, backoff=lambda _attempt: value)
+    with pytest.raises(TaskSetupError, match=r"backoff\(1\) is .* a number of seconds"):
+        policy.after_error(1)

@@ -1,8 +1,9 @@
 """A job in the ledger is resolved by whatever its record says."""
 
 import json
-from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, wait
+from enum import Enum
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -25,12 +26,29 @@ BACKEND = JobBackend(
 )
 
 
-@dataclass
-class Fragile:
-    """Fails where it is read."""
+class Fragile(Enum):
+    """Fails where a member is read that it does not have."""
 
-    def __post_init__(self) -> None:
+    ONE = 1
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Fragile":
         raise RuntimeError("it broke")
+
+
+class Slow(Enum):
+    """Waits where a member is read that it does not have."""
+
+    ONE = 1
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Slow":
+        READING.set()
+        assert GO_ON.wait(20)
+        return cls.ONE
+
+
+READING, GO_ON = Event(), Event()
 
 
 def kept() -> StoredJob:
@@ -76,8 +94,8 @@ def test_a_lost_job_says_what_to_do() -> None:
     ("result", "kind"),
     [
         ('{"$dataclass": ["no.such.module:Gone", {}]}', Unreadable),
-        (json.dumps({"$dataclass": [class_name(Fragile), {}]}), RuntimeError),
-        ("no JSON", ValueError),
+        (json.dumps({"$enum": [class_name(Fragile), 7]}), Unreadable),
+        ("no JSON", Unreadable),
     ],
 )
 def test_a_result_that_can_not_be_read_is_an_error(result: str, kind: type[Exception]) -> None:
@@ -89,6 +107,38 @@ def test_a_result_that_can_not_be_read_is_an_error(result: str, kind: type[Excep
     )
     assert isinstance(first.exception(0), kind)
     assert second.result(0) == 2
+
+
+def test_a_value_is_read_by_who_asks_for_it() -> None:
+    """However long its code takes, the thread that resolves jobs has resolved the next one."""
+    watch = JobFutures()
+    first, second = watch.add("j1", kept), watch.add("j2", kept)
+    text = json.dumps([{"$enum": [class_name(Slow), 7]}])
+    watch.resolve([record(JobState.DONE, result=text), record(JobState.DONE, id="j2", result="2")])
+    assert not READING.is_set()
+    found: list[Any] = []
+    threads = [Thread(target=lambda: found.append(first.result(20))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert READING.wait(20)
+    assert second.result(0) == 2
+    GO_ON.set()
+    for thread in threads:
+        thread.join(20)
+    assert found == [[Slow.ONE]] * 4
+    assert all(value is found[0] for value in found)  # as any Future returns one object
+
+
+def test_a_failure_ends_a_wait_for_the_first_one() -> None:
+    """`concurrent.futures.wait` is told by the Future itself."""
+    watch = JobFutures()
+    first, other = watch.add("j1", kept), watch.add("j2", kept)
+    error = json.dumps(describe_error(ValueError("x")))
+    resolve = [record(JobState.FAILED, error=error)]
+    Thread(target=watch.resolve, args=(resolve,)).start()
+    assert wait([first, other], 20, FIRST_EXCEPTION).done == {first}
+    with pytest.raises(ValueError, match="x"):
+        first.result(0)
 
 
 def test_an_error_that_can_not_be_read_is_a_failed_job() -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, as_completed, wait
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -727,3 +728,48 @@ def test_an_app_has_one_tasks(make_tasks: MakeTasks, app: Dewar) -> None:
         Tasks(app)
     with pytest.raises(TaskSetupError, match="attach it once"):
         tasks.init_app(app)
+
+
+class Nameless:
+    """Callable, and without a name."""
+
+    def __call__(self) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize("function", [partial(print, 1), Nameless(), Nameless])
+def test_only_a_function_is_a_task(make_tasks: MakeTasks, function: Any) -> None:
+    """Another process would not find anything else by its name, so it is refused with a repair."""
+    with pytest.raises(TaskSetupError, match="Write a function that calls it"):
+        make_tasks().task("named")(function)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"name": name} for name in ("", "a\0", "a\n", "\udc80", 7)),
+        *({"timeout": value} for value in (0, -1, float("nan"), float("inf"), "1", True)),
+        *({"max_queue": value} for value in (-1, 1.5, "1", True)),
+        {"retries": "3"},
+        {"backoff": [float("nan")]},
+    ],
+)
+def test_a_declaration_that_can_not_work_is_refused(
+    make_tasks: MakeTasks, given: dict[str, Any]
+) -> None:
+    """The error names the argument, and the name is not taken."""
+    tasks = make_tasks()
+    with pytest.raises(TaskSetupError, match=next(iter(given))):
+        tasks.task(**given)(_nothing)
+    assert tasks.names() == []
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def test_where_the_app_is_found_is_given_beside_the_app(app: Dewar) -> None:
+    """The setting has the name of the argument, and either may be a keyword."""
+    assert Tasks(app, app="shop:create_app()").settings().app == "shop:create_app()"
+    other = Dewar("other")
+    assert Tasks(app=other).app is other

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 import taskapp
-from dewar.tasks.errors import JobLost, JobTimeout, Unserializable
+from dewar.tasks.errors import JobLost, JobTimeout, PoolExhausted, Unserializable, WorkerDied
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.tasks import Tasks
+from exactvalues import EXACT, assert_same
 from faulttools import is_alive
 from polling import eventually
 from taskapp import app, tasks
@@ -28,8 +29,11 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     before = dict(app.config)
     app.config["TASKS_LEDGER"] = tmp_path_factory.mktemp("tasks") / "jobs.sqlite3"
     app.config["TASKS_PROCESSES"] = 2
-    yield
-    tasks.stop(_SOON)
+    with pytest.MonkeyPatch.context() as patch:
+        # For jobs that submit jobs.
+        patch.setenv("DEWAR_TEST_LEDGER", str(app.config["TASKS_LEDGER"]))
+        yield
+        tasks.stop(_SOON)
     app.config.clear()
     app.config.update(before)
 
@@ -60,6 +64,25 @@ def test_results_errors_and_coroutines_are_as_on_threads() -> None:
     assert taskapp.fail_until.submit(3).result(_SOON) == 3
     with pytest.raises(Unserializable, match="rows"):
         taskapp.return_lock.submit().result(_SOON)
+
+
+def test_values_come_back_from_a_process_as_they_were() -> None:
+    """As an argument and as a result."""
+    assert_same(taskapp.later.submit(EXACT).result(_SOON), EXACT)
+
+
+def test_jobs_that_wait_in_a_full_pool_are_told(tmp_path: Path) -> None:
+    """Both processes wait for jobs that nobody would run, so one of the two jobs fails."""
+    jobs = [taskapp.add_in_full_pool.submit(str(tmp_path), number) for number in range(2)]
+    (error,) = [error for error in (job.exception(2 * _SOON) for job in jobs) if error is not None]
+    assert isinstance(error, PoolExhausted)
+
+
+def test_a_worker_that_dies_is_named_by_its_task() -> None:
+    """A function of the framework runs all tasks, and would say nothing."""
+    error = taskapp.exit_now.submit().exception(_SOON)
+    assert isinstance(error, JobLost | WorkerDied)
+    assert "exit_now" in str(error)
 
 
 def test_a_timeout_really_stops_the_work() -> None:

@@ -292,6 +292,8 @@ def test_what_goes_wrong_stays_in_the_house(jobs: Jobs, caplog: pytest.LogCaptur
 class Links:
     """A backend that knows only the URLs of jobs."""
 
+    wait_for = None
+
     def __init__(self, app: Dewar) -> None:
         self.directory = TaskDirectory({})
         self.directory.app = app

@@ -39,10 +39,16 @@ def header() -> str:
     return _line(name for name, _ in _COLUMNS)
 
 
-def job_line(job: JobRecord) -> str:
-    """Return a job as one line of columns. Only the last may contain spaces."""
+def job_line(job: JobRecord, *, is_known: bool = True) -> str:
+    """Return a job as one line of columns. Only the last may contain spaces.
+
+    Args:
+        job: The job.
+        is_known: Whether the app has its task; if not, no process of this version runs it.
+    """
     cells = (job.id, job.state.value, progress(job), str(job.attempts), _time(job.created))
-    line = _line((*cells, printable(job.task)))
+    task = printable(job.task)
+    line = _line((*cells, task if is_known else f"{task} (unknown task)"))
     state = job.state.value
     return line.replace(state, click.style(state, fg=COLORS[job.state]), 1)
 

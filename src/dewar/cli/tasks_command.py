@@ -207,8 +207,11 @@ def _callbacks(store: JobStore, job: JobRecord) -> Sequence[Delivery]:
 
 
 def _text(ctx: click.Context, as_json: bool) -> JobFormatter:
-    loads = tasks_of(ctx).json.loads
-    return (lambda job: job_json(job, loads)) if as_json else job_line
+    tasks = tasks_of(ctx)
+    loads, known = tasks.json.loads, set(tasks.names())
+    if as_json:
+        return lambda job: job_json(job, loads)
+    return lambda job: job_line(job, is_known=job.task in known)
 
 
 def _looks(ctx: click.Context, store: JobStore, read: Callable[[], Jobs]) -> Iterator[Jobs]:

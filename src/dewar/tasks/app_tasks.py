@@ -40,9 +40,11 @@ class AppTasks:
             runtime = self._runtime
             if runtime is None or not runtime.is_running:
                 self._runtimes.check(self.directory)
-                runtime = self._runtime = TasksRuntime(self.directory)
-                self._runtimes.add(runtime)
+                runtime = TasksRuntime(self.directory)
                 runtime.start()
+                self._runtimes.add(runtime)
+                # Not before: a start that fails is tried again by the next submission.
+                self._runtime = runtime
             return runtime
 
     def serve(self) -> None:

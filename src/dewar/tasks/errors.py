@@ -58,6 +58,21 @@ class EngineUnreachable(TasksError, ConnectionError):  # noqa: N818  # as the Co
         self.where = where
 
 
+class ThreadRefused(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened
+    """Raised if the system starts no thread for the first job of a pool. It was not accepted.
+
+    With a thread or more, a pool goes on with those that it has. ``__cause__`` is the system's own
+    error.
+    """
+
+    def __init__(self, what: str, error: BaseException) -> None:
+        super().__init__(
+            f"{what} gets no thread from the system: {error}. Submit again later. The limit may be"
+            " that of a container (pids), of the user (ulimit -u), or the memory."
+        )
+        self.what = what
+
+
 class JobTimeout(TasksError, TimeoutError):  # noqa: N818  # as the TimeoutError it is
     """The outcome of a job that was stopped after its timeout.
 
@@ -70,6 +85,22 @@ class JobTimeout(TasksError, TimeoutError):  # noqa: N818  # as the TimeoutError
             " timeout=..."
         )
         self.seconds = seconds
+
+
+class PoolExhausted(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened
+    """Raised by ``result()`` in a job if its pool has no worker left to run what it waits for.
+
+    All workers wait for jobs of their own pool, so none of these would ever begin.
+    """
+
+    def __init__(self, pool: str, workers: int) -> None:
+        super().__init__(
+            f"All {workers} workers of the pool {pool!r} wait for jobs of this pool, so this one"
+            " would wait for ever. Do not wait in a job: submit the next step at its end, or use"
+            " another pool. With a limit, result(timeout=60) ends in a TimeoutError instead."
+        )
+        self.pool = pool
+        self.workers = workers
 
 
 class WorkerDied(TasksError, BrokenExecutor):  # noqa: N818  # what it says is what happened
@@ -140,13 +171,15 @@ class LedgerError(TasksError, RuntimeError):
     """Raised if the ledger's database fails. Nothing was changed.
 
     For example, its disk is full, or another process kept it locked too long. The ledger stays
-    usable, and the call can be repeated. ``__cause__`` is the database's own error.
+    usable, and the call can be repeated. ``__cause__`` is the database's own error. `is_refusal`
+    says that the database works and refuses the values: to repeat the call would not help.
     """
 
-    def __init__(self, where: str, reason: str) -> None:
+    def __init__(self, where: str, reason: str, *, is_refusal: bool = False) -> None:
         super().__init__(f"The ledger {where} could not do it: {reason}")
         self.where = where
         self.reason = reason
+        self.is_refusal = is_refusal
 
 
 class MissingExtra(TasksError, ImportError):  # noqa: N818  # as the ImportError it is

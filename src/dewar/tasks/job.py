@@ -1,10 +1,15 @@
 """`Job`: a `concurrent.futures.Future` that can be stopped and has its progress."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from dewar.tasks.progress import Progress
+
+# The logger of concurrent.futures, which logs the other errors of callbacks.
+_log = logging.getLogger("concurrent.futures")
 
 
 class Job(Future[Any]):
@@ -15,6 +20,34 @@ class Job(Future[Any]):
 
     progress: Progress | None = None
     _stop: Callable[["Job"], bool] | None = None
+    #: Waits for the job in a worker's thread; returns at once in another.
+    _wait: Callable[["Job"], None] | None = None
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Return what the function returned; see `concurrent.futures.Future`.
+
+        Raises:
+            PoolExhausted: If all workers of the pool would wait for its own jobs. A wait with a
+                timeout, which ends by itself, is not looked at.
+        """
+        self._check_wait(timeout)
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Return what the function raised, or None. It raises the same errors as `result`."""
+        self._check_wait(timeout)
+        return super().exception(timeout)
+
+    def _check_wait(self, timeout: float | None) -> None:
+        if timeout is None and self._wait is not None and not self.done():
+            self._wait(self)
+
+    def add_done_callback(self, fn: Callable[[Any], object]) -> None:
+        """Call a function with the job when it has ended; see `concurrent.futures.Future`.
+
+        Whatever it raises is logged, `SystemExit` too: it would end the thread that runs jobs.
+        """
+        super().add_done_callback(fn if self.done() else partial(_call, fn))
 
     def stop(self) -> bool:
         """Cancel the job even if it runs; return whether it will not finish by itself.
@@ -29,3 +62,12 @@ class Job(Future[Any]):
         if self.done() or self._stop is None:
             return False
         return self._stop(self)
+
+
+def _call(fn: Callable[[Job], object], job: Job) -> None:
+    try:
+        fn(job)
+    except Exception:
+        raise  # logged by the Future
+    except BaseException:  # noqa: BLE001  # see add_done_callback
+        _log.exception("exception calling callback for %r", job)

@@ -83,6 +83,7 @@ class TaskPool(Executor):
         )
         check_count("max_queue", max_queue)
         self._engine = setup.open()
+        self._wait = getattr(self._engine, "wait_for", None)
         self._check_timeout(timeout)
         self._limit = None if max_queue is None else _QueueLimit(max_queue)
         self._timeout = timeout
@@ -163,6 +164,7 @@ class TaskPool(Executor):
     ) -> Job:
         job, engine = Job(), self._engine
         job._stop = engine.stop  # noqa: SLF001  # a job's `stop` is its engine's
+        job._wait = self._wait  # noqa: SLF001  # so is its wait
         call = JobCall(fn, args, kwargs, capture(self._app), timeout)
         if self._limit is None:
             engine.submit(job, call)

@@ -8,6 +8,8 @@ from typing import Any
 
 from dewar.isolation.proxy import LocalProxy
 
+_MAX_MESSAGE = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -25,9 +27,10 @@ class RunningJob:
         task: The task's name, or the function's.
         attempt: 1 for the first.
         report: Called with each `Progress`, to show it to others.
+        wait_for: Waits for a job of the ledger, and tells the process that shares out the work.
     """
 
-    __slots__ = ("attempt", "id", "report", "task")
+    __slots__ = ("attempt", "id", "report", "task", "wait_for")
 
     def __init__(
         self,
@@ -35,25 +38,29 @@ class RunningJob:
         task: str,
         attempt: int,
         report: Callable[[Progress], object],
+        wait_for: Callable[[Any], None] | None = None,
     ) -> None:
         self.id = id
         self.task = task
         self.attempt = attempt
         self.report = report
+        self.wait_for = wait_for
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Report the progress of the job.
 
         Args:
             fraction: From 0 to 1; values outside are clipped.
-            message: A short text about what it is doing.
+            message: A short text about what it is doing; what is longer than 1,000 characters is
+                cut.
 
         Raises:
             ValueError: If the fraction is not a number.
         """
-        if math.isnan(fraction):
+        value, shown = float(fraction), str(message)[:_MAX_MESSAGE]
+        if math.isnan(value):
             raise ValueError("job.progress(nan): the fraction is a number from 0 to 1.")
-        self.report(Progress(min(max(float(fraction), 0.0), 1.0), str(message)))
+        self.report(Progress(min(max(value, 0.0), 1.0), shown))
 
     def __repr__(self) -> str:
         return f"<RunningJob {self.id or '-'} {self.task}, attempt {self.attempt}>"

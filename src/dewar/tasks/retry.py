@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 from dewar.support.backoff import doubled
 from dewar.tasks.errors import TaskSetupError
@@ -12,8 +12,10 @@ from dewar.tasks.errors import TaskSetupError
 #: the attempt that failed (1 for the first).
 BackoffRule = float | Sequence[float] | Callable[[int], float]
 
-# The longest pause. For longer ones there is submit_later.
+# The longest pause of a number that doubles.
 _MAX_PAUSE = 3600.0
+# The longest pause that a list or a function may give: a later time may not be in the calendar.
+_MAX_GIVEN = 366 * 86_400.0
 # How often a job begins again after its worker died. Without a limit, a job that kills its worker
 # would run for ever.
 _MAX_WORKER_DEATHS = 3
@@ -36,12 +38,20 @@ class RetryPolicy:
     idempotent: bool = True
 
     def __post_init__(self) -> None:
-        if self.retries < 0:
-            raise TaskSetupError(f"retries={self.retries} should be 0 or more.")
-        if isinstance(self.backoff, (int, float)) and self.backoff < 0:
-            raise TaskSetupError(f"backoff={self.backoff} should be 0 seconds or more.")
-        if isinstance(self.backoff, Sequence) and not self.backoff:
+        if type(self.retries) is not int or self.retries < 0:
+            raise TaskSetupError(f"retries={self.retries!r} should be a whole number from 0 on.")
+        if type(self.idempotent) is not bool:
+            raise TaskSetupError(f"idempotent={self.idempotent!r} should be True or False.")
+        backoff = self.backoff
+        if callable(backoff):
+            return
+        if not isinstance(backoff, Sequence) or isinstance(backoff, str | bytes):
+            checked_pause(backoff, "backoff")
+            return
+        if not backoff:
             raise TaskSetupError("backoff=[] has no pause: backoff=[1, 10, 60], or leave it out.")
+        for place, pause in enumerate(backoff):
+            checked_pause(pause, f"backoff[{place}]")
 
     def as_accepted(self, idempotent: bool) -> Self:
         """Return the policy for a job that was accepted as idempotent, or not.
@@ -53,7 +63,12 @@ class RetryPolicy:
         return replace(self, idempotent=False)
 
     def after_error(self, attempt: int) -> float | None:
-        """Return the seconds to wait before the next attempt, or None if that was the last."""
+        """Return the seconds to wait before the next attempt, or None if that was the last.
+
+        Raises:
+            Exception: What the task's own `backoff` raises.
+            TaskSetupError: If it returns anything but a possible number of seconds.
+        """
         return self._pause(attempt) if attempt <= self.retries else None
 
     def after_timeout(self, attempt: int) -> float | None:
@@ -69,8 +84,30 @@ class RetryPolicy:
     def _pause(self, attempt: int) -> float:
         backoff = self.backoff
         if callable(backoff):
-            return max(0.0, float(backoff(attempt)))
+            return checked_pause(backoff(attempt), f"backoff({attempt})", least=-_MAX_GIVEN)
         if isinstance(backoff, Sequence):
             return float(backoff[min(attempt, len(backoff)) - 1])
         spread = 1 + _JITTER * random.random()  # noqa: S311  # no secret
         return doubled(backoff * spread, attempt, _MAX_PAUSE)
+
+
+def checked_pause(pause: Any, name: str, least: float = 0.0) -> float:
+    """Return a pause as seconds, and 0 for one that is over.
+
+    Args:
+        pause: What the task gives.
+        name: What the error calls it.
+        least: The least number that is allowed.
+
+    Raises:
+        TaskSetupError: If it is no number, not finite, less than `least` or longer than a year.
+    """
+    # A timedelta is refused: a number is read the same in a list, in a function and on its own.
+    is_number = isinstance(pause, int | float) and not isinstance(pause, bool)
+    if is_number and least <= pause <= _MAX_GIVEN:
+        return max(0.0, float(pause))
+    raise TaskSetupError(
+        f"{name} is {pause!r}, and should be a number of seconds from 0 to {_MAX_GIVEN:.0f}, a"
+        " year: backoff=2.0, backoff=[1, 10, 60] or backoff=lambda attempt: 5.0 * attempt. Of a"
+        " timedelta, take total_seconds()."
+    )

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from dewar.tasks.errors import Unreadable
 from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.progress import Progress
+from dewar.tasks.serialization.failures import describe_error
 from dewar.tasks.serialization.values import Loads, plain, unpack
 
 # What a client sees instead of an exception.
@@ -20,7 +22,8 @@ class JobStatus:
 
     Attributes:
         result: What the function returned; None before that.
-        error: What it raised: ``type`` as ``module:name``, ``text`` and ``traceback``.
+        error: What it raised: ``type`` as ``module:name``, ``text`` and ``traceback``. For a job
+            that is done, why this process cannot read its result.
     """
 
     id: str
@@ -39,6 +42,12 @@ class JobStatus:
     def of(cls, record: JobRecord, loads: Loads) -> "JobStatus":
         """Return the status that a record describes."""
         told = record.fraction is not None
+        result, error = None, None if record.error is None else loads(record.error)
+        if record.result is not None:
+            try:
+                result = unpack(record.result, loads)
+            except Unreadable as unreadable:
+                error = describe_error(unreadable)
         return cls(
             id=record.id,
             task=record.task,
@@ -49,8 +58,8 @@ class JobStatus:
             due=time_of(record.due),
             started=None if record.started is None else time_of(record.started),
             finished=None if record.finished is None else time_of(record.finished),
-            result=None if record.result is None else unpack(record.result, loads),
-            error=None if record.error is None else loads(record.error),
+            result=result,
+            error=error,
         )
 
     def as_dict(self, *, shows_errors: bool = False) -> dict[str, Any]:
@@ -81,7 +90,7 @@ class JobStatus:
 
 def public_outcome(state: JobState, result: Any, error: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return ``result`` or ``error`` of a job as a client may see it; neither before its end."""
-    if state is JobState.DONE:
+    if state is JobState.DONE and error is None:
         return {"result": plain(result, "result")}
     if error is None:
         return {}

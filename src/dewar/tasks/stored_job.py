@@ -4,16 +4,16 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
 from dewar.tasks.directory import TaskDirectory
-from dewar.tasks.errors import JobLost
+from dewar.tasks.errors import JobFailed, JobLost
 from dewar.tasks.job import Job
 from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.progress import Progress
 from dewar.tasks.serialization.failures import make_error
-from dewar.tasks.serialization.values import unpack
+from dewar.tasks.serialization.values import Loads, unpack
 from dewar.tasks.status import JobStatus
 
 
@@ -27,6 +27,7 @@ class JobBackend:
         status: Returns what the ledger knows of a job.
         cancel: Cancels a job; the second argument is whether to stop it if it runs.
         call_soon: Has a function called on a thread for such functions.
+        wait_for: Waits for a job in a thread that runs jobs; see `Job`.
     """
 
     directory: TaskDirectory
@@ -34,6 +35,7 @@ class JobBackend:
     status: Callable[[str], JobStatus]
     cancel: Callable[[str, bool], bool]
     call_soon: Callable[[Callable[[Any], object], Any], None]
+    wait_for: Callable[[Job], None] | None = None
 
 
 class StoredJob(Job):
@@ -49,9 +51,11 @@ class StoredJob(Job):
 
     def __init__(self, id: str, task: str, backend: JobBackend) -> None:
         super().__init__()
+        self._wait = backend.wait_for
         self.id = id
         self.task = task
         self._backend = backend
+        self._record: JobRecord | None = None
 
     def __repr__(self) -> str:
         return f"<StoredJob {self.task} {self.id}{' done' if self.done() else ''}>"
@@ -102,29 +106,66 @@ class StoredJob(Job):
         body = {"id": self.id, "task": self.task, "state": "queued", "links": links}
         return body, 202, {"Location": links["self"]}
 
+    def result(self, timeout: float | None = None) -> Any:
+        """Return what the function returned; see `concurrent.futures.Future`.
+
+        Raises:
+            Unreadable: If this process cannot make the value again.
+        """
+        value, error = self._read(timeout)
+        if error is None:
+            return value
+        try:
+            raise error
+        finally:
+            error = None  # its traceback holds this frame
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Return what the function raised, or None; see `concurrent.futures.Future`."""
+        return self._read(timeout)[1]
+
     def resolve(self, record: JobRecord) -> None:
-        """Set the job's outcome from its final record. Called once."""
+        """Set the job's outcome from its final record. Called once.
+
+        The outcome is read later, by who asks for it: the code of a value or an error may fail or
+        never end, and the thread that resolves jobs has others to resolve.
+        """
         if record.fraction is not None:
             self.progress = Progress(record.fraction, record.message or "")
+        self._record = record
         if record.state is JobState.CANCELLED:
             super().cancel()
             super().set_running_or_notify_cancel()
         elif record.state is JobState.DONE:
-            self._resolve_done(record.result or "null")
-        elif record.error is None:
-            self.set_exception(JobLost(f"The job {self.id} ended as {record.state.value}."))
+            self.set_result(None)
         else:
-            loads = self._backend.directory.json.loads
-            self.set_exception(make_error(loads(record.error), loads))
+            self.set_exception(JobFailed(record.task, record.state.value))
 
-    def _resolve_done(self, result: str) -> None:
-        try:
-            value = unpack(result, self._backend.directory.json.loads)
-        except Exception as error:  # noqa: BLE001  # its class does not exist here, or fails
-            # Raised here, it would fail the thread that writes, and nobody would see the outcome.
-            self.set_exception(error.with_traceback(None))
-        else:
-            self.set_result(value)
+    def _read(self, timeout: float | None) -> "_Outcome":
+        super().exception(timeout)
+        record, known = self._record, vars(self)
+        if record is not None and "_outcome" not in known:
+            outcome = _read_record(record, self._backend.directory.json.loads)
+            # Of two threads that read it at once, both get the objects of the first.
+            known.setdefault("_outcome", outcome)
+            self._record = None
+        found: _Outcome = known["_outcome"]
+        return found
+
+
+#: The value and the error of a job; one of them is None.
+_Outcome: TypeAlias = tuple[Any, BaseException | None]
+
+
+def _read_record(record: JobRecord, loads: Loads) -> _Outcome:
+    try:
+        if record.state is JobState.DONE:
+            return unpack(record.result or "null", loads), None
+        if record.error is None:
+            return None, JobLost(f"The job {record.id} ended as {record.state.value}.")
+        return None, make_error(loads(record.error), loads)
+    except Exception as error:  # noqa: BLE001  # its class does not exist here, or fails
+        return None, error.with_traceback(None)
 
 
 class JobFutures:

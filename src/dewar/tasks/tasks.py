@@ -20,7 +20,7 @@ from dewar.tasks.serialization.task_address import EXTENSION
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
 from dewar.tasks.stored_job import StoredJob
-from dewar.tasks.task import Arguments, Submission, Task, TaskOptions
+from dewar.tasks.task import Arguments, Submission, Task, TaskOptions, name_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -57,7 +57,10 @@ class Tasks:
         TaskSetupError: For a setting that does not exist.
     """
 
-    def __init__(self, app: TasksApp | None = None, **settings: Any) -> None:
+    def __init__(self, app: TasksApp | None = None, /, **settings: Any) -> None:
+        # The setting `app` is a path, so an object of that name is the app.
+        if app is None and not isinstance(settings.get("app"), str | None):
+            app = settings.pop("app")
         self._given = settings
         self._ids = IdGenerator()
         self._latest = AppTasks(TaskDirectory(settings), _runtimes)
@@ -150,14 +153,15 @@ class Tasks:
         if callable(name):
             raise TaskSetupError("Write the parentheses: @tasks.task(), or @tasks.task(retries=3).")
         policy = RetryPolicy(retries, backoff, idempotent)
-        if timeout is not None and not timeout > 0:
-            raise TaskSetupError(f"timeout={timeout!r} should be more than 0 seconds.")
-
         tasks = self._latest.directory.tasks
 
         def declare(function: Callable[P, R]) -> Task[P, R]:
+            own_name = name_of(function)
             options = TaskOptions(
-                name=name or function.__name__, policy=policy, timeout=timeout, max_queue=max_queue
+                name=own_name if name is None else name,
+                policy=policy,
+                timeout=timeout,
+                max_queue=max_queue,
             )
             if options.name in tasks:
                 raise TaskSetupError(

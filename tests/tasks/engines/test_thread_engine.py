@@ -5,14 +5,16 @@ import gc
 import os
 import threading
 import weakref
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from concurrent.futures.thread import BrokenThreadPool
+from functools import partial
 from typing import Any
 
 import pytest
 
 from dewar import Dewar, copy_current_request_context, current_app, request
 from dewar.tasks.engines.threads import ThreadEngine
-from dewar.tasks.errors import NotSupported
+from dewar.tasks.errors import NotSupported, PoolExhausted, ThreadRefused
 from dewar.tasks.pool import TaskPool
 from dewar.tasks.progress import current_job
 from tasks.poolcontract import PoolContract
@@ -204,3 +206,148 @@ def test_after_a_fork_the_pool_works_anew() -> None:
         assert os.read(read, 10) == b"3"
         os.close(read)
         assert pool.submit(add, 3).result(30) == 4
+
+
+class Refusing:
+    """Refuses the next threads of a pool, as a system at its limit does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, refusals: int) -> None:
+        self.left = refusals
+        start = threading.Thread.start
+
+        def refusing(thread: threading.Thread) -> None:
+            if thread.name.startswith("short") and self.left:
+                self.left -= 1
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", refusing)
+
+
+def test_without_a_thread_no_job_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The submitter is told, and the next job is accepted when the system has threads again."""
+    Refusing(monkeypatch, 1)
+    with TaskPool(threads=2, thread_name_prefix="short") as pool:
+        with pytest.raises(ThreadRefused, match="gets no thread from the system: can't start"):
+            pool.submit(int)
+        assert pool.statistics().queued == pool.statistics().running == 0
+        assert pool.submit(int).result(30) == 0
+
+
+def test_a_refused_thread_delays_a_job_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The threads that there are run all jobs, and the missing one is started later."""
+    refusing = Refusing(monkeypatch, 0)
+    with TaskPool(threads=2, thread_name_prefix="short") as pool:
+        assert pool.submit(int).result(30) == 0
+        gate = threading.Event()
+        first = pool.submit(gate.wait, 30)
+        refusing.left = 1
+        second = pool.submit(int)
+        gate.set()
+        assert first.result(30)
+        assert second.result(30) == 0
+        both = threading.Barrier(2)
+        jobs = [pool.submit(both.wait, 30) for _ in range(2)]
+        assert sorted(job.result(30) for job in jobs) == [0, 1]
+
+
+def leave(_job: object) -> None:
+    raise SystemExit
+
+
+def test_no_callback_ends_a_thread(caplog: pytest.LogCaptureFixture) -> None:
+    """Not even by `SystemExit`; it is logged."""
+    with TaskPool(threads=1) as pool:
+        gate = threading.Event()
+        job = pool.submit(gate.wait, 30)
+        job.add_done_callback(leave)
+        gate.set()
+        assert pool.submit(int).result(30) == 0
+    assert "exception calling callback" in caplog.text
+
+
+class Hostile:
+    """Callable; its name and repr cannot be made."""
+
+    def __call__(self) -> int:
+        return 7
+
+    def __getattr__(self, name: str) -> object:
+        raise ZeroDivisionError(name)
+
+    def __repr__(self) -> str:
+        raise ZeroDivisionError
+
+
+def test_a_callable_without_a_name_ends_no_thread(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever its attributes do, its job ends and the next one runs."""
+    with TaskPool(threads=1) as pool:
+        assert isinstance(pool.submit(Hostile()).exception(30), ZeroDivisionError)
+        assert pool.submit(partial(Hostile.__call__, None)).result(30) == 7  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_full_pool_that_waits_for_itself_is_an_error(threads: int) -> None:
+    """As many jobs as there are threads wait for jobs of the pool: one of them is told, once."""
+    with TaskPool(threads=threads) as pool:
+        for _ in range(30):
+            barrier = threading.Barrier(threads)
+
+            def outer(barrier: threading.Barrier = barrier) -> int:
+                barrier.wait(30)
+                return pool.submit(add, 1, 1).result()
+
+            errors = [job.exception(30) for job in [pool.submit(outer) for _ in range(threads)]]
+            (error,) = [error for error in errors if error is not None]
+            assert isinstance(error, PoolExhausted)
+            assert "submit the next step at its end" in str(error)
+
+
+def test_a_pool_with_a_free_thread_may_wait_for_itself() -> None:
+    """However often, and whatever ends at the same time: there is no false alarm."""
+    with TaskPool(threads=3) as pool, ThreadPoolExecutor(2) as submitters:
+
+        def outer(number: int) -> int:
+            return pool.submit(add, number, 1).result()
+
+        def submit(number: int) -> int:
+            return pool.submit(outer, number).result()
+
+        # Two outer jobs at a time, so that one of three threads is free.
+        assert list(submitters.map(submit, range(400))) == list(range(1, 401))
+
+
+def test_a_wait_with_a_timeout_is_left_alone() -> None:
+    """It ends by itself."""
+    with TaskPool(threads=1) as pool:
+        job = pool.submit(lambda: pool.submit(int).result(timeout=0.05))
+        assert isinstance(job.exception(30), TimeoutError)
+
+
+def test_a_job_may_wait_for_another_pool() -> None:
+    """And for a job of its own that has ended."""
+    with TaskPool(threads=1) as one, TaskPool(threads=1) as other:
+        done = one.submit(int)
+        assert done.result(30) == 0
+        assert one.submit(lambda: other.submit(add, 1, 1).result() + done.result()).result(30) == 2
+
+
+def test_a_cancelled_job_ends_the_wait_for_it() -> None:
+    """At once, with the error of any Future."""
+    with TaskPool(threads=2) as pool:
+        began = threading.Event()
+        gate = threading.Event()
+        running = pool.submit(gate.wait, 30)
+        inner: list[Any] = []
+
+        def outer() -> None:
+            inner.append(pool.submit(int))
+            began.set()
+            inner[0].result()
+
+        job = pool.submit(outer)
+        assert began.wait(30)
+        assert inner[0].cancel()
+        assert isinstance(job.exception(30), CancelledError)
+        gate.set()
+        assert running.result(30)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -36,6 +37,8 @@ from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import AttemptStart, BatchResult, JobState, Outcome, ProgressUpdate
 from dewar.tasks.serialization.failures import make_error
+from dewar.tasks.serialization.values import pack, unpack
+from exactvalues import EXACT, assert_same
 
 NOTHING = BatchResult(refused=(), fenced=())
 TASKS = ["resize"]
@@ -209,6 +212,18 @@ class LedgerContract:
         ledger.write([job, start(job), end(job, result="\0ä\ud800", callback_body="\0")])
         found = record(ledger, job)
         assert (found.arguments, found.context, found.result) == ("a", "?", "ä?")
+
+    def test_every_packed_text_comes_back(self, ledger: Ledger) -> None:
+        """What the database would refuse or change is not in it, whichever JSON writes it."""
+        jobs = [new(owner=HERE.id) for _ in (*EXACT, *EXACT)]
+        dumps = (json.dumps, partial(json.dumps, ensure_ascii=False))
+        texts = [pack(value, dump) for dump in dumps for value in EXACT]
+        for job, packed in zip(jobs, texts, strict=True):
+            ledger.write([replace(job, arguments=packed), start(job), end(job, result=packed)])
+        for job, packed, value in zip(jobs, texts, (*EXACT, *EXACT), strict=True):
+            found = record(ledger, job)
+            assert (found.arguments, found.result) == (packed, packed)
+            assert_same(unpack(found.result or ""), value)
 
     # Callbacks.
 
@@ -560,6 +575,14 @@ class LedgerContract:
         with ledger.database.writing() as connection:
             connection.execute(text("ALTER TABLE away RENAME TO dewar_jobs"))
         assert ledger.write([job]) == NOTHING
+
+    def test_refused_values_are_a_refusal(self, ledger: Ledger) -> None:
+        """The database works, and takes the other jobs; to try again would not help."""
+        bad: Any = None
+        with pytest.raises(LedgerError) as caught:
+            ledger.write([new(), replace(new(), task=bad)])
+        assert caught.value.is_refusal
+        assert ledger.write([new()]) == NOTHING
 
     def test_a_callers_mistake_changes_nothing(self, ledger: Ledger) -> None:
         """If an end cannot be described, it is rolled back."""

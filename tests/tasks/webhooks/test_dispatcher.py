@@ -192,6 +192,25 @@ def test_what_is_due_is_sent(outbox, add, send):
     assert (found.state, found.delivered, found.sending) == ("running", 3, 0)
 
 
+def test_a_refused_thread_delays_no_callback(outbox, add, send, monkeypatch):
+    """The coordinator makes the attempts itself until the system has threads again."""
+    add("a", "b", "c")
+    start = threading.Thread.start
+
+    def refusing(thread):
+        if thread.name.startswith("dewar-webhook-"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refusing)
+    sender = send(Posted())
+    sender.start()
+    assert sorted(outbox.wait(3)) == [(name, Delivered()) for name in "abc"]
+    settle(sender)
+    assert sender.statistics().state == "running"
+    assert sender.stop(PATIENCE)
+
+
 def test_the_whole_schedule(outbox, add, send, clock):
     """Ten attempts at the times of the specification, with one id, and then no more."""
     add("a")

@@ -1,8 +1,9 @@
 import socket
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dewar.tasks.errors import CallbackRefused, TaskSetupError
@@ -301,3 +302,36 @@ def test_a_name_without_addresses_is_an_error():
     """It is tried again, as one that cannot be resolved."""
     with pytest.raises(OSError, match="no address"):
         SSRFGuard(resolve=at()).route("https://example.com/")
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=9),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=4,
+)
+_urls = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["http://", "https://", "HTTP:", "//", ""]),
+    st.sampled_from(["8.8.8.8", "[2606:4700::1]", "example.org", "\u00fc.de", "a" * 70])
+    | st.text(st.characters(), max_size=6),
+    st.sampled_from(["", ":80", ":8080", ":x", ":\u0663", ":99999"]),
+    st.text(st.characters(), max_size=8).map("/{}".format) | st.just("?\udc80"),
+)
+
+
+@given(_json | _urls)
+@example("http://8.8.8.8/\udc80")
+@example("http://8.8.8.8/?\udc80")
+@example("http://\udc80/")
+@example("\udc80")
+@example(b"http://8.8.8.8/")
+def test_whatever_a_client_gives_is_a_url_or_refused(value: Any) -> None:
+    """There is no third way, and what is accepted can be sent."""
+    try:
+        found = SSRFGuard().check(value)
+    except CallbackRefused:
+        return
+    assert isinstance(value, str)
+    sent = f"{found.target} {found.host_header}"
+    assert sent.isascii()
+    assert sent.isprintable()

@@ -2,7 +2,7 @@ import json
 import socket
 import ssl
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
@@ -54,6 +54,41 @@ def test_a_callback_is_posted_as_the_specification_says(receive):
     assert came.headers["user-agent"] == f"Dewar/{__version__}"
     assert came.headers["content-type"] == "application/json"
     assert "authorization" not in came.headers
+
+
+def interim(*statuses):
+    """Answer with interim responses first, some with fields, and then with 204."""
+
+    def behave(connection, receiver):
+        receiver.read(connection)
+        for status in statuses:
+            connection.sendall(
+                f"HTTP/1.1 {status} Wait\r\nLink: </a>; rel=preload\r\n\r\n".encode()
+            )
+            connection.sendall(f"HTTP/1.1 {status}\r\n\r\n".encode())
+        connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    return behave
+
+
+@pytest.mark.parametrize("statuses", [[100], [102], [103], [199], [103, 100, 102]])
+def test_interim_responses_are_skipped(receive, statuses):
+    """The status that counts is the final one (RFC 9110, 15.2)."""
+    assert post(receive(interim(*statuses)).url()).status == 204
+
+
+def test_interim_responses_without_end_are_no_answer(receive):
+    """The deadline is for all of them together."""
+
+    def behave(connection, receiver):
+        receiver.read(connection)
+        with suppress(OSError):
+            while not receiver.closing.is_set():
+                connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+
+    answered = post(receive(behave).url(), timeout=0.3)
+    assert answered.status is None
+    assert "no answer in 0.3 seconds" in answered.error
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

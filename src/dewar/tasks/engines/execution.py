@@ -30,9 +30,8 @@ def perform(task: Any, arguments: str, id: str, attempt: int) -> list[str]:
         attempt: The number of the attempt, from 1 on.
     """
     outer = running.get(None)
-    token = running.set(
-        RunningJob(id, task.name, attempt, _forget if outer is None else outer.report)
-    )
+    report, wait_for = (_forget, None) if outer is None else (outer.report, outer.wait_for)
+    token = running.set(RunningJob(id, task.name, attempt, report, wait_for))
     provider = task.json
     try:
         args, kwargs = unpack_arguments(arguments, provider.loads)

@@ -19,6 +19,10 @@ class Ability(Enum):
     SURVIVE_BROKER = "keep jobs over a restart of the broker"
 
 
+class EngineClosed(RuntimeError):  # noqa: N818  # what it says is what happened
+    """Raised for a job that comes after the shutdown, as `concurrent.futures` raises its base."""
+
+
 class JobContext(Protocol):
     """The part of the submitter's context that the job runs in."""
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
+from threading import Thread
 from typing import Any
 from weakref import ref
 
-from dewar.tasks.engines.interface import JobCall
+from dewar.tasks.engines.interface import EngineClosed, JobCall
 from dewar.tasks.engines.process_hooks import process_hooks
+from dewar.tasks.errors import ThreadRefused
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress, RunningJob, running
 from dewar.tasks.serialization.context_transfer import call_without_app
@@ -21,28 +23,34 @@ class EngineState(Enum):
     BROKEN = "broken"
 
 
-def refusal() -> RuntimeError:
+def refusal() -> EngineClosed:
     """Return the error for a submit after the shutdown. It begins like `concurrent.futures`'."""
     when = "interpreter shutdown" if process_hooks.is_exiting else "shutdown"
-    return RuntimeError(
+    return EngineClosed(
         f"cannot schedule new futures after {when}. A pool cannot be opened again: make a new one,"
         " or submit the last job before the end of the with block."
     )
 
 
 def function_name(function: Callable[..., Any]) -> str:
-    """Return the name of a function for messages."""
+    """Return the name of a function for messages; of another callable, the name of its class."""
+    if isinstance(function, partial):
+        return function_name(function.func)
+    # Not its repr, which may be long, or fail.
     name = getattr(function, "__qualname__", None)
-    return name if isinstance(name, str) else repr(function)
+    return name if isinstance(name, str) else f"a {type(function).__name__}"
+
+
+def call_name(call: JobCall) -> str:
+    """Return the name of a call for messages: of its task, or of its function."""
+    return function_name(call.function) if call.described is None else call.described[1]
 
 
 def run_here(job: Job, call: JobCall) -> None:
     """Run the call in this thread and set the job's outcome, unless the job was cancelled."""
     if not job.set_running_or_notify_cancel():
         return
-    token = running.set(
-        RunningJob("", function_name(call.function), 1, partial(set_progress, ref(job)))
-    )
+    token = running.set(RunningJob("", call_name(call), 1, partial(set_progress, ref(job))))
     try:
         run = call_without_app if call.context is None else call.context.run
         result = run(call.function, call.args, call.kwargs)
@@ -54,6 +62,18 @@ def run_here(job: Job, call: JobCall) -> None:
         job.set_result(result)
     finally:
         running.reset(token)
+
+
+def start_thread(thread: Thread, what: str) -> None:
+    """Start a thread for a pool.
+
+    Raises:
+        ThreadRefused: If the system has none to give.
+    """
+    try:
+        thread.start()
+    except (RuntimeError, MemoryError) as error:
+        raise ThreadRefused(what, error) from error
 
 
 def drop(job: Job) -> None:

@@ -8,7 +8,9 @@ finalizer calls `release`.
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
 from concurrent.futures.thread import BrokenThreadPool
+from contextlib import suppress
 from contextvars import Context
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, current_thread
@@ -16,12 +18,14 @@ from typing import Any, NoReturn
 
 from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
 from dewar.tasks.engines.process_hooks import process_hooks
-from dewar.tasks.engines.settle import EngineState, drop, fail, refusal, run_here
-from dewar.tasks.errors import NotSupported
+from dewar.tasks.engines.settle import EngineState, drop, fail, refusal, run_here, start_thread
+from dewar.tasks.errors import NotSupported, PoolExhausted, ThreadRefused
 from dewar.tasks.job import Job
 
 # The logger of concurrent.futures, whose users expect these messages there.
 _log = logging.getLogger("concurrent.futures")
+# How often a worker that waits for a job looks whether all do, in seconds.
+_RECHECK = 0.5
 _BROKEN = "The initializer of a thread failed, so the pool runs no jobs. Repair the initializer."
 
 
@@ -68,20 +72,24 @@ class ThreadEngine:
     def submit(self, job: Job, call: JobCall) -> None:
         """Put the job into the queue. Start a thread if none is idle and the limit allows it.
 
+        If the system refuses a thread, the job waits for those that there are.
+
         Raises:
+            ThreadRefused: If there is none yet. The job is not in the queue then.
             RuntimeError: After `shutdown`, or as a `BrokenThreadPool` after an initializer failed.
         """
         with self._lock:
             if self._state is not EngineState.OPEN or process_hooks.is_exiting:
                 self._refuse()
-            self._accepted += 1
-            self._queue.put((job, call))
             if len(self._workers) < self._max_workers:
                 # Below the limit of threads, each token stands for an idle worker.
                 if self._idle:
                     self._idle.pop()
                 else:
-                    self._start_worker()
+                    self._missing += 1
+                    self._start_missing()
+            self._accepted += 1
+            self._queue.put((job, call))
 
     def stop(self, job: Job) -> bool:
         """Refuse.
@@ -97,6 +105,44 @@ class ThreadEngine:
             "Python cannot end a thread from outside. Let the function check a flag regularly,"
             " or use processes: TaskPool(processes=...).",
         )
+
+    def wait_for(self, job: Job, give_way: Callable[[], bool] | None = None) -> None:
+        """Wait for a job if this thread is a worker; otherwise return at once.
+
+        Args:
+            job: A job that this engine runs.
+            give_way: Called when all workers wait; returns whether others may run their jobs.
+
+        Raises:
+            PoolExhausted: If all workers wait for such jobs. One of them is told, and is free then.
+        """
+        thread = current_thread()
+        if all(worker.thread is not thread for worker in self._workers):
+            return
+        try:
+            while not job.done():
+                if self._note_blocked(thread, job) and (give_way is None or not give_way()):
+                    raise PoolExhausted(self._name_prefix, self._max_workers)
+                with suppress(TimeoutError, CancelledError):
+                    Future.exception(job, _RECHECK)
+        finally:
+            with self._lock:
+                self._blocked.pop(thread, None)
+
+    def _note_blocked(self, thread: Thread, job: Job) -> bool:
+        """Note what a worker waits for; return whether no worker is left.
+
+        Of the workers that ask, only one gets this answer: the others find its place free.
+        """
+        with self._lock:
+            self._blocked[thread] = job
+            if len(self._blocked) < self._max_workers:
+                return False
+            # A worker whose job has ended is about to go on.
+            is_full = not any(awaited.done() for awaited in self._blocked.values())
+            if is_full:
+                del self._blocked[thread]
+            return is_full
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
         """Take no more jobs; with `wait`, wait until the threads have ended."""
@@ -146,25 +192,53 @@ class ThreadEngine:
         self._workers: list[_Worker] = []
         self._idle: list[None] = []
         self._accepted = self._dropped = 0
+        # What the workers wait for.
+        self._blocked: dict[Thread, Job] = {}
+        # The jobs in the queue for which the system has refused a thread.
+        self._missing = 0
 
-    def _start_worker(self) -> None:
-        worker = _Worker(f"{self._name_prefix}_{len(self._workers)}", self._work)
-        worker.thread.start()
-        self._workers.append(worker)
+    def _start_missing(self) -> None:
+        """Start the threads that jobs in the queue wait for, as many as the system gives."""
+        while self._missing and len(self._workers) < self._max_workers:
+            worker = _Worker(f"{self._name_prefix}_{len(self._workers)}", self._work)
+            try:
+                start_thread(worker.thread, repr(self))
+            except ThreadRefused as error:
+                if not self._workers:
+                    self._missing = 0
+                    raise
+                _log.debug("%s", error)
+                return
+            self._missing -= 1
+            self._workers.append(worker)
+
+    def _note_idle(self) -> None:
+        """Note that a worker takes the next job, for which a thread may be missing."""
+        if not self._missing:
+            self._idle.append(None)
+            return
+        with self._lock:
+            self._missing = max(0, self._missing - 1)
+            self._start_missing()
 
     def _work(self, worker: _Worker) -> None:
         if self._initializer is not None and not self._initialize(self._initializer):
             return
-        queue, idle = self._queue, self._idle
+        queue = self._queue
         while True:
             item = queue.get()
             if item is not None:
-                run_here(*item)
+                try:
+                    run_here(*item)
+                except BaseException as error:  # noqa: BLE001  # logged, and its job's
+                    # Whatever a callback of the job raises, the thread goes on.
+                    _log.critical("Exception in a thread of a TaskPool:", exc_info=True)
+                    _end_with(item[0], error)
                 # Otherwise the arguments and the result would live until the next job.
                 del item
                 worker.finished += 1
                 if len(self._workers) < self._max_workers:
-                    idle.append(None)
+                    self._note_idle()
             elif self._released or self._state is not EngineState.OPEN:
                 queue.put(None)  # for the other threads
                 return
@@ -206,3 +280,8 @@ class ThreadEngine:
     def __repr__(self) -> str:
         threads = f"{len(self._workers)} of {self._max_workers} threads"
         return f"<ThreadEngine {threads}, {self._state.value}>"
+
+
+def _end_with(job: Job, error: BaseException) -> None:
+    if not job.done():
+        job.set_exception(error)

@@ -25,6 +25,8 @@ from dewar.tasks.ledger.batch import RowValues
 
 Statement: TypeAlias = Select[Any] | Insert | Update | Delete
 
+#: The errors of PEP 249 that values cause, by their names: each driver has its own classes.
+_REFUSALS = frozenset({"DataError", "IntegrityError", "ProgrammingError"})
 #: How many threads of a process may read at a time; more wait.
 READERS = 8
 #: How long a writer waits for other writers, in seconds.
@@ -124,7 +126,9 @@ class Database:
 
     def translated(self, error: Exception) -> LedgerError:
         """Return the `LedgerError` for an error of the database."""
-        return LedgerError(self.name, str(getattr(error, "orig", None) or error))
+        original = getattr(error, "orig", None) or error
+        kinds = {cls.__name__ for cls in type(original).__mro__}
+        return LedgerError(self.name, str(original), is_refusal=not _REFUSALS.isdisjoint(kinds))
 
     def run(
         self, connection: Connection, statement: Statement, rows: Sequence[RowValues]

@@ -131,6 +131,8 @@ class Ledger:
 
     def release(self, owner: str, ids: Sequence[str]) -> int:
         """Give back jobs that this owner has not begun; return their number."""
+        if not ids:
+            return 0
         with self.database.writing() as connection:
             return sum(
                 connection.execute(sql.RELEASE, {"holder": owner, "ids": chunk}).rowcount

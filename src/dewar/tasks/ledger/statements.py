@@ -30,7 +30,7 @@ from dewar.tasks.ledger.schema import deliveries, jobs, owners
 _IS_WAITING = text("state = 'queued' AND owner IS NULL")
 _IS_QUEUED = text("state = 'queued'")
 _IS_RUNNING = text("state = 'running'")
-_IS_ACTIVE = text("finished IS NULL")
+IS_ACTIVE = text("finished IS NULL")
 _ENDED_BADLY = text("state IN ('cancelled', 'failed', 'lost')")
 _BAD = ("cancelled", "failed", "lost")
 _THIS = jobs.c.id == bindparam("job")
@@ -99,10 +99,21 @@ BRING_FORWARD = (
 #: When the first job of some tasks is due.
 NEXT_DUE = select(func.min(jobs.c.due)).where(_IS_WAITING, _OF_TASKS)
 
+#: The tasks of due jobs without an owner that are not among some tasks, and how many jobs each has.
+UNKNOWN = (
+    select(jobs.c.task, func.count())
+    .where(
+        _IS_WAITING,
+        jobs.c.due <= bindparam("before"),
+        jobs.c.task.not_in(bindparam("tasks", expanding=True)),
+    )
+    .group_by(jobs.c.task)
+)
+
 #: The jobs of an owner that have not begun; locked in order, as `SNAPSHOTS` are.
 _UNSTARTED = (
     select(jobs.c.id)
-    .where(_IS_ACTIVE, _IS_QUEUED, _ITS_OWNER)
+    .where(IS_ACTIVE, _IS_QUEUED, _ITS_OWNER)
     .order_by(jobs.c.id)
     .with_for_update()
     .correlate(None)
@@ -132,7 +143,7 @@ STOPS = select(jobs.c.id).where(text("stop_requested = 1"), _ITS_OWNER)
 
 #: The numbers of jobs at one moment. All but the last are counted in small indexes.
 COUNTS = select(
-    _count(_IS_ACTIVE).label("active"),
+    _count(IS_ACTIVE).label("active"),
     _count(_IS_QUEUED).label("queued"),
     *(_count(_ENDED_BADLY, jobs.c.state == name).label(name) for name in _BAD),
     _count().label("all"),
@@ -164,13 +175,13 @@ OWNERS = owners.select().order_by(owners.c.id)
 #: The running jobs of an owner, and the owners that the ledger does not know.
 HELD = (
     select(jobs.c.id, jobs.c.task, jobs.c.due, jobs.c.idempotent, jobs.c.stop_requested)
-    .where(_IS_ACTIVE, _IS_RUNNING, _ITS_OWNER)
+    .where(IS_ACTIVE, _IS_RUNNING, _ITS_OWNER)
     .order_by(jobs.c.id)
     .with_for_update()
 )
 ORPHANS = (
     select(jobs.c.owner)
-    .where(_IS_ACTIVE, jobs.c.owner.is_not(None), jobs.c.owner.not_in(select(owners.c.id)))
+    .where(IS_ACTIVE, jobs.c.owner.is_not(None), jobs.c.owner.not_in(select(owners.c.id)))
     .distinct()
 )
 #: The callbacks that a dead process was sending are due now, not after their lease.
@@ -208,5 +219,5 @@ def _among(state: JobState) -> ColumnElement[bool]:
     if state.is_final:
         return and_(_ENDED_BADLY, this)
     # A subquery: otherwise SQLite scans all the ids, which are in the requested order.
-    active = select(jobs.c.id).where(_IS_ACTIVE, this)
+    active = select(jobs.c.id).where(IS_ACTIVE, this)
     return jobs.c.id.in_(active.correlate(None))

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 
+from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.runtime.process_jobs import ProcessJobs
 
@@ -67,10 +68,16 @@ class JobCancellation:
         return True
 
     def look_up(self, id: str) -> bool:
-        """Return whether the ledger says that a job is cancelled.
+        """Return whether a job is cancelled that this process was to cancel.
 
-        It waits for a cancellation that is in progress. Ask it only about one of `ids`.
+        It waits for a cancellation that is in progress. If the ledger cannot be read, the answer is
+        no: the start of a cancelled job has no effect there.
         """
-        with self._lock:
-            record = self._jobs.ledger.get(id)
+        if id not in self.ids:
+            return False
+        try:
+            with self._lock:
+                record = self._jobs.ledger.get(id)
+        except LedgerError:
+            return False
         return record is not None and record.state is JobState.CANCELLED

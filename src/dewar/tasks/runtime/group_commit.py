@@ -11,8 +11,8 @@
 3. `write` and `write_new` are called by one thread at a time, which holds `_writing`; `on_idle` by
    the writer's own thread alone. Within one kind, urgent or lazy, operations are written in the
    order in which they were put. Nothing urgent depends on something lazy.
-4. An operation stays in its queue until it is written. If the database fails, new jobs are refused
-   with the error, and everything else is tried again.
+4. If a transaction fails, its jobs are written one by one: see `SeparateWrites`. If the database
+   is away, new jobs are refused with the error, and everything else is tried again.
 5. Any thread may stop it, and its own thread ends it; so its state changes under `_changing`.
 """
 
@@ -26,9 +26,11 @@ from enum import Enum
 
 from dewar.support.background_thread import BackgroundThread
 from dewar.support.backoff import doubled
+from dewar.tasks.engines.settle import start_thread
 from dewar.tasks.errors import LedgerError, TasksError
 from dewar.tasks.ledger.records import NewJob
 from dewar.tasks.runtime.pending_write import AwaitedOperation, Entry, Operation, PendingWrite
+from dewar.tasks.runtime.separate_writes import SeparateWrites
 
 _logger = logging.getLogger("dewar.tasks")
 # The pauses after a failed transaction, in seconds: the first and the longest.
@@ -77,6 +79,7 @@ class LedgerWriter:
     ) -> None:
         self._write_entries = write
         self._write_new = write_new
+        self._separate = SeparateWrites(write)
         self._on_idle: Callable[[], float] = _idle_forever
         self._urgent: deque[Entry] = deque()
         self._lazy: deque[Entry] = deque()
@@ -110,10 +113,13 @@ class LedgerWriter:
         Args:
             on_idle: Called between the writing; returns the seconds until the next call.
             longest_pause: The most seconds until the next try after a failure.
+
+        Raises:
+            ThreadRefused: If the system starts no thread.
         """
         self._on_idle = on_idle
         self._longest_pause = min(longest_pause, _LONGEST_PAUSE)
-        self._thread.start()
+        start_thread(self._thread, repr(self))
 
     def put(self, operation: Operation) -> None:
         """Have an operation written soon."""
@@ -178,7 +184,7 @@ class LedgerWriter:
             if self.state is _OPEN:
                 self._move(_STOPPING)
         self._wakeup.set()
-        if self._thread is not threading.current_thread():
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(max(0.0, timeout))
         return not self._thread.is_alive()
 
@@ -244,7 +250,9 @@ class LedgerWriter:
             self._note_failure(error)
             self._put_back(entries, error)
         else:
-            self._failures = 0
+            if self._failures:
+                self._failures = 0
+                self._separate.clear()
 
     def _note_urgent(self, now: float) -> None:
         self.is_busy = now - self._urgent_at < _QUIET_TIME
@@ -261,13 +269,12 @@ class LedgerWriter:
         _logger.error("The ledger cannot be written: %s", error)
 
     def _put_back(self, entries: Sequence[Entry], error: Exception) -> None:
-        for operation, ticket in reversed(entries):
-            if ticket is None:
-                self._lazy.appendleft((operation, ticket))
-            elif isinstance(operation, NewJob):
-                ticket.settle(took_effect=False, error=error)
-            else:
-                self._urgent.appendleft((operation, ticket))
+        """Write the entries of a failed batch separately, and put back what is left."""
+        kept = self._separate.run(entries, error)
+        if len(kept) < len(entries):
+            self._failures = min(self._failures, 1)  # It works, at least for others.
+        for entry in reversed(kept):
+            (self._lazy if entry[1] is None else self._urgent).appendleft(entry)
 
     def _fail_waiting(self) -> None:
         """Refuse everything that waits, since it will not be written."""

@@ -40,8 +40,9 @@ class JobSource:
         return self._directory.json
 
     def policy(self, task: str) -> RetryPolicy:
-        """Return a task's rules for another attempt."""
-        policy: RetryPolicy = self._directory.find(task).options.policy
+        """Return a task's rules for another attempt: none, if this process does not have it."""
+        found = self._directory.tasks.get(task)
+        policy: RetryPolicy = RetryPolicy() if found is None else found.options.policy
         return policy
 
     def call(self, record: JobRecord, attempt: int) -> JobCall:

@@ -93,6 +93,8 @@ class LedgerMaintenance:
         self._cancellation = cancellation
         self._seen: object = None
         self._poll_took = 0.0
+        # The jobs of which it is logged that they cannot be stopped.
+        self._unstoppable: set[str] = set()
         self._lookup_start = 0  # Which jobs of other processes are looked up next.
         self._timers = Timers()
         self._timers.add(settings.lease / 3, self.heartbeat)
@@ -182,9 +184,10 @@ class LedgerMaintenance:
         changed, self._seen = seen != self._seen, seen
         if changed or claimed.may_have_jobs or claimed.next_due <= self._jobs.clock():
             self._claim()
-        if changed:
+        if changed and claimed.attempts:
             self._apply_stop_requests()
             self._drop_cancelled()
+        if changed:
             self._resolve_elsewhere()
         self._poll_took = self._jobs.monotonic() - began
 
@@ -204,15 +207,22 @@ class LedgerMaintenance:
 
     def _apply_stop_requests(self) -> None:
         """Stop the jobs that another process was asked to stop."""
-        for id in self._ledger.stop_requests(self._jobs.owner.id):
+        requests = self._ledger.stop_requests(self._jobs.owner.id)
+        self._unstoppable.intersection_update(requests)
+        for id in requests:
             try:
                 self._cancellation.cancel_claimed(id, running=True)
             except NotSupported as error:
-                _logger.warning("%s", error)
+                # The request stays, and is found again with each change of the ledger.
+                if id not in self._unstoppable:
+                    self._unstoppable.add(id)
+                    _logger.warning("The job %s goes on: %s", id, error)
 
     def _resolve_elsewhere(self) -> None:
         """Resolve the Futures of jobs that another process has ended."""
         away = [id for id in self._futures.ids() if self._claimed.find(id) is None]
+        if not away:
+            return
         # The oldest first, and the others in turn: there may be thousands.
         first = self._lookup_start = (
             self._lookup_start + _LOOKUP_LIMIT

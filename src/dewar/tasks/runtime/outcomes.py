@@ -1,16 +1,18 @@
 """The outcome of an attempt: whether its job has ended, and how, or when it runs again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from typing import Any
 
 from dewar.tasks.engines.execution import DONE
-from dewar.tasks.errors import JobLost, JobTimeout, WorkerDied
+from dewar.tasks.errors import JobLost, JobTimeout, TasksError, TaskSetupError, WorkerDied
 from dewar.tasks.ledger.interruption import lost_error, state_after
 from dewar.tasks.ledger.records import JobRecord, JobState, Outcome
 from dewar.tasks.retry import RetryPolicy
 from dewar.tasks.runtime.attempt import Attempt
+from dewar.tasks.serialization.error_text import text_of
 from dewar.tasks.serialization.failures import describe_error
 from dewar.tasks.serialization.values import unpack
 from dewar.tasks.status import public_outcome
@@ -28,16 +30,15 @@ def outcome_of(
         now: In seconds since the epoch.
         provider: Writes and reads JSON.
     """
-    record, value, body = attempt.record, None, None
+    record = attempt.record
     try:
-        state, result, error, pause = _decide(attempt, policy)
-        if result is not None and record.callback is not None:
-            value = unpack(result, provider.loads)
-    except Exception as raised:  # noqa: BLE001  # a task's `backoff`, or a class in its result
-        # Without an outcome the job would stay in the state running while this process lives.
-        state, result, error, pause = JobState.FAILED, None, describe_error(raised), None
-    if record.callback is not None and state is not JobState.QUEUED:
-        body = describe_outcome(record, state, value, error, provider)
+        decision = _decide(attempt, policy)
+        body = _callback_body(record, decision, provider)
+    except BaseException as raised:  # noqa: BLE001  # a task's `backoff`, or a class in its result
+        # Without an outcome the job would stay in the state running while this process lives. The
+        # ledger makes the body.
+        decision, body = (JobState.FAILED, None, describe_error(raised), None), None
+    state, result, error, pause = decision
     return Outcome(
         id=record.id,
         owner=owner,
@@ -61,22 +62,34 @@ def _decide(attempt: Attempt, policy: RetryPolicy) -> _Decision:
         kind, text = attempt.result()
         if kind == DONE:
             return JobState.DONE, text, None, None
-        return _failed(policy.after_error(attempt.number), json.loads(text))
+        return _failed(policy.after_error, attempt, json.loads(text))
     if isinstance(raised, CancelledError) and not attempt.is_requeued:
         return JobState.CANCELLED, None, None, None
     policy = policy.as_accepted(attempt.record.idempotent)
     if isinstance(raised, JobTimeout):
         # The engine knows the function that ran, but not its task.
         error = describe_error(JobTimeout(attempt.record.task, raised.seconds))
-        return _failed(policy.after_timeout(attempt.number), error)
+        return _failed(policy.after_timeout, attempt, error)
     if isinstance(raised, WorkerDied) and policy.idempotent:
-        return _failed(policy.after_death(attempt.number), describe_error(raised))
+        return _failed(policy.after_death, attempt, describe_error(raised))
     if isinstance(raised, CancelledError | JobLost | WorkerDied):
         return _interrupted(attempt.record, policy)
     return JobState.FAILED, None, describe_error(raised), None
 
 
-def _failed(pause: float | None, error: Mapping[str, Any]) -> _Decision:
+def _failed(
+    pause_after: Callable[[int], float | None], attempt: Attempt, error: Mapping[str, Any]
+) -> _Decision:
+    try:
+        pause = pause_after(attempt.number)
+    except BaseException as raised:  # noqa: BLE001  # whatever it is, there is no next attempt
+        failure = TaskSetupError(
+            f"{attempt.record.task} has failed, {error['type']}: {error['text']}; and there is no"
+            f" next attempt, because its backoff has failed, {type(raised).__name__}:"
+            f" {text_of(raised)}"
+        )
+        failure.__cause__ = raised
+        return JobState.FAILED, None, describe_error(failure), None
     return (JobState.FAILED if pause is None else JobState.QUEUED), None, error, pause
 
 
@@ -86,6 +99,30 @@ def _interrupted(record: JobRecord, policy: RetryPolicy) -> _Decision:
     if state is JobState.LOST:
         return state, None, describe_error(lost_error(record.task, record.id)), None
     return state, None, None, 0.0
+
+
+def unwritable(outcome: Outcome, error: Exception) -> Outcome:
+    """Return the failure to write instead of an outcome that the database does not take."""
+    failure = TasksError(
+        f"The job has run, but the ledger did not take its outcome: {text_of(error)}. Keep large"
+        " data in a file or a store, and return where it is."
+    )
+    return replace(
+        outcome,
+        state=JobState.FAILED,
+        result=None,
+        error=json.dumps(describe_error(failure)),
+        due=None,
+        callback_body=None,
+    )
+
+
+def _callback_body(record: JobRecord, decision: _Decision, provider: Any) -> str | None:
+    state, result, error, _ = decision
+    if record.callback is None or state is JobState.QUEUED:
+        return None
+    value = None if result is None else unpack(result, provider.loads)
+    return describe_outcome(record, state, value, error, provider)
 
 
 def describe_outcome(

@@ -19,13 +19,13 @@ Invariants:
 
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Future
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
-from dewar.tasks.engines.interface import JobEngine
-from dewar.tasks.errors import LedgerError, QueueFull, TasksError
+from dewar.tasks.engines.interface import EngineClosed, JobEngine
+from dewar.tasks.errors import LedgerError, QueueFull, TasksError, ThreadRefused
 from dewar.tasks.ledger.records import (
     AttemptStart,
     JobRecord,
@@ -40,8 +40,9 @@ from dewar.tasks.runtime.cancellation import JobCancellation
 from dewar.tasks.runtime.group_commit import LedgerWriter
 from dewar.tasks.runtime.job_source import JobSource
 from dewar.tasks.runtime.outcomes import outcome_of
-from dewar.tasks.runtime.pending_write import Entry
+from dewar.tasks.runtime.pending_write import Entry, Operation
 from dewar.tasks.runtime.process_jobs import ProcessJobs
+from dewar.tasks.runtime.returned_jobs import ReturnedJobs
 
 _logger = logging.getLogger("dewar.tasks")
 # The seconds without another try after an engine was full or could not reach its workers.
@@ -78,6 +79,7 @@ class JobRunner:
         self._cancellation = cancellation
         self._on_callback = on_callback
         self._progress: dict[str, Progress] = {}
+        self._returned = ReturnedJobs(jobs.ledger, self._owner)
         self._writer = LedgerWriter(self._write, self._write_new)
 
     def __repr__(self) -> str:
@@ -130,12 +132,10 @@ class JobRunner:
             Whether nothing is left running here.
         """
         self._claimed.close()
-        back = self._claimed.drop_waiting()
         try:
-            if back:
-                self._ledger.release(self._owner, back)
+            self.give_back_waiting()
         except LedgerError as error:
-            _logger.warning("%d jobs wait until this process has ended: %s", len(back), error)
+            _logger.warning("Some jobs wait until this process has ended: %s", error)
         if not self._claimed.wait_empty(timeout):
             for attempt in self._claimed.all():
                 attempt.recall(timeout)
@@ -146,6 +146,16 @@ class JobRunner:
     def is_idle(self) -> bool:
         """Whether no job belongs to this process."""
         return not self._claimed.attempts
+
+    def give_back_waiting(self) -> None:
+        """Give back to the ledger what has not begun.
+
+        Raises:
+            LedgerError: If that cannot be written; the jobs wait until this process has ended.
+        """
+        back = self._claimed.drop_waiting()
+        if back:
+            self._ledger.release(self._owner, back)
 
     def finish(self, timeout: float | None) -> bool:
         """Wait for the outcomes of what still runs, write them, and leave the ledger.
@@ -192,9 +202,8 @@ class JobRunner:
             return  # It was given back, cancelled or claimed by another process.
         self._write_progress_of(record.id)
         source = self._source
-        self._writer.put(
-            outcome_of(attempt, source.policy(record.task), self._owner, self._clock(), source.json)
-        )
+        policy = source.policy(record.task)
+        self._writer.put(outcome_of(attempt, policy, self._owner, self._clock(), source.json))
 
     # The thread that writes.
 
@@ -202,11 +211,11 @@ class JobRunner:
         """Write a new job that came alone; return whether it was accepted."""
         if self._ledger.write((new,), self._jobs.describe).refused:
             return False
-        self._on_accepted(new)
+        self._follow(new)
         return True
 
     def _write(self, entries: Sequence[Entry]) -> None:
-        """Write entries; what comes after the ledger's own work must not fail."""
+        """Write entries in one transaction. After it, nothing is raised."""
         kept = [op for op, _ in entries if not isinstance(op, Dispatch)]
         written = self._ledger.write(kept, self._jobs.describe)
         void = {id(operation) for operation in (*written.refused, *written.fenced)}
@@ -215,20 +224,31 @@ class JobRunner:
             counts = id(operation) not in void
             if ticket is not None:
                 ticket.settle(counts)
+            ended += isinstance(operation, Outcome)
+            self._follow(operation, counts)
+        if ended:
+            claimed, now = self._claimed, self._monotonic()
+            claimed.note_ended(ended, now)
+            if claimed.wants_jobs or (not claimed.attempts and claimed.is_active(now)):
+                self._writer.wake()
+
+    def _follow(self, operation: Operation, counts: bool = True) -> None:
+        """Do what follows from a written operation.
+
+        If this raised, the thread that writes would take the transaction for failed, and write it
+        again.
+        """
+        try:
             if isinstance(operation, Outcome):
                 self._close(operation, counts)
-                ended += 1
             elif isinstance(operation, NewJob) and counts:
                 self._on_accepted(operation)
             elif isinstance(operation, Dispatch):
                 self._dispatch(operation.attempt)
             elif isinstance(operation, AttemptStart) and not counts:
                 self._claimed.take(operation.id)
-        if ended:
-            claimed, now = self._claimed, self._monotonic()
-            claimed.note_ended(ended, now)
-            if claimed.wants_jobs or (not claimed.attempts and claimed.is_active(now)):
-                self._writer.wake()
+        except Exception:
+            _logger.exception("After %r was written, this failed", operation)
 
     def _on_accepted(self, new: NewJob) -> None:
         if new.owner is None:
@@ -252,27 +272,31 @@ class JobRunner:
         return attempt
 
     def _dispatch(self, attempt: Attempt) -> None:
+        """Give an attempt to the engine, or its job back to the ledger."""
         record, claimed = attempt.record, self._claimed
-        if record.id in self._cancellation.ids and self._cancellation.look_up(record.id):
-            attempt.cancel()
-            claimed.take(record.id)
-            return
         try:
+            if self._cancellation.look_up(record.id):
+                attempt.cancel()
+                claimed.take(record.id)
+                return
             if self._engine is not None and self._monotonic() >= claimed.claims_from:
                 self._engine.submit(attempt, self._source.call(record, attempt.number))
                 return
-        except (QueueFull, ConnectionError) as error:
-            _logger.warning("Jobs have to wait: %s", error)
+        except (QueueFull, ThreadRefused, ConnectionError) as error:
+            self._returned.warn(f"Jobs have to wait: {error}")
             claimed.pause(self._monotonic() + _REFUSAL_PAUSE)
-        except RuntimeError:
-            claimed.close()  # The engine is shut down, because the interpreter ends.
+        except EngineClosed:
+            claimed.close()  # the interpreter ends
+        except BrokenExecutor:
+            _logger.exception("This process runs no more jobs, because its pool is broken")
+            claimed.close()
         except Exception as error:  # noqa: BLE001  # an error of the job's task or context
             attempt.cannot_start = True
             if attempt.set_running_or_notify_cancel():
                 attempt.set_exception(error)
             return
         claimed.take(record.id)
-        self._ledger.release(self._owner, [record.id])
+        self._returned.add(record.id)
 
     def _close(self, outcome: Outcome, counts: bool) -> None:
         """Drop a job whose outcome is written, and resolve its Future."""
@@ -285,7 +309,8 @@ class JobRunner:
                 self._on_callback()
 
     def write_progress(self) -> None:
-        """Have the latest progress of each job written."""
+        """Have the latest progress of each job written, and give back jobs that could not be."""
+        self._returned.flush()
         for id in list(self._progress):
             self._write_progress_of(id)
 

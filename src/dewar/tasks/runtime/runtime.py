@@ -1,24 +1,29 @@
 """`TasksRuntime`: what one process has for an app's tasks: ledger, pool, job runner, webhooks."""
 
 import atexit
+import json
 import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from threading import Thread
 from typing import Any
 
 from dewar.loop.call_queue import CallQueue
+from dewar.support.background_thread import BackgroundThread
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.engines.execution import is_remote
 from dewar.tasks.engines.interface import Ability
 from dewar.tasks.errors import NotSupported, QueueFull, UnknownJob
+from dewar.tasks.job import Job
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
+from dewar.tasks.ledger.outbox_insert import describe_record
 from dewar.tasks.ledger.owners import this_owner
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob
 from dewar.tasks.pool import TaskPool
+from dewar.tasks.progress import running
+from dewar.tasks.runtime.blocked_workers import BlockedWorkers
 from dewar.tasks.runtime.cancellation import JobCancellation
 from dewar.tasks.runtime.claimed import ClaimedJobs
 from dewar.tasks.runtime.job_source import JobSource
@@ -26,6 +31,7 @@ from dewar.tasks.runtime.maintenance import LedgerMaintenance
 from dewar.tasks.runtime.outcomes import describe_outcome
 from dewar.tasks.runtime.process_jobs import ProcessJobs
 from dewar.tasks.runtime.runner import JobRunner
+from dewar.tasks.runtime.unknown_tasks import INTERVAL, UnknownTasks
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
 from dewar.tasks.stored_job import JobBackend, JobFutures, StoredJob
@@ -71,6 +77,7 @@ class TasksRuntime:
             status=self.status,
             cancel=self.cancel,
             call_soon=self._callback_queue.call_soon,
+            wait_for=self._wait_for if hasattr(engine, "wait_for") else _wait_as_running,
         )
         jobs = ProcessJobs(
             ledger=self.ledger,
@@ -84,10 +91,13 @@ class TasksRuntime:
         self.source = JobSource(directory, engine is not None and engine.name == "threads")
         self._cancellation = JobCancellation(jobs, self.webhooks.wake)
         self._runner = JobRunner(jobs, engine, self.source, self._cancellation, self.webhooks.wake)
+        self._blocked_workers = BlockedWorkers(jobs, self._runner.give_back_waiting, engine)
         self._maintenance = LedgerMaintenance(
             jobs, settings, directory.tasks, self._runner.dispatch_claimed, self._cancellation
         )
         self._maintenance.every(_PROGRESS_INTERVAL, self._runner.write_progress)
+        if runs_jobs:
+            self._maintenance.every(INTERVAL, UnknownTasks(jobs, directory.tasks).look)
 
     def __repr__(self) -> str:
         return f"<TasksRuntime of process {self.pid}: {self._runner!r}>"
@@ -102,11 +112,16 @@ class TasksRuntime:
 
         Raises:
             LedgerError: If the ledger cannot be written.
+            ThreadRefused: If the system starts no thread.
         """
-        self._maintenance.heartbeat()
-        # After an outage the lease has to be renewed before others count this process as gone.
-        self._runner.start(self._maintenance.run_due, self._settings.lease / 3)
-        self.webhooks.start()
+        try:
+            self._maintenance.heartbeat()
+            # After an outage the lease is renewed before others count this process as gone.
+            self._runner.start(self._maintenance.run_due, self._settings.lease / 3)
+            self.webhooks.start()
+        except BaseException:
+            self.stop(0.0)
+            raise
         # The pool finishes its jobs when the interpreter ends, and the outcomes must be written.
         atexit.register(self.stop)
 
@@ -124,7 +139,7 @@ class TasksRuntime:
         # when it ends, or at the end of the interpreter, which waits for the engine.
         atexit.register(self._finish, _FINAL_WAIT)
         with suppress(RuntimeError):  # there may be no thread to be had
-            Thread(target=self._finish, args=(None,), name="dewar-tasks-end", daemon=True).start()
+            BackgroundThread("dewar-tasks-end", self._finish, None).start()
         return False
 
     def _finish(self, timeout: float | None) -> None:
@@ -184,6 +199,10 @@ class TasksRuntime:
         self._check_ability(Ability.STOP, "Wait for it, or let it look at a flag now and then.")
         return self.ledger.cancel_running(id)
 
+    def _wait_for(self, job: Job) -> None:
+        engine: Any = self._engine
+        engine.wait_for(job, self._blocked_workers.give_way)
+
     def _woken(self, is_cancelled: bool) -> bool:
         """Look at the ledger soon, to resolve the Future of a job that was cancelled there."""
         if is_cancelled:
@@ -214,6 +233,13 @@ class TasksRuntime:
             raise NotSupported(engine.name, ability.value, repair)
 
 
+def _wait_as_running(job: Job) -> None:
+    """Wait for a job in a worker process, as its parent wants it done."""
+    here = running.get(None)
+    if here is not None and here.wait_for is not None:
+        here.wait_for(job)
+
+
 def _open_pool(settings: TasksSettings) -> TaskPool:
     if settings.engine is not None:
         return TaskPool(engine=settings.engine)
@@ -231,5 +257,8 @@ def _workers(settings: TasksSettings) -> int | None:
 
 def _describe(directory: TaskDirectory, record: JobRecord) -> str:
     """Return the callback's body of a job that ended without an attempt's outcome."""
-    error = None if record.error is None else directory.json.loads(record.error)
-    return describe_outcome(record, record.state, None, error, directory.json)
+    error = None if record.error is None else json.loads(record.error)
+    try:
+        return describe_outcome(record, record.state, None, error, directory.json)
+    except Exception:  # noqa: BLE001  # the app's own JSON; the transaction must not fail with it
+        return describe_record(record)

@@ -1,17 +1,17 @@
 """Exceptions as data and back, for processes other than the one that raised them."""
 
 import json
-import sys
-import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from dewar.tasks.errors import JobFailed, Unserializable
+from dewar.tasks.errors import JobFailed
 from dewar.tasks.serialization.class_names import class_name, find_class
+from dewar.tasks.serialization.error_text import text_of, traceback_of
 from dewar.tasks.serialization.values import Dumps, Loads, pack, unpack
 
-#: Characters of a traceback that are kept. They are its end, where the exception is.
-_TRACEBACK = 32768
+#: Up to how many characters the arguments or the attributes of an exception are kept: it may hold
+#: a whole response.
+_PARTS = 1 << 20
 
 
 class RemoteTraceback(Exception):  # noqa: N818  # the name multiprocessing uses
@@ -25,7 +25,8 @@ def describe_error(exception: BaseException, dumps: Dumps = json.dumps) -> dict[
     """Return a description of an exception, from which `make_error` makes it again.
 
     It has ``type`` as ``module:qualname``, ``text``, ``traceback``, and ``args`` and ``state``
-    (its attributes) as `pack` writes them. Either of these is None if it cannot be written.
+    (its attributes) as `pack` writes them. Either of these is None if it cannot be written, or is
+    too long. It never fails, whatever the exception's own methods do.
 
     Args:
         exception: The exception.
@@ -34,8 +35,8 @@ def describe_error(exception: BaseException, dumps: Dumps = json.dumps) -> dict[
     args, state = _parts_of(exception)
     return {
         "type": class_name(type(exception)),
-        "text": _text_of(exception),
-        "traceback": _traceback_of(exception)[-_TRACEBACK:],
+        "text": text_of(exception),
+        "traceback": traceback_of(exception),
         "args": _maybe_pack(args, dumps),
         "state": _maybe_pack(state, dumps),
     }
@@ -80,7 +81,7 @@ def _maybe_call(cls: type[Exception], args: Any, state: Any, text: str) -> Excep
         vars(made).update(state or {})
     except Exception:  # noqa: BLE001  # anything its constructor may raise
         return None
-    return made if type(made) is cls and _text_of(made) == text else None
+    return made if type(made) is cls and text_of(made) == text else None
 
 
 def _maybe_restore(cls: type[Exception], args: Any, state: Any, text: str) -> Exception | None:
@@ -93,40 +94,22 @@ def _maybe_restore(cls: type[Exception], args: Any, state: Any, text: str) -> Ex
         vars(made).update(state)
     except Exception:  # noqa: BLE001  # anything its class may raise
         return None
-    return made if type(made) is cls and _text_of(made) == text else None
+    return made if type(made) is cls and text_of(made) == text else None
 
 
 def _parts_of(exception: BaseException) -> tuple[Any, Any]:
     """Return the arguments from which a copy would be made, and the attributes."""
     try:
-        reduced = exception.__reduce__()
-    except Exception:  # noqa: BLE001  # a __reduce__ of the user's that fails
-        reduced = ""
-    is_made_so = isinstance(reduced, tuple) and reduced[0] is type(exception)
-    return (reduced[1] if is_made_so else exception.args), vars(exception)
-
-
-def _traceback_of(exception: BaseException) -> str:
-    """Return the formatted traceback, or "" for an error that was never raised.
-
-    Such an error has no frames, and needs no remote cause.
-    """
-    was_raised = exception.__traceback__ is not None
-    has_reason = exception.__cause__ is not None or exception.__context__ is not None
-    if was_raised or has_reason or isinstance(exception, BaseExceptionGroup):
-        return "".join(traceback.format_exception(exception))
-    return ""
+        made = exception.__reduce__()
+    except BaseException:  # noqa: BLE001  # a __reduce__ of the user's that fails
+        made = ""
+    is_made_so = isinstance(made, tuple) and len(made) > 1 and made[0] is type(exception)
+    return (made[1] if is_made_so else exception.args), vars(exception)
 
 
 def _maybe_pack(value: Any, dumps: Dumps) -> str | None:
     try:
-        return pack(value, dumps)
-    except Unserializable:
+        text = pack(value, dumps)
+    except BaseException:  # noqa: BLE001  # also what the value's own methods raise
         return None
-
-
-def _text_of(exception: BaseException) -> str:
-    try:
-        return str(exception)
-    except Exception:  # noqa: BLE001  # a __str__ of the user's that fails
-        return f"<{type(exception).__name__} whose text cannot be made: {sys.exception()!r}>"
+    return text if len(text) <= _PARTS else None

@@ -4,6 +4,7 @@ PERF: a container is checked as ``set(map(type, container))``, which runs in C: 
 thousand numbers is one step.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
@@ -96,7 +97,7 @@ def parts_of(value: Any) -> Iterator[tuple[str, Any]]:
             if not isinstance(key, str):
                 yield f" (the key {key!r})", key
             yield _step(key), item
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, (list, tuple, deque)):
         for index, item in enumerate(value):
             yield f"[{index}]", item
     elif isinstance(value, AbstractSet):

@@ -7,16 +7,20 @@ Rules:
 2. A value of any other type that is known here becomes a dict with one key, its *tag*:
    ``{"$tuple": [1]}``. A user's dict that looks like one, or has keys that are not str, is tagged
    too.
-3. Values of unknown types are left to `dumps`; what is read is whatever `dumps` made of them. A
-   value of a subclass is read as one of the known class.
+3. Values of unknown types are left to `dumps`; what is read is whatever `dumps` made of them.
+4. What would silently come back as something else is refused: a value of a subclass of a known
+   type, as one of that type; a time zone that no other process finds; and a text with the two
+   halves of a surrogate pair as two characters, which JSON joins.
 
-SECURITY: the text names classes of dataclasses and enums. Their modules are imported, and nothing
-in them but a dataclass or a member of an enum is ever made. So everybody who can write into the
-ledger can import modules and construct dataclasses: protect the ledger as well as the code.
+SECURITY: the text names classes of dataclasses, named tuples and enums. Their modules are imported,
+and nothing in them but one of these is ever made. So everybody who can write into the ledger can
+import modules and construct dataclasses: protect the ledger as well as the code.
 Nothing that comes over HTTP is ever unpacked.
 """
 
 import json
+import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from enum import Enum
@@ -25,6 +29,7 @@ from typing import Any
 
 from dewar.tasks.errors import Unreadable, Unserializable
 from dewar.tasks.serialization.class_names import class_name
+from dewar.tasks.serialization.error_text import text_of
 from dewar.tasks.serialization.json_types import (
     LEAVES,
     MAX_DEPTH,
@@ -41,6 +46,11 @@ from dewar.tasks.serialization.tags import (
     tagged,
     untagged,
 )
+from dewar.tasks.serialization.time_forms import Inexact
+
+#: Halves of a surrogate pair: one, and two in a row.
+_HALF = re.compile("[\ud800-\udfff]")
+_SPLIT_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 Dumps = Callable[[Any], str]
 Loads = Callable[[str], Any]
@@ -88,28 +98,49 @@ def pack_arguments(
 
 def _pack(value: Any, named: Any, dumps: Dumps, path: str, *, is_plain: bool = False) -> str:
     try:
-        return dumps(value if is_plain or is_json(value, mark=MARK) else tagged(value))
+        return _written(value if is_plain else tagged(value), dumps)
     except TooDeep:
         raise _too_deep(named, path) from None
     except (TypeError, ValueError, OverflowError) as error:
         raise _explained(named, dumps, path, error) from error
 
 
+def _written(value: Any, dumps: Dumps) -> str:
+    text = dumps(value)
+    # PERF: two steps in C. Nearly every text ends here.
+    if text.isascii() and r"\ud" not in text:
+        return text
+    if _has_split_pair(value):
+        raise ValueError("it has the two halves of a surrogate pair as two characters.")
+    # A database takes no lone half. In JSON it can only be in a text, and be escaped there.
+    return _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+
+
+def _has_split_pair(value: Any) -> bool:
+    if isinstance(value, str):
+        return _SPLIT_PAIR.search(value) is not None
+    return any(_has_split_pair(part) for _, part in parts_of(value)) or (
+        isinstance(value, dict) and any(map(_has_split_pair, value))
+    )
+
+
 def unpack(text: str, loads: Loads = json.loads) -> Any:
     """Return the value that `pack` made a text of.
 
     Raises:
-        Unreadable: (a `ValueError`) if a class no longer exists, or `pack` did not make the text.
+        Unreadable: (a `ValueError`) if a class no longer exists or fails, if it has not the member
+            of the enum, or if `pack` did not make the text.
     """
-    value = loads(text)
-    if f'"{MARK}' not in text:
-        return value
     try:
-        return untagged(value)
+        value = loads(text)
+        return untagged(value) if f'"{MARK}' in text else value
     except Unreadable:
         raise
-    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
-        raise Unreadable(f"A stored value cannot be read: {error}") from error
+    except Exception as error:
+        raise Unreadable(
+            f"A stored value cannot be read: {type(error).__name__}: {text_of(error)}. Another"
+            " version of the program may have written it."
+        ) from error
 
 
 def unpack_arguments(
@@ -148,7 +179,7 @@ def _shown(value: Any, depth: int) -> Any:
         value = fields_of(value)
     if isinstance(value, dict):
         return {_shown_key(key): _shown(item, depth) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
+    if isinstance(value, (list, tuple, set, frozenset, deque)):
         return [_shown(item, depth) for item in value]
     form = form_of(value)
     return value if form is None else form.shown(value)
@@ -170,7 +201,7 @@ def _explained(value: Any, dumps: Dumps, path: str, error: Exception) -> Unseria
     """Return the error for the innermost part of a value that alone cannot be written."""
     for step, part in parts_of(value):
         try:
-            dumps(tagged(part))
+            _written(tagged(part), dumps)
         except TooDeep:
             return _too_deep(value, path)
         except (TypeError, ValueError, OverflowError) as part_error:
@@ -184,6 +215,8 @@ def _problem(value: Any, error: Exception) -> str:
             f"is of the class {class_name(type(value))}, which is not found by that name. Define it"
             " at the top level of a module, so that another process finds it too."
         )
+    if isinstance(error, Inexact):
+        return str(error)
     if isinstance(error, TypeError):
         return ""
     return f"cannot be written as JSON: {error}"

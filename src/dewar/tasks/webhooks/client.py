@@ -11,7 +11,8 @@ import socket
 import ssl
 import time
 from contextlib import suppress
-from http.client import HTTPException
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse, parse_headers
 from math import inf
 from typing import Any
 
@@ -87,6 +88,7 @@ class WebhookClient:
         is_https = destination.scheme == "https"
         opened = wrap_socket(plain, self._tls(), destination.host) if is_https else plain
         connection = HTTPConnection(destination.host, destination.port)
+        connection.response_class = _FinalResponse
         # Otherwise it would resolve the name again, perhaps to another address.
         connection.sock = opened
         try:
@@ -123,6 +125,20 @@ class WebhookClient:
 
     def __repr__(self) -> str:
         return f"<WebhookClient with {len(self._secrets)} secrets, {self._guard!r}>"
+
+
+class _FinalResponse(HTTPResponse):
+    """Skips interim responses. `http.client` skips no other than 100 Continue.
+
+    RFC 9110, 15.2: a client must be able to parse any number of them before the final response.
+    """
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # not typed
+            if not 100 < status < 200 or status == HTTPStatus.SWITCHING_PROTOCOLS:
+                return version, status, reason
+            parse_headers(self.fp)
 
 
 def _ask(

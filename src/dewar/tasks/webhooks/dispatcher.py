@@ -114,8 +114,8 @@ class WebhookDispatcher:
         with self._changed:
             if self._state is not _State.NEW:
                 return
-            self._state = _State.RUNNING
             self._start_thread(self._coordinate, (), "dewar-webhooks")
+            self._state = _State.RUNNING
 
     def wake(self) -> None:
         """Have the outbox read soon: there may be a due callback in it."""
@@ -230,14 +230,25 @@ class WebhookDispatcher:
             until = now + 2 * self._settings.timeout + _LEASE_MARGIN
             ids = list(unused)
             for delivery in self._outbox.claim(ids, self._owner, now, until) if ids else ():
-                with self._changed:
-                    name = f"dewar-webhook-{delivery.id}"
-                    self._start_thread(self._deliver, (delivery,), name)
                 del unused[delivery.id]
+                self._start_delivery(delivery)
         finally:
             with self._changed:
                 for url in unused.values():
                     self._limit.give_back(url)
+
+    def _start_delivery(self, delivery: Delivery) -> None:
+        """Start a thread for an attempt; without one, make the attempt here.
+
+        One after the other is slower, but no callback waits for its lease to end.
+        """
+        try:
+            with self._changed:
+                self._start_thread(self._deliver, (delivery,), f"dewar-webhook-{delivery.id}")
+        except (RuntimeError, MemoryError):
+            self._deliver(delivery)
+            with self._changed:
+                self._threads.add(threading.current_thread())
 
     # In a delivering thread.
 

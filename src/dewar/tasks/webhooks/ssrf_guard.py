@@ -223,8 +223,12 @@ def is_public(address: IPAddress) -> bool:
     return address in _UNICAST_6 and not any(address in network for network in _NOT_PUBLIC_6)
 
 
-def _split(url: str) -> SplitResult:
-    url = str(url)  # it may come from JSON and have any type
+def _split(url: Any) -> SplitResult:
+    # It may come from JSON and have any type.
+    if not isinstance(url, str):
+        raise CallbackRefused(f"A callback's URL is a text, and this is a {type(url).__name__}.")
+    if not _is_sendable(url):
+        raise CallbackRefused("A callback's URL may not have half of a surrogate pair in it.")
     if len(url) > _LONGEST:
         raise CallbackRefused(f"A callback's URL may have at most {_LONGEST} characters.")
     if _NOT_IN_A_URL.search(url):
@@ -241,6 +245,14 @@ def _split(url: str) -> SplitResult:
             "A callback's URL may not have a user or password; it is signed instead."
         )
     return parts
+
+
+def _is_sendable(url: str) -> bool:
+    try:
+        url.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
 
 
 def _ascii_host(host: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 import taskapp
 from dewar.tasks.errors import JobLost
 from dewar.tasks.ledger.records import JobState
+from exactvalues import EXACT, assert_same
 from fartools import LIMIT, CeleryWorker, Redis, dask_cluster, free_port
 from polling import eventually
 
@@ -60,6 +61,11 @@ def test_a_job_sees_its_request_and_tells_its_progress(tasks: Any) -> None:
     assert (seen["id"], seen["attempt"]) == (id, 1)
     eventually(lambda: tasks.status(id).progress is not None, "the progress")
     assert tasks.status(id).progress.message == "half"
+
+
+def test_values_come_back_as_they_were(tasks: Any) -> None:
+    """As an argument and as a result."""
+    assert_same(taskapp.later.submit(EXACT).result(LIMIT), EXACT)
 
 
 def test_an_error_is_repeated_as_the_task_says(tasks: Any) -> None:

@@ -1,12 +1,15 @@
 """`Backlog`: the jobs that wait for a process, and the state of the pool."""
 
+import pickle
 from collections import deque
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from threading import Lock
 
 from dewar.tasks.engines.process_hooks import process_hooks
+from dewar.tasks.engines.processes.messages import FrameKind, unpack_error
 from dewar.tasks.engines.settle import EngineState, refusal
+from dewar.tasks.errors import WorkerDied
 from dewar.tasks.job import Job
 
 
@@ -18,6 +21,30 @@ class WorkItem:
     name: str
     data: bytes
     timeout: float | None
+
+    def set_outcome(self, kind: FrameKind, payload: bytes) -> None:
+        """Set the outcome of the job from the message of its process."""
+        if kind is FrameKind.ERROR:
+            self.job.set_exception(unpack_error(payload))
+            return
+        try:
+            result = pickle.loads(payload)  # noqa: S301  # from our own child
+        except BaseException as error:  # noqa: BLE001  # the result's own code may raise anything
+            error.add_note(f"The result of {self.name} could not be unpickled here.")
+            self.job.set_exception(error)
+        else:
+            self.job.set_result(result)
+
+    def death(self, code: int | None) -> WorkerDied:
+        """Return the error of the job if its process has ended with an exit code."""
+        how = "for an unknown reason" if code is None else f"with exit code {code}"
+        if code is not None and code < 0:
+            how = f"by signal {-code}"
+        return WorkerDied(
+            f"The process that ran {self.name} ended {how}, and the job with it. Other jobs are not"
+            " affected. If it was killed because of its memory, run fewer jobs at once:"
+            " TaskPool(processes=...)."
+        )
 
 
 class Backlog:

@@ -12,6 +12,7 @@ import pickle
 import select
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
@@ -97,6 +98,13 @@ class _Parent:
         data = json.dumps([progress.fraction, progress.message]).encode()
         self.send(FrameKind.PROGRESS, data)
 
+    def wait_for(self, job: Any) -> None:
+        """Wait for a job of the ledger, and say so: the parent knows if all processes do."""
+        self.send(FrameKind.WAIT, job.id.encode())
+        with suppress(CancelledError):
+            Future.exception(job)
+        self.send(FrameKind.WAIT)
+
     def exit_with_parent(self) -> None:
         """Kill the process group when the parent dies while a job runs.
 
@@ -114,7 +122,8 @@ def _outcome(parent: _Parent, payload: bytes) -> tuple[FrameKind, bytes]:
     try:
         function, args, kwargs, portable = pickle.loads(payload)  # noqa: S301  # from our parent
         name = function_name(function)
-        token = running.set(RunningJob("", name, 1, partial(parent.send_progress, parent.number)))
+        report = partial(parent.send_progress, parent.number)
+        token = running.set(RunningJob("", name, 1, report, parent.wait_for))
         try:
             result = call_in_context(portable, function, args, kwargs)
         finally:

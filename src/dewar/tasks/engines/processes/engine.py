@@ -16,8 +16,8 @@ from dewar.tasks.engines.processes.backlog import Backlog, WorkItem
 from dewar.tasks.engines.processes.manager import ProcessManager
 from dewar.tasks.engines.processes.messages import pack_call
 from dewar.tasks.engines.processes.worker import ProcessWorker
-from dewar.tasks.engines.settle import drop, fail, function_name
-from dewar.tasks.errors import TaskSetupError
+from dewar.tasks.engines.settle import call_name, drop, fail, start_thread
+from dewar.tasks.errors import TaskSetupError, ThreadRefused
 from dewar.tasks.job import Job
 
 
@@ -58,6 +58,8 @@ class ProcessEngine:
                 "max_tasks_per_child does not work with forked processes: a fork while threads run"
                 ' may hang. Use mp_context=multiprocessing.get_context("spawn").'
             )
+        #: See `ProcessManager`. Set before the first job.
+        self.give_way: Callable[[list[str]], bool] = bool
         self._main_file: str | None = getattr(sys.modules["__main__"], "__file__", None)
         self._backlog = Backlog()
         self._reset()
@@ -70,6 +72,7 @@ class ProcessEngine:
 
         Raises:
             TaskSetupError: If another process cannot find the app of the call's context.
+            ThreadRefused: If the system starts no thread for the first job.
             RuntimeError: After `shutdown`, or as a `BrokenProcessPool` after an initializer failed.
         """
         portable = None if call.context is None else call.context.portable()
@@ -80,8 +83,11 @@ class ProcessEngine:
             # Its traceback holds this frame, and so the job.
             fail(job, error.with_traceback(None))
             return
-        self._backlog.put(WorkItem(job, function_name(call.function), data, call.timeout))
-        self._running_manager().wake()
+        self._backlog.check()
+        # Before the job is in the backlog: without a thread, nobody would take it from there.
+        manager = self._running_manager()
+        self._backlog.put(WorkItem(job, call_name(call), data, call.timeout))
+        manager.wake()
 
     def stop(self, job: Job) -> bool:
         """Kill the process that runs the job."""
@@ -150,16 +156,20 @@ class ProcessEngine:
                 make = partial(
                     _make, self._main_file, self._context, self._initializer, self._initargs
                 )
-                self._manager = ProcessManager(
-                    self._backlog, self._max_workers, make, self._max_jobs
-                )
+                manager = ProcessManager(self._backlog, self._max_workers, make, self._max_jobs)
+                manager.give_way = self.give_way
                 # The target holds the engine, so that `process_hooks`, which is weak, can end it.
-                self._thread = Thread(
+                thread = Thread(
                     target=Context().run,
-                    args=(self._run_manager, self._manager),
+                    args=(self._run_manager, manager),
                     name="dewar-process-manager",
                 )
-                self._thread.start()
+                try:
+                    start_thread(thread, repr(self))
+                except ThreadRefused:
+                    manager.close_descriptors()
+                    raise
+                self._manager, self._thread = manager, thread
             return self._manager
 
     def _run_manager(self, manager: ProcessManager) -> None:

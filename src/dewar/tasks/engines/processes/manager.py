@@ -8,7 +8,6 @@ Everything here runs in the manager's thread, except `wake` and `ask_to_stop`.
 
 import json
 import logging
-import pickle
 import selectors
 import time
 from collections import deque
@@ -20,30 +19,25 @@ from functools import partial
 
 from dewar.support.backoff import Backoff
 from dewar.support.waker import Waker
-from dewar.tasks.engines.processes.backlog import Backlog, WorkItem
-from dewar.tasks.engines.processes.messages import FrameKind, unpack_error
+from dewar.tasks.engines.processes.backlog import Backlog
+from dewar.tasks.engines.processes.messages import FrameKind
+from dewar.tasks.engines.processes.startup import (
+    MAX_STARTUP_FAILURES,
+    SHORTAGE_PAUSE,
+    is_shortage,
+    startup_pause,
+)
 from dewar.tasks.engines.processes.worker import ProcessWorker, ProcessWorkerState
 from dewar.tasks.engines.settle import EngineState, fail
-from dewar.tasks.errors import JobTimeout, WorkerDied
+from dewar.tasks.errors import JobTimeout, PoolExhausted
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress
 
 _log = logging.getLogger("concurrent.futures")
 #: How long a process may take to exit before it is killed, in seconds.
 _GRACE = 10.0
-# The seconds until a process is started again, after one, two or three in a row that died before
-# they were ready. The fourth is the last.
-_STARTUP_PAUSES = (0.1, 0.3, 1.0)
-MAX_STARTUP_FAILURES = len(_STARTUP_PAUSES) + 1
-
-
-def startup_pause(failures: int) -> float:
-    """Return the seconds until a process is started again.
-
-    Args:
-        failures: The processes in a row that died before they were ready, from 1 on.
-    """
-    return _STARTUP_PAUSES[min(failures, len(_STARTUP_PAUSES)) - 1]
+# How often to look whether all processes still wait for jobs of the pool, in seconds.
+_RECHECK = 0.5
 
 
 class ProcessManager:
@@ -77,6 +71,9 @@ class ProcessManager:
         self._selector = selectors.DefaultSelector()
         self._waker = Waker()
         self._selector.register(self._waker.fd, selectors.EVENT_READ, self._waker.clear)
+        #: Called with the ids of the jobs that the processes wait for, if all do; returns whether
+        #: somebody else may run them. By default it is true.
+        self.give_way: Callable[[list[str]], bool] = bool
         #: Wake the manager's thread. Any thread, and a finalizer, may call it.
         self.wake = self._waker.wake
 
@@ -109,6 +106,7 @@ class ProcessManager:
         self._handle_events()
         self._stop_requested()
         self._stop_overdue()
+        self._end_blocked()
         self._assign()
         self._start_missing()
         self._retire_idle()
@@ -123,7 +121,20 @@ class ProcessManager:
         times = [worker.deadline for worker in self.workers if worker.deadline is not None]
         if len(self._backlog) and self._backoff.until > now:
             times.append(self._backoff.until)
+        if self._is_blocked:
+            times.append(now + _RECHECK)
         return max(0.0, min(times) - now) if times else None
+
+    @property
+    def _is_blocked(self) -> bool:
+        """Whether each process runs a job that waits for another job of the pool."""
+        return sum(bool(worker.awaits) for worker in self.workers) >= self._max_workers
+
+    def _end_blocked(self) -> None:
+        """End a job if all processes wait for jobs that nobody would run."""
+        if self._is_blocked and not self.give_way([worker.awaits for worker in self.workers]):
+            self.workers[-1].kill(PoolExhausted("dewar-task-worker", self._max_workers))
+            self.workers[-1].awaits = ""
 
     def _stop_requested(self) -> None:
         while self._stop_requests:
@@ -166,22 +177,32 @@ class ProcessManager:
             self._start()
 
     def _start(self) -> None:
-        worker = self._make()
-        # Before the start: a forked child closes the descriptors of all workers in the list.
-        self.workers.append(worker)
+        before = list(self.workers)
         try:
+            worker = self._make()
+            # Before the start: a forked child closes the descriptors of all workers in the list.
+            self.workers.append(worker)
             worker.start()
         except Exception as error:  # noqa: BLE001  # pickling the initializer may raise anything
-            self.workers.remove(worker)
-            if not isinstance(error, OSError):
-                self._break(f"A process cannot be started: {error!r}", error)
-                return
-            self._note_startup_failure(f"it cannot be started: {error}")
+            self.workers[:] = before
+            self._note_not_started(error)
             return
         self._selector.register(
             worker.connection, selectors.EVENT_READ, partial(self._on_io, worker)
         )
         self._selector.register(worker.exit_fd, selectors.EVENT_READ, partial(self._reap, worker))
+
+    def _note_not_started(self, error: Exception) -> None:
+        now = self._clock()
+        if is_shortage(error):
+            # No fault of the pool's: the jobs wait until the system has what they need.
+            if now - self._backoff.until > 2 * SHORTAGE_PAUSE:
+                _log.warning("The jobs of a TaskPool wait for a process: %s", error)
+            self._backoff.hold(now, SHORTAGE_PAUSE)
+        elif isinstance(error, OSError):
+            self._note_startup_failure(f"it cannot be started: {error}")
+        else:
+            self._break(f"A process cannot be started: {error!r}", error)
 
     def _retire_idle(self) -> None:
         """End idle processes: all of them at the end, others after their last job."""
@@ -230,11 +251,13 @@ class ProcessManager:
         elif kind is FrameKind.PROGRESS:
             if worker.item is not None:
                 worker.item.job.progress = Progress(*json.loads(payload))
+        elif kind is FrameKind.WAIT:
+            worker.awaits = payload.decode()
         else:
             item = worker.finish()
             self._backlog.note_finished()
             if item is not None:
-                _set_outcome(item, kind, payload)
+                item.set_outcome(kind, payload)
 
     def _reap(self, worker: ProcessWorker) -> None:
         """Settle the job of a process that has ended, and decide what follows."""
@@ -251,7 +274,7 @@ class ProcessManager:
         item = worker.item
         if item is not None:
             self._backlog.note_finished()
-            item.job.set_exception(worker.exit_outcome or WorkerDied(_death_message(item, code)))
+            item.job.set_exception(worker.exit_outcome or item.death(code))
         if worker.startup_error is not None:
             self._break(worker.startup_error)
         elif was is ProcessWorkerState.STARTING:
@@ -280,31 +303,7 @@ class ProcessManager:
         return f"<ProcessManager of {self.workers!r}>"
 
 
-def _set_outcome(item: WorkItem, kind: FrameKind, payload: bytes) -> None:
-    if kind is FrameKind.ERROR:
-        item.job.set_exception(unpack_error(payload))
-        return
-    try:
-        result = pickle.loads(payload)  # noqa: S301  # from our own child
-    except BaseException as error:  # noqa: BLE001  # the result's own code may raise anything
-        error.add_note(f"The result of {item.name} could not be unpickled here.")
-        item.job.set_exception(error)
-    else:
-        item.job.set_result(result)
-
-
 def _broken(why: str, cause: BaseException | None) -> BrokenProcessPool:
     error = BrokenProcessPool(why)
     error.__cause__ = cause
     return error
-
-
-def _death_message(item: WorkItem, code: int | None) -> str:
-    how = "for an unknown reason" if code is None else f"with exit code {code}"
-    if code is not None and code < 0:
-        how = f"by signal {-code}"
-    return (
-        f"The process that ran {item.name} ended {how}, and the job with it. Other jobs are not"
-        " affected. If it was killed because of its memory, run fewer jobs at once:"
-        " TaskPool(processes=...)."
-    )

@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 from multiprocessing.reduction import ForkingPickler
 from struct import Struct
-from traceback import format_exception
 from typing import Any
 
 from dewar.tasks.errors import JobFailed
+from dewar.tasks.serialization.class_names import class_name
+from dewar.tasks.serialization.error_text import text_of, traceback_of
 from dewar.tasks.serialization.failures import RemoteTraceback
 
 _HEADER = Struct("!BQ")
@@ -31,6 +32,8 @@ class FrameKind(IntEnum):
     RESULT = 3
     ERROR = 4
     PROGRESS = 5
+    #: The job waits for another: the payload is its id, or empty when that has ended.
+    WAIT = 7
     #: The initializer failed; the payload is the traceback.
     BROKEN = 6
 
@@ -96,13 +99,13 @@ def pack_result(name: str, result: object) -> bytes:
 
 def pack_error(error: BaseException) -> bytes:
     """Return an error as bytes. This never fails."""
-    text = "".join(format_exception(error))
-    kind = f"{type(error).__module__}:{type(error).__qualname__}"
+    text = traceback_of(error)
+    kind = class_name(type(error))
     try:
         pickled = _dumps(error)
-    except Exception:  # noqa: BLE001  # the error may hold a lock, for example
+    except BaseException:  # noqa: BLE001  # the error may hold a lock, for example
         pickled = None
-    return pickle.dumps((kind, _shown(error), text, pickled))
+    return pickle.dumps((kind, text_of(error), text, pickled))
 
 
 def unpack_error(data: bytes) -> BaseException:
@@ -112,7 +115,7 @@ def unpack_error(data: bytes) -> BaseException:
     if pickled is not None:
         try:
             made = pickle.loads(pickled)  # noqa: S301  # as above
-        except Exception:  # noqa: BLE001  # its class may need other arguments than `args`
+        except BaseException:  # noqa: BLE001  # its class may need other arguments, or exit
             made = None
         if isinstance(made, BaseException):
             error = made
@@ -123,10 +126,3 @@ def unpack_error(data: bytes) -> BaseException:
 def _dumps(value: object) -> bytes:
     # This pickler can also send connections and locks of multiprocessing.
     return bytes(ForkingPickler.dumps(value))
-
-
-def _shown(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001  # its __str__ may raise anything
-        return "(the error has no text: its __str__ failed)"

@@ -54,6 +54,8 @@ class ProcessWorker:
         #: Why its initializer failed. The pool breaks when the process has exited.
         self.startup_error: str | None = None
         self.jobs_done = 0
+        #: The id of the job that its job waits for; empty for none.
+        self.awaits = ""
         self._frames = Frames()
         self._unsent = memoryview(b"")
         self._connection, self._child_end = context.Pipe()
@@ -94,7 +96,7 @@ class ProcessWorker:
 
     def finish(self) -> WorkItem | None:
         """Count its job, which has ended; return it."""
-        item, self.item = self.item, None
+        item, self.item, self.awaits = self.item, None, ""
         if self.state is ProcessWorkerState.BUSY:
             self.state = ProcessWorkerState.IDLE
             self.deadline = None

@@ -21,7 +21,7 @@ from typing import Any
 
 from dewar.loop.call_queue import CallQueue
 from dewar.tasks.engines.interface import EngineStatistics, JobCall
-from dewar.tasks.engines.settle import function_name
+from dewar.tasks.engines.settle import call_name
 from dewar.tasks.errors import WorkerDied
 from dewar.tasks.job import Job
 from dewar.tasks.ledger.interruption import lost_error, state_after
@@ -228,9 +228,11 @@ def _end_of(one: InFlightJob) -> BaseException | None:
     if state is JobState.CANCELLED:
         return CancelledError()
     if state is JobState.LOST:
-        return lost_error(function_name(one.call.function))
+        return lost_error(call_name(one.call))
     if one.attempt == ATTEMPTS:
-        return WorkerDied(f"{ATTEMPTS} workers have died while they ran the job; it is given up.")
+        return WorkerDied(
+            f"{ATTEMPTS} workers have died while they ran {call_name(one.call)}; it is given up."
+        )
     return None
 
 

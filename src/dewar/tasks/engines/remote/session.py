@@ -9,7 +9,7 @@ from uuid import uuid4
 from dewar.loop.call_queue import CallQueue
 from dewar.tasks.engines.interface import EngineStatistics, JobCall
 from dewar.tasks.engines.remote.in_flight import InFlightJobs, InFlightState
-from dewar.tasks.engines.settle import function_name
+from dewar.tasks.engines.settle import call_name, refusal
 from dewar.tasks.job import Job
 
 
@@ -68,7 +68,7 @@ class RemoteSession(ABC):
         id = uuid4().hex
         with self._lock:
             if self._is_closed:
-                raise RuntimeError("cannot schedule new futures after shutdown")
+                raise refusal()
             self._in_flight.add(id, job, call)
         return id
 
@@ -91,5 +91,5 @@ class RemoteSession(ABC):
 
 def description_of(call: JobCall) -> dict[str, Any]:
     """Return what `current_job` shows of a job on its worker, as plain JSON."""
-    id, task, attempt = call.described or ("", function_name(call.function), 1)
+    id, task, attempt = call.described or ("", call_name(call), 1)
     return {"id": id, "task": task, "attempt": attempt}
