@@ -174,7 +174,7 @@ def test_a_result_that_this_process_cannot_read_is_told(
     assert again.state is JobState.DONE
     assert again.error is not None
     assert again.error["type"] == "dewar.tasks.errors:Unreadable"
-    assert "Unreadable" in again.as_dict()["error"]["type"]
+    assert "Unreadable" in again.as_dict(shows_errors=True)["error"]["type"]
     del job
     with pytest.raises(Unreadable, match="Another version"):
         tasks.get(again.id).result(_SOON)

@@ -217,7 +217,7 @@ def test_who_leaves_a_job_to_others_looks_for_its_end(make: Callable[..., Proces
 def test_a_clock_that_is_set_back_holds_no_job_up(
     make: Callable[..., Process], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What was to run at once runs, also in a process that starts later; what is for later waits."""
+    """What was to run at once runs, in a process that starts later too; what is for later waits."""
     one, there = make("one"), make("there")
     one.go_on(0.0)
     at_once, later = new(1e9), new(1e9, due=1e9 + 50)

@@ -128,7 +128,12 @@ class Database:
         """Return the `LedgerError` for an error of the database."""
         original = getattr(error, "orig", None) or error
         kinds = {cls.__name__ for cls in type(original).__mro__}
-        return LedgerError(self.name, str(original), is_refusal=not _REFUSALS.isdisjoint(kinds))
+        text = f"{original}{self.repair_of(original)}"
+        return LedgerError(self.name, text, is_refusal=not _REFUSALS.isdisjoint(kinds))
+
+    def repair_of(self, cause: object) -> str:  # noqa: ARG002  # for those that know more
+        """Return what to do about an error of the driver, to follow its text."""
+        return ""
 
     def run(
         self, connection: Connection, statement: Statement, rows: Sequence[RowValues]

@@ -141,10 +141,9 @@ class SQLiteDatabase(Database):
         with self._entered().reader_slots, super().reading() as connection:
             yield connection
 
-    def translated(self, error: Exception) -> LedgerError:
-        """See `Database.translated`. The repair is told as well, where there is one."""
-        cause = getattr(error, "orig", None) or error
-        return LedgerError(self.name, f"{cause}{repair_of(cause)}")
+    def repair_of(self, cause: object) -> str:
+        """See `Database.repair_of`."""
+        return repair_of(cause)
 
     def close(self) -> None:
         """Close idle connections; they are opened again when needed."""

@@ -60,7 +60,7 @@ class BlockedWorkers:
             return True  # Nobody knows. It is asked again.
 
     def _give_way(self) -> bool:
-        now = self._jobs.clock()
+        now = self._jobs.monotonic()
         if now - self._last > _PAUSE:
             self._first = now
         self._last = now
