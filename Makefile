@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all second lint types floors suite soak soak-isolation soak-mounts soak-coroutines soak-endurance soak-slow faults crashes fuzz format bench conformance map docs clean
+.PHONY: help run test test-all second lint types floors suite soak soak-isolation soak-mounts soak-coroutines soak-endurance soak-slow faults crashes chaos fuzz format bench conformance map docs clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -77,6 +77,10 @@ faults: $(STAMP)
 ## make crashes  kill workers and the server while they accept jobs, and check that none is lost (JOBS=10000)
 crashes: $(STAMP)
 	@$(BIN)/python tests/soak/crashes.py --jobs $${JOBS:-10000}
+
+## make chaos    have all go wrong that can while jobs are accepted, and account for each (JOBS=20000)
+chaos: $(STAMP)
+	@$(BIN)/python tests/soak/chaos.py --jobs $$(( $${JOBS:-20000} / 2 )) $(ARGS)
 
 ## make fuzz     send random bytes to the HTTP parser (SECONDS=600)
 fuzz: $(STAMP)

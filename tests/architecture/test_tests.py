@@ -14,6 +14,7 @@ MAY_SLEEP = {
     "polling.py": {
         "eventually": "looks again after a pause; whatever nobody announces is waited for here",
     },
+    "chaostools.py": {"last": "is how long something is wrong in the chaos run"},
     "servertools.py": {
         "block_a_moment": "is the slow part of views that block",
         "suspend_a_moment": "is the slow part of coroutine views",
@@ -26,6 +27,7 @@ MAY_SLEEP = {
     "taskapp.py": {"sleep": "is a job that takes longer than its timeout"},
     "tasks/pooljobs.py": {"say": "is a job that still runs when the interpreter ends"},
     "tasks/webhooks/test_webhook_client.py": {"drip": "is a receiver that answers too slowly"},
+    "soak/chaotic.py": {"work": "is a job that takes so long that kills meet it"},
     "soak/crashing.py": {"work": "is a job that takes so long that kills meet it"},
     "soak/faults.py": {"kill": "keeps the pace below which the supervisor sees no fault"},
     "architecture/test_tests.py": {"test_a_sleep_is_found": "has some as samples"},
