@@ -18,7 +18,7 @@ _FAKETIME = (
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
 )
-_DISK = 24 * 2**20
+_DISK = 64 * 2**20
 
 
 def last(seconds: float) -> None:

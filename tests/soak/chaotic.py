@@ -118,7 +118,7 @@ POISONS: dict[str, Any] = {
     "surrogate": lambda: "\udc80",
     "huge int": lambda: 10**6000,
     "deep": lambda: nested(100_000),
-    "large": lambda: "x" * 3_000_000,
+    "large": lambda: "x" * 300_000,
     "thread": threading.Lock,
     "generator": lambda: (n for n in range(3)),
 }

@@ -8,8 +8,9 @@ import pytest
 
 from dewar.tasks.errors import TasksError
 from dewar.tasks.ledger.records import NewJob, ProgressUpdate
-from dewar.tasks.runtime.group_commit import MOVES, LedgerWriter, WriterState
+from dewar.tasks.runtime.group_commit import LedgerWriter
 from dewar.tasks.runtime.pending_write import Entry
+from dewar.tasks.runtime.writer_state import MOVES, WriterState
 from polling import eventually
 
 _LONG = 3600.0
@@ -309,3 +310,36 @@ def test_where_its_thread_fails_nobody_waits_in_vain(book: Book) -> None:
     with pytest.raises(TasksError, match="has stopped running tasks"):
         writer.write(new("late"))
     assert writer.stop(20)
+
+
+def test_its_thread_goes_on_whatever_fails_in_it(
+    writer: LedgerWriter,
+    book: Book,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Else a process would live on with jobs that it neither runs nor gives back."""
+    failed = threading.Event()
+
+    def fail(self: LedgerWriter, due: float) -> None:
+        failed.set()
+        raise OSError("Invalid argument")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LedgerWriter, "_wait", fail)
+        writer.wake()
+        assert failed.wait(20)
+    writer.put(lazy("a"))
+    eventually(lambda: book.ids == ["a"])
+    assert "it goes on" in caplog.text
+
+
+def test_an_outage_is_logged_once_and_a_stop_does_not_wait_for_its_pause(
+    writer: LedgerWriter, book: Book, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each further try would say the same."""
+    book.failing = True
+    writer.put(lazy("a"))
+    eventually(lambda: writer._failures > 2)
+    assert writer.stop(20)
+    assert caplog.text.count("The ledger cannot be written: disk full") == 1

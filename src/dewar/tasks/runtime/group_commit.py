@@ -22,7 +22,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from enum import Enum
 
 from dewar.support.background_thread import BackgroundThread
 from dewar.support.backoff import doubled
@@ -31,8 +30,10 @@ from dewar.tasks.errors import LedgerError, TasksError
 from dewar.tasks.ledger.records import NewJob
 from dewar.tasks.runtime.pending_write import AwaitedOperation, Entry, Operation, PendingWrite
 from dewar.tasks.runtime.separate_writes import SeparateWrites
+from dewar.tasks.runtime.writer_state import MOVES, WriterState
 
 _logger = logging.getLogger("dewar.tasks")
+_OPEN, _STOPPING, _ENDED = WriterState
 # The pauses after a failed transaction, in seconds: the first and the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 # The most operations in one transaction, because other processes write too.
@@ -44,24 +45,6 @@ _TOO_LATE = (
     "This process has stopped running tasks, so it accepts no more jobs. Submit before"
     " tasks.stop(), or call tasks.start() to begin again."
 )
-
-
-class WriterState(Enum):
-    """The states of a writer."""
-
-    OPEN = "takes operations"
-    STOPPING = "writes at once what waits, and ends"
-    ENDED = "writes nothing more, and takes nothing"
-
-
-_OPEN, _STOPPING, _ENDED = WriterState
-
-# Directly from OPEN to ENDED if its thread fails.
-MOVES: dict[WriterState, frozenset[WriterState]] = {
-    _OPEN: frozenset({_STOPPING, _ENDED}),
-    _STOPPING: frozenset({_ENDED}),
-    _ENDED: frozenset(),
-}
 
 
 class LedgerWriter:
@@ -85,6 +68,7 @@ class LedgerWriter:
         self._lazy: deque[Entry] = deque()
         self._writing = threading.Lock()
         self._wakeup = threading.Event()
+        self._stop_requested = threading.Event()
         self._changing = threading.Lock()
         self._woken = False
         self._failures = 0
@@ -183,6 +167,7 @@ class LedgerWriter:
         with self._changing:
             if self.state is _OPEN:
                 self._move(_STOPPING)
+        self._stop_requested.set()
         self._wakeup.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(max(0.0, timeout))
@@ -205,25 +190,37 @@ class LedgerWriter:
     def _run_loop(self) -> None:
         due = 0.0
         while self.state is _OPEN or self.waiting:
-            self._wait(due)
-            self._wakeup.clear()
-            failures = self._failures
-            with self._writing:
-                now = time.monotonic()
-                if self._urgent or (self._lazy and now >= self._lazy_due()):
-                    self._write_some(now)
-            if self._failures > failures:
+            try:
+                due = self._write_and_idle(due)
+            except Exception as error:
+                # A process without this thread would keep its jobs, and never end or run any.
+                _logger.exception("The thread that writes the ledger failed; it goes on")
+                self._note_failure(error)
                 self._back_off()
-            if self._woken or time.monotonic() >= due:
-                self._woken = False
-                due = time.monotonic() + self._idle_safely()
+
+    def _write_and_idle(self, due: float) -> float:
+        """Wait, write, and do the maintenance if it is due; return when it is due next."""
+        self._wait(due)
+        self._wakeup.clear()
+        failures = self._failures
+        with self._writing:
+            now = time.monotonic()
+            if self._urgent or (self._lazy and now >= self._lazy_due()):
+                self._write_some(now)
+        if self._failures > failures and self.waiting:
+            self._back_off()
+        if self._woken or time.monotonic() >= due:
+            self._woken = False
+            due = time.monotonic() + self._idle_safely()
+        return due
 
     def _back_off(self) -> None:
         if self.state is not _OPEN and self._failures > 1:
             _logger.error("%d operations for the ledger could not be written", self.waiting)
             self._fail_waiting()
-        elif self.waiting:
-            time.sleep(doubled(_FIRST_PAUSE, self._failures, self._longest_pause))
+        else:
+            until = self._stop_requested if self.state is _OPEN else self._wakeup
+            until.wait(doubled(_FIRST_PAUSE, self._failures, self._longest_pause))
 
     def _wait(self, due: float) -> None:
         if self._lazy:
@@ -266,7 +263,8 @@ class LedgerWriter:
 
     def _note_failure(self, error: Exception) -> None:
         self._failures += 1
-        _logger.error("The ledger cannot be written: %s", error)
+        if self._failures == 1:  # an outage fails each try
+            _logger.error("The ledger cannot be written: %s", error)
 
     def _put_back(self, entries: Sequence[Entry], error: Exception) -> None:
         """Write the entries of a failed batch separately, and put back what is left."""
