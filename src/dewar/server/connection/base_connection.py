@@ -156,11 +156,11 @@ class BaseConnection(Transport):
             self._begin_flushing()
             return
         if end is ConnectionState.LINGERING:
+            self._transfer_rate = TransferRate(self._server_context.now)
             try:
                 self.sock.shutdown(socket.SHUT_WR)
             except OSError:
                 end = ConnectionState.CLOSED  # the client has disconnected
-        self._transfer_rate = TransferRate(self._server_context.now)
         self._move(end)
 
     def _has_lingered(self, now: float) -> bool:
