@@ -11,8 +11,8 @@ from suspendedtools import make_environ
 
 #: What an app has beyond Flask's, as documented.
 DOCUMENTED = {
-    "after_response", "begin_on_loop", "begin_serving", "end_serving", "mount", "mounts",
-    "on_start", "on_stop",
+    "after_response", "begin_on_loop", "begin_serving", "body_limit_for", "end_serving", "mount",
+    "mounts", "on_start", "on_stop",
 }  # fmt: skip
 FORMER = ["composition", "after_responses"]
 

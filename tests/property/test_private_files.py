@@ -14,6 +14,7 @@ from dewar.server.system.listeners import close_listeners, open_listeners
 from dewar.server.system.pid_file import PidFile, PidFileError
 from dewar.server.wire.body import BodyBuffer
 from dewar.server.wire.limits import Limits
+from dewar.server.wire.storage import BodyStorage
 from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.ledger.opening import open_ledger
 
@@ -91,7 +92,8 @@ def test_a_body_on_disk_is_private(
     """It has no name that anybody could open, and no permissions for others."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     set_umask(umask)
-    buffer = BodyBuffer(Limits(buffered_body=4))
+    limits = Limits(buffered_body=4)
+    buffer = BodyBuffer(limits, BodyStorage(limits))
     buffer.add(b"12345")
     with buffer.take() as file:
         assert file.read() == b"12345"

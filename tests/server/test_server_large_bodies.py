@@ -299,7 +299,10 @@ def test_the_app_that_is_mounted_there_answers(serve: Serve, make: Callable[[], 
 def test_behind_a_proxy_the_app_is_asked_for_what_it_will_see(serve: Serve) -> None:
     """With the path and the host that the proxy middleware makes."""
     served = serve(
-        plain_app(MAX_CONTENT_LENGTH=MIB), trusted_hosts="127.0.0.1", script_name="/shop"
+        plain_app(MAX_CONTENT_LENGTH=MIB),
+        trusted_hosts="127.0.0.1",
+        forwarded_headers="x-forwarded-host, forwarded",
+        script_name="/shop",
     )
     for target, status in (("/shop/take", b"413"), ("/shop/nowhere", b"404")):
         assert served.client().ask(head(target, LENGTH % HUGE))[0].split()[1] == status

@@ -125,8 +125,8 @@ def test_a_worker_that_is_replaced_waits_while_its_successor_serves(
         os.kill(old, signal.SIGTERM)
         assert server.ask("/pid") != str(old)
         release()
+        server.wait_line(f"sent {old}")
         eventually(lambda: not is_alive(old))
-        assert f"sent {old}" in server.lines
 
 
 @pytest.mark.parametrize("settings", [ONE, TWO])

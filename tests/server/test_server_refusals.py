@@ -1,5 +1,6 @@
 """What the server refuses for reasons of its own leaves a line in its log."""
 
+import logging
 import signal
 import tempfile
 import threading
@@ -18,10 +19,9 @@ def hello(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     return [b"hello"]
 
 
-def refusals(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return the lines about refusals."""
-    texts = [record.getMessage() for record in caplog.records]
-    return [text for text in texts if text.startswith("Refused with 503 Service Unavailable: ")]
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the warnings: one refusal is one line."""
+    return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
 
 
 def test_a_connection_above_the_limit(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
@@ -32,7 +32,8 @@ def test_a_connection_above_the_limit(serve: Serve, caplog: pytest.LogCaptureFix
     held.send(b"GET / HTTP/1.1\r\nHost: x\r\n")  # it is not idle
     for _ in range(20):
         assert b" 503 " in served.client().rest()
-    [line] = refusals(caplog)
+    [line] = warnings(caplog)
+    assert line.startswith("Refused with 503 Service Unavailable: max_connections=1 is reached")
     assert line.endswith("Request: not read, from 127.0.0.1.")
 
 
@@ -51,24 +52,44 @@ def test_a_request_above_the_limit(serve: Serve, caplog: pytest.LogCaptureFixtur
     assert entered.wait(10)
     for client in clients[1:]:
         client.send(b'POST /a"b?token=x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n')
-    lines = eventually(lambda: refusals(caplog))
+    lines = eventually(lambda: warnings(caplog))
     release.set()
     for client in clients:
         client.answer()
+    assert lines[0].startswith("Refused with 503 Service Unavailable: max_queue=1 requests wait")
     assert lines[0].endswith(r'Request: "POST /a\"b?token=*** HTTP/1.1", from 127.0.0.1.')
 
 
+def read_in_vain(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """Read the body, and answer by itself if that fails."""
+    try:
+        environ["wsgi.input"].read()
+    except OSError:
+        start_response("507 Insufficient Storage", [("Content-Length", "0")])
+        return []
+    return hello(environ, start_response)
+
+
+@pytest.mark.parametrize(("fields", "status"), [("", b"503"), ("Expect: 100-continue\r\n", b"507")])
+@pytest.mark.parametrize("folder", ["/no/where 100%", None])
 def test_a_body_that_can_not_be_stored(
-    serve: Serve, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With the request line: the disk is full, or there is none."""
-    served = serve(hello, buffered_body=1)
-    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    serve: Serve, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
+    folder: str | None, fields: str, status: bytes,
+) -> None:  # fmt: skip
+    """With the request line, also if the app answers by itself: the disk is full, or missing."""
+    served = serve(read_in_vain, buffered_body=1)
+    monkeypatch.setattr(tempfile, "tempdir", folder)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/no/where"])
     client = served.client()
-    client.send(b"PUT /large HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n12345678")
-    assert b" 503 " in client.rest()
-    [line] = refusals(caplog)
-    assert 'Request: "PUT /large HTTP/1.1", from 127.0.0.1.' in line
+    client.send(f"PUT /large HTTP/1.1\r\nHost: x\r\n{fields}Content-Length: 9\r\n\r\n".encode())
+    if fields:
+        client.answer()  # 100
+    client.send(b"12345678")
+    assert b"HTTP/1.1 " + status in client.rest()
+    [line] = warnings(caplog)
+    assert line.startswith("Refused with 503 Service Unavailable: The body cannot be stored in ")
+    assert (folder or "No usable temporary directory") in line
+    assert line.endswith('Request: "PUT /large HTTP/1.1", from 127.0.0.1.')
 
 
 def test_what_the_client_is_to_blame_for_is_not_logged_as_a_warning(
@@ -84,9 +105,8 @@ def test_what_the_client_is_to_blame_for_is_not_logged_as_a_warning(
 LIMITED = """
 start, left = threading.Thread.start, [2]
 def limited(thread):
-    if not left[0]:
+    if threading.active_count() > left[0]:
         raise RuntimeError("can't start new thread")
-    left[0] -= 1
     start(thread)
 threading.Thread.start = limited
 

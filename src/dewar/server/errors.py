@@ -12,12 +12,15 @@ class Refusal(Exception):  # noqa: N818 - a verdict on a request, raised only in
     Attributes:
         status: The status line to answer with, such as ``"400 Bad Request"``.
         reason: One sentence for the client. It never repeats what the client sent.
+        cause: What the server lacks, for its log, with nothing from a request in it. It is "" if
+            the client is to blame.
     """
 
-    def __init__(self, status: str, reason: str) -> None:
+    def __init__(self, status: str, reason: str, cause: str = "") -> None:
         super().__init__(f"{status}: {reason}")
         self.status = status
         self.reason = reason
+        self.cause = cause
 
 
 class ServerError(DewarError):

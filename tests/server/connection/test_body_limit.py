@@ -58,7 +58,8 @@ def test_it_is_asked_behind_the_middleware_of_the_server() -> None:
     assert ask(app, environ, trusted_hosts="10.0.0.1", script_name="/in") == 7
     assert app.asked == ["/a"]
     environ |= {"HTTP_X_FORWARDED_HOST": "a", "HTTP_FORWARDED": "host=b"}
-    assert ask(app, environ, trusted_hosts="10.0.0.1") == 0
+    both = "x-forwarded-host, forwarded"
+    assert ask(app, environ, trusted_hosts="10.0.0.1", forwarded_headers=both) == 0
     assert app.asked == ["/a"]
 
 

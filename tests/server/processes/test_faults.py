@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -348,13 +349,12 @@ def test_a_signal_to_a_worker_itself_replaces_it() -> None:
 
 
 def test_signals_that_a_worker_does_not_answer_do_not_hurt_it() -> None:
-    """They are the supervisor's."""
+    """They are the supervisor's. Many at once interrupt the handlers of each other."""
     with running(TWO) as server:
         before = server.workers()
-        for worker in before:
-            for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
-                os.kill(worker, number)
-            os.kill(worker, signal.SIGUSR1)
+        numbers = (signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1)
+        for _, worker, number in product(range(50), before, numbers):
+            os.kill(worker, number)
         assert server.ask() == "here"
         server.send(signal.SIGUSR1)
         assert server.ask() == "here"
@@ -417,3 +417,24 @@ def test_clients_are_spread_over_the_workers() -> None:
         counts = sorted(pids.count(pid) for pid in set(pids))
         assert len(counts) == 2
         assert counts[0] >= 4, counts
+
+
+SIGNAL_STACK = """
+import ctypes, faulthandler
+
+class Stack(ctypes.Structure):
+    _fields_ = [("where", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+def load():
+    stack = Stack()
+    ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack))
+    line(f"crashes reported: {faulthandler.is_enabled()}, disabled: {stack.flags == 2}")
+    return app
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the structure is that of Linux")
+def test_signals_use_the_stack_of_the_main_thread() -> None:
+    """On the small one of `faulthandler`, a few at once would overwrite the heap."""
+    with running(TWO, SIGNAL_STACK, "run(load=load, ") as server:
+        assert server.wait_line("crashes", 2) == "crashes reported: True, disabled: True"

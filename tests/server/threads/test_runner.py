@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from dewar.server.connection.state import ConnectionState
+from dewar.server.settings.settings import Settings
 from dewar.server.threads.poller import WRITE
 from dewar.server.threads.runner import RequestRunner
 from dewar.server.threads.scores import LatencyScore
@@ -30,6 +31,7 @@ class FakeContext:
     balancer = None
     begin_on_loop: Any = None
     now = time = 0.0
+    settings = Settings()
 
     def clock(self) -> float:
         """Return the time."""

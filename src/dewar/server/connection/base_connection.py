@@ -4,24 +4,22 @@ import socket
 from contextlib import suppress
 from contextvars import Context
 
-from dewar.server.access_log.line_formats import request_line
 from dewar.server.connection.exchange import Exchange
 from dewar.server.connection.readiness import has_peer_closed, is_readable
+from dewar.server.connection.refusal_warning import warn_of_refusal
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import TRANSITIONS, ConnectionState
 from dewar.server.connection.transport import TransferRate, Transport
 from dewar.server.errors import ClientGoneError, Refusal, ServerStateError
-from dewar.server.wire.errors import BODY_TIMEOUT, INTERNAL, TIMEOUT, UNAVAILABLE
+from dewar.server.wire.errors import BODY_TIMEOUT, TIMEOUT
 from dewar.server.wire.read_phase import ReadPhase
 from dewar.server.wire.reader import RequestReader
-from dewar.server.wire.request import Environ, WireRequest
+from dewar.server.wire.request import Environ, WireRequest, maybe_request
 
 # How long a client gets to notice that the server has shut its side, in seconds: without sending,
 # and in all. One that is still sending a large body may read the answer only afterwards (nginx
 # lingering_timeout 5, lingering_time 30).
 _LINGER, _LONGEST_LINGER = 2.0, 30.0
-# Refusals whose reason the operator has to know.
-_OWN_TROUBLES = frozenset({INTERNAL, UNAVAILABLE})
 _IDLE, _FLUSHING = ConnectionState.IDLE, ConnectionState.FLUSHING
 
 
@@ -113,12 +111,7 @@ class BaseConnection(Transport):
         server_context = self._server_context
         if server_context.logs_access:
             server_context.access_log.log_refusal(self._environ, refusal, request)
-        if refusal.status in _OWN_TROUBLES:
-            server_context.bounded_log.warn(
-                f"Refused with {refusal.status}: {refusal.reason} Request: %s, from %s.",
-                "not read" if request is None else f'"{request_line(request)}"',
-                self._environ.get("REMOTE_ADDR") or "a UNIX socket",
-            )
+        warn_of_refusal(server_context.bounded_log, refusal, self._environ, request)
 
     def has_peer_closed(self) -> bool:
         """Return whether the client has closed its side. For a connection that is SUSPENDED."""
@@ -163,11 +156,11 @@ class BaseConnection(Transport):
             self._begin_flushing()
             return
         if end is ConnectionState.LINGERING:
+            self._transfer_rate = TransferRate(self._server_context.now)
             try:
                 self.sock.shutdown(socket.SHUT_WR)
             except OSError:
                 end = ConnectionState.CLOSED  # the client has disconnected
-        self._transfer_rate = TransferRate(self._server_context.now)
         self._move(end)
 
     def _has_lingered(self, now: float) -> bool:
@@ -183,11 +176,7 @@ class BaseConnection(Transport):
         return ConnectionState.CLOSED if is_last else ConnectionState.LINGERING
 
     def _refuse(self, refusal: Refusal, request: WireRequest | None = None) -> None:
-        environ = self._reader.environ
-        if request is None and environ:
-            is_http11 = environ.get("SERVER_PROTOCOL") != "HTTP/1.0"
-            request = WireRequest(environ, is_http11, keep_alive=False, body=None)
-        self.log_refusal(refusal, request)
+        self.log_refusal(refusal, request or maybe_request(self._reader.environ))
         try:
             self.send(self._server_context.writer.refuse(refusal))
         except ClientGoneError:

@@ -6,11 +6,13 @@ from contextlib import suppress
 from typing import IO, Any
 
 from dewar.server.connection.readiness import READ_SIZE, wait_ready
+from dewar.server.connection.refusal_warning import warn_of_refusal
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.transport import TransferRate, Transport
 from dewar.server.errors import BodyError, ClientGoneError, Refusal
 from dewar.server.wire.errors import BODY_TIMEOUT, UNAVAILABLE
 from dewar.server.wire.reader import RequestReader
+from dewar.server.wire.request import maybe_request
 from dewar.server.wire.writer import CONTINUE
 
 # Seconds for which the event loop waits for a body that the application said it does not take.
@@ -173,7 +175,7 @@ class ContinueBody:
         began = clock() - self._waited
         while not self._has_received(count):
             if self._reader.refusal is not None:
-                raise BodyError(self._reader.refusal)
+                raise self._refused(self._reader.refusal)
             received = self._take_in()
             self._waited = clock() - began
             self._transfer_rate.advance(received, self._waited)
@@ -182,7 +184,7 @@ class ContinueBody:
     def _check_time(self) -> None:
         settings, waited = self._server_context.settings, self._waited
         if self._transfer_rate.is_overdue(waited, settings.body_timeout, settings.min_rate):
-            raise BodyError(BODY_TIMEOUT)
+            raise self._refused(BODY_TIMEOUT)
         if self._patience is not None and waited > self._patience:
             raise self._unexpected("the event loop does not wait")
 
@@ -215,10 +217,19 @@ class ContinueBody:
 
     def _unexpected(self, reason: str) -> BodyError:
         """Return the error for a body that is read although the application does not take it."""
-        self._server_context.bounded_log.warn(
-            "A request was answered with 503: it read a body above the limit that the app names"
-            " before a body is received, and %s. Set MAX_CONTENT_LENGTH to the most that any view"
-            " takes, and lower it per request.",
-            reason,
+        return self._refused(
+            Refusal(
+                UNAVAILABLE,
+                "The body was not received. Try again later.",
+                "A view reads a body above the limit that the app names before a body is received,"
+                f" and {reason}. Set MAX_CONTENT_LENGTH to the most that any view takes, and lower"
+                " it per request.",
+            )
         )
-        return BodyError(Refusal(UNAVAILABLE, "The body was not received. Try again later."))
+
+    def _refused(self, refusal: Refusal) -> BodyError:
+        # Logged here: the application may catch the error.
+        environ = self._reader.environ
+        bounded_log = self._server_context.bounded_log
+        warn_of_refusal(bounded_log, refusal, environ, maybe_request(environ))
+        return BodyError(refusal)

@@ -134,7 +134,7 @@ class ServerContext:
             self.begin_on_loop = maybe_own_method(app, "begin_on_loop")
         self.body_limit = maybe_body_limit(app, settings)
         self.bounded_log = BoundedLog(clock)
-        self.body_storage = BodyStorage(settings.limits, threading.Lock(), self.bounded_log.warn)
+        self.body_storage = BodyStorage(settings.limits, threading.Lock())
         self.now = clock()
 
     def begin(self) -> None:

@@ -32,6 +32,7 @@ from dewar.server.system.memory import freeze_heap
 from dewar.server.system.process_title import set_title
 from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
 from dewar.server.threads.pool import Pool
+from dewar.support.background_thread import BackgroundThread
 
 _logger = logging.getLogger("dewar.server")
 
@@ -75,10 +76,8 @@ class WorkerProcess:
         """Serve until the supervisor stops it; return the exit status."""
         assignment = self._assignment
         set_title(f"dewar: worker {assignment.slot.number} [{assignment.source.name}]")
-        # The app may have its own file for it, and there may be no real stderr.
-        if not faulthandler.is_enabled():
-            with suppress(io.UnsupportedOperation, AttributeError, ValueError, RuntimeError):
-                faulthandler.enable(sys.__stderr__ or sys.stderr)
+        with suppress(RuntimeError):  # there may be no thread to be had
+            _report_crashes_soon().join()
         server_context = self._server_context = self._maybe_load()
         if server_context is None:
             finish_threads(0.0, EXIT_LOAD, self._wait_quit)
@@ -222,6 +221,25 @@ class WorkerProcess:
         else:
             self._deadline = time.monotonic()
             pool.end()
+
+
+def _report_crashes_soon() -> BackgroundThread:
+    """Have fatal signals write where each thread is; return the thread that sets that up.
+
+    Not on the main thread, because `faulthandler` gives its caller a small signal stack, and the
+    handlers of all signals use it (SA_ONSTACK). Several signals at once, each interrupting the
+    handler of another, would overflow it into the heap.
+    """
+    thread = BackgroundThread("dewar-faulthandler", _report_crashes)
+    thread.start()
+    return thread
+
+
+def _report_crashes() -> None:
+    # The app may have its own file for it, and there may be no real stderr.
+    if not faulthandler.is_enabled():
+        with suppress(io.UnsupportedOperation, AttributeError, ValueError, RuntimeError):
+            faulthandler.enable(sys.__stderr__ or sys.stderr)
 
 
 def _draw_max_requests(settings: Settings) -> int:

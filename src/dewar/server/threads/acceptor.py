@@ -278,11 +278,12 @@ class Acceptor:
         response can be sent, the connection is closed.
         """
         self.rejected += 1
-        self._server_context.bounded_log.warn(
-            "max_connections=%d is reached, and none is idle: new connections get 503.",
-            self._server_context.settings.max_connections,
+        refusal = Refusal(
+            UNAVAILABLE,
+            "There are too many connections. Try again later.",
+            f"max_connections={self._server_context.settings.max_connections} is reached, and no"
+            " connection is idle. Raise it, or start more processes.",
         )
-        refusal = Refusal(UNAVAILABLE, "There are too many connections. Try again later.")
         for connection in self._admit(sock, peer):
             if excess < _MAX_EXCESS and type(connection) is Connection:
                 connection.reject(refusal)

@@ -67,6 +67,12 @@ class RequestRunner:
         self._waker = waker
         self._work_queue = work_queue
         self._latency = latency
+        self._busy = Refusal(
+            UNAVAILABLE,
+            "The server is busy. Try again later.",
+            f"max_queue={server_context.settings.max_queue} requests wait for a thread. Start more"
+            " threads or processes.",
+        )
         self.rejected = 0
 
     def __repr__(self) -> str:
@@ -97,7 +103,7 @@ class RequestRunner:
         """Have a thread run a request, or reject a new one if too many wait."""
         if self._work_queue.is_full() and not connection.has_begun():
             self.rejected += 1
-            connection.reject(Refusal(UNAVAILABLE, "The server is busy. Try again later."))
+            connection.reject(self._busy)
             self.connections.apply_state(connection)
         else:
             self.connections.hand_off(connection)

@@ -40,3 +40,11 @@ class WireRequest:
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target!r}>"
+
+
+def maybe_request(environ: Environ) -> WireRequest | None:
+    """Return the request that has *environ*, for a log; None if it is empty, or was emptied."""
+    if not {"REQUEST_METHOD", "REQUEST_URI"} <= environ.keys():
+        return None
+    is_http11 = environ.get("SERVER_PROTOCOL") != "HTTP/1.0"
+    return WireRequest(environ, is_http11, keep_alive=False, body=None)

@@ -6,7 +6,6 @@ when they are closed.
 
 import io
 import tempfile
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -16,8 +15,6 @@ from dewar.server.wire.limits import Limits
 
 # Bodies of the largest size that may be in memory at a time: 64 MiB with the default settings.
 _IN_MEMORY = 128
-
-Warn = Callable[..., None]
 
 
 class Quota:
@@ -117,24 +114,21 @@ class BodyStorage:
     Args:
         limits: How much there is.
         lock: Held while bytes are counted.
-        warn: Called as a logger's ``warning`` if there is no room.
 
     Attributes:
         memory: The bytes in memory. A body that finds none left goes to disk.
         disk: The bytes on disk.
     """
 
-    __slots__ = ("_limits", "_warn", "disk", "memory")
+    __slots__ = ("_limits", "disk", "memory")
 
     def __init__(
         self,
         limits: Limits,
         lock: AbstractContextManager[Any] | None = None,
-        warn: Warn | None = None,
     ) -> None:
         lock = nullcontext() if lock is None else lock
         self._limits = limits
-        self._warn = warn
         self.memory = Quota(limits.buffered_body * _IN_MEMORY, lock)
         self.disk = Quota(limits.spooled, lock)
 
@@ -162,16 +156,15 @@ class BodyStorage:
     def refusal(self, size: int) -> Refusal:
         """Return the answer to a body of *size* bytes that finds no room: 413 if it never could."""
         most = self._limits.spooled
-        self._say("max_spooled=%s is reached: a body of %d bytes was refused.", most, size)
         if most is not None and size > most:
-            return Refusal(errors.TOO_LARGE, f"A body may have at most {most} bytes.")
-        return Refusal(errors.UNAVAILABLE, "There is no room for the body. Try again later.")
+            cause = f"It is larger than max_spooled={most} allows for all bodies together."
+            return Refusal(errors.TOO_LARGE, f"A body may have at most {most} bytes.", cause)
+        cause = f"max_spooled={most} is reached: bodies on disk take all the room."
+        return Refusal(errors.UNAVAILABLE, "There is no room for the body. Try again later.", cause)
 
     def failure(self, error: OSError) -> Refusal:
         """Return the answer to a body that the system cannot store."""
-        self._say("A body cannot be stored in %s: %s", tempfile.gettempdir(), error)
-        return Refusal(errors.UNAVAILABLE, "The body cannot be stored.")
-
-    def _say(self, message: str, *values: object) -> None:
-        if self._warn is not None:
-            self._warn(message, *values)
+        # Not `gettempdir`, which fails if there is no folder.
+        folder = tempfile.tempdir or "a temporary folder"
+        cause = f"The body cannot be stored in {folder}: {error.strerror or error}."
+        return Refusal(errors.UNAVAILABLE, "The body cannot be stored.", cause)
