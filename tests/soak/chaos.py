@@ -194,9 +194,14 @@ class Chaos:
     def note_ended(self) -> None:
         """Note workers that ended without being killed, and replace them."""
         for index, worker in enumerate(self.workers):
-            if worker.has_ended():
-                self.problems.append(f"a worker ended by itself: {worker.said()[-1500:]}")
-                self.workers[index] = self.worker()
+            if not worker.has_ended():
+                continue
+            said = worker.said()
+            if "runs jobs of" not in said and "Error: " in said:
+                self.happened["start refused"] += 1  # the database was away; this was said
+            else:
+                self.problems.append(f"a worker ended by itself: {said[-1500:]}")
+            self.workers[index] = self.worker()
 
     # The account.
 
