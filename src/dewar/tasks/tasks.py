@@ -20,7 +20,8 @@ from dewar.tasks.serialization.task_address import EXTENSION
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
 from dewar.tasks.stored_job import StoredJob
-from dewar.tasks.task import Arguments, Submission, Task, TaskOptions, name_of
+from dewar.tasks.task import Arguments, Submission, Task
+from dewar.tasks.task_options import TaskOptions, name_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -156,7 +157,7 @@ class Tasks:
         tasks = self._latest.directory.tasks
 
         def declare(function: Callable[P, R]) -> Task[P, R]:
-            own_name = name_of(function)
+            own_name = name_of(function)  # also a check
             options = TaskOptions(
                 name=own_name if name is None else name,
                 policy=policy,
@@ -272,10 +273,7 @@ class Tasks:
         return open_ledger(location, durable=durable)
 
     def start(self) -> None:
-        """Begin to run jobs in this process, also those that dead processes left behind.
-
-        Serving the app does this, and so does the first job.
-        """
+        """Begin to run jobs in this process, as serving the app and the first job do."""
         _ = self.runtime
 
     def stop(self, timeout: float | None = None) -> bool:
@@ -287,8 +285,8 @@ class Tasks:
         Returns:
             Whether nothing is left running here.
         """
-        ended = [part.stop(timeout) for part in list(self._all)]
-        return all(ended)
+        ended = {part.stop(timeout) for part in list(self._all)}
+        return False not in ended
 
     def settings(self) -> TasksSettings:
         """Return the settings: those given here, and the others from the app's configuration.

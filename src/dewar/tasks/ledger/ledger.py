@@ -279,11 +279,9 @@ class Ledger:
     ) -> list[JobRecord]:
         """Return jobs, the newest first.
 
-        With a task that has few jobs, it scans all jobs.
-
         Args:
             state: Only jobs in this state.
-            task: Only jobs of the task with this name.
+            task: Only jobs of this task; one with few jobs costs a scan of all.
             limit: The most jobs to return.
             before: The id of the last job of the page before; None for the first page.
         """

@@ -21,7 +21,6 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, cast
 
 from dewar.tasks.engines.interface import EngineClosed, JobEngine
@@ -32,13 +31,13 @@ from dewar.tasks.ledger.records import (
     JobState,
     NewJob,
     Outcome,
-    ProgressUpdate,
 )
 from dewar.tasks.progress import Progress
 from dewar.tasks.runtime.attempt import Attempt, Dispatch
 from dewar.tasks.runtime.cancellation import JobCancellation
 from dewar.tasks.runtime.group_commit import LedgerWriter
 from dewar.tasks.runtime.job_source import JobSource
+from dewar.tasks.runtime.latest_progress import LatestProgress
 from dewar.tasks.runtime.outcomes import outcome_of
 from dewar.tasks.runtime.pending_write import Entry, Operation
 from dewar.tasks.runtime.process_jobs import ProcessJobs
@@ -78,7 +77,7 @@ class JobRunner:
         self._source = source
         self._cancellation = cancellation
         self._on_callback = on_callback
-        self._progress: dict[str, Progress] = {}
+        self._progress = LatestProgress()
         self._returned = ReturnedJobs(jobs.ledger, self._owner)
         self._writer = LedgerWriter(self._write, self._write_new)
 
@@ -97,11 +96,7 @@ class JobRunner:
         Raises:
             TasksError: If it cannot be written.
         """
-        claimed = self._claimed
-        may_claim = self._monotonic() >= claimed.claims_from
-        if may_claim and new.due <= self._clock() and len(claimed.attempts) < claimed.limit:
-            new = replace(new, owner=self._owner)
-        return self._writer.write(new)
+        return self._writer.write(self._jobs.claimed_at_once(new))
 
     def submit(self, jobs: Sequence[NewJob]) -> list[bool]:
         """Have jobs accepted; return for each whether it is. Those are in the ledger then.
@@ -109,12 +104,7 @@ class JobRunner:
         Raises:
             TasksError: If they cannot be written; some may have been.
         """
-        now = self._clock()
-        room = self._claimed.room if self._monotonic() >= self._claimed.claims_from else 0
-        if room:
-            ours = [replace(new, owner=self._owner) for new in jobs[:room] if new.due <= now]
-            jobs = [*ours, *jobs[len(ours) :]]
-        return self._writer.write_all(jobs)
+        return self._writer.write_all(self._jobs.all_claimed_at_once(jobs))
 
     def wake(self) -> None:
         """Have `on_idle` called soon."""
@@ -193,14 +183,14 @@ class JobRunner:
 
     def note_progress(self, attempt: Attempt, progress: Progress) -> None:
         """See `dewar.tasks.runtime.attempt.AttemptListener`."""
-        self._progress[attempt.record.id] = progress
+        self._progress.note(attempt.record.id, progress)
 
     def _on_done(self, future: Future[Any]) -> None:
         attempt = cast("Attempt", future)
         record = attempt.record
         if future.cancelled() or self._claimed.find(record.id) is not attempt:
             return  # It was given back, cancelled or claimed by another process.
-        self._write_progress_of(record.id)
+        self._put_progress(record.id)
         source = self._source
         policy = source.policy(record.task)
         self._writer.put(outcome_of(attempt, policy, self._owner, self._clock(), source.json))
@@ -311,12 +301,10 @@ class JobRunner:
     def write_progress(self) -> None:
         """Have the latest progress of each job written, and give back jobs that could not be."""
         self._returned.flush()
-        for id in list(self._progress):
-            self._write_progress_of(id)
+        for id in self._progress.ids():
+            self._put_progress(id)
 
-    def _write_progress_of(self, id: str) -> None:
-        progress = self._progress.pop(id, None)
-        if progress is not None:
-            self._writer.put(
-                ProgressUpdate(id=id, fraction=progress.fraction, message=progress.message)
-            )
+    def _put_progress(self, id: str) -> None:
+        update = self._progress.maybe_update(id)
+        if update is not None:
+            self._writer.put(update)
