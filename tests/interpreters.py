@@ -15,7 +15,6 @@ ROOT = Path(__file__).parents[1]
 OLDEST = (3, 11, 0)
 #: What must not depend on the interpreter: how messages are framed, and whose state is whose.
 PARTS = (
-    "tests/architecture/test_patterns.py",
     "tests/contexts",
     "tests/isolation",
     "tests/server/connection",
