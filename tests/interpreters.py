@@ -135,7 +135,7 @@ def run_second(jobs: str) -> None:
         )
         return
     print(f"On a second interpreter, {second.label} ({second.path}):", flush=True)
-    python = environment(second, "test")
+    python = environment(second, "test,tasks")
     run([python, "-m", "pytest", "-q", "-n", jobs, *PARTS])
 
 
