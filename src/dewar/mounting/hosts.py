@@ -97,9 +97,14 @@ def _wildcards(host: str) -> Iterator[str]:
 
 def _maybe_address(host: str) -> str | None:
     try:
-        return f"[{ipaddress.IPv6Address(host[1:-1]).compressed}]" if host[-1] == "]" else None
+        address = ipaddress.IPv6Address(host[1:-1]) if host[-1] == "]" else None
     except ValueError:
         return None
+    if address is None or address.ipv4_mapped is None:
+        return None if address is None else f"[{address.compressed}]"
+    # As browsers write it; from 3.13 on Python shows such an address with dots.
+    high, low = divmod(int(address.ipv4_mapped), 0x10000)
+    return f"[::ffff:{high:x}:{low:x}]"
 
 
 def _in_ascii(host: str) -> str:

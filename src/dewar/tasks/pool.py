@@ -11,7 +11,13 @@ from threading import Lock
 from typing import Any
 from weakref import finalize
 
-from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall, JobEngine
+from dewar.tasks.engines.interface import (
+    Ability,
+    EngineClosed,
+    EngineStatistics,
+    JobCall,
+    JobEngine,
+)
 from dewar.tasks.engines.open import EngineSetup, check_count
 from dewar.tasks.engines.process_hooks import process_hooks
 from dewar.tasks.errors import NotSupported, QueueFull, TaskSetupError
@@ -166,10 +172,13 @@ class TaskPool(Executor):
         job._stop = engine.stop  # noqa: SLF001  # a job's `stop` is its engine's
         job._wait = self._wait  # noqa: SLF001  # so is its wait
         call = JobCall(fn, args, kwargs, capture(self._app), timeout)
-        if self._limit is None:
-            engine.submit(job, call)
-        else:
-            self._limit.submit(engine, job, call)
+        try:
+            if self._limit is None:
+                engine.submit(job, call)
+            else:
+                self._limit.submit(engine, job, call)
+        except EngineClosed as error:
+            raise RuntimeError(str(error)) from None  # as `concurrent.futures` does
         return job
 
     def _check_timeout(self, timeout: float | None) -> None:

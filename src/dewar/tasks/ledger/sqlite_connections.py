@@ -57,10 +57,14 @@ def connections_of(path: Path, synchronous: str) -> Connections:
 
     @event.listens_for(engine, "connect")
     def configure(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-        record.info[FILE] = _file_at(path)
-        # Python's sqlite3 must not begin transactions.
-        connection.isolation_level = None
-        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        try:
+            record.info[FILE] = _file_at(path)
+            # Python's sqlite3 must not begin transactions.
+            connection.isolation_level = None
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
+        except BaseException:
+            connection.close()  # nobody else knows of it
+            raise
 
     return Connections(engine, engine)
 
