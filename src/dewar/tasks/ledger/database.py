@@ -184,7 +184,7 @@ class Database:
             return
         with connections.lock:
             if connections.change_connection is not None:
-                connections.change_connection.close()
+                close_for_good(connections.change_connection)
                 connections.change_connection = None
         connections.reader.dispose()
         connections.writer.dispose()
@@ -201,3 +201,10 @@ def _getter_of(names: Sequence[str]) -> Callable[[RowValues], tuple[object, ...]
     if len(names) > 1:
         return itemgetter(*names)
     return lambda row: tuple([row[name] for name in names])
+
+
+def close_for_good(connection: Connection) -> None:
+    """Close a connection, and do not return it to its pool, which may be disposed of by now."""
+    if not connection.closed and not connection.invalidated:
+        connection.detach()
+    connection.close()

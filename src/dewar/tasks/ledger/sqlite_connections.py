@@ -17,7 +17,13 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from dewar.tasks.errors import LedgerError
-from dewar.tasks.ledger.database import BUSY_TIMEOUT, READERS, Connections, WriteConnection
+from dewar.tasks.ledger.database import (
+    BUSY_TIMEOUT,
+    READERS,
+    Connections,
+    WriteConnection,
+    close_for_good,
+)
 
 #: Where a connection keeps which file it has opened.
 FILE = "dewar.file"
@@ -80,14 +86,14 @@ def open_writer(connections: Connections) -> WriteConnection:
 def drop_writer(connections: Connections) -> None:
     """Close the write connection, if there is one; the caller holds its lock."""
     if connections.write_connection is not None:
-        connections.write_connection.connection.close()
+        close_for_good(connections.write_connection.connection)
         connections.write_connection = None
 
 
 def drop_change_connection(connections: Connections) -> None:
     """Close the connection that looks for changes; the caller holds its lock."""
     if connections.change_connection is not None:
-        connections.change_connection.close()
+        close_for_good(connections.change_connection)
         connections.change_connection = None
 
 
