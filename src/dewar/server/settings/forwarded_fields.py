@@ -30,7 +30,6 @@ _RELATED = (
     *("x-original-proto", "x-original-url", "x-real-ip", "x-rewrite-url", "x-scheme"),
     *("x-script-name", "x-url-scheme"),
 )
-_FAMILY = "x-forwarded-"
 _FAMILY_KEY = "HTTP_X_FORWARDED_"
 _IN_FAMILY = re.compile(r"x-forwarded-[a-z0-9-]+")
 
