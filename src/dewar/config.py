@@ -262,7 +262,7 @@ class Config(dict[str, Any]):
             for variable in sorted(os.environ):
                 if variable.startswith(start):
                     value = _load_or_keep(os.environ[variable], loads)
-                    self._set_nested(variable, variable.removeprefix(start), value)
+                    _set_nested(self, variable, variable.removeprefix(start), value)
         return True
 
     def get_namespace(
@@ -282,17 +282,17 @@ class Config(dict[str, Any]):
             if key.startswith(namespace)
         }
 
-    def _set_nested(self, variable: str, path: str, value: Any) -> None:
-        target: Any = self
-        *parents, key = path.split("__")
-        for parent in parents:
-            target = target.setdefault(parent, {})
-            if not isinstance(target, MutableMapping):
-                raise ConfigKeyError(variable, parent, target)
-        target[key] = value
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {super().__repr__()}>"
+
+
+def _set_nested(config: Any, variable: str, path: str, value: Any) -> None:
+    *parents, key = path.split("__")
+    for parent in parents:
+        config = config.setdefault(parent, {})
+        if not isinstance(config, MutableMapping):
+            raise ConfigKeyError(variable, parent, config)
+    config[key] = value
 
 
 def _load_or_keep(text: str, loads: Callable[[str], Any]) -> Any:

@@ -69,7 +69,7 @@ class TemplatesOfAll(BaseLoader):
         """
         attempts = []
         explains = self.app.config["EXPLAIN_TEMPLATE_LOADING"]
-        for owner, loader in self._loaders():
+        for owner, loader in _loaders(self.app):
             found = _source(loader, environment, template)
             if found is not None and not explains:
                 return found
@@ -83,13 +83,16 @@ class TemplatesOfAll(BaseLoader):
 
     def list_templates(self) -> list[str]:
         """Return the names of all templates."""
-        return sorted({name for _, loader in self._loaders() for name in loader.list_templates()})
+        return sorted(
+            {name for _, loader in _loaders(self.app) for name in loader.list_templates()}
+        )
 
-    def _loaders(self) -> Iterator[tuple[Any, BaseLoader]]:
-        for owner in (self.app, *self.app.iter_blueprints()):
-            loader = owner.jinja_loader
-            if loader is not None:
-                yield owner, loader
+
+def _loaders(app: TemplatedApp) -> Iterator[tuple[Any, BaseLoader]]:
+    for owner in (app, *app.iter_blueprints()):
+        loader = owner.jinja_loader
+        if loader is not None:
+            yield owner, loader
 
 
 def _source(loader: BaseLoader, environment: JinjaEnvironment, template: str) -> Source | None:

@@ -106,7 +106,7 @@ class Context(ContextState):
     def match_request(self) -> None:
         """Find the rule for the request; keep a routing error for later."""
         app = self.app
-        found = app._composition.index.match(self.environ or {})
+        found = app._dewar_composition.index.match(self.environ or {})
         if found is None or has_trusted_hosts(app.config, app.request_class):
             adapter = self.url_adapter
             if adapter is None:
@@ -151,7 +151,7 @@ class Context(ContextState):
     def is_watched(self) -> bool:
         """Whether the app or a signal has something to call when the context ends."""
         return (
-            self.app._composition.has_teardown
+            self.app._dewar_composition.has_teardown
             or bool(request_tearing_down.receivers)
             or bool(appcontext_tearing_down.receivers)
             or bool(appcontext_popped.receivers)
@@ -159,7 +159,7 @@ class Context(ContextState):
 
     def _begin_request(self) -> None:
         # The session first, because a URL converter may use it.
-        if self.opened_session is None and self.app._composition.opens_session_at_once:
+        if self.opened_session is None and self.app._dewar_composition.opens_session_at_once:
             self.open_session()
         if self.routing_exception is None:
             self.match_request()

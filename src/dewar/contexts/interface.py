@@ -34,7 +34,7 @@ class ContextApp(Protocol):
         """The configuration."""
 
     @property
-    def _composition(self) -> Composed:
+    def _dewar_composition(self) -> Composed:
         """What is worked out from the registrations."""
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:

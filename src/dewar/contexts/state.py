@@ -204,7 +204,7 @@ class ContextState:
         app = self.app
         request = self.made_request = app.request_class(self.environ)
         request.json_module = app.json
-        request._made_for = app  # noqa: SLF001  # the request's one tie to its app
+        request._dewar_app = app  # noqa: SLF001  # the request's one tie to its app
         request.url_rule = self.url_rule
         request.view_args = self.view_args
         request.routing_exception = self.routing_exception

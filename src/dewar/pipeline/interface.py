@@ -21,7 +21,7 @@ class PipelineApp(ComposedApp, Protocol):
     _got_first_request: bool
     debug: bool
     json: Any
-    _after_responses: AfterResponses
+    _dewar_after_responses: AfterResponses
     url_default_functions: HookTable[Callable[..., Any]]
     url_build_error_handlers: list[Callable[..., str | None]]
 
@@ -32,7 +32,7 @@ class PipelineApp(ComposedApp, Protocol):
     @property
     def logger(self) -> Any: ...
     @property
-    def _composition(self) -> Composition: ...
+    def _dewar_composition(self) -> Composition: ...
 
     def request_context(self, environ: WSGIEnvironment) -> Context: ...
     def full_dispatch_request(self) -> Response: ...

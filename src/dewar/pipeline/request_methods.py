@@ -89,14 +89,6 @@ class RequestMethods:
         """Log an error that nothing handled and return a 500, or raise it in debug mode."""
         return failures.answer_failure(self, current_request(), e)
 
-    def trap_http_exception(self: PipelineApp, e: Exception) -> bool:
-        """Whether an HTTP error is treated like any other error."""
-        return failures.traps(self, e)
-
-    def should_ignore_error(self: PipelineApp, error: BaseException | None) -> bool:  # noqa: ARG002  # for subclasses
-        """Whether an error is not passed to the teardown functions."""
-        return False
-
     def ensure_sync(self: PipelineApp, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that can be called without ``await``."""
         return self.async_to_sync(func) if iscoroutinefunction(func) else func

@@ -79,7 +79,7 @@ class Registrar:
         self.template_folder = template_folder
         self.root_path = root_path_of(import_name) if root_path is None else root_path
         # Weak, so that an unused app is freed at once.
-        changed = weakly(self._changed)
+        changed = weakly(self._dewar_changed)
         self.view_functions: WatchedDict[str, Callable[..., Any]] = WatchedDict(changed)
         self.error_handler_spec: ErrorHandlers = new_error_handlers()
         self.before_request_funcs: HookTable[Callable[..., Any]] = HookTable(changed)
@@ -264,7 +264,7 @@ class Registrar:
         """Register `f` for an HTTP status or an exception class, without a decorator."""
         exception, code = class_and_code(code_or_exception)
         self.error_handler_spec[None][code][exception] = f
-        self._changed()
+        self._dewar_changed()
 
     #: Flask's own names for these steps, which extensions call.
     _get_exc_class_and_code = staticmethod(class_and_code)
@@ -280,7 +280,7 @@ class Registrar:
     def _check_setup_finished(self, name: str) -> None:
         """Raise an error if it is too late to call the setup method `name`."""
 
-    def _changed(self) -> None:
+    def _dewar_changed(self) -> None:
         """Called after each change of a table."""
 
     def __repr__(self) -> str:

@@ -108,9 +108,9 @@ class Tasks:
             self._has_many = True
         app.extensions[EXTENSION] = self
         app.extensions[_PART] = latest
-        app.on_start(latest.serve)
-        app.on_stop(latest.stop)
-        app.register_error_handler(QueueFull, _busy)
+        app.register_error_handler(QueueFull, _busy)  # first: it says if it is too late
+        app._dewar_lifespan.begin_functions.append(latest.serve)
+        app._dewar_lifespan.end_functions.append(latest.stop)
 
     @property
     def _here(self) -> AppTasks:

@@ -76,7 +76,7 @@ class DewarClient(Client):
         self._new_contexts: list[AbstractContextManager[Any]] = []
         self._context_stack = ExitStack()
         # What is done after the responses to the present request and its redirects.
-        self._background_work: list[Any] = []
+        self._dewar_background_work: list[Any] = []
 
     @contextmanager
     def session_transaction(self, *args: Any, **kwargs: Any) -> Iterator[SessionMixin]:
@@ -136,13 +136,13 @@ class DewarClient(Client):
             kwargs: As `EnvironBuilder` takes them: ``method``, ``json``, ``headers`` and so on.
         """
         request = self._request_from_builder_args(args, kwargs)
-        self._forget_contexts()
+        self._dewar_forget_contexts()
         response = super().open(request, buffered=buffered, follow_redirects=follow_redirects)
         response.json_module = self.application.json
         for context in self._new_contexts:
             self._context_stack.enter_context(context)
         self._new_contexts.clear()
-        self._wait_for_background_work(response)
+        self._dewar_wait_for_background_work(response)
         return response
 
     def __enter__(self) -> Self:
@@ -158,7 +158,7 @@ class DewarClient(Client):
         traceback: TracebackType | None,
     ) -> None:
         self.preserve_context = False
-        self._forget_contexts()
+        self._dewar_forget_contexts()
 
     def _request_from_builder_args(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:
         ready = args[0] if args else None
@@ -182,24 +182,24 @@ class DewarClient(Client):
             builder.close()
 
     def _copy_environ(self, environ: Mapping[str, Any]) -> WSGIEnvironment:
-        combined = {**self.environ_base, **environ, BACKGROUND_WORK: self._background_work}
+        combined = {**self.environ_base, **environ, BACKGROUND_WORK: self._dewar_background_work}
         if self.preserve_context:
             # The app calls this with the context before the context ends.
             combined["werkzeug.debug.preserve_context"] = self._new_contexts.append
         return combined
 
-    def _forget_contexts(self) -> None:
+    def _dewar_forget_contexts(self) -> None:
         # What ended in a request that a redirect or an error left behind is not entered again.
         self._new_contexts.clear()
         self._context_stack.close()
 
-    def _wait_for_background_work(self, response: TestResponse) -> None:
+    def _dewar_wait_for_background_work(self, response: TestResponse) -> None:
         """Wait for what is done after a response, so that a test finds it done.
 
         Not for a stream, which ends when the test has read and closed it.
         """
-        background_work = self._background_work.copy()
-        self._background_work.clear()
+        background_work = self._dewar_background_work.copy()
+        self._dewar_background_work.clear()
         if background_work and "Content-Length" in response.headers:
             response.make_sequence()
             response.close()

@@ -5,7 +5,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from dewar.contexts.context import Context
-from dewar.json.provider import DefaultJSONProvider
+from dewar.json.provider import maybe_body
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.plan import Plan
 from dewar.pipeline.stages import dispatch, has_session_cookie, preprocess
@@ -68,10 +68,10 @@ def plain_body(app: PipelineApp, returned: Any) -> tuple[Header, bytes] | None:
     if kind is bytes:
         return _HTML, returned
     if kind is dict or kind is list:
-        provider = app.json
-        # Exactly the default provider: another one may make another kind of response.
-        if type(provider) is DefaultJSONProvider and provider.mimetype == "application/json":
-            return _JSON, provider.render(returned).encode()
+        # Another provider may make another kind of response.
+        text = maybe_body(app.json, returned)
+        if text is not None:
+            return _JSON, text.encode()
     return None
 
 

@@ -1,6 +1,6 @@
 """`flask.sansio.app`."""
 
-from dewar.app import Dewar as App
+from dewar.app_parts import AppParts as App
 from dewar.config import Config, ConfigAttribute
 from dewar.contexts.namespace import AppGlobals as _AppCtxGlobals
 from dewar.json.provider import DefaultJSONProvider, JSONProvider
