@@ -87,7 +87,7 @@ class Dewar(RequestMethods, ServerMethods, AppParts):
         if not hasattr(type(self), "session_interface"):
             self.session_interface = SecureCookieSessionInterface()
         if self.has_static_folder:
-            self._serve_static_files(static_host, host_matching)
+            _serve_static_files(self, static_host, host_matching)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -198,20 +198,6 @@ class Dewar(RequestMethods, ServerMethods, AppParts):
         # compose: the compositions are equal, and either may stay.
         return Composition(self, _STOCK)
 
-    def _serve_static_files(self, host: str | None, host_matching: bool) -> None:
-        if bool(host) != host_matching:
-            raise StaticHostError(
-                "static_host and host_matching go together: give both,"
-                " or turn static files off with static_folder=None."
-            )
-        # A weak reference, so that an unused app is freed at once.
-        app = ref(self)
-
-        def static(filename: str) -> WerkzeugResponse:
-            return app().send_static_file(filename)  # type: ignore[union-attr]  # it is handling this request
-
-        self.add_url_rule(f"{self.static_url_path}/<path:filename>", "static", static, host=host)
-
     def _dewar_changed(self) -> None:
         vars(self).pop("_dewar_composition", None)
 
@@ -226,3 +212,18 @@ class Dewar(RequestMethods, ServerMethods, AppParts):
 
 
 _STOCK = stock_methods(Dewar)
+
+
+def _serve_static_files(app: Dewar, host: str | None, host_matching: bool) -> None:
+    if bool(host) != host_matching:
+        raise StaticHostError(
+            "static_host and host_matching go together: give both,"
+            " or turn static files off with static_folder=None."
+        )
+    # A weak reference, so that an unused app is freed at once.
+    weak = ref(app)
+
+    def static(filename: str) -> WerkzeugResponse:
+        return weak().send_static_file(filename)  # type: ignore[union-attr]  # it is handling this request
+
+    app.add_url_rule(f"{app.static_url_path}/<path:filename>", "static", static, host=host)

@@ -62,7 +62,7 @@ AS_FLASK = {
 #: Objects that could be changed, and are not.
 NEVER_CHANGED = {
     ("contexts/portable.py", "_SERIALIZER"): "its tags are those of the class, and none is added",
-    ("cli/main.py", "DewarGroup.default_commands"): "the commands of `dewar`",
+    ("cli/main.py", "DewarGroup._dewar_commands"): "the commands of `dewar`",
     ("contexts/legacy.py", "app_cell"): "a view of the one stack",
     ("contexts/legacy.py", "request_cell"): "a view of the one stack",
     ("isolation/owner.py", "_modules"): "the interpreter's own, to look into",

@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response
 
 from dewar.errors import DewarError
 from dewar.json.errors import NotSerializableError
-from dewar.json.provider import DefaultJSONProvider, JSONProvider, maybe_body
+from dewar.json.provider import DefaultJSONProvider, JSONProvider, render
 
 
 class App:
@@ -106,17 +106,17 @@ def test_prepared_encoders_write_what_json_writes(value):
     app = App()
     provider = DefaultJSONProvider(app)
     assert provider.dumps(value) == json.dumps(value, sort_keys=True)
-    assert maybe_body(provider, value) == (
+    assert render(provider, value) == (
         json.dumps(value, sort_keys=True, separators=(",", ":")) + "\n"
     )
 
 
 def test_without_compiled_encoder_the_text_is_the_same(app, provider, monkeypatch):
     """An interpreter that has no compiled encoder gets the same text from Python's own."""
-    expected = [maybe_body(provider, value) for value in VALUES]
+    expected = [render(provider, value) for value in VALUES]
     monkeypatch.setattr("dewar.json.provider._c_make_encoder", None)
     other = DefaultJSONProvider(app)
-    assert [maybe_body(other, value) for value in VALUES] == expected
+    assert [render(other, value) for value in VALUES] == expected
 
 
 def test_a_changed_setting_counts_at_once(provider):
@@ -158,12 +158,12 @@ def test_a_subclass_that_overrides_dumps_is_asked_for_responses(app):
     assert Shouting(app).response({"a": "b"}).get_data(as_text=True) == '{"A":"B"}\n'
 
 
-def test_the_body_is_known_without_a_response(app, provider):
-    """What `maybe_body` gives is exactly what `response` sends, in debug mode too."""
+def test_render_is_the_body_of_the_response(app, provider):
+    """What `render` gives is exactly what `response` sends, in debug mode too."""
     for app.debug in (False, True):
         for provider.compact in (None, False, True):
             body = provider.response({"a": [1]}).get_data(as_text=True)
-            assert maybe_body(provider, {"a": [1]}) == body
+            assert render(provider, {"a": [1]}) == body
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ class DefaultJSONProvider(JSONProvider):
 
         The arguments are those of `JSONProvider.response`.
         """
-        body = _render(self, self._prepare_response_obj(args, kwargs))
+        body = render(self, self._prepare_response_obj(args, kwargs))
         response: Response = self._app.response_class(body, mimetype=self.mimetype)
         return response
 
@@ -225,28 +225,8 @@ class DefaultJSONProvider(JSONProvider):
         return f"<{type(self).__name__} {self.mimetype}>"
 
 
-# As they are at import, for the reason in `maybe_body`.
-_STOCK = {
-    name: getattr(DefaultJSONProvider, name) for name in ("response", "_prepare_response_obj")
-}
-
-
-def maybe_body(provider: JSONProvider, obj: Any) -> str | None:
-    """Return the body of `provider.response(obj)`, or None if only the method can tell.
-
-    It can tell if a program has another class, method or content type. Tracing tools and tests
-    replace methods on the class itself, so it is not enough to look at the class.
-    """
-    if type(provider) is not DefaultJSONProvider or provider.mimetype != "application/json":
-        return None
-    own = vars(provider)
-    for name, method in _STOCK.items():
-        if name in own or getattr(DefaultJSONProvider, name) is not method:
-            return None
-    return _render(provider, obj)
-
-
-def _render(provider: DefaultJSONProvider, obj: Any) -> str:
+def render(provider: DefaultJSONProvider, obj: Any) -> str:
+    """Return the body of `provider.response(obj)`: on one line, or indented."""
     compact = provider.compact
     if compact is False or (compact is None and provider._app.debug):  # noqa: SLF001  # its class is here
         return provider.dumps(obj, indent=2) + "\n"
