@@ -79,7 +79,7 @@ class SnapshotRequest:
             form=None if form is None else list(form.items(multi=True)),
             had_files=bool(read.get("files")),
             session={name: _own(value) for name, value in session.items()},
-            session_absent=getattr(session, "_absent", ()),
+            session_absent=getattr(session, "_dewar_absent", ()),
             url_rule=context.url_rule,
             view_args=context.view_args and dict(context.view_args),
             routing_exception=context.routing_exception,
