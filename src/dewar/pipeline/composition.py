@@ -119,6 +119,7 @@ class Composition:
     """
 
     __slots__ = (
+        "_found",
         "_lanes",
         "_plans",
         "body_limits",
@@ -129,6 +130,7 @@ class Composition:
     )
 
     def __init__(self, app: ComposedApp, stock: Mapping[str, object]) -> None:
+        self._found = _on_classes(app, stock)
         self._plans: dict[str | None, Plan] = {}
         can_index = (
             # Not a subclass: it may bind and match in its own way.
@@ -136,26 +138,26 @@ class Composition:
             and not vars(app.url_map).keys() & {"bind", "bind_to_environ"}
             # The index does not look at the host.
             and not app.subdomain_matching
-            and _is_stock(app, stock, "create_url_adapter")
+            and is_method_stock(app, stock, "create_url_adapter")
             and _has_stock_routing(app.request_class)
         )
         self.index = RouteIndex(app.url_map if can_index else None)
         self.has_fast_lane = (
             app.response_class is Response
             and Response.default_mimetype == "text/html"
-            and all(_is_stock(app, stock, name) for name in _STAGES)
+            and all(is_method_stock(app, stock, name) for name in _STAGES)
         )
         # A request waits on the event loop without its thread only if no subclass's method is
         # passed by.
         is_suspendable = self.has_fast_lane and all(
-            _is_stock(app, stock, name) for name in (*_TEARDOWNS, *_UNAWAITED)
+            is_method_stock(app, stock, name) for name in (*_TEARDOWNS, *_UNAWAITED)
         )
         self._lanes = Lanes(
             plain=FAST if self.has_fast_lane else FULL,
             coroutine=SUSPENDABLE if is_suspendable else FULL,
             has_loose_coroutines=any(map(iscoroutinefunction, _of_no_endpoint(app))),
             may_be_wholly_async=is_suspendable
-            and _is_stock(app, stock, "request_context")
+            and is_method_stock(app, stock, "request_context")
             # Only the class's methods: middleware on the instance is asked itself.
             and all(getattr(type(app), name) is stock[name] for name in _ENTRANCE)
             and _is_lazy(app.session_interface)
@@ -163,7 +165,7 @@ class Composition:
         )
         # Only the class's methods, as above.
         is_foreseeable = all(
-            _is_stock(app, stock, name) for name in ("create_url_adapter", "request_context")
+            is_method_stock(app, stock, name) for name in ("create_url_adapter", "request_context")
         ) and all(getattr(type(app), name) is stock[name] for name in _ENTRANCE)
         self.body_limits = BodyLimits(app.url_map if is_foreseeable else None)
         # An interface of the user's own may count on being asked for every request.
@@ -171,8 +173,15 @@ class Composition:
         self.has_teardown = (
             bool(app.teardown_appcontext_funcs)
             or any(app.teardown_request_funcs.values())
-            or not all(_is_stock(app, stock, name) for name in _TEARDOWNS)
+            or not all(is_method_stock(app, stock, name) for name in _TEARDOWNS)
         )
+
+    def is_current(self, app: ComposedApp, stock: Mapping[str, object]) -> bool:
+        """Whether the classes of the app and its parts have the methods that they had before.
+
+        An app notices what is set on itself. Tests replace methods on classes, too.
+        """
+        return self._found == _on_classes(app, stock)
 
     def match_wholly_async(
         self, app: ComposedApp, environ: WSGIEnvironment
@@ -228,6 +237,13 @@ def stock_methods(cls: type) -> Mapping[str, object]:
     return MappingProxyType({name: getattr(cls, name) for name in names})
 
 
+def _on_classes(app: ComposedApp, stock: Mapping[str, object]) -> tuple[object, ...]:
+    """Return what a composition finds on classes."""
+    methods = [getattr(type(app), name) for name in stock]
+    lazy, routing = _is_lazy(app.session_interface), _has_stock_routing(app.request_class)
+    return (*methods, lazy, routing, Response.default_mimetype)
+
+
 def _has_stock_routing(request_class: type) -> bool:
     """Whether a class of requests has nothing of its own that routing would call."""
     return all(
@@ -235,5 +251,6 @@ def _has_stock_routing(request_class: type) -> bool:
     )
 
 
-def _is_stock(app: object, stock: Mapping[str, object], name: str) -> bool:
+def is_method_stock(app: object, stock: Mapping[str, object], name: str) -> bool:
+    """Whether an app has the method of `stock_methods`, and no other one."""
     return name not in vars(app) and getattr(type(app), name) is stock[name]

@@ -39,6 +39,9 @@ class ClientApp(Protocol):
     def response_class(self) -> Callable[[], Response]:
         """Makes an empty response."""
 
+    def _dewar_compare_classes(self) -> None:
+        """Take notice of methods that were replaced on classes."""
+
     def test_request_context(self, *args: Any, **kwargs: Any) -> Context:
         """Return the context of a made-up request."""
 
@@ -137,6 +140,8 @@ class DewarClient(Client):
         """
         request = self._request_from_builder_args(args, kwargs)
         self._dewar_forget_contexts()
+        # Here and not for each request of a server: only tests replace the methods of classes.
+        self.application._dewar_compare_classes()  # noqa: SLF001  # the app's part for this
         response = super().open(request, buffered=buffered, follow_redirects=follow_redirects)
         response.json_module = self.application.json
         for context in self._new_contexts:
