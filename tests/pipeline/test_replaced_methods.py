@@ -11,7 +11,8 @@ import dewar
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
 
 METHODS = [
-    "__call__", "app_context", "create_url_adapter", "dispatch_request", "do_teardown_appcontext",
+    "__call__", "_find_error_handler", "app_context", "create_url_adapter", "dispatch_request",
+    "do_teardown_appcontext",
     "do_teardown_request", "finalize_request", "full_dispatch_request", "handle_http_exception",
     "handle_user_exception", "make_response", "preprocess_request", "process_response",
     "request_context", "wsgi_app",
