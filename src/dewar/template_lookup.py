@@ -75,7 +75,7 @@ class TemplatesOfAll(BaseLoader):
                 return found
             attempts.append(LookupAttempt(owner, loader, found))
         if explains:
-            self.app.logger.info(explain(template, attempts), extra={"has_lines": True})
+            self.app.logger.info(explain(template, attempts), extra={"_dewar_has_lines": True})
         for attempt in attempts:
             if attempt.found is not None:
                 return attempt.found

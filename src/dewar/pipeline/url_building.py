@@ -93,7 +93,7 @@ def _target(
 
 def _once(carrier: Any, key: object, find: Callable[[], Target | None]) -> Target | None:
     """Return the target of links, which is found once per request: a page has many links."""
-    known = {} if carrier is None else vars(carrier).setdefault("link_targets", {})
+    known = {} if carrier is None else vars(carrier).setdefault("_dewar_link_targets", {})
     if key not in known:
         known[key] = find()
     found: Target | None = known[key]
