@@ -29,8 +29,9 @@ def install() -> None:
     if sys.modules.get("flask") is dewar.compat.flask:
         return
     _warn_of_imported()
-    for name in _names_of(dewar.compat.flask):
-        module = import_module(name)
+    # All of them first: if one cannot be imported, nothing is replaced, and the error comes again.
+    modules = {name: import_module(name) for name in _names_of(dewar.compat.flask)}
+    for name, module in modules.items():
         module.__class__ = MappedModule
         sys.modules[name.removeprefix(_HERE)] = module
     _install_werkzeug()
