@@ -143,11 +143,42 @@ def test_a_handler_that_exits_ends_the_server_when_requests_are_answered(
 
 
 @pytest.mark.parametrize("settings", [ONE, TWO])
-def test_a_handler_of_another_signal_that_exits_ends_the_server_too(settings: str) -> None:
-    """SIGUSR1, which stops nothing by itself."""
-    with running(settings, before=handling("SIGUSR1", does="sys.exit(7)")) as server:
-        server.send(signal.SIGUSR1)
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGALRM"])
+def test_a_handler_of_another_signal_that_exits_ends_the_server_too(
+    settings: str, name: str, tmp_path: Path
+) -> None:
+    """Also of one that the server does not know; requests in flight are answered."""
+    program = handling(name, does="sys.exit(7)")
+    with running(settings, before=program) as server, gate(tmp_path) as (path, release):
+        client = server.client()
+        client.send(f"GET /hold?{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        server.wait_line("held")
+        server.send(getattr(signal, name))
+        until_refused(server.address)
+        release()
+        assert client.answer()[2] == b"released"
         assert server.wait_end() == 7
+
+
+@pytest.mark.parametrize("settings", [ONE, TWO])
+def test_a_handler_may_interrupt_another(settings: str, tmp_path: Path) -> None:
+    """As an alarm does, or a second signal: Python nests handlers."""
+    with gate(tmp_path) as (path, _):
+        program = f"""
+def told(number, frame):
+    if number == signal.SIGTERM:
+        line("told SIGTERM")
+        open({path!r}, 'rb', 0).read()
+    sys.exit(6)
+for name in ("SIGTERM", "SIGALRM"):
+    signal.signal(getattr(signal, name), told)
+"""
+        with running(settings, before=program) as server:
+            server.send(signal.SIGTERM)
+            server.wait_line("told SIGTERM", 3 if settings is TWO else 1)
+            for pid in (*(server.workers() if settings is TWO else ()), server.pid):
+                os.kill(pid, signal.SIGALRM)
+            assert server.wait_end() == 6
 
 
 def test_a_handler_that_ends_the_process_does_so() -> None:

@@ -128,10 +128,12 @@ class SignalLoop:
 
     def _wait(self, timeout: float | None = None) -> list[str]:
         names = self._inbox.wait(timeout)
-        if not self._is_beside:
-            self._call_deferred()
-        elif names or self._inbox.has_deferred():
+        if self._is_beside:
+            # Always: another thread may have got the signal, and then Python runs no handler until
+            # the main thread goes on.
             self._main.wake()
+        else:
+            self._call_deferred()
         return names
 
     def _wait_stop_signal(self) -> bool:

@@ -156,7 +156,7 @@ class Supervisor:
             for decision in policy.decide(now, self._scoreboard.heartbeats()):
                 workers.execute(decision)
             self._report_status(workers, now)
-            if self._run_handlers(handlers):
+            if self._run_handlers(workers, handlers):
                 continue
             if policy.is_done():
                 break
@@ -170,14 +170,15 @@ class Supervisor:
             raise raised
         return 0
 
-    def _run_handlers(self, handlers: DeferredHandlers) -> bool:
+    def _run_handlers(self, workers: WorkerSet, handlers: DeferredHandlers) -> bool:
         """Run the program's signal handlers that are due; return whether there were any."""
         stopping = self._policy.phase is SupervisorPhase.STOPPING
         graceful_timeout = self._settings.graceful_timeout
         time_left = self._policy.time_left(time.monotonic()) if stopping else None
         if not handlers.run(time_left, graceful_timeout):
             return False
-        if handlers.raised is not None and not stopping:
+        self._handle_events(workers)  # signals that came meanwhile, before what a handler raised
+        if handlers.raised is not None and self._policy.phase is not SupervisorPhase.STOPPING:
             self._stop(graceful_timeout)
         self._inbox.claim()
         return True

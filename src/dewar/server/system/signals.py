@@ -33,7 +33,15 @@ HANDLED_SIGNALS = (
 )
 
 
+#: They say that the process cannot go on, or cannot have a handler.
+_NEVER_DEFERRED = ("SIGKILL", "SIGSTOP", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT")
+
 Handler = Callable[[int, FrameType | None], Any]
+
+
+def _deferrable() -> set[int]:
+    never = {getattr(signal, name, 0) for name in _NEVER_DEFERRED}
+    return {int(number) for number in signal.valid_signals()} - never
 
 
 class SignalInbox:
@@ -43,13 +51,15 @@ class SignalInbox:
 
     Args:
         names: The signals, such as ``"SIGTERM"``; those that this system lacks are left out.
-        defers: Whether handlers of the program are called by `call_deferred`. Else Python calls
-            them, wherever the main thread is, and what they raise interrupts it there.
+        defers: Whether handlers of the program, for any signal, are called by `call_deferred`. Else
+            Python calls them, wherever the main thread is, and what they raise interrupts it there.
     """
 
     def __init__(self, names: Iterable[str], *, defers: bool = False) -> None:
         self._numbers = [int(getattr(signal, name)) for name in names if hasattr(signal, name)]
+        self._others = sorted(_deferrable().difference(self._numbers)) if defers else []
         self._defers = defers
+        self._is_calling = False
         self._received: deque[str] = deque()
         self._replaced: dict[int, Any] = {}
         self._own: dict[int, Handler] = {}
@@ -120,6 +130,9 @@ class SignalInbox:
             self._programs_fd = found
         for number in self._numbers:
             self._claim_signal(number)
+        for number in self._others:
+            if is_programs(signal.getsignal(number)):
+                self._claim_signal(number)
 
     def has_deferred(self) -> bool:
         """Return whether handlers of the program are due."""
@@ -138,10 +151,13 @@ class SignalInbox:
         if all_of_them:
             calls += [self._calls.popleft() for _ in range(len(self._calls))]
         for call in calls:
+            self._is_calling = True
             try:
                 call()
             except BaseException as error:  # noqa: BLE001  # such as SystemExit
                 raised = raised or error
+            finally:
+                self._is_calling = False
         return raised
 
     def return_handlers(self) -> None:
@@ -205,6 +221,9 @@ class SignalInbox:
         )
 
     def _defer(self, handler: Any, number: int, frame: FrameType | None) -> None:
+        if self._is_calling:
+            handler(number, frame)  # it may be there to interrupt the handler that runs
+            return
         self._calls.append(partial(handler, number, frame))
         if self._waker is not None:
             self._waker.wake()  # the number may have been read before this
