@@ -149,10 +149,40 @@ def test_run_simple_wraps_the_app_as_asked(served: list[Any]) -> None:
     assert isinstance(served[0][0].app, SharedDataMiddleware)
 
 
-def test_run_simple_refuses_what_it_has_not_got(served: list[Any]) -> None:
-    """Rather than serving another way than asked."""
-    with pytest.raises(NotImplementedError, match="request_handler"):
-        run_simple("127.0.0.1", 1, Dewar("x"), request_handler=int)
+def test_run_simple_warns_of_what_has_no_effect(served: list[Any]) -> None:
+    """One warning names all, at the line of the call; the app is served."""
+    app, positional = Dewar("x"), (False, False, True, None, None, 1, "auto", True, 1)
+    with pytest.warns(RuntimeWarning, match="ignores request_handler: .*access_log") as told:
+        run_simple("127.0.0.1", 1, app, *positional, int)
+    assert [one.filename for one in told] == [__file__]
+    with pytest.warns(RuntimeWarning) as told:
+        run_simple(
+            "127.0.0.1", 1, app, request_handler=int, passthrough_errors=True,
+            reloader_type="stat", reloader_interval=2, thread=3, keep_alive=7,
+        )  # fmt: skip
+    assert len(told) == 1
+    text = str(told[0].message)
+    for name in ("request_handler", "passthrough_errors", "reloader_type", "reloader_interval"):
+        assert f"{name}: " in text
+    assert "thread: there is no such setting. Did you mean 'threads'?" in text
+    assert [options for _, options in served] == [
+        {"bind": "127.0.0.1:1", "name": "x"},
+        {"bind": "127.0.0.1:1", "name": "x", "threads": 1, "keep_alive": 7},
+    ]
+
+
+def test_app_run_warns_of_what_has_no_effect(
+    app: Dewar, served: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not again in the child of the reloader; what is as by default is no reason to warn."""
+    with pytest.warns(RuntimeWarning, match=r"app.run\(\) ignores request_handler") as told:
+        app.run(request_handler=int, surprise=1)
+    assert [one.filename for one in told] == [__file__]
+    assert "surprise: there is no such setting." in str(told[0].message)
+    app.run(request_handler=None, passthrough_errors=False, reloader_type="auto")
+    monkeypatch.setenv("DEWAR_RELOADED", "true")
+    app.run(request_handler=int)
+    assert [options for _, options in served] == [{"bind": "127.0.0.1:5000", "name": "run_me"}] * 3
 
 
 def test_run_simple_passes_processes_on(served: list[Any]) -> None:

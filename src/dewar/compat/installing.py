@@ -30,6 +30,7 @@ def install() -> None:
     if sys.modules.get("flask") is dewar.compat.flask:
         return
     _warn_of_imported()
+    # All of them first: if one cannot be imported, nothing is replaced, and the error comes again.
     modules = {
         name.removeprefix(_HERE): import_module(name) for name in _names_of(dewar.compat.flask)
     }

@@ -4,10 +4,8 @@ This is what a command and ``app.run()`` call: it answers signals, prints to the
 tells the service manager.
 """
 
-import logging
 import ssl
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -21,6 +19,7 @@ from dewar.server.processes.supervisor_links import StatusListener, SupervisorLi
 from dewar.server.reload import inherited_bind
 from dewar.server.server import Server, describe, maybe_metrics_server
 from dewar.server.settings.settings import Settings
+from dewar.server.signal_loop import SignalLoop
 from dewar.server.system.last_threads import limit_interpreter_exit
 from dewar.server.system.listeners import bind_listeners, url_of
 from dewar.server.system.memory import freeze_heap, limit_arenas
@@ -30,20 +29,7 @@ from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
 from dewar.server.system.systemd import Notifier
 from dewar.server.system.terminal import Terminal
 from dewar.server.system.working_directory import enter, loading_in, named_directory
-from dewar.support.background_thread import BackgroundThread
 from dewar.support.standard_streams import open_closed_streams
-
-_logger = logging.getLogger("dewar.server")
-
-_STOPS = frozenset({"SIGINT", "SIGTERM", "SIGBREAK"})
-_NEEDS_PROCESSES = {
-    "SIGHUP": "restarts workers one after the other, and this server has none. Start it again, or"
-    " with processes=2 or more.",
-    "SIGTTIN": "adds a worker process, and this server has none. Start it with processes=2.",
-    "SIGTTOU": "takes a worker process away, and this server has none. Stop it with SIGTERM.",
-}
-# How often a stop looks whether it is done, in seconds.
-_LOOK = 0.05
 
 
 def run(
@@ -79,6 +65,8 @@ def run(
         BindError: The server cannot listen on the address.
         PidFileError: Another server runs with the same pid file.
         SystemExit: No worker could load the application; the status is 3.
+        BaseException: Whatever a signal handler of the program has raised; the server has stopped
+            gracefully before.
     """
     open_closed_streams()
     made = make_settings(bind=inherited_bind(bind), threads=threads, **settings)
@@ -179,7 +167,7 @@ def _serve_processes(source: AppSource, settings: Settings) -> int:
 def _serve_threads(source: AppSource, settings: Settings) -> int:
     """Serve on threads of this process until a signal stops them; return the exit status."""
     notifier = Notifier()
-    inbox = SignalInbox(HANDLED_SIGNALS)
+    inbox = SignalInbox(HANDLED_SIGNALS, defers=True)
     server = Server(
         source.load(),
         settings,
@@ -193,49 +181,12 @@ def _serve_threads(source: AppSource, settings: Settings) -> int:
         server.start()
         _say(banner(source.name, server.addresses, settings))
         notifier.ready(f"{settings.threads} threads serve {source.name}")
-        quick = _wait_stop_signal(server, inbox, terminal)
-        notifier.stopping()
-        ends_by = time.monotonic() + settings.graceful_timeout
-        if _stop(server, inbox, quick):
-            ends_by = 0.0
-    limit_interpreter_exit(max(0.0, ends_by - time.monotonic()))
+        loop = SignalLoop(server, inbox, notifier, terminal)
+        try:
+            loop.run()
+        finally:
+            limit_interpreter_exit(loop.time_left())
     return 0
-
-
-def _wait_stop_signal(server: Server, inbox: SignalInbox, terminal: Terminal) -> bool:
-    """Wait for a signal that ends the server; return whether it asks for a quick end."""
-    while True:
-        for name in inbox.wait():
-            if name == "SIGQUIT":
-                return True
-            if name in _STOPS or (name == "SIGHUP" and terminal.has_gone()):
-                return False
-            if name == "SIGUSR1":
-                server.reopen_logs()
-            else:
-                _logger.warning("%s %s", name, _NEEDS_PROCESSES[name])
-
-
-def _stop(server: Server, inbox: SignalInbox, quick: bool) -> bool:
-    """Stop *server* gracefully, or at once if asked to or when a second signal comes.
-
-    Returns:
-        Whether it was at once.
-    """
-    if quick:
-        server.stop(0)
-        return True
-    stopper = BackgroundThread("dewar-stop", server.stop)
-    try:
-        stopper.start()
-    except RuntimeError:
-        server.stop()  # no thread to be had: a second signal has no effect
-        return False
-    while stopper.is_alive():
-        if set(inbox.wait(_LOOK)) & (_STOPS | {"SIGQUIT"}):
-            server.stop(0)
-            return True
-    return False
 
 
 def _say(line: str) -> None:

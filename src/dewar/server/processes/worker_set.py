@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from socket import socket
@@ -27,6 +27,8 @@ from dewar.server.settings.settings import Settings
 
 _logger = logging.getLogger("dewar.server")
 
+# How often `end_all` looks whether a worker has ended, in seconds.
+_LOOK = 0.05
 _COMMANDS = {Action.RETIRE: Command.RETIRE, Action.STOP: Command.STOP, Action.QUIT: Command.QUIT}
 
 
@@ -37,12 +39,14 @@ class WorkerSpec:
     Attributes:
         listeners: The sockets that all workers accept from.
         cleanup: Closes, in a worker, what belongs to the supervisor alone.
+        return_handlers: Gives the program, in a worker, its signal handlers back.
     """
 
     settings: Settings
     source: AppSource
     listeners: list[socket]
     cleanup: ChildCleanup
+    return_handlers: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +131,10 @@ class WorkerSet:
             else:
                 self.failure = text
 
-    def send_all(self, command: Command) -> None:
-        """Send a command to all workers."""
+    def pass_signal(self, name: str) -> None:
+        """Pass a signal that the supervisor got to all workers, whose programs may handle it."""
         for handle in self._handles.values():
-            handle.channel.send_nowait(command)
+            handle.channel.pass_signal(signal.Signals[name])
 
     def reap(self) -> list[int]:
         """Reap the workers that have ended; return their numbers."""
@@ -144,6 +148,16 @@ class WorkerSet:
                 self._note_exit(handle, status)
                 gone.append(handle.number)
         return gone
+
+    def end_all(self, timeout: float) -> None:
+        """Stop all workers and wait for them; kill those that are left after *timeout* seconds."""
+        for handle in self._handles.values():
+            handle.channel.send_nowait(Command.STOP)
+        deadline = time.monotonic() + timeout
+        while self._handles and time.monotonic() < deadline:
+            self.reap()
+            time.sleep(_LOOK)
+        self.kill_all()
 
     def kill_all(self) -> None:
         """Kill all workers at once, because the supervisor itself ends."""
@@ -181,6 +195,7 @@ class WorkerSet:
         ours.close()
         spec = self._spec
         spec.cleanup.run()
+        spec.return_handlers()
         return WorkerProcess(
             Assignment(
                 settings=spec.settings,
