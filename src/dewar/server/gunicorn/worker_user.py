@@ -1,0 +1,99 @@
+"""gunicorn's ``user``, ``group`` and ``initgroups``: the user that workers run as."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from dewar.server.errors import SettingsError, StartError
+from dewar.server.gunicorn.values import number, switch
+
+
+class WorkerUser:
+    """The user and the group of workers.
+
+    Args:
+        given: The settings of the file: names or numbers; what is left out stays.
+
+    Raises:
+        SettingsError: The system does not know a name.
+    """
+
+    def __init__(self, given: Mapping[str, object]) -> None:
+        self._name = ""
+        self._uid = self._find_uid(given.get("user"))
+        self._gid = _find_gid(given.get("group"))
+        self._joins_groups = switch(given.get("initgroups")) is True
+
+    def __repr__(self) -> str:
+        return f"<WorkerUser {self._uid}, group {self._gid}>"
+
+    def own(self, path: str) -> None:
+        """Give a file, such as a UNIX socket, to the user and the group.
+
+        Raises:
+            OSError: This process may not do that.
+        """
+        if self._changes():
+            os.chown(Path(path), _or_same(self._uid), _or_same(self._gid))
+
+    def become(self) -> None:
+        """Make this process one of the user and the group, for good.
+
+        Without ``initgroups`` it has no other group: those of root would come along.
+
+        Raises:
+            StartError: This process may not do that.
+        """
+        if not self._changes():
+            return
+        try:
+            self._set_groups()
+            if self._uid is not None:
+                os.setuid(self._uid)
+        except PermissionError as error:
+            raise StartError(
+                f"The worker cannot run as user {self._uid} and group {self._gid}:"
+                " only root can change them. Start the server as root, or leave user and group out."
+            ) from error
+
+    def _set_groups(self) -> None:
+        gid = os.getegid() if self._gid is None else self._gid
+        if self._joins_groups and self._name:
+            os.initgroups(self._name, gid)
+        else:
+            os.setgroups([gid])
+        os.setgid(gid)
+
+    def _changes(self) -> bool:
+        return self._uid not in (None, os.geteuid()) or self._gid not in (None, os.getegid())
+
+    def _find_uid(self, user: object) -> int | None:
+        import pwd
+
+        known = number(user)
+        try:
+            if user is None or user == "":
+                return None
+            found = pwd.getpwuid(known) if isinstance(known, int) else pwd.getpwnam(str(user))
+        except KeyError:
+            if isinstance(known, int):
+                return known  # a number needs no name
+            raise SettingsError(f"user={user!r} is not a user of this system.", "user") from None
+        self._name = found.pw_name
+        return found.pw_uid
+
+
+def _find_gid(group: object) -> int | None:
+    import grp
+
+    known = number(group)
+    if group is None or group == "":
+        return None
+    try:
+        return known if isinstance(known, int) else grp.getgrnam(str(group)).gr_gid
+    except KeyError:
+        raise SettingsError(f"group={group!r} is not a group of this system.", "group") from None
+
+
+def _or_same(number: int | None) -> int:
+    return -1 if number is None else number
