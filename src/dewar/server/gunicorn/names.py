@@ -114,7 +114,10 @@ _APPLIED = (
     _applied("initgroups", "--initgroups", "with user; else workers keep no other group"),
     _applied("daemon", "--daemon -D", "let the service manager start it in the background"),
     _applied(
-        "forwarded_allow_ips", "", "for secure_scheme_headers alone; see below", "--trusted-hosts"
+        "forwarded_allow_ips",
+        "--forwarded-allow-ips",
+        "for secure_scheme_headers alone; see below",
+        "--trusted-hosts",
     ),
     _applied("secure_scheme_headers", "", "sets the scheme of the URL, as gunicorn does"),
     _applied("errorlog", "--error-logfile --log-file", "the loggers gunicorn.error, dewar.server"),
