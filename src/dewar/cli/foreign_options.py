@@ -3,8 +3,6 @@
 from dewar.cli.uwsgi_options import UWSGI
 from dewar.server.gunicorn.names import GUNICORN, Fate, GunicornName
 
-_PAGE = "See docs/how-to/come-from-gunicorn.md."
-
 
 def maybe_foreign_hint(option: str) -> str | None:
     """Return what to give instead of an option of gunicorn or uWSGI; None for any other option."""
@@ -21,7 +19,7 @@ def _of_gunicorn(option: str, known: GunicornName) -> str:
     if known.fate is Fate.APPLIED and not known.ours:
         return (
             f"{option!r} is an option of gunicorn. Here {known.name!r} works in a file alone,"
-            f" named with '-c gunicorn.conf.py' ({known.note}). {_PAGE}"
+            f" named with '-c gunicorn.conf.py' ({known.note})."
         )
     return _hint("gunicorn", option, known.ours, known.note)
 
@@ -29,5 +27,5 @@ def _of_gunicorn(option: str, known: GunicornName) -> str:
 def _hint(server: str, option: str, ours: str, note: str) -> str:
     more = f" ({note})" if note else ""
     if ours:
-        return f"{option!r} is an option of {server}. Here it is {ours!r}{more}. {_PAGE}"
-    return f"{option!r} is an option of {server}, with nothing to give here{more}. {_PAGE}"
+        return f"{option!r} is an option of {server}. Here it is {ours!r}{more}."
+    return f"{option!r} is an option of {server}, with nothing to give here{more}."

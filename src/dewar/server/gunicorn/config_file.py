@@ -31,8 +31,6 @@ from dewar.server.settings.proxy_checks import UNIX
 from dewar.server.settings.settings import Settings
 from dewar.server.settings.sources import GivenValue, SettingSource, SourceValues
 
-_PAGE = "docs/how-to/come-from-gunicorn.md"
-
 
 class GunicornFile:
     """What a file of gunicorn says.
@@ -102,16 +100,10 @@ class GunicornFile:
     def warnings(self) -> list[str]:
         """Return a sentence for each kind of setting that does not work as under gunicorn."""
         found = []
-        missing = [
-            name
-            for name, value in self._given.items()
-            if GUNICORN[name].fate is Fate.MISSING
-            if value
-        ]
+        missing = _missing(self._given)
         if missing:
             found.append(
-                f"{self._path} has settings that have no counterpart and no effect:"
-                f" {', '.join(missing)}. See {_PAGE}."
+                f"{self._path} has settings without a counterpart, and no effect: {missing}."
             )
         if has_own_worker(self._given):
             threads = self._translated["threads"][0]
@@ -182,6 +174,15 @@ class GunicornFile:
     def _text(self, name: str) -> str | None:
         value = self._given.get(name)
         return str(value) if value else None
+
+
+def _missing(given: Mapping[str, object]) -> str:
+    """Return the settings that have no counterpart, each with the reason, and "" for none."""
+    reasons: dict[str, list[str]] = {}
+    for name, value in given.items():
+        if value and GUNICORN[name].fate is Fate.MISSING:
+            reasons.setdefault(GUNICORN[name].note, []).append(name)
+    return "; ".join(f"{', '.join(names)} ({note})" for note, names in reasons.items())
 
 
 def _texts(value: Any) -> list[str]:
