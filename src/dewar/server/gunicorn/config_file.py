@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dewar.server.gunicorn.background import detach
-from dewar.server.gunicorn.hooks import GunicornHooks, read_hooks, settings_view
+from dewar.server.gunicorn.hooks import GunicornHooks, read_hooks
 from dewar.server.gunicorn.logs import set_up_logs
 from dewar.server.gunicorn.names import GUNICORN, Fate
 from dewar.server.gunicorn.request_hooks import Application, RequestHooks
@@ -24,7 +24,7 @@ from dewar.server.gunicorn.values import (
     translate,
     worker_class,
 )
-from dewar.server.gunicorn.views import ServerView
+from dewar.server.gunicorn.views import ServerView, settings_view
 from dewar.server.gunicorn.worker_user import WorkerUser
 from dewar.server.proxies.trusted_hosts import TrustedHosts
 from dewar.server.settings.proxy_checks import UNIX

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from types import FrameType, SimpleNamespace
+from types import FrameType
 from typing import NoReturn
 
 from dewar.server.errors import SettingsError
@@ -190,11 +190,6 @@ class GunicornHooks(ServerHooks):
         call_logged(lambda: self._call("worker_abort", worker))
         call_logged(self.worker_ending)
         os._exit(_ABORTED)
-
-
-def settings_view(given: Mapping[str, object], **used: object) -> SimpleNamespace:
-    """Return what hooks see as ``cfg``: the settings of the file, and those that are *used*."""
-    return SimpleNamespace(**{**given, **used})
 
 
 def _as_gunicorn(address: str) -> tuple[str, int] | str:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,11 @@ from dewar.server.wire.request import Environ
 
 #: gunicorn's logger of errors, which programs also use by its name.
 ERROR_LOGGER = "gunicorn.error"
+
+
+def settings_view(given: Mapping[str, object], **used: object) -> SimpleNamespace:
+    """Return what hooks see as ``cfg``: the settings of the file, and those that are *used*."""
+    return SimpleNamespace(**{**given, **used})
 
 
 class ServerView:
