@@ -1,16 +1,19 @@
 """One configuration file does on Dewar what it does under gunicorn."""
 
+import http.client
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from deploymenttools import Process, ask, free_port
+from faulttools import is_alive
 from polling import eventually
 
 pytestmark = pytest.mark.skipif(
@@ -49,7 +52,7 @@ _MASTER = os.getpid()
 
 def _tell(name, *arguments):
     ages = [f"worker {each.age}" for each in arguments if hasattr(each, "age")]
-    where = "master" if os.getpid() == _MASTER else ages[0]
+    where = "master" if os.getpid() == _MASTER or not ages else ages[0]
     shown = []
     for each in arguments:
         if isinstance(each, int) or each is None:
@@ -197,3 +200,76 @@ def test_a_hook_that_raises_in_the_supervisor_ends_the_server(
     server.signal(signal.SIGTERM if hook == "on_exit" else signal.SIGHUP)
     assert server.wait() != 0
     assert f"hostile {hook}" in server.log()
+
+
+@each_server
+def test_a_server_in_the_background_has_a_pid_file(name: str, tmp_path: Path) -> None:
+    """The command ends when the server has begun; its errors are in a file."""
+    folder, port = folder_of(tmp_path, name), free_port()
+    more = "daemon = True\npidfile = 'shop.pid'\nerrorlog = 'errors.log'\n"
+    (folder / "gunicorn.conf.py").write_text(CONFIG + more)
+    environ = {**os.environ, "SHOP_PORT": str(port)}
+    subprocess.run(COMMANDS[name], cwd=folder, env=environ, timeout=60, check=True)
+    pid_file = folder / "shop.pid"
+    pid = int(eventually(lambda: pid_file.exists() and pid_file.read_text().strip()))
+    try:
+        eventually(lambda: "post_worker_init" in (folder / "told").read_text())
+        eventually(lambda: is_served(port))
+        assert os.getsid(pid) not in (os.getsid(0), pid)
+        os.kill(pid, signal.SIGTERM)
+        eventually(lambda: not is_alive(pid))
+    finally:
+        if is_alive(pid):
+            os.kill(pid, signal.SIGKILL)
+    assert not pid_file.exists()
+    assert "Worker spawned" in (folder / "errors.log").read_text()
+    assert "on_exit" in (folder / "told").read_text()
+
+
+def is_served(port: int) -> bool:
+    try:
+        return ask(port, "GET", "/").status == 200
+    except ConnectionRefusedError:
+        return False
+
+
+HANGS = """
+workers = 1
+timeout = 1
+def worker_abort(worker):
+    with open("told", "a") as file:
+        file.write(f"aborted {worker.age}\\n")
+def worker_exit(server, worker):
+    with open("told", "a") as file:
+        file.write(f"exited {worker.age}\\n")
+"""
+HANGING = """
+def make_app(mark):
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/hang":
+            open("gate").read()  # nobody writes
+        start_response("200 OK", [])
+        return [b"here"]
+    return app
+"""
+
+
+@each_server
+def test_a_hung_worker_calls_its_hook_before_it_is_replaced(
+    name: str, start: Start, tmp_path: Path
+) -> None:
+    """In its own process, and then the hook of its end."""
+    folder = folder_of(tmp_path, name)
+    (folder / "gunicorn.conf.py").write_text(f"{CONFIG}\n{HANGS}")
+    (folder / "lib" / "shop.py").write_text(HANGING)
+    os.mkfifo(folder / "gate")
+    port = free_port()
+    server = Process(COMMANDS[name], port, folder, {"SHOP_PORT": str(port)})
+    try:
+        with suppress(OSError, http.client.HTTPException):
+            ask(port, "GET", "/hang")  # gunicorn may answer 500
+        eventually(lambda: "exited 1" in told(tmp_path, name))
+        assert told(tmp_path, name).index("aborted 1") < told(tmp_path, name).index("exited 1")
+        assert ask(port, "GET", "/").status == 200
+    finally:
+        server.stop()
