@@ -244,3 +244,14 @@ def test_hooks_see_the_settings(read: Read) -> None:
     hooks = file.hooks(settings_of(file), "shop")
     cfg: Any = hooks._server.cfg
     assert (cfg.workers, cfg.timeout, cfg.keepalive, cfg.proc_name) == (2, 5, 9, "shop")
+
+
+def test_a_system_that_cannot_fork_is_told_what_to_do(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file can still be translated there."""
+    file = read("workers = 1\n")
+    monkeypatch.delattr(os, "fork")
+    assert settings_of(file).processes == 1
+    with pytest.raises(SettingsError, match="--print-settings"):
+        file.prepare()

@@ -65,10 +65,13 @@ def test_nobody_else_can_change_the_user(monkeypatch: pytest.MonkeyPatch) -> Non
     def refuse(*_: object) -> None:
         raise PermissionError
 
-    for name in ("setgroups", "setgid", "setuid"):
+    for name in ("setgroups", "setgid", "setuid", "chown"):
         monkeypatch.setattr(os, name, refuse)
+    user = WorkerUser({"user": os.geteuid() + 1})
     with pytest.raises(StartError, match="only root"):
-        WorkerUser({"user": os.geteuid() + 1}).become()
+        user.become()
+    with pytest.raises(StartError, match=r"'/run/shop\.sock' cannot be given to"):
+        user.own("/run/shop.sock")
 
 
 def test_the_same_user_and_group_need_no_rights(monkeypatch: pytest.MonkeyPatch) -> None:

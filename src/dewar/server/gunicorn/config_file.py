@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dewar.server.errors import SettingsError
 from dewar.server.gunicorn.background import detach
 from dewar.server.gunicorn.hooks import GunicornHooks, read_hooks
 from dewar.server.gunicorn.logs import set_up_logs
@@ -125,8 +126,13 @@ class GunicornFile:
         With ``daemon`` it continues in the background.
 
         Raises:
-            SettingsError: Logs cannot be set up.
+            SettingsError: Logs cannot be set up, or the system cannot fork workers.
         """
+        if not hasattr(os, "fork"):
+            raise SettingsError(
+                f"{self._path} is for a server with workers, which needs a system that forks, and"
+                " this one cannot. Write the settings as dewar.toml: --print-settings."
+            )
         os.environ.update(self._environ)
         sys.path[:0] = listed(self._given.get("pythonpath") or "")
         mask = number(self._given.get("umask"))

@@ -31,10 +31,13 @@ class WorkerUser:
         """Give a file, such as a UNIX socket, to the user and the group.
 
         Raises:
-            OSError: This process may not do that.
+            StartError: This process may not do that.
         """
         if self._changes():
-            os.chown(Path(path), _or_same(self._uid), _or_same(self._gid))
+            try:
+                os.chown(Path(path), _or_same(self._uid), _or_same(self._gid))
+            except PermissionError as error:
+                raise self._refusal(f"{path!r} cannot be given to") from error
 
     def become(self) -> None:
         """Make this process one of the user and the group, for good.
@@ -51,10 +54,13 @@ class WorkerUser:
             if self._uid is not None:
                 os.setuid(self._uid)
         except PermissionError as error:
-            raise StartError(
-                f"The worker cannot run as user {self._uid} and group {self._gid}:"
-                " only root can change them. Start the server as root, or leave user and group out."
-            ) from error
+            raise self._refusal("The worker cannot run as") from error
+
+    def _refusal(self, problem: str) -> StartError:
+        return StartError(
+            f"{problem} user {self._uid} and group {self._gid}: only root can do that. Start the"
+            " server as root, or leave user and group out."
+        )
 
     def _set_groups(self) -> None:
         gid = os.getegid() if self._gid is None else self._gid
@@ -68,12 +74,12 @@ class WorkerUser:
         return self._uid not in (None, os.geteuid()) or self._gid not in (None, os.getegid())
 
     def _find_uid(self, user: object) -> int | None:
+        if user is None or user == "":
+            return None
         import pwd
 
         known = number(user)
         try:
-            if user is None or user == "":
-                return None
             found = pwd.getpwuid(known) if isinstance(known, int) else pwd.getpwnam(str(user))
         except KeyError:
             if isinstance(known, int):
@@ -84,11 +90,11 @@ class WorkerUser:
 
 
 def _find_gid(group: object) -> int | None:
+    if group is None or group == "":
+        return None
     import grp
 
     known = number(group)
-    if group is None or group == "":
-        return None
     try:
         return known if isinstance(known, int) else grp.getgrnam(str(group)).gr_gid
     except KeyError:
