@@ -13,6 +13,7 @@ from wsgiref.types import WSGIApplication
 
 from dewar.server.errors import SettingsError
 from dewar.server.processes.app_source import AppSource, preloaded
+from dewar.server.processes.hooks import ServerHooks
 from dewar.server.processes.orphans import is_init
 from dewar.server.processes.supervisor import Supervisor, make_scoreboard
 from dewar.server.processes.supervisor_links import StatusListener, SupervisorLinks
@@ -39,6 +40,7 @@ def run(
     threads: int = 16,
     name: str | None = None,
     load: Callable[[], WSGIApplication] | None = None,
+    hooks: ServerHooks | None = None,
     **settings: float | str | bool | ssl.SSLContext | None,
 ) -> None:
     """Serve *app* until SIGINT or SIGTERM comes, then finish the requests in flight.
@@ -57,6 +59,7 @@ def run(
         threads: How many requests may be inside the application at a time, in each process.
         name: What the banner calls the application.
         load: Returns the application, instead of *app*.
+        hooks: Called at the steps of the server and its workers; there is a worker in any case.
         settings: Every other field of `Settings`.
 
     Raises:
@@ -76,12 +79,14 @@ def run(
     pid_file = PidFile(made.pid_file)
     pid_file.take()
     try:
-        if load is not None and is_init() and not made.needs_supervisor:
+        if hooks is not None:
+            status = _serve_processes(source, made, hooks)
+        elif load is not None and is_init() and not made.needs_supervisor:
             # It waits for orphans, which a process with an application cannot: that has children of
             # its own. One process that has no supervisor has no timeout either.
-            status = _serve_processes(source, replace(made, worker_timeout=0.0))
+            status = _serve_processes(source, replace(made, worker_timeout=0.0), ServerHooks())
         elif made.needs_supervisor:
-            status = _serve_processes(source, made)
+            status = _serve_processes(source, made, ServerHooks())
         else:
             status = _serve_threads(source, made)
     finally:
@@ -149,7 +154,7 @@ def _app_source(
     raise SettingsError("Give run() either an app or load=, and not both: run(app), run(load=f).")
 
 
-def _serve_processes(source: AppSource, settings: Settings) -> int:
+def _serve_processes(source: AppSource, settings: Settings, hooks: ServerHooks) -> int:
     """Supervise workers until a signal stops them; return the exit status."""
     listeners = bind_listeners(settings.bind, settings.unix_mode, ipv6_only=settings.ipv6_only)
     addresses = tuple(url_of(listener, settings.scheme) for listener in listeners)
@@ -157,6 +162,7 @@ def _serve_processes(source: AppSource, settings: Settings) -> int:
     links = SupervisorLinks(
         status_listener=ConsoleStatus(banner(source.name, addresses, settings)),
         endpoint=maybe_metrics_server(settings),
+        hooks=hooks,
     )
     try:
         return Supervisor(settings, source, listeners, scoreboard, links).run()

@@ -25,7 +25,7 @@ from dewar.server.processes.supervisor_links import MakeEndpoint, SupervisorLink
 from dewar.server.processes.worker_set import WorkerSet, WorkerSpec
 from dewar.server.settings.settings import Settings
 from dewar.server.system.last_threads import limit_interpreter_exit
-from dewar.server.system.listeners import close_listeners, stop_listening
+from dewar.server.system.listeners import close_listeners, stop_listening, url_of
 from dewar.server.system.process_title import set_title
 from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
 from dewar.server.system.terminal import Terminal
@@ -75,6 +75,7 @@ class Supervisor:
         self._scoreboard = scoreboard
         self._status_listener = links.status_listener
         self._parent_link = links.parent_link
+        self._hooks = links.hooks
         self._terminal = Terminal()
         self._inbox = SignalInbox((*HANDLED_SIGNALS, "SIGUSR2", "SIGCHLD"), defers=True)
         self._cleanup = ChildCleanup()
@@ -112,14 +113,19 @@ class Supervisor:
                 listeners=self._listeners,
                 cleanup=self._cleanup,
                 return_handlers=self._inbox.return_handlers,
+                hooks=self._hooks,
             )
             workers = WorkerSet(spec, self._policy, self._scoreboard)
             handlers = DeferredHandlers(self._inbox, workers.end_all)
+            addresses = tuple(url_of(each, self._settings.scheme) for each in self._listeners)
+            self._hooks.starting(addresses, self._policy.wanted)
             with self._inbox:
                 try:
-                    return self._serve(workers, handlers)
+                    status = self._serve(workers, handlers)
                 finally:
                     self._end(workers)
+            self._hooks.ended()
+            return status
         finally:
             close_listeners(self._listeners)
             # A preloaded application may have started threads here.
@@ -272,6 +278,7 @@ class Supervisor:
             )
         else:
             _logger.info("SIGHUP: each worker is replaced by one with freshly loaded code.")
+        self._hooks.reloading()
         self._status_listener.reloading()
         self._policy.reload()
 
@@ -280,10 +287,13 @@ class Supervisor:
         if name == "SIGTTOU":
             if not policy.shrink():
                 _logger.warning("SIGTTOU: the last worker stays. Stop the server with SIGTERM.")
+                return
         elif policy.wanted >= self._max_workers:
             _logger.warning("SIGTTIN: %d workers are the most there can be.", policy.wanted)
+            return
         else:
             policy.grow()
+        self._hooks.scaled(policy.wanted)
         self._status_listener.status(f"{policy.wanted} workers wanted")
 
     def _report_status(self, workers: WorkerSet, now: float) -> None:

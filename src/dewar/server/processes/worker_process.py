@@ -24,6 +24,7 @@ from dewar.server.processes.app_source import AppSource
 from dewar.server.processes.balancing import LeastConnections
 from dewar.server.processes.control_channel import Command, ControlChannel, Report
 from dewar.server.processes.fork import EXIT_LOAD
+from dewar.server.processes.hooks import ServerHooks, call_logged
 from dewar.server.processes.scoreboard import WorkerSlot
 from dewar.server.settings.settings import Settings
 from dewar.server.system.descriptor_limit import raise_descriptor_limit
@@ -56,6 +57,7 @@ class Assignment:
     listeners: list[socket]
     slot: WorkerSlot
     channel: ControlChannel
+    hooks: ServerHooks
 
 
 class WorkerProcess:
@@ -86,8 +88,7 @@ class WorkerProcess:
             _report_crashes_soon().join()
         server_context = self._server_context = self._maybe_load()
         if server_context is None:
-            finish_threads(0.0, EXIT_LOAD, self._wait_quit)
-            return EXIT_LOAD
+            return self._leave(0.0, EXIT_LOAD)
         with SignalInbox(HANDLED_SIGNALS, defers=True) as inbox:
             pool = self._pool = Pool(server_context, assignment.listeners)
             try:
@@ -95,7 +96,7 @@ class WorkerProcess:
             except StartError as error:
                 assignment.channel.send_nowait(Report.FAILED, str(error))
                 server_context.end(0.0)
-                return EXIT_LOAD
+                return self._leave(0.0, EXIT_LOAD)
             assignment.channel.send_nowait(Report.READY)
             self._serve_until_stopped(pool, inbox)
             pool.join(_LEAVE)
@@ -103,13 +104,19 @@ class WorkerProcess:
             server_context.end(self._time_left() - _LEAVE)
             server_context.close_logs()
             # Here, where signals to the whole group still do not end this process.
-            finish_threads(self._time_left(), self._status, self._wait_quit)
-        return self._status
+            return self._leave(self._time_left(), self._status)
+
+    def _leave(self, seconds: float, status: int) -> int:
+        """Wait up to *seconds* for threads of the application; return *status*."""
+        call_logged(self._assignment.hooks.worker_ending)
+        finish_threads(seconds, status, self._wait_quit)
+        return status
 
     def _maybe_load(self) -> ServerContext | None:
         """Do everything that can fail before clients connect; report a failure."""
         assignment = self._assignment
         try:
+            assignment.hooks.worker_started(assignment.slot.number)
             app = assignment.source.load()
             balances = self._settings.processes > 1
             server_context = ServerContext(
@@ -123,6 +130,7 @@ class WorkerProcess:
             raise_descriptor_limit(self._settings.max_connections)
             server_context.open_logs()
             server_context.begin()
+            assignment.hooks.worker_ready(app)
             freeze_heap()
             listen(assignment.listeners, self._settings.backlog)
         except ServerError as error:
@@ -244,6 +252,9 @@ class WorkerProcess:
             self._execute(Command.QUIT, pool)
         elif name == "SIGUSR1":
             self._reopen_logs()
+        elif name == "SIGINT":
+            # The supervisor answers it for the whole group.
+            call_logged(self._assignment.hooks.worker_interrupted)
 
     def _request_replacement(self) -> None:
         """Ask for a successor; the supervisor retires this process when it serves."""
@@ -261,6 +272,7 @@ class WorkerProcess:
             pool.drain_soon()
         else:
             self._deadline = time.monotonic()
+            call_logged(self._assignment.hooks.worker_interrupted)
             pool.end()
 
 

@@ -19,6 +19,7 @@ from dewar.server.processes.control_channel import (
 )
 from dewar.server.processes.decisions import Action, Decision
 from dewar.server.processes.fork import EXIT_LOAD, ChildCleanup, fork
+from dewar.server.processes.hooks import ServerHooks
 from dewar.server.processes.policy import SupervisorPolicy
 from dewar.server.processes.scoreboard import Scoreboard
 from dewar.server.processes.worker_process import Assignment, WorkerProcess
@@ -40,6 +41,7 @@ class WorkerSpec:
         listeners: The sockets that all workers accept from.
         cleanup: Closes, in a worker, what belongs to the supervisor alone.
         return_handlers: Gives the program, in a worker, its signal handlers back.
+        hooks: Called at the steps of each worker.
     """
 
     settings: Settings
@@ -47,6 +49,7 @@ class WorkerSpec:
     listeners: list[socket]
     cleanup: ChildCleanup
     return_handlers: Callable[[], None]
+    hooks: ServerHooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,7 @@ class WorkerSet:
             self._policy.note_no_fork(now)
             return
         self._scoreboard.reserve(number, self._policy.generation, now)
+        self._spec.hooks.forking(number)
         ours, theirs = open_control_channel()
         try:
             pid = fork(lambda: self._run_worker(number, ours, theirs))
@@ -189,6 +193,7 @@ class WorkerSet:
         self._scoreboard.assign(number, pid)
         self._handles[number] = WorkerHandle(number, pid, ours)
         self._policy.note_forked(number, now)
+        self._spec.hooks.forked(number, pid)
 
     def _run_worker(self, number: int, ours: ControlChannel, theirs: ControlChannel) -> int:
         """Run in the child: close what belongs to the supervisor, then serve."""
@@ -203,6 +208,7 @@ class WorkerSet:
                 listeners=list(spec.listeners),
                 slot=self._scoreboard.slot(number),
                 channel=theirs,
+                hooks=spec.hooks,
             )
         ).run()
 
@@ -226,6 +232,7 @@ class WorkerSet:
                 self.failure = f"A worker {ended}{loading}."
         elif before is WorkerState.ABORTED:
             _logger.error("Worker %d (process %d) was hung.", handle.number, handle.pid)
+        self._spec.hooks.worker_gone(handle.number)
 
     def _send_signal(self, handle: WorkerHandle, number: int) -> None:
         with suppress(ProcessLookupError):  # some systems no longer know one that is not reaped
