@@ -32,9 +32,6 @@ NOT_MAPPED = {
     "flask.sansio.app.Environment",
     "flask.sansio.app.create_logger",
     "flask.sansio.app.get_debug_flag",
-    # Finds the instance folder: `dewar.registration.packages` does it.
-    "flask.sansio.app.find_package",
-    "flask.sansio.scaffold.find_package",
     # Parts of debug mode: `dewar.messages.errors` and `dewar.template_lookup` do their work.
     "flask.debughelpers.UnexpectedUnicodeError",
     "flask.debughelpers.attach_enctype_error_multidict",

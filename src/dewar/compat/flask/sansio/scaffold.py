@@ -1,5 +1,6 @@
 """`flask.sansio.scaffold`."""
 
+from dewar.registration.packages import find_package
 from dewar.registration.packages import root_path_of as get_root_path
 from dewar.registration.registrar import Registrar as Scaffold
 from dewar.registration.registrar import setup_method as setupmethod
@@ -10,6 +11,7 @@ __all__ = [
     "Scaffold",
     "_default_template_ctx_processor",
     "_endpoint_from_view_func",
+    "find_package",
     "get_root_path",
     "setupmethod",
 ]
