@@ -205,3 +205,7 @@ def test_it_does_nothing_while_a_command_imports_the_script(
     monkeypatch.setenv("DEWAR_RUN_FROM_CLI", "true")
     app.run()
     assert served == []
+    # The way in which a command of a Flask program serves its app.
+    monkeypatch.setenv("FLASK_RUN_FROM_CLI", "false")
+    app.run()
+    assert len(served) == 1
