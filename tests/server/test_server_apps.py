@@ -163,3 +163,5 @@ def test_the_environ_says_who_and_where(serve: Serve) -> None:
     assert (seen["wsgi.run_once"], seen["wsgi.input_terminated"]) == (False, True)
     assert seen["SERVER_PROTOCOL"] == "HTTP/1.1"
     assert seen["SCRIPT_NAME"] == ""
+    client.get("/a%2Fb?%41")
+    assert seen["REQUEST_URI"] == seen["RAW_URI"] == "/a%2Fb?%41"
