@@ -208,6 +208,29 @@ def test_a_name_without_a_file_is_what_it_is_on_flask(
         assert outcome(dewar, cls, *args, root_path=root_path) == expected
 
 
+@pytest.mark.usefixtures("same_process")
+@pytest.mark.parametrize("is_loaded", [False, True])
+@pytest.mark.parametrize("import_name", ["a", "a.web", "b", "b.web", "module", "missing"])
+def test_a_namespace_in_two_folders_is_taken_apart(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, import_name: str, is_loaded: bool
+) -> None:
+    """A package has the instance folder of its own part, a module that of the first (PEP 420)."""
+    namespace = f"projects{next(numbers)}"
+    for file in ("one/{0}/a/__init__.py", "one/{0}/a/web.py", "two/{0}/b/__init__.py",
+                 "two/{0}/b/web.py", "two/{0}/module.py"):  # fmt: skip
+        (folder / file.format(namespace)).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file.format(namespace)).touch()
+    for part in ("two", "one"):
+        monkeypatch.syspath_prepend(str(folder / part))
+    name = f"{namespace}.{import_name}"
+    if is_loaded and import_name != "missing":
+        importlib.import_module(name)
+    expected = "two" if import_name == "b" else "one"
+    ours = dewar.Dewar(name)
+    assert folders(ours) == folders(flask.Flask(name))
+    assert ours.instance_path == str(folder / expected / "instance")
+
+
 MAIN = """\
 import sys
 from dewar import Blueprint, Dewar
