@@ -4,6 +4,9 @@ What the page shows in an example is tested there. A difference that is gone fai
 """
 
 import io
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar, copy_context
@@ -153,6 +156,21 @@ def filter_without_parentheses(framework: ModuleType) -> bool:
     return "shout" in app.jinja_env.filters
 
 
+def encoding_of_a_resource(framework: ModuleType) -> bool:
+    """Whether it is UTF-8 where the locale has only ASCII."""
+    name = "dewar import Dewar" if framework is dewar else "flask import Flask"
+    program = (
+        f"from {name} as App; app = App('x', root_path='.')\n"
+        f"print(app.open_resource({str(__file__)!r}, 'r').encoding)"
+    )
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    ended = subprocess.run(
+        command, env={**os.environ, **locale}, capture_output=True, text=True, check=True
+    )
+    return ended.stdout.strip().lower() == "utf-8"
+
+
 DIFFERENCES: dict[str, tuple[Callable[[ModuleType], Any], Any, Any]] = {
     "every teardown function runs": (teardown_functions, ["fails"], ["fails", "last"]),
     "the request is visible at the end": (request_at_the_end, [False], [True]),
@@ -163,6 +181,7 @@ DIFFERENCES: dict[str, tuple[Callable[[ModuleType], Any], Any, Any]] = {
     "a long chunked body": (chunked_body_above_the_limit, 200, 413),
     "what a stream sets": (what_a_stream_has_set, ["by the stream"], ["unset"]),
     "each call has a context": (contexts_of_calls, 1, 2),
+    "the encoding of a resource": (encoding_of_a_resource, False, True),
     "template_filter without parentheses": (filter_without_parentheses, False, True),
 }
 
