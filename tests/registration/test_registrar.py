@@ -104,7 +104,7 @@ def test_an_endpoint_without_a_view_says_what_is_missing(app: Dewar) -> None:
         (200, ValueError, "200 is not a recognized HTTP error code"),
         (NotFound(), TypeError, r"@app\.errorhandler\(NotFound\)"),
         ("404", TypeError, "is not a subclass of Exception"),
-        (dict, ValueError, "is not a subclass of Exception"),
+        (dict, ValueError, "'dict' is not a subclass of Exception"),
     ],
 )
 def test_what_can_not_be_handled_is_refused(

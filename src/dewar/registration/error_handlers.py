@@ -39,8 +39,8 @@ def class_and_code(exception: type[Exception] | int) -> tuple[type[Exception], i
     refusal = _maybe_refusal(exception)
     if refusal is not None:
         raise refusal(
-            f"{exception!r} is not a subclass of Exception. Give one, or an HTTP error status"
-            " such as 404."
+            f"{getattr(exception, '__name__', exception)!r} is not a subclass of Exception."
+            " Give one, or an HTTP error status such as 404."
         )
     code = exception.code if issubclass(exception, HTTPException) else None
     return exception, code
