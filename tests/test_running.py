@@ -228,6 +228,16 @@ def test_adhoc_makes_a_context(served: list[Any], host: str) -> None:
     assert isinstance(served[0][1]["ssl_context"], ssl.SSLContext)
 
 
+def test_an_app_that_has_run_can_be_set_up_again(app: Dewar, served: list[Any]) -> None:
+    """At a prompt, where a route is added between two runs."""
+    app.test_client().get("/")
+    with pytest.raises(AssertionError):
+        app.get("/late")
+    app.run()
+    app.get("/late")(lambda: "late")
+    assert app.test_client().get("/late").text == "late"
+
+
 def test_it_does_nothing_while_a_command_imports_the_script(
     app: Dewar, served: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,3 +245,7 @@ def test_it_does_nothing_while_a_command_imports_the_script(
     monkeypatch.setenv("DEWAR_RUN_FROM_CLI", "true")
     app.run()
     assert served == []
+    # The way in which a command of a Flask program serves its app.
+    monkeypatch.setenv("FLASK_RUN_FROM_CLI", "false")
+    app.run()
+    assert len(served) == 1

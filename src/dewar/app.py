@@ -117,7 +117,11 @@ class Dewar(RequestMethods, ServerMethods, AppParts):
         # Here, because another server that calls the app does not need this one.
         from dewar.running import run_app
 
-        run_app(self, host, port, debug, load_dotenv, options)
+        try:
+            run_app(self, host, port, debug, load_dotenv, options)
+        finally:
+            # As in Flask: whoever runs it from a prompt may add routes before the next run.
+            self._got_first_request = False
 
     def test_client(self, use_cookies: bool = True, **kwargs: Any) -> "DewarClient":
         """Return a client that sends requests to the app without a server."""

@@ -24,9 +24,10 @@ from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.pipeline import failures, url_building
 from dewar.registration.app_registrar import AppRegistrar
-from dewar.registration.packages import instance_path_of, name_of
+from dewar.registration.packages import find_package, name_of
 from dewar.routing.rules import RouteMap
 from dewar.sessions.interface import SessionInterface
+from dewar.support.paths import join_path, open_file
 from dewar.template_lookup import TemplatesOfAll
 from dewar.templating import Environment, make_environment, standard_names
 
@@ -145,15 +146,21 @@ class AppParts(AppRegistrar):
         return self.aborter_class()
 
     def auto_find_instance_path(self) -> str:
-        """Return the folder for the files of this installation."""
-        return instance_path_of(self.import_name, self.root_path)
+        """Return the folder for the files of this installation.
+
+        It is ``instance`` beside the package or module of `import_name`; for an installed one
+        ``<prefix>/var/<name>-instance``. `root_path` has no influence.
+        """
+        prefix, folder = find_package(self.import_name)
+        if prefix is None:
+            return join_path(folder, "instance")
+        return join_path(prefix, "var", f"{self.name}-instance")
 
     def open_instance_resource(
         self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
     ) -> IO[Any]:
         """Open a file in the instance folder, for writing as well."""
-        path = Path(self.instance_path, resource)
-        return path.open(mode, encoding=None if "b" in mode else encoding)
+        return open_file(join_path(self.instance_path, resource), mode, encoding)
 
     def create_jinja_environment(self) -> JinjaEnvironment:
         """Return the template environment with its options and globals."""

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from datetime import datetime
 from os import PathLike
-from pathlib import Path
 from typing import IO, Any
 
 import werkzeug.utils
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar.contexts.current import current_request
+from dewar.support.paths import open_file
 
 
 def send_file(
@@ -76,7 +76,7 @@ def _with_defaults(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def open_for_reading(path: Path, mode: str, encoding: str | None = None) -> IO[Any]:
+def open_for_reading(path: str, mode: str, encoding: str | None = None) -> IO[Any]:
     """Open a file for reading.
 
     Raises:
@@ -84,4 +84,4 @@ def open_for_reading(path: Path, mode: str, encoding: str | None = None) -> IO[A
     """
     if mode not in {"r", "rt", "rb"}:
         raise ValueError(f"Resources can only be opened for reading: 'r' or 'rb', not {mode!r}.")
-    return path.open(mode, encoding=None if mode == "rb" else encoding or "utf-8")
+    return open_file(path, mode, encoding)

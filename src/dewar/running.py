@@ -11,7 +11,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from werkzeug.debug import DebuggedApplication
 from werkzeug.middleware.shared_data import SharedDataMiddleware
 
-from dewar.environment import RUN_FROM_CLI, debug_flag, load_dotenv, skips_dotenv
+from dewar.environment import debug_flag, load_dotenv, runs_from_command, skips_dotenv
 from dewar.errors import DewarError
 from dewar.run_options import RunOptions, take_options
 from dewar.server import run
@@ -59,7 +59,7 @@ def run_app(
     options: dict[str, Any],
 ) -> None:
     """Serve an app until a signal stops it; `dewar.Dewar.run` says what the arguments mean."""
-    if os.environ.get(RUN_FROM_CLI) == "true":
+    if runs_from_command():
         # ``dewar run`` imports a script that may call app.run() at its end.
         return
     if reads_dotenv and not skips_dotenv():

@@ -23,6 +23,7 @@ from dewar.cli.run import run_command
 from dewar.cli.shell import shell_command
 from dewar.cli.tasks_command import tasks_group
 from dewar.contexts.current import maybe_current
+from dewar.environment import note_command
 
 _HELP = """\
 Serve, inspect and run commands of a Dewar app.
@@ -94,6 +95,7 @@ class DewarGroup(AppGroup):
         **extra: Any,
     ) -> click.Context:
         """Return the context of one call of the command line, with a `ScriptInfo` in it."""
+        note_command()
         if "obj" not in self.context_settings:
             extra.setdefault(
                 "obj",

@@ -1,9 +1,9 @@
 """Keeping the request for a response that is produced while it is sent.
 
 When the first piece is asked for, the view has returned and its context is popped. A generator
-therefore runs in a copy of the view's whole `contextvars.Context`, which is entered for each step
-and left again. So the thread that sends the response keeps nothing of the request between two
-steps, whether the stream ends, fails, or is abandoned.
+therefore runs in a copy of the whole `contextvars.Context` of that moment, with the view's stack of
+contexts in it, which is entered for each step and left again. So the thread that sends the response
+keeps nothing of the request between two steps, whether the stream ends, fails, or is abandoned.
 
 An asynchronous generator runs in the task that iterates it, and gets the stack of contexts for each
 step.
@@ -67,18 +67,19 @@ def stream_with_context(generator_or_function: Any) -> Any:
 
 
 def _steps(items: Iterator[T], request: Context) -> Generator[T, None, None]:
-    stream = _run(items, request, copy_context())
+    stream = _run(items, request, contexts.reader(None))
     # Enter the try block, so that its end runs even if the stream is closed before its first step.
     next(stream)
     return stream
 
 
-def _run(
-    items: Iterator[Any], request: Context, context: ContextVars
-) -> Generator[Any, None, None]:
+def _run(items: Iterator[Any], request: Context, stack: Any) -> Generator[Any, None, None]:
     error: BaseException | None = None
+    context: ContextVars | None = None
     try:
         yield None
+        # Not before: hooks set context variables after the view, and the generator sees them.
+        context = _copy_with(stack)
         while True:
             try:
                 item = context.run(next, items)
@@ -89,7 +90,14 @@ def _run(
         error = failure
         raise
     finally:
+        context = context or _copy_with(stack)
         context.run(_finish, getattr(items, "close", _nothing), request, error)
+
+
+def _copy_with(stack: Any) -> ContextVars:
+    copied = copy_context()
+    copied.run(contexts.writer, stack)
+    return copied
 
 
 def _finish(

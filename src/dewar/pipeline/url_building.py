@@ -130,6 +130,6 @@ def recover(app: PipelineApp, error: BuildError, endpoint: str, values: dict[str
 
 def _absolute(endpoint: str, blueprint: str | None) -> str:
     """Return an endpoint with the current blueprint in front, if it starts with a dot."""
-    if not endpoint.startswith("."):
+    if endpoint[:1] != ".":
         return endpoint
     return endpoint[1:] if blueprint is None else f"{blueprint}{endpoint}"

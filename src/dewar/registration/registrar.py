@@ -20,6 +20,7 @@ from dewar.registration.error_handlers import (
 )
 from dewar.registration.hooks import HookTable, WatchedDict, weakly
 from dewar.registration.packages import root_path_of
+from dewar.support.paths import join_path
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -94,8 +95,7 @@ class Registrar:
         """The absolute path of the static files, or None."""
         if self._static_folder is None:
             return None
-        # Not a Path, which would drop a "." that is the name in the URL.
-        return os.path.join(self.root_path, self._static_folder)  # noqa: PTH118  # see above
+        return join_path(self.root_path, self._static_folder)
 
     @static_folder.setter
     def static_folder(self, value: str | Path | None) -> None:
@@ -125,7 +125,7 @@ class Registrar:
         """The loader for the templates of this app or blueprint, or None."""
         if self.template_folder is None:
             return None
-        return FileSystemLoader(Path(self.root_path, self.template_folder))
+        return FileSystemLoader(join_path(self.root_path, self.template_folder))
 
     def send_static_file(self, filename: str) -> WerkzeugResponse:
         """Return a file from the static folder."""
@@ -145,7 +145,7 @@ class Registrar:
         self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
     ) -> IO[Any]:
         """Open a file below `root_path` for reading."""
-        return open_for_reading(Path(self.root_path, resource), mode, encoding)
+        return open_for_reading(join_path(self.root_path, resource), mode, encoding)
 
     @setup_method
     def get(self, rule: str, **options: Any) -> Callable[[F], F]:

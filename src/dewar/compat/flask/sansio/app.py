@@ -8,6 +8,7 @@ from dewar.contexts.namespace import AppGlobals as _AppCtxGlobals
 from dewar.environment import debug_flag as get_debug_flag
 from dewar.json.provider import DefaultJSONProvider, JSONProvider
 from dewar.logging import create_logger
+from dewar.registration.packages import find_package
 from dewar.registration.registrar import Registrar as Scaffold
 from dewar.registration.registrar import setup_method as setupmethod
 from dewar.registration.url_rules import endpoint_of as _endpoint_from_view_func
@@ -27,6 +28,7 @@ __all__ = [
     "_endpoint_from_view_func",
     "_wz_redirect",
     "create_logger",
+    "find_package",
     "get_debug_flag",
     "setupmethod",
 ]

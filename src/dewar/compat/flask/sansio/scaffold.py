@@ -2,6 +2,7 @@
 
 from jinja2 import FileSystemLoader
 
+from dewar.registration.packages import find_package
 from dewar.registration.packages import root_path_of as get_root_path
 from dewar.registration.registrar import Registrar as Scaffold
 from dewar.registration.registrar import setup_method as setupmethod
@@ -13,6 +14,7 @@ __all__ = [
     "Scaffold",
     "_default_template_ctx_processor",
     "_endpoint_from_view_func",
+    "find_package",
     "get_root_path",
     "setupmethod",
 ]
