@@ -15,7 +15,8 @@ from dewar.server.errors import SettingsError
 from dewar.server.processes.app_source import AppSource, preloaded
 from dewar.server.processes.hooks import ServerHooks
 from dewar.server.processes.orphans import is_init
-from dewar.server.processes.supervisor import Supervisor, make_scoreboard
+from dewar.server.processes.scoreboard import make_scoreboard
+from dewar.server.processes.supervisor import Supervisor
 from dewar.server.processes.supervisor_links import StatusListener, SupervisorLinks
 from dewar.server.reload import inherited_bind
 from dewar.server.server import Server, describe, maybe_metrics_server
@@ -158,7 +159,7 @@ def _serve_processes(source: AppSource, settings: Settings, hooks: ServerHooks) 
     """Supervise workers until a signal stops them; return the exit status."""
     listeners = bind_listeners(settings.bind, settings.unix_mode, ipv6_only=settings.ipv6_only)
     addresses = tuple(url_of(listener, settings.scheme) for listener in listeners)
-    scoreboard = make_scoreboard(settings)
+    scoreboard = make_scoreboard(settings.processes)
     links = SupervisorLinks(
         status_listener=ConsoleStatus(banner(source.name, addresses, settings)),
         endpoint=maybe_metrics_server(settings),

@@ -32,8 +32,6 @@ from dewar.server.system.terminal import Terminal
 
 _logger = logging.getLogger("dewar.server")
 
-# Spare slots for workers: for SIGTTIN, and for workers that retire while their successors serve.
-_SPARE = 64
 # Without signals, on another thread than the main one, ended workers are found by looking.
 _LOOK = 0.2
 # Workers act on these as if they had got them. SIGTERM is not here: a worker runs the program's
@@ -43,11 +41,6 @@ _PASSED_ON = frozenset({"SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2"})
 _Selector: type[selectors.BaseSelector] = getattr(
     selectors, "PollSelector", selectors.SelectSelector
 )
-
-
-def make_scoreboard(settings: Settings) -> Scoreboard:
-    """Return a scoreboard with room for all workers that *settings* can lead to."""
-    return Scoreboard(settings.processes * 4 + _SPARE)
 
 
 class Supervisor:

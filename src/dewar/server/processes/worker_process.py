@@ -5,14 +5,11 @@ the leader of the pool writes heartbeats, so that a hung pool is noticed althoug
 works.
 """
 
-import faulthandler
-import io
 import logging
 import os
 import random
 import selectors
 import signal
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +24,7 @@ from dewar.server.processes.fork import EXIT_LOAD
 from dewar.server.processes.hooks import ServerHooks, call_logged
 from dewar.server.processes.scoreboard import WorkerSlot
 from dewar.server.settings.settings import Settings
+from dewar.server.system.crash_report import report_crashes_soon
 from dewar.server.system.descriptor_limit import raise_descriptor_limit
 from dewar.server.system.last_threads import finish_threads
 from dewar.server.system.listeners import listen
@@ -34,7 +32,6 @@ from dewar.server.system.memory import freeze_heap
 from dewar.server.system.process_title import set_title
 from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
 from dewar.server.threads.pool import Pool
-from dewar.support.background_thread import BackgroundThread
 
 _logger = logging.getLogger("dewar.server")
 
@@ -85,7 +82,7 @@ class WorkerProcess:
         assignment = self._assignment
         set_title(f"dewar: worker {assignment.slot.number} [{assignment.source.name}]")
         with suppress(RuntimeError):  # there may be no thread to be had
-            _report_crashes_soon().join()
+            report_crashes_soon().join()
         server_context = self._server_context = self._maybe_load()
         if server_context is None:
             return self._leave(0.0, EXIT_LOAD)
@@ -287,25 +284,6 @@ def _exit_status(raised: BaseException) -> int:
         exc_info=raised,
     )  # fmt: skip
     return 1
-
-
-def _report_crashes_soon() -> BackgroundThread:
-    """Have fatal signals write where each thread is; return the thread that sets that up.
-
-    Not on the main thread, because `faulthandler` gives its caller a small signal stack, and the
-    handlers of all signals use it (SA_ONSTACK). Several signals at once, each interrupting the
-    handler of another, would overflow it into the heap.
-    """
-    thread = BackgroundThread("dewar-faulthandler", _report_crashes)
-    thread.start()
-    return thread
-
-
-def _report_crashes() -> None:
-    # The app may have its own file for it, and there may be no real stderr.
-    if not faulthandler.is_enabled():
-        with suppress(io.UnsupportedOperation, AttributeError, ValueError, RuntimeError):
-            faulthandler.enable(sys.__stderr__ or sys.stderr)
 
 
 def _draw_max_requests(settings: Settings) -> int:
