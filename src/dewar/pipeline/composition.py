@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from inspect import iscoroutinefunction
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Protocol
 from wsgiref.types import WSGIEnvironment
@@ -75,6 +76,10 @@ _ROUTED = (
     "url_rule",
     "view_args",
 )
+
+# The same as they are looked up on a class, all at once.
+_steps = attrgetter(*_LAZY_STEPS)
+_routed = attrgetter(*(name for name in _ROUTED if hasattr(Request, name)))
 
 #: The attributes of an app whose assignment outdates its composition.
 SEEN_BY_COMPOSITION = frozenset(
@@ -238,10 +243,23 @@ def stock_methods(cls: type) -> Mapping[str, object]:
 
 
 def _on_classes(app: ComposedApp, stock: Mapping[str, object]) -> tuple[object, ...]:
-    """Return what a composition finds on classes."""
-    methods = [getattr(type(app), name) for name in stock]
-    lazy, routing = _is_lazy(app.session_interface), _has_stock_routing(app.request_class)
-    return (*methods, lazy, routing, Response.default_mimetype)
+    """Return what a composition finds on classes, and on the session interface."""
+    interface, request_class = app.session_interface, app.request_class
+    # PERF: the test client asks before each request, and this takes a microsecond.
+    return (
+        attrgetter(*stock)(type(app)),
+        _maybe(_steps, type(interface)),
+        vars(interface).keys().isdisjoint(_LAZY_STEPS),
+        _maybe(_routed, request_class),
+        Response.default_mimetype,
+    )
+
+
+def _maybe(lookup: Callable[[Any], object], owner: object) -> object:
+    try:
+        return lookup(owner)
+    except AttributeError:
+        return None  # of a program that has only what it uses
 
 
 def _has_stock_routing(request_class: type) -> bool:
