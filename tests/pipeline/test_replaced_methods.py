@@ -101,3 +101,20 @@ def test_a_replaced_method_of_the_session_interface_is_called(
             answers_of(app)
         found.append(calls)
     assert found[0] == found[1] == ["open_session"] * 3
+
+
+def test_an_interface_may_have_only_what_is_used() -> None:
+    """It need not inherit from Dewar's, and a class of requests may be any callable."""
+
+    class Sessions:
+        def open_session(self, app: Any, request: Any) -> dict[str, Any]:
+            return {}
+
+        def is_null_session(self, session: Any) -> bool:
+            return True
+
+    app = make_app(dewar)
+    app.session_interface = Sessions()
+    app.request_class = lambda environ: dewar.Request(environ)
+    app.add_url_rule("/path", "path", lambda: dewar.request.path)
+    assert [app.test_client().get("/path").text for _ in range(2)] == ["/path", "/path"]
