@@ -18,7 +18,6 @@ NOT_USED = {
     "flask.helpers._prepare_send_file_kwargs",
     "flask.json.tag.dumps",
     "flask.json.tag.loads",
-    "flask.sansio.app.find_package",
     "flask.sansio.scaffold._find_package_path",
     "flask.testing._get_werkzeug_version",
     # One variable of the environment, which Dewar's code reads by another function.
