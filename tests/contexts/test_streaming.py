@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dewar import Dewar, g, has_request_context, request, stream_with_context
+from dewar import Dewar, current_app, g, has_request_context, request, stream_with_context
 from dewar.contexts.current import contexts
 from suspendedtools import make_environ
 
@@ -33,7 +33,7 @@ def test_the_request_is_seen_in_every_step_and_never_between(app: Dewar) -> None
     seen = []
     for piece in stream:
         assert not has_request_context()
-        assert contexts.top is None
+        assert contexts.state is None
         seen.append(piece)
     assert seen == ["/stream", "1", "kept"]
 
@@ -70,7 +70,7 @@ def test_an_abandoned_stream_leaves_nothing_on_the_thread(app: Dewar) -> None:
     stream = make("closed")
     assert next(stream) == "/stream"
     stream.close()
-    assert contexts.top is None
+    assert contexts.state is None
     stream = make("dropped")
     next(stream)
     del stream
@@ -80,7 +80,7 @@ def test_an_abandoned_stream_leaves_nothing_on_the_thread(app: Dewar) -> None:
     with pytest.raises(ZeroDivisionError):
         next(stream)
     make("never started").close()
-    assert contexts.top is None
+    assert contexts.state is None
     assert closed == ["closed", "dropped", "failing"]
 
 
@@ -101,13 +101,13 @@ def test_a_context_opened_inside_the_stream_stays_inside(app: Dewar) -> None:
 
     def pieces() -> Iterator[str]:
         with other.app_context():
-            yield contexts.top.app.name
-        yield contexts.top.app.name
+            yield current_app.name
+        yield current_app.name
 
     with app.test_request_context("/"):
         stream = stream_with_context(pieces())
     assert next(stream) == "other"
-    assert contexts.top is None
+    assert contexts.state is None
     assert list(stream) == ["streaming"]
 
 
@@ -147,13 +147,13 @@ def test_a_generator_that_pops_too_much_ends_all_the_same(app: Dewar) -> None:
     """What it took off was the copy's."""
 
     def pieces() -> Iterator[str]:
-        contexts.pop()
+        contexts.writer(None)
         yield "popped"
 
     with app.test_request_context("/"):
         stream = stream_with_context(pieces())
         assert list(stream) == ["popped"]
-        assert contexts.top is not None
+        assert contexts.state is not None
 
 
 def test_what_can_be_iterated_is_not_called(app: Dewar) -> None:

@@ -5,7 +5,7 @@ therefore runs in a copy of the view's whole `contextvars.Context`, which is ent
 and left again. So the thread that sends the response keeps nothing of the request between two
 steps, whether the stream ends, fails, or is abandoned.
 
-An asynchronous generator runs in the task that iterates it, and gets the stack of contexts for each
+An asynchronous generator runs in the task that iterates it, and gets the contexts for each
 step.
 """
 
@@ -99,17 +99,33 @@ def _finish(
 
     That is None, an error of the iterator, or `GeneratorExit` if the stream was abandoned.
     """
-    # The copied stack still holds the request.
-    while contexts.pop() not in (request, None):
-        pass
-    try:
-        request.push()
+    # The copied stacks still hold the request.
+    request.uncover()
+    contexts.writer(request.rest_of(contexts.state))
+    app_context = request.app_context
+    if app_context is request:
+        request.preserve()
+        _finish_in([request], close, error)
+    else:
+        _finish_in([app_context, request], close, error)
+
+
+def _finish_in(
+    ended: list[Context], close: Callable[[], object], error: BaseException | None
+) -> None:
+    """Close the iterator in contexts that may have ended, and end those again."""
+    if not ended:
         close()
+        return
+    context, *inner = ended
+    context.push()
+    try:
+        _finish_in(inner, close, error)
     except BaseException as failure:
         error = failure
         raise
     finally:
-        request.pop(error)
+        context.pop(error)
 
 
 def _nothing() -> None:
@@ -117,29 +133,29 @@ def _nothing() -> None:
 
 
 def _async_steps(items: AsyncIterable[T], request: Context) -> AsyncIterator[T]:
-    stack = contexts.reader(None)
-    return _run_async(aiter(items), request, stack)
+    state = contexts.state
+    return _run_async(aiter(items), request, state)
 
 
-async def _run_async(items: AsyncIterator[Any], request: Context, stack: Any) -> AsyncIterator[Any]:
-    outside = contexts.reader(None)
+async def _run_async(items: AsyncIterator[Any], request: Context, state: Any) -> AsyncIterator[Any]:
+    outside = contexts.state
     error: BaseException | None = None
     try:
         while True:
-            contexts.writer(stack)
+            contexts.writer(state)
             try:
                 item = await anext(items)
             except StopAsyncIteration:
                 return
             finally:
-                stack = contexts.reader(None)
+                state = contexts.state
                 contexts.writer(outside)
             yield item
     except BaseException as failure:
         error = failure
         raise
     finally:
-        contexts.writer(stack)
+        contexts.writer(state)
         try:
             await _finish_async(items, request, error)
         finally:
