@@ -12,7 +12,7 @@ step.
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextvars import Context as ContextVars
 from contextvars import copy_context
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import Any, TypeVar, overload
 
 from dewar.contexts.context import Context
@@ -68,7 +68,7 @@ def stream_with_context(generator_or_function: Any) -> Any:
 
 def _steps(items: Iterator[T], request: Context) -> Generator[T, None, None]:
     stream = _run(items, request, copy_context())
-    # Enter the try block, so that its end runs even if the stream is closed before its first step.
+    # Enter the try block, so that the iterator is closed even before its first step.
     next(stream)
     return stream
 
@@ -76,9 +76,15 @@ def _steps(items: Iterator[T], request: Context) -> Generator[T, None, None]:
 def _run(
     items: Iterator[Any], request: Context, context: ContextVars
 ) -> Generator[Any, None, None]:
-    error: BaseException | None = None
+    close = getattr(items, "close", _nothing)
     try:
         yield None
+    except GeneratorExit:
+        # Nobody asked for a piece, as for HEAD: the view's end was the end of the request.
+        context.run(close)
+        raise
+    error: BaseException | None = None
+    try:
         while True:
             try:
                 item = context.run(next, items)
@@ -89,7 +95,7 @@ def _run(
         error = failure
         raise
     finally:
-        context.run(_finish, getattr(items, "close", _nothing), request, error)
+        context.run(_finish, close, request, error)
 
 
 def _finish(
@@ -175,5 +181,7 @@ async def _finish_async(
         error = failure
         raise
     finally:
-        # The teardown functions may block.
-        await asyncio.to_thread(_finish, _nothing, request, error)
+        # The teardown functions may block. A cancellation does not prevent them: it may come while
+        # they wait for a thread, and tell once more that the client has gone.
+        finish = partial(copy_context().run, _finish, _nothing, request, error)
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, finish))
