@@ -13,8 +13,9 @@ from werkzeug.utils import redirect as werkzeug_redirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar.app_parts import AppParts
-from dewar.contexts.context import Context, SplitContext
+from dewar.contexts.context import Context
 from dewar.contexts.current import current_request
+from dewar.contexts.namespace import AppGlobals
 from dewar.layers import maybe_own_method
 from dewar.loop.suspended import Suspended
 from dewar.messages.request import Request
@@ -61,8 +62,6 @@ class Dewar(RequestMethods, AppParts):
         root_path: The folder of the app's files; that of `import_name` by default.
     """
 
-    _request_context_class: type[Context] = Context
-
     def __init__(
         self,
         import_name: str,
@@ -96,11 +95,6 @@ class Dewar(RequestMethods, AppParts):
         self.template_context_processors[None].append(standard_names)
         if self.has_static_folder:
             self._serve_static_files(static_host, host_matching)
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if cls.app_context is not Dewar.app_context:
-            cls._request_context_class = SplitContext
 
     # Running.
 
@@ -196,11 +190,14 @@ class Dewar(RequestMethods, AppParts):
 
     def app_context(self) -> Context:
         """Return an app context, for a ``with`` block: ``current_app`` and ``g`` work in it."""
-        return Context(self)
+        context = Context(self)
+        if self.app_ctx_globals_class is not AppGlobals:
+            context.g  # noqa: B018  # made at once, because a class of the program may see it
+        return context
 
     def request_context(self, environ: WSGIEnvironment) -> Context:
         """Return the context of a request."""
-        return self._request_context_class(self, environ)
+        return self._composition.context_class(self, environ)
 
     def test_request_context(self, *args: Any, **kwargs: Any) -> Context:
         """Return the context of a request from `EnvironBuilder`'s arguments."""
@@ -297,10 +294,10 @@ class Dewar(RequestMethods, AppParts):
         object.__setattr__(self, name, value)
         if name in SEEN_BY_COMPOSITION:
             self._changed()
-            if name == "app_context":
-                self._request_context_class = SplitContext
             if isinstance(value, RouteMap):
                 value.watch(weakly(self._changed))
+            if isinstance(value, SecureCookieSessionInterface):
+                value._watch(weakly(self._changed))  # noqa: SLF001  # its names are Flask's
 
 
 _STOCK = stock_methods(Dewar)

@@ -38,6 +38,8 @@ class Context(ContextState):
     A request context is an app context too, unless it is pushed inside one of the same app. Pushed
     again, it gets a new app context, as in Flask, and so another `g`.
 
+    A subclass opens the session at once, see `dewar.contexts.eager`.
+
     Args:
         app: The app.
         environ: The WSGI environ of the request; None makes an app context.
@@ -236,11 +238,16 @@ class Context(ContextState):
         _write(with_pushed(state, self if owned else None, self))
 
     def _begin_request(self) -> None:
-        # The session first, because a URL converter may use it.
-        if self.opened_session is None and self.app._composition.opens_session_at_once:
-            self.open_session()
+        if type(self) is not Context:
+            self._make_parts()
         if self.routing_exception is None:
             self.match_request()
+
+    def _make_parts(self) -> None:
+        """Make what a program with classes of its own can see, before the rule is looked for."""
+        self.g  # noqa: B018  # made at the first access
+        # A URL converter may use it.
+        self.open_session()
 
     def _tear_down(self, exc: BaseException | None, rest: State) -> None:
         """Run every step of the end, with `rest` as the state afterwards; raise the first error."""
@@ -253,23 +260,6 @@ class Context(ContextState):
             errors.run(self.app.do_teardown_appcontext, exc)
         errors.run(self.leave, rest)
         errors.raise_first()
-
-
-class SplitContext(Context):
-    """A request context for an app whose class overrides `app_context`.
-
-    Otherwise one context is both. Here `app_context` is called for each request, as Flask does,
-    and the request's context is pushed on top of it.
-
-    The constructor's arguments are those of `Context`.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._may_own_app_context = False
-
-    def preserve(self) -> None:
-        """Do nothing: the app context has `g`, and is preserved with this one."""
 
 
 def teardown_errors(app: Any) -> FirstError:
