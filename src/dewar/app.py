@@ -197,7 +197,7 @@ class Dewar(RequestMethods, AppParts):
 
     def request_context(self, environ: WSGIEnvironment) -> Context:
         """Return the context of a request."""
-        return self._composition.context_class(self, environ)
+        return self._request_context_class(self, environ)
 
     def test_request_context(self, *args: Any, **kwargs: Any) -> Context:
         """Return the context of a request from `EnvironBuilder`'s arguments."""
@@ -273,6 +273,10 @@ class Dewar(RequestMethods, AppParts):
         # compose: the compositions are equal, and either may stay.
         return Composition(self, _STOCK)
 
+    @cached_property
+    def _request_context_class(self) -> type[Context]:
+        return self._composition.context_class
+
     def _serve_static_files(self, host: str | None, host_matching: bool) -> None:
         if bool(host) != host_matching:
             raise StaticHostError(
@@ -289,6 +293,7 @@ class Dewar(RequestMethods, AppParts):
 
     def _changed(self) -> None:
         vars(self).pop("_composition", None)
+        vars(self).pop("_request_context_class", None)
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)

@@ -13,7 +13,6 @@ from dewar.sessions.interface import SessionInterface
 from dewar.sessions.laziness import may_open_late
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
 from dewar.sessions.session import NullSession, SecureCookieSession
-from suspendedtools import make_environ
 
 
 class OwnSession(SecureCookieSession):
@@ -76,25 +75,18 @@ def test_what_is_put_on_the_class_itself_counts(monkeypatch: pytest.MonkeyPatch)
     assert not may_open_late(SecureCookieSessionInterface())
 
 
-def answers_on_the_loop(app: Dewar) -> bool:
-    """Whether a request for a coroutine view needs no thread."""
-    suspended = app.begin_on_loop(make_environ(path="/"), lambda *_: lambda _: None)  # type: ignore[arg-type]  # not called
-    if suspended is None:
-        return False
-    suspended.close()
-    return True
+def opens_late(app: Dewar) -> bool:
+    """Whether a request opens its session when it is first used."""
+    context = app.test_request_context("/")
+    with context:
+        return context.opened_session is None
 
 
 @pytest.mark.parametrize("part", ["interface", "class", "globals", "request"])
 def test_a_change_is_seen_by_an_app_that_has_had_requests(part: str) -> None:
-    """It is no longer answered on the event loop alone, where nothing of the program may block."""
+    """The interface, its class, and the classes of `g` and of requests."""
     app = Dewar("late", static_folder=None)
-
-    @app.get("/")
-    async def view() -> str:
-        return "seen"
-
-    assert answers_on_the_loop(app)
+    assert opens_late(app)
     if part == "interface":
         app.session_interface = type("Own", (SecureCookieSessionInterface,), {})()
     elif part == "class":
@@ -103,7 +95,7 @@ def test_a_change_is_seen_by_an_app_that_has_had_requests(part: str) -> None:
         app.app_ctx_globals_class = type("Own", (AppGlobals,), {})
     else:
         app.request_class = type("Own", (Request,), {"__init__": Request.__init__, "host": "x"})
-    assert not answers_on_the_loop(app)
+    assert not opens_late(app)
 
 
 def test_an_interface_of_two_apps_tells_both() -> None:
@@ -111,15 +103,10 @@ def test_an_interface_of_two_apps_tells_both() -> None:
     first, second = Dewar("first", static_folder=None), Dewar("second", static_folder=None)
     second.session_interface = first.session_interface
     for app in (first, second):
-        app.add_url_rule("/", "view", coroutine_view)
-        assert answers_on_the_loop(app)
+        assert opens_late(app)
     first.session_interface.session_class = OwnSession  # type: ignore[attr-defined]  # the shipped one
-    assert not answers_on_the_loop(first)
-    assert not answers_on_the_loop(second)
-
-
-async def coroutine_view() -> str:
-    return "seen"
+    assert not opens_late(first)
+    assert not opens_late(second)
 
 
 def test_a_subclass_of_the_context_opens_and_saves(monkeypatch: pytest.MonkeyPatch) -> None:

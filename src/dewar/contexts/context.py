@@ -77,6 +77,7 @@ class Context(ContextState):
         """Make this the current context of the running thread, greenlet or task."""
         state = _read(None)
         if self.environ is None:
+            self.owns_app_context = True
             _write(with_pushed(state, app=self))
         elif state is None and self._may_own_app_context:
             # PERF: this is the usual request, on a server.
@@ -127,7 +128,7 @@ class Context(ContextState):
         _write(rest)
         self.pushes -= 1
         owned = self.owns_app_context
-        if self._earlier:
+        if self.pushes and self._earlier:
             self.owns_app_context, self._outer, self._carrier = self._earlier[-1]
             self._earlier = self._earlier[:-1]
         if appcontext_popped.receivers and owned:

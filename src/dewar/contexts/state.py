@@ -42,7 +42,7 @@ class ContextState:
         "flashes",
         "made_request",
         "opened_session",
-        "owns_app_context",
+        "owns_app_context",  # set by `push`: whether that made it the current app context
         "pushes",
         "routing_exception",
         "url_rule",
@@ -70,8 +70,6 @@ class ContextState:
         self._g: Any = None
         #: How often it is pushed.
         self.pushes = 0
-        #: Whether the last push made it the current app context.
-        self.owns_app_context = environ is None
         self._may_own_app_context = True
         self._url_adapter: Any = _UNGIVEN
         #: The functions that are called with the response of this request only.
