@@ -11,14 +11,14 @@ from werkzeug.routing import MapAdapter
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar.app_parts import AppParts
-from dewar.contexts.context import Context, SplitContext
+from dewar.contexts.context import Context
 from dewar.contexts.current import current_request
+from dewar.contexts.namespace import AppGlobals
 from dewar.messages.request import Request
 from dewar.pipeline import url_building
 from dewar.pipeline.composition import (
     SEEN_BY_COMPOSITION,
     Composition,
-    is_method_stock,
     stock_methods,
 )
 from dewar.pipeline.request_methods import RequestMethods
@@ -61,8 +61,6 @@ class Dewar(RequestMethods, ServerMethods, AppParts):
         instance_relative_config: Whether configuration files are looked for in that folder.
         root_path: The folder of the app's files; that of `import_name` by default.
     """
-
-    _dewar_context_class: type[Context] = Context
 
     def __init__(
         self,
@@ -140,7 +138,10 @@ class Dewar(RequestMethods, ServerMethods, AppParts):
 
     def app_context(self) -> Context:
         """Return an app context, for a ``with`` block: ``current_app`` and ``g`` work in it."""
-        return Context(self)
+        context = Context(self)
+        if self.app_ctx_globals_class is not AppGlobals:
+            context.g  # noqa: B018  # made at once, because a class of the program may see it
+        return context
 
     def request_context(self, environ: WSGIEnvironment) -> Context:
         """Return the context of a request."""
@@ -202,6 +203,10 @@ class Dewar(RequestMethods, ServerMethods, AppParts):
         # compose: the compositions are equal, and either may stay.
         return Composition(self, _STOCK)
 
+    @cached_property
+    def _dewar_context_class(self) -> type[Context]:
+        return self._dewar_composition.context_class
+
     def _dewar_compare_classes(self) -> None:
         """Compose anew if a class has got other methods; the test client calls it."""
         composition = vars(self).get("_dewar_composition")
@@ -211,8 +216,7 @@ class Dewar(RequestMethods, ServerMethods, AppParts):
     def _dewar_changed(self) -> None:
         own = vars(self)
         own.pop("_dewar_composition", None)
-        is_stock = is_method_stock(self, _STOCK, "app_context")
-        own["_dewar_context_class"] = Context if is_stock else SplitContext
+        own.pop("_dewar_context_class", None)
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -220,6 +224,8 @@ class Dewar(RequestMethods, ServerMethods, AppParts):
             self._dewar_changed()
             if isinstance(value, RouteMap):
                 watch(value, weakly(self._dewar_changed))
+            if isinstance(value, SecureCookieSessionInterface):
+                value._dewar_watch(weakly(self._dewar_changed))  # noqa: SLF001  # its names are Flask's
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)

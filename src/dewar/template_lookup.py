@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from jinja2 import BaseLoader, FileSystemLoader, TemplateNotFound
 from jinja2 import Environment as JinjaEnvironment
 
-from dewar.contexts.current import maybe_current
+from dewar.contexts.current import maybe_current_request
 from dewar.registration.hooks import HookTable
 
 Source = tuple[str, str | None, Callable[[], bool] | None]
@@ -148,7 +148,6 @@ def _outcome(found: Source | None) -> str:
 
 
 def _current_blueprint() -> str | None:
-    context = maybe_current()
-    request_context = None if context is None else context.request_context
+    request_context = maybe_current_request()
     name: str | None = None if request_context is None else request_context.request.blueprint
     return name

@@ -15,7 +15,6 @@ class Composed(Protocol):
     """The members of the app's composition that a context uses."""
 
     index: RouteIndex
-    opens_session_at_once: bool
     has_teardown: bool
 
 

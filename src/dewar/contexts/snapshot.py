@@ -145,13 +145,13 @@ class Snapshot:
 
     @classmethod
     def take(cls, context: Any) -> Self:
-        """Return a copy of a context, with the request below it if that is of the same app."""
-        below = context.request_context
-        request = below is not None and below.app is context.app
+        """Return a copy of a context, with the request in it if that is of the same app."""
+        carrier = context.request_context
+        request = carrier is not None and carrier.app is context.app
         return cls(
             app=context.app,
             g=dict(vars(context.g)),
-            request=SnapshotRequest.take(below) if request else None,
+            request=SnapshotRequest.take(carrier) if request else None,
         )
 
     def run(
@@ -159,7 +159,7 @@ class Snapshot:
     ) -> Any:
         """Call the function in new contexts, and run a coroutine function to its end.
 
-        The stack of contexts is empty afterwards: call this in a new `contextvars.Context`.
+        No context is current afterwards: call this in a new `contextvars.Context`.
         """
         with self.opened():
             return self.app.ensure_sync(function)(*args, **kwargs)
@@ -172,7 +172,7 @@ class Snapshot:
         if self.g_absent:
             context.g = namespace_without(self.app.app_ctx_globals_class, self.g_absent)
         with context:
-            stack = contexts.reader(None)
+            state = contexts.state
             # The app's own values, set when the context was pushed, go before those carried.
             namespace = vars(context.g)
             for name, value in self.g.items():
@@ -183,8 +183,8 @@ class Snapshot:
                     request.push()
                 yield
             finally:
-                # Without its hooks, and with anything that the function left on the stack.
-                contexts.writer(stack)
+                # Without its hooks, and with anything that the function left pushed.
+                contexts.writer(state)
                 _close(request)
                 for name in [k for k, value in self.g.items() if namespace.get(k) is value]:
                     del namespace[name]

@@ -9,6 +9,9 @@ from wsgiref.types import WSGIEnvironment
 
 from werkzeug.routing import Map
 
+from dewar.contexts.context import Context
+from dewar.contexts.eager import EagerContext, SplitContext
+from dewar.contexts.namespace import AppGlobals
 from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.pipeline.body_limits import BodyLimits
@@ -18,7 +21,7 @@ from dewar.routing.adapters import has_trusted_hosts
 from dewar.routing.index import Match, RouteIndex
 from dewar.routing.rules import RouteMap
 from dewar.sessions.interface import SessionInterface
-from dewar.sessions.secure_cookie import SecureCookieSessionInterface
+from dewar.sessions.laziness import may_open_late
 from dewar.signals import appcontext_pushed
 
 # The methods that the fast lane does not call. If a subclass or an instance has another one, every
@@ -39,17 +42,6 @@ _TABLES = (
     "url_value_preprocessors",
     "view_functions",
 )
-# As they are at import, for the reason in `stock_methods`.
-_LAZY_STEPS = {
-    name: getattr(SecureCookieSessionInterface, name)
-    for name in (
-        "is_null_session",
-        "make_null_session",
-        "open_session",
-        "save_session",
-        "should_set_cookie",
-    )
-}
 _TEARDOWNS = ("do_teardown_appcontext", "do_teardown_request")
 # The methods that the suspendable lane does not call either.
 _UNAWAITED = (
@@ -87,6 +79,7 @@ SEEN_BY_COMPOSITION = frozenset(
         *_TABLES,
         *_TEARDOWNS,
         *_UNAWAITED,
+        "app_ctx_globals_class",
         "create_url_adapter",
         "request_class",
         "response_class",
@@ -110,12 +103,13 @@ class ComposedApp(PlannedApp, Protocol):
         """The configuration, for ``TRUSTED_HOSTS``."""
 
     session_interface: SessionInterface
+    app_ctx_globals_class: type
     teardown_appcontext_funcs: list[Callable[..., Any]]
     error_handler_spec: ErrorHandlers
 
 
 class Composition:
-    """The route index, the plans, the limits of bodies, and whether there is a fast lane.
+    """The route index, the plans, the limits of bodies, the class of requests' contexts.
 
     Args:
         app: The app.
@@ -127,10 +121,10 @@ class Composition:
         "_lanes",
         "_plans",
         "body_limits",
+        "context_class",
         "has_fast_lane",
         "has_teardown",
         "index",
-        "opens_session_at_once",
     )
 
     def __init__(self, app: ComposedApp, stock: Mapping[str, object]) -> None:
@@ -156,6 +150,7 @@ class Composition:
         is_suspendable = self.has_fast_lane and all(
             is_method_stock(app, stock, name) for name in (*_TEARDOWNS, *_UNAWAITED)
         )
+        self.context_class = _context_class(app, stock)
         self._lanes = Lanes(
             plain=FAST if self.has_fast_lane else FULL,
             coroutine=SUSPENDABLE if is_suspendable else FULL,
@@ -164,7 +159,7 @@ class Composition:
             and is_method_stock(app, stock, "request_context")
             # Only the class's methods: middleware on the instance is asked itself.
             and all(getattr(type(app), name) is stock[name] for name in _ENTRANCE)
-            and _is_lazy(app.session_interface)
+            and self.context_class is Context
             and all(map(iscoroutinefunction, app.teardown_appcontext_funcs)),
         )
         # Only the class's methods, as above.
@@ -172,8 +167,6 @@ class Composition:
             is_method_stock(app, stock, name) for name in ("create_url_adapter", "request_context")
         ) and all(getattr(type(app), name) is stock[name] for name in _ENTRANCE)
         self.body_limits = BodyLimits(app.url_map if is_foreseeable else None)
-        # An interface of the user's own may count on being asked for every request.
-        self.opens_session_at_once = not _is_lazy(app.session_interface)
         self.has_teardown = (
             bool(app.teardown_appcontext_funcs)
             or any(app.teardown_request_funcs.values())
@@ -217,11 +210,16 @@ def _of_no_endpoint(app: ComposedApp) -> Iterator[Callable[..., Any]]:
             yield from by_class.values()
 
 
-def _is_lazy(interface: SessionInterface) -> bool:
-    """Whether not opening a session that the request does not use has no visible effect."""
-    return not vars(interface).keys() & _LAZY_STEPS.keys() and all(
-        getattr(type(interface), name) is method for name, method in _LAZY_STEPS.items()
+def _context_class(app: ComposedApp, stock: Mapping[str, object]) -> type[Context]:
+    """Return the class of the contexts of requests."""
+    if not is_method_stock(app, stock, "app_context"):
+        return SplitContext
+    is_lazy = (
+        may_open_late(app.session_interface)
+        and app.app_ctx_globals_class is AppGlobals
+        and _has_stock_routing(app.request_class)
     )
+    return Context if is_lazy else EagerContext
 
 
 def stock_methods(cls: type) -> Mapping[str, object]:
@@ -243,13 +241,11 @@ def stock_methods(cls: type) -> Mapping[str, object]:
 
 def _on_classes(app: ComposedApp, stock: Mapping[str, object]) -> tuple[object, ...]:
     """Return what a composition finds on classes, and on the session interface."""
-    interface, request_class = app.session_interface, app.request_class
-    # PERF: the test client asks before each request, and this takes two microseconds.
+    # PERF: the test client asks before each request, and this takes some microseconds.
     return (
         attrgetter(*stock)(type(app)),
-        _maybe(_LAZY_STEPS, type(interface)),
-        vars(interface).keys().isdisjoint(_LAZY_STEPS),
-        _maybe(_ROUTED_ON_CLASS, request_class),
+        may_open_late(app.session_interface),
+        _maybe(_ROUTED_ON_CLASS, app.request_class),
         Response.default_mimetype,
     )
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from werkzeug.exceptions import HTTPException
 
-from dewar.contexts.current import current_request, maybe_current
+from dewar.contexts.current import current_request, maybe_current_request
 from dewar.loop.from_thread import to_sync
 from dewar.messages.request import Request
 from dewar.messages.response import Response
@@ -54,10 +54,7 @@ class RequestMethods:
 
     def make_response(self: PipelineApp, rv: Any) -> Response:
         """Return the response for what a view returned; see `dewar.pipeline.return_values`."""
-        context = maybe_current()
-        return return_values.make_response(
-            self, rv, None if context is None else context.request_context
-        )
+        return return_values.make_response(self, rv, maybe_current_request())
 
     def finalize_request(self: PipelineApp, rv: Any, from_error_handler: bool = False) -> Response:
         """Make a response of a returned value and run the functions after the view."""

@@ -101,11 +101,14 @@ def process_response(app: PipelineApp, context: Context, response: Response) -> 
 
 def save_session(app: PipelineApp, context: Context, response: Response) -> None:
     """Save the session into the response, if there is one."""
-    session = context.opened_session
-    if session is None and has_session_cookie(app, context):
+    session: Any = context.opened_session
+    if session is None and type(context) is Context:
+        if not has_session_cookie(app, context):
+            return
         # The cookie of a permanent session is refreshed even if the session was not read.
         session = context.open_session()
-    if session is not None and not app.session_interface.is_null_session(session):
+    # It is None if it could not be opened.
+    if not app.session_interface.is_null_session(session):
         app.session_interface.save_session(app, session, response)  # type: ignore[arg-type]  # the app is wider
 
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from werkzeug.routing import BuildError
 
-from dewar.contexts.current import maybe_current
+from dewar.contexts.current import maybe_current, maybe_current_request
 from dewar.errors import DewarError
 from dewar.messages.request import split_blueprint_path
 from dewar.mounting.errors import MountLinkError
@@ -33,7 +33,7 @@ def build_url(
 ) -> str:
     """Return the URL of an endpoint; `dewar.helpers.url_for` says what the arguments mean."""
     context = maybe_current()
-    carrier = None if context is None else context.request_context
+    carrier = maybe_current_request()
     if carrier is not None:
         endpoint = _absolute(endpoint, carrier.request.blueprint)
         external = scheme is not None if external is None else external

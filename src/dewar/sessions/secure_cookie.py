@@ -74,6 +74,19 @@ class SecureCookieSessionInterface(SessionInterface):
     # whole, so threads never see halves; there are several if apps share an interface.
     _dewar_kept: tuple[tuple[tuple[Any, ...], URLSafeTimedSerializer], ...] = ()
 
+    # Called when an attribute is set, for the apps that have this interface.
+    _dewar_watchers: tuple[Callable[[], None], ...] = ()
+
+    def _dewar_watch(self, on_change: Callable[[], None]) -> None:
+        """Call `on_change` whenever an attribute is set."""
+        self._dewar_watchers = (*self._dewar_watchers, on_change)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name[0] != "_":
+            for on_change in self._dewar_watchers:
+                on_change()
+
     @cached_property
     def serializer(self) -> Any:
         """Turns a session into text and back; any object with ``dumps`` and ``loads``."""

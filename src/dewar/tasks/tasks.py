@@ -116,8 +116,8 @@ class Tasks:
     def _here(self) -> AppTasks:
         """The part of the current app if it has one, else of the app that was attached last."""
         # PERF: as `maybe_current`, without a call. Most processes have one app.
-        if self._has_many and (node := contexts.reader(None)):
-            extensions = node[0].app.extensions
+        if self._has_many and (state := contexts.reader(None)) and state[0]:
+            extensions = state[0].app.extensions
             if extensions.get(EXTENSION) is self:
                 part: AppTasks = extensions[_PART]
                 return part
