@@ -1,0 +1,142 @@
+"""`Frames`: the frames of one WebSocket, as bytes in and out, without I/O.
+
+The library `websockets` keeps the state of the protocol and makes the frames. What it leaves to its
+users is here and in the parts that this uses.
+"""
+
+import logging
+from typing import NamedTuple
+
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import Protocol, Side
+
+from dewar.websocket.assembly import Assembly
+from dewar.websocket.deflate import Deflate
+from dewar.websocket.frame_headers import FrameError, FrameHeaders
+
+_logger = logging.getLogger("dewar.websocket")
+
+
+class Ping(NamedTuple):
+    """A ping has come; `answer` is the pong."""
+
+    answer: bytes
+
+
+class End(NamedTuple):
+    """No frame that comes after this counts.
+
+    Attributes:
+        code: The code of the first close frame, sent or received; 1005 if it has none.
+        reason: Its reason.
+        answer: What is left to send: a close frame, unless one was sent before.
+        is_fault: Whether the client has broken the protocol, and not sent a close frame.
+    """
+
+    code: int
+    reason: str
+    answer: bytes
+    is_fault: bool
+
+
+#: What a frame may lead to: a message, or one of the above.
+Event = str | bytes | Ping | End
+
+
+class Frames:
+    """Reads the frames of a client, and makes the server's.
+
+    Args:
+        max_size: The longest message that is received, in bytes.
+        deflate: The compression that was agreed on, if any.
+    """
+
+    __slots__ = ("_assembly", "_headers", "_protocol")
+
+    def __init__(self, max_size: int, deflate: Deflate | None = None) -> None:
+        # Without a limit: `FrameHeaders` and `Deflate` see to that.
+        self._protocol = Protocol(Side.SERVER, max_size=None, logger=_logger)
+        if deflate is not None:
+            self._protocol.extensions = [deflate]
+        self._headers = FrameHeaders(max_size, deflate is not None)
+        self._assembly = Assembly()
+
+    def __repr__(self) -> str:
+        return f"<Frames {self._protocol.state.name.lower()}>"
+
+    def read(self, data: bytes, start: int) -> tuple[int, Event | None]:
+        """Read one frame, or the part of one that is there; not to be called after an `End`.
+
+        Args:
+            data: What was read.
+            start: Where to begin: 0, or where the last call ended in the same data.
+
+        Returns:
+            Where the frame ends, and what it leads to, if anything.
+        """
+        protocol = self._protocol
+        event = None
+        try:
+            end = self._headers.find_end(data, start)
+            protocol.receive_data(data[start:end])
+            for frame in protocol.events_received():
+                if isinstance(frame, Frame):
+                    event = self._maybe_event(frame)
+        except FrameError as error:
+            return len(data), self.fail(error.code, error.reason)
+        except UnicodeDecodeError:
+            return len(data), self.fail(CloseCode.INVALID_DATA, "a text is not UTF-8")
+        if protocol.parser_exc is not None:
+            return len(data), self._fault()
+        return end, event
+
+    def text(self, data: bytes) -> bytes:
+        """Return the frame for a text in UTF-8."""
+        self._protocol.send_text(data)
+        return self._output()
+
+    def binary(self, data: bytes | bytearray | memoryview) -> bytes:
+        """Return the frame for binary data."""
+        self._protocol.send_binary(data)
+        return self._output()
+
+    def ping(self) -> bytes:
+        """Return the frame for a ping."""
+        self._protocol.send_ping(b"")
+        return self._output()
+
+    def close(self, code: int, reason: str) -> bytes:
+        """Return the frame that begins to close the WebSocket."""
+        self._protocol.send_close(code, reason)
+        return self._output()
+
+    def fail(self, code: int, reason: str) -> End:
+        """Return the end for a fault of the client (RFC 6455, section 7.1.7)."""
+        self._protocol.fail(code, reason)
+        return self._fault()
+
+    def release(self) -> None:
+        """Let go of the library's object, which otherwise only the garbage collector could free."""
+        self._protocol.parser.close()
+
+    def _maybe_event(self, frame: Frame) -> Event | None:
+        opcode = frame.opcode
+        if opcode is Opcode.PING:
+            return Ping(self._output())
+        if opcode is Opcode.CLOSE:
+            return self._end(is_fault=False)
+        return None if opcode is Opcode.PONG else self._assembly.maybe_message(frame)
+
+    def _fault(self) -> End:
+        return self._end(is_fault=True)
+
+    def _end(self, is_fault: bool) -> End:
+        protocol = self._protocol
+        first = protocol.close_sent if is_fault else protocol.close_rcvd
+        code, reason = (int(first.code), first.reason) if first else (1006, "")
+        return End(code, reason, self._output(), is_fault)
+
+    def _output(self) -> bytes:
+        # The library adds an empty one where the connection should be closed; callers know.
+        output = self._protocol.data_to_send()
+        return output[0] if len(output) == 1 else b"".join(output)
