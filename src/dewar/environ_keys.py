@@ -7,3 +7,5 @@ They stand below both, so that the app may ask for them without importing the se
 IS_DRAINING = "dewar.is_draining"
 # A function without arguments: has the server stop, as SIGTERM does, and returns at once.
 STOP = "dewar.stop"
+# A function that takes the connection over from HTTP, with a protocol of asyncio.
+UPGRADE = "dewar.upgrade"

@@ -5,7 +5,7 @@ through it: see `dewar.pipeline.composition`.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from inspect import iscoroutinefunction
 from typing import Any, NoReturn
 
@@ -17,6 +17,7 @@ from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.pipeline import failures, return_values, stages, teardown
 from dewar.pipeline.interface import PipelineApp
+from dewar.registration.origins import Origins
 
 _UNGIVEN: Any = object()
 
@@ -96,6 +97,18 @@ class RequestMethods:
     def should_ignore_error(self: PipelineApp, error: BaseException | None) -> bool:  # noqa: ARG002  # for subclasses
         """Whether an error is not passed to the teardown functions."""
         return False
+
+    async def _dewar_serve_websocket(
+        self: PipelineApp,
+        view: Callable[..., Any],
+        values: Mapping[str, Any],
+        origins: Origins | None,
+    ) -> Any:
+        """Return the answer to the current request for a WebSocket when that has ended."""
+        # Here, because most apps have no WebSockets.
+        from dewar.pipeline import websockets
+
+        return await websockets.serve(self, current_request(), view, values, origins)
 
     def ensure_sync(self: PipelineApp, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that can be called without ``await``."""

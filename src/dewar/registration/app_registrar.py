@@ -20,6 +20,8 @@ from dewar.registration.hooks import WatchedList, weakly
 from dewar.registration.lifespan import LifespanHooks
 from dewar.registration.registrar import Registrar, named_decorator, setup_method
 from dewar.registration.url_rules import DuplicateEndpointError, endpoint_of, make_rule
+from dewar.registration.websocket_config import WebSocketConfig
+from dewar.registration.websocket_views import is_websocket_view
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -170,7 +172,13 @@ class AppRegistrar(Registrar):
         return f
 
     def begin_serving(self) -> None:
-        """Call the `on_start` functions, once in each process, and those of what is mounted."""
+        """Call the `on_start` functions, once in each process, and those of what is mounted.
+
+        Raises:
+            WebSocketConfigError: (a `ValueError`) if the configuration of WebSockets has an error.
+        """
+        if any(map(is_websocket_view, self.view_functions.values())):
+            WebSocketConfig.of(self.config)  # checks it
         self._lifespan.begin(self._inner)
 
     def end_serving(self, timeout: float) -> None:

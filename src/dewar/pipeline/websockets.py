@@ -1,0 +1,220 @@
+"""A WebSocket in the life of a request, from the handshake to the close.
+
+Until the view accepts it, the request is like any other: a hook, the view and the handlers of
+errors may answer it with HTTP. When the view accepts, the 101 goes through the functions after the
+view and the session is saved into it; its header fields are sent with the handshake. From then on
+no other response can be sent: an error closes the WebSocket, and is reported as any other.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from werkzeug.exceptions import BadRequest, Forbidden
+from werkzeug.exceptions import NotImplemented as NotImplementedHere
+
+from dewar.contexts.context import Context
+from dewar.errors import DewarError
+from dewar.loop.process_loop import process_loop
+from dewar.loop.task_scope import current_scope
+from dewar.messages.response import Response
+from dewar.messages.switched_response import SwitchedResponse
+from dewar.pipeline.failures import maybe_closure
+from dewar.pipeline.interface import PipelineApp
+from dewar.pipeline.lanes.fast import wants_response
+from dewar.pipeline.stages import plan_of
+from dewar.registration.origins import Origins
+from dewar.registration.websocket_config import WebSocketConfig
+from dewar.signals import request_finished
+from dewar.websocket.errors import HandshakeError
+from dewar.websocket.handshake import Handshake, read_handshake
+from dewar.websocket.socket_upgrade import maybe_upgrade
+from dewar.websocket.websocket import Upgrade, WebSocket
+
+Header = tuple[str, str]
+
+# What the handshake says itself (RFC 6455 §4.2.2), and what describes a body.
+_NOT_SENT = frozenset(
+    {
+        "connection", "content-length", "content-type", "sec-websocket-accept",
+        "sec-websocket-extensions", "sec-websocket-protocol", "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+
+# A close that was agreed on ends a view as `async for` ends: RFC 6455 §7.4.1.
+_NORMAL = frozenset({1000, 1001, 1005})
+
+
+class NotAcceptedError(DewarError, TypeError):
+    """Raised when a view returned None, but has not accepted its WebSocket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"The view of the WebSocket {path!r} returned None before it accepted the WebSocket."
+            " Receive or send something, or write: await ws.accept(). To refuse it, answer with"
+            " HTTP: return 'The room is full', 503."
+        )
+
+
+class HandshakeRefused(BadRequest):
+    """The answer to a request that opens no WebSocket: 400, or 426 for another version."""
+
+    def __init__(self, error: HandshakeError) -> None:
+        super().__init__(str(error))
+        self.code = error.status
+        # PEP 3333 has the others sent by servers only.
+        self._fields = [field for field in error.headers if field[0].lower() not in _NOT_SENT]
+
+    def get_headers(self, *args: Any, **kwargs: Any) -> list[Header]:
+        """Return the header fields of the answer."""
+        return [*super().get_headers(*args, **kwargs), *self._fields]
+
+
+async def serve(
+    app: PipelineApp,
+    context: Context,
+    view: Callable[..., Awaitable[Any]],
+    values: Mapping[str, Any],
+    origins: Origins | None,
+) -> Any:
+    """Return the answer to a request for a WebSocket when its view has ended.
+
+    It is what the view returned, or a `SwitchedResponse` if the view accepted.
+
+    Args:
+        app: The app.
+        context: The context of the request.
+        view: The view of the WebSocket.
+        values: The values of the rule's variables.
+        origins: The origins whose pages may connect; None for those of the configuration.
+
+    Raises:
+        HTTPException: If the request opens no WebSocket, or may not.
+        NotAcceptedError: If the view returned None, and has not accepted.
+    """
+    config = WebSocketConfig.of(app.config)
+    handshake = _checked_handshake(app, context, config.origins if origins is None else origins)
+    acceptance = _Acceptance(app, context)
+    websocket = WebSocket(
+        handshake, _upgrade(app, context), config.settings, acceptance.fields, app.json
+    )
+    error: BaseException | None = None
+    try:
+        returned = await view(websocket, **values)
+    except BaseException as raised:
+        if not websocket.is_accepted:
+            raise
+        error = raised
+    if not websocket.is_accepted:
+        if returned is None:
+            raise NotAcceptedError(context.request.path)
+        return returned
+    context.switched = SwitchedResponse(acceptance.response)
+    await _end_tasks()
+    closure = None if error is None else maybe_closure(error)
+    await websocket.finish(error if closure is None else None)
+    if error is not None and (closure is None or closure.code not in _NORMAL):
+        raise error
+    return context.switched
+
+
+class _Acceptance:
+    """The 101, which is made when a view accepts.
+
+    Args:
+        app: The app.
+        context: The context of the request.
+
+    Attributes:
+        response: The 101 as the functions after the view left it.
+    """
+
+    def __init__(self, app: PipelineApp, context: Context) -> None:
+        self._app = app
+        self._context = context
+        self.response = app.response_class(status=101)
+
+    async def fields(self) -> list[Header]:
+        """Return the header fields of the 101, after the functions after the view."""
+        app, context = self._app, self._context
+        plan = plan_of(app, context)
+        if wants_response(app, plan, context):
+            may_block = (
+                plan.after
+                or context.after_functions
+                or request_finished.receivers
+                or app._composition.opens_session_at_once
+                or not app._composition.has_fast_lane
+            )
+            finalize = _on_thread if may_block else _here
+            self.response = await finalize(app.finalize_request, self.response)
+        fields = self.response.headers.to_wsgi_list()
+        return [field for field in fields if field[0].lower() not in _NOT_SENT]
+
+
+async def _here(function: Callable[..., Response], *args: object) -> Response:
+    return function(*args)
+
+
+async def _on_thread(function: Callable[..., Response], *args: object) -> Response:
+    """Call a function where it may block."""
+    if process_loop.is_here():
+        return await asyncio.to_thread(function, *args)
+    return function(*args)  # a loop for this request alone, on a thread of its own
+
+
+async def _end_tasks() -> None:
+    """Cancel the tasks that the view leaves behind; they would write to a closed WebSocket."""
+    scope = current_scope.get()
+    if scope:
+        await scope.end(is_cut_off=True)
+
+
+def _checked_handshake(app: PipelineApp, context: Context, origins: Origins) -> Handshake:
+    """Return what a client asks for.
+
+    Raises:
+        HTTPException: If the request opens no WebSocket, or is made by a page of another origin.
+    """
+    environ: Any = context.environ
+    try:
+        handshake = read_handshake(environ)
+    except HandshakeError as error:
+        raise HandshakeRefused(error) from error
+    # Programs send no Origin; browsers always do (RFC 6455 §10.2).
+    if handshake.origin is not None:
+        _check_origin(app, context, handshake.origin, origins)
+    return handshake
+
+
+def _check_origin(app: PipelineApp, context: Context, origin: str, origins: Origins) -> None:
+    request = context.request
+    own = f"{request.scheme}://{request.host}"
+    if origins.allow(origin, own):
+        return
+    text = (
+        f"A page of {origin!r} may not open the WebSocket {request.path!r} of {own!r}. If it may,"
+        f" write: app.config['WEBSOCKET_ORIGINS'] = [{origin!r}]. If {own!r} is not what the client"
+        " sees, have the server trust the proxy in front: dewar run --trusted-hosts."
+    )
+    app.logger.warning("%s", text)
+    raise Forbidden(text if app.debug else None)
+
+
+def _upgrade(app: PipelineApp, context: Context) -> Upgrade:
+    """Return the function that takes the connection over from the server.
+
+    Raises:
+        NotImplementedHere: If the server has none to give.
+    """
+    environ: Any = context.environ
+    upgrade = maybe_upgrade(environ)
+    if upgrade is None:
+        text = (
+            f"The server ({environ.get('SERVER_SOFTWARE') or 'unknown'}) gives the app no socket,"
+            f" which the WebSocket {context.request.path!r} needs. Serve the app with: dewar run,"
+            " or gunicorn --worker-class gthread."
+        )
+        app.logger.error("%s", text)
+        raise NotImplementedHere(text if app.debug else None)
+    return upgrade
