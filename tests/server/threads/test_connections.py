@@ -65,7 +65,12 @@ class Bench:
     def __init__(self) -> None:
         self.poller = FakePoller()
         self.given_back: list[Any] = []
-        self.connections = ConnectionTable(self.poller, self.given_back.append)  # type: ignore[arg-type]
+        self.upgrading: list[Any] = []
+        self.connections = ConnectionTable(
+            self.poller,  # type: ignore[arg-type]
+            self.given_back.append,
+            self.upgrading.append,
+        )
         self.connection: Any = FakeConnection(7)
         self.connections.add([self.connection])
 
@@ -99,7 +104,7 @@ def test_what_is_suspended_counts_and_is_not_the_leaders(bench: Bench) -> None:
         {},
     )
     assert bench.poller.watched == {7: READ}
-    assert repr(connections) == "<ConnectionTable 1 open, 0 handed off, 0 suspended>"
+    assert repr(connections) == "<ConnectionTable 1 open, 0 handed off, 0 suspended, 0 upgraded>"
 
 
 @pytest.mark.parametrize(

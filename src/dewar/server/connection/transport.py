@@ -204,18 +204,18 @@ class Transport:
             return
         self._write_buffer.add(head)
         self._write_buffer.add(body)
-        self._flush_now()
+        self.flush_nowait()
 
     @property
-    def sends_files(self) -> bool:
-        """Whether the kernel can send files by itself: not if the connection is encrypted."""
+    def is_plain(self) -> bool:
+        """Whether what is sent is not encrypted, so that the kernel can send files by itself."""
         return type(self.sock) is socket.socket
 
     def send_file(self, head: bytes, piece: FilePiece) -> None:
         """Send *head* and a piece of a file; see `send`."""
         self._write_buffer.add(head)
         self._write_buffer.add_file(piece)
-        self._flush_now()
+        self.flush_nowait()
 
     def abort(self) -> None:
         """Drop what waits and have the connection closed: the client has disconnected."""
@@ -276,11 +276,21 @@ class Transport:
 
     def _flush_in_time(self, transfer_rate: TransferRate) -> None:
         now = self._server_context.clock()
-        transfer_rate.advance(self._flush_now(), now)
+        transfer_rate.advance(self.flush_nowait(), now)
         if self._write_buffer.size and self._is_overdue(transfer_rate, now):
             raise ClientGoneError("The client does not read the response.")
 
-    def _flush_now(self) -> int:
+    @property
+    def unsent(self) -> int:
+        """How many bytes wait for the client."""
+        return self._write_buffer.size
+
+    def flush_nowait(self) -> int:
+        """Send what the client takes; return the number of bytes.
+
+        Raises:
+            ClientGoneError: The client has disconnected.
+        """
         try:
             return self._write_buffer.flush_nowait(self.sock)
         except OSError as error:
