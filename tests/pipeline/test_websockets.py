@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -484,22 +483,25 @@ def test_work_after_the_response_follows_the_close(app: dewar.Dewar) -> None:
     assert sorted(events[1:]) == ["after it", "before the acceptance"]
 
 
-def test_no_thread_waits_for_open_websockets(app: dewar.Dewar) -> None:
-    """A request that no function of the app may hold up begins on the loop."""
+def test_no_thread_waits_for_a_websocket(app: dewar.Dewar) -> None:
+    """Where no function of the app may block, not even for its handshake."""
+    statuses: list[str] = []
 
-    @app.websocket("/echo/<name>")
     async def echo(ws: Any, name: str) -> None:
-        pass
+        raise AssertionError
 
-    def environ(**more: str) -> dict[str, Any]:
+    def begun(app: dewar.Dewar, **fields: str) -> Any:
         with app.test_request_context("/echo/x") as context:
-            return {**(context.environ or {}), **more}
+            environ = {**(context.environ or {}), **fields}
+        return app.begin_on_loop(environ, lambda status, _: statuses.append(status))
 
+    app.websocket("/echo/<name>")(echo)
     handshake = {"HTTP_UPGRADE": "websocket", "HTTP_CONNECTION": "Upgrade"}
-    suspended = app.begin_on_loop(environ(**handshake), lambda *_: pytest.fail("not yet"))
-    assert suspended is not None
-    assert app.begin_on_loop(environ(), lambda *_: pytest.fail("not yet")) is None
-    app2 = dewar.Dewar("blocking")
-    app2.before_request(lambda: threading.active_count() and None)
-    app2.websocket("/echo/<name>")(echo)
-    assert app2.begin_on_loop(environ(**handshake), lambda *_: pytest.fail("not yet")) is None
+    suspended = begun(app, **handshake)
+    suspended.close()
+    assert statuses == ["400 BAD REQUEST"]  # it has no key
+    assert begun(app) is None
+    blocking = dewar.Dewar("blocking")
+    blocking.before_request(lambda: None)
+    blocking.websocket("/echo/<name>")(echo)
+    assert begun(blocking, **handshake) is None

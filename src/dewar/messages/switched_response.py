@@ -9,15 +9,11 @@ from dewar.messages.response import Response
 
 
 class SwitchedResponse(Response):
-    """What the app returns to the server when a WebSocket has ended.
+    """What the app returns to the server when a WebSocket has ended."""
 
-    Args:
-        response: The 101 as the ``after_request`` functions left it.
-    """
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(status=101, headers=response.headers)
-        self.headers.pop("Content-Type", None)
+    def __init__(self) -> None:
+        super().__init__(status=101)
+        del self.headers["Content-Type"]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Have the server send nothing more."""

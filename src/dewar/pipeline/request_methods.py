@@ -5,7 +5,7 @@ through it: see `dewar.pipeline.composition`.
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from inspect import iscoroutinefunction
 from typing import Any, NoReturn
 
@@ -98,17 +98,17 @@ class RequestMethods:
         """Whether an error is not passed to the teardown functions."""
         return False
 
-    async def _dewar_serve_websocket(
+    def _dewar_serve_websocket(
         self: PipelineApp,
         view: Callable[..., Any],
         values: Mapping[str, Any],
         origins: Origins | None,
-    ) -> Any:
-        """Return the answer to the current request for a WebSocket when that has ended."""
+    ) -> Coroutine[Any, Any, Any]:
+        """Return an awaitable for the answer to the current request, which is for a WebSocket."""
         # Here, because most apps have no WebSockets.
         from dewar.pipeline import websockets
 
-        return await websockets.serve(self, current_request(), view, values, origins)
+        return websockets.serve(self, current_request(), view, values, origins)
 
     def ensure_sync(self: PipelineApp, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that can be called without ``await``."""

@@ -8,16 +8,17 @@ no other response can be sent: an error closes the WebSocket, and is reported as
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from werkzeug.exceptions import BadRequest, Forbidden
 from werkzeug.exceptions import NotImplemented as NotImplementedHere
+from werkzeug.wsgi import get_host
 
 from dewar.contexts.context import Context
 from dewar.errors import DewarError
 from dewar.loop.process_loop import process_loop
 from dewar.loop.task_scope import current_scope
-from dewar.messages.response import Response
 from dewar.messages.switched_response import SwitchedResponse
 from dewar.pipeline.failures import maybe_closure
 from dewar.pipeline.interface import PipelineApp
@@ -92,82 +93,67 @@ async def serve(
         HTTPException: If the request opens no WebSocket, or may not.
         NotAcceptedError: If the view returned None, and has not accepted.
     """
-    config = WebSocketConfig.of(app.config)
-    handshake = _checked_handshake(app, context, config.origins if origins is None else origins)
-    acceptance = _Acceptance(app, context)
-    websocket = WebSocket(
-        handshake, _upgrade(app, context), config.settings, acceptance.fields, app.json
-    )
-    error: BaseException | None = None
+    websocket = _make_websocket(app, context, origins)
     try:
         returned = await view(websocket, **values)
-    except BaseException as raised:
-        if not websocket.is_accepted:
+    except BaseException as error:
+        if websocket.is_accepted:
+            await _end(context, websocket, error)
+        if context.switched is None or not _is_normal_close(error):
             raise
-        error = raised
-    if not websocket.is_accepted:
-        if returned is None:
-            raise NotAcceptedError(context.request.path)
-        return returned
-    context.switched = SwitchedResponse(acceptance.response)
-    await _end_tasks()
-    closure = None if error is None else maybe_closure(error)
-    await websocket.finish(error if closure is None else None)
-    if error is not None and (closure is None or closure.code not in _NORMAL):
-        raise error
-    return context.switched
+        return context.switched
+    if websocket.is_accepted:
+        await _end(context, websocket, None)
+        return context.switched
+    if returned is None:
+        raise NotAcceptedError(context.request.path)
+    return returned
 
 
-class _Acceptance:
-    """The 101, which is made when a view accepts.
-
-    Args:
-        app: The app.
-        context: The context of the request.
-
-    Attributes:
-        response: The 101 as the functions after the view left it.
-    """
-
-    def __init__(self, app: PipelineApp, context: Context) -> None:
-        self._app = app
-        self._context = context
-        self.response = app.response_class(status=101)
-
-    async def fields(self) -> list[Header]:
-        """Return the header fields of the 101, after the functions after the view."""
-        app, context = self._app, self._context
-        plan = plan_of(app, context)
-        if wants_response(app, plan, context):
-            may_block = (
-                plan.after
-                or context.after_functions
-                or request_finished.receivers
-                or app._composition.opens_session_at_once
-                or not app._composition.has_fast_lane
-            )
-            finalize = _on_thread if may_block else _here
-            self.response = await finalize(app.finalize_request, self.response)
-        fields = self.response.headers.to_wsgi_list()
-        return [field for field in fields if field[0].lower() not in _NOT_SENT]
+def _make_websocket(app: PipelineApp, context: Context, origins: Origins | None) -> WebSocket:
+    # PERF: thousands may be open. None of them keeps what only the handshake needs.
+    config = WebSocketConfig.of(app.config)
+    handshake = _checked_handshake(app, context, config.origins if origins is None else origins)
+    upgrade = _upgrade(app, context)
+    fields = partial(_fields_of_101, app, context)
+    return WebSocket(handshake, upgrade, config.settings, fields, app.json)
 
 
-async def _here(function: Callable[..., Response], *args: object) -> Response:
-    return function(*args)
+async def _fields_of_101(app: PipelineApp, context: Context) -> list[Header]:
+    """Return the header fields of the 101, after the functions after the view."""
+    plan = plan_of(app, context)
+    if not wants_response(app, plan, context):
+        return []
+    may_block = (
+        plan.after
+        or context.after_functions
+        or request_finished.receivers
+        or app._composition.opens_session_at_once
+        or not app._composition.has_fast_lane
+    )
+    response = app.response_class(status=101)
+    # A loop for this request alone is on a thread of its own, which may block.
+    if may_block and process_loop.is_here():
+        response = await asyncio.to_thread(app.finalize_request, response)
+    else:
+        response = app.finalize_request(response)
+    fields = response.headers.to_wsgi_list()
+    return [field for field in fields if field[0].lower() not in _NOT_SENT]
 
 
-async def _on_thread(function: Callable[..., Response], *args: object) -> Response:
-    """Call a function where it may block."""
-    if process_loop.is_here():
-        return await asyncio.to_thread(function, *args)
-    return function(*args)  # a loop for this request alone, on a thread of its own
-
-
-async def _end_tasks() -> None:
-    """Cancel the tasks that the view leaves behind; they would write to a closed WebSocket."""
+async def _end(context: Context, websocket: WebSocket, error: BaseException | None) -> None:
+    """End the tasks that the view has left behind, and close what it has left open."""
+    context.switched = SwitchedResponse()
     scope = current_scope.get()
     if scope:
+        # They would only write to a closed WebSocket.
         await scope.end(is_cut_off=True)
+    await websocket.finish(None if error is None or maybe_closure(error) else error)
+
+
+def _is_normal_close(error: BaseException) -> bool:
+    closure = maybe_closure(error)
+    return closure is not None and closure.code in _NORMAL
 
 
 def _checked_handshake(app: PipelineApp, context: Context, origins: Origins) -> Handshake:
@@ -188,12 +174,13 @@ def _checked_handshake(app: PipelineApp, context: Context, origins: Origins) -> 
 
 
 def _check_origin(app: PipelineApp, context: Context, origin: str, origins: Origins) -> None:
-    request = context.request
-    own = f"{request.scheme}://{request.host}"
+    environ: Any = context.environ
+    path = environ.get("PATH_INFO", "")
+    own = f"{environ['wsgi.url_scheme']}://{get_host(environ)}"
     if origins.allow(origin, own):
         return
     text = (
-        f"A page of {origin!r} may not open the WebSocket {request.path!r} of {own!r}. If it may,"
+        f"A page of {origin!r} may not open the WebSocket {path!r} of {own!r}. If it may,"
         f" write: app.config['WEBSOCKET_ORIGINS'] = [{origin!r}]. If {own!r} is not what the client"
         " sees, have the server trust the proxy in front: dewar run --trusted-hosts."
     )

@@ -33,7 +33,7 @@ class Origins:
         if isinstance(given, str) and given != _ANY:
             raise OriginError(f"{name} is a list of origins. Write: {name} = [{given!r}].")
         self._is_any = _ANY in given
-        self._allowed = frozenset(_checked(origin, name) for origin in given if origin != _ANY)
+        self._allowed = {_checked(origin, name) for origin in given if origin != _ANY}
 
     def __repr__(self) -> str:
         return f"<Origins {_ANY if self._is_any else sorted(map(str, self._allowed))}>"
