@@ -5,7 +5,7 @@ users is here and in the parts that this uses.
 """
 
 import logging
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.protocol import Protocol, Side
@@ -13,6 +13,8 @@ from websockets.protocol import Protocol, Side
 from dewar.websocket.assembly import Assembly
 from dewar.websocket.deflate import Deflate
 from dewar.websocket.frame_headers import FrameError, FrameHeaders
+
+CLOSE, PING = Opcode.CLOSE, Opcode.PING
 
 _logger = logging.getLogger("dewar.websocket")
 
@@ -79,10 +81,9 @@ class Frames:
         try:
             end = self._headers.find_end(data, start)
             protocol.receive_data(data[start:end])
-            for frame in protocol.events_received():
-                if isinstance(frame, Frame):
-                    event = self._maybe_event(frame)
-                    frame.data = b""  # the library keeps the frame until the next one comes
+            received: list[Any] = protocol.events_received()  # type: ignore[assignment]
+            if received:  # a frame, as it was not more than one
+                event = self._maybe_event(received[0])
         except FrameError as error:
             return len(data), self.fail(error.code, error.reason)
         except UnicodeDecodeError:
@@ -123,11 +124,15 @@ class Frames:
 
     def _maybe_event(self, frame: Frame) -> Event | None:
         opcode = frame.opcode
-        if opcode is Opcode.PING:
+        if opcode < CLOSE:
+            event = self._assembly.maybe_message(frame)
+            frame.data = b""  # the library keeps the frame until the next one comes
+            return event
+        if opcode is PING:
             return Ping(self._output())
-        if opcode is Opcode.CLOSE:
+        if opcode is CLOSE:
             return self._end(self._protocol.close_rcvd, self._output(), is_fault=False)
-        return None if opcode is Opcode.PONG else self._assembly.maybe_message(frame)
+        return None
 
     def _fault(self) -> End:
         return self._end(self._protocol.close_sent, self._output(), is_fault=True)
@@ -141,7 +146,7 @@ class Frames:
         answer = b""
         if close is not None and self._protocol.close_rcvd_then_sent:
             content = b"" if close.code == CloseCode.NO_STATUS_RCVD else close.serialize()
-            answer = Frame(Opcode.CLOSE, content).serialize(mask=False)
+            answer = Frame(CLOSE, content).serialize(mask=False)
         return self._end(close, answer, is_fault=False)
 
     def _end(self, close: Close | None, answer: bytes, is_fault: bool) -> End:

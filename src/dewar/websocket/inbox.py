@@ -64,22 +64,13 @@ class Inbox:
             WebSocketClosedError: If there is none and none can come.
             WebSocketStateError: If another task waits already.
         """
-        if not self._messages:
-            await self._wait()
-        message = self._messages.popleft()
-        self._size -= getsizeof(message)
-        if self._was_full and self._size <= self._high_water // 2:
-            self._was_full = False
-            self._on_room()
-        return message
-
-    async def _wait(self) -> None:
-        if self._receiver is not None:
-            raise WebSocketStateError(
-                "Another task already waits in receive(). Messages go to one task, which can pass"
-                " them on, for instance through an asyncio.Queue."
-            )
-        while not self._messages:
+        messages = self._messages
+        while not messages:
+            if self._receiver is not None:
+                raise WebSocketStateError(
+                    "Another task already waits in receive(). Messages go to one task, which can"
+                    " pass them on, for instance through an asyncio.Queue."
+                )
             if self._closed is not None:
                 raise WebSocketClosedError(*self._closed)
             self._receiver = asyncio.get_running_loop().create_future()
@@ -87,6 +78,12 @@ class Inbox:
                 await self._receiver
             finally:
                 self._receiver = None
+        message = messages.popleft()
+        self._size -= getsizeof(message)
+        if self._was_full and self._size <= self._high_water // 2:
+            self._was_full = False
+            self._on_room()
+        return message
 
     def _wake(self) -> None:
         if self._receiver is not None and not self._receiver.done():

@@ -214,8 +214,9 @@ class WebSocket:
         return self
 
     async def __anext__(self) -> str | bytes:
+        connection = self._connection or await self._accept()
         try:
-            return await self.receive()
+            return await connection.inbox.get()
         except WebSocketClosedError as error:
             if error.code in _NORMAL or self._has_closed:
                 raise StopAsyncIteration from None
