@@ -61,10 +61,7 @@ class FrameHeaders:
         Raises:
             FrameError: If the frame closes the WebSocket. Nothing after that may be read.
         """
-        if self._left:
-            end = start + self._left
-        else:
-            end = start + self._read_header(data, start)
+        end = start + (self._left or self._read_header(data, start))
         size = len(data)
         if end <= size:
             self._left = 0

@@ -81,7 +81,7 @@ class Frames:
         try:
             end = self._headers.find_end(data, start)
             protocol.receive_data(data[start:end])
-            received: list[Any] = protocol.events_received()  # type: ignore[assignment]
+            received: list[Any] = protocol.events_received()
             if received:  # a frame, as it was not more than one
                 event = self._maybe_event(received[0])
         except FrameError as error:
