@@ -1,6 +1,7 @@
 """A server for WebSockets on asyncio's own transports, and raw frames for it."""
 
 import asyncio
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,7 +20,9 @@ def environ_of(head: bytes) -> dict[str, Any]:
     environ = {"REQUEST_METHOD": method, "SERVER_PROTOCOL": protocol}
     for field in fields:
         name, _, value = field.partition(":")
-        key = "HTTP_" + name.upper().replace("-", "_")
+        key = name.upper().replace("-", "_")
+        if key not in {"CONTENT_LENGTH", "CONTENT_TYPE"}:
+            key = "HTTP_" + key
         value = value.strip(" \t")
         environ[key] = f"{environ[key]},{value}" if key in environ else value
     return environ
@@ -87,3 +90,72 @@ class HttpHead(asyncio.Protocol):
 
 async def no_headers() -> list[tuple[str, str]]:
     return []
+
+
+# Raw frames, made without any library.
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+MASK = b"\x0f\xf1\x55\xaa"
+
+
+def header(
+    opcode: int,
+    length: int,
+    *,
+    fin: bool = True,
+    rsv: int = 0,
+    masked: bool = True,
+    size: int | None = None,
+) -> bytes:
+    """Return the header of a frame, without the mask.
+
+    Args:
+        opcode: What the frame is.
+        length: What it says about its payload.
+        fin: Whether it ends a message.
+        rsv: The reserved bits: 4 for the first, 2 for the second, 1 for the third.
+        masked: What it says about a mask.
+        size: How many bytes the length takes: 0, 2 or 8; by default as many as it needs.
+    """
+    if size is None:
+        size = 0 if length < 126 else 2 if length < 65536 else 8
+    first = fin << 7 | rsv << 4 | opcode
+    second = masked << 7 | {0: length, 2: 126, 8: 127}[size]
+    return bytes([first, second]) + (length.to_bytes(size) if size else b"")
+
+
+def frame(opcode: int, payload: bytes = b"", **options: Any) -> bytes:
+    """Return a frame of a client; see `header` for the options."""
+    start = header(opcode, len(payload), **options)
+    if not options.get("masked", True):
+        return start + payload
+    mask = (MASK * (len(payload) // 4 + 1))[: len(payload)]
+    masked = bytes(a ^ b for a, b in zip(payload, mask, strict=True))
+    return start + MASK + masked
+
+
+def close_frame(code: int | None = 1000, reason: bytes = b"", **options: Any) -> bytes:
+    """Return a close frame of a client."""
+    return frame(CLOSE, (b"" if code is None else code.to_bytes(2)) + reason, **options)
+
+
+def server_frames(data: bytes) -> list[tuple[int, bytes]]:
+    """Return the opcodes and payloads of a server's frames, which are neither masked nor split."""
+    found = []
+    while data:
+        first, second = data[:2]
+        assert first & 0x80
+        assert not second & 0x80
+        size = {126: 2, 127: 8}.get(second, 0)
+        length = int.from_bytes(data[2 : 2 + size]) if size else second
+        payload = data[2 + size : 2 + size + length]
+        assert len(payload) == length, "a frame is not complete"
+        found.append((first & 0x7F, payload))
+        data = data[2 + size + length :]
+    return found
+
+
+def deflated(payload: bytes, *, bits: int = 15, level: int = 6) -> bytes:
+    """Return a compressed message (RFC 7692, section 7.2.1)."""
+    encoder = zlib.compressobj(level, zlib.DEFLATED, -bits)
+    return (encoder.compress(payload) + encoder.flush(zlib.Z_SYNC_FLUSH))[:-4]

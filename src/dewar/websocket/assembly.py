@@ -4,6 +4,8 @@ from codecs import IncrementalDecoder, getincrementaldecoder
 
 from websockets.frames import Frame, Opcode
 
+CONT, TEXT = Opcode.CONT, Opcode.TEXT
+
 _Utf8Decoder = getincrementaldecoder("utf-8")
 
 
@@ -27,13 +29,13 @@ class Assembly:
         Raises:
             UnicodeDecodeError: As soon as a frame of a text is not UTF-8.
         """
-        if frame.fin and frame.opcode is not Opcode.CONT:
+        content, opcode = self._content, frame.opcode
+        if frame.fin and opcode is not CONT:
             data = bytes(frame.data)
-            return data.decode() if frame.opcode is Opcode.TEXT else data
-        content = self._content
+            return data.decode() if opcode is TEXT else data
         if content is None:
             content = self._content = bytearray()
-            self._utf8 = _Utf8Decoder() if frame.opcode is Opcode.TEXT else None
+            self._utf8 = _Utf8Decoder() if opcode is TEXT else None
         content += frame.data
         if self._utf8 is not None:
             self._utf8.decode(frame.data, frame.fin)

@@ -18,8 +18,9 @@ _NAME = "permessage-deflate"
 # after it shows whether the message ended where a block does.
 _TAIL = b"\x00\x00\xff\xff"
 _END = _TAIL + b"\x03\x00"
-# What is left behind the end, if the message has a final block of its own (section 7.2.3.4).
-_LEFT_OVER = frozenset({b"", _END, b"\x00" + _END})
+# What is left behind the end, if the message has a final block of its own (section 7.2.3.4), or
+# the block at its end is marked as the final one.
+_LEFT_OVER = frozenset({b"", _END, b"\x00" + _END, b"\x03\x00"})
 # zlib cannot make a window of 8 bits without a header: zlib's issue 171.
 _WINDOWS = {str(bits): bits for bits in range(9, 16)}
 # Below this, compression saves less than it costs.

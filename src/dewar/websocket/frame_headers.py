@@ -61,11 +61,13 @@ class FrameHeaders:
         Raises:
             FrameError: If the frame closes the WebSocket. Nothing after that may be read.
         """
-        end = start + self._left
-        if not self._left:
-            end += self._read_header(data, start)
-        self._left = max(0, end - len(data))
-        return min(end, len(data))
+        end = start + (self._left or self._read_header(data, start))
+        size = len(data)
+        if end <= size:
+            self._left = 0
+            return end
+        self._left = end - size
+        return size
 
     def _read_header(self, data: bytes, start: int) -> int:
         """Return the size of a frame without what came before; as far as it is known."""

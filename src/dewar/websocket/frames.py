@@ -5,14 +5,16 @@ users is here and in the parts that this uses.
 """
 
 import logging
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.protocol import Protocol, Side
 
 from dewar.websocket.assembly import Assembly
 from dewar.websocket.deflate import Deflate
 from dewar.websocket.frame_headers import FrameError, FrameHeaders
+
+CLOSE, PING = Opcode.CLOSE, Opcode.PING
 
 _logger = logging.getLogger("dewar.websocket")
 
@@ -79,16 +81,16 @@ class Frames:
         try:
             end = self._headers.find_end(data, start)
             protocol.receive_data(data[start:end])
-            for frame in protocol.events_received():
-                if isinstance(frame, Frame):
-                    event = self._maybe_event(frame)
+            received: list[Any] = protocol.events_received()
+            if received:  # a frame, as it was not more than one
+                event = self._maybe_event(received[0])
         except FrameError as error:
             return len(data), self.fail(error.code, error.reason)
         except UnicodeDecodeError:
             return len(data), self.fail(CloseCode.INVALID_DATA, "a text is not UTF-8")
-        if protocol.parser_exc is not None:
-            return len(data), self._fault()
-        return end, event
+        if protocol.parser_exc is None:
+            return end, event
+        return len(data), self._fault() if protocol.close_rcvd is None else self._early_end()
 
     def text(self, data: bytes) -> bytes:
         """Return the frame for a text in UTF-8."""
@@ -117,24 +119,39 @@ class Frames:
 
     def release(self) -> None:
         """Let go of the library's object, which otherwise only the garbage collector could free."""
-        self._protocol.parser.close()
+        self._protocol.parser.close()  # a generator of the object, as is the traceback of the error
+        self._protocol.parser_exc = None
 
     def _maybe_event(self, frame: Frame) -> Event | None:
         opcode = frame.opcode
-        if opcode is Opcode.PING:
+        if opcode < CLOSE:
+            event = self._assembly.maybe_message(frame)
+            frame.data = b""  # the library keeps the frame until the next one comes
+            return event
+        if opcode is PING:
             return Ping(self._output())
-        if opcode is Opcode.CLOSE:
-            return self._end(is_fault=False)
-        return None if opcode is Opcode.PONG else self._assembly.maybe_message(frame)
+        if opcode is CLOSE:
+            return self._end(self._protocol.close_rcvd, self._output(), is_fault=False)
+        return None
 
     def _fault(self) -> End:
-        return self._end(is_fault=True)
+        return self._end(self._protocol.close_sent, self._output(), is_fault=True)
 
-    def _end(self, is_fault: bool) -> End:
-        protocol = self._protocol
-        first = protocol.close_sent if is_fault else protocol.close_rcvd
-        code, reason = (int(first.code), first.reason) if first else (1006, "")
-        return End(code, reason, self._output(), is_fault)
+    def _early_end(self) -> End:
+        """Return the end for a close frame within a message in fragments.
+
+        The library takes it for a fault, but control frames may come there (RFC 6455, section 5.4).
+        """
+        close = self._protocol.close_rcvd
+        answer = b""
+        if close is not None and self._protocol.close_rcvd_then_sent:
+            content = b"" if close.code == CloseCode.NO_STATUS_RCVD else close.serialize()
+            answer = Frame(CLOSE, content).serialize(mask=False)
+        return self._end(close, answer, is_fault=False)
+
+    def _end(self, close: Close | None, answer: bytes, is_fault: bool) -> End:
+        code, reason = (int(close.code), close.reason) if close else (1006, "")
+        return End(code, reason, answer, is_fault)
 
     def _output(self) -> bytes:
         # The library adds an empty one where the connection should be closed; callers know.

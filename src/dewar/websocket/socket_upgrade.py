@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dewar.websocket.websocket import Upgrade
+from dewar.websocket.opening import Upgrade
 
 #: Where Dewar's own server has a function that does it.
 UPGRADE = "dewar.upgrade"

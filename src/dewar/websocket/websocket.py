@@ -2,28 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable
-from inspect import isawaitable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from dewar.websocket.acceptance import acceptance, header_lines
 from dewar.websocket.close_frame import check_close
 from dewar.websocket.errors import WebSocketClosedError, WebSocketStateError
-from dewar.websocket.extension_offers import parse_offers
 from dewar.websocket.handshake import Handshake
+from dewar.websocket.opening import BeforeAccept, Opening, Upgrade
 from dewar.websocket.settings import WebSocketSettings
 from dewar.websocket.state import WebSocketState
 
 if TYPE_CHECKING:
     from dewar.websocket.connection import Connection
-
-#: Takes the connection over for a protocol of asyncio, and returns its transport. It is called on
-#: the loop's thread, and calls the function when the server stops.
-Upgrade = Callable[
-    [asyncio.Protocol, Callable[[], None]], "asyncio.Transport | Awaitable[asyncio.Transport]"
-]
-#: Returns more header fields for the response that opens the WebSocket.
-BeforeAccept = Callable[[], Awaitable[Iterable[tuple[str, str]]]]
 
 # What a normal end looks like (RFC 6455, section 7.4.1); 1005 is a close frame without a code.
 _NORMAL = frozenset({1000, 1001, 1005})
@@ -56,12 +46,13 @@ class WebSocket:
         json: Turns values into JSON and back; by default the module `json`.
 
     Attributes:
+        subprotocols: The subprotocols that the client offers, the preferred one first.
         subprotocol: The subprotocol that was chosen, if any.
     """
 
     __slots__ = (
-        "__weakref__", "_accepting", "_before_accept", "_connection", "_handshake", "_has_closed",
-        "_json", "_settings", "_upgrade", "subprotocol",
+        "__weakref__", "_connection", "_has_closed", "_json", "_opening", "subprotocol",
+        "subprotocols",
     )  # fmt: skip
 
     def __init__(
@@ -72,23 +63,15 @@ class WebSocket:
         before_accept: BeforeAccept,
         json: JSONCodec = json,
     ) -> None:
-        self._handshake = handshake
-        self._upgrade = upgrade
-        self._settings = settings
-        self._before_accept = before_accept
+        self._opening: Opening | None = Opening(handshake, upgrade, settings, before_accept)
         self._json = json
-        self._accepting: asyncio.Lock | None = None
         self._connection: Connection | None = None
         self._has_closed = False  # the program itself
+        self.subprotocols = handshake.subprotocols
         self.subprotocol: str | None = None
 
     def __repr__(self) -> str:
         return f"<WebSocket {self.state.name.lower()}>"
-
-    @property
-    def subprotocols(self) -> tuple[str, ...]:
-        """The subprotocols that the client offers, the preferred one first."""
-        return self._handshake.subprotocols
 
     @property
     def state(self) -> WebSocketState:
@@ -124,12 +107,13 @@ class WebSocket:
             WebSocketValueError: If the client did not offer the subprotocol, or a header field
                 cannot be sent.
         """
-        if self._connection is not None or self._accepting is not None:
+        if self._opening is None or self._opening.has_begun:
             raise WebSocketStateError(
                 "The WebSocket is accepted already. Call accept() once, before the first receive()"
                 " or send()."
             )
         await self._accept(subprotocol, headers)
+        self.subprotocol = subprotocol
 
     async def receive(self) -> str | bytes:
         """Return the next message: str for a text, bytes for binary data.
@@ -214,8 +198,9 @@ class WebSocket:
         return self
 
     async def __anext__(self) -> str | bytes:
+        connection = self._connection or await self._accept()
         try:
-            return await self.receive()
+            return await connection.inbox.get()
         except WebSocketClosedError as error:
             if error.code in _NORMAL or self._has_closed:
                 raise StopAsyncIteration from None
@@ -224,35 +209,8 @@ class WebSocket:
     async def _accept(
         self, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()
     ) -> "Connection":
-        if self._accepting is None:
-            self._accepting = asyncio.Lock()
-        async with self._accepting:  # tasks that receive and send may come here at the same time
-            if self._connection is None:
-                self._connection = await self._open(subprotocol, tuple(headers))
-            return self._connection
-
-    async def _open(
-        self, subprotocol: str | None, headers: tuple[tuple[str, str], ...]
-    ) -> "Connection":
-        from dewar.websocket.connection import Connection
-        from dewar.websocket.deflate import maybe_deflate
-
-        deflate = None
-        if self._settings.compression and self._handshake.extensions:
-            offers = parse_offers(self._handshake.extensions)
-            deflate = maybe_deflate(offers, self._settings.max_message_size)
-        # The program's mistakes first: what comes before the acceptance cannot be taken back.
-        head = acceptance(self._handshake, subprotocol, deflate.field if deflate else None, headers)
-        head += header_lines(await self._before_accept())
-        connection = Connection(self._settings, deflate)
-        transport = self._upgrade(connection, connection.go_away)
-        if isawaitable(transport):
-            transport = await transport
-        connection.open(transport, head + b"\r\n")
-        self.subprotocol = subprotocol
-        self._upgrade = self._before_accept = _is_done  # they hold the request
-        return connection
-
-
-def _is_done(*_: object) -> Any:
-    raise WebSocketStateError("The WebSocket is accepted already.")
+        opening = self._opening
+        if opening is not None:
+            self._connection = await opening.open(subprotocol, headers)
+            self._opening = None  # it holds the request
+        return self._connection  # type: ignore[return-value]  # it is set with the above
