@@ -1,8 +1,8 @@
-"""Between a client and the blocking socket of an application that has taken its connection.
+"""Between a client and an application that has taken its connection as a blocking socket.
 
-The application's socket is one end of a socket pair, and the event loop carries the bytes. So
-whatever the application does with its socket, from any thread or process, the connection stays the
-server's: TLS works, what was received behind the request is readable, and a stop can end it.
+A duplicate of the client's socket would not do with TLS, or if the server has received bytes behind
+the request: a selector would not see them. So the application's socket is one end of a socket pair,
+and the event loop carries the bytes.
 """
 
 import asyncio
