@@ -125,7 +125,7 @@ class UpgradeSocket:
         self._taken: TakenSocket | None = None
 
     def __repr__(self) -> str:
-        return f"<UpgradeSocket {'not used' if self._taken is None else self._taken.sock!r}>"
+        return f"<UpgradeSocket {'not used' if self._taken is None else repr(self._taken.sock)}>"
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(socket.socket, name):
