@@ -53,8 +53,8 @@ class Upgrade:
     """
 
     __slots__ = (
-        "_changing", "_connection", "_going_away", "_leave_http", "_note_taken", "_opening",
-        "_relay", "_taken", "_transport", "socket", "state",
+        "_changing", "_connection", "_going_away", "_leave_http", "_note_taken", "_relay", "_taken",
+        "_transport", "socket", "state",
     )  # fmt: skip
 
     def __init__(
@@ -67,7 +67,6 @@ class Upgrade:
         self._leave_http: Callable[[], bytes] | None = leave_http
         self._note_taken: Callable[[], object] | None = note_taken
         self._changing = threading.Lock()
-        self._opening = threading.Lock()
         self._going_away: Callable[[], object] | None = None
         self._transport: UpgradedTransport | None = None
         self._relay: SocketRelay | None = None
@@ -81,7 +80,8 @@ class Upgrade:
 
     def is_taken(self) -> bool:
         """Return whether the application has taken the connection; else it never can any more."""
-        return not self._move(_DECLINED) and self.state is not _DECLINED
+        with self._changing:
+            return not self._move(_DECLINED) and self.state is not _DECLINED
 
     # The application calls these.
 
@@ -106,7 +106,9 @@ class Upgrade:
                 "environ['dewar.upgrade'] was called on a thread. Call it in a coroutine on the"
                 " event loop: async def view(): transport = upgrade(protocol, going_away)"
             )
-        if not self._move(_TAKEN):
+        with self._changing:
+            is_free = self._move(_TAKEN)
+        if not is_free:
             raise ApplicationError(f"The connection cannot leave HTTP: {self._reason()}.")
         self._going_away = going_away
         return self._make_transport(protocol, self._leave())
@@ -118,7 +120,7 @@ class Upgrade:
             OSError: The connection was taken otherwise, the request was answered, or the system has
                 no descriptors left.
         """
-        with self._opening:
+        with self._changing:
             if self._move(_TAKEN):
                 self._taken = TakenSocket(self._open_socket(self._leave()))
             if self._taken is None:
@@ -164,7 +166,7 @@ class Upgrade:
 
         What waits is the connection's again, and nothing watches it. Waits for the event loop.
         """
-        with self._opening:
+        with self._changing:
             self._move(_OVER)
         taken, connection = self._taken, self._connection
         if taken is not None:
@@ -197,12 +199,11 @@ class Upgrade:
         return "it was taken before" if self.state is _TAKEN else "the request was answered"
 
     def _move(self, state: UpgradeState) -> bool:
-        """Go to *state* if that is possible; return whether it was."""
-        with self._changing:
-            if state not in TRANSITIONS[self.state]:
-                return False
-            self.state = state
-            return True
+        """Go to *state* if that is possible; return whether it was. The caller holds the lock."""
+        if state not in TRANSITIONS[self.state]:
+            return False
+        self.state = state
+        return True
 
 
 def _call_on_loop(function: Callable[[], object]) -> None:
