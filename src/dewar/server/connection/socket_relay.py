@@ -61,8 +61,9 @@ class SocketRelay(asyncio.Protocol):
                 return
             if self._has_client_ended:
                 self._sock.shutdown(socket.SHUT_WR)
-        except OSError:  # the application has closed its end
+        except OSError:  # the application has closed its end, maybe after it had sent something
             self._waiting.clear()
+            self.drain()
             self._transport.close()
         self._loop.remove_writer(self._sock)
         self._transport.resume_reading()
