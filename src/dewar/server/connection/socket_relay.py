@@ -1,8 +1,8 @@
-"""Between a client and the blocking socket of an application that has taken its connection.
+"""Between a client and an application that has taken its connection as a blocking socket.
 
-The application's socket is one end of a socket pair, and the event loop carries the bytes. So
-whatever the application does with its socket, from any thread or process, the connection stays the
-server's: TLS works, what was received behind the request is readable, and a stop can end it.
+A duplicate of the client's socket would not do with TLS, or if the server has received bytes behind
+the request: a selector would not see them. So the application's socket is one end of a socket pair,
+and the event loop carries the bytes.
 """
 
 import asyncio
@@ -61,8 +61,9 @@ class SocketRelay(asyncio.Protocol):
                 return
             if self._has_client_ended:
                 self._sock.shutdown(socket.SHUT_WR)
-        except OSError:  # the application has closed its end
+        except OSError:  # the application has closed its end, maybe after it had sent something
             self._waiting.clear()
+            self.drain()
             self._transport.close()
         self._loop.remove_writer(self._sock)
         self._transport.resume_reading()

@@ -12,9 +12,12 @@ from typing import Any
 from dewar.loop.process_loop import process_loop
 from dewar.server.connection.socket_relay import SocketRelay
 from dewar.server.connection.transport import Transport
-from dewar.server.connection.upgrade_socket import UpgradeSocket
+from dewar.server.connection.upgrade_socket import TakenSocket, UpgradeSocket
 from dewar.server.connection.upgraded_transport import UpgradedTransport
 from dewar.server.errors import ApplicationError
+
+# Seconds for another thread that receives, after the call of the application is over.
+_CLOSE_PATIENCE = 1.0
 
 
 class UpgradeState(Enum):
@@ -50,7 +53,7 @@ class Upgrade:
     """
 
     __slots__ = (
-        "_changing", "_connection", "_going_away", "_leave_http", "_note_taken", "_relay",
+        "_changing", "_connection", "_going_away", "_leave_http", "_note_taken", "_relay", "_taken",
         "_transport", "socket", "state",
     )  # fmt: skip
 
@@ -67,16 +70,18 @@ class Upgrade:
         self._going_away: Callable[[], object] | None = None
         self._transport: UpgradedTransport | None = None
         self._relay: SocketRelay | None = None
+        self._taken: TakenSocket | None = None
         self.state = _OFFERED
         sock: Any = connection.sock
-        self.socket = UpgradeSocket(self._open_socket, sock if connection.is_plain else sock.sock)
+        self.socket = UpgradeSocket(self._take_socket, sock if connection.is_plain else sock.sock)
 
     def __repr__(self) -> str:
         return f"<Upgrade {self.state.name} of {self._connection!r}>"
 
     def is_taken(self) -> bool:
         """Return whether the application has taken the connection; else it never can any more."""
-        return not self._move(_DECLINED) and self.state is not _DECLINED
+        with self._changing:
+            return not self._move(_DECLINED) and self.state is not _DECLINED
 
     # The application calls these.
 
@@ -101,33 +106,44 @@ class Upgrade:
                 "environ['dewar.upgrade'] was called on a thread. Call it in a coroutine on the"
                 " event loop: async def view(): transport = upgrade(protocol, going_away)"
             )
-        if not self._move(_TAKEN):
+        with self._changing:
+            is_free = self._move(_TAKEN)
+        if not is_free:
             raise ApplicationError(f"The connection cannot leave HTTP: {self._reason()}.")
         self._going_away = going_away
         return self._make_transport(protocol, self._leave())
 
-    def _open_socket(self) -> socket.socket:
-        """Take the connection as a blocking socket.
+    def _take_socket(self) -> TakenSocket:
+        """Take the connection as a blocking socket, or return that which it was taken as.
 
         Raises:
-            OSError: The connection was taken before, the request was answered, or the system has
+            OSError: The connection was taken otherwise, the request was answered, or the system has
                 no descriptors left.
         """
+        with self._changing:
+            if self._move(_TAKEN):
+                self._taken = TakenSocket(self._open_socket(self._leave()))
+            if self._taken is None:
+                raise OSError(errno.EBADF, f"The socket cannot be used: {self._reason()}")
+            return self._taken
+
+    def _open_socket(self, rest: bytes) -> socket.socket:
+        connection: Any = self._connection  # until the end
+        if rest or not connection.is_plain:
+            return self._open_relay(rest)
+        sock: socket.socket = connection.sock.dup()
+        sock.setblocking(True)
+        return sock
+
+    def _open_relay(self, rest: bytes) -> socket.socket:
         ours, theirs = socket.socketpair()
-        if not self._move(_TAKEN):
-            ours.close()
-            theirs.close()
-            raise OSError(errno.EBADF, f"The socket cannot be used: {self._reason()}")
         ours.setblocking(False)
-        process_loop.call_soon(self._begin_relay, ours, self._leave())
+        relay = self._relay = SocketRelay(process_loop.get(), ours)
+        process_loop.call_soon(self._make_transport, relay, rest)
         return theirs
 
-    def _begin_relay(self, sock: socket.socket, rest: bytes) -> None:
-        self._relay = SocketRelay(process_loop.get(), sock)
-        self._make_transport(self._relay, rest)
-
     def _make_transport(self, protocol: asyncio.Protocol, rest: bytes) -> UpgradedTransport:
-        connection: Any = self._connection  # until the end
+        connection: Any = self._connection
         loop = process_loop.get()
         self._transport = UpgradedTransport(loop, connection, protocol, rest)
         return self._transport
@@ -142,21 +158,24 @@ class Upgrade:
         going_away, self._going_away = self._going_away, None
         if going_away is not None:
             process_loop.call_soon(going_away)
-        elif self._relay is not None:
-            self.socket.say_going_away()
+        elif self._taken is not None:
+            self._taken.say_going_away()
 
     def end(self) -> None:
         """End what the application has: its work on the request has ended.
 
         What waits is the connection's again, and nothing watches it. Waits for the event loop.
         """
-        was_taken = self.state is _TAKEN
-        self._move(_OVER)
-        if was_taken:
-            self.socket.shut_down()
+        with self._changing:
+            self._move(_OVER)
+        taken, connection = self._taken, self._connection
+        if taken is not None:
+            taken.end(0.0 if process_loop.is_here() else _CLOSE_PATIENCE)
+        if self._relay is not None or self._transport is not None:
             with suppress(RuntimeError):  # the loop is closed, so it watches nothing
                 _call_on_loop(self._release)
-            self.socket.end()
+        elif taken is not None and connection is not None:
+            connection.sock.setblocking(False)  # what the duplicate has changed
         # Some of these refer back to it.
         self._leave_http = self._note_taken = self._going_away = None
         self._connection = self._transport = self._relay = None
@@ -180,12 +199,11 @@ class Upgrade:
         return "it was taken before" if self.state is _TAKEN else "the request was answered"
 
     def _move(self, state: UpgradeState) -> bool:
-        """Go to *state* if that is possible; return whether it was."""
-        with self._changing:
-            if state not in TRANSITIONS[self.state]:
-                return False
-            self.state = state
-            return True
+        """Go to *state* if that is possible; return whether it was. The caller holds the lock."""
+        if state not in TRANSITIONS[self.state]:
+            return False
+        self.state = state
+        return True
 
 
 def _call_on_loop(function: Callable[[], object]) -> None:

@@ -98,9 +98,10 @@ class UpgradeExchange(Exchange):
         """Log *error*, and answer it unless the connection was taken."""
         if not self._upgrade.is_taken():
             super().fail(error)
-        elif isinstance(error, ClientGoneError):
+        elif isinstance(error, (ConnectionError, StopIteration)):
+            # Programs raise these, so that Werkzeug's server and gunicorn send nothing more.
             _logger.debug("%r: %s", self, error)
-        elif not isinstance(error, StopIteration):  # which programs raise under gunicorn
+        else:
             _logger.error("%r failed after it had left HTTP", self, exc_info=error)
 
     def end(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Self
 _GOING_AWAY = b"\x88\x02\x03\xe9"
 _CLOSE_FRAME = _GOING_AWAY[0]
 _SWITCHING = b"HTTP/1.1 101"
-# What tells about the connection without using it.
+# What tells about the connection, or sets an option of it, without using it.
 _FACTS = frozenset(
     {"family", "getpeername", "getsockname", "getsockopt", "proto", "setsockopt", "type"}
 )
@@ -25,73 +25,45 @@ class Spoken(Enum):
     CLOSE = "a close frame"
 
 
-class UpgradeSocket:
-    """A blocking socket that takes the connection over when it is used.
-
-    Looking at it, or asking for the addresses, takes nothing. The first use for I/O, such as
-    ``recv``, ``send`` or ``fileno``, takes the connection out of HTTP. From then on it is like any
-    socket, from any thread: what the application returns or raises is not sent, and the connection
-    ends with the call of the application.
+class TakenSocket:
+    """A blocking socket that the application uses, from any thread.
 
     Args:
-        take: Takes the connection over; returns the blocking socket.
-        sock: The socket of the connection.
+        sock: The socket.
+
+    Attributes:
+        sock: The socket.
+        is_left: Set when the application has closed it or shut it down.
     """
 
-    def __init__(self, take: Callable[[], socket.socket], sock: socket.socket) -> None:
-        self._take = take
-        self._facts = sock
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
         # Held while the application sends, so that no frame gets into another one.
         self._sending = threading.Lock()
-        self._taking = threading.Lock()
-        self._taken: socket.socket | None = None
         self._spoken = Spoken.NOTHING
+        self._reader: int | None = None  # the thread that has received last
+        self.is_left = threading.Event()
 
-    def __repr__(self) -> str:
-        return f"<UpgradeSocket {'not used' if self._taken is None else self._taken!r}>"
+    def recv(self, bufsize: int, flags: int) -> bytes:
+        """See `UpgradeSocket.recv`."""
+        self._reader = threading.get_ident()
+        return self.sock.recv(bufsize, flags)
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or not hasattr(socket.socket, name):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return getattr(self._facts if name in _FACTS else self._open(), name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """Return received bytes; see `socket.socket.recv`."""
-        return self._open().recv(bufsize, flags)
-
-    def send(self, data: Any, flags: int = 0, /) -> int:
-        """Send *data*; return the number of bytes: all of them if the socket has no timeout."""
-        sock = self._open()
+    def send(self, data: Any, flags: int) -> int:
+        """See `UpgradeSocket.send`."""
+        sock = self.sock
         with self._sending:
             self._note(data)
             if sock.gettimeout() is not None:
                 return sock.send(data, flags)
-            # A part of a frame is no use to anybody, and few programs look at the number.
             sock.sendall(data, flags)
             return memoryview(data).nbytes
 
-    def sendall(self, data: Any, flags: int = 0, /) -> None:
-        """Send all of *data*; see `socket.socket.sendall`."""
-        sock = self._open()
+    def sendall(self, data: Any, flags: int) -> None:
+        """See `UpgradeSocket.sendall`."""
         with self._sending:
             self._note(data)
-            sock.sendall(data, flags)
-
-    def fileno(self) -> int:
-        """Return the descriptor, for a selector for instance."""
-        return self._open().fileno()
-
-    def close(self) -> None:
-        """End the connection. It may be called again."""
-        self._open().close()
-
-    # The server calls these.
+            self.sock.sendall(data, flags)
 
     def say_going_away(self) -> None:
         """Send the close frame 1001, unless the application is in the middle of a frame.
@@ -101,8 +73,8 @@ class UpgradeSocket:
         if not self._sending.acquire(blocking=False):
             return
         try:
-            if self._taken is not None and self._spoken is Spoken.FRAMES:
-                self._taken.send(_GOING_AWAY, socket.MSG_DONTWAIT)
+            if self._spoken is Spoken.FRAMES:
+                self.sock.send(_GOING_AWAY, socket.MSG_DONTWAIT)
                 self._spoken = Spoken.CLOSE
         except BlockingIOError:
             return
@@ -111,23 +83,18 @@ class UpgradeSocket:
         finally:
             self._sending.release()
 
-    def shut_down(self) -> None:
-        """Wake the threads that still use it: the call of the application is over."""
-        if self._taken is not None:
+    def end(self, patience: float) -> None:
+        """Close the socket: the call of the application is over.
+
+        Args:
+            patience: Seconds for another thread that receives. That of simple-websocket has woken
+                the application, and is about to answer the client's close frame.
+        """
+        is_read_elsewhere = self._reader not in (None, threading.get_ident())
+        if is_read_elsewhere and not self.is_left.wait(patience):
             with suppress(OSError):
-                self._taken.shutdown(socket.SHUT_RDWR)
-
-    def end(self) -> None:
-        """Close it; a program that has kept it gets errors from now on."""
-        if self._taken is not None:
-            self._taken.close()
-
-    def _open(self) -> socket.socket:
-        if self._taken is None:
-            with self._taking:
-                if self._taken is None:
-                    self._taken = self._take()
-        return self._taken
+                self.sock.shutdown(socket.SHUT_RDWR)  # it wakes that thread
+        self.sock.close()
 
     def _note(self, data: Any) -> None:
         head = bytes(memoryview(data).cast("B")[: len(_SWITCHING)])
@@ -135,3 +102,73 @@ class UpgradeSocket:
             self._spoken = Spoken.FRAMES if head == _SWITCHING else Spoken.NOTHING
         elif head:
             self._spoken = Spoken.CLOSE if head[0] == _CLOSE_FRAME else Spoken.FRAMES
+
+
+class UpgradeSocket:
+    """A blocking socket that takes the connection over when it is used.
+
+    Looking at it, or asking for the addresses, takes nothing. The first use for I/O, such as
+    ``recv``, ``send`` or ``fileno``, takes the connection out of HTTP. From then on it is like any
+    socket, from any thread: what the application returns or raises is not sent, and the connection
+    ends with the call of the application.
+
+    Args:
+        take: Takes the connection over, and returns its socket; the same one each time.
+        sock: The socket of the connection.
+    """
+
+    __slots__ = ("_facts", "_take", "_taken")
+
+    def __init__(self, take: Callable[[], TakenSocket], sock: socket.socket) -> None:
+        self._take = take
+        self._facts = sock
+        self._taken: TakenSocket | None = None
+
+    def __repr__(self) -> str:
+        return f"<UpgradeSocket {'not used' if self._taken is None else repr(self._taken.sock)}>"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(socket.socket, name):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self._facts if name in _FACTS else self._open().sock, name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """Return received bytes; see `socket.socket.recv`."""
+        return (self._taken or self._open()).recv(bufsize, flags)
+
+    def send(self, data: Any, flags: int = 0, /) -> int:
+        """Send *data*; return the number of bytes.
+
+        It sends all if the socket has no timeout: a part of a frame is of no use, and few programs
+        look at the number.
+        """
+        return (self._taken or self._open()).send(data, flags)
+
+    def sendall(self, data: Any, flags: int = 0, /) -> None:
+        """Send all of *data*; see `socket.socket.sendall`."""
+        (self._taken or self._open()).sendall(data, flags)
+
+    def shutdown(self, how: int, /) -> None:
+        """Shut the connection down; see `socket.socket.shutdown`."""
+        taken = self._open()
+        try:
+            taken.sock.shutdown(how)
+        finally:
+            taken.is_left.set()
+
+    def close(self) -> None:
+        """Close the socket. It may be called again."""
+        taken = self._open()
+        taken.sock.close()
+        taken.is_left.set()
+
+    def _open(self) -> TakenSocket:
+        if self._taken is None:
+            self._taken = self._take()
+        return self._taken
