@@ -5,7 +5,7 @@ through it: see `dewar.pipeline.composition`.
 """
 
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable
 from inspect import iscoroutinefunction
 from typing import Any, NoReturn
 
@@ -98,17 +98,12 @@ class RequestMethods:
         """Whether an error is not passed to the teardown functions."""
         return False
 
-    def _dewar_serve_websocket(
-        self: PipelineApp,
-        view: Callable[..., Any],
-        values: Mapping[str, Any],
-        origins: Origins | None,
-    ) -> Coroutine[Any, Any, Any]:
-        """Return an awaitable for the answer to the current request, which is for a WebSocket."""
+    def _dewar_open_websocket(self: PipelineApp, origins: Origins | None) -> Any:
+        """Return an `OpeningWebSocket` for the current request."""
         # Here, because most apps have no WebSockets.
-        from dewar.pipeline import websockets
+        from dewar.pipeline.websockets import OpeningWebSocket
 
-        return websockets.serve(self, current_request(), view, values, origins)
+        return OpeningWebSocket(self, current_request(), origins)
 
     def ensure_sync(self: PipelineApp, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that can be called without ``await``."""

@@ -7,7 +7,6 @@ no other response can be sent: an error closes the WebSocket, and is reported as
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -29,8 +28,9 @@ from dewar.registration.websocket_config import WebSocketConfig
 from dewar.signals import request_finished
 from dewar.websocket.errors import HandshakeError
 from dewar.websocket.handshake import Handshake, read_handshake
+from dewar.websocket.opening import Upgrade
 from dewar.websocket.socket_upgrade import maybe_upgrade
-from dewar.websocket.websocket import Upgrade, WebSocket
+from dewar.websocket.websocket import WebSocket
 
 Header = tuple[str, str]
 
@@ -71,43 +71,67 @@ class HandshakeRefused(BadRequest):
         return [*super().get_headers(*args, **kwargs), *self._fields]
 
 
-async def serve(
-    app: PipelineApp,
-    context: Context,
-    view: Callable[..., Awaitable[Any]],
-    values: Mapping[str, Any],
-    origins: Origins | None,
-) -> Any:
-    """Return the answer to a request for a WebSocket when its view has ended.
-
-    It is what the view returned, or a `SwitchedResponse` if the view accepted.
+class OpeningWebSocket:
+    """A request for a WebSocket whose view is running.
 
     Args:
         app: The app.
         context: The context of the request.
-        view: The view of the WebSocket.
-        values: The values of the rule's variables.
         origins: The origins whose pages may connect; None for those of the configuration.
 
     Raises:
         HTTPException: If the request opens no WebSocket, or may not.
-        NotAcceptedError: If the view returned None, and has not accepted.
+
+    Attributes:
+        websocket: What the view is called with.
     """
-    websocket = _make_websocket(app, context, origins)
-    try:
-        returned = await view(websocket, **values)
-    except BaseException as error:
-        if websocket.is_accepted:
-            await _end(context, websocket, error)
-        if context.switched is None or not _is_normal_close(error):
-            raise
-        return context.switched
-    if websocket.is_accepted:
-        await _end(context, websocket, None)
-        return context.switched
-    if returned is None:
-        raise NotAcceptedError(context.request.path)
-    return returned
+
+    __slots__ = ("_context", "websocket")
+
+    def __init__(self, app: PipelineApp, context: Context, origins: Origins | None) -> None:
+        self._context = context
+        self.websocket = _make_websocket(app, context, origins)
+
+    def __repr__(self) -> str:
+        return f"<OpeningWebSocket {self.websocket!r} of {self._context!r}>"
+
+    async def end(self, returned: Any) -> Any:
+        """Return the answer to the request when the view has returned.
+
+        It is what the view returned, or a `SwitchedResponse` if the view accepted.
+
+        Raises:
+            NotAcceptedError: If the view returned None, and has not accepted.
+        """
+        if self.websocket.is_accepted:
+            return await self._close(None)
+        if returned is None:
+            raise NotAcceptedError(self._context.request.path)
+        return returned
+
+    async def fail(self, error: BaseException) -> Any:
+        """Return the answer to the request when the view has raised an error.
+
+        Raises:
+            BaseException: The error, unless it says that an accepted WebSocket was closed normally.
+        """
+        if not self.websocket.is_accepted:
+            raise error
+        switched = await self._close(error)
+        closure = maybe_closure(error)
+        if closure is None or closure.code not in _NORMAL:
+            raise error
+        return switched
+
+    async def _close(self, error: BaseException | None) -> SwitchedResponse:
+        """Close what the view has left open."""
+        switched = self._context.switched = SwitchedResponse()
+        scope = current_scope.get()
+        if scope:
+            # The tasks that the view has left behind would write to a closed WebSocket.
+            await scope.end(is_cut_off=True)
+        await self.websocket.finish(None if error is None or maybe_closure(error) else error)
+        return switched
 
 
 def _make_websocket(app: PipelineApp, context: Context, origins: Origins | None) -> WebSocket:
@@ -139,21 +163,6 @@ async def _fields_of_101(app: PipelineApp, context: Context) -> list[Header]:
         response = app.finalize_request(response)
     fields = response.headers.to_wsgi_list()
     return [field for field in fields if field[0].lower() not in _NOT_SENT]
-
-
-async def _end(context: Context, websocket: WebSocket, error: BaseException | None) -> None:
-    """End the tasks that the view has left behind, and close what it has left open."""
-    context.switched = SwitchedResponse()
-    scope = current_scope.get()
-    if scope:
-        # They would only write to a closed WebSocket.
-        await scope.end(is_cut_off=True)
-    await websocket.finish(None if error is None or maybe_closure(error) else error)
-
-
-def _is_normal_close(error: BaseException) -> bool:
-    closure = maybe_closure(error)
-    return closure is not None and closure.code in _NORMAL
 
 
 def _checked_handshake(app: PipelineApp, context: Context, origins: Origins) -> Handshake:

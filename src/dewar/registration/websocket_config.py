@@ -14,6 +14,8 @@ from dewar.websocket.settings import WebSocketSettings
 PREFIX = "WEBSOCKET_"
 
 _ORIGINS = "WEBSOCKET_ORIGINS"
+# PERF: each open WebSocket holds its settings.
+_DEFAULTS = WebSocketSettings()
 # A key that is less like one of ours may be the program's own.
 _LIKE = 0.85
 
@@ -40,7 +42,7 @@ class WebSocketConfig:
         names = {PREFIX + field.name.upper(): field.name for field in fields(WebSocketSettings)}
         given = {key: value for key, value in config.items() if key.startswith(PREFIX)}
         if not given:
-            return cls(WebSocketSettings(), Origins((), _ORIGINS))
+            return cls(_DEFAULTS, Origins((), _ORIGINS))
         origins = Origins(given.pop(_ORIGINS, None) or (), _ORIGINS)
         for key in given:
             near = None if key in names else maybe_near(key, [*names, _ORIGINS], _LIKE)

@@ -52,7 +52,7 @@ def add_websocket_rule(
 def websocket_view(
     view: Callable[..., Any], rule: str, origins: Origins | None
 ) -> Callable[..., Any]:
-    """Return a view function that accepts no WebSocket itself, but calls *view* with one.
+    """Return a view function that calls *view* with the WebSocket of the current request.
 
     It is a view like any other, so that hooks, error handlers and wrappers around it work as they
     do around HTTP views.
@@ -79,8 +79,12 @@ def websocket_view(
 
     @wraps(view)
     async def connect(**values: Any) -> Any:
-        app = current_request().app
-        return await app._dewar_serve_websocket(view, values, origins)  # noqa: SLF001  # one of the app's stages
+        opening = current_request().app._dewar_open_websocket(origins)  # noqa: SLF001  # a stage
+        try:
+            returned = await view(opening.websocket, **values)
+        except BaseException as error:  # noqa: BLE001  # raised again, or a normal end
+            return await opening.fail(error)
+        return await opening.end(returned)
 
     setattr(connect, _MARK, True)
     return connect
