@@ -211,10 +211,13 @@ class Connection(asyncio.Protocol):
     def _leave(self, end: End) -> None:
         """Close the connection, because nothing more can come."""
         self._end(end.code, end.reason, end.answer)
-        if end.is_fault and _can_write_eof(self._transport):
+        can_end = _can_write_eof(self._transport)
+        if can_end:
+            # Closing is not enough where another server has a duplicate of the socket.
+            self._transport.write_eof()
+        if end.is_fault and can_end:
             # The client reads the close frame and leaves. To close while it still sends would reset
             # the connection, and then it might never see the frame.
-            self._transport.write_eof()
             self._transport.resume_reading()
         else:
             self._transport.close()

@@ -6,12 +6,8 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dewar.environ_keys import SOCKETS, UPGRADE
 from dewar.websocket.opening import Upgrade
-
-#: Where Dewar's own server has a function that does it.
-UPGRADE = "dewar.upgrade"
-# Werkzeug's development server, and gunicorn with threads.
-_SOCKETS = ("werkzeug.socket", "gunicorn.socket")
 
 
 def maybe_upgrade(environ: Mapping[str, Any]) -> Upgrade | None:
@@ -22,7 +18,7 @@ def maybe_upgrade(environ: Mapping[str, Any]) -> Upgrade | None:
     upgrade: Upgrade | None = environ.get(UPGRADE)
     if upgrade is not None:
         return upgrade
-    for name in _SOCKETS:
+    for name in SOCKETS:
         sock = environ.get(name)
         if isinstance(sock, socket.socket) and not isinstance(sock, ssl.SSLSocket):
             return SocketUpgrade(sock)
