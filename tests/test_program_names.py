@@ -12,7 +12,7 @@ from suspendedtools import make_environ
 #: What an app has beyond Flask's, as documented.
 DOCUMENTED = {
     "after_response", "begin_on_loop", "begin_serving", "body_limit_for", "end_serving", "mount",
-    "mounts", "on_start", "on_stop",
+    "mounts", "on_start", "on_stop", "websocket",
 }  # fmt: skip
 FORMER = ["composition", "after_responses"]
 
