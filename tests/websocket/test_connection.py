@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import weakref
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,8 @@ from dewar.websocket.errors import (
     WebSocketValueError,
 )  # fmt: skip
 from dewar.websocket.state import WebSocketState
-from websocket.faketransport import opened, play
+from eventtools import VirtualLoop
+from websocket.faketransport import opened
 from websockettools import (
     BINARY,
     CLOSE,
@@ -26,6 +29,16 @@ from websockettools import (
 )  # fmt: skip
 
 NEVER = {"ping_interval": None}
+
+
+def play(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a test on a clock that stands still while anything runs; nothing may go wrong."""
+    loop = VirtualLoop()
+    try:
+        loop.play(work())
+        assert loop.complaints == []
+    finally:
+        loop.close()
 
 
 async def turns(count: int = 5) -> None:
