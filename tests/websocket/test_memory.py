@@ -6,7 +6,7 @@ import tracemalloc
 
 from dewar.websocket.websocket import WebSocket
 from websocket.faketransport import FakeTransport, opened
-from websockettools import TEXT, deflated, frame
+from websockettools import BINARY, TEXT, deflated, frame
 
 COUNT = 200
 #: Of an idle connection, which may take 10 kB with the server's part and the app's.
@@ -40,8 +40,8 @@ def test_an_idle_websocket_is_small() -> None:
                 ws, transport = await opened(extensions="permessage-deflate")
                 kept.append((ws, transport))
                 tasks.append(asyncio.ensure_future(echo(ws)))
-                transport.send(frame(TEXT, deflated(b"a" * 50_000), rsv=4), frame(2, content))
-                transport.send(frame(TEXT, b"short"))
+                transport.send(frame(TEXT, deflated(b"a" * 50_000), rsv=4), frame(TEXT, b"short"))
+                transport.send(frame(BINARY, content))
                 for _ in range(4):
                     await asyncio.sleep(0)
                 assert len(transport.frames()) == 3
