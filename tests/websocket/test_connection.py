@@ -20,6 +20,7 @@ from websocket.faketransport import opened
 from websockettools import (
     BINARY,
     CLOSE,
+    CONTINUATION,
     PING,
     PONG,
     TEXT,
@@ -119,6 +120,35 @@ def test_a_program_that_waits_gets_the_messages_behind_a_full_inbox() -> None:
             await ws.receive()
         assert others > 100
         task.cancel()
+
+    play(work)
+
+
+@pytest.mark.parametrize("is_closing", [False, True], ids=["open", "closing"])
+@pytest.mark.parametrize(
+    "flood",
+    [
+        frame(PING) * 20_000,
+        frame(TEXT, b"x", fin=False) + frame(CONTINUATION, fin=False) * 20_000,
+        frame(BINARY, deflated(bytes(2**20)), rsv=4) * 40,
+    ],
+    ids=["pings", "fragments", "bombs"],
+)
+def test_a_flood_leaves_other_tasks_their_turns(flood: bytes, is_closing: bool) -> None:
+    """Although nothing of it fills the inbox, or the WebSocket is closing; then it is all read."""
+
+    async def work() -> None:
+        ws, transport = await opened(extensions="permessage-deflate", receive_high_water=2**30)
+        closing = asyncio.ensure_future(ws.close() if is_closing else asyncio.sleep(0))
+        await turns(1)
+        transport.send(flood, close_frame())
+        count = 0
+        while ws.state is not WebSocketState.CLOSED:
+            await asyncio.sleep(0)
+            count += 1
+        assert 30 < count < 200
+        await closing
+        assert now() == 0
 
     play(work)
 
@@ -344,6 +374,7 @@ def test_a_flood_of_pings_leaves_one_pong() -> None:
         await ws.send(bytes(200))
         before = len(transport.waiting)
         transport.send(*(frame(PING, b"%d" % i) for i in range(1000)))
+        await turns(10)
         assert len(transport.waiting) == before
         transport.take()
         assert transport.frames()[1:] == [(PONG, b"999")]

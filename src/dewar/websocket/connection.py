@@ -25,6 +25,9 @@ from dewar.websocket.state import WebSocketState
 CONNECTING, OPEN, CLOSING, CLOSED = WebSocketState
 # Timers of many sockets fall together, so that the loop wakes up less often: this often a second.
 _TIMER_GRID = 4.0
+# How much is handled before other connections have their turn, in bytes of messages; and what a
+# frame counts for, besides. A read of pings takes a quarter of a second, one of bombs much longer.
+_TURN, _FRAME = 2**16, 2**8
 
 
 class Connection(asyncio.Protocol):
@@ -165,13 +168,15 @@ class Connection(asyncio.Protocol):
     # What comes.
 
     def _read(self, data: bytes) -> None:
-        """Handle frame after frame, until the inbox is full; keep the rest."""
-        position, size, inbox = 0, len(data), self.inbox
-        while position < size and (not inbox.is_full or self.state is CLOSING):
+        """Handle frame after frame, until the inbox is full or it takes long; keep the rest."""
+        position, size, inbox, work = 0, len(data), self.inbox, 0
+        while position < size and work < _TURN and (not inbox.is_full or self.state is CLOSING):
             position, event = self._frames.read(data, position)
+            work += _FRAME
             if event is None:
                 continue
             if isinstance(event, (str, bytes)):
+                work += len(event)
                 self._receive(event)
             elif isinstance(event, Ping):
                 self._send_pong(event.answer)
@@ -181,6 +186,8 @@ class Connection(asyncio.Protocol):
         self._unread = b"" if self._has_ended else data[position:]
         if self._unread:
             self._transport.pause_reading()
+            if work >= _TURN:
+                self._go_on_soon()
 
     def _receive(self, message: str | bytes) -> None:
         if self.state is not OPEN:
