@@ -43,7 +43,9 @@ class FakeTransport(asyncio.Transport):
         return self
 
     def write(self, data: Any) -> None:
-        assert not self.has_ended
+        assert self.is_closed or not self.has_ended
+        if self.is_closed:
+            return
         was_high = len(self.waiting) > self.high
         self.waiting += bytes(data)
         if self.is_taking:
@@ -57,6 +59,9 @@ class FakeTransport(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         return len(self.waiting)
+
+    def is_closing(self) -> bool:
+        return self.is_closed
 
     def pause_reading(self) -> None:
         self.is_reading = False

@@ -27,6 +27,7 @@ from websockettools import (
     close_frame,
     deflated,
     frame,
+    server_frames,
 )  # fmt: skip
 
 NEVER = {"ping_interval": None}
@@ -329,6 +330,40 @@ def test_cancelled_sends_do_not_fill_the_memory() -> None:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(ws.send(bytes(1000)), 1)
         assert len(transport.waiting) == before
+
+    play(work)
+
+
+def test_a_program_that_only_sends_leaves_other_tasks_their_turns() -> None:
+    """However much the client takes at once."""
+
+    async def work() -> None:
+        ws, transport = await opened()
+
+        async def send_on() -> None:
+            while True:
+                await ws.send("x")
+
+        sending = asyncio.ensure_future(send_on())
+        for _ in range(3):
+            transport.taken = b""
+            await turns(1)
+        assert 1000 < len(server_frames(transport.taken)) < 5000
+        sending.cancel()
+
+    play(work)
+
+
+def test_a_program_that_only_sends_learns_that_the_client_has_gone() -> None:
+    """Although a transport that is closed waits for nothing."""
+
+    async def work() -> None:
+        ws, transport = await opened()
+        transport.abort()
+        transport.is_closed = True  # as of now; it tells the protocol later
+        await ws.send("x")
+        with pytest.raises(WebSocketClosedError):
+            await ws.send("x")
 
     play(work)
 

@@ -28,6 +28,8 @@ _TIMER_GRID = 4.0
 # How much is handled before other connections have their turn, in bytes of messages; and what a
 # frame counts for, besides. A read of pings takes a quarter of a second, one of bombs much longer.
 _TURN, _FRAME = 2**16, 2**8
+# The same for what is sent, which takes less time.
+_BURST = 2**20
 
 
 class Connection(asyncio.Protocol):
@@ -46,7 +48,7 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_closed", "_frames", "_has_ended", "_keepalive", "_late_pong", "_loop", "_order",
+        "_burst", "_closed", "_frames", "_has_ended", "_keepalive", "_late_pong", "_loop", "_order",
         "_settings", "_timer", "_transport", "_unread", "_unsent", "close_code", "close_reason",
         "inbox", "state",
     )  # fmt: skip
@@ -57,6 +59,7 @@ class Connection(asyncio.Protocol):
         self._frames = Frames(settings.max_message_size, deflate)
         self._has_ended = False  # what comes is not looked at any more
         self._order = SendOrder()
+        self._burst = 0  # what was sent since others had their turn
         self._keepalive = Keepalive(settings, self._loop.time())
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
@@ -103,11 +106,18 @@ class Connection(asyncio.Protocol):
         try:
             if self.state is not OPEN:
                 raise WebSocketClosedError(self.close_code or 1006, self.close_reason)
-            self._transport.write(self._frame(message))
+            frame = self._frame(message)
+            self._transport.write(frame)
         finally:
             self._order.pass_on()
         if self._keepalive.counts_idle:
             self._keepalive.active_at = self._loop.time()
+        self._burst += _FRAME + len(frame)
+        if self._burst >= _BURST or self._transport.is_closing():
+            # A program that only sends would keep the loop to itself as long as the client takes
+            # it all, and never learn that the client has gone.
+            self._burst = 0
+            await asyncio.sleep(0)
 
     def close_soon(self, code: int, reason: str) -> None:
         """Send a close frame, unless one was sent, and cut the connection after the timeout."""
