@@ -10,6 +10,8 @@ import select
 import socket
 import time
 from array import array
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 from bench import stats
 from bench.shot import Shot
@@ -44,9 +46,11 @@ def open_websocket(port: int, path: str) -> socket.socket:
 def frames(size: int) -> tuple[bytes, bytes]:
     """Return a text message of a client, and the server's frame with the same text."""
     text = b"a" * size
-    code, length = (size, b"") if size < 126 else (126, size.to_bytes(2))
-    if size > 0xFFFF:
-        code, length = 127, size.to_bytes(8)
+    if size < 126:
+        code, length = size, b""
+    else:
+        code, count = (126, 2) if size <= 0xFFFF else (127, 8)
+        length = size.to_bytes(count)
     sent = bytes([_TEXT, _MASKED | code]) + length + bytes(4) + text
     return sent, bytes([_TEXT, code]) + length + text
 
@@ -65,19 +69,24 @@ def fire(port: int, path: str, connections: int, size: int, seconds: float) -> S
         OSError: If the server cannot be reached, or closes a connection.
         ValueError: If it refuses a handshake, or sends something else.
     """
-    sent, expected = frames(size)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(open_websocket(port, path)) for _ in range(connections)]
+        return _load(clients, *frames(size), seconds)
+
+
+def _load(clients: Sequence[socket.socket], sent: bytes, expected: bytes, seconds: float) -> Shot:
     latencies, clock = array("d"), time.perf_counter
-    clients = {client.fileno(): client for client in _opened(port, path, connections)}
+    by_descriptor = {client.fileno(): client for client in clients}
     epoll = select.epoll()
     began, cpu = clock(), time.process_time()
-    started = dict.fromkeys(clients, began)
-    parts = dict.fromkeys(clients, b"")
-    for descriptor, client in clients.items():
+    started = dict.fromkeys(by_descriptor, began)
+    parts = dict.fromkeys(by_descriptor, b"")
+    for descriptor, client in by_descriptor.items():
         epoll.register(descriptor, select.EPOLLIN)
         client.sendall(sent)
     while clock() < began + seconds:
         for descriptor, _ in epoll.poll(0.05):
-            echo = parts[descriptor] + clients[descriptor].recv(1 << 20)
+            echo = parts[descriptor] + by_descriptor[descriptor].recv(1 << 20)
             parts[descriptor] = echo if len(echo) < len(expected) else b""
             if parts[descriptor]:
                 continue
@@ -86,17 +95,12 @@ def fire(port: int, path: str, connections: int, size: int, seconds: float) -> S
             now = clock()
             latencies.append(now - started[descriptor])
             started[descriptor] = now
-            clients[descriptor].sendall(sent)
+            by_descriptor[descriptor].sendall(sent)
     took = clock() - began
-    for client in clients.values():
-        client.close()
+    epoll.close()
     p99_ms = stats.percentile(latencies, 99) * 1000
     busy = (time.process_time() - cpu) / took
     return Shot(rate=len(latencies) / took, p99_ms=p99_ms, busy=busy)
-
-
-def _opened(port: int, path: str, count: int) -> list[socket.socket]:
-    return [open_websocket(port, path) for _ in range(count)]
 
 
 def main() -> None:

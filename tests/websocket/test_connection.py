@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import weakref
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -13,19 +15,32 @@ from dewar.websocket.errors import (
     WebSocketValueError,
 )  # fmt: skip
 from dewar.websocket.state import WebSocketState
-from websocket.faketransport import opened, play
+from eventtools import VirtualLoop
+from websocket.faketransport import opened
 from websockettools import (
     BINARY,
     CLOSE,
+    CONTINUATION,
     PING,
     PONG,
     TEXT,
     close_frame,
     deflated,
     frame,
+    server_frames,
 )  # fmt: skip
 
 NEVER = {"ping_interval": None}
+
+
+def play(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a test on a clock that stands still while anything runs; nothing may go wrong."""
+    loop = VirtualLoop()
+    try:
+        loop.play(work())
+        assert loop.complaints == []
+    finally:
+        loop.close()
 
 
 async def turns(count: int = 5) -> None:
@@ -106,6 +121,35 @@ def test_a_program_that_waits_gets_the_messages_behind_a_full_inbox() -> None:
             await ws.receive()
         assert others > 100
         task.cancel()
+
+    play(work)
+
+
+@pytest.mark.parametrize("is_closing", [False, True], ids=["open", "closing"])
+@pytest.mark.parametrize(
+    "flood",
+    [
+        frame(PING) * 20_000,
+        frame(TEXT, b"x", fin=False) + frame(CONTINUATION, fin=False) * 20_000,
+        frame(BINARY, deflated(bytes(2**20)), rsv=4) * 40,
+    ],
+    ids=["pings", "fragments", "bombs"],
+)
+def test_a_flood_leaves_other_tasks_their_turns(flood: bytes, is_closing: bool) -> None:
+    """Although nothing of it fills the inbox, or the WebSocket is closing; then it is all read."""
+
+    async def work() -> None:
+        ws, transport = await opened(extensions="permessage-deflate", receive_high_water=2**30)
+        closing = asyncio.ensure_future(ws.close() if is_closing else asyncio.sleep(0))
+        await turns(1)
+        transport.send(flood, close_frame())
+        count = 0
+        while ws.state is not WebSocketState.CLOSED:
+            await asyncio.sleep(0)
+            count += 1
+        assert 30 < count < 200
+        await closing
+        assert now() == 0
 
     play(work)
 
@@ -290,6 +334,40 @@ def test_cancelled_sends_do_not_fill_the_memory() -> None:
     play(work)
 
 
+def test_a_program_that_only_sends_leaves_other_tasks_their_turns() -> None:
+    """However much the client takes at once."""
+
+    async def work() -> None:
+        ws, transport = await opened()
+
+        async def send_on() -> None:
+            while True:
+                await ws.send("x")
+
+        sending = asyncio.ensure_future(send_on())
+        for _ in range(3):
+            transport.taken = b""
+            await turns(1)
+        assert 1000 < len(server_frames(transport.taken)) < 5000
+        sending.cancel()
+
+    play(work)
+
+
+def test_a_program_that_only_sends_learns_that_the_client_has_gone() -> None:
+    """Although a transport that is closed waits for nothing."""
+
+    async def work() -> None:
+        ws, transport = await opened()
+        transport.abort()
+        transport.is_closed = True  # as of now; it tells the protocol later
+        await ws.send("x")
+        with pytest.raises(WebSocketClosedError):
+            await ws.send("x")
+
+    play(work)
+
+
 def test_sending_after_the_close_raises_an_error() -> None:
     """With the client's code; those that wait are told as well."""
 
@@ -331,6 +409,7 @@ def test_a_flood_of_pings_leaves_one_pong() -> None:
         await ws.send(bytes(200))
         before = len(transport.waiting)
         transport.send(*(frame(PING, b"%d" % i) for i in range(1000)))
+        await turns(10)
         assert len(transport.waiting) == before
         transport.take()
         assert transport.frames()[1:] == [(PONG, b"999")]

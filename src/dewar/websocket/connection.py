@@ -25,6 +25,11 @@ from dewar.websocket.state import WebSocketState
 CONNECTING, OPEN, CLOSING, CLOSED = WebSocketState
 # Timers of many sockets fall together, so that the loop wakes up less often: this often a second.
 _TIMER_GRID = 4.0
+# How much is handled before other connections have their turn, in bytes of messages; and what a
+# frame counts for, besides. A read of pings takes a quarter of a second, one of bombs much longer.
+_TURN, _FRAME = 2**16, 2**8
+# The same for what is sent, which takes less time.
+_BURST = 2**20
 
 
 class Connection(asyncio.Protocol):
@@ -43,7 +48,7 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_closed", "_frames", "_has_ended", "_keepalive", "_late_pong", "_loop", "_order",
+        "_burst", "_closed", "_frames", "_has_ended", "_keepalive", "_late_pong", "_loop", "_order",
         "_settings", "_timer", "_transport", "_unread", "_unsent", "close_code", "close_reason",
         "inbox", "state",
     )  # fmt: skip
@@ -54,6 +59,7 @@ class Connection(asyncio.Protocol):
         self._frames = Frames(settings.max_message_size, deflate)
         self._has_ended = False  # what comes is not looked at any more
         self._order = SendOrder()
+        self._burst = 0  # what was sent since others had their turn
         self._keepalive = Keepalive(settings, self._loop.time())
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
@@ -100,11 +106,18 @@ class Connection(asyncio.Protocol):
         try:
             if self.state is not OPEN:
                 raise WebSocketClosedError(self.close_code or 1006, self.close_reason)
-            self._transport.write(self._frame(message))
+            frame = self._frame(message)
+            self._transport.write(frame)
         finally:
             self._order.pass_on()
         if self._keepalive.counts_idle:
             self._keepalive.active_at = self._loop.time()
+        self._burst += _FRAME + len(frame)
+        if self._burst >= _BURST or self._transport.is_closing():
+            # A program that only sends would keep the loop to itself as long as the client takes
+            # it all, and never learn that the client has gone.
+            self._burst = 0
+            await asyncio.sleep(0)
 
     def close_soon(self, code: int, reason: str) -> None:
         """Send a close frame, unless one was sent, and cut the connection after the timeout."""
@@ -165,13 +178,15 @@ class Connection(asyncio.Protocol):
     # What comes.
 
     def _read(self, data: bytes) -> None:
-        """Handle frame after frame, until the inbox is full; keep the rest."""
-        position, size, inbox = 0, len(data), self.inbox
-        while position < size and (not inbox.is_full or self.state is CLOSING):
+        """Handle frame after frame, until the inbox is full or it takes long; keep the rest."""
+        position, size, inbox, work = 0, len(data), self.inbox, 0
+        while position < size and work < _TURN and (not inbox.is_full or self.state is CLOSING):
             position, event = self._frames.read(data, position)
+            work += _FRAME
             if event is None:
                 continue
             if isinstance(event, (str, bytes)):
+                work += len(event)
                 self._receive(event)
             elif isinstance(event, Ping):
                 self._send_pong(event.answer)
@@ -181,6 +196,8 @@ class Connection(asyncio.Protocol):
         self._unread = b"" if self._has_ended else data[position:]
         if self._unread:
             self._transport.pause_reading()
+            if work >= _TURN:
+                self._go_on_soon()
 
     def _receive(self, message: str | bytes) -> None:
         if self.state is not OPEN:
