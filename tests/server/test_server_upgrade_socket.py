@@ -15,7 +15,7 @@ from dewar.server.threads import upgrade_threads
 from dewar.server.threads.leader_duties import PoolState
 from polling import eventually
 from servertools import Client, Serve, Served
-from upgradetools import GOING_AWAY, SWITCHED, ask
+from upgradetools import GOING_AWAY, SWITCHED, ask, exchange
 
 KEYS = ("werkzeug.socket", "gunicorn.socket")
 
@@ -89,10 +89,7 @@ def test_both_sides_send_what_they_like(connect: Callable[[Any], Client]) -> Non
     client = connect(SocketApp(echo))
     assert client._exactly(5) == b"early"
     large = os.urandom(3_000_000)
-    sender = threading.Thread(target=client.send, args=(large,))
-    sender.start()
-    assert client._exactly(len(large)) == large
-    sender.join(10)
+    assert exchange(client, large, len(large)) == large
     if type(client.sock) is socket.socket:
         client.sock.shutdown(socket.SHUT_WR)
         assert client.rest() == b""
