@@ -1,15 +1,20 @@
 """An application that takes its connections out of HTTP, and what its clients send."""
 
 import asyncio
+import selectors
+import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from dewar.loop.suspended import ON_LOOP, Suspended
+from servertools import Client
 
 #: A handshake (RFC 6455 §4.1) without what the server leaves to the application.
 FIELDS = b"Host: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
+_LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 GOING_AWAY = b"\x88\x02\x03\xe9"
 
 
@@ -117,3 +122,26 @@ class Echo:
         self.going_away += 1
         peer.transport.write(GOING_AWAY)
         peer.transport.close()
+
+
+def exchange(client: Client, data: bytes, count: int | None = None) -> bytes:
+    """Send *data* while receiving *count* bytes, or all until the server ends.
+
+    On one thread: two that use one TLS connection at a time break it before Python 3.13.
+    """
+    sock, waiting, got = client.sock, memoryview(data), bytearray()
+    sock.settimeout(0)
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
+        while count is None or len(got) < count:
+            if not waiting:
+                selector.modify(sock, selectors.EVENT_READ)
+            assert selector.select(20), f"nothing more after {len(got)} bytes"
+            with suppress(*_LATER):
+                while piece := sock.recv(65536):
+                    got += piece
+                break  # the end
+            with suppress(*_LATER):
+                waiting = waiting[sock.send(waiting[:65536]) :] if waiting else waiting
+    sock.settimeout(10)
+    return bytes(got)

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ from certificates import Certificates
 from dewar.server import Server
 from polling import eventually
 from servertools import Client, Serve, Served
-from upgradetools import GOING_AWAY, SWITCHED, Echo, UpgradingApp, ask
+from upgradetools import GOING_AWAY, SWITCHED, Echo, UpgradingApp, ask, exchange
 
 LARGE = b"x" * 200_000
 
@@ -46,10 +45,7 @@ def test_both_sides_send_what_they_like(
     assert client._exactly(8) == b"re:early"
     client.send(b"hello")
     assert client._exactly(8) == b"re:hello"
-    sender = threading.Thread(target=client.send, args=(LARGE + b"close",))
-    sender.start()
-    assert client.rest().replace(b"re:", b"") == LARGE + b"close"
-    sender.join(10)
+    assert exchange(client, LARGE + b"close").replace(b"re:", b"") == LARGE + b"close"
     eventually(lambda: echo.peers[0].told == [None])
     eventually(lambda: websockets(served) == 0)
 

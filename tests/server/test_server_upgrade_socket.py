@@ -4,8 +4,11 @@ import logging
 import os
 import select
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +18,9 @@ from dewar.server.threads import upgrade_threads
 from dewar.server.threads.leader_duties import PoolState
 from polling import eventually
 from servertools import Client, Serve, Served
-from upgradetools import GOING_AWAY, SWITCHED, ask
+from upgradetools import GOING_AWAY, SWITCHED, ask, exchange
 
+TESTS = Path(__file__).parents[1]
 KEYS = ("werkzeug.socket", "gunicorn.socket")
 
 
@@ -89,10 +93,7 @@ def test_both_sides_send_what_they_like(connect: Callable[[Any], Client]) -> Non
     client = connect(SocketApp(echo))
     assert client._exactly(5) == b"early"
     large = os.urandom(3_000_000)
-    sender = threading.Thread(target=client.send, args=(large,))
-    sender.start()
-    assert client._exactly(len(large)) == large
-    sender.join(10)
+    assert exchange(client, large, len(large)) == large
     if type(client.sock) is socket.socket:
         client.sock.shutdown(socket.SHUT_WR)
         assert client.rest() == b""
@@ -401,3 +402,56 @@ def test_the_upgrade_header_on_any_url_costs_no_answer(serve: Serve, quiet: None
         assert client.ask(ask("/"))[2] == b"plain"
     assert logging.getLogger("dewar.server").disabled
     assert served.server.statistics().pool.websocket_threads <= 1
+
+
+GREENLETS = """
+from gevent import monkey
+
+monkey.patch_all()
+
+import socket
+from dewar.server import Server, Settings
+from upgradetools import SWITCHED, ask
+
+errors = []
+
+def app(environ, start_response):
+    sock = environ["werkzeug.socket"]
+    try:
+        sock.sendall(SWITCHED)
+        while data := sock.recv(100):
+            sock.sendall(data)
+    except OSError as error:
+        errors.append(str(error))
+        raise
+    return []
+
+server = Server(app, Settings(bind="127.0.0.1:0", threads=1))
+server.start()
+host, _, port = server.addresses[0].removeprefix("http://").rpartition(":")
+clients = [socket.create_connection((host, int(port))) for _ in range(3)]
+for client in clients:
+    client.sendall(ask("/"))
+    assert client.recv(100) == SWITCHED
+for client in clients:
+    client.sendall(b"hello")
+    assert client.recv(100) == b"hello"
+assert server.statistics().pool.websocket_threads == 3
+last = socket.create_connection((host, int(port)))
+last.sendall(ask("/") + b"early")
+assert last.recv(100) == b""
+assert "Let a proxy do TLS." in errors[0]
+for client in [*clients, last]:
+    client.close()
+assert server.stop(20)
+print("ok")
+"""
+
+
+def test_it_works_with_greenlets_in_place_of_threads() -> None:
+    """Except where the event loop would have to carry the bytes, which is an error that says so."""
+    command = [sys.executable, "-c", GREENLETS]
+    run = subprocess.run(
+        command, cwd=TESTS, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.stdout == "ok\n", run.stderr

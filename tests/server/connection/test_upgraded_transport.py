@@ -267,7 +267,10 @@ def play(kind: Any, scene: Scene) -> Any:
             await last.until(lambda: bool(last.told) and "lost" in last.told[-1])
             return outcome, protocol.told, last.told
 
-    return process_loop.run(act, Context())
+    if kind is Ours:
+        return process_loop.run(act, Context())
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:  # not uvloop's
+        return runner.run(act())
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)

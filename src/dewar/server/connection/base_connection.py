@@ -99,7 +99,8 @@ class BaseConnection(Transport):
         Args:
             note_taken: Called when the application takes the connection out of HTTP; any thread.
         """
-        self.upgrade = Upgrade(self, self._leave_http, note_taken)
+        has_loop = self._server_context.suspends
+        self.upgrade = Upgrade(self, self._leave_http, note_taken, has_loop)
         request = self._reader.take_upgrade()
         self._reader.completed.append(UpgradeExchange(request.environ, self.upgrade))
 

@@ -285,6 +285,10 @@ class Transport:
         if self._write_buffer.size and self._is_overdue(transfer_rate, now):
             raise ClientGoneError("The client does not read the response.")
 
+    def keep(self, data: bytes, start: int) -> None:
+        """Send *data* from *start* on when the client takes it."""
+        self._write_buffer.add(data, start)
+
     @property
     def unsent(self) -> int:
         """How many bytes wait for the client."""

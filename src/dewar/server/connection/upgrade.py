@@ -46,15 +46,17 @@ class Upgrade:
         connection: The connection.
         leave_http: Ends the reading of requests; returns what was received behind the request.
         note_taken: Called when the connection has left HTTP.
+        has_loop: Whether there is an event loop on a thread of its own.
 
     Attributes:
+        has_loop: Whether it can be taken on the event loop.
         state: Who has the connection.
         socket: The blocking socket for the application.
     """
 
     __slots__ = (
         "_changing", "_connection", "_going_away", "_leave_http", "_note_taken", "_relay", "_taken",
-        "_transport", "socket", "state",
+        "_transport", "has_loop", "socket", "state",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +64,7 @@ class Upgrade:
         connection: Transport,
         leave_http: Callable[[], bytes],
         note_taken: Callable[[], object],
+        has_loop: bool,
     ) -> None:
         self._connection: Transport | None = connection
         self._leave_http: Callable[[], bytes] | None = leave_http
@@ -71,6 +74,7 @@ class Upgrade:
         self._transport: UpgradedTransport | None = None
         self._relay: SocketRelay | None = None
         self._taken: TakenSocket | None = None
+        self.has_loop = has_loop
         self.state = _OFFERED
         sock: Any = connection.sock
         self.socket = UpgradeSocket(self._take_socket, sock if connection.is_plain else sock.sock)
@@ -136,6 +140,12 @@ class Upgrade:
         return sock
 
     def _open_relay(self, rest: bytes) -> socket.socket:
+        if not self.has_loop:
+            raise OSError(
+                errno.ENOTSUP,
+                "Under gevent's patches a connection with TLS, or with bytes behind the request,"
+                " cannot be used as a socket. Let a proxy do TLS.",
+            )
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         relay = self._relay = SocketRelay(process_loop.get(), ours)

@@ -39,7 +39,8 @@ class UpgradeExchange(Exchange):
     def __init__(self, environ: Environ, upgrade: Upgrade) -> None:
         super().__init__(environ, True, True, None)
         self._upgrade = upgrade
-        environ[UPGRADE] = upgrade.begin
+        if upgrade.has_loop:
+            environ[UPGRADE] = upgrade.begin
         environ.update(dict.fromkeys(SOCKETS, upgrade.socket))
 
     def respond(self, server_context: ServerContext, transport: Transport) -> None:

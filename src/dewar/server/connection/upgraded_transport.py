@@ -141,7 +141,10 @@ class UpgradedTransport(asyncio.Transport):
             self._lose(error)
             return
         if data:
-            self._give(data)
+            try:  # PERF: `_give` without the call
+                self._protocol.data_received(data)
+            except Exception as error:  # noqa: BLE001  # logged there
+                self._fail(error)
         else:
             self._end_reading()
             if not self._protocol.eof_received():
@@ -150,9 +153,12 @@ class UpgradedTransport(asyncio.Transport):
     def _give(self, data: bytes) -> None:
         try:
             self._protocol.data_received(data)
-        except Exception as error:
-            _logger.critical("%r failed with received data", self._protocol, exc_info=True)
-            self._lose(error)
+        except Exception as error:  # noqa: BLE001  # logged there
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        _logger.critical("%r failed with received data", self._protocol, exc_info=error)
+        self._lose(error)
 
     def _end_reading(self) -> None:
         if self._reading is _ON:
@@ -187,14 +193,22 @@ class UpgradedTransport(asyncio.Transport):
         """Send *data*, and keep what the client does not take at once."""
         if self._phase is not _OPEN or not data:
             return
-        connection = self._connection
-        try:
-            connection.send(data if type(data) is bytes else bytes(data))
-        except ClientGoneError as error:
-            self._lose(error.__cause__)
-            return
-        if connection.unsent:
-            self._await_room()
+        if type(data) is not bytes:
+            data = bytes(data)
+        sent = 0
+        if not self._awaits_room:
+            # PERF: `Transport.send` without the call.
+            try:
+                sent = self._connection.sock.send(data)
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                self._lose(error)
+                return
+            if sent == len(data):
+                return
+        self._connection.keep(data, sent)
+        self._await_room()
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         """Send several pieces at once."""

@@ -127,7 +127,7 @@ class Settings:
     max_queue: int = setting(
         1024, _LIMITS, WholeNumber(1), "Requests that wait for a thread; above it 503."
     )
-    # Each also has two descriptors, of its socket pair.
+    # Each needs up to two more descriptors, of a duplicate or a socket pair.
     websocket_threads: int = setting(
         100, _LIMITS, WholeNumber(),
         "WebSockets with a thread each, as Flask's extensions open them, in each process; above it"
