@@ -14,7 +14,7 @@ from collections.abc import Callable
 from math import ceil, inf
 
 from dewar.websocket.deflate import Deflate
-from dewar.websocket.errors import WebSocketClosedError, WebSocketTypeError
+from dewar.websocket.errors import WebSocketClosedError, WebSocketLoopError, WebSocketTypeError
 from dewar.websocket.frames import End, Frames, Ping
 from dewar.websocket.inbox import Inbox
 from dewar.websocket.keepalive import Due, Keepalive
@@ -67,7 +67,7 @@ class Connection(asyncio.Protocol):
         self._unsent = 0  # what the transport had to send at the last ping, if it was too much
         self._late_pong = b""
         self._closed: asyncio.Future[None] | None = None
-        self.inbox = Inbox(settings.receive_high_water, self._go_on_soon)
+        self.inbox = Inbox(self._loop, settings.receive_high_water, self._go_on_soon)
         self.state = CONNECTING
         self.close_code: int | None = None
         self.close_reason = ""
@@ -99,8 +99,11 @@ class Connection(asyncio.Protocol):
 
         Raises:
             WebSocketClosedError: If the WebSocket is closed.
+            WebSocketLoopError: On another event loop.
             WebSocketTypeError: If the message is neither str nor bytes.
         """
+        if asyncio.get_running_loop() is not self._loop:
+            raise WebSocketLoopError("send()")
         if self._order.must_wait:
             await self._order.wait()
         try:
