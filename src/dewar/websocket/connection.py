@@ -104,6 +104,8 @@ class Connection(asyncio.Protocol):
         """
         if asyncio.get_running_loop() is not self._loop:
             raise WebSocketLoopError("send()")
+        if self._transport.is_closing():
+            await asyncio.sleep(0)  # the connection is lost, and this learns of it in a moment
         if self._order.must_wait:
             await self._order.wait()
         try:
@@ -116,9 +118,8 @@ class Connection(asyncio.Protocol):
         if self._keepalive.counts_idle:
             self._keepalive.active_at = self._loop.time()
         self._burst += _FRAME + len(frame)
-        if self._burst >= _BURST or self._transport.is_closing():
-            # A program that only sends would keep the loop to itself as long as the client takes
-            # it all, and never learn that the client has gone.
+        if self._burst >= _BURST:
+            # A program that only sends would keep the loop to itself while the client takes it all.
             self._burst = 0
             await asyncio.sleep(0)
 
