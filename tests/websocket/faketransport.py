@@ -29,7 +29,7 @@ class FakeTransport(asyncio.Transport):
         self.going_away: Callable[[], None]
         self.has_eof = has_eof
         self.is_taking = self.is_reading = True
-        self.has_ended = self.is_closed = self.was_aborted = False
+        self.has_ended = self.is_closed = self.was_aborted = self.is_lost = False
         self.high = 0
         self.taken = b""
         self.waiting = b""
@@ -81,15 +81,17 @@ class FakeTransport(asyncio.Transport):
             asyncio.get_running_loop().call_soon(self.lose)
 
     def abort(self) -> None:
-        self.was_aborted = True
+        self.was_aborted = self.is_closed = True
         asyncio.get_running_loop().call_soon(self.lose)
 
     # What the client does.
 
     def lose(self) -> None:
-        """The connection is gone."""
+        """The connection is gone, of which the protocol learns once."""
         self.is_closed = self.has_ended = True
-        self.protocol.connection_lost(None)
+        if not self.is_lost:
+            self.is_lost = True
+            self.protocol.connection_lost(None)
 
     def send(self, *data: bytes) -> None:
         """The client sends, in one read."""

@@ -82,6 +82,8 @@ def test_a_handshake_is_read(options: dict[str, str]) -> None:
         {"Sec-WebSocket-Protocol": "chat, chat"},
         {"Sec-WebSocket-Protocol": "chat room"},
         {"Sec-WebSocket-Protocol": "chat;q=1"},
+        {"Sec-WebSocket-Extensions": ""},
+        {"Sec-WebSocket-Extensions": ", ,"},
         {"Sec-WebSocket-Extensions": ";"},
         {"Sec-WebSocket-Extensions": "permessage-deflate;"},
         {"Sec-WebSocket-Extensions": "permessage-deflate; ="},

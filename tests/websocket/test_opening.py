@@ -11,6 +11,7 @@ from dewar.websocket.errors import (
     HandshakeError,
     WebSocketClosedError,
     WebSocketLibraryError,
+    WebSocketLoopError,
     WebSocketStateError,
     WebSocketValueError,
 )
@@ -186,6 +187,22 @@ def test_what_comes_while_it_is_opened_is_read_afterwards() -> None:
         assert transport.frames() == [(10, b"p")]
 
     asyncio.run(work())
+
+
+def test_another_event_loop_is_told_how_to_call() -> None:
+    """A thread with a loop of its own would break what belongs to the loop of the WebSocket."""
+
+    async def open_one() -> tuple[WebSocket, FakeTransport]:
+        ws, transport = connecting()
+        await ws.accept()
+        return ws, transport
+
+    with asyncio.Runner() as runner, asyncio.Runner() as other:
+        ws, transport = runner.run(open_one())
+        for call in (ws.send("x"), ws.receive()):
+            with pytest.raises(WebSocketLoopError, match="run_coroutine_threadsafe"):
+                other.run(call)
+        assert transport.frames() == []
 
 
 def test_json_goes_both_ways() -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from math import ceil, inf
 
 from dewar.websocket.deflate import Deflate
-from dewar.websocket.errors import WebSocketClosedError, WebSocketTypeError
+from dewar.websocket.errors import WebSocketClosedError, WebSocketLoopError, WebSocketTypeError
 from dewar.websocket.frames import End, Frames, Ping
 from dewar.websocket.inbox import Inbox
 from dewar.websocket.keepalive import Due, Keepalive
@@ -67,7 +67,7 @@ class Connection(asyncio.Protocol):
         self._unsent = 0  # what the transport had to send at the last ping, if it was too much
         self._late_pong = b""
         self._closed: asyncio.Future[None] | None = None
-        self.inbox = Inbox(settings.receive_high_water, self._go_on_soon)
+        self.inbox = Inbox(self._loop, settings.receive_high_water, self._go_on_soon)
         self.state = CONNECTING
         self.close_code: int | None = None
         self.close_reason = ""
@@ -99,8 +99,13 @@ class Connection(asyncio.Protocol):
 
         Raises:
             WebSocketClosedError: If the WebSocket is closed.
+            WebSocketLoopError: On another event loop.
             WebSocketTypeError: If the message is neither str nor bytes.
         """
+        if asyncio.get_running_loop() is not self._loop:
+            raise WebSocketLoopError("send()")
+        if self._transport.is_closing():
+            await asyncio.sleep(0)  # the connection is lost, and this learns of it in a moment
         if self._order.must_wait:
             await self._order.wait()
         try:
@@ -113,9 +118,8 @@ class Connection(asyncio.Protocol):
         if self._keepalive.counts_idle:
             self._keepalive.active_at = self._loop.time()
         self._burst += _FRAME + len(frame)
-        if self._burst >= _BURST or self._transport.is_closing():
-            # A program that only sends would keep the loop to itself as long as the client takes
-            # it all, and never learn that the client has gone.
+        if self._burst >= _BURST:
+            # A program that only sends would keep the loop to itself while the client takes it all.
             self._burst = 0
             await asyncio.sleep(0)
 

@@ -41,6 +41,17 @@ class WebSocketStateError(WebSocketError, RuntimeError):
     """Raised for a call that the WebSocket cannot do now, such as a second accept()."""
 
 
+class WebSocketLoopError(WebSocketStateError):
+    """Raised for a call on another event loop than the one on which the WebSocket was accepted."""
+
+    def __init__(self, call: str) -> None:
+        super().__init__(
+            f"{call} was called on another event loop than that of the WebSocket. From a thread"
+            " write: app.ensure_sync(ws.send)(message), or hand the coroutine to the loop with"
+            " asyncio.run_coroutine_threadsafe(ws.send(message), loop)"
+        )
+
+
 class WebSocketValueError(WebSocketError, ValueError):
     """Raised for an argument or a setting that cannot be, such as the close code 1006."""
 

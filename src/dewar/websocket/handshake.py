@@ -59,12 +59,13 @@ def read_handshake(environ: Mapping[str, Any]) -> Handshake:
     if environ.get("CONTENT_LENGTH") not in {None, "", "0"} or "HTTP_TRANSFER_ENCODING" in environ:
         raise HandshakeError("A handshake has no content.")
     _check_version(environ.get("HTTP_SEC_WEBSOCKET_VERSION"))
-    extensions: str = environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS", "")
-    parse_offers(extensions)
+    extensions: str | None = environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS")
+    if extensions is not None and not parse_offers(extensions):
+        raise HandshakeError("Sec-WebSocket-Extensions is empty.")
     return Handshake(
         _key(environ.get("HTTP_SEC_WEBSOCKET_KEY")),
         _subprotocols(environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL")),
-        extensions,
+        extensions or "",
         _origin(environ.get("HTTP_ORIGIN")),
     )
 

@@ -5,23 +5,28 @@ from collections import deque
 from collections.abc import Callable
 from sys import getsizeof
 
-from dewar.websocket.errors import WebSocketClosedError, WebSocketStateError
+from dewar.websocket.errors import WebSocketClosedError, WebSocketLoopError, WebSocketStateError
 
 
 class Inbox:
     """The messages between the connection and the program. For the loop's thread only.
 
     Args:
+        loop: The loop of the connection.
         high_water: How many bytes of memory the messages may take before it `is_full`. They are
             those of the objects, so that a flood of empty messages fills it too.
         on_room: Called when it was full and the program has taken most of it.
     """
 
     __slots__ = (
-        "_closed", "_high_water", "_next", "_on_room", "_receiver", "_rest", "_size", "_was_full",
+        "_closed", "_high_water", "_loop", "_next", "_on_room", "_receiver", "_rest", "_size",
+        "_was_full",
     )  # fmt: skip
 
-    def __init__(self, high_water: int, on_room: Callable[[], object]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, high_water: int, on_room: Callable[[], object]
+    ) -> None:
+        self._loop = loop
         self._high_water = high_water
         self._on_room = on_room
         self._next: str | bytes | None = None
@@ -80,7 +85,10 @@ class Inbox:
                 )
             if self._closed is not None:
                 raise WebSocketClosedError(*self._closed)
-            self._receiver = asyncio.get_running_loop().create_future()
+            loop = asyncio.get_running_loop()
+            if loop is not self._loop:
+                raise WebSocketLoopError("receive()")
+            self._receiver = loop.create_future()
             try:
                 await self._receiver
             finally:
