@@ -215,6 +215,34 @@ def test_a_thread_that_receives_for_ever_is_woken(connect: Callable[[Any], Clien
     assert ended.wait(20)
 
 
+@pytest.mark.parametrize("how", ["recv_into", "sendall"])
+def test_a_thread_that_waits_otherwise_is_woken(serve: Serve, how: str) -> None:
+    """Soon after the client was told the end, although it keeps its side open."""
+    ended = threading.Event()
+
+    def wait(sock: Any, begun: threading.Event) -> None:
+        begun.set()
+        try:
+            while (
+                sock.sendall(b"x" * 30_000_000)
+                if how == "sendall"
+                else sock.recv_into(bytearray(9))
+            ):
+                pass
+        except OSError:
+            pass
+        ended.set()
+
+    def use(sock: Any) -> None:
+        sock.sendall(SWITCHED)
+        begun = threading.Event()
+        threading.Thread(target=wait, args=(sock, begun)).start()
+        assert begun.wait(20)
+
+    upgraded(serve(SocketApp(use)))
+    assert ended.wait(20)
+
+
 def test_it_holds_no_thread_of_the_pool(serve: Serve) -> None:
     """More of them than threads are open, and the threads still answer."""
     app = SocketApp(echo)

@@ -144,6 +144,8 @@ class BaseConnection(Transport):
         self.state = ConnectionState.CLOSED
         self._reader.discard()
         self._write_buffer.clear()
+        if self.upgrade is not None and self.is_plain:
+            self.shut_down_socket()  # a thread may still wait on a duplicate
         self.sock.close()
 
     def mark_broken(self) -> None:

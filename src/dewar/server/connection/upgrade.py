@@ -51,12 +51,11 @@ class Upgrade:
     Attributes:
         has_loop: Whether it can be taken on the event loop.
         state: Who has the connection.
-        socket: The blocking socket for the application.
     """
 
     __slots__ = (
         "_changing", "_connection", "_going_away", "_leave_http", "_note_taken", "_relay", "_taken",
-        "_transport", "has_loop", "socket", "state",
+        "_transport", "has_loop", "state",
     )  # fmt: skip
 
     def __init__(
@@ -76,8 +75,6 @@ class Upgrade:
         self._taken: TakenSocket | None = None
         self.has_loop = has_loop
         self.state = _OFFERED
-        sock: Any = connection.sock
-        self.socket = UpgradeSocket(self._take_socket, sock if connection.is_plain else sock.sock)
 
     def __repr__(self) -> str:
         return f"<Upgrade {self.state.name} of {self._connection!r}>"
@@ -86,6 +83,12 @@ class Upgrade:
         """Return whether the application has taken the connection; else it never can any more."""
         with self._changing:
             return not self._move(_DECLINED) and self.state is not _DECLINED
+
+    def make_socket(self) -> UpgradeSocket:
+        """Return the socket for the environ; it holds this offer, and not the other way round."""
+        connection: Any = self._connection
+        sock = connection.sock
+        return UpgradeSocket(self._take_socket, sock if connection.is_plain else sock.sock)
 
     # The application calls these.
 

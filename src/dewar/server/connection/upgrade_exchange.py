@@ -41,7 +41,7 @@ class UpgradeExchange(Exchange):
         self._upgrade = upgrade
         if upgrade.has_loop:
             environ[UPGRADE] = upgrade.begin
-        environ.update(dict.fromkeys(SOCKETS, upgrade.socket))
+        environ.update(dict.fromkeys(SOCKETS, upgrade.make_socket()))
 
     def respond(self, server_context: ServerContext, transport: Transport) -> None:
         """Run the application; send its response unless it has taken the connection."""
@@ -54,7 +54,10 @@ class UpgradeExchange(Exchange):
             if type(result) in SUSPENDING and server_context.suspends:
                 self._suspend(result)
                 return
-            self.deliver(result)
+            if type(result) is list or type(result) is tuple:
+                self.deliver_whole(result)
+            else:
+                self.deliver(result)
         except BaseException as error:  # noqa: BLE001 - a view's sys.exit() must not end the thread
             self.fail(error)
         if self.awaited is None:

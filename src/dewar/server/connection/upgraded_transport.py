@@ -7,11 +7,11 @@ server's threads, until `release` gives it back.
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from contextvars import Context
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 from dewar.server.connection.readiness import READ_SIZE
 from dewar.server.connection.tls_channel import TlsChannel
@@ -293,8 +293,12 @@ class UpgradedTransport(asyncio.Transport):
         self._end_reading()
         self._stop_writing()
         self._phase = _CLOSED
-        lost: Callable[[Any], None] = self._protocol.connection_lost
-        self._loop.call_soon(lost, error, context=Context())
+        self._loop.call_soon(self._tell_lost, error, context=Context())
+
+    def _tell_lost(self, error: Any) -> None:
+        # As asyncio does: most protocols refer to their transport.
+        protocol, self._protocol = self._protocol, cast("asyncio.Protocol", None)
+        protocol.connection_lost(error)
 
     def _shut_down(self, how: int) -> None:
         with suppress(OSError):  # the client has disconnected
