@@ -10,6 +10,7 @@ import pytest
 
 import dewar
 from dewar import abort, after_this_request, current_app, g, request, session, url_for
+from dewar.environ_keys import UPGRADE
 from dewar.loop.process_loop import process_loop
 from dewar.signals import got_request_exception, request_finished, request_tearing_down
 from dewar.testing.errors import WebSocketRefusedError
@@ -505,3 +506,19 @@ def test_no_thread_waits_for_a_websocket(app: dewar.Dewar) -> None:
     blocking.before_request(lambda: None)
     blocking.websocket("/echo/<name>")(echo)
     assert begun(blocking, **handshake) is None
+
+
+def test_work_after_the_response_has_no_connection(app: dewar.Dewar) -> None:
+    """Its copy of the environ has no way to take one over, and keeps none."""
+    seen: list[set[str]] = []
+
+    @app.websocket("/echo")
+    async def echo(ws: Any) -> None:
+        seen.append(set(request.environ))
+        current_app.after_response(lambda: seen.append(set(request.environ)))
+        await ws.accept()
+
+    with app.test_client().websocket("/echo"):
+        pass
+    in_the_view, afterwards = seen
+    assert {UPGRADE, "werkzeug.socket"} <= in_the_view - afterwards

@@ -81,8 +81,10 @@ def _make_websockets(app: Any) -> None:
 
 
 def refusing(behaviour: Behaviour) -> Behaviour:
-    """Return the same with a GET and a view that can be a WebSocket's."""
-    return replace(behaviour, method="GET", view=replace(behaviour.view, is_async=True))
+    """Return the same with a GET, a view that can be a WebSocket's, and no redirect to ``ws:``."""
+    path = "/bp/dir/" if behaviour.path == "/bp/dir" else behaviour.path
+    view = replace(behaviour.view, is_async=True)
+    return replace(behaviour, method="GET", path=path, view=view)
 
 
 @settings(max_examples=200, deadline=None)
