@@ -66,7 +66,9 @@ class Scratch:
         if not place.source.exists():
             self._fetch(suite, place)
         for where, name in suite.supplied.items():
-            shutil.copyfile(SUPPLIED / name, place.source / where)
+            target = place.source / where
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(SUPPLIED / name, target)
         self._install(suite, place)
 
     def _fetch(self, suite: Suite, place: Place) -> None:

@@ -149,10 +149,40 @@ def test_run_simple_wraps_the_app_as_asked(served: list[Any]) -> None:
     assert isinstance(served[0][0].app, SharedDataMiddleware)
 
 
-def test_run_simple_refuses_what_it_has_not_got(served: list[Any]) -> None:
-    """Rather than serving another way than asked."""
-    with pytest.raises(NotImplementedError, match="request_handler"):
-        run_simple("127.0.0.1", 1, Dewar("x"), request_handler=int)
+def test_run_simple_warns_of_what_has_no_effect(served: list[Any]) -> None:
+    """One warning names all, at the line of the call; the app is served."""
+    app, positional = Dewar("x"), (False, False, True, None, None, 1, "auto", True, 1)
+    with pytest.warns(RuntimeWarning, match="ignores request_handler: .*access_log") as told:
+        run_simple("127.0.0.1", 1, app, *positional, int)
+    assert [one.filename for one in told] == [__file__]
+    with pytest.warns(RuntimeWarning) as told:
+        run_simple(
+            "127.0.0.1", 1, app, request_handler=int, passthrough_errors=True,
+            reloader_type="stat", reloader_interval=2, thread=3, keep_alive=7,
+        )  # fmt: skip
+    assert len(told) == 1
+    text = str(told[0].message)
+    for name in ("request_handler", "passthrough_errors", "reloader_type", "reloader_interval"):
+        assert f"{name}: " in text
+    assert "thread: there is no such setting. Did you mean 'threads'?" in text
+    assert [options for _, options in served] == [
+        {"bind": "127.0.0.1:1", "name": "x"},
+        {"bind": "127.0.0.1:1", "name": "x", "threads": 1, "keep_alive": 7},
+    ]
+
+
+def test_app_run_warns_of_what_has_no_effect(
+    app: Dewar, served: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not again in the child of the reloader; what is as by default is no reason to warn."""
+    with pytest.warns(RuntimeWarning, match=r"app.run\(\) ignores request_handler") as told:
+        app.run(request_handler=int, surprise=1)
+    assert [one.filename for one in told] == [__file__]
+    assert "surprise: there is no such setting." in str(told[0].message)
+    app.run(request_handler=None, passthrough_errors=False, reloader_type="auto")
+    monkeypatch.setenv("DEWAR_RELOADED", "true")
+    app.run(request_handler=int)
+    assert [options for _, options in served] == [{"bind": "127.0.0.1:5000", "name": "run_me"}] * 3
 
 
 def test_run_simple_passes_processes_on(served: list[Any]) -> None:
@@ -198,6 +228,16 @@ def test_adhoc_makes_a_context(served: list[Any], host: str) -> None:
     assert isinstance(served[0][1]["ssl_context"], ssl.SSLContext)
 
 
+def test_an_app_that_has_run_can_be_set_up_again(app: Dewar, served: list[Any]) -> None:
+    """At a prompt, where a route is added between two runs."""
+    app.test_client().get("/")
+    with pytest.raises(AssertionError):
+        app.get("/late")
+    app.run()
+    app.get("/late")(lambda: "late")
+    assert app.test_client().get("/late").text == "late"
+
+
 def test_it_does_nothing_while_a_command_imports_the_script(
     app: Dewar, served: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,3 +245,7 @@ def test_it_does_nothing_while_a_command_imports_the_script(
     monkeypatch.setenv("DEWAR_RUN_FROM_CLI", "true")
     app.run()
     assert served == []
+    # The way in which a command of a Flask program serves its app.
+    monkeypatch.setenv("FLASK_RUN_FROM_CLI", "false")
+    app.run()
+    assert len(served) == 1

@@ -36,9 +36,7 @@ DEWAR = types.SimpleNamespace(
 LAZY = (
     "app.create_url_adapter",
     "json.",
-    "Request",
     "Response",
-    "Globals",
     "session.get_cookie_",
     "session.get_expiration_time",
 )

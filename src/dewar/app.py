@@ -1,33 +1,34 @@
 """`Dewar`: the app. Each of its methods is one step into the folder that does the work."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
-from wsgiref.types import StartResponse, WSGIEnvironment
+from wsgiref.types import WSGIEnvironment
 
-from jinja2 import BaseLoader
-from werkzeug.routing import BuildError, MapAdapter
-from werkzeug.utils import redirect as werkzeug_redirect
+from werkzeug.routing import MapAdapter
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar.app_parts import AppParts
-from dewar.contexts.context import Context, SplitContext
+from dewar.contexts.context import Context
 from dewar.contexts.current import current_request
-from dewar.layers import maybe_own_method
-from dewar.loop.suspended import Suspended
+from dewar.contexts.namespace import AppGlobals
 from dewar.messages.request import Request
-from dewar.pipeline import respond, url_building
-from dewar.pipeline.composition import SEEN_BY_COMPOSITION, Composition, stock_methods
+from dewar.pipeline import url_building
+from dewar.pipeline.composition import (
+    SEEN_BY_COMPOSITION,
+    Composition,
+    stock_methods,
+)
 from dewar.pipeline.request_methods import RequestMethods
+from dewar.pipeline.server_methods import ServerMethods
 from dewar.registration.hooks import weakly
 from dewar.routing import adapters
 from dewar.routing.errors import StaticHostError
-from dewar.routing.rules import RouteMap
+from dewar.routing.rules import RouteMap, watch
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
-from dewar.template_lookup import TemplatesOfAll
-from dewar.templating import standard_names, update_context
+from dewar.templating import update_context
 
 if TYPE_CHECKING:
     from dewar.testing.cli_runner import DewarCliRunner
@@ -37,7 +38,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _UNGIVEN: Any = object()
 
 
-class Dewar(RequestMethods, AppParts):
+class Dewar(RequestMethods, ServerMethods, AppParts):
     """A web app: its routes, hooks, configuration, and itself a WSGI callable (PEP 3333).
 
     ::
@@ -61,8 +62,6 @@ class Dewar(RequestMethods, AppParts):
         root_path: The folder of the app's files; that of `import_name` by default.
     """
 
-    _request_context_class: type[Context] = Context
-
     def __init__(
         self,
         import_name: str,
@@ -76,85 +75,24 @@ class Dewar(RequestMethods, AppParts):
         instance_relative_config: bool = False,
         root_path: str | None = None,
     ) -> None:
-        super().__init__(import_name, static_folder, static_url_path, template_folder, root_path)
-        if instance_path is None:
-            instance_path = self.auto_find_instance_path()
-        elif not Path(instance_path).is_absolute():
-            raise ValueError(
-                f"The instance path must be absolute, and {instance_path!r} is not."
-                " Write: Dewar(__name__, instance_path='/srv/app/instance')."
-            )
-        self.instance_path = instance_path
-        self.config = self.make_config(instance_relative_config)
-        self.aborter = self.make_aborter()
-        self.json: Any = self.json_provider_class(self)
-        self.extensions: dict[str, Any] = {}
+        super().__init__(
+            import_name,
+            static_url_path,
+            static_folder,
+            static_host,
+            host_matching,
+            subdomain_matching,
+            template_folder,
+            instance_path,
+            instance_relative_config,
+            root_path,
+        )
         if not hasattr(type(self), "session_interface"):
             self.session_interface = SecureCookieSessionInterface()
-        self.url_map = self.url_map_class(host_matching=host_matching)
-        self.subdomain_matching = subdomain_matching
-        self.template_context_processors[None].append(standard_names)
         if self.has_static_folder:
-            self._serve_static_files(static_host, host_matching)
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if cls.app_context is not Dewar.app_context:
-            cls._request_context_class = SplitContext
+            _serve_static_files(self, static_host, host_matching)
 
     # Running.
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request; servers call this (PEP 3333)."""
-        return self.wsgi_app(environ, start_response)
-
-    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request. Middleware goes here: ``app.wsgi_app = Middleware(app.wsgi_app)``."""
-        if not self._got_first_request:
-            self._got_first_request = True
-        return respond.respond(self, environ, start_response)
-
-    def begin_on_loop(
-        self,
-        environ: WSGIEnvironment,
-        start_response: StartResponse,
-        *,
-        skip_middleware: bool = False,
-    ) -> Suspended | None:
-        """Return the work on a request's answer, if nothing in it may block a thread.
-
-        Dewar's server asks for it before it calls the app. If there is such work, the server needs
-        no thread for the request.
-
-        Args:
-            environ: The request; it is not changed.
-            start_response: As a WSGI app takes it.
-            skip_middleware: Whether `wsgi_app` alone is meant, without what is around it.
-        """
-        outermost = None if skip_middleware else vars(self).get("wsgi_app")
-        if outermost is None:
-            return respond.begin_on_loop(self, environ, start_response)
-        # Other middleware may block.
-        begin = maybe_own_method(outermost, "begin_on_loop")
-        return None if begin is None else begin(environ, start_response)
-
-    def body_limit_for(
-        self, environ: WSGIEnvironment, *, skip_middleware: bool = False
-    ) -> int | None:
-        """Return how many bytes of a request's body the app takes; None if it does not say.
-
-        Dewar's server asks for it before it receives a large body, with 0 for a 404, a 405 and a
-        redirect. A larger body is received only if the app reads it.
-
-        Args:
-            environ: The request; it is not changed.
-            skip_middleware: As for `begin_on_loop`.
-        """
-        outermost = None if skip_middleware else vars(self).get("wsgi_app")
-        if outermost is None:
-            return self._composition.body_limits.limit_for(self, environ)
-        ask = maybe_own_method(outermost, "body_limit_for")
-        return None if ask is None else ask(environ)
 
     def run(
         self,
@@ -177,7 +115,11 @@ class Dewar(RequestMethods, AppParts):
         # Here, because another server that calls the app does not need this one.
         from dewar.running import run_app
 
-        run_app(self, host, port, debug, load_dotenv, options)
+        try:
+            run_app(self, host, port, debug, load_dotenv, options)
+        finally:
+            # As in Flask: whoever runs it from a prompt may add routes before the next run.
+            self._got_first_request = False
 
     def test_client(self, use_cookies: bool = True, **kwargs: Any) -> "DewarClient":
         """Return a client that sends requests to the app without a server."""
@@ -196,11 +138,14 @@ class Dewar(RequestMethods, AppParts):
 
     def app_context(self) -> Context:
         """Return an app context, for a ``with`` block: ``current_app`` and ``g`` work in it."""
-        return Context(self)
+        context = Context(self)
+        if self.app_ctx_globals_class is not AppGlobals:
+            context.g  # noqa: B018  # made at once, because a class of the program may see it
+        return context
 
     def request_context(self, environ: WSGIEnvironment) -> Context:
         """Return the context of a request."""
-        return self._request_context_class(self, environ)
+        return self._dewar_context_class(self, environ)
 
     def test_request_context(self, *args: Any, **kwargs: Any) -> Context:
         """Return the context of a request from `EnvironBuilder`'s arguments."""
@@ -242,65 +187,65 @@ class Dewar(RequestMethods, AppParts):
             external=_external,
         )
 
-    def inject_url_defaults(self, endpoint: str, values: dict[str, Any]) -> None:
-        """Let the `url_defaults` functions add to the values of a URL."""
-        url_building.inject_defaults(self, endpoint, values)
-
-    def handle_url_build_error(
-        self, error: BuildError, endpoint: str, values: dict[str, Any]
-    ) -> str:
-        """Return the URL that a build error handler knows, or raise the error."""
-        return url_building.recover(self, error, endpoint, values)
-
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Return Werkzeug's adapter for a request, or for ``SERVER_NAME`` without one."""
         return adapters.make_adapter(self, request)
-
-    def redirect(self, location: str, code: int = 302) -> WerkzeugResponse:
-        """Return a response that sends the client to another URL."""
-        return werkzeug_redirect(location, code=code, Response=self.response_class)
-
-    def create_global_jinja_loader(self) -> BaseLoader:
-        """Return the loader that finds the templates of the app and its blueprints."""
-        return TemplatesOfAll(self)
 
     def update_template_context(self, context: dict[str, Any]) -> None:
         """Add what the context processors return to a template's names."""
         update_context(self, context)
 
     @cached_property
-    def _composition(self) -> Composition:
+    def _dewar_composition(self) -> Composition:
         """What is worked out from the registrations, until the next registration."""
         # PERF: a plain attribute of the instance, which each request reads several times. It is
         # not kept by the context, because a view may still change the app. Two threads may both
         # compose: the compositions are equal, and either may stay.
         return Composition(self, _STOCK)
 
-    def _serve_static_files(self, host: str | None, host_matching: bool) -> None:
-        if bool(host) != host_matching:
-            raise StaticHostError(
-                "static_host and host_matching go together: give both,"
-                " or turn static files off with static_folder=None."
-            )
-        # A weak reference, so that an unused app is freed at once.
-        app = ref(self)
+    @cached_property
+    def _dewar_context_class(self) -> type[Context]:
+        return self._dewar_composition.context_class
 
-        def static(filename: str) -> WerkzeugResponse:
-            return app().send_static_file(filename)  # type: ignore[union-attr]  # it is handling this request
+    def _dewar_compare_classes(self) -> None:
+        """Compose anew if a class has got other methods; the test client calls it."""
+        composition = vars(self).get("_dewar_composition")
+        if composition is not None and not composition.is_current(self, _STOCK):
+            self._dewar_changed()
 
-        self.add_url_rule(f"{self.static_url_path}/<path:filename>", "static", static, host=host)
-
-    def _changed(self) -> None:
-        vars(self).pop("_composition", None)
+    def _dewar_changed(self) -> None:
+        own = vars(self)
+        own.pop("_dewar_composition", None)
+        own.pop("_dewar_context_class", None)
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
         if name in SEEN_BY_COMPOSITION:
-            self._changed()
-            if name == "app_context":
-                self._request_context_class = SplitContext
+            self._dewar_changed()
             if isinstance(value, RouteMap):
-                value.watch(weakly(self._changed))
+                watch(value, weakly(self._dewar_changed))
+            if isinstance(value, SecureCookieSessionInterface):
+                value._dewar_watch(weakly(self._dewar_changed))  # noqa: SLF001  # its names are Flask's
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        if name in SEEN_BY_COMPOSITION:
+            self._dewar_changed()
 
 
 _STOCK = stock_methods(Dewar)
+
+
+def _serve_static_files(app: Dewar, host: str | None, host_matching: bool) -> None:
+    if bool(host) != host_matching:
+        raise StaticHostError(
+            "static_host and host_matching go together: give both,"
+            " or turn static files off with static_folder=None."
+        )
+    # A weak reference, so that an unused app is freed at once.
+    weak = ref(app)
+
+    def static(filename: str) -> WerkzeugResponse:
+        return weak().send_static_file(filename)  # type: ignore[union-attr]  # it is handling this request
+
+    app.add_url_rule(f"{app.static_url_path}/<path:filename>", "static", static, host=host)

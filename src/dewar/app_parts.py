@@ -7,9 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+from jinja2 import BaseLoader
 from jinja2 import Environment as JinjaEnvironment
 from werkzeug.exceptions import Aborter
-from werkzeug.routing import Map, Rule
+from werkzeug.routing import BuildError, Map, Rule
+from werkzeug.utils import redirect as werkzeug_redirect
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar.config import Config, ConfigAttribute, default_config
 from dewar.contexts.current import current
@@ -19,11 +22,14 @@ from dewar.json.provider import DefaultJSONProvider, JSONProvider
 from dewar.logging import create_logger
 from dewar.messages.request import Request
 from dewar.messages.response import Response
+from dewar.pipeline import failures, url_building
 from dewar.registration.app_registrar import AppRegistrar
-from dewar.registration.packages import instance_path_of, name_of
+from dewar.registration.packages import find_package, name_of
 from dewar.routing.rules import RouteMap
 from dewar.sessions.interface import SessionInterface
-from dewar.templating import Environment, make_environment
+from dewar.support.paths import join_path, open_file
+from dewar.template_lookup import TemplatesOfAll
+from dewar.templating import Environment, make_environment, standard_names
 
 if TYPE_CHECKING:
     from dewar.cli.group import AppGroup
@@ -34,7 +40,9 @@ if TYPE_CHECKING:
 class AppParts(AppRegistrar):
     """Adds the classes of an app's parts, and the methods that make the parts.
 
-    The constructor's arguments are those of `AppRegistrar`.
+    It answers no requests, and serves no static files: a framework that is built on it adds that.
+
+    The constructor's arguments are those of `dewar.Dewar`.
     """
 
     config: Config
@@ -63,6 +71,36 @@ class AppParts(AppRegistrar):
             value if isinstance(value, timedelta) else timedelta(seconds=value)
         ),
     )
+
+    def __init__(
+        self,
+        import_name: str,
+        static_url_path: str | None = None,
+        static_folder: str | Path | None = "static",
+        static_host: str | None = None,  # noqa: ARG002  # for the route of static files
+        host_matching: bool = False,
+        subdomain_matching: bool = False,
+        template_folder: str | Path | None = "templates",
+        instance_path: str | None = None,
+        instance_relative_config: bool = False,
+        root_path: str | None = None,
+    ) -> None:
+        super().__init__(import_name, static_folder, static_url_path, template_folder, root_path)
+        if instance_path is None:
+            instance_path = self.auto_find_instance_path()
+        elif not Path(instance_path).is_absolute():
+            raise ValueError(
+                f"The instance path must be absolute, and {instance_path!r} is not."
+                " Write: Dewar(__name__, instance_path='/srv/app/instance')."
+            )
+        self.instance_path = instance_path
+        self.config = self.make_config(instance_relative_config)
+        self.aborter = self.make_aborter()
+        self.json: Any = self.json_provider_class(self)
+        self.extensions: dict[str, Any] = {}
+        self.url_map = self.url_map_class(host_matching=host_matching)
+        self.subdomain_matching = subdomain_matching
+        self.template_context_processors[None].append(standard_names)
 
     @cached_property
     def name(self) -> str:  # type: ignore[override]  # a plain attribute for blueprints
@@ -108,15 +146,21 @@ class AppParts(AppRegistrar):
         return self.aborter_class()
 
     def auto_find_instance_path(self) -> str:
-        """Return the folder for the files of this installation."""
-        return instance_path_of(self.import_name, self.root_path)
+        """Return the folder for the files of this installation.
+
+        It is ``instance`` beside the package or module of `import_name`; for an installed one
+        ``<prefix>/var/<name>-instance``. `root_path` has no influence.
+        """
+        prefix, folder = find_package(self.import_name)
+        if prefix is None:
+            return join_path(folder, "instance")
+        return join_path(prefix, "var", f"{self.name}-instance")
 
     def open_instance_resource(
         self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
     ) -> IO[Any]:
         """Open a file in the instance folder, for writing as well."""
-        path = Path(self.instance_path, resource)
-        return path.open(mode, encoding=None if "b" in mode else encoding)
+        return open_file(join_path(self.instance_path, resource), mode, encoding)
 
     def create_jinja_environment(self) -> JinjaEnvironment:
         """Return the template environment with its options and globals."""
@@ -132,3 +176,29 @@ class AppParts(AppRegistrar):
         for processor in self.shell_context_processors:
             names.update(processor())
         return names
+
+    def inject_url_defaults(self: Any, endpoint: str, values: dict[str, Any]) -> None:
+        """Let the `url_defaults` functions add to the values of a URL."""
+        url_building.inject_defaults(self, endpoint, values)
+
+    def handle_url_build_error(
+        self: Any, error: BuildError, endpoint: str, values: dict[str, Any]
+    ) -> str:
+        """Return the URL that a build error handler knows, or raise the error."""
+        return url_building.recover(self, error, endpoint, values)
+
+    def redirect(self, location: str, code: int = 302) -> WerkzeugResponse:
+        """Return a response that sends the client to another URL."""
+        return werkzeug_redirect(location, code=code, Response=self.response_class)
+
+    def create_global_jinja_loader(self: Any) -> BaseLoader:
+        """Return the loader that finds the templates of the app and its blueprints."""
+        return TemplatesOfAll(self)
+
+    def trap_http_exception(self: Any, e: Exception) -> bool:
+        """Whether an HTTP error is treated like any other error."""
+        return failures.traps(self, e)
+
+    def should_ignore_error(self: Any, error: BaseException | None) -> bool:  # noqa: ARG002  # for subclasses
+        """Whether an error is not passed to the teardown functions."""
+        return False

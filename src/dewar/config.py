@@ -15,9 +15,9 @@ from typing import IO, Any, Generic, Protocol, Self, TypeVar, overload
 from werkzeug.utils import import_string
 
 from dewar.errors import DewarError
+from dewar.support.paths import FilePath, join_path, open_file
 
 T = TypeVar("T")
-FilePath = str | os.PathLike[str]
 
 # The errors that mean that the file does not exist.
 _ABSENT = frozenset({errno.ENOENT, errno.EISDIR, errno.ENOTDIR})
@@ -193,13 +193,13 @@ class Config(dict[str, Any]):
         Raises:
             OSError: If the file cannot be read.
         """
-        path = Path(self.root_path, filename)
+        path = join_path(self.root_path, filename)
         try:
-            source = path.read_bytes()
+            source = Path(path).read_bytes()
         except OSError as error:
             return _give_up(error, silent)
         module = ModuleType("config")
-        module.__file__ = str(path)
+        module.__file__ = path
         exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102  # the user's own code
         self.from_object(module)
         return True
@@ -226,9 +226,9 @@ class Config(dict[str, Any]):
         Raises:
             OSError: If the file cannot be read.
         """
-        path = Path(self.root_path, filename)
+        path = join_path(self.root_path, filename)
         try:
-            with path.open("r" if text else "rb", encoding="utf-8" if text else None) as file:
+            with open_file(path, "r" if text else "rb", "utf-8") as file:
                 mapping = load(file)
         except OSError as error:
             return _give_up(error, silent)
@@ -262,7 +262,7 @@ class Config(dict[str, Any]):
             for variable in sorted(os.environ):
                 if variable.startswith(start):
                     value = _load_or_keep(os.environ[variable], loads)
-                    self._set_nested(variable, variable.removeprefix(start), value)
+                    _set_nested(self, variable, variable.removeprefix(start), value)
         return True
 
     def get_namespace(
@@ -282,17 +282,17 @@ class Config(dict[str, Any]):
             if key.startswith(namespace)
         }
 
-    def _set_nested(self, variable: str, path: str, value: Any) -> None:
-        target: Any = self
-        *parents, key = path.split("__")
-        for parent in parents:
-            target = target.setdefault(parent, {})
-            if not isinstance(target, MutableMapping):
-                raise ConfigKeyError(variable, parent, target)
-        target[key] = value
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {super().__repr__()}>"
+
+
+def _set_nested(config: Any, variable: str, path: str, value: Any) -> None:
+    *parents, key = path.split("__")
+    for parent in parents:
+        config = config.setdefault(parent, {})
+        if not isinstance(config, MutableMapping):
+            raise ConfigKeyError(variable, parent, config)
+    config[key] = value
 
 
 def _load_or_keep(text: str, loads: Callable[[str], Any]) -> Any:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _OFF = frozenset({"0", "false", "no", "off", ""})
-#: If this variable is set, ``app.run()`` does nothing: a command is importing the app.
-RUN_FROM_CLI = "DEWAR_RUN_FROM_CLI"
+_IMPORTING = "DEWAR_RUN_FROM_CLI"
+_IN_COMMAND = "FLASK_RUN_FROM_CLI"
 
 
 def app_variable() -> str | None:
@@ -30,8 +30,24 @@ def skips_dotenv() -> bool:
 
 
 def switch_debug(value: bool) -> None:
-    """Set debug mode for all apps created from now on, in child processes too."""
-    os.environ["DEWAR_DEBUG"] = "1" if value else "0"
+    """Set debug mode for all apps created from now on, in child processes too.
+
+    Both variables have it, because programs written for Flask read ``FLASK_DEBUG``.
+    """
+    os.environ["DEWAR_DEBUG"] = os.environ["FLASK_DEBUG"] = "1" if value else "0"
+
+
+def note_command() -> None:
+    """Set ``FLASK_RUN_FROM_CLI``, by which programs know that a command has loaded them."""
+    os.environ[_IN_COMMAND] = "true"
+
+
+def runs_from_command() -> bool:
+    """Whether a command is importing the app, so that ``app.run()`` does nothing.
+
+    A program that sets ``FLASK_RUN_FROM_CLI`` to something else than ``true`` runs all the same.
+    """
+    return os.environ.get(_IMPORTING) == "true" == os.environ.get(_IN_COMMAND, "true")
 
 
 @contextmanager
@@ -41,15 +57,15 @@ def importing() -> Iterator[None]:
     A module may call it without a check for ``__main__``. A command that imports the module would
     then serve the app instead of doing its work.
     """
-    before = os.environ.get(RUN_FROM_CLI)
-    os.environ[RUN_FROM_CLI] = "true"
+    before = os.environ.get(_IMPORTING)
+    os.environ[_IMPORTING] = "true"
     try:
         yield
     finally:
         if before is None:
-            del os.environ[RUN_FROM_CLI]
+            del os.environ[_IMPORTING]
         else:
-            os.environ[RUN_FROM_CLI] = before
+            os.environ[_IMPORTING] = before
 
 
 def load_dotenv(path: str | os.PathLike[str] | None = None, load_defaults: bool = True) -> bool:

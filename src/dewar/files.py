@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from datetime import datetime
 from os import PathLike
-from pathlib import Path
 from typing import IO, Any
 
-from werkzeug.utils import send_file as werkzeug_send_file
-from werkzeug.utils import send_from_directory as werkzeug_send_from_directory
+import werkzeug.utils
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar.contexts.current import current_request
+from dewar.support.paths import open_file
 
 
 def send_file(
@@ -39,8 +38,9 @@ def send_file(
             file name. The default is the app's ``SEND_FILE_MAX_AGE_DEFAULT``.
     """
     options = _with_defaults({"max_age": max_age})
-    return werkzeug_send_file(
-        path_or_file,
+    # By the module's name, because tests replace the function there.
+    return werkzeug.utils.send_file(
+        path_or_file=path_or_file,
         mimetype=mimetype,
         as_attachment=as_attachment,
         download_name=download_name,
@@ -59,7 +59,7 @@ def send_from_directory(
     Raises:
         werkzeug.exceptions.NotFound: If there is no such file in the folder.
     """
-    return werkzeug_send_from_directory(directory, path, **_with_defaults(kwargs))
+    return werkzeug.utils.send_from_directory(directory, path, **_with_defaults(kwargs))
 
 
 def _with_defaults(options: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def _with_defaults(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def open_for_reading(path: Path, mode: str, encoding: str | None = None) -> IO[Any]:
+def open_for_reading(path: str, mode: str, encoding: str | None = None) -> IO[Any]:
     """Open a file for reading.
 
     Raises:
@@ -84,4 +84,4 @@ def open_for_reading(path: Path, mode: str, encoding: str | None = None) -> IO[A
     """
     if mode not in {"r", "rt", "rb"}:
         raise ValueError(f"Resources can only be opened for reading: 'r' or 'rb', not {mode!r}.")
-    return path.open(mode, encoding=None if mode == "rb" else encoding or "utf-8")
+    return open_file(path, mode, encoding)

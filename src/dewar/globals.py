@@ -1,6 +1,6 @@
 """`request`, `session`, `g` and `current_app`: proxies for the current objects.
 
-Each reads the one stack in `dewar.contexts.current`. Framework code never uses them: it has its
+Each reads the one cell in `dewar.contexts.current`. Framework code never uses them: it has its
 context as an argument.
 """
 
@@ -16,15 +16,15 @@ from dewar.isolation.proxy import LocalProxy
 from dewar.messages.request import Request
 from dewar.sessions.session import SessionMixin
 
-# PERF: one frame from the proxy to the object. The stack's own reader gives (top, rest); None
-# and a missing request are distinguished only in the error case.
+# PERF: one frame from the proxy to the object. The state has the app context and the request
+# context first; that there is none is found out only in the error case.
 _read: Callable[..., Any] = contexts.reader
 
 
 def _current_request_object() -> Any:
     try:
-        found = _read(None)[0].made_request
-    except TypeError:
+        found = _read(None)[1].made_request
+    except (TypeError, AttributeError):
         found = None
     return current_request().request if found is None else found
 
@@ -36,7 +36,7 @@ def _current_session() -> Any:
 def _current_app() -> Any:
     try:
         return _read(None)[0].app
-    except TypeError:
+    except (TypeError, AttributeError):
         pass  # outside of any: not the cause of the error that says so
     return current().app
 
@@ -44,7 +44,7 @@ def _current_app() -> Any:
 def _current_namespace() -> Any:
     try:
         found = _read(None)[0]._g  # noqa: SLF001  # PERF: as above; None is asked for below
-    except TypeError:
+    except (TypeError, AttributeError):
         found = None
     return current().g if found is None else found
 

@@ -10,7 +10,7 @@ from werkzeug.exceptions import abort as werkzeug_abort
 from werkzeug.utils import redirect as werkzeug_redirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from dewar.contexts.current import current, current_request, maybe_current
+from dewar.contexts.current import current, current_request, maybe_current, maybe_current_request
 from dewar.messages.response import Response
 from dewar.signals import message_flashed
 
@@ -99,8 +99,7 @@ def after_this_request(f: F) -> F:
 
 def has_request_context() -> bool:
     """Whether a request is being handled."""
-    context = maybe_current()
-    return context is not None and bool(context.has_request)
+    return maybe_current_request() is not None
 
 
 def has_app_context() -> bool:

@@ -6,6 +6,8 @@ from typing import Any
 
 # More layers of middleware than any program has; a circle of them ends here.
 _DEPTH = 50
+# In front of the names that Dewar has for its own things where a program has names too.
+_OWN = "_dewar_"
 
 
 def layers(app: object) -> Iterator[object]:
@@ -22,10 +24,23 @@ def layers(app: object) -> Iterator[object]:
         layer = _inner(layer)
 
 
+def maybe_method(layer: object, name: str) -> Any:
+    """Return the method that a server calls by a name, or None.
+
+    A layer of Dewar's own has it as ``_dewar_<name>``, because a program may keep something else
+    under the plain name. A layer of another kind has it under that name.
+    """
+    for own in (_OWN + name, name):
+        method = getattr(layer, own, None)
+        if callable(method):
+            return method
+    return None
+
+
 def maybe_layer_with(app: object, method: str) -> Any:
-    """Return the outermost layer that has a method, or None."""
+    """Return the outermost layer that has a method, see `maybe_method`, or None."""
     for layer in layers(app):
-        if callable(getattr(layer, method, None)):
+        if maybe_method(layer, method) is not None:
             return layer
     return None
 
@@ -36,9 +51,11 @@ def maybe_own_method(app: object, name: str) -> Any:
     A subclass with a ``__call__`` of its own does more than the method says, and so does middleware
     that has every attribute of the app inside.
     """
+    known = _OWN + name if hasattr(type(app), _OWN + name) else name
     for cls in type(app).__mro__:
-        if name in vars(cls):
-            return getattr(app, name)
+        if known in vars(cls):
+            method = getattr(app, known)
+            return method if callable(method) else None
         if "__call__" in vars(cls):
             return None
     return None

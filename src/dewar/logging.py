@@ -4,7 +4,7 @@ import logging
 import sys
 from typing import Any, Protocol, TextIO, cast
 
-from dewar.contexts.current import maybe_current
+from dewar.contexts.current import maybe_current_request
 from dewar.isolation.proxy import LocalProxy
 from dewar.support.safe_records import add_safe_records, safe_records
 
@@ -21,8 +21,7 @@ class LoggingApp(Protocol):
 
 def _errors_stream() -> Any:
     """Return the server's error stream while a request is handled, else stderr."""
-    context = maybe_current()
-    request_context = None if context is None else context.request_context
+    request_context = maybe_current_request()
     if request_context is None:
         return sys.stderr
     return request_context.environ.get("wsgi.errors", sys.stderr)

@@ -5,15 +5,15 @@ import os
 import ssl
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
 from typing import Any, Protocol
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug.debug import DebuggedApplication
 from werkzeug.middleware.shared_data import SharedDataMiddleware
 
-from dewar.environment import RUN_FROM_CLI, debug_flag, load_dotenv, skips_dotenv
+from dewar.environment import debug_flag, load_dotenv, runs_from_command, skips_dotenv
 from dewar.errors import DewarError
+from dewar.run_options import RunOptions, take_options
 from dewar.server import run
 from dewar.server.errors import SettingsError
 from dewar.server.reload import (
@@ -33,15 +33,6 @@ class ExposedDebuggerError(DewarError, ValueError):
     """Raised when other machines could reach the debugger, which runs any code sent to it."""
 
 
-class UnavailableError(DewarError, NotImplementedError):
-    """Raised for an argument of `run_simple` that the server cannot act on."""
-
-    def __init__(self, argument: str) -> None:
-        super().__init__(
-            f"run_simple({argument}=...) is not available on Dewar's server. Leave it out."
-        )
-
-
 class RunnableApp(Protocol):
     """The part of the app that running needs."""
 
@@ -59,29 +50,6 @@ class RunnableApp(Protocol):
         """Answer a request."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """The options of Werkzeug's `run_simple`, which `app.run()` takes too."""
-
-    use_reloader: bool | None = None
-    use_debugger: bool | None = None
-    use_evalex: bool = True
-    extra_files: Iterable[str] | None = None
-    exclude_patterns: Iterable[str] | None = None
-    reloader_interval: float = 1
-    reloader_type: str = "auto"
-    threaded: bool = True
-    processes: int = 1
-    request_handler: type | None = None
-    static_files: Mapping[str, str | tuple[str, str]] | None = None
-    passthrough_errors: bool = False
-    ssl_context: Any = None
-
-    def __post_init__(self) -> None:
-        if self.request_handler is not None:
-            raise UnavailableError("request_handler")
-
-
 def run_app(
     app: RunnableApp,
     host: str | None,
@@ -91,7 +59,7 @@ def run_app(
     options: dict[str, Any],
 ) -> None:
     """Serve an app until a signal stops it; `dewar.Dewar.run` says what the arguments mean."""
-    if os.environ.get(RUN_FROM_CLI) == "true":
+    if runs_from_command():
         # ``dewar run`` imports a script that may call app.run() at its end.
         return
     if reads_dotenv and not skips_dotenv():
@@ -106,9 +74,8 @@ def run_app(
         defaults = {"use_reloader": app.debug, "use_debugger": app.debug, "threaded": True}
         replaced(host, port, app, **{**defaults, **options})
         return
-    names = {field.name for field in fields(RunOptions)}
-    run_options = RunOptions(**{name: options.pop(name) for name in names & options.keys()})
-    _serve(app, _bind(host, port), run_options, debug=app.debug, name=app.name, **options)
+    run_options, settings = take_options(options, "app.run()", stacklevel=3)
+    _serve(app, _bind(host, port), run_options, debug=app.debug, name=app.name, **settings)
 
 
 def run_simple(
@@ -128,6 +95,7 @@ def run_simple(
     static_files: Mapping[str, str | tuple[str, str]] | None = None,
     passthrough_errors: bool = False,
     ssl_context: Any = None,
+    **unknown: Any,
 ) -> None:
     """Serve a WSGI app until a signal stops it, with the arguments of Werkzeug's function.
 
@@ -144,17 +112,19 @@ def run_simple(
         reloader_type: No effect.
         threaded: Handle many requests at a time; else one after the other.
         processes: How many processes share the address.
-        request_handler: Only None: Dewar's server has no request handlers.
+        request_handler: No effect: Dewar's server has no request handlers.
         static_files: Folders to serve by URL path.
         passthrough_errors: No effect: the server logs what an app raises.
         ssl_context: Serve HTTPS: with an `ssl.SSLContext`, with the files ``(cert, key)``, or with
             a new self-signed certificate, ``"adhoc"``, which needs cryptography.
+        unknown: The server's settings, and any other argument, which has no effect.
+
+    An argument that has no effect is named in a `RuntimeWarning`.
 
     Raises:
-        UnavailableError: An argument has no meaning for Dewar's server.
         SettingsError: A file cannot be used.
     """
-    run_options = RunOptions(
+    given = dict(
         use_reloader=use_reloader,
         use_debugger=use_debugger,
         use_evalex=use_evalex,
@@ -168,10 +138,13 @@ def run_simple(
         static_files=static_files,
         passthrough_errors=passthrough_errors,
         ssl_context=ssl_context,
+        **unknown,
     )
+    run_options, settings = take_options(given, "run_simple()", stacklevel=2)
     named: object = getattr(application, "name", None)
     name = named if isinstance(named, str) else None
-    _serve(application, _bind(hostname, port), run_options, debug=False, name=name)
+    bind = _bind(hostname, port)
+    _serve(application, bind, run_options, debug=False, name=name, **settings)
 
 
 def _serve(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from jinja2 import BaseLoader, FileSystemLoader, TemplateNotFound
 from jinja2 import Environment as JinjaEnvironment
 
-from dewar.contexts.current import maybe_current
+from dewar.contexts.current import maybe_current_request
 from dewar.registration.hooks import HookTable
 
 Source = tuple[str, str | None, Callable[[], bool] | None]
@@ -69,13 +69,13 @@ class TemplatesOfAll(BaseLoader):
         """
         attempts = []
         explains = self.app.config["EXPLAIN_TEMPLATE_LOADING"]
-        for owner, loader in self._loaders():
+        for owner, loader in _loaders(self.app):
             found = _source(loader, environment, template)
             if found is not None and not explains:
                 return found
             attempts.append(LookupAttempt(owner, loader, found))
         if explains:
-            self.app.logger.info(explain(template, attempts), extra={"has_lines": True})
+            self.app.logger.info(explain(template, attempts), extra={"_dewar_has_lines": True})
         for attempt in attempts:
             if attempt.found is not None:
                 return attempt.found
@@ -83,13 +83,16 @@ class TemplatesOfAll(BaseLoader):
 
     def list_templates(self) -> list[str]:
         """Return the names of all templates."""
-        return sorted({name for _, loader in self._loaders() for name in loader.list_templates()})
+        return sorted(
+            {name for _, loader in _loaders(self.app) for name in loader.list_templates()}
+        )
 
-    def _loaders(self) -> Iterator[tuple[Any, BaseLoader]]:
-        for owner in (self.app, *self.app.iter_blueprints()):
-            loader = owner.jinja_loader
-            if loader is not None:
-                yield owner, loader
+
+def _loaders(app: TemplatedApp) -> Iterator[tuple[Any, BaseLoader]]:
+    for owner in (app, *app.iter_blueprints()):
+        loader = owner.jinja_loader
+        if loader is not None:
+            yield owner, loader
 
 
 def _source(loader: BaseLoader, environment: JinjaEnvironment, template: str) -> Source | None:
@@ -145,7 +148,6 @@ def _outcome(found: Source | None) -> str:
 
 
 def _current_blueprint() -> str | None:
-    context = maybe_current()
-    request_context = None if context is None else context.request_context
+    request_context = maybe_current_request()
     name: str | None = None if request_context is None else request_context.request.blueprint
     return name

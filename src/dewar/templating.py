@@ -7,7 +7,7 @@ from jinja2 import Environment as JinjaEnvironment
 from jinja2 import Template
 
 from dewar.contexts.context import Context
-from dewar.contexts.current import current, current_request
+from dewar.contexts.current import current, current_request, maybe_current_request
 from dewar.contexts.streaming import stream_with_context
 from dewar.helpers import get_flashed_messages
 from dewar.isolation.proxy import LocalProxy
@@ -37,9 +37,8 @@ _g: LocalProxy[Any] = LocalProxy(lambda: current().g)
 
 def standard_names() -> dict[str, Any]:
     """Return the names that all templates have: `g`, and in a request `request`, `session`."""
-    context = current()
-    names = {"g": context.g}
-    request_context: Context | None = context.request_context
+    names = {"g": current().g}
+    request_context: Context | None = maybe_current_request()
     if request_context is not None:
         names["request"] = request_context.request
         names["session"] = _session
@@ -49,7 +48,7 @@ def standard_names() -> dict[str, Any]:
 def update_context(app: TemplatedApp, names: dict[str, Any]) -> None:
     """Add the names of the context processors, without replacing names that are given."""
     given = names.copy()
-    request_context: Context | None = current().request_context
+    request_context: Context | None = maybe_current_request()
     blueprints = [] if request_context is None else request_context.request.blueprints
     for name in (None, *reversed(blueprints)):
         for processor in app.template_context_processors.get(name, ()):
@@ -144,4 +143,4 @@ def _stream(app: Any, template: Template, context: dict[str, Any]) -> Iterator[s
         _announce(template_rendered, app, template, context)
 
     # Outside of a request there is no request context to keep.
-    return stream_with_context(pieces()) if current().has_request else pieces()
+    return stream_with_context(pieces()) if maybe_current_request() else pieces()

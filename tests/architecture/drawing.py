@@ -33,7 +33,7 @@ HOUSE = {
     "tasks": ("background jobs", ["tasks"]),
     "mounting": ("several apps in one", ["mounting"]),
     "json": ("JSON", ["json"]),
-    "current": ("the stack of contexts", ["contexts.current"]),
+    "current": ("the stacks of contexts", ["contexts.current", "contexts.stacks"]),
     "routing": ("routes, settings, signals", ["routing", "config", "signals"]),
     "websocket": ("the WebSocket protocol", ["websocket"]),
     "loop": ("the event loop", ["loop"]),

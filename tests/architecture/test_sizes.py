@@ -14,6 +14,7 @@ NESTING = 3
 
 #: Functions that may have more parameters: they have the signature of others.
 MORE_PARAMETERS = {
+    "AppParts.__init__",
     "Dewar.__init__",
     "Dewar.url_for",
     "url_for",

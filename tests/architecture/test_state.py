@@ -62,9 +62,9 @@ AS_FLASK = {
 #: Objects that could be changed, and are not.
 NEVER_CHANGED = {
     ("contexts/portable.py", "_SERIALIZER"): "its tags are those of the class, and none is added",
-    ("cli/main.py", "DewarGroup.default_commands"): "the commands of `dewar`",
-    ("contexts/legacy.py", "app_cell"): "a view of the one stack",
-    ("contexts/legacy.py", "request_cell"): "a view of the one stack",
+    ("cli/main.py", "DewarGroup._dewar_commands"): "the commands of `dewar`",
+    ("contexts/legacy.py", "app_cell"): "a view of the stack of its kind",
+    ("contexts/legacy.py", "request_cell"): "a view of the stack of its kind",
     ("isolation/owner.py", "_modules"): "the interpreter's own, to look into",
     ("server/connection/exchange.py", "_INTERNAL_ERROR"): "an answer",
     ("server/settings/settings.py", "_ADDRESSES"): "a kind of setting",

@@ -14,7 +14,9 @@ from click.testing import CliRunner
 
 import dewar
 from dewar.cli.errors import PlainCallableError
+from dewar.cli.flask_group import FlaskGroup
 from dewar.cli.group import AppGroup, ScriptInfo, pass_script_info, with_appcontext
+from dewar.cli.main import DewarGroup
 
 Write = Callable[[str, str], Path]
 
@@ -223,3 +225,29 @@ def test_a_script_that_runs_its_app_can_be_loaded(write: Write) -> None:
     write("shop.py", "from dewar import Dewar\napp = Dewar('shop')\napp.run()\n")
     assert ScriptInfo("shop").load_app().name == "shop"
     assert "DEWAR_RUN_FROM_CLI" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [(["--debug"], "1 1"), (["--no-debug"], "0 0"), ([], "None None")],
+)
+@pytest.mark.parametrize("cls", [DewarGroup, FlaskGroup])
+def test_a_program_reads_from_the_environment_how_it_was_started(
+    write: Write, cls: type[DewarGroup], options: list[str], expected: str
+) -> None:
+    """Also by the names that Flask has for it, while it is imported and in its commands."""
+    write(
+        "shop.py",
+        """
+        import os
+        from dewar import Dewar
+        def tell():
+            debug = [os.environ.get(name) for name in ("DEWAR_DEBUG", "FLASK_DEBUG")]
+            print(*debug, os.environ.get("FLASK_RUN_FROM_CLI"))
+        app = Dewar("shop")
+        app.cli.command()(tell)
+        tell()
+        """,
+    )
+    ended = CliRunner().invoke(cls(), ["--app", "shop", *options, "tell"])
+    assert ended.output == f"{expected} true\n" * 2

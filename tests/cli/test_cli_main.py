@@ -106,7 +106,7 @@ def test_a_command_of_the_app_is_run(invoke: Invoke) -> None:
     assert invoke("--app", "shop", "hello").output == "shop\n"
     assert invoke("--app", "shop", "hello", "--loud").output == "SHOP\n"
     assert invoke("--app", "shop", "callback").output == "shop\n"
-    assert len(contexts) == 0
+    assert contexts.state is None
 
 
 @pytest.mark.usefixtures("shop")

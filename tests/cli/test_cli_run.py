@@ -262,7 +262,7 @@ def test_it_restarts_on_changes_where_asked_and_in_debug_mode(
     """The process that watches doesn't even load the app."""
     watched: list[str] = []
     monkeypatch.setattr(
-        "dewar.cli.run.run_with_reload", lambda settings: watched.append(settings.bind)
+        "dewar.cli.run.run_with_reload", lambda settings, **_: watched.append(settings.bind)
     )
     monkeypatch.delenv("DEWAR_RELOADED")
     invoke("run", "shop")

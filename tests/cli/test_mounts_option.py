@@ -50,7 +50,7 @@ def test_apps_are_mounted_by_path_and_by_host(served: Served, invoke: Invoke) ->
     """Any callable and any factory; the name in the banner stays the first one's."""
     result = invoke(
         *("run", "shop:app", "--mount", "/admin=admin:app", "--mount", "/p=admin:plain"),
-        *("--mount", "api.example.com=admin:create_app('api')"),
+        *("--mount", "api.example.com=admin:create_app('api')", "--mount", "intranet/=admin:plain"),
         *("--mount", "*.example.com/v1=admin:create_app(name='v1')"),
     )
     assert (result.output, result.exit_code) == ("", 0)
@@ -62,6 +62,7 @@ def test_apps_are_mounted_by_path_and_by_host(served: Served, invoke: Invoke) ->
     assert client.get("/p/x").text == "plain"
     assert client.get("/", base_url="http://api.example.com").text == "api"
     assert client.get("/v1/", base_url="http://x.example.com").text == "v1"
+    assert client.get("/x", base_url="http://intranet").text == "plain"
     assert client.get("/link/admin:index").text == "/admin/"
     assert client.get("/admin/link/:index").text == "/"
 
@@ -97,6 +98,7 @@ def test_debug_mode_is_for_all(served: Served, invoke: Invoke) -> None:
         ("/admin", "'/admin' should have a place and an app"),
         ("=admin:app", "should have a place and an app"),
         ("/admin=", "'--mount /admin=module:app'"),
+        ("admin=admin", "Write '/admin=admin' for the path, or 'admin/=admin' for the host."),
         ("/admin=nowhere:app", "'--mount /admin=nowhere:app': Could not import 'nowhere'"),
         ("/admin=admin:ap", "'--mount /admin=admin:ap': Failed to find attribute 'ap'"),
         ("/admin/=admin:app", "'--mount /admin/=admin:app': '/admin/' is not a path"),

@@ -21,7 +21,8 @@ from werkzeug.serving import run_simple, WSGIRequestHandler
 import dewar.globals, dewar.isolation.manager, dewar.isolation.owner, dewar.running
 import dewar.mounting.dispatcher
 
-assert flask.Flask is Flask is flask.app.Flask is flask.sansio.app.App is dewar.Dewar
+assert flask.Flask is Flask is flask.app.Flask is dewar.Dewar
+assert issubclass(Flask, flask.sansio.app.App) and not hasattr(flask.sansio.app.App, "wsgi_app")
 assert flask.request is request is dewar.request is flask.globals.request
 assert g is dewar.g and flask.session is dewar.session and flask.current_app is dewar.current_app
 assert flask.Blueprint is dewar.Blueprint is flask.blueprints.Blueprint

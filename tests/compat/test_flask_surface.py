@@ -28,13 +28,6 @@ NOT_MAPPED = {
     "flask.debughelpers.Blueprint",
     "flask.json.tag.dumps",
     "flask.json.tag.loads",
-    "flask.sansio.app.DispatchingJinjaLoader",
-    "flask.sansio.app.Environment",
-    "flask.sansio.app.create_logger",
-    "flask.sansio.app.get_debug_flag",
-    # Finds the instance folder: `dewar.registration.packages` does it.
-    "flask.sansio.app.find_package",
-    "flask.sansio.scaffold.find_package",
     # Parts of debug mode: `dewar.messages.errors` and `dewar.template_lookup` do their work.
     "flask.debughelpers.UnexpectedUnicodeError",
     "flask.debughelpers.attach_enctype_error_multidict",

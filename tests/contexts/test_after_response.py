@@ -280,8 +280,8 @@ def test_the_end_of_serving_waits_for_it_and_cancels_what_is_late(
     background_work: list[Any] = []
     with app.test_request_context("/", environ_base={BACKGROUND_WORK: background_work}):
         app.after_response(asyncio.Event().wait)
-    app._after_responses.begin(background_work)
-    app._after_responses.drain(0.05)
+    app._dewar_after_responses.begin(background_work)
+    app._dewar_after_responses.drain(0.05)
     assert background_work[0].wait(30)
     assert "was cancelled" in caplog.text
 

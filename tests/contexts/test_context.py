@@ -39,7 +39,7 @@ def other() -> Dewar:
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     yield
-    assert contexts.top is None, "a test left a context behind"
+    assert contexts.state is None, "a test left a context behind"
 
 
 def test_outside_of_any_context_the_names_are_unbound() -> None:
@@ -127,6 +127,79 @@ def test_popping_in_the_wrong_order_names_both_and_breaks_nothing(app: Dewar, ot
         first.pop()
 
 
+def test_an_app_context_may_end_before_the_request_inside_it(app: Dewar) -> None:
+    """The two kinds are ordered among themselves only; what has ended is not current."""
+    ends: list[str] = []
+    app.teardown_request(lambda error: ends.append(f"request {has_app_context()}"))
+    app.teardown_appcontext(lambda error: ends.append("app"))
+    outer, inner = app.app_context(), app.test_request_context("/inner")
+    outer.push()
+    inner.push()
+    outer.pop()
+    assert ends == ["app"]
+    assert request.path == "/inner"
+    assert not has_app_context()
+    with pytest.raises(UnboundError, match=r"with app\.app_context\(\)"):
+        current_app.name
+    with pytest.raises(UnboundError, match="application context"):
+        g.x
+    inner.pop()
+    assert ends == ["app", "request False"]
+
+
+def test_a_request_may_end_before_an_app_context_inside_it(app: Dewar, other: Dewar) -> None:
+    """If the request is inside an app context of its app, and so is no app context itself."""
+    inner, request_context = other.app_context(), app.test_request_context("/")
+    with app.app_context():
+        request_context.push()
+        inner.push()
+        request_context.pop()
+        assert current_app.name == "second"
+        assert not has_request_context()
+        inner.pop()
+        assert current_app.name == "first"
+    request_context = app.test_request_context("/")
+    request_context.push()
+    inner.push()
+    with pytest.raises(ContextOrderError, match=r"'/' of first.*before <Context of second>"):
+        request_context.pop()
+    assert request.path == "/"
+    inner.pop()
+    request_context.pop()
+
+
+def test_a_request_context_that_is_pushed_again_has_another_g(app: Dewar, other: Dewar) -> None:
+    """As in Flask, which makes an app context for each push; after the last, it is collected."""
+    ends: list[str] = []
+    app.teardown_appcontext(lambda error: ends.append(g.get("x", "none")))
+    context = app.test_request_context("/")
+    with context:
+        g.x = "first"
+        with context:
+            assert g.x == "first"
+        with other.app_context(), context:
+            assert current_app.name == "first"
+            assert "x" not in g
+            g.x = "second"
+        assert (g.x, ends) == ("first", ["second"])
+    with context:
+        assert "x" not in g
+    assert ends == ["second", "first", "none"]
+
+
+def test_a_push_that_fails_leaves_nothing_behind(app: Dewar, other: Dewar) -> None:
+    """Also if it is the app context for the second push that fails."""
+    context = app.test_request_context("/")
+    with context, other.app_context():
+
+        def refuse(sender: Any, **_: Any) -> None:
+            raise LookupError
+
+        with appcontext_pushed.connected_to(refuse, app), pytest.raises(LookupError), context:
+            raise AssertionError("entered")
+        assert (len(contexts.apps), contexts.requests) == (2, [context])
+
+
 def test_a_context_pushed_elsewhere_can_not_be_popped_here(app: Dewar) -> None:
     """Another thread's context is not ours to take off."""
     context = app.app_context()
@@ -179,7 +252,7 @@ def test_a_teardown_function_that_leaves_a_context_pushed_harms_nobody(
     with other.app_context() as outer:
         with app.test_request_context("/"):
             pass
-        assert contexts.top is outer
+        assert contexts.apps == [outer]
 
 
 def test_teardown_functions_are_told_the_error(app: Dewar) -> None:
@@ -279,7 +352,7 @@ def test_a_context_that_fails_to_open_leaves_nothing(app: Dewar) -> None:
     app.session_interface = Broken()
     with pytest.raises(ConnectionError), app.test_request_context("/"):
         pass
-    assert contexts.top is None
+    assert contexts.state is None
 
 
 def test_a_made_up_request_does_not_end_the_setup(app: Dewar) -> None:

@@ -32,7 +32,7 @@ def test_ten_calls_at_once_each_have_a_context_of_their_own(app: Dewar) -> None:
             assert not hasattr(g, "x")
             g.number = number
             barrier.wait(5)
-            return request.path, session["user"], g.number, current_app.name, contexts.top
+            return request.path, session["user"], g.number, current_app.name, contexts.state
 
     with ThreadPoolExecutor(10) as pool:
         results = list(pool.map(work, range(10)))

@@ -12,13 +12,7 @@ import pytest
 
 from dewar import Dewar
 from dewar.contexts.current import contexts
-from dewar.contexts.legacy import (
-    ContextStack,
-    app_cell,
-    app_part,
-    request_cell,
-    request_part,
-)
+from dewar.contexts.legacy import ContextStack, Kind, app_cell, request_cell
 from dewar.errors import UnboundError
 from dewar.globals import app_ctx, request_ctx
 from dewar.isolation.owner import current_ident
@@ -33,8 +27,8 @@ def app() -> Dewar:
 @pytest.fixture
 def stacks() -> Iterator[tuple[ContextStack, ContextStack]]:
     """The stack of app contexts and that of request contexts."""
-    yield ContextStack(app_part), ContextStack(request_part)
-    assert len(contexts) == 0
+    yield ContextStack(Kind.APP), ContextStack(Kind.REQUEST)
+    assert contexts.state is None
 
 
 def in_thread(work: Callable[[], Any]) -> Any:
@@ -120,7 +114,7 @@ def test_a_context_can_be_put_there_without_its_hooks(
     outer, inner = app.app_context(), app.test_request_context("/")
     first = app_cell.set(outer)
     second = request_cell.set(inner)
-    assert (app_cell.get(), request_cell.get()) == (inner.app_context, inner)
+    assert (app_cell.get(), request_cell.get()) == (outer, inner)
     request_cell.reset(second)
     assert (app_cell.get(), request_cell.get(None)) == (outer, None)
     app_cell.set(inner)
@@ -285,7 +279,7 @@ def test_a_stack_nobody_holds_stops_looking(app: Dewar) -> None:
             return len(appcontext_pushed.receivers), len(appcontext_popped.receivers)
 
     before = listening()
-    stack = ContextStack(app_part)
+    stack = ContextStack(Kind.APP)
     assert listening() == (before[0] + 1, before[1] + 1)
     with app.app_context():
         assert stack.top is not None

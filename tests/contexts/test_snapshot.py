@@ -460,4 +460,4 @@ def test_a_large_body_does_not_go_to_another_process(app: Dewar, size: int, trav
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
     yield
-    assert contexts.top is None
+    assert contexts.state is None

@@ -1,14 +1,16 @@
 """`stream_with_context`: the request while the response is produced."""
 
+import asyncio
 import gc
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from typing import Any
 
 import pytest
 
-from dewar import Dewar, g, has_request_context, request, stream_with_context
+from dewar import Dewar, current_app, g, has_request_context, request, stream_with_context
 from dewar.contexts.current import contexts
 from suspendedtools import make_environ
 
@@ -33,7 +35,7 @@ def test_the_request_is_seen_in_every_step_and_never_between(app: Dewar) -> None
     seen = []
     for piece in stream:
         assert not has_request_context()
-        assert contexts.top is None
+        assert contexts.state is None
         seen.append(piece)
     assert seen == ["/stream", "1", "kept"]
 
@@ -70,7 +72,7 @@ def test_an_abandoned_stream_leaves_nothing_on_the_thread(app: Dewar) -> None:
     stream = make("closed")
     assert next(stream) == "/stream"
     stream.close()
-    assert contexts.top is None
+    assert contexts.state is None
     stream = make("dropped")
     next(stream)
     del stream
@@ -80,7 +82,7 @@ def test_an_abandoned_stream_leaves_nothing_on_the_thread(app: Dewar) -> None:
     with pytest.raises(ZeroDivisionError):
         next(stream)
     make("never started").close()
-    assert contexts.top is None
+    assert contexts.state is None
     assert closed == ["closed", "dropped", "failing"]
 
 
@@ -95,19 +97,93 @@ def test_teardown_functions_run_when_the_stream_has_ended(app: Dewar) -> None:
     assert ends == ["/stream", "/stream"]
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_stream_that_nobody_reads_is_no_second_end(app: Dewar, is_async: bool) -> None:
+    """As in Flask: for HEAD the request ends with its view, and nothing was cut off."""
+    told: list[Any] = []
+    app.teardown_request(told.append)
+    app.teardown_appcontext(told.append)
+
+    def pieces() -> Iterator[str]:
+        raise AssertionError("asked for a piece")
+        yield
+
+    async def async_pieces() -> AsyncIterator[str]:
+        raise AssertionError("asked for a piece")
+        yield
+
+    view = stream_with_context(async_pieces if is_async else pieces)
+    app.add_url_rule("/stream", "stream", view)
+    app.test_client().head("/stream").close()
+    gc.collect()
+    assert told == [None, None]
+
+
+def test_a_stream_inside_an_app_context_ends_in_it(app: Dewar) -> None:
+    """As in Flask: that context's own end is its end, unless the stream lasts longer."""
+    told: list[Any] = []
+    app.teardown_request(lambda error: told.append(("request", type(error))))
+    app.teardown_appcontext(lambda error: told.append(("app", type(error))))
+
+    def make() -> Any:
+        with app.test_request_context("/"):
+            return stream_with_context(iter(["a", "b"]))
+
+    with app.app_context():
+        first, second = make(), make()
+        told.clear()
+        next(first)
+        first.close()
+        assert told == [("request", GeneratorExit)]
+    told.clear()
+    assert list(second) == ["a", "b"]
+    assert told == [("request", type(None)), ("app", type(None))]
+
+
+def test_a_second_cancellation_does_not_prevent_the_teardown(app: Dewar) -> None:
+    """It may come while the teardown functions wait for a thread."""
+    told: list[Any] = []
+    app.teardown_request(told.append)
+    release = threading.Event()
+
+    async def pieces() -> AsyncIterator[str]:
+        yield request.path
+
+    async def read(stream: AsyncIterator[str]) -> None:
+        await anext(stream)
+        await stream.aclose()  # type: ignore[attr-defined]  # a generator
+
+    async def main() -> None:
+        with ThreadPoolExecutor(1) as only_thread:
+            asyncio.get_running_loop().set_default_executor(only_thread)
+            only_thread.submit(release.wait, 10)
+            with app.test_request_context("/"):
+                reader = asyncio.create_task(read(stream_with_context(pieces())))
+            while only_thread._work_queue.empty():
+                await asyncio.sleep(0)
+            reader.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reader
+            assert len(told) == 1  # of the view
+            release.set()
+
+    asyncio.run(main())
+    assert [type(error) for error in told] == [type(None), GeneratorExit]
+
+
 def test_a_context_opened_inside_the_stream_stays_inside(app: Dewar) -> None:
     """A generator may yield from within a with block of another app."""
     other = Dewar("other", static_folder=None)
 
     def pieces() -> Iterator[str]:
         with other.app_context():
-            yield contexts.top.app.name
-        yield contexts.top.app.name
+            yield current_app.name
+        yield current_app.name
 
     with app.test_request_context("/"):
         stream = stream_with_context(pieces())
     assert next(stream) == "other"
-    assert contexts.top is None
+    assert contexts.state is None
     assert list(stream) == ["streaming"]
 
 
@@ -147,13 +223,13 @@ def test_a_generator_that_pops_too_much_ends_all_the_same(app: Dewar) -> None:
     """What it took off was the copy's."""
 
     def pieces() -> Iterator[str]:
-        contexts.pop()
+        contexts.writer(None)
         yield "popped"
 
     with app.test_request_context("/"):
         stream = stream_with_context(pieces())
         assert list(stream) == ["popped"]
-        assert contexts.top is not None
+        assert contexts.state is not None
 
 
 def test_what_can_be_iterated_is_not_called(app: Dewar) -> None:

@@ -275,8 +275,10 @@ def test_outside_of_a_request_it_says_so() -> None:
 
 
 def test_a_plain_stream_ends_when_the_server_stops(app: Dewar) -> None:
-    """Between two events."""
+    """Between two events; the teardown functions are told that it did not end by itself."""
     stops = iter([False, False, False, True])
+    told: list[Any] = []
+    app.teardown_request(told.append)
 
     def source() -> Iterator[str]:
         while True:
@@ -286,6 +288,7 @@ def test_a_plain_stream_ends_when_the_server_stops(app: Dewar) -> None:
     environ = {"dewar.is_draining": lambda: next(stops)}
     answer = app.test_client().get("/events", environ_overrides=environ)
     assert [event.data for event in read_events(answer.data).events] == ["tick", "tick"]
+    assert [type(each) for each in told] == [type(None), GeneratorExit]
 
 
 def test_an_asynchronous_stream_ends_when_the_server_stops(app: Dewar) -> None:

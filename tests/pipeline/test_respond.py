@@ -192,7 +192,7 @@ def test_a_view_that_leaves_a_context_pushed_is_told_and_cleaned_up(app: Dewar) 
     app.add_url_rule("/", "leaky", lambda: other.app_context().push() or "x")
     with pytest.raises(ContextOrderError, match="<Context of other> and did not pop it"):
         app.test_client().get("/")
-    assert contexts.top is None
+    assert contexts.state is None
 
 
 def test_overridden_stages_are_called(app: Dewar) -> None:

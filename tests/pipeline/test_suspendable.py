@@ -19,7 +19,7 @@ from dewar import (
     session,
     stream_with_context,
 )
-from dewar.contexts.current import contexts
+from dewar.contexts.current import contexts, current_request
 from dewar.loop.process_loop import process_loop
 from dewar.loop.task_scope import current_scope
 from suspendedtools import Asker, Outcome, make_environ
@@ -70,7 +70,7 @@ def ask(app: Dewar, way: str, threads: ThreadPoolExecutor) -> Ask:
             outcome = asker.by_calling()
         else:
             outcome = getattr(asker, way)() or asker.by_suspending()
-        assert asker.context.run(lambda: list(contexts)) == []
+        assert asker.context.run(lambda: contexts.state) is None
         if way in ("by_calling", "full lane"):
             assert asker.context.run(current_scope.get) is None
         return outcome
@@ -180,7 +180,7 @@ def test_a_context_that_is_left_is_taken_off_and_told_of(
 
     @app.get("/")
     async def view() -> str:
-        pushed: Any = contexts.top if is_its_own else other.app_context()
+        pushed: Any = current_request() if is_its_own else other.app_context()
         pushed.push()
         return "left"
 
@@ -297,7 +297,7 @@ def test_an_asynchronous_stream_keeps_the_request(app: Dewar, ask: Ask) -> None:
     async def without() -> Any:
         async def pieces() -> AsyncIterator[str]:
             await asyncio.sleep(0)
-            yield f"{bool(contexts.top)} "
+            yield f"{bool(contexts.state)} "
             yield f"{process_loop.is_here()}"
 
         return pieces()

@@ -180,5 +180,5 @@ def test_the_lanes_of_this_test_are_two() -> None:
         "returned": "x", "kind": "plain", "after": "none", "before": "none", "handler": False,
         "method": "GET", "cookie": None, "path": "/",
     }  # fmt: skip
-    assert build(dewar, dewar.Dewar, behaviour)._composition.has_fast_lane
-    assert not build(dewar, FullLane, behaviour)._composition.has_fast_lane
+    assert build(dewar, dewar.Dewar, behaviour)._dewar_composition.has_fast_lane
+    assert not build(dewar, FullLane, behaviour)._dewar_composition.has_fast_lane

@@ -131,14 +131,14 @@ def test_the_route_index_leaves_subdomains_to_the_map() -> None:
     """It does not look at the host; switching them on or off outdates it."""
     app = build(dewar, dewar.Dewar, "plain", "example.com", "/")
     environ = dewar.Dewar("x").test_request_context("/").environ
-    assert app._composition.index.match(environ) is not None
+    assert app._dewar_composition.index.match(environ) is not None
     app.subdomain_matching = True
-    assert app._composition.index.match(environ) is None
+    assert app._dewar_composition.index.match(environ) is None
     client = app.test_client()
     assert "'www'" in client.get("/", base_url="http://www.example.com").text
     assert "'plain'" in client.get("/", base_url="http://example.com").text
     app.subdomain_matching = False
-    assert app._composition.index.match(environ) is not None
+    assert app._dewar_composition.index.match(environ) is not None
 
 
 def test_the_route_index_leaves_hosts_to_the_map_as_soon_as_they_matter() -> None:

@@ -240,6 +240,46 @@ app.run(port=0, use_reloader=True)
 """
 
 
+HANDLING = """\
+import os, signal
+import text
+from dewar import Dewar
+
+app = Dewar(__name__, static_folder=None)
+app.add_url_rule("/", "index", lambda: text.TEXT)
+
+def told(number, frame):
+    role = "child" if os.environ.get("DEWAR_RELOADED") else "parent"
+    os.write(2, f"told {signal.Signals(number).name} {role}\\n".encode())
+
+for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGHUP", "SIGQUIT"):
+    signal.signal(getattr(signal, name), told)
+app.run(port=0, use_reloader=True)
+"""
+
+
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGQUIT"])
+def test_the_program_s_handlers_run_in_the_process_that_serves(tmp_path: Path, end: str) -> None:
+    """Whoever gets the signal is the process that the user has started."""
+    (tmp_path / "text.py").write_text("TEXT = 'one'\n")
+    (tmp_path / "program.py").write_text(HANDLING)
+    process = subprocess.Popen(
+        [sys.executable, "program.py"], cwd=tmp_path, text=True, stderr=subprocess.PIPE
+    )
+    try:
+        port = port_of(await_line(process, "Dewar serving"))
+        for name in ("SIGUSR1", "SIGUSR2", "SIGHUP"):
+            process.send_signal(getattr(signal, name))
+            assert await_line(process, "told") == f"told {name} child\n"
+        assert ask(port) == (200, "one")
+        process.send_signal(getattr(signal, end))
+        assert await_line(process, "told") == f"told {end} child\n"
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def port_of(line: str) -> int:
     """Return the port in the line that a server prints when it starts."""
     port = re.search(r"http://127\.0\.0\.1:(\d+)", line)

@@ -140,6 +140,35 @@ def test_the_validator_finds_nothing_in_a_dewar_app_either(serve: Serve, caplog:
     assert caplog.records == []
 
 
+def test_a_chunked_body_has_a_length(serve: Serve) -> None:
+    """It has been received, and so an app that asks for the length reads all of it."""
+    seen: list[Any] = []
+
+    def app(environ: Any, start_response: Any) -> Any:
+        seen.append((environ["CONTENT_LENGTH"], environ.get("HTTP_TRANSFER_ENCODING")))
+        start_response("200 OK", [])
+        return [environ["wsgi.input"].read()]
+
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert serve(app).client().ask(head + b"3\r\na=b\r\n0\r\n\r\n")[2] == b"a=b"
+    assert seen == [("3", None)]
+
+
+def test_an_app_that_exits_answers_500(serve: Serve, caplog: Any) -> None:
+    """The error is logged, and the server goes on."""
+
+    def app(environ: Any, start_response: Any) -> Any:
+        if environ["PATH_INFO"] == "/exit":
+            raise SystemExit(3)
+        start_response("200 OK", [])
+        return [b"on"]
+
+    served = serve(app, threads=1)
+    assert served.client().get("/exit")[0] == b"HTTP/1.1 500 Internal Server Error"
+    assert served.client().get("/")[2] == b"on"
+    assert "SystemExit" in caplog.text
+
+
 def test_the_environ_says_who_and_where(serve: Serve) -> None:
     """The keys of PEP 3333 and of CGI."""
     seen: dict[str, Any] = {}
@@ -163,3 +192,5 @@ def test_the_environ_says_who_and_where(serve: Serve) -> None:
     assert (seen["wsgi.run_once"], seen["wsgi.input_terminated"]) == (False, True)
     assert seen["SERVER_PROTOCOL"] == "HTTP/1.1"
     assert seen["SCRIPT_NAME"] == ""
+    client.get("/a%2Fb?%41")
+    assert seen["REQUEST_URI"] == seen["RAW_URI"] == "/a%2Fb?%41"

@@ -235,7 +235,7 @@ def test_two_apps_with_one_interface_both_keep_their_serializer(interface, make_
     for number in range(20):
         two.secret_key = str(number)
         interface.get_signing_serializer(two)
-    assert len(interface._kept) == MAX_KEPT
+    assert len(interface._dewar_kept) == MAX_KEPT
 
 
 @pytest.mark.parametrize(

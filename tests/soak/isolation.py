@@ -151,7 +151,7 @@ class Soak:
             body.close()
         if statuses != ["200 OK"] or content not in (name, name * 3):
             self.findings.crossings.append(f"{name}: answered {statuses} {content[:60]}")
-        if contexts.top is not None:
+        if contexts.state is not None:
             self.findings.leftovers.append(f"a context after {name}")
 
     def run(self, threads: int, requests: int) -> Findings:

@@ -203,8 +203,8 @@ def run(threads: int, requests: int) -> Findings:
             worker.join()
     finally:
         server.stop(10.0)
-    if contexts.top is not None:
-        findings.crossings.append(f"{contexts.top!r} was left behind")
+    if contexts.state is not None:
+        findings.crossings.append(f"{contexts!r} was left behind")
     return findings
 
 

@@ -38,8 +38,8 @@ def test_the_next_request_replaces_the_context(shop: Any) -> None:
         for number in range(3):
             client.get(f"/echo?n={number}")
             assert dewar.request.args["n"] == str(number)
-            assert len(contexts) == 1
-    assert len(contexts) == 0
+            assert len(contexts.requests) == 1
+    assert contexts.state is None
 
 
 def test_only_the_last_of_the_redirects_is_kept(shop: Any) -> None:
@@ -48,7 +48,7 @@ def test_only_the_last_of_the_redirects_is_kept(shop: Any) -> None:
         client.get("/away", follow_redirects=True)
         assert dewar.request.path == "/"
         assert dewar.g.seen == "index"
-        assert len(contexts) == 1
+        assert len(contexts.requests) == 1
 
 
 def test_a_request_that_is_not_found_is_kept_as_well(app: Any, framework: ModuleType) -> None:
@@ -66,10 +66,10 @@ def test_an_error_leaves_no_context_for_later(shop: Any) -> None:
     with shop.test_client() as client:
         with pytest.raises(LookupError):
             client.get("/fail")
-        assert len(contexts) == 0
+        assert contexts.state is None
         client.get("/")
         assert dewar.request.path == "/"
-        assert len(contexts) == 1
+        assert len(contexts.requests) == 1
 
 
 def test_the_block_of_one_client_does_not_nest(app: Any) -> None:
@@ -98,6 +98,45 @@ def test_two_clients_may_be_nested(app: Any, framework: ModuleType) -> None:
         assert framework.request.args["who"] == "outer"
 
 
+def test_a_client_keeps_a_request_beyond_the_app_context_inside_its_block(
+    app: Any, framework: ModuleType
+) -> None:
+    """And beyond the next one's, as where each is a fixture; that app context stays, too."""
+    ends: list[str] = []
+    app.teardown_appcontext(lambda _: ends.append("app"))
+    with app.test_client() as client:
+        with app.app_context():
+            client.get("/echo?n=1")
+            framework.g.mine = 1
+            client.get("/echo?n=2")
+            assert framework.g.mine == 1
+        assert framework.request.args["n"] == "2"
+        assert (framework.current_app.name, framework.g.mine, ends) == ("shop", 1, [])
+        client.get("/echo?n=3")
+        assert ends == ["app"] * 2
+        assert not hasattr(framework.g, "mine")
+    assert ends == ["app"] * 3
+    assert not framework.has_request_context()
+    assert not framework.has_app_context()
+
+
+def test_a_client_may_be_used_inside_an_app_context(app: Any, framework: ModuleType) -> None:
+    """Its requests share the app context, and its `g`."""
+    with app.app_context():
+        framework.g.mine = 1
+        with app.test_client() as client:
+            client.get("/")
+            assert (framework.g.mine, framework.g.seen) == (1, "index")
+            with client.session_transaction() as session:
+                session["items"] = ["tea"]
+            assert framework.request.path == "/"
+            client.get("/add/milk")
+            assert framework.session["items"] == ["tea", "milk"]
+        assert not framework.has_request_context()
+        assert framework.g.mine == 1
+    assert not framework.has_app_context()
+
+
 def test_teardown_functions_run_as_often_as_in_flask(app: Any, framework: ModuleType) -> None:
     """A kept context is torn down after the response and when the block lets it go."""
     ends: list[str] = []
@@ -124,7 +163,7 @@ def test_clients_in_threads_keep_their_contexts_apart(shop: Any) -> None:
     for thread in threads:
         thread.join()
     assert seen == {number: str(number) for number in range(8)}
-    assert len(contexts) == 0
+    assert contexts.state is None
 
 
 def test_a_streamed_body_can_be_read_in_the_block(shop: Any) -> None:
@@ -139,4 +178,4 @@ def test_a_streamed_body_can_be_read_in_the_block(shop: Any) -> None:
         assert dewar.request.args["a"] == "x"
         assert response.text == "xxx"
         response.close()
-    assert len(contexts) == 0
+    assert contexts.state is None

@@ -6,7 +6,7 @@ from functools import cached_property, update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dewar.blueprints.setup_state import BlueprintSetupState
+from dewar.blueprints.setup_state import BlueprintSetupState, beneath, options_for
 from dewar.errors import DewarError, SetupFinishedError
 from dewar.registration.registrar import Registrar, named_decorator, setup_method
 
@@ -148,12 +148,12 @@ class Blueprint(Registrar):
             state.add_url_rule(
                 f"{self.static_url_path}/<path:filename>", "static", self.send_static_file
             )
-        self._hand_over(app, name)
+        self._merge_blueprint_funcs(app, name)
         for recorded in self.deferred_functions:
             recorded(state)
-        self._add_commands(app, name, options.get("cli_group", self.cli_group))
+        _add_commands(self, app, name, options.get("cli_group", self.cli_group))
         for child, child_options in self._blueprints:
-            child.register(app, state.options_for(child, child_options))
+            child.register(app, options_for(child, state, child_options))
 
     @setup_method
     def add_url_rule(
@@ -182,32 +182,32 @@ class Blueprint(Registrar):
     @setup_method
     def before_app_request(self, f: F) -> F:
         """Call `f` before each request of the app."""
-        return self._record_hook("before_request_funcs", f)
+        return _record_hook(self, "before_request_funcs", f)
 
     @setup_method
     def after_app_request(self, f: F) -> F:
         """Call `f` with each response of the app."""
-        return self._record_hook("after_request_funcs", f)
+        return _record_hook(self, "after_request_funcs", f)
 
     @setup_method
     def teardown_app_request(self, f: F) -> F:
         """Call `f` with the error, or None, at the end of each request of the app."""
-        return self._record_hook("teardown_request_funcs", f)
+        return _record_hook(self, "teardown_request_funcs", f)
 
     @setup_method
     def app_context_processor(self, f: F) -> F:
         """Add the names that `f` returns to every template of the app."""
-        return self._record_hook("template_context_processors", f)
+        return _record_hook(self, "template_context_processors", f)
 
     @setup_method
     def app_url_value_preprocessor(self, f: F) -> F:
         """Call `f` with the endpoint and the values of each rule that matched in the app."""
-        return self._record_hook("url_value_preprocessors", f)
+        return _record_hook(self, "url_value_preprocessors", f)
 
     @setup_method
     def app_url_defaults(self, f: F) -> F:
         """Call `f` with the endpoint and the values of each URL that the app builds."""
-        return self._record_hook("url_default_functions", f)
+        return _record_hook(self, "url_default_functions", f)
 
     @setup_method
     def app_errorhandler(self, code: type[Exception] | int) -> Callable[[F], F]:
@@ -249,28 +249,15 @@ class Blueprint(Registrar):
         """Register a global for the app's templates, by its own name or another."""
         self.record_once(lambda state: state.app.add_template_global(f, name=name))
 
-    def _record_hook(self, table: str, f: F) -> F:
-        self.record_once(lambda state: getattr(state.app, table)[None].append(f))
-        return f
-
-    def _hand_over(self, app: Any, name: str) -> None:
+    def _merge_blueprint_funcs(self, app: Any, name: str) -> None:
         """Give the app what was registered here, under the name of this registration."""
         for table in _HOOK_TABLES:
             for key, functions in getattr(self, table).items():
-                getattr(app, table)[_beneath(name, key)].extend(functions)
+                getattr(app, table)[beneath(name, key)].extend(functions)
         for key, by_code in self.error_handler_spec.items():
             copied = {code: dict(by_class) for code, by_class in by_code.items()}
-            app.error_handler_spec[_beneath(name, key)] = defaultdict(dict, copied)
+            app.error_handler_spec[beneath(name, key)] = defaultdict(dict, copied)
         app.view_functions.update(self.view_functions)
-
-    def _add_commands(self, app: Any, name: str, group: str | None) -> None:
-        if "cli" not in vars(self) or not self.cli.commands:
-            return
-        if group is None:
-            app.cli.commands.update(self.cli.commands)
-            return
-        self.cli.name = name if group is _UNGIVEN else group
-        app.cli.add_command(self.cli)
 
     def _check_setup_finished(self, name: str) -> None:
         if self._got_registered_once:
@@ -282,8 +269,19 @@ class Blueprint(Registrar):
             )
 
 
-def _beneath(name: str, key: str | None) -> str:
-    return name if key is None else f"{name}.{key}"
+def _record_hook(blueprint: Blueprint, table: str, f: F) -> F:
+    blueprint.record_once(lambda state: getattr(state.app, table)[None].append(f))
+    return f
+
+
+def _add_commands(blueprint: Blueprint, app: Any, name: str, group: str | None) -> None:
+    if "cli" not in vars(blueprint) or not blueprint.cli.commands:
+        return
+    if group is None:
+        app.cli.commands.update(blueprint.cli.commands)
+    else:
+        blueprint.cli.name = name if group is _UNGIVEN else group
+        app.cli.add_command(blueprint.cli)
 
 
 def _free_name(blueprint: Blueprint, app: Any, options: dict[str, Any]) -> str:

@@ -48,11 +48,6 @@ class BlueprintSetupState:
         self.subdomain: str | None = _first(options.get("subdomain"), blueprint.subdomain)
         self.url_defaults = {**blueprint.url_values_defaults, **options.get("url_defaults", {})}
 
-    @property
-    def full_name(self) -> str:
-        """The name with those of the parents before it: ``"parent.child"``."""
-        return f"{self.name_prefix}.{self.name}".lstrip(".")
-
     def add_url_rule(
         self,
         rule: str,
@@ -68,31 +63,45 @@ class BlueprintSetupState:
         endpoint = endpoint_of(view_func) if endpoint is None else endpoint
         self.app.add_url_rule(
             rule,
-            f"{self.full_name}.{endpoint}".lstrip("."),
+            f"{full_name(self)}.{endpoint}".lstrip("."),
             view_func,
             defaults=defaults,
             **options,
         )
 
-    def options_for(self, child: PlacedBlueprint, options: dict[str, Any]) -> dict[str, Any]:
-        """Return the options to register a nested blueprint with: beneath this one.
 
-        Args:
-            child: The nested blueprint.
-            options: The options that it is nested with.
-        """
-        prefix = _first(options.get("url_prefix"), child.url_prefix)
-        if self.url_prefix is not None and prefix is not None:
-            prefix = join_paths(self.url_prefix, prefix)
-        subdomain = _first(options.get("subdomain"), child.subdomain)
-        if self.subdomain is not None and subdomain is not None:
-            subdomain = f"{subdomain}.{self.subdomain}"
-        return {
-            **options,
-            "url_prefix": _first(prefix, self.url_prefix),
-            "subdomain": _first(subdomain, self.subdomain),
-            "name_prefix": self.full_name,
-        }
+def full_name(state: BlueprintSetupState) -> str:
+    """Return the name of a registration with those of the parents: ``"parent.child"``."""
+    return f"{state.name_prefix}.{state.name}".lstrip(".")
+
+
+def options_for(
+    child: PlacedBlueprint, state: BlueprintSetupState, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the options to register a nested blueprint with: beneath a registration.
+
+    Args:
+        child: The nested blueprint.
+        state: The registration of the outer one.
+        options: The options that it is nested with.
+    """
+    prefix = _first(options.get("url_prefix"), child.url_prefix)
+    if state.url_prefix is not None and prefix is not None:
+        prefix = join_paths(state.url_prefix, prefix)
+    subdomain = _first(options.get("subdomain"), child.subdomain)
+    if state.subdomain is not None and subdomain is not None:
+        subdomain = f"{subdomain}.{state.subdomain}"
+    return {
+        **options,
+        "url_prefix": _first(prefix, state.url_prefix),
+        "subdomain": _first(subdomain, state.subdomain),
+        "name_prefix": full_name(state),
+    }
+
+
+def beneath(name: str, key: str | None) -> str:
+    """Return the name of a nested blueprint under that of the outer one; None stands for that."""
+    return name if key is None else f"{name}.{key}"
 
 
 def join_paths(prefix: str, path: str) -> str:

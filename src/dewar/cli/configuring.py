@@ -11,6 +11,8 @@ from dewar.cli.setting_options import auto_variable, option_layers
 from dewar.config import default_config
 from dewar.environment import debug_flag
 from dewar.server.errors import SettingsError
+from dewar.server.gunicorn.config_file import GunicornFile
+from dewar.server.gunicorn.reading import is_gunicorn_file, read_gunicorn_file
 from dewar.server.settings.settings import SETTINGS
 from dewar.server.settings.sources import (
     Configuration,
@@ -29,8 +31,12 @@ _PORT = 8000
 _OTHERS = ("APP", "CONFIG", "DEBUG", "RELOADED", "RUN_FROM_CLI", "SKIP_DOTENV")
 
 
-def configure(ctx: click.Context) -> Configuration:
+def configure(ctx: click.Context, gunicorn: GunicornFile | None = None) -> Configuration:
     """Return the settings of a command, from all sources.
+
+    Args:
+        ctx: The command.
+        gunicorn: The file that ``--config`` names, if it is one of gunicorn.
 
     Raises:
         click.UsageError: If a source has an invalid setting.
@@ -39,7 +45,7 @@ def configure(ctx: click.Context) -> Configuration:
     try:
         configuration = Configuration(
             typed[SettingSource.DEFAULT],
-            read_file(ctx.params["config"], Path.cwd()),
+            gunicorn.values() if gunicorn else read_file(ctx.params["config"], Path.cwd()),
             _parts_layer(ctx, ParameterSource.ENVIRONMENT),
             read_variables(os.environ),
             typed[SettingSource.VARIABLE],
@@ -53,6 +59,21 @@ def configure(ctx: click.Context) -> Configuration:
     except SettingsError as error:
         raise settings_error(error, ctx) from error
     return configuration
+
+
+def maybe_gunicorn_file(ctx: click.Context) -> GunicornFile | None:
+    """Return the file that ``--config`` names, executed, if it is one of gunicorn.
+
+    Raises:
+        click.UsageError: If it cannot be executed, or has an invalid setting.
+    """
+    path: str | None = ctx.params["config"]
+    if path is None or not is_gunicorn_file(path):
+        return None
+    try:
+        return read_gunicorn_file(path, os.environ)
+    except SettingsError as error:
+        raise settings_error(error, ctx) from error
 
 
 def settings_error(error: SettingsError, ctx: click.Context) -> click.UsageError:

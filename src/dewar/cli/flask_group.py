@@ -92,14 +92,14 @@ class FlaskGroup(DewarGroup):
     The constructor's arguments are those of `DewarGroup`.
     """
 
-    default_commands: ClassVar[tuple[click.Command, ...]] = (
+    _dewar_commands: ClassVar[tuple[click.Command, ...]] = (
         flask_run_command,
         shell_command,
         routes_command,
     )
-    plugin_groups: tuple[str, ...] = (*DewarGroup.plugin_groups, "flask.commands")
-    variable_prefix: ClassVar[str] = "FLASK"
+    _dewar_plugin_groups: tuple[str, ...] = (*DewarGroup._dewar_plugin_groups, "flask.commands")
+    _dewar_variable_prefix: ClassVar[str] = "FLASK"
 
-    def tell_of_missing_app(self, error: AppNotNamedError) -> None:
+    def _dewar_tell_of_missing_app(self, error: AppNotNamedError) -> None:
         """Print above the help that no app was named, as Flask does."""
         click.secho(f"Error: {error.format_message()}\n", err=True, fg="red")

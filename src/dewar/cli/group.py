@@ -49,21 +49,22 @@ class ScriptInfo:
         """
         if self._loaded_app is None:
             with importing():
-                app = self._find_app()
+                app = _find_app(self)
             if self.set_debug_flag and is_command_app(app):
                 app.debug = debug_flag()
             self._loaded_app = app
         return self._loaded_app
 
-    def _find_app(self) -> Any:
-        if self.create_app is not None:
-            return self.create_app()
-        target = self.app_import_path or app_variable()
-        return load_app(target) if target else load_default_app()
-
     def __repr__(self) -> str:
         app = self._loaded_app or self.create_app or self.app_import_path or app_variable()
         return f"<{type(self).__name__} {app!r}>"
+
+
+def _find_app(info: ScriptInfo) -> Any:
+    if info.create_app is not None:
+        return info.create_app()
+    target = info.app_import_path or app_variable()
+    return load_app(target) if target else load_default_app()
 
 
 #: Passes the `ScriptInfo` to a command as its first argument.

@@ -23,6 +23,7 @@ from dewar.cli.run import run_command
 from dewar.cli.shell import shell_command
 from dewar.cli.tasks_command import tasks_group
 from dewar.contexts.current import maybe_current
+from dewar.environment import note_command
 
 _HELP = """\
 Serve, inspect and run commands of a Dewar app.
@@ -51,16 +52,16 @@ class DewarGroup(AppGroup):
     """
 
     #: The commands that are always there.
-    default_commands: ClassVar[tuple[click.Command, ...]] = (
+    _dewar_commands: ClassVar[tuple[click.Command, ...]] = (
         run_command,
         shell_command,
         routes_command,
         tasks_group,
     )
     #: The groups of entry points with commands of installed packages.
-    plugin_groups: tuple[str, ...] = ("dewar.commands",)
+    _dewar_plugin_groups: tuple[str, ...] = ("dewar.commands",)
     #: The prefix of the variables for options, such as ``DEWAR_RUN_PORT``.
-    variable_prefix: ClassVar[str] = "DEWAR"
+    _dewar_variable_prefix: ClassVar[str] = "DEWAR"
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class DewarGroup(AppGroup):
         if add_version_option:
             params.append(version_option)
         settings = {
-            "auto_envvar_prefix": self.variable_prefix,
+            "auto_envvar_prefix": self._dewar_variable_prefix,
             **(extra.pop("context_settings", None) or {}),
         }
         super().__init__(params=params, context_settings=settings, **extra)
@@ -83,7 +84,7 @@ class DewarGroup(AppGroup):
         self.load_dotenv = load_dotenv
         self.set_debug_flag = set_debug_flag
         if add_default_commands:
-            for command in self.default_commands:
+            for command in self._dewar_commands:
                 self.add_command(command)
 
     def make_context(
@@ -94,6 +95,7 @@ class DewarGroup(AppGroup):
         **extra: Any,
     ) -> click.Context:
         """Return the context of one call of the command line, with a `ScriptInfo` in it."""
+        note_command()
         if "obj" not in self.context_settings:
             extra.setdefault(
                 "obj",
@@ -116,7 +118,7 @@ class DewarGroup(AppGroup):
         command = super().get_command(ctx, cmd_name)
         if command is not None:
             return command
-        plugin = self._plugins().get(cmd_name)
+        plugin = self._dewar_plugins().get(cmd_name)
         if plugin is not None:
             loaded: click.Command = plugin.load()
             return loaded
@@ -134,7 +136,7 @@ class DewarGroup(AppGroup):
         """Return the command to run; push the app's context for a command of the app."""
         # Not in get_command: help calls that for every command, and nothing would end the context.
         name, command, rest = super().resolve_command(ctx, args)
-        if name is not None and name not in self.commands and name not in self._plugins():
+        if name is not None and name not in self.commands and name not in self._dewar_plugins():
             app = command_app(ctx)
             context = maybe_current()
             if context is None or context.app is not app:
@@ -143,11 +145,11 @@ class DewarGroup(AppGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands; an app that fails is shown and left out."""
-        names = {*super().list_commands(ctx), *self._plugins()}
+        names = {*super().list_commands(ctx), *self._dewar_plugins()}
         try:
             app = ctx.ensure_object(ScriptInfo).load_app()
         except AppNotNamedError as error:
-            self.tell_of_missing_app(error)
+            self._dewar_tell_of_missing_app(error)
         except NoAppError as error:
             _show_error(error.format_message())
         except Exception:  # noqa: BLE001  # of the user's code; the help is useful all the same
@@ -157,13 +159,15 @@ class DewarGroup(AppGroup):
                 names.update(app.cli.list_commands(ctx))
         return sorted(names)
 
-    def tell_of_missing_app(self, error: AppNotNamedError) -> None:
+    def _dewar_tell_of_missing_app(self, error: AppNotNamedError) -> None:
         """Print above the help that no app was named; here nothing, as none is required."""
 
-    def _plugins(self) -> dict[str, EntryPoint]:
+    def _dewar_plugins(self) -> dict[str, EntryPoint]:
         """Return the commands of installed packages, by name and not yet imported."""
         return {
-            point.name: point for group in self.plugin_groups for point in entry_points(group=group)
+            point.name: point
+            for group in self._dewar_plugin_groups
+            for point in entry_points(group=group)
         }
 
 

@@ -46,6 +46,14 @@ def _parse_mount(text: str, ctx: click.Context, param: click.Parameter) -> Mount
             param,
         )
     host, slash, path = where.partition("/")
+    if not slash and not set(".:") & set(host):
+        # A host of one label is rare, and the app would be found nowhere.
+        raise click.BadParameter(
+            f"{text!r} could be for a path or for a host. Write '/{text}' for the path, or"
+            f" '{host}/={target}' for the host.",
+            ctx,
+            param,
+        )
     return MountOption(slash + path or "/", host or None, target)
 
 

@@ -8,7 +8,7 @@ from wsgiref.types import WSGIApplication
 import click
 from werkzeug.debug import DebuggedApplication
 
-from dewar.cli.configuring import configure, warn_of_misspelt_variables
+from dewar.cli.configuring import configure, maybe_gunicorn_file, warn_of_misspelt_variables
 from dewar.cli.group import ScriptInfo, pass_script_info
 from dewar.cli.mounts import MountOption, mount_option, with_mounts
 from dewar.cli.options import debug_option
@@ -17,6 +17,7 @@ from dewar.environment import debug_flag
 from dewar.running import ExposedDebuggerError, reloads, uses_debugger
 from dewar.server import run as serve
 from dewar.server.errors import ServerError, StartError
+from dewar.server.gunicorn.config_file import GunicornFile
 from dewar.server.processes.orphans import is_init
 from dewar.server.reload import ReloadUnavailableError, can_reload, run_with_reload
 from dewar.server.settings.settings import SETTINGS, Settings
@@ -43,7 +44,7 @@ from dewar.server.system.working_directory import enter
     "-c",
     metavar="FILE",
     envvar="DEWAR_CONFIG",
-    help="A TOML file with settings, instead of dewar.toml or pyproject.toml.",
+    help="A TOML file with settings, instead of dewar.toml or pyproject.toml; or gunicorn.conf.py.",
 )
 @click.option(
     "--print-settings",
@@ -71,7 +72,8 @@ def run_command(
 
     The app is a Dewar app or any other WSGI callable.
     """
-    configuration = configure(ctx)
+    gunicorn = maybe_gunicorn_file(ctx)
+    configuration = configure(ctx, gunicorn)
     warn_of_misspelt_variables(ctx)
     if options["print_settings"]:
         click.echo(configuration.as_toml(), nl=False)
@@ -81,26 +83,60 @@ def run_command(
     if options["reload"] and not can_reload():
         raise click.ClickException(str(ReloadUnavailableError()))
     settings = configuration.settings()
-    if reloads(options["reload"], debug=debug_flag()):
-        _run_with_reload(settings)
+    wanted = options["reload"]
+    if gunicorn is not None:
+        info.app_import_path = info.app_import_path or gunicorn.target
+        wanted = gunicorn.reload if wanted is None else wanted
+    if reloads(wanted, debug=debug_flag()):
+        _run_with_reload(settings, gunicorn.extra_files if gunicorn is not None else ())
     _enter(settings.chdir)
     load = _loader(info, options["mount"], with_debugger=debugs(options["debugger"], settings.bind))
-    _show_access_log(settings)
-    values = {setting.name: getattr(settings, setting.name) for setting in SETTINGS}
-    values["chdir"] = None  # done
     try:
-        if _is_loaded_in_workers(settings):
-            serve(load=_in_worker(load), name=info.app_import_path or "the app", **values)
+        if gunicorn is not None:
+            _serve_as_gunicorn(gunicorn, info, settings, load)
         else:
-            # Loaded before the server listens: a wrong name must not open a port.
-            serve(load(), name=_name_of(info), **values)
+            _show_access_log(settings)
+            _serve(info, settings, load)
     except ServerError as error:
         raise click.ClickException(str(error)) from error
 
 
-def _run_with_reload(settings: Settings) -> NoReturn:
+def _serve(info: ScriptInfo, settings: Settings, load: Callable[[], WSGIApplication]) -> None:
+    values = _values(settings)
+    if _is_loaded_in_workers(settings):
+        serve(load=_in_worker(load), name=info.app_import_path or "the app", **values)
+    else:
+        # Loaded before the server listens: a wrong name must not open a port.
+        serve(load(), name=_name_of(info), **values)
+
+
+def _serve_as_gunicorn(
+    gunicorn: GunicornFile,
+    info: ScriptInfo,
+    settings: Settings,
+    load: Callable[[], WSGIApplication],
+) -> None:
+    """Serve as a file of gunicorn says: there is a worker in any case, which calls its hooks."""
+    for warning in gunicorn.warnings():
+        _echo_error(f"Warning: {warning}")
+    gunicorn.prepare()
+    _show_access_log(settings)
+    name = gunicorn.name or info.app_import_path or "the app"
+    hooks = gunicorn.hooks(settings, name)
+    load = gunicorn.wrapped(load, hooks, settings)
+    # With preload the supervisor calls it.
+    serve(load=_in_worker(load), name=name, hooks=hooks, **_values(settings))
+
+
+def _values(settings: Settings) -> dict[str, Any]:
+    values = {setting.name: getattr(settings, setting.name) for setting in SETTINGS}
+    values["chdir"] = None  # done
+    return values
+
+
+def _run_with_reload(settings: Settings, extra_files: Sequence[str]) -> NoReturn:
     try:
-        run_with_reload(settings)
+        run_with_reload(settings, extra_files=extra_files)
     except ServerError as error:
         raise click.ClickException(str(error)) from error
 

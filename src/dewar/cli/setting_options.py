@@ -6,6 +6,7 @@ from typing import TypeVar
 import click
 from click.core import ParameterSource
 
+from dewar.cli.foreign_options import maybe_foreign_hint
 from dewar.server.settings.kinds import Size, Switch
 from dewar.server.settings.setting import NONE, Setting
 from dewar.server.settings.settings import SETTINGS
@@ -85,6 +86,16 @@ def option_layers(ctx: click.Context) -> dict[SettingSource, SourceValues]:
 
 class SettingsCommand(click.Command):
     """A command whose help shows the settings in their sections."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; the error for an option of another server names ours."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hint = maybe_foreign_hint(error.option_name)
+            if hint is None:
+                raise
+            raise click.NoSuchOption(error.option_name, message=hint, ctx=ctx) from error
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options: those of the command, then the settings group by group."""

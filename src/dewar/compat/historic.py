@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup, escape
 from werkzeug.security import safe_join
 
-from dewar.contexts.legacy import ContextStack, app_cell, app_part, request_cell, request_part
+from dewar.contexts.legacy import ContextStack, Kind, app_cell, request_cell
 
 
 def _lookup_app_object(name: str) -> Any:
@@ -25,7 +25,7 @@ _PLAIN = {
     "escape": escape,
     "safe_join": safe_join,
 }
-_STACKS = {"_app_ctx_stack": app_part, "_request_ctx_stack": request_part}
+_STACKS = {"_app_ctx_stack": Kind.APP, "_request_ctx_stack": Kind.REQUEST}
 
 
 @cache

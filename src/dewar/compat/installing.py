@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from importlib.metadata import Distribution, DistributionFinder
 from pkgutil import walk_packages
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any, NoReturn
 
 import werkzeug.middleware
@@ -14,6 +14,7 @@ import werkzeug.serving
 import werkzeug.wsgi
 
 import dewar.compat.flask
+from dewar.compat.mapped_module import map_modules
 from dewar.compat.version import FLASK_VERSION
 from dewar.compat.werkzeug import dispatcher, local, serving
 
@@ -29,10 +30,12 @@ def install() -> None:
     if sys.modules.get("flask") is dewar.compat.flask:
         return
     _warn_of_imported()
-    for name in _names_of(dewar.compat.flask):
-        module = import_module(name)
-        module.__class__ = MappedModule
-        sys.modules[name.removeprefix(_HERE)] = module
+    # All of them first: if one cannot be imported, nothing is replaced, and the error comes again.
+    modules = {
+        name.removeprefix(_HERE): import_module(name) for name in _names_of(dewar.compat.flask)
+    }
+    map_modules(modules)
+    sys.modules.update(modules)
     _install_werkzeug()
     # Appended, so that the metadata of an installed Flask is found first.
     sys.meta_path.append(_Metadata())
@@ -96,33 +99,3 @@ class _Metadata(DistributionFinder):
 
     def find_spec(self, *_: object) -> None:
         """Return None: the modules are in `sys.modules` already."""
-
-
-class MappedModule(ModuleType):
-    """A module in which setting a function also sets it in the module that defines it.
-
-    Tests replace functions (``monkeypatch.setattr("flask.templating._render", ...)``) and expect
-    the framework to call the replacement.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        origin = self._origins().get(name)
-        super().__setattr__(name, value)
-        if origin is not None:
-            setattr(*origin, value)
-
-    def _origins(self) -> dict[str, tuple[ModuleType, str]]:
-        """Return the module and the name of each function, as they were before any change."""
-        known: dict[str, tuple[ModuleType, str]] | None = self.__dict__.get("__origins__")
-        if known is None:
-            known = self.__dict__["__origins__"] = {
-                name: (sys.modules[value.__module__], value.__name__)
-                for name, value in self.__dict__.items()
-                if isinstance(value, FunctionType) and _stands_elsewhere(value, self)
-            }
-        return known
-
-
-def _stands_elsewhere(function: FunctionType, module: ModuleType) -> bool:
-    origin = sys.modules.get(function.__module__)
-    return origin is not module and getattr(origin, function.__name__, None) is function

@@ -15,7 +15,7 @@ def _install(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     carry_to_children()
     if isinstance(ctx.command, DewarGroup):
         # The commands of Flask extensions. They import ``flask``, which is Dewar now.
-        ctx.command.plugin_groups = FlaskGroup.plugin_groups
+        ctx.command._dewar_plugin_groups = FlaskGroup._dewar_plugin_groups
 
 
 #: Eager, so that it is processed before the app is imported.

@@ -10,8 +10,9 @@ from typing import Any, Self
 
 from werkzeug.exceptions import HTTPException
 
-from dewar.contexts.current import contexts, maybe_current
+from dewar.contexts.current import contexts, maybe_current, maybe_current_request
 from dewar.contexts.snapshot import Snapshot
+from dewar.contexts.stacks import State, with_popped, with_pushed
 from dewar.contexts.state import ContextState
 from dewar.errors import ContextOrderError
 from dewar.routing.adapters import has_trusted_hosts
@@ -24,7 +25,7 @@ from dewar.signals import (
 from dewar.support.first_error import FirstError
 
 _UNGIVEN: Any = object()
-# PERF: the two halves of the stack's push and pop, which happen to every request.
+# PERF: the two halves of each push and pop, which happen to every request.
 _read, _write = contexts.reader, contexts.writer
 
 
@@ -34,6 +35,11 @@ class Context(ContextState):
     Use it in a ``with`` block, or `push` and `pop` it. It may be pushed more than once; the
     teardown functions run at the last pop.
 
+    A request context is an app context too, unless it is pushed inside one of the same app. Pushed
+    again, it gets a new app context, as in Flask, and so another `g`.
+
+    A subclass opens the session at once, see `dewar.contexts.eager`.
+
     Args:
         app: The app.
         environ: The WSGI environ of the request; None makes an app context.
@@ -42,6 +48,11 @@ class Context(ContextState):
     """
 
     __slots__ = ()
+
+    # The app context that the last push made for this request, and `owns_app_context`, `_outer` and
+    # `_carrier` of the pushes before it. Not slots: nearly all have none.
+    _carrier: Any = None
+    _earlier: tuple[tuple[bool, Any, Any], ...] = ()
 
     def copy(self) -> "Context":
         """Return a context for another owner, with the same request object and session."""
@@ -64,49 +75,92 @@ class Context(ContextState):
 
     def push(self) -> None:
         """Make this the current context of the running thread, greenlet or task."""
-        node = _read(None)
-        if self.pushes == 0 and node:
-            self._below = node[0]
-        _write((self, node))
+        state = _read(None)
+        if self.environ is None:
+            self.owns_app_context = True
+            _write(with_pushed(state, app=self))
+        elif state is None and self._may_own_app_context:
+            # PERF: this is the usual request, on a server.
+            self.owns_app_context = True
+            self._may_own_app_context = False
+            _write((self, self, None, None))
+        else:
+            self._push_over(state)
         self.pushes += 1
         if appcontext_pushed.receivers and self.owns_app_context:
             appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
-        if self.environ is not None and self.url_rule is None:
+        if self.url_rule is None and self.environ is not None:
             self._begin_request()
 
     def pop(self, exc: BaseException | None = _UNGIVEN) -> None:
         """Take this context off, after the teardown functions if it was pushed once.
 
-        All teardown functions run even if some raise; the first error is raised at the end.
+        App contexts and request contexts may end in any order among each other. All teardown
+        functions run even if some raise; the first error is raised at the end.
 
         Args:
             exc: The error that ended the work, passed to the teardown functions; by default the
                 one that is being handled.
 
         Raises:
-            ContextOrderError: If another context is on top, or this one is not pushed.
+            ContextOrderError: If another context of the same kind is on top, or this one is not
+                pushed.
         """
-        node = _read(None)
-        if not node or node[0] is not self:
+        state, carrier = _read(None), self._carrier
+        if not self.is_on_top(state):
             raise ContextOrderError(_wrong_order(self))
-        if self.pushes == 1 and self.is_watched:
-            self._tear_down(sys.exc_info()[1] if exc is _UNGIVEN else exc, node[1])
-        else:
-            self.leave(node[1])
-            if self.pushes == 0:
-                self.close_request()
+        error = sys.exc_info()[1] if exc is _UNGIVEN else exc
+        try:
+            if self.pushes == 1 and self.is_watched:
+                self._tear_down(error, self.rest_of(state))
+            else:
+                self.leave(self.rest_of(state))
+                if self.pushes == 0:
+                    self.close_request()
+        finally:
+            if carrier is not None:
+                if self.pushes == 0:
+                    self._carrier = None
+                carrier.pop(error)
 
-    def leave(self, rest: Any) -> None:
-        """Take this context off, after its teardown functions; `rest` becomes the stack."""
+    def leave(self, rest: State) -> None:
+        """Take this context off, after its teardown functions; `rest` becomes the state."""
         _write(rest)
         self.pushes -= 1
-        if appcontext_popped.receivers and self.owns_app_context:
+        owned = self.owns_app_context
+        if self.pushes and self._earlier:
+            self.owns_app_context, self._outer, self._carrier = self._earlier[-1]
+            self._earlier = self._earlier[:-1]
+        if appcontext_popped.receivers and owned:
             appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
+
+    def is_on_top(self, state: State) -> bool:
+        """Whether this context may be popped in a state: it holds the top of its stacks."""
+        return self.pushes > 0 and self._has_top_of(state)
+
+    def rest_of(self, state: State) -> State:
+        """Return a state without this context, which is on top of it."""
+        return with_popped(state, app=self.owns_app_context, request=self.environ is not None)
+
+    def uncover(self) -> Any:
+        """Take off what was pushed over this request context; return one of it, or None."""
+        found = None
+        while (state := _read(None)) is not None and not self._has_top_of(state):
+            is_request = state[1] is not None and state[1] is not self
+            found = state[1] if is_request else state[0]
+            # If there is no app context at all, this one was taken apart.
+            request = is_request or found is None
+            _write(with_popped(state, app=not is_request, request=request))
+        return found
+
+    def preserve(self) -> None:
+        """Let the next push continue with the `g` of this one, which ends."""
+        self._may_own_app_context = self.owns_app_context
 
     def match_request(self) -> None:
         """Find the rule for the request; keep a routing error for later."""
         app = self.app
-        found = app._composition.index.match(self.environ or {})
+        found = app._dewar_composition.index.match(self.environ or {})
         if found is None or has_trusted_hosts(app.config, app.request_class):
             adapter = self.url_adapter
             if adapter is None:
@@ -122,11 +176,13 @@ class Context(ContextState):
             self.made_request.url_rule, self.made_request.view_args = found
 
     def __enter__(self) -> Self:
+        pushes = self.pushes
         try:
             self.push()
         except BaseException:
             # __exit__ is not called if __enter__ fails.
-            self.pop()
+            if self.pushes > pushes:
+                self.pop()
             raise
         return self
 
@@ -151,21 +207,51 @@ class Context(ContextState):
     def is_watched(self) -> bool:
         """Whether the app or a signal has something to call when the context ends."""
         return (
-            self.app._composition.has_teardown
+            self.app._dewar_composition.has_teardown
             or bool(request_tearing_down.receivers)
             or bool(appcontext_tearing_down.receivers)
             or bool(appcontext_popped.receivers)
         )
 
+    def _has_top_of(self, state: State) -> bool:
+        if state is None:
+            return False
+        app_context = self if self.owns_app_context else self._carrier
+        return (self.environ is None or state[1] is self) and (
+            app_context is None or state[0] is app_context
+        )
+
+    def _push_over(self, state: State) -> None:
+        """Push a request context where others are, or again."""
+        owned, outer, carrier = False, None, None
+        if state is not None and state[0] is not None and state[0].app is self.app:
+            outer = None if state[0] is self else state[0]
+        elif self._may_own_app_context:
+            owned = True
+        else:
+            outer = carrier = self.app.app_context()
+            carrier.__enter__()  # takes itself off again if it fails
+            state = _read(None)
+        if self.pushes:
+            self._earlier = (*self._earlier, (self.owns_app_context, self._outer, self._carrier))
+        self.owns_app_context, self._outer, self._carrier = owned, outer, carrier
+        self._may_own_app_context = False
+        _write(with_pushed(state, self if owned else None, self))
+
     def _begin_request(self) -> None:
-        # The session first, because a URL converter may use it.
-        if self.opened_session is None and self.app._composition.opens_session_at_once:
-            self.open_session()
+        if type(self) is not Context:
+            self._make_parts()
         if self.routing_exception is None:
             self.match_request()
 
-    def _tear_down(self, exc: BaseException | None, rest: Any) -> None:
-        """Run every step of the end, with `rest` as the stack afterwards; raise the first error."""
+    def _make_parts(self) -> None:
+        """Make what a program with classes of its own can see, before the rule is looked for."""
+        self.g  # noqa: B018  # made at the first access
+        # A URL converter may use it.
+        self.open_session()
+
+    def _tear_down(self, exc: BaseException | None, rest: State) -> None:
+        """Run every step of the end, with `rest` as the state afterwards; raise the first error."""
         errors = teardown_errors(self.app)
         if self.environ is not None:
             errors.run(self.app.do_teardown_request, exc)
@@ -177,37 +263,6 @@ class Context(ContextState):
         errors.raise_first()
 
 
-class SplitContext(Context):
-    """A request context for an app whose class overrides `app_context`.
-
-    Otherwise one context is both. Here `app_context` is called for each request, as Flask does,
-    and the request's context is pushed on top of it.
-
-    The constructor's arguments are those of `Context`.
-    """
-
-    _carrier: Any = None
-
-    def push(self) -> None:
-        """Push the app's context, unless it is the current one, and then this one."""
-        below = maybe_current()
-        if self.pushes == 0 and (below is None or below.app is not self.app):
-            self._carrier = self.app.app_context()
-            self._carrier.push()
-        super().push()
-
-    def pop(self, exc: BaseException | None = _UNGIVEN) -> None:
-        """Take this context off, and the app's too if this was the last push."""
-        given = () if exc is _UNGIVEN else (exc,)
-        try:
-            super().pop(*given)
-        finally:
-            carrier = self._carrier
-            if self.pushes == 0 and carrier is not None:
-                self._carrier = None
-                carrier.pop(*given)
-
-
 def teardown_errors(app: Any) -> FirstError:
     """Return a collector for the errors at the end of a context; all but the first are logged."""
     return FirstError(
@@ -216,13 +271,15 @@ def teardown_errors(app: Any) -> FirstError:
 
 
 def _wrong_order(context: Context) -> str:
-    top = contexts.top
-    if top is None or context not in list(contexts):
+    if context not in [*contexts.apps, *contexts.requests]:
         return (
             f"{context!r} cannot be popped: it is not pushed in this thread, greenlet or task."
             " Push and pop a context in the same place, best with a with block:"
             " with app.app_context(): ..."
         )
+    request = maybe_current_request()
+    is_request = context.environ is not None and request is not context
+    top = request if is_request else maybe_current()
     return (
         f"{context!r} cannot be popped before {top!r}, which was pushed after it. Pop them in"
         " the opposite order of pushing, best with nested with blocks."

@@ -1,20 +1,20 @@
-"""The one cell: the stack that says which context the running owner is in.
+"""The one cell: it says which contexts the running owner is in.
 
-This file stands below everything else in the framework, so that any part may ask what is
-current. It knows nothing of what a context is made of: see `dewar.contexts.context`.
+This file is below nearly everything else in the framework, so that any part may ask what is
+current. It does not know what a context consists of: see `dewar.contexts.context`.
 """
 
 from contextvars import ContextVar
 from typing import Any
 
+from dewar.contexts.stacks import ContextStacks
 from dewar.errors import UnboundError
-from dewar.isolation.stack import LocalStack
 
 _cell: ContextVar[Any] = ContextVar("dewar.contexts")
 
 
-#: The contexts of the running thread, greenlet or task; the innermost is on top.
-contexts: LocalStack[Any] = LocalStack(_cell)
+#: The contexts of the running thread, greenlet or task.
+contexts = ContextStacks(_cell)
 
 OUTSIDE_APP = """\
 Working outside of application context.
@@ -40,21 +40,30 @@ In a thread or task started by a view, take the request along:
 
 
 def maybe_current() -> Any:
-    """Return the current context, or None outside of any."""
-    node = contexts.reader(None)
-    return node[0] if node else None
+    """Return the current app context, or None outside of any.
+
+    It is the context of a request itself, unless that was pushed inside a context of its app.
+    """
+    state = contexts.reader(None)
+    return None if state is None else state[0]
 
 
 def current() -> Any:
-    """Return the current context.
+    """Return the current app context.
 
     Raises:
         UnboundError: Outside of any.
     """
-    node = contexts.reader(None)
-    if not node:
+    found = maybe_current()
+    if found is None:
         raise UnboundError(OUTSIDE_APP)
-    return node[0]
+    return found
+
+
+def maybe_current_request() -> Any:
+    """Return the context of the request that is being handled, or None."""
+    state = contexts.reader(None)
+    return None if state is None else state[1]
 
 
 def current_request(what: str | None = None) -> Any:
@@ -66,8 +75,7 @@ def current_request(what: str | None = None) -> Any:
     Raises:
         UnboundError: If no request is being handled.
     """
-    context = maybe_current()
-    found = None if context is None else context.request_context
+    found = maybe_current_request()
     if found is None:
         name = f"{what!r} was called here. " if what else ""
         raise UnboundError(name + OUTSIDE_REQUEST)

@@ -15,7 +15,6 @@ class Composed(Protocol):
     """The members of the app's composition that a context uses."""
 
     index: RouteIndex
-    opens_session_at_once: bool
     has_teardown: bool
 
 
@@ -34,7 +33,7 @@ class ContextApp(Protocol):
         """The configuration."""
 
     @property
-    def _composition(self) -> Composed:
+    def _dewar_composition(self) -> Composed:
         """What is worked out from the registrations."""
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:

@@ -1,31 +1,61 @@
-"""The current context as Flask 3 (two context variables) and Flask 2.1 (two stacks) show it.
+"""The current contexts as Flask 3 (two context variables) and Flask 2.1 (two stacks) show them.
 
-Dewar has one stack of contexts (`dewar.contexts.current`). Extensions and teaching material expect
-two: one of app contexts, one of request contexts. These classes are views of the one stack. They
-store nothing, except that `ContextStack` records the contexts of other threads.
+Dewar has both stacks in one context variable (`dewar.contexts.stacks`). Extensions and teaching
+material expect two. These classes are views of the one. They store nothing, except that
+`ContextStack` records the contexts of other threads.
 """
 
-from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
-from dewar.contexts.current import OUTSIDE_APP, OUTSIDE_REQUEST, contexts, maybe_current
+from dewar.contexts.current import OUTSIDE_APP, OUTSIDE_REQUEST, contexts
+from dewar.contexts.stacks import with_popped, with_pushed
 from dewar.errors import UnboundError
 from dewar.isolation.local import Local
 from dewar.isolation.stack import show
 from dewar.signals import appcontext_popped, appcontext_pushed
 
 _UNGIVEN: Any = object()
-Part = Callable[[Any], Any]
 
 
-def app_part(context: Any) -> Any:
-    """Return the app context: not that of a request inside a context of the same app."""
-    return None if context is None else context.app_context
+class Kind(Enum):
+    """The two kinds of contexts; the value is the place in the state."""
 
+    APP = 0
+    REQUEST = 1
 
-def request_part(context: Any) -> Any:
-    """Return the context that carries the request, or None."""
-    return None if context is None else context.request_context
+    @property
+    def top(self) -> Any:
+        """The innermost context of this kind, or None."""
+        state = contexts.state
+        return None if state is None else state[self.value]
+
+    @property
+    def stack(self) -> tuple[Any, Any]:
+        """The innermost context of this kind, and the others: pairs, as in the state."""
+        return self.top, contexts.state and contexts.state[self.value + 2]
+
+    @stack.setter
+    def stack(self, stack: tuple[Any, Any]) -> None:
+        # All of this kind are replaced, and all of the other kind stay.
+        both = [*(contexts.state or (None,) * 4)]
+        both[self.value :: 2] = stack
+        contexts.writer(None if both[:2] == [None, None] else tuple(both))
+
+    def push(self, context: Any) -> None:
+        """Put a context on top without its hooks."""
+        app, request = (context, None) if self is Kind.APP else (None, context)
+        contexts.writer(with_pushed(contexts.state, app, request))
+
+    def pop(self) -> Any:
+        """Take the innermost context off without its hooks, and return it or None."""
+        top = self.top
+        contexts.writer(with_popped(contexts.state, self is Kind.APP, self is Kind.REQUEST))
+        return top
+
+    def all(self) -> list[Any]:
+        """Return the contexts of this kind, the innermost last."""
+        return contexts.apps if self is Kind.APP else contexts.requests
 
 
 class ContextCell:
@@ -33,13 +63,13 @@ class ContextCell:
 
     Args:
         name: The variable's name.
-        part: Returns what the variable holds, from the context on top.
+        kind: The kind of the contexts.
         unbound_message: The text of the error if it holds nothing.
     """
 
-    def __init__(self, name: str, part: Part, unbound_message: str) -> None:
+    def __init__(self, name: str, kind: Kind, unbound_message: str) -> None:
         self.name = name
-        self._part = part
+        self._kind = kind
         self._unbound_message = unbound_message
 
     def get(self, default: Any = _UNGIVEN) -> Any:
@@ -48,7 +78,7 @@ class ContextCell:
         Raises:
             LookupError: If there is neither.
         """
-        context = self._part(maybe_current())
+        context = self._kind.top
         if context is not None:
             return context
         if default is _UNGIVEN:
@@ -57,13 +87,13 @@ class ContextCell:
 
     def set(self, context: Any) -> Any:
         """Put a context on top without its hooks; return a token for `reset`."""
-        below = contexts.reader(None)
-        contexts.push(context)
-        return below
+        before = self._kind.stack
+        self._kind.push(context)
+        return before
 
     def reset(self, token: Any) -> None:
-        """Restore the stack from before `set`."""
-        contexts.writer(token)
+        """Restore the contexts of this kind from before `set`."""
+        self._kind.stack = token
 
     def current(self) -> Any:
         """Return the context.
@@ -71,7 +101,7 @@ class ContextCell:
         Raises:
             UnboundError: If there is none.
         """
-        context = self._part(maybe_current())
+        context = self._kind.top
         if context is None:
             raise UnboundError(self._unbound_message)
         return context
@@ -81,19 +111,19 @@ class ContextCell:
 
 
 #: Flask's ``_cv_app`` and ``_cv_request``.
-app_cell = ContextCell("flask.app_ctx", app_part, OUTSIDE_APP)
-request_cell = ContextCell("flask.request_ctx", request_part, OUTSIDE_REQUEST)
+app_cell = ContextCell("flask.app_ctx", Kind.APP, OUTSIDE_APP)
+request_cell = ContextCell("flask.request_ctx", Kind.REQUEST, OUTSIDE_REQUEST)
 
 
 class ContextStack:
     """The contexts of one kind, as the `LocalStack` that Flask 2.1 kept them on.
 
     Args:
-        part: Returns a context of this kind from any context, or None.
+        kind: The kind of the contexts.
     """
 
-    def __init__(self, part: Part) -> None:
-        self._part = part
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
         self._seen = Local()
         # From now on the contexts of other threads can be shown as well.
         appcontext_pushed.connect(self._see)
@@ -102,7 +132,7 @@ class ContextStack:
     @property
     def top(self) -> Any:
         """The innermost context of this kind, or None."""
-        return self._part(maybe_current())
+        return self._kind.top
 
     @property
     def _local(self) -> Local:
@@ -112,18 +142,15 @@ class ContextStack:
 
     def push(self, context: Any) -> list[Any]:
         """Put a context on top without its hooks."""
-        contexts.push(context)
-        return self._own()
+        self._kind.push(context)
+        return self._kind.all()
 
     def pop(self) -> Any:
         """Take the innermost context off without its hooks, and return it or None."""
-        return contexts.pop()
-
-    def _own(self) -> list[Any]:
-        return [context for context in contexts if self._part(context) is context]
+        return self._kind.pop()
 
     def _see(self, _app: Any = None, **_: Any) -> None:
-        show(self._seen, self._own())
+        show(self._seen, self._kind.all())
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._own()!r}>"
+        return f"<{type(self).__name__} {self._kind.all()!r}>"

@@ -80,7 +80,7 @@ class SnapshotRequest:
             form=None if form is None else list(form.items(multi=True)),
             had_files=bool(read.get("files")),
             session={name: _own(value) for name, value in session.items()},
-            session_absent=getattr(session, "_absent", ()),
+            session_absent=getattr(session, "_dewar_absent", ()),
             url_rule=context.url_rule,
             view_args=context.view_args and dict(context.view_args),
             routing_exception=context.routing_exception,
@@ -146,13 +146,13 @@ class Snapshot:
 
     @classmethod
     def take(cls, context: Any) -> Self:
-        """Return a copy of a context, with the request below it if that is of the same app."""
-        below = context.request_context
-        request = below is not None and below.app is context.app
+        """Return a copy of a context, with the request in it if that is of the same app."""
+        carrier = context.request_context
+        request = carrier is not None and carrier.app is context.app
         return cls(
             app=context.app,
             g=dict(vars(context.g)),
-            request=SnapshotRequest.take(below) if request else None,
+            request=SnapshotRequest.take(carrier) if request else None,
         )
 
     def run(
@@ -160,7 +160,7 @@ class Snapshot:
     ) -> Any:
         """Call the function in new contexts, and run a coroutine function to its end.
 
-        The stack of contexts is empty afterwards: call this in a new `contextvars.Context`.
+        No context is current afterwards: call this in a new `contextvars.Context`.
         """
         with self.opened():
             return self.app.ensure_sync(function)(*args, **kwargs)
@@ -173,7 +173,7 @@ class Snapshot:
         if self.g_absent:
             context.g = namespace_without(self.app.app_ctx_globals_class, self.g_absent)
         with context:
-            stack = contexts.reader(None)
+            state = contexts.state
             # The app's own values, set when the context was pushed, go before those carried.
             namespace = vars(context.g)
             for name, value in self.g.items():
@@ -184,8 +184,8 @@ class Snapshot:
                     request.push()
                 yield
             finally:
-                # Without its hooks, and with anything that the function left on the stack.
-                contexts.writer(stack)
+                # Without its hooks, and with anything that the function left pushed.
+                contexts.writer(state)
                 _close(request)
                 for name in [k for k, value in self.g.items() if namespace.get(k) is value]:
                     del namespace[name]

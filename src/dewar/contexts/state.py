@@ -11,7 +11,7 @@ from wsgiref.types import WSGIEnvironment
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter, Rule
 
-from dewar.contexts.current import OUTSIDE_REQUEST
+from dewar.contexts.current import OUTSIDE_REQUEST, contexts
 from dewar.contexts.interface import ContextApp
 from dewar.errors import UnboundError
 from dewar.messages.request import Request
@@ -34,8 +34,8 @@ class ContextState:
     __slots__ = (
         "__dict__",
         "__weakref__",
-        "_below",
         "_g",
+        "_may_own_app_context",
         "_url_adapter",
         "after_functions",
         "app",
@@ -43,6 +43,7 @@ class ContextState:
         "flashes",
         "made_request",
         "opened_session",
+        "owns_app_context",  # set by `push`: whether that made it the current app context
         "pushes",
         "routing_exception",
         "url_rule",
@@ -53,6 +54,8 @@ class ContextState:
     background_work: list[Any] | None = None
     #: The 101 of a WebSocket that was accepted; its client can be sent no other response.
     switched: Response | None = None
+    # The app context of its app that a request was pushed inside of. Not a slot either.
+    _outer: Self | None = None
 
     def __init__(
         self,
@@ -68,9 +71,9 @@ class ContextState:
         self.made_request = request
         self.opened_session = session
         self._g: Any = None
-        self._below: Self | None = None
-        #: How often it is on the stack.
+        #: How often it is pushed.
         self.pushes = 0
+        self._may_own_app_context = True
         self._url_adapter: Any = _UNGIVEN
         #: The functions that are called with the response of this request only.
         self.after_functions: list[Callable[..., Any]] | None = None
@@ -81,22 +84,22 @@ class ContextState:
 
     @property
     def has_request(self) -> bool:
-        """Whether a request is being handled, here or in the context below."""
+        """Whether a request is being handled, here or in this app context."""
         return self.request_context is not None
 
     @property
     def request_context(self) -> Self | None:
-        """The context that carries the request: this one, or the one it was pushed over."""
+        """The context that carries the request: this one, or that of the current request."""
         if self.environ is not None:
             return self
-        return None if self._below is None else self._below.request_context
+        state = contexts.reader(None)
+        # An app context that is not current has no request, whatever is handled here.
+        return state[1] if state is not None and state[0] is self else None
 
     @property
     def app_context(self) -> Self:
-        """The app context: this one, unless it was pushed over one of the same app."""
-        if self.owns_app_context or self._below is None:
-            return self
-        return self._below.app_context
+        """The app context: this one, unless it was pushed inside one of the same app."""
+        return self if self._outer is None else self._outer
 
     @property
     def request(self) -> Request:
@@ -141,11 +144,10 @@ class ContextState:
     @property
     def g(self) -> Any:
         """The namespace for this request or app context."""
+        if self._outer is not None:
+            return self._outer.g
         if self._g is None:
-            below = self._below
-            # A request inside an app context of the same app shares that context's namespace.
-            shared = below is not None and self.environ is not None and below.app is self.app
-            self._g = below.g if shared and below else self.app.app_ctx_globals_class()
+            self._g = self.app.app_ctx_globals_class()
         return self._g
 
     @g.setter
@@ -179,12 +181,6 @@ class ContextState:
             self.after_functions = []
         return self.after_functions
 
-    @property
-    def owns_app_context(self) -> bool:
-        """Whether the app context ends here: not with a request inside one of the same app."""
-        below = self._below
-        return self.environ is None or below is None or below.app is not self.app
-
     def close_request(self) -> None:
         """Close the request object, if there is one, and with it the files of its form."""
         request = self.made_request
@@ -207,7 +203,7 @@ class ContextState:
         app = self.app
         request = self.made_request = app.request_class(self.environ)
         request.json_module = app.json
-        request._made_for = app  # noqa: SLF001  # the request's one tie to its app
+        request._dewar_app = app  # noqa: SLF001  # the request's one tie to its app
         request.url_rule = self.url_rule
         request.view_args = self.view_args
         request.routing_exception = self.routing_exception

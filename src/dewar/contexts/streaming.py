@@ -1,18 +1,18 @@
 """Keeping the request for a response that is produced while it is sent.
 
 When the first piece is asked for, the view has returned and its context is popped. A generator
-therefore runs in a copy of the view's whole `contextvars.Context`, which is entered for each step
-and left again. So the thread that sends the response keeps nothing of the request between two
-steps, whether the stream ends, fails, or is abandoned.
+therefore runs in a copy of the whole `contextvars.Context` of that moment, with the view's stack of
+contexts in it, which is entered for each step and left again. So the thread that sends the response
+keeps nothing of the request between two steps, whether the stream ends, fails, or is abandoned.
 
-An asynchronous generator runs in the task that iterates it, and gets the stack of contexts for each
+An asynchronous generator runs in the task that iterates it, and gets the contexts for each
 step.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextvars import Context as ContextVars
 from contextvars import copy_context
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import Any, TypeVar, overload
 
 from dewar.contexts.context import Context
@@ -67,18 +67,24 @@ def stream_with_context(generator_or_function: Any) -> Any:
 
 
 def _steps(items: Iterator[T], request: Context) -> Generator[T, None, None]:
-    stream = _run(items, request, copy_context())
-    # Enter the try block, so that its end runs even if the stream is closed before its first step.
+    stream = _run(items, request, contexts.reader(None))
+    # Enter the try block, so that the iterator is closed even before its first step.
     next(stream)
     return stream
 
 
-def _run(
-    items: Iterator[Any], request: Context, context: ContextVars
-) -> Generator[Any, None, None]:
-    error: BaseException | None = None
+def _run(items: Iterator[Any], request: Context, stack: Any) -> Generator[Any, None, None]:
+    close = getattr(items, "close", _nothing)
     try:
         yield None
+    except GeneratorExit:
+        # Nobody asked for a piece, as for HEAD: the view's end was the end of the request.
+        _copy_with(stack).run(close)
+        raise
+    # Not before: hooks set context variables after the view, and the generator sees them.
+    context = _copy_with(stack)
+    error: BaseException | None = None
+    try:
         while True:
             try:
                 item = context.run(next, items)
@@ -89,7 +95,13 @@ def _run(
         error = failure
         raise
     finally:
-        context.run(_finish, getattr(items, "close", _nothing), request, error)
+        context.run(_finish, close, request, error)
+
+
+def _copy_with(stack: Any) -> ContextVars:
+    copied = copy_context()
+    copied.run(contexts.writer, stack)
+    return copied
 
 
 def _finish(
@@ -99,17 +111,33 @@ def _finish(
 
     That is None, an error of the iterator, or `GeneratorExit` if the stream was abandoned.
     """
-    # The copied stack still holds the request.
-    while contexts.pop() not in (request, None):
-        pass
-    try:
-        request.push()
+    # The copied stacks still hold the request.
+    request.uncover()
+    contexts.writer(request.rest_of(contexts.state))
+    app_context = request.app_context
+    if app_context is request:
+        request.preserve()
+        _finish_in([request], close, error)
+    else:
+        _finish_in([app_context, request], close, error)
+
+
+def _finish_in(
+    ended: list[Context], close: Callable[[], object], error: BaseException | None
+) -> None:
+    """Close the iterator in contexts that may have ended, and end those again."""
+    if not ended:
         close()
+        return
+    context, *inner = ended
+    context.push()
+    try:
+        _finish_in(inner, close, error)
     except BaseException as failure:
         error = failure
         raise
     finally:
-        request.pop(error)
+        context.pop(error)
 
 
 def _nothing() -> None:
@@ -117,29 +145,29 @@ def _nothing() -> None:
 
 
 def _async_steps(items: AsyncIterable[T], request: Context) -> AsyncIterator[T]:
-    stack = contexts.reader(None)
-    return _run_async(aiter(items), request, stack)
+    state = contexts.state
+    return _run_async(aiter(items), request, state)
 
 
-async def _run_async(items: AsyncIterator[Any], request: Context, stack: Any) -> AsyncIterator[Any]:
-    outside = contexts.reader(None)
+async def _run_async(items: AsyncIterator[Any], request: Context, state: Any) -> AsyncIterator[Any]:
+    outside = contexts.state
     error: BaseException | None = None
     try:
         while True:
-            contexts.writer(stack)
+            contexts.writer(state)
             try:
                 item = await anext(items)
             except StopAsyncIteration:
                 return
             finally:
-                stack = contexts.reader(None)
+                state = contexts.state
                 contexts.writer(outside)
             yield item
     except BaseException as failure:
         error = failure
         raise
     finally:
-        contexts.writer(stack)
+        contexts.writer(state)
         try:
             await _finish_async(items, request, error)
         finally:
@@ -159,5 +187,7 @@ async def _finish_async(
         error = failure
         raise
     finally:
-        # The teardown functions may block.
-        await asyncio.to_thread(_finish, _nothing, request, error)
+        # The teardown functions may block. A cancellation does not prevent them: it may come while
+        # they wait for a thread, and tell once more that the client has gone.
+        finish = partial(copy_context().run, _finish, _nothing, request, error)
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, finish))

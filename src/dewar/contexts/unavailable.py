@@ -50,10 +50,10 @@ class ReadOnlySession(SecureCookieSession):
 
     def __init__(self, items: Mapping[str, Any], absent: Collection[str] = ()) -> None:
         super().__init__(items)
-        self._absent = absent
+        self._dewar_absent = absent
 
     def __missing__(self, key: str) -> NoReturn:
-        if key in self._absent:
+        if key in self._dewar_absent:
             raise _ContextUnavailableKeyError(_absent_item("session", f"session[{key!r}]"))
         raise KeyError(key)
 

@@ -4,6 +4,7 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     Callable,
+    Generator,
     Iterable,
     Iterator,
     Mapping,
@@ -81,7 +82,7 @@ def event_stream(
     if isinstance(items, AsyncIterable):
         body = with_keep_alive(stream_with_context(_texts(items, write)), keep_alive)  # type: ignore[arg-type]  # a generator
     else:
-        body = stream_with_context(_Texts(iter(items), write, keep_alive))
+        body = _UntilOver(stream_with_context(_Texts(iter(items), write)), keep_alive)
     response: Response = app.response_class(
         body, mimetype=MIMETYPE, headers={**HEADERS, **(headers or {})}
     )
@@ -134,22 +135,35 @@ async def _texts(
 class _Texts:
     """The texts of a synchronous source. It is closed even if nobody has begun to read."""
 
-    def __init__(
-        self, items: Iterator[Any], write: Callable[[Any], str], keep_alive: KeepAlive
-    ) -> None:
+    def __init__(self, items: Iterator[Any], write: Callable[[Any], str]) -> None:
         self._items = items
-        self._texts = chain([keep_alive.opening], map(write, items))
-        self._is_over = keep_alive.is_over
+        self._texts = map(write, items)
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> str:
-        if self._is_over():
-            raise StopIteration
         return next(self._texts)
 
     def close(self) -> None:
         close: Any = getattr(self._items, "close", None)
         if close is not None:
             close()
+
+
+class _UntilOver:
+    """The texts of a stream, until the server stops: then it is closed, as if it was abandoned."""
+
+    def __init__(self, stream: Generator[str, None, None], keep_alive: KeepAlive) -> None:
+        self._texts = chain([keep_alive.opening], stream)
+        self._is_over = keep_alive.is_over
+        self.close = stream.close
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        if self._is_over():
+            self.close()
+            raise StopIteration
+        return next(self._texts)

@@ -72,8 +72,6 @@ class JSONProvider:
         app: The app. The provider only keeps a weak reference, because the app owns it.
     """
 
-    mimetype = "application/json"
-
     def __init__(self, app: JSONApp) -> None:
         self._app: JSONApp = weakref.proxy(app)
 
@@ -93,10 +91,6 @@ class JSONProvider:
         """Return the value parsed from a JSON file, which is open for text or for bytes."""
         return self.loads(fp.read(), **kwargs)
 
-    def render(self, obj: Any) -> str:
-        """Return the body that `response` sends for `obj`."""
-        return self.dumps(obj)
-
     def response(self, *args: Any, **kwargs: Any) -> Response:
         """Return a response with the arguments as its JSON body.
 
@@ -107,8 +101,8 @@ class JSONProvider:
             ResponseArgumentsError: For positional together with keyword arguments. It is a
                 `TypeError`.
         """
-        body = self.render(self._prepare_response_obj(args, kwargs))
-        response: Response = self._app.response_class(body, mimetype=self.mimetype)
+        body = self.dumps(self._prepare_response_obj(args, kwargs))
+        response: Response = self._app.response_class(body, mimetype="application/json")
         return response
 
     # This is Flask's name. Extensions call it from their own `response`.
@@ -121,9 +115,6 @@ class JSONProvider:
         if len(args) == 1:
             return args[0]
         return args or kwargs or None
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.mimetype}>"
 
 
 class _Encoders:
@@ -191,7 +182,8 @@ class DefaultJSONProvider(JSONProvider):
     ensure_ascii = True
     sort_keys = True
     compact: bool | None = None
-    _encoders: _Encoders | None = None
+    mimetype = "application/json"
+    _dewar_encoders: _Encoders | None = None
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
         """Return `obj` as JSON text. `kwargs` go to `json.dumps` and override the attributes.
@@ -200,10 +192,10 @@ class DefaultJSONProvider(JSONProvider):
             TypeError: For a value that `default` cannot convert, or keys that cannot be sorted.
             ValueError: For an object that contains itself.
         """
-        encoders = self._encoders
+        encoders = self._dewar_encoders
         settings = (self.default, self.ensure_ascii, self.sort_keys)
         if encoders is None or encoders.settings != settings:
-            encoders = self._encoders = _Encoders(settings)
+            encoders = self._dewar_encoders = _Encoders(settings)
         if not kwargs:
             return encoders.spaced(obj)
         if kwargs == _COMPACT:
@@ -220,12 +212,25 @@ class DefaultJSONProvider(JSONProvider):
         """Return the value parsed from JSON text or bytes. `kwargs` go to `json.loads`."""
         return json.loads(s, **kwargs)
 
-    def render(self, obj: Any) -> str:
-        """Return the body that `response` sends for `obj`: on one line, or indented."""
-        compact = self.compact
-        if compact is False or (compact is None and self._app.debug):
-            return self.dumps(obj, indent=2) + "\n"
-        return self.dumps(obj, separators=(",", ":")) + "\n"
+    def response(self, *args: Any, **kwargs: Any) -> Response:
+        """Return a response with the arguments as its JSON body: on one line, or indented.
+
+        The arguments are those of `JSONProvider.response`.
+        """
+        body = render(self, self._prepare_response_obj(args, kwargs))
+        response: Response = self._app.response_class(body, mimetype=self.mimetype)
+        return response
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.mimetype}>"
+
+
+def render(provider: DefaultJSONProvider, obj: Any) -> str:
+    """Return the body of `provider.response(obj)`: on one line, or indented."""
+    compact = provider.compact
+    if compact is False or (compact is None and provider._app.debug):  # noqa: SLF001  # its class is here
+        return provider.dumps(obj, indent=2) + "\n"
+    return provider.dumps(obj, separators=(",", ":")) + "\n"
 
 
 def _unwritten(provider: JSONProvider, signature: str) -> str:

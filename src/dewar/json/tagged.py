@@ -10,7 +10,7 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
 
 from markupsafe import Markup
@@ -19,7 +19,9 @@ from werkzeug.http import http_date, parse_date
 from dewar.json.errors import TagTakenError
 from dewar.json.provider import to_jsonable
 
-__all__ = ["JSONTag", "JSONText", "TaggedJSONSerializer"]
+__all__ = ["JSONTag", "JSONText", "TaggedJSONSerializer", "through"]
+
+S = TypeVar("S", bound="TaggedJSONSerializer")
 
 
 class JSONText(Protocol):
@@ -212,10 +214,10 @@ class TaggedJSONSerializer:
     """Converts values to compact JSON text and back, with the types of `default_tags`.
 
     `tags` maps keys to tags. `order` has all tags: the first one whose `check` returns true
-    converts a value. `text` writes the converted value as text.
+    converts a value.
     """
 
-    __slots__ = ("order", "tags", "text")
+    __slots__ = ("_dewar_text", "order", "tags")
 
     default_tags: ClassVar[Sequence[type[JSONTag]]] = (
         TagDict,
@@ -231,7 +233,7 @@ class TaggedJSONSerializer:
     def __init__(self) -> None:
         self.tags: dict[str, JSONTag] = {}
         self.order: list[JSONTag] = []
-        self.text: JSONText = _StandardJSON()
+        self._dewar_text: JSONText = _StandardJSON()
         for tag_class in self.default_tags:
             self.register(tag_class)
 
@@ -256,12 +258,6 @@ class TaggedJSONSerializer:
             self.tags[tag.key] = tag
         self.order.insert(len(self.order) if index is None else index, tag)
 
-    def through(self, text: JSONText) -> Self:
-        """Return a serializer that shares the tags of this one, and uses `text` for the text."""
-        other = copy.copy(self)
-        other.text = text
-        return other
-
     def tag(self, value: Any) -> Any:
         """Return `value` in the form that is written: in a tag, if its type has one."""
         for tag in self.order:
@@ -283,22 +279,29 @@ class TaggedJSONSerializer:
         Raises:
             TypeError: If it contains a type that neither the tags nor JSON support.
         """
-        return self.text.dumps(self.tag(value), separators=(",", ":"))
+        return self._dewar_text.dumps(self.tag(value), separators=(",", ":"))
 
     def loads(self, value: str) -> Any:
         """Return the original of a text that `dumps` returned."""
-        return self._untag_all(self.text.loads(value))
-
-    def _untag_all(self, value: Any) -> Any:
-        untag_all = self._untag_all
-        if isinstance(value, dict):
-            return self.untag({key: untag_all(item) for key, item in value.items()})
-        if isinstance(value, list):
-            return [untag_all(item) for item in value]
-        return value
+        return _untag_all(self, self._dewar_text.loads(value))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {sorted(self.tags)}>"
+
+
+def through(serializer: S, text: JSONText) -> S:
+    """Return a serializer that shares the tags of another, and uses `text` for the text."""
+    other = copy.copy(serializer)
+    other._dewar_text = text
+    return other
+
+
+def _untag_all(serializer: TaggedJSONSerializer, value: Any) -> Any:
+    if isinstance(value, dict):
+        return serializer.untag({key: _untag_all(serializer, item) for key, item in value.items()})
+    if isinstance(value, list):
+        return [_untag_all(serializer, item) for item in value]
+    return value
 
 
 def _key_of(value: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ class RequestApp(Protocol):
         """The configuration, for the limits on forms and bodies."""
 
     @property
-    def _composition(self) -> Any:
+    def _dewar_composition(self) -> Any:
         """What has the `body_limits` that a server asks for."""
 
 
@@ -115,7 +115,7 @@ class _Limit:
         if self._name in request.__dict__:
             own: int | None = request.__dict__[self._name]
             return own
-        app = request._made_for  # noqa: SLF001  # a part of the class
+        app = request._dewar_app  # noqa: SLF001  # a part of the class
         if app is None:
             # It was not made by a context: use the current app.
             context = maybe_current()
@@ -136,10 +136,10 @@ class _BodyLimit(_Limit):
 
     def __set__(self, request: "Request", value: int | None) -> None:
         super().__set__(request, value)
-        app = request._made_for  # noqa: SLF001  # as above
+        app = request._dewar_app  # noqa: SLF001  # as above
         endpoint = request.endpoint
         if app is not None and endpoint is not None and (value is None or isinstance(value, int)):
-            app._composition.body_limits.note_raised(endpoint, value)
+            app._dewar_composition.body_limits.note_raised(endpoint, value)
 
 
 class _LimitedStream(LimitedStream):
@@ -185,7 +185,7 @@ class Request(WerkzeugRequest):
 
     # The app, for its limits and debug mode; None for a request made outside of any. Programs keep
     # what they want on the request, also as `app`.
-    _made_for: RequestApp | None = None
+    _dewar_app: RequestApp | None = None
 
     method = _FromEnviron(lambda environ: environ.get("REQUEST_METHOD", "GET").upper())
     scheme = _FromEnviron(lambda environ: environ.get("wsgi.url_scheme", "http"))
@@ -252,7 +252,7 @@ class Request(WerkzeugRequest):
 
     def _load_form_data(self) -> None:
         super()._load_form_data()
-        app = self._made_for
+        app = self._dewar_app
         if app is not None and app.debug and self.mimetype != "multipart/form-data":
             _explain_missing_files(self)
 
@@ -261,7 +261,7 @@ class Request(WerkzeugRequest):
         try:
             return super().on_json_loading_failed(e)
         except BadRequest as error:
-            if self._made_for is not None and self._made_for.debug:
+            if self._dewar_app is not None and self._dewar_app.debug:
                 raise
             raise BadRequest from error
 

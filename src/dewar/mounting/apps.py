@@ -55,6 +55,10 @@ def parts(app: object) -> Iterator[object]:
 
     A callable of another kind is yielded if nothing else is found.
     """
+    yield from _parts(app, ())
+
+
+def _parts(app: object, passed: tuple[object, ...]) -> Iterator[object]:
     last: object = app
     for last in layers(app):
         if isinstance(last, MethodType) and is_app(last.__self__):
@@ -65,10 +69,12 @@ def parts(app: object) -> Iterator[object]:
             yield last
             return
         if is_app(last):
+            if any(last is each for each in passed):
+                return  # middleware around the app that keeps the app too, for its configuration
             yield last
             around = vars(last).get("wsgi_app")
             if around is not None:
-                yield from parts(around)
+                yield from _parts(around, (*passed, last))
             return
     yield last
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from dewar.layers import maybe_layer_with
+from dewar.layers import maybe_layer_with, maybe_method
 from dewar.mounting.mount_point import MountPoint
 from dewar.support.first_error import FirstError
 
@@ -13,7 +13,7 @@ def begin_all(mount_point: MountPoint) -> None:
     """Call ``begin_serving()`` of each app that has it, once, and the default app's first."""
     for where, app in _served(mount_point):
         try:
-            app.begin_serving()
+            maybe_method(app, "begin_serving")()
         except BaseException as error:
             error.add_note(f"{app!r}, mounted at {where}, did not begin to serve.")
             raise
@@ -30,7 +30,7 @@ def end_all(mount_point: MountPoint, timeout: float) -> None:
     errors = FirstError()
     for where, app in reversed(list(_served(mount_point))):
         try:
-            app.end_serving(max(0.0, deadline - time.monotonic()))
+            maybe_method(app, "end_serving")(max(0.0, deadline - time.monotonic()))
         except Exception as error:  # noqa: BLE001  # raised after the others have ended
             error.add_note(f"{app!r}, mounted at {where}, failed to end its work.")
             errors.keep(error)

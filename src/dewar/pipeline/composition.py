@@ -1,13 +1,17 @@
 """`Composition`: what is worked out from an app's registrations, until the next registration."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import iscoroutinefunction
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Protocol
 from wsgiref.types import WSGIEnvironment
 
 from werkzeug.routing import Map
 
+from dewar.contexts.context import Context
+from dewar.contexts.eager import EagerContext, SplitContext
+from dewar.contexts.namespace import AppGlobals
 from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.pipeline.body_limits import BodyLimits
@@ -17,7 +21,7 @@ from dewar.routing.adapters import has_trusted_hosts
 from dewar.routing.index import Match, RouteIndex
 from dewar.routing.rules import RouteMap
 from dewar.sessions.interface import SessionInterface
-from dewar.sessions.secure_cookie import SecureCookieSessionInterface
+from dewar.sessions.laziness import may_open_late
 from dewar.signals import appcontext_pushed
 
 # The methods that the fast lane does not call. If a subclass or an instance has another one, every
@@ -38,17 +42,6 @@ _TABLES = (
     "url_value_preprocessors",
     "view_functions",
 )
-# As they are at import, for the reason in `stock_methods`.
-_LAZY_STEPS = {
-    name: getattr(SecureCookieSessionInterface, name)
-    for name in (
-        "is_null_session",
-        "make_null_session",
-        "open_session",
-        "save_session",
-        "should_set_cookie",
-    )
-}
 _TEARDOWNS = ("do_teardown_appcontext", "do_teardown_request")
 # The methods that the suspendable lane does not call either.
 _UNAWAITED = (
@@ -76,6 +69,9 @@ _ROUTED = (
     "view_args",
 )
 
+# Those that a class of requests has, and not only its objects.
+_ROUTED_ON_CLASS = tuple(name for name in _ROUTED if hasattr(Request, name))
+
 #: The attributes of an app whose assignment outdates its composition.
 SEEN_BY_COMPOSITION = frozenset(
     {
@@ -83,6 +79,7 @@ SEEN_BY_COMPOSITION = frozenset(
         *_TABLES,
         *_TEARDOWNS,
         *_UNAWAITED,
+        "app_ctx_globals_class",
         "create_url_adapter",
         "request_class",
         "response_class",
@@ -106,12 +103,13 @@ class ComposedApp(PlannedApp, Protocol):
         """The configuration, for ``TRUSTED_HOSTS``."""
 
     session_interface: SessionInterface
+    app_ctx_globals_class: type
     teardown_appcontext_funcs: list[Callable[..., Any]]
     error_handler_spec: ErrorHandlers
 
 
 class Composition:
-    """The route index, the plans, the limits of bodies, and whether there is a fast lane.
+    """The route index, the plans, the limits of bodies, the class of requests' contexts.
 
     Args:
         app: The app.
@@ -119,16 +117,18 @@ class Composition:
     """
 
     __slots__ = (
+        "_found",
         "_lanes",
         "_plans",
         "body_limits",
+        "context_class",
         "has_fast_lane",
         "has_teardown",
         "index",
-        "opens_session_at_once",
     )
 
     def __init__(self, app: ComposedApp, stock: Mapping[str, object]) -> None:
+        self._found = _on_classes(app, stock)
         self._plans: dict[str | None, Plan] = {}
         can_index = (
             # Not a subclass: it may bind and match in its own way.
@@ -136,43 +136,49 @@ class Composition:
             and not vars(app.url_map).keys() & {"bind", "bind_to_environ"}
             # The index does not look at the host.
             and not app.subdomain_matching
-            and _is_stock(app, stock, "create_url_adapter")
+            and is_method_stock(app, stock, "create_url_adapter")
             and _has_stock_routing(app.request_class)
         )
         self.index = RouteIndex(app.url_map if can_index else None)
         self.has_fast_lane = (
             app.response_class is Response
             and Response.default_mimetype == "text/html"
-            and all(_is_stock(app, stock, name) for name in _STAGES)
+            and all(is_method_stock(app, stock, name) for name in _STAGES)
         )
         # A request waits on the event loop without its thread only if no subclass's method is
         # passed by.
         is_suspendable = self.has_fast_lane and all(
-            _is_stock(app, stock, name) for name in (*_TEARDOWNS, *_UNAWAITED)
+            is_method_stock(app, stock, name) for name in (*_TEARDOWNS, *_UNAWAITED)
         )
+        self.context_class = _context_class(app, stock)
         self._lanes = Lanes(
             plain=FAST if self.has_fast_lane else FULL,
             coroutine=SUSPENDABLE if is_suspendable else FULL,
             has_loose_coroutines=any(map(iscoroutinefunction, _of_no_endpoint(app))),
             may_be_wholly_async=is_suspendable
-            and _is_stock(app, stock, "request_context")
+            and is_method_stock(app, stock, "request_context")
             # Only the class's methods: middleware on the instance is asked itself.
             and all(getattr(type(app), name) is stock[name] for name in _ENTRANCE)
-            and _is_lazy(app.session_interface)
+            and self.context_class is Context
             and all(map(iscoroutinefunction, app.teardown_appcontext_funcs)),
         )
         # Only the class's methods, as above.
         is_foreseeable = all(
-            _is_stock(app, stock, name) for name in ("create_url_adapter", "request_context")
+            is_method_stock(app, stock, name) for name in ("create_url_adapter", "request_context")
         ) and all(getattr(type(app), name) is stock[name] for name in _ENTRANCE)
         self.body_limits = BodyLimits(app.url_map if is_foreseeable else None)
-        # An interface of the user's own may count on being asked for every request.
-        self.opens_session_at_once = not _is_lazy(app.session_interface)
         self.has_teardown = (
             bool(app.teardown_appcontext_funcs)
             or any(app.teardown_request_funcs.values())
-            or not all(_is_stock(app, stock, name) for name in _TEARDOWNS)
+            or not all(is_method_stock(app, stock, name) for name in _TEARDOWNS)
         )
+
+    def is_current(self, app: ComposedApp, stock: Mapping[str, object]) -> bool:
+        """Whether the classes of the app and its parts have the methods that they had before.
+
+        An app notices what is set on itself. Tests replace methods on classes, too.
+        """
+        return self._found == _on_classes(app, stock)
 
     def match_wholly_async(
         self, app: ComposedApp, environ: WSGIEnvironment
@@ -204,11 +210,16 @@ def _of_no_endpoint(app: ComposedApp) -> Iterator[Callable[..., Any]]:
             yield from by_class.values()
 
 
-def _is_lazy(interface: SessionInterface) -> bool:
-    """Whether not opening a session that the request does not use has no visible effect."""
-    return not vars(interface).keys() & _LAZY_STEPS.keys() and all(
-        getattr(type(interface), name) is method for name, method in _LAZY_STEPS.items()
+def _context_class(app: ComposedApp, stock: Mapping[str, object]) -> type[Context]:
+    """Return the class of the contexts of requests."""
+    if not is_method_stock(app, stock, "app_context"):
+        return SplitContext
+    is_lazy = (
+        may_open_late(app.session_interface)
+        and app.app_ctx_globals_class is AppGlobals
+        and _has_stock_routing(app.request_class)
     )
+    return Context if is_lazy else EagerContext
 
 
 def stock_methods(cls: type) -> Mapping[str, object]:
@@ -228,6 +239,24 @@ def stock_methods(cls: type) -> Mapping[str, object]:
     return MappingProxyType({name: getattr(cls, name) for name in names})
 
 
+def _on_classes(app: ComposedApp, stock: Mapping[str, object]) -> tuple[object, ...]:
+    """Return what a composition finds on classes, and on the session interface."""
+    # PERF: the test client asks before each request, and this takes some microseconds.
+    return (
+        attrgetter(*stock)(type(app)),
+        may_open_late(app.session_interface),
+        _maybe(_ROUTED_ON_CLASS, app.request_class),
+        Response.default_mimetype,
+    )
+
+
+def _maybe(names: Iterable[str], owner: object) -> object:
+    try:
+        return attrgetter(*names)(owner)
+    except AttributeError:
+        return None  # of a program that has only what it uses
+
+
 def _has_stock_routing(request_class: type) -> bool:
     """Whether a class of requests has nothing of its own that routing would call."""
     return all(
@@ -235,5 +264,6 @@ def _has_stock_routing(request_class: type) -> bool:
     )
 
 
-def _is_stock(app: object, stock: Mapping[str, object], name: str) -> bool:
+def is_method_stock(app: object, stock: Mapping[str, object], name: str) -> bool:
+    """Whether an app has the method of `stock_methods`, and no other one."""
     return name not in vars(app) and getattr(type(app), name) is stock[name]

@@ -10,7 +10,6 @@ from dewar.contexts.context import Context
 from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.pipeline.interface import PipelineApp
-from dewar.registration.error_handlers import find_handler
 from dewar.routing.errors import FormDataRoutingRedirect
 from dewar.signals import got_request_exception
 from dewar.websocket.errors import WebSocketClosedError
@@ -164,4 +163,4 @@ def _handler(app: PipelineApp, context: Context, error: Exception) -> Handler | 
     rule = context.url_rule
     # No request object is made just to ask for its blueprints.
     blueprints = context.request.blueprints if rule is not None and "." in rule.endpoint else ()
-    return find_handler(app.error_handler_spec, error, blueprints)
+    return app._find_error_handler(error, blueprints)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from werkzeug.exceptions import HTTPException
 
-from dewar.contexts.current import current_request, maybe_current
+from dewar.contexts.current import current_request, maybe_current_request
 from dewar.loop.from_thread import to_sync
 from dewar.messages.request import Request
 from dewar.messages.response import Response
@@ -55,10 +55,7 @@ class RequestMethods:
 
     def make_response(self: PipelineApp, rv: Any) -> Response:
         """Return the response for what a view returned; see `dewar.pipeline.return_values`."""
-        context = maybe_current()
-        return return_values.make_response(
-            self, rv, None if context is None else context.request_context
-        )
+        return return_values.make_response(self, rv, maybe_current_request())
 
     def finalize_request(self: PipelineApp, rv: Any, from_error_handler: bool = False) -> Response:
         """Make a response of a returned value and run the functions after the view."""
@@ -89,14 +86,6 @@ class RequestMethods:
     def handle_exception(self: PipelineApp, e: Exception) -> Response:
         """Log an error that nothing handled and return a 500, or raise it in debug mode."""
         return failures.answer_failure(self, current_request(), e)
-
-    def trap_http_exception(self: PipelineApp, e: Exception) -> bool:
-        """Whether an HTTP error is treated like any other error."""
-        return failures.traps(self, e)
-
-    def should_ignore_error(self: PipelineApp, error: BaseException | None) -> bool:  # noqa: ARG002  # for subclasses
-        """Whether an error is not passed to the teardown functions."""
-        return False
 
     def _dewar_open_websocket(self: PipelineApp, origins: Origins | None) -> Any:
         """Return an `OpeningWebSocket` for the current request."""

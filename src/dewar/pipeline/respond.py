@@ -31,7 +31,7 @@ def respond(
     try:
         context.push()
         rule = context.url_rule
-        plan = app._composition.plan_for(app, None if rule is None else rule.endpoint)
+        plan = app._dewar_composition.plan_for(app, None if rule is None else rule.endpoint)
     except BaseException as error:  # noqa: BLE001  # answered or raised by the lane
         dispatch: Callable[[], Response] = partial(full.fail, error)
     else:
@@ -53,7 +53,7 @@ def begin_on_loop(
 
     Return None if any may block, or if routing finds more than a rule.
     """
-    found = app._composition.match_wholly_async(app, environ)
+    found = app._dewar_composition.match_wholly_async(app, environ)
     if found is None:
         return None
     if not app._got_first_request:

@@ -23,7 +23,7 @@ class NoResponseReturnedError(DewarError, TypeError):
 def plan_of(app: PipelineApp, context: Context) -> Plan:
     """Return the plan for the rule that a request matched, or for none."""
     rule = context.url_rule
-    return app._composition.plan_for(app, None if rule is None else rule.endpoint)
+    return app._dewar_composition.plan_for(app, None if rule is None else rule.endpoint)
 
 
 def full_dispatch(app: PipelineApp) -> Response:
@@ -61,7 +61,7 @@ def dispatch(app: PipelineApp, plan: Plan, context: Context) -> Any:
         app.raise_routing_exception(context.request)
     rule = found.url_rule
     if rule is not context.url_rule:
-        plan = app._composition.plan_for(app, rule.endpoint)
+        plan = app._dewar_composition.plan_for(app, rule.endpoint)
     method = context.environ["REQUEST_METHOD"] if request is None else request.method  # type: ignore[index]  # there is a request
     if method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
         return app.make_default_options_response()
@@ -90,7 +90,7 @@ def finalize(app: PipelineApp, returned: Any, from_error_handler: bool) -> Respo
 def begin_background_work_after(app: PipelineApp, context: Context, response: Response) -> None:
     """Start the background work of a request when its response has been sent."""
     if context.background_work is not None:
-        response.call_on_close(partial(app._after_responses.begin, context.background_work))
+        response.call_on_close(partial(app._dewar_after_responses.begin, context.background_work))
 
 
 def process_response(app: PipelineApp, context: Context, response: Response) -> Response:
@@ -105,11 +105,14 @@ def process_response(app: PipelineApp, context: Context, response: Response) -> 
 
 def save_session(app: PipelineApp, context: Context, response: Response) -> None:
     """Save the session into the response, if there is one."""
-    session = context.opened_session
-    if session is None and has_session_cookie(app, context):
+    session: Any = context.opened_session
+    if session is None and type(context) is Context:
+        if not has_session_cookie(app, context):
+            return
         # The cookie of a permanent session is refreshed even if the session was not read.
         session = context.open_session()
-    if session is not None and not app.session_interface.is_null_session(session):
+    # It is None if it could not be opened.
+    if not app.session_interface.is_null_session(session):
         app.session_interface.save_session(app, session, response)  # type: ignore[arg-type]  # the app is wider
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from dewar.contexts.context import Context, teardown_errors
-from dewar.contexts.current import contexts
+from dewar.contexts.current import contexts, maybe_current
 from dewar.errors import ContextOrderError
 from dewar.pipeline.interface import PipelineApp
 from dewar.signals import appcontext_popped, appcontext_tearing_down, request_tearing_down
@@ -25,7 +25,8 @@ def end(app: PipelineApp, context: Context, error: BaseException | None) -> None
     """Take a request's context off, after its teardown functions.
 
     Raises:
-        ContextOrderError: If the view pushed another context and did not pop it.
+        ContextOrderError: If the view pushed another context of this request's kinds and did not
+            pop it.
     """
     if error is None and end_unwatched(context):
         return
@@ -40,14 +41,17 @@ def end_unwatched(context: Context) -> bool:
 
     PERF: this is the usual end of a request.
     """
-    node = contexts.reader(None)
-    is_on_top = bool(node) and node[0] is context and context.pushes == 1
+    state = contexts.reader(None)
+    if state is None or state[0] is not context or context.pushes != 1:
+        return False
+    if state[2] is not None or state[3] is not None:
+        return False
     # The class, because a subclass may have another `pop`.
-    if not is_on_top or type(context) is not Context or context.is_watched:
+    if type(context) is not Context or context.is_watched:
         return False
     if _KEEP in context.environ:  # type: ignore[operator]  # a request has one
         return False
-    context.leave(node[1])
+    context.leave(None)
     if context.made_request is not None:
         context.close_request()
     return True
@@ -73,7 +77,7 @@ async def end_with_coroutines(
         ContextOrderError: As `end` does.
     """
     error, forgotten = _prepare(app, context, error)
-    rest = contexts.reader(None)[1]
+    rest = context.rest_of(contexts.state)
     errors = teardown_errors(app)
     await _await_all(errors, _steps(app, functions, request_tearing_down, error), call)
     errors.run(context.close_request)
@@ -138,23 +142,32 @@ def _prepare(
     app: PipelineApp, context: Context, error: BaseException | None
 ) -> tuple[BaseException | None, ContextOrderError | None]:
     """Return the error for the teardown functions, and the error to raise after them."""
-    environ: Any = context.environ
-    keep = environ.get(_KEEP)
+    keep = context.environ.get(_KEEP)  # type: ignore[union-attr]  # a request has one
     if keep is not None:
-        keep(context)  # for a debugger or a test client
+        _preserve(context, keep)
     if error is not None and app.should_ignore_error(error):
         error = None
-    node = contexts.reader(None)
-    is_on_top = bool(node) and node[0] is context and context.pushes == 1
+    is_on_top = context.pushes == 1 and context.is_on_top(contexts.state)
     return error, None if is_on_top else _uncover(context)
+
+
+def _preserve(context: Context, keep: Callable[[Any], object]) -> None:
+    """Give a debugger or a test client the contexts that it needs to enter the request again."""
+    app_context = maybe_current()
+    if app_context not in {context, None}:
+        keep(app_context)
+    context.preserve()
+    keep(context)
 
 
 def _uncover(context: Context) -> ContextOrderError:
     """Take off the contexts that were left on top of one; return the error that names them."""
-    left_over = contexts.top
-    while context in contexts and (contexts.top is not context or context.pushes > 1):
-        if contexts.pop() is context:
-            context.pushes -= 1  # the view had pushed it once more
+    left_over = context.uncover()
+    while context.pushes > 1:
+        # The view had pushed it once more.
+        left_over = context
+        context.leave(context.rest_of(contexts.state))
+        context.uncover()
     return ContextOrderError(
         f"The view of {context!r} pushed {left_over!r} and did not pop it; it was removed now."
         " Push and pop a context in the same place, best with a with block:"

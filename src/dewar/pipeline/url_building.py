@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from werkzeug.routing import BuildError
 
-from dewar.contexts.current import maybe_current
+from dewar.contexts.current import maybe_current, maybe_current_request
 from dewar.errors import DewarError
 from dewar.messages.request import split_blueprint_path
 from dewar.mounting.errors import MountLinkError
@@ -33,7 +33,7 @@ def build_url(
 ) -> str:
     """Return the URL of an endpoint; `dewar.helpers.url_for` says what the arguments mean."""
     context = maybe_current()
-    carrier = None if context is None else context.request_context
+    carrier = maybe_current_request()
     if carrier is not None:
         endpoint = _absolute(endpoint, carrier.request.blueprint)
         external = scheme is not None if external is None else external
@@ -93,7 +93,7 @@ def _target(
 
 def _once(carrier: Any, key: object, find: Callable[[], Target | None]) -> Target | None:
     """Return the target of links, which is found once per request: a page has many links."""
-    known = {} if carrier is None else vars(carrier).setdefault("link_targets", {})
+    known = {} if carrier is None else vars(carrier).setdefault("_dewar_link_targets", {})
     if key not in known:
         known[key] = find()
     found: Target | None = known[key]
@@ -130,6 +130,6 @@ def recover(app: PipelineApp, error: BuildError, endpoint: str, values: dict[str
 
 def _absolute(endpoint: str, blueprint: str | None) -> str:
     """Return an endpoint with the current blueprint in front, if it starts with a dot."""
-    if not endpoint.startswith("."):
+    if endpoint[:1] != ".":
         return endpoint
     return endpoint[1:] if blueprint is None else f"{blueprint}{endpoint}"

@@ -152,8 +152,8 @@ async def _fields_of_101(app: PipelineApp, context: Context) -> list[Header]:
         plan.after
         or context.after_functions
         or request_finished.receivers
-        or app._composition.opens_session_at_once
-        or not app._composition.has_fast_lane
+        or type(context) is not Context  # the session interface may have a store to ask
+        or not app._dewar_composition.has_fast_lane
     )
     response = app.response_class(status=101)
     # A loop for this request alone is on a thread of its own, which may block.

@@ -1,27 +1,17 @@
 """`AppRegistrar`: the registrations of an app that a blueprint does not have."""
 
-import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
-from wsgiref.types import WSGIApplication
 
 from jinja2 import Environment
 from werkzeug.routing import Map, Rule
 
-from dewar.contexts.after_response import AfterResponses
-from dewar.contexts.current import current_request
 from dewar.errors import SetupFinishedError
-from dewar.layers import maybe_layer_with
-from dewar.mounting.dispatcher import DispatcherMiddleware
-from dewar.mounting.mount_point import Mount
 from dewar.registration.error_handlers import find_handler
 from dewar.registration.hooks import WatchedList, weakly
-from dewar.registration.lifespan import LifespanHooks
 from dewar.registration.registrar import Registrar, named_decorator, setup_method
 from dewar.registration.url_rules import DuplicateEndpointError, endpoint_of, make_rule
-from dewar.registration.websocket_config import WebSocketConfig
-from dewar.registration.websocket_views import is_websocket_view
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,9 +31,6 @@ class AppRegistrar(Registrar):
     url_map: Map
     url_rule_class: type[Rule]
     jinja_env: Environment
-    wsgi_app: WSGIApplication
-    #: The apps that were mounted with `mount`. A program may keep something else here.
-    mounts: tuple[Mount, ...] = ()
 
     def __init__(
         self,
@@ -57,14 +44,10 @@ class AppRegistrar(Registrar):
         self._got_first_request = False
         self.url_build_error_handlers: list[Callable[..., str | None]] = []
         self.teardown_appcontext_funcs: list[Callable[..., Any]] = WatchedList(
-            weakly(self._changed)
+            weakly(self._dewar_changed)
         )
         self.shell_context_processors: list[Callable[[], dict[str, Any]]] = []
         self.blueprints: dict[str, Any] = {}
-        self._lifespan = LifespanHooks()
-        self._dispatcher: DispatcherMiddleware | None = None
-        #: The work after responses.
-        self._after_responses = AfterResponses()
 
     @setup_method
     def add_url_rule(
@@ -119,120 +102,6 @@ class AppRegistrar(Registrar):
         """Call `f` with the error, or None, when an app context ends."""
         self.teardown_appcontext_funcs.append(f)
         return f
-
-    @setup_method
-    def mount(
-        self,
-        path: str,
-        wsgi_app: WSGIApplication,
-        *,
-        host: str | None = None,
-        name: str | None = None,
-    ) -> None:
-        """Let another app answer the requests below a path, or for a host.
-
-        Middleware that is already around ``wsgi_app`` stays around this app only; middleware that
-        is added afterwards is around all apps.
-
-        Args:
-            path: Such as ``"/admin"``; ``"/"`` for a whole host.
-            wsgi_app: The other app, any WSGI callable.
-            host: Such as ``"api.example.com"``, or ``"*.example.com"`` for all that end so.
-            name: Its name in links, ``url_for("admin:index")``; by default the last part of the
-                app's own name.
-
-        Raises:
-            MountError: (a `ValueError`) if it cannot be mounted there.
-        """
-        if self._dispatcher is None:
-            self._dispatcher = DispatcherMiddleware(self.wsgi_app)
-            self.wsgi_app = self._dispatcher
-        self._dispatcher.mount(path, wsgi_app, host=host, name=name)
-        self.mounts = self._dispatcher.entries
-
-    @setup_method
-    def on_start(self, f: F) -> F:
-        """Call `f` in each process that serves the app, before its first request.
-
-        An error keeps the process from serving. `dewar run` and `dewar.server` call `f`; on another
-        server, call `begin_serving` in its hook for a new worker. A coroutine function runs on the
-        event loop of all requests; tasks that it starts go on until the end.
-        """
-        self._lifespan.begin_functions.append(f)
-        return f
-
-    @setup_method
-    def on_stop(self, f: F) -> F:
-        """Call `f` with the seconds that are left, in each process, after its last request.
-
-        The last registered is called first. All are called, even if some fail. Tasks that
-        `on_start` functions started are cancelled afterwards.
-        """
-        self._lifespan.end_functions.append(f)
-        return f
-
-    def begin_serving(self) -> None:
-        """Call the `on_start` functions, once in each process, and those of what is mounted.
-
-        Raises:
-            WebSocketConfigError: (a `ValueError`) if the configuration of WebSockets has an error.
-        """
-        if any(map(is_websocket_view, self.view_functions.values())):
-            WebSocketConfig.of(self.config)  # checks it
-        self._lifespan.begin(self._inner)
-
-    def end_serving(self, timeout: float) -> None:
-        """Wait for what is done after responses, then call the `on_stop` functions.
-
-        These only where the `on_start` functions were called here.
-
-        Those of what is mounted are called before.
-
-        Args:
-            timeout: The seconds that all this gets.
-        """
-        deadline = time.monotonic() + timeout
-        self._after_responses.drain(timeout)
-        self._lifespan.end(max(0.0, deadline - time.monotonic()), self._inner)
-
-    @property
-    def _inner(self) -> Any:
-        """The outermost layer around the app that has `begin_serving` and `end_serving`."""
-        return maybe_layer_with(vars(self).get("wsgi_app"), "begin_serving")
-
-    def after_response(
-        self, work: Callable[..., Any] | Coroutine[Any, Any, Any], *args: Any, **kwargs: Any
-    ) -> Any:
-        """Do `work` when the response to the current request has been sent.
-
-        ::
-
-            @app.post("/orders")
-            async def order():
-                app.after_response(send_mail, request.form["address"])
-                app.after_response(tell_partner(request.form["item"]))
-                return "Thank you", 202
-
-        It sees the request as it is now, as a job does: `request`, `session` (which it cannot
-        change), `g` and `current_app`. The client waits for none of it, and its errors are
-        logged. A server that stops waits for it within its ``graceful_timeout``. Work that must
-        not be lost with the process is for `Tasks`.
-
-        Args:
-            work: A function, which is called on a thread; a coroutine function or a coroutine,
-                which runs on the event loop.
-            args: Its arguments.
-            kwargs: Its keyword arguments.
-
-        Returns:
-            `work`, so that it can decorate a function.
-
-        Raises:
-            UnboundError: If no request is being handled.
-            TypeError: If `work` cannot be called, or arguments are given for a coroutine.
-        """
-        self._after_responses.add(current_request("after_response"), work, args, kwargs)
-        return work
 
     @setup_method
     def shell_context_processor(self, f: F) -> F:

@@ -21,8 +21,8 @@ def class_and_code(exception: type[Exception] | int) -> tuple[type[Exception], i
     """Return the exception class and, for an HTTP error, its status code.
 
     Raises:
-        TypeError: If an instance, or no exception at all, is given.
-        ValueError: For a number that is no HTTP error status.
+        TypeError: If an instance, or no class at all, is given.
+        ValueError: For a class that is no exception, and a number that is no HTTP error status.
     """
     if isinstance(exception, int):
         if exception not in default_exceptions:
@@ -36,21 +36,20 @@ def class_and_code(exception: type[Exception] | int) -> tuple[type[Exception], i
             f"{exception!r} is an instance, not a class. Write"
             f" @app.errorhandler({type(exception).__name__})."
         )
-    if not _is_exception_class(exception):
-        raise ValueError(
-            f"{_name(exception)!r} is not a subclass of Exception. Give one, or an HTTP error"
-            " status such as 404."
+    refusal = _maybe_refusal(exception)
+    if refusal is not None:
+        raise refusal(
+            f"{getattr(exception, '__name__', exception)!r} is not a subclass of Exception."
+            " Give one, or an HTTP error status such as 404."
         )
     code = exception.code if issubclass(exception, HTTPException) else None
     return exception, code
 
 
-def _name(thing: object) -> str:
-    return thing.__name__ if isclass(thing) else repr(thing)
-
-
-def _is_exception_class(thing: object) -> bool:
-    return isclass(thing) and issubclass(thing, Exception)
+def _maybe_refusal(thing: object) -> type[Exception] | None:
+    if not isclass(thing):
+        return TypeError
+    return None if issubclass(thing, Exception) else ValueError
 
 
 def find_handler(

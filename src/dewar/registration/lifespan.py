@@ -9,6 +9,7 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 from dewar.errors import DewarError
+from dewar.layers import maybe_method
 from dewar.loop.from_thread import run_coroutine_in
 from dewar.loop.task_scope import TaskScope, current_scope
 from dewar.support.first_error import FirstError
@@ -62,7 +63,7 @@ class LifespanHooks:
                 for function in self.begin_functions:
                     self._call(function)
                 if inner is not None:
-                    inner.begin_serving()
+                    maybe_method(inner, "begin_serving")()
             except BaseException:
                 self._process = None
                 self._end_tasks()
@@ -81,7 +82,7 @@ class LifespanHooks:
             if self._process != os.getpid():
                 return
             self._process = None
-            first = () if inner is None else (inner.end_serving,)
+            first = () if inner is None else (maybe_method(inner, "end_serving"),)
             for function in (*first, *reversed(self.end_functions)):
                 try:
                     self._call(function, max(0.0, deadline - time.monotonic()))

@@ -1,9 +1,18 @@
-"""The folders of a module's files."""
+"""The folders of a module's files, where Flask has them.
 
+Paths stay as the import system gives them: symbolic links are not followed, so what belongs to a
+link is beside the link, and a release that is linked has the instance folder of the one before.
+"""
+
+# A Path would drop "." and "//", and the folders are compared as text.
+# ruff: noqa: PTH100, PTH109, PTH119, PTH120
+
+import importlib
 import importlib.util
 import os
 import sys
-from pathlib import Path
+from importlib.machinery import ModuleSpec
+from pathlib import Path, PurePath
 
 from dewar.errors import DewarError
 
@@ -13,62 +22,84 @@ class NoRootPathError(DewarError, RuntimeError):
 
 
 def root_path_of(import_name: str) -> str:
-    """Return the folder of a module, or the working directory for an interactive session.
+    """Return the folder of a module, or the working directory if it was not loaded from a file.
 
     Raises:
-        NoRootPathError: For a namespace package, which has no single folder.
+        NoRootPathError: For a namespace package, which has no single folder, and for a module
+            whose import hook names no file.
     """
-    module = sys.modules.get(import_name)
-    filename = getattr(module, "__file__", None)
+    filename = getattr(sys.modules.get(import_name), "__file__", None)
     if filename is None:
-        filename = _origin_of(import_name)
-    if filename is not None:
-        return str(_absolute(filename).parent)
-    if import_name == "__main__" or module is None:
-        return str(Path.cwd())
-    raise NoRootPathError(
-        f"{import_name!r} has no folder of its own (it is a namespace package, or was loaded"
-        f" without a file). Say where its files are: Dewar({import_name!r}, root_path='...')."
-    )
+        spec = _maybe_spec(import_name)
+        if spec is None or spec.loader is None:
+            return os.getcwd()
+        filename = _filename_from(spec, import_name)
+    return os.path.dirname(os.path.abspath(filename))
 
 
-def _origin_of(import_name: str) -> str | None:
+def _filename_from(spec: ModuleSpec, import_name: str) -> str:
+    get_filename = getattr(spec.loader, "get_filename", None)
+    if get_filename is not None:
+        return str(get_filename(spec.name))
+    found: str | None = getattr(importlib.import_module(import_name), "__file__", None)
+    if found is None:
+        raise NoRootPathError(
+            f"{import_name!r} has no folder of its own (it is a namespace package, or was loaded"
+            f" without a file). Say where its files are: Dewar({import_name!r}, root_path='...')."
+        )
+    return found
+
+
+def find_package(import_name: str) -> tuple[str | None, str]:
+    """Return where a package is installed, and the folder that it is imported from.
+
+    Returns:
+        The prefix, the folder with ``lib`` and ``bin``; None if the package is neither below
+        `sys.prefix` nor in a folder ``site-packages``, which another interpreter's venv has.
+        Then the folder, the working directory if no such package can be imported.
+    """
+    folder = _import_folder_of(import_name.partition(".")[0], import_name)
+    own_prefix = os.path.abspath(sys.prefix)
+    if PurePath(folder).is_relative_to(own_prefix):
+        return own_prefix, folder
+    parent, name = os.path.split(folder)
+    if name.lower() != "site-packages":
+        return None, folder
+    # Windows has lib/site-packages, others have lib/python3.x/site-packages.
+    for library in (parent, os.path.dirname(parent)):
+        if os.path.basename(library).lower() == "lib":
+            return os.path.dirname(library), folder
+    return parent, folder
+
+
+def _import_folder_of(top_name: str, import_name: str) -> str:
+    spec = _maybe_spec(top_name)
+    if spec is None:
+        return os.getcwd()
+    is_namespace = spec.origin in {None, "namespace"}
+    if spec.submodule_search_locations and is_namespace:
+        return os.path.dirname(_portion_with(import_name, [*spec.submodule_search_locations]))
+    if spec.origin is None:
+        return os.getcwd()
+    folder = os.path.dirname(spec.origin)
+    return os.path.dirname(folder) if spec.submodule_search_locations else folder
+
+
+def _portion_with(import_name: str, portions: list[str]) -> str:
+    """Return the folder of a namespace package (PEP 420) that has a subpackage, else the first."""
+    spec = _maybe_spec(import_name)
+    if spec is not None and spec.submodule_search_locations:
+        own = PurePath(os.path.commonpath(spec.submodule_search_locations))
+        return next((p for p in portions if own.is_relative_to(p)), portions[0])
+    return portions[0]
+
+
+def _maybe_spec(import_name: str) -> ModuleSpec | None:
+    """Return how a module is or would be imported; None for an interactive session."""
     try:
-        spec = importlib.util.find_spec(import_name)
+        return importlib.util.find_spec(import_name)
     except (ImportError, ValueError):
-        return None  # not importable, or __main__ without a spec
-    if spec is None or not spec.has_location:
-        return None
-    return spec.origin
-
-
-def instance_path_of(import_name: str, root_path: str) -> str:
-    """Return the folder for what an installation keeps: beside the package or its project.
-
-    An installed package has it under the prefix: ``<prefix>/var/<name>-instance``.
-    """
-    depth = import_name.count(".") if import_name != "__main__" else 0
-    folder = Path(root_path)
-    module = sys.modules.get(import_name)
-    if hasattr(module, "__path__"):
-        folder = folder.parent
-    elif depth:
-        depth -= 1
-        folder = folder.parent
-    for _ in range(depth):
-        folder = folder.parent
-    prefix = _absolute(sys.prefix)
-    if folder.is_relative_to(prefix):
-        return str(prefix / "var" / f"{import_name.partition('.')[0]}-instance")
-    return str(folder / "instance")
-
-
-def _absolute(path: str) -> Path:
-    """Return an absolute path with its symbolic links: what belongs to a link is beside it.
-
-    So a release that is linked has the same instance folder as the one before.
-    """
-    return Path(os.path.abspath(path))  # noqa: PTH100  # Path.absolute() would leave ".."
+        return None  # not importable, or without a spec as the main module often is
 
 
 def name_of(import_name: str) -> str:

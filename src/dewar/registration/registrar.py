@@ -21,6 +21,7 @@ from dewar.registration.error_handlers import (
 from dewar.registration.hooks import HookTable, WatchedDict, weakly
 from dewar.registration.packages import root_path_of
 from dewar.registration.websocket_views import add_websocket_rule
+from dewar.support.paths import join_path
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -80,7 +81,7 @@ class Registrar:
         self.template_folder = template_folder
         self.root_path = root_path_of(import_name) if root_path is None else root_path
         # Weak, so that an unused app is freed at once.
-        changed = weakly(self._changed)
+        changed = weakly(self._dewar_changed)
         self.view_functions: WatchedDict[str, Callable[..., Any]] = WatchedDict(changed)
         self.error_handler_spec: ErrorHandlers = new_error_handlers()
         self.before_request_funcs: HookTable[Callable[..., Any]] = HookTable(changed)
@@ -95,8 +96,7 @@ class Registrar:
         """The absolute path of the static files, or None."""
         if self._static_folder is None:
             return None
-        # Not a Path, which would drop a "." that is the name in the URL.
-        return os.path.join(self.root_path, self._static_folder)  # noqa: PTH118  # see above
+        return join_path(self.root_path, self._static_folder)
 
     @static_folder.setter
     def static_folder(self, value: str | Path | None) -> None:
@@ -126,7 +126,7 @@ class Registrar:
         """The loader for the templates of this app or blueprint, or None."""
         if self.template_folder is None:
             return None
-        return FileSystemLoader(Path(self.root_path, self.template_folder))
+        return FileSystemLoader(join_path(self.root_path, self.template_folder))
 
     def send_static_file(self, filename: str) -> WerkzeugResponse:
         """Return a file from the static folder."""
@@ -146,7 +146,7 @@ class Registrar:
         self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
     ) -> IO[Any]:
         """Open a file below `root_path` for reading."""
-        return open_for_reading(Path(self.root_path, resource), mode, encoding)
+        return open_for_reading(join_path(self.root_path, resource), mode, encoding)
 
     @setup_method
     def get(self, rule: str, **options: Any) -> Callable[[F], F]:
@@ -286,7 +286,7 @@ class Registrar:
         """Register `f` for an HTTP status or an exception class, without a decorator."""
         exception, code = class_and_code(code_or_exception)
         self.error_handler_spec[None][code][exception] = f
-        self._changed()
+        self._dewar_changed()
 
     #: Flask's own names for these steps, which extensions call.
     _get_exc_class_and_code = staticmethod(class_and_code)
@@ -302,7 +302,7 @@ class Registrar:
     def _check_setup_finished(self, name: str) -> None:
         """Raise an error if it is too late to call the setup method `name`."""
 
-    def _changed(self) -> None:
+    def _dewar_changed(self) -> None:
         """Called after each change of a table."""
 
     def __repr__(self) -> str:

@@ -19,6 +19,10 @@ class DuplicateEndpointError(DewarError, AssertionError):
         )
 
 
+class NoEndpointError(DewarError, AssertionError):
+    """Raised for a rule without an endpoint and without a view to name it after."""
+
+
 class MethodsAreTextError(DewarError, TypeError):
     """Raised when ``methods="POST"`` is given for ``methods=["POST"]``."""
 
@@ -27,10 +31,10 @@ def endpoint_of(view: Callable[..., Any] | None) -> str:
     """Return the default endpoint of a view: its name.
 
     Raises:
-        TypeError: If there is no view either.
+        NoEndpointError: If there is no view either.
     """
     if view is None:
-        raise TypeError(
+        raise NoEndpointError(
             "A rule needs an endpoint or a view function:"
             " app.add_url_rule('/', view_func=index) or app.add_url_rule('/', 'index')."
         )

@@ -16,21 +16,22 @@ class RouteMap(Map):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._on_change: Callable[[], None] | None = None
+        self._dewar_on_change: Callable[[], None] | None = None
         super().__init__(*args, **kwargs)
-
-    def watch(self, on_change: Callable[[], None]) -> None:
-        """Call `on_change` whenever a rule is added or an option is set."""
-        self._on_change = on_change
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         # `host_matching` and its like; the names with an underscore are the map's own bookkeeping.
-        if name[0] != "_" and self._on_change is not None:
-            self._on_change()
+        if name[0] != "_" and self._dewar_on_change is not None:
+            self._dewar_on_change()
 
     def add(self, rulefactory: RuleFactory) -> None:
         """Add a rule or a factory of rules."""
         super().add(rulefactory)
-        if self._on_change is not None:
-            self._on_change()
+        if self._dewar_on_change is not None:
+            self._dewar_on_change()
+
+
+def watch(url_map: RouteMap, on_change: Callable[[], None]) -> None:
+    """Call `on_change` whenever a rule is added to a map or an option of it is set."""
+    url_map._dewar_on_change = on_change

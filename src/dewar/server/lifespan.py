@@ -7,7 +7,7 @@ request; ``end_serving(timeout)`` after the last, with the seconds until the pro
 
 import logging
 
-from dewar.layers import maybe_layer_with
+from dewar.layers import maybe_layer_with, maybe_method
 
 _logger = logging.getLogger("dewar.server")
 
@@ -16,7 +16,7 @@ def begin_serving(app: object) -> None:
     """Call ``begin_serving()`` of the application, if it has one, and raise its errors."""
     layer = maybe_layer_with(app, "begin_serving")
     if layer is not None:
-        layer.begin_serving()
+        maybe_method(layer, "begin_serving")()
 
 
 def end_serving(app: object, timeout: float) -> None:
@@ -31,6 +31,6 @@ def end_serving(app: object, timeout: float) -> None:
     layer = maybe_layer_with(app, "end_serving")
     if layer is not None:
         try:
-            layer.end_serving(max(0.0, timeout))
+            maybe_method(layer, "end_serving")(max(0.0, timeout))
         except Exception:
             _logger.exception("%r failed to end its work", layer)

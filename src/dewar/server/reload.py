@@ -34,6 +34,10 @@ STOP_TIMEOUT = 5.0
 # How often the watcher returns without a change, in milliseconds.
 _TICK = 200
 
+# What the process that watches passes to the one that serves, and what ends it if none does.
+_PASSED_ON = ("SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+_ENDS = frozenset({"SIGHUP", "SIGQUIT"})
+
 # Sets of (kind of change, path), from watchfiles.
 Changes = Iterable[Iterable[tuple[object, str]]]
 
@@ -65,6 +69,45 @@ def inherited_bind(bind: str) -> str:
         return bind
     del os.environ[SOCKETS]
     return ",".join(f"fd://{number}" for number in numbers.split(","))
+
+
+class ChildSignals:
+    """Passes signals to the child, which serves: the program's handlers run there.
+
+    The handlers of this process are replaced. It ends by SIGTERM and Ctrl+C, and ends the child,
+    which has its own handlers for that.
+    """
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __repr__(self) -> str:
+        return f"<ChildSignals of {self._child!r}>"
+
+    def install(self) -> None:
+        """Set the handlers; only on the main thread."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, self._leave)
+        for name in _PASSED_ON:
+            number = getattr(signal, name, None)
+            # With nohup SIGHUP is ignored, and stays so.
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._pass_on)
+
+    def follow(self, start: "Callable[[], subprocess.Popen[bytes]]") -> "subprocess.Popen[bytes]":
+        """Start a child, which gets the signals from now on, and return it."""
+        self._child = start()
+        return self._child
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        child = self._child
+        if child is not None and child.poll() is None:
+            child.send_signal(number)
+        elif signal.Signals(number).name in _ENDS:
+            self._leave(number, frame)
+
+    def _leave(self, number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002
+        sys.exit(0)
 
 
 def run_with_reload(
@@ -105,9 +148,12 @@ def run_with_reload(
     listeners = open_listeners(
         settings.bind, settings.backlog, settings.unix_mode, ipv6_only=settings.ipv6_only
     )
-    _exit_on_sigterm()
+    signals = ChildSignals()
+    if threading.current_thread() is threading.main_thread():
+        signals.install()
+    numbers = [each.fileno() for each in listeners]
     try:
-        start = partial(_start_child, settings.bind, [each.fileno() for each in listeners])
+        start = partial(signals.follow, partial(_start_child, settings.bind, numbers))
         fallback = FallbackServer(listeners, settings)
         sys.exit(_supervise(start, watched, stop, fallback, _say))
     finally:
@@ -226,14 +272,6 @@ def _start_child(bind: str, numbers: list[int]) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(  # noqa: S603  # our own command line
         command, env={**os.environ, **variables}, pass_fds=numbers
     )
-
-
-def _exit_on_sigterm() -> None:
-    def leave(_number: int, _frame: FrameType | None) -> NoReturn:
-        sys.exit(0)
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, leave)
 
 
 def _first_name(changes: Iterable[tuple[object, str]]) -> str:

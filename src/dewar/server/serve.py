@@ -4,10 +4,8 @@ This is what a command and ``app.run()`` call: it answers signals, prints to the
 tells the service manager.
 """
 
-import logging
 import ssl
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -15,12 +13,15 @@ from wsgiref.types import WSGIApplication
 
 from dewar.server.errors import SettingsError
 from dewar.server.processes.app_source import AppSource, preloaded
+from dewar.server.processes.hooks import ServerHooks
 from dewar.server.processes.orphans import is_init
-from dewar.server.processes.supervisor import Supervisor, make_scoreboard
+from dewar.server.processes.scoreboard import make_scoreboard
+from dewar.server.processes.supervisor import Supervisor
 from dewar.server.processes.supervisor_links import StatusListener, SupervisorLinks
 from dewar.server.reload import inherited_bind
 from dewar.server.server import Server, describe, maybe_metrics_server
 from dewar.server.settings.settings import Settings
+from dewar.server.signal_loop import SignalLoop
 from dewar.server.system.last_threads import limit_interpreter_exit
 from dewar.server.system.listeners import bind_listeners, url_of
 from dewar.server.system.memory import freeze_heap, limit_arenas
@@ -30,20 +31,7 @@ from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
 from dewar.server.system.systemd import Notifier
 from dewar.server.system.terminal import Terminal
 from dewar.server.system.working_directory import enter, loading_in, named_directory
-from dewar.support.background_thread import BackgroundThread
 from dewar.support.standard_streams import open_closed_streams
-
-_logger = logging.getLogger("dewar.server")
-
-_STOPS = frozenset({"SIGINT", "SIGTERM", "SIGBREAK"})
-_NEEDS_PROCESSES = {
-    "SIGHUP": "restarts workers one after the other, and this server has none. Start it again, or"
-    " with processes=2 or more.",
-    "SIGTTIN": "adds a worker process, and this server has none. Start it with processes=2.",
-    "SIGTTOU": "takes a worker process away, and this server has none. Stop it with SIGTERM.",
-}
-# How often a stop looks whether it is done, in seconds.
-_LOOK = 0.05
 
 
 def run(
@@ -53,6 +41,7 @@ def run(
     threads: int = 16,
     name: str | None = None,
     load: Callable[[], WSGIApplication] | None = None,
+    hooks: ServerHooks | None = None,
     **settings: float | str | bool | ssl.SSLContext | None,
 ) -> None:
     """Serve *app* until SIGINT or SIGTERM comes, then finish the requests in flight.
@@ -71,6 +60,7 @@ def run(
         threads: How many requests may be inside the application at a time, in each process.
         name: What the banner calls the application.
         load: Returns the application, instead of *app*.
+        hooks: Called at the steps of the server and its workers; there is a worker in any case.
         settings: Every other field of `Settings`.
 
     Raises:
@@ -79,6 +69,8 @@ def run(
         BindError: The server cannot listen on the address.
         PidFileError: Another server runs with the same pid file.
         SystemExit: No worker could load the application; the status is 3.
+        BaseException: Whatever a signal handler of the program has raised; the server has stopped
+            gracefully before.
     """
     open_closed_streams()
     made = make_settings(bind=inherited_bind(bind), threads=threads, **settings)
@@ -88,12 +80,14 @@ def run(
     pid_file = PidFile(made.pid_file)
     pid_file.take()
     try:
-        if load is not None and is_init() and not made.needs_supervisor:
+        if hooks is not None:
+            status = _serve_processes(source, made, hooks)
+        elif load is not None and is_init() and not made.needs_supervisor:
             # It waits for orphans, which a process with an application cannot: that has children of
             # its own. One process that has no supervisor has no timeout either.
-            status = _serve_processes(source, replace(made, worker_timeout=0.0))
+            status = _serve_processes(source, replace(made, worker_timeout=0.0), ServerHooks())
         elif made.needs_supervisor:
-            status = _serve_processes(source, made)
+            status = _serve_processes(source, made, ServerHooks())
         else:
             status = _serve_threads(source, made)
     finally:
@@ -161,14 +155,15 @@ def _app_source(
     raise SettingsError("Give run() either an app or load=, and not both: run(app), run(load=f).")
 
 
-def _serve_processes(source: AppSource, settings: Settings) -> int:
+def _serve_processes(source: AppSource, settings: Settings, hooks: ServerHooks) -> int:
     """Supervise workers until a signal stops them; return the exit status."""
     listeners = bind_listeners(settings.bind, settings.unix_mode, ipv6_only=settings.ipv6_only)
     addresses = tuple(url_of(listener, settings.scheme) for listener in listeners)
-    scoreboard = make_scoreboard(settings)
+    scoreboard = make_scoreboard(settings.processes)
     links = SupervisorLinks(
         status_listener=ConsoleStatus(banner(source.name, addresses, settings)),
         endpoint=maybe_metrics_server(settings),
+        hooks=hooks,
     )
     try:
         return Supervisor(settings, source, listeners, scoreboard, links).run()
@@ -179,7 +174,7 @@ def _serve_processes(source: AppSource, settings: Settings) -> int:
 def _serve_threads(source: AppSource, settings: Settings) -> int:
     """Serve on threads of this process until a signal stops them; return the exit status."""
     notifier = Notifier()
-    inbox = SignalInbox(HANDLED_SIGNALS)
+    inbox = SignalInbox(HANDLED_SIGNALS, defers=True)
     server = Server(
         source.load(),
         settings,
@@ -193,49 +188,12 @@ def _serve_threads(source: AppSource, settings: Settings) -> int:
         server.start()
         _say(banner(source.name, server.addresses, settings))
         notifier.ready(f"{settings.threads} threads serve {source.name}")
-        quick = _wait_stop_signal(server, inbox, terminal)
-        notifier.stopping()
-        ends_by = time.monotonic() + settings.graceful_timeout
-        if _stop(server, inbox, quick):
-            ends_by = 0.0
-    limit_interpreter_exit(max(0.0, ends_by - time.monotonic()))
+        loop = SignalLoop(server, inbox, notifier, terminal)
+        try:
+            loop.run()
+        finally:
+            limit_interpreter_exit(loop.time_left())
     return 0
-
-
-def _wait_stop_signal(server: Server, inbox: SignalInbox, terminal: Terminal) -> bool:
-    """Wait for a signal that ends the server; return whether it asks for a quick end."""
-    while True:
-        for name in inbox.wait():
-            if name == "SIGQUIT":
-                return True
-            if name in _STOPS or (name == "SIGHUP" and terminal.has_gone()):
-                return False
-            if name == "SIGUSR1":
-                server.reopen_logs()
-            else:
-                _logger.warning("%s %s", name, _NEEDS_PROCESSES[name])
-
-
-def _stop(server: Server, inbox: SignalInbox, quick: bool) -> bool:
-    """Stop *server* gracefully, or at once if asked to or when a second signal comes.
-
-    Returns:
-        Whether it was at once.
-    """
-    if quick:
-        server.stop(0)
-        return True
-    stopper = BackgroundThread("dewar-stop", server.stop)
-    try:
-        stopper.start()
-    except RuntimeError:
-        server.stop()  # no thread to be had: a second signal has no effect
-        return False
-    while stopper.is_alive():
-        if set(inbox.wait(_LOOK)) & (_STOPS | {"SIGQUIT"}):
-            server.stop(0)
-            return True
-    return False
 
 
 def _say(line: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dewar.config import Default
-from dewar.contexts.current import maybe_current
+from dewar.contexts.current import maybe_current_request
 from dewar.mounting.location import Location, location_in
 from dewar.mounting.paths import from_wsgi
 
@@ -36,8 +36,7 @@ def cookie_path(app: Any) -> str | None:
 def _location_of(app: Any) -> Location | None:
     """Return where the app answers the request that is being handled."""
     # The methods of a session interface have only the app as an argument, as in Flask.
-    context = maybe_current()
-    carrier = None if context is None else context.request_context
+    carrier = maybe_current_request()
     if carrier is None or carrier.app is not app:
         return None
     return location_in(carrier.environ)

@@ -12,7 +12,7 @@ from typing import Any
 from itsdangerous import BadSignature, Signer, TimestampSigner, URLSafeTimedSerializer
 from werkzeug.sansio.response import Response
 
-from dewar.json.tagged import TaggedJSONSerializer
+from dewar.json.tagged import TaggedJSONSerializer, through
 from dewar.sessions.errors import SecretKeyError, SessionUnavailableError
 from dewar.sessions.interface import SessionApp, SessionInterface, SessionRequest
 from dewar.sessions.mounted import suffix
@@ -72,7 +72,20 @@ class SecureCookieSessionInterface(SessionInterface):
 
     # The signing serializers with what each was made from, the newest first. Replaced as a
     # whole, so threads never see halves; there are several if apps share an interface.
-    _kept: tuple[tuple[tuple[Any, ...], URLSafeTimedSerializer], ...] = ()
+    _dewar_kept: tuple[tuple[tuple[Any, ...], URLSafeTimedSerializer], ...] = ()
+
+    # Called when an attribute is set, for the apps that have this interface.
+    _dewar_watchers: tuple[Callable[[], None], ...] = ()
+
+    def _dewar_watch(self, on_change: Callable[[], None]) -> None:
+        """Call `on_change` whenever an attribute is set."""
+        self._dewar_watchers = (*self._dewar_watchers, on_change)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name[0] != "_":
+            for on_change in self._dewar_watchers:
+                on_change()
 
     @cached_property
     def serializer(self) -> Any:
@@ -103,11 +116,11 @@ class SecureCookieSessionInterface(SessionInterface):
             self.serializer,
             app.json,
         )
-        for kept_from, signing in self._kept:
+        for kept_from, signing in self._dewar_kept:
             if kept_from == made_from:
                 return signing
         signing = _make_signing(*made_from)
-        self._kept = ((made_from, signing), *self._kept[: MAX_KEPT - 1])
+        self._dewar_kept = ((made_from, signing), *self._dewar_kept[: MAX_KEPT - 1])
         return signing
 
     def open_session(self, app: SessionApp, request: SessionRequest) -> SecureCookieSession | None:
@@ -134,7 +147,7 @@ class SecureCookieSessionInterface(SessionInterface):
             response.vary.add("Cookie")
         if not session:
             if session.modified:
-                response.delete_cookie(**self._cookie(app))
+                response.delete_cookie(**_cookie(self, app))
                 response.vary.add("Cookie")
             return
         if not self.should_set_cookie(app, session):
@@ -145,21 +158,22 @@ class SecureCookieSessionInterface(SessionInterface):
         response.set_cookie(
             value=signing.dumps(dict(session)),
             expires=self.get_expiration_time(app, session),
-            **self._cookie(app),
+            **_cookie(self, app),
         )
         response.vary.add("Cookie")
 
-    def _cookie(self, app: SessionApp) -> dict[str, Any]:
-        """Return what setting and deleting the cookie have in common."""
-        return {
-            "key": self.get_cookie_name(app),
-            "domain": self.get_cookie_domain(app),
-            "path": self.get_cookie_path(app),
-            "secure": self.get_cookie_secure(app),
-            "partitioned": self.get_cookie_partitioned(app),
-            "samesite": self.get_cookie_samesite(app),
-            "httponly": self.get_cookie_httponly(app),
-        }
+
+def _cookie(interface: SessionInterface, app: SessionApp) -> dict[str, Any]:
+    """Return what setting and deleting the cookie have in common."""
+    return {
+        "key": interface.get_cookie_name(app),
+        "domain": interface.get_cookie_domain(app),
+        "path": interface.get_cookie_path(app),
+        "secure": interface.get_cookie_secure(app),
+        "partitioned": interface.get_cookie_partitioned(app),
+        "samesite": interface.get_cookie_samesite(app),
+        "httponly": interface.get_cookie_httponly(app),
+    }
 
 
 def _salted(salt: str | bytes, suffix: str) -> str | bytes:
@@ -175,7 +189,7 @@ def _make_signing(
     json: Any,
 ) -> URLSafeTimedSerializer:
     if isinstance(serializer, TaggedJSONSerializer):
-        serializer = serializer.through(json)
+        serializer = through(serializer, json)
     # The last key signs; the others only verify.
     return _SigningSerializer(
         list(secret_keys),

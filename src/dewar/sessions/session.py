@@ -64,3 +64,4 @@ class NullSession(SecureCookieSession):
 
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
+    del _refuse

@@ -57,7 +57,7 @@ def _make_message_safe(record: logging.LogRecord) -> None:
     except Exception:  # noqa: BLE001  # an argument that cannot be shown; the handler reports it
         return
     # A text that is meant to have several lines says so.
-    lines = message.split("\n") if hasattr(record, "has_lines") else [message]
+    lines = message.split("\n") if hasattr(record, "_dewar_has_lines") else [message]
     safe = "\n".join(map(printable, lines))
     if safe != message:
         record.msg, record.args = safe, None

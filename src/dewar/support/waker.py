@@ -36,18 +36,28 @@ class Waker:
         with suppress(OSError):
             self._writer.send(b"\0")
 
-    def clear(self) -> None:
-        """Make the descriptor unreadable again."""
-        # BlockingIOError: an earlier event of the same batch has cleared it.
-        with suppress(BlockingIOError):
-            self._reader.recv(4096)
+    def clear(self) -> bytes:
+        """Make the descriptor unreadable again.
 
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait for a wake-up, and clear it; return after *timeout* seconds without one."""
+        Returns:
+            A zero for each `wake`, and the number of each signal.
+        """
+        try:
+            return self._reader.recv(4096)
+        except BlockingIOError:
+            return b""  # an earlier event of the same batch has cleared it
+
+    def wait(self, timeout: float | None = None) -> bytes:
+        """Wait for a wake-up, and clear it; return after *timeout* seconds without one.
+
+        Returns:
+            As `clear`.
+        """
         self._reader.settimeout(timeout)
         try:
-            with suppress(TimeoutError, BlockingIOError):
-                self._reader.recv(4096)
+            return self._reader.recv(4096)
+        except (TimeoutError, BlockingIOError):
+            return b""
         finally:
             self._reader.settimeout(0.0)
 

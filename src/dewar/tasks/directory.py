@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from dewar.contexts.current import contexts
+from dewar.contexts.current import maybe_current
 from dewar.support.redaction import IsSecret, secret_names
 from dewar.tasks.errors import TaskSetupError, UnknownTask
 from dewar.tasks.interface import TasksApp
@@ -83,9 +83,9 @@ class TaskDirectory:
         Raises:
             TaskSetupError: If the app has no page for jobs.
         """
-        app, node = self.app, contexts.reader(None)
-        if app is None and node:
-            app = node[0].app
+        app, context = self.app, maybe_current()
+        if app is None and context is not None:
+            app = context.app
         links: Links | None = None if app is None else app.extensions.get(LINKS)
         if links is None:
             raise TaskSetupError(

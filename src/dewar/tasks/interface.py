@@ -4,6 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 
+class Lifespan(Protocol):
+    """The functions for the start and the end of serving."""
+
+    begin_functions: list[Callable[[], Any]]
+    end_functions: list[Callable[[float], Any]]
+
+
 class TasksApp(Protocol):
     """What tasks ask of an app."""
 
@@ -26,11 +33,9 @@ class TasksApp(Protocol):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that can be called without ``await``."""
 
-    def on_start(self, f: Callable[[], Any]) -> Any:
-        """Call `f` when a process begins to serve."""
-
-    def on_stop(self, f: Callable[[float], Any]) -> Any:
-        """Call `f` when a process has stopped serving."""
+    @property
+    def _dewar_lifespan(self) -> Lifespan:
+        """What the app does when a process begins to serve, and has stopped."""
 
     def register_error_handler(self, code_or_exception: Any, f: Callable[..., Any]) -> None:
         """Have `f` answer an error."""

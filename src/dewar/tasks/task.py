@@ -256,10 +256,10 @@ def _due(delay: _Delay | None, at: datetime | None) -> float:
 def _stored_context(app: TasksApp, secret_names: Callable[[], IsSecret]) -> str | None:
     """Return the current context as JSON; None if it has nothing but the app, or another app."""
     # PERF: as `maybe_current`, without a call.
-    node = contexts.reader(None)
-    if not node or node[0].app is not app:
+    state = contexts.reader(None)
+    context = state and state[0]
+    if context is None or context.app is not app:
         return None
-    context = node[0]
     # PERF: a job without a stored context gets a new app context, which is the same.
     if context.request_context is None and not vars(context.g):
         return None

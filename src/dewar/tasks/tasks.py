@@ -108,16 +108,16 @@ class Tasks:
             self._has_many = True
         app.extensions[EXTENSION] = self
         app.extensions[_PART] = latest
-        app.on_start(latest.serve)
-        app.on_stop(latest.stop)
-        app.register_error_handler(QueueFull, _busy)
+        app.register_error_handler(QueueFull, _busy)  # first: it says if it is too late
+        app._dewar_lifespan.begin_functions.append(latest.serve)
+        app._dewar_lifespan.end_functions.append(latest.stop)
 
     @property
     def _here(self) -> AppTasks:
         """The part of the current app if it has one, else of the app that was attached last."""
         # PERF: as `maybe_current`, without a call. Most processes have one app.
-        if self._has_many and (node := contexts.reader(None)):
-            extensions = node[0].app.extensions
+        if self._has_many and (state := contexts.reader(None)) and state[0]:
+            extensions = state[0].app.extensions
             if extensions.get(EXTENSION) is self:
                 part: AppTasks = extensions[_PART]
                 return part

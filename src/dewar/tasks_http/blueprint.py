@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from dewar.blueprints.blueprint import Blueprint
-from dewar.blueprints.setup_state import BlueprintSetupState
+from dewar.blueprints.setup_state import BlueprintSetupState, full_name
 from dewar.tasks.errors import LedgerError, TasksError, UnknownJob
 from dewar.tasks_http.interface import Access, ServedTasks
 from dewar.tasks_http.pages import JobPages, links_by
@@ -59,10 +59,10 @@ def tasks_blueprint(
 
     @blueprint.record_once
     def connect(state: BlueprintSetupState) -> None:
-        app, full_name = state.app, state.full_name
-        app.on_start(streams.begin)
-        app.on_stop(streams.end)
-        tasks.set_links(app, lambda id: links_by(app.url_for, full_name, id))
+        app, name = state.app, full_name(state)
+        app._dewar_lifespan.begin_functions.append(streams.begin)
+        app._dewar_lifespan.end_functions.append(streams.end)
+        tasks.set_links(app, lambda id: links_by(app.url_for, name, id))
 
     return blueprint
 

@@ -48,6 +48,9 @@ class ClientApp(Protocol):
     def response_class(self) -> Callable[[], Response]:
         """Makes an empty response."""
 
+    def _dewar_compare_classes(self) -> None:
+        """Take notice of methods that were replaced on classes."""
+
     def test_request_context(self, *args: Any, **kwargs: Any) -> Context:
         """Return the context of a made-up request."""
 
@@ -85,7 +88,7 @@ class DewarClient(Client):
         self._new_contexts: list[AbstractContextManager[Any]] = []
         self._context_stack = ExitStack()
         # What is done after the responses to the present request and its redirects.
-        self._background_work: list[Any] = []
+        self._dewar_background_work: list[Any] = []
 
     @contextmanager
     def session_transaction(self, *args: Any, **kwargs: Any) -> Iterator[SessionMixin]:
@@ -122,7 +125,7 @@ class DewarClient(Client):
         response = app.response_class()
         with context:
             interface.save_session(app, session, response)
-        self._keep_cookies(request, response.headers)
+        self._dewar_keep_cookies(request, response.headers)
 
     def open(
         self,
@@ -141,11 +144,13 @@ class DewarClient(Client):
             kwargs: As `EnvironBuilder` takes them: ``method``, ``json``, ``headers`` and so on.
         """
         request = self._request_from_builder_args(args, kwargs)
-        self._forget_contexts()
+        self._dewar_forget_contexts()
+        # Here and not for each request of a server: only tests replace the methods of classes.
+        self.application._dewar_compare_classes()  # noqa: SLF001  # the app's part for this
         response = super().open(request, buffered=buffered, follow_redirects=follow_redirects)
         response.json_module = self.application.json
-        self._enter_contexts()
-        self._wait_for_background_work(response)
+        self._dewar_enter_contexts()
+        self._dewar_wait_for_background_work(response)
         return response
 
     @contextmanager
@@ -177,20 +182,21 @@ class DewarClient(Client):
 
         request = self._request_from_builder_args(with_http_scheme(args), kwargs)
         add_handshake(request.environ, subprotocols)
-        self._forget_contexts()
+        self._dewar_forget_contexts()
         self._add_cookies_to_wsgi(request.environ)
+        self.application._dewar_compare_classes()  # noqa: SLF001  # as in `open`
         call = WebSocketCall(self.application, request.environ, self.application.json, timeout)
         try:
             if not call.begin():
                 response = self.response_wrapper(*call.end(), request=request)
-                self._keep_cookies(request, response.headers)
+                self._dewar_keep_cookies(request, response.headers)
                 raise WebSocketRefusedError(response)
-            self._keep_cookies(request, call.websocket.headers)
+            self._dewar_keep_cookies(request, call.websocket.headers)
             with call.closing():
                 yield call.websocket
         finally:
-            self._enter_contexts()
-            self._wait_for_background_work()
+            self._dewar_enter_contexts()
+            self._dewar_wait_for_background_work()
 
     def __enter__(self) -> Self:
         if self.preserve_context:
@@ -205,7 +211,7 @@ class DewarClient(Client):
         traceback: TracebackType | None,
     ) -> None:
         self.preserve_context = False
-        self._forget_contexts()
+        self._dewar_forget_contexts()
 
     def _request_from_builder_args(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:
         ready = args[0] if args else None
@@ -229,30 +235,30 @@ class DewarClient(Client):
             builder.close()
 
     def _copy_environ(self, environ: Mapping[str, Any]) -> WSGIEnvironment:
-        combined = {**self.environ_base, **environ, BACKGROUND_WORK: self._background_work}
+        combined = {**self.environ_base, **environ, BACKGROUND_WORK: self._dewar_background_work}
         if self.preserve_context:
             # The app calls this with the context before the context ends.
             combined["werkzeug.debug.preserve_context"] = self._new_contexts.append
         return combined
 
-    def _forget_contexts(self) -> None:
+    def _dewar_forget_contexts(self) -> None:
         # What ended in a request that a redirect or an error left behind is not entered again.
         self._new_contexts.clear()
         self._context_stack.close()
 
-    def _enter_contexts(self) -> None:
+    def _dewar_enter_contexts(self) -> None:
         for context in self._new_contexts:
             self._context_stack.enter_context(context)
         self._new_contexts.clear()
 
-    def _keep_cookies(self, request: Request, headers: Headers) -> None:
+    def _dewar_keep_cookies(self, request: Request, headers: Headers) -> None:
         self._update_cookies_from_response(
             urlsplit(request.url).hostname or "localhost",
             request.root_path + request.path,
             headers.getlist("Set-Cookie"),
         )
 
-    def _wait_for_background_work(self, response: TestResponse | None = None) -> None:
+    def _dewar_wait_for_background_work(self, response: TestResponse | None = None) -> None:
         """Wait for what is done after a response, so that a test finds it done.
 
         Not for a stream, which ends when the test has read and closed it.
@@ -260,8 +266,8 @@ class DewarClient(Client):
         Args:
             response: The response; None if it was closed.
         """
-        background_work = self._background_work.copy()
-        self._background_work.clear()
+        background_work = self._dewar_background_work.copy()
+        self._dewar_background_work.clear()
         if background_work and response is not None:
             if "Content-Length" not in response.headers:
                 return

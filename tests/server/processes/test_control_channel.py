@@ -24,9 +24,9 @@ def test_commands_come_in_order(ends: tuple[ControlChannel, ControlChannel]) -> 
     """And none waits for another."""
     ours, theirs = ends
     assert theirs.receive_commands() == []
-    for command in (Command.REOPEN_LOGS, Command.RETIRE, Command.QUIT):
+    for command in (Command.RETIRE, Command.QUIT):
         ours.send_nowait(command)
-    assert theirs.receive_commands() == [Command.REOPEN_LOGS, Command.RETIRE, Command.QUIT]
+    assert theirs.receive_commands() == [Command.RETIRE, Command.QUIT]
     assert theirs.receive_commands() == []
 
 

@@ -22,7 +22,8 @@ from dewar.server.serve import ConsoleStatus, banner
 from dewar.server.system.listeners import bind_listeners, url_of
 from dewar.server.processes.supervisor_links import SupervisorLinks
 from dewar.server.processes.app_source import preloaded
-from dewar.server.processes.supervisor import Supervisor, make_scoreboard
+from dewar.server.processes.scoreboard import make_scoreboard
+from dewar.server.processes.supervisor import Supervisor
 from dewar.server.settings.settings import Settings
 
 class Endpoint:
@@ -46,7 +47,7 @@ settings = Settings(bind="127.0.0.1:0", processes=2, threads=2)
 listeners = bind_listeners(settings.bind)
 console = ConsoleStatus(banner("the app", tuple(map(url_of, listeners)), settings))
 links = SupervisorLinks(status_listener=console, endpoint=Endpoint)
-board = make_scoreboard(settings)
+board = make_scoreboard(settings.processes)
 sys.exit(Supervisor(settings, preloaded(app, "it"), listeners, board, links).run())
 """
 )

@@ -1,5 +1,8 @@
 """`flask.helpers`."""
 
+from werkzeug.exceptions import abort as _wz_abort
+from werkzeug.utils import redirect as _wz_redirect
+
 from dewar.contexts.legacy import app_cell as _cv_app
 from dewar.contexts.legacy import request_cell as _cv_request
 from dewar.contexts.streaming import stream_with_context
@@ -17,6 +20,8 @@ __all__ = [
     "_cv_app",
     "_cv_request",
     "_split_blueprint_path",
+    "_wz_abort",
+    "_wz_redirect",
     "abort",
     "current_app",
     "flash",

@@ -11,6 +11,7 @@ from dewar.signals import before_render_template, template_rendered
 from dewar.template_lookup import TemplatesOfAll as DispatchingJinjaLoader
 from dewar.templating import (
     Environment,
+    _stream,
     render_template,
     render_template_string,
     stream_template,
@@ -30,6 +31,7 @@ __all__ = [
     "_cv_request",
     "_default_template_ctx_processor",
     "_render",
+    "_stream",
     "before_render_template",
     "current_app",
     "render_template",

@@ -5,7 +5,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from dewar.contexts.context import Context
-from dewar.json.provider import DefaultJSONProvider
+from dewar.json.provider import DefaultJSONProvider, render
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.plan import Plan
 from dewar.pipeline.stages import dispatch, has_session_cookie, preprocess
@@ -16,6 +16,8 @@ Header = tuple[str, str]
 
 _HTML: Header = ("Content-Type", "text/html; charset=utf-8")
 _JSON: Header = ("Content-Type", "application/json")
+# As it is at import, for the reason in `dewar.pipeline.composition.stock_methods`.
+_STOCK_RESPONSE = DefaultJSONProvider.response
 
 
 def answer(
@@ -69,9 +71,15 @@ def plain_body(app: PipelineApp, returned: Any) -> tuple[Header, bytes] | None:
         return _HTML, returned
     if kind is dict or kind is list:
         provider = app.json
-        # Exactly the default provider: another one may make another kind of response.
-        if type(provider) is DefaultJSONProvider and provider.mimetype == "application/json":
-            return _JSON, provider.render(returned).encode()
+        # Exactly the default provider: another one may make another kind of response. A program
+        # may also give the object, or for a test the class, another method.
+        if (
+            type(provider) is DefaultJSONProvider
+            and provider.mimetype == "application/json"
+            and "response" not in provider.__dict__
+            and DefaultJSONProvider.response is _STOCK_RESPONSE
+        ):
+            return _JSON, render(provider, returned).encode()
     return None
 
 

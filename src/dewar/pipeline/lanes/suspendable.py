@@ -169,7 +169,7 @@ class Suspendable(TaskScope):
             # A function may append to the first list.
             for function in functions:
                 response = stages.checked(function, await self._call(function, response))
-        if app._composition.opens_session_at_once:
+        if type(context) is not Context:
             await self._leave_loop()  # the interface may have a store to ask
         stages.save_session(app, context, response)
         return response

@@ -41,6 +41,7 @@ def server_environ(multithread: bool, multiprocess: bool = False) -> Environ:
         "PATH_INFO": "/",
         "QUERY_STRING": "",
         "REQUEST_URI": "/",
+        "RAW_URI": "/",
         "SERVER_PROTOCOL": "HTTP/1.1",
         "SERVER_SOFTWARE": "Dewar",
         "wsgi.version": (1, 0),

@@ -50,7 +50,8 @@ class Exchange(ResponseWriter):
             # Its own and not a shared one: an application may set attributes, or replace methods.
             environ["wsgi.input"] = BytesIO()
         self.method = environ["REQUEST_METHOD"]
-        self.target = environ["REQUEST_URI"]
+        # gunicorn and Werkzeug have the target under both names.
+        self.target = environ["RAW_URI"] = environ["REQUEST_URI"]
         self.awaited = None
         self._phase = _FRESH
         self._framing = _NONE

@@ -16,8 +16,8 @@ from dewar.server.errors import ServerStateError, StartError
 from dewar.server.metrics.statistics import ServerStatistics
 from dewar.server.processes.app_source import AppSource
 from dewar.server.processes.fork import fork
-from dewar.server.processes.scoreboard import Scoreboard
-from dewar.server.processes.supervisor import Supervisor, make_scoreboard
+from dewar.server.processes.scoreboard import Scoreboard, make_scoreboard
+from dewar.server.processes.supervisor import Supervisor
 from dewar.server.processes.supervisor_links import (
     MAX_MESSAGE,
     READY,
@@ -55,7 +55,7 @@ class BackgroundSupervisor:
         self._endpoint = endpoint
         self._settings = settings
         self._source = source
-        self._scoreboard: Scoreboard = make_scoreboard(settings)
+        self._scoreboard: Scoreboard = make_scoreboard(settings.processes)
         self._sock: socket.socket | None = None
         self._pid = 0
         self._status: int | None = None

@@ -1,14 +1,17 @@
 """The messages between a supervisor and a worker, over a pair of sockets.
 
-A message is one letter; that of a failure is followed by the reason, to the end of the data. If
+A message is one letter; that of a failure is followed by the reason, to the end of the data. A
+signal that is passed on is its number, with the highest bit set. If
 either side ends in any way, the other finds the channel closed. This is how a worker notices that
 its supervisor has died.
 """
 
 import socket
 from enum import Enum
+from signal import Signals
 
 _MOST = 4096
+_SIGNAL = 0x80
 
 
 class Command(Enum):
@@ -17,7 +20,6 @@ class Command(Enum):
     RETIRE = b"r"
     STOP = b"s"
     QUIT = b"q"
-    REOPEN_LOGS = b"l"
 
 
 class Report(Enum):
@@ -51,9 +53,19 @@ class ControlChannel:
         except OSError:
             self.is_closed = True
 
-    def receive_commands(self) -> list[Command]:
+    def pass_signal(self, number: Signals) -> None:
+        """Send a signal for the handler of the program; lost as with `send_nowait`."""
+        try:
+            self.sock.send(bytes([_SIGNAL | number]))
+        except OSError:
+            self.is_closed = True
+
+    def receive_commands(self) -> list[Command | Signals]:
         """Return the messages of the supervisor since the last call."""
-        return [Command(bytes([letter])) for letter in self._receive()]
+        return [
+            Signals(letter & ~_SIGNAL) if letter & _SIGNAL else Command(bytes([letter]))
+            for letter in self._receive()
+        ]
 
     def receive_reports(self) -> list[tuple[Report, str]]:
         """Return the messages of the worker since the last call, each with its text."""

@@ -8,18 +8,19 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from types import FrameType
 from typing import NoReturn
+
+from dewar.server.system.program_handlers import ignore, is_left_alone
 
 #: Exit status of a worker, and of the whole server, whose application could not be loaded.
 EXIT_LOAD = 3
 # sysexits(3): EX_SOFTWARE.
 _EXIT_FAULT = 70
 
-_BLOCKED = ("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGCHLD")
 # A terminal or a kill may send these to the whole process group; the supervisor answers for all.
-_IGNORED = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1")
+_IGNORED = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2")
 _DEFAULT = ("SIGTERM", "SIGQUIT", "SIGCHLD")
+_BLOCKED = (*_IGNORED, *_DEFAULT)
 
 _logger = logging.getLogger("dewar.server")
 
@@ -74,11 +75,10 @@ def _run_child(main: Callable[[], int], mask: set[int | signal.Signals]) -> NoRe
     try:
         atexit._clear()  # noqa: SLF001  # as multiprocessing does; there is no public way
         signal.set_wakeup_fd(-1)
-        for name in _IGNORED:
-            # Not SIG_IGN: programs that the application starts would inherit that.
-            signal.signal(getattr(signal, name), _ignore)
-        for name in _DEFAULT:
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
+        for name in (*_IGNORED, *_DEFAULT):
+            number = getattr(signal, name)
+            if not is_left_alone(number):
+                signal.signal(number, ignore if name in _IGNORED else signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         status = main()
     except SystemExit as error:
@@ -102,7 +102,3 @@ def _leave(status: int) -> NoReturn:
                 stream.flush()
     finally:
         os._exit(status)
-
-
-def _ignore(number: int, frame: FrameType | None) -> None:
-    """Ignore a signal that the supervisor answers."""

@@ -47,6 +47,13 @@ _SERVING = _STATES.index(WorkerState.SERVING)
 # Counters only grow, so they are kept when their worker ends.
 _COUNTERS = ("accepted", "rejected", "displaced", "requests", "leader_takeovers")
 _KEPT = [POOL_FIELDS.index(name) for name in _COUNTERS]
+# Spare slots for workers: for SIGTTIN, and for workers that retire while their successors serve.
+_SPARE = 64
+
+
+def make_scoreboard(processes: int) -> "Scoreboard":
+    """Return a scoreboard with room for all workers that *processes* can lead to."""
+    return Scoreboard(processes * 4 + _SPARE)
 
 
 class Scoreboard:

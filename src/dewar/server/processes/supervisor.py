@@ -14,8 +14,8 @@ from dataclasses import replace
 from socket import socket
 
 from dewar.server.processes.app_source import AppSource
-from dewar.server.processes.control_channel import Command
 from dewar.server.processes.decisions import SupervisorPhase
+from dewar.server.processes.deferred_handlers import DeferredHandlers
 from dewar.server.processes.fork import EXIT_LOAD, ChildCleanup
 from dewar.server.processes.metrics_process import MetricsProcess
 from dewar.server.processes.orphans import OrphanReaper, is_init
@@ -25,26 +25,22 @@ from dewar.server.processes.supervisor_links import MakeEndpoint, SupervisorLink
 from dewar.server.processes.worker_set import WorkerSet, WorkerSpec
 from dewar.server.settings.settings import Settings
 from dewar.server.system.last_threads import limit_interpreter_exit
-from dewar.server.system.listeners import close_listeners, stop_listening
+from dewar.server.system.listeners import close_listeners, stop_listening, url_of
 from dewar.server.system.process_title import set_title
 from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
 from dewar.server.system.terminal import Terminal
 
 _logger = logging.getLogger("dewar.server")
 
-# Spare slots for workers: for SIGTTIN, and for workers that retire while their successors serve.
-_SPARE = 64
 # Without signals, on another thread than the main one, ended workers are found by looking.
 _LOOK = 0.2
+# Workers act on these as if they had got them. SIGTERM is not here: a worker runs the program's
+# handler for it whenever it stops, for whatever reason.
+_PASSED_ON = frozenset({"SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2"})
 # Few descriptors and rare rounds: unlike epoll, poll needs no descriptor.
 _Selector: type[selectors.BaseSelector] = getattr(
     selectors, "PollSelector", selectors.SelectSelector
 )
-
-
-def make_scoreboard(settings: Settings) -> Scoreboard:
-    """Return a scoreboard with room for all workers that *settings* can lead to."""
-    return Scoreboard(settings.processes * 4 + _SPARE)
 
 
 class Supervisor:
@@ -72,8 +68,9 @@ class Supervisor:
         self._scoreboard = scoreboard
         self._status_listener = links.status_listener
         self._parent_link = links.parent_link
+        self._hooks = links.hooks
         self._terminal = Terminal()
-        self._inbox = SignalInbox((*HANDLED_SIGNALS, "SIGCHLD"))
+        self._inbox = SignalInbox((*HANDLED_SIGNALS, "SIGUSR2", "SIGCHLD"), defers=True)
         self._cleanup = ChildCleanup()
         self._cleanup.add(self._inbox.abandon)
         if links.parent_link is not None:
@@ -96,6 +93,7 @@ class Supervisor:
 
         Raises:
             Exception: Whatever *source* raises, if the application is preloaded.
+            BaseException: What a signal handler of the program has raised, after a graceful stop.
         """
         set_title(f"dewar: supervisor [{self._source.name}]")
         try:
@@ -107,13 +105,20 @@ class Supervisor:
                 source=self._source,
                 listeners=self._listeners,
                 cleanup=self._cleanup,
+                return_handlers=self._inbox.return_handlers,
+                hooks=self._hooks,
             )
             workers = WorkerSet(spec, self._policy, self._scoreboard)
+            handlers = DeferredHandlers(self._inbox, workers.end_all)
+            addresses = tuple(url_of(each, self._settings.scheme) for each in self._listeners)
+            self._hooks.starting(addresses, self._policy.wanted)
             with self._inbox:
                 try:
-                    return self._serve(workers)
+                    status = self._serve(workers, handlers)
                 finally:
                     self._end(workers)
+            self._hooks.ended()
+            return status
         finally:
             close_listeners(self._listeners)
             # A preloaded application may have started threads here.
@@ -142,7 +147,7 @@ class Supervisor:
         title = f"dewar: metrics [{self._source.name}]"
         return MetricsProcess(title, endpoint, self._listeners, self._cleanup)
 
-    def _serve(self, workers: WorkerSet) -> int:
+    def _serve(self, workers: WorkerSet, handlers: DeferredHandlers) -> int:
         policy = self._policy
         while True:
             now = time.monotonic()
@@ -150,6 +155,8 @@ class Supervisor:
             for decision in policy.decide(now, self._scoreboard.heartbeats()):
                 workers.execute(decision)
             self._report_status(workers, now)
+            if self._run_handlers(workers, handlers):
+                continue
             if policy.is_done():
                 break
             self._wait(workers, now)
@@ -157,7 +164,23 @@ class Supervisor:
         if policy.failed:
             self._status_listener.failed(workers.failure)
             return EXIT_LOAD
+        raised = handlers.raised
+        if raised is not None and not isinstance(raised, KeyboardInterrupt):
+            raise raised
         return 0
+
+    def _run_handlers(self, workers: WorkerSet, handlers: DeferredHandlers) -> bool:
+        """Run the program's signal handlers that are due; return whether there were any."""
+        stopping = self._policy.phase is SupervisorPhase.STOPPING
+        graceful_timeout = self._settings.graceful_timeout
+        time_left = self._policy.time_left(time.monotonic()) if stopping else None
+        if not handlers.run(time_left, graceful_timeout):
+            return False
+        self._handle_events(workers)  # signals that came meanwhile, before what a handler raised
+        if handlers.raised is not None and self._policy.phase is not SupervisorPhase.STOPPING:
+            self._stop(graceful_timeout)
+        self._inbox.claim()
+        return True
 
     def _supervise_metrics_process(self, workers: WorkerSet, now: float) -> None:
         metrics_process = self._metrics_process
@@ -213,13 +236,13 @@ class Supervisor:
         """Act on a signal."""
         if name == "SIGINT" and self._parent_link is not None:
             return  # the terminal sends it to the program too, which stops this process
+        if name in _PASSED_ON:
+            workers.pass_signal(name)
         if name in ("SIGTERM", "SIGINT"):
             again = self._policy.phase is SupervisorPhase.STOPPING
             self._stop(0.0 if again else self._settings.graceful_timeout)
         elif name == "SIGQUIT":
             self._stop(0.0)
-        elif name == "SIGUSR1":
-            workers.send_all(Command.REOPEN_LOGS)
         elif self._policy.phase is SupervisorPhase.STOPPING:
             return
         elif name == "SIGHUP" and self._terminal.has_gone():
@@ -248,6 +271,7 @@ class Supervisor:
             )
         else:
             _logger.info("SIGHUP: each worker is replaced by one with freshly loaded code.")
+        self._hooks.reloading()
         self._status_listener.reloading()
         self._policy.reload()
 
@@ -256,10 +280,13 @@ class Supervisor:
         if name == "SIGTTOU":
             if not policy.shrink():
                 _logger.warning("SIGTTOU: the last worker stays. Stop the server with SIGTERM.")
+                return
         elif policy.wanted >= self._max_workers:
             _logger.warning("SIGTTIN: %d workers are the most there can be.", policy.wanted)
+            return
         else:
             policy.grow()
+        self._hooks.scaled(policy.wanted)
         self._status_listener.status(f"{policy.wanted} workers wanted")
 
     def _report_status(self, workers: WorkerSet, now: float) -> None:

@@ -3,9 +3,10 @@
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dewar.server.metrics.statistics import ReadStatistics
+from dewar.server.processes.hooks import ServerHooks
 from dewar.server.processes.metrics_process import StatisticsEndpoint
 
 #: What a supervisor sends to its parent when all workers serve; else it sends why they do not.
@@ -105,8 +106,10 @@ class SupervisorLinks:
         parent_link: The link to the program, if the supervisor is a child of one; the program then
             handles SIGINT.
         endpoint: Makes what serves the statistics of the workers; None for no metrics.
+        hooks: Called at the steps of the server.
     """
 
     status_listener: StatusListener
     parent_link: ParentLink | None = None
     endpoint: MakeEndpoint | None = None
+    hooks: ServerHooks = field(default_factory=ServerHooks)

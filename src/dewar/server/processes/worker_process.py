@@ -5,13 +5,11 @@ the leader of the pool writes heartbeats, so that a hung pool is noticed althoug
 works.
 """
 
-import faulthandler
-import io
 import logging
 import os
 import random
 import selectors
-import sys
+import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,8 +21,10 @@ from dewar.server.processes.app_source import AppSource
 from dewar.server.processes.balancing import LeastConnections
 from dewar.server.processes.control_channel import Command, ControlChannel, Report
 from dewar.server.processes.fork import EXIT_LOAD
+from dewar.server.processes.hooks import ServerHooks, call_logged
 from dewar.server.processes.scoreboard import WorkerSlot
 from dewar.server.settings.settings import Settings
+from dewar.server.system.crash_report import report_crashes_soon
 from dewar.server.system.descriptor_limit import raise_descriptor_limit
 from dewar.server.system.last_threads import finish_threads
 from dewar.server.system.listeners import listen
@@ -32,7 +32,6 @@ from dewar.server.system.memory import freeze_heap
 from dewar.server.system.process_title import set_title
 from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
 from dewar.server.threads.pool import Pool
-from dewar.support.background_thread import BackgroundThread
 
 _logger = logging.getLogger("dewar.server")
 
@@ -42,6 +41,8 @@ _LOOK = 0.05
 _LEAVE = 1.0
 # How long an idle connection of a retiring worker stays open for one more request, at most.
 _LINGER = 10.0
+# The program is told of a stop once.
+_STOPS = frozenset({"SIGINT", "SIGTERM", "SIGQUIT"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +54,7 @@ class Assignment:
     listeners: list[socket]
     slot: WorkerSlot
     channel: ControlChannel
+    hooks: ServerHooks
 
 
 class WorkerProcess:
@@ -66,6 +68,9 @@ class WorkerProcess:
         self._deadline: float | None = None
         self._max_requests = _draw_max_requests(self._settings)
         self._wants_replacement = False
+        self._stop_signals: set[str] = set()
+        self._status = 0
+        self._has_raised = False
 
     def __repr__(self) -> str:
         return (
@@ -77,19 +82,18 @@ class WorkerProcess:
         assignment = self._assignment
         set_title(f"dewar: worker {assignment.slot.number} [{assignment.source.name}]")
         with suppress(RuntimeError):  # there may be no thread to be had
-            _report_crashes_soon().join()
+            report_crashes_soon().join()
         server_context = self._server_context = self._maybe_load()
         if server_context is None:
-            finish_threads(0.0, EXIT_LOAD, self._wait_quit)
-            return EXIT_LOAD
-        with SignalInbox(HANDLED_SIGNALS) as inbox:
+            return self._leave(0.0, EXIT_LOAD)
+        with SignalInbox(HANDLED_SIGNALS, defers=True) as inbox:
             pool = self._pool = Pool(server_context, assignment.listeners)
             try:
                 pool.start()
             except StartError as error:
                 assignment.channel.send_nowait(Report.FAILED, str(error))
                 server_context.end(0.0)
-                return EXIT_LOAD
+                return self._leave(0.0, EXIT_LOAD)
             assignment.channel.send_nowait(Report.READY)
             self._serve_until_stopped(pool, inbox)
             pool.join(_LEAVE)
@@ -97,13 +101,19 @@ class WorkerProcess:
             server_context.end(self._time_left() - _LEAVE)
             server_context.close_logs()
             # Here, where signals to the whole group still do not end this process.
-            finish_threads(self._time_left(), 0, self._wait_quit)
-        return 0
+            return self._leave(self._time_left(), self._status)
+
+    def _leave(self, seconds: float, status: int) -> int:
+        """Wait up to *seconds* for threads of the application; return *status*."""
+        call_logged(self._assignment.hooks.worker_ending)
+        finish_threads(seconds, status, self._wait_quit)
+        return status
 
     def _maybe_load(self) -> ServerContext | None:
         """Do everything that can fail before clients connect; report a failure."""
         assignment = self._assignment
         try:
+            assignment.hooks.worker_started(assignment.slot.number)
             app = assignment.source.load()
             balances = self._settings.processes > 1
             server_context = ServerContext(
@@ -119,6 +129,7 @@ class WorkerProcess:
             )
             server_context.open_logs()
             server_context.begin()
+            assignment.hooks.worker_ready(app)
             freeze_heap()
             listen(assignment.listeners, self._settings.backlog)
         except ServerError as error:
@@ -149,22 +160,32 @@ class WorkerProcess:
             if inbox.sock is not None:
                 selector.register(inbox.sock, selectors.EVENT_READ)
             while not pool.ended.is_set():
+                inbox.claim()
                 selector.select(self._wait_time())
                 for name in inbox.take():
                     self._on_signal(name, pool)
-                if channel.sock in selector.get_map():
-                    self._read_commands(pool, selector)
+                if channel.sock in selector.get_map() and not self._read_commands(pool, inbox):
+                    selector.unregister(channel.sock)  # a closed one is always readable
+                self._on_raised(inbox.call_deferred(), pool)
                 self._check_limits(pool)
+            self._on_raised(inbox.call_deferred(all_of_them=True), pool)
 
-    def _read_commands(self, pool: Pool, selector: selectors.BaseSelector) -> None:
-        """Execute the supervisor's commands; stop if the supervisor has died."""
+    def _read_commands(self, pool: Pool, inbox: SignalInbox) -> bool:
+        """Execute the supervisor's commands; stop, and return False, if it has died."""
         channel = self._assignment.channel
-        for command in channel.receive_commands():
-            self._execute(command, pool)
+        commands = channel.receive_commands()
         if channel.is_closed:
-            selector.unregister(channel.sock)  # a closed one is always readable
             _logger.warning("Process %d has lost its supervisor and ends.", os.getpid())
-            self._execute(Command.STOP, pool)
+            commands.append(Command.STOP)
+        for command in commands:
+            if isinstance(command, signal.Signals):
+                self._on_passed_signal(command, pool, inbox)
+                continue
+            self._execute(command, pool)
+            # Whatever the reason for the stop, the program may have something to save.
+            if command is not Command.QUIT and not self._stop_signals:
+                self._on_passed_signal(signal.SIGTERM, pool, inbox)
+        return not channel.is_closed
 
     def _wait_time(self) -> float | None:
         return _LOOK if self._deadline is not None or self._max_requests else None
@@ -194,14 +215,45 @@ class WorkerProcess:
         ):
             self._request_replacement()
 
+    def _on_raised(self, raised: BaseException | None, pool: Pool) -> None:
+        """Act on what a signal handler of the program has raised, such as by `sys.exit`.
+
+        It ends the process: requests in flight are finished, and the supervisor replaces it. What
+        is raised after that ends it at once.
+        """
+        if raised is None:
+            return
+        if self._has_raised:
+            self._execute(Command.QUIT, pool)
+            return
+        self._has_raised, self._status = True, _exit_status(raised)
+        self._request_replacement()
+        self._execute(Command.STOP, pool)
+
+    def _on_passed_signal(self, number: signal.Signals, pool: Pool, inbox: SignalInbox) -> None:
+        """Act on a signal from the supervisor, with the program's handler if it has one."""
+        if number.name in self._stop_signals:
+            return  # it was sent to the whole group
+        signal.raise_signal(number)
+        names = inbox.take()
+        if number.name not in names:  # nothing tells it: it has a handler in C
+            names.append(number.name)
+        for name in names:
+            self._on_signal(name, pool)
+
     def _on_signal(self, name: str, pool: Pool) -> None:
         """Act on a signal that was sent to this process, or to the whole group."""
-        if name == "SIGTERM":
+        if name in _STOPS:
+            self._stop_signals.add(name)
+        if name == "SIGTERM" and self._deadline is None:
             self._request_replacement()
         elif name == "SIGQUIT":
             self._execute(Command.QUIT, pool)
         elif name == "SIGUSR1":
             self._reopen_logs()
+        elif name == "SIGINT":
+            # The supervisor answers it for the whole group.
+            call_logged(self._assignment.hooks.worker_interrupted)
 
     def _request_replacement(self) -> None:
         """Ask for a successor; the supervisor retires this process when it serves."""
@@ -211,9 +263,6 @@ class WorkerProcess:
 
     def _execute(self, command: Command, pool: Pool) -> None:
         settings = self._settings
-        if command is Command.REOPEN_LOGS:
-            self._reopen_logs()
-            return
         if self._deadline is None:
             self._deadline = time.monotonic() + settings.graceful_timeout
         if command is Command.RETIRE:
@@ -222,26 +271,21 @@ class WorkerProcess:
             pool.drain_soon()
         else:
             self._deadline = time.monotonic()
+            call_logged(self._assignment.hooks.worker_interrupted)
             pool.end()
 
 
-def _report_crashes_soon() -> BackgroundThread:
-    """Have fatal signals write where each thread is; return the thread that sets that up.
-
-    Not on the main thread, because `faulthandler` gives its caller a small signal stack, and the
-    handlers of all signals use it (SA_ONSTACK). Several signals at once, each interrupting the
-    handler of another, would overflow it into the heap.
-    """
-    thread = BackgroundThread("dewar-faulthandler", _report_crashes)
-    thread.start()
-    return thread
-
-
-def _report_crashes() -> None:
-    # The app may have its own file for it, and there may be no real stderr.
-    if not faulthandler.is_enabled():
-        with suppress(io.UnsupportedOperation, AttributeError, ValueError, RuntimeError):
-            faulthandler.enable(sys.__stderr__ or sys.stderr)
+def _exit_status(raised: BaseException) -> int:
+    """Return the exit status for what a signal handler of the program has raised."""
+    if isinstance(raised, SystemExit):
+        return raised.code if isinstance(raised.code, int) else int(raised.code is not None)
+    if isinstance(raised, KeyboardInterrupt):
+        return 0
+    _logger.critical(
+        "Process %d ends: a signal handler of the program has raised", os.getpid(),
+        exc_info=raised,
+    )  # fmt: skip
+    return 1
 
 
 def _draw_max_requests(settings: Settings) -> int:

@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from socket import socket
@@ -19,6 +19,7 @@ from dewar.server.processes.control_channel import (
 )
 from dewar.server.processes.decisions import Action, Decision
 from dewar.server.processes.fork import EXIT_LOAD, ChildCleanup, fork
+from dewar.server.processes.hooks import ServerHooks
 from dewar.server.processes.policy import SupervisorPolicy
 from dewar.server.processes.scoreboard import Scoreboard
 from dewar.server.processes.worker_process import Assignment, WorkerProcess
@@ -27,6 +28,8 @@ from dewar.server.settings.settings import Settings
 
 _logger = logging.getLogger("dewar.server")
 
+# How often `end_all` looks whether a worker has ended, in seconds.
+_LOOK = 0.05
 _COMMANDS = {Action.RETIRE: Command.RETIRE, Action.STOP: Command.STOP, Action.QUIT: Command.QUIT}
 
 
@@ -37,12 +40,16 @@ class WorkerSpec:
     Attributes:
         listeners: The sockets that all workers accept from.
         cleanup: Closes, in a worker, what belongs to the supervisor alone.
+        return_handlers: Gives the program, in a worker, its signal handlers back.
+        hooks: Called at the steps of each worker.
     """
 
     settings: Settings
     source: AppSource
     listeners: list[socket]
     cleanup: ChildCleanup
+    return_handlers: Callable[[], None]
+    hooks: ServerHooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +134,10 @@ class WorkerSet:
             else:
                 self.failure = text
 
-    def send_all(self, command: Command) -> None:
-        """Send a command to all workers."""
+    def pass_signal(self, name: str) -> None:
+        """Pass a signal that the supervisor got to all workers, whose programs may handle it."""
         for handle in self._handles.values():
-            handle.channel.send_nowait(command)
+            handle.channel.pass_signal(signal.Signals[name])
 
     def reap(self) -> list[int]:
         """Reap the workers that have ended; return their numbers."""
@@ -144,6 +151,16 @@ class WorkerSet:
                 self._note_exit(handle, status)
                 gone.append(handle.number)
         return gone
+
+    def end_all(self, timeout: float) -> None:
+        """Stop all workers and wait for them; kill those that are left after *timeout* seconds."""
+        for handle in self._handles.values():
+            handle.channel.send_nowait(Command.STOP)
+        deadline = time.monotonic() + timeout
+        while self._handles and time.monotonic() < deadline:
+            self.reap()
+            time.sleep(_LOOK)
+        self.kill_all()
 
     def kill_all(self) -> None:
         """Kill all workers at once, because the supervisor itself ends."""
@@ -162,6 +179,7 @@ class WorkerSet:
             self._policy.note_no_fork(now)
             return
         self._scoreboard.reserve(number, self._policy.generation, now)
+        self._spec.hooks.forking(number)
         ours, theirs = open_control_channel()
         try:
             pid = fork(lambda: self._run_worker(number, ours, theirs))
@@ -175,12 +193,14 @@ class WorkerSet:
         self._scoreboard.assign(number, pid)
         self._handles[number] = WorkerHandle(number, pid, ours)
         self._policy.note_forked(number, now)
+        self._spec.hooks.forked(number, pid)
 
     def _run_worker(self, number: int, ours: ControlChannel, theirs: ControlChannel) -> int:
         """Run in the child: close what belongs to the supervisor, then serve."""
         ours.close()
         spec = self._spec
         spec.cleanup.run()
+        spec.return_handlers()
         return WorkerProcess(
             Assignment(
                 settings=spec.settings,
@@ -188,6 +208,7 @@ class WorkerSet:
                 listeners=list(spec.listeners),
                 slot=self._scoreboard.slot(number),
                 channel=theirs,
+                hooks=spec.hooks,
             )
         ).run()
 
@@ -211,6 +232,7 @@ class WorkerSet:
                 self.failure = f"A worker {ended}{loading}."
         elif before is WorkerState.ABORTED:
             _logger.error("Worker %d (process %d) was hung.", handle.number, handle.pid)
+        self._spec.hooks.worker_gone(handle.number)
 
     def _send_signal(self, handle: WorkerHandle, number: int) -> None:
         with suppress(ProcessLookupError):  # some systems no longer know one that is not reaped

@@ -269,6 +269,12 @@ class PythonObject(SettingKind):
         """Return whether *value* is an instance of the type."""
         return isinstance(value, self._type)
 
+    def accept(self, given: object) -> object:
+        """Return the object, which a file of Python can give."""
+        if not self.holds(given):
+            raise ValueError(given)
+        return given
+
 
 def quote(text: str) -> str:
     """Return *text* as a basic string of TOML."""

@@ -77,7 +77,8 @@ class Settings:
     )
     processes: int = setting(
         1, _WORK, WholeNumber(1),
-        "Processes that share the address; more than 1 needs a system that can fork.", "-w",
+        "Processes that share the address; more than 1 needs a system that can fork.",
+        "-w", "--workers",
     )  # fmt: skip
     chdir: str | None = setting(
         None, _WORK, FilePath(), "The working directory; each worker enters it by its name."

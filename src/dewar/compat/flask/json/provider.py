@@ -1,5 +1,7 @@
 """`flask.json.provider`."""
 
+from werkzeug.http import http_date
+
 from dewar.json.provider import DefaultJSONProvider, JSONProvider
 from dewar.json.provider import to_jsonable as _default
 
@@ -7,4 +9,5 @@ __all__ = [
     "DefaultJSONProvider",
     "JSONProvider",
     "_default",
+    "http_date",
 ]

@@ -1,0 +1,1 @@
+"""gunicorn's configuration files: their settings as ours, and their hooks."""
