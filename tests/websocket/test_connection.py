@@ -406,7 +406,7 @@ def test_other_messages_are_refused(message: object) -> None:
         memoryview(b"a-b-c-d-e-f-g-h-")[::2],
         memoryview(b"abcdefgh").cast("I"),
     ],
-    ids=repr,
+    ids=["bytearray", "view", "every other byte", "items of four bytes"],
 )
 def test_any_bytes_are_sent_as_binary_data(message: bytearray | memoryview) -> None:
     """Whatever their items are."""
