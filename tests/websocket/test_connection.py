@@ -398,6 +398,40 @@ def test_other_messages_are_refused(message: object) -> None:
     play(work)
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        bytearray(b"abcdefgh"),
+        memoryview(b"abcdefgh"),
+        memoryview(b"a-b-c-d-e-f-g-h-")[::2],
+        memoryview(b"abcdefgh").cast("I"),
+    ],
+    ids=["bytearray", "view", "every other byte", "items of four bytes"],
+)
+def test_any_bytes_are_sent_as_binary_data(message: bytearray | memoryview) -> None:
+    """Whatever their items are."""
+
+    async def work() -> None:
+        ws, transport = await opened()
+        await ws.send(message)
+        assert transport.frames() == [(BINARY, b"abcdefgh")]
+
+    play(work)
+
+
+def test_a_text_that_is_no_unicode_is_not_sent() -> None:
+    """Half a pair of surrogates has no UTF-8; the WebSocket stays open."""
+
+    async def work() -> None:
+        ws, transport = await opened()
+        with pytest.raises(UnicodeEncodeError):
+            await ws.send("a\ud800")
+        await ws.send("b")
+        assert transport.frames() == [(TEXT, b"b")]
+
+    play(work)
+
+
 def test_a_flood_of_pings_leaves_one_pong() -> None:
     """If the client does not take what is sent, the last ping is the one to be answered."""
 

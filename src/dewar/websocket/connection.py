@@ -292,7 +292,7 @@ class Connection(asyncio.Protocol):
         if isinstance(message, str):
             return self._frames.text(message.encode())
         if isinstance(message, (bytes, bytearray, memoryview)):
-            return self._frames.binary(message)
+            return self._frames.binary(bytes(message))  # a view may have items of several bytes
         raise WebSocketTypeError(
             f"send() takes str or bytes, and not {type(message).__name__}. For JSON write:"
             " await ws.send_json(value)"

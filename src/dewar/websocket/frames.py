@@ -97,7 +97,7 @@ class Frames:
         self._protocol.send_text(data)
         return self._output()
 
-    def binary(self, data: bytes | bytearray | memoryview) -> bytes:
+    def binary(self, data: bytes) -> bytes:
         """Return the frame for binary data."""
         self._protocol.send_binary(data)
         return self._output()
