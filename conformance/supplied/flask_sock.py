@@ -22,7 +22,7 @@ def make_app() -> flask.Flask:
             ws.send(ws.receive())
 
     def once(ws: Any) -> None:
-        ws.send(flask.request.args["word"])
+        ws.send(flask.request.args["word"] + ws.receive())
 
     sock.route("/echo")(echo)
     sock.route("/once", methods=["GET"])(once)
@@ -62,8 +62,9 @@ def test_messages_come_back(url: str, message: str | bytes) -> None:
 
 def test_a_view_that_returns_closes(url: str) -> None:
     """With the code of a normal end, after what it has sent."""
-    client = Client.connect(f"{url}/once?word=bye")
-    assert client.receive(timeout=10) == "bye"
+    client = Client.connect(f"{url}/once?word=good")
+    client.send("bye")  # before it, this client would not see a message that follows the response
+    assert client.receive(timeout=10) == "goodbye"
     with pytest.raises(ConnectionClosed) as closed:
         client.receive(timeout=10)
     assert closed.value.reason == 1000

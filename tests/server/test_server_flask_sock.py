@@ -26,7 +26,7 @@ def make_app() -> Flask:
 
     @sock.route("/once")
     def once(ws: Any) -> None:
-        ws.send(request.args["word"])
+        ws.send(request.args["word"] + ws.receive())
 
     @sock.route("/fail")
     def fail(ws: Any) -> None:
@@ -55,8 +55,9 @@ def test_messages_come_back(serve: Serve, certificates: Certificates, secure: bo
 
 def test_a_view_that_returns_closes_normally(serve: Serve) -> None:
     """After what it has sent."""
-    client = connect(serve(make_app()), "/once?word=bye")
-    assert client.receive(timeout=20) == "bye"
+    client = connect(serve(make_app()), "/once?word=good")
+    client.send("bye")  # before it, this client would not see a message that follows the response
+    assert client.receive(timeout=20) == "goodbye"
     with pytest.raises(ConnectionClosed) as closed:
         client.receive(timeout=20)
     assert closed.value.reason == 1000

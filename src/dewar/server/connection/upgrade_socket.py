@@ -41,13 +41,21 @@ class TakenSocket:
         # Held while the application sends, so that no frame gets into another one.
         self._sending = threading.Lock()
         self._spoken = Spoken.NOTHING
-        self._reader: int | None = None  # the thread that has received last
+        self._reader: int | None = None  # the thread that receives
+        # Held while it is closed, or its descriptor is asked for, which is then used for a moment.
+        self._closing = threading.Lock()
         self.is_left = threading.Event()
 
     def recv(self, bufsize: int, flags: int) -> bytes:
         """See `UpgradeSocket.recv`."""
         self._reader = threading.get_ident()
         return self.sock.recv(bufsize, flags)
+
+    def fileno(self) -> int:
+        """See `UpgradeSocket.fileno`."""
+        with self._closing:
+            self._reader = threading.get_ident()
+            return self.sock.fileno()
 
     def send(self, data: Any, flags: int) -> int:
         """See `UpgradeSocket.send`."""
@@ -90,8 +98,11 @@ class TakenSocket:
             patience: Seconds for another thread that receives. That of simple-websocket has woken
                 the application, and is about to answer the client's close frame.
         """
-        is_read_elsewhere = self._reader not in (None, threading.get_ident())
-        if is_read_elsewhere and not self.is_left.wait(patience):
+        with self._closing:
+            if self._reader in (None, threading.get_ident()):
+                self.sock.close()
+                return
+        if not self.is_left.wait(patience):
             with suppress(OSError):
                 self.sock.shutdown(socket.SHUT_RDWR)  # it wakes that thread
         self.sock.close()
@@ -153,6 +164,10 @@ class UpgradeSocket:
     def sendall(self, data: Any, flags: int = 0, /) -> None:
         """Send all of *data*; see `socket.socket.sendall`."""
         (self._taken or self._open()).sendall(data, flags)
+
+    def fileno(self) -> int:
+        """Return the descriptor, for a selector; -1 once the socket is closed."""
+        return self._open().fileno()
 
     def shutdown(self, how: int, /) -> None:
         """Shut the connection down; see `socket.socket.shutdown`."""

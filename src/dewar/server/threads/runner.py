@@ -67,7 +67,9 @@ class RequestRunner:
         self.connections = ConnectionTable(
             poller, self.resume, self.begin_upgrade, server_context.balancer
         )
-        self.upgrade_threads = UpgradeThreads(server_context.settings.websocket_threads, self._run)
+        self.upgrade_threads = UpgradeThreads(
+            server_context.settings.websocket_threads, self._run_once, self.give_back
+        )
         self._server_context = server_context
         self._begins_on_loop = server_context.begin_on_loop is not None
         self._waker = waker

@@ -16,15 +16,22 @@ class UpgradeThreads:
 
     Args:
         limit: How many there may be at a time; the setting ``websocket_threads``.
-        run: Runs a connection, and gives it back.
+        run: Runs a connection.
+        give_back: Gives it back to the leader.
 
     Attributes:
         count: How many there are.
     """
 
-    def __init__(self, limit: int, run: Callable[[Connection], object]) -> None:
+    def __init__(
+        self,
+        limit: int,
+        run: Callable[[Connection], object],
+        give_back: Callable[[Connection], object],
+    ) -> None:
         self._limit = limit
         self._run = run
+        self._give_back = give_back
         self._lock = threading.Lock()
         self.count = 0
 
@@ -53,7 +60,8 @@ class UpgradeThreads:
         try:
             self._run(connection)
         finally:
-            self._leave()
+            self._leave()  # first: the client's next request may need a thread
+            self._give_back(connection)
 
     def _leave(self) -> None:
         with self._lock:
