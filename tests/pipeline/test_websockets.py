@@ -285,7 +285,7 @@ def test_a_view_that_returns_nothing_and_does_not_accept_is_an_error(app: dewar.
     async def echo(ws: Any) -> None:
         pass
 
-    with pytest.raises(TypeError, match=r"'/echo' returned None .* await ws\.accept\(\)"):
+    with pytest.raises(TypeError, match=r"'echo' did not return .* await ws\.accept\(\)"):
         refusal(app, "/echo")
 
 

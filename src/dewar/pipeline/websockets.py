@@ -15,7 +15,6 @@ from werkzeug.exceptions import NotImplemented as NotImplementedHere
 from werkzeug.wsgi import get_host
 
 from dewar.contexts.context import Context
-from dewar.errors import DewarError
 from dewar.loop.process_loop import process_loop
 from dewar.loop.task_scope import current_scope
 from dewar.messages.switched_response import SwitchedResponse
@@ -44,17 +43,6 @@ _NOT_SENT = frozenset(
 
 # A close that was agreed on ends a view as `async for` ends: RFC 6455 §7.4.1.
 _NORMAL = frozenset({1000, 1001, 1005})
-
-
-class NotAcceptedError(DewarError, TypeError):
-    """Raised when a view returned None, but has not accepted its WebSocket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(
-            f"The view of the WebSocket {path!r} returned None before it accepted the WebSocket."
-            " Receive or send something, or write: await ws.accept(). To refuse it, answer with"
-            " HTTP: return 'The room is full', 503."
-        )
 
 
 class HandshakeRefused(BadRequest):
@@ -99,15 +87,8 @@ class OpeningWebSocket:
         """Return the answer to the request when the view has returned.
 
         It is what the view returned, or a `SwitchedResponse` if the view accepted.
-
-        Raises:
-            NotAcceptedError: If the view returned None, and has not accepted.
         """
-        if self.websocket.is_accepted:
-            return await self._close(None)
-        if returned is None:
-            raise NotAcceptedError(self._context.request.path)
-        return returned
+        return await self._close(None) if self.websocket.is_accepted else returned
 
     async def fail(self, error: BaseException) -> Any:
         """Return the answer to the request when the view has raised an error.
