@@ -13,7 +13,7 @@ from typing import Any
 
 from bench import generator, machine, plan, table
 from bench.contestants import Contestants
-from bench.macro import blocking, coroutines, processes, strictness, throughput
+from bench.macro import blocking, coroutines, processes, strictness, throughput, websockets
 from bench.macro.rounds import Arena, Result, environment
 from bench.micro.rows import (
     LEDGER,
@@ -30,7 +30,7 @@ from bench.table import Row
 from bench.venv import BenchVenv
 
 ROOT = Path(__file__).resolve().parent.parent
-GROUPS = ("proxy", "request", "tasks", "server", "blocking", "processes", "async")
+GROUPS = ("proxy", "request", "tasks", "server", "blocking", "processes", "async", "websocket")
 # Only runs with --only, because it takes a minute to fill a ledger.
 LEDGER_GROUP = "ledger"
 # Only runs with --only, because it does not measure speed.
@@ -65,6 +65,7 @@ class Bench:
             "blocking": blocking,
             "processes": processes,
             "async": coroutines,
+            "websocket": websockets,
         }
         rows, results = modules[group].measure(self.arena, contestants, self.plan)
         return rows, [_raw(result) for result in results]

@@ -4,6 +4,7 @@ Each server runs one process and, if it has threads, the same number of them. Al
 default, without an access log.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.servers import Contestant
@@ -45,11 +46,11 @@ class Contestants:
         options += ["--workers", "1", "--threads", str(threads), "--bind", "127.0.0.1:{port}", app]
         return self._contestant(f"{name}, {_threads(threads)}", "gunicorn", options)
 
-    def uvicorn(self, app: str, name: str = "uvicorn") -> Contestant:
+    def uvicorn(self, app: str, name: str = "uvicorn", more: Sequence[str] = ()) -> Contestant:
         """Return uvicorn, which serves ASGI on one event loop."""
         options = ["--host", "127.0.0.1", "--port", "{port}", "--no-access-log", app]
         options += ["--log-level", "warning", "--http", "httptools", "--backlog", "4096"]
-        return self._contestant(name, "uvicorn", options)
+        return self._contestant(name, "uvicorn", [*options, *more])
 
     def raw(self) -> list[Contestant]:
         """Return the servers for the raw WSGI application."""
@@ -113,6 +114,17 @@ class Contestants:
             self.fastpysgi(falcon, "Falcon + fastpysgi"),
             self.waitress(bottle, THREADS, "Bottle + waitress"),
             self.fastpysgi(bottle, "Bottle + fastpysgi"),
+        ]
+
+    def echoes(self) -> list[Contestant]:
+        """Return the servers with WebSockets that send each message back, on asyncio's loop."""
+        asgi, loop = "bench.apps.websocket_asgi:app", ["--loop", "asyncio", "--ws"]
+        return [
+            self.dewar("bench.apps.websocket_wsgi:app", THREADS),
+            *(
+                self.uvicorn(asgi, f"uvicorn --ws {library}", [*loop, library])
+                for library in ("websockets-sansio", "wsproto")
+            ),
         ]
 
     def sleepers(self) -> list[Contestant]:

@@ -57,6 +57,23 @@ class Generator:
         return [*own, f"http://127.0.0.1:{port}{path}"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class EchoGenerator(Generator):
+    """Sends messages over WebSockets, and waits for their echo.
+
+    Attributes:
+        size: The bytes of a message.
+    """
+
+    wrk: str | None = None
+    size: int
+
+    def _command(self, port: int, path: str, connections: int, seconds: int) -> list[str]:
+        own = [sys.executable, "-m", "bench.websocket_load", "--port", str(port), "--path", path]
+        own += ["--connections", str(connections), "--size", str(self.size)]
+        return [*own, "--seconds", str(seconds)]
+
+
 def choose(wish: str, machine: Machine) -> Generator:
     """Return the generator for ``own``, ``wrk`` or ``auto`` (wrk if it is installed).
 

@@ -21,6 +21,8 @@ PEERS = (
     "quart",
     "uvicorn",
     "httptools",
+    "websockets",
+    "wsproto",
 )
 _VERSIONS = """
 import importlib.metadata, json, platform, sys

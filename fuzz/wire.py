@@ -27,6 +27,7 @@ from tests.server.corpus.corpus import CASES
 from dewar.server.wire import reader as wire
 from dewar.server.wire.head import FieldNames
 from dewar.server.wire.limits import Limits
+from dewar.server.wire.read_phase import ReadPhase
 from dewar.server.wire.reader import RequestReader
 from dewar.server.wire.request import WireRequest
 from fuzz import strict
@@ -61,7 +62,9 @@ def read(pieces: Sequence[bytes], limits: Limits) -> Outcome:
     requests: list[tuple[str, str, bytes]] = []
     for piece in pieces:
         reader.feed(piece)
-        while reader.advance():
+        while reader.advance() or reader.phase is ReadPhase.UPGRADE:
+            if reader.phase is ReadPhase.UPGRADE:  # declined
+                reader.completed.append(reader.take_upgrade())
             requests += map(_seen, reader.completed)
             reader.completed.clear()
         # Empty lines count as received too.

@@ -20,6 +20,7 @@ PARTS = (
     "tests/server/connection",
     "tests/server/corpus",
     "tests/server/wire",
+    "tests/websocket",
 )
 _PROBE = (
     "import sys; print(sys.implementation.name, *sys.version_info[:3], sys.base_prefix, sep='|')"

@@ -32,8 +32,10 @@ from suspendedtools import make_environ
 DOCUMENTED = {
     "app": {
         "after_response", "begin_on_loop", "begin_serving", "body_limit_for", "end_serving",
-        "mount", "mounts", "on_start", "on_stop",
+        "mount", "mounts", "on_start", "on_stop", "websocket",
     },
+    "blueprint": {"websocket"},
+    "client": {"websocket"},
 }  # fmt: skip
 #: Classes that a program may inherit from, and of which the program here makes no object.
 OTHERS = [

@@ -20,6 +20,7 @@ PAGES = (
     Page("whoami", "Who served me", "Twenty requests at once; each must see only its own state."),
     Page("stream", "Stream", "A response that arrives line by line."),
     Page("clock", "Live clock", "Server-sent events, and the number of listening browsers."),
+    Page("chat", "Chat", "Messages between all browsers, over WebSockets."),
     Page("jobs", "Background job", "An upload that is processed after the response."),
     Page("errors", "Errors", "The error pages, and the same errors as JSON."),
 )

@@ -1,7 +1,7 @@
 """Dewar: Flask's programming model on a core that keeps every request's state to itself.
 
-This module has all public names. Background work (which needs more libraries), server-sent events
-and the server are imported on first use.
+This module has all public names. Background work and WebSockets (which need more libraries),
+server-sent events and the server are imported on first use.
 """
 
 from typing import TYPE_CHECKING
@@ -62,6 +62,8 @@ if TYPE_CHECKING:
     from dewar.tasks.progress import current_job
     from dewar.tasks.tasks import Tasks
     from dewar.tasks_http.blueprint import tasks_blueprint
+    from dewar.websocket.errors import WebSocketClosedError
+    from dewar.websocket.websocket import WebSocket
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -69,6 +71,8 @@ else:
             "ServerSentEvent": "dewar.events.event",
             "TaskPool": "dewar.tasks.pool",
             "Tasks": "dewar.tasks.tasks",
+            "WebSocket": "dewar.websocket.websocket",
+            "WebSocketClosedError": "dewar.websocket.errors",
             "current_job": "dewar.tasks.progress",
             "event_stream": "dewar.events.stream",
             "tasks_blueprint": "dewar.tasks_http.blueprint",
@@ -92,6 +96,8 @@ __all__ = [
     "ServerSentEvent",
     "TaskPool",
     "Tasks",
+    "WebSocket",
+    "WebSocketClosedError",
     "__version__",
     "abort",
     "after_this_request",

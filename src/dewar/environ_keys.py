@@ -7,3 +7,11 @@ They stand below both, so that the app may ask for them without importing the se
 IS_DRAINING = "dewar.is_draining"
 # A function without arguments: has the server stop, as SIGTERM does, and returns at once.
 STOP = "dewar.stop"
+# In a request that asks for WebSocket, if the server can leave HTTP: a function
+# ``upgrade(protocol, going_away)``, to be called once on the event loop's thread. It gives the
+# connection to an `asyncio.Protocol` and returns its transport. ``going_away()`` is called once, on
+# the same thread, when the server is about to stop.
+UPGRADE = "dewar.upgrade"
+# There too: the connection as a blocking socket, under the names that Werkzeug's server and
+# gunicorn give it.
+SOCKETS = ("werkzeug.socket", "gunicorn.socket")

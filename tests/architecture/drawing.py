@@ -35,6 +35,7 @@ HOUSE = {
     "json": ("JSON", ["json"]),
     "current": ("the stacks of contexts", ["contexts.current", "contexts.stacks"]),
     "routing": ("routes, settings, signals", ["routing", "config", "signals"]),
+    "websocket": ("the WebSocket protocol", ["websocket"]),
     "loop": ("the event loop", ["loop"]),
     "isolation": ("locals, stacks, proxies", ["isolation"]),
 }

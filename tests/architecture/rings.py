@@ -101,7 +101,7 @@ def components(graph: dict[int, set[int]]) -> Iterator[list[int]]:
 
 def main() -> None:
     """Start a server and tasks, keep both busy, and print the rings."""
-    from dewar import Dewar, TaskPool, Tasks
+    from dewar import Dewar, TaskPool, Tasks, request
     from dewar.server import Server, Settings
 
     gate = threading.Event()
@@ -114,6 +114,14 @@ def main() -> None:
         gate.wait()
         return ""
 
+    def take() -> str:
+        request.environ["werkzeug.socket"].sendall(b"taken")
+        return wait()
+
+    async def give() -> str:
+        request.environ["dewar.upgrade"](asyncio.Protocol(), lambda: None)
+        return await suspend()
+
     async def suspend() -> str:
         inside.release()
         await asyncio.to_thread(gate.wait)
@@ -122,15 +130,18 @@ def main() -> None:
     task = tasks.task()(wait)
     app.add_url_rule("/thread", view_func=wait)
     app.add_url_rule("/loop", view_func=suspend)
+    app.add_url_rule("/socket", view_func=take, websocket=True)
+    app.add_url_rule("/upgrade", view_func=give, websocket=True)
     server = Server(app, Settings(bind="127.0.0.1:0", threads=4))
     server.start()
     host, _, port = server.addresses[0].removeprefix("http://").rpartition(":")
-    clients = [socket.create_connection((host, int(port))) for _ in range(3)]
-    for client, path in zip(clients, ("thread", "loop"), strict=False):
-        client.sendall(f"GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    clients = [socket.create_connection((host, int(port))) for _ in range(5)]
+    for client, path in zip(clients, ("thread", "loop", "socket", "upgrade"), strict=False):
+        fields = "Connection: upgrade\r\nUpgrade: websocket\r\n" if path[0] in "su" else ""
+        client.sendall(f"GET /{path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
     pool = TaskPool(threads=1)
     jobs = [task.submit(), task.submit(), pool.submit(wait)]
-    for _ in range(4):
+    for _ in range(6):
         inside.acquire()
     found = rings([one for one in gc.get_objects() if is_ours(one)])
     print(json.dumps(sorted(found)))

@@ -61,7 +61,7 @@ def test_an_app_loads_neither_the_server_nor_the_tasks(source: str) -> None:
     modules = loaded_by(source)
     for folder in ("server", "tasks", "running", "cli", "testing", "events"):
         assert below(f"dewar.{folder}", modules) == set()
-    assert modules.isdisjoint({"asyncio", "click", "sqlalchemy"})
+    assert modules.isdisjoint({"asyncio", "click", "sqlalchemy", "websockets"})
 
 
 def test_importing_the_root_loads_few_modules() -> None:

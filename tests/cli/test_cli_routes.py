@@ -68,3 +68,14 @@ def test_no_routes_are_told_of() -> None:
     app = dewar.Dewar("shop", static_folder=None)
     result = CliRunner().invoke(routes_command, obj=ScriptInfo(create_app=lambda: app))
     assert result.output == "No routes were registered.\n"
+
+
+def test_websockets_are_named_in_place_of_their_method() -> None:
+    """Its GET is only the handshake."""
+    app = dewar.Dewar("shop", static_folder=None)
+
+    @app.websocket("/chat/<room>")
+    async def chat(ws: Any, room: str) -> None:
+        """Do nothing; nobody connects."""
+
+    assert tables([app])[0][2:] == ["chat      WEBSOCKET  /chat/<room>"]

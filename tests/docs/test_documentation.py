@@ -32,6 +32,7 @@ from dewar.server.metrics.exposition import METRICS
 from dewar.server.settings.kinds import Switch
 from dewar.server.settings.settings import SETTINGS, Settings
 from dewar.tasks.settings import TasksSettings
+from dewar.websocket.settings import WebSocketSettings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -270,6 +271,21 @@ def test_every_setting_of_tasks_is_listed_with_its_default() -> None:
             assert cells[0] == f"`{field.default!r}`", field.name
     keys = {name for name in listed if name.startswith("TASKS_")}
     assert len(keys) == len(dataclasses.fields(TasksSettings))
+
+
+def test_every_setting_of_websockets_is_listed_with_its_default() -> None:
+    """``websockets.md`` has each field of `WebSocketSettings`, as a key of the configuration."""
+    listed = {
+        key: cells[0]
+        for key, cells in rows("reference/websockets.md", "## Configuration").items()
+        if key.startswith("WEBSOCKET_")
+    }
+    fields = {
+        f"WEBSOCKET_{f.name.upper()}": f.default for f in dataclasses.fields(WebSocketSettings)
+    }
+    assert listed == {
+        key: f"`{value!r}`" for key, value in {**fields, "WEBSOCKET_ORIGINS": ()}.items()
+    }
 
 
 def test_every_error_of_tasks_is_listed_with_what_it_is() -> None:

@@ -17,7 +17,8 @@ def test_each_page_has_its_title_and_marks_itself_in_the_navigation(client, name
 @pytest.mark.parametrize("name", [name for name in PATHS if name != "Home"])
 def test_each_page_quotes_the_code_behind_it(client, name):
     """What a page shows as its source is the source of its views."""
-    assert "@app.get(" in client.get(PATHS[name]).text.replace("&#34;", '"')
+    decorator = "@app.websocket(" if name == "Chat" else "@app.get("
+    assert decorator in client.get(PATHS[name]).text.replace("&#34;", '"')
 
 
 def test_home_lists_every_route(app, client):

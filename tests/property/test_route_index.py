@@ -67,7 +67,7 @@ def rule_arguments(draw: st.DrawFn) -> dict[str, Any]:
         arguments["alias"] = True
     elif odd == 6:
         arguments["build_only"] = True
-    elif odd == 7:
+    elif odd in {7, 9, 10, 11}:
         arguments["websocket"] = True
         arguments.pop("methods", None)
     elif odd == 8:
@@ -89,6 +89,14 @@ HOSTS = [
     "localhost", "", "x.org:8080", "[::1]:80", "a_b", "user@x.org", "x.org:99999", "a..org", ".org",
     "a" * 64, "bücher.example", "x\u00ad.org", "x.org.", "a b",
 ]  # fmt: skip
+UPGRADES = [
+    {"HTTP_UPGRADE": "websocket", "HTTP_CONNECTION": "Upgrade"},
+    {"HTTP_UPGRADE": "WebSocket", "HTTP_CONNECTION": "keep-alive, upgrade"},
+    {"HTTP_UPGRADE": "websocket"},
+    {"HTTP_UPGRADE": "websocket", "HTTP_CONNECTION": "close"},
+    {"HTTP_UPGRADE": "h2c", "HTTP_CONNECTION": "Upgrade"},
+]
+upgrades = st.sampled_from([{}] * 5 + UPGRADES)
 # None: a request of HTTP/1.0 has no Host.
 hosts = st.sampled_from(["localhost"] * 9 + [*HOSTS, None])
 
@@ -107,7 +115,7 @@ def known(
     server: str = "localhost",
 ) -> Any:
     """Return an example of a GET request with slashes merged."""
-    return example(rules, paths, "GET", True, host, server)
+    return example(rules, paths, "GET", True, host, server, {})
 
 
 @settings(max_examples=600, deadline=None)
@@ -118,6 +126,7 @@ def known(
     st.booleans(),
     hosts,
     hosts,
+    upgrades,
 )
 @known([{"rule": "/a/", "endpoint": "e"}, {"rule": "/<v>", "endpoint": "f"}], ["/a"])
 @known(
@@ -142,6 +151,7 @@ def test_the_index_answers_as_the_map_does_or_not_at_all(
     merge_slashes: bool,
     host: str | None,
     server: str | None,
+    upgrade: dict[str, str],
 ) -> None:
     """For any rules, path, method and host: the map's rule and values, or None to ask the map."""
     url_map = Map(merge_slashes=merge_slashes, converters={"own": Own, "digits": Digits})
@@ -154,7 +164,7 @@ def test_the_index_answers_as_the_map_does_or_not_at_all(
         assume(False)
     index = RouteIndex(url_map)
     for path in paths:
-        environ = environ_for(path, method, HTTP_HOST=host, SERVER_NAME=server)
+        environ = environ_for(path, method, HTTP_HOST=host, SERVER_NAME=server, **upgrade)
         found = index.match(environ)
         if found is None:
             continue
@@ -178,12 +188,13 @@ def test_the_index_does_answer_the_common_cases() -> None:
             # As blueprints register theirs.
             Rule("/user/me", endpoint="me", methods=["GET"], defaults={}),
             Rule("/files/<path:name>", endpoint="file", methods=["GET"]),
+            Rule("/user/<slug>", endpoint="chat", methods=["GET"], websocket=True),
         ]
     )
     index = RouteIndex(url_map)
 
-    def answer(path: str, method: str = "GET") -> Any:
-        found = index.match(environ_for(path, method))
+    def answer(path: str, method: str = "GET", **more: str) -> Any:
+        found = index.match(environ_for(path, method, **more))
         return found and (found[0].endpoint, found[1])
 
     assert answer("/") == ("home", {})
@@ -193,12 +204,16 @@ def test_the_index_does_answer_the_common_cases() -> None:
     assert answer("/user/7", "PUT") == ("change", {"id": 7})
     assert answer("/user/7/post/hello") == ("post", {"id": 7, "slug": "hello"})
     assert answer("/user/me") == ("me", {})
-    # These are the map's: a redirect, another method, a path, nothing, a WebSocket.
+    # These are the map's: a redirect, another method, a path, nothing, another upgrade.
     assert answer("/about") is None
     assert answer("/", "POST") is None
     assert answer("/files/a/b") is None
     assert answer("/nowhere") is None
-    assert index.match(environ_for("/", "GET", HTTP_UPGRADE="websocket")) is None
+    for upgrade in UPGRADES[:2]:
+        assert answer("/user/7", **upgrade) == ("chat", {"slug": "7"})
+        assert answer("/", **upgrade) is None
+    for upgrade in UPGRADES[2:]:
+        assert answer("/user/7", **upgrade) is None
     # So is a host that the map refuses.
     for host in ("a..org", ".org", "a" * 64):
         assert index.match(environ_for("/", "GET", HTTP_HOST=host)) is None

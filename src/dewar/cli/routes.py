@@ -12,6 +12,7 @@ from dewar.cli.mounts import MountOption, mount_option, with_mounts
 from dewar.mounting.apps import MountedApp, is_app, walk
 
 _AUTOMATIC = frozenset({"HEAD", "OPTIONS"})
+_WEBSOCKET = "WEBSOCKET"
 
 
 @click.command("routes", params=[mount_option], short_help="Show the routes of an app.")
@@ -79,6 +80,8 @@ def route_table(rules: Iterable[Rule], domain: str, sort: str, hidden: frozenset
 
 def _row(rule: Rule, domain: str, hidden: frozenset[str]) -> list[str]:
     methods = ", ".join(sorted((rule.methods or set()) - hidden))
+    if rule.websocket:
+        methods = _WEBSOCKET  # a GET for the handshake only
     place = rule.host if domain == "Host" else rule.subdomain
     return [str(rule.endpoint), methods, place or "", rule.rule]
 

@@ -37,6 +37,7 @@ from dewar.contexts.unavailable import (
     ReadOnlySession,
     namespace_without,
 )
+from dewar.environ_keys import UPGRADE
 from dewar.support.redaction import IsSecret
 
 _IMMUTABLE = frozenset({type(None), bool, int, float, str, bytes})
@@ -228,7 +229,7 @@ def _close(context: Any) -> None:
 
 
 def _is_of_the_server(name: str) -> bool:
-    return name in {"wsgi.input", "werkzeug.request"} or name.endswith(".socket")
+    return name in {"wsgi.input", "werkzeug.request", UPGRADE} or name.endswith(".socket")
 
 
 def _has_no_body(environ: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from dewar.contexts.current import OUTSIDE_REQUEST, contexts
 from dewar.contexts.interface import ContextApp
 from dewar.errors import UnboundError
 from dewar.messages.request import Request
+from dewar.messages.response import Response
 from dewar.sessions.session import SessionMixin
 
 _UNGIVEN: Any = object()
@@ -51,6 +52,8 @@ class ContextState:
 
     #: The work after the response, see `dewar.contexts.after_response`. Not a slot: most have none.
     background_work: list[Any] | None = None
+    #: The 101 of a WebSocket that was accepted; its client can be sent no other response.
+    switched: Response | None = None
     # The app context of its app that a request was pushed inside of. Not a slot either.
     _outer: Self | None = None
 

@@ -12,6 +12,7 @@ from dewar.messages.response import Response
 from dewar.pipeline.interface import PipelineApp
 from dewar.routing.errors import FormDataRoutingRedirect
 from dewar.signals import got_request_exception
+from dewar.websocket.errors import WebSocketClosedError
 
 Handler = Callable[[Any], Any]
 
@@ -41,6 +42,7 @@ def answer_user_error(app: PipelineApp, context: Context, error: Exception) -> A
     Raises:
         Exception: The error itself, if nothing handles it.
     """
+    _raise_if_switched(context, error)
     _show_key(app, error)
     if isinstance(error, HTTPException) and not app.trap_http_exception(error):
         return app.handle_http_exception(error)
@@ -62,6 +64,7 @@ def handler_of(app: PipelineApp, context: Context, error: Exception) -> Handler 
     Raises:
         Exception: The error itself, if nothing handles it.
     """
+    _raise_if_switched(context, error)
     _show_key(app, error)
     if isinstance(error, HTTPException) and not app.trap_http_exception(error):
         return _http_handler(app, context, error)
@@ -77,22 +80,25 @@ def answer_failure(app: PipelineApp, context: Context, error: Exception) -> Resp
     Raises:
         Exception: The error itself, if errors propagate (debug mode, tests).
     """
-    server_error, handler = report_failure(app, context, error)
-    answer = server_error if handler is None else app.ensure_sync(handler)(server_error)
+    answer, handler = report_failure(app, context, error)
+    answer = answer if handler is None else app.ensure_sync(handler)(answer)
     return app.finalize_request(answer, from_error_handler=True)
 
 
 def report_failure(
     app: PipelineApp, context: Context, error: Exception
-) -> tuple[InternalServerError, Handler | None]:
+) -> tuple[Any, Handler | None]:
     """Send the signal for an error that nothing handled, and log it.
 
     Returns:
-        The 500 that stands for it, and the handler of that.
+        The 500 that stands for it, and the handler of that. If a WebSocket was accepted, its 101
+        and None.
 
     Raises:
         Exception: The error itself, if errors propagate (debug mode, tests).
     """
+    if context.switched is not None and maybe_closure(error) is not None:
+        return context.switched, None
     got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
     propagate = app.config["PROPAGATE_EXCEPTIONS"]
     if propagate is None:
@@ -102,6 +108,8 @@ def report_failure(
             item.discard()
         raise error
     app.log_exception((type(error), error, error.__traceback__))
+    if context.switched is not None:
+        return context.switched, None
     server_error = InternalServerError(original_exception=error)
     return server_error, _handler(app, context, server_error)
 
@@ -114,6 +122,26 @@ def traps(app: PipelineApp, error: Exception) -> bool:
     if trap_bad_request is None and app.debug and isinstance(error, BadRequestKeyError):
         return True
     return bool(trap_bad_request) and getattr(error, "code", None) == 400
+
+
+def maybe_closure(error: BaseException) -> WebSocketClosedError | None:
+    """Return the closing of a WebSocket, if an error says nothing else; it is no fault of the app.
+
+    Args:
+        error: The error; several tasks of a group may all have met the same closing.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        closed, rest = error.split(WebSocketClosedError)
+        if closed is None or rest is not None:
+            return None
+        return maybe_closure(closed.exceptions[0])
+    return error if isinstance(error, WebSocketClosedError) else None
+
+
+def _raise_if_switched(context: Context, error: Exception) -> None:
+    """Raise an error of a WebSocket that was accepted: no handler can answer it any more."""
+    if context.switched is not None:
+        raise error
 
 
 def _show_key(app: PipelineApp, error: Exception) -> None:

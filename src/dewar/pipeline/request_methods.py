@@ -17,6 +17,7 @@ from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.pipeline import failures, return_values, stages, teardown
 from dewar.pipeline.interface import PipelineApp
+from dewar.registration.origins import Origins
 
 _UNGIVEN: Any = object()
 
@@ -85,6 +86,13 @@ class RequestMethods:
     def handle_exception(self: PipelineApp, e: Exception) -> Response:
         """Log an error that nothing handled and return a 500, or raise it in debug mode."""
         return failures.answer_failure(self, current_request(), e)
+
+    def _dewar_open_websocket(self: PipelineApp, origins: Origins | None) -> Any:
+        """Return an `OpeningWebSocket` for the current request."""
+        # Here, because most apps have no WebSockets.
+        from dewar.pipeline.websockets import OpeningWebSocket
+
+        return OpeningWebSocket(self, current_request(), origins)
 
     def ensure_sync(self: PipelineApp, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that can be called without ``await``."""

@@ -38,7 +38,7 @@ def make_response(app: PipelineApp, returned: Any, context: Context | None) -> R
         raise InvalidReturnError(
             f"The view function for {_view_of(context)!r} did not return a valid response. The"
             " function either returned None or ended without a return statement."
-            f" Return {_ALLOWED}; for an empty answer write: return '', 204."
+            f" Return {_ALLOWED}; for an empty answer write: return '', 204.{_hint(context)}"
         )
     if isinstance(body, (str, bytes, bytearray, Iterator, AsyncIterator)):
         # Status and headers go to the constructor, because a given Content-Type must replace
@@ -73,6 +73,13 @@ def _unpack(returned: Any, context: Context | None) -> tuple[Any, Any, Any]:
         " (body, status, headers), (body, status), or (body, headers);"
         f" {_view_of(context)!r} returned {len(returned)} items."
     )
+
+
+def _hint(context: Context | None) -> str:
+    rule = None if context is None else context.url_rule
+    if rule is None or not rule.websocket:
+        return ""
+    return " To open the WebSocket, receive or send something, or write: await ws.accept()."
 
 
 def _view_of(context: Context | None) -> str | None:

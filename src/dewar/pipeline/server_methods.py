@@ -18,6 +18,8 @@ from dewar.pipeline import respond
 from dewar.pipeline.body_limits import BodyLimits
 from dewar.registration.lifespan import LifespanHooks
 from dewar.registration.registrar import setup_method
+from dewar.registration.websocket_config import WebSocketConfig
+from dewar.registration.websocket_views import is_websocket_view
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -114,7 +116,11 @@ class ServerMethods:
         return f
 
     def begin_serving(self) -> None:
-        """Call the `on_start` functions, once in each process, and those of what is mounted."""
+        """Call the `on_start` functions, once in each process, and those of what is mounted.
+
+        Raises:
+            WebSocketConfigError: (a `ValueError`) if the configuration of WebSockets has an error.
+        """
         self._dewar_begin_serving()
 
     def end_serving(self, timeout: float) -> None:
@@ -198,7 +204,9 @@ class ServerMethods:
 
     # What the server and other parts of Dewar call; `dewar.layers` has the names.
 
-    def _dewar_begin_serving(self) -> None:
+    def _dewar_begin_serving(self: Any) -> None:
+        if any(map(is_websocket_view, self.view_functions.values())):
+            WebSocketConfig.of(self.config)  # checks it
         self._dewar_lifespan.begin(_served_around(self))
 
     def _dewar_end_serving(self, timeout: float) -> None:

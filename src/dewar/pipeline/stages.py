@@ -8,6 +8,7 @@ from dewar.contexts.context import Context
 from dewar.contexts.current import current_request
 from dewar.errors import DewarError
 from dewar.messages.response import Response
+from dewar.messages.switched_response import SwitchedResponse
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.plan import Plan
 from dewar.signals import request_finished, request_started
@@ -69,6 +70,9 @@ def dispatch(app: PipelineApp, plan: Plan, context: Context) -> Any:
 
 def finalize(app: PipelineApp, returned: Any, from_error_handler: bool) -> Response:
     """Make a response of a returned value, and run the functions after the view."""
+    if type(returned) is SwitchedResponse:
+        begin_background_work_after(app, current_request(), returned)
+        return returned  # the hooks have seen it
     response = app.make_response(returned)
     try:
         response = app.process_response(response)

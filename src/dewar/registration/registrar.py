@@ -1,7 +1,7 @@
 """`Registrar`: the decorators that an app and a blueprint share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from functools import cached_property, wraps
 from pathlib import Path
@@ -20,6 +20,7 @@ from dewar.registration.error_handlers import (
 )
 from dewar.registration.hooks import HookTable, WatchedDict, weakly
 from dewar.registration.packages import root_path_of
+from dewar.registration.websocket_views import add_websocket_rule
 from dewar.support.paths import join_path
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -185,6 +186,27 @@ class Registrar:
         def decorate(view: F) -> F:
             endpoint = options.pop("endpoint", None)
             self.add_url_rule(rule, endpoint, view, **options)
+            return view
+
+        return decorate
+
+    @setup_method
+    def websocket(
+        self, rule: str, *, origins: Collection[str] | None = None, **options: Any
+    ) -> Callable[[F], F]:
+        """Register the decorated coroutine function for a WebSocket: ``@app.websocket("/chat")``.
+
+        Args:
+            rule: As `route` takes it. The view's first argument is the `dewar.WebSocket`.
+            origins: As ``WEBSOCKET_ORIGINS``, in place of it.
+            options: As `route` takes them, without ``methods``.
+
+        Raises:
+            WebSocketViewError: (a `TypeError`) if the view is no coroutine function.
+        """
+
+        def decorate(view: F) -> F:
+            add_websocket_rule(self.add_url_rule, rule, view, origins, options)
             return view
 
         return decorate

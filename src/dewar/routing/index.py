@@ -4,7 +4,8 @@ The index answers only what it is sure of and leaves everything else to the map,
 public contract. It is sure where the map's own search (static parts first, then variables, depth
 first) could not come to another answer:
 
-- the path is plain ASCII after one slash, no WebSocket is asked for, and the host could be one;
+- the path is plain ASCII after one slash, and the host could be one;
+- no other upgrade is asked for than to a WebSocket;
 - at no point of the way two different variables compete;
 - the rule that matches needs no redirect, alias, default or host;
 - its converters are Werkzeug's. A converter of the program may look at the context, block, or
@@ -81,15 +82,18 @@ class RouteIndex:
 
     Args:
         url_map: The map to index; None makes an index that never answers.
+        for_websockets: Whether the rules of WebSockets are indexed, and no others. For a request
+            of one kind, the map passes over the rules of the other kind.
     """
 
-    __slots__ = ("_good_host", "_root", "_static")
+    __slots__ = ("_good_host", "_root", "_static", "_websockets")
 
-    def __init__(self, url_map: Map | None = None) -> None:
+    def __init__(self, url_map: Map | None = None, for_websockets: bool = False) -> None:
         # Several threads may set it: any good host will do.
         self._good_host = ""
         self._root = _Node()
         self._static: dict[tuple[str, str], Rule] = {}
+        self._websockets: RouteIndex | None = None
         if url_map is None or url_map.host_matching:
             return
         rules = list(url_map.iter_rules())
@@ -97,16 +101,19 @@ class RouteIndex:
             return  # whether it matches as it is written depends on `merge_slashes`
         redirecting = {rule.endpoint for rule in rules if rule.defaults}
         for rule in rules:
-            if not rule.build_only and rule.subdomain == url_map.default_subdomain:
+            is_wanted = rule.websocket == for_websockets and not rule.build_only
+            if is_wanted and rule.subdomain == url_map.default_subdomain:
                 self._add(rule, rule.endpoint not in redirecting)
+        if not for_websockets and any(rule.websocket for rule in rules):
+            self._websockets = RouteIndex(url_map, for_websockets=True)
         answers = _static_answers("", self._root)
         self._static = {key: rule for key, rule in answers if key[1].isascii()}
 
     def match(self, environ: WSGIEnvironment) -> Match | None:
         """Return the rule and its values, or None if the map has to decide."""
-        path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
         if "HTTP_UPGRADE" in environ:
-            return None
+            return self._match_upgrade(environ)
+        path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
         # As Werkzeug takes it: HTTP/1.0 has no Host, and the server's name stands for it.
         host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
         # PERF: the last good host is most often this one too.
@@ -129,6 +136,13 @@ class RouteIndex:
         except _UnsureError:
             return None
 
+    def _match_upgrade(self, environ: WSGIEnvironment) -> Match | None:
+        if self._websockets is None or not _asks_for_websocket(environ):
+            return None
+        plain = environ.copy()
+        del plain["HTTP_UPGRADE"]
+        return self._websockets.match(plain)
+
     def _add(self, rule: Rule, is_plain: bool) -> None:
         node = self._root
         converters: list[tuple[str, Callable[[str], Any]]] = []
@@ -146,8 +160,17 @@ class RouteIndex:
                 return
             converters.append((variable[1], converter.to_python))
             node = _step(node, converter)
-        simple = is_plain and not (rule.alias or rule.redirect_to or rule.websocket)
+        simple = is_plain and not (rule.alias or rule.redirect_to)
         node.rules.append(_Entry(rule, converters, simple and not rule.defaults))
+
+
+def _asks_for_websocket(environ: WSGIEnvironment) -> bool:
+    """Whether the map takes a request for one of a WebSocket."""
+    options = environ.get("HTTP_CONNECTION", "").lower().split(",")
+    return (
+        any(option.strip() == "upgrade" for option in options)
+        and environ["HTTP_UPGRADE"].lower() == "websocket"
+    )
 
 
 def _is_indexable(converter: BaseConverter) -> bool:

@@ -5,11 +5,12 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from copy import copy
 from importlib.metadata import version
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import urlsplit
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import werkzeug.test
+from werkzeug.datastructures import Headers
 from werkzeug.test import Client, TestResponse
 from werkzeug.wrappers import Request, Response
 
@@ -20,7 +21,15 @@ from dewar.mounting.location import LOCATION
 from dewar.sessions.interface import SessionInterface
 from dewar.sessions.session import SessionMixin
 from dewar.testing.environ import EnvironBuilder
-from dewar.testing.errors import ClientNestedError, CookiesDisabledError, NoSessionError
+from dewar.testing.errors import (
+    ClientNestedError,
+    CookiesDisabledError,
+    NoSessionError,
+    WebSocketRefusedError,
+)
+
+if TYPE_CHECKING:
+    from dewar.testing.websocket import ClientWebSocket
 
 
 class ClientApp(Protocol):
@@ -116,11 +125,7 @@ class DewarClient(Client):
         response = app.response_class()
         with context:
             interface.save_session(app, session, response)
-        self._update_cookies_from_response(
-            urlsplit(request.url).hostname or "localhost",
-            request.root_path + request.path,
-            response.headers.getlist("Set-Cookie"),
-        )
+        self._dewar_keep_cookies(request, response.headers)
 
     def open(
         self,
@@ -144,11 +149,54 @@ class DewarClient(Client):
         self.application._dewar_compare_classes()  # noqa: SLF001  # the app's part for this
         response = super().open(request, buffered=buffered, follow_redirects=follow_redirects)
         response.json_module = self.application.json
-        for context in self._new_contexts:
-            self._context_stack.enter_context(context)
-        self._new_contexts.clear()
+        self._dewar_enter_contexts()
         self._dewar_wait_for_background_work(response)
         return response
+
+    @contextmanager
+    def websocket(
+        self, *args: Any, subprotocols: Iterable[str] = (), timeout: float = 5.0, **kwargs: Any
+    ) -> Iterator["ClientWebSocket"]:
+        """Open a WebSocket in a ``with`` block, and close it at the end of the block.
+
+        ::
+
+            with client.websocket("/echo") as ws:
+                ws.send("hello")
+                assert ws.receive() == "hello"
+
+        After the block the view has returned. If errors propagate, what it raised is raised then.
+
+        Args:
+            args: As `open` takes them, the path or the URL first.
+            subprotocols: What the client offers, the preferred one first.
+            timeout: How many seconds to wait for each step of the app.
+            kwargs: As `open` takes them: ``headers``, ``query_string`` and so on.
+
+        Raises:
+            WebSocketRefusedError: If the app answers with another response.
+            NoMessageError: (a `TimeoutError`) if the app does not do a step in time.
+        """
+        # Here, because few tests need it.
+        from dewar.testing.websocket_call import WebSocketCall, add_handshake, with_http_scheme
+
+        request = self._request_from_builder_args(with_http_scheme(args), kwargs)
+        add_handshake(request.environ, subprotocols)
+        self._dewar_forget_contexts()
+        self._add_cookies_to_wsgi(request.environ)
+        self.application._dewar_compare_classes()  # noqa: SLF001  # as in `open`
+        call = WebSocketCall(self.application, request.environ, self.application.json, timeout)
+        try:
+            if not call.begin():
+                response = self.response_wrapper(*call.end(), request=request)
+                self._dewar_keep_cookies(request, response.headers)
+                raise WebSocketRefusedError(response)
+            self._dewar_keep_cookies(request, call.websocket.headers)
+            with call.closing():
+                yield call.websocket
+        finally:
+            self._dewar_enter_contexts()
+            self._dewar_wait_for_background_work()
 
     def __enter__(self) -> Self:
         if self.preserve_context:
@@ -198,18 +246,35 @@ class DewarClient(Client):
         self._new_contexts.clear()
         self._context_stack.close()
 
-    def _dewar_wait_for_background_work(self, response: TestResponse) -> None:
+    def _dewar_enter_contexts(self) -> None:
+        for context in self._new_contexts:
+            self._context_stack.enter_context(context)
+        self._new_contexts.clear()
+
+    def _dewar_keep_cookies(self, request: Request, headers: Headers) -> None:
+        self._update_cookies_from_response(
+            urlsplit(request.url).hostname or "localhost",
+            request.root_path + request.path,
+            headers.getlist("Set-Cookie"),
+        )
+
+    def _dewar_wait_for_background_work(self, response: TestResponse | None = None) -> None:
         """Wait for what is done after a response, so that a test finds it done.
 
         Not for a stream, which ends when the test has read and closed it.
+
+        Args:
+            response: The response; None if it was closed.
         """
         background_work = self._dewar_background_work.copy()
         self._dewar_background_work.clear()
-        if background_work and "Content-Length" in response.headers:
+        if background_work and response is not None:
+            if "Content-Length" not in response.headers:
+                return
             response.make_sequence()
             response.close()
-            for item in background_work:
-                item.wait()
+        for item in background_work:
+            item.wait()
 
 
 def _where_served(context: Context) -> Context:

@@ -1,5 +1,7 @@
 """The errors of the tools for tests."""
 
+from typing import Any
+
 from dewar.errors import DewarError
 
 
@@ -54,4 +56,28 @@ class ClientNestedError(DewarError, RuntimeError):
         super().__init__(
             f"{client!r} is in a with block already, and it keeps one request's context at a"
             " time. Use a client of its own for the inner block: with app.test_client() as other:"
+        )
+
+
+class WebSocketRefusedError(DewarError, ConnectionError):
+    """Raised when the app answers the handshake of a WebSocket with another response.
+
+    `response` is that response, as `client.get` would return it.
+    """
+
+    def __init__(self, response: Any) -> None:
+        super().__init__(
+            f"The app did not accept the WebSocket {response.request.path!r}, but answered"
+            f" {response.status}: {response.get_data(as_text=True)[:200]!r}. See error.response."
+        )
+        self.response = response
+
+
+class NoMessageError(DewarError, TimeoutError):
+    """Raised when the app does not do in time what a test waits for."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        super().__init__(
+            f"The app {what} within {seconds} seconds. If it needs longer:"
+            " client.websocket(path, timeout=60)."
         )

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("calm_loop")
 class Straw:
     """A connection that keeps what is sent."""
 
-    sends_files = False
+    is_plain = False
 
     def __init__(self) -> None:
         self.sent = b""

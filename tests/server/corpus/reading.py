@@ -8,6 +8,7 @@ from tests.server.corpus.case import Case, Seen
 
 from dewar.server.wire.head import FieldNames
 from dewar.server.wire.limits import Limits
+from dewar.server.wire.read_phase import ReadPhase
 from dewar.server.wire.reader import RequestReader
 from dewar.server.wire.request import WireRequest
 
@@ -42,7 +43,9 @@ def outcome(pieces: Iterable[bytes]) -> Outcome:
     requests: list[Seen] = []
     for piece in pieces:
         reader.feed(piece)
-        while reader.advance():
+        while reader.advance() or reader.phase is ReadPhase.UPGRADE:
+            if reader.phase is ReadPhase.UPGRADE:  # declined
+                reader.completed.append(reader.take_upgrade())
             requests += map(_seen, reader.completed)
             reader.completed.clear()
     refusal = None if reader.refusal is None else int(reader.refusal.status[:3])

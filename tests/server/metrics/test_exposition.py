@@ -22,6 +22,8 @@ STATISTICS = PoolStatistics(
     requests=100,
     leader_takeovers=7,
     early_promotion=True,
+    websockets=12,
+    websocket_threads=13,
     spooled=11,
 )
 

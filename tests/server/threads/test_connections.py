@@ -6,7 +6,7 @@ import pytest
 
 from dewar.server.connection.state import ConnectionState
 from dewar.server.threads.connections import ConnectionTable
-from dewar.server.threads.poller import PEER_CLOSED, READ
+from dewar.server.threads.poller import PEER_CLOSED, READ, WRITE
 
 
 class FakePoller:
@@ -65,7 +65,12 @@ class Bench:
     def __init__(self) -> None:
         self.poller = FakePoller()
         self.given_back: list[Any] = []
-        self.connections = ConnectionTable(self.poller, self.given_back.append)  # type: ignore[arg-type]
+        self.upgrading: list[Any] = []
+        self.connections = ConnectionTable(
+            self.poller,  # type: ignore[arg-type]
+            self.given_back.append,
+            self.upgrading.append,
+        )
         self.connection: Any = FakeConnection(7)
         self.connections.add([self.connection])
 
@@ -99,7 +104,7 @@ def test_what_is_suspended_counts_and_is_not_the_leaders(bench: Bench) -> None:
         {},
     )
     assert bench.poller.watched == {7: READ}
-    assert repr(connections) == "<ConnectionTable 1 open, 0 handed off, 0 suspended>"
+    assert repr(connections) == "<ConnectionTable 1 open, 0 handed off, 0 suspended, 0 upgraded>"
 
 
 @pytest.mark.parametrize(
@@ -181,3 +186,79 @@ def test_a_table_that_closes_waits_until_nothing_is_suspended(
     assert bench.connection.is_closed
     assert bench.connections.is_quiescent.is_set()
     assert bench.poller.watched == {}
+
+
+# Connections that have left HTTP.
+
+
+def test_what_has_left_http_is_watched_by_nobody_here(bench: Bench) -> None:
+    """It counts, and its events are nobody's, until it comes back to be closed."""
+    connections = bench.connections
+    connections.note_upgraded(bench.connection)
+    bench.connection.served = 2
+    assert (connections.count, connections.requests()) == (1, 2)
+    assert (connections.suspended, connections.upgraded) == ({}, {7: bench.connection})
+    assert connections.leader_owned() == []
+    assert bench.poller.watched == {}
+    assert not connections.handle_suspended(7)
+    bench.come_back(ConnectionState.SUSPENDED)  # for the loop once more
+    assert (connections.suspended, bench.poller.watched) == ({}, {})
+    assert bench.connection.cancelled == 0
+    bench.come_back(ConnectionState.LINGERING)
+    assert (connections.upgraded, connections.open) == ({}, {7: bench.connection})
+    assert bench.poller.watched == {7: READ}
+    bench.come_back(ConnectionState.CLOSED)
+    assert (connections.count, connections.requests()) == (0, 2)
+
+
+def test_one_on_a_thread_can_leave_http(bench: Bench) -> None:
+    """The thread gives it back at the end."""
+    bench.come_back(ConnectionState.IDLE)
+    bench.connections.hand_off(bench.connection)
+    bench.connections.note_upgraded(bench.connection)
+    assert (bench.connections.open, bench.connections.count) == ({}, 1)
+    bench.come_back(ConnectionState.CLOSED)
+    assert (bench.connections.count, bench.connections.handed_off) == (0, set())
+
+
+def test_a_request_that_may_leave_http_begins_in_its_turn(bench: Bench) -> None:
+    """The leader begins it; after another request, when the client takes a response again."""
+    bench.come_back(ConnectionState.UPGRADING)
+    assert (bench.upgrading, bench.poller.watched) == ([], {7: WRITE})
+    bench.connections.apply_state(bench.connection)
+    assert bench.upgrading == [bench.connection]
+
+
+def test_each_that_has_left_http_is_told_of_a_stop(bench: Bench) -> None:
+    """Unless its call is just over."""
+    told: list[str] = []
+
+    class Upgrade:
+        def say_going_away(self) -> None:
+            told.append("going away")
+
+    bench.connections.note_upgraded(bench.connection)
+    bench.connection.upgrade = Upgrade()
+    bench.connections.say_going_away()
+    bench.connection.upgrade = None
+    bench.connections.say_going_away()
+    assert told == ["going away"]
+
+
+@pytest.mark.parametrize("is_handed_off", [False, True])
+def test_a_table_that_closes_waits_for_what_has_left_http(
+    bench: Bench, is_handed_off: bool
+) -> None:
+    """What is on the loop is cancelled, what is on a thread is cut."""
+    if is_handed_off:
+        bench.connections.hand_off(bench.connection)
+    bench.connections.note_upgraded(bench.connection)
+    bench.connections.close()
+    assert not bench.connections.is_quiescent.is_set()
+    assert (bench.connection.cancelled, bench.connection.is_shut_down) == (
+        not is_handed_off,
+        is_handed_off,
+    )
+    bench.come_back(ConnectionState.LINGERING)
+    assert bench.connection.is_closed
+    assert bench.connections.is_quiescent.is_set()

@@ -15,6 +15,7 @@ from dewar.contexts.context import Context
 from dewar.loop.suspended import OFF_LOOP, ON_LOOP, SUSPENDS, begin, wait_in_thread
 from dewar.loop.task_scope import TaskScope, current_scope
 from dewar.messages.response import Response
+from dewar.messages.switched_response import SwitchedResponse
 from dewar.pipeline import failures, stages
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.lanes.fast import plain_body, send, wants_response
@@ -144,6 +145,9 @@ class Suspendable(TaskScope):
 
     async def _finalize(self, returned: Any, from_error_handler: bool = False) -> Response:
         app = self._app
+        if type(returned) is SwitchedResponse:
+            stages.begin_background_work_after(app, self._context, returned)
+            return returned  # the hooks have seen it
         if may_block(returned):
             await self._leave_loop()
         response = app.make_response(returned)

@@ -112,23 +112,24 @@ class AsyncExchange:
 
     def _begin(self) -> None:
         # PERF: without the loop's task factory, which is for tasks inside a request.
-        asyncio.Task(self._begin_run(), loop=process_loop.get(), context=self.context)
+        asyncio.Task(self._run(is_new_task=True), loop=process_loop.get(), context=self.context)
 
     def _cancel(self) -> None:
         if self._cancellation is Cancellation.NONE:
             is_delivered = self._task is not None and self._task.cancel()
             self._cancellation = Cancellation.DELIVERED if is_delivered else Cancellation.REQUESTED
 
-    async def _begin_run(self) -> None:
+    def _note_task(self) -> None:
         # A task that is cancelled before its first step never runs, and would never close what it
         # awaits. So an early cancellation is delivered here.
         task = self._task = asyncio.current_task()
         if task is not None and self._cancellation is Cancellation.REQUESTED:
             self._cancellation = Cancellation.DELIVERED
             task.cancel()
-        await self._run()
 
-    async def _run(self) -> None:
+    async def _run(self, is_new_task: bool = False) -> None:
+        if is_new_task:
+            self._note_task()
         try:
             awaited = self._awaited
             if type(awaited) is Suspended:

@@ -1,6 +1,7 @@
 """The state of a connection, its deadlines, and its end; `Connection` adds the requests."""
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
 
@@ -10,6 +11,8 @@ from dewar.server.connection.refusal_warning import warn_of_refusal
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import TRANSITIONS, ConnectionState
 from dewar.server.connection.transport import TransferRate, Transport
+from dewar.server.connection.upgrade import Upgrade
+from dewar.server.connection.upgrade_exchange import UpgradeExchange
 from dewar.server.errors import ClientGoneError, Refusal, ServerStateError
 from dewar.server.wire.errors import BODY_TIMEOUT, TIMEOUT
 from dewar.server.wire.read_phase import ReadPhase
@@ -31,11 +34,12 @@ class BaseConnection(Transport):
         served: Requests answered or being answered.
         idle_since: When it was last idle again, by the leader's clock.
         paused: An exchange and its context, if it goes on when the client has taken what waits.
+        upgrade: What a request may leave HTTP with, until it has ended.
     """
 
     __slots__ = (
         "_environ", "_reader", "_seen", "_since", "_transfer_rate", "idle_since", "paused",
-        "served", "state",
+        "served", "state", "upgrade",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +60,7 @@ class BaseConnection(Transport):
         self.state = _IDLE
         self.served = 0
         self.paused: tuple[Exchange, Context] | None = None
+        self.upgrade: Upgrade | None = None
 
     def __repr__(self) -> str:
         return f"<Connection {self.fd} {self.state.name}, {self.served} served>"
@@ -83,10 +88,27 @@ class BaseConnection(Transport):
         elif state is _FLUSHING:
             if self._transfer_rate is not None and self._is_overdue(self._transfer_rate, now):
                 self._give_up()
-        elif state is ConnectionState.READY:
+        elif state is ConnectionState.READY or state is ConnectionState.UPGRADING:
             self._expire_ready(now)
         elif state is ConnectionState.LINGERING and self._has_lingered(now):
             self._move(ConnectionState.CLOSED)
+
+    def offer_upgrade(self, note_taken: Callable[[], object]) -> None:
+        """Complete the request for another protocol, so that it can be run. It is UPGRADING.
+
+        Args:
+            note_taken: Called when the application takes the connection out of HTTP; any thread.
+        """
+        has_loop = self._server_context.suspends
+        self.upgrade = Upgrade(self, self._leave_http, note_taken, has_loop)
+        request = self._reader.take_upgrade()
+        self._reader.completed.append(UpgradeExchange(request.environ, self.upgrade))
+
+    def _leave_http(self) -> bytes:
+        """Release what HTTP needed; return what was received behind the request."""
+        reader, self._reader = self._reader, self._server_context.ended_reader
+        self._environ = self._server_context.base_environ
+        return reader.leave()
 
     def close_if_idle(self, now: float, grace: float) -> None:
         """End the connection if it is idle: the server stops, or a new client needs its place.
@@ -122,6 +144,8 @@ class BaseConnection(Transport):
         self.state = ConnectionState.CLOSED
         self._reader.discard()
         self._write_buffer.clear()
+        if self.upgrade is not None and self.is_plain:
+            self.shut_down_socket()  # a thread may still wait on a duplicate
         self.sock.close()
 
     def mark_broken(self) -> None:

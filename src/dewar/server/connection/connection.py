@@ -125,10 +125,7 @@ class Connection(BaseConnection):
         return self._advance()
 
     def begin_on_loop(self) -> bool:
-        """Begin the complete request if the loop alone can answer it; return whether it can.
-
-        Replaces `run`. It does not block.
-        """
+        """Begin, in place of `run`, if the loop alone can answer; return whether it can."""
         ask = self._server_context.begin_on_loop
         reader = self._reader
         completed = reader.completed
@@ -292,6 +289,8 @@ class Connection(BaseConnection):
             self._move(ConnectionState.HEAD)
         elif reader.phase is ReadPhase.BODY:
             self._await_body(count)
+        elif reader.phase is ReadPhase.UPGRADE:
+            self._move(ConnectionState.UPGRADING)
         else:
             self._move(_IDLE)
             self.idle_since = self._server_context.now

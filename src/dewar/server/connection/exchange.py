@@ -32,7 +32,7 @@ _INTERNAL_ERROR = Refusal(INTERNAL, "Internal Server Error")
 _FRESH, _STARTED = ResponsePhase.FRESH, ResponsePhase.STARTED
 _SENT, _DONE = ResponsePhase.SENT, ResponsePhase.DONE
 _NONE = Framing.NONE
-_AWAITED = frozenset({AsyncBody, Suspended})
+SUSPENDING = frozenset({AsyncBody, Suspended})
 
 
 class Exchange(ResponseWriter):
@@ -75,7 +75,7 @@ class Exchange(ResponseWriter):
             # PERF: a list or tuple has no close().
             if (type(result) is list or type(result) is tuple) and self._phase is _STARTED:
                 self._send_whole(result[0] if len(result) == 1 else b"".join(result))
-            elif type(result) in _AWAITED and server_context.suspends:
+            elif type(result) in SUSPENDING and server_context.suspends:
                 self._suspend(result)
                 return
             else:

@@ -194,7 +194,7 @@ class ResponseWriter(WireRequest):
         """Have the kernel send a file, if it can."""
         span = wrapper.maybe_span()
         size = None if span is None else span.size
-        if span is None or not (self._transport.sends_files or self.method == "HEAD"):
+        if span is None or not (self._transport.is_plain or self.method == "HEAD"):
             self._read_file(wrapper, size)
             return
         try:

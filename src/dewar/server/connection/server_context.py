@@ -19,6 +19,8 @@ from dewar.server.proxies.middleware import with_proxy_middleware
 from dewar.server.settings.settings import Settings
 from dewar.server.system.tls import maybe_context
 from dewar.server.wire.head import FieldNames
+from dewar.server.wire.reader import RequestReader
+from dewar.server.wire.request import WireRequest
 from dewar.server.wire.storage import BodyStorage
 from dewar.server.wire.writer import HeadWriter
 
@@ -59,6 +61,7 @@ class ServerContext:
             environ and ``start_response``, it returns a response that the event loop alone can
             make, or None.
         suspends: Whether the application may return a `Suspended`.
+        ended_reader: The reader of connections that have left HTTP; it reads nothing.
         now: When the leader last looked at the clock. Only the leader writes it.
         tls: The TLS context, or ``None`` for plain HTTP.
 
@@ -80,6 +83,7 @@ class ServerContext:
         "clock",
         "continue_bodies",
         "draining",
+        "ended_reader",
         "heartbeat",
         "logs_access",
         "max_continue_bodies",
@@ -135,6 +139,10 @@ class ServerContext:
         self.body_limit = maybe_body_limit(app, settings)
         self.bounded_log = BoundedLog(clock)
         self.body_storage = BodyStorage(settings.limits, threading.Lock())
+        self.ended_reader: RequestReader[Any] = RequestReader(
+            {}, self.names, settings.limits, WireRequest
+        )
+        self.ended_reader.discard()
         self.now = clock()
 
     def begin(self) -> None:

@@ -99,7 +99,8 @@ class WriteBuffer:
     __slots__ = ("_parts", "size")
 
     def __init__(self) -> None:
-        self._parts: deque[memoryview | FilePiece] = deque()
+        # Made when it is needed: an empty deque takes more memory than the connection itself.
+        self._parts: deque[memoryview | FilePiece] | None = None
         self.size = 0
 
     def __repr__(self) -> str:
@@ -108,14 +109,12 @@ class WriteBuffer:
     def add(self, data: bytes, start: int = 0) -> None:
         """Append *data* from *start* on."""
         if start < len(data):
-            self._parts.append(memoryview(data)[start:])
-            self.size += len(data) - start
+            self._append(memoryview(data)[start:], len(data) - start)
 
     def add_file(self, piece: FilePiece) -> None:
         """Append *piece*, which is closed when it has been sent."""
         if piece.left:
-            self._parts.append(piece)
-            self.size += piece.left
+            self._append(piece, piece.left)
         else:
             piece.close()
 
@@ -125,10 +124,10 @@ class WriteBuffer:
         Raises:
             OSError: The client has disconnected.
         """
-        before = self.size
-        while self._parts and before - self.size < _TURN:
+        before, parts = self.size, self._parts
+        while parts and before - self.size < _TURN:
             try:
-                is_done = self._send_first(sock)
+                is_done = self._send_first(parts, sock)
             except BlockingIOError:
                 break
             if not is_done:
@@ -137,15 +136,21 @@ class WriteBuffer:
 
     def clear(self) -> None:
         """Drop everything."""
-        for part in self._parts:
+        for part in self._parts or ():
             if isinstance(part, FilePiece):
                 part.close()
-        self._parts.clear()
+        self._parts = None
         self.size = 0
 
-    def _send_first(self, sock: socket.socket) -> bool:
+    def _append(self, part: memoryview | FilePiece, size: int) -> None:
+        if self._parts is None:
+            self._parts = deque()
+        self._parts.append(part)
+        self.size += size
+
+    def _send_first(self, parts: deque[memoryview | FilePiece], sock: socket.socket) -> bool:
         """Send what *sock* takes of the first part; return whether it may take more."""
-        part = self._parts[0]
+        part = parts[0]
         if isinstance(part, FilePiece):
             self.size -= part.send(sock)
             if part.left:
@@ -155,9 +160,9 @@ class WriteBuffer:
             sent = sock.send(part[:_PIECE])
             self.size -= sent
             if sent < len(part):
-                self._parts[0] = part[sent:]
+                parts[0] = part[sent:]
                 return sent == _PIECE
-        self._parts.popleft()
+        parts.popleft()
         return True
 
 
@@ -204,18 +209,18 @@ class Transport:
             return
         self._write_buffer.add(head)
         self._write_buffer.add(body)
-        self._flush_now()
+        self.flush_nowait()
 
     @property
-    def sends_files(self) -> bool:
-        """Whether the kernel can send files by itself: not if the connection is encrypted."""
+    def is_plain(self) -> bool:
+        """Whether what is sent is not encrypted, so that the kernel can send files by itself."""
         return type(self.sock) is socket.socket
 
     def send_file(self, head: bytes, piece: FilePiece) -> None:
         """Send *head* and a piece of a file; see `send`."""
         self._write_buffer.add(head)
         self._write_buffer.add_file(piece)
-        self._flush_now()
+        self.flush_nowait()
 
     def abort(self) -> None:
         """Drop what waits and have the connection closed: the client has disconnected."""
@@ -276,11 +281,25 @@ class Transport:
 
     def _flush_in_time(self, transfer_rate: TransferRate) -> None:
         now = self._server_context.clock()
-        transfer_rate.advance(self._flush_now(), now)
+        transfer_rate.advance(self.flush_nowait(), now)
         if self._write_buffer.size and self._is_overdue(transfer_rate, now):
             raise ClientGoneError("The client does not read the response.")
 
-    def _flush_now(self) -> int:
+    def keep(self, data: bytes, start: int) -> None:
+        """Send *data* from *start* on when the client takes it."""
+        self._write_buffer.add(data, start)
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes wait for the client."""
+        return self._write_buffer.size
+
+    def flush_nowait(self) -> int:
+        """Send what the client takes; return the number of bytes.
+
+        Raises:
+            ClientGoneError: The client has disconnected.
+        """
         try:
             return self._write_buffer.flush_nowait(self.sock)
         except OSError as error:

@@ -55,6 +55,8 @@ METRICS = (
         "Connections whose request runs on, or waits for, a follower.",
     ),
     Metric("dewar_connections_suspended", "suspended", "Connections that wait on the event loop."),
+    Metric("dewar_websockets", "websockets", "Open WebSockets."),
+    Metric("dewar_websocket_threads", "websocket_threads", "Threads that WebSockets hold."),
     Metric("dewar_requests_waiting", "waiting", "Requests that wait for a thread."),
     Metric("dewar_spooled_bytes", "spooled", "Bytes of request bodies on disk."),
     Metric("dewar_threads", "threads", "Threads started."),

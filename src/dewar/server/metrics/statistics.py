@@ -21,6 +21,8 @@ class PoolStatistics:
         requests: Requests answered since the start.
         leader_takeovers: How often a stuck leader was replaced.
         early_promotion: Whether the leader passes the leadership on before it runs a request.
+        websockets: Connections that have left HTTP for WebSocket.
+        websocket_threads: Threads of WebSockets that do not wait on the event loop.
         spooled: Bytes of request bodies on disk.
     """
 
@@ -36,6 +38,8 @@ class PoolStatistics:
     requests: int
     leader_takeovers: int
     early_promotion: bool
+    websockets: int
+    websocket_threads: int
     spooled: int
 
 

@@ -124,7 +124,9 @@ class WorkerProcess:
                 stop_soon=lambda: assignment.channel.send_nowait(Report.STOP_ALL),
                 balancer=LeastConnections(assignment.slot) if balances else None,
             )
-            raise_descriptor_limit(self._settings.max_connections)
+            raise_descriptor_limit(
+                self._settings.max_connections, 2 * self._settings.websocket_threads
+            )
             server_context.open_logs()
             server_context.begin()
             assignment.hooks.worker_ready(app)

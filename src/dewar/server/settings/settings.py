@@ -128,6 +128,12 @@ class Settings:
     max_queue: int = setting(
         1024, _LIMITS, WholeNumber(1), "Requests that wait for a thread; above it 503."
     )
+    # Each needs up to two more descriptors, of a duplicate or a socket pair.
+    websocket_threads: int = setting(
+        100, _LIMITS, WholeNumber(),
+        "WebSockets with a thread each, as Flask's extensions open them, in each process; above it"
+        " 503. Those of coroutine functions have none.",
+    )  # fmt: skip
     # The defaults of the next six are explained in `Limits`.
     max_request_line: int = setting(
         8190, _LIMITS, Size(1), "Method, target and version; above it 414."

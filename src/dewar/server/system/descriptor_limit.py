@@ -13,16 +13,20 @@ _logger = logging.getLogger("dewar.server")
 _SPARE = 256
 
 
-def raise_descriptor_limit(connections: int) -> None:
+def raise_descriptor_limit(connections: int, more: int = 0) -> None:
     """Raise the soft limit of this process as far as *connections* need it.
 
     It is 1024 on most systems, and a program may raise it up to the hard limit. If that is too
     low, a warning is logged: connections above it wait until others are closed.
+
+    Args:
+        connections: How many there may be.
+        more: The descriptors that some of them need in addition.
     """
     if sys.platform == "win32":
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + _SPARE
+    wanted = connections + more + _SPARE
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return
     within = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

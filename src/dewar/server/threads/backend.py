@@ -37,7 +37,7 @@ class ThreadBackend:
     def start(self) -> None:
         """See `dewar.server.server.ServerBackend`."""
         settings = self._server_context.settings
-        raise_descriptor_limit(settings.max_connections)
+        raise_descriptor_limit(settings.max_connections, 2 * settings.websocket_threads)
         with ExitStack() as opened:
             self._server_context.open_logs()
             opened.callback(self._server_context.close_logs)

@@ -9,11 +9,11 @@ from dewar.server.connection.server_context import Balancer
 from dewar.server.connection.state import ConnectionState
 from dewar.server.threads.poller import PEER_CLOSED, READ, WRITE, Poller
 
-_FLUSHING, _READY, _CLOSED, _SUSPENDED = (
+_SUSPENDED, _UPGRADING = ConnectionState.SUSPENDED, ConnectionState.UPGRADING
+_FLUSHING, _READY, _CLOSED = (
     ConnectionState.FLUSHING,
     ConnectionState.READY,
     ConnectionState.CLOSED,
-    ConnectionState.SUSPENDED,
 )
 
 
@@ -21,18 +21,21 @@ class ConnectionTable:
     """Holds each connection from its accept to its close, and keeps the poller in step.
 
     A connection is the leader's, and in the poller; or handed off, to the thread that runs it; or
-    suspended, and the event loop's. A thread that changes a connection whose owner may be changing
+    suspended, and the event loop's. One that has left HTTP is upgraded: no leader looks at it until
+    the application's call is over. A thread that changes a connection whose owner may be changing
     holds `ownership_lock` meanwhile.
 
     Args:
         poller: What reports the connections.
         resume: Called on the loop's thread with a suspended connection that can go on.
+        begin_upgrade: Called with a connection that is UPGRADING, by the leader.
         balancer: Learns how many connections there are, if other processes need that.
 
     Attributes:
         open: The leader's connections and those handed off, by descriptor.
         suspended: The connections that wait for the event loop, or did, and are handed off now.
             The poller reports them only to see that their clients have left.
+        upgraded: The connections that have left HTTP, by descriptor.
         handed_off: The connections that run on a thread that does not lead.
         ownership_lock: Held while a connection is handed off by another thread, or taken back.
         is_closing: Whether nothing is watched any more: a connection that comes back is closed.
@@ -43,13 +46,16 @@ class ConnectionTable:
         self,
         poller: Poller,
         resume: Callable[[Connection], None],
+        begin_upgrade: Callable[[Connection], None],
         balancer: Balancer | None = None,
     ) -> None:
         self._poller = poller
         self._resume = resume
+        self._begin_upgrade = begin_upgrade
         self._balancer = balancer
         self.open: dict[int, Connection] = {}
         self.suspended: dict[int, Connection] = {}
+        self.upgraded: dict[int, Connection] = {}
         self.handed_off: set[Connection] = set()
         self.ownership_lock = threading.Lock()
         self._count_lock = threading.Lock()
@@ -59,18 +65,18 @@ class ConnectionTable:
 
     def __repr__(self) -> str:
         elsewhere = f"{len(self.handed_off)} handed off, {len(self.suspended)} suspended"
-        return f"<ConnectionTable {self.count} open, {elsewhere}>"
+        return f"<ConnectionTable {self.count} open, {elsewhere}, {len(self.upgraded)} upgraded>"
 
     @property
     def count(self) -> int:
         """How many connections there are."""
         with self._count_lock:  # or one that moves between the two could be counted in neither
-            return len(self.open) + len(self.suspended)
+            return len(self.open) + len(self.suspended) + len(self.upgraded)
 
     def requests(self) -> int:
         """Return how many requests have been answered, or are being answered."""
         with self._count_lock:
-            held = [*self.open.values(), *self.suspended.values()]
+            held = [*self.open.values(), *self.suspended.values(), *self.upgraded.values()]
             return self._served + sum(connection.served for connection in held)
 
     def add(self, fresh: Iterable[Connection]) -> None:
@@ -90,16 +96,25 @@ class ConnectionTable:
             self._suspend(connection)
         elif connection.state is _CLOSED or self.is_closing:
             self.remove(connection)
+        elif connection.state is _UPGRADING:
+            self._begin_upgrade(connection)
         else:
-            was_suspended = self.suspended.get(connection.fd) is connection
-            # A READY connection has its turn when the poller says that it takes a response. So it
-            # waits in one line with all others, and is not read from meanwhile.
-            is_writing = connection.state is _FLUSHING or connection.state is _READY
-            self.set_interest(connection, WRITE if is_writing else READ)
-            if was_suspended:
-                # Only now: the leader may hold an earlier event of it, and handles what is open.
-                with self._count_lock:
-                    self.open[connection.fd] = self.suspended.pop(connection.fd)
+            self._watch(connection)
+
+    def _watch(self, connection: Connection) -> None:
+        fd = connection.fd
+        was_open = self.open.get(fd) is connection
+        # A connection that is READY or UPGRADING after a response has its turn when the poller says
+        # that it takes another one. So it waits in one line with all others, and is not read from
+        # meanwhile.
+        state = connection.state
+        is_writing = state is _FLUSHING or state is _READY or state is _UPGRADING
+        self.set_interest(connection, WRITE if is_writing else READ)
+        if not was_open:
+            # Only now: the leader may hold an earlier event of it, and handles what is open.
+            with self._count_lock:
+                away = self.suspended if fd in self.suspended else self.upgraded
+                self.open[fd] = away.pop(fd)
 
     def set_interest(self, connection: Connection, interest: int) -> None:
         """Have the poller report *interest* of *connection*."""
@@ -132,7 +147,10 @@ class ConnectionTable:
                 connection.abort()
                 return False
             self.handed_off.discard(connection)
-            self.apply_state(connection)
+            if connection.state is _UPGRADING and not self.is_closing:
+                self._watch(connection)  # the leader begins it, without this lock
+            else:
+                self.apply_state(connection)
             self._note_quiescence()
             return True
 
@@ -141,7 +159,7 @@ class ConnectionTable:
         # In this order: once the socket is closed, its number may be a new client's.
         with self._count_lock:
             fd = connection.fd
-            if self.open.pop(fd, None) is None and self.suspended.pop(fd, None) is None:
+            if not any(held.pop(fd, None) for held in (self.open, self.suspended, self.upgraded)):
                 return
             self._served += connection.served
         self._note_open()
@@ -172,7 +190,7 @@ class ConnectionTable:
                     unfinished.append(connection)
                 else:
                     self.remove(connection)
-            for connection in self.suspended.values():
+            for connection in [*self.suspended.values(), *self.upgraded.values()]:
                 if connection in self.handed_off:
                     connection.shut_down_socket()
                 else:
@@ -181,8 +199,29 @@ class ConnectionTable:
         return unfinished
 
     def _note_quiescence(self) -> None:
-        if self.is_closing and not self.suspended and not self.handed_off:
+        is_empty = not (self.suspended or self.upgraded or self.handed_off)
+        if self.is_closing and is_empty:
             self.is_quiescent.set()
+
+    # Upgraded connections.
+
+    def note_upgraded(self, connection: Connection) -> None:
+        """Leave *connection*, which has left HTTP, to who has taken it."""
+        with self.ownership_lock:
+            if connection.interest:
+                connection.interest = 0
+                self._poller.unregister(connection.fd)
+            with self._count_lock:
+                fd = connection.fd
+                away = self.suspended if fd in self.suspended else self.open
+                self.upgraded[fd] = away.pop(fd)
+
+    def say_going_away(self) -> None:
+        """Tell all upgraded connections that the server stops, those that know it excepted."""
+        for connection in list(self.upgraded.values()):
+            upgrade = connection.upgrade  # its thread may be ending it now
+            if upgrade is not None:
+                upgrade.say_going_away()
 
     # Suspended connections.
 
@@ -205,12 +244,14 @@ class ConnectionTable:
         return True
 
     def _suspend(self, connection: Connection) -> None:
-        with self._count_lock:
-            self.open.pop(connection.fd, None)
-            self.suspended[connection.fd] = connection
+        is_upgraded = self.upgraded.get(connection.fd) is connection
+        if not is_upgraded:
+            with self._count_lock:
+                self.open.pop(connection.fd, None)
+                self.suspended[connection.fd] = connection
         if self.is_closing:
             self._cancel_suspended(connection)
-        else:
+        elif not is_upgraded:
             self.set_interest(connection, READ)
         # The last step: from here on the connection is the loop's.
         connection.async_exchange.launch(partial(self._resume, connection))  # type: ignore[union-attr]  # a suspended connection has one

@@ -20,7 +20,7 @@ from dewar.server.threads.runner import RequestRunner, fail_connection
 from dewar.support.waker import Waker
 
 _IDLE, _READY = ConnectionState.IDLE, ConnectionState.READY
-_FLUSHING = ConnectionState.FLUSHING
+_FLUSHING, _UPGRADING = ConnectionState.FLUSHING, ConnectionState.UPGRADING
 _YIELDING = AcceptState.YIELDING
 
 # More events than these are sorted by `select_fairly`. Fewer are handled before any client has
@@ -168,7 +168,7 @@ class LeaderDuties:
         if connection.state is _READY:
             return True
         if connection.state is not _FLUSHING:
-            return connection.receive()
+            return connection.state is not _UPGRADING and connection.receive()
         ready = connection.flush()
         if connection.state is _IDLE:
             self._connections.set_interest(connection, READ)
@@ -204,17 +204,23 @@ class LeaderDuties:
         draining = self.pool_state is PoolState.DRAINING
         if draining:
             self._connections.add(self._acceptor.close(self._room()))
-        ready = {fd for fd, _ in events}
+        self._check_deadlines(now, {fd for fd, _ in events})
+        if self.pool_state is not PoolState.SERVING:
+            self._connections.say_going_away()
+        if draining and not self._connections.count:
+            self.pool_state = PoolState.ENDED
+
+    def _check_deadlines(self, now: float, ready: set[int]) -> None:
+        closes_idle = self.pool_state is PoolState.DRAINING and now >= self.linger_until
         with self._connections.ownership_lock:
             for connection in self._connections.leader_owned():
                 if connection.state is _IDLE and connection.fd in ready:
                     continue
                 connection.expire(now)
-                if draining and now >= self.linger_until:
+                if closes_idle:
                     connection.close_if_idle(now, _DRAIN_GRACE)
-                self._connections.apply_state(connection)
-        if draining and not self._connections.count:
-            self.pool_state = PoolState.ENDED
+                if connection.state is not _UPGRADING:  # it waits for its turn
+                    self._connections.apply_state(connection)
 
     def finish(self) -> None:
         """End the pool. The caller leads, or no thread does."""

@@ -177,6 +177,8 @@ class Pool:
             requests=self._connections.requests(),
             leader_takeovers=self._leadership.takeovers,
             early_promotion=self._leadership.latency.is_slow,
+            websockets=len(self._connections.upgraded),
+            websocket_threads=self._runner.upgrade_threads.count,
             spooled=self._body_storage.disk.used,
         )
 

@@ -1,6 +1,7 @@
 """Running requests on threads that do not lead."""
 
 import logging
+from functools import partial
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.server_context import ServerContext
@@ -9,6 +10,7 @@ from dewar.server.errors import Refusal
 from dewar.server.threads.connections import ConnectionTable
 from dewar.server.threads.poller import Poller
 from dewar.server.threads.scores import LatencyScore
+from dewar.server.threads.upgrade_threads import UpgradeThreads
 from dewar.server.threads.work_queue import WorkQueue
 from dewar.server.wire.errors import UNAVAILABLE
 from dewar.support.background_thread import BackgroundThread
@@ -38,8 +40,8 @@ def fail_connection(connection: Connection, error: Exception) -> bool:
 class RequestRunner:
     """Runs the requests that the leader does not run itself, and those the event loop gives back.
 
-    It holds the table, and the table holds its `resume`: the table starts what waits for the event
-    loop, and `resume` goes on with it.
+    It holds the table, and the table holds its `resume` and `begin_upgrade`: the table starts what
+    waits for the event loop, and `resume` goes on with it.
 
     Args:
         server_context: The server that the requests are for.
@@ -51,6 +53,7 @@ class RequestRunner:
     Attributes:
         connections: The connections of the pool.
         rejected: Requests answered with 503, because too many waited.
+        upgrade_threads: The threads of requests for another protocol.
     """
 
     def __init__(
@@ -61,7 +64,12 @@ class RequestRunner:
         work_queue: WorkQueue,
         latency: LatencyScore,
     ) -> None:
-        self.connections = ConnectionTable(poller, self.resume, server_context.balancer)
+        self.connections = ConnectionTable(
+            poller, self.resume, self.begin_upgrade, server_context.balancer
+        )
+        self.upgrade_threads = UpgradeThreads(
+            server_context.settings.websocket_threads, self._run_once, self.give_back
+        )
         self._server_context = server_context
         self._begins_on_loop = server_context.begin_on_loop is not None
         self._waker = waker
@@ -108,6 +116,26 @@ class RequestRunner:
         else:
             self.connections.hand_off(connection)
             self._work_queue.submit(connection)
+
+    def begin_upgrade(self, connection: Connection) -> None:
+        """Begin with a request that may leave HTTP: on the loop, else on a thread of its own.
+
+        It may take hours, so it never runs on a thread of the pool.
+        """
+        connections = self.connections
+        connections.hand_off(connection)
+        try:
+            connection.offer_upgrade(partial(connections.note_upgraded, connection))
+            has_begun = self._begins_on_loop and connection.begin_on_loop()
+            refusal = None if has_begun else self.upgrade_threads.maybe_refuse(connection)
+        except Exception as error:  # noqa: BLE001  # an internal error costs one connection
+            fail_connection(connection, error)
+            has_begun, refusal = True, None
+        if refusal is not None:
+            self.rejected += 1
+            connection.reject(refusal)
+        if has_begun or refusal is not None:
+            self.give_back(connection)
 
     def run_alone(self, connection: Connection) -> None:
         """Run further requests of *connection* for a moment: the last poll found nobody else.

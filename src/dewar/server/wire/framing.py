@@ -20,18 +20,25 @@ _DIGITS = 18
 CHUNKED = -1
 
 
-def take_framing(environ: dict[str, Any], http11: bool, limits: Limits) -> tuple[bool, bool, int]:
+def take_framing(
+    environ: dict[str, Any], http11: bool, limits: Limits
+) -> tuple[bool, bool, bool, int]:
     """Apply the fields of *environ* about the connection and the body.
 
     Returns:
-        Whether the connection can persist; whether the client waits for ``100 Continue`` before
-        it sends a body; and the bytes of the body, or CHUNKED.
+        Whether the connection can persist; whether the client asks to go on with WebSocket; whether
+        it waits for ``100 Continue`` before it sends a body; and the bytes of the body, or CHUNKED.
 
     Raises:
         Refusal: The length of the body is ambiguous or too large, or an expectation is unknown.
     """
     connection = environ.get("HTTP_CONNECTION")
-    keep_alive = http11 if connection is None else _persists(connection, http11)
+    keep_alive, upgrades = http11, False
+    if connection is not None:
+        options = {option.strip(" \t") for option in connection.lower().split(",")}
+        # RFC 9112 §9.3
+        keep_alive = "close" not in options and (http11 or "keep-alive" in options)
+        upgrades = "upgrade" in options and http11 and keep_alive and _asks_websocket(environ)
     length = environ.get("CONTENT_LENGTH")
     framing = _parse_framing(environ.pop("HTTP_TRANSFER_ENCODING", None), length, http11)
     check_body_size(framing, limits)
@@ -40,7 +47,7 @@ def take_framing(environ: dict[str, Any], http11: bool, limits: Limits) -> tuple
     expect = environ.get("HTTP_EXPECT")
     # In HTTP/1.0 an expectation is ignored (RFC 9110 §10.1.1).
     waits = expect is not None and http11 and _expects_continue(expect)
-    return keep_alive, waits, framing
+    return keep_alive, upgrades and not framing, waits, framing
 
 
 def check_body_size(size: int, limits: Limits) -> None:
@@ -50,10 +57,11 @@ def check_body_size(size: int, limits: Limits) -> None:
         raise Refusal(errors.TOO_LARGE, f"A body may have at most {limit} bytes.")
 
 
-def _persists(connection: str, http11: bool) -> bool:
-    """Return whether a request's Connection field lets the connection persist (RFC 9112 §9.3)."""
-    options = {option.strip(" \t") for option in connection.lower().split(",")}
-    return "close" not in options and (http11 or "keep-alive" in options)
+def _asks_websocket(environ: dict[str, Any]) -> bool:
+    """Return whether a request asks for WebSocket (RFC 6455 §4.2.1, RFC 9110 §7.8)."""
+    protocols = environ.get("HTTP_UPGRADE", "").lower().split(",")
+    is_asked = any(protocol.strip(" \t") == "websocket" for protocol in protocols)
+    return is_asked and environ["REQUEST_METHOD"] == "GET"
 
 
 def _expects_continue(expect: str) -> bool:

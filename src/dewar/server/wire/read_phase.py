@@ -10,4 +10,5 @@ class ReadPhase(Enum):
     HEAD = "the rest of a head"
     BODY = "the rest of a body"
     HELD = "its owner, to take the complete request: more bytes were received behind it"
+    UPGRADE = "its owner, to take a request that asks for another protocol"
     ENDED = "nothing: input is ignored from now on"

@@ -7,6 +7,7 @@ The rules of this file:
   because a parsed request needs many times the memory of its bytes.
 * Requests before an error are complete and are answered. The error is the last result of a
   connection: after it, and after a request that closes the connection, input is ignored.
+* What follows a request for another protocol may be no HTTP, so it is held as bytes too.
 * Nothing from a trailer gets into the environ: it would come after the checks.
 """
 
@@ -35,10 +36,9 @@ MakeRequest = Callable[[Environ, bool, bool, IO[bytes] | None], R]
 
 _CR = 13
 
-
 # PERF: a member of an enum is slower to reach than a name of this module.
 _START, _HEAD, _BODY = ReadPhase.START, ReadPhase.HEAD, ReadPhase.BODY
-_HELD, _ENDED = ReadPhase.HELD, ReadPhase.ENDED
+_HELD, _UPGRADE, _ENDED = ReadPhase.HELD, ReadPhase.UPGRADE, ReadPhase.ENDED
 
 
 class RequestReader(Generic[R]):
@@ -107,7 +107,7 @@ class RequestReader(Generic[R]):
             if environ is not None:
                 self.completed.append(self._make(environ, True, True, None))
                 return
-        if self.phase is _HELD:
+        if self.phase is _HELD or self.phase is _UPGRADE:
             self._held, self._held_from = self._held[self._held_from :] + data, 0
         else:
             self._parse(data, 0)
@@ -141,6 +141,18 @@ class RequestReader(Generic[R]):
             return None
         self._taken_before_body = True
         return self._make(self.environ, self._http11, self._keep_alive, None)
+
+    def take_upgrade(self) -> R:
+        """Return the request in the phase UPGRADE; then `advance`, or `leave` HTTP."""
+        environ, self.environ = self.environ, {}
+        self.phase = _HELD
+        return self._make(environ, True, True, None)
+
+    def leave(self) -> bytes:
+        """Return what was received behind the request; nothing more is read."""
+        rest = self._held[self._held_from :]
+        self.discard()
+        return rest
 
     def discard(self) -> None:
         """Release all that unfinished and unanswered requests hold; ignore input from now on."""
@@ -191,6 +203,8 @@ class RequestReader(Generic[R]):
         else:
             self.received = 0
             self._take_head(head, 0, len(head) - 4)
+            if self.phase is _UPGRADE:
+                self._held, end = data[end:], len(data)
         return end
 
     def _take_head(self, data: bytes, pos: int, end: int) -> int:
@@ -218,12 +232,14 @@ class RequestReader(Generic[R]):
     def _take_rest(self, environ: Environ, data: bytes, end: int) -> int:
         """Take a head with fields about the connection or a body; return where its message ends."""
         http11 = self._http11
-        keep_alive, waits, framing = take_framing(environ, http11, self._limits)
+        keep_alive, upgrades, waits, framing = take_framing(environ, http11, self._limits)
         if framing:
-            self.environ = environ
-            self._keep_alive = keep_alive
-            self.wants_continue = waits
+            self.environ, self._keep_alive, self.wants_continue = environ, keep_alive, waits
             return self._begin_body(framing, data, end)
+        if upgrades:
+            self.phase, self.environ = _UPGRADE, environ
+            self._held, self._held_from = data[end:], 0
+            return len(data)
         self.completed.append(self._make(environ, http11, keep_alive, None))
         self.phase = _START if keep_alive else _ENDED
         return end
