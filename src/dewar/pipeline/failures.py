@@ -98,7 +98,7 @@ def report_failure(
     if propagate is None:
         propagate = app.testing or app.debug
     if propagate:
-        for item in context.background_work or ():
+        for item in context._dewar_background_work or ():
             item.discard()
         raise error
     app.log_exception((type(error), error, error.__traceback__))
@@ -132,7 +132,7 @@ def _http_handler(app: PipelineApp, context: Context, error: HTTPException) -> H
 
 
 def _handler(app: PipelineApp, context: Context, error: Exception) -> Handler | None:
-    rule = context.url_rule
+    rule = context._dewar_url_rule
     # No request object is made just to ask for its blueprints.
     blueprints = context.request.blueprints if rule is not None and "." in rule.endpoint else ()
     return app._find_error_handler(error, blueprints)
