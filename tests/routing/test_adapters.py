@@ -68,7 +68,7 @@ def answers(
     return found, told
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from(KINDS),
     st.sampled_from(SERVER_NAMES),
