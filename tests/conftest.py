@@ -9,9 +9,17 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from asynctools import tasks_left
 from polling import eventually
+
+# How long an example takes is a matter of what else runs on the machine: of the other workers of
+# the suite, for instance. What has to be quick is measured by the benchmarks.
+settings.register_profile(
+    "suite", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
 
 
 @pytest.fixture

@@ -35,7 +35,19 @@ CLASSES = {
     "loader": "templating.DispatchingJinjaLoader",
     "map": "app.Flask.url_map_class",
     "rule": "app.Flask.url_rule_class",
+    "app context": "ctx.AppContext",
+    "request context": "ctx.RequestContext",
 }
+#: Kinds that are proxied by a name of the framework, and named when a request begins.
+IN_REQUESTS = {
+    "request": "request",
+    "session": "session",
+    "g": "g",
+    "app context": "app_ctx",
+    "request context": "request_ctx",
+}
+#: Kinds of which Dewar has one class, so a name of either is Flask's.
+CONTEXTS = ("app context", "request context")
 Names = Mapping[str, Mapping[str, Any]]
 
 
@@ -113,6 +125,7 @@ class Program:
         self._of_instances = of_instances
         self._is_async = is_async
         self.lib: Any = importlib.import_module(framework)
+        self.globals: Any = importlib.import_module(f"{framework}.globals")
         self.made: dict[str, list[Any]] = {}
         self.app = self._make_app(overrides)
 
@@ -142,11 +155,17 @@ class Program:
         cls = class_of(self._framework, kind)
         return type(cls.__name__, (cls,), {**self._of_classes.get(kind, {}), **own})
 
+    def _make_context(self, kind: str, *args: Any) -> Any:
+        return self.named(kind, self._class(kind)(*args))
+
     def _make_app(self, overrides: bool) -> Any:
         program = self
-        stages = {}
+        stages: dict[str, Any] = {}
         if overrides:
             stages["dispatch_request"] = lambda app: super(app_class, app).dispatch_request()
+        if overrides or any(self._of_classes.get(kind) for kind in CONTEXTS):
+            stages["app_context"] = lambda app: self._make_context("app context", app)
+            stages["request_context"] = lambda *args: self._make_context("request context", *args)
         app_class = self._class(
             "app",
             config_class=self._class("config"),
@@ -187,9 +206,9 @@ class Program:
 
         @app.before_request
         def name_what_the_request_has() -> None:
-            for kind in ("request", "session", "g"):
+            for kind, proxy in IN_REQUESTS.items():
                 if kind in program._of_instances:
-                    program.named(kind, getattr(program.lib, kind)._get_current_object())
+                    program.named(kind, getattr(program.globals, proxy)._get_current_object())
 
         if "response" in self._of_instances:
             app.after_request(lambda response: self.named("response", response))
@@ -314,12 +333,14 @@ def free_names(kind: str) -> list[str]:
 @cache
 def flask_names() -> Mapping[str, frozenset[str]]:
     """Return the names that Flask's objects have after they have been used, by kind."""
-    return names_by_kind(FLASK)
+    names = names_by_kind(FLASK)
+    either = names[CONTEXTS[0]] | names[CONTEXTS[1]]
+    return {**names, **dict.fromkeys(CONTEXTS, either)}
 
 
 def names_by_kind(framework: str) -> Mapping[str, frozenset[str]]:
     """Return the names that a framework's objects have after they have been used."""
-    program = Program(framework, {}, {"request": {}, "response": {}, "session": {}, "g": {}})
+    program = Program(framework, {}, {"response": {}, **{kind: {} for kind in IN_REQUESTS}})
     comparable(program.answers())
     return {
         kind: frozenset(name for thing in things for name in dir(thing))

@@ -1,5 +1,6 @@
 """Templates, and the names in them."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +111,16 @@ def test_debug_mode_reloads_templates(app: Dewar, tmp_path: Path) -> None:
     assert app.jinja_env.auto_reload is True
     assert app.jinja_env.list_templates() == ["macros.html", "page.html", "plain.txt"]
     assert not request
+
+
+@pytest.mark.parametrize("framework", ["flask", "dewar.compat.flask"])
+def test_a_global_of_the_program_named_session_is_used(framework: str) -> None:
+    """In a request too: Flask puts `g` and `request` over the globals, and not the session."""
+    lib = importlib.import_module(framework)
+    app = lib.Flask("own", static_folder=None)
+    app.jinja_env.globals["session"] = "own"
+    with app.test_request_context("/"):
+        assert lib.render_template_string("{{ session }}") == "own"
+        names: dict[str, Any] = {}
+        app.update_template_context(names)
+        assert sorted(names) == ["g", "request"]

@@ -68,7 +68,7 @@ def _with_defaults(options: dict[str, Any]) -> dict[str, Any]:
     if options.get("max_age") is None:
         options["max_age"] = app.get_send_file_max_age
     options.update(
-        environ=context.environ,
+        environ=context._dewar_environ,
         use_x_sendfile=app.config["USE_X_SENDFILE"],
         response_class=app.response_class,
         _root_path=app.root_path,

@@ -23,7 +23,7 @@ _read: Callable[..., Any] = contexts.reader
 
 def _current_request_object() -> Any:
     try:
-        found = _read(None)[1].made_request
+        found = _read(None)[1]._dewar_request
     except (TypeError, AttributeError):
         found = None
     return current_request().request if found is None else found
@@ -43,7 +43,7 @@ def _current_app() -> Any:
 
 def _current_namespace() -> Any:
     try:
-        found = _read(None)[0]._g  # noqa: SLF001  # PERF: as above; None is asked for below
+        found = _read(None)[0]._dewar_g  # PERF: as above; None is asked for below
     except (TypeError, AttributeError):
         found = None
     return current().g if found is None else found

@@ -93,7 +93,7 @@ def after_this_request(f: F) -> F:
     Raises:
         UnboundError: If no request is being handled.
     """
-    current_request("after_this_request").after_this_request(f)
+    current_request("after_this_request")._after_request_functions.append(f)
     return f
 
 

@@ -24,7 +24,7 @@ def _errors_stream() -> Any:
     request_context = maybe_current_request()
     if request_context is None:
         return sys.stderr
-    return request_context.environ.get("wsgi.errors", sys.stderr)
+    return request_context._dewar_environ.get("wsgi.errors", sys.stderr)
 
 
 #: Writes to the server's log during a request, and to stderr otherwise.

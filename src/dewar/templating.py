@@ -36,12 +36,11 @@ _g: LocalProxy[Any] = LocalProxy(lambda: current().g)
 
 
 def standard_names() -> dict[str, Any]:
-    """Return the names that all templates have: `g`, and in a request `request`, `session`."""
+    """Return the names that templates have beside the globals: `g`, and in a request `request`."""
     names = {"g": current().g}
     request_context: Context | None = maybe_current_request()
     if request_context is not None:
         names["request"] = request_context.request
-        names["session"] = _session
     return names
 
 

@@ -5,6 +5,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from architecture.sleeps import find_sleeps
 from architecture.tree import ROOT, SRC, TEST_FILES, TESTS, functions, name_of, parse
@@ -112,6 +113,14 @@ def test_a_sleep_is_found(text: str) -> None:
 def test_a_wait_is_no_sleep(text: str) -> None:
     """Where something is waited for, or no time goes by."""
     assert list(find_sleeps(ast.parse(textwrap.dedent(text)))) == []
+
+
+def test_no_example_of_a_property_has_a_time_limit() -> None:
+    """`tests/conftest.py` says so once. A test's own settings keep it."""
+    assert settings.default is not None
+    assert settings.default.deadline is None
+    assert settings(max_examples=1).deadline is None
+    assert HealthCheck.too_slow in settings.default.suppress_health_check
 
 
 def test_each_folder_of_tests_has_what_it_tests() -> None:

@@ -289,12 +289,12 @@ def test_nothing_is_made_that_nobody_asks_for(app: Dewar) -> None:
     """No request object, session, g or adapter before somebody looks."""
     app.add_url_rule("/", "home", lambda: "")
     with app.test_request_context("/") as context:
-        assert context.url_rule is not None
-        assert context.made_request is None
-        assert context.opened_session is None
-        assert context._g is None
+        assert context._dewar_url_rule is not None
+        assert context._dewar_request is None
+        assert context._dewar_session is None
+        assert context._dewar_g is None
         session.get("x")
-        assert context.opened_session is not None
+        assert context._dewar_session is not None
 
 
 def test_a_missing_page_is_known_before_it_is_raised(app: Dewar) -> None:

@@ -130,7 +130,7 @@ def test_a_job_reads_what_was_left() -> None:
         f"/?token={SECRET}&page=2", method="POST", json=body, headers={"X-Api-Key": SECRET}
     ):
         request.get_data()
-        plain = json.loads(json.dumps(maybe_current().snapshot().portable(IS_SECRET)))
+        plain = json.loads(json.dumps(maybe_current()._dewar_snapshot().portable(IS_SECRET)))
         snapshot = Snapshot.from_portable(app, plain)
 
     def job() -> None:

@@ -26,7 +26,7 @@ def app() -> Dewar:
 
 def sent(app: Dewar) -> Snapshot:
     """Return what a job gets of the current context."""
-    return Snapshot.from_portable(app, maybe_current().snapshot().portable(IS_SECRET))
+    return Snapshot.from_portable(app, maybe_current()._dewar_snapshot().portable(IS_SECRET))
 
 
 def test_plain_values_come_back_and_others_are_named() -> None:
@@ -77,10 +77,10 @@ def test_an_app_s_own_tags_change_nothing_for_jobs(app: Dewar) -> None:
     """They are for its cookies; what jobs are packed with is nobody's to change."""
     with app.test_request_context("/"):
         g.number = 5
-        before = maybe_current().snapshot().portable(IS_SECRET)["g"]
+        before = maybe_current()._dewar_snapshot().portable(IS_SECRET)["g"]
         own: Any = app.session_interface
         own.serializer.register(type("Tag", (type(own.serializer.order[0]),), {"key": " own"}))
-        assert maybe_current().snapshot().portable(IS_SECRET)["g"] == before
+        assert maybe_current()._dewar_snapshot().portable(IS_SECRET)["g"] == before
 
 
 def test_a_job_s_namespace_has_no_class_of_its_own(app: Dewar) -> None:

@@ -77,7 +77,7 @@ def sent(snapshot: Snapshot) -> Snapshot:
 @pytest.fixture(params=["here", "sent"])
 def take(request: pytest.FixtureRequest) -> Any:
     def take() -> Snapshot:
-        snapshot: Snapshot = maybe_current().snapshot()
+        snapshot: Snapshot = maybe_current()._dewar_snapshot()
         return snapshot if request.param == "here" else sent(snapshot)
 
     return take
@@ -165,7 +165,7 @@ def test_only_the_app_context_is_torn_down_and_only_for_what_is_the_jobs(app: De
 def test_the_signals_are_those_of_an_app_context(app: Dewar) -> None:
     """A job is an app context's work, not another request."""
     with app.test_request_context("/book/1"):
-        snapshot = maybe_current().snapshot()
+        snapshot = maybe_current()._dewar_snapshot()
     seen: list[str] = []
 
     def pushed(_app: Any, **_: Any) -> None:
@@ -193,7 +193,7 @@ def test_what_an_app_prepares_for_each_context_is_the_jobs_own(app: Dewar) -> No
     app.teardown_appcontext(lambda exc: closed.append(g.pop("database", None)))
     with app.app_context():
         g.database = "the submitter's"
-        snapshot = maybe_current().snapshot()
+        snapshot = maybe_current()._dewar_snapshot()
 
     def prepare(_app: Any, **_: Any) -> None:
         g.database = "the job's"
@@ -313,7 +313,7 @@ def test_the_innermost_app_is_carried(app: Dewar) -> None:
     """Of two apps on the stack the job gets the one that is current."""
     other = Dewar("other", static_folder=None)
     with app.test_request_context("/book/1"), other.app_context():
-        snapshot = maybe_current().snapshot()
+        snapshot = maybe_current()._dewar_snapshot()
     assert in_thread(snapshot, lambda: (current_app.name, bool(request))) == ("other", False)
 
 
@@ -321,7 +321,7 @@ def test_an_app_context_over_its_own_request_has_the_request(app: Dewar) -> None
     """``with app.app_context()`` in a view does not hide the request."""
     with app.test_request_context("/book/1"), app.app_context():
         g.inner = 1
-        snapshot = maybe_current().snapshot()
+        snapshot = maybe_current()._dewar_snapshot()
     assert in_thread(snapshot, lambda: (request.path, g.inner)) == ("/book/1", 1)
 
 
@@ -336,7 +336,7 @@ def test_an_app_with_a_context_of_its_own_is_asked_for_it() -> None:
 
     app = Special("special", static_folder=None)
     with app.test_request_context("/x"):
-        snapshot = maybe_current().snapshot()
+        snapshot = maybe_current()._dewar_snapshot()
     made.clear()
     assert in_thread(snapshot, lambda: (request.path, len(made))) == ("/x", 1)
 
@@ -344,7 +344,7 @@ def test_an_app_with_a_context_of_its_own_is_asked_for_it() -> None:
 def test_what_a_function_leaves_on_the_stack_is_gone(app: Dewar) -> None:
     """A context that the job pushed and forgot does no harm."""
     with app.test_request_context("/"):
-        snapshot = maybe_current().snapshot()
+        snapshot = maybe_current()._dewar_snapshot()
     assert in_thread(snapshot, lambda: app.app_context().push()) is None
 
 
@@ -379,12 +379,12 @@ def test_it_works_from_within_a_served_request(app: Dewar) -> None:
     def start() -> str:
         assert request.json == [1]
         g.user = "ada"
-        taken.append(maybe_current().snapshot())
+        taken.append(maybe_current()._dewar_snapshot())
         return "ok"
 
     @app.errorhandler(418)
     def teapot(error: Any) -> tuple[str, int]:
-        taken.append(maybe_current().snapshot())
+        taken.append(maybe_current()._dewar_snapshot())
         return "", 418
 
     app.add_url_rule("/tea", view_func=lambda: abort(418))
@@ -407,7 +407,7 @@ def test_plain_values_travel_and_others_explain(app: Dewar) -> None:
     with app.test_request_context("/"):
         vars(g).update(plain, connection=object(), keys={1: 2})
         session["odd"] = {1: 2}
-        snapshot = sent(maybe_current().snapshot())
+        snapshot = sent(maybe_current()._dewar_snapshot())
 
     def job() -> None:
         assert {name: g.get(name) for name in plain} == plain
@@ -449,7 +449,7 @@ def test_a_large_body_does_not_go_to_another_process(app: Dewar, size: int, trav
     """It is better passed by reference."""
     with app.test_request_context("/", method="POST", data=b"x" * size):
         request.get_data()
-        snapshot = sent(maybe_current().snapshot())
+        snapshot = sent(maybe_current()._dewar_snapshot())
     if travels:
         assert len(in_thread(snapshot, lambda: request.data)) == size
     else:

@@ -150,7 +150,7 @@ class StackLikeAList(RuleBasedStateMachine):
 
 
 TestStackLikeAList = StackLikeAList.TestCase
-TestStackLikeAList.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestStackLikeAList.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_older_code_sees_the_stacks_of_all_owners() -> None:

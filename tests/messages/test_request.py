@@ -42,7 +42,7 @@ def test_odd_servers_are_told_apart() -> None:
     assert Request({}).server is None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(alphabet="abc=&;%20+é ü\t#?", max_size=24))
 def test_the_query_string_is_parsed_as_werkzeug_does(query: str) -> None:
     """With and without anything to decode."""

@@ -493,7 +493,7 @@ def test_no_thread_waits_for_a_websocket(app: dewar.Dewar) -> None:
 
     def begun(app: dewar.Dewar, **fields: str) -> Any:
         with app.test_request_context("/echo/x") as context:
-            environ = {**(context.environ or {}), **fields}
+            environ = {**(context._dewar_environ or {}), **fields}
         return app.begin_on_loop(environ, lambda status, _: statuses.append(status))
 
     app.websocket("/echo/<name>")(echo)

@@ -57,7 +57,7 @@ def answer(
     return None if outcome is None else (outcome, made.notes)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(behaviours())
 def test_every_lane_answers_alike(threads: ThreadPoolExecutor, behaviour: Behaviour) -> None:
     """The same status, fields, body and errors, and the same calls in the same order."""
@@ -71,7 +71,7 @@ def test_every_lane_answers_alike(threads: ThreadPoolExecutor, behaviour: Behavi
         assert answer(flask, flask.Flask, behaviour.twin(), threads, "by_calling") == twin
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(behaviours())
 def test_an_app_with_contexts_of_its_own_answers_alike(
     threads: ThreadPoolExecutor, behaviour: Behaviour
@@ -82,7 +82,7 @@ def test_an_app_with_contexts_of_its_own_answers_alike(
         assert answer(dewar, OwnContext, behaviour, threads, way) == twin, way
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(behaviours())
 def test_flask_answers_alike(threads: ThreadPoolExecutor, behaviour: Behaviour) -> None:
     """With its own way to call the same coroutine functions."""

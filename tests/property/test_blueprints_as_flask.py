@@ -323,7 +323,7 @@ def links(built: Built, place: tuple[str, str]) -> Any:
     return found, list(built.trace)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(apps())
 @example(
     {

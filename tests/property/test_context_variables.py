@@ -95,7 +95,7 @@ class Told:
         return text, self.log
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(BODIES), sets, coroutine_sets)
 def test_each_part_reads_what_it_reads_on_flask(
     body: str, setters: set[str], coroutines: set[str]
@@ -105,7 +105,7 @@ def test_each_part_reads_what_it_reads_on_flask(
     assert ours == Told(flask, flask.Flask, body, setters, coroutines).answer()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(BODIES), sets, coroutine_sets)
 def test_a_server_changes_nothing_of_it(body: str, setters: set[str], coroutines: set[str]) -> None:
     """Each step of a stream is in the context of its request, also on the event loop."""

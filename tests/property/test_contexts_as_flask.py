@@ -189,7 +189,7 @@ def run_on(framework: ModuleType, program: list[Any], is_watched: bool) -> list[
     return copy_context().run(run, program)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(programs(), st.booleans())
 def test_a_program_sees_the_same(program: list[Any], is_watched: bool) -> None:
     """The app, `g`, the request and the session; and what its teardown functions are told."""

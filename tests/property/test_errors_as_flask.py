@@ -121,7 +121,7 @@ def handler(framework: Any, label: str, answer: str) -> Any:
             raise ArithmeticError(label)
         if answer == "raises http":
             framework.abort(410)
-        original = type(getattr(error, "original_exception", None)).__name__
+        original = name_of(type(getattr(error, "original_exception", None)))
         return f"{label} {name_of(type(error))} {original}", 418
 
     return handle
@@ -141,7 +141,7 @@ def ends(framework: Any, app_class: Any, *plan: Any) -> list[Any]:
     return [seen, records.told]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(st.sampled_from(RAISED), handlers, configs)
 def test_an_error_ends_as_it_ends_on_flask(raised: Any, handled: list[Any], config: Any) -> None:
     """The answer, what propagates, and what is logged."""

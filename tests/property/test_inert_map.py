@@ -47,7 +47,7 @@ def outcome(url_map: Map, path: str, method: str) -> Any:
     return rule.rule
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(rule_arguments(), max_size=6),
     st.lists(paths, min_size=1, max_size=6),

@@ -44,7 +44,7 @@ ASYNC = Routed(is_async=True)
 
 
 @pytest.mark.filterwarnings("ignore:Current server name")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(routed_apps, st.lists(requests, min_size=1, max_size=8))
 @known(replace(ASYNC, trusted="config"), EVIL, Asked())
 @known(replace(ASYNC, request_class="trusted"), EVIL)

@@ -141,7 +141,7 @@ def _comparable(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
     ]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(behaviours())
 def test_both_lanes_and_flask_answer_alike(behaviour: dict[str, Any]) -> None:
     """Whatever a view returns or raises, and whatever hooks there are."""
@@ -153,7 +153,7 @@ def test_both_lanes_and_flask_answer_alike(behaviour: dict[str, Any]) -> None:
     assert full == theirs
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(behaviours(), st.sampled_from([None, "session~m=broken", "session=broken"]))
 def test_both_lanes_of_a_mounted_app_answer_alike(
     behaviour: dict[str, Any], cookie: str | None

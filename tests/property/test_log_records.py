@@ -12,7 +12,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import dewar
@@ -179,7 +179,6 @@ def handled(message: str, error: BaseException | None = None, args: Any = ()) ->
 
 
 @given(st.text(st.characters(exclude_categories=())))
-@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_any_text_of_an_exception_is_safe(text: str) -> None:
     """Each line can be printed, and begins as a traceback's lines do."""
     try:

@@ -98,7 +98,7 @@ def all_at_once(served: Served, pieces: list[bytes], count: int) -> list[Answer]
     return answers
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(pipelines("both"))
 def test_threads_and_the_loop_answer_a_pipeline_in_order(
     served: Served, pipeline: tuple[list[bytes], list[bytes]]
@@ -108,7 +108,7 @@ def test_threads_and_the_loop_answer_a_pipeline_in_order(
     assert all_at_once(served, pieces, len(sent)) == one_by_one(served, sent)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(pipelines("async"))
 def test_the_loop_that_leads_answers_a_pipeline_in_order(
     served: Served, pipeline: tuple[list[bytes], list[bytes]]
@@ -120,7 +120,7 @@ def test_the_loop_that_leads_answers_a_pipeline_in_order(
     assert all_at_once(served, pieces, len(sent)) == expected
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(pipelines("both"), min_size=2, max_size=6))
 def test_pipelines_of_several_clients_do_not_mix(
     served: Served, found: list[tuple[list[bytes], list[bytes]]]

@@ -157,7 +157,7 @@ def folders(made: Any) -> tuple[Any, ...]:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(layouts, st.booleans())
 def test_an_app_has_its_folders_where_flask_has_them(layout: Layout, is_loaded: bool) -> None:
     """Through links, in any site-packages, in zips and namespaces; by a rule and by comparison."""

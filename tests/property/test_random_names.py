@@ -45,7 +45,7 @@ def named(draw: st.DrawFn, of_class: bool) -> dict[str, dict[str, Any]]:
     }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(named(of_class=True), named(of_class=False), st.booleans(), st.booleans())
 def test_programs_with_random_names_answer_as_on_flask(
     of_classes: dict[str, Any], of_instances: dict[str, Any], is_async: bool, overrides: bool

@@ -118,7 +118,7 @@ def known(
     return example(rules, paths, "GET", True, host, server, {})
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(
     st.lists(rule_arguments(), max_size=6),
     st.lists(paths, min_size=1, max_size=6),

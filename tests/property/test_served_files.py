@@ -118,7 +118,7 @@ def ask(app: Any, target: str) -> Any:
         return response.status_code, response.data, fields
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(apps(), st.lists(places, min_size=1, max_size=8))
 @example(SLASHES, ["{base}/secret.txt", "app.py"])
 def test_files_are_served_where_flask_serves_them(plan: dict[str, Any], asked: list[str]) -> None:
@@ -143,7 +143,7 @@ def test_files_are_served_where_flask_serves_them(plan: dict[str, Any], asked: l
                 assert ask(ours, target) == ask(theirs, target), target
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(apps(), st.lists(places, min_size=1, max_size=8))
 @example(SLASHES, ["{base}/secret.txt", "app.py"])
 def test_what_is_served_is_in_a_folder_that_was_given(

@@ -73,7 +73,7 @@ def ask(served: Served, asked: Asked) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore:Current server name")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(routed_apps, st.lists(requests.filter(lambda each: each.path[:1] == "/"), max_size=6))
 def test_the_servers_loop_answers_as_a_thread_does(
     switch: Switch, served: Served, routed: Routed, asked: list[Asked]

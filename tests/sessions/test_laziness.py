@@ -79,7 +79,7 @@ def opens_late(app: Dewar) -> bool:
     """Whether a request opens its session when it is first used."""
     context = app.test_request_context("/")
     with context:
-        return context.opened_session is None
+        return context._dewar_session is None
 
 
 @pytest.mark.parametrize("part", ["interface", "class", "globals", "request"])

@@ -68,14 +68,16 @@ class AfterResponses:
                 f"{work!r} cannot be called. Give a function or a coroutine, not what it returned:"
                 " app.after_response(work, 1)."
             )
-        piece = _Work(work, args, kwargs, context.snapshot(), repr(context))
+        piece = _Work(work, args, kwargs, context._dewar_snapshot(), repr(context))
         item = BackgroundWork(piece.steps, copy_context(), self._calls, piece.discard)
-        if context.background_work is None:
-            context.background_work = []
+        if context._dewar_background_work is None:
+            context._dewar_background_work = []
             # It needs a `Response`: with this list the fast lane makes one.
-            context._after_request_functions  # noqa: B018, SLF001  # made by being asked for
-        context.background_work.append(item)
-        watching = None if context.environ is None else context.environ.get(BACKGROUND_WORK)
+            context._after_request_functions  # noqa: B018  # made by being asked for
+        context._dewar_background_work.append(item)
+        watching = (
+            None if context._dewar_environ is None else context._dewar_environ.get(BACKGROUND_WORK)
+        )
         if watching is not None:
             watching.append(item)
 

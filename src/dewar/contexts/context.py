@@ -49,48 +49,48 @@ class Context(ContextState):
 
     __slots__ = ()
 
-    # The app context that the last push made for this request, and `owns_app_context`, `_outer` and
-    # `_carrier` of the pushes before it. Not slots: nearly all have none.
-    _carrier: Any = None
-    _earlier: tuple[tuple[bool, Any, Any], ...] = ()
+    # The app context that the last push made for this request; and for each push before it whether
+    # that owned its app context, the one outside of it, and the one made. Nearly all have none.
+    _dewar_carrier: Any = None
+    _dewar_earlier: tuple[tuple[bool, Any, Any], ...] = ()
 
     def copy(self) -> "Context":
         """Return a context for another owner, with the same request object and session."""
-        if self.environ is None:
+        if self._dewar_environ is None:
             return type(self)(self.app)
         # Opened now, so that the copy has the same session and not another of the same client.
-        copied = type(self)(self.app, self.environ, self.request, self.open_session())
-        copied.url_rule = self.url_rule
-        copied.view_args = self.view_args
-        copied.routing_exception = self.routing_exception
+        copied = type(self)(self.app, self._dewar_environ, self.request, self._dewar_open_session())
+        copied._dewar_url_rule = self._dewar_url_rule
+        copied._dewar_view_args = self._dewar_view_args
+        copied._dewar_routing_exception = self._dewar_routing_exception
         return copied
 
-    def snapshot(self) -> Snapshot:
+    def _dewar_snapshot(self) -> Snapshot:
         """Return a copy of this context for a job, which may begin after the context has ended."""
         return Snapshot.take(self)
 
-    def snapshot_from(self, portable: dict[str, Any]) -> Snapshot:
+    def _dewar_snapshot_from(self, portable: dict[str, Any]) -> Snapshot:
         """Return the snapshot of a plain form (`Snapshot.portable`), for this context's app."""
         return Snapshot.from_portable(self.app, portable)
 
     def push(self) -> None:
         """Make this the current context of the running thread, greenlet or task."""
         state = _read(None)
-        if self.environ is None:
-            self.owns_app_context = True
+        if self._dewar_environ is None:
+            self._dewar_owns_app_context = True
             _write(with_pushed(state, app=self))
-        elif state is None and self._may_own_app_context:
+        elif state is None and self._dewar_may_own_app_context:
             # PERF: this is the usual request, on a server.
-            self.owns_app_context = True
-            self._may_own_app_context = False
+            self._dewar_owns_app_context = True
+            self._dewar_may_own_app_context = False
             _write((self, self, None, None))
         else:
-            self._push_over(state)
-        self.pushes += 1
-        if appcontext_pushed.receivers and self.owns_app_context:
+            self._dewar_push_over(state)
+        self._dewar_pushes += 1
+        if appcontext_pushed.receivers and self._dewar_owns_app_context:
             appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
-        if self.url_rule is None and self.environ is not None:
-            self._begin_request()
+        if self._dewar_url_rule is None and self._dewar_environ is not None:
+            self._dewar_begin_request()
 
     def pop(self, exc: BaseException | None = _UNGIVEN) -> None:
         """Take this context off, after the teardown functions if it was pushed once.
@@ -106,46 +106,50 @@ class Context(ContextState):
             ContextOrderError: If another context of the same kind is on top, or this one is not
                 pushed.
         """
-        state, carrier = _read(None), self._carrier
-        if not self.is_on_top(state):
+        state, carrier = _read(None), self._dewar_carrier
+        if not self._dewar_is_on_top(state):
             raise ContextOrderError(_wrong_order(self))
         error = sys.exc_info()[1] if exc is _UNGIVEN else exc
         try:
-            if self.pushes == 1 and self.is_watched:
-                self._tear_down(error, self.rest_of(state))
+            if self._dewar_pushes == 1 and self._dewar_is_watched:
+                self._dewar_tear_down(error, self._dewar_rest_of(state))
             else:
-                self.leave(self.rest_of(state))
-                if self.pushes == 0:
-                    self.close_request()
+                self._dewar_leave(self._dewar_rest_of(state))
+                if self._dewar_pushes == 0:
+                    self._dewar_close_request()
         finally:
             if carrier is not None:
-                if self.pushes == 0:
-                    self._carrier = None
+                if self._dewar_pushes == 0:
+                    self._dewar_carrier = None
                 carrier.pop(error)
 
-    def leave(self, rest: State) -> None:
+    def _dewar_leave(self, rest: State) -> None:
         """Take this context off, after its teardown functions; `rest` becomes the state."""
         _write(rest)
-        self.pushes -= 1
-        owned = self.owns_app_context
-        if self.pushes and self._earlier:
-            self.owns_app_context, self._outer, self._carrier = self._earlier[-1]
-            self._earlier = self._earlier[:-1]
+        self._dewar_pushes -= 1
+        owned = self._dewar_owns_app_context
+        if self._dewar_pushes and self._dewar_earlier:
+            self._dewar_owns_app_context, self._dewar_outer, self._dewar_carrier = (
+                self._dewar_earlier[-1]
+            )
+            self._dewar_earlier = self._dewar_earlier[:-1]
         if appcontext_popped.receivers and owned:
             appcontext_popped.send(self.app, _async_wrapper=self.app.ensure_sync)
 
-    def is_on_top(self, state: State) -> bool:
+    def _dewar_is_on_top(self, state: State) -> bool:
         """Whether this context may be popped in a state: it holds the top of its stacks."""
-        return self.pushes > 0 and self._has_top_of(state)
+        return self._dewar_pushes > 0 and self._dewar_has_top_of(state)
 
-    def rest_of(self, state: State) -> State:
+    def _dewar_rest_of(self, state: State) -> State:
         """Return a state without this context, which is on top of it."""
-        return with_popped(state, app=self.owns_app_context, request=self.environ is not None)
+        return with_popped(
+            state, app=self._dewar_owns_app_context, request=self._dewar_environ is not None
+        )
 
-    def uncover(self) -> Any:
+    def _dewar_uncover(self) -> Any:
         """Take off what was pushed over this request context; return one of it, or None."""
         found = None
-        while (state := _read(None)) is not None and not self._has_top_of(state):
+        while (state := _read(None)) is not None and not self._dewar_has_top_of(state):
             is_request = state[1] is not None and state[1] is not self
             found = state[1] if is_request else state[0]
             # If there is no app context at all, this one was taken apart.
@@ -153,14 +157,14 @@ class Context(ContextState):
             _write(with_popped(state, app=not is_request, request=request))
         return found
 
-    def preserve(self) -> None:
+    def _dewar_preserve(self) -> None:
         """Let the next push continue with the `g` of this one, which ends."""
-        self._may_own_app_context = self.owns_app_context
+        self._dewar_may_own_app_context = self._dewar_owns_app_context
 
     def match_request(self) -> None:
         """Find the rule for the request; keep a routing error for later."""
         app = self.app
-        found = app._dewar_composition.index.match(self.environ or {})
+        found = app._dewar_composition.index.match(self._dewar_environ or {})
         if found is None or has_trusted_hosts(app.config, app.request_class):
             adapter = self.url_adapter
             if adapter is None:
@@ -168,20 +172,20 @@ class Context(ContextState):
             try:
                 rule, values = adapter.match(return_rule=True)
             except HTTPException as error:
-                self._fail_routing(error)
+                self._dewar_fail_routing(error)
                 return
             found = rule, dict(values)
-        self.url_rule, self.view_args = found
-        if self.made_request is not None:
-            self.made_request.url_rule, self.made_request.view_args = found
+        self._dewar_url_rule, self._dewar_view_args = found
+        if self._dewar_request is not None:
+            self._dewar_request.url_rule, self._dewar_request.view_args = found
 
     def __enter__(self) -> Self:
-        pushes = self.pushes
+        pushes = self._dewar_pushes
         try:
             self.push()
         except BaseException:
             # __exit__ is not called if __enter__ fails.
-            if self.pushes > pushes:
+            if self._dewar_pushes > pushes:
                 self.pop()
             raise
         return self
@@ -195,7 +199,7 @@ class Context(ContextState):
         self.pop(exc_value)
 
     def __repr__(self) -> str:
-        environ = self.environ
+        environ = self._dewar_environ
         if environ is None:
             return f"<{type(self).__name__} of {self.app.name}>"
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
@@ -204,7 +208,7 @@ class Context(ContextState):
         )
 
     @property
-    def is_watched(self) -> bool:
+    def _dewar_is_watched(self) -> bool:
         """Whether the app or a signal has something to call when the context ends."""
         return (
             self.app._dewar_composition.has_teardown
@@ -213,53 +217,56 @@ class Context(ContextState):
             or bool(appcontext_popped.receivers)
         )
 
-    def _has_top_of(self, state: State) -> bool:
+    def _dewar_has_top_of(self, state: State) -> bool:
         if state is None:
             return False
-        app_context = self if self.owns_app_context else self._carrier
-        return (self.environ is None or state[1] is self) and (
+        app_context = self if self._dewar_owns_app_context else self._dewar_carrier
+        return (self._dewar_environ is None or state[1] is self) and (
             app_context is None or state[0] is app_context
         )
 
-    def _push_over(self, state: State) -> None:
+    def _dewar_push_over(self, state: State) -> None:
         """Push a request context where others are, or again."""
         owned, outer, carrier = False, None, None
         if state is not None and state[0] is not None and state[0].app is self.app:
             outer = None if state[0] is self else state[0]
-        elif self._may_own_app_context:
+        elif self._dewar_may_own_app_context:
             owned = True
         else:
             outer = carrier = self.app.app_context()
             carrier.__enter__()  # takes itself off again if it fails
             state = _read(None)
-        if self.pushes:
-            self._earlier = (*self._earlier, (self.owns_app_context, self._outer, self._carrier))
-        self.owns_app_context, self._outer, self._carrier = owned, outer, carrier
-        self._may_own_app_context = False
+        if self._dewar_pushes:
+            self._dewar_earlier = (
+                *self._dewar_earlier,
+                (self._dewar_owns_app_context, self._dewar_outer, self._dewar_carrier),
+            )
+        self._dewar_owns_app_context, self._dewar_outer, self._dewar_carrier = owned, outer, carrier
+        self._dewar_may_own_app_context = False
         _write(with_pushed(state, self if owned else None, self))
 
-    def _begin_request(self) -> None:
+    def _dewar_begin_request(self) -> None:
         if type(self) is not Context:
-            self._make_parts()
-        if self.routing_exception is None:
+            self._dewar_make_parts()
+        if self._dewar_routing_exception is None:
             self.match_request()
 
-    def _make_parts(self) -> None:
+    def _dewar_make_parts(self) -> None:
         """Make what a program with classes of its own can see, before the rule is looked for."""
         self.g  # noqa: B018  # made at the first access
         # A URL converter may use it.
-        self.open_session()
+        self._dewar_open_session()
 
-    def _tear_down(self, exc: BaseException | None, rest: State) -> None:
+    def _dewar_tear_down(self, exc: BaseException | None, rest: State) -> None:
         """Run every step of the end, with `rest` as the state afterwards; raise the first error."""
         errors = teardown_errors(self.app)
-        if self.environ is not None:
+        if self._dewar_environ is not None:
             errors.run(self.app.do_teardown_request, exc)
-            if self.made_request is not None:
-                errors.run(self.close_request)
-        if self.owns_app_context:
+            if self._dewar_request is not None:
+                errors.run(self._dewar_close_request)
+        if self._dewar_owns_app_context:
             errors.run(self.app.do_teardown_appcontext, exc)
-        errors.run(self.leave, rest)
+        errors.run(self._dewar_leave, rest)
         errors.raise_first()
 
 
@@ -278,7 +285,7 @@ def _wrong_order(context: Context) -> str:
             " with app.app_context(): ..."
         )
     request = maybe_current_request()
-    is_request = context.environ is not None and request is not context
+    is_request = context._dewar_environ is not None and request is not context
     top = request if is_request else maybe_current()
     return (
         f"{context!r} cannot be popped before {top!r}, which was pushed after it. Pop them in"

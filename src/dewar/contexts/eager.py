@@ -30,7 +30,7 @@ class SplitContext(EagerContext):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._may_own_app_context = False
+        self._dewar_may_own_app_context = False
 
-    def preserve(self) -> None:
+    def _dewar_preserve(self) -> None:
         """Do nothing: the app context has `g`, and is preserved with this one."""

@@ -70,9 +70,9 @@ class SnapshotRequest:
     def take(cls, context: Any) -> Self:
         """Return a copy of a request context."""
         # Opened now, because the store may change until the job runs.
-        session = context.open_session()
-        environ = {k: v for k, v in context.environ.items() if not _is_of_the_server(k)}
-        read = {} if context.made_request is None else vars(context.made_request)
+        session = context._dewar_open_session()
+        environ = {k: v for k, v in context._dewar_environ.items() if not _is_of_the_server(k)}
+        read = {} if context._dewar_request is None else vars(context._dewar_request)
         form = read.get("form")
         return cls(
             environ=environ,
@@ -81,9 +81,9 @@ class SnapshotRequest:
             had_files=bool(read.get("files")),
             session={name: _own(value) for name, value in session.items()},
             session_absent=getattr(session, "_dewar_absent", ()),
-            url_rule=context.url_rule,
-            view_args=context.view_args and dict(context.view_args),
-            routing_exception=context.routing_exception,
+            url_rule=context._dewar_url_rule,
+            view_args=context._dewar_view_args and dict(context._dewar_view_args),
+            routing_exception=context._dewar_routing_exception,
         )
 
     def open(self, app: ContextApp) -> Any:
@@ -95,10 +95,10 @@ class SnapshotRequest:
             environ["CONTENT_LENGTH"] = str(len(self.body))
             environ.pop("HTTP_TRANSFER_ENCODING", None)
         context = app.request_context(environ)
-        context.opened_session = ReadOnlySession(self.session, self.session_absent)
-        context.url_rule = self.url_rule
-        context.view_args = self.view_args and dict(self.view_args)
-        context.routing_exception = self.routing_exception
+        context._dewar_session = ReadOnlySession(self.session, self.session_absent)
+        context._dewar_url_rule = self.url_rule
+        context._dewar_view_args = self.view_args and dict(self.view_args)
+        context._dewar_routing_exception = self.routing_exception
         if self.form is not None:
             vars(context.request).update(
                 form=ImmutableMultiDict(self.form),
@@ -147,7 +147,7 @@ class Snapshot:
     @classmethod
     def take(cls, context: Any) -> Self:
         """Return a copy of a context, with the request in it if that is of the same app."""
-        carrier = context.request_context
+        carrier = context._dewar_request_context
         request = carrier is not None and carrier.app is context.app
         return cls(
             app=context.app,
@@ -217,7 +217,7 @@ class Snapshot:
 
 
 def _close(context: Any) -> None:
-    made = None if context is None else context.made_request
+    made = None if context is None else context._dewar_request
     if made is None:
         return
     # Only files that were parsed from the carried body are open.

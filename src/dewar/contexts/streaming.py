@@ -112,11 +112,11 @@ def _finish(
     That is None, an error of the iterator, or `GeneratorExit` if the stream was abandoned.
     """
     # The copied stacks still hold the request.
-    request.uncover()
-    contexts.writer(request.rest_of(contexts.state))
-    app_context = request.app_context
+    request._dewar_uncover()
+    contexts.writer(request._dewar_rest_of(contexts.state))
+    app_context = request._dewar_app_context
     if app_context is request:
-        request.preserve()
+        request._dewar_preserve()
         _finish_in([request], close, error)
     else:
         _finish_in([app_context, request], close, error)

@@ -97,19 +97,19 @@ def report_failure(
     Raises:
         Exception: The error itself, if errors propagate (debug mode, tests).
     """
-    if context.switched is not None and maybe_closure(error) is not None:
-        return context.switched, None
+    if context._dewar_switched is not None and maybe_closure(error) is not None:
+        return context._dewar_switched, None
     got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
     propagate = app.config["PROPAGATE_EXCEPTIONS"]
     if propagate is None:
         propagate = app.testing or app.debug
     if propagate:
-        for item in context.background_work or ():
+        for item in context._dewar_background_work or ():
             item.discard()
         raise error
     app.log_exception((type(error), error, error.__traceback__))
-    if context.switched is not None:
-        return context.switched, None
+    if context._dewar_switched is not None:
+        return context._dewar_switched, None
     server_error = InternalServerError(original_exception=error)
     return server_error, _handler(app, context, server_error)
 
@@ -140,7 +140,7 @@ def maybe_closure(error: BaseException) -> WebSocketClosedError | None:
 
 def _raise_if_switched(context: Context, error: Exception) -> None:
     """Raise an error of a WebSocket that was accepted: no handler can answer it any more."""
-    if context.switched is not None:
+    if context._dewar_switched is not None:
         raise error
 
 
@@ -160,7 +160,7 @@ def _http_handler(app: PipelineApp, context: Context, error: HTTPException) -> H
 
 
 def _handler(app: PipelineApp, context: Context, error: Exception) -> Handler | None:
-    rule = context.url_rule
+    rule = context._dewar_url_rule
     # No request object is made just to ask for its blueprints.
     blueprints = context.request.blueprints if rule is not None and "." in rule.endpoint else ()
     return app._find_error_handler(error, blueprints)

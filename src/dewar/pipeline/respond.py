@@ -30,7 +30,7 @@ def respond(
     context = app.request_context(environ)
     try:
         context.push()
-        rule = context.url_rule
+        rule = context._dewar_url_rule
         plan = app._dewar_composition.plan_for(app, None if rule is None else rule.endpoint)
     except BaseException as error:  # noqa: BLE001  # answered or raised by the lane
         dispatch: Callable[[], Response] = partial(full.fail, error)
@@ -60,6 +60,6 @@ def begin_on_loop(
         app._got_first_request = True
     match, plan = found
     context = app.request_context(environ)
-    context.url_rule, context.view_args = match
+    context._dewar_url_rule, context._dewar_view_args = match
     steps = suspendable.Suspendable(app, context, plan, begins_on_loop=True).answer(start_response)
     return Suspended(steps, ON_LOOP, is_wholly_async=True)

@@ -76,14 +76,14 @@ def _unpack(returned: Any, context: Context | None) -> tuple[Any, Any, Any]:
 
 
 def _hint(context: Context | None) -> str:
-    rule = None if context is None else context.url_rule
+    rule = None if context is None else context._dewar_url_rule
     if rule is None or not rule.websocket:
         return ""
     return " To open the WebSocket, receive or send something, or write: await ws.accept()."
 
 
 def _view_of(context: Context | None) -> str | None:
-    rule = None if context is None else context.url_rule
+    rule = None if context is None else context._dewar_url_rule
     return None if rule is None else rule.endpoint
 
 
@@ -95,7 +95,7 @@ def _from_object(app: PipelineApp, body: Any, context: Context | None) -> Respon
         return response
     if isinstance(body, WerkzeugResponse) or callable(body):
         try:
-            environ = None if context is None else context.environ
+            environ = None if context is None else context._dewar_environ
             return app.response_class.force_type(body, environ)  # type: ignore[return-value]  # of that class
         except TypeError as error:
             raise InvalidReturnError(f"{error}\n{_invalid(body)}") from error

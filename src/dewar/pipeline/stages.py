@@ -22,7 +22,7 @@ class NoResponseReturnedError(DewarError, TypeError):
 
 def plan_of(app: PipelineApp, context: Context) -> Plan:
     """Return the plan for the rule that a request matched, or for none."""
-    rule = context.url_rule
+    rule = context._dewar_url_rule
     return app._dewar_composition.plan_for(app, None if rule is None else rule.endpoint)
 
 
@@ -54,18 +54,23 @@ def preprocess(plan: Plan, context: Context) -> Any:
 
 def dispatch(app: PipelineApp, plan: Plan, context: Context) -> Any:
     """Return what the view returned, or the automatic answer to OPTIONS."""
-    request = context.made_request
+    request = context._dewar_request
     # A hook may have changed the match, but only through the request object.
-    found: Any = context if request is None else request
-    if found.routing_exception is not None:
+    error: Any
+    values: Any
+    if request is None:
+        error, rule = context._dewar_routing_exception, context._dewar_url_rule
+        values, method = context._dewar_view_args, context._dewar_environ["REQUEST_METHOD"]  # type: ignore[index]  # there is a request
+    else:
+        error, rule = request.routing_exception, request.url_rule
+        values, method = request.view_args, request.method
+    if error is not None:
         app.raise_routing_exception(context.request)
-    rule = found.url_rule
-    if rule is not context.url_rule:
-        plan = app._dewar_composition.plan_for(app, rule.endpoint)
-    method = context.environ["REQUEST_METHOD"] if request is None else request.method  # type: ignore[index]  # there is a request
+    if rule is not context._dewar_url_rule:
+        plan = app._dewar_composition.plan_for(app, rule.endpoint)  # type: ignore[union-attr]  # no error, so it has one
     if method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
         return app.make_default_options_response()
-    return plan.view(**found.view_args)
+    return plan.view(**values)
 
 
 def finalize(app: PipelineApp, returned: Any, from_error_handler: bool) -> Response:
@@ -89,13 +94,15 @@ def finalize(app: PipelineApp, returned: Any, from_error_handler: bool) -> Respo
 
 def begin_background_work_after(app: PipelineApp, context: Context, response: Response) -> None:
     """Start the background work of a request when its response has been sent."""
-    if context.background_work is not None:
-        response.call_on_close(partial(app._dewar_after_responses.begin, context.background_work))
+    if context._dewar_background_work is not None:
+        response.call_on_close(
+            partial(app._dewar_after_responses.begin, context._dewar_background_work)
+        )
 
 
 def process_response(app: PipelineApp, context: Context, response: Response) -> Response:
     """Run the `after_request` functions, and save the session into the response."""
-    for function in context.after_functions or ():
+    for function in context._dewar_after_functions or ():
         response = checked(function, app.ensure_sync(function)(response))
     for function in plan_of(app, context).after:
         response = checked(function, function(response))
@@ -105,12 +112,12 @@ def process_response(app: PipelineApp, context: Context, response: Response) -> 
 
 def save_session(app: PipelineApp, context: Context, response: Response) -> None:
     """Save the session into the response, if there is one."""
-    session: Any = context.opened_session
+    session: Any = context._dewar_session
     if session is None and type(context) is Context:
         if not has_session_cookie(app, context):
             return
         # The cookie of a permanent session is refreshed even if the session was not read.
-        session = context.open_session()
+        session = context._dewar_open_session()
     # It is None if it could not be opened.
     if not app.session_interface.is_null_session(session):
         app.session_interface.save_session(app, session, response)  # type: ignore[arg-type]  # the app is wider
@@ -128,5 +135,5 @@ def checked(function: Callable[..., Any], returned: Response | None) -> Response
 
 def has_session_cookie(app: PipelineApp, context: Context) -> bool:
     """Whether the client may have sent a session; it may be true without one."""
-    cookie = None if context.environ is None else context.environ.get("HTTP_COOKIE")
+    cookie = None if context._dewar_environ is None else context._dewar_environ.get("HTTP_COOKIE")
     return cookie is not None and app.session_interface.get_cookie_name(app) in cookie  # type: ignore[arg-type]  # the app is wider

@@ -42,18 +42,18 @@ def end_unwatched(context: Context) -> bool:
     PERF: this is the usual end of a request.
     """
     state = contexts.reader(None)
-    if state is None or state[0] is not context or context.pushes != 1:
+    if state is None or state[0] is not context or context._dewar_pushes != 1:
         return False
     if state[2] is not None or state[3] is not None:
         return False
     # The class, because a subclass may have another `pop`.
-    if type(context) is not Context or context.is_watched:
+    if type(context) is not Context or context._dewar_is_watched:
         return False
-    if _KEEP in context.environ:  # type: ignore[operator]  # a request has one
+    if _KEEP in context._dewar_environ:  # type: ignore[operator]  # a request has one
         return False
-    context.leave(None)
-    if context.made_request is not None:
-        context.close_request()
+    context._dewar_leave(None)
+    if context._dewar_request is not None:
+        context._dewar_close_request()
     return True
 
 
@@ -77,17 +77,17 @@ async def end_with_coroutines(
         ContextOrderError: As `end` does.
     """
     error, forgotten = _prepare(app, context, error)
-    rest = context.rest_of(contexts.state)
+    rest = context._dewar_rest_of(contexts.state)
     errors = teardown_errors(app)
     await _await_all(errors, _steps(app, functions, request_tearing_down, error), call)
-    errors.run(context.close_request)
-    if context.owns_app_context:
+    errors.run(context._dewar_close_request)
+    if context._dewar_owns_app_context:
         functions = reversed(app.teardown_appcontext_funcs)
         await _await_all(errors, _steps(app, functions, appcontext_tearing_down, error), call)
     if appcontext_popped.receivers:
-        await _await_all(errors, [partial(context.leave, rest)], call)
+        await _await_all(errors, [partial(context._dewar_leave, rest)], call)
     else:
-        errors.run(context.leave, rest)
+        errors.run(context._dewar_leave, rest)
     errors.raise_first()
     if forgotten is not None:
         raise forgotten
@@ -142,12 +142,12 @@ def _prepare(
     app: PipelineApp, context: Context, error: BaseException | None
 ) -> tuple[BaseException | None, ContextOrderError | None]:
     """Return the error for the teardown functions, and the error to raise after them."""
-    keep = context.environ.get(_KEEP)  # type: ignore[union-attr]  # a request has one
+    keep = context._dewar_environ.get(_KEEP)  # type: ignore[union-attr]  # a request has one
     if keep is not None:
         _preserve(context, keep)
     if error is not None and app.should_ignore_error(error):
         error = None
-    is_on_top = context.pushes == 1 and context.is_on_top(contexts.state)
+    is_on_top = context._dewar_pushes == 1 and context._dewar_is_on_top(contexts.state)
     return error, None if is_on_top else _uncover(context)
 
 
@@ -156,18 +156,18 @@ def _preserve(context: Context, keep: Callable[[Any], object]) -> None:
     app_context = maybe_current()
     if app_context not in {context, None}:
         keep(app_context)
-    context.preserve()
+    context._dewar_preserve()
     keep(context)
 
 
 def _uncover(context: Context) -> ContextOrderError:
     """Take off the contexts that were left on top of one; return the error that names them."""
-    left_over = context.uncover()
-    while context.pushes > 1:
+    left_over = context._dewar_uncover()
+    while context._dewar_pushes > 1:
         # The view had pushed it once more.
         left_over = context
-        context.leave(context.rest_of(contexts.state))
-        context.uncover()
+        context._dewar_leave(context._dewar_rest_of(contexts.state))
+        context._dewar_uncover()
     return ContextOrderError(
         f"The view of {context!r} pushed {left_over!r} and did not pop it; it was removed now."
         " Push and pop a context in the same place, best with a with block:"

@@ -76,12 +76,14 @@ def _target(
     found = None
     if ":" in endpoint and not _has_endpoint(app, endpoint):
         name, _, inner = endpoint.partition(":")
-        handling, environ = (app, None) if carrier is None else (carrier.app, carrier.environ)
+        handling, environ = (
+            (app, None) if carrier is None else (carrier.app, carrier._dewar_environ)
+        )
         found = _once(carrier, name, lambda: named_target(handling, environ, endpoint, values))
         if found is not None:
             return found, inner
     elif carrier is not None and carrier.app is not app:
-        handling, environ = carrier.app, carrier.environ
+        handling, environ = carrier.app, carrier._dewar_environ
         found = _once(carrier, app, lambda: maybe_target(app, handling, environ, endpoint))
         if found is not None:
             return found, endpoint

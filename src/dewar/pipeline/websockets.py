@@ -106,7 +106,7 @@ class OpeningWebSocket:
 
     async def _close(self, error: BaseException | None) -> SwitchedResponse:
         """Close what the view has left open."""
-        switched = self._context.switched = SwitchedResponse()
+        switched = self._context._dewar_switched = SwitchedResponse()
         scope = current_scope.get()
         if scope:
             # The tasks that the view has left behind would write to a closed WebSocket.
@@ -131,7 +131,7 @@ async def _fields_of_101(app: PipelineApp, context: Context) -> list[Header]:
         return []
     may_block = (
         plan.after
-        or context.after_functions
+        or context._dewar_after_functions
         or request_finished.receivers
         or type(context) is not Context  # the session interface may have a store to ask
         or not app._dewar_composition.has_fast_lane
@@ -152,7 +152,7 @@ def _checked_handshake(app: PipelineApp, context: Context, origins: Origins) -> 
     Raises:
         HTTPException: If the request opens no WebSocket, or is made by a page of another origin.
     """
-    environ: Any = context.environ
+    environ: Any = context._dewar_environ
     try:
         handshake = read_handshake(environ)
     except HandshakeError as error:
@@ -164,7 +164,7 @@ def _checked_handshake(app: PipelineApp, context: Context, origins: Origins) -> 
 
 
 def _check_origin(app: PipelineApp, context: Context, origin: str, origins: Origins) -> None:
-    environ: Any = context.environ
+    environ: Any = context._dewar_environ
     path = environ.get("PATH_INFO", "")
     own = f"{environ['wsgi.url_scheme']}://{get_host(environ)}"
     if origins.allow(origin, own):
@@ -184,7 +184,7 @@ def _upgrade(app: PipelineApp, context: Context) -> Upgrade:
     Raises:
         NotImplementedHere: If the server has none to give.
     """
-    environ: Any = context.environ
+    environ: Any = context._dewar_environ
     upgrade = maybe_upgrade(environ)
     if upgrade is None:
         text = (

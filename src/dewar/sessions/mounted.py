@@ -39,4 +39,4 @@ def _location_of(app: Any) -> Location | None:
     carrier = maybe_current_request()
     if carrier is None or carrier.app is not app:
         return None
-    return location_in(carrier.environ)
+    return location_in(carrier._dewar_environ)

@@ -48,12 +48,12 @@ class _SigningSerializer(URLSafeTimedSerializer):
     default_signer: type[TimestampSigner] = _LastingSigner
 
     @cached_property
-    def _signer(self) -> Signer:
+    def _dewar_signer(self) -> Signer:
         return super().make_signer(self.salt)
 
     def make_signer(self, salt: str | bytes | None = None) -> Signer:
         own = salt is None or salt == self.salt
-        return self._signer if own else super().make_signer(salt)
+        return self._dewar_signer if own else super().make_signer(salt)
 
 
 class SecureCookieSessionInterface(SessionInterface):

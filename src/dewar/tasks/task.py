@@ -261,6 +261,6 @@ def _stored_context(app: TasksApp, secret_names: Callable[[], IsSecret]) -> str 
     if context is None or context.app is not app:
         return None
     # PERF: a job without a stored context gets a new app context, which is the same.
-    if context.request_context is None and not vars(context.g):
+    if context._dewar_request_context is None and not vars(context.g):
         return None
-    return json.dumps(context.snapshot().portable(secret_names()))
+    return json.dumps(context._dewar_snapshot().portable(secret_names()))

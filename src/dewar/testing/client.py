@@ -280,7 +280,7 @@ class DewarClient(Client):
 def _where_served(context: Context) -> Context:
     """Return the context of the same request in the app that would answer it."""
     app: Any = context.app
-    environ = {**(context.environ or {})}
+    environ = {**(context._dewar_environ or {})}
     environ.pop("werkzeug.request", None)
     served = descend(app, environ)
     if served is app or LOCATION not in environ:

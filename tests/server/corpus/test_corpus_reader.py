@@ -21,7 +21,7 @@ def test_a_case_comes_out_as_the_rfc_has_it(name: str) -> None:
         assert outcome([data[:cut], data[cut:]]) == right, cut
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(st.sampled_from(sorted(CASES)), st.lists(st.integers(0, 10_000), max_size=8))
 def test_a_case_comes_out_so_in_any_pieces(name: str, cuts: list[int]) -> None:
     """However the network cut it."""

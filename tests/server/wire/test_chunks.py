@@ -35,14 +35,14 @@ def through(data: bytes, pieces: int) -> tuple[bytes, int] | str | None:
         buffer.discard()
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(bodies, st.integers(1, 7))
 def test_the_cut_makes_no_difference(data: bytes, size: int) -> None:
     """Content, end and refusal are those of the whole."""
     assert through(data, size) == through(data, len(data) + 1)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(bodies, st.binary(max_size=3))
 def test_the_short_cut_gives_what_the_long_way_gives(data: bytes, before: bytes) -> None:
     """Where it gives anything, wherever the body begins."""

@@ -56,7 +56,7 @@ def outcome(read: RequestReader) -> Any:
     return requests, refusal, read.phase, read.received
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(messages)
 def test_a_connection_reads_each_message_as_a_new_one_would(sent: list[bytes]) -> None:
     """Whatever came before on the connection, the same bytes give the same requests."""

@@ -46,7 +46,7 @@ def environ_of(data: bytes) -> dict[str, Any]:
     return read.completed[0].environ
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=200), st.integers(1, 50))
 def test_no_bytes_at_all_make_the_reader_raise(data: bytes, size: int) -> None:
     """Whatever comes, it is read, refused, or waited for."""
@@ -177,7 +177,7 @@ def _seconds(data: bytes) -> float:
     return time.process_time() - began
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_one_request_is_parsed_at_a_time_wherever_the_pieces_end(data: st.DataObject) -> None:
     """Those behind it are bytes; taken early or late, they are what each is by itself."""

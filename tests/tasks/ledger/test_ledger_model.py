@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -245,9 +245,4 @@ class LedgerAndModel(RuleBasedStateMachine):
 
 
 TestLedgerAndModel = LedgerAndModel.TestCase
-TestLedgerAndModel.settings = settings(
-    max_examples=25,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+TestLedgerAndModel.settings = settings(max_examples=25, stateful_step_count=30)

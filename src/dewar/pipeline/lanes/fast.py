@@ -87,7 +87,7 @@ def wants_response(app: PipelineApp, plan: Plan, context: Context) -> bool:
     """Whether a hook, the session or a signal has to see a `Response`."""
     if plan.after or request_finished.receivers:
         return True
-    if context.opened_session is not None or context.after_functions is not None:
+    if context._dewar_session is not None or context._dewar_after_functions is not None:
         return True
     return has_session_cookie(app, context)
 

@@ -35,7 +35,7 @@ def answer(
     """
     unwrapped: Any = plan.unwrapped  # there is one in this lane
     steps = Suspendable(app, context, unwrapped).answer(start_response)
-    if SUSPENDS in context.environ:  # type: ignore[operator]  # a request has one
+    if SUSPENDS in context._dewar_environ:  # type: ignore[operator]  # a request has one
         return begin(steps, plan.is_wholly_async)
     return wait_in_thread(steps)
 
@@ -83,7 +83,7 @@ class Suspendable(TaskScope):
                     returned = await self._answer_error(failure)
                 plain = plain_body(app, returned)
                 if plain is not None and not wants_response(app, plan, context):
-                    return send(plain, context.environ, start_response)  # type: ignore[arg-type]  # a request has one
+                    return send(plain, context._dewar_environ, start_response)  # type: ignore[arg-type]  # a request has one
                 response = await self._finalize(returned)
             except Exception as failure:  # noqa: BLE001  # every error becomes an answer
                 error = failure
@@ -91,7 +91,7 @@ class Suspendable(TaskScope):
             except BaseException as exit_:
                 error = exit_
                 raise
-            return response(context.environ, start_response)  # type: ignore[arg-type]  # as above
+            return response(context._dewar_environ, start_response)  # type: ignore[arg-type]  # as above
         finally:
             # PERF: the usual end, without another coroutine.
             if self or error is not None or not end_unwatched(context):
@@ -118,7 +118,7 @@ class Suspendable(TaskScope):
     def _view(self) -> Coroutine[Any, Any, Any]:
         """Return an awaitable for the view's answer: its own coroutine if it can start here."""
         # PERF: `_dispatch` is another coroutine around it.
-        if self._is_on_loop and self._context.made_request is None and self._is_coroutine_view():
+        if self._is_on_loop and self._context._dewar_request is None and self._is_coroutine_view():
             returned = stages.dispatch(self._app, self._plan, self._context)
             return returned if type(returned) is CoroutineType else _given(returned)
         return self._dispatch()
@@ -128,9 +128,9 @@ class Suspendable(TaskScope):
 
     async def _dispatch(self) -> Any:
         plan, context = self._plan, self._context
-        request = context.made_request
+        request = context._dewar_request
         # If a hook has given the request another rule, the view of that rule waits in a thread.
-        is_planned = request is None or request.url_rule is context.url_rule
+        is_planned = request is None or request.url_rule is context._dewar_url_rule
         if not self._is_coroutine_view() or not is_planned:
             await self._leave_loop()
             return stages.dispatch(self._app, plan, context)
@@ -165,7 +165,7 @@ class Suspendable(TaskScope):
 
     async def _process(self, response: Response) -> Response:
         app, context = self._app, self._context
-        for functions in (context.after_functions or (), self._plan.after):
+        for functions in (context._dewar_after_functions or (), self._plan.after):
             # A function may append to the first list.
             for function in functions:
                 response = stages.checked(function, await self._call(function, response))
@@ -187,7 +187,7 @@ class Suspendable(TaskScope):
             await self._enter_loop()
             await self.end(isinstance(error, asyncio.CancelledError))
         app, context = self._app, self._context
-        if not context.is_watched:
+        if not context._dewar_is_watched:
             end(app, context, error)
         elif not self._has_async_teardown():
             await self._leave_loop()

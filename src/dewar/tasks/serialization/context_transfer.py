@@ -72,7 +72,9 @@ class CapturedContext:
         if self._snapshot is None:
             context, portable = self._app.app_context(), self._portable
             self._snapshot = (
-                context.snapshot() if portable is None else context.snapshot_from(portable)
+                context._dewar_snapshot()
+                if portable is None
+                else context._dewar_snapshot_from(portable)
             )
         return self._snapshot
 
@@ -97,7 +99,7 @@ def capture(app: str | None = None) -> CapturedContext | None:
     context = maybe_current()
     if context is None:
         return None
-    snapshot = context.snapshot()
+    snapshot = context._dewar_snapshot()
     owner = snapshot.app
     return CapturedContext(
         owner, lambda: app or app_path(owner), snapshot=snapshot, variables=copy_context()
