@@ -13,6 +13,11 @@ CHILDREN = """
 import multiprocessing, subprocess, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads
 
+# A program in the background may have begun with some of them ignored.
+for number in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 def wait(begun):
     os.write(begun, b"1")
     os.read(nothing, 1)  # until the signal comes
@@ -99,6 +104,25 @@ signal.signal(signal.SIGUSR1, told)
         server.send(signal.SIGTERM)
         assert server.wait_end() == 0
         assert len([row for row in server.lines if row.startswith("told")]) == 1
+
+
+@pytest.mark.parametrize("settings", [ONE, TWO])
+def test_a_child_ignores_what_the_program_ignores(settings: str) -> None:
+    """SIGHUP with `nohup`, though the server takes it itself."""
+    program = f"""{CHILDREN}
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+kill = os.kill
+
+def both(pid, number):
+    kill(pid, signal.SIGHUP)
+    kill(pid, number)
+
+os.kill = both
+"""
+    with running(settings, before=program) as server:
+        assert server.ask(f"/fork/{int(signal.SIGTERM)}") == str(-signal.SIGTERM)
+        server.send(signal.SIGTERM)
+        assert server.wait_end() == 0
 
 
 @pytest.mark.parametrize(
