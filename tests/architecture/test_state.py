@@ -16,6 +16,10 @@ PROCESS_WIDE = {
     ("loop/process_loop.py", "process_loop"): "the one event loop, for all apps",
     ("loop/task_scope.py", "current_scope"): "whose tasks are begun, for each task",
     (
+        "server/system/forked_signals.py",
+        "forked_signals",
+    ): "inboxes of signals, to be told of a fork: Python keeps one list",
+    (
         "tasks/serialization/task_address.py",
         "finder",
     ): "apps that jobs of other processes made here, by their paths",

@@ -287,3 +287,42 @@ def test_teardown_functions_are_told_what_ended_the_stream(
     ended = {"well": type(None), "abandoned": GeneratorExit}.get(ends, error)
     assert [type(each) for each in told[2:]] == [ended, ended]
     assert not has_request_context()
+
+
+@pytest.mark.parametrize("ends", ["closed", "read", "failed"])
+def test_tasks_that_share_a_stream_keep_their_own_contexts(app: Dewar, ends: str) -> None:
+    """Each task has after a step, and after the end, what it had before."""
+    other = Dewar("other", static_folder=None)
+    told: list[Any] = []
+    app.teardown_request(told.append)
+
+    async def pieces() -> AsyncIterator[str]:
+        yield request.path
+        yield current_app.name
+        if ends == "failed":
+            raise ValueError
+
+    async def step(stream: Any) -> Any:
+        with other.app_context() as own:
+            try:
+                if ends == "closed" and seen:
+                    return await stream.aclose()
+                return await anext(stream, None)
+            except ValueError:
+                return None
+            finally:
+                assert contexts.apps == [own]
+                assert contexts.requests == []
+
+    async def main() -> None:
+        with app.test_request_context("/stream"):
+            stream = stream_with_context(pieces())
+        told.clear()
+        while (piece := await asyncio.create_task(step(stream))) is not None:
+            seen.append(piece)
+
+    seen: list[str] = []
+    asyncio.run(main())
+    assert seen == (["/stream"] if ends == "closed" else ["/stream", "streaming"])
+    kinds = {"closed": GeneratorExit, "read": type(None), "failed": ValueError}
+    assert [type(error) for error in told] == [kinds[ends]]

@@ -111,3 +111,15 @@ def test_a_stream_that_is_cut_off_tells_so(streaming: Streaming, name: str, by: 
     told = streaming.what_was_told()
     assert [kind for kind, _ in told] == ["request", "app"]
     assert {error for _, error in told} <= {GeneratorExit, asyncio.CancelledError}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_stream_that_head_leaves_out_is_not_cut_off(streaming: Streaming, name: str) -> None:
+    """Nobody asked for a piece, so the view's end was the end of the request."""
+    client = streaming.served.client()
+    head = f"HEAD /{name.replace(' ', '-')} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    status, _, body = client.ask(head)
+    assert (status, body) == (b"HTTP/1.1 200 OK", b"")
+    client.close()
+    assert streaming.served.server.stop(5)
+    assert streaming.told.empty()

@@ -150,10 +150,11 @@ def _async_steps(items: AsyncIterable[T], request: Context) -> AsyncIterator[T]:
 
 
 async def _run_async(items: AsyncIterator[Any], request: Context, state: Any) -> AsyncIterator[Any]:
-    outside = contexts.state
     error: BaseException | None = None
     try:
         while True:
+            # Each time: the next step, or the end, may be in another task.
+            outside = contexts.state
             contexts.writer(state)
             try:
                 item = await anext(items)
@@ -167,6 +168,7 @@ async def _run_async(items: AsyncIterator[Any], request: Context, state: Any) ->
         error = failure
         raise
     finally:
+        outside = contexts.state
         contexts.writer(state)
         try:
             await _finish_async(items, request, error)

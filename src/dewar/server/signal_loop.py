@@ -78,6 +78,8 @@ class SignalLoop:
             self._answer()
         else:
             self._run_handlers()
+            # No handler is left out: the server may have stopped before the main thread got there.
+            self._call_deferred(all_of_them=True)
             self._has_returned.set()
             thread.join()
         self._main.close()
@@ -102,7 +104,7 @@ class SignalLoop:
         while not self._has_stopped.is_set():
             self._inbox.claim()
             self._main.wait()
-            self._call_deferred(all_of_them=self._has_stopped.is_set())
+            self._call_deferred()
 
     def _call_deferred(self, *, all_of_them: bool = False) -> None:
         raised = self._inbox.call_deferred(all_of_them=all_of_them)
@@ -176,6 +178,7 @@ class SignalLoop:
         began = time.monotonic()
         limit = max(self._ends_by, began + _AT_LEAST)
         while not self._has_returned.wait(_LOOK):
-            is_quick = bool(_QUICK_STOPS.intersection(self._wait(0.0)))
+            # Not `take`: from now on only the main thread does, with the handlers that are left.
+            is_quick = bool(_QUICK_STOPS.intersection(self._inbox.peek()))
             if is_quick or time.monotonic() >= limit:
                 end_without_handler(time.monotonic() - began)

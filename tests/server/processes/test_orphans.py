@@ -27,9 +27,13 @@ def ended(status):
     return child
 
 def orphan():
-    "Return an orphan that has ended."
-    parent = subprocess.Popen(["sh", "-c", "sleep 0 & echo $!"], stdout=subprocess.PIPE)
-    pid = int(parent.communicate()[0])
+    "Return an orphan that has ended, after its parent."
+    script = "exec 3<&0; cat <&3 >&2 & echo $!"  # a shell may wait for one that ends before
+    pipe = subprocess.PIPE
+    parent = subprocess.Popen(["sh", "-c", script], stdin=pipe, stdout=pipe)
+    pid = int(parent.stdout.readline())
+    parent.wait()
+    parent.stdin.close()
     while pid in _children() and not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT):
         pass
     return pid

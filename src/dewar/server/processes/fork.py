@@ -5,11 +5,11 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
+from dewar.server.system.process_exit import exit_status, leave
 from dewar.server.system.program_handlers import ignore, is_left_alone
 
 #: Exit status of a worker, and of the whole server, whose application could not be loaded.
@@ -77,28 +77,17 @@ def _run_child(main: Callable[[], int], mask: set[int | signal.Signals]) -> NoRe
         signal.set_wakeup_fd(-1)
         for name in (*_IGNORED, *_DEFAULT):
             number = getattr(signal, name)
+            if name in _IGNORED and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # as with nohup: so it is for what a worker starts
             if not is_left_alone(number):
                 signal.signal(number, ignore if name in _IGNORED else signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         status = main()
     except SystemExit as error:
-        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        status = exit_status(error)
     except BaseException:
         _logger.critical(
             "Process %d met an internal error in the server", os.getpid(), exc_info=True
         )
     finally:
-        _leave(status)
-
-
-def _leave(status: int) -> NoReturn:
-    """End the process as the interpreter would, without returning to the parent's callers."""
-    try:
-        # Waits for the application's non-daemon threads and executors.
-        threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001
-        atexit._run_exitfuncs()  # noqa: SLF001
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(AttributeError, ValueError, OSError):
-                stream.flush()
-    finally:
-        os._exit(status)
+        leave(status)

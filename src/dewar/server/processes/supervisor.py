@@ -72,7 +72,6 @@ class Supervisor:
         self._terminal = Terminal()
         self._inbox = SignalInbox((*HANDLED_SIGNALS, "SIGUSR2", "SIGCHLD"), defers=True)
         self._cleanup = ChildCleanup()
-        self._cleanup.add(self._inbox.abandon)
         if links.parent_link is not None:
             self._cleanup.add(links.parent_link.close_in_child)
         self._metrics_process = self._maybe_metrics_process(links.endpoint)

@@ -29,6 +29,7 @@ from dewar.server.system.descriptor_limit import raise_descriptor_limit
 from dewar.server.system.last_threads import finish_threads
 from dewar.server.system.listeners import listen
 from dewar.server.system.memory import freeze_heap
+from dewar.server.system.process_exit import exit_status
 from dewar.server.system.process_title import set_title
 from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
 from dewar.server.threads.pool import Pool
@@ -278,7 +279,7 @@ class WorkerProcess:
 def _exit_status(raised: BaseException) -> int:
     """Return the exit status for what a signal handler of the program has raised."""
     if isinstance(raised, SystemExit):
-        return raised.code if isinstance(raised.code, int) else int(raised.code is not None)
+        return exit_status(raised)
     if isinstance(raised, KeyboardInterrupt):
         return 0
     _logger.critical(

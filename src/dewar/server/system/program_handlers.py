@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -24,6 +25,11 @@ def ignore(number: int, frame: FrameType | None) -> None:
 
     Unlike ``SIG_IGN``, programs that this process starts do not inherit it.
     """
+
+
+def default_of(number: int) -> signal.Handlers | Callable[[int, FrameType | None], object]:
+    """Return what Python has for a signal when a program starts."""
+    return signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
 
 
 def is_programs(handler: object) -> bool:

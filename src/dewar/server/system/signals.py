@@ -17,7 +17,9 @@ from functools import partial
 from types import FrameType
 from typing import Any, Self
 
-from dewar.server.system.program_handlers import ignore, is_left_alone, is_programs
+from dewar.server.system.forked_signals import forked_signals
+from dewar.server.system.process_exit import leave_as_raised
+from dewar.server.system.program_handlers import default_of, ignore, is_left_alone, is_programs
 from dewar.support.waker import Waker
 
 #: The signals that a server handles, if the system has them.
@@ -83,6 +85,11 @@ class SignalInbox:
         """Whether it gets signals: it was entered on the main thread."""
         return self._is_installed
 
+    @property
+    def numbers(self) -> list[int]:
+        """The signals that it gets."""
+        return [*self._numbers, *self._others]
+
     def deliver(self, name: str) -> None:
         """Add *name* as if such a signal had arrived, from any thread."""
         self._received.append(name)
@@ -141,23 +148,22 @@ class SignalInbox:
     def call_deferred(self, *, all_of_them: bool = False) -> BaseException | None:
         """Call the program's handlers that are due; return what the first has raised.
 
-        Only on the main thread, as Python does.
+        Only on the main thread, as Python does. A child that a handler has forked, and that comes
+        back from it, ends here: it is no server.
 
         Args:
             all_of_them: Whether to call those too whose signals were not taken, at the end.
         """
         raised: BaseException | None = None
+        pid = os.getpid()
         calls = [self._due.popleft() for _ in range(len(self._due))]
         if all_of_them:
             calls += [self._calls.popleft() for _ in range(len(self._calls))]
         for call in calls:
-            self._is_calling = True
-            try:
-                call()
-            except BaseException as error:  # noqa: BLE001  # such as SystemExit
-                raised = raised or error
-            finally:
-                self._is_calling = False
+            error = self._maybe_raised(call)
+            if os.getpid() != pid:
+                leave_as_raised(error)
+            raised = raised or error
         return raised
 
     def return_handlers(self) -> None:
@@ -166,26 +172,32 @@ class SignalInbox:
             if is_programs(handler):
                 signal.signal(number, handler)
 
+    def leave_to_parent(self) -> None:
+        """Give the program back, in a forked child, what was taken from it."""
+        self._give_back()
+        for number in self._numbers:
+            # In a worker they were taken before it had an inbox.
+            if signal.getsignal(number) is ignore:
+                signal.signal(number, default_of(number))
+        self.abandon()
+
     def __enter__(self) -> Self:
         self._waker = Waker()
         if threading.current_thread() is threading.main_thread():
             self._is_installed = True
+            forked_signals.add(self)
             self.claim()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._is_installed and self._waker is not None:
-            for number, handler in self._replaced.items():
-                # What the program has set meanwhile stays.
-                if signal.getsignal(number) is self._own[number]:
-                    signal.signal(number, handler)
-            self._give_fd_back(self._waker.signal_fd)
+        self._give_back()
         self._replaced.clear()
         self._own.clear()
         self.abandon()
 
     def abandon(self) -> None:
         """Close it in a forked child, which handles its signals itself."""
+        forked_signals.discard(self)
         self._is_installed = False
         if self._waker is not None:
             self._waker.close()
@@ -202,6 +214,30 @@ class SignalInbox:
             own = partial(self._defer, handler)
         self._replaced[number], self._own[number] = handler, own
         signal.signal(number, own)
+
+    def _maybe_raised(self, call: Callable[[], object]) -> BaseException | None:
+        """Call a handler of the program; return what it raises."""
+        self._is_calling = True
+        try:
+            try:
+                call()
+            finally:
+                # At once: what the handler has set must not interrupt the server.
+                self.claim()
+        except BaseException as error:  # noqa: BLE001  # such as SystemExit
+            return error
+        finally:
+            self._is_calling = False
+        return None
+
+    def _give_back(self) -> None:
+        if not self._is_installed or self._waker is None:
+            return
+        for number, handler in self._replaced.items():
+            # What the program has set meanwhile stays.
+            if signal.getsignal(number) is self._own[number]:
+                signal.signal(number, handler)
+        self._give_fd_back(self._waker.signal_fd)
 
     def _give_fd_back(self, own: int) -> None:
         found = signal.set_wakeup_fd(-1)
