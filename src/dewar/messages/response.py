@@ -34,11 +34,16 @@ class Response(WerkzeugResponse):
         return size
 
     def get_app_iter(self, environ: WSGIEnvironment) -> Iterable[bytes]:
-        """Return the body for a WSGI server; empty if the method or the status has none."""
+        """Return the body for a WSGI server; empty if the method or the status has none.
+
+        A body with `__iter__` and `__aiter__` is iterated, as under Flask.
+        """
         source: Any = self.response
         # As for every body: RFC 9110 §6.4.1.
         has_body = self.status_code >= 200 and self.status_code not in {204, 304}
-        if hasattr(source, "__aiter__") and has_body and environ["REQUEST_METHOD"] != "HEAD":
+        # PERF: nearly every body has no `__aiter__`, and is not asked anything else.
+        is_async = hasattr(source, "__aiter__") and not hasattr(source, "__iter__")
+        if is_async and has_body and environ["REQUEST_METHOD"] != "HEAD":
             from dewar.loop.async_body import AsyncBody
 
             return AsyncBody(_encoded(source), self.close)
@@ -47,7 +52,7 @@ class Response(WerkzeugResponse):
     def iter_encoded(self) -> Iterator[bytes]:
         """Return the pieces of the body as bytes."""
         source: Any = self.response
-        if hasattr(source, "__aiter__"):
+        if hasattr(source, "__aiter__") and not hasattr(source, "__iter__"):
             from dewar.loop.async_body import AsyncBody
 
             return iter(AsyncBody(_encoded(source)))
