@@ -8,6 +8,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.util import parse_address
 from hypothesis import given as for_all
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from certificates import Certificates
@@ -102,6 +103,7 @@ def test_an_invalid_value_is_refused(given: dict[str, object]) -> None:
         settings_of(**given)
 
 
+@settings(deadline=None)
 @for_all(
     st.sampled_from(["bind", "workers", "timeout", "umask", "preload_app", "threads", "accesslog"]),
     st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text()) | st.binary(),
@@ -119,6 +121,7 @@ def test_a_worker_for_asgi_is_refused(kind: str) -> None:
         settings_of(worker_class=kind)
 
 
+@settings(deadline=None)
 @for_all(st.from_regex(r"\A([a-z0-9.]{1,9}|\[::1\])?(:[1-9][0-9]{0,4})?\Z").filter(bool))
 def test_an_address_is_that_of_gunicorn(text: str) -> None:
     """With its host and its port where it leaves them out; gunicorn looks at names later."""
