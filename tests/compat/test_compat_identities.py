@@ -76,6 +76,7 @@ except PackageNotFoundError:
 WITHOUT_FLASK = """
 import importlib.metadata, sys
 from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder
 
 class NoFlask(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
@@ -89,7 +90,8 @@ def without(context=importlib.metadata.DistributionFinder.Context()):
     return (found for found in find(context) if found.metadata["Name"].lower() != "flask")
 
 finders.find_distributions = staticmethod(without)
-sys.meta_path.insert(0, NoFlask())
+# Where Python would find an installed one.
+sys.meta_path.insert(sys.meta_path.index(PathFinder), NoFlask())
 try:
     import flask
 except ModuleNotFoundError:

@@ -14,6 +14,7 @@ import werkzeug.serving
 import werkzeug.wsgi
 
 import dewar.compat.flask
+from dewar.compat.finder import FlaskFinder
 from dewar.compat.mapped_module import map_modules
 from dewar.compat.version import FLASK_VERSION
 from dewar.compat.werkzeug import dispatcher, local, serving
@@ -27,7 +28,7 @@ def install() -> None:
     Call it before anything imports Flask: modules that have imported Flask keep it. Flask need
     not be installed. A second call does nothing.
     """
-    if sys.modules.get("flask") is dewar.compat.flask:
+    if any(isinstance(finder, FlaskFinder) for finder in sys.meta_path):
         return
     _warn_of_imported()
     # All of them first: if one cannot be imported, nothing is replaced, and the error comes again.
@@ -35,7 +36,7 @@ def install() -> None:
         name.removeprefix(_HERE): import_module(name) for name in _names_of(dewar.compat.flask)
     }
     map_modules(modules)
-    sys.modules.update(modules)
+    FlaskFinder(modules).install()
     _install_werkzeug()
     # Appended, so that the metadata of an installed Flask is found first.
     sys.meta_path.append(_Metadata())
@@ -98,4 +99,4 @@ class _Metadata(DistributionFinder):
         return [_FlaskDistribution()] if name.lower() == "flask" else []
 
     def find_spec(self, *_: object) -> None:
-        """Return None: the modules are in `sys.modules` already."""
+        """Return None: it finds no modules."""

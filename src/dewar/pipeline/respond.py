@@ -20,7 +20,7 @@ from dewar.loop.suspended import ON_LOOP, Suspended
 from dewar.messages.response import Response
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.lanes import fast, full, suspendable
-from dewar.pipeline.plan import FAST, SUSPENDABLE
+from dewar.pipeline.plan import FAST, FULL, SUSPENDABLE
 
 
 def respond(
@@ -36,6 +36,10 @@ def respond(
         dispatch: Callable[[], Response] = partial(full.fail, error)
     else:
         lane = plan.lane
+        # Not before, as in Flask: what runs earlier in the first request, such as middleware, a
+        # session interface or a replaced `full_dispatch_request`, may still set up the app.
+        if lane is not FULL and not app._got_first_request:
+            app._got_first_request = True
         if lane is FAST:
             return fast.answer(app, context, plan, environ, start_response)
         if lane is SUSPENDABLE:

@@ -59,8 +59,6 @@ class ServerMethods:
         self: Any, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Answer a request. Middleware goes here: ``app.wsgi_app = Middleware(app.wsgi_app)``."""
-        if not self._got_first_request:
-            self._got_first_request = True
         return respond.respond(self, environ, start_response)
 
     @setup_method

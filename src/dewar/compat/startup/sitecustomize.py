@@ -53,7 +53,7 @@ class FirstImport(MetaPathFinder):
             return None
         with Removed(self):
             self.install()
-        return ModuleSpec("flask", Installed(sys.modules["flask"]))
+        return self._find("flask")
 
     def _find(self, fullname: str, *details: Any) -> ModuleSpec | None:
         """Return what the other finders find."""
@@ -106,22 +106,6 @@ class ThenInstalls(Loader):
             self._loader.exec_module(module)
             if is_first:
                 self._first_import.install()
-
-
-class Installed(Loader):
-    """Loads a module that exists already."""
-
-    def __init__(self, module: ModuleType) -> None:
-        self._module = module
-        self._spec = module.__spec__
-
-    def create_module(self, _: ModuleSpec) -> ModuleType:
-        """Return the module."""
-        return self._module
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Restore the spec of the module, which the import has replaced."""
-        module.__spec__ = self._spec
 
 
 def run_the_next() -> None:
