@@ -26,6 +26,7 @@ LOGGERS = (
     "dewar.server.access",
     "dewar.tasks",
     "dewar.tasks.webhooks",
+    "dewar.websocket",
 )
 
 _HERE = f"{Path(__file__).parents[1]}{os.sep}"
