@@ -6,7 +6,6 @@ from concurrent.futures import TimeoutError as NotInTimeError
 from contextlib import contextmanager
 from contextvars import copy_context
 from socket import socketpair
-from threading import Thread
 from typing import Any
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
@@ -14,6 +13,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import run_wsgi_app
 
 from dewar.environ_keys import UPGRADE
+from dewar.support.background_thread import BackgroundThread
 from dewar.testing.errors import NoMessageError
 from dewar.testing.websocket import ClientWebSocket, JSONProvider
 from dewar.websocket.socket_upgrade import SocketUpgrade
@@ -80,7 +80,7 @@ class WebSocketCall:
         Raises:
             NoMessageError: If it does not answer in time.
         """
-        Thread(target=copy_context().run, args=(self._run,), daemon=True).start()
+        BackgroundThread("dewar-test-websocket", copy_context().run, self._run).start()
         return self.websocket.wait_accepted()
 
     @contextmanager
