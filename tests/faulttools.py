@@ -169,19 +169,31 @@ class Load:
     """Clients that ask on and on and count what they get.
 
     A client that keeps its connection opens another one where it was told that this one ends, and
-    never asks twice. Whatever is not a whole answer with status 200 is a failure.
+    never asks twice. Whatever is not a whole answer with a status that is allowed is a failure.
+    What is counted is the body of a 200, and the status of another answer.
 
     Args:
         address: Where to ask.
         clients: How many ask at a time.
         keeps: Whether a client keeps its connection.
+        target: What they ask for.
+        allowed: The statuses of answers.
     """
 
-    def __init__(self, address: tuple[str, int], clients: int, keeps: bool) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        clients: int,
+        keeps: bool,
+        target: str = "/pid",
+        allowed: tuple[str, ...] = ("200",),
+    ) -> None:
         self.answers: Counter[str] = Counter()
         self.failures: list[str] = []
         self._address = address
         self._keeps = keeps
+        self._target = target
+        self._allowed = allowed
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(clients)]
@@ -217,16 +229,18 @@ class Load:
         asked = False
         fields = {} if self._keeps else {"Connection": "close"}
         while not self._stopping.is_set():
-            step = "connect"
+            step, answer = "connect", ""
             try:
                 if client is None:
                     client, asked = Client(self._address), False
                 step = "ask again" if asked else "ask"
-                status, answered, body = client.get("/pid", **fields)
-                failure = "" if status.startswith(b"HTTP/1.1 200") else repr(status)
+                line, answered, body = client.get(self._target, **fields)
+                status = line.split()[1].decode()
+                answer = body.decode() if status == "200" else status
+                failure = "" if status in self._allowed else repr(line)
                 ends, asked = answered.get(b"connection") == b"close", True
             except (OSError, EOFError) as error:
-                failure, ends, body = f"{step}: {error!r}", True, b""
+                failure, ends = f"{step}: {error!r}", True
             if client is not None and ends:
                 client.close()
                 client = None
@@ -234,7 +248,7 @@ class Load:
                 if failure:
                     self.failures.append(failure)
                 else:
-                    self.answers[body.decode()] += 1
+                    self.answers[answer] += 1
                 self._changed.notify_all()
         if client is not None:
             client.close()

@@ -35,13 +35,18 @@ def _group(
     return arena.measure(contestants, target)
 
 
-def rows(group: str, results: Sequence[Result]) -> list[Row]:
-    """Return the rows of one group, each as a multiple of gunicorn, the usual choice."""
-    baseline = next((result for result in results if BASELINE in result.name), None)
-    return [_row(group, result, baseline) for result in results]
+def rows(
+    group: str, results: Sequence[Result], baseline: str = BASELINE, unit: str = "req/s"
+) -> list[Row]:
+    """Return the rows of one group, each as a multiple of the server with *baseline* in its name.
+
+    By default that is gunicorn, the usual choice.
+    """
+    base = next((result for result in results if baseline in result.name), None)
+    return [_row(group, result, base, unit) for result in results]
 
 
-def _row(group: str, result: Result, baseline: Result | None) -> Row:
+def _row(group: str, result: Result, baseline: Result | None, unit: str) -> Row:
     if result.failure:
         return failed(group, result.name, result.failure)
     other = baseline if baseline is not result else None
@@ -49,7 +54,7 @@ def _row(group: str, result: Result, baseline: Result | None) -> Row:
         group=group,
         what=result.name,
         figure=result.rate,
-        unit="req/s",
+        unit=unit,
         ratio=ratio(result.rate, other.rate) if other else None,
         baseline=other.name.split(",")[0] if other else "",
         p99_ms=result.p99_ms,

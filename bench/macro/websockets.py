@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from bench.contestants import Contestants
 from bench.generator import EchoGenerator
+from bench.macro import throughput
 from bench.macro.rounds import Arena, Result, Target
 from bench.plan import Plan
-from bench.stats import ratio
-from bench.table import Row, failed
+from bench.table import Row
 
 GROUP = "WebSockets on one core: the echo of {size:,} bytes"
 SIZES = (16, 60_000)
@@ -37,21 +37,4 @@ def measure(arena: Arena, contestants: Contestants, plan: Plan) -> tuple[list[Ro
 
 def rows(group: str, results: Sequence[Result]) -> list[Row]:
     """Return the rows of one size, each as a multiple of uvicorn with the same library."""
-    baseline = next((result for result in results if BASELINE in result.name), None)
-    return [_row(group, result, baseline) for result in results]
-
-
-def _row(group: str, result: Result, baseline: Result | None) -> Row:
-    if result.failure:
-        return failed(group, result.name, result.failure)
-    other = baseline if baseline is not result else None
-    return Row(
-        group=group,
-        what=result.name,
-        figure=result.rate,
-        unit="messages/s",
-        ratio=ratio(result.rate, other.rate) if other else None,
-        baseline="uvicorn" if other else "",
-        p99_ms=result.p99_ms,
-        note=result.note,
-    )
+    return throughput.rows(group, results, BASELINE, "messages/s")

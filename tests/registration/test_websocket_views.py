@@ -75,6 +75,13 @@ def test_there_are_no_methods() -> None:
         app.websocket("/chat", methods=["POST"])(chat)
 
 
+def test_the_decorator_needs_a_rule() -> None:
+    """Without its parentheses it would register nothing."""
+    decorate: Any = dewar.Dewar("chat").websocket
+    with pytest.raises(WebSocketViewError, match=r"Write: @app\.websocket\('/chat'\)"):
+        decorate(chat)
+
+
 def test_a_route_may_have_origins_of_its_own() -> None:
     """They are checked when it is registered."""
     app = dewar.Dewar("chat")

@@ -7,11 +7,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import Counter
 from collections.abc import Iterator
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -24,7 +23,7 @@ from dewar.server.reload import (
     roots,
     run_with_reload,
 )
-from polling import eventually
+from faulttools import Load
 
 
 def test_the_users_own_folders_are_watched(tmp_path: Path) -> None:
@@ -306,36 +305,6 @@ def await_line(process: subprocess.Popen[str], text: str) -> str:
     pytest.fail(f"The program ended without saying {text!r}.")
 
 
-class Clients:
-    """Two threads that ask again and again, each time with a new connection."""
-
-    def __init__(self, port: int) -> None:
-        self.answers: Counter[tuple[int, str]] = Counter()
-        self.failures: list[Exception] = []
-        self._port = port
-        self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(2)]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join(30)
-
-    def _ask(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                status, text = ask(self._port)
-            except (OSError, HTTPException) as error:
-                self.failures.append(error)
-            else:
-                self.answers[status, text[:3]] += 1
-
-
 def test_a_running_program_takes_up_its_changes_and_refuses_no_client(tmp_path: Path) -> None:
     """The whole of it: a script, edits, a mistake, and an end that leaves no process behind."""
     (tmp_path / "script.py").write_text(SCRIPT)
@@ -353,20 +322,20 @@ def test_a_running_program_takes_up_its_changes_and_refuses_no_client(tmp_path: 
     limit.start()
     try:
         port = port_of(await_line(process, "serving"))
-        with Clients(port) as clients:
-            eventually(lambda: clients.answers[200, "one"] > 0)
+        with Load(("127.0.0.1", port), 2, False, "/", ("200", "503")) as load:
+            load.wait_until(lambda: load.answers["one"] > 0)
             (tmp_path / "text.py").write_text("TEXT = 'two'")
             await_line(process, "has changed")
             assert port_of(await_line(process, "serving")) == port
-            eventually(lambda: clients.answers[200, "two"] > 0)
+            load.wait_until(lambda: load.answers["two"] > 0)
             (tmp_path / "text.py").write_text("TEXT = (")
             await_line(process, "SyntaxError")
-            eventually(lambda: clients.answers[503, "The"] > 0)
+            load.wait_until(lambda: load.answers["503"] > 0)
             (tmp_path / "text.py").write_text("TEXT = 'three'")
             await_line(process, "serving")
-            eventually(lambda: clients.answers[200, "thr"] > 0)
-        assert not clients.failures
-        assert clients.answers.keys() == {(200, "one"), (200, "two"), (503, "The"), (200, "thr")}
+            load.wait_until(lambda: load.answers["three"] > 0)
+        assert not load.failures
+        assert load.answers.keys() == {"one", "two", "503", "three"}
     finally:
         process.send_signal(signal.SIGTERM)
         # The child has the same pipe: it ends when both are gone.

@@ -1,4 +1,4 @@
-"""uWSGI's options, and what to write instead; the how-to page has the same table."""
+"""uWSGI's options, and what to write instead; the reference has the same table."""
 
 from dataclasses import dataclass
 

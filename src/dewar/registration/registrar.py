@@ -20,7 +20,7 @@ from dewar.registration.error_handlers import (
 )
 from dewar.registration.hooks import HookTable, WatchedDict, weakly
 from dewar.registration.packages import root_path_of
-from dewar.registration.websocket_views import add_websocket_rule
+from dewar.registration.websocket_views import add_websocket_rule, check_rule
 from dewar.support.paths import join_path
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -204,6 +204,7 @@ class Registrar:
         Raises:
             WebSocketViewError: (a `TypeError`) if the view is no coroutine function.
         """
+        check_rule(rule)
 
         def decorate(view: F) -> F:
             add_websocket_rule(self.add_url_rule, rule, view, origins, options)

@@ -54,7 +54,8 @@ class WebSocketConfig:
         try:
             return cls(WebSocketSettings(**values), origins)
         except ValueError as error:
-            raise WebSocketConfigError(f"In the configuration, {PREFIX}... has {error}") from error
+            name, _, problem = str(error).partition("=")
+            raise WebSocketConfigError(f"{PREFIX}{name.upper()}={problem}") from error
 
 
 def _number(value: Any) -> Any:

@@ -14,7 +14,20 @@ _MARK = "_dewar_websocket"
 
 
 class WebSocketViewError(DewarError, TypeError):
-    """Raised for a WebSocket whose view is no coroutine function, or that has methods."""
+    """Raised for a WebSocket without a rule, with methods, or with a view of the wrong kind."""
+
+
+def check_rule(rule: object) -> None:
+    """Find a decorator without its parentheses, which would register nothing.
+
+    Raises:
+        WebSocketViewError: If *rule* is no text.
+    """
+    if not isinstance(rule, str):
+        name = getattr(rule, "__name__", "chat")
+        raise WebSocketViewError(
+            f"A WebSocket needs a rule, and not {rule!r}. Write: @app.websocket('/{name}')."
+        )
 
 
 def add_websocket_rule(

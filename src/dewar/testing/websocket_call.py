@@ -80,7 +80,7 @@ class WebSocketCall:
         Raises:
             NoMessageError: If it does not answer in time.
         """
-        BackgroundThread("dewar-websocket-call", copy_context().run, self._run).start()
+        BackgroundThread("dewar-test-websocket", copy_context().run, self._run).start()
         return self.websocket.wait_accepted()
 
     @contextmanager

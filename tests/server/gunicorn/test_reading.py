@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from certificates import Certificates
 from dewar.server.errors import SettingsError
 from dewar.server.gunicorn.config_file import GunicornFile
 from dewar.server.gunicorn.logs import LOGGERS
+from dewar.server.gunicorn.names import GUNICORN, Fate
 from dewar.server.gunicorn.reading import is_gunicorn_file, read_gunicorn_file
 from dewar.server.settings.settings import Settings
 from dewar.server.settings.sources import Configuration
@@ -60,10 +62,9 @@ def settings_of(file: GunicornFile) -> Settings:
         ("python:shop.gunicorn", True),
         ("dewar.toml", False),
         ("pyproject.toml", False),
-        (None, False),
     ],
 )
-def test_a_file_of_gunicorn_is_known_by_its_name(path: str | None, expected: bool) -> None:
+def test_a_file_of_gunicorn_is_known_by_its_name(path: str, expected: bool) -> None:
     """A Python file is one, and so is a module."""
     assert is_gunicorn_file(path) is expected
 
@@ -97,7 +98,7 @@ def test_a_module_is_a_file_too(write: Write, monkeypatch: pytest.MonkeyPatch) -
         ("bind = 'a:b:c'\n", f"{NAME}: bind='a:b:c'"),
         (
             "post_fork = 3\n",
-            f"{NAME}: post_fork=3 must be a function: def post_fork(server, worker)",
+            f"{NAME}: post_fork=3 cannot be called with (server, worker). Write: def post_fork",
         ),
         ("def post_fork(worker): pass\n", "def post_fork(server, worker)"),
         (
@@ -110,8 +111,7 @@ def test_a_module_is_a_file_too(write: Write, monkeypatch: pytest.MonkeyPatch) -
         ),
         ("user = 'nobody-has-this-name'\n", "user='nobody-has-this-name' is not a user"),
         ("group = 'nobody-has-this-name'\n", "group='nobody-has-this-name' is not a group"),
-        ("forwarded_allow_ips = 'shop'\n", "'shop'"),
-        ("forwarded_allow_ips = 7\n", "7"),
+        ("forwarded_allow_ips = 'shop'\n", "forwarded_allow_ips: "),
         ("worker_class = 'uvicorn.workers.UvicornWorker'\n", "serves WSGI"),
     ],
 )
@@ -121,6 +121,30 @@ def test_an_error_names_the_file_and_the_place(text: str, message: str, read: Re
         read(text)
     assert message in str(error.value)
     assert NAME in str(error.value)
+
+
+# What is not read as the file is, or means something whatever the type is.
+_ANY = {"wsgi_app", "proc_name", "errorlog", "loglevel", "capture_output"}
+
+
+@pytest.mark.parametrize("value", [7.5, "no such", [None], object(), -3])
+@pytest.mark.parametrize(
+    "name",
+    [
+        known.name
+        for known in GUNICORN.values()
+        if known.fate not in (Fate.NEEDLESS, Fate.MISSING) and known.name not in _ANY
+    ],
+)
+def test_a_value_that_makes_no_sense_is_an_error_that_names_the_setting(
+    name: str, value: object, certificates: Certificates
+) -> None:
+    """And never one of the code that reads it."""
+    both = str(certificates.folder / "both.pem")
+    try:
+        settings_of(GunicornFile(NAME, {"certfile": both, name: value}))
+    except SettingsError as error:
+        assert name in str(error)  # noqa: PT017 - many of the values are good ones
 
 
 def test_a_file_or_module_that_is_not_there_is_an_error() -> None:

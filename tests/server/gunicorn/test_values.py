@@ -175,5 +175,5 @@ def test_files_make_a_context_only_if_more_is_asked_for(certificates: Certificat
 
 def test_a_context_that_cannot_be_made_is_refused(certificates: Certificates) -> None:
     """As an error of the settings."""
-    with pytest.raises(SettingsError, match="TLS"):
+    with pytest.raises(SettingsError, match="NO-SUCH-CIPHER"):
         settings_of(**certificates.pair(), ciphers="NO-SUCH-CIPHER")

@@ -1,9 +1,9 @@
 """What the server refuses for a reason of its own is a warning in its log."""
 
 from dewar.server.access_log.line_formats import request_line
-from dewar.server.connection.bounded_log import BoundedLog
 from dewar.server.errors import Refusal
 from dewar.server.wire.request import Environ, WireRequest
+from dewar.support.bounded_log import BoundedLog
 
 
 def warn_of_refusal(

@@ -1,5 +1,6 @@
 """What all connections of one server share."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +13,6 @@ from dewar.loop.from_thread import is_gevent_patched
 from dewar.loop.suspended import SUSPENDS, Suspended
 from dewar.server.access_log.log import AccessLog
 from dewar.server.connection.body_limit import maybe_body_limit
-from dewar.server.connection.bounded_log import BoundedLog
 from dewar.server.connection.environ import sealed, server_environ
 from dewar.server.lifespan import begin_serving, end_serving
 from dewar.server.proxies.middleware import with_proxy_middleware
@@ -23,6 +23,9 @@ from dewar.server.wire.reader import RequestReader
 from dewar.server.wire.request import WireRequest
 from dewar.server.wire.storage import BodyStorage
 from dewar.server.wire.writer import HeadWriter
+from dewar.support.bounded_log import BoundedLog
+
+_logger = logging.getLogger("dewar.server")
 
 
 class Balancer(Protocol):
@@ -137,7 +140,7 @@ class ServerContext:
         if self.app is app and self.suspends:
             self.begin_on_loop = maybe_own_method(app, "begin_on_loop")
         self.body_limit = maybe_body_limit(app, settings)
-        self.bounded_log = BoundedLog(clock)
+        self.bounded_log = BoundedLog(_logger, clock)
         self.body_storage = BodyStorage(settings.limits, threading.Lock())
         self.ended_reader: RequestReader[Any] = RequestReader(
             {}, self.names, settings.limits, WireRequest

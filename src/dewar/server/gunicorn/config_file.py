@@ -18,10 +18,10 @@ from dewar.server.gunicorn.request_hooks import Application, RequestHooks
 from dewar.server.gunicorn.secure_scheme import FIELDS, with_secure_scheme
 from dewar.server.gunicorn.values import (
     HOSTS,
+    flag,
     has_own_worker,
     listed,
     number,
-    switch,
     translate,
     worker_class,
 )
@@ -44,6 +44,10 @@ class GunicornFile:
 
     Raises:
         SettingsError: A setting is not valid.
+
+    Attributes:
+        reload: Whether the server restarts when the code changes; None if the file does not say.
+        extra_files: More files for which it restarts.
     """
 
     def __init__(
@@ -57,15 +61,21 @@ class GunicornFile:
         self._path = path
         self._given = given
         self._has_command = has_command
-        self._environ = dict(_pair(text) for text in _texts(given.get("raw_env")))
+        variables = given.get("raw_env") or []
+        variables = [variables] if isinstance(variables, str) else listed("raw_env", variables)
+        self._environ = dict(_pair(text) for text in variables)
         self._translated = translate(given)
         script_name = self._environ.get("SCRIPT_NAME", script_name)
         if script_name:
             self._translated["script_name"] = script_name.rstrip("/"), "SCRIPT_NAME"
         self._functions = read_hooks(given)
         self._user = WorkerUser(given)
-        hosts = listed(given.get("forwarded_allow_ips") or HOSTS)
-        self._trusted_hosts = TrustedHosts([*hosts, UNIX])
+        self._trusted_hosts = _trusted_hosts(given)
+        self._scheme_fields = _scheme_fields(given)
+        self._import_path = listed("pythonpath", given.get("pythonpath") or "")
+        self._is_daemon = flag(given, "daemon")
+        self.reload = flag(given, "reload") if "reload" in given else None
+        self.extra_files = listed("reload_extra_files", given.get("reload_extra_files") or [])
 
     def __repr__(self) -> str:
         return f"<GunicornFile {self._path} with {', '.join(self._given) or 'no settings'}>"
@@ -79,17 +89,6 @@ class GunicornFile:
     def name(self) -> str | None:
         """The name of the app in the banner and in process titles, if the file gives one."""
         return self._text("proc_name")
-
-    @property
-    def reload(self) -> bool | None:
-        """Whether the server restarts when the code changes; None if the file does not say."""
-        wanted = switch(self._given.get("reload"))
-        return wanted if isinstance(wanted, bool) else None
-
-    @property
-    def extra_files(self) -> list[str]:
-        """More files for which it restarts."""
-        return listed(self._given.get("reload_extra_files") or [])
 
     def values(self) -> SourceValues:
         """Return the settings of this server that the file gives."""
@@ -134,11 +133,11 @@ class GunicornFile:
                 " this one cannot. Write the settings as dewar.toml: --print-settings."
             )
         os.environ.update(self._environ)
-        sys.path[:0] = listed(self._given.get("pythonpath") or "")
+        sys.path[:0] = self._import_path
         mask = number(self._given.get("umask"))
         if isinstance(mask, int):
             os.umask(mask)
-        if switch(self._given.get("daemon")) is True:
+        if self._is_daemon:
             detach()
         set_up_logs(self._given)
 
@@ -163,7 +162,6 @@ class GunicornFile:
         The server's own ``trusted_hosts`` replaces ``secure_scheme_headers``.
         """
         before, after = (self._functions.get(name) for name in ("pre_request", "post_request"))
-        fields: Any = self._given.get("secure_scheme_headers")
 
         def load_wrapped() -> Application:
             app = load()
@@ -171,9 +169,7 @@ class GunicornFile:
                 app = RequestHooks(app, before, after, lambda: hooks.worker)
             if settings.trusted_hosts:
                 return app
-            return with_secure_scheme(
-                app, self._trusted_hosts, FIELDS if fields is None else fields
-            )
+            return with_secure_scheme(app, self._trusted_hosts, self._scheme_fields)
 
         return load_wrapped
 
@@ -191,8 +187,24 @@ def _missing(given: Mapping[str, object]) -> str:
     return "; ".join(f"{', '.join(names)} ({note})" for note, names in reasons.items())
 
 
-def _texts(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value or [])
+def _trusted_hosts(given: Mapping[str, object]) -> TrustedHosts:
+    name = "forwarded_allow_ips"
+    hosts = listed(name, given.get(name) or HOSTS)
+    try:
+        return TrustedHosts([*hosts, UNIX])
+    except SettingsError as error:
+        raise SettingsError(f"{name}: {error}", name) from error
+
+
+def _scheme_fields(given: Mapping[str, object]) -> Mapping[str, str]:
+    name = "secure_scheme_headers"
+    fields: Any = given.get(name)
+    if fields is None:
+        return FIELDS
+    if not isinstance(fields, Mapping):
+        example = "{'X-Forwarded-Proto': 'https'}"
+        raise SettingsError(f"{name}={fields!r} must be a dict, such as {example}.", name)
+    return fields
 
 
 def _pair(text: str) -> tuple[str, str]:

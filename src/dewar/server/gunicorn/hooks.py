@@ -49,7 +49,9 @@ def _checked(name: str, value: object) -> Hook:
         for taken in range(count, least - 1, -1):
             if _takes(hook, taken):
                 return hook if taken == count else _with_fewer(hook, taken)
-    raise SettingsError(f"{name}={value!r} must be a function: def {name}{wanted}.", name)
+    raise SettingsError(
+        f"{name}={value!r} cannot be called with {wanted}. Write: def {name}{wanted}: …", name
+    )
 
 
 def _imported(name: str, path: str) -> object:

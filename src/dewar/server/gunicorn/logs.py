@@ -1,5 +1,6 @@
 """gunicorn's settings for logs, for its own loggers and for the server's."""
 
+import io
 import json
 import logging
 import logging.config
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dewar.server.errors import SettingsError
-from dewar.server.gunicorn.values import switch
+from dewar.server.gunicorn.values import flag
 from dewar.server.gunicorn.views import ERROR_LOGGER
 
 #: For each logger of the server the one that programs know from gunicorn.
@@ -28,34 +29,41 @@ def set_up_logs(given: Mapping[str, object]) -> None:
     Raises:
         SettingsError: A file cannot be opened, or a configuration is not valid.
     """
+    configured = _maybe_configured(given)
     try:
-        if _configures(given):
-            _configure(given)
+        if configured is not None:
+            _configure(given, configured)
         else:
             _log_errors(given)
             if given.get("accesslog") == "-":
                 _use("gunicorn.access", logging.StreamHandler(sys.stdout), "%(message)s", "INFO")
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise SettingsError(f"The logs cannot be set up: {error}") from error
+        names = [configured] if configured else ["errorlog", "loglevel"]
+        said = ", ".join(f"{name}={given[name]!r}" for name in names if name in given)
+        raise SettingsError(f"The logs cannot be set up ({said}): {error}") from error
     for ours, theirs in LOGGERS.items():
         _share(logging.getLogger(theirs), logging.getLogger(ours))
 
 
-def _configures(given: Mapping[str, object]) -> bool:
-    return any(given.get(name) for name in ("logconfig", "logconfig_json", "logconfig_dict"))
+def _maybe_configured(given: Mapping[str, object]) -> str | None:
+    """Return the setting that has the configuration of logs, in the order of gunicorn."""
+    names = ("logconfig_dict", "logconfig_json", "logconfig")
+    return next((name for name in names if given.get(name)), None)
 
 
-def _configure(given: Mapping[str, object]) -> None:
-    # The order of gunicorn: a dictionary, else JSON, else an INI file.
-    wanted: Any = given.get("logconfig_dict")
-    if not wanted and given.get("logconfig_json"):
-        wanted = json.loads(Path(str(given["logconfig_json"])).read_text("utf-8"))
-    if wanted:
+def _configure(given: Mapping[str, object], name: str) -> None:
+    wanted: Any = given[name]
+    if name == "logconfig_dict":
         logging.config.dictConfig(_with_defaults(wanted))
         return
-    path = Path(str(given["logconfig"]))
+    path = Path(str(wanted))
+    # Not left to fileConfig, which on Python 3.11 says nothing of a file that is not there.
+    text = path.read_text("utf-8")
+    if name == "logconfig_json":
+        logging.config.dictConfig(_with_defaults(json.loads(text)))
+        return
     names = {"__file__": str(path), "here": str(path.parent)}
-    logging.config.fileConfig(path, names, disable_existing_loggers=False)
+    logging.config.fileConfig(io.StringIO(text), names, disable_existing_loggers=False)
 
 
 def _with_defaults(wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,7 +96,7 @@ def _log_errors(given: Mapping[str, object]) -> None:
     level = str(given.get("loglevel") or "info").upper()
     handler = logging.StreamHandler() if path == "-" else _file_handler(str(path))
     _use(ERROR_LOGGER, handler, _LINE, level)
-    if path != "-" and switch(given.get("capture_output")) is True:
+    if path != "-" and flag(given, "capture_output"):
         _capture_output(handler)
 
 

@@ -1,7 +1,7 @@
 """The names of gunicorn's settings, and what each is here.
 
-One table is behind the reading of files, the hints of the command line and the how-to page, which a
-test compares with it.
+One table is behind the reading of files, the hints of the command line and the page of the
+reference, which a test compares with it.
 """
 
 from dataclasses import dataclass
@@ -67,10 +67,10 @@ _SETTINGS = (
     _setting("bind", "--bind -b", "--bind", "a list too; without a host it is 0.0.0.0"),
     _setting("backlog", "--backlog", "--backlog"),
     _setting("workers", "--workers -w", "--processes"),
-    _setting("threads", "--threads", "--threads", "1 unless the file says more"),
+    _setting("threads", "--threads", "--threads", "1 if a file does not say it"),
     _setting(
         "worker_class", "--worker-class -k", "--threads",
-        "requests run on threads; 64 of them for gevent and eventlet, unless the file says more",
+        "requests run on threads; a file that says gevent or eventlet alone gets 64",
     ),
     _setting("max_requests", "--max-requests", "--max-requests"),
     _setting("max_requests_jitter", "--max-requests-jitter", "--max-requests-jitter"),
@@ -121,7 +121,7 @@ _APPLIED = (
     ),
     _applied("secure_scheme_headers", "", "sets the scheme of the URL, as gunicorn does"),
     _applied("errorlog", "--error-logfile --log-file", "the loggers gunicorn.error, dewar.server"),
-    _applied("loglevel", "--log-level", "of these loggers"),
+    _applied("loglevel", "--log-level", "of the loggers gunicorn.error, dewar.server"),
     _applied("logconfig", "--log-config", "see logconfig_dict"),
     _applied("logconfig_json", "--log-config-json", "see logconfig_dict"),
     _applied(

@@ -22,9 +22,9 @@ _VARIABLES = {
 }
 
 
-def is_gunicorn_file(path: str | None) -> bool:
+def is_gunicorn_file(path: str) -> bool:
     """Return whether *path*, the value of ``--config``, names a file of gunicorn."""
-    return path is not None and (path.endswith(".py") or path.startswith(_MODULE))
+    return path.endswith(".py") or path.startswith(_MODULE)
 
 
 def read_gunicorn_file(path: str, environ: Mapping[str, str]) -> GunicornFile:
@@ -82,4 +82,6 @@ def _failure(path: str, error: Exception) -> ConfigurationError:
     steps = [step for step in traceback.extract_tb(error.__traceback__) if step.filename == path]
     line = error.lineno if isinstance(error, SyntaxError) else steps and steps[-1].lineno
     where = f"{path}, line {line}" if line else path
-    return ConfigurationError(f"{where}: {type(error).__name__}: {error}")
+    # The text of a syntax error repeats the place.
+    text = error.msg if isinstance(error, SyntaxError) else error
+    return ConfigurationError(f"{where}: {type(error).__name__}: {text}")

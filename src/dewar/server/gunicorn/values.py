@@ -42,11 +42,27 @@ def switch(value: object) -> object:
     return False if word in _OFF else value
 
 
-def listed(value: object) -> list[str]:
-    """Return the parts of a text with commas, or of a list, each without blanks."""
+def flag(given: Given, name: str) -> bool:
+    """Return a setting that is on or off; off if it is not given.
+
+    Raises:
+        SettingsError: It is neither.
+    """
+    found = switch(given.get(name) or False)
+    if not isinstance(found, bool):
+        raise SettingsError(f"{name}={found!r} must be True or False.", name)
+    return found
+
+
+def listed(name: str, value: object) -> list[str]:
+    """Return the parts of a text with commas, or of a list, each without blanks.
+
+    Raises:
+        SettingsError: The value of the setting *name* is neither.
+    """
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, Iterable):
-        raise ValueError(value)  # noqa: TRY004 - the caller names the setting
+        raise SettingsError(f"{name}={value!r} must be a text with commas, or a list.", name)
     return [str(part).strip() for part in parts if str(part).strip()]
 
 
@@ -54,7 +70,7 @@ def address(text: str) -> str:
     """Return one of gunicorn's addresses as one of ours.
 
     Raises:
-        ValueError: It is not valid.
+        SettingsError: It is not valid.
     """
     if text.startswith("unix:"):
         return f"unix:{re.sub('^unix:(//)?', '', text)}"
@@ -62,12 +78,16 @@ def address(text: str) -> str:
         return text
     found = _ADDRESS.fullmatch(text)
     if found is None:
-        raise ValueError(text)
+        raise SettingsError(
+            f"bind={text!r} is not an address. Write '127.0.0.1:8000', '[::1]:8000' or"
+            " 'unix:/path', or a list of these.",
+            "bind",
+        )
     return f"{found[1] or '0.0.0.0'}:{found[2] or _PORT}"  # noqa: S104 - gunicorn's default
 
 
 def _addresses(value: object) -> object:
-    return ",".join(map(address, listed(value)))
+    return ",".join(map(address, listed("bind", value)))
 
 
 def _request_line(value: object) -> object:
@@ -121,10 +141,7 @@ def translate(given: Given) -> Translated:
     found: Translated = {}
     for name, (ours, convert) in _RULES.items():
         if given.get(name) is not None:
-            try:
-                found[ours] = convert(given[name]), name
-            except ValueError:
-                raise SettingsError(f"{name}={given[name]!r} is not valid.", name) from None
+            found[ours] = convert(given[name]), name
     found.setdefault("unix_mode", ("666", "umask"))
     found["threads"] = _threads(given), "threads" if "threads" in given else "worker_class"
     found.update(_access_log(given))
@@ -172,7 +189,7 @@ def _proxy_protocol(given: Given) -> Translated:
     mode = given.get("proxy_protocol") or False
     if switch(mode) is False:
         return {}
-    hosts = ",".join([*listed(given.get("proxy_allow_ips") or HOSTS), UNIX])
+    hosts = ",".join([*listed("proxy_allow_ips", given.get("proxy_allow_ips") or HOSTS), UNIX])
     return {
         "proxy_protocol": (True, "proxy_protocol"),
         "trusted_hosts": (hosts, "proxy_allow_ips"),
@@ -182,7 +199,7 @@ def _proxy_protocol(given: Given) -> Translated:
 def _tls(given: Given) -> Translated:
     """Return the settings of TLS: files if they say it all, else a context."""
     certfile, hook = given.get("certfile"), given.get("ssl_context")
-    required = int(number(given.get("cert_reqs") or 0))  # type: ignore[call-overload]  # an IntEnum
+    required = _verify_mode(given)
     authorities = given.get("ca_certs") if required else None
     plain = not callable(hook) and not given.get("ciphers") and required != ssl.CERT_OPTIONAL
     if certfile is None or plain:
@@ -191,10 +208,10 @@ def _tls(given: Given) -> Translated:
     def make() -> ssl.SSLContext:
         context = make_context(str(certfile), _maybe_text(given.get("keyfile")))
         if given.get("ciphers"):
-            context.set_ciphers(str(given["ciphers"]))
+            _set_ciphers(context, str(given["ciphers"]))
         if authorities is not None:
             context.load_verify_locations(str(authorities))
-            context.verify_mode = ssl.VerifyMode(required)
+            context.verify_mode = required
         return context
 
     try:
@@ -204,6 +221,29 @@ def _tls(given: Given) -> Translated:
     # The context replaces the files.
     files = {name: (None, name) for name in ("certfile", "keyfile")}
     return {**files, "ssl_context": (made, "ssl_context" if callable(hook) else "certfile")}
+
+
+def _set_ciphers(context: ssl.SSLContext, ciphers: str) -> None:
+    try:
+        context.set_ciphers(ciphers)
+    except ssl.SSLError as error:
+        raise SettingsError(
+            f"ciphers={ciphers!r} has no cipher that TLS knows here. Name some: 'openssl ciphers'"
+            " lists them.",
+            "ciphers",
+        ) from error
+
+
+def _verify_mode(given: Given) -> ssl.VerifyMode:
+    try:
+        # An enum looks up any object.
+        return ssl.VerifyMode(number(given.get("cert_reqs") or 0))  # type: ignore[arg-type]
+    except ValueError:
+        raise SettingsError(
+            f"cert_reqs={given['cert_reqs']!r} must be ssl.CERT_NONE, CERT_OPTIONAL or"
+            " CERT_REQUIRED.",
+            "cert_reqs",
+        ) from None
 
 
 def _maybe_text(value: object) -> str | None:

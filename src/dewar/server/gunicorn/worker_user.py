@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dewar.server.errors import SettingsError, StartError
-from dewar.server.gunicorn.values import number, switch
+from dewar.server.gunicorn.values import flag, number
 
 
 class WorkerUser:
@@ -22,7 +22,7 @@ class WorkerUser:
         self._name = ""
         self._uid = self._find_uid(given.get("user"))
         self._gid = _find_gid(given.get("group"))
-        self._joins_groups = switch(given.get("initgroups")) is True
+        self._joins_groups = flag(given, "initgroups")
 
     def __repr__(self) -> str:
         return f"<WorkerUser {self._uid}, group {self._gid}>"

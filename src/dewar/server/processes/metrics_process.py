@@ -12,13 +12,13 @@ from contextlib import suppress
 from socket import socket
 from typing import Protocol
 
-from dewar.server.connection.bounded_log import BoundedLog
 from dewar.server.processes.control_channel import ControlChannel, Report, open_control_channel
 from dewar.server.processes.fork import EXIT_LOAD, ChildCleanup, fork
 from dewar.server.processes.policy import NO_PROCESS_PAUSE, SETTLED, replacement_pause
 from dewar.server.system.process_title import set_title
 from dewar.server.system.signals import HANDLED_SIGNALS, SignalInbox
 from dewar.support.backoff import Backoff
+from dewar.support.bounded_log import BoundedLog
 
 _logger = logging.getLogger("dewar.server")
 
@@ -67,7 +67,7 @@ class MetricsProcess:
         self.pid = 0
         self._channel: ControlChannel | None = None
         self._serves_since: float | None = None
-        self._log = BoundedLog(time.monotonic)
+        self._log = BoundedLog(_logger, time.monotonic)
         self.was_ready = False
         self.failure = ""
         cleanup.add(self._close_channel)

@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from socket import socket
 
-from dewar.server.connection.bounded_log import BoundedLog
 from dewar.server.processes.app_source import AppSource
 from dewar.server.processes.control_channel import (
     Command,
@@ -25,6 +24,7 @@ from dewar.server.processes.scoreboard import Scoreboard
 from dewar.server.processes.worker_process import Assignment, WorkerProcess
 from dewar.server.processes.worker_state import WorkerState
 from dewar.server.settings.settings import Settings
+from dewar.support.bounded_log import BoundedLog
 
 _logger = logging.getLogger("dewar.server")
 
@@ -79,7 +79,7 @@ class WorkerSet:
         self._policy = policy
         self._scoreboard = scoreboard
         self._handles: dict[int, WorkerHandle] = {}
-        self._log = BoundedLog(time.monotonic)
+        self._log = BoundedLog(_logger, time.monotonic)
         self.failure = ""
         self.is_stop_requested = False
         spec.cleanup.add(self._close_channels)

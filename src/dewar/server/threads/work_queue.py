@@ -1,13 +1,16 @@
 """The threads that run requests, and the queue of requests that wait for one."""
 
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 
-from dewar.server.connection.bounded_log import BoundedLog
 from dewar.server.connection.connection import Connection
 from dewar.support.background_thread import BackgroundThread
+from dewar.support.bounded_log import BoundedLog
+
+_logger = logging.getLogger("dewar.server")
 
 
 class WorkerThread:
@@ -32,7 +35,7 @@ class WorkerThread:
         self._lock.acquire()
         self.thread = BackgroundThread(name, lambda: main(self))
         # Of its own: every millisecond somebody may try.
-        self._log = BoundedLog(time.monotonic)
+        self._log = BoundedLog(_logger, time.monotonic)
         self._connection: Connection | None = None
         self.is_started = False
 

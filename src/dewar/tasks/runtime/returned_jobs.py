@@ -4,12 +4,11 @@ import logging
 import time
 from collections import deque
 
+from dewar.support.bounded_log import BoundedLog
 from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.ledger import Ledger
 
 _logger = logging.getLogger("dewar.tasks")
-# The seconds without the same warning again.
-_QUIET = 60.0
 
 
 class ReturnedJobs:
@@ -20,13 +19,16 @@ class ReturnedJobs:
     Args:
         ledger: The ledger.
         owner: The id of this process in it.
+
+    Attributes:
+        bounded_log: For the reasons why jobs have to wait.
     """
 
     def __init__(self, ledger: Ledger, owner: str) -> None:
         self._ledger = ledger
         self._owner = owner
         self._ids: deque[str] = deque()
-        self._warned = ("", 0.0)
+        self.bounded_log = BoundedLog(_logger, time.monotonic)
 
     def __repr__(self) -> str:
         return f"<ReturnedJobs, {len(self._ids)} to give back>"
@@ -45,12 +47,4 @@ class ReturnedJobs:
             self._ledger.release(self._owner, ids)
         except LedgerError as error:
             self._ids.extend(ids)
-            self.warn(f"Jobs cannot be given back to the ledger yet: {error}")
-
-    def warn(self, message: str) -> None:
-        """Log why jobs have to wait, unless the same was logged a short time ago."""
-        now = time.monotonic()
-        known, since = self._warned
-        if message != known or now - since > _QUIET:
-            self._warned = (message, now)
-            _logger.warning("%s", message)
+            self.bounded_log.warn("Jobs cannot be given back to the ledger yet: %s", error)

@@ -273,7 +273,7 @@ class JobRunner:
                 self._engine.submit(attempt, self._source.call(record, attempt.number))
                 return
         except (QueueFull, ThreadRefused, ConnectionError) as error:
-            self._returned.warn(f"Jobs have to wait: {error}")
+            self._returned.bounded_log.warn("Jobs have to wait: %s", error)
             claimed.pause(self._monotonic() + _REFUSAL_PAUSE)
         except EngineClosed:
             claimed.close()  # the interpreter ends

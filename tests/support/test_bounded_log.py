@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dewar.server.connection.bounded_log import BoundedLog
+from dewar.support.bounded_log import BoundedLog
+
+LOGGER = logging.getLogger("dewar.server")
 
 
 class Clock:
@@ -38,7 +40,7 @@ def test_the_first_is_logged_and_the_others_are_counted(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The next one after a while says how many there were."""
-    bounded = BoundedLog(clock)
+    bounded = BoundedLog(LOGGER, clock)
     for number in range(7001):
         bounded.warn("no room for %d", number)
     assert lines(caplog) == ["no room for 0"]
@@ -51,7 +53,7 @@ def test_what_nothing_follows_is_told_by_a_flush(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With the last one, once, and only after the time."""
-    bounded = BoundedLog(clock)
+    bounded = BoundedLog(LOGGER, clock)
     for number in range(4):
         bounded.warn("no room for %d", number)
     bounded.flush()
@@ -66,7 +68,7 @@ def test_what_nothing_follows_is_told_by_a_flush(
 
 def test_kinds_do_not_hide_each_other(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """A message is a kind, whatever its values are."""
-    bounded = BoundedLog(clock)
+    bounded = BoundedLog(LOGGER, clock)
     for message in ("one %s", "two %s", "one %s"):
         bounded.warn(message, 1)
     assert lines(caplog) == ["one 1", "two 1"]
@@ -82,10 +84,10 @@ def test_none_is_lost_from_the_count(steps: list[tuple[str, float]]) -> None:
             more = record.args[-1] if "more since" in record.msg else 0  # type: ignore[index]
             told[record.msg[0]] += 1 + int(str(more))
 
-    logger, handler = logging.getLogger("dewar.server"), Counting()
-    logger.addHandler(handler)
+    handler = Counting()
+    LOGGER.addHandler(handler)
     try:
-        bounded = BoundedLog(clock)
+        bounded = BoundedLog(LOGGER, clock)
         for kind, pause in steps:
             clock.now += pause
             bounded.flush()
@@ -93,13 +95,13 @@ def test_none_is_lost_from_the_count(steps: list[tuple[str, float]]) -> None:
         clock.now += 10
         bounded.flush()
     finally:
-        logger.removeHandler(handler)
+        LOGGER.removeHandler(handler)
     assert told == {kind: sum(step[0] == kind for step in steps) for kind in "ab"}
 
 
 def test_threads_share_it(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """One line for all, and no count is lost."""
-    bounded, barrier = BoundedLog(clock), threading.Barrier(4)
+    bounded, barrier = BoundedLog(LOGGER, clock), threading.Barrier(4)
 
     def warn() -> None:
         barrier.wait(10)

@@ -1,11 +1,9 @@
-"""Warnings that clients, or a system without resources, can cause as often as they like."""
+"""`BoundedLog`: warnings that clients, or a system without resources, can cause without end."""
 
 import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-
-_logger = logging.getLogger("dewar.server")
 
 # In seconds.
 _INTERVAL = 10.0
@@ -26,10 +24,12 @@ class BoundedLog:
     The next line of the kind, or `flush`, says how many there were. Any thread may use it.
 
     Args:
+        logger: Where to.
         clock: A monotonic clock in seconds.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, logger: logging.Logger, clock: Callable[[], float]) -> None:
+        self._logger = logger
         self._clock = clock
         self._lock = threading.Lock()
         self._kinds: dict[str, _Kind] = {}
@@ -41,7 +41,7 @@ class BoundedLog:
         """Log *message* with *values*, as `logging.Logger.warning` does.
 
         Args:
-            message: A text of the server's own, which tells one kind of warning from another.
+            message: A constant text, which tells one kind of warning from another.
             values: What is inserted.
         """
         now = self._clock()
@@ -52,7 +52,7 @@ class BoundedLog:
                 kind.values = values
                 return
             left_out = self._begin_interval(kind, now)
-        _log(message, values, left_out)
+        self._write(message, values, left_out)
 
     def flush(self) -> None:
         """Log the last of each kind whose interval is over, with the number of the others."""
@@ -64,7 +64,7 @@ class BoundedLog:
                 if kind.left_out and now >= kind.due
             ]
         for message, values, left_out in over:
-            _log(message, values, left_out)
+            self._write(message, values, left_out)
 
     def has_more(self) -> bool:
         """Return whether there is something for `flush`, now or later."""
@@ -74,8 +74,8 @@ class BoundedLog:
         left_out, kind.left_out, kind.due = kind.left_out, 0, now + _INTERVAL
         return left_out
 
-
-def _log(message: str, values: tuple[object, ...], left_out: int) -> None:
-    if left_out:
-        message, values = f"{message} (and %d more since the last such line)", (*values, left_out)
-    _logger.warning(message, *values)
+    def _write(self, message: str, values: tuple[object, ...], left_out: int) -> None:
+        if left_out:
+            message += " (and %d more since the last such line)"
+            values = (*values, left_out)
+        self._logger.warning(message, *values)
