@@ -17,7 +17,7 @@ from tests.tasks.ledger.contract import NOTHING, LedgerContract
 from tests.tasks.ledger.ledgertools import ids, in_child, new
 
 from dewar.tasks.errors import LedgerError, MissingExtra, TaskSetupError
-from dewar.tasks.ledger import sqlite
+from dewar.tasks.ledger import sqlite, sqlite_connections
 from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
@@ -191,7 +191,7 @@ class TestSQLiteLedger(LedgerContract):
         self, where: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A writer waits for other processes until a timeout, and works afterwards."""
-        monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.05)
+        monkeypatch.setattr(sqlite_connections, "BUSY_TIMEOUT", 0.05)
         ledger = open_ledger(where)
         other = sqlite3.connect(where, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
