@@ -142,8 +142,20 @@ async def _fields_of_101(app: PipelineApp, context: Context) -> list[Header]:
         response = await asyncio.to_thread(app.finalize_request, response)
     else:
         response = app.finalize_request(response)
+    _forget_cookies(context)
     fields = response.headers.to_wsgi_list()
     return [field for field in fields if field[0].lower() not in _NOT_SENT]
+
+
+def _forget_cookies(context: Context) -> None:
+    """Let go of the parsed cookies: mostly they were for the session. They can be parsed again."""
+    request = context.made_request
+    parsed = None if request is None else vars(request).pop("cookies", None)
+    if parsed is not None:
+        if context.request.cookies == parsed:
+            del vars(request)["cookies"]
+        else:  # the program has put others in their place
+            vars(request)["cookies"] = parsed
 
 
 def _checked_handshake(app: PipelineApp, context: Context, origins: Origins) -> Handshake:

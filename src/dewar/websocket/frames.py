@@ -6,6 +6,7 @@ users is here and in the parts that this uses.
 
 import logging
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.protocol import Protocol, Side
@@ -17,6 +18,9 @@ from dewar.websocket.frame_headers import FrameError, FrameHeaders
 CLOSE, PING = Opcode.CLOSE, Opcode.PING
 
 _logger = logging.getLogger("dewar.websocket")
+
+_NO_EXTENSIONS: Any = ()
+_NO_ID = UUID(int=0)
 
 
 class Ping(NamedTuple):
@@ -58,8 +62,9 @@ class Frames:
     def __init__(self, max_size: int, deflate: Deflate | None = None) -> None:
         # Without a limit: `FrameHeaders` and `Deflate` see to that.
         self._protocol = Protocol(Side.SERVER, max_size=None, logger=_logger)
-        if deflate is not None:
-            self._protocol.extensions = [deflate]
+        # Of thousands of sockets each would keep an empty list, and a number for logs.
+        self._protocol.extensions = _NO_EXTENSIONS if deflate is None else [deflate]
+        self._protocol.id = _NO_ID
         self._headers = FrameHeaders(max_size, deflate is not None)
         self._assembly = Assembly()
 
