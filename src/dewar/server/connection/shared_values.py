@@ -1,15 +1,12 @@
-"""Equal header values of many connections, as one string."""
+"""Equal values in the environs of many connections, as one string."""
 
 from dewar.server.wire.request import Environ
 
 # SECURITY: none of them identifies a client, because they outlive its connection.
-_SHARED = tuple(
-    f"HTTP_{name}"
-    for name in (
-        "ACCEPT", "ACCEPT_ENCODING", "ACCEPT_LANGUAGE", "CACHE_CONTROL", "CONNECTION", "HOST",
-        "ORIGIN", "PRAGMA", "SEC_WEBSOCKET_EXTENSIONS", "SEC_WEBSOCKET_VERSION", "UPGRADE",
-        "USER_AGENT",
-    )
+_SHARED = (
+    "HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING", "HTTP_ACCEPT_LANGUAGE", "HTTP_CACHE_CONTROL",
+    "HTTP_CONNECTION", "HTTP_HOST", "HTTP_ORIGIN", "HTTP_PRAGMA", "HTTP_SEC_WEBSOCKET_EXTENSIONS",
+    "HTTP_SEC_WEBSOCKET_VERSION", "HTTP_UPGRADE", "HTTP_USER_AGENT", "SERVER_NAME", "SERVER_PORT",
 )  # fmt: skip
 _MOST, _LONGEST = 1024, 256
 
