@@ -6,7 +6,6 @@ users is here and in the parts that this uses.
 
 import logging
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.protocol import Protocol, Side
@@ -20,7 +19,6 @@ CLOSE, PING = Opcode.CLOSE, Opcode.PING
 _logger = logging.getLogger("dewar.websocket")
 
 _NO_EXTENSIONS: Any = ()
-_NO_ID = UUID(int=0)
 
 
 class Ping(NamedTuple):
@@ -64,7 +62,7 @@ class Frames:
         self._protocol = Protocol(Side.SERVER, max_size=None, logger=_logger)
         # Of thousands of sockets each would keep an empty list, and a number for logs.
         self._protocol.extensions = _NO_EXTENSIONS if deflate is None else [deflate]
-        self._protocol.id = _NO_ID
+        self._protocol.id = None  # type: ignore[assignment]  # only its own connections log it
         self._headers = FrameHeaders(max_size, deflate is not None)
         self._assembly = Assembly()
 

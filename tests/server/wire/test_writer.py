@@ -89,7 +89,8 @@ def test_fields_between_two_hops_are_the_servers_business() -> None:
 def test_a_426_names_the_protocol(http11: bool, keep_alive: bool, options: str) -> None:
     """RFC 9110 §15.5.22 and §7.8: Upgrade has to be there, and Connection has to name it."""
     head, *_ = writer().compose("426 Upgrade Required", [], http11, keep_alive, 0)
-    assert lines(head)[1:-2] == ["Content-Length: 0", "Upgrade: websocket", f"Connection: {options}"]
+    named = ["Content-Length: 0", "Upgrade: websocket", f"Connection: {options}"]
+    assert lines(head)[1:-2] == named
 
 
 def test_an_application_may_name_another_protocol_in_a_426() -> None:
