@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from werkzeug.datastructures import ImmutableMultiDict
 
 import dewar
 from dewar import abort, after_this_request, current_app, g, request, session, url_for
@@ -522,3 +523,30 @@ def test_work_after_the_response_has_no_connection(app: dewar.Dewar) -> None:
         pass
     in_the_view, afterwards = seen
     assert {UPGRADE, "werkzeug.socket"} <= in_the_view - afterwards
+
+
+def test_what_was_parsed_for_the_session_is_the_same_after_the_handshake(app: dewar.Dewar) -> None:
+    """It is let go of, unless the program has put something else in its place."""
+    told: list[Any] = []
+
+    @app.websocket("/echo")
+    async def echo(ws: Any) -> None:
+        session.get("name")
+        before = (dict(request.cookies), request.headers["X-A"])
+        await ws.accept()
+        told.append(("cookies" in vars(request._get_current_object()), before))  # type: ignore[attr-defined]
+        told.append((False, (dict(request.cookies), request.headers["X-A"])))
+
+    @app.websocket("/own")
+    async def own(ws: Any) -> None:
+        request.cookies = ImmutableMultiDict({"own": "1"})
+        await ws.accept()
+        told.append(dict(request.cookies))
+
+    client = app.test_client()
+    client.set_cookie("a", "b")
+    for path in ("/echo", "/own"):
+        with client.websocket(path, headers={"X-A": "1"}) as ws:
+            with pytest.raises(ConnectionError):
+                ws.receive()
+    assert told == [*[(False, ({"a": "b"}, "1"))] * 2, {"own": "1"}]

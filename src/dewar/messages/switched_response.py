@@ -18,7 +18,11 @@ class SwitchedResponse(Response):
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Have the server send nothing more."""
         result = super().__call__(environ, start_response)
-        return result if UPGRADE in environ else _ClientGone(result)
+        if UPGRADE not in environ:
+            return _ClientGone(result)
+        # PERF: without anything to close, which may block, the end needs no thread. Thousands may
+        # come at once.
+        return result if self._on_close else ()
 
 
 class _ClientGone:

@@ -10,6 +10,7 @@ import asyncio
 from functools import partial
 from typing import Any
 
+from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import BadRequest, Forbidden
 from werkzeug.exceptions import NotImplemented as NotImplementedHere
 from werkzeug.wsgi import get_host
@@ -142,8 +143,24 @@ async def _fields_of_101(app: PipelineApp, context: Context) -> list[Header]:
         response = await asyncio.to_thread(app.finalize_request, response)
     else:
         response = app.finalize_request(response)
+    _forget_parsed(context)
     fields = response.headers.to_wsgi_list()
     return [field for field in fields if field[0].lower() not in _NOT_SENT]
+
+
+def _forget_parsed(context: Context) -> None:
+    """Let go of what was mostly parsed for the session. It can be parsed again."""
+    request = context.made_request
+    if request is None:
+        return
+    kept = vars(request)
+    cookies = kept.pop("cookies", None)
+    if cookies is not None and request.cookies != cookies:  # the program has put others there
+        kept["cookies"] = cookies
+    else:
+        kept.pop("cookies", None)
+    if type(kept.get("headers")) is EnvironHeaders:
+        del kept["headers"]
 
 
 def _checked_handshake(app: PipelineApp, context: Context, origins: Origins) -> Handshake:

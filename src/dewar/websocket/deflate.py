@@ -23,6 +23,7 @@ _END = _TAIL + b"\x03\x00"
 _LEFT_OVER = frozenset({b"", _END, b"\x00" + _END, b"\x03\x00"})
 # zlib cannot make a window of 8 bits without a header: zlib's issue 171.
 _WINDOWS = {str(bits): bits for bits in range(9, 16)}
+_FIELD = f"{_NAME}; server_no_context_takeover; client_no_context_takeover"
 # Below this, compression saves less than it costs.
 _SHORTEST = 256
 _MEMORY = 5  # the memLevel of zlib: 8 kB for each message that is being compressed
@@ -77,7 +78,7 @@ class Deflate(Extension):
     name = ExtensionName(_NAME)
 
     def __init__(self, window_bits: str | None, max_size: int) -> None:
-        self.field = f"{_NAME}; server_no_context_takeover; client_no_context_takeover"
+        self.field = _FIELD  # one object for all sockets
         if window_bits is not None:
             self.field += f"; server_max_window_bits={window_bits}"
         self._window_bits = _WINDOWS[window_bits or "15"]

@@ -18,6 +18,8 @@ CLOSE, PING = Opcode.CLOSE, Opcode.PING
 
 _logger = logging.getLogger("dewar.websocket")
 
+_NO_EXTENSIONS: Any = ()
+
 
 class Ping(NamedTuple):
     """A ping has come; `answer` is the pong."""
@@ -58,8 +60,9 @@ class Frames:
     def __init__(self, max_size: int, deflate: Deflate | None = None) -> None:
         # Without a limit: `FrameHeaders` and `Deflate` see to that.
         self._protocol = Protocol(Side.SERVER, max_size=None, logger=_logger)
-        if deflate is not None:
-            self._protocol.extensions = [deflate]
+        # Of thousands of sockets each would keep an empty list, and a number for logs.
+        self._protocol.extensions = _NO_EXTENSIONS if deflate is None else [deflate]
+        self._protocol.id = None  # type: ignore[assignment]  # only its own connections log it
         self._headers = FrameHeaders(max_size, deflate is not None)
         self._assembly = Assembly()
 

@@ -46,6 +46,11 @@ class Inbox:
         """Whether no more messages should be put in."""
         return self._size >= self._high_water
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no message."""
+        return self._next is None
+
     def put(self, message: str | bytes) -> None:
         """Add a message."""
         if self._next is None:
@@ -60,7 +65,7 @@ class Inbox:
         self._wake()
 
     def close(self, code: int, reason: str) -> None:
-        """Have `get` raise a `WebSocketClosedError` when there are no more messages."""
+        """Have `wait` raise a `WebSocketClosedError`; the messages can still be taken."""
         self._closed = (code, reason)
         self._on_room = _ignore  # without the connection, nothing has to be collected as garbage
         self._wake()
@@ -70,30 +75,35 @@ class Inbox:
         self._next = self._rest = None
         self._size = 0
 
-    async def get(self) -> str | bytes:
-        """Return the next message. Nothing is lost if the caller is cancelled.
+    def wait(self) -> "asyncio.Future[None]":
+        """Return what is done when the inbox is not empty any more, or closed.
+
+        It is no coroutine, because most sockets wait most of the time, and each would have a frame
+        more. Nothing is lost if the waiting task is cancelled.
 
         Raises:
-            WebSocketClosedError: If there is none and none can come.
+            WebSocketClosedError: If it is empty and no message can come.
+            WebSocketLoopError: On another event loop.
             WebSocketStateError: If another task waits already.
         """
-        while self._next is None:
-            if self._receiver is not None:
-                raise WebSocketStateError(
-                    "Another task already waits in receive(). Messages go to one task, which can"
-                    " pass them on, for instance through an asyncio.Queue."
-                )
-            if self._closed is not None:
-                raise WebSocketClosedError(*self._closed)
-            loop = asyncio.get_running_loop()
-            if loop is not self._loop:
-                raise WebSocketLoopError("receive()")
-            self._receiver = loop.create_future()
-            try:
-                await self._receiver
-            finally:
-                self._receiver = None
+        if self._receiver is not None and not self._receiver.done():
+            raise WebSocketStateError(
+                "Another task already waits in receive(). Messages go to one task, which can"
+                " pass them on, for instance through an asyncio.Queue."
+            )
+        if self._closed is not None:
+            raise WebSocketClosedError(*self._closed)
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            raise WebSocketLoopError("receive()")
+        self._receiver = loop.create_future()
+        return self._receiver
+
+    def take(self) -> str | bytes:
+        """Return the next message. Call it when the inbox is not empty."""
         message, rest = self._next, self._rest
+        if message is None:
+            raise WebSocketStateError("The inbox is empty. Call: await inbox.wait()")
         if rest is None:
             self._next = None
         else:

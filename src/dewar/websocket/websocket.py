@@ -122,8 +122,10 @@ class WebSocket:
             WebSocketClosedError: If the WebSocket is closed and all messages were received.
             WebSocketStateError: If another task is receiving.
         """
-        connection = self._connection or await self._accept()
-        return await connection.inbox.get()
+        inbox = (self._connection or await self._accept()).inbox
+        while inbox.is_empty:
+            await inbox.wait()
+        return inbox.take()
 
     async def receive_json(self) -> Any:
         """Return the value of the next message, which is JSON.
@@ -198,9 +200,12 @@ class WebSocket:
         return self
 
     async def __anext__(self) -> str | bytes:
-        connection = self._connection or await self._accept()
+        inbox = (self._connection or await self._accept()).inbox
         try:
-            return await connection.inbox.get()
+            # PERF: `receive` without the call: of thousands of sockets, each would have its frame.
+            while inbox.is_empty:
+                await inbox.wait()
+            return inbox.take()
         except WebSocketClosedError as error:
             if error.code in _NORMAL or self._has_closed:
                 raise StopAsyncIteration from None

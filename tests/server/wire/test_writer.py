@@ -79,6 +79,33 @@ def test_fields_between_two_hops_are_the_servers_business() -> None:
     assert lines(head)[1:-2] == ["X: y", "Content-Length: 1", "Connection: close"]
 
 
+@pytest.mark.parametrize(
+    ("http11", "keep_alive", "options"),
+    [
+        (True, True, "Upgrade"), (True, False, "Upgrade, close"),
+        (False, True, "Upgrade, keep-alive"), (False, False, "Upgrade, close"),
+    ],
+)  # fmt: skip
+def test_a_426_names_the_protocol(http11: bool, keep_alive: bool, options: str) -> None:
+    """RFC 9110 §15.5.22 and §7.8: Upgrade has to be there, and Connection has to name it."""
+    head, *_ = writer().compose("426 Upgrade Required", [], http11, keep_alive, 0)
+    named = ["Content-Length: 0", "Upgrade: websocket", f"Connection: {options}"]
+    assert lines(head)[1:-2] == named
+
+
+def test_an_application_may_name_another_protocol_in_a_426() -> None:
+    """Nothing else of what is between two hops is let through, and nothing in other answers."""
+    fields = [
+        ("connection", "Upgrade, x"), ("upgrade", "TLS/1.2"), ("Transfer-Encoding", "chunked"),
+        ("Keep-Alive", "timeout=5"), ("X", "y"),
+    ]  # fmt: skip
+    named = ["Content-Length: 0", "upgrade: TLS/1.2", "Connection: Upgrade"]
+    assert lines(writer().compose("426 Other", fields, True, True, 0)[0])[1:-2] == ["X: y", *named]
+    for status in ("200 OK", "400 Bad Request", "424 Failed"):
+        head, *_ = writer().compose(status, fields, True, True, 0)
+        assert lines(head)[1:-2] == ["X: y", "Content-Length: 0"]
+
+
 @pytest.mark.parametrize("bad", ["a\r\nb", "a\nb", "a\rb", "a\0b", "\r\nSet-Cookie: x=1"])
 def test_a_value_with_a_line_end_is_refused_every_time(bad: str) -> None:
     """Whoever chose it could write the rest of the response (CWE-113)."""

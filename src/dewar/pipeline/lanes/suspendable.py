@@ -175,7 +175,8 @@ class Suspendable(TaskScope):
         return response
 
     async def _answer_failure(self, failure: Exception) -> Response:
-        await self._leave_loop()  # the signal's receivers and the log may block
+        if failures.maybe_closure(failure) is None:
+            await self._leave_loop()  # the signal's receivers and the log may block
         error, handler = failures.report_failure(self._app, self._context, failure)
         answer = error if handler is None else await self._call(handler, error)
         return await self._finalize(answer, from_error_handler=True)

@@ -102,6 +102,7 @@ class BaseConnection(Transport):
         has_loop = self._server_context.suspends
         self.upgrade = Upgrade(self, self._leave_http, note_taken, has_loop)
         request = self._reader.take_upgrade()
+        self._server_context.shared_values.replace_in(request.environ)
         self._reader.completed.append(UpgradeExchange(request.environ, self.upgrade))
 
     def _leave_http(self) -> bytes:

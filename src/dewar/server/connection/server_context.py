@@ -14,6 +14,7 @@ from dewar.loop.suspended import SUSPENDS, Suspended
 from dewar.server.access_log.log import AccessLog
 from dewar.server.connection.body_limit import maybe_body_limit
 from dewar.server.connection.environ import sealed, server_environ
+from dewar.server.connection.shared_values import SharedValues
 from dewar.server.lifespan import begin_serving, end_serving
 from dewar.server.proxies.middleware import with_proxy_middleware
 from dewar.server.settings.settings import Settings
@@ -63,6 +64,7 @@ class ServerContext:
         begin_on_loop: The method of the application with this name, if it has one. Given the
             environ and ``start_response``, it returns a response that the event loop alone can
             make, or None.
+        shared_values: Those of the requests that may leave HTTP.
         suspends: Whether the application may return a `Suspended`.
         ended_reader: The reader of connections that have left HTTP; it reads nothing.
         now: When the leader last looked at the clock. Only the leader writes it.
@@ -93,6 +95,7 @@ class ServerContext:
         "names",
         "now",
         "settings",
+        "shared_values",
         "suspends",
         "tls",
         "writer",
@@ -146,6 +149,7 @@ class ServerContext:
             {}, self.names, settings.limits, WireRequest
         )
         self.ended_reader.discard()
+        self.shared_values = SharedValues()
         self.now = clock()
 
     def begin(self) -> None:

@@ -87,7 +87,9 @@ class WorkQueue:
     Args:
         workers: The threads that run requests; the first one is used first.
         overflow_thread: The thread that leads while all workers are inside the application.
-        limit: How many requests may wait.
+        limit: How many requests may wait that the application has not begun. Those that it has
+            begun keep no new one out: a thousand clients that leave at once may need threads for a
+            moment.
 
     Attributes:
         return_count: How often a thread has come back from the application or from leading.
@@ -101,6 +103,7 @@ class WorkQueue:
         self._overflow_thread = overflow_thread
         self._overflow_thread_leads = False
         self._waiting: deque[Connection] = deque()
+        self._new = 0  # of those that wait; whether one has begun cannot change meanwhile
         self._limit = limit
         self.return_count = 0
 
@@ -132,10 +135,10 @@ class WorkQueue:
             if worker is self._overflow_thread:
                 self._overflow_thread_leads = False
                 return
-            if not self._waiting:
+            connection = self._maybe_next()  # it was submitted meanwhile
+            if connection is None:
                 self._idle.append(worker)
                 return
-            connection = self._waiting.popleft()  # it was submitted meanwhile
         worker.wake(connection)
 
     def withdraw(self, worker: WorkerThread) -> bool:
@@ -153,8 +156,8 @@ class WorkQueue:
     # Requests.
 
     def is_full(self) -> bool:
-        """Return whether no more requests may wait."""
-        return len(self._waiting) >= self._limit
+        """Return whether no more new requests may wait."""
+        return self._new >= self._limit
 
     def has_waiting(self) -> bool:
         """Return whether requests wait."""
@@ -170,6 +173,7 @@ class WorkQueue:
             worker = self._pop()
             if worker is None:
                 self._waiting.append(connection)
+                self._new += not connection.has_begun()
                 return False
         worker.wake(connection)
         return True
@@ -178,15 +182,15 @@ class WorkQueue:
         """Return the request that has waited longest; if there is none, *worker* is idle now."""
         with self._lock:
             self.return_count += 1
-            if self._waiting:
-                return self._waiting.popleft()
-            self._idle.append(worker)
-            return None
+            connection = self._maybe_next()
+            if connection is None:
+                self._idle.append(worker)
+            return connection
 
     def take_waiting(self) -> list[Connection]:
         """Remove and return the requests that wait."""
         with self._lock:
-            waiting, self._waiting = list(self._waiting), deque()
+            waiting, self._waiting, self._new = list(self._waiting), deque(), 0
             return waiting
 
     def take_idle_started(self) -> list[WorkerThread]:
@@ -202,6 +206,13 @@ class WorkQueue:
         """Return how many started threads are idle, and how many requests wait."""
         with self._lock:
             return sum(worker.is_started for worker in self._idle), len(self._waiting)
+
+    def _maybe_next(self) -> Connection | None:
+        if not self._waiting:
+            return None
+        connection = self._waiting.popleft()
+        self._new -= not connection.has_begun()
+        return connection
 
     def _pop(self) -> WorkerThread | None:
         if not self._idle or not self._idle[-1].try_start():

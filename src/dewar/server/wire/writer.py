@@ -29,6 +29,8 @@ _HEADS_SIZE = 256
 # RFC 9110 §15: a status above 599 is no valid one, clients take it for a 5xx, and programs use it
 # among themselves. It is sent as it is, as gunicorn and waitress do.
 _STATUS = re.compile(r"([2-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
+# What a connection can leave HTTP for.
+_WEBSOCKET = "\r\nUpgrade: websocket"
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
 
 # The meaning of a field's name for its head. Bits, so that one pass can combine them.
@@ -79,7 +81,7 @@ class HeadWriter:
 
     def __init__(self, server: str | None, wall: float) -> None:
         self._fields: dict[tuple[str, str], Field] = {}
-        self._statuses: dict[str, tuple[str, bool]] = {}
+        self._statuses: dict[str, tuple[str, bool, bool]] = {}
         self._server = "" if server is None else f"\r\nServer: {server}"
         self._tails: tuple[str, ...] = ()
         self._heads: dict[Hashable, Head] = {}
@@ -130,7 +132,7 @@ class HeadWriter:
     def _compose(  # noqa: C901  # PERF: one pass, in one frame
         self, status: str, headers: Headers, http11: bool, keep_alive: bool, size: int | None
     ) -> Head:
-        line, bodyless = self._statuses.get(status) or self._learn_status(status)
+        line, bodyless, offers = self._statuses.get(status) or self._learn_status(status)
         fields = self._fields
         found = 0
         length = None
@@ -145,11 +147,12 @@ class HeadWriter:
                 found |= kind
                 if kind == _LENGTH:
                     length = count
+        sent = headers
         if found & _HOP:
-            headers, keep_alive = self._without_hops(headers, keep_alive)
-            text = self._joined(line, headers)
+            sent, keep_alive = self._without_hops(headers, keep_alive)
+            text = self._joined(line, sent)
         if bodyless:
-            text, extra, framing, count = self._no_body(line, headers)
+            text, extra, framing, count = self._no_body(line, sent)
         elif length is not None:
             extra, framing, count = "", _BY_LENGTH, length
         elif size is not None:
@@ -158,10 +161,11 @@ class HeadWriter:
             extra, framing, count = "\r\nTransfer-Encoding: chunked", Framing.CHUNKED, 0
         else:
             extra, framing, count, keep_alive = "", Framing.CLOSE, 0, False
-        if not keep_alive:
-            extra += "\r\nConnection: close"
-        elif not http11:
-            extra += "\r\nConnection: keep-alive"
+        option = "close" if not keep_alive else "" if http11 else "keep-alive"
+        if offers:
+            extra += self._offer(headers, option)
+        elif option:
+            extra += f"\r\nConnection: {option}"
         head = f"{text}{extra}{self._tails[(found & 6) >> 1]}"
         return head.encode("latin-1"), framing, count, keep_alive
 
@@ -196,7 +200,7 @@ class HeadWriter:
     def _joined(self, line: str, headers: Headers) -> str:
         return line + "".join([self._learn_field(header)[0] for header in headers])
 
-    def _learn_status(self, status: str) -> tuple[str, bool]:
+    def _learn_status(self, status: str) -> tuple[str, bool, bool]:
         match = _STATUS.fullmatch(status) if type(status) is str else None
         if match is None:
             raise ApplicationError(
@@ -204,7 +208,7 @@ class HeadWriter:
                 ' a reason, such as "200 OK".'
             )
         space = "" if " " in status else " "  # RFC 9112 §4: a reason may be missing, the space not
-        entry = f"HTTP/1.1 {status}{space}", match[1] in ("204", "304")
+        entry = f"HTTP/1.1 {status}{space}", match[1] in ("204", "304"), match[1] == "426"
         if len(self._statuses) < _MEMO_SIZE and len(status) <= _MEMO_TEXT:
             self._statuses[status] = entry
         return entry
@@ -214,6 +218,16 @@ class HeadWriter:
         if line.startswith("HTTP/1.1 204"):
             headers = [field for field in headers if field[0].lower() != "content-length"]
         return self._joined(line, headers), "", Framing.NONE, 0
+
+    def _offer(self, headers: Headers, option: str) -> str:
+        """Return Upgrade and Connection of a 426, which has to name a protocol (RFC 9110 §15.5.22).
+
+        PEP 3333 leaves that field to the server, so it is added. If the application names protocols
+        all the same, it knows better.
+        """
+        own = [self._learn_field(field)[0] for field in headers if field[0].lower() == "upgrade"]
+        options = f"Upgrade, {option}" if option else "Upgrade"
+        return f"{''.join(own) or _WEBSOCKET}\r\nConnection: {options}"
 
     def _without_hops(self, headers: Headers, keep_alive: bool) -> tuple[Headers, bool]:
         """Drop the hop-by-hop fields (RFC 9110 §7.6.1), but apply a ``close``."""
