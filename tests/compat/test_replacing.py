@@ -19,7 +19,6 @@ NOT_USED = {
     "flask.json.tag.dumps",
     "flask.json.tag.loads",
     "flask.sansio.scaffold._find_package_path",
-    "flask.sansio.scaffold.find_package",
     "flask.testing._get_werkzeug_version",
     # One variable of the environment, which Dewar's code reads by another function.
     "flask.app.get_load_dotenv",

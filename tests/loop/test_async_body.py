@@ -245,3 +245,20 @@ def test_a_task_that_goes_on_is_left_and_told_of(
 
     run_coroutine(work)
     assert "does not end, though it was cancelled" in caplog.text
+
+
+def test_a_task_of_the_scope_may_end_it(caplog: pytest.LogCaptureFixture) -> None:
+    """The others are cancelled; it does not wait for itself."""
+
+    async def end(scope: TaskScope) -> None:
+        await scope.end(is_cut_off=True)
+
+    async def work() -> None:
+        scope = TaskScope("a request")
+        current_scope.set(scope)
+        other = asyncio.create_task(asyncio.Event().wait())
+        await asyncio.create_task(end(scope))
+        assert other.cancelled()
+
+    run_coroutine(work)
+    assert caplog.records == []

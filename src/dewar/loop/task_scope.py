@@ -40,7 +40,7 @@ class TaskScope:
         task.add_done_callback(self._tasks.discard)
 
     async def end(self, is_cut_off: bool = False) -> None:
-        """Cancel the tasks that still run, and wait for them.
+        """Cancel the tasks that still run but the calling one, and wait for them.
 
         A task that does not end is logged, and not waited for any longer.
 
@@ -48,11 +48,14 @@ class TaskScope:
             is_cut_off: Whether the request was cut off too. Otherwise a warning is logged for each
                 cancelled task.
         """
-        tasks = set(self._tasks or ())
-        if not tasks:
+        if not self._tasks:
             return
         import asyncio  # there are tasks, so it is loaded
 
+        # The caller may be one of them: then it would wait for itself.
+        tasks = self._tasks - {asyncio.current_task()}
+        if not tasks:
+            return
         for task in tasks:
             if not is_cut_off:
                 _logger.warning(
