@@ -187,7 +187,7 @@ def test_a_task_belongs_to_the_scope_that_it_is_made_in() -> None:
         assert not scope
         return before, during
 
-    before, during = run_coroutine(work)
+    before, during = Context().run(run_coroutine, work)
     assert before == 3
     assert during >= 0
 
@@ -212,9 +212,10 @@ def test_the_end_of_a_scope_cancels_and_waits(caplog: pytest.LogCaptureFixture) 
         await scope.end(is_cut_off)
         assert all(task.cancelled() for task in tasks)
 
-    run_coroutine(lambda: work(True))
+    # Each in a context of its own, or the scopes stay behind for other tests.
+    Context().run(run_coroutine, lambda: work(True))
     assert caplog.records == []
-    run_coroutine(lambda: work(False))
+    Context().run(run_coroutine, lambda: work(False))
     assert sorted(ended) == ["first", "first", "second", "second"]
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
 
@@ -243,7 +244,7 @@ def test_a_task_that_goes_on_is_left_and_told_of(
         is_free.set()
         await task
 
-    run_coroutine(work)
+    Context().run(run_coroutine, work)
     assert "does not end, though it was cancelled" in caplog.text
 
 
@@ -260,5 +261,5 @@ def test_a_task_of_the_scope_may_end_it(caplog: pytest.LogCaptureFixture) -> Non
         await asyncio.create_task(end(scope))
         assert other.cancelled()
 
-    run_coroutine(work)
+    Context().run(run_coroutine, work)
     assert caplog.records == []

@@ -150,7 +150,7 @@ async def _fields_of_101(app: PipelineApp, context: Context) -> list[Header]:
 
 def _forget_parsed(context: Context) -> None:
     """Let go of what was mostly parsed for the session. It can be parsed again."""
-    request = context.made_request
+    request = context._dewar_request
     if request is None:
         return
     kept = vars(request)
