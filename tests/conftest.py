@@ -39,6 +39,16 @@ def same_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             del sys.modules[name]
 
 
+@pytest.fixture(autouse=True)
+def _same_settings() -> Iterator[None]:
+    """Take back the variables that a command has set for programs, as on a command line."""
+    before = set(os.environ)
+    yield
+    for name in set(os.environ) - before:
+        if name.startswith(("DEWAR_", "FLASK_")):
+            del os.environ[name]
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory."""
