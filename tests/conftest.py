@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from asynctools import tasks_left
+from dewar.signals import appcontext_pushed
 from polling import eventually
 
 # How long an example takes is a matter of what else runs on the machine: of the other workers of
@@ -47,6 +48,14 @@ def _same_settings() -> Iterator[None]:
     for name in set(os.environ) - before:
         if name.startswith(("DEWAR_", "FLASK_")):
             del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _no_receivers() -> Iterator[None]:
+    """Collect what listens to each context: while something does, no request is for the loop."""
+    yield
+    if appcontext_pushed.receivers:
+        gc.collect()
 
 
 @pytest.fixture
