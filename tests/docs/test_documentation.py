@@ -14,6 +14,7 @@ import dataclasses
 import importlib
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -172,6 +173,27 @@ def test_a_page_has_one_title_and_stays_short(page: Path) -> None:
 def test_every_public_name_is_listed() -> None:
     """``names.md`` has each name of ``dewar.__all__``, and no other."""
     assert set(rows("reference/names.md")) == set(dewar.__all__)
+
+
+def test_every_module_that_an_example_imports_is_public() -> None:
+    """``names.md`` has it, or the page of import paths that ``names.md`` leads to."""
+    names = (DOCS / "reference/names.md").read_text(encoding="utf-8")
+    paths = (DOCS / "reference/differences-from-flask.md").read_text(encoding="utf-8")
+    text = names + paths.partition("## Import paths")[2]
+    listed = set(re.findall(r"`(dewar(?:\.[a-z_]+)*)", text))
+    for page in PAGES:
+        for block in blocks(page):
+            if block.language != "python":
+                continue
+            for module in re.findall(r"^ *(?:from|import) (dewar[\w.]*)", block.text, re.MULTILINE):
+                assert module == "dewar" or module in listed, f"{module} on {page.name}"
+
+
+def test_every_extra_is_listed() -> None:
+    """``dependencies.md`` has those of ``pyproject.toml``."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = rows("explanation/dependencies.md", "## Extras")
+    assert set(project["optional-dependencies"]) <= set(extras)
 
 
 def test_every_setting_of_an_app_is_listed_with_its_default() -> None:
