@@ -263,6 +263,24 @@ def test_every_command_and_option_is_listed() -> None:
                     assert re.search(rf"`[^`]*{re.escape(option)}\b", page), option
 
 
+def test_every_option_of_the_tasks_commands_is_listed() -> None:
+    """``tasks-command.md`` names each command of ``dewar tasks`` and each of its options."""
+    page = (DOCS / "reference/tasks-command.md").read_text(encoding="utf-8")
+    group = dewar.__main__.cli().commands["tasks"]
+    assert isinstance(group, click.Group)
+    for command in group.commands.values():
+        section = page.partition(f"\n## {command.name}\n")[2].partition("\n## ")[0]
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                for option in parameter.opts:
+                    assert re.search(rf"`{option}\b", section), f"{command.name} {option}"
+        assert f"`dewar tasks {command.name}" in page
+
+
+def _is_own_error(value: object) -> bool:
+    return isinstance(value, type) and value.__module__ == "dewar.tasks.errors"
+
+
 def _is_public_api(name: str) -> bool:
     if name.startswith("_"):
         return False
@@ -313,6 +331,8 @@ def test_every_setting_of_websockets_is_listed_with_its_default() -> None:
 def test_every_error_of_tasks_is_listed_with_what_it_is() -> None:
     """A user who catches what `concurrent.futures` raises catches these."""
     listed = rows("reference/tasks.md", "## Errors")
+    errors = {name for name, error in vars(dewar.tasks.errors).items() if _is_own_error(error)}
+    assert set(listed) == errors - {"TasksError"}
     for name, cells in listed.items():
         error = getattr(dewar.tasks.errors, name)
         base = cells[0].strip("`")
