@@ -27,8 +27,8 @@ from dewar.registration.origins import Origins
 from dewar.registration.websocket_config import WebSocketConfig
 from dewar.signals import request_finished
 from dewar.websocket.errors import HandshakeError
-from dewar.websocket.handshake import Handshake, read_handshake
 from dewar.websocket.opening import Upgrade
+from dewar.websocket.opening_handshake import OpeningHandshake, read_handshake
 from dewar.websocket.socket_upgrade import maybe_upgrade
 from dewar.websocket.websocket import WebSocket
 
@@ -163,7 +163,7 @@ def _forget_parsed(context: Context) -> None:
         del kept["headers"]
 
 
-def _checked_handshake(app: PipelineApp, context: Context, origins: Origins) -> Handshake:
+def _checked_handshake(app: PipelineApp, context: Context, origins: Origins) -> OpeningHandshake:
     """Return what a client asks for.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from hashlib import sha1
 
 from dewar.websocket.errors import WebSocketValueError
-from dewar.websocket.handshake import Handshake
+from dewar.websocket.opening_handshake import OpeningHandshake
 
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -27,7 +27,7 @@ def accept_key(key: str) -> str:
 
 
 def acceptance(
-    handshake: Handshake,
+    handshake: OpeningHandshake,
     subprotocol: str | None,
     extensions: str | None,
     headers: Iterable[tuple[str, str]],

@@ -1,4 +1,4 @@
-"""`Handshake`: the request that opens a WebSocket (RFC 6455, section 4.2.1)."""
+"""`OpeningHandshake`: the request that opens a WebSocket (RFC 6455, section 4.2.1)."""
 
 import binascii
 import re
@@ -22,7 +22,7 @@ _UPGRADE = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
 
 
 @dataclass(frozen=True, slots=True)
-class Handshake:
+class OpeningHandshake:
     """What the client asks for.
 
     Attributes:
@@ -38,7 +38,7 @@ class Handshake:
     origin: str | None = None
 
 
-def read_handshake(environ: Mapping[str, Any]) -> Handshake:
+def read_handshake(environ: Mapping[str, Any]) -> OpeningHandshake:
     """Return the handshake in the environ of a request.
 
     A server joins doubled fields with commas (RFC 9110, section 5.3). A doubled field that may not
@@ -62,7 +62,7 @@ def read_handshake(environ: Mapping[str, Any]) -> Handshake:
     extensions: str | None = environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS")
     if extensions is not None and not parse_offers(extensions):
         raise HandshakeError("Sec-WebSocket-Extensions is empty.")
-    return Handshake(
+    return OpeningHandshake(
         _key(environ.get("HTTP_SEC_WEBSOCKET_KEY")),
         _subprotocols(environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL")),
         extensions or "",
