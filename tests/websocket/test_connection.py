@@ -3,8 +3,6 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import pytest
 
@@ -31,16 +29,7 @@ from websockettools import (
 )  # fmt: skip
 
 NEVER = {"ping_interval": None}
-
-
-def play(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a test on a clock that stands still while anything runs; nothing may go wrong."""
-    loop = VirtualLoop()
-    try:
-        loop.play(work())
-        assert loop.complaints == []
-    finally:
-        loop.close()
+play = VirtualLoop.play_alone
 
 
 async def turns(count: int = 5) -> None:
