@@ -10,7 +10,8 @@ from websockets.protocol import CLIENT, OPEN, Protocol
 from werkzeug.datastructures import Headers
 
 from dewar.testing.errors import NoMessageError
-from dewar.websocket.errors import WebSocketClosedError
+from dewar.websocket.close_frame import check_close
+from dewar.websocket.errors import WebSocketClosedError, WebSocketTypeError
 from dewar.websocket.websocket import JSONCodec
 
 _HEAD_END = b"\r\n\r\n"
@@ -83,22 +84,30 @@ class ClientWebSocket:
             self._take(rest)
         return True
 
-    def send(self, message: str | bytes) -> None:
+    def send(self, message: str | bytes | bytearray | memoryview) -> None:
         """Send a text or binary message. When this returns, the app may not have received it.
 
         Raises:
             WebSocketClosedError: If the app has closed the WebSocket, and `receive` has said so.
+            WebSocketTypeError: If the message is neither str nor bytes.
         """
         if self._protocol.state is not OPEN:
             raise self._closed_error()
         if isinstance(message, str):
             self._protocol.send_text(message.encode())
+        elif isinstance(message, (bytes, bytearray, memoryview)):
+            self._protocol.send_binary(bytes(message))  # a view may have items of several bytes
         else:
-            self._protocol.send_binary(message)
+            raise WebSocketTypeError(message)
         self._flush()
 
     def send_json(self, value: Any) -> None:
-        """Send a value as JSON, as the app's provider writes it."""
+        """Send a value as JSON, as the app's provider writes it.
+
+        Raises:
+            TypeError: If the value has no JSON.
+            WebSocketClosedError: As `send` does.
+        """
         self.send(self._json.dumps(value))
 
     def receive(self, timeout: float | None = None) -> str | bytes:
@@ -119,7 +128,16 @@ class ClientWebSocket:
         return self._messages.popleft()
 
     def receive_json(self, timeout: float | None = None) -> Any:
-        """Return the value of the next message, which is JSON; raise what `receive` raises."""
+        """Return the value of the next message, which is JSON.
+
+        Args:
+            timeout: As `receive` takes it.
+
+        Raises:
+            ValueError: If it is not.
+            WebSocketClosedError: As `receive` does.
+            NoMessageError: As `receive` does.
+        """
         return self._json.loads(self.receive(timeout))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -130,8 +148,10 @@ class ClientWebSocket:
             reason: A text for the app, of 123 bytes at most.
 
         Raises:
+            WebSocketValueError: If the code or the reason cannot be sent.
             NoMessageError: If the app does not close it in time.
         """
+        check_close(code, reason)
         if self._protocol.state is OPEN:
             self._protocol.send_close(code, reason)
             self._flush()

@@ -293,10 +293,7 @@ class WebSocketConnection(asyncio.Protocol):
             return self._frames.text(message.encode())
         if isinstance(message, (bytes, bytearray, memoryview)):
             return self._frames.binary(bytes(message))  # a view may have items of several bytes
-        raise WebSocketTypeError(
-            f"send() takes str or bytes, and not {type(message).__name__}. For JSON write:"
-            " await ws.send_json(value)"
-        )
+        raise WebSocketTypeError(message)
 
 
 def _can_write_eof(transport: asyncio.Transport) -> bool:

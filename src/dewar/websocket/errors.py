@@ -59,6 +59,12 @@ class WebSocketValueError(WebSocketError, ValueError):
 class WebSocketTypeError(WebSocketError, TypeError):
     """Raised for a message that is neither str nor bytes."""
 
+    def __init__(self, message: object) -> None:
+        super().__init__(
+            f"send() takes str or bytes, and not {type(message).__name__}. For JSON use"
+            " send_json(value)."
+        )
+
 
 class WebSocketLibraryError(WebSocketError, ImportError):
     """Raised if the library for the frames is not installed."""
