@@ -100,7 +100,11 @@ class ReceiveQueue:
         return self._receiver
 
     def take(self) -> str | bytes:
-        """Return the next message. Call it when the queue is not empty."""
+        """Return the next message.
+
+        Raises:
+            WebSocketStateError: If the queue is empty. Then `wait` first.
+        """
         message, rest = self._next, self._rest
         if message is None:
             raise WebSocketStateError("The queue is empty. Call: await queue.wait()")

@@ -121,6 +121,7 @@ class WebSocket:
         Raises:
             WebSocketClosedError: If the WebSocket is closed and all messages were received.
             WebSocketStateError: If another task is receiving.
+            WebSocketLoopError: On another event loop than the one it was accepted on.
         """
         queue = (self._connection or await self._accept()).queue
         while queue.is_empty:
@@ -132,7 +133,7 @@ class WebSocket:
 
         Raises:
             ValueError: If it is not.
-            WebSocketClosedError: As `receive` does.
+            WebSocketError: What `receive` raises.
         """
         return self._json.loads(await self.receive())
 
@@ -143,13 +144,19 @@ class WebSocket:
 
         Raises:
             WebSocketClosedError: If the WebSocket is closed.
+            WebSocketLoopError: On another event loop than the one it was accepted on.
             WebSocketTypeError: If the message is neither str nor bytes.
         """
         connection = self._connection or await self._accept()
         await connection.send(message)
 
     async def send_json(self, value: object) -> None:
-        """Send a value as JSON, as `send` sends a text."""
+        """Send a value as JSON, as `send` sends a text.
+
+        Raises:
+            TypeError: If the value has no JSON.
+            WebSocketError: What `send` raises.
+        """
         await self.send(self._json.dumps(value))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
