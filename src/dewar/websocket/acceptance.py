@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from hashlib import sha1
 
 from dewar.websocket.errors import WebSocketValueError
+from dewar.websocket.extension_offers import TOKEN
 from dewar.websocket.opening_handshake import OpeningHandshake
 
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_NAME = re.compile(TOKEN)
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 #: Fields that the answer has once, from the handshake.
 _RESERVED = frozenset({

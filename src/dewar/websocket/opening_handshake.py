@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from dewar.websocket.errors import HandshakeError
-from dewar.websocket.extension_offers import parse_offers
+from dewar.websocket.extension_offers import TOKEN, parse_offers
 
 #: The version of the protocol: RFC 6455 is 13.
 VERSION = "13"
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TOKEN = re.compile(TOKEN)
 # 0 to 255 without leading zeros: RFC 6455, section 4.3. Two fields become one with a comma.
 _A_VERSION = re.compile(r"\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5]")
 # 16 bytes in base64; the last of the 22 digits has four bits that are unused.
