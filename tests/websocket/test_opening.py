@@ -232,6 +232,12 @@ def test_json_goes_both_ways() -> None:
     asyncio.run(work())
 
 
+@pytest.mark.parametrize("code", range(1000, 1016))
+def test_a_normal_close_is_no_fault(code: int) -> None:
+    """RFC 6455 §7.4.1: the purpose is fulfilled, an endpoint goes away, or no code was sent."""
+    assert WebSocketClosedError(code).is_normal == (code in {1000, 1001, 1005})
+
+
 @pytest.mark.parametrize(
     "error",
     [WebSocketClosedError(4000, "off"), HandshakeError("no", 426, [("a", "b")])],

@@ -13,7 +13,7 @@ _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 _NAME = re.compile(TOKEN)
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 #: Fields that the answer has once, from the handshake.
-_RESERVED = frozenset({
+RESERVED = frozenset({
     "connection", "sec-websocket-accept", "sec-websocket-extensions", "sec-websocket-protocol",
     "sec-websocket-version", "transfer-encoding", "upgrade",
 })  # fmt: skip
@@ -74,7 +74,7 @@ def header_lines(headers: Iterable[tuple[str, str]]) -> bytes:
 
 
 def _field(name: str, value: str) -> str:
-    if name.lower() in _RESERVED:
+    if name.lower() in RESERVED:
         raise WebSocketValueError(
             f"The header field {name!r} of a handshake is not for programs to set. A subprotocol is"
             " chosen with accept(subprotocol=...)."

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from dewar.errors import DewarError
 
+# RFC 6455, section 7.4.1; 1005 is a close frame without a code.
+_NORMAL = frozenset({1000, 1001, 1005})
+
 
 class WebSocketError(DewarError):
     """The base class of the errors of WebSockets."""
@@ -35,6 +38,11 @@ class WebSocketClosedError(WebSocketError, ConnectionError):
         super().__init__(f"The WebSocket is closed, with code {text}.")
         self.code = code
         self.reason = reason
+
+    @property
+    def is_normal(self) -> bool:
+        """Whether the close was agreed on, and is no fault: code 1000, 1001 or none."""
+        return self.code in _NORMAL
 
 
 class WebSocketStateError(WebSocketError, RuntimeError):

@@ -15,9 +15,6 @@ from dewar.websocket.state import WebSocketState
 if TYPE_CHECKING:
     from dewar.websocket.connection import WebSocketConnection
 
-# What a normal end looks like (RFC 6455, section 7.4.1); 1005 is a close frame without a code.
-_NORMAL = frozenset({1000, 1001, 1005})
-
 
 class JSONCodec(Protocol):
     """Turns values into JSON and back."""
@@ -214,7 +211,7 @@ class WebSocket:
                 await queue.wait()
             return queue.take()
         except WebSocketClosedError as error:
-            if error.code in _NORMAL or self._has_closed:
+            if error.is_normal or self._has_closed:
                 raise StopAsyncIteration from None
             raise
 
