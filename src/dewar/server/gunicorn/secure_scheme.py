@@ -77,7 +77,13 @@ class SecureScheme:
 class OpenSecureScheme(SecureScheme):
     """The same before an application that says what a call would do (see `maybe_own_method`)."""
 
-    app: Any
+    def __init__(
+        self, app: Application, trusted_hosts: TrustedHosts, fields: Mapping[str, str]
+    ) -> None:
+        super().__init__(app, trusted_hosts, fields)
+        # A program may have something else under the plain names.
+        self._begin_on_loop = maybe_own_method(app, "begin_on_loop")
+        self._body_limit_for = maybe_own_method(app, "body_limit_for")
 
     def begin_on_loop(self, environ: Environ, start_response: Any) -> Any:
         """Correct *environ* and ask the application; None if the fields are refused."""
@@ -85,7 +91,7 @@ class OpenSecureScheme(SecureScheme):
             self.apply(environ)
         except Refusal:
             return None  # then the application is called, which answers
-        return self.app.begin_on_loop(environ, start_response)
+        return self._begin_on_loop(environ, start_response)
 
     def body_limit_for(self, environ: Environ) -> Any:
         """Correct *environ*, a copy, and ask the application; 0 if the fields are refused."""
@@ -93,7 +99,7 @@ class OpenSecureScheme(SecureScheme):
             self.apply(environ)
         except Refusal:
             return 0
-        return self.app.body_limit_for(environ)
+        return self._body_limit_for(environ)
 
 
 def with_secure_scheme(
