@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 
 from certificates import Certificates
 from dewar.server.errors import SettingsError
-from dewar.server.gunicorn.values import address, number, switch, translate
+from dewar.server.gunicorn.config_file import GunicornFile
+from dewar.server.gunicorn.values import address, number, switch
 from dewar.server.settings.settings import Settings
+from dewar.server.settings.sources import Configuration
 
 
 def settings_of(**given: object) -> Settings:
-    """Return the settings that a file gives."""
-    values: Any = {name: value for name, (value, _) in translate(given).items()}
-    return Settings(**values)
+    """Return the settings that a file gives, as the command gets them."""
+    return Configuration(GunicornFile("gunicorn.conf.py", given).values()).settings()
 
 
 @pytest.mark.parametrize(

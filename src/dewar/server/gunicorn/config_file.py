@@ -91,10 +91,11 @@ class GunicornFile:
         return self._text("proc_name")
 
     def values(self) -> SourceValues:
-        """Return the settings of this server that the file gives."""
+        """Return the settings of this server that the file gives; None stands for none."""
         return {
             ours: GivenValue(value, SettingSource.FILE, f"{self._path}, {theirs}")
             for ours, (value, theirs) in self._translated.items()
+            if value is not None
         }
 
     def warnings(self) -> list[str]:
