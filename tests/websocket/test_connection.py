@@ -733,14 +733,16 @@ def test_finishing_raises_nothing_when_it_is_cancelled() -> None:
     play(work)
 
 
-@pytest.mark.parametrize("code", [999, 1004, 1005, 1006, 1015, 2000, 5000])
-def test_a_code_that_cannot_be_sent_is_refused(code: int) -> None:
+@pytest.mark.parametrize("code", [999, 1004, 1005, 1006, 1015, 2000, 5000, "1000", "bye", None])
+def test_a_code_that_cannot_be_sent_is_refused(code: Any) -> None:
     """The WebSocket stays open."""
 
     async def work() -> None:
         ws, _ = await opened()
         with pytest.raises(WebSocketValueError, match="4000"):
             await ws.close(code)
+        with pytest.raises(WebSocketValueError, match="no text"):
+            await ws.close(1000, None)  # type: ignore[arg-type]  # a mistake
         with pytest.raises(WebSocketValueError, match="123 bytes"):
             await ws.close(1000, "é" * 62)
         assert ws.state is WebSocketState.OPEN

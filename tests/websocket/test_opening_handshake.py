@@ -1,5 +1,7 @@
 """The opening handshake: what is accepted, what is refused, and what is answered."""
 
+from typing import Any
+
 import pytest
 
 from dewar.websocket.acceptance import accept_key, acceptance, header_lines
@@ -195,3 +197,14 @@ def test_a_field_that_cannot_be_sent_is_refused(name: str, value: str) -> None:
     """Those of the handshake, and those that would be two."""
     with pytest.raises(WebSocketValueError, match="header field"):
         header_lines([(name, value)])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"X-Name": "value"}, {"ab": "c"}, [("X-Count", 5)], ["ab"], [("a", "b", "c")], [5]],
+    ids=str,
+)
+def test_what_is_no_pair_of_texts_is_refused(headers: Any) -> None:
+    """The error shows how to write it; the letters of a name could pass for a field."""
+    with pytest.raises(WebSocketValueError, match=r"headers=\[\('X-Name', 'value'\)\]"):
+        header_lines(headers)

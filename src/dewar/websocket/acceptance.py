@@ -69,11 +69,22 @@ def header_lines(headers: Iterable[tuple[str, str]]) -> bytes:
     Raises:
         WebSocketValueError: If a field cannot be sent.
     """
-    fields = [_field(name, value) for name, value in headers if name.lower() not in _OF_A_BODY]
-    return "".join(fields).encode("latin-1")
+    return "".join(map(_line, headers)).encode("latin-1")
 
 
-def _field(name: str, value: str) -> str:
+def _line(field: object) -> str:
+    if not (
+        isinstance(field, (tuple, list))
+        and len(field) == 2
+        and all(isinstance(text, str) for text in field)
+    ):
+        raise WebSocketValueError(
+            f"{field!r} is no header field. Write pairs of texts: accept(headers=[('X-Name',"
+            " 'value')])"
+        )
+    name, value = field
+    if name.lower() in _OF_A_BODY:
+        return ""
     if name.lower() in RESERVED:
         raise WebSocketValueError(
             f"The header field {name!r} of a handshake is not for programs to set. A subprotocol is"

@@ -81,6 +81,7 @@ class OpenSecureScheme(SecureScheme):
         self, app: Application, trusted_hosts: TrustedHosts, fields: Mapping[str, str]
     ) -> None:
         super().__init__(app, trusted_hosts, fields)
+        # A program may have something else under the plain names.
         self._begin_on_loop = maybe_own_method(app, "begin_on_loop")
         self._body_limit_for = maybe_own_method(app, "body_limit_for")
 
