@@ -272,6 +272,26 @@ def test_their_number_is_limited(serve: Serve, caplog: pytest.LogCaptureFixture)
     upgraded(served)
 
 
+def test_a_thread_that_is_kept_ends_the_wait_for_it(serve: Serve) -> None:
+    """It may be kept for hours, so the client is told at once."""
+    gate = threading.Event()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        gate.wait(30)
+        return SocketApp(echo)(environ, start_response)
+
+    served = serve(app, websocket_threads=1)
+    first, second = served.client(), served.client()
+    first.send(ask("/ws"))
+    eventually(lambda: served.server.statistics().pool.websocket_threads == 1)
+    second.send(ask("/ws"))
+    eventually(lambda: served.server.statistics().pool.handed_off == 2)
+    gate.set()
+    assert first._until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+    assert second._until(b"\r\n\r\n").startswith(b"HTTP/1.1 503 ")
+    assert served.server.statistics().pool.rejected == 1
+
+
 def test_a_system_without_threads_refuses(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

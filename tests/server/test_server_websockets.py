@@ -95,3 +95,28 @@ def is_over(served: Served) -> Any:
     """Return the statistics once there are no WebSockets."""
     pool = served.server.statistics().pool
     return None if pool.websockets else pool
+
+
+def test_a_crowd_waits_for_the_threads_that_open(serve: Serve) -> None:
+    """A thread that a synchronous hook needs for a moment is no reason to refuse a client."""
+    app, gate = dewar.Dewar("crowd", static_folder=None), threading.Event()
+
+    @app.before_request
+    def look_up() -> None:
+        gate.wait(30)
+
+    @app.websocket("/echo")
+    async def echo(ws: dewar.WebSocket) -> None:
+        async for message in ws:
+            await ws.send(message)
+
+    served = serve(app, websocket_threads=2)
+    clients = [served.client() for _ in range(12)]
+    for client in clients:
+        client.send(HANDSHAKE % 13)
+    eventually(lambda: served.server.statistics().pool.websocket_threads == 2)
+    gate.set()
+    for client in clients:
+        assert client._until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+    assert served.server.statistics().pool.rejected == 0
+    eventually(lambda: served.server.statistics().pool.websocket_threads == 0)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from dewar.websocket.handshake import Handshake
+from dewar.websocket.opening_handshake import OpeningHandshake
 from dewar.websocket.settings import WebSocketSettings
 from dewar.websocket.websocket import WebSocket
 from websockettools import no_headers, server_frames
@@ -116,7 +116,7 @@ async def opened(
 ) -> tuple[WebSocket, FakeTransport]:
     """Return an open WebSocket and its transport."""
     transport = FakeTransport(has_eof)
-    handshake = Handshake(KEY, extensions=extensions)
+    handshake = OpeningHandshake(KEY, extensions=extensions)
     ws = WebSocket(handshake, transport.upgrade, WebSocketSettings(**settings), no_headers)
     await ws.accept()
     return ws, transport

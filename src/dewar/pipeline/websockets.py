@@ -9,6 +9,7 @@ no other response can be sent: an error closes the WebSocket, and is reported as
 import asyncio
 from functools import partial
 from typing import Any
+from wsgiref.util import is_hop_by_hop
 
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import BadRequest, Forbidden
@@ -26,24 +27,14 @@ from dewar.pipeline.stages import plan_of
 from dewar.registration.origins import Origins
 from dewar.registration.websocket_config import WebSocketConfig
 from dewar.signals import request_finished
+from dewar.websocket.acceptance import RESERVED
 from dewar.websocket.errors import HandshakeError
-from dewar.websocket.handshake import Handshake, read_handshake
 from dewar.websocket.opening import Upgrade
+from dewar.websocket.opening_handshake import OpeningHandshake, read_handshake
 from dewar.websocket.socket_upgrade import maybe_upgrade
 from dewar.websocket.websocket import WebSocket
 
 Header = tuple[str, str]
-
-# What the handshake says itself (RFC 6455 §4.2.2), and what describes a body.
-_NOT_SENT = frozenset(
-    {
-        "connection", "content-length", "content-type", "sec-websocket-accept",
-        "sec-websocket-extensions", "sec-websocket-protocol", "transfer-encoding", "upgrade",
-    }
-)  # fmt: skip
-
-# A close that was agreed on ends a view as `async for` ends: RFC 6455 §7.4.1.
-_NORMAL = frozenset({1000, 1001, 1005})
 
 
 class HandshakeRefused(BadRequest):
@@ -53,7 +44,7 @@ class HandshakeRefused(BadRequest):
         super().__init__(str(error))
         self.code = error.status
         # PEP 3333 has the others sent by servers only.
-        self._fields = [field for field in error.headers if field[0].lower() not in _NOT_SENT]
+        self._fields = [field for field in error.headers if not is_hop_by_hop(field[0])]
 
     def get_headers(self, *args: Any, **kwargs: Any) -> list[Header]:
         """Return the header fields of the answer."""
@@ -101,7 +92,7 @@ class OpeningWebSocket:
             raise error
         switched = await self._close(error)
         closure = maybe_closure(error)
-        if closure is None or closure.code not in _NORMAL:
+        if closure is None or not closure.is_normal:
             raise error
         return switched
 
@@ -145,7 +136,7 @@ async def _fields_of_101(app: PipelineApp, context: Context) -> list[Header]:
         response = app.finalize_request(response)
     _forget_parsed(context)
     fields = response.headers.to_wsgi_list()
-    return [field for field in fields if field[0].lower() not in _NOT_SENT]
+    return [field for field in fields if field[0].lower() not in RESERVED]
 
 
 def _forget_parsed(context: Context) -> None:
@@ -163,7 +154,7 @@ def _forget_parsed(context: Context) -> None:
         del kept["headers"]
 
 
-def _checked_handshake(app: PipelineApp, context: Context, origins: Origins) -> Handshake:
+def _checked_handshake(app: PipelineApp, context: Context, origins: Origins) -> OpeningHandshake:
     """Return what a client asks for.
 
     Raises:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from dewar.websocket.acceptance import acceptance, header_lines
 from dewar.websocket.extension_offers import parse_offers
-from dewar.websocket.handshake import Handshake
+from dewar.websocket.opening_handshake import OpeningHandshake
 from dewar.websocket.settings import WebSocketSettings
 
 if TYPE_CHECKING:
-    from dewar.websocket.connection import Connection
+    from dewar.websocket.connection import WebSocketConnection
     from dewar.websocket.deflate import Deflate
 
 #: Takes the connection over for a protocol of asyncio, and returns its transport. It is called on
@@ -37,7 +37,7 @@ class Opening:
 
     def __init__(
         self,
-        handshake: Handshake,
+        handshake: OpeningHandshake,
         upgrade: Upgrade,
         settings: WebSocketSettings,
         before_accept: BeforeAccept,
@@ -47,7 +47,7 @@ class Opening:
         self._settings = settings
         self._before_accept = before_accept
         self._lock = asyncio.Lock()
-        self._connection: Connection | None = None
+        self._connection: WebSocketConnection | None = None
 
     def __repr__(self) -> str:
         return f"<Opening of {self._handshake!r}>"
@@ -59,7 +59,7 @@ class Opening:
 
     async def open(
         self, subprotocol: str | None, headers: Iterable[tuple[str, str]]
-    ) -> "Connection":
+    ) -> "WebSocketConnection":
         """Return the open connection, also to several tasks that ask at the same time.
 
         Raises:
@@ -73,14 +73,16 @@ class Opening:
 
     async def _open(
         self, subprotocol: str | None, headers: Iterable[tuple[str, str]]
-    ) -> "Connection":
-        from dewar.websocket.connection import Connection  # with the library, which may be missing
+    ) -> "WebSocketConnection":
+        from dewar.websocket.connection import (
+            WebSocketConnection,  # with the library, which may be missing
+        )
 
         deflate = self._maybe_deflate()
         # The program's mistakes first: what comes before the acceptance cannot be taken back.
         head = acceptance(self._handshake, subprotocol, deflate.field if deflate else None, headers)
         head += header_lines(await self._before_accept())
-        connection = Connection(self._settings, deflate)
+        connection = WebSocketConnection(self._settings, deflate)
         transport = self._upgrade(connection, connection.go_away)
         if isawaitable(transport):
             transport = await transport

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from dewar.websocket.close_frame import check_close
 from dewar.websocket.errors import WebSocketClosedError, WebSocketStateError
-from dewar.websocket.handshake import Handshake
 from dewar.websocket.opening import BeforeAccept, Opening, Upgrade
+from dewar.websocket.opening_handshake import OpeningHandshake
 from dewar.websocket.settings import WebSocketSettings
 from dewar.websocket.state import WebSocketState
 
 if TYPE_CHECKING:
-    from dewar.websocket.connection import Connection
-
-# What a normal end looks like (RFC 6455, section 7.4.1); 1005 is a close frame without a code.
-_NORMAL = frozenset({1000, 1001, 1005})
+    from dewar.websocket.connection import WebSocketConnection
 
 
 class JSONCodec(Protocol):
@@ -57,7 +54,7 @@ class WebSocket:
 
     def __init__(
         self,
-        handshake: Handshake,
+        handshake: OpeningHandshake,
         upgrade: Upgrade,
         settings: WebSocketSettings,
         before_accept: BeforeAccept,
@@ -65,7 +62,7 @@ class WebSocket:
     ) -> None:
         self._opening: Opening | None = Opening(handshake, upgrade, settings, before_accept)
         self._json = json
-        self._connection: Connection | None = None
+        self._connection: WebSocketConnection | None = None
         self._has_closed = False  # the program itself
         self.subprotocols = handshake.subprotocols
         self.subprotocol: str | None = None
@@ -121,18 +118,19 @@ class WebSocket:
         Raises:
             WebSocketClosedError: If the WebSocket is closed and all messages were received.
             WebSocketStateError: If another task is receiving.
+            WebSocketLoopError: On another event loop than the one it was accepted on.
         """
-        inbox = (self._connection or await self._accept()).inbox
-        while inbox.is_empty:
-            await inbox.wait()
-        return inbox.take()
+        queue = (self._connection or await self._accept()).queue
+        while queue.is_empty:
+            await queue.wait()
+        return queue.take()
 
     async def receive_json(self) -> Any:
         """Return the value of the next message, which is JSON.
 
         Raises:
             ValueError: If it is not.
-            WebSocketClosedError: As `receive` does.
+            WebSocketError: What `receive` raises.
         """
         return self._json.loads(await self.receive())
 
@@ -143,13 +141,19 @@ class WebSocket:
 
         Raises:
             WebSocketClosedError: If the WebSocket is closed.
+            WebSocketLoopError: On another event loop than the one it was accepted on.
             WebSocketTypeError: If the message is neither str nor bytes.
         """
         connection = self._connection or await self._accept()
         await connection.send(message)
 
     async def send_json(self, value: object) -> None:
-        """Send a value as JSON, as `send` sends a text."""
+        """Send a value as JSON, as `send` sends a text.
+
+        Raises:
+            TypeError: If the value has no JSON.
+            WebSocketError: What `send` raises.
+        """
         await self.send(self._json.dumps(value))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
@@ -173,7 +177,7 @@ class WebSocket:
                 "close() needs an open WebSocket. To refuse one, answer with HTTP: abort(403)"
             )
         connection.close_soon(code, reason)
-        connection.inbox.clear()
+        connection.queue.clear()
         await connection.wait_closed()
 
     async def finish(self, error: BaseException | None) -> None:
@@ -190,7 +194,7 @@ class WebSocket:
         if isinstance(error, asyncio.CancelledError):
             code = 1001
         connection.close_soon(code, "")
-        connection.inbox.clear()
+        connection.queue.clear()
         try:
             await connection.wait_closed()
         except asyncio.CancelledError:
@@ -200,20 +204,20 @@ class WebSocket:
         return self
 
     async def __anext__(self) -> str | bytes:
-        inbox = (self._connection or await self._accept()).inbox
+        queue = (self._connection or await self._accept()).queue
         try:
             # PERF: `receive` without the call: of thousands of sockets, each would have its frame.
-            while inbox.is_empty:
-                await inbox.wait()
-            return inbox.take()
+            while queue.is_empty:
+                await queue.wait()
+            return queue.take()
         except WebSocketClosedError as error:
-            if error.code in _NORMAL or self._has_closed:
+            if error.is_normal or self._has_closed:
                 raise StopAsyncIteration from None
             raise
 
     async def _accept(
         self, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()
-    ) -> "Connection":
+    ) -> "WebSocketConnection":
         opening = self._opening
         if opening is not None:
             self._connection = await opening.open(subprotocol, headers)

@@ -120,8 +120,11 @@ def test_1001_is_said_once_where_it_has_a_meaning(
     assert received == b"".join(map(bytes, sent)) + said
 
 
-def test_1001_waits_for_nobody(pair: tuple[TakenSocket, socket.socket]) -> None:
-    """Neither for a thread that sends, nor for a client that does not read."""
+@pytest.mark.parametrize("timeout", [None, 0.0, 0.5], ids=["blocking", "not", "timeout"])
+def test_1001_waits_for_nobody(
+    pair: tuple[TakenSocket, socket.socket], timeout: float | None
+) -> None:
+    """Neither for a thread that sends, nor for a client that does not read; it is said later."""
     taken, other = pair
     taken.sendall(SWITCHED, 0)
     with taken._sending:
@@ -130,6 +133,23 @@ def test_1001_waits_for_nobody(pair: tuple[TakenSocket, socket.socket]) -> None:
     with suppress(BlockingIOError):
         while True:
             taken.send(b"\x81\x01a" * 10_000, 0)
+    taken.sock.settimeout(timeout)
     taken.say_going_away()
-    taken.sock.setblocking(True)
-    assert GOING_AWAY not in other.recv(10_000_000)
+    other.setblocking(False)
+    received = b""
+    with suppress(BlockingIOError):
+        while True:
+            received += other.recv(10_000_000)
+    assert GOING_AWAY not in received
+    taken.say_going_away()
+    assert other.recv(100) == GOING_AWAY
+
+
+def test_1001_is_not_said_on_a_closed_socket(pair: tuple[TakenSocket, socket.socket]) -> None:
+    """The application has closed it."""
+    taken, other = pair
+    taken.sendall(SWITCHED, 0)
+    taken.sock.close()
+    taken.say_going_away()
+    assert other.recv(1000) == SWITCHED
+    assert other.recv(1000) == b""

@@ -215,6 +215,24 @@ async def is_reset(pair: Pair) -> Any:
     return pair.transport.is_closing()
 
 
+async def fails_with_data(pair: Pair) -> Any:
+    """The protocol is lost with its own error."""
+    pair.protocol.data_received = fail  # type: ignore[method-assign]
+    await asyncio.get_running_loop().sock_sendall(pair.client, b"x")
+    return await pair.rest()
+
+
+async def fails_at_the_end(pair: Pair) -> Any:
+    """The same when the client has ended its side."""
+    pair.protocol.eof_received = fail  # type: ignore[method-assign]
+    pair.client.shutdown(socket.SHUT_WR)
+    return await pair.rest()
+
+
+def fail(*_: object) -> Any:
+    raise LookupError("of the protocol")
+
+
 async def has_limits(pair: Pair) -> Any:
     """They are computed from each other."""
     found = [pair.transport.get_write_buffer_limits()]
@@ -245,8 +263,8 @@ async def tells_about_itself(pair: Pair) -> Any:
 
 SCENES: list[Scene] = [
     echoes, pauses_and_resumes, closes_with_what_waits, aborts, client_ends,
-    client_ends_and_is_answered, ends_its_side, stops_reading, is_reset, has_limits,
-    tells_about_itself,
+    client_ends_and_is_answered, ends_its_side, stops_reading, is_reset, fails_with_data,
+    fails_at_the_end, has_limits, tells_about_itself,
 ]  # fmt: skip
 
 

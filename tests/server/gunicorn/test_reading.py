@@ -49,6 +49,25 @@ def same_logging() -> Iterator[None]:
 
 Read = Callable[..., GunicornFile]
 
+#: Writes a configuration of logs with a class for its handler, and names it.
+WRITE = """
+from pathlib import Path
+logconfig = "logs.ini"
+Path(logconfig).write_text('''
+[loggers]
+keys=root
+[handlers]
+keys=one
+[formatters]
+keys=
+[logger_root]
+handlers=one
+[handler_one]
+args=()
+class={}
+''')
+"""
+
 
 def settings_of(file: GunicornFile) -> Settings:
     return Configuration(file.values()).settings()
@@ -253,6 +272,9 @@ def test_a_configuration_of_logging_is_applied(read: Read, tmp_path: Path) -> No
         "logconfig = '/no/such/file.ini'\n",
         "logconfig_json = '/no/such/file.json'\n",
         "logconfig_dict = {'version': 2}\n",
+        "logconfig = __file__\n",
+        WRITE.format("no.such.Handler"),
+        WRITE.format("StreamHandler("),
         "logconfig_dict = {'handlers': {'a': {'class': 'no.such.Handler'}}}\n",
     ],
 )
@@ -279,3 +301,20 @@ def test_a_system_that_cannot_fork_is_told_what_to_do(
     assert settings_of(file).processes == 1
     with pytest.raises(SettingsError, match="--print-settings"):
         file.prepare()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "raw_env = ['COLOUR']\n",
+        "raw_env = '=red'\n",
+        "raw_env = {'COLOUR': 'red'}\n",
+        "raw_env = ['COLOUR=a\\0b']\n",
+        "secure_scheme_headers = {1: 'https'}\n",
+        "secure_scheme_headers = {'X-FORWARDED-PROTO': True}\n",
+    ],
+)
+def test_a_value_that_would_count_for_nothing_is_refused(text: str, read: Read) -> None:
+    """It names the setting."""
+    with pytest.raises(SettingsError, match=text.partition(" ")[0]):
+        read(text)

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from gunicorn.util import split_request_uri
 
 from dewar import Dewar
 from dewar.server.gunicorn.config_file import GunicornFile
 from dewar.server.gunicorn.request_hooks import RequestHooks
-from dewar.server.gunicorn.views import WorkerView, settings_view
+from dewar.server.gunicorn.views import RequestView, WorkerView, settings_view
 from dewar.server.settings.settings import Settings
 from polling import eventually
 from servertools import Serve
@@ -50,6 +51,17 @@ def test_both_see_the_request_and_the_latter_the_response(serve: Serve) -> None:
         ([("X-Colour", "blue")], 3),
     ]
     client.close()
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/", "/a%0Ab%2Fc?x=%20&y", "/a?", "//a/b", "/a://b/c?d", "*", "http://h/b?c", "http://h"],
+)
+def test_the_target_is_as_it_was_sent(target: str) -> None:
+    """In the parts that gunicorn has: a decoded path could forge lines of a log."""
+    view = RequestView({"REQUEST_METHOD": "GET", "RAW_URI": target, "PATH_INFO": "/a\nb/c"})
+    parts = split_request_uri(target)
+    assert (view.uri, view.path, view.query) == (target, parts.path, parts.query)
 
 
 def test_a_view_of_any_kind_is_observed(serve: Serve) -> None:
@@ -94,7 +106,7 @@ def test_an_app_that_raises_is_observed() -> None:
     app = make(
         raises, None, lambda worker, request, environ, response: told.append(response.status)
     )
-    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/"}
+    environ = {"REQUEST_METHOD": "GET", "RAW_URI": "/"}
     with pytest.raises(ZeroDivisionError):
         app(environ, None)
     assert told == [""]
@@ -108,7 +120,7 @@ def test_an_error_of_the_first_goes_on_and_of_the_second_is_logged(
     def hostile(*_: object) -> None:
         raise ZeroDivisionError
 
-    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/"}
+    environ = {"REQUEST_METHOD": "GET", "RAW_URI": "/"}
     with pytest.raises(ZeroDivisionError):
         make(plain, hostile)(environ, None)
     monkeypatch.setattr(logging.getLogger("gunicorn.error"), "propagate", True)

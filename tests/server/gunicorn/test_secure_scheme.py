@@ -82,8 +82,16 @@ def app() -> Dewar:
     return app
 
 
-def test_an_app_of_dewar_keeps_what_it_says_of_a_call(app: Dewar, serve: Serve) -> None:
-    """Coroutine views are begun on the event loop, and the limit of a body is known before it."""
+@pytest.mark.parametrize("taken", [(), ("begin_on_loop", "body_limit_for")], ids=["free", "taken"])
+def test_an_app_of_dewar_keeps_what_it_says_of_a_call(
+    app: Dewar, serve: Serve, taken: tuple[str, ...]
+) -> None:
+    """Coroutine views are begun on the event loop, and the limit of a body is known before it.
+
+    A program may have something else under the names of the methods.
+    """
+    for name in taken:
+        setattr(app, name, "the program's")
     wrapped: Any = with_secure_scheme(app, TRUSTED, FIELDS)
     served = serve(wrapped, threads=1)
     client = served.client()

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 
 from certificates import Certificates
 from dewar.server.errors import SettingsError
-from dewar.server.gunicorn.values import address, number, switch, translate
+from dewar.server.gunicorn.config_file import GunicornFile
+from dewar.server.gunicorn.values import address, number, switch
 from dewar.server.settings.settings import Settings
+from dewar.server.settings.sources import Configuration
 
 
 def settings_of(**given: object) -> Settings:
-    """Return the settings that a file gives."""
-    values: Any = {name: value for name, (value, _) in translate(given).items()}
-    return Settings(**values)
+    """Return the settings that a file gives, as the command gets them."""
+    return Configuration(GunicornFile("gunicorn.conf.py", given).values()).settings()
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,7 @@ def settings_of(**given: object) -> Settings:
         ({"limit_request_line": 0}, "max_request_line", 65536),
         ({"limit_request_line": 4094}, "max_request_line", 4094),
         ({"limit_request_fields": 50}, "max_header_count", 50),
+        ({"limit_request_fields": 0}, "max_header_count", 32768),
         ({"limit_request_field_size": 8190}, "max_header_bytes", 65536),
         ({"limit_request_field_size": 100000}, "max_header_bytes", 100000),
         ({"preload_app": True}, "preload", True),
@@ -62,6 +64,9 @@ def settings_of(**given: object) -> Settings:
         ({"chdir": "/srv/shop"}, "chdir", "/srv/shop"),
         ({"pidfile": "/run/shop.pid"}, "pid_file", "/run/shop.pid"),
         ({"pidfile": None}, "pid_file", None),
+        ({"pidfile": ""}, "pid_file", None),
+        ({"chdir": ""}, "chdir", None),
+        ({"certfile": "", "keyfile": ""}, "certfile", None),
         ({"accesslog": None}, "access_log", False),
         ({"accesslog": "-"}, "access_log", True),
         ({"accesslog": "/var/log/a"}, "access_log_file", "/var/log/a"),
@@ -93,6 +98,10 @@ def test_a_value_is_translated(given: dict[str, object], ours: str, value: objec
         {"timeout": object()},
         {"preload_app": "perhaps"},
         {"umask": "rwx"},
+        {"umask": "022"},
+        {"umask": -1},
+        {"umask": 0o1000},
+        {"ssl_context": "context"},
         {"keepalive": [1]},
         {"limit_request_fields": None, "backlog": 0},
     ],
@@ -177,3 +186,24 @@ def test_a_context_that_cannot_be_made_is_refused(certificates: Certificates) ->
     """As an error of the settings."""
     with pytest.raises(SettingsError, match="NO-SUCH-CIPHER"):
         settings_of(**certificates.pair(), ciphers="NO-SUCH-CIPHER")
+
+
+def no_context(_config: object, make: Any) -> None:
+    """Forget to return what is made."""
+    make()
+
+
+def wrong_file(config: Any, _make: Any) -> ssl.SSLContext:
+    """Look at the settings as at those of gunicorn."""
+    assert config.keyfile
+    assert config.ca_certs is None
+    context = ssl.create_default_context()
+    context.load_cert_chain(f"{config.certfile}.no")
+    return context
+
+
+@pytest.mark.parametrize("hook", [no_context, wrong_file])
+def test_a_function_that_makes_no_context_is_refused(hook: Any, certificates: Certificates) -> None:
+    """The server would serve without TLS."""
+    with pytest.raises(SettingsError, match="context"):
+        settings_of(**certificates.pair(), ssl_context=hook)

@@ -34,7 +34,7 @@ class BaseConnection(Transport):
         served: Requests answered or being answered.
         idle_since: When it was last idle again, by the leader's clock.
         paused: An exchange and its context, if it goes on when the client has taken what waits.
-        upgrade: What a request may leave HTTP with, until it has ended.
+        upgrade: The offer to the last request that could leave HTTP, if there was one.
     """
 
     __slots__ = (

@@ -55,6 +55,15 @@ def has_peer_closed(sock: socket.socket) -> bool:
 
 def is_readable(sock: socket.socket) -> bool:
     """Return whether *sock* has received anything, including the end of the connection."""
+    return _is_ready(sock, selectors.EVENT_READ)
+
+
+def is_writable(sock: socket.socket) -> bool:
+    """Return whether *sock* takes anything now, or can tell that it is closed."""
+    return _is_ready(sock, selectors.EVENT_WRITE)
+
+
+def _is_ready(sock: socket.socket, event: int) -> bool:
     with _Selector() as selector:
-        selector.register(sock, selectors.EVENT_READ)
+        selector.register(sock, event)
         return bool(selector.select(0))

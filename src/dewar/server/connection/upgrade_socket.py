@@ -7,6 +7,8 @@ from contextlib import suppress
 from enum import Enum
 from typing import Any, Self
 
+from dewar.server.connection.readiness import is_writable
+
 # A WebSocket close frame with the code 1001, "going away" (RFC 6455 §5.5.1 and §7.4.1).
 _GOING_AWAY = b"\x88\x02\x03\xe9"
 _CLOSE_FRAME = _GOING_AWAY[0]
@@ -81,12 +83,13 @@ class TakenSocket:
         if not self._sending.acquire(blocking=False):
             return
         try:
-            if self._spoken is Spoken.FRAMES:
+            # Python waits for as long as the application's timeout, whatever the flags of `send`.
+            if self._spoken is Spoken.FRAMES and is_writable(self.sock):
                 self.sock.send(_GOING_AWAY, socket.MSG_DONTWAIT)
                 self._spoken = Spoken.CLOSE
         except BlockingIOError:
             return
-        except OSError:
+        except (OSError, ValueError):
             self._spoken = Spoken.CLOSE  # the application has closed it
         finally:
             self._sending.release()

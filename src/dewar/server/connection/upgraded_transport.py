@@ -140,15 +140,15 @@ class UpgradedTransport(asyncio.Transport):
         except OSError as error:
             self._lose(error)
             return
-        if data:
-            try:  # PERF: `_give` without the call
-                self._protocol.data_received(data)
-            except Exception as error:  # noqa: BLE001  # logged there
-                self._fail(error)
-        else:
+        try:
+            if data:
+                self._protocol.data_received(data)  # PERF: `_give` without the call
+                return
             self._end_reading()
             if not self._protocol.eof_received():
                 self.close()
+        except Exception as error:  # noqa: BLE001  # logged there
+            self._fail(error)
 
     def _give(self, data: bytes) -> None:
         try:

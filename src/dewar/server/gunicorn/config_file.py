@@ -14,19 +14,20 @@ from dewar.server.gunicorn.background import detach
 from dewar.server.gunicorn.hooks import GunicornHooks, read_hooks
 from dewar.server.gunicorn.logs import set_up_logs
 from dewar.server.gunicorn.names import GUNICORN, Fate
-from dewar.server.gunicorn.request_hooks import Application, RequestHooks
+from dewar.server.gunicorn.request_hooks import RequestHooks
 from dewar.server.gunicorn.secure_scheme import FIELDS, with_secure_scheme
 from dewar.server.gunicorn.values import (
     HOSTS,
     flag,
     has_own_worker,
     listed,
-    number,
+    maybe_umask,
     translate,
     worker_class,
 )
 from dewar.server.gunicorn.views import ServerView, settings_view
 from dewar.server.gunicorn.worker_user import WorkerUser
+from dewar.server.proxies.middleware import Application
 from dewar.server.proxies.trusted_hosts import TrustedHosts
 from dewar.server.settings.proxy_checks import UNIX
 from dewar.server.settings.settings import Settings
@@ -91,10 +92,11 @@ class GunicornFile:
         return self._text("proc_name")
 
     def values(self) -> SourceValues:
-        """Return the settings of this server that the file gives."""
+        """Return the settings of this server that the file gives; None stands for none."""
         return {
             ours: GivenValue(value, SettingSource.FILE, f"{self._path}, {theirs}")
             for ours, (value, theirs) in self._translated.items()
+            if value is not None
         }
 
     def warnings(self) -> list[str]:
@@ -134,8 +136,8 @@ class GunicornFile:
             )
         os.environ.update(self._environ)
         sys.path[:0] = self._import_path
-        mask = number(self._given.get("umask"))
-        if isinstance(mask, int):
+        mask = maybe_umask(self._given.get("umask"))
+        if mask is not None:
             os.umask(mask)
         if self._is_daemon:
             detach()
@@ -204,9 +206,14 @@ def _scheme_fields(given: Mapping[str, object]) -> Mapping[str, str]:
     if not isinstance(fields, Mapping):
         example = "{'X-Forwarded-Proto': 'https'}"
         raise SettingsError(f"{name}={fields!r} must be a dict, such as {example}.", name)
+    for text in (*fields, *fields.values()):
+        if not isinstance(text, str):
+            raise SettingsError(f"{name}: {text!r} must be a text.", name)
     return fields
 
 
 def _pair(text: str) -> tuple[str, str]:
-    name, _, value = text.partition("=")
+    name, sign, value = text.partition("=")
+    if not name or not sign or "\0" in text:
+        raise SettingsError(f"raw_env: {text!r} must be 'NAME=value'.", "raw_env")
     return name, value

@@ -37,7 +37,7 @@ def set_up_logs(given: Mapping[str, object]) -> None:
             _log_errors(given)
             if given.get("accesslog") == "-":
                 _use("gunicorn.access", logging.StreamHandler(sys.stdout), "%(message)s", "INFO")
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except Exception as error:  # a file names classes and has expressions, which raise any error
         names = [configured] if configured else ["errorlog", "loglevel"]
         said = ", ".join(f"{name}={given[name]!r}" for name in names if name in given)
         raise SettingsError(f"The logs cannot be set up ({said}): {error}") from error

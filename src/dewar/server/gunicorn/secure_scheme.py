@@ -11,7 +11,7 @@ from typing import Any
 
 from dewar.layers import maybe_own_method
 from dewar.server.errors import Refusal
-from dewar.server.gunicorn.request_hooks import Application
+from dewar.server.proxies.middleware import Application
 from dewar.server.proxies.trusted_hosts import TrustedHosts
 from dewar.server.settings.forwarded_fields import key_of
 from dewar.server.wire.errors import BAD_REQUEST
@@ -81,6 +81,7 @@ class OpenSecureScheme(SecureScheme):
         self, app: Application, trusted_hosts: TrustedHosts, fields: Mapping[str, str]
     ) -> None:
         super().__init__(app, trusted_hosts, fields)
+        # A program may have something else under the plain names.
         self._begin_on_loop = maybe_own_method(app, "begin_on_loop")
         self._body_limit_for = maybe_own_method(app, "body_limit_for")
 

@@ -3,9 +3,9 @@
 import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from dewar.server.errors import SettingsError
+from dewar.server.gunicorn.views import settings_view
 from dewar.server.settings.proxy_checks import UNIX
 from dewar.server.system.tls import make_context
 
@@ -17,12 +17,18 @@ Translated = dict[str, tuple[object, str]]
 HOSTS = "127.0.0.1,::1"
 _PORT = 8000
 _HEADER_BYTES = 65536
+_MOST_FIELDS = 32768
 # A worker class that runs requests in greenlets has many at a time.
 _GREENLETS = 64
 _THREADS = frozenset({"sync", "gthread", "gunicorn.workers.sync.SyncWorker"})
 _GREEN = re.compile(r"gevent|eventlet|tornado", re.IGNORECASE)
 _ASGI = re.compile(r"uvicorn|asgi|hypercorn", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:tcp://)?(\[[^\]]*\]|[^:\[\]]*)(?::(\d+))?")
+# What a function ssl_context may look at besides what the file has.
+_TLS_DEFAULTS: Given = {
+    "ca_certs": None, "cert_reqs": ssl.CERT_NONE, "ciphers": None, "keyfile": None,
+}  # fmt: skip
+_TLS_HOOK = "def ssl_context(conf, make): context = make(); …; return context"
 _ON, _OFF = frozenset({"true", "1", "on", "yes"}), frozenset({"false", "0", "off", "no", ""})
 
 
@@ -90,8 +96,16 @@ def _addresses(value: object) -> object:
     return ",".join(map(address, listed("bind", value)))
 
 
+def _path(value: object) -> object:
+    return str(value) or None  # gunicorn takes "" for none
+
+
 def _request_line(value: object) -> object:
     return number(value) or _HEADER_BYTES  # 0 is no limit, and the limit of the head is left
+
+
+def _field_count(value: object) -> object:
+    return number(value) or _MOST_FIELDS  # 0 is gunicorn's own limit
 
 
 def _field_size(value: object) -> object:
@@ -103,9 +117,22 @@ def _log_format(value: object) -> object:
     return "json" if str(value).lstrip().startswith("{") else "combined"
 
 
-def _mode(value: object) -> object:
+def maybe_umask(value: object) -> int | None:
+    """Return the mask of the setting ``umask``; None if it is not given.
+
+    Raises:
+        SettingsError: It is no mask. A text of digits could be taken for the mode itself.
+    """
     mask = number(value)
-    return f"{0o666 & ~mask:03o}" if isinstance(mask, int) else mask
+    if mask is not None and not (isinstance(mask, int) and 0 <= mask <= 0o777):
+        raise SettingsError(
+            f"umask={value!r} must be a number from 0 to 0o777, such as 0o022 or '0o022'.", "umask"
+        )
+    return mask
+
+
+def _mode(value: object) -> object:
+    return f"{0o666 & ~(maybe_umask(value) or 0):03o}"
 
 
 #: For each setting of gunicorn ours, and what makes the value.
@@ -119,13 +146,13 @@ _RULES: dict[str, tuple[str, Callable[[object], object]]] = {
     "graceful_timeout": ("graceful_timeout", number),
     "keepalive": ("keep_alive", number),
     "limit_request_line": ("max_request_line", _request_line),
-    "limit_request_fields": ("max_header_count", number),
+    "limit_request_fields": ("max_header_count", _field_count),
     "limit_request_field_size": ("max_header_bytes", _field_size),
     "preload_app": ("preload", switch),
-    "chdir": ("chdir", str),
-    "pidfile": ("pid_file", str),
-    "certfile": ("certfile", str),
-    "keyfile": ("keyfile", str),
+    "chdir": ("chdir", _path),
+    "pidfile": ("pid_file", _path),
+    "certfile": ("certfile", _path),
+    "keyfile": ("keyfile", _path),
     "access_log_format": ("access_log_format", _log_format),
     "umask": ("unix_mode", _mode),
 }
@@ -198,10 +225,12 @@ def _proxy_protocol(given: Given) -> Translated:
 
 def _tls(given: Given) -> Translated:
     """Return the settings of TLS: files if they say it all, else a context."""
-    certfile, hook = given.get("certfile"), given.get("ssl_context")
+    certfile, hook = given.get("certfile") or None, given.get("ssl_context") or None
+    if hook is not None and not callable(hook):
+        raise SettingsError(f"ssl_context={hook!r} must be a function: {_TLS_HOOK}", "ssl_context")
     required = _verify_mode(given)
     authorities = given.get("ca_certs") if required else None
-    plain = not callable(hook) and not given.get("ciphers") and required != ssl.CERT_OPTIONAL
+    plain = hook is None and not given.get("ciphers") and required != ssl.CERT_OPTIONAL
     if certfile is None or plain:
         return {} if authorities is None else {"client_ca": (str(authorities), "ca_certs")}
 
@@ -215,12 +244,28 @@ def _tls(given: Given) -> Translated:
         return context
 
     try:
-        made: Any = hook(given, make) if callable(hook) else make()
+        made = make() if hook is None else _hooked_context(hook, given, make)
     except (ssl.SSLError, OSError) as error:
         raise SettingsError(f"The context for TLS cannot be made: {error}", "certfile") from error
     # The context replaces the files.
     files = {name: (None, name) for name in ("certfile", "keyfile")}
-    return {**files, "ssl_context": (made, "ssl_context" if callable(hook) else "certfile")}
+    return {**files, "ssl_context": (made, "certfile" if hook is None else "ssl_context")}
+
+
+def _hooked_context(
+    hook: Callable[..., object], given: Given, make: Callable[[], ssl.SSLContext]
+) -> ssl.SSLContext:
+    """Return the context that the function of the file makes.
+
+    SECURITY: if it returns nothing, the server must not serve without TLS.
+    """
+    context = hook(settings_view({**_TLS_DEFAULTS, **given}), make)
+    if not isinstance(context, ssl.SSLContext):
+        raise SettingsError(
+            f"ssl_context returns {context!r}, which is no ssl.SSLContext: {_TLS_HOOK}",
+            "ssl_context",
+        )
+    return context
 
 
 def _set_ciphers(context: ssl.SSLContext, ciphers: str) -> None:
@@ -247,4 +292,4 @@ def _verify_mode(given: Given) -> ssl.VerifyMode:
 
 
 def _maybe_text(value: object) -> str | None:
-    return None if value is None else str(value)
+    return str(value) if value else None

@@ -72,16 +72,29 @@ class WorkerView:
 
 
 class RequestView:
-    """A request, as ``pre_request`` and ``post_request`` see it, from its environ."""
+    """A request, as ``pre_request`` and ``post_request`` see it.
+
+    SECURITY: the path and the query are as they were sent, with their escapes. Hooks write them to
+    logs, where a decoded path could begin a new line.
+
+    Args:
+        environ: That of the request.
+
+    Attributes:
+        method: The method, such as ``"GET"``.
+        path: The path, with the part that the application is mounted at.
+        query: What stands behind the question mark.
+        uri: Both, as in a URL.
+    """
 
     __slots__ = ("_environ", "method", "path", "query", "uri")
 
     def __init__(self, environ: Environ) -> None:
         self._environ = environ
         self.method: str = environ["REQUEST_METHOD"]
-        self.path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        self.query: str = environ.get("QUERY_STRING", "")
-        self.uri = f"{self.path}?{self.query}" if self.query else self.path
+        self.uri: str = environ["RAW_URI"]
+        path, _, self.query = self.uri.partition("?")
+        self.path = path if path.startswith("/") else _path_of(path)
 
     def __repr__(self) -> str:
         return f"<RequestView {self.method} {self.path}>"
@@ -105,6 +118,13 @@ class RequestView:
     def remote_addr(self) -> tuple[str, int]:
         """The address of the client."""
         return self._environ.get("REMOTE_ADDR", ""), int(self._environ.get("REMOTE_PORT") or 0)
+
+
+def _path_of(target: str) -> str:
+    """Return the path of a target in absolute form (RFC 9112 §3.2.2); any other as it is."""
+    _, is_absolute, rest = target.partition("://")
+    _, slash, path = rest.partition("/")
+    return slash + path if is_absolute else target
 
 
 class ResponseView:

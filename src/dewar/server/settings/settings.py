@@ -133,7 +133,7 @@ class Settings:
     websocket_threads: int = setting(
         100, _LIMITS, WholeNumber(),
         "WebSockets with a thread each, as Flask's extensions open them, in each process; above it"
-        " 503. Those of coroutine functions have none.",
+        " 503. Those of coroutine functions need one at most until they are open.",
     )  # fmt: skip
     # The defaults of the next six are explained in `Limits`.
     max_request_line: int = setting(

@@ -219,9 +219,8 @@ class ConnectionTable:
     def say_going_away(self) -> None:
         """Tell all upgraded connections that the server stops, those that know it excepted."""
         for connection in list(self.upgraded.values()):
-            upgrade = connection.upgrade  # its thread may be ending it now
-            if upgrade is not None:
-                upgrade.say_going_away()
+            if connection.upgrade is not None:
+                connection.upgrade.say_going_away()
 
     # Suspended connections.
 

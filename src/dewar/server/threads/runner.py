@@ -67,8 +67,9 @@ class RequestRunner:
         self.connections = ConnectionTable(
             poller, self.resume, self.begin_upgrade, server_context.balancer
         )
+        settings = server_context.settings
         self.upgrade_threads = UpgradeThreads(
-            server_context.settings.websocket_threads, self._run_once, self.give_back
+            settings.websocket_threads, settings.max_queue, self._run_once, self.give_back
         )
         self._server_context = server_context
         self._begins_on_loop = server_context.begin_on_loop is not None
@@ -78,7 +79,7 @@ class RequestRunner:
         self._busy = Refusal(
             UNAVAILABLE,
             "The server is busy. Try again later.",
-            f"max_queue={server_context.settings.max_queue} requests wait for a thread. Start more"
+            f"max_queue={settings.max_queue} requests wait for a thread. Start more"
             " threads or processes.",
         )
         self.rejected = 0
@@ -125,16 +126,15 @@ class RequestRunner:
         connections = self.connections
         connections.hand_off(connection)
         try:
-            connection.offer_upgrade(partial(connections.note_upgraded, connection))
+            connection.offer_upgrade(partial(self._note_upgraded, connection))
             has_begun = self._begins_on_loop and connection.begin_on_loop()
             refusal = None if has_begun else self.upgrade_threads.maybe_refuse(connection)
         except Exception as error:  # noqa: BLE001  # an internal error costs one connection
             fail_connection(connection, error)
             has_begun, refusal = True, None
         if refusal is not None:
-            self.rejected += 1
-            connection.reject(refusal)
-        if has_begun or refusal is not None:
+            self._reject(connection, refusal)
+        elif has_begun:
             self.give_back(connection)
 
     def run_alone(self, connection: Connection) -> None:
@@ -151,7 +151,8 @@ class RequestRunner:
 
     def close(self) -> None:
         """Close all connections. Requests that the application has begun are finished."""
-        waiting = self._work_queue.take_waiting()  # first, so that no thread begins with them
+        # First, so that no thread begins with them.
+        waiting = self._work_queue.take_waiting() + self.upgrade_threads.take_waiting()
         unfinished = self.connections.close()
         # The loop may have given one back meanwhile.
         self._end_waiting([*waiting, *unfinished, *self._work_queue.take_waiting()])
@@ -182,6 +183,20 @@ class RequestRunner:
             self._waker.wake()
             if self.connections.is_closing:
                 self._end_waiting(self._work_queue.take_waiting())
+
+    # Any thread calls these.
+
+    def _note_upgraded(self, connection: Connection) -> None:
+        self.connections.note_upgraded(connection)
+        hopeless, refusal = self.upgrade_threads.take_hopeless()
+        for each in hopeless:
+            self._reject(each, refusal or self._busy)
+
+    def _reject(self, connection: Connection, refusal: Refusal) -> None:
+        """Refuse a request that is handed off."""
+        self.rejected += 1
+        connection.reject(refusal)
+        self.give_back(connection)
 
     def give_back(self, connection: Connection) -> None:
         """Give *connection* back to the leader, or finish it if there is none any more."""
