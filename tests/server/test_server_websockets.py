@@ -1,8 +1,10 @@
 """The app's WebSockets on our server, seen as raw bytes."""
 
+import gc
 import socket
 import struct
 import threading
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -15,6 +17,9 @@ HANDSHAKE = (
     b"GET /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: %d\r\n\r\n"
 )
+#: How many idle WebSockets are compared, and how many bytes each may have.
+COUNT = 200
+MOST = 9_800
 CLOSE = b"\x88\x82\x00\x00\x00\x00\x03\xe8"
 
 
@@ -89,6 +94,52 @@ def test_an_end_needs_no_thread(serve: Serve, end: str) -> None:
         assert (pool.websockets, pool.websocket_threads) == (0, 0)
     finally:
         gate.set()
+
+
+def test_an_idle_websocket_is_small(serve: Serve) -> None:
+    """The server, the app and the protocol together: 5,000 of them take 10 kB of memory each."""
+    app = dewar.Dewar("idle", static_folder=None)
+    app.secret_key = "a key"
+
+    @app.get("/")
+    def visit() -> str:
+        dewar.session["name"] = "somebody"
+        return ""
+
+    @app.websocket("/echo")
+    async def echo(ws: dewar.WebSocket) -> None:
+        assert dewar.session["name"] == "somebody"
+        async for message in ws:
+            await ws.send(message)
+
+    served = serve(app, threads=2)
+    cookie = served.client().get()[1][b"set-cookie"].split(b";")[0]
+    handshake = HANDSHAKE[:-2] % 13 + (
+        b"Sec-WebSocket-Extensions: permessage-deflate\r\nCookie: %s\r\n\r\n" % cookie
+    )
+
+    def add(count: int) -> None:
+        for _ in range(count):
+            client = served.client()
+            client.send(handshake)
+            assert client._until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+
+    add(50)
+    tracemalloc.start()
+    try:
+        before = bytes_of_server()
+        add(COUNT)
+        each = (bytes_of_server() - before) / COUNT
+    finally:
+        tracemalloc.stop()
+    assert each < MOST
+
+
+def bytes_of_server() -> int:
+    """Return how many bytes there are that no test has."""
+    gc.collect()
+    tests = tracemalloc.Filter(False, "*/tests/*")
+    return sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces([tests]).traces)
 
 
 def is_over(served: Served) -> Any:
