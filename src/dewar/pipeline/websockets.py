@@ -42,6 +42,17 @@ _NOT_SENT = frozenset(
     }
 )  # fmt: skip
 
+# Both are logged with a bound, because any client can cause them.
+_OTHER_ORIGIN = (
+    "A page of %r may not open the WebSocket %r of %r. If it may, write:"
+    " app.config['WEBSOCKET_ORIGINS'] = [%r]. If %r is not what the client sees, have the server"
+    " trust the proxy in front: dewar run --trusted-hosts."
+)
+_NO_SOCKET = (
+    "The server (%s) gives the app no socket, which the WebSocket %r needs. Serve the app with:"
+    " dewar run, or gunicorn --worker-class gthread."
+)
+
 # A close that was agreed on ends a view as `async for` ends: RFC 6455 §7.4.1.
 _NORMAL = frozenset({1000, 1001, 1005})
 
@@ -186,13 +197,8 @@ def _check_origin(app: PipelineApp, context: Context, origin: str, origins: Orig
     own = f"{environ['wsgi.url_scheme']}://{get_host(environ)}"
     if origins.allow(origin, own):
         return
-    text = (
-        f"A page of {origin!r} may not open the WebSocket {path!r} of {own!r}. If it may,"
-        f" write: app.config['WEBSOCKET_ORIGINS'] = [{origin!r}]. If {own!r} is not what the client"
-        " sees, have the server trust the proxy in front: dewar run --trusted-hosts."
-    )
-    app.logger.warning("%s", text)
-    raise Forbidden(text if app.debug else None)
+    app._dewar_bounded_log.warn(_OTHER_ORIGIN, origin, path, own, origin, own)
+    raise Forbidden(_OTHER_ORIGIN % (origin, path, own, origin, own) if app.debug else None)
 
 
 def _upgrade(app: PipelineApp, context: Context) -> Upgrade:
@@ -204,11 +210,7 @@ def _upgrade(app: PipelineApp, context: Context) -> Upgrade:
     environ: Any = context._dewar_environ
     upgrade = maybe_upgrade(environ)
     if upgrade is None:
-        text = (
-            f"The server ({environ.get('SERVER_SOFTWARE') or 'unknown'}) gives the app no socket,"
-            f" which the WebSocket {context.request.path!r} needs. Serve the app with: dewar run,"
-            " or gunicorn --worker-class gthread."
-        )
-        app.logger.error("%s", text)
-        raise NotImplementedHere(text if app.debug else None)
+        values = environ.get("SERVER_SOFTWARE") or "unknown", context.request.path
+        app._dewar_bounded_log.warn(_NO_SOCKET, *values)
+        raise NotImplementedHere(_NO_SOCKET % values if app.debug else None)
     return upgrade

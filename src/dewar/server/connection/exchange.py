@@ -127,7 +127,7 @@ class Exchange(ResponseWriter):
             _logger.debug("%r: %s", self, error)
             return
         if isinstance(error, BodyError):
-            _logger.info("%r: %s", self, error)
+            _logger.debug("%r: %s", self, error)
         else:
             _logger.error("%r failed", self, exc_info=error)
         if before in (_FRESH, _STARTED):
