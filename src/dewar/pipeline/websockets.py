@@ -100,6 +100,7 @@ class OpeningWebSocket:
 
         It is what the view returned, or a `SwitchedResponse` if the view accepted.
         """
+        self.websocket.note_end()
         return await self._close(None) if self.websocket.is_accepted else returned
 
     async def fail(self, error: BaseException) -> Any:
@@ -108,6 +109,8 @@ class OpeningWebSocket:
         Raises:
             BaseException: The error, unless it says that an accepted WebSocket was closed normally.
         """
+        if self.websocket.note_end() and isinstance(error, asyncio.CancelledError):
+            error = self.websocket.closed_error()
         if not self.websocket.is_accepted:
             raise error
         switched = await self._close(error)
@@ -133,7 +136,8 @@ def _make_websocket(app: PipelineApp, context: Context, origins: Origins | None)
     handshake = _checked_handshake(app, context, config.origins if origins is None else origins)
     upgrade = _upgrade(app, context)
     fields = partial(_fields_of_101, app, context)
-    return WebSocket(handshake, upgrade, config.settings, fields, app.json)
+    task = asyncio.current_task()
+    return WebSocket(handshake, upgrade, config.settings, fields, app.json, task)
 
 
 async def _fields_of_101(app: PipelineApp, context: Context) -> list[Header]:
