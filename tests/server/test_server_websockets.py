@@ -135,6 +135,46 @@ def test_a_view_that_does_not_look_ends_too(serve: Serve, end: str) -> None:
     eventually(lambda: is_over(served))
 
 
+@pytest.mark.parametrize("path", ["/ws", "/view", "/plain"])
+@pytest.mark.parametrize("by", ["itself", "a task"])
+def test_a_view_that_is_cancelled_by_the_program_is_a_line_of_the_log(
+    serve: Serve, caplog: pytest.LogCaptureFixture, path: str, by: str
+) -> None:
+    """It says where that was, and a traceback would say no more."""
+    app = dewar.Dewar("cancelled", static_folder=None)
+
+    async def cancel() -> None:
+        if by == "itself":
+            raise asyncio.CancelledError
+        task = asyncio.ensure_future(asyncio.sleep(60))
+        task.cancel()
+        await task
+
+    @app.websocket("/ws")
+    async def ws(ws: dewar.WebSocket) -> None:
+        await ws.accept()
+        await cancel()
+
+    @app.get("/view")
+    async def view() -> str:
+        await cancel()
+        return ""
+
+    @app.get("/plain")
+    def plain() -> str:
+        raise asyncio.CancelledError
+
+    client = serve(app, threads=2).client()
+    if path == "/ws":
+        client.send(HANDSHAKE.replace(b"/echo", b"/ws") % 13 + CLOSE)
+    else:
+        assert client.get(path)[0] == b"HTTP/1.1 500 Internal Server Error"
+    line = eventually(lambda: caplog.messages)[0]
+    assert "it was cancelled by the program, in line" in line
+    assert line.endswith("test_server_websockets.py")
+    assert not caplog.records[0].exc_info
+
+
 def is_over(served: Served) -> Any:
     """Return the statistics once there are no WebSockets."""
     pool = served.server.statistics().pool
