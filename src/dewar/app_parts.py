@@ -1,6 +1,7 @@
 """`AppParts`: the parts of an app. A subclass may make each part in another way."""
 
 import logging as std_logging
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
@@ -26,6 +27,7 @@ from dewar.registration.app_registrar import AppRegistrar
 from dewar.registration.packages import find_package, name_of
 from dewar.routing.rules import RouteMap
 from dewar.sessions.interface import SessionInterface
+from dewar.support.bounded_log import BoundedLog
 from dewar.support.paths import join_path, open_file
 from dewar.template_lookup import TemplatesOfAll
 from dewar.templating import Environment, current_g, make_environment, standard_names
@@ -118,6 +120,11 @@ class AppParts(AppRegistrar):
     def logger(self) -> std_logging.Logger:
         """The logger with the app's name."""
         return create_logger(self)
+
+    @cached_property
+    def _dewar_bounded_log(self) -> BoundedLog:
+        """The app's log for what clients can cause without end."""
+        return BoundedLog(self.logger, time.monotonic)
 
     @cached_property
     def jinja_env(self) -> JinjaEnvironment:  # type: ignore[override]  # cached, and so assignable

@@ -112,11 +112,12 @@ class FakeTransport(asyncio.Transport):
 
 
 async def opened(
-    *, extensions: str = "", has_eof: bool = True, **settings: Any
+    *, extensions: str = "", has_eof: bool = True, task: Any = None, **settings: Any
 ) -> tuple[WebSocket, FakeTransport]:
     """Return an open WebSocket and its transport."""
     transport = FakeTransport(has_eof)
     handshake = OpeningHandshake(KEY, extensions=extensions)
-    ws = WebSocket(handshake, transport.upgrade, WebSocketSettings(**settings), no_headers)
+    limits = WebSocketSettings(**settings)
+    ws = WebSocket(handshake, transport.upgrade, limits, no_headers, task=task)
     await ws.accept()
     return ws, transport

@@ -36,6 +36,17 @@ from dewar.websocket.websocket import WebSocket
 
 Header = tuple[str, str]
 
+# Both are logged with a bound, because any client can cause them.
+_OTHER_ORIGIN = (
+    "A page of %r may not open the WebSocket %r of %r. If it may, write:"
+    " app.config['WEBSOCKET_ORIGINS'] = [%r]. If %r is not what the client sees, have the server"
+    " trust the proxy in front: dewar run --trusted-hosts."
+)
+_NO_SOCKET = (
+    "The server (%s) gives the app no socket, which the WebSocket %r needs. Serve the app with:"
+    " dewar run, or gunicorn --worker-class gthread."
+)
+
 
 class HandshakeRefused(BadRequest):
     """The answer to a request that opens no WebSocket: 400, or 426 for another version."""
@@ -80,6 +91,7 @@ class OpeningWebSocket:
 
         It is what the view returned, or a `SwitchedResponse` if the view accepted.
         """
+        self.websocket.note_end()
         return await self._close(None) if self.websocket.is_accepted else returned
 
     async def fail(self, error: BaseException) -> Any:
@@ -88,6 +100,8 @@ class OpeningWebSocket:
         Raises:
             BaseException: The error, unless it says that an accepted WebSocket was closed normally.
         """
+        if self.websocket.note_end() and isinstance(error, asyncio.CancelledError):
+            error = self.websocket.closed_error()
         if not self.websocket.is_accepted:
             raise error
         switched = await self._close(error)
@@ -113,7 +127,8 @@ def _make_websocket(app: PipelineApp, context: Context, origins: Origins | None)
     handshake = _checked_handshake(app, context, config.origins if origins is None else origins)
     upgrade = _upgrade(app, context)
     fields = partial(_fields_of_101, app, context)
-    return WebSocket(handshake, upgrade, config.settings, fields, app.json)
+    task = asyncio.current_task()
+    return WebSocket(handshake, upgrade, config.settings, fields, app.json, task)
 
 
 async def _fields_of_101(app: PipelineApp, context: Context) -> list[Header]:
@@ -177,13 +192,8 @@ def _check_origin(app: PipelineApp, context: Context, origin: str, origins: Orig
     own = f"{environ['wsgi.url_scheme']}://{get_host(environ)}"
     if origins.allow(origin, own):
         return
-    text = (
-        f"A page of {origin!r} may not open the WebSocket {path!r} of {own!r}. If it may,"
-        f" write: app.config['WEBSOCKET_ORIGINS'] = [{origin!r}]. If {own!r} is not what the client"
-        " sees, have the server trust the proxy in front: dewar run --trusted-hosts."
-    )
-    app.logger.warning("%s", text)
-    raise Forbidden(text if app.debug else None)
+    app._dewar_bounded_log.warn(_OTHER_ORIGIN, origin, path, own, origin, own)
+    raise Forbidden(_OTHER_ORIGIN % (origin, path, own, origin, own) if app.debug else None)
 
 
 def _upgrade(app: PipelineApp, context: Context) -> Upgrade:
@@ -195,11 +205,7 @@ def _upgrade(app: PipelineApp, context: Context) -> Upgrade:
     environ: Any = context._dewar_environ
     upgrade = maybe_upgrade(environ)
     if upgrade is None:
-        text = (
-            f"The server ({environ.get('SERVER_SOFTWARE') or 'unknown'}) gives the app no socket,"
-            f" which the WebSocket {context.request.path!r} needs. Serve the app with: dewar run,"
-            " or gunicorn --worker-class gthread."
-        )
-        app.logger.error("%s", text)
-        raise NotImplementedHere(text if app.debug else None)
+        values = environ.get("SERVER_SOFTWARE") or "unknown", context.request.path
+        app._dewar_bounded_log.warn(_NO_SOCKET, *values)
+        raise NotImplementedHere(_NO_SOCKET % values if app.debug else None)
     return upgrade

@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Callable
 from math import ceil, inf
 
+from dewar.websocket.close_notice import CloseNotice
 from dewar.websocket.deflate import Deflate
 from dewar.websocket.errors import WebSocketClosedError, WebSocketLoopError, WebSocketTypeError
 from dewar.websocket.frame_protocol import End, FrameProtocol, Ping
@@ -28,8 +29,7 @@ _TIMER_GRID = 4.0
 # How much is handled before other connections have their turn, in bytes of messages; and what a
 # frame counts for, besides. A read of pings takes a quarter of a second, one of bombs much longer.
 _TURN, _FRAME = 2**16, 2**8
-# The same for what is sent, which takes less time.
-_BURST = 2**20
+_BURST = 2**20  # the same for what is sent, which takes less time
 
 
 class WebSocketConnection(asyncio.Protocol):
@@ -38,6 +38,7 @@ class WebSocketConnection(asyncio.Protocol):
     Args:
         settings: The limits and times.
         deflate: The compression that was agreed on, if any.
+        notice: Learns that the WebSocket is closed.
 
     Attributes:
         queue: The messages that were received.
@@ -48,13 +49,16 @@ class WebSocketConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_burst", "_closed", "_frames", "_has_ended", "_keepalive", "_late_pong", "_loop", "_order",
-        "_settings", "_timer", "_transport", "_unread", "_unsent", "close_code", "close_reason",
-        "queue", "state",
+        "_burst", "_closed", "_frames", "_has_ended", "_keepalive", "_late_pong", "_loop",
+        "_notice", "_order", "_settings", "_timer", "_transport", "_unread", "_unsent",
+        "close_code", "close_reason", "queue", "state",
     )  # fmt: skip
 
-    def __init__(self, settings: WebSocketSettings, deflate: Deflate | None) -> None:
+    def __init__(
+        self, settings: WebSocketSettings, deflate: Deflate | None, notice: CloseNotice
+    ) -> None:
         self._settings = settings
+        self._notice = notice
         self._loop = asyncio.get_running_loop()
         self._frames = FrameProtocol(settings.max_message_size, deflate)
         self._has_ended = False  # what comes is not looked at any more
@@ -237,8 +241,7 @@ class WebSocketConnection(asyncio.Protocol):
             # Closing is not enough where another server has a duplicate of the socket.
             self._transport.write_eof()
         if end.is_fault and can_end:
-            # The client reads the close frame and leaves. To close while it still sends would reset
-            # the connection, and then it might never see the frame.
+            # To close while the client still sends would be a reset, and could hide the frame.
             self._transport.resume_reading()
         else:
             self._transport.close()
@@ -256,6 +259,7 @@ class WebSocketConnection(asyncio.Protocol):
         if self.close_code is None:
             self.close_code, self.close_reason = code, reason
             self.queue.close(code, reason)
+            self._notice.begin(self._loop, self._settings.close_timeout, self.queue)
         self._late_pong = b""
         self._order.resume()
 

@@ -6,6 +6,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING
 
 from dewar.websocket.acceptance import acceptance, header_lines
+from dewar.websocket.close_notice import CloseNotice
 from dewar.websocket.extension_offers import parse_offers
 from dewar.websocket.opening_handshake import OpeningHandshake
 from dewar.websocket.settings import WebSocketSettings
@@ -31,9 +32,12 @@ class Opening:
         upgrade: Takes the connection over.
         settings: The limits and times.
         before_accept: Returns more header fields for the response.
+        notice: Learns that the WebSocket is closed.
     """
 
-    __slots__ = ("_before_accept", "_connection", "_handshake", "_lock", "_settings", "_upgrade")
+    __slots__ = (
+        "_before_accept", "_connection", "_handshake", "_lock", "_notice", "_settings", "_upgrade",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -41,11 +45,13 @@ class Opening:
         upgrade: Upgrade,
         settings: WebSocketSettings,
         before_accept: BeforeAccept,
+        notice: CloseNotice,
     ) -> None:
         self._handshake = handshake
         self._upgrade = upgrade
         self._settings = settings
         self._before_accept = before_accept
+        self._notice = notice
         self._lock = asyncio.Lock()
         self._connection: WebSocketConnection | None = None
 
@@ -82,7 +88,7 @@ class Opening:
         # The program's mistakes first: what comes before the acceptance cannot be taken back.
         head = acceptance(self._handshake, subprotocol, deflate.field if deflate else None, headers)
         head += header_lines(await self._before_accept())
-        connection = WebSocketConnection(self._settings, deflate)
+        connection = WebSocketConnection(self._settings, deflate, self._notice)
         transport = self._upgrade(connection, connection.go_away)
         if isawaitable(transport):
             transport = await transport

@@ -51,6 +51,11 @@ class ReceiveQueue:
         """Whether there is no message."""
         return self._next is None
 
+    @property
+    def size(self) -> int:
+        """How many bytes of memory the messages take."""
+        return self._size
+
     def put(self, message: str | bytes) -> None:
         """Add a message."""
         if self._next is None:

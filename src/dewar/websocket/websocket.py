@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from dewar.websocket.close_frame import check_close
+from dewar.websocket.close_notice import CloseNotice
 from dewar.websocket.errors import WebSocketClosedError, WebSocketStateError
 from dewar.websocket.opening import BeforeAccept, Opening, Upgrade
 from dewar.websocket.opening_handshake import OpeningHandshake
@@ -41,6 +42,8 @@ class WebSocket:
         settings: The limits and times.
         before_accept: Returns more header fields for the response to the handshake.
         json: Turns values into JSON and back; by default the module `json`.
+        task: The program's task. It is cancelled if the program makes no call that tells it that
+            the WebSocket is closed, within the close timeout.
 
     Attributes:
         subprotocols: The subprotocols that the client offers, the preferred one first.
@@ -48,7 +51,7 @@ class WebSocket:
     """
 
     __slots__ = (
-        "__weakref__", "_connection", "_has_closed", "_json", "_opening", "subprotocol",
+        "__weakref__", "_connection", "_has_closed", "_json", "_notice", "_opening", "subprotocol",
         "subprotocols",
     )  # fmt: skip
 
@@ -59,8 +62,10 @@ class WebSocket:
         settings: WebSocketSettings,
         before_accept: BeforeAccept,
         json: JSONCodec = json,
+        task: "asyncio.Task[Any] | None" = None,
     ) -> None:
-        self._opening: Opening | None = Opening(handshake, upgrade, settings, before_accept)
+        notice = self._notice = CloseNotice(task)
+        self._opening: Opening | None = Opening(handshake, upgrade, settings, before_accept, notice)
         self._json = json
         self._connection: WebSocketConnection | None = None
         self._has_closed = False  # the program itself
@@ -121,8 +126,12 @@ class WebSocket:
             WebSocketLoopError: On another event loop than the one it was accepted on.
         """
         queue = (self._connection or await self._accept()).queue
-        while queue.is_empty:
-            await queue.wait()
+        try:
+            while queue.is_empty:
+                await queue.wait()
+        except WebSocketClosedError:
+            self._notice.tell()
+            raise
         return queue.take()
 
     async def receive_json(self) -> Any:
@@ -145,7 +154,11 @@ class WebSocket:
             WebSocketTypeError: If the message is neither str nor bytes.
         """
         connection = self._connection or await self._accept()
-        await connection.send(message)
+        try:
+            await connection.send(message)
+        except WebSocketClosedError:
+            self._notice.tell()
+            raise
 
     async def send_json(self, value: object) -> None:
         """Send a value as JSON, as `send` sends a text.
@@ -176,9 +189,22 @@ class WebSocket:
             raise WebSocketStateError(
                 "close() needs an open WebSocket. To refuse one, answer with HTTP: abort(403)"
             )
+        self._notice.tell()
         connection.close_soon(code, reason)
         connection.queue.clear()
         await connection.wait_closed()
+
+    def note_end(self) -> bool:
+        """Note that the program has ended; return whether it was cancelled for the closing alone.
+
+        Call it in the program's task.
+        """
+        self._notice.tell()
+        return self._notice.take_cancellation()
+
+    def closed_error(self) -> WebSocketClosedError:
+        """Return the error of a call after the closing."""
+        return WebSocketClosedError(self.close_code or 1006, self.close_reason)
 
     async def finish(self, error: BaseException | None) -> None:
         """Close what the program has left open, once it has ended. It never raises an error.
@@ -211,6 +237,7 @@ class WebSocket:
                 await queue.wait()
             return queue.take()
         except WebSocketClosedError as error:
+            self._notice.tell()
             if error.is_normal or self._has_closed:
                 raise StopAsyncIteration from None
             raise
