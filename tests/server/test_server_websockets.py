@@ -55,6 +55,24 @@ def test_a_426_names_the_protocol_and_its_version(serve: Serve, app: dewar.Dewar
     assert client._until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
 
 
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        (b"Connection: Upgrade", b"Connection: close, Upgrade"),
+        (b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        (b"\r\n\r\n", b"\r\nContent-Length: 1\r\n\r\nx"),
+        (b"HTTP/1.1", b"HTTP/1.0"),
+    ],
+)
+def test_a_handshake_that_contradicts_itself_is_the_clients_fault(
+    serve: Serve, app: dewar.Dewar, caplog: pytest.LogCaptureFixture, former: bytes, now: bytes
+) -> None:
+    """So it is a bad request, and nothing for the log: the server can do WebSockets."""
+    client = serve(app).client()
+    assert client.ask((HANDSHAKE % 13).replace(former, now))[0].startswith(b"HTTP/1.1 400 ")
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("end", ["close frame", "reset"])
 def test_an_end_needs_no_thread(serve: Serve, end: str) -> None:
     """A crowd that leaves at once would hold up all requests."""
