@@ -3,7 +3,7 @@
 import asyncio
 import re
 import selectors
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -104,3 +104,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def play(self, work: Coroutine[Any, Any, R]) -> R:
         """Run a coroutine to its end."""
         return self.run_until_complete(work)
+
+    @classmethod
+    def play_alone(cls, work: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        """Run a coroutine function on a loop of its own; nothing may go wrong."""
+        loop = cls()
+        try:
+            result = loop.play(work())
+            assert loop.complaints == []
+        finally:
+            loop.close()
+        return result

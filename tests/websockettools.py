@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from dewar.websocket.errors import HandshakeError
-from dewar.websocket.handshake import read_handshake
+from dewar.websocket.opening_handshake import read_handshake
 from dewar.websocket.settings import WebSocketSettings
 from dewar.websocket.websocket import WebSocket
 

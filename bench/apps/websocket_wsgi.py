@@ -5,7 +5,7 @@ from typing import Any
 from wsgiref.types import StartResponse
 
 from dewar.loop.suspended import ON_LOOP, Suspended, begin
-from dewar.websocket.handshake import read_handshake
+from dewar.websocket.opening_handshake import read_handshake
 from dewar.websocket.settings import WebSocketSettings
 from dewar.websocket.socket_upgrade import maybe_upgrade
 from dewar.websocket.websocket import WebSocket

@@ -15,7 +15,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 
 from bench.websocket_load import frames
-from dewar.websocket.frames import Frames
+from dewar.websocket.frame_protocol import FrameProtocol
 
 SIZES = (16, 1000, 60_000)
 Echo = Callable[[bytes], bytes]
@@ -23,7 +23,7 @@ Echo = Callable[[bytes], bytes]
 
 def dewar() -> Echo:
     """Return Dewar's protocol."""
-    ours = Frames(2**20)
+    ours = FrameProtocol(2**20)
 
     def echo(data: bytes) -> bytes:
         _, message = ours.read(data, 0)

@@ -1,6 +1,7 @@
 """`AppParts`: the parts of an app. A subclass may make each part in another way."""
 
 import logging as std_logging
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
@@ -15,7 +16,6 @@ from werkzeug.utils import redirect as werkzeug_redirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar.config import Config, ConfigAttribute, default_config
-from dewar.contexts.current import current
 from dewar.contexts.namespace import AppGlobals
 from dewar.environment import debug_flag
 from dewar.json.provider import DefaultJSONProvider, JSONProvider
@@ -27,9 +27,10 @@ from dewar.registration.app_registrar import AppRegistrar
 from dewar.registration.packages import find_package, name_of
 from dewar.routing.rules import RouteMap
 from dewar.sessions.interface import SessionInterface
+from dewar.support.bounded_log import BoundedLog
 from dewar.support.paths import join_path, open_file
 from dewar.template_lookup import TemplatesOfAll
-from dewar.templating import Environment, make_environment, standard_names
+from dewar.templating import Environment, current_g, make_environment, standard_names
 
 if TYPE_CHECKING:
     from dewar.cli.group import AppGroup
@@ -121,6 +122,11 @@ class AppParts(AppRegistrar):
         return create_logger(self)
 
     @cached_property
+    def _dewar_bounded_log(self) -> BoundedLog:
+        """The app's log for what clients can cause without end."""
+        return BoundedLog(self.logger, time.monotonic)
+
+    @cached_property
     def jinja_env(self) -> JinjaEnvironment:  # type: ignore[override]  # cached, and so assignable
         """The template environment."""
         return self.create_jinja_environment()
@@ -172,7 +178,7 @@ class AppParts(AppRegistrar):
 
     def make_shell_context(self) -> dict[str, Any]:
         """Return the names that ``dewar shell`` starts with."""
-        names: dict[str, Any] = {"app": self, "g": current().g}
+        names: dict[str, Any] = {"app": self, "g": current_g}
         for processor in self.shell_context_processors:
             names.update(processor())
         return names

@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,13 @@ def test_folders_re_export_nothing() -> None:
             continue
         body = parse(path).body
         assert [type(node) for node in body] == [ast.Expr], f"more than its docstring: {path}"
+
+
+def test_the_name_of_a_public_class_stands_once() -> None:
+    """One word has one meaning: a reader who searches for a class finds that class."""
+    found = defaultdict(list)
+    for path in SOURCES:
+        for node in parse(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found[node.name].append(name_of(path))
+    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}

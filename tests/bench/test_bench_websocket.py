@@ -10,7 +10,7 @@ from bench.macro.rounds import Result
 from bench.shot import Shot
 
 from bench import websocket_load
-from dewar.websocket.frames import Frames
+from dewar.websocket.frame_protocol import FrameProtocol
 from dewar.websocket.settings import WebSocketSettings
 from dewar.websocket.websocket import WebSocket
 from websockettools import HttpHead, View
@@ -72,7 +72,7 @@ def test_another_answer_is_no_echo(port: int) -> None:
 def test_the_frames_are_those_of_a_client_and_of_a_server(size: int) -> None:
     """With the same text."""
     sent, expected = websocket_load.frames(size)
-    frames = Frames(2**20)
+    frames = FrameProtocol(2**20)
     assert frames.read(sent, 0) == (len(sent), "a" * size)
     assert frames.text(b"a" * size) == expected
 

@@ -14,6 +14,7 @@ import dataclasses
 import importlib
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -174,6 +175,27 @@ def test_every_public_name_is_listed() -> None:
     assert set(rows("reference/names.md")) == set(dewar.__all__)
 
 
+def test_every_module_that_an_example_imports_is_public() -> None:
+    """``names.md`` has it, or the page of import paths that ``names.md`` leads to."""
+    names = (DOCS / "reference/names.md").read_text(encoding="utf-8")
+    paths = (DOCS / "reference/differences-from-flask.md").read_text(encoding="utf-8")
+    text = names + paths.partition("## Import paths")[2]
+    listed = set(re.findall(r"`(dewar(?:\.[a-z_]+)*)", text))
+    for page in PAGES:
+        for block in blocks(page):
+            if block.language != "python":
+                continue
+            for module in re.findall(r"^ *(?:from|import) (dewar[\w.]*)", block.text, re.MULTILINE):
+                assert module == "dewar" or module in listed, f"{module} on {page.name}"
+
+
+def test_every_extra_is_listed() -> None:
+    """``dependencies.md`` has those of ``pyproject.toml``."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = rows("explanation/dependencies.md", "## Extras")
+    assert set(project["optional-dependencies"]) <= set(extras)
+
+
 def test_every_setting_of_an_app_is_listed_with_its_default() -> None:
     """``configuration.md`` has the keys and the defaults of `default_config`."""
     listed = {key: cells[0] for key, cells in rows("reference/configuration.md").items()}
@@ -241,6 +263,24 @@ def test_every_command_and_option_is_listed() -> None:
                     assert re.search(rf"`[^`]*{re.escape(option)}\b", page), option
 
 
+def test_every_option_of_the_tasks_commands_is_listed() -> None:
+    """``tasks-command.md`` names each command of ``dewar tasks`` and each of its options."""
+    page = (DOCS / "reference/tasks-command.md").read_text(encoding="utf-8")
+    group = dewar.__main__.cli().commands["tasks"]
+    assert isinstance(group, click.Group)
+    for command in group.commands.values():
+        section = page.partition(f"\n## {command.name}\n")[2].partition("\n## ")[0]
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                for option in parameter.opts:
+                    assert re.search(rf"`{option}\b", section), f"{command.name} {option}"
+        assert f"`dewar tasks {command.name}" in page
+
+
+def _is_own_error(value: object) -> bool:
+    return isinstance(value, type) and value.__module__ == "dewar.tasks.errors"
+
+
 def _is_public_api(name: str) -> bool:
     if name.startswith("_"):
         return False
@@ -291,6 +331,8 @@ def test_every_setting_of_websockets_is_listed_with_its_default() -> None:
 def test_every_error_of_tasks_is_listed_with_what_it_is() -> None:
     """A user who catches what `concurrent.futures` raises catches these."""
     listed = rows("reference/tasks.md", "## Errors")
+    errors = {name for name, error in vars(dewar.tasks.errors).items() if _is_own_error(error)}
+    assert set(listed) == errors - {"TasksError"}
     for name, cells in listed.items():
         error = getattr(dewar.tasks.errors, name)
         base = cells[0].strip("`")

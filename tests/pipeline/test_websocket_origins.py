@@ -75,6 +75,18 @@ def test_the_refusal_says_how_to_allow(app: dewar.Dewar, caplog: pytest.LogCaptu
     assert "a.example" in refused()
 
 
+def test_refused_pages_do_not_fill_the_log(
+    app: dewar.Dewar, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line names the first of them, and the module that says so; the others are counted."""
+    with caplog.at_level(logging.WARNING):
+        for number in range(50):
+            assert status(app, "/chat", f"https://a{number}.example") == 403
+    (record,) = caplog.records
+    assert "https://a0.example" in record.getMessage()
+    assert (record.name, record.module) == ("origins", "websockets")
+
+
 def test_no_before_request_function_can_leave_the_check_out(app: dewar.Dewar) -> None:
     """It belongs to the handshake, and the view is not called before."""
     app.before_request(lambda: None)

@@ -337,10 +337,12 @@ def test_a_server_without_a_socket_is_told(
         "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "ZGV3YXIgdGVzdCBjbGllbg==",
     }  # fmt: skip
-    with caplog.at_level(logging.ERROR):
-        response = app.test_client().get("/echo", headers=handshake)
-    assert response.status_code == 501
-    assert "Serve the app with: dewar run" in caplog.text
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            response = app.test_client().get("/echo", headers=handshake)
+            assert response.status_code == 501
+    (record,) = caplog.records
+    assert "Serve the app with: dewar run" in record.getMessage()
 
 
 # The end.
@@ -445,6 +447,40 @@ def test_a_group_with_another_error_is_an_error(
         pass
     assert [type(error) for error in errors] == [ExceptionGroup]
     assert "as asked" in caplog.text
+
+
+@pytest.mark.parametrize("code", [1000, 4000])
+def test_a_view_that_does_not_look_learns_of_the_close(
+    app: dewar.Dewar, caplog: pytest.LogCaptureFixture, code: int
+) -> None:
+    """It is cancelled; for the teardown functions it ends as one that was told."""
+    app.config["WEBSOCKET_CLOSE_TIMEOUT"] = 0.01
+    teardown: list[Any] = []
+    cleaned_up: list[bool] = []
+    app.teardown_request(teardown.append)
+
+    @app.websocket("/idle")
+    async def idle(ws: Any) -> None:
+        await ws.accept()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            cleaned_up.append(True)
+
+    with (
+        noted(got_request_exception, "exception") as errors,
+        caplog.at_level(logging.WARNING),
+        app.test_client().websocket("/idle") as ws,
+    ):
+        ws.close(code)
+    assert cleaned_up == [True]
+    assert not errors
+    assert not caplog.text
+    if code == 1000:
+        assert teardown == [None]
+    else:
+        assert [error.code for error in teardown] == [4000]
 
 
 def test_teardown_follows_the_close(app: dewar.Dewar) -> None:

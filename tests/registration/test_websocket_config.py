@@ -41,7 +41,10 @@ def test_each_setting_has_a_key() -> None:
         ("WEBSOCKET_ORIGIN", [], "Did you mean WEBSOCKET_ORIGINS"),
         ("WEBSOCKET_MAX_MESSAGE_SIZE", "1 MB", "^WEBSOCKET_MAX_MESSAGE_SIZE='1 MB' should be"),
         ("WEBSOCKET_PING_INTERVAL", 0, "^WEBSOCKET_PING_INTERVAL=0 should be"),
+        ("WEBSOCKET_COMPRESSION", "no", "^WEBSOCKET_COMPRESSION='no' should be True or False"),
         ("WEBSOCKET_ORIGINS", ["a.example"], "'a.example', which is no origin"),
+        ("WEBSOCKET_ORIGINS", True, "is a list of origins, and not True. Write: WEBSOCKET_ORIGINS"),
+        ("WEBSOCKET_ORIGINS", 0, "is a list of origins, and not 0"),
     ],
 )
 def test_an_error_keeps_the_app_from_serving(key: str, value: Any, message: str) -> None:

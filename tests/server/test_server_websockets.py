@@ -1,13 +1,18 @@
 """The app's WebSockets on our server, seen as raw bytes."""
 
+import asyncio
 import socket
 import struct
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import dewar
+import idlewebsockets
 from polling import eventually
 from servertools import Client, Serve, Served
 
@@ -15,6 +20,8 @@ HANDSHAKE = (
     b"GET /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: %d\r\n\r\n"
 )
+#: The bytes that an idle WebSocket may take, without those of the system and the interpreter.
+MOST = 9_700
 CLOSE = b"\x88\x82\x00\x00\x00\x00\x03\xe8"
 
 
@@ -107,6 +114,83 @@ def test_an_end_needs_no_thread(serve: Serve, end: str) -> None:
         assert (pool.websockets, pool.websocket_threads) == (0, 0)
     finally:
         gate.set()
+
+
+def test_an_idle_websocket_is_small() -> None:
+    """The server, the app and the protocol together: 5,000 of them take 10 kB of memory each."""
+    command = [sys.executable, Path(idlewebsockets.__file__)]
+    ran = subprocess.run(command, capture_output=True, check=True, text=True, timeout=60)
+    assert int(ran.stdout) < MOST
+
+
+@pytest.mark.parametrize("end", ["close frame", "no close frame", "reset", "stop"])
+def test_a_view_that_does_not_look_ends_too(serve: Serve, end: str) -> None:
+    """When its client is gone, and at a stop, which does not use up its grace."""
+    app = dewar.Dewar("idle", static_folder=None)
+    app.config["WEBSOCKET_CLOSE_TIMEOUT"] = 0.02
+    ended = threading.Event()
+    app.teardown_request(lambda _: ended.set())
+
+    @app.websocket("/echo")
+    async def echo(ws: dewar.WebSocket) -> None:
+        await ws.accept()
+        await asyncio.Event().wait()
+
+    served = serve(app, threads=1)
+    client = opened(served)
+    if end == "stop":
+        assert served.server.stop(60)
+        assert ended.is_set()
+        return
+    if end == "reset":
+        linger = struct.pack("ii", 1, 0)
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    if end == "close frame":
+        client.send(CLOSE)
+    else:
+        client.close()
+    assert ended.wait(30)
+    eventually(lambda: is_over(served))
+
+
+@pytest.mark.parametrize("path", ["/ws", "/view", "/plain"])
+@pytest.mark.parametrize("by", ["itself", "a task"])
+def test_a_view_that_is_cancelled_by_the_program_is_a_line_of_the_log(
+    serve: Serve, caplog: pytest.LogCaptureFixture, path: str, by: str
+) -> None:
+    """It says where that was, and a traceback would say no more."""
+    app = dewar.Dewar("cancelled", static_folder=None)
+
+    async def cancel() -> None:
+        if by == "itself":
+            raise asyncio.CancelledError
+        task = asyncio.ensure_future(asyncio.sleep(60))
+        task.cancel()
+        await task
+
+    @app.websocket("/ws")
+    async def ws(ws: dewar.WebSocket) -> None:
+        await ws.accept()
+        await cancel()
+
+    @app.get("/view")
+    async def view() -> str:
+        await cancel()
+        return ""
+
+    @app.get("/plain")
+    def plain() -> str:
+        raise asyncio.CancelledError
+
+    client = serve(app, threads=2).client()
+    if path == "/ws":
+        client.send(HANDSHAKE.replace(b"/echo", b"/ws") % 13 + CLOSE)
+    else:
+        assert client.get(path)[0] == b"HTTP/1.1 500 Internal Server Error"
+    line = eventually(lambda: caplog.messages)[0]
+    assert "it was cancelled by the program, in line" in line
+    assert line.endswith("test_server_websockets.py")
+    assert not caplog.records[0].exc_info
 
 
 def is_over(served: Served) -> Any:

@@ -52,8 +52,12 @@ class Stopping:
 
 @pytest.fixture
 def inbox() -> Iterator[Inbox]:
+    """An inbox that has ended before the handlers of the test are taken back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGUSR2)}
     with Inbox() as made:
         yield made
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def loop_of(server: Stopping, inbox: Inbox) -> SignalLoop:
@@ -67,7 +71,7 @@ def loop_of(server: Stopping, inbox: Inbox) -> SignalLoop:
 def test_a_handler_is_called_though_the_server_has_stopped_before(inbox: Inbox) -> None:
     """Its signal comes when the main thread has looked for the last time."""
     called: list[int] = []
-    before = signal.signal(signal.SIGUSR1, lambda number, frame: called.append(number))
+    signal.signal(signal.SIGUSR1, lambda number, frame: called.append(number))
     server = Stopping()
     loop = loop_of(server, inbox)
 
@@ -78,11 +82,7 @@ def test_a_handler_is_called_though_the_server_has_stopped_before(inbox: Inbox) 
 
     inbox.after_calls = after_calls
     inbox.deliver("SIGTERM")
-    try:
-        loop.run()
-    finally:
-        inbox.__exit__()
-        signal.signal(signal.SIGUSR1, before)
+    loop.run()
     assert called == [signal.SIGUSR1]
 
 
@@ -95,7 +95,7 @@ def test_what_limits_a_handler_takes_no_signals(inbox: Inbox) -> None:
         assert inbox.looked.wait(10)
         called.append(number)
 
-    before = signal.signal(signal.SIGUSR1, told)
+    signal.signal(signal.SIGUSR1, told)
     server = Stopping()
     loop = loop_of(server, inbox)
 
@@ -108,11 +108,7 @@ def test_what_limits_a_handler_takes_no_signals(inbox: Inbox) -> None:
 
     inbox.after_calls = after_calls
     inbox.deliver("SIGTERM")
-    try:
-        loop.run()
-    finally:
-        inbox.__exit__()
-        signal.signal(signal.SIGUSR1, before)
+    loop.run()
     assert (called, inbox.taken_late) == ([signal.SIGUSR1], 0)
 
 
@@ -126,12 +122,13 @@ def test_what_a_handler_sets_interrupts_it_alone(inbox: Inbox) -> None:
     def told(number: int, frame: object) -> None:
         signal.signal(signal.SIGUSR2, later)
 
-    before = signal.signal(signal.SIGUSR1, told), signal.getsignal(signal.SIGUSR2)
+    before = signal.getsignal(signal.SIGUSR2)
+    signal.signal(signal.SIGUSR1, told)
     server = Stopping()
     loop = loop_of(server, inbox)
 
     def after_calls() -> None:
-        if signal.getsignal(signal.SIGUSR2) != before[1]:
+        if signal.getsignal(signal.SIGUSR2) != before:
             server.may_stop.set()
             signal.raise_signal(signal.SIGUSR2)
 
@@ -139,12 +136,7 @@ def test_what_a_handler_sets_interrupts_it_alone(inbox: Inbox) -> None:
     inbox.claim()
     signal.raise_signal(signal.SIGUSR1)
     inbox.deliver("SIGTERM")
-    try:
-        with pytest.raises(SystemExit) as raised:
-            loop.run()
-    finally:
-        inbox.__exit__()
-        signal.signal(signal.SIGUSR1, before[0])
-        signal.signal(signal.SIGUSR2, before[1])
+    with pytest.raises(SystemExit) as raised:
+        loop.run()
     assert raised.value is error
     assert inbox.has_stopped.is_set()

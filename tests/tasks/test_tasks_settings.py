@@ -26,6 +26,13 @@ def test_what_is_given_goes_before_the_configuration() -> None:
         ({"threads": 2, "processes": 2}, {}, "threads and processes"),
         ({"threads": 0.0}, {}, "greater than 0"),
         ({"poll": -1}, {}, "greater than 0"),
+        ({}, {"TASKS_SHOW_ERRORS": "no"}, "show_errors='no' should be True or False"),
+        ({}, {"TASKS_RUN_JOBS": "0"}, "run_jobs='0' should be True or False"),
+        ({}, {"TASKS_DURABLE": 1}, "durable=1 should be True or False"),
+        ({}, {"TASKS_THREADS": "4"}, "threads='4' should be a whole number"),
+        ({}, {"TASKS_RETENTION": "7"}, "retention='7' should be a number"),
+        ({}, {"TASKS_SHUTDOWN_TIMEOUT": -1}, "should be a number that is not negative"),
+        ({}, {"TASKS_LEASE": "15"}, "lease='15' should be a number"),
         ({"callback_secrets": "whsec_x"}, {}, "lists"),
     ],
 )

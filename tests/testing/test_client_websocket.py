@@ -8,7 +8,11 @@ import pytest
 import dewar
 from dewar import g, request, session
 from dewar.testing.errors import NoMessageError, WebSocketRefusedError
-from dewar.websocket.errors import WebSocketClosedError
+from dewar.websocket.errors import (
+    WebSocketClosedError,
+    WebSocketTypeError,
+    WebSocketValueError,
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -114,6 +118,19 @@ def test_the_error_of_the_test_is_kept(app: dewar.Dewar) -> None:
     ):
         raise AssertionError("as expected")
     assert ws.close_code == 1000
+
+
+def test_what_cannot_be_sent_is_an_error(app: dewar.Dewar) -> None:
+    """The errors are those of the app's side, and the WebSocket stays open."""
+    with app.test_client().websocket("/echo") as ws:
+        for message in (1, None, {"a": 1}, ["a"]):
+            with pytest.raises(WebSocketTypeError, match="send_json"):
+                ws.send(message)  # type: ignore[arg-type]
+        for code, reason in ((1006, ""), (1000, "a" * 124), (99, "")):
+            with pytest.raises(WebSocketValueError, match="close"):
+                ws.close(code, reason)
+        ws.send(memoryview(b"hello"))
+        assert ws.receive() == b"hello"
 
 
 def test_a_test_does_not_wait_for_ever(app: dewar.Dewar) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from dewar.websocket.handshake import Handshake
+from dewar.websocket.opening_handshake import OpeningHandshake
 from dewar.websocket.settings import WebSocketSettings
 from dewar.websocket.websocket import WebSocket
 from websockettools import no_headers, server_frames
@@ -112,11 +112,12 @@ class FakeTransport(asyncio.Transport):
 
 
 async def opened(
-    *, extensions: str = "", has_eof: bool = True, **settings: Any
+    *, extensions: str = "", has_eof: bool = True, task: Any = None, **settings: Any
 ) -> tuple[WebSocket, FakeTransport]:
     """Return an open WebSocket and its transport."""
     transport = FakeTransport(has_eof)
-    handshake = Handshake(KEY, extensions=extensions)
-    ws = WebSocket(handshake, transport.upgrade, WebSocketSettings(**settings), no_headers)
+    handshake = OpeningHandshake(KEY, extensions=extensions)
+    limits = WebSocketSettings(**settings)
+    ws = WebSocket(handshake, transport.upgrade, limits, no_headers, task=task)
     await ws.accept()
     return ws, transport

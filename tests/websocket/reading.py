@@ -1,10 +1,10 @@
-"""What `Frames` makes of bytes that come in pieces."""
+"""What `FrameProtocol` makes of bytes that come in pieces."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from dewar.websocket.deflate import Deflate
-from dewar.websocket.frames import End, Frames, Ping
+from dewar.websocket.frame_protocol import End, FrameProtocol, Ping
 from websockettools import CLOSE, PONG, server_frames
 
 
@@ -19,7 +19,7 @@ class Outcome(NamedTuple):
 
 def read(pieces: Iterable[bytes], limit: int, has_deflate: bool) -> Outcome:
     """Return the outcome of pieces; nothing is read after the end."""
-    frames = Frames(limit, Deflate(None, limit) if has_deflate else None)
+    frames = FrameProtocol(limit, Deflate(None, limit) if has_deflate else None)
     messages: list[str | bytes] = []
     answer, end = b"", None
     for piece in pieces:

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -31,16 +30,7 @@ from websockettools import (
 )  # fmt: skip
 
 NEVER = {"ping_interval": None}
-
-
-def play(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a test on a clock that stands still while anything runs; nothing may go wrong."""
-    loop = VirtualLoop()
-    try:
-        loop.play(work())
-        assert loop.complaints == []
-    finally:
-        loop.close()
+play = VirtualLoop.play_alone
 
 
 async def turns(count: int = 5) -> None:
@@ -60,10 +50,10 @@ def test_a_fast_client_is_read_no_further_than_the_high_water_mark() -> None:
         messages = [b"%05d" % i for i in range(500)]
         transport.send(*(frame(BINARY, message) for message in messages))
         assert not transport.is_reading
-        inbox = ws._connection.inbox  # type: ignore[union-attr]
+        queue = ws._connection.queue  # type: ignore[union-attr]
         received = []
         while len(received) < len(messages):
-            assert inbox._size < 1000 + 100
+            assert queue._size < 1000 + 100
             received.append(await ws.receive())
         assert received == messages
         await turns()
@@ -72,15 +62,15 @@ def test_a_fast_client_is_read_no_further_than_the_high_water_mark() -> None:
     play(work)
 
 
-def test_empty_messages_fill_the_inbox_too() -> None:
+def test_empty_messages_fill_the_queue_too() -> None:
     """A message takes memory besides its content."""
 
     async def work() -> None:
         ws, transport = await opened(receive_high_water=10_000)
         transport.send(frame(TEXT) * 100_000)
         assert not transport.is_reading
-        inbox = ws._connection.inbox  # type: ignore[union-attr]
-        assert len(inbox._rest or ()) < 1000
+        queue = ws._connection.queue  # type: ignore[union-attr]
+        assert len(queue._rest or ()) < 1000
 
     play(work)
 
@@ -95,14 +85,14 @@ def test_a_bomb_of_many_messages_inflates_only_up_to_the_mark() -> None:
         connection = ws._connection
         assert connection is not None
         for _ in range(60):
-            assert connection.inbox._size < 2**22
+            assert connection.queue._size < 2**22
             assert await ws.receive() == bytes(2**20)
             await turns(2)
 
     play(work)
 
 
-def test_a_program_that_waits_gets_the_messages_behind_a_full_inbox() -> None:
+def test_a_program_that_waits_gets_the_messages_behind_a_full_queue() -> None:
     """The reading goes on in another turn of the loop, so that other tasks have theirs."""
 
     async def work() -> None:
@@ -136,7 +126,7 @@ def test_a_program_that_waits_gets_the_messages_behind_a_full_inbox() -> None:
     ids=["pings", "fragments", "bombs"],
 )
 def test_a_flood_leaves_other_tasks_their_turns(flood: bytes, is_closing: bool) -> None:
-    """Although nothing of it fills the inbox, or the WebSocket is closing; then it is all read."""
+    """Although nothing of it fills the queue, or the WebSocket is closing; then it is all read."""
 
     async def work() -> None:
         ws, transport = await opened(extensions="permessage-deflate", receive_high_water=2**30)
@@ -635,7 +625,7 @@ def test_a_client_that_does_not_answer_a_close_is_cut_off() -> None:
     play(work)
 
 
-def test_a_close_behind_a_full_inbox_is_found() -> None:
+def test_a_close_behind_a_full_queue_is_found() -> None:
     """What the program has not received is dropped when it closes."""
 
     async def work() -> None:

@@ -15,8 +15,8 @@ from dewar.websocket.errors import (
     WebSocketStateError,
     WebSocketValueError,
 )
-from dewar.websocket.handshake import Handshake
 from dewar.websocket.library import check_library
+from dewar.websocket.opening_handshake import OpeningHandshake
 from dewar.websocket.settings import WebSocketSettings
 from dewar.websocket.state import WebSocketState
 from dewar.websocket.websocket import WebSocket
@@ -29,7 +29,7 @@ Headers = Callable[[], Awaitable[list[tuple[str, str]]]]
 def connecting(before_accept: Headers = no_headers) -> tuple[WebSocket, FakeTransport]:
     """Return a WebSocket that is not accepted, and its transport."""
     transport = FakeTransport()
-    handshake = Handshake(KEY, ("chat", "superchat"))
+    handshake = OpeningHandshake(KEY, ("chat", "superchat"))
     ws = WebSocket(handshake, transport.upgrade, WebSocketSettings(), before_accept)
     return ws, transport
 
@@ -160,7 +160,7 @@ def test_a_client_that_leaves_before_the_answer_is_gone() -> None:
             transport.lose()
             return transport
 
-        ws = WebSocket(Handshake(KEY), upgrade, WebSocketSettings(), no_headers)
+        ws = WebSocket(OpeningHandshake(KEY), upgrade, WebSocketSettings(), no_headers)
         with pytest.raises(WebSocketClosedError) as caught:
             await ws.receive()
         assert (caught.value.code, ws.state) == (1006, WebSocketState.CLOSED)
@@ -181,7 +181,7 @@ def test_what_comes_while_it_is_opened_is_read_afterwards() -> None:
             transport.send(frame(1, b"x")[3:])
             return transport
 
-        ws = WebSocket(Handshake(KEY), upgrade, WebSocketSettings(), no_headers)
+        ws = WebSocket(OpeningHandshake(KEY), upgrade, WebSocketSettings(), no_headers)
         assert await ws.receive() == "x"
         assert transport.taken.startswith(b"HTTP/1.1 101")
         assert transport.frames() == [(10, b"p")]
@@ -224,12 +224,18 @@ def test_json_goes_both_ways() -> None:
             await ws.receive_json()
         other = FakeTransport()
         settings = WebSocketSettings()
-        ws = WebSocket(Handshake(KEY), other.upgrade, settings, no_headers, json=Shouting())
+        ws = WebSocket(OpeningHandshake(KEY), other.upgrade, settings, no_headers, json=Shouting())
         await ws.send_json("x")
         other.send(frame(1, b"y"))
         assert (await ws.receive_json(), other.frames()) == (["y"], [(1, b"X")])
 
     asyncio.run(work())
+
+
+@pytest.mark.parametrize("code", range(1000, 1016))
+def test_a_normal_close_is_no_fault(code: int) -> None:
+    """RFC 6455 §7.4.1: the purpose is fulfilled, an endpoint goes away, or no code was sent."""
+    assert WebSocketClosedError(code).is_normal == (code in {1000, 1001, 1005})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`WebSocketSettings` are checked once."""
 
 import re
+from dataclasses import fields
 
 import pytest
 
@@ -27,9 +28,18 @@ def test_times_can_be_switched_off(name: str) -> None:
         ("ping_interval", float("nan"), "a number greater than 0, or None."),
         ("close_timeout", None, "a number greater than 0."),
         ("receive_high_water", 0, "a whole number greater than 0."),
+        ("compression", "no", "True or False."),
+        ("compression", None, "True or False."),
     ],
 )
 def test_a_wrong_value_is_named(name: str, value: object, kind: str) -> None:
     """With what it should be."""
     with pytest.raises(WebSocketValueError, match=re.escape(f"{name}={value!r} should be {kind}")):
         WebSocketSettings(**{name: value})  # type: ignore[arg-type]
+
+
+def test_no_setting_takes_a_text() -> None:
+    """A variable of the environment is one, and "no" or "0" would count as true."""
+    for field in fields(WebSocketSettings):
+        with pytest.raises(WebSocketValueError, match=f"^{field.name}='0' should be "):
+            WebSocketSettings(**{field.name: "0"})  # type: ignore[arg-type]

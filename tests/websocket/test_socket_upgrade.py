@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 from werkzeug.serving import make_server
 
 from dewar.loop.from_thread import run_coroutine
-from dewar.websocket.handshake import Handshake, read_handshake
+from dewar.websocket.opening_handshake import OpeningHandshake, read_handshake
 from dewar.websocket.settings import WebSocketSettings
 from dewar.websocket.socket_upgrade import SocketUpgrade, maybe_upgrade
 from dewar.websocket.websocket import WebSocket
@@ -94,7 +94,9 @@ def test_a_pair_of_sockets_is_enough() -> None:
     async def work() -> None:
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            ws = WebSocket(Handshake(KEY), SocketUpgrade(ours), WebSocketSettings(), no_headers)
+            ws = WebSocket(
+                OpeningHandshake(KEY), SocketUpgrade(ours), WebSocketSettings(), no_headers
+            )
             await ws.send("hello")
             theirs.sendall(frame(1, b"x") + close_frame(1001))
             assert [message async for message in ws] == ["x"]

@@ -31,6 +31,3 @@ class SplitContext(EagerContext):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._dewar_may_own_app_context = False
-
-    def _dewar_preserve(self) -> None:
-        """Do nothing: the app context has `g`, and is preserved with this one."""

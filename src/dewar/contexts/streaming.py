@@ -83,6 +83,7 @@ def _run(items: Iterator[Any], request: Context, stack: Any) -> Generator[Any, N
         raise
     # Not before: hooks set context variables after the view, and the generator sees them.
     context = _copy_with(stack)
+    end = _begin(request)
     error: BaseException | None = None
     try:
         while True:
@@ -95,7 +96,25 @@ def _run(items: Iterator[Any], request: Context, stack: Any) -> Generator[Any, N
         error = failure
         raise
     finally:
-        context.run(_finish, close, request, error)
+        context.run(_finish, close, request, end(), error)
+
+
+def _begin(request: Context) -> Callable[[], bool]:
+    """Note that a stream of a request is read; return what notes its end.
+
+    That returns whether it was the last one. A stream may be read in steps of another, as a
+    streamed template is in a generator, and its end is not that of the request.
+    """
+    stream = object()
+    # Of the request, and changed by single operations: threads may read streams of one request.
+    streams: set[object] = vars(request).setdefault("_dewar_streams", set())
+    streams.add(stream)
+
+    def end() -> bool:
+        streams.discard(stream)
+        return not streams
+
+    return end
 
 
 def _copy_with(stack: Any) -> ContextVars:
@@ -105,7 +124,7 @@ def _copy_with(stack: Any) -> ContextVars:
 
 
 def _finish(
-    close: Callable[[], object], request: Context, error: BaseException | None = None
+    close: Callable[[], object], request: Context, is_last: bool, error: BaseException | None
 ) -> None:
     """Close the iterator inside the request, and tell the teardown functions what ended it.
 
@@ -113,6 +132,9 @@ def _finish(
     """
     # The copied stacks still hold the request.
     request._dewar_uncover()
+    if not is_last:
+        close()
+        return
     contexts.writer(request._dewar_rest_of(contexts.state))
     app_context = request._dewar_app_context
     if app_context is request:
@@ -150,6 +172,7 @@ def _async_steps(items: AsyncIterable[T], request: Context) -> AsyncIterator[T]:
 
 
 async def _run_async(items: AsyncIterator[Any], request: Context, state: Any) -> AsyncIterator[Any]:
+    end = _begin(request)
     error: BaseException | None = None
     try:
         while True:
@@ -171,13 +194,16 @@ async def _run_async(items: AsyncIterator[Any], request: Context, state: Any) ->
         outside = contexts.state
         contexts.writer(state)
         try:
-            await _finish_async(items, request, error)
+            await _finish_async(items, request, end, error)
         finally:
             contexts.writer(outside)
 
 
 async def _finish_async(
-    items: AsyncIterator[Any], request: Context, error: BaseException | None
+    items: AsyncIterator[Any],
+    request: Context,
+    end: Callable[[], bool],
+    error: BaseException | None,
 ) -> None:
     import asyncio  # an event loop runs, so it is loaded
 
@@ -189,7 +215,8 @@ async def _finish_async(
         error = failure
         raise
     finally:
-        # The teardown functions may block. A cancellation does not prevent them: it may come while
-        # they wait for a thread, and tell once more that the client has gone.
-        finish = partial(copy_context().run, _finish, _nothing, request, error)
-        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, finish))
+        if end():
+            # The teardown functions may block. A cancellation does not prevent them: it may come
+            # while they wait for a thread, and tell once more that the client has gone.
+            finish = partial(copy_context().run, _finish, _nothing, request, True, error)
+            await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, finish))

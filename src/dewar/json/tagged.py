@@ -16,10 +16,11 @@ from uuid import UUID
 from markupsafe import Markup
 from werkzeug.http import http_date, parse_date
 
+from dewar import json as current_json
 from dewar.json.errors import TagTakenError
 from dewar.json.provider import to_jsonable
 
-__all__ = ["JSONTag", "JSONText", "TaggedJSONSerializer", "through"]
+__all__ = ["JSONTag", "JSONText", "StandardJSON", "TaggedJSONSerializer", "through"]
 
 S = TypeVar("S", bound="TaggedJSONSerializer")
 
@@ -34,15 +35,17 @@ class JSONText(Protocol):
         """Return the value parsed from JSON text."""
 
 
-class _StandardJSON:
-    """Reads and writes JSON for a serializer without an app."""
+class StandardJSON:
+    """Reads and writes JSON with the standard library, whatever app is current."""
 
     __slots__ = ()
 
     def dumps(self, obj: Any, *, separators: tuple[str, str]) -> str:
+        """Return `obj` as JSON text."""
         return json.dumps(obj, default=to_jsonable, separators=separators)
 
     def loads(self, s: str) -> Any:
+        """Return the value parsed from JSON text."""
         return json.loads(s)
 
 
@@ -233,7 +236,8 @@ class TaggedJSONSerializer:
     def __init__(self) -> None:
         self.tags: dict[str, JSONTag] = {}
         self.order: list[JSONTag] = []
-        self._dewar_text: JSONText = _StandardJSON()
+        # That of the current app: extensions keep one serializer for all apps.
+        self._dewar_text: JSONText = current_json
         for tag_class in self.default_tags:
             self.register(tag_class)
 

@@ -13,6 +13,7 @@ from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.pipeline.composition import ComposedApp, Composition
 from dewar.registration.hooks import HookTable
+from dewar.support.bounded_log import BoundedLog
 
 
 class PipelineApp(ComposedApp, Protocol):
@@ -31,6 +32,8 @@ class PipelineApp(ComposedApp, Protocol):
     def testing(self) -> bool: ...
     @property
     def logger(self) -> Any: ...
+    @property
+    def _dewar_bounded_log(self) -> BoundedLog: ...
     @property
     def _dewar_composition(self) -> Composition: ...
 

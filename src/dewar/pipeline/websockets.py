@@ -9,6 +9,7 @@ no other response can be sent: an error closes the WebSocket, and is reported as
 import asyncio
 from functools import partial
 from typing import Any
+from wsgiref.util import is_hop_by_hop
 
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import BadRequest, Forbidden
@@ -26,24 +27,25 @@ from dewar.pipeline.stages import plan_of
 from dewar.registration.origins import Origins
 from dewar.registration.websocket_config import WebSocketConfig
 from dewar.signals import request_finished
+from dewar.websocket.acceptance import RESERVED
 from dewar.websocket.errors import HandshakeError
-from dewar.websocket.handshake import Handshake, read_handshake
 from dewar.websocket.opening import Upgrade
+from dewar.websocket.opening_handshake import OpeningHandshake, read_handshake
 from dewar.websocket.socket_upgrade import maybe_upgrade
 from dewar.websocket.websocket import WebSocket
 
 Header = tuple[str, str]
 
-# What the handshake says itself (RFC 6455 §4.2.2), and what describes a body.
-_NOT_SENT = frozenset(
-    {
-        "connection", "content-length", "content-type", "sec-websocket-accept",
-        "sec-websocket-extensions", "sec-websocket-protocol", "transfer-encoding", "upgrade",
-    }
-)  # fmt: skip
-
-# A close that was agreed on ends a view as `async for` ends: RFC 6455 §7.4.1.
-_NORMAL = frozenset({1000, 1001, 1005})
+# Both are logged with a bound, because any client can cause them.
+_OTHER_ORIGIN = (
+    "A page of %r may not open the WebSocket %r of %r. If it may, write:"
+    " app.config['WEBSOCKET_ORIGINS'] = [%r]. If %r is not what the client sees, have the server"
+    " trust the proxy in front: dewar run --trusted-hosts."
+)
+_NO_SOCKET = (
+    "The server (%s) gives the app no socket, which the WebSocket %r needs. Serve the app with:"
+    " dewar run, or gunicorn --worker-class gthread."
+)
 
 
 class HandshakeRefused(BadRequest):
@@ -53,7 +55,7 @@ class HandshakeRefused(BadRequest):
         super().__init__(str(error))
         self.code = error.status
         # PEP 3333 has the others sent by servers only.
-        self._fields = [field for field in error.headers if field[0].lower() not in _NOT_SENT]
+        self._fields = [field for field in error.headers if not is_hop_by_hop(field[0])]
 
     def get_headers(self, *args: Any, **kwargs: Any) -> list[Header]:
         """Return the header fields of the answer."""
@@ -89,6 +91,7 @@ class OpeningWebSocket:
 
         It is what the view returned, or a `SwitchedResponse` if the view accepted.
         """
+        self.websocket.note_end()
         return await self._close(None) if self.websocket.is_accepted else returned
 
     async def fail(self, error: BaseException) -> Any:
@@ -97,11 +100,13 @@ class OpeningWebSocket:
         Raises:
             BaseException: The error, unless it says that an accepted WebSocket was closed normally.
         """
+        if self.websocket.note_end() and isinstance(error, asyncio.CancelledError):
+            error = self.websocket.closed_error()
         if not self.websocket.is_accepted:
             raise error
         switched = await self._close(error)
         closure = maybe_closure(error)
-        if closure is None or closure.code not in _NORMAL:
+        if closure is None or not closure.is_normal:
             raise error
         return switched
 
@@ -122,7 +127,8 @@ def _make_websocket(app: PipelineApp, context: Context, origins: Origins | None)
     handshake = _checked_handshake(app, context, config.origins if origins is None else origins)
     upgrade = _upgrade(app, context)
     fields = partial(_fields_of_101, app, context)
-    return WebSocket(handshake, upgrade, config.settings, fields, app.json)
+    task = asyncio.current_task()
+    return WebSocket(handshake, upgrade, config.settings, fields, app.json, task)
 
 
 async def _fields_of_101(app: PipelineApp, context: Context) -> list[Header]:
@@ -145,7 +151,7 @@ async def _fields_of_101(app: PipelineApp, context: Context) -> list[Header]:
         response = app.finalize_request(response)
     _forget_parsed(context)
     fields = response.headers.to_wsgi_list()
-    return [field for field in fields if field[0].lower() not in _NOT_SENT]
+    return [field for field in fields if field[0].lower() not in RESERVED]
 
 
 def _forget_parsed(context: Context) -> None:
@@ -163,7 +169,7 @@ def _forget_parsed(context: Context) -> None:
         del kept["headers"]
 
 
-def _checked_handshake(app: PipelineApp, context: Context, origins: Origins) -> Handshake:
+def _checked_handshake(app: PipelineApp, context: Context, origins: Origins) -> OpeningHandshake:
     """Return what a client asks for.
 
     Raises:
@@ -186,13 +192,8 @@ def _check_origin(app: PipelineApp, context: Context, origin: str, origins: Orig
     own = f"{environ['wsgi.url_scheme']}://{get_host(environ)}"
     if origins.allow(origin, own):
         return
-    text = (
-        f"A page of {origin!r} may not open the WebSocket {path!r} of {own!r}. If it may,"
-        f" write: app.config['WEBSOCKET_ORIGINS'] = [{origin!r}]. If {own!r} is not what the client"
-        " sees, have the server trust the proxy in front: dewar run --trusted-hosts."
-    )
-    app.logger.warning("%s", text)
-    raise Forbidden(text if app.debug else None)
+    app._dewar_bounded_log.warn(_OTHER_ORIGIN, origin, path, own, origin, own)
+    raise Forbidden(_OTHER_ORIGIN % (origin, path, own, origin, own) if app.debug else None)
 
 
 def _upgrade(app: PipelineApp, context: Context) -> Upgrade:
@@ -204,11 +205,7 @@ def _upgrade(app: PipelineApp, context: Context) -> Upgrade:
     environ: Any = context._dewar_environ
     upgrade = maybe_upgrade(environ)
     if upgrade is None:
-        text = (
-            f"The server ({environ.get('SERVER_SOFTWARE') or 'unknown'}) gives the app no socket,"
-            f" which the WebSocket {context.request.path!r} needs. Serve the app with: dewar run,"
-            " or gunicorn --worker-class gthread."
-        )
-        app.logger.error("%s", text)
-        raise NotImplementedHere(text if app.debug else None)
+        values = environ.get("SERVER_SOFTWARE") or "unknown", context.request.path
+        app._dewar_bounded_log.warn(_NO_SOCKET, *values)
+        raise NotImplementedHere(_NO_SOCKET % values if app.debug else None)
     return upgrade

@@ -29,9 +29,12 @@ class Origins:
 
     __slots__ = ("_allowed", "_is_any")
 
-    def __init__(self, given: Collection[str], name: str) -> None:
-        if isinstance(given, str) and given != _ANY:
-            raise OriginError(f"{name} is a list of origins. Write: {name} = [{given!r}].")
+    def __init__(self, given: object, name: str) -> None:
+        if not isinstance(given, Collection) or (isinstance(given, str) and given != _ANY):
+            example = given if isinstance(given, str) else "https://example.com"
+            raise OriginError(
+                f"{name} is a list of origins, and not {given!r}. Write: {name} = [{example!r}]."
+            )
         self._is_any = _ANY in given
         self._allowed = {_checked(origin, name) for origin in given if origin != _ANY}
 

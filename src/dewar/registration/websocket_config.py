@@ -43,7 +43,8 @@ class WebSocketConfig:
         given = {key: value for key, value in config.items() if key.startswith(PREFIX)}
         if not given:
             return cls(_DEFAULTS, Origins((), _ORIGINS))
-        origins = Origins(given.pop(_ORIGINS, None) or (), _ORIGINS)
+        origins = given.pop(_ORIGINS, None)
+        origins = Origins(() if origins is None or origins == "" else origins, _ORIGINS)
         for key in given:
             near = None if key in names else maybe_near(key, [*names, _ORIGINS], _LIKE)
             if near is not None:

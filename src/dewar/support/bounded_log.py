@@ -78,4 +78,5 @@ class BoundedLog:
         if left_out:
             message += " (and %d more since the last such line)"
             values = (*values, left_out)
-        self._logger.warning(message, *values)
+        # The line is that of who called `warn`: an app's log names the module.
+        self._logger.warning(message, *values, stacklevel=3)

@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import Any, Self
 
 from dewar.support.near_match import did_you_mean, maybe_near
+from dewar.support.setting_values import maybe_expected
 from dewar.tasks.errors import TaskSetupError
 
 #: What the settings' names begin with in an app's configuration.
 PREFIX = "TASKS_"
 
 _Seconds = float | timedelta
+_KINDS = {
+    "durable": bool, "run_jobs": bool, "show_errors": bool,
+    "threads": int, "processes": int, "prefetch": int,
+    "poll": float, "lease": float, "retention": float, "shutdown_timeout": float,
+}  # fmt: skip
+_MAY_BE_ZERO = frozenset({"retention", "shutdown_timeout"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,10 +68,13 @@ class TasksSettings:
             raise TaskSetupError(
                 f"Jobs run in one way, but {' and '.join(ways)} are given. Leave out all but one."
             )
-        for name in ("threads", "processes", "prefetch", "poll", "lease"):
+        for name, kind in _KINDS.items():
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise TaskSetupError(f"{name}={value!r} should be greater than 0.")
+            if value is None or (name == "retention" and isinstance(value, timedelta)):
+                continue
+            expected = maybe_expected(value, kind, or_zero=name in _MAY_BE_ZERO)
+            if expected is not None:
+                raise TaskSetupError(f"{name}={value!r} should be {expected}.")
         if isinstance(self.callback_secrets, str) or isinstance(self.callback_allow, str):
             raise TaskSetupError(
                 "callback_secrets and callback_allow are lists, so that secrets can be changed:"

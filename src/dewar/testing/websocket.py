@@ -3,29 +3,20 @@
 import time
 from collections import deque
 from socket import socket
-from typing import Any, Protocol
+from typing import Any
 
 from websockets.frames import Frame, Opcode
-from websockets.protocol import CLIENT, OPEN
-from websockets.protocol import Protocol as Frames
+from websockets.protocol import CLIENT, OPEN, Protocol
 from werkzeug.datastructures import Headers
 
 from dewar.testing.errors import NoMessageError
-from dewar.websocket.errors import WebSocketClosedError
+from dewar.websocket.close_frame import check_close
+from dewar.websocket.errors import WebSocketClosedError, WebSocketTypeError
+from dewar.websocket.websocket import JSONCodec
 
 _HEAD_END = b"\r\n\r\n"
 _READ = 2**16
 _LOST = 1006  # RFC 6455 §7.4.1: there was no close frame
-
-
-class JSONProvider(Protocol):
-    """Writes and reads JSON, as the app does."""
-
-    def dumps(self, obj: Any, **kwargs: Any) -> str:
-        """Return a value as text."""
-
-    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Return the value of a text."""
 
 
 class ClientWebSocket:
@@ -51,12 +42,12 @@ class ClientWebSocket:
         close_reason: The reason in it.
     """
 
-    def __init__(self, sock: socket, json: JSONProvider, timeout: float) -> None:
+    def __init__(self, sock: socket, json: JSONCodec, timeout: float) -> None:
         self._socket = sock
         self._json = json
         self._timeout = timeout
         # What the app sends may have any length.
-        self._frames = Frames(CLIENT, state=OPEN, max_size=None)
+        self._protocol = Protocol(CLIENT, state=OPEN, max_size=None)
         self._messages: deque[str | bytes] = deque()
         self._fragments: list[bytes] = []
         self._is_text = False
@@ -93,22 +84,30 @@ class ClientWebSocket:
             self._take(rest)
         return True
 
-    def send(self, message: str | bytes) -> None:
+    def send(self, message: str | bytes | bytearray | memoryview) -> None:
         """Send a text or binary message. When this returns, the app may not have received it.
 
         Raises:
             WebSocketClosedError: If the app has closed the WebSocket, and `receive` has said so.
+            WebSocketTypeError: If the message is neither str nor bytes.
         """
-        if self._frames.state is not OPEN:
+        if self._protocol.state is not OPEN:
             raise self._closed_error()
         if isinstance(message, str):
-            self._frames.send_text(message.encode())
+            self._protocol.send_text(message.encode())
+        elif isinstance(message, (bytes, bytearray, memoryview)):
+            self._protocol.send_binary(bytes(message))  # a view may have items of several bytes
         else:
-            self._frames.send_binary(message)
+            raise WebSocketTypeError(message)
         self._flush()
 
     def send_json(self, value: Any) -> None:
-        """Send a value as JSON, as the app's provider writes it."""
+        """Send a value as JSON, as the app's provider writes it.
+
+        Raises:
+            TypeError: If the value has no JSON.
+            WebSocketClosedError: As `send` does.
+        """
         self.send(self._json.dumps(value))
 
     def receive(self, timeout: float | None = None) -> str | bytes:
@@ -129,7 +128,16 @@ class ClientWebSocket:
         return self._messages.popleft()
 
     def receive_json(self, timeout: float | None = None) -> Any:
-        """Return the value of the next message, which is JSON; raise what `receive` raises."""
+        """Return the value of the next message, which is JSON.
+
+        Args:
+            timeout: As `receive` takes it.
+
+        Raises:
+            ValueError: If it is not.
+            WebSocketClosedError: As `receive` does.
+            NoMessageError: As `receive` does.
+        """
         return self._json.loads(self.receive(timeout))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -140,10 +148,12 @@ class ClientWebSocket:
             reason: A text for the app, of 123 bytes at most.
 
         Raises:
+            WebSocketValueError: If the code or the reason cannot be sent.
             NoMessageError: If the app does not close it in time.
         """
-        if self._frames.state is OPEN:
-            self._frames.send_close(code, reason)
+        check_close(code, reason)
+        if self._protocol.state is OPEN:
+            self._protocol.send_close(code, reason)
             self._flush()
         deadline = time.monotonic() + self._timeout
         while self.close_code is None:
@@ -166,15 +176,15 @@ class ClientWebSocket:
     def _take(self, data: bytes) -> None:
         """Take what the app sent; no bytes stand for the end of the connection."""
         if data:
-            self._frames.receive_data(data)
+            self._protocol.receive_data(data)
         else:
-            self._frames.receive_eof()
-        for event in self._frames.events_received():
+            self._protocol.receive_eof()
+        for event in self._protocol.events_received():
             if isinstance(event, Frame):
                 self._take_frame(event)
         self._flush()
         if not data:
-            close = self._frames.close_rcvd
+            close = self._protocol.close_rcvd
             self.close_code = _LOST if close is None else close.code
             self.close_reason = "" if close is None else close.reason
 
@@ -193,6 +203,6 @@ class ClientWebSocket:
         self._socket.settimeout(self._timeout)
         try:
             # An empty piece stands for the end, which is up to the app.
-            self._socket.sendall(b"".join(self._frames.data_to_send()))
+            self._socket.sendall(b"".join(self._protocol.data_to_send()))
         except OSError:
             return  # the app has gone; its close frame is still to be read

@@ -15,8 +15,9 @@ from werkzeug.test import run_wsgi_app
 from dewar.environ_keys import UPGRADE
 from dewar.support.background_thread import BackgroundThread
 from dewar.testing.errors import NoMessageError
-from dewar.testing.websocket import ClientWebSocket, JSONProvider
+from dewar.testing.websocket import ClientWebSocket
 from dewar.websocket.socket_upgrade import SocketUpgrade
+from dewar.websocket.websocket import JSONCodec
 
 Answer = tuple[Iterable[bytes], str, Headers]
 
@@ -57,7 +58,7 @@ class WebSocketCall:
     """
 
     def __init__(
-        self, app: WSGIApplication, environ: WSGIEnvironment, json: JSONProvider, timeout: float
+        self, app: WSGIApplication, environ: WSGIEnvironment, json: JSONCodec, timeout: float
     ) -> None:
         self._app = app
         self._timeout = timeout

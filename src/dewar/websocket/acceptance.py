@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from hashlib import sha1
 
 from dewar.websocket.errors import WebSocketValueError
-from dewar.websocket.handshake import Handshake
+from dewar.websocket.extension_offers import TOKEN
+from dewar.websocket.opening_handshake import OpeningHandshake
 
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_NAME = re.compile(TOKEN)
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 #: Fields that the answer has once, from the handshake.
-_RESERVED = frozenset({
+RESERVED = frozenset({
     "connection", "sec-websocket-accept", "sec-websocket-extensions", "sec-websocket-protocol",
     "sec-websocket-version", "transfer-encoding", "upgrade",
 })  # fmt: skip
@@ -27,7 +28,7 @@ def accept_key(key: str) -> str:
 
 
 def acceptance(
-    handshake: Handshake,
+    handshake: OpeningHandshake,
     subprotocol: str | None,
     extensions: str | None,
     headers: Iterable[tuple[str, str]],
@@ -84,7 +85,7 @@ def _line(field: object) -> str:
     name, value = field
     if name.lower() in _OF_A_BODY:
         return ""
-    if name.lower() in _RESERVED:
+    if name.lower() in RESERVED:
         raise WebSocketValueError(
             f"The header field {name!r} of a handshake is not for programs to set. A subprotocol is"
             " chosen with accept(subprotocol=...)."

@@ -1,9 +1,9 @@
-"""`Connection`: one WebSocket on a transport of asyncio, for the server's side.
+"""`WebSocketConnection`: one WebSocket on a transport of asyncio, for the server's side.
 
 All of it runs on the thread of the event loop. It has no task: what comes is handled where it is
 read, and times are timers of the loop.
 
-What it keeps is bounded. What the client sends waits in the inbox up to the high-water mark, and
+What it keeps is bounded. What the client sends waits in the queue up to the high-water mark, and
 then one read that is not looked at, while the transport reads no more. What the program sends waits
 in the transport up to its mark, and one message more. A pong that the client does not take is
 replaced by the next one (RFC 6455, section 5.5.3).
@@ -13,11 +13,12 @@ import asyncio
 from collections.abc import Callable
 from math import ceil, inf
 
+from dewar.websocket.close_notice import CloseNotice
 from dewar.websocket.deflate import Deflate
 from dewar.websocket.errors import WebSocketClosedError, WebSocketLoopError, WebSocketTypeError
-from dewar.websocket.frames import End, Frames, Ping
-from dewar.websocket.inbox import Inbox
+from dewar.websocket.frame_protocol import End, FrameProtocol, Ping
 from dewar.websocket.keepalive import Due, Keepalive
+from dewar.websocket.receive_queue import ReceiveQueue
 from dewar.websocket.send_order import SendOrder
 from dewar.websocket.settings import WebSocketSettings
 from dewar.websocket.state import WebSocketState
@@ -28,19 +29,19 @@ _TIMER_GRID = 4.0
 # How much is handled before other connections have their turn, in bytes of messages; and what a
 # frame counts for, besides. A read of pings takes a quarter of a second, one of bombs much longer.
 _TURN, _FRAME = 2**16, 2**8
-# The same for what is sent, which takes less time.
-_BURST = 2**20
+_BURST = 2**20  # the same for what is sent, which takes less time
 
 
-class Connection(asyncio.Protocol):
+class WebSocketConnection(asyncio.Protocol):
     """The connection of one WebSocket.
 
     Args:
         settings: The limits and times.
         deflate: The compression that was agreed on, if any.
+        notice: Learns that the WebSocket is closed.
 
     Attributes:
-        inbox: The messages that were received.
+        queue: The messages that were received.
         state: How far the WebSocket has come.
         close_code: The code of the first close frame, sent or received; 1005 if it has none, 1006
             if there was no frame, None while the WebSocket is open.
@@ -48,32 +49,35 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_burst", "_closed", "_frames", "_has_ended", "_keepalive", "_late_pong", "_loop", "_order",
-        "_settings", "_timer", "_transport", "_unread", "_unsent", "close_code", "close_reason",
-        "inbox", "state",
+        "_burst", "_closed", "_frames", "_has_ended", "_keepalive", "_late_pong", "_loop",
+        "_notice", "_order", "_settings", "_timer", "_transport", "_unread", "_unsent",
+        "close_code", "close_reason", "queue", "state",
     )  # fmt: skip
 
-    def __init__(self, settings: WebSocketSettings, deflate: Deflate | None) -> None:
+    def __init__(
+        self, settings: WebSocketSettings, deflate: Deflate | None, notice: CloseNotice
+    ) -> None:
         self._settings = settings
+        self._notice = notice
         self._loop = asyncio.get_running_loop()
-        self._frames = Frames(settings.max_message_size, deflate)
+        self._frames = FrameProtocol(settings.max_message_size, deflate)
         self._has_ended = False  # what comes is not looked at any more
         self._order = SendOrder()
         self._burst = 0  # what was sent since others had their turn
         self._keepalive = Keepalive(settings, self._loop.time())
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
-        self._unread = b""  # what was read and waits until there is room in the inbox
+        self._unread = b""  # what was read and waits until there is room in the queue
         self._unsent = 0  # what the transport had to send at the last ping, if it was too much
         self._late_pong = b""
         self._closed: asyncio.Future[None] | None = None
-        self.inbox = Inbox(self._loop, settings.receive_high_water, self._go_on_soon)
+        self.queue = ReceiveQueue(self._loop, settings.receive_high_water, self._go_on_soon)
         self.state = CONNECTING
         self.close_code: int | None = None
         self.close_reason = ""
 
     def __repr__(self) -> str:
-        return f"<Connection {self.state.name.lower()}, {self.inbox!r}>"
+        return f"<WebSocketConnection {self.state.name.lower()}, {self.queue!r}>"
 
     def open(self, transport: asyncio.Transport, head: bytes) -> None:
         """Answer the handshake; messages can be sent and received now.
@@ -182,9 +186,9 @@ class Connection(asyncio.Protocol):
     # What comes.
 
     def _read(self, data: bytes) -> None:
-        """Handle frame after frame, until the inbox is full or it takes long; keep the rest."""
-        position, size, inbox, work = 0, len(data), self.inbox, 0
-        while position < size and work < _TURN and (not inbox.is_full or self.state is CLOSING):
+        """Handle frame after frame, until the queue is full or it takes long; keep the rest."""
+        position, size, queue, work = 0, len(data), self.queue, 0
+        while position < size and work < _TURN and (not queue.is_full or self.state is CLOSING):
             position, event = self._frames.read(data, position)
             work += _FRAME
             if event is None:
@@ -206,7 +210,7 @@ class Connection(asyncio.Protocol):
     def _receive(self, message: str | bytes) -> None:
         if self.state is not OPEN:
             return
-        self.inbox.put(message)
+        self.queue.put(message)
         if self._keepalive.counts_idle:
             self._keepalive.active_at = self._loop.time()
 
@@ -237,8 +241,7 @@ class Connection(asyncio.Protocol):
             # Closing is not enough where another server has a duplicate of the socket.
             self._transport.write_eof()
         if end.is_fault and can_end:
-            # The client reads the close frame and leaves. To close while it still sends would reset
-            # the connection, and then it might never see the frame.
+            # To close while the client still sends would be a reset, and could hide the frame.
             self._transport.resume_reading()
         else:
             self._transport.close()
@@ -255,7 +258,8 @@ class Connection(asyncio.Protocol):
         self.state = CLOSING
         if self.close_code is None:
             self.close_code, self.close_reason = code, reason
-            self.inbox.close(code, reason)
+            self.queue.close(code, reason)
+            self._notice.begin(self._loop, self._settings.close_timeout, self.queue)
         self._late_pong = b""
         self._order.resume()
 
@@ -293,10 +297,7 @@ class Connection(asyncio.Protocol):
             return self._frames.text(message.encode())
         if isinstance(message, (bytes, bytearray, memoryview)):
             return self._frames.binary(bytes(message))  # a view may have items of several bytes
-        raise WebSocketTypeError(
-            f"send() takes str or bytes, and not {type(message).__name__}. For JSON write:"
-            " await ws.send_json(value)"
-        )
+        raise WebSocketTypeError(message)
 
 
 def _can_write_eof(transport: asyncio.Transport) -> bool:

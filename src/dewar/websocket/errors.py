@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from dewar.errors import DewarError
 
+# RFC 6455, section 7.4.1; 1005 is a close frame without a code.
+_NORMAL = frozenset({1000, 1001, 1005})
+
 
 class WebSocketError(DewarError):
     """The base class of the errors of WebSockets."""
@@ -36,6 +39,11 @@ class WebSocketClosedError(WebSocketError, ConnectionError):
         self.code = code
         self.reason = reason
 
+    @property
+    def is_normal(self) -> bool:
+        """Whether the close was agreed on, and is no fault: code 1000, 1001 or none."""
+        return self.code in _NORMAL
+
 
 class WebSocketStateError(WebSocketError, RuntimeError):
     """Raised for a call that the WebSocket cannot do now, such as a second accept()."""
@@ -58,6 +66,12 @@ class WebSocketValueError(WebSocketError, ValueError):
 
 class WebSocketTypeError(WebSocketError, TypeError):
     """Raised for a message that is neither str nor bytes."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(
+            f"send() takes str or bytes, and not {type(message).__name__}. For JSON use"
+            " send_json(value)."
+        )
 
 
 class WebSocketLibraryError(WebSocketError, ImportError):

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from dewar.websocket.errors import HandshakeError
 
+#: A token of HTTP, as a pattern: RFC 9110, section 5.6.2.
+TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105  # no secret
+
 _OWS = r"[ \t]*"
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105  # a token of HTTP: RFC 9110, section 5.6.2
-_NAME = re.compile(rf"{_OWS}({_TOKEN}){_OWS}")
+_NAME = re.compile(rf"{_OWS}({TOKEN}){_OWS}")
 # A quoted value has to be a token too (RFC 6455, section 9.1).
-_PARAMETER = re.compile(rf';{_OWS}({_TOKEN}){_OWS}(?:={_OWS}(?:({_TOKEN})|"({_TOKEN})"){_OWS})?')
+_PARAMETER = re.compile(rf';{_OWS}({TOKEN}){_OWS}(?:={_OWS}(?:({TOKEN})|"({TOKEN})"){_OWS})?')
 _COMMAS = re.compile(r"[ \t]*(?:,[ \t]*)*")
 
 

@@ -22,7 +22,7 @@ class FrameError(Exception):
         self.reason = reason
 
 
-class Message(Enum):
+class FragmentedMessage(Enum):
     """Which message the next continuation belongs to."""
 
     NONE = "none"
@@ -43,7 +43,7 @@ class FrameHeaders:
     def __init__(self, max_size: int, is_compressed: bool) -> None:
         self._max_size = max_size
         self._is_compressed = is_compressed
-        self._message = Message.NONE
+        self._message = FragmentedMessage.NONE
         self._size = 0  # the bytes of the message so far, if it is not compressed
         self._left = 0  # the bytes of the current frame that are still to come
         self._partial = b""  # a header that is not complete
@@ -107,14 +107,16 @@ class FrameHeaders:
             return
         if opcode > _BINARY:
             raise FrameError(1002, f"opcode {opcode} is reserved")
-        if (opcode == _CONTINUATION) != (self._message is not Message.NONE):
+        if (opcode == _CONTINUATION) != (self._message is not FragmentedMessage.NONE):
             raise FrameError(1002, "a message is not continued as it has to be")
         if opcode != _CONTINUATION:
             self._size = 0
-            self._message = Message.COMPRESSED if first & 0x40 else Message.PLAIN
+            self._message = (
+                FragmentedMessage.COMPRESSED if first & 0x40 else FragmentedMessage.PLAIN
+            )
         self._count(length)
         if is_final:
-            self._message = Message.NONE
+            self._message = FragmentedMessage.NONE
 
     def _may_be_compressed(self, opcode: int) -> bool:
         return self._is_compressed and _CONTINUATION < opcode <= _BINARY
@@ -127,7 +129,7 @@ class FrameHeaders:
 
     def _count(self, length: int) -> None:
         longest = self._max_size
-        if self._message is Message.PLAIN:
+        if self._message is FragmentedMessage.PLAIN:
             self._size += length
             is_too_long = self._size > longest
         else:

@@ -51,7 +51,7 @@ class Keepalive:
         return min(self._ping_at, self._lost_at, self._idle_at())
 
     def check(self, now: float) -> Due:
-        """Return what is due."""
+        """Return what is due at *now*, a time of the event loop."""
         if self.was_heard:
             self.was_heard = False
             self._lost_at = inf

@@ -6,12 +6,13 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING
 
 from dewar.websocket.acceptance import acceptance, header_lines
+from dewar.websocket.close_notice import CloseNotice
 from dewar.websocket.extension_offers import parse_offers
-from dewar.websocket.handshake import Handshake
+from dewar.websocket.opening_handshake import OpeningHandshake
 from dewar.websocket.settings import WebSocketSettings
 
 if TYPE_CHECKING:
-    from dewar.websocket.connection import Connection
+    from dewar.websocket.connection import WebSocketConnection
     from dewar.websocket.deflate import Deflate
 
 #: Takes the connection over for a protocol of asyncio, and returns its transport. It is called on
@@ -31,23 +32,28 @@ class Opening:
         upgrade: Takes the connection over.
         settings: The limits and times.
         before_accept: Returns more header fields for the response.
+        notice: Learns that the WebSocket is closed.
     """
 
-    __slots__ = ("_before_accept", "_connection", "_handshake", "_lock", "_settings", "_upgrade")
+    __slots__ = (
+        "_before_accept", "_connection", "_handshake", "_lock", "_notice", "_settings", "_upgrade",
+    )  # fmt: skip
 
     def __init__(
         self,
-        handshake: Handshake,
+        handshake: OpeningHandshake,
         upgrade: Upgrade,
         settings: WebSocketSettings,
         before_accept: BeforeAccept,
+        notice: CloseNotice,
     ) -> None:
         self._handshake = handshake
         self._upgrade = upgrade
         self._settings = settings
         self._before_accept = before_accept
+        self._notice = notice
         self._lock = asyncio.Lock()
-        self._connection: Connection | None = None
+        self._connection: WebSocketConnection | None = None
 
     def __repr__(self) -> str:
         return f"<Opening of {self._handshake!r}>"
@@ -59,7 +65,7 @@ class Opening:
 
     async def open(
         self, subprotocol: str | None, headers: Iterable[tuple[str, str]]
-    ) -> "Connection":
+    ) -> "WebSocketConnection":
         """Return the open connection, also to several tasks that ask at the same time.
 
         Raises:
@@ -73,14 +79,16 @@ class Opening:
 
     async def _open(
         self, subprotocol: str | None, headers: Iterable[tuple[str, str]]
-    ) -> "Connection":
-        from dewar.websocket.connection import Connection  # with the library, which may be missing
+    ) -> "WebSocketConnection":
+        from dewar.websocket.connection import (
+            WebSocketConnection,  # with the library, which may be missing
+        )
 
         deflate = self._maybe_deflate()
         # The program's mistakes first: what comes before the acceptance cannot be taken back.
         head = acceptance(self._handshake, subprotocol, deflate.field if deflate else None, headers)
         head += header_lines(await self._before_accept())
-        connection = Connection(self._settings, deflate)
+        connection = WebSocketConnection(self._settings, deflate, self._notice)
         transport = self._upgrade(connection, connection.go_away)
         if isawaitable(transport):
             transport = await transport

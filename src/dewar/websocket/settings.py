@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 
+from dewar.support.setting_values import maybe_expected
 from dewar.websocket.errors import WebSocketValueError
 
 #: The settings that can be switched off with None.
@@ -35,12 +36,9 @@ class WebSocketSettings:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name == "compression" or (value is None and field.name in _OPTIONAL):
+            if value is None and field.name in _OPTIONAL:
                 continue
-            kinds = int if field.type is int else (int, float)
-            if isinstance(value, bool) or not isinstance(value, kinds) or not value > 0:
-                kind = "a whole number" if kinds is int else "a number"
+            expected = maybe_expected(value, field.type)
+            if expected is not None:
                 or_none = ", or None" if field.name in _OPTIONAL else ""
-                raise WebSocketValueError(
-                    f"{field.name}={value!r} should be {kind} greater than 0{or_none}."
-                )
+                raise WebSocketValueError(f"{field.name}={value!r} should be {expected}{or_none}.")

@@ -45,7 +45,15 @@ class SocketUpgrade:
         protocol: asyncio.Protocol,
         going_away: Callable[[], None],  # noqa: ARG002
     ) -> asyncio.Transport:
-        """Return the transport for a protocol. Such a server does not say that it stops."""
+        """Return the transport of the connection.
+
+        Args:
+            protocol: Gets what the client sends.
+            going_away: Never called: such a server does not say that it stops.
+
+        Raises:
+            OSError: If the process has no descriptor left for the duplicate.
+        """
         duplicate = self._sock.dup()
         duplicate.setblocking(False)
         loop = asyncio.get_running_loop()

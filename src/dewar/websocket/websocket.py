@@ -6,17 +6,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from dewar.websocket.close_frame import check_close
+from dewar.websocket.close_notice import CloseNotice
 from dewar.websocket.errors import WebSocketClosedError, WebSocketStateError
-from dewar.websocket.handshake import Handshake
 from dewar.websocket.opening import BeforeAccept, Opening, Upgrade
+from dewar.websocket.opening_handshake import OpeningHandshake
 from dewar.websocket.settings import WebSocketSettings
 from dewar.websocket.state import WebSocketState
 
 if TYPE_CHECKING:
-    from dewar.websocket.connection import Connection
-
-# What a normal end looks like (RFC 6455, section 7.4.1); 1005 is a close frame without a code.
-_NORMAL = frozenset({1000, 1001, 1005})
+    from dewar.websocket.connection import WebSocketConnection
 
 
 class JSONCodec(Protocol):
@@ -44,6 +42,8 @@ class WebSocket:
         settings: The limits and times.
         before_accept: Returns more header fields for the response to the handshake.
         json: Turns values into JSON and back; by default the module `json`.
+        task: The program's task. It is cancelled if the program makes no call that tells it that
+            the WebSocket is closed, within the close timeout.
 
     Attributes:
         subprotocols: The subprotocols that the client offers, the preferred one first.
@@ -51,21 +51,23 @@ class WebSocket:
     """
 
     __slots__ = (
-        "__weakref__", "_connection", "_has_closed", "_json", "_opening", "subprotocol",
+        "__weakref__", "_connection", "_has_closed", "_json", "_notice", "_opening", "subprotocol",
         "subprotocols",
     )  # fmt: skip
 
     def __init__(
         self,
-        handshake: Handshake,
+        handshake: OpeningHandshake,
         upgrade: Upgrade,
         settings: WebSocketSettings,
         before_accept: BeforeAccept,
         json: JSONCodec = json,
+        task: "asyncio.Task[Any] | None" = None,
     ) -> None:
-        self._opening: Opening | None = Opening(handshake, upgrade, settings, before_accept)
+        notice = self._notice = CloseNotice(task)
+        self._opening: Opening | None = Opening(handshake, upgrade, settings, before_accept, notice)
         self._json = json
-        self._connection: Connection | None = None
+        self._connection: WebSocketConnection | None = None
         self._has_closed = False  # the program itself
         self.subprotocols = handshake.subprotocols
         self.subprotocol: str | None = None
@@ -121,18 +123,23 @@ class WebSocket:
         Raises:
             WebSocketClosedError: If the WebSocket is closed and all messages were received.
             WebSocketStateError: If another task is receiving.
+            WebSocketLoopError: On another event loop than the one it was accepted on.
         """
-        inbox = (self._connection or await self._accept()).inbox
-        while inbox.is_empty:
-            await inbox.wait()
-        return inbox.take()
+        queue = (self._connection or await self._accept()).queue
+        try:
+            while queue.is_empty:
+                await queue.wait()
+        except WebSocketClosedError:
+            self._notice.tell()
+            raise
+        return queue.take()
 
     async def receive_json(self) -> Any:
         """Return the value of the next message, which is JSON.
 
         Raises:
             ValueError: If it is not.
-            WebSocketClosedError: As `receive` does.
+            WebSocketError: What `receive` raises.
         """
         return self._json.loads(await self.receive())
 
@@ -143,13 +150,23 @@ class WebSocket:
 
         Raises:
             WebSocketClosedError: If the WebSocket is closed.
+            WebSocketLoopError: On another event loop than the one it was accepted on.
             WebSocketTypeError: If the message is neither str nor bytes.
         """
         connection = self._connection or await self._accept()
-        await connection.send(message)
+        try:
+            await connection.send(message)
+        except WebSocketClosedError:
+            self._notice.tell()
+            raise
 
     async def send_json(self, value: object) -> None:
-        """Send a value as JSON, as `send` sends a text."""
+        """Send a value as JSON, as `send` sends a text.
+
+        Raises:
+            TypeError: If the value has no JSON.
+            WebSocketError: What `send` raises.
+        """
         await self.send(self._json.dumps(value))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
@@ -172,9 +189,22 @@ class WebSocket:
             raise WebSocketStateError(
                 "close() needs an open WebSocket. To refuse one, answer with HTTP: abort(403)"
             )
+        self._notice.tell()
         connection.close_soon(code, reason)
-        connection.inbox.clear()
+        connection.queue.clear()
         await connection.wait_closed()
+
+    def note_end(self) -> bool:
+        """Note that the program has ended; return whether it was cancelled for the closing alone.
+
+        Call it in the program's task.
+        """
+        self._notice.tell()
+        return self._notice.take_cancellation()
+
+    def closed_error(self) -> WebSocketClosedError:
+        """Return the error of a call after the closing."""
+        return WebSocketClosedError(self.close_code or 1006, self.close_reason)
 
     async def finish(self, error: BaseException | None) -> None:
         """Close what the program has left open, once it has ended. It never raises an error.
@@ -190,7 +220,7 @@ class WebSocket:
         if isinstance(error, asyncio.CancelledError):
             code = 1001
         connection.close_soon(code, "")
-        connection.inbox.clear()
+        connection.queue.clear()
         try:
             await connection.wait_closed()
         except asyncio.CancelledError:
@@ -200,20 +230,21 @@ class WebSocket:
         return self
 
     async def __anext__(self) -> str | bytes:
-        inbox = (self._connection or await self._accept()).inbox
+        queue = (self._connection or await self._accept()).queue
         try:
             # PERF: `receive` without the call: of thousands of sockets, each would have its frame.
-            while inbox.is_empty:
-                await inbox.wait()
-            return inbox.take()
+            while queue.is_empty:
+                await queue.wait()
+            return queue.take()
         except WebSocketClosedError as error:
-            if error.code in _NORMAL or self._has_closed:
+            self._notice.tell()
+            if error.is_normal or self._has_closed:
                 raise StopAsyncIteration from None
             raise
 
     async def _accept(
         self, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()
-    ) -> "Connection":
+    ) -> "WebSocketConnection":
         opening = self._opening
         if opening is not None:
             self._connection = await opening.open(subprotocol, headers)

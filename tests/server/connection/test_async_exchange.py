@@ -79,7 +79,7 @@ class Held:
 
     def wait(self, then: Callable[[], None] = lambda: None) -> None:
         """Launch it, do something, and wait until it is given back."""
-        self.async_exchange.launch(self._given_back.release)
+        self.async_exchange.launch(lambda _: self._given_back.release())
         then()
         assert self._given_back.acquire(timeout=10)
 

@@ -171,6 +171,19 @@ def test_without_its_header_a_connection_is_closed(
     assert "10.0.0.1 is trusted to send a PROXY header" in caplog.text
 
 
+def test_broken_headers_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Connections of one server say it once, and later how often it happened."""
+    bench = Bench(proxy=True)
+    for _ in range(20):
+        other = Bench(proxy=True)
+        other.connection._server_context = bench.server_context
+        assert not other.receive(GET)
+    assert caplog.text.count("is trusted to send a PROXY header") == 1
+    bench.now += 10.0
+    bench.server_context.bounded_log.flush()
+    assert "(and 18 more since the last such line)" in caplog.text
+
+
 @pytest.mark.parametrize("end", [b"", b"PROXY", b"\x16"])
 def test_a_client_that_hangs_up_meanwhile_is_closed(certificates: Certificates, end: bytes) -> None:
     """At any point of the handshake."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.server.connection.test_connection import GET, Bench, Straw
 
-from dewar.server.connection.piecewise_body import TURN
+from dewar.server.connection.piecewise_body import PART
 from dewar.server.connection.state import ConnectionState
 
 PIECE = b"x" * 50_000
@@ -244,7 +244,7 @@ def test_a_fast_client_lets_others_pass() -> None:
     bench.sock.takes = None
     bench.begin()
     assert bench.connection.state is ConnectionState.FLUSHING
-    assert TURN <= bench.body.given * len(PIECE) < TURN + len(PIECE)
+    assert PART <= bench.body.given * len(PIECE) < PART + len(PIECE)
     bench.take_all()
     assert bench.sock.sent.count(PIECE) == 200
 

@@ -15,6 +15,7 @@ from dewar.server.settings.settings import Settings
         ({"max_queue": 0}, "max_queue", "max_queue=0 must be a whole number, 1 or more."),
         ({"max_body": "1M"}, "max_body", "must be a whole number, 0 or more, or None."),
         ({"access_log": 1}, "access_log", "access_log=1 must be True or False."),
+        ({"chdir": ""}, "chdir", "chdir='' must be the path of a folder, or None."),
         ({"unix_mode": "888"}, "unix_mode", "permissions in octal, as text such as '660'"),
         ({"script_name": "shop"}, "script_name", "such as '/shop'"),
         ({"access_log_format": "xml"}, "access_log_format", "must be 'combined' or 'json'."),

@@ -95,7 +95,7 @@ def test_what_is_suspended_counts_and_is_not_the_leaders(bench: Bench) -> None:
     )
     bench.connection.served = 3
     assert connections.requests() == 3
-    bench.connection.give_back()
+    bench.connection.give_back(bench.connection)
     assert bench.given_back == [bench.connection]
     bench.come_back(ConnectionState.IDLE)
     assert (connections.count, connections.leader_owned(), connections.suspended) == (
@@ -262,3 +262,10 @@ def test_a_table_that_closes_waits_for_what_has_left_http(
     bench.come_back(ConnectionState.LINGERING)
     assert bench.connection.is_closed
     assert bench.connections.is_quiescent.is_set()
+
+
+def test_no_connection_has_a_function_of_its_own(bench: Bench) -> None:
+    """Thousands may be suspended for hours; all share what gives them back."""
+    other = FakeConnection(8)
+    bench.connections.apply_state(other)  # type: ignore[arg-type]
+    assert other.give_back is bench.connection.give_back

@@ -1,6 +1,7 @@
 """Requests for WebSocket, and the bytes behind them."""
 
 import itertools
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -29,15 +30,26 @@ def targets(reader: RequestReader[WireRequest]) -> list[str]:
     return found
 
 
+def pieces(data: bytes, cuts: list[int]) -> Iterator[bytes]:
+    """Cut data where it is long enough for that."""
+    places = sorted({0, *(cut for cut in cuts if cut < len(data)), len(data)})
+    return (data[start:end] for start, end in itertools.pairwise(places))
+
+
+def phase_after(old: bytes, new: bytes) -> ReadPhase:
+    """Read a request for WebSocket that is written in another way, and return the phase."""
+    reader = make_reader()
+    reader.feed(ask("/ws").replace(old, new, 1))
+    return reader.phase
+
+
 @given(rest=st.binary(max_size=80), cuts=st.lists(st.integers(0, 300), max_size=6))
 def test_what_follows_is_held_as_it_came(rest: bytes, cuts: list[int]) -> None:
     """However the bytes are split: nothing of it is read as HTTP."""
-    data = PLAIN + ask("/ws") + rest
-    places = sorted({0, *(cut for cut in cuts if cut < len(data)), len(data)})
     reader = make_reader()
     found: list[str] = []
-    for start, end in itertools.pairwise(places):
-        reader.feed(data[start:end])
+    for piece in pieces(PLAIN + ask("/ws") + rest, cuts):
+        reader.feed(piece)
         found += targets(reader)
     assert (found, reader.phase) == (["/plain"], ReadPhase.UPGRADE)
     request = reader.take_upgrade()
@@ -51,12 +63,10 @@ def test_what_follows_is_held_as_it_came(rest: bytes, cuts: list[int]) -> None:
 @given(cuts=st.lists(st.integers(0, 300), max_size=6))
 def test_http_goes_on_behind_one_that_is_declined(cuts: list[int]) -> None:
     """With what was held, and what comes later."""
-    data = ask("/ws") + PLAIN + ask("/again") + PLAIN
-    places = sorted({0, *(cut for cut in cuts if cut < len(data)), len(data)})
     reader = make_reader()
     found: list[str] = []
-    for start, end in itertools.pairwise(places):
-        reader.feed(data[start:end])
+    for piece in pieces(ask("/ws") + PLAIN + ask("/again") + PLAIN, cuts):
+        reader.feed(piece)
         found += targets(reader)
         while reader.phase is ReadPhase.UPGRADE:
             found.append(reader.take_upgrade().target)
@@ -82,9 +92,7 @@ def test_http_goes_on_behind_one_that_is_declined(cuts: list[int]) -> None:
 )
 def test_any_other_request_is_none(old: bytes, new: bytes) -> None:
     """RFC 6455 §4.1: a GET of HTTP/1.1, with both fields, and here without a body."""
-    reader = make_reader()
-    reader.feed(ask("/ws").replace(old, new, 1))
-    assert reader.phase is not ReadPhase.UPGRADE
+    assert phase_after(old, new) is not ReadPhase.UPGRADE
 
 
 @pytest.mark.parametrize(
@@ -101,6 +109,4 @@ def test_any_other_request_is_none(old: bytes, new: bytes) -> None:
 )
 def test_each_way_to_write_it_is_one(old: bytes, new: bytes) -> None:
     """RFC 9110 §7.8: lists of names, which are not case-sensitive."""
-    reader = make_reader()
-    reader.feed(ask("/ws").replace(old, new, 1))
-    assert reader.phase is ReadPhase.UPGRADE
+    assert phase_after(old, new) is ReadPhase.UPGRADE

@@ -39,8 +39,8 @@ def test_one_that_gets_ready_begins_the_count_anew() -> None:
 
 
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE])
-def test_a_shortage_breaks_no_pool(number: int) -> None:
-    """As often as the system refuses a process, the jobs wait; then they run."""
+def test_a_shortage_breaks_no_pool(number: int, caplog: pytest.LogCaptureFixture) -> None:
+    """As often as the system refuses a process, the jobs wait; a line in 10 seconds says so."""
     backlog, now = Backlog(), [100.0]
     job = Job()
     backlog.put(WorkItem(job, "add", b"", None))
@@ -53,8 +53,10 @@ def test_a_shortage_breaks_no_pool(number: int) -> None:
         manager._start_missing()
         assert backlog.state is EngineState.OPEN
         assert len(backlog) == 1
-        now[0] += 10.0
+        now[0] += 2.0
     assert not job.done()
+    told = [record.getMessage().partition("no more")[2] for record in caplog.records]
+    assert told == ["", *2 * [" (and 4 more since the last such line)"]]
     manager.close_descriptors()
 
 

@@ -91,6 +91,7 @@ def test_settings_show_no_secret():
         {"max_threads": -1},
         {"per_host": 0},
         {"max_answer": 0},
+        {"max_answer": "4096"},
     ],
 )
 def test_settings_that_make_no_sense_are_refused(given):

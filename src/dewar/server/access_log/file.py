@@ -5,14 +5,13 @@ import os
 import time
 
 from dewar.server.errors import LogFileError
+from dewar.support.bounded_log import BoundedLog
 
 _logger = logging.getLogger("dewar.server")
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 # A log has personal data; other users of the system may not read it.
 _MODE = 0o640
-# How often a failure to write is logged, in seconds.
-_COMPLAINT = 60.0
 
 
 class LogFile:
@@ -33,7 +32,7 @@ class LogFile:
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)  # noqa: PTH100 - the application may change the folder
         self._fd = self._open()
-        self._complained = -_COMPLAINT
+        self._bounded_log = BoundedLog(_logger, time.monotonic)
 
     def __repr__(self) -> str:
         return f"<LogFile {self.path}>"
@@ -46,10 +45,7 @@ class LogFile:
             if written != len(data):
                 os.write(self._fd, data[written:])
         except OSError as error:
-            now = time.monotonic()
-            if now - self._complained >= _COMPLAINT:
-                self._complained = now
-                _logger.error("%r cannot be written: %s", self, error)  # noqa: TRY400 - one line
+            self._bounded_log.warn("%r cannot be written: %s", self, error)
 
     def reopen(self) -> None:
         """Open the path again, after a rotation has renamed the file.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from contextvars import Context
 from enum import Enum
 from functools import partial
+from typing import Any
 
 from dewar.loop.async_body import AsyncBody
 from dewar.loop.eager_task import start_eagerly
@@ -54,7 +55,7 @@ class AsyncExchange:
         awaited, exchange.awaited = exchange.awaited, None
         self._awaited = awaited
         self._rest: Callable[[], object] | None = None  # the next step, if it may block
-        self._give_back: Callable[[], object] | None = None
+        self._give_back: Callable[[Any], object] | None = None
         self._task: asyncio.Task[None] | None = None
         self._cancellation = Cancellation.NONE
         self.has_ended = False
@@ -71,13 +72,18 @@ class AsyncExchange:
             self._task = start_eagerly(process_loop.get(), self._run(), self.context)
         return self.has_ended
 
-    def launch(self, give_back: Callable[[], object]) -> None:
-        """Give it to the loop's thread, which calls *give_back* when it gives it back."""
+    def launch(self, give_back: Callable[[Any], object]) -> None:
+        """Give it to the loop's thread, which calls *give_back* when it gives it back.
+
+        Args:
+            give_back: Called with the transport.
+        """
+        # PERF: not a `partial` with the transport: thousands of sockets may wait here.
         self._give_back = give_back
         if self._task is None:
             process_loop.call_soon(self._begin)
         elif self._task.done():
-            process_loop.call_soon(give_back)
+            process_loop.call_soon(give_back, self._transport)
 
     def cancel(self) -> None:
         """Cancel the work, because the client has disconnected. A step on a thread continues."""
@@ -144,10 +150,11 @@ class AsyncExchange:
         if self._give_back is None:
             return  # the caller of `try_finish` still owns it
         if self.has_ended:
-            self._give_back()
+            self._give_back(self._transport)
         else:
             # After this step, because only one thread at a time can run in a context.
-            asyncio.get_running_loop().call_soon(self._give_back, context=Context())
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._give_back, self._transport, context=Context())
 
     def _take_result(self, suspended: Suspended) -> Iterable[bytes] | None:
         """Send a complete result; return any other. A step that may block becomes `_rest`."""

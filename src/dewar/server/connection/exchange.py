@@ -7,6 +7,7 @@ If the application returns something that waits on the event loop, `respond` ret
 response, and an `AsyncExchange` does the rest.
 """
 
+import asyncio
 import logging
 from collections.abc import Iterable
 from io import BytesIO
@@ -21,6 +22,7 @@ from dewar.server.errors import BodyError, ClientGoneError, Refusal
 from dewar.server.wire.errors import INTERNAL
 from dewar.server.wire.request import Body, Environ
 from dewar.server.wire.writer import Framing
+from dewar.support.error_place import place_of
 
 _logger = logging.getLogger("dewar.server")
 
@@ -127,9 +129,9 @@ class Exchange(ResponseWriter):
             _logger.debug("%r: %s", self, error)
             return
         if isinstance(error, BodyError):
-            _logger.info("%r: %s", self, error)
+            _logger.debug("%r: %s", self, error)
         else:
-            _logger.error("%r failed", self, exc_info=error)
+            self._log_failure(error, "failed")
         if before in (_FRESH, _STARTED):
             self._answer(error.refusal if isinstance(error, BodyError) else _INTERNAL_ERROR)
         elif before is _SENT:
@@ -143,6 +145,14 @@ class Exchange(ResponseWriter):
             self.body.close()
         if self._server_context.logs_access:
             self._server_context.access_log.log(self, self._status, self._sent, self._began)
+
+    def _log_failure(self, error: BaseException, what: str) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            # If the server cancels, the error is another one.
+            place = place_of(error)
+            _logger.error("%r %s: it was cancelled by the program, in %s", self, what, place)
+        else:
+            _logger.error("%r %s", self, what, exc_info=error)
 
     def _reset_if_open_ended(self, before: ResponsePhase) -> None:
         """End a part of a body with a reset, if its end would be that of the connection."""

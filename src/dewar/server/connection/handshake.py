@@ -124,7 +124,9 @@ class HandshakeConnection(Connection):
             header = maybe_proxy_header(data)
         except Refusal as refusal:
             address = handshake.environ["REMOTE_ADDR"] or "a UNIX socket"
-            _logger.warning("%s is trusted to send a PROXY header. %s", address, refusal.reason)
+            self._server_context.bounded_log.warn(
+                "%s is trusted to send a PROXY header. %s", address, refusal.reason
+            )
             self._move(ConnectionState.CLOSED)
             return False
         if header is None:

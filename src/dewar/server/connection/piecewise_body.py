@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator
 
 # Bytes that one thread sends before other requests may pass. That takes some milliseconds, and to
 # give the rest back and go on takes a tenth of one.
-TURN = 4 * 1024 * 1024
+PART = 4 * 1024 * 1024
 
 
 class PiecewiseBody:
-    """What is left of a body that is sent in turns.
+    """What is left of a body that is sent in parts.
 
     One thread uses it at a time, in the context of its request. Iterating over it goes on where the
-    last turn has ended.
+    last part has ended.
 
     Args:
         result: What the application returned.

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from dewar.server.connection.continue_body import ContinueBody
 from dewar.server.connection.file_wrapper import FileWrapper
-from dewar.server.connection.piecewise_body import TURN, PiecewiseBody
+from dewar.server.connection.piecewise_body import PART, PiecewiseBody
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.thread_bound import is_thread_bound
 from dewar.server.connection.transport import FilePiece, Transport
@@ -228,14 +228,14 @@ class ResponseWriter(WireRequest):
         self._send_iterated(wrapper)
 
     def _send_iterated(self, result: Iterable[bytes]) -> None:
-        """Send a turn's pieces of a body; it becomes `awaited`, or is closed after the last one."""
+        """Send a part of a body; it becomes `awaited`, or is closed after the last one."""
         goes_on = type(result) is PiecewiseBody
         is_over = True
         try:
             if goes_on:
                 self._transport.check_client()
             pieces = iter(result)
-            is_over = self._send_turn(pieces)
+            is_over = self._send_part(pieces)
             if is_over:
                 self.finish()
             else:
@@ -244,14 +244,14 @@ class ResponseWriter(WireRequest):
             if is_over and (close := getattr(result, "close", None)) is not None:
                 close()
 
-    def _send_turn(self, pieces: Iterator[bytes]) -> bool:
+    def _send_part(self, pieces: Iterator[bytes]) -> bool:
         """Send some of *pieces*; return whether nothing of the rest has to be sent.
 
         The rest waits while the client is slow, and lets others pass if it is fast. A body that is
         bound to its thread blocks it instead.
         """
         send = self._transport.send_waiting
-        end = self._sent + TURN
+        end = self._sent + PART
         for data in pieces:
             if not data:
                 _check_type(data)
@@ -260,7 +260,7 @@ class ResponseWriter(WireRequest):
             if is_full or self._sent >= end or self._framing is _NONE:
                 if not is_thread_bound(pieces):
                     return self._framing is _NONE
-                end = self._sent + TURN
+                end = self._sent + PART
         return True
 
     def _compose(self, size: int | None) -> Head:

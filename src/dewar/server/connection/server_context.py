@@ -20,11 +20,14 @@ from dewar.server.proxies.middleware import with_proxy_middleware
 from dewar.server.settings.settings import Settings
 from dewar.server.system.tls import maybe_context
 from dewar.server.wire.head import FieldNames
+from dewar.server.wire.limits import Limits
 from dewar.server.wire.reader import RequestReader
-from dewar.server.wire.request import WireRequest
+from dewar.server.wire.request import Environ, WireRequest
 from dewar.server.wire.storage import BodyStorage
 from dewar.server.wire.writer import HeadWriter
 from dewar.support.bounded_log import BoundedLog
+
+BeginOnLoop = Callable[[Environ, Any], Suspended | None]
 
 _logger = logging.getLogger("dewar.server")
 
@@ -112,12 +115,11 @@ class ServerContext:
         balancer: Balancer | None = None,
     ) -> None:
         self._app = app
-        self.app: Callable[[dict[str, Any], Any], Any] = with_proxy_middleware(app, settings)
+        self.app: Callable[[Environ, Any], Any] = with_proxy_middleware(app, settings)
         self.settings = settings
         self.clock = clock
         self.names = FieldNames()
         self.writer = HeadWriter(settings.server_name, time.time())
-        self.base_environ = server_environ(settings.threads > 1, settings.processes > 1)
         self.tls = maybe_context(
             settings.ssl_context, settings.certfile, settings.keyfile, settings.client_ca
         )
@@ -130,25 +132,16 @@ class ServerContext:
         # this object. An endless stream asks for it now and then, and ends.
         self.draining = False
         self._drain = threading.Event()
-        self.base_environ[IS_DRAINING] = self._drain.is_set
-        self.base_environ[STOP] = sealed(stop_soon or (lambda: None))
         self.heartbeat = heartbeat
         self.balancer = balancer
         # Under gevent's patches a thread is a greenlet, and the loop would not have its own thread.
         self.suspends = not is_gevent_patched()
-        if self.suspends:
-            self.base_environ[SUSPENDS] = True
-        # Behind the proxy middleware the application gets another environ.
-        self.begin_on_loop: Callable[[dict[str, Any], Any], Suspended | None] | None = None
-        if self.app is app and self.suspends:
-            self.begin_on_loop = maybe_own_method(app, "begin_on_loop")
+        self.base_environ = self._base_environ(stop_soon or (lambda: None))
+        self.begin_on_loop = self._maybe_begin_on_loop()
         self.body_limit = maybe_body_limit(app, settings)
         self.bounded_log = BoundedLog(_logger, clock)
         self.body_storage = BodyStorage(settings.limits, threading.Lock())
-        self.ended_reader: RequestReader[Any] = RequestReader(
-            {}, self.names, settings.limits, WireRequest
-        )
-        self.ended_reader.discard()
+        self.ended_reader = _ended_reader(self.names, settings.limits)
         self.shared_values = SharedValues()
         self.now = clock()
 
@@ -187,3 +180,24 @@ class ServerContext:
 
     def __repr__(self) -> str:
         return f"<ServerContext for {self.app!r}{', draining' if self.draining else ''}>"
+
+    def _base_environ(self, stop_soon: Callable[[], None]) -> Environ:
+        environ = server_environ(self.settings.threads > 1, self.settings.processes > 1)
+        environ[IS_DRAINING] = self._drain.is_set
+        environ[STOP] = sealed(stop_soon)
+        if self.suspends:
+            environ[SUSPENDS] = True
+        return environ
+
+    def _maybe_begin_on_loop(self) -> BeginOnLoop | None:
+        # Behind the proxy middleware the application gets another environ.
+        if self.app is not self._app or not self.suspends:
+            return None
+        begin: BeginOnLoop | None = maybe_own_method(self._app, "begin_on_loop")
+        return begin
+
+
+def _ended_reader(names: FieldNames, limits: Limits) -> RequestReader[Any]:
+    reader: RequestReader[Any] = RequestReader({}, names, limits, WireRequest)
+    reader.discard()
+    return reader

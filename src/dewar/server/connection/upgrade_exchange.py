@@ -106,7 +106,7 @@ class UpgradeExchange(Exchange):
             # Programs raise these, so that Werkzeug's server and gunicorn send nothing more.
             _logger.debug("%r: %s", self, error)
         else:
-            _logger.error("%r failed after it had left HTTP", self, exc_info=error)
+            self._log_failure(error, "failed after it had left HTTP")
 
     def end(self) -> None:
         """Release the request and what was taken, and log it."""

@@ -9,6 +9,9 @@ def detach() -> None:
 
     The process is not the leader of its session, so that it never gets a terminal. Its standard
     streams lead nowhere. Call it before the first thread starts, because threads do not come along.
+
+    Raises:
+        OSError: The system has no room for another process.
     """
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

@@ -14,7 +14,7 @@ from dewar.server.gunicorn.background import detach
 from dewar.server.gunicorn.hooks import GunicornHooks, read_hooks
 from dewar.server.gunicorn.logs import set_up_logs
 from dewar.server.gunicorn.names import GUNICORN, Fate
-from dewar.server.gunicorn.request_hooks import Application, RequestHooks
+from dewar.server.gunicorn.request_hooks import RequestHooks
 from dewar.server.gunicorn.secure_scheme import FIELDS, with_secure_scheme
 from dewar.server.gunicorn.values import (
     HOSTS,
@@ -27,6 +27,7 @@ from dewar.server.gunicorn.values import (
 )
 from dewar.server.gunicorn.views import ServerView, settings_view
 from dewar.server.gunicorn.worker_user import WorkerUser
+from dewar.server.proxies.middleware import Application
 from dewar.server.proxies.trusted_hosts import TrustedHosts
 from dewar.server.settings.proxy_checks import UNIX
 from dewar.server.settings.settings import Settings

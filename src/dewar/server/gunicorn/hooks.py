@@ -14,7 +14,8 @@ from dewar.server.errors import SettingsError
 from dewar.server.gunicorn.names import GUNICORN, Fate
 from dewar.server.gunicorn.views import ServerView, WorkerView
 from dewar.server.gunicorn.worker_user import WorkerUser
-from dewar.server.processes.hooks import Application, ServerHooks, call_logged
+from dewar.server.processes.hooks import ServerHooks, call_logged
+from dewar.server.proxies.middleware import Application
 
 Hook = Callable[..., object]
 
@@ -105,7 +106,11 @@ class GunicornHooks(ServerHooks):
             function(*arguments)
 
     def starting(self, addresses: tuple[str, ...], wanted: int) -> None:
-        """Call ``nworkers_changed``, ``on_starting`` and ``when_ready``, before any worker."""
+        """Call ``nworkers_changed``, ``on_starting`` and ``when_ready``, before any worker.
+
+        Raises:
+            StartError: The user of workers cannot get the UNIX sockets.
+        """
         server = self._server
         server.pid, server.num_workers = os.getpid(), wanted
         server.address = [_as_gunicorn(address) for address in addresses]
@@ -149,7 +154,11 @@ class GunicornHooks(ServerHooks):
         self._call("on_exit", self._server)
 
     def worker_started(self, number: int) -> None:
-        """Call ``post_fork``, then become the user of workers."""
+        """Call ``post_fork``, then become the user of workers.
+
+        Raises:
+            StartError: This process may not do that.
+        """
         worker = self.worker = self._workers[number]
         worker.pid = os.getpid()
         self._call("post_fork", self._server, worker)

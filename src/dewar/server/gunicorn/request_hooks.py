@@ -5,9 +5,8 @@ from typing import Any
 
 from dewar.loop.suspended import SUSPENDS
 from dewar.server.gunicorn.views import RequestView, ResponseView, WorkerView
+from dewar.server.proxies.middleware import Application
 from dewar.server.wire.request import Environ
-
-Application = Callable[[dict[str, Any], Any], Any]
 
 
 class RequestHooks:
@@ -71,7 +70,13 @@ class RequestHooks:
 
 
 class ObservedBody:
-    """The body of a response, which counts its bytes and tells when it is closed."""
+    """The body of a response, which counts its bytes and tells when it is closed.
+
+    Args:
+        body: What the application returned.
+        response: Where the bytes are counted.
+        on_close: Called after the body was closed.
+    """
 
     def __init__(
         self, body: Iterable[bytes], response: ResponseView, on_close: Callable[[], None]

@@ -11,7 +11,7 @@ from typing import Any
 
 from dewar.layers import maybe_own_method
 from dewar.server.errors import Refusal
-from dewar.server.gunicorn.request_hooks import Application
+from dewar.server.proxies.middleware import Application
 from dewar.server.proxies.trusted_hosts import TrustedHosts
 from dewar.server.settings.forwarded_fields import key_of
 from dewar.server.wire.errors import BAD_REQUEST

@@ -72,10 +72,19 @@ class WorkerView:
 
 
 class RequestView:
-    """A request, as ``pre_request`` and ``post_request`` see it, from its environ.
+    """A request, as ``pre_request`` and ``post_request`` see it.
 
     SECURITY: the path and the query are as they were sent, with their escapes. Hooks write them to
     logs, where a decoded path could begin a new line.
+
+    Args:
+        environ: That of the request.
+
+    Attributes:
+        method: The method, such as ``"GET"``.
+        path: The path, with the part that the application is mounted at.
+        query: What stands behind the question mark.
+        uri: Both, as in a URL.
     """
 
     __slots__ = ("_environ", "method", "path", "query", "uri")

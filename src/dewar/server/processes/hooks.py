@@ -7,12 +7,10 @@ that has not begun to serve counts as one that cannot load the application.
 
 import logging
 from collections.abc import Callable
-from typing import Any
+
+from dewar.server.proxies.middleware import Application
 
 _logger = logging.getLogger("dewar.server")
-
-#: The WSGI application that a worker has loaded.
-Application = Callable[[dict[str, Any], Any], Any]
 
 
 class ServerHooks:

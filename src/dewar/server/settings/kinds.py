@@ -203,6 +203,13 @@ class FilePath(SettingKind):
         return isinstance(value, str) and value != "" and "\0" not in value
 
 
+class FolderPath(FilePath):
+    """The path of a folder."""
+
+    metavar = "FOLDER"
+    expected = written = "the path of a folder"
+
+
 class CommaList(SettingKind):
     """Texts separated by commas; a file may have them as an array.
 

@@ -15,6 +15,7 @@ from dewar.server.settings.kinds import (
     CommaList,
     Duration,
     FilePath,
+    FolderPath,
     MountPath,
     Permissions,
     ProductToken,
@@ -81,7 +82,7 @@ class Settings:
         "-w", "--workers",
     )  # fmt: skip
     chdir: str | None = setting(
-        None, _WORK, FilePath(), "The working directory; each worker enters it by its name."
+        None, _WORK, FolderPath(), "The working directory; each worker enters it by its name."
     )
     preload: bool = setting(
         False, _WORK, Switch(), "Load the app once, before the processes are forked."
@@ -123,7 +124,7 @@ class Settings:
     )  # fmt: skip
 
     max_connections: int = setting(  # nginx 512 a worker
-        16384, _LIMITS, WholeNumber(1), "Open connections; above it 503."
+        16384, _LIMITS, WholeNumber(1), "Open connections; above it the longest idle one is closed."
     )
     max_queue: int = setting(
         1024, _LIMITS, WholeNumber(1), "Requests that wait for a thread; above it 503."

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable
-from functools import partial
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.server_context import Balancer
@@ -253,7 +252,7 @@ class ConnectionTable:
         elif not is_upgraded:
             self.set_interest(connection, READ)
         # The last step: from here on the connection is the loop's.
-        connection.async_exchange.launch(partial(self._resume, connection))  # type: ignore[union-attr]  # a suspended connection has one
+        connection.async_exchange.launch(self._resume)  # type: ignore[union-attr]  # a suspended connection has one
 
     def _cancel_suspended(self, connection: Connection) -> None:
         """Cancel what *connection* waits for: its client has left, or the server stops."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from dewar.support.setting_values import maybe_expected
 from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.webhooks.schedule import Schedule
 from dewar.tasks.webhooks.signing import read_secret
@@ -42,5 +43,6 @@ class WebhookSettings:
             read_secret(secret)
         for name in ("timeout", "max_threads", "per_host", "max_answer"):
             value = getattr(self, name)
-            if not value > 0:
-                raise TaskSetupError(f"WebhookSettings({name}={value!r}) must be above 0.")
+            expected = maybe_expected(value, float if name == "timeout" else int)
+            if expected is not None:
+                raise TaskSetupError(f"WebhookSettings({name}={value!r}) should be {expected}.")

@@ -18,6 +18,7 @@ from contextlib import suppress
 from functools import partial
 
 from dewar.support.backoff import Backoff
+from dewar.support.bounded_log import BoundedLog
 from dewar.support.waker import Waker
 from dewar.tasks.engines.processes.backlog import Backlog
 from dewar.tasks.engines.processes.messages import FrameKind
@@ -67,6 +68,7 @@ class ProcessManager:
         self._max_jobs = max_jobs
         self._clock = clock
         self._backoff = Backoff(startup_pause)
+        self._bounded_log = BoundedLog(_log, clock)
         self._stop_requests: deque[Job] = deque()
         self._selector = selectors.DefaultSelector()
         self._waker = Waker()
@@ -196,8 +198,7 @@ class ProcessManager:
         now = self._clock()
         if is_shortage(error):
             # No fault of the pool's: the jobs wait until the system has what they need.
-            if now - self._backoff.until > 2 * SHORTAGE_PAUSE:
-                _log.warning("The jobs of a TaskPool wait for a process: %s", error)
+            self._bounded_log.warn("The jobs of a TaskPool wait for a process: %s", error)
             self._backoff.hold(now, SHORTAGE_PAUSE)
         elif isinstance(error, OSError):
             self._note_startup_failure(f"it cannot be started: {error}")

@@ -1,4 +1,4 @@
-"""`Frames`: the frames of one WebSocket, as bytes in and out, without I/O.
+"""`FrameProtocol`: the frames of one WebSocket, as bytes in and out, without I/O.
 
 The library `websockets` keeps the state of the protocol and makes the frames. What it leaves to its
 users is here and in the parts that this uses.
@@ -47,7 +47,7 @@ class End(NamedTuple):
 Event = str | bytes | Ping | End
 
 
-class Frames:
+class FrameProtocol:
     """Reads the frames of a client, and makes the server's.
 
     Args:
@@ -67,7 +67,7 @@ class Frames:
         self._assembly = Assembly()
 
     def __repr__(self) -> str:
-        return f"<Frames {self._protocol.state.name.lower()}>"
+        return f"<FrameProtocol {self._protocol.state.name.lower()}>"
 
     def read(self, data: bytes, start: int) -> tuple[int, Event | None]:
         """Read one frame, or the part of one that is there; not to be called after an `End`.

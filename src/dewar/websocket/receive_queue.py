@@ -1,4 +1,4 @@
-"""`Inbox`: the messages that have come and are not received yet."""
+"""`ReceiveQueue`: the messages that have come and are not received yet."""
 
 import asyncio
 from collections import deque
@@ -8,7 +8,7 @@ from sys import getsizeof
 from dewar.websocket.errors import WebSocketClosedError, WebSocketLoopError, WebSocketStateError
 
 
-class Inbox:
+class ReceiveQueue:
     """The messages between the connection and the program. For the loop's thread only.
 
     Args:
@@ -39,7 +39,7 @@ class Inbox:
 
     def __repr__(self) -> str:
         count = (self._next is not None) + len(self._rest or ())
-        return f"<Inbox, {count} messages, {self._size} bytes>"
+        return f"<ReceiveQueue, {count} messages, {self._size} bytes>"
 
     @property
     def is_full(self) -> bool:
@@ -50,6 +50,11 @@ class Inbox:
     def is_empty(self) -> bool:
         """Whether there is no message."""
         return self._next is None
+
+    @property
+    def size(self) -> int:
+        """How many bytes of memory the messages take."""
+        return self._size
 
     def put(self, message: str | bytes) -> None:
         """Add a message."""
@@ -76,7 +81,7 @@ class Inbox:
         self._size = 0
 
     def wait(self) -> "asyncio.Future[None]":
-        """Return what is done when the inbox is not empty any more, or closed.
+        """Return what is done when the queue is not empty any more, or closed.
 
         It is no coroutine, because most sockets wait most of the time, and each would have a frame
         more. Nothing is lost if the waiting task is cancelled.
@@ -100,10 +105,14 @@ class Inbox:
         return self._receiver
 
     def take(self) -> str | bytes:
-        """Return the next message. Call it when the inbox is not empty."""
+        """Return the next message.
+
+        Raises:
+            WebSocketStateError: If the queue is empty. Then `wait` first.
+        """
         message, rest = self._next, self._rest
         if message is None:
-            raise WebSocketStateError("The inbox is empty. Call: await inbox.wait()")
+            raise WebSocketStateError("The queue is empty. Call: await queue.wait()")
         if rest is None:
             self._next = None
         else:

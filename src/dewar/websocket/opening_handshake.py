@@ -1,4 +1,4 @@
-"""`Handshake`: the request that opens a WebSocket (RFC 6455, section 4.2.1)."""
+"""`OpeningHandshake`: the request that opens a WebSocket (RFC 6455, section 4.2.1)."""
 
 import binascii
 import re
@@ -9,12 +9,12 @@ from typing import Any
 
 from dewar.environ_keys import SOCKETS, STOP
 from dewar.websocket.errors import HandshakeError
-from dewar.websocket.extension_offers import parse_offers
+from dewar.websocket.extension_offers import TOKEN, parse_offers
 
 #: The version of the protocol: RFC 6455 is 13.
 VERSION = "13"
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TOKEN = re.compile(TOKEN)
 # 0 to 255 without leading zeros: RFC 6455, section 4.3. Two fields become one with a comma.
 _A_VERSION = re.compile(r"\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5]")
 # 16 bytes in base64; the last of the 22 digits has four bits that are unused.
@@ -23,7 +23,7 @@ _UPGRADE = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
 
 
 @dataclass(frozen=True, slots=True)
-class Handshake:
+class OpeningHandshake:
     """What the client asks for.
 
     Attributes:
@@ -39,7 +39,7 @@ class Handshake:
     origin: str | None = None
 
 
-def read_handshake(environ: Mapping[str, Any]) -> Handshake:
+def read_handshake(environ: Mapping[str, Any]) -> OpeningHandshake:
     """Return the handshake in the environ of a request.
 
     A server joins doubled fields with commas (RFC 9110, section 5.3). A doubled field that may not
@@ -66,7 +66,7 @@ def read_handshake(environ: Mapping[str, Any]) -> Handshake:
     extensions: str | None = environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS")
     if extensions is not None and not parse_offers(extensions):
         raise HandshakeError("Sec-WebSocket-Extensions is empty.")
-    return Handshake(
+    return OpeningHandshake(
         _key(environ.get("HTTP_SEC_WEBSOCKET_KEY")),
         _subprotocols(environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL")),
         extensions or "",

@@ -6,7 +6,7 @@ import pytest
 
 from dewar.websocket.acceptance import accept_key, acceptance, header_lines
 from dewar.websocket.errors import HandshakeError, WebSocketValueError
-from dewar.websocket.handshake import Handshake, read_handshake
+from dewar.websocket.opening_handshake import OpeningHandshake, read_handshake
 from websockettools import environ_of
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -19,7 +19,9 @@ FIELDS = {
 }
 
 
-def handshake(*more: str, line: str = "GET /chat HTTP/1.1", **changed: str | None) -> Handshake:
+def handshake(
+    *more: str, line: str = "GET /chat HTTP/1.1", **changed: str | None
+) -> OpeningHandshake:
     """Read a request with some fields changed, or left out, and others added."""
     fields = dict(FIELDS)
     for name, value in changed.items():
@@ -54,7 +56,7 @@ def refusal(*more: str, **options: str | None) -> HandshakeError:
 def test_a_handshake_is_read(options: dict[str, str]) -> None:
     """In the forms that RFC 6455 and RFC 9110 allow."""
     key = options.get("Sec-WebSocket-Key", KEY)
-    assert handshake(**options) == Handshake(key)
+    assert handshake(**options) == OpeningHandshake(key)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_the_key_is_answered() -> None:
 
 def test_the_acceptance_has_what_was_chosen() -> None:
     """And more header fields, but for those of a body, which it does not have."""
-    request = Handshake(KEY, ("chat", "superchat"))
+    request = OpeningHandshake(KEY, ("chat", "superchat"))
     more = [("Set-Cookie", "a=b"), ("Content-Type", "text/html"), ("Content-Length", "0")]
     head = acceptance(request, "chat", "permessage-deflate", more)
     assert head.decode().splitlines() == [
@@ -180,7 +182,7 @@ def test_the_acceptance_has_what_was_chosen() -> None:
 def test_a_subprotocol_that_nobody_offered_is_refused() -> None:
     """The error names those that are offered."""
     with pytest.raises(WebSocketValueError, match="'chat', 'superchat'"):
-        acceptance(Handshake(KEY, ("chat", "superchat")), "Chat", None, ())
+        acceptance(OpeningHandshake(KEY, ("chat", "superchat")), "Chat", None, ())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,18 @@
+"""Where in a program an error comes from."""
+
+import asyncio
+import os
+from pathlib import Path
+from traceback import extract_tb
+
+# Calls of these folders are between the program's own.
+_BETWEEN = tuple(
+    f"{folder}{os.sep}" for folder in (Path(__file__).parents[1], Path(asyncio.__file__).parent)
+)
+
+
+def place_of(error: BaseException) -> str:
+    """Return the last line of the program in the traceback of an error, else the last of all."""
+    steps = extract_tb(error.__traceback__)
+    own = [step for step in steps if not step.filename.startswith(_BETWEEN)] or steps
+    return f"line {own[-1].lineno} of {own[-1].filename}" if own else "an unknown line"
