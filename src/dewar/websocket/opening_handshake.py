@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dewar.environ_keys import SOCKETS, STOP
 from dewar.websocket.errors import HandshakeError
 from dewar.websocket.extension_offers import TOKEN, parse_offers
 
@@ -58,6 +59,9 @@ def read_handshake(environ: Mapping[str, Any]) -> OpeningHandshake:
         raise HandshakeError("A handshake needs HTTP/1.1.")
     if environ.get("CONTENT_LENGTH") not in {None, "", "0"} or "HTTP_TRANSFER_ENCODING" in environ:
         raise HandshakeError("A handshake has no content.")
+    if STOP in environ and SOCKETS[0] not in environ:
+        # Our own server, which offers the connection unless the request contradicts itself.
+        raise HandshakeError("A handshake has no content, and no option 'close' in Connection.")
     _check_version(environ.get("HTTP_SEC_WEBSOCKET_VERSION"))
     extensions: str | None = environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS")
     if extensions is not None and not parse_offers(extensions):
