@@ -23,7 +23,7 @@ from dewar.server.reload import (
     run_with_reload,
 )
 from dewar.server.serve import make_settings
-from dewar.server.system.adhoc_certificate import make_adhoc_context
+from dewar.server.system.adhoc_certificate import maybe_adhoc_context
 from dewar.server.system.inet_address import is_loopback
 
 logger = logging.getLogger("dewar")
@@ -176,13 +176,14 @@ def _serve(
 
 def _tls_settings(ssl_option: Any, bind: str) -> dict[str, Any]:
     """Return the server's settings for what Werkzeug calls ``ssl_context``."""
+    adhoc = maybe_adhoc_context(ssl_option, bind)
+    if adhoc is not None:
+        return {"ssl_context": adhoc}
     match ssl_option:
         case None:
             return {}
         case ssl.SSLContext():
             return {"ssl_context": ssl_option}
-        case str() if ssl_option.lower() == "adhoc":
-            return {"ssl_context": make_adhoc_context(bind.rpartition(":")[0].strip("[]"))}
         case [*files] if files and all(isinstance(file, str | os.PathLike) for file in files):
             if len(files) < 3:
                 return dict(zip(("certfile", "keyfile"), map(os.fspath, files), strict=False))

@@ -33,7 +33,7 @@ ACTING = frozenset({"delattr", "open", "print", "setattr"})
 #: Those that may call one of these after all, each with its reason.
 EXCEPTIONS = {
     "server/connection/readiness.py:has_peer_closed": "peeks at a socket that does not block",
-    "server/connection/readiness.py:is_readable": "polls one descriptor without waiting",
+    "server/connection/readiness.py:_is_ready": "polls one descriptor without waiting",
     "server/system/terminal.py:_is_there": "opens /dev/tty to ask for the terminal",
 }
 

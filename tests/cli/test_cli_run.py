@@ -2,6 +2,7 @@
 
 import logging
 import re
+import ssl
 import subprocess
 import sys
 import urllib.request
@@ -179,6 +180,60 @@ def test_an_address_is_put_together() -> None:
     assert address_of([], None, None) == "127.0.0.1:8000"
     assert address_of([], "[::1]", None) == "[::1]:8000"
     assert address_of(["a:1", "b:2"], None, None) == "a:1,b:2"
+
+
+@pytest.mark.parametrize("given", ["--cert=adhoc", "--certfile=ADHOC", "variable", "file"])
+def test_adhoc_makes_a_certificate(
+    given: str, served: Served, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, write: Write
+) -> None:
+    """As ``flask run --cert adhoc`` does, wherever the setting comes from."""
+    pytest.importorskip("cryptography")
+    args = []
+    if given == "variable":
+        monkeypatch.setenv("DEWAR_RUN_CERTFILE", "adhoc")
+    elif given == "file":
+        args = ["--config", str(write("server.toml", '[server]\ncertfile = "adhoc"\n'))]
+    else:
+        args = [given]
+    result = invoke("run", "shop:app", "--bind", "127.0.0.1:0", *args)
+    assert (result.output, result.exit_code) == ("", 0)
+    [(_, settings)] = served
+    assert isinstance(settings["ssl_context"], ssl.SSLContext)
+    assert settings["certfile"] is None
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--key", "key.pem"], "makes a certificate with a key, and takes no keyfile"),
+        (["--client-ca", "ca.pem"], "takes no client_ca"),
+    ],
+)
+def test_adhoc_stands_alone(args: list[str], message: str, served: Served, invoke: Invoke) -> None:
+    """It has a key, and is for no clients with certificates."""
+    pytest.importorskip("cryptography")
+    result = invoke("run", "shop:app", "--cert", "adhoc", *args)
+    assert result.exit_code == 1
+    assert message in result.output
+    assert served == []
+
+
+def test_adhoc_says_what_it_needs(
+    served: Served, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where cryptography is not installed; it used to be a file that cannot be read."""
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    result = invoke("run", "shop:app", "--cert", "adhoc")
+    assert result.exit_code == 1
+    assert "dewar-web[adhoc]" in result.output
+    assert served == []
+
+
+def test_a_file_named_adhoc_is_a_file(served: Served, invoke: Invoke, write: Write) -> None:
+    """As for Flask's command."""
+    write("adhoc", "a certificate")
+    assert invoke("run", "shop:app", "--cert", "adhoc").exit_code == 0
+    assert served[0][1]["certfile"] == "adhoc"
 
 
 @pytest.mark.parametrize(

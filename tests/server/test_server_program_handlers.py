@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from faulttools import gate, running, until_refused
+from faulttools import COMMON, Running, gate, running, until_refused
 from polling import eventually
 
 #: A handler that says which signal it got, and then does what the test wants.
@@ -281,14 +281,75 @@ threading.Thread(target=loop.run_forever, daemon=True).start()
         server.wait_line("told SIGTERM")
 
 
+#: Writes where the main thread of the process that answers is. Not where all threads are, the
+#: default: faulthandler reads their stacks while they run, and that may end any process. And not by
+#: a signal for the process: while the main thread starts another one, the system may give it to
+#: the new one, of which Python knows nothing yet, and nothing is written.
+STACKS = """
+import faulthandler
+faulthandler.register(signal.SIGUSR1, all_threads=False)
+answer = app
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/stacks":
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+    return answer(environ, start_response)
+"""
+
+
 @linux
 @pytest.mark.parametrize("settings", [ONE, TWO])
 def test_a_signal_of_faulthandler_stays_its_own(settings: str) -> None:
-    """It writes the stacks of all threads, as without a server."""
-    program = "import faulthandler\nfaulthandler.register(signal.SIGUSR1)"
-    with running(settings, before=program) as server:
-        server.send(signal.SIGUSR1)
+    """It writes a stack, as without a server, also in the supervisor, which has one thread."""
+    with running(settings, before=STACKS) as server:
+        assert server.ask("/stacks") == "here"
         server.wait_line("most recent call first")
+        if settings is TWO:
+            server.send(signal.SIGUSR1)
+            server.wait_line("most recent call first", 2)
         assert server.ask() == "here"
         server.send(signal.SIGTERM)
         assert server.wait_end() == 0
+
+
+#: Says when it loads, and goes on when the test's gate is open, or never.
+LOADS = """
+def make():
+    %s
+    line(f"loading {os.getpid()}")
+    %s
+    return app
+"""
+
+
+@linux
+@pytest.mark.parametrize("to", ["server", "group", "worker"])
+def test_a_handler_that_exits_while_the_program_loads_is_no_failure(to: str) -> None:
+    """A stop finds workers that load; their handlers end them, and nobody has made a mistake."""
+    handler = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))"
+    script = f"{COMMON}{LOADS % (handler, 'threading.Event().wait()')}"
+    server = Running(f'{script}run(load=make, bind="127.0.0.1:0", {TWO})\n')
+    try:
+        server.wait_line("loading", 2)
+        pids = [int(line.split()[1]) for line in server.lines if line.startswith("loading")]
+        for pid in {"server": [server.pid], "group": [server.pid, *pids], "worker": pids}[to]:
+            os.kill(pid, signal.SIGTERM)
+        assert server.wait_end() == (3 if to == "worker" else 0)
+        text = "\n".join(server.lines)
+        assert "cannot be loaded" not in text
+        assert "Traceback" not in text
+        assert to != "worker" or "ended with status 0 while it loaded the application" in text
+    finally:
+        server.close()
+
+
+@linux
+def test_a_program_that_exits_by_itself_while_it_loads_has_failed() -> None:
+    """As one that raises an error."""
+    script = f"{COMMON}{LOADS % ('pass', 'sys.exit(0)')}"
+    server = Running(f'{script}run(load=make, bind="127.0.0.1:0", {TWO})\n')
+    try:
+        assert server.wait_end() == 3
+        assert "The application cannot be loaded: SystemExit: 0" in "\n".join(server.lines)
+    finally:
+        server.close()

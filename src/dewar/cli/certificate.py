@@ -1,9 +1,14 @@
 """The options ``--cert`` and ``--key``: the server's certificate."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 from werkzeug.utils import import_string
+
+from dewar.server.errors import SettingsError
+from dewar.server.settings.settings import Settings
+from dewar.server.system.adhoc_certificate import maybe_adhoc_context
 
 
 class CertificateType(click.ParamType):  # type: ignore[type-arg]  # generic since Click 8.4
@@ -60,6 +65,29 @@ def _adhoc(ctx: click.Context | None, param: click.Parameter | None) -> str:
             param,
         ) from None
     return "adhoc"
+
+
+def adhoc_values(settings: Settings) -> dict[str, Any]:
+    """Return the settings that change for ``dewar run --cert adhoc``: none for another certificate.
+
+    Raises:
+        SettingsError: If a key is given too.
+        AdhocUnavailableError: If a needed library is not installed.
+    """
+    certificate = settings.certfile
+    if certificate is None or Path(certificate).exists():
+        return {}
+    context = maybe_adhoc_context(certificate, settings.bind)
+    if context is None:
+        return {}
+    for name in ("keyfile", "client_ca"):
+        if getattr(settings, name) is not None:
+            raise SettingsError(
+                f"certfile={certificate!r} makes a certificate with a key, and takes no {name}."
+                " Leave that out, or give a file: --cert cert.pem.",
+                name,
+            )
+    return {"certfile": None, "ssl_context": context}
 
 
 def join_key(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:

@@ -8,6 +8,7 @@ from wsgiref.types import WSGIApplication
 import click
 from werkzeug.debug import DebuggedApplication
 
+from dewar.cli.certificate import adhoc_values
 from dewar.cli.configuring import configure, maybe_gunicorn_file, warn_of_misspelt_variables
 from dewar.cli.group import ScriptInfo, pass_script_info
 from dewar.cli.mounts import MountOption, mount_option, with_mounts
@@ -131,7 +132,7 @@ def _serve_as_gunicorn(
 def _values(settings: Settings) -> dict[str, Any]:
     values = {setting.name: getattr(settings, setting.name) for setting in SETTINGS}
     values["chdir"] = None  # done
-    return values
+    return values | adhoc_values(settings)
 
 
 def _run_with_reload(settings: Settings, extra_files: Sequence[str]) -> NoReturn:

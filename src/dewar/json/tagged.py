@@ -6,7 +6,6 @@ correctly. The format is Flask's: Dewar and Flask can read each other's session 
 """
 
 import copy
-import json
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,9 +17,8 @@ from werkzeug.http import http_date, parse_date
 
 from dewar import json as current_json
 from dewar.json.errors import TagTakenError
-from dewar.json.provider import to_jsonable
 
-__all__ = ["JSONTag", "JSONText", "StandardJSON", "TaggedJSONSerializer", "through"]
+__all__ = ["JSONTag", "JSONText", "TaggedJSONSerializer", "through"]
 
 S = TypeVar("S", bound="TaggedJSONSerializer")
 
@@ -33,20 +31,6 @@ class JSONText(Protocol):
 
     def loads(self, s: str) -> Any:
         """Return the value parsed from JSON text."""
-
-
-class StandardJSON:
-    """Reads and writes JSON with the standard library, whatever app is current."""
-
-    __slots__ = ()
-
-    def dumps(self, obj: Any, *, separators: tuple[str, str]) -> str:
-        """Return `obj` as JSON text."""
-        return json.dumps(obj, default=to_jsonable, separators=separators)
-
-    def loads(self, s: str) -> Any:
-        """Return the value parsed from JSON text."""
-        return json.loads(s)
 
 
 class JSONTag:

@@ -7,6 +7,13 @@ test. Each app has its own configuration, ledger and runtime; the declared tasks
 import os
 import threading
 
+from dewar.tasks.errors import MissingExtra
+
+try:  # `Tasks` imports this module first, and what is below it needs the library everywhere
+    import sqlalchemy  # noqa: F401
+except ModuleNotFoundError as error:
+    raise MissingExtra("The ledger of tasks", "tasks") from error
+
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.runtime.runtime import TasksRuntime
 from dewar.tasks.runtime.shared_ledger import Runtimes

@@ -4,7 +4,6 @@ import contextlib
 import gc
 import os
 import sqlite3
-import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from sqlalchemy.event.registry import _key_to_collection
 from tests.tasks.ledger.contract import NOTHING, LedgerContract
 from tests.tasks.ledger.ledgertools import ids, in_child, new
 
-from dewar.tasks.errors import LedgerError, MissingExtra, TaskSetupError
+from dewar.tasks.errors import LedgerError, TaskSetupError
 from dewar.tasks.ledger import sqlite, sqlite_connections
 from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.ledger import Ledger
@@ -307,10 +306,3 @@ class TestSQLiteLedger(LedgerContract):
         monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 31, 1))
         with pytest.raises(TaskSetupError, match=r"SQLite 3\.35 or newer"):
             open_ledger(where)
-
-    def test_a_missing_library_names_the_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Importing `opening` says which extra to install."""
-        monkeypatch.delitem(sys.modules, "dewar.tasks.ledger.opening")
-        monkeypatch.setitem(sys.modules, "sqlalchemy", None)
-        with pytest.raises(MissingExtra, match=r"dewar-web\[tasks\]"):
-            __import__("dewar.tasks.ledger.opening")

@@ -24,6 +24,7 @@ from dewar.server.processes.fork import EXIT_LOAD
 from dewar.server.processes.hooks import ServerHooks, call_logged
 from dewar.server.processes.scoreboard import WorkerSlot
 from dewar.server.settings.settings import Settings
+from dewar.server.system.arrived_signals import ArrivedSignals
 from dewar.server.system.crash_report import report_crashes_soon
 from dewar.server.system.descriptor_limit import raise_descriptor_limit
 from dewar.server.system.last_threads import finish_threads
@@ -44,6 +45,8 @@ _LEAVE = 1.0
 _LINGER = 10.0
 # The program is told of a stop once.
 _STOPS = frozenset({"SIGINT", "SIGTERM", "SIGQUIT"})
+_STOP_NUMBERS = frozenset(int(getattr(signal, name)) for name in _STOPS if hasattr(signal, name))
+_EXITS = (SystemExit, KeyboardInterrupt)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +89,7 @@ class WorkerProcess:
             report_crashes_soon().join()
         server_context = self._server_context = self._maybe_load()
         if server_context is None:
-            return self._leave(0.0, EXIT_LOAD)
+            return self._leave(0.0, self._status)
         with SignalInbox(HANDLED_SIGNALS, defers=True) as inbox:
             pool = self._pool = Pool(server_context, assignment.listeners)
             try:
@@ -112,36 +115,43 @@ class WorkerProcess:
 
     def _maybe_load(self) -> ServerContext | None:
         """Do everything that can fail before clients connect; report a failure."""
-        assignment = self._assignment
+        send = self._assignment.channel.send_nowait
+        arrived = ArrivedSignals()
         try:
-            assignment.hooks.worker_started(assignment.slot.number)
-            app = assignment.source.load()
-            balances = self._settings.processes > 1
-            server_context = ServerContext(
-                app,
-                self._settings,
-                time.monotonic,
-                heartbeat=self._beat,
-                stop_soon=lambda: assignment.channel.send_nowait(Report.STOP_ALL),
-                balancer=LeastConnections(assignment.slot) if balances else None,
-            )
-            raise_descriptor_limit(
-                self._settings.max_connections, 2 * self._settings.websocket_threads
-            )
-            server_context.open_logs()
-            server_context.begin()
-            assignment.hooks.worker_ready(app)
-            freeze_heap()
-            listen(assignment.listeners, self._settings.backlog)
+            with arrived:
+                return self._load()
         except ServerError as error:
-            assignment.channel.send_nowait(Report.FAILED, str(error))
+            send(Report.FAILED, str(error))
         except BaseException as error:  # a module may call sys.exit()
+            if isinstance(error, _EXITS) and arrived.taken() & _STOP_NUMBERS:
+                self._status = _exit_status(error)  # so does the program's handler of a stop
+                return None
             _logger.critical("The application cannot be loaded", exc_info=True)
             text = f"The application cannot be loaded: {type(error).__name__}: {error}"
-            assignment.channel.send_nowait(Report.FAILED, text)
-        else:
-            return server_context
+            send(Report.FAILED, text)
+        self._status = EXIT_LOAD
         return None
+
+    def _load(self) -> ServerContext:
+        assignment = self._assignment
+        assignment.hooks.worker_started(assignment.slot.number)
+        app = assignment.source.load()
+        balances = self._settings.processes > 1
+        server_context = ServerContext(
+            app,
+            self._settings,
+            time.monotonic,
+            heartbeat=self._beat,
+            stop_soon=lambda: assignment.channel.send_nowait(Report.STOP_ALL),
+            balancer=LeastConnections(assignment.slot) if balances else None,
+        )
+        raise_descriptor_limit(self._settings.max_connections, 2 * self._settings.websocket_threads)
+        server_context.open_logs()
+        server_context.begin()
+        assignment.hooks.worker_ready(app)
+        freeze_heap()
+        listen(assignment.listeners, self._settings.backlog)
+        return server_context
 
     def _reopen_logs(self) -> None:
         if self._server_context is not None:

@@ -17,9 +17,25 @@ class AdhocUnavailableError(ServerError, RuntimeError):
 
     def __init__(self) -> None:
         super().__init__(
-            'ssl_context="adhoc" makes a certificate, and needs cryptography for that: pip install'
-            " 'dewar-web[adhoc]'. Or pass the files: ssl_context=('cert.pem', 'key.pem')."
+            "'adhoc' makes a certificate, and needs cryptography for that: pip install"
+            " 'dewar-web[adhoc]'. Or pass the files: ssl_context=('cert.pem', 'key.pem'), or"
+            " --cert cert.pem --key key.pem."
         )
+
+
+def maybe_adhoc_context(certificate: object, bind: str) -> ssl.SSLContext | None:
+    """Return a context with a new certificate if the one given is the word ``adhoc``, else None.
+
+    Args:
+        certificate: What is given as the certificate.
+        bind: The addresses of the server. The certificate is for the host of the first.
+
+    Raises:
+        AdhocUnavailableError: Cryptography is not installed.
+    """
+    if not isinstance(certificate, str) or certificate.lower() != "adhoc":
+        return None
+    return make_adhoc_context(bind.partition(",")[0].rpartition(":")[0].strip("[]"))
 
 
 def make_adhoc_context(host: str) -> ssl.SSLContext:

@@ -14,7 +14,12 @@ Rules for the file:
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, exists, func, select, text, tuple_, update
+from dewar.tasks.errors import MissingExtra
+
+try:
+    from sqlalchemy import Row, bindparam, exists, func, select, text, tuple_, update
+except ModuleNotFoundError as error:
+    raise MissingExtra("The outbox", "tasks") from error
 
 from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.schema import deliveries, disabled_urls

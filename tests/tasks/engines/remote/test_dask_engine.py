@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from distributed import Client
 
 import farjobs
 from dewar.tasks.engines.dask.engine import DaskEngine
 from dewar.tasks.engines.dask.engine import open as open_dask
+from dewar.tasks.engines.dask.worker_side import run_job
 from dewar.tasks.errors import EngineUnreachable, JobFailed, JobLost, WorkerDied
-from enginecontract import FarContract
+from enginecontract import SLOTS, FarContract, occupy
 from fartools import (
     LIMIT,
     dask_cluster,
@@ -76,6 +78,36 @@ def test_a_job_that_always_kills_its_worker_is_given_up(engine: DaskEngine, tmp_
     assert isinstance(error, WorkerDied)
     assert lines(path) == ["1", "2"]
     assert submit(engine, farjobs.add, 1).result(LIMIT) == 1
+
+
+@pytest.mark.parametrize("is_submitter_gone", [False, True])
+def test_a_worker_does_not_wait_for_the_answer_to_a_job_that_nobody_wants(
+    cluster: str, engine: DaskEngine, tmp_path: Path, is_submitter_gone: bool
+) -> None:
+    """Withdrawn one by one, or with the connection of the process that submitted them."""
+    topic = f"nobody-{is_submitter_gone}"
+    address = cluster.replace("dask://", "tcp://")
+    with Client(address, set_as_default=False) as client:
+        asking = [
+            client.submit(run_job, str(number), topic, 600.0, {}, key=f"{topic}-{number}")
+            for number in range(SLOTS)
+        ]
+        eventually(lambda: len(client.get_events(topic)) == SLOTS, "workers that ask")
+        for job in () if is_submitter_gone else asking:
+            job.release()
+        if not is_submitter_gone:
+            end_together(engine, tmp_path)
+    end_together(engine, tmp_path)
+
+
+def end_together(engine: DaskEngine, folder: Path) -> None:
+    """Run a job on each worker, all at a time."""
+    (folder / "go").unlink(missing_ok=True)
+    for number in range(SLOTS):
+        (folder / f"{number}").unlink(missing_ok=True)
+    jobs = occupy(engine, folder)
+    (folder / "go").touch()
+    assert [job.result(LIMIT) for job in jobs] == [1] * SLOTS
 
 
 def test_without_a_scheduler_nothing_is_accepted() -> None:

@@ -3,7 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
-from celery import Celery
+from dewar.tasks.errors import MissingExtra
+
+try:
+    from celery import Celery
+except ModuleNotFoundError as error:
+    raise MissingExtra("The engine 'celery'", "celery") from error
 
 from dewar.tasks.engines.celery.settings import CelerySettings
 from dewar.tasks.engines.celery.worker_side import WorkerJobRunner

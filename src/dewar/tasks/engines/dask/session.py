@@ -70,7 +70,8 @@ class DaskSession(RemoteSession):
         """Return a connected client. The caller holds the lock."""
         if self._client is not None and self._client.status == "running":
             return self._client
-        self._close_client()
+        client, self._client = self._client, None
+        _close(client)
         settings = self._settings
         try:
             # Try this first: a client that cannot connect is slow to fail, and leaves a thread.
@@ -83,12 +84,6 @@ class DaskSession(RemoteSession):
         except OSError as error:
             raise EngineUnreachable("dask", settings.address, error) from error
         return self._client
-
-    def _close_client(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            with suppress(OSError, RuntimeError):
-                client.close()
 
     def _hand_over(self, client: Client, id: str, payload: dict[str, Any]) -> None:
         future = client.submit(
@@ -126,7 +121,12 @@ class DaskSession(RemoteSession):
             self._in_flight.set_progress(id, Progress(*content))
             return
         attempt = self._in_flight.ask(id, content)
-        Variable(f"dewar-{content}", client=client).set(attempt)
+        try:
+            Variable(f"dewar-{content}", client=client).set(attempt)
+        except Exception:
+            # Without the connection the scheduler withdraws the job, and the worker sees that.
+            if client.status == "running":
+                raise
 
     def _forget(self, id: str) -> None:
         future = self._futures.pop(id, None)
@@ -134,9 +134,16 @@ class DaskSession(RemoteSession):
             future.release()
 
     def _disconnect(self) -> None:
-        self._answers.close()
         with self._lock:
-            self._close_client()
+            client, self._client = self._client, None
+        self._answers.close()  # `_hear` gives it no more, and those it has need the client
+        _close(client)
+
+
+def _close(client: Client | None) -> None:
+    if client is not None:
+        with suppress(OSError, RuntimeError):
+            client.close()
 
 
 def _translated(error: BaseException) -> BaseException:

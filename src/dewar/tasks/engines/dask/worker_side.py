@@ -1,8 +1,10 @@
 """`run_job`: the function that runs a job on a Dask worker."""
 
+import asyncio
 import contextvars
 import pickle
 from collections.abc import Mapping
+from concurrent.futures import wait
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +15,9 @@ from dewar.tasks.errors import JobLost
 from dewar.tasks.progress import Progress, RunningJob, running
 from dewar.tasks.serialization.context_transfer import call_in_context
 from dewar.tasks.serialization.failures import describe_error
+
+#: How often a worker that waits for an answer looks whether its job is still wanted, in seconds.
+_LOOK_INTERVAL = 0.25
 
 
 class DescribedError(Exception):
@@ -30,7 +35,7 @@ def run_job(id: str, topic: str, reply_timeout: float, payload: Mapping[str, Any
 
     Raises:
         DescribedError: For an exception that cannot be pickled, or is no `Exception`.
-        JobLost: If the submitting process does not answer.
+        JobLost: If the submitting process does not answer, or has withdrawn the job or ended.
     """
     attempt = _ask(id, topic, reply_timeout)
     if attempt == 0:
@@ -66,14 +71,39 @@ def _ask(id: str, topic: str, reply_timeout: float) -> int:
     answer = Variable(f"dewar-{asker}", client=get_client())
     get_worker().log_event(topic, {"job": id, "kind": "ask", "content": asker})
     try:
-        return int(answer.get(timeout=reply_timeout))
+        return _wait_for_answer(answer, reply_timeout)
+    finally:
+        answer.delete()
+
+
+def _wait_for_answer(answer: Variable, reply_timeout: float) -> int:
+    """Wait on the client's loop: nobody answers for a process that has closed its connection."""
+    loop = answer.client.loop.asyncio_loop
+    coming = answer.get(timeout=reply_timeout, asynchronous=True)
+    asked = asyncio.run_coroutine_threadsafe(coming, loop)
+    try:
+        while not wait([asked], _LOOK_INTERVAL).done:
+            if not _is_wanted():
+                # No result: should the scheduler want the job again, it takes what this gives.
+                raise JobLost("The job was withdrawn before it began.")
+        return int(asked.result())
     except TimeoutError:
         raise JobLost(
             "The process that submitted the job did not answer its worker within"
             f" {reply_timeout:g} seconds. The job did not begin."
         ) from None
     finally:
-        answer.delete()
+        asked.cancel()
+
+
+def _is_wanted() -> bool:
+    """Return whether anybody waits for this thread's job.
+
+    The scheduler cancels a job on its worker when it was withdrawn, or its client is gone.
+    """
+    worker = get_worker()
+    task = worker.state.tasks.get(worker.get_current_task())
+    return task is not None and task.state != "cancelled"
 
 
 def _try_pickling(error: Exception) -> bool:
