@@ -179,10 +179,20 @@ def test_a_stop_leaves_the_limit_to_the_child(interrupt: type[BaseException]) ->
     assert child.poll() == 0
 
 
-def test_a_child_that_fails_waits_for_its_code_to_be_mended() -> None:
+@pytest.mark.parametrize("name", ["SIGQUIT", "SIGHUP"])
+def test_a_child_that_a_signal_to_all_has_ended_is_the_end(name: str) -> None:
+    """Of a terminal, such as a closed one: it comes once more when there is no handler."""
+    supervised = Supervised()
+    supervised.children.get(timeout=10).end(-getattr(signal, name))
+    assert supervised.status() == 0
+    assert supervised.fallback.events.empty()
+
+
+@pytest.mark.parametrize("status", [1, -signal.SIGKILL, -64])
+def test_a_child_that_fails_waits_for_its_code_to_be_mended(status: int) -> None:
     """The supervisor goes on, and starts another after the next change."""
     supervised = Supervised()
-    supervised.children.get(timeout=10).end(1)
+    supervised.children.get(timeout=10).end(status)
     supervised.change("/x/app.py")
     supervised.children.get(timeout=10).end(0)
     assert supervised.status() == 0

@@ -1,5 +1,6 @@
 """Requests whose connection the application takes as a blocking socket, as extensions do."""
 
+import errno
 import os
 import select
 import socket
@@ -312,6 +313,25 @@ def test_a_system_without_threads_refuses(
     upgraded(served)
 
 
+@pytest.mark.parametrize("early", [b"", b"early"], ids=["duplicate", "pair"])
+def test_a_request_without_descriptors_is_answered(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, early: bytes
+) -> None:
+    """It has not left HTTP, so the client learns more than an end; others are served."""
+
+    def none_left(*_: object) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    served = serve(SocketApp(echo))
+    with monkeypatch.context() as patched:
+        patched.setattr(socket.socket, "dup", none_left)
+        patched.setattr(socket, "socketpair", none_left)
+        client = served.client()
+        client.send(ask("/ws") + early)
+        assert client._until(b"\r\n\r\n").startswith(b"HTTP/1.1 500 ")
+    upgraded(served)
+
+
 def test_looking_at_it_takes_nothing(serve: Serve) -> None:
     """The addresses, the options and the type; the request is answered in HTTP."""
     seen: list[Any] = []
@@ -486,7 +506,7 @@ for client in clients:
 assert server.statistics().pool.websocket_threads == 3
 last = socket.create_connection((host, int(port)))
 last.sendall(ask("/") + b"early")
-assert last.recv(100) == b""
+assert last.recv(100).startswith(b"HTTP/1.1 500 ")
 assert "Let a proxy do TLS." in errors[0]
 for client in [*clients, last]:
     client.close()

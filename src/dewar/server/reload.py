@@ -226,7 +226,8 @@ def _supervise(
             waiter.join()
             fallback.stop()
         if changed is None:
-            return child.returncode if ended_before is None else ended_before
+            status = child.returncode if ended_before is None else ended_before
+            return 0 if _is_told(status) else status
         say(f"{_first_name(changed)} has changed, restarting")
 
 
@@ -236,18 +237,27 @@ def _follow_child(
     stop: threading.Event,
     fallback: FallbackServer,
 ) -> None:
-    # A child that ends by itself with status 0, after Ctrl+C for instance, ends this process too.
-    # After a failure this process answers, and waits for a change.
+    # A child that ends as it was told to, after Ctrl+C for instance, ends this process too. After a
+    # failure this process answers, and waits for a change.
     status = child.wait()
     if told.is_set():
         return
-    if status == 0:
+    if _is_told(status):
         stop.set()
     else:
         fallback.start(
             f"The app has ended with status {status}. Its error is in the terminal of the server."
             " It is started again when its code changes."
         )
+
+
+def _is_told(status: int) -> bool:
+    """Return whether a child has ended because a signal told it to.
+
+    A terminal sends a signal to all its processes, and this one passes it on. So the child may get
+    it once more when it has ended its server, and has no handler any more.
+    """
+    return status == 0 or any(-status == getattr(signal, name, None) for name in _ENDS)
 
 
 def _end(child: "subprocess.Popen[bytes]", timeout: float | None) -> None:

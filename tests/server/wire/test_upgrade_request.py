@@ -54,7 +54,8 @@ def test_what_follows_is_held_as_it_came(rest: bytes, cuts: list[int]) -> None:
     assert (found, reader.phase) == (["/plain"], ReadPhase.UPGRADE)
     request = reader.take_upgrade()
     assert (request.target, request.body, request.keep_alive) == ("/ws", None, True)
-    assert reader.leave() == rest
+    assert reader.held() == rest
+    reader.discard()
     assert reader.phase is ReadPhase.ENDED
     reader.feed(PLAIN)
     assert reader.completed == []

@@ -105,11 +105,17 @@ class BaseConnection(Transport):
         self._server_context.shared_values.replace_in(request.environ)
         self._reader.completed.append(UpgradeExchange(request.environ, self.upgrade))
 
+    def has_early_bytes(self) -> bool:
+        """Return whether something was received behind the request that is being answered."""
+        return bool(self._reader.held())
+
     def _leave_http(self) -> bytes:
         """Release what HTTP needed; return what was received behind the request."""
         reader, self._reader = self._reader, self._server_context.ended_reader
         self._environ = self._server_context.base_environ
-        return reader.leave()
+        rest = reader.held()
+        reader.discard()
+        return rest
 
     def close_if_idle(self, now: float, grace: float) -> None:
         """End the connection if it is idle: the server stops, or a new client needs its place.

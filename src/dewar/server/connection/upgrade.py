@@ -128,32 +128,38 @@ class Upgrade:
                 no descriptors left.
         """
         with self._changing:
-            if self._move(_TAKEN):
-                self._taken = TakenSocket(self._open_socket(self._leave()))
+            if _TAKEN in TRANSITIONS[self.state]:
+                self._taken = self._take_with(*self._open_sockets())
             if self._taken is None:
                 raise OSError(errno.EBADF, f"The socket cannot be used: {self._reason()}")
             return self._taken
 
-    def _open_socket(self, rest: bytes) -> socket.socket:
-        connection: Any = self._connection  # until the end
-        if rest or not connection.is_plain:
-            return self._open_relay(rest)
-        sock: socket.socket = connection.sock.dup()
-        sock.setblocking(True)
-        return sock
+    def _open_sockets(self) -> tuple[socket.socket | None, socket.socket]:
+        """Return the server's end of a relay, if one is needed, and the application's socket.
 
-    def _open_relay(self, rest: bytes) -> socket.socket:
+        This comes before the request leaves HTTP, because it may fail, and then it is answered.
+        """
+        connection: Any = self._connection  # until the end
+        if connection.is_plain and not connection.has_early_bytes():
+            return None, connection.sock.dup()
         if not self.has_loop:
             raise OSError(
                 errno.ENOTSUP,
                 "Under gevent's patches a connection with TLS, or with bytes behind the request,"
                 " cannot be used as a socket. Let a proxy do TLS.",
             )
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        relay = self._relay = SocketRelay(process_loop.get(), ours)
-        process_loop.call_soon(self._make_transport, relay, rest)
-        return theirs
+        return socket.socketpair()
+
+    def _take_with(self, ours: socket.socket | None, theirs: socket.socket) -> TakenSocket:
+        """Leave HTTP with the sockets; the caller holds the lock."""
+        self._move(_TAKEN)
+        rest = self._leave()
+        theirs.setblocking(True)
+        if ours is not None:
+            ours.setblocking(False)
+            relay = self._relay = SocketRelay(process_loop.get(), ours)
+            process_loop.call_soon(self._make_transport, relay, rest)
+        return TakenSocket(theirs)
 
     def _make_transport(self, protocol: asyncio.Protocol, rest: bytes) -> UpgradedTransport:
         connection: Any = self._connection

@@ -143,16 +143,14 @@ class RequestReader(Generic[R]):
         return self._make(self.environ, self._http11, self._keep_alive, None)
 
     def take_upgrade(self) -> R:
-        """Return the request in the phase UPGRADE; then `advance`, or `leave` HTTP."""
+        """Return the request in the phase UPGRADE; then `advance`, or `discard` it."""
         environ, self.environ = self.environ, {}
         self.phase = _HELD
         return self._make(environ, True, True, None)
 
-    def leave(self) -> bytes:
-        """Return what was received behind the request; nothing more is read."""
-        rest = self._held[self._held_from :]
-        self.discard()
-        return rest
+    def held(self) -> bytes:
+        """Return what was received behind the request that was taken."""
+        return self._held[self._held_from :]
 
     def discard(self) -> None:
         """Release all that unfinished and unanswered requests hold; ignore input from now on."""
