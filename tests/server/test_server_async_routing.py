@@ -1,5 +1,6 @@
 """What the event loop begins with over a real server is answered as a thread would answer it."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Iterator
@@ -9,12 +10,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import BaseConverter
 
 import dewar
 from asynctools import lead_on_loop
 from dewar import Dewar
 from routedapps import Asked, FullLane, Routed, build, requests, routed_apps
-from servertools import Served
+from servertools import Serve, Served
 
 
 class Switch:
@@ -108,15 +111,54 @@ def test_a_host_that_is_not_trusted_is_refused(
     assert ask(served, Asked(host="evil.example")).startswith(b"HTTP/1.1 400")
 
 
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Any:
+    """The server's log, which the one server for all examples has switched off."""
+    monkeypatch.setattr(logging.getLogger("dewar.server"), "disabled", False)
+    return caplog
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit, asyncio.CancelledError])
 def test_an_error_of_the_app_that_is_asked_for_the_loop_is_answered(
-    switch: Switch, served: Served
+    serve: Serve, log: Any, error: type[BaseException]
 ) -> None:
-    """The app is called, and raises it where it becomes an answer."""
+    """The app is called, and the log tells of it once: each request may cause it."""
 
     class Broken(Dewar):
         def begin_on_loop(self, *args: Any, **more: Any) -> Any:
-            raise ZeroDivisionError
+            raise error
 
-    switch.app = build(dewar, Broken, Routed(is_async=True))
+    own = Switch()
+    own.app = build(dewar, Broken, Routed(is_async=True))
+    served = serve(own, threads=2)
     lead_on_loop(served).close()
-    assert ask(served, Asked()).startswith(b"HTTP/1.1 200 OK")
+    for _ in range(5):
+        assert ask(served, Asked()).startswith(b"HTTP/1.1 200 OK")
+    (line,) = log.messages
+    assert f"begin_on_loop() failed, and the application is called without it: {error()!r}" in line
+    assert __file__ in line
+
+
+def test_what_a_client_may_ask_is_no_error(serve: Serve, log: Any) -> None:
+    """A converter of the program is called where its error is an answer."""
+
+    class Code(BaseConverter):
+        def to_python(self, value: str) -> str:
+            raise ZeroDivisionError if value == "zero" else NotFound
+
+    app = Dewar("codes", static_folder=None)
+    app.url_map.converters["code"] = Code
+
+    @app.get("/<code:code>")
+    async def view(code: str) -> str:
+        raise AssertionError
+
+    own = Switch()
+    own.app = app
+    served = serve(own, threads=2)
+    lead_on_loop(served).close()
+    client = served.client()
+    assert client.get("/zero")[0].startswith(b"HTTP/1.1 500 ")
+    assert client.get("/other")[0].startswith(b"HTTP/1.1 404 ")
+    assert client.get("/\xff/%ff//..")[0].startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 400 "))
+    assert "is called without it" not in log.text

@@ -47,7 +47,10 @@ def to_sync(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        return run_coroutine(lambda: function(*args, **kwargs))
+        # Called here, and only its coroutine runs on the loop: what traces a program wraps its
+        # functions, and looks for the request on the thread that has called the app.
+        coroutine = function(*args, **kwargs)
+        return run_coroutine(lambda: coroutine)
 
     # `wraps` leaves it a plain function.
     return call

@@ -1,5 +1,6 @@
 """What the server makes of an application's answer about a body."""
 
+import logging
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from dewar.server.connection.body_limit import maybe_body_limit
 from dewar.server.proxies.trusted_hosts import TRUSTS_PEER
 from dewar.server.settings.settings import Settings
+from dewar.support.bounded_log import BoundedLog
 
 ENVIRON = {"SCRIPT_NAME": "", "PATH_INFO": "/in/a", "REQUEST_URI": "/in/a", "HTTP_HOST": "x"}
 
@@ -26,13 +28,18 @@ class App:
         """Say how much of a body is taken."""
         self.asked.append(environ["PATH_INFO"])
         environ.clear()
-        if isinstance(self.answer, Exception):
+        if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
 
 
+def log() -> BoundedLog:
+    """Return a log whose clock stands still."""
+    return BoundedLog(logging.getLogger("dewar.server"), float)
+
+
 def ask(app: Any, environ: dict[str, Any] = ENVIRON, **settings: Any) -> Any:
-    body_limit = maybe_body_limit(app, Settings(**settings))
+    body_limit = maybe_body_limit(app, Settings(**settings), log())
     assert body_limit is not None
     before = dict(environ)
     answer = body_limit(environ)
@@ -46,9 +53,17 @@ def test_what_the_application_says_counts(answer: int | None) -> None:
     assert ask(App(answer)) == answer
 
 
-def test_an_application_that_fails_does_not_say() -> None:
-    """The request shows what is wrong, and not the question."""
-    assert ask(App(ValueError("no database"))) is None
+@pytest.mark.parametrize("error", [ValueError("no database"), SystemExit(1)])
+def test_an_application_that_fails_does_not_say(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The request is answered without it, and the log tells of it once."""
+    body_limit = maybe_body_limit(App(error), Settings(), log())
+    assert body_limit is not None
+    for _ in range(5):
+        assert body_limit(ENVIRON) is None
+    (line,) = caplog.messages
+    assert f"body_limit_for() failed, and the application is called without it: {error!r}" in line
 
 
 def test_it_is_asked_behind_the_middleware_of_the_server() -> None:
@@ -74,4 +89,4 @@ def test_an_application_without_an_answer_of_its_own_is_not_asked() -> None:
             return getattr(App(7), name)
 
     for app in (lambda environ, start_response: [], Passing()):
-        assert maybe_body_limit(app, Settings()) is None
+        assert maybe_body_limit(app, Settings(), log()) is None

@@ -1,6 +1,7 @@
 """Trusted proxies say whether their clients use HTTPS, and nothing else about them."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from dewar.server.connection.body_limit import maybe_body_limit
 from dewar.server.gunicorn.secure_scheme import FIELDS, with_secure_scheme
 from dewar.server.proxies.trusted_hosts import TrustedHosts
 from dewar.server.settings.settings import Settings
+from dewar.support.bounded_log import BoundedLog
 from servertools import Serve
 
 TRUSTED = TrustedHosts(["127.0.0.1", "10.0.0.0/8", "unix"])
@@ -98,7 +100,7 @@ def test_an_app_of_dewar_keeps_what_it_says_of_a_call(
     assert client.get(X_Forwarded_Proto="https")[2] == b"https"
     assert client.get()[2] == b"http"
     client.close()
-    body_limit = maybe_body_limit(wrapped, Settings())
+    body_limit = maybe_body_limit(wrapped, Settings(), BoundedLog(logging.getLogger(), float))
     assert body_limit is not None
     environ = EnvironBuilder("/", method="POST").get_environ()
     assert (body_limit(environ), body_limit({**environ, "PATH_INFO": "/none"})) == (10, 0)

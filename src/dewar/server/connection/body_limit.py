@@ -1,22 +1,23 @@
 """What an application says about the body of a request, before that is received."""
 
-import logging
 from collections.abc import Callable
 from typing import Any
 from wsgiref.types import WSGIApplication
 
 from dewar.layers import maybe_own_method
+from dewar.server.connection.question_warning import warn_of_question
 from dewar.server.proxies.middleware import with_proxy_middleware
 from dewar.server.settings.settings import Settings
 from dewar.server.wire.request import Environ
-
-_logger = logging.getLogger("dewar.server")
+from dewar.support.bounded_log import BoundedLog
 
 #: Returns how many bytes of the body the application takes, or None if it does not say.
 BodyLimit = Callable[[Environ], int | None]
 
 
-def maybe_body_limit(app: WSGIApplication, settings: Settings) -> BodyLimit | None:
+def maybe_body_limit(
+    app: WSGIApplication, settings: Settings, bounded_log: BoundedLog
+) -> BodyLimit | None:
     """Return the function that asks *app*, or None if it cannot be asked.
 
     An application is asked by its method ``body_limit_for``, with a copy of the environ behind the
@@ -35,9 +36,8 @@ def maybe_body_limit(app: WSGIApplication, settings: Settings) -> BodyLimit | No
     def body_limit(environ: Environ) -> int | None:
         try:
             limit = through_middleware(environ.copy(), _ignore)
-        except Exception:
-            # The leader asks, and the request itself shows what is wrong.
-            _logger.debug("%r could not say how large a body may be", app, exc_info=True)
+        except BaseException as error:  # noqa: BLE001  # the leader asks, and must not end with it
+            warn_of_question(bounded_log, app, "body_limit_for", error)
             return None
         # Middleware that refuses the request returns the pieces of a response.
         return limit if limit is None or isinstance(limit, int) else 0

@@ -136,8 +136,8 @@ class Connection(BaseConnection):
         exchange = completed[0]
         try:
             suspended = ask(exchange.environ, exchange.start_response)
-        except Exception:  # noqa: BLE001  # raised again, and answered, where the app is called
-            return False
+        except BaseException as error:  # noqa: BLE001  # answered where the app is called
+            return self._server_context.warn_of_question("begin_on_loop", error)
         if suspended is None:
             return False
         completed.pop(0)

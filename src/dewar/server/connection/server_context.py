@@ -14,6 +14,7 @@ from dewar.loop.suspended import SUSPENDS, Suspended
 from dewar.server.access_log.log import AccessLog
 from dewar.server.connection.body_limit import maybe_body_limit
 from dewar.server.connection.environ import sealed, server_environ
+from dewar.server.connection.question_warning import warn_of_question
 from dewar.server.connection.shared_values import SharedValues
 from dewar.server.lifespan import begin_serving, end_serving
 from dewar.server.proxies.middleware import with_proxy_middleware
@@ -138,12 +139,21 @@ class ServerContext:
         self.suspends = not is_gevent_patched()
         self.base_environ = self._base_environ(stop_soon or (lambda: None))
         self.begin_on_loop = self._maybe_begin_on_loop()
-        self.body_limit = maybe_body_limit(app, settings)
         self.bounded_log = BoundedLog(_logger, clock)
+        self.body_limit = maybe_body_limit(app, settings, self.bounded_log)
         self.body_storage = BodyStorage(settings.limits, threading.Lock())
         self.ended_reader = _ended_reader(self.names, settings.limits)
         self.shared_values = SharedValues()
         self.now = clock()
+
+    def warn_of_question(self, method: str, error: BaseException) -> bool:
+        """Log that a method of the application has failed to say what a call would do.
+
+        Returns:
+            False: it has said nothing.
+        """
+        warn_of_question(self.bounded_log, self._app, method, error)
+        return False
 
     def begin(self) -> None:
         """Tell the application that this process begins to serve it; its errors are raised."""
