@@ -57,6 +57,10 @@ class ChaosWorker:
         """Return whether it has ended by itself."""
         return self._process.poll() is not None
 
+    def is_ready(self) -> bool:
+        """Return whether it has said that it runs jobs, which it does with its handlers set."""
+        return "runs jobs of" in self.said()
+
     def send(self, number: int) -> None:
         """Send a signal."""
         self._process.send_signal(number)
@@ -78,8 +82,9 @@ class ChaosWorker:
         """Return what it has printed."""
         if self._output.closed:
             return ""
-        self._output.seek(0)
-        return self._output.read()
+        # Not by the file's position, which is the worker's too: it would write there.
+        fd = self._output.fileno()
+        return os.pread(fd, os.fstat(fd).st_size, 0).decode(errors="replace")
 
 
 class Database(Protocol):

@@ -197,7 +197,7 @@ class Chaos:
             if not worker.has_ended():
                 continue
             said = worker.said()
-            if "runs jobs of" not in said and "Error: " in said:
+            if not worker.is_ready() and "Error: " in said:
                 self.happened["start refused"] += 1  # the database was away; this was said
             else:
                 self.problems.append(f"a worker ended by itself: {said[-1500:]}")
@@ -207,13 +207,19 @@ class Chaos:
 
     def stop_workers(self) -> None:
         """Stop all workers as a service manager does: they end with 0."""
-        self.note_ended()
+        # Before it has its handler, SIGTERM ends a worker as any other program.
+        self.wait(self.are_ready)
         for worker in self.workers:
             worker.send(signal.SIGTERM)
         for worker in self.workers:
             status = worker.wait(40)
             if status != 0:
                 self.problems.append(f"a worker stopped with {status}: {worker.said()[-1500:]}")
+
+    def are_ready(self) -> bool:
+        """Return whether all workers run jobs; those that could not start are replaced."""
+        self.note_ended()
+        return all(worker.is_ready() for worker in self.workers)
 
     def active(self, ledger: Any) -> int:
         """Return how many jobs have not ended, at least 1 if the ledger does not answer now."""

@@ -63,8 +63,8 @@ def test_one_that_fails_comes_again_at_its_time() -> None:
 class Process:
     """The maintenance of a process with a real ledger, in virtual time."""
 
-    def __init__(self, where: Path, name: str, **settings: Any) -> None:
-        self.wall, self.monotonic = 1e9, 100.0
+    def __init__(self, where: Path, name: str, wall: float = 1e9, **settings: Any) -> None:
+        self.wall, self.monotonic = wall, 100.0
         self.dispatched: list[str] = []
         self.ledger = open_ledger(where)
         self.jobs = ProcessJobs(
@@ -176,6 +176,42 @@ def test_retention_keeps_up_with_any_rate(make: Callable[..., Process]) -> None:
     assert pauses[:2] == [0.0, 0.0]
     assert min(pauses[2:]) > 0.0
     assert process.ledger.list() == []
+
+
+def test_a_clock_that_is_set_forward_makes_no_result_old(make: Callable[..., Process]) -> None:
+    """It is kept as long as it should be, whether the clock stays ahead or is set back."""
+    process = make("one", retention=600.0)
+    process.go_on(0.0)
+    job = new(1e9, owner="one")
+    process.ledger.write([job, start(job, "one")])
+    process.ledger.write([end(job, owner="one", at=1e9)])
+    for step in (3e7, -3e7, 3e7):
+        process.wall += step
+        for _ in range(12):
+            process.go_on(15.0)
+        assert state_of(process.ledger, job) is JobState.DONE
+    for _ in range(44):
+        process.go_on(15.0)
+    assert process.ledger.list() == []
+
+
+def test_a_process_that_starts_while_the_clock_is_ahead_deletes_nothing_at_once(
+    make: Callable[..., Process],
+) -> None:
+    """The clock was wrong only for a moment, and is set right."""
+    there, late = make("there", retention=600.0), make("late", wall=1e9 + 3e7, retention=600.0)
+    job = new(1e9, owner="there")
+    there.ledger.write([job, start(job, "there")])
+    there.ledger.write([end(job, owner="there", at=1e9)])
+    for _ in range(3):
+        late.go_on(15.0)
+    late.wall -= 3e7
+    for _ in range(20):
+        late.go_on(15.0)
+    assert state_of(late.ledger, job) is JobState.DONE
+    for _ in range(22):
+        late.go_on(15.0)
+    assert late.ledger.list() == []
 
 
 def test_the_next_job_of_a_series_is_found_at_once(make: Callable[..., Process]) -> None:

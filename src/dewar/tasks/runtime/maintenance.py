@@ -15,6 +15,7 @@ from dewar.tasks.ledger.recovery import bring_forward
 from dewar.tasks.runtime.cancellation import JobCancellation
 from dewar.tasks.runtime.clock_steps import ClockSteps
 from dewar.tasks.runtime.process_jobs import ProcessJobs
+from dewar.tasks.runtime.retention_clock import RetentionClock
 from dewar.tasks.settings import TasksSettings
 
 _logger = logging.getLogger("dewar.tasks")
@@ -42,9 +43,9 @@ class Timers:
     def __repr__(self) -> str:
         return f"<Timers {[(one.do.__name__, one.due) for one in self._timers]}>"
 
-    def add(self, interval: float, do: Callable[[], object]) -> None:
-        """Have a function called at once, and every *interval* seconds from then on."""
-        self._timers.append(_Timer(interval, do, due=0.0))
+    def add(self, interval: float, do: Callable[[], object], due: float = 0.0) -> None:
+        """Have a function called at a time, or at once, and every *interval* seconds from then."""
+        self._timers.append(_Timer(interval, do, due))
 
     def run(self, now: float) -> float:
         """Call what is due; return the seconds until something is due again.
@@ -99,11 +100,13 @@ class LedgerMaintenance:
         self._timers = Timers()
         self._timers.add(settings.lease / 3, self.heartbeat)
         self._timers.add(settings.poll, self._poll)
-        if settings.retention_seconds is not None:
-            self._retention = settings.retention_seconds
+        kept = inf if settings.retention_seconds is None else settings.retention_seconds
+        self._retention = RetentionClock(jobs.clock, jobs.monotonic, kept)
+        if kept < inf:
             # A short retention is kept to within a tenth.
-            interval = min(_PURGE_INTERVAL, max(1.0, self._retention / 10))
-            self._timers.add(interval, self._purge_ended)
+            interval = min(_PURGE_INTERVAL, max(1.0, kept / 10))
+            # Not at once: a clock that is wrong when this process starts may be set right soon.
+            self._timers.add(interval, self._purge_ended, jobs.monotonic() + interval)
 
     def __repr__(self) -> str:
         return f"<LedgerMaintenance {self._timers!r}>"
@@ -146,6 +149,7 @@ class LedgerMaintenance:
                 len(recovered.lost),
             )
             self._claimed.may_have_jobs = True
+        self._retention.observe()
         if self._clock_steps.take_step_back():
             self._bring_forward(now)
 
@@ -246,6 +250,6 @@ class LedgerMaintenance:
 
     def _purge_ended(self) -> None:
         """Delete some of the jobs that ended long ago, and the rest after what waits is written."""
-        before = self._jobs.clock() - self._retention
+        before = self._retention.oldest_kept()
         if self._ledger.purge(before, _PURGE_LIMIT) >= _PURGE_LIMIT:
             self._timers.make_due(self._purge_ended)
