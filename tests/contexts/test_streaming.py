@@ -6,11 +6,20 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
+from itertools import zip_longest
 from typing import Any
 
 import pytest
 
-from dewar import Dewar, current_app, g, has_request_context, request, stream_with_context
+from dewar import (
+    Dewar,
+    current_app,
+    g,
+    has_request_context,
+    request,
+    stream_template_string,
+    stream_with_context,
+)
 from dewar.contexts.current import contexts
 from suspendedtools import make_environ
 
@@ -117,6 +126,91 @@ def test_a_stream_that_nobody_reads_is_no_second_end(app: Dewar, is_async: bool)
     app.test_client().head("/stream").close()
     gc.collect()
     assert told == [None, None]
+
+
+@pytest.mark.parametrize("kind", ["one inside the other", "both at once", "asynchronous"])
+def test_streams_of_one_request_end_together(app: Dewar, kind: str) -> None:
+    """As in Flask: while one is read, what it uses is not torn down at the end of another."""
+    told: list[Any] = []
+    app.teardown_request(told.append)
+    app.teardown_appcontext(told.append)
+
+    def inner() -> Any:
+        return stream_template_string("{{ request.path }}|{{ 1 }}")
+
+    def outer() -> Iterator[str]:
+        yield "begin"
+        yield from inner()
+        yield f"{request.path} {len(told)}"
+
+    async def async_inner() -> AsyncIterator[str]:
+        yield request.path
+
+    async def async_outer() -> AsyncIterator[str]:
+        async for piece in stream_with_context(async_inner()):
+            yield piece
+        yield f"{request.path} {len(told)}"
+
+    def both() -> Iterator[str]:
+        first, second = inner(), stream_with_context(outer())
+        return map("".join, zip_longest(first, second, fillvalue=""))
+
+    views = {
+        "one inside the other": stream_with_context(outer),
+        "both at once": both,
+        "asynchronous": stream_with_context(async_outer),
+    }
+    app.add_url_rule("/stream", "stream", views[kind])
+    assert app.test_client().get("/stream").text.endswith("/stream 2")
+    assert told == [None] * 4
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_streams_that_are_cut_off_together_close_before_the_teardown(
+    app: Dewar, is_async: bool
+) -> None:
+    """The inner ones are closed by the outer one, which the teardown functions have to wait for."""
+    told: list[Any] = []
+    app.teardown_request(lambda error: told.append(type(error)))
+
+    def pieces(inner: Any = ()) -> Iterator[str]:
+        try:
+            yield from inner
+            yield request.path
+        finally:
+            told.append("closed")
+
+    async def async_pieces(inner: Any = None) -> AsyncIterator[str]:
+        try:
+            if inner is not None:
+                async for piece in inner:
+                    yield piece
+            yield request.path
+        finally:
+            if inner is not None:
+                await inner.aclose()
+            told.append("closed")
+
+    make: Any = async_pieces if is_async else pieces
+    view = stream_with_context(lambda: make(stream_with_context(make())))
+    app.add_url_rule("/stream", "stream", view)
+    body: Any = app(make_environ(path="/stream"), lambda *_: None)
+    assert next(iter(body)) == b"/stream"
+    body.close()
+    assert told == [type(None), "closed", "closed", GeneratorExit]
+
+
+def test_a_test_client_goes_on_with_g_after_a_stream(app: Dewar) -> None:
+    """Also if the stream was over before the client got it, as an empty one is."""
+
+    @app.get("/empty")
+    def empty() -> Any:
+        g.name = "Ada"
+        return stream_with_context(iter(()))
+
+    with app.test_client() as client:
+        client.get("/empty")
+        assert g.name == "Ada"
 
 
 def test_a_stream_inside_an_app_context_ends_in_it(app: Dewar) -> None:

@@ -83,6 +83,7 @@ def _run(items: Iterator[Any], request: Context, stack: Any) -> Generator[Any, N
         raise
     # Not before: hooks set context variables after the view, and the generator sees them.
     context = _copy_with(stack)
+    end = _begin(request)
     error: BaseException | None = None
     try:
         while True:
@@ -95,7 +96,25 @@ def _run(items: Iterator[Any], request: Context, stack: Any) -> Generator[Any, N
         error = failure
         raise
     finally:
-        context.run(_finish, close, request, error)
+        context.run(_finish, close, request, end, error)
+
+
+def _begin(request: Context) -> Callable[[], bool]:
+    """Note that a stream of a request is read; return what notes its end.
+
+    That returns whether it was the last one. A stream may be read in steps of another, as a
+    streamed template is in a generator, and its end is not that of the request.
+    """
+    stream = object()
+    # Of the request, and changed by single operations: threads may read streams of one request.
+    streams: set[object] = vars(request).setdefault("_dewar_streams", set())
+    streams.add(stream)
+
+    def end() -> bool:
+        streams.discard(stream)
+        return not streams
+
+    return end
 
 
 def _copy_with(stack: Any) -> ContextVars:
@@ -105,7 +124,10 @@ def _copy_with(stack: Any) -> ContextVars:
 
 
 def _finish(
-    close: Callable[[], object], request: Context, error: BaseException | None = None
+    close: Callable[[], object],
+    request: Context,
+    end: Callable[[], bool],
+    error: BaseException | None,
 ) -> None:
     """Close the iterator inside the request, and tell the teardown functions what ended it.
 
@@ -113,31 +135,42 @@ def _finish(
     """
     # The copied stacks still hold the request.
     request._dewar_uncover()
-    contexts.writer(request._dewar_rest_of(contexts.state))
-    app_context = request._dewar_app_context
-    if app_context is request:
-        request._dewar_preserve()
-        _finish_in([request], close, error)
-    else:
-        _finish_in([app_context, request], close, error)
-
-
-def _finish_in(
-    ended: list[Context], close: Callable[[], object], error: BaseException | None
-) -> None:
-    """Close the iterator in contexts that may have ended, and end those again."""
-    if not ended:
-        close()
-        return
-    context, *inner = ended
-    context.push()
     try:
-        _finish_in(inner, close, error)
+        close()
     except BaseException as failure:
         error = failure
         raise
     finally:
-        context.pop(error)
+        # Not before: closing the iterator closes the streams in it.
+        if end():
+            request._dewar_uncover()
+            _tear_down(request, error)
+
+
+def _tear_down(request: Context, error: BaseException | None) -> None:
+    """Run the teardown functions of a request that has ended."""
+    contexts.writer(request._dewar_rest_of(contexts.state))
+    app_context = request._dewar_app_context
+    if app_context is request:
+        was_preserved = request._dewar_may_own_app_context  # noqa: SLF001  # set by the next line
+        request._dewar_preserve()
+        request.push()
+        try:
+            request.pop(error)
+        finally:
+            if was_preserved:
+                # A test client goes on with it.
+                request._dewar_preserve()
+        return
+    app_context.push()
+    try:
+        request.push()
+        request.pop(error)
+    except BaseException as failure:
+        error = failure
+        raise
+    finally:
+        app_context.pop(error)
 
 
 def _nothing() -> None:
@@ -150,6 +183,7 @@ def _async_steps(items: AsyncIterable[T], request: Context) -> AsyncIterator[T]:
 
 
 async def _run_async(items: AsyncIterator[Any], request: Context, state: Any) -> AsyncIterator[Any]:
+    end = _begin(request)
     error: BaseException | None = None
     try:
         while True:
@@ -171,13 +205,16 @@ async def _run_async(items: AsyncIterator[Any], request: Context, state: Any) ->
         outside = contexts.state
         contexts.writer(state)
         try:
-            await _finish_async(items, request, error)
+            await _finish_async(items, request, end, error)
         finally:
             contexts.writer(outside)
 
 
 async def _finish_async(
-    items: AsyncIterator[Any], request: Context, error: BaseException | None
+    items: AsyncIterator[Any],
+    request: Context,
+    end: Callable[[], bool],
+    error: BaseException | None,
 ) -> None:
     import asyncio  # an event loop runs, so it is loaded
 
@@ -189,7 +226,9 @@ async def _finish_async(
         error = failure
         raise
     finally:
-        # The teardown functions may block. A cancellation does not prevent them: it may come while
-        # they wait for a thread, and tell once more that the client has gone.
-        finish = partial(copy_context().run, _finish, _nothing, request, error)
-        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, finish))
+        if end():
+            # The teardown functions may block. A cancellation does not prevent them: it may come
+            # while they wait for a thread, and tell once more that the client has gone.
+            request._dewar_uncover()
+            tear_down = partial(copy_context().run, _tear_down, request, error)
+            await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, tear_down))
