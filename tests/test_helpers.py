@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import flask
 import pytest
 from werkzeug.exceptions import Forbidden, NotFound
 from werkzeug.routing import BuildError
 
+import dewar
 from dewar import (
     Dewar,
     abort,
@@ -91,6 +93,23 @@ def test_flashed_messages_are_shown_once(app: Dewar) -> None:
         "warnings": ["careful"],
     }
     assert client.get("/show").json == {"all": [], "again": [], "warnings": []}
+
+
+@pytest.mark.parametrize("wanted", ["warning", ["warning"], ("error", "warning"), "none", (), ""])
+def test_flashed_messages_are_chosen_as_in_flask(wanted: Any) -> None:
+    """One name without a list is taken as well; and a message may have more to it."""
+
+    def seen(framework: Any, cls: Any) -> Any:
+        app = cls(__name__)
+        app.secret_key = "key"
+        with app.test_request_context():
+            framework.flash("a")
+            framework.flash("b", "warning")
+            framework.session["_flashes"] += [("warn", "c", "more")]
+            chosen = framework.get_flashed_messages(True, wanted)
+            return chosen, framework.get_flashed_messages(category_filter=wanted)
+
+    assert seen(dewar, Dewar) == seen(flask, flask.Flask)
 
 
 def test_redirect_and_abort_go_through_the_app(app: Dewar) -> None:

@@ -129,13 +129,14 @@ def get_flashed_messages(
 
     Args:
         with_categories: Return pairs ``(category, message)``.
-        category_filter: Only these categories.
+        category_filter: Only these categories; or one name, which has all that are part of it.
     """
     context = current_request("get_flashed_messages")
     if context.flashes is None:
         session = context.session
-        kept = session.pop("_flashes") if "_flashes" in session else []
-        context.flashes = [(category, message) for category, message in kept]
-    wanted = set(category_filter)
-    flashes = [pair for pair in context.flashes if not wanted or pair[0] in wanted]
-    return flashes if with_categories else [message for _, message in flashes]
+        # As they are: a program may have put others than pairs there.
+        context.flashes = session.pop("_flashes") if "_flashes" in session else []
+    # In a name, `in` looks for a part of it.
+    wanted = category_filter if isinstance(category_filter, str) else [*category_filter]
+    flashes = [kept for kept in context.flashes if not wanted or kept[0] in wanted]
+    return flashes if with_categories else [kept[1] for kept in flashes]
