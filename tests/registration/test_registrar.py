@@ -193,6 +193,30 @@ def test_static_files_are_where_flask_has_them(
     assert seen(dewar, "Blueprint") == seen(flask, "Blueprint")
 
 
+def test_a_class_may_say_where_its_static_files_are(tmp_path: Path) -> None:
+    """Whatever was given: the attribute is what counts, as in Flask."""
+    (tmp_path / "own.txt").write_text("own")
+
+    class Chosen:
+        @property
+        def static_folder(self) -> str:
+            return str(tmp_path)
+
+        @static_folder.setter
+        def static_folder(self, value: Any) -> None:
+            """Ignore what was given."""
+
+    class Own(Chosen, Dewar): ...  # type: ignore[misc]  # of another kind, as programs do it
+
+    class OwnBlueprint(Chosen, dewar.Blueprint): ...  # type: ignore[misc]  # as above
+
+    app = Own("own", root_path=str(tmp_path))
+    app.register_blueprint(OwnBlueprint("part", "part", url_prefix="/p", root_path=str(tmp_path)))
+    client = app.test_client()
+    for url in (f"/{tmp_path.name}/own.txt", f"/p/{tmp_path.name}/own.txt"):
+        assert client.get(url, buffered=True).text == "own"
+
+
 def test_no_static_folder_serves_what_is_outside_of_the_app(tmp_path: Path) -> None:
     """The slash is the app's own folder, and the files of a dot are not at the root."""
     (tmp_path / "app").mkdir()

@@ -106,7 +106,7 @@ class Registrar:
     @property
     def has_static_folder(self) -> bool:
         """Whether static files are served."""
-        return self._static_folder is not None
+        return self.static_folder is not None
 
     @property
     def static_url_path(self) -> str | None:
