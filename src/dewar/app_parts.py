@@ -15,7 +15,6 @@ from werkzeug.utils import redirect as werkzeug_redirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar.config import Config, ConfigAttribute, default_config
-from dewar.contexts.current import current
 from dewar.contexts.namespace import AppGlobals
 from dewar.environment import debug_flag
 from dewar.json.provider import DefaultJSONProvider, JSONProvider
@@ -29,7 +28,7 @@ from dewar.routing.rules import RouteMap
 from dewar.sessions.interface import SessionInterface
 from dewar.support.paths import join_path, open_file
 from dewar.template_lookup import TemplatesOfAll
-from dewar.templating import Environment, make_environment, standard_names
+from dewar.templating import Environment, current_g, make_environment, standard_names
 
 if TYPE_CHECKING:
     from dewar.cli.group import AppGroup
@@ -172,7 +171,7 @@ class AppParts(AppRegistrar):
 
     def make_shell_context(self) -> dict[str, Any]:
         """Return the names that ``dewar shell`` starts with."""
-        names: dict[str, Any] = {"app": self, "g": current().g}
+        names: dict[str, Any] = {"app": self, "g": current_g}
         for processor in self.shell_context_processors:
             names.update(processor())
         return names

@@ -32,7 +32,8 @@ class Environment(JinjaEnvironment):
 #: A proxy, because only a template that uses the session may count as having accessed it.
 _session: LocalProxy[Any] = LocalProxy(lambda: current_request().session)
 _request: LocalProxy[Any] = LocalProxy(lambda: current_request().request)
-_g: LocalProxy[Any] = LocalProxy(lambda: current().g)
+#: A proxy for `g`, also for the shell.
+current_g: LocalProxy[Any] = LocalProxy(lambda: current().g)
 
 
 def standard_names() -> dict[str, Any]:
@@ -70,7 +71,7 @@ def make_environment(app: Any) -> JinjaEnvironment:
         # Imported templates have no context, so these are proxies.
         request=_request,
         session=_session,
-        g=_g,
+        g=current_g,
     )
     environment.policies["json.dumps_function"] = app.json.dumps
     return environment

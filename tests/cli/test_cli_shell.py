@@ -47,6 +47,14 @@ def test_the_names_are_there(app: Any) -> None:
     assert "shop 42 True shop" in result.output
 
 
+def test_the_names_need_no_context(app: Any) -> None:
+    """As in Flask: an extension's prompt may ask for them before it opens a context."""
+    names = app.make_shell_context()
+    with app.app_context():
+        names["g"].user = "Ada"
+        assert dewar.g.user == "Ada"
+
+
 def test_the_banner_says_where_one_is(app: Any) -> None:
     """Python's version, the app and its instance folder are told."""
     error = talk(app, "").stderr
