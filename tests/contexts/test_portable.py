@@ -73,13 +73,14 @@ def test_no_serializer_is_made_for_a_job(
     assert made == []
 
 
-def test_an_app_s_own_tags_change_nothing_for_jobs(app: Dewar) -> None:
-    """They are for its cookies; what jobs are packed with is nobody's to change."""
+def test_an_app_s_own_tags_and_json_change_nothing_for_jobs(app: Dewar) -> None:
+    """They are for its cookies and answers; what jobs are packed with is nobody's to change."""
     with app.test_request_context("/"):
         g.number = 5
         before = maybe_current()._dewar_snapshot().portable(IS_SECRET)["g"]
         own: Any = app.session_interface
         own.serializer.register(type("Tag", (type(own.serializer.order[0]),), {"key": " own"}))
+        app.json.dumps = lambda value, **_: "[]"
         assert maybe_current()._dewar_snapshot().portable(IS_SECRET)["g"] == before
 
 

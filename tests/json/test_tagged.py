@@ -4,11 +4,13 @@ from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
 import pytest
+from flask import Flask
 from flask.json.tag import TaggedJSONSerializer as FlaskSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
+from dewar import Dewar
 from dewar.json.errors import NotSerializableError, TagTakenError
 from dewar.json.tagged import JSONTag, TaggedJSONSerializer, through
 
@@ -170,6 +172,21 @@ def test_through_writes_by_way_of_another_library(serializer):
     assert other.dumps({"b": (), "a": OrderedDict()}) == '{"a":{" od":[]},"b":{" t":[]}}'
     assert serializer.dumps({"b": 1, "a": 2}) == '{"b":1,"a":2}'
     assert other.loads('{" od":[]}') == OrderedDict()
+
+
+@pytest.mark.parametrize(
+    ("app", "made"),
+    [(Dewar("kept"), TaggedJSONSerializer()), (Flask("kept"), FlaskSerializer())],
+    ids=["dewar", "flask"],
+)
+def test_the_current_app_writes_the_text(app, made):
+    """Extensions keep one serializer for all apps, and its text has what an app's JSON can have."""
+    app.json.default = lambda value: sorted(value)
+    with app.app_context():
+        assert made.dumps({"b": {2, 1}, "a": 0}) == '{"a":0,"b":[1,2]}'
+        app.json.loads = lambda text: {" t": [text]}
+        assert made.loads("{}") == ("{}",)
+    assert made.dumps({"b": 1, "a": 0}) == '{"b":1,"a":0}'
 
 
 def test_untag_looks_at_one_dict_only(serializer):

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from markupsafe import Markup
 
-from dewar.json.tagged import TaggedJSONSerializer
+from dewar.json.tagged import TaggedJSONSerializer, through
 from dewar.support.redaction import HIDDEN, IsSecret, without_secrets
 
 #: In bytes. A larger body is better passed by reference than through a broker.
@@ -35,7 +35,7 @@ _SCALARS = frozenset({type(None), bool, int, float, str, bytes, UUID, datetime, 
 # PERF: making one costs more than packing a value. No tag is ever registered on this serializer, so
 # it never changes, and all threads may use it at once. An app's own tags are for the cookies of its
 # sessions, not for jobs.
-_SERIALIZER = TaggedJSONSerializer()
+_SERIALIZER = through(TaggedJSONSerializer(), json)
 
 
 def pack_environ(environ: Mapping[str, Any], is_secret: IsSecret) -> dict[str, str]:

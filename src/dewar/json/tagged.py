@@ -6,7 +6,6 @@ correctly. The format is Flask's: Dewar and Flask can read each other's session 
 """
 
 import copy
-import json
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,8 +15,8 @@ from uuid import UUID
 from markupsafe import Markup
 from werkzeug.http import http_date, parse_date
 
+from dewar import json as current_json
 from dewar.json.errors import TagTakenError
-from dewar.json.provider import to_jsonable
 
 __all__ = ["JSONTag", "JSONText", "TaggedJSONSerializer", "through"]
 
@@ -32,18 +31,6 @@ class JSONText(Protocol):
 
     def loads(self, s: str) -> Any:
         """Return the value parsed from JSON text."""
-
-
-class _StandardJSON:
-    """Reads and writes JSON for a serializer without an app."""
-
-    __slots__ = ()
-
-    def dumps(self, obj: Any, *, separators: tuple[str, str]) -> str:
-        return json.dumps(obj, default=to_jsonable, separators=separators)
-
-    def loads(self, s: str) -> Any:
-        return json.loads(s)
 
 
 class JSONTag:
@@ -233,7 +220,8 @@ class TaggedJSONSerializer:
     def __init__(self) -> None:
         self.tags: dict[str, JSONTag] = {}
         self.order: list[JSONTag] = []
-        self._dewar_text: JSONText = _StandardJSON()
+        # That of the current app: extensions keep one serializer for all apps.
+        self._dewar_text: JSONText = current_json
         for tag_class in self.default_tags:
             self.register(tag_class)
 
