@@ -89,7 +89,7 @@ class TestEverySource:
     """What holds for a proxy over anything that can be proxied."""
 
     def test_unbound_it_is_false_and_empty_and_says_so(self, bind: Any) -> None:
-        """An unbound proxy can be tested and shown, and nothing else."""
+        """An unbound proxy can be tested, compared and shown, and nothing else."""
         proxy, _ = bind()
         assert not proxy
         assert dir(proxy) == []
@@ -97,6 +97,10 @@ class TestEverySource:
         assert proxy.__class__ is LocalProxy
         assert "LocalProxy" in proxy.__doc__
         assert proxy.__wrapped__ is not None
+        other, _ = bind()
+        assert proxy not in (None, "", other)
+        assert proxy in (other, proxy)
+        assert (proxy == None, proxy != None, proxy != proxy) == (False, True, False)  # noqa: E711  # its own operators
         for use in (str, len, hash, iter, lambda p: p.name, lambda p: p + 1, lambda p: p()):
             with pytest.raises(RuntimeError, match="object unbound"):
                 use(proxy)

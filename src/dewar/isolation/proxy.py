@@ -79,8 +79,8 @@ class LocalProxy(Generic[T]):
 
     All operations of Python objects are forwarded: attributes, operators, calls, iteration,
     context managers, ``await``, `copy.copy`, `isinstance`. While there is no object,
-    ``bool(proxy)`` is false, ``dir(proxy)`` is empty, ``repr(proxy)`` says that it is unbound, and
-    everything else raises `UnboundError` (a `RuntimeError`)::
+    ``bool(proxy)`` is false, ``dir(proxy)`` is empty, ``repr(proxy)`` says that it is unbound, it
+    equals only itself, and everything else raises `UnboundError` (a `RuntimeError`)::
 
         user = LocalProxy(local, "user")
         user.name  # the name of the user that this request has set
@@ -178,7 +178,7 @@ def _named(name: str) -> Callable[..., Any]:
     return lambda target, *args: getattr(target, name)(*args)
 
 
-# The special methods in three tables: the operation of each on the resolved target.
+# The special methods in tables: the operation of each on the resolved target.
 _ALONE: dict[str, Callable[[Any], Any]] = {
     "__str__": str, "__bytes__": bytes, "__hash__": hash,
     "__len__": len, "__length_hint__": operator.length_hint,
@@ -202,13 +202,19 @@ _BINARY: dict[str, Callable[[Any, Any], Any]] = {
 _WITH_ARGUMENTS: dict[str, Callable[..., Any]] = {
     "__format__": format, "__round__": round, "__deepcopy__": copy.deepcopy,
     "__exit__": _named("__exit__"), "__aexit__": _named("__aexit__"),
-    "__lt__": operator.lt, "__le__": operator.le, "__eq__": operator.eq,
-    "__ne__": operator.ne, "__gt__": operator.gt, "__ge__": operator.ge,
+    "__lt__": operator.lt, "__le__": operator.le, "__gt__": operator.gt, "__ge__": operator.ge,
     "__getitem__": operator.getitem, "__setitem__": operator.setitem,
     "__delitem__": operator.delitem, "__contains__": operator.contains,
     **{f"__{name}__": operation for name, operation in _BINARY.items()},
     **{f"__r{name}__": _swapped(operation) for name, operation in _BINARY.items()},
 }  # fmt: skip
+
+# With the operation on an unbound proxy. Code that looks for a value, `thing in (None, "")`, may
+# meet any module's proxies.
+_COMPARED: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], bool]]] = {
+    "__eq__": (operator.eq, operator.is_),
+    "__ne__": (operator.ne, operator.is_not),
+}
 
 # There is no in-place divmod.
 _IN_PLACE = [name for name in _BINARY if name != "divmod"]
@@ -221,6 +227,19 @@ def _alone(operation: Callable[[Any], Any]) -> Callable[[LocalProxy[Any]], Any]:
 def _with_arguments(operation: Callable[..., Any]) -> Callable[..., Any]:
     def method(proxy: LocalProxy[Any], *args: Any) -> Any:
         return operation(_resolver_of(proxy)(), *args)
+
+    return method
+
+
+def _compared(
+    operation: Callable[[Any, Any], Any], if_unbound: Callable[[Any, Any], bool]
+) -> Callable[..., Any]:
+    def method(proxy: LocalProxy[Any], other: object) -> Any:
+        try:
+            target = _resolver_of(proxy)()
+        except RuntimeError:
+            return if_unbound(proxy, other)
+        return operation(target, other)
 
     return method
 
@@ -239,6 +258,8 @@ def _special_methods() -> Iterator[tuple[str, Callable[..., Any]]]:
         yield name, _alone(operation)
     for name, operation in _WITH_ARGUMENTS.items():
         yield name, _with_arguments(operation)
+    for name, operations in _COMPARED.items():
+        yield name, _compared(*operations)
     for name in _IN_PLACE:
         yield f"__i{name}__", _in_place(getattr(operator, f"__i{name}__"))
 
