@@ -53,6 +53,18 @@ def teardown_functions(framework: ModuleType) -> list[str]:
     return ran
 
 
+def request_at_the_beginning(framework: ModuleType) -> list[bool]:
+    seen: list[bool] = []
+    app = app_of(framework)
+
+    def see(_: Any, **__: Any) -> None:
+        seen.append(framework.has_request_context())
+
+    with framework.appcontext_pushed.connected_to(see, app), app.test_request_context("/"):
+        pass
+    return seen
+
+
 def request_at_the_end(framework: ModuleType) -> list[bool]:
     seen: list[bool] = []
     app = app_of(framework)
@@ -301,6 +313,7 @@ def encoding_of_a_resource(framework: ModuleType) -> bool:
 DIFFERENCES: dict[str, tuple[Callable[[ModuleType], Any], Any, Any]] = {
     "every teardown function runs": (teardown_functions, ["fails"], ["fails", "last"]),
     "the request is visible at the end": (request_at_the_end, [False], [True]),
+    "the request is visible at the beginning": (request_at_the_beginning, [False], [True]),
     "a MethodView without the method": (method_that_is_missing, AssertionError, 405),
     "ensure_sync is called once": (views_made_synchronous, 3, 1),
     "a mounted app has its cookie": (cookie_below_a_path, "session", "session~admin"),

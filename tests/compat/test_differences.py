@@ -31,6 +31,7 @@ STATED: dict[str, list[str]] = {
     "Every teardown function runs": ["every teardown function runs"],
     "The request is still visible in `teardown_appcontext` functions": [
         "the request is visible at the end",
+        "the request is visible at the beginning",
     ],
     "A `MethodView` without the method responds 405": ["a MethodView without the method"],
     "`ensure_sync` is called once for each function": ["ensure_sync is called once"],

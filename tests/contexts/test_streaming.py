@@ -165,6 +165,54 @@ def test_streams_of_one_request_end_together(app: Dewar, kind: str) -> None:
     assert told == [None] * 4
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_streams_that_are_cut_off_together_close_before_the_teardown(
+    app: Dewar, is_async: bool
+) -> None:
+    """The inner ones are closed by the outer one, which the teardown functions have to wait for."""
+    told: list[Any] = []
+    app.teardown_request(lambda error: told.append(type(error)))
+
+    def pieces(inner: Any = ()) -> Iterator[str]:
+        try:
+            yield from inner
+            yield request.path
+        finally:
+            told.append("closed")
+
+    async def async_pieces(inner: Any = None) -> AsyncIterator[str]:
+        try:
+            if inner is not None:
+                async for piece in inner:
+                    yield piece
+            yield request.path
+        finally:
+            if inner is not None:
+                await inner.aclose()
+            told.append("closed")
+
+    make: Any = async_pieces if is_async else pieces
+    view = stream_with_context(lambda: make(stream_with_context(make())))
+    app.add_url_rule("/stream", "stream", view)
+    body: Any = app(make_environ(path="/stream"), lambda *_: None)
+    assert next(iter(body)) == b"/stream"
+    body.close()
+    assert told == [type(None), "closed", "closed", GeneratorExit]
+
+
+def test_a_test_client_goes_on_with_g_after_a_stream(app: Dewar) -> None:
+    """Also if the stream was over before the client got it, as an empty one is."""
+
+    @app.get("/empty")
+    def empty() -> Any:
+        g.name = "Ada"
+        return stream_with_context(iter(()))
+
+    with app.test_client() as client:
+        client.get("/empty")
+        assert g.name == "Ada"
+
+
 def test_a_stream_inside_an_app_context_ends_in_it(app: Dewar) -> None:
     """As in Flask: that context's own end is its end, unless the stream lasts longer."""
     told: list[Any] = []

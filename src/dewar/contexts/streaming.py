@@ -96,7 +96,7 @@ def _run(items: Iterator[Any], request: Context, stack: Any) -> Generator[Any, N
         error = failure
         raise
     finally:
-        context.run(_finish, close, request, end(), error)
+        context.run(_finish, close, request, end, error)
 
 
 def _begin(request: Context) -> Callable[[], bool]:
@@ -124,7 +124,10 @@ def _copy_with(stack: Any) -> ContextVars:
 
 
 def _finish(
-    close: Callable[[], object], request: Context, is_last: bool, error: BaseException | None
+    close: Callable[[], object],
+    request: Context,
+    end: Callable[[], bool],
+    error: BaseException | None,
 ) -> None:
     """Close the iterator inside the request, and tell the teardown functions what ended it.
 
@@ -132,34 +135,42 @@ def _finish(
     """
     # The copied stacks still hold the request.
     request._dewar_uncover()
-    if not is_last:
-        close()
-        return
-    contexts.writer(request._dewar_rest_of(contexts.state))
-    app_context = request._dewar_app_context
-    if app_context is request:
-        request._dewar_preserve()
-        _finish_in([request], close, error)
-    else:
-        _finish_in([app_context, request], close, error)
-
-
-def _finish_in(
-    ended: list[Context], close: Callable[[], object], error: BaseException | None
-) -> None:
-    """Close the iterator in contexts that may have ended, and end those again."""
-    if not ended:
-        close()
-        return
-    context, *inner = ended
-    context.push()
     try:
-        _finish_in(inner, close, error)
+        close()
     except BaseException as failure:
         error = failure
         raise
     finally:
-        context.pop(error)
+        # Not before: closing the iterator closes the streams in it.
+        if end():
+            request._dewar_uncover()
+            _tear_down(request, error)
+
+
+def _tear_down(request: Context, error: BaseException | None) -> None:
+    """Run the teardown functions of a request that has ended."""
+    contexts.writer(request._dewar_rest_of(contexts.state))
+    app_context = request._dewar_app_context
+    if app_context is request:
+        was_preserved = request._dewar_may_own_app_context  # noqa: SLF001  # set by the next line
+        request._dewar_preserve()
+        request.push()
+        try:
+            request.pop(error)
+        finally:
+            if was_preserved:
+                # A test client goes on with it.
+                request._dewar_preserve()
+        return
+    app_context.push()
+    try:
+        request.push()
+        request.pop(error)
+    except BaseException as failure:
+        error = failure
+        raise
+    finally:
+        app_context.pop(error)
 
 
 def _nothing() -> None:
@@ -218,5 +229,6 @@ async def _finish_async(
         if end():
             # The teardown functions may block. A cancellation does not prevent them: it may come
             # while they wait for a thread, and tell once more that the client has gone.
-            finish = partial(copy_context().run, _finish, _nothing, request, True, error)
-            await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, finish))
+            request._dewar_uncover()
+            tear_down = partial(copy_context().run, _tear_down, request, error)
+            await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, tear_down))
