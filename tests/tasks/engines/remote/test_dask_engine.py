@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from distributed import Client
@@ -38,12 +39,33 @@ def engine(cluster: str) -> Iterator[DaskEngine]:
     engine.shutdown(wait=True, cancel_futures=True)
 
 
+@pytest.fixture(scope="module")
+def scheduler(cluster: str) -> Iterator[Client]:
+    with Client(cluster.replace("dask://", "tcp://"), set_as_default=False) as client:
+        yield client
+
+
+def until_idle(scheduler: Client) -> None:
+    """Wait until the scheduler knows of two workers that have nothing to do.
+
+    It may give both of two jobs to one worker while it counts an earlier job on the other, or while
+    that one is being started again; and it need not move the second one later.
+    """
+
+    def is_idle() -> bool:
+        jobs = scheduler.processing()
+        return len(jobs) == SLOTS and not any(jobs.values())
+
+    eventually(is_idle, lambda: f"idle workers: {scheduler.processing()}")
+
+
 class TestDask(FarContract):
     """The contract of all engines."""
 
     @pytest.fixture(autouse=True)
-    def _know(self, cluster: str) -> None:
+    def _know(self, cluster: str, scheduler: Client) -> None:
         self.url = cluster
+        until_idle(scheduler)
 
     def another(self) -> DaskEngine:
         return open_dask(self.url)
@@ -82,32 +104,26 @@ def test_a_job_that_always_kills_its_worker_is_given_up(engine: DaskEngine, tmp_
 
 @pytest.mark.parametrize("is_submitter_gone", [False, True])
 def test_a_worker_does_not_wait_for_the_answer_to_a_job_that_nobody_wants(
-    cluster: str, engine: DaskEngine, tmp_path: Path, is_submitter_gone: bool
+    cluster: str, engine: DaskEngine, scheduler: Client, tmp_path: Path, is_submitter_gone: bool
 ) -> None:
     """Withdrawn one by one, or with the connection of the process that submitted them."""
-    topic = f"nobody-{is_submitter_gone}"
-    address = cluster.replace("dask://", "tcp://")
-    with Client(address, set_as_default=False) as client:
+    topic = f"nobody-{uuid4().hex}"
+    until_idle(scheduler)
+    with Client(cluster.replace("dask://", "tcp://"), set_as_default=False) as submitter:
         asking = [
-            client.submit(run_job, str(number), topic, 600.0, {}, key=f"{topic}-{number}")
+            submitter.submit(run_job, str(number), topic, 600.0, {}, key=f"{topic}-{number}")
             for number in range(SLOTS)
         ]
-        eventually(lambda: len(client.get_events(topic)) == SLOTS, "workers that ask")
-        for job in () if is_submitter_gone else asking:
-            job.release()
-        if not is_submitter_gone:
-            end_together(engine, tmp_path)
-    end_together(engine, tmp_path)
-
-
-def end_together(engine: DaskEngine, folder: Path) -> None:
-    """Run a job on each worker, all at a time."""
-    (folder / "go").unlink(missing_ok=True)
-    for number in range(SLOTS):
-        (folder / f"{number}").unlink(missing_ok=True)
-    jobs = occupy(engine, folder)
-    (folder / "go").touch()
-    assert [job.result(LIMIT) for job in jobs] == [1] * SLOTS
+        eventually(lambda: len(scheduler.get_events(topic)) == SLOTS, "workers that ask")
+        if is_submitter_gone:
+            submitter.close()
+        else:
+            for job in asking:
+                job.release()
+        until_idle(scheduler)
+        jobs = occupy(engine, tmp_path)
+        (tmp_path / "go").touch()
+        assert [job.result(LIMIT) for job in jobs] == [1] * SLOTS
 
 
 def test_without_a_scheduler_nothing_is_accepted() -> None:
