@@ -146,7 +146,7 @@ def test_a_view_that_is_cancelled_by_the_program_is_a_line_of_the_log(
     async def cancel() -> None:
         if by == "itself":
             raise asyncio.CancelledError
-        task = asyncio.ensure_future(asyncio.sleep(60))
+        task = asyncio.ensure_future(asyncio.Event().wait())
         task.cancel()
         await task
 

@@ -30,7 +30,7 @@ def fail() -> None:
 
 
 async def wait() -> None:
-    task = asyncio.ensure_future(asyncio.sleep(60))
+    task = asyncio.ensure_future(asyncio.Event().wait())
     task.cancel()
     await task  # in a coroutine
 
