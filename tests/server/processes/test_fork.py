@@ -30,6 +30,23 @@ def test_a_child_may_exit() -> None:
     assert status_of(lambda: sys.exit("so")) == 1
 
 
+def test_a_child_that_exits_is_not_told_to_once_more(capfd: pytest.CaptureFixture[str]) -> None:
+    """A handler that raises would raise in the finalizers of what the program has left."""
+
+    class Ended:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def main() -> int:
+        sys.unraisablehook = sys.__unraisablehook__
+        ended = Ended()  # in a frame of the error's traceback
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(8))
+        sys.exit(7 if ended else 0)
+
+    assert status_of(main) == 7
+    assert capfd.readouterr().err == ""
+
+
 def test_a_mistake_in_a_child_is_a_status_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
     """EX_SOFTWARE."""
     assert status_of(lambda: 1 // 0) == 70

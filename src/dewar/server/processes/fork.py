@@ -21,6 +21,7 @@ _EXIT_FAULT = 70
 _IGNORED = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2")
 _DEFAULT = ("SIGTERM", "SIGQUIT", "SIGCHLD")
 _BLOCKED = (*_IGNORED, *_DEFAULT)
+_STOPPING = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP")
 
 _logger = logging.getLogger("dewar.server")
 
@@ -84,6 +85,9 @@ def _run_child(main: Callable[[], int], mask: set[int | signal.Signals]) -> NoRe
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         status = main()
     except SystemExit as error:
+        # Another signal to stop, as the supervisor's after the group's, would have the program's
+        # handler raise once more, perhaps in a function that ends an object.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [getattr(signal, name) for name in _STOPPING])
         status = exit_status(error)
     except BaseException:
         _logger.critical(
