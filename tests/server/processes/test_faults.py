@@ -399,6 +399,10 @@ atexit.register(line, "exit of the supervisor")
 def test_clients_are_spread_over_the_workers() -> None:
     """Connections that stay: none has all of them."""
     with running(TWO) as server:
+        held = server.client()
+        first = held.get("/pid")[2].decode()
+        eventually(lambda: server.ask("/pid") != first)  # the other one serves too
+        held.close()
         barrier = threading.Barrier(32)
         pids: list[bytes] = []
 
