@@ -62,8 +62,9 @@ class Taken:
     __hash__ = object.__hash__
 
     def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):
-            raise AttributeError(name)  # Python itself looks for these
+        # Python itself looks for these, the second in `inspect.iscoroutinefunction` from 3.12 on.
+        if name.startswith("__") or name == "_is_coroutine_marker":
+            raise AttributeError(name)
         self._fail()
 
 

@@ -128,7 +128,7 @@ def maybe_umask(value: object) -> int | None:
         raise SettingsError(
             f"umask={value!r} must be a number from 0 to 0o777, such as 0o022 or '0o022'.", "umask"
         )
-    return mask
+    return None if mask is None else int(mask)
 
 
 def _mode(value: object) -> object:
