@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 
 from hypothesis import settings
@@ -241,7 +242,7 @@ class LedgerAndModel(RuleBasedStateMachine):
             for known in self.known.values()
             if known.state is JobState.QUEUED and known.owner is None
         ]
-        assert self.ledger.next_due(["resize"]) == min(waiting, default=None)
+        assert self.ledger.outlook(["resize"]).next_due == min(waiting, default=inf)
 
 
 TestLedgerAndModel = LedgerAndModel.TestCase

@@ -201,7 +201,7 @@ def test_who_runs_a_job_looks_no_more_often(make: Callable[..., Process]) -> Non
     one = make("one", poll=0.25)
     one.go_on(0.0)
     one.hold(new(owner="one"))
-    one.jobs.claimed.note_left(one.monotonic)
+    one.jobs.claimed.note_left(0, one.monotonic)
     assert [one.go_on(0.25), one.go_on(0.25)] == pytest.approx([0.25, 0.25])
 
 
@@ -209,8 +209,8 @@ def test_who_leaves_a_job_to_others_looks_for_its_end(make: Callable[..., Proces
     """The first one hurries the next look, and those that follow closely need not."""
     one = make("one", poll=0.25)
     one.go_on(0.0)
-    assert one.jobs.claimed.note_left(one.monotonic)
-    assert not one.jobs.claimed.note_left(one.monotonic + 0.01)
+    assert one.jobs.claimed.note_left(0, one.monotonic)
+    assert not one.jobs.claimed.note_left(0, one.monotonic + 0.01)
     assert one.go_on(0.01) == pytest.approx(0.005)
 
 

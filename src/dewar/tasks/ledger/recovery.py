@@ -7,6 +7,7 @@ from typing import TypeAlias
 from sqlalchemy import Connection, RowMapping
 
 from dewar.tasks.ledger.batch import RowValues, ended_at, waiting_again
+from dewar.tasks.ledger.claim_statements import BRING_ARRIVALS_FORWARD
 from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.interruption import lost_error, state_after
 from dewar.tasks.ledger.outbox_insert import Describe, insert_described
@@ -60,6 +61,7 @@ def bring_forward(database: Database, now: float) -> int:
     """
     with database.writing() as connection:
         database.advisory_lock(connection, "recover")
+        connection.execute(BRING_ARRIVALS_FORWARD, {"now": now})
         return connection.execute(BRING_FORWARD, {"now": now}).rowcount
 
 
