@@ -256,8 +256,11 @@ def test_a_job_for_later_is_claimed_at_its_time(make: Callable[..., Process]) ->
 def test_jobs_of_a_rate_are_claimed_at_its_pace(make: Callable[..., Process]) -> None:
     """The process wakes up for each, and for nothing in between."""
     one = make("one", poll=30.0, lease=90.0)
+    one.go_on(0.0)
     one.ledger.write([new(1e9, task="paced", limited=True) for _ in range(3)])
     one.hold(new(1e9, owner="one"))  # a process that runs nothing looks more often
+    one.jobs.claimed.limit = 10
+    one.maintenance.poll_soon()
     pauses = [one.go_on(0.0), one.go_on(6.0), one.go_on(6.0)]
     assert len(one.dispatched) == 3
     assert pauses[:2] == pytest.approx([6.0, 6.0], abs=0.01)

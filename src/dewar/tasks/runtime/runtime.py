@@ -153,7 +153,7 @@ class TasksRuntime:
 
     def accept_one(self, new: NewJob, task: Any) -> StoredJob:
         """Accept a job of a task; see `Task.submit`."""
-        if new.callback is not None or task.options.timeout is not None:
+        if new.callback is not None or task.options.timeout is not None or new.priority:
             self._check(new, task)
         job = self._future_of(new.id, new.task)
         if self._runner.submit_one(new):
@@ -245,6 +245,10 @@ class TasksRuntime:
         if task.options.timeout is not None:
             self._check_ability(
                 Ability.TIMEOUT, "Run tasks with a timeout in processes: Tasks(app, processes=2)."
+            )
+        if new.priority:
+            self._check_ability(
+                Ability.PRIORITY, "Give urgent jobs a queue of their own: queue='urgent'."
             )
 
     def _check_ability(self, ability: Ability, repair: str) -> None:
