@@ -134,6 +134,19 @@ class PlacementContract:
         assert ledger.outlook(TASKS).next_due == 3.0
         assert ids(ledger.claim(HERE.id, 5, 9.0, TASKS)) == [job.id]
 
+    def test_each_task_is_found_behind_unknown_ones(self, ledger: Ledger) -> None:
+        """In each level, in order, with what is for later and what has limits or an owner."""
+        ledger.write([new(0.5, task="foreign", queue=queue) for queue in ("default", "mail")])
+        one, two, three = new(1.0), new(2.0, task="other"), new(3.0)
+        mail = new(1.5, queue="mail")
+        apart = [new(1.0, due=50.0), new(1.0, limited=True, due=60.0), new(0.1, owner=THERE.id)]
+        ledger.write([one, two, three, mail, *apart])
+        assert ledger.outlook(TASKS, serving("default")).next_due == 1.0
+        assert ids(ledger.claim(HERE.id, 1, 9.0, TASKS, serving("default"))) == [one.id]
+        assert ids(ledger.claim(HERE.id, 1, 9.0, ["resize"], serving("default"))) == [three.id]
+        assert ids(ledger.claim(HERE.id, 9, 9.0, TASKS)) == [mail.id, two.id]
+        assert ledger.outlook(TASKS).next_due == 50.0
+
     def test_jobs_of_a_queue_are_listed(self, ledger: Ledger) -> None:
         """Alone or with another condition."""
         mail, plain = new(1.0, queue="mail"), new(2.0)
@@ -425,10 +438,19 @@ class PlacementContract:
             for limited in (False, True)
         ]
         ledger.write(jobs)
+        self.check_plans(ledger, rules)
+
+    def test_unknown_tasks_are_not_read(self, ledger: Ledger) -> None:
+        """However many of their jobs are older than the own ones."""
+        ledger.write([new(float(at) / 1000, task="foreign") for at in range(3000)])
+        ledger.write([new(float(at)) for at in range(10, 20)])
+        self.check_plans(ledger, ClaimRules())
+
+    def check_plans(self, ledger: Ledger, rules: ClaimRules) -> None:
+        """Check that no statement of a claim reads a whole table."""
         with ledger.database.writing() as connection:
             connection.execute(text("ANALYZE"))
         for plan in explained(ledger, lambda one: one.claim("x", 5, 500.0, TASKS, rules)):
-            assert "dewar_jobs_queued" not in plan
             assert "Seq Scan on dewar_jobs" not in plan
             assert "SCAN dewar_jobs'" not in plan
             assert "SCAN j'" not in plan

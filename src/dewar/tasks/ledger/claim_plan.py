@@ -28,8 +28,9 @@ class Level:
     priority: int
     #: When the first of them is due.
     due: float
-    #: Their task, if it has limits; else they are of any task without.
+    #: Their task, if it has limits or is looked for by itself; else they are of any task without.
     task: str | None = None
+    limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

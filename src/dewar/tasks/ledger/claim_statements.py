@@ -2,11 +2,13 @@
 
 PERF: no statement reads more waiting jobs than it returns, however many there are. What exists is
 found by steps from one entry of an index to the next different one (a *loose index scan*): queues,
-their priorities, and the first job of each. Jobs without limits of tasks that this process does not
-have are the only ones that are read past.
+their priorities, and the first job of each. Only what lies between the jobs of this process is read
+past: jobs of tasks that it does not have.
 """
 
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -109,17 +111,21 @@ _OF_TASKS = jobs.c.task.concat(literal_column("''")).in_(bindparam("tasks", expa
 _OF_TASK = jobs.c.task == bindparam("of_task")
 
 
-def _claim(kind: str, of_tasks: ColumnElement[bool]) -> Update:
+# Of one task in one level, by the index of its task: for expressions no planner takes another one.
+_ALONE = (
+    text(_QUEUED),
+    _OF_TASK,
+    text("owner IS NULL AND limited = 0"),
+    jobs.c.queue.concat(literal_column("''")) == bindparam("of_queue"),
+    jobs.c.priority + literal_column("0") == bindparam("of_priority"),
+)
+
+
+def _claim(*conditions: ColumnElement[bool] | TextClause, order: Sequence[Any]) -> Update:
     claimable = (
         select(jobs.c.id)
-        .where(
-            text(kind),
-            jobs.c.queue == bindparam("of_queue"),
-            jobs.c.priority == bindparam("of_priority"),
-            of_tasks,
-            jobs.c.due <= bindparam("until"),
-        )
-        .order_by(jobs.c.due, jobs.c.id)
+        .where(*conditions, jobs.c.due <= bindparam("until"))
+        .order_by(*order)
         .limit(bindparam("most"))
         .with_for_update(skip_locked=True)
         .correlate(None)
@@ -132,22 +138,19 @@ def _claim(kind: str, of_tasks: ColumnElement[bool]) -> Update:
     )
 
 
-#: Claim the first jobs of a level: of any task without limits, and of one with limits.
-CLAIM = _claim(_PLAIN, _OF_TASKS)
-CLAIM_LIMITED = _claim(_LIMITED, _OF_TASK)
-
-#: When the first job of a level is due that is of one of some tasks.
-FIRST_DUE = (
-    select(jobs.c.due)
-    .where(
-        text(_PLAIN),
-        jobs.c.queue == bindparam("of_queue"),
-        jobs.c.priority == bindparam("of_priority"),
-        _OF_TASKS,
-    )
-    .order_by(jobs.c.due, jobs.c.id)
-    .limit(1)
+_IN_LEVEL = (
+    jobs.c.queue == bindparam("of_queue"),
+    jobs.c.priority == bindparam("of_priority"),
 )
+_IN_ORDER = (jobs.c.due, jobs.c.id)
+#: Claim the first jobs of a level: of any task without limits, of one with limits, and of one among
+#: jobs that this process does not know.
+CLAIM = _claim(text(_PLAIN), *_IN_LEVEL, _OF_TASKS, order=_IN_ORDER)
+CLAIM_LIMITED = _claim(text(_LIMITED), *_IN_LEVEL, _OF_TASK, order=_IN_ORDER)
+CLAIM_ALONE = _claim(*_ALONE, order=[jobs.c.due])
+
+#: When the first job of one task is due in a level, past those of all other tasks.
+FIRST_OF_TASK = select(jobs.c.due).where(*_ALONE).order_by(jobs.c.due).limit(1)
 #: How many jobs of a task with limits are claimed or run, and when its next one may.
 RUNNING = select(func.count()).select_from(jobs).where(text(_ACTIVE), _OF_TASK)
 ARRIVAL = select(rates.c.arrival).where(rates.c.task == bindparam("of_task"))
@@ -184,10 +187,11 @@ MARK = tuple(
 )
 
 _NAMES = f"""WITH RECURSIVE {_steps("", "names", "task", _QUEUED)}
-SELECT task FROM names WHERE task IS NOT NULL AND task NOT IN :tasks
-"""  # noqa: S608  # of constants
-#: The tasks of the waiting jobs that are not among some tasks.
-OTHER_TASKS = text(_NAMES).bindparams(bindparam("tasks", type_=Text, expanding=True))
+SELECT task FROM names WHERE task IS NOT NULL AND task"""  # noqa: S608  # of constants
+_TASKS = bindparam("tasks", type_=Text, expanding=True)
+#: The tasks of the waiting jobs that are among some tasks, and those that are not.
+PRESENT_TASKS = text(f"{_NAMES} IN :tasks").bindparams(_TASKS)
+OTHER_TASKS = text(f"{_NAMES} NOT IN :tasks").bindparams(_TASKS)
 #: How many jobs of a task wait without an owner, and could have begun before a time.
 UNCLAIMED = (
     select(func.count())

@@ -1,6 +1,6 @@
 """`JobClaims`: claims waiting jobs for one process, within the limits of their tasks."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -103,36 +103,35 @@ class JobClaims:
         with self._database.reading() as connection:
             # PERF: compiled once; it is most of what a look costs that finds nothing.
             rows = self._database.run(connection, statement, [given]).all()
-            found = [
-                _found_limited(row, rules) if row.limited else _found(connection, row, tasks, rules)
-                for row in rows
-                if row.due is not None and (row.task in tasks or not row.limited)
-            ]
-        return [one for one in found if one is not None]
+            found: list[_Found] = []
+            for row in rows:
+                if row.limited and row.task in tasks:
+                    found.append(_found_limited(row, rules))
+                elif not row.limited and row.task in tasks and row.task not in rules.limits:
+                    due = due_of(row.due)
+                    found.append(_Found(Level(row.queue, row.priority, due), due))
+                elif not row.limited:
+                    found += _found_alone(connection, row, _unlimited(tasks, rules))
+        return found
 
 
 def _found_limited(row: Row[Any], rules: ClaimRules) -> _Found:
     due, limits = due_of(row.due), rules.limits.get(row.task, NO_LIMITS)
     free_at = limits.free_at(due, row.running, row.arrival)
-    return _Found(Level(row.queue, row.priority, due, row.task), free_at)
+    return _Found(Level(row.queue, row.priority, due, row.task, limited=True), free_at)
 
 
-def _found(
-    connection: Connection, row: Row[Any], tasks: Collection[str], rules: ClaimRules
-) -> _Found | None:
-    """Return a level of tasks without limits; None if it has no job of these."""
-    due = row.due
-    if row.task not in tasks or row.task in rules.limits:
-        wanted = {
-            "of_queue": row.queue,
-            "of_priority": row.priority,
-            "tasks": _unlimited(tasks, rules),
-        }
-        due = connection.execute(sql.FIRST_DUE, wanted).scalar_one_or_none()
-        if due is None:
-            return None
-    due = due_of(due)
-    return _Found(Level(row.queue, row.priority, due), due)
+def _found_alone(connection: Connection, row: Row[Any], tasks: Sequence[str]) -> Iterator[_Found]:
+    """Yield a level for each task, because the first job is of a task that this process lacks.
+
+    PERF: there may be any number of such jobs, if a task was renamed or apps share a ledger.
+    """
+    for task in connection.execute(sql.PRESENT_TASKS, {"tasks": tasks}).scalars().all():
+        wanted = {"of_queue": row.queue, "of_priority": row.priority, "of_task": task}
+        first = connection.execute(sql.FIRST_OF_TASK, wanted).scalar_one_or_none()
+        if first is not None:
+            due = due_of(first)
+            yield _Found(Level(row.queue, row.priority, due, task), due)
 
 
 def _unlimited(tasks: Collection[str], rules: ClaimRules) -> list[str]:
@@ -215,18 +214,17 @@ def _take(
     connection: Connection, take: Take, given: Mapping[str, object], now: float
 ) -> Sequence[Row[Any]]:
     level = take.level
-    is_limited = level.task is not None
     wanted = {
-        **given,
+        "holder": given["holder"],
         "of_queue": level.queue,
         "of_priority": level.priority,
-        "until": now + shift_of(level.queue, limited=is_limited),
+        "until": now + shift_of(level.queue, limited=level.limited),
         "most": take.count,
     }
-    if is_limited:
-        del wanted["tasks"]
-        return connection.execute(sql.CLAIM_LIMITED, {**wanted, "of_task": level.task}).all()
-    return connection.execute(sql.CLAIM, wanted).all()
+    if level.task is None:
+        return connection.execute(sql.CLAIM, {**wanted, "tasks": given["tasks"]}).all()
+    statement = sql.CLAIM_LIMITED if level.limited else sql.CLAIM_ALONE
+    return connection.execute(statement, {**wanted, "of_task": level.task}).all()
 
 
 def _note_arrivals(
