@@ -129,6 +129,36 @@ def test_waiting_jobs_run_by_their_priority(make_tasks: MakeTasks) -> None:
     assert sum(order[1:5]) >= 7  # the others of the higher one come before, but for the eighth
 
 
+def test_a_process_that_always_gets_new_jobs_runs_those_that_wait(make_tasks: MakeTasks) -> None:
+    """Half of its room is for them, though it could claim each new one at once."""
+    tasks, ran = make_tasks(threads=4, prefetch=8), []
+    began, go, is_over = threading.Semaphore(0), threading.Semaphore(0), threading.Event()
+
+    @tasks.task()
+    def chain() -> None:
+        if not is_over.is_set():
+            chain.submit()
+        began.release()
+        assert go.acquire(timeout=_SOON)
+
+    wait = tasks.task("wait")(lambda: ran.append("wait"))
+    first = [chain.submit() for _ in range(8)]
+    for _ in range(4):
+        assert began.acquire(timeout=_SOON)
+    waiting = wait.submit()
+    ended = 0
+    while not ran and ended < 30:
+        go.release()
+        ended += 1
+        eventually(lambda ended=ended: tasks.ledger.counts()[JobState.DONE] >= ended)
+        assert began.acquire(timeout=_SOON)
+    is_over.set()
+    go.release(1000)
+    assert waiting.result(_SOON) is None
+    assert first[-1].result(_SOON) is None
+    assert ended < 30
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

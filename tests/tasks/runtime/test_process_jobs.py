@@ -36,6 +36,7 @@ def owners_of(jobs: ProcessJobs, job: NewJob) -> set[str | None]:
 def test_a_job_that_is_due_is_claimed_while_there_is_room() -> None:
     """What is for later is not, and no job is beyond the limit."""
     jobs = jobs_of()
+    jobs.claimed.may_have_jobs = False
     assert owners_of(jobs, new()) == {HERE.id}
     assert owners_of(jobs, new(due=11.0)) == {None}
     many = jobs.all_claimed_at_once([new() for _ in range(5)])
@@ -66,3 +67,15 @@ def test_a_job_does_not_pass_those_of_a_higher_priority() -> None:
         assert owners_of(jobs, new(priority=priority)) == {owner}
     jobs.claimed.note_claimed([], room=3)
     assert owners_of(jobs, replace(new(), priority=-100)) == {HERE.id}
+
+
+def test_half_of_the_room_is_for_jobs_that_wait() -> None:
+    """While the ledger may have some."""
+    jobs = jobs_of(claimed=ClaimedJobs(2, 4))
+    jobs.claimed.attempts.update(dict.fromkeys("ab"))
+    assert owners_of(jobs, new()) == {None}
+    many = [new() for _ in range(4)]
+    assert [job.owner for job in jobs.all_claimed_at_once(many)] == [None] * 4
+    jobs.claimed.may_have_jobs = False
+    assert owners_of(jobs, new()) == {HERE.id}
+    assert [job.owner for job in jobs.all_claimed_at_once(many)] == [HERE.id] * 2 + [None] * 2

@@ -70,6 +70,16 @@ class ClaimedJobs:
         return max(0, self.limit - len(self.attempts))
 
     @property
+    def room_at_once(self) -> int:
+        """How many new jobs may be claimed before those that wait in the ledger.
+
+        While some may wait there, new ones leave half of the room to them. Otherwise a process that
+        always gets new ones would never run low, and those that wait would never run.
+        """
+        limit = self.limit // 2 if self.may_have_jobs else self.limit
+        return limit - len(self.attempts)
+
+    @property
     def is_running_low(self) -> bool:
         """Whether it is time to claim more."""
         return 2 * len(self.attempts) <= self.limit

@@ -50,7 +50,7 @@ class ProcessJobs:
         """Return a new job, with this process as its owner if it can run it at once."""
         claimed = self.claimed
         may_claim = self.monotonic() >= claimed.claims_from and self._may_go_first(new)
-        if may_claim and new.due <= self.clock() and len(claimed.attempts) < claimed.limit:
+        if may_claim and new.due <= self.clock() and claimed.room_at_once > 0:
             return replace(new, owner=self.owner.id)
         return new
 
@@ -67,8 +67,8 @@ class ProcessJobs:
     def all_claimed_at_once(self, jobs: Sequence[NewJob]) -> Sequence[NewJob]:
         """Return new jobs of a task, with this process as the owner of those it has room for."""
         now = self.clock()
-        room = self.claimed.room if self.monotonic() >= self.claimed.claims_from else 0
-        if not room or not jobs or not self._may_go_first(jobs[0]):
+        room = self.claimed.room_at_once if self.monotonic() >= self.claimed.claims_from else 0
+        if room <= 0 or not jobs or not self._may_go_first(jobs[0]):
             return jobs
         ours = [replace(new, owner=self.owner.id) for new in jobs[:room] if new.due <= now]
         return [*ours, *jobs[len(ours) :]]
