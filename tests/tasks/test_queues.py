@@ -107,7 +107,7 @@ def test_a_process_runs_the_queues_that_it_serves(make_tasks: MakeTasks) -> None
 
 
 def test_waiting_jobs_run_by_their_priority(make_tasks: MakeTasks) -> None:
-    """A late one of a lower priority does not go first, though there is room for it."""
+    """Those that were submitted first have no advantage."""
     tasks, order, gate = make_tasks(threads=1, prefetch=2), [], Gate()
     hold = tasks.task("hold")(gate.hold)
 
@@ -115,18 +115,16 @@ def test_waiting_jobs_run_by_their_priority(make_tasks: MakeTasks) -> None:
     def note(value: int) -> None:
         order.append(value)
 
-    first = hold.submit()
+    jobs = [hold.submit()]
     gate.wait()
-    filler = note.submit(0)
-    low = [note.options_for(priority=-5).submit(1) for _ in range(4)]
-    high = [note.options_for(priority=5).submit(2) for _ in range(4)]
+    jobs += [note.options_for(priority=-5).submit(1) for _ in range(6)]
+    jobs += [note.options_for(priority=5).submit(2) for _ in range(6)]
     gate.open.set()
-    for job in [first, filler, *low, *high]:
+    for job in jobs:
         job.result(_SOON)
-    assert order[0] == 0
-    assert order.index(1) > 1
-    assert sorted(order) == [0, 1, 1, 1, 1, 2, 2, 2, 2]
-    assert sum(order[1:5]) >= 7  # the others of the higher one come before, but for the eighth
+    assert sorted(order) == [1] * 6 + [2] * 6
+    # One may have been claimed before there were others, and one is the eighth.
+    assert order[:8].count(1) <= 2
 
 
 def test_a_process_that_always_gets_new_jobs_runs_those_that_wait(make_tasks: MakeTasks) -> None:

@@ -402,6 +402,24 @@ class PlacementContract:
         for other in others:
             other.close()
 
+    def test_batches_with_the_same_keys_wait_for_each_other_in_order(
+        self, ledger: Ledger, where: str
+    ) -> None:
+        """In whichever order they have them, none is the victim of a deadlock."""
+        others = [open_ledger(where) for _ in range(3)]
+        for number in range(self.ROUNDS):
+            keys = [f"{number}.{index}" for index in range(20)]
+
+            def submit(index: int, keys: Sequence[str] = keys) -> BatchResult:
+                ordered = keys[::-1] if index % 2 else keys
+                return others[index].write([new(unique_key=key) for key in ordered])
+
+            written = at_once(len(others), submit)
+            duplicates = sum(len(result.duplicates) for result in written)  # type: ignore[attr-defined]
+            assert duplicates == 2 * len(keys)
+        for other in others:
+            other.close()
+
     def test_of_many_that_replace_at_once_one_waits(self, ledger: Ledger, where: str) -> None:
         """All others are cancelled, and none is lost."""
         others = [open_ledger(where) for _ in range(4)]

@@ -153,7 +153,10 @@ def _insert(database: Database, connection: Connection, rows: Sequence[RowValues
     if plain:
         database.change(connection, INSERT_PLAIN, plain)
     if len(plain) < len(rows):
-        database.change(connection, INSERT, [row for row in rows if "queue" in row])
+        # By their keys, so that no two writers wait for each other's.
+        placed = [row for row in rows if "queue" in row]
+        placed.sort(key=lambda row: (row["task"], row["unique_key"] or ""))
+        database.change(connection, INSERT, placed)
 
 
 def _holders(connection: Connection, items: Sequence[LedgerOperation]) -> dict[UniqueKey, str]:
