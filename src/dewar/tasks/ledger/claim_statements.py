@@ -98,7 +98,7 @@ def levels_of(count: int | None) -> TextClause:
         count: How many queues count, which are the parameters ``queue_0`` and so on; None for all.
     """
     names = [f"queue_{number}" for number in range(count or 0)]
-    given = " UNION ALL ".join(f"SELECT CAST(:{name} AS TEXT)" for name in names)
+    given = " UNION ".join(f"SELECT CAST(:{name} AS TEXT)" for name in names)
     tables = {
         name: f"{name}(queue) AS ({given})" if given else _steps("", name, "queue", kind)
         for name, kind in (("queues", _PLAIN), ("limited_queues", _LIMITED))

@@ -73,6 +73,7 @@ class JobClaims:
         self, owner: str, most: int, now: float, tasks: Collection[str], rules: ClaimRules
     ) -> list[JobRecord]:
         """Claim jobs; see `dewar.tasks.ledger.ledger.Ledger.claim`."""
+        tasks = frozenset(tasks)  # another thread may declare one
         found = self._levels(tasks, rules)
         levels = [one.level for one in found if one.free_at <= now]
         if not levels:
@@ -92,7 +93,7 @@ class JobClaims:
 
     def outlook(self, tasks: Collection[str], rules: ClaimRules) -> Outlook:
         """Return when there is a job to claim; see `dewar.tasks.ledger.ledger.Ledger.outlook`."""
-        found = [one.free_at for one in self._levels(tasks, rules)]
+        found = [one.free_at for one in self._levels(frozenset(tasks), rules)]
         return Outlook(min(found, default=inf), inf in found)
 
     def _levels(self, tasks: Collection[str], rules: ClaimRules) -> list[_Found]:
