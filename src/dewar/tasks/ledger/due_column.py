@@ -5,6 +5,8 @@ queues nor limits. So for it, jobs that it must not claim are due after the end 
 their time is shifted by a constant, which also tells them apart within the index of their task.
 """
 
+from math import inf
+
 from sqlalchemy import ColumnElement, and_, case, literal_column, or_
 
 from dewar.tasks.ledger.schema import jobs
@@ -12,6 +14,9 @@ from dewar.tasks.placement import DEFAULT_QUEUE
 
 #: The shift of jobs in other queues, and of limited jobs: more than the year 9999 in seconds.
 _QUEUED_SHIFT, LIMITED_SHIFT = 2.0**38, 2.0**39
+
+#: The shifts, each with the end of the times that have it.
+SHIFTS = ((0.0, _QUEUED_SHIFT), (_QUEUED_SHIFT, LIMITED_SHIFT), (LIMITED_SHIFT, inf))
 
 _Q: ColumnElement[float] = literal_column(f"{_QUEUED_SHIFT:.1f}")
 _L: ColumnElement[float] = literal_column(f"{LIMITED_SHIFT:.1f}")

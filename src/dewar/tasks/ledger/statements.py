@@ -27,7 +27,6 @@ from dewar.tasks.ledger.due_column import SHIFT, is_due_by
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.ledger.schema import PLACEMENT, deliveries, jobs, owners
 
-_IS_WAITING = text("state = 'queued' AND owner IS NULL")
 _IS_QUEUED = text("state = 'queued'")
 _IS_RUNNING = text("state = 'running'")
 IS_ACTIVE = text("finished IS NULL")
@@ -87,16 +86,21 @@ QUEUED = (
     )
 )
 
-#: Jobs that were due at once, and are not: the clock was set back since. `created` keeps its time.
+#: Jobs of a task that were due at once, and are not: the clock was set back since. `created` keeps
+#: its time. Those with one shift of their time are updated together.
 BRING_FORWARD = (
     update(jobs)
     .where(
-        _IS_WAITING,
-        jobs.c.due > bindparam("now") + SHIFT,
-        jobs.c.due <= jobs.c.created + SHIFT,
+        _IS_QUEUED,
+        jobs.c.task == bindparam("of_task"),
+        jobs.c.due > bindparam("first"),
+        jobs.c.due < bindparam("end"),
+        jobs.c.owner.is_(None),
+        jobs.c.due <= jobs.c.created + bindparam("shift"),
     )
-    .values(due=bindparam("now") + SHIFT)
+    .values(due=bindparam("first"))
 )
+
 #: The jobs of an owner that have not begun; locked in order, as `SNAPSHOTS` are.
 _UNSTARTED = (
     select(jobs.c.id)
