@@ -1,5 +1,6 @@
 """What every ledger does with queues, priorities, limits and unique jobs."""
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -463,6 +464,14 @@ class PlacementContract:
         ledger.write([new(float(at) / 1000, task="foreign") for at in range(3000)])
         ledger.write([new(float(at)) for at in range(10, 20)])
         self.check_plans(ledger, ClaimRules())
+
+    def test_jobs_for_later_are_not_counted(self, ledger: Ledger) -> None:
+        """A queue is counted up to a time, in each of the ranges that times are in."""
+        ledger.write([new(1.0, due=5e9 + at, queue="mail") for at in range(3000)])
+        with ledger.database.writing() as connection:
+            connection.execute(text("ANALYZE"))
+        plan = explained(ledger, queued)[-1]
+        assert len(re.findall(r"task=\? AND due|Index Cond: .*task = .*due <=", plan)) == 3
 
     def check_plans(self, ledger: Ledger, rules: ClaimRules) -> None:
         """Check that no statement of a claim reads a whole table."""

@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from dewar.tasks.ledger.due_column import IS_UNLIMITED, SHIFT, TO_LIMITED
+from dewar.tasks.ledger.due_column import IS_UNLIMITED, TO_LIMITED
 from dewar.tasks.ledger.schema import jobs, rates
 
 # As in the partial indexes of `dewar.tasks.ledger.schema`.
@@ -192,14 +192,3 @@ _TASKS = bindparam("tasks", type_=Text, expanding=True)
 #: The tasks of the waiting jobs that are among some tasks, and those that are not.
 PRESENT_TASKS = text(f"{_NAMES} IN :tasks").bindparams(_TASKS)
 OTHER_TASKS = text(f"{_NAMES} NOT IN :tasks").bindparams(_TASKS)
-#: How many jobs of a task wait without an owner, and could have begun before a time.
-UNCLAIMED = (
-    select(func.count())
-    .select_from(jobs)
-    .where(
-        text("state = 'queued'"),
-        _OF_TASK,
-        jobs.c.owner.is_(None),
-        jobs.c.due - SHIFT <= bindparam("before"),
-    )
-)

@@ -6,6 +6,7 @@ has one writer at a time.
 """
 
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -23,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from dewar.tasks.ledger.due_column import SHIFT, is_due_by
+from dewar.tasks.ledger.due_column import SHIFT, due_ranges
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.ledger.schema import PLACEMENT, deliveries, jobs, owners
 
@@ -75,16 +76,18 @@ HOLDERS = select(jobs.c.id, jobs.c.unique_key).where(
     jobs.c.unique_key.in_(bindparam("keys", expanding=True)),
 )
 
-#: The number of jobs of a task that wait and are due.
-QUEUED = (
-    select(func.count())
-    .select_from(jobs)
-    .where(
-        _IS_QUEUED,
-        jobs.c.task == bindparam("task", type_=jobs.c.task.type),
-        is_due_by(bindparam("now", type_=jobs.c.due.type)),
-    )
-)
+_OF_TASK = jobs.c.task == bindparam("task", type_=jobs.c.task.type)
+_NOW = bindparam("now", type_=jobs.c.due.type)
+
+
+def _count_due(*conditions: ColumnElement[bool] | TextClause) -> Select[Any]:
+    first, *others = (_count(_IS_QUEUED, _OF_TASK, *conditions, due) for due in due_ranges(_NOW))
+    return select(sum(others, start=first.label("due")))
+
+
+#: The number of jobs of a task that wait and are due, and of those without an owner.
+QUEUED = _count_due()
+UNCLAIMED = _count_due(jobs.c.owner.is_(None))
 
 #: Jobs of a task that were due at once, and are not: the clock was set back since. `created` keeps
 #: its time. Those with one shift of their time are updated together.

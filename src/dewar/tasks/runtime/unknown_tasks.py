@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Collection
 
-from dewar.tasks.ledger.claim_statements import OTHER_TASKS, UNCLAIMED
+from dewar.tasks.ledger.claim_statements import OTHER_TASKS
+from dewar.tasks.ledger.statements import UNCLAIMED
 from dewar.tasks.runtime.process_jobs import ProcessJobs
 
 _logger = logging.getLogger("dewar.tasks")
@@ -36,9 +37,7 @@ class UnknownTasks:
         before = self._clock() - _PATIENCE
         with self._ledger.database.reading() as connection:
             counts = {
-                task: connection.execute(
-                    UNCLAIMED, {"of_task": task, "before": before}
-                ).scalar_one()
+                task: connection.execute(UNCLAIMED, {"task": task, "now": before}).scalar_one()
                 for task in connection.execute(OTHER_TASKS, known).scalars().all()
             }
         for task, count in counts.items():
