@@ -14,6 +14,7 @@ from typing import TextIO
 
 import pytest
 from tests.tasks.ledger.ledgertools import URL, end, new, outbox, owners, start
+from tests.tasks.ledger.older import make_older_ledger
 
 from dewar.tasks.ledger.claim_statements import RUNNING
 from dewar.tasks.ledger.claiming import ClaimRules
@@ -104,9 +105,13 @@ def run_job(ledger: Ledger, owner: str, job: JobRecord, say: Say) -> None:
         ledger.write([end(job, attempt=attempt, owner=owner)])
 
 
-def test_ten_processes_open_at_once(run: Run, tmp_path: Path) -> None:
-    """One lays out the tables, none fails, and each has written its job."""
+@pytest.mark.parametrize("is_older", [False, True])
+def test_ten_processes_open_at_once(run: Run, tmp_path: Path, is_older: bool) -> None:
+    """One lays out the tables or migrates older ones, none fails, and each has written its job."""
     where = tmp_path / "new" / "jobs.sqlite"
+    if is_older:
+        where = tmp_path / "older.sqlite"
+        make_older_ledger(str(where), rows=False)
     waiting, gate = os.pipe()
 
     def open_and_write(say: Say) -> None:
