@@ -19,6 +19,7 @@ from dewar.tasks.errors import JobTimeout, NotSupported, WorkerDied
 from dewar.tasks.job import Job
 from dewar.tasks.pool import TaskPool
 from dewar.tasks.serialization.context_transfer import capture
+from dewar.tasks.tasks import Tasks
 from fartools import LIMIT, lines, submit
 from polling import eventually
 
@@ -102,6 +103,30 @@ class EngineContract:
         assert job.running()
         (tmp_path / "go").touch()
         assert job.result(LIMIT) == 1
+
+    def test_priority(self, engine: Any, tmp_path: Path) -> None:
+        """Jobs begin in the order in which they are given to it; or a priority is refused."""
+        if Ability.PRIORITY not in engine.abilities:
+            # It connects to nothing before its first job.
+            url = "dask://nowhere" if engine.name == "dask" else "celery+redis://nowhere"
+            tasks = Tasks(engine=url, ledger=tmp_path / "jobs.sqlite3")
+            urgent = tasks.task("urgent", priority=5)(farjobs.add)
+            with pytest.raises(NotSupported, match="run jobs by their priority") as caught:
+                urgent.submit(1)
+            assert caught.value.engine == engine.name
+            assert tasks.ledger.list() == []
+            tasks.stop(LIMIT)
+            return
+        holding, path = occupy(engine, tmp_path), tmp_path / "order"
+        go = tmp_path / "second"
+        jobs = [submit(engine, farjobs.hold, str(path), str(go)) for _ in range(SLOTS)]
+        last = submit(engine, farjobs.note, str(tmp_path / "last"))
+        (tmp_path / "go").touch()
+        eventually(lambda: len(lines(path)) == SLOTS, "the jobs that were given first")
+        assert lines(tmp_path / "last") == []
+        go.touch()
+        wait([*holding, *jobs, last], LIMIT)
+        assert len(lines(tmp_path / "last")) == 1
 
     def test_stop(self, engine: Any, tmp_path: Path) -> None:
         """A running job ends with a CancelledError and does not run again; or stop() is refused."""

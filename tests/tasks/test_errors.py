@@ -10,6 +10,7 @@ from dewar.contexts.unavailable import SessionSentError
 from dewar.errors import DewarError
 from dewar.tasks.errors import (
     CallbackRefused,
+    Duplicate,
     EngineUnreachable,
     JobFailed,
     JobLost,
@@ -33,6 +34,7 @@ from dewar.tasks.serialization.failures import describe_error, make_error
 
 ERRORS = [
     CallbackRefused("no"),
+    Duplicate("resize", "abc"),
     EngineUnreachable("celery", "redis://host", OSError("refused")),
     JobFailed("m:Error", "text", "traceback"),
     JobLost("gone"),

@@ -43,6 +43,24 @@ class QueueFull(TasksError, RuntimeError):  # noqa: N818  # as queue.Full and as
         self.accepted = accepted
 
 
+class Duplicate(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened
+    """Raised if a job with the same key has not ended, and the task refuses a second one.
+
+    `task` is the name of the task, `id` the id of the job that has the key (empty if it is not
+    known), and `accepted` has the jobs of the same call that were accepted.
+    """
+
+    def __init__(self, task: str, id: str = "", accepted: Sequence[object] = ()) -> None:
+        which = f" It is {id}." if id else ""
+        super().__init__(
+            f"A job of {task} with the same key has not ended.{which} Wait for its end, or take"
+            " that job instead: on_duplicate='return'."
+        )
+        self.task = task
+        self.id = id
+        self.accepted = accepted
+
+
 class EngineUnreachable(TasksError, ConnectionError):  # noqa: N818  # as the ConnectionError it is
     """Raised if a job cannot be sent because the broker or scheduler does not answer.
 

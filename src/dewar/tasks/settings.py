@@ -9,6 +9,7 @@ from typing import Any, Self
 from dewar.support.near_match import did_you_mean, maybe_near
 from dewar.support.setting_values import maybe_expected
 from dewar.tasks.errors import TaskSetupError
+from dewar.tasks.placement import checked_queue
 
 #: What the settings' names begin with in an app's configuration.
 PREFIX = "TASKS_"
@@ -41,6 +42,8 @@ class TasksSettings:
     app: str | None = None
     #: Whether this process runs jobs; if not, it only accepts them.
     run_jobs: bool = True
+    #: The queues whose jobs this process runs; None for all.
+    queues: Sequence[str] | None = None
     #: The most jobs that one process claims before they can run.
     prefetch: int = 1000
     #: The seconds between two looks at what other processes left in the ledger.
@@ -80,11 +83,24 @@ class TasksSettings:
                 "callback_secrets and callback_allow are lists, so that secrets can be changed:"
                 " callback_secrets=['whsec_...']."
             )
+        self._check_queues()
         if isinstance(self.credentials, str):
             raise TaskSetupError(
                 "credentials is a list of names: credentials=[*CREDENTIALS, 'x-tenant'], with"
                 " 'from dewar.support.redaction import CREDENTIALS'."
             )
+
+    def _check_queues(self) -> None:
+        queues = self.queues
+        if queues is None:
+            return
+        if isinstance(queues, str) or not queues:
+            raise TaskSetupError(
+                f"queues={queues!r} should be a list of names: queues=['mail', 'default']. To run"
+                " no jobs in this process: run_jobs=False."
+            )
+        for queue in queues:
+            checked_queue(queue)
 
     @classmethod
     def of(cls, given: Mapping[str, Any], config: Mapping[str, Any]) -> Self:

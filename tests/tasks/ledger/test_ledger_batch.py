@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.tasks.ledger.ledgertools import URL, end, new, queued, start
 
-from dewar.tasks.ledger.batch import Batch, JobSnapshot, QueueAllowance, clean
+from dewar.tasks.ledger.batch import Batch, JobSnapshot, clean
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.outbox_insert import describe_record
+from dewar.tasks.ledger.queue_allowance import QueueAllowance
 from dewar.tasks.ledger.records import (
     MOVES,
     AttemptStart,

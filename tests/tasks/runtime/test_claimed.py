@@ -5,6 +5,7 @@ from math import inf
 from types import SimpleNamespace
 from typing import Any
 
+from dewar.tasks.ledger.claiming import Outlook
 from dewar.tasks.runtime.claimed import ClaimedJobs
 
 
@@ -79,3 +80,28 @@ def test_who_waits_for_the_last_job_is_told() -> None:
     claimed.take("a")
     waiting.join(30)
     assert not waiting.is_alive()
+
+
+def test_a_blocked_job_is_looked_for_when_another_has_ended() -> None:
+    """Its task has a limit, and nothing else says when it may run."""
+    claimed = ClaimedJobs(workers=2, prefetch=100)
+    claimed.note_claimed([], room=4)
+    claimed.note_outlook(Outlook(next_due=inf, is_blocked=True))
+    assert not claimed.wants_jobs
+    claimed.note_ended(1, 1.0)
+    assert claimed.wants_jobs
+    claimed.note_claimed([0], room=4)
+    claimed.note_outlook(Outlook(next_due=7.0, is_blocked=False))
+    claimed.note_ended(1, 2.0)
+    assert (claimed.wants_jobs, claimed.next_due) == (False, 7.0)
+
+
+def test_the_highest_priority_that_may_wait_is_known() -> None:
+    """That of what was claimed last, and of what was left since."""
+    claimed = ClaimedJobs(workers=2, prefetch=100)
+    claimed.note_claimed([5, -5], room=2)
+    assert (claimed.may_have_jobs, claimed.waiting_priority) == (True, 5)
+    claimed.note_left(7, 1.0)
+    assert claimed.waiting_priority == 7
+    claimed.note_claimed([-5, -5], room=2)
+    assert claimed.waiting_priority == -5

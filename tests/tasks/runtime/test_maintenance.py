@@ -11,6 +11,7 @@ from tests.tasks.ledger.ledgertools import end, new, record, start, state_of
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.owners import LedgerOwner
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob
+from dewar.tasks.limits import Rate, TaskLimits
 from dewar.tasks.progress import Progress
 from dewar.tasks.runtime.attempt import Attempt
 from dewar.tasks.runtime.cancellation import JobCancellation
@@ -75,11 +76,12 @@ class Process:
             describe=str,
             clock=lambda: self.wall,
             monotonic=lambda: self.monotonic,
+            limits=lambda: {"paced": TaskLimits(Rate.read("10/m"), max_running=3)},
         )
         self.maintenance = LedgerMaintenance(
             self.jobs,
-            TasksSettings(lease=15.0, **settings),
-            ["resize"],
+            TasksSettings(**{"lease": 15.0, **settings}),
+            ["resize", "paced"],
             lambda record: self.dispatched.append(record.id),
             JobCancellation(self.jobs, lambda: None),
         )
@@ -237,7 +239,7 @@ def test_who_runs_a_job_looks_no_more_often(make: Callable[..., Process]) -> Non
     one = make("one", poll=0.25)
     one.go_on(0.0)
     one.hold(new(owner="one"))
-    one.jobs.claimed.note_left(one.monotonic)
+    one.jobs.claimed.note_left(0, one.monotonic)
     assert [one.go_on(0.25), one.go_on(0.25)] == pytest.approx([0.25, 0.25])
 
 
@@ -245,8 +247,8 @@ def test_who_leaves_a_job_to_others_looks_for_its_end(make: Callable[..., Proces
     """The first one hurries the next look, and those that follow closely need not."""
     one = make("one", poll=0.25)
     one.go_on(0.0)
-    assert one.jobs.claimed.note_left(one.monotonic)
-    assert not one.jobs.claimed.note_left(one.monotonic + 0.01)
+    assert one.jobs.claimed.note_left(0, one.monotonic)
+    assert not one.jobs.claimed.note_left(0, one.monotonic + 0.01)
     assert one.go_on(0.01) == pytest.approx(0.005)
 
 
@@ -271,3 +273,46 @@ def test_a_clock_that_is_set_back_holds_no_job_up(
     late.go_on(0.25)
     assert late.dispatched == [second.id]
     assert record(one.ledger, later).owner is None
+
+
+def test_a_job_for_later_is_claimed_at_its_time(make: Callable[..., Process]) -> None:
+    """Not at the next look after it; a process without room does not wake up for it."""
+    one = make("one", poll=5.0)
+    one.ledger.write([new(1e9, due=1e9 + 1.5)])
+    assert one.go_on(0.0) == pytest.approx(1.5)
+    assert one.go_on(1.5) > 0.0
+    assert len(one.dispatched) == 1
+    one.ledger.write([new(1e9, due=1e9 + 3.0)])
+    for _ in range(10):
+        one.hold(new(1e9, owner="one"))
+    one.jobs.claimed.next_due = 1e9 + 3.0
+    assert one.go_on(0.1) > 2.0
+
+
+def test_jobs_of_a_rate_are_claimed_at_its_pace(make: Callable[..., Process]) -> None:
+    """The process wakes up for each, and for nothing in between."""
+    one = make("one", poll=30.0, lease=90.0)
+    one.go_on(0.0)
+    one.ledger.write([new(1e9, task="paced", limited=True) for _ in range(3)])
+    one.hold(new(1e9, owner="one"))  # a process that runs nothing looks more often
+    one.jobs.claimed.limit = 10
+    one.maintenance.poll_soon()
+    pauses = [one.go_on(0.0), one.go_on(6.0), one.go_on(6.0)]
+    assert len(one.dispatched) == 3
+    assert pauses[:2] == pytest.approx([6.0, 6.0], abs=0.01)
+    assert pauses[2] > 6.0
+
+
+def test_a_job_that_waits_for_another_wakes_nobody(make: Callable[..., Process]) -> None:
+    """The end of the other one is a change of the ledger, which each look finds."""
+    one, there = make("one", poll=5.0), make("there", poll=5.0)
+    jobs = [new(1e9 - 100, task="paced", limited=True, owner="there") for _ in range(3)]
+    waiting = new(1e9 - 50, task="paced", limited=True)
+    there.ledger.write([*jobs, waiting])
+    there.ledger.write([start(job, "there") for job in jobs])
+    one.jobs.claimed.active_at = -1e9
+    assert one.go_on(0.0) == pytest.approx(5.0)
+    assert one.dispatched == []
+    there.ledger.write([end(jobs[0], owner="there")])
+    one.go_on(5.0)
+    assert one.dispatched == [waiting.id]

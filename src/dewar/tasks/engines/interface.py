@@ -15,6 +15,7 @@ class Ability(Enum):
     STOP = "stop a job that runs"
     TIMEOUT = "stop a job after a timeout"
     PROGRESS = "report progress"
+    PRIORITY = "run jobs by their priority"
     SURVIVE_WORKER = "run a job again whose worker died"
     SURVIVE_BROKER = "keep jobs over a restart of the broker"
 

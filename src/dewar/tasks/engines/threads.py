@@ -51,7 +51,7 @@ class ThreadEngine:
     """
 
     name = "threads"
-    abilities = frozenset({Ability.CANCEL_QUEUED, Ability.PROGRESS})
+    abilities = frozenset({Ability.CANCEL_QUEUED, Ability.PROGRESS, Ability.PRIORITY})
 
     def __init__(
         self,

@@ -16,14 +16,24 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, CursorResult, Delete, Dialect, Engine, Insert, Select, Update
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Delete,
+    Dialect,
+    Engine,
+    Insert,
+    Select,
+    TextClause,
+    Update,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from dewar.support.per_process import PerProcess
 from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.batch import RowValues
 
-Statement: TypeAlias = Select[Any] | Insert | Update | Delete
+Statement: TypeAlias = Select[Any] | Insert | Update | Delete | TextClause
 
 #: The errors of PEP 249 that values cause, by their names: each driver has its own classes.
 _REFUSALS = frozenset({"DataError", "IntegrityError", "ProgrammingError"})
@@ -191,6 +201,13 @@ class Database:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
+
+
+def is_conflict(error: LedgerError) -> bool:
+    """Return whether a row was refused: another one has its id or key, or it lacks a value."""
+    cause = error.__cause__
+    names = {cls.__name__ for cls in type(getattr(cause, "orig", None) or cause).__mro__}
+    return "IntegrityError" in names
 
 
 def _itself(row: RowValues) -> RowValues:

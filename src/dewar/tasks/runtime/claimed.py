@@ -1,8 +1,10 @@
 """`ClaimedJobs`: the jobs that one process has claimed, and when to claim more, and how many."""
 
 import threading
+from collections.abc import Sequence
 from math import inf
 
+from dewar.tasks.ledger.claiming import Outlook
 from dewar.tasks.runtime.attempt import Attempt
 
 # A process claims what it will run within this time, in seconds: with more, other processes would
@@ -12,6 +14,8 @@ _HORIZON = 0.5
 _SOON = 0.1
 # How long it is likely that another process has the next job of a series, in seconds.
 _ACTIVE = 1.0
+# Less than any priority.
+_LEAST_PRIORITY = -1000
 # The share of the latest second in the rate.
 _WEIGHT = 0.5
 
@@ -32,6 +36,7 @@ class ClaimedJobs:
         limit: How many to hold at most.
         claims_from: When this process claims jobs again; infinite if it never does.
         may_have_jobs: Whether the ledger may have a job to claim.
+        waiting_priority: The highest priority of the jobs that may wait there, as far as is known.
         next_due: When it has one at the latest, as far as is known.
         active_at: When this process last claimed a job, or left one to others; monotonic.
     """
@@ -48,6 +53,8 @@ class ClaimedJobs:
         self.limit = self._minimum
         self.claims_from = 0.0 if runs_jobs else inf
         self.may_have_jobs = True
+        self.waiting_priority = _LEAST_PRIORITY
+        self._waits_for_end = False
         self.next_due = 0.0
         self.active_at = -inf
 
@@ -61,6 +68,16 @@ class ClaimedJobs:
     def room(self) -> int:
         """How many more it should hold."""
         return max(0, self.limit - len(self.attempts))
+
+    @property
+    def room_at_once(self) -> int:
+        """How many new jobs may be claimed before those that wait in the ledger.
+
+        While some may wait there, new ones leave half of the room to them. Otherwise a process that
+        always gets new ones would never run low, and those that wait would never run.
+        """
+        limit = self.limit // 2 if self.may_have_jobs else self.limit
+        return limit - len(self.attempts)
 
     @property
     def is_running_low(self) -> bool:
@@ -86,13 +103,26 @@ class ClaimedJobs:
         with self._changing:
             self.claims_from = inf
 
-    def note_left(self, now: float) -> bool:
+    def note_claimed(self, priorities: Sequence[int], room: int) -> None:
+        """Note the priorities of the jobs that were claimed, for which there was some room."""
+        self.may_have_jobs = len(priorities) == room
+        # Those that are left have no higher one, except for jobs that came since.
+        self.waiting_priority = max(priorities, default=_LEAST_PRIORITY)
+
+    def note_outlook(self, outlook: Outlook) -> None:
+        """Note when the ledger has the next job to claim."""
+        self.next_due = outlook.next_due
+        self._waits_for_end = outlook.is_blocked
+
+    def note_left(self, priority: int, now: float) -> bool:
         """Note a job that others may run; return whether a look at the ledger is not due soon.
 
         Args:
+            priority: Its priority.
             now: A monotonic clock in seconds.
         """
         self.may_have_jobs = True
+        self.waiting_priority = max(self.waiting_priority, priority)
         quiet, self.active_at = now - self.active_at, now
         return quiet > _SOON
 
@@ -140,6 +170,8 @@ class ClaimedJobs:
             now: A monotonic clock in seconds.
         """
         self._ended += count
+        # One of a task with a limit may have ended, so that another may run.
+        self.may_have_jobs |= self._waits_for_end
         if self._since is None:
             self._since = now
         elapsed = now - self._since

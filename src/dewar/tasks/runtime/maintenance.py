@@ -6,7 +6,6 @@ All of it runs on the writer's thread, except `poll_soon`, which any thread may 
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from math import inf
 
 from dewar.tasks.errors import NotSupported
 from dewar.tasks.ledger.owner_watch import OwnerWatch
@@ -126,6 +125,11 @@ class LedgerMaintenance:
             self._claim()
         now = self._jobs.monotonic()
         due_in = self._timers.run(now)
+        # A job for later, or the next one of a task with a rate, is claimed at its time.
+        wait = self._claimed.next_due - self._jobs.clock()
+        if 0 < wait < due_in and self._claimed.room:
+            due_in = max(wait, _SHORTEST_POLL)
+            self._timers.make_due(self._poll, now + due_in)
         if self._claimed.attempts:
             return due_in
         # This process has nothing to do, or waits for others. A share of the time that has passed:
@@ -200,10 +204,11 @@ class LedgerMaintenance:
         room = claimed.room
         if not room or self._jobs.monotonic() < claimed.claims_from:
             return
-        records = self._ledger.claim(self._jobs.owner.id, room, now, self._tasks)
-        claimed.may_have_jobs = len(records) == room
+        rules = self._jobs.rules()
+        records = self._ledger.claim(self._jobs.owner.id, room, now, self._tasks, rules)
+        claimed.note_claimed([record.priority for record in records], room)
         if not claimed.may_have_jobs:
-            claimed.next_due = self._ledger.next_due(self._tasks) or inf
+            claimed.note_outlook(self._ledger.outlook(self._tasks, rules))
         if records:
             claimed.active_at = self._jobs.monotonic()
         for record in records:

@@ -25,13 +25,7 @@ from typing import Any, cast
 
 from dewar.tasks.engines.interface import EngineClosed, JobEngine
 from dewar.tasks.errors import LedgerError, QueueFull, TasksError, ThreadRefused
-from dewar.tasks.ledger.records import (
-    AttemptStart,
-    JobRecord,
-    JobState,
-    NewJob,
-    Outcome,
-)
+from dewar.tasks.ledger.records import AttemptStart, JobRecord, JobState, NewJob, Outcome
 from dewar.tasks.progress import Progress
 from dewar.tasks.runtime.attempt import Attempt, Dispatch
 from dewar.tasks.runtime.cancellation import JobCancellation
@@ -199,7 +193,9 @@ class JobRunner:
 
     def _write_new(self, new: NewJob) -> bool:
         """Write a new job that came alone; return whether it was accepted."""
-        if self._ledger.write((new,), self._jobs.describe).refused:
+        written = self._ledger.write((new,), self._jobs.describe)
+        self._cancellation.note_written(written)
+        if written.refused or written.duplicates:
             return False
         self._follow(new)
         return True
@@ -208,7 +204,9 @@ class JobRunner:
         """Write entries in one transaction. After it, nothing is raised."""
         kept = [op for op, _ in entries if not isinstance(op, Dispatch)]
         written = self._ledger.write(kept, self._jobs.describe)
+        self._cancellation.note_written(written)
         void = {id(operation) for operation in (*written.refused, *written.fenced)}
+        void.update(id(one) for one in kept if one.id in written.duplicates)
         ended = 0
         for operation, ticket in entries:
             counts = id(operation) not in void
@@ -242,7 +240,7 @@ class JobRunner:
 
     def _on_accepted(self, new: NewJob) -> None:
         if new.owner is None:
-            if self._claimed.note_left(self._monotonic()):
+            if self._claimed.note_left(new.priority, self._monotonic()):
                 self._writer.wake()
             return
         attempt = self._hold(JobRecord.of(new))

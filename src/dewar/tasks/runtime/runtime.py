@@ -14,19 +14,20 @@ from dewar.support.background_thread import BackgroundThread
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.engines.execution import is_remote
 from dewar.tasks.engines.interface import Ability
-from dewar.tasks.errors import NotSupported, QueueFull, UnknownJob
+from dewar.tasks.errors import Duplicate, NotSupported, QueueFull, UnknownJob
 from dewar.tasks.job import Job
 from dewar.tasks.ledger.ledger import Ledger
-from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.outbox_insert import describe_record
-from dewar.tasks.ledger.owners import this_owner
+from dewar.tasks.ledger.owners import LedgerOwner, this_owner
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob
+from dewar.tasks.placement import OnDuplicate
 from dewar.tasks.pool import TaskPool
 from dewar.tasks.progress import running
 from dewar.tasks.runtime.blocked_workers import BlockedWorkers
 from dewar.tasks.runtime.cancellation import JobCancellation
 from dewar.tasks.runtime.claimed import ClaimedJobs
 from dewar.tasks.runtime.job_source import JobSource
+from dewar.tasks.runtime.limited_jobs import LimitedJobs
 from dewar.tasks.runtime.maintenance import LedgerMaintenance
 from dewar.tasks.runtime.outcomes import describe_outcome
 from dewar.tasks.runtime.process_jobs import ProcessJobs
@@ -66,11 +67,13 @@ class TasksRuntime:
         self._pool = _open_pool(settings) if runs_jobs else None
         engine = None if self._pool is None else self._pool.engine
         self._engine = engine
-        self.ledger: Ledger = open_ledger(directory.ledger_location(), durable=settings.durable)
+        self.ledger: Ledger = directory.open_ledger()
         owner = this_owner(time.time())
+        jobs = _process_jobs(directory, self.ledger, owner, settings, runs_jobs)
+        self._futures, self._duplicates = jobs.futures, jobs.duplicates
+        self._limited_jobs = LimitedJobs(jobs)
         self.webhooks = Webhooks(self.ledger, settings, owner.id)
         self._callback_queue = CallQueue("dewar-tasks-callbacks")
-        self._futures = JobFutures()
         self._backend = JobBackend(
             directory=directory,
             futures=self._futures,
@@ -78,15 +81,6 @@ class TasksRuntime:
             cancel=self.cancel,
             call_soon=self._callback_queue.call_soon,
             wait_for=self._wait_for if hasattr(engine, "wait_for") else _wait_as_running,
-        )
-        jobs = ProcessJobs(
-            ledger=self.ledger,
-            owner=owner,
-            claimed=ClaimedJobs(_workers(settings), settings.prefetch, runs_jobs),
-            futures=self._futures,
-            describe=partial(_describe, directory),
-            clock=time.time,
-            monotonic=time.monotonic,
         )
         self.source = JobSource(directory, engine is not None and engine.name == "threads")
         self._cancellation = JobCancellation(jobs, self.webhooks.wake)
@@ -98,6 +92,7 @@ class TasksRuntime:
         self._maintenance.every(_PROGRESS_INTERVAL, self._runner.write_progress)
         if runs_jobs:
             self._maintenance.every(INTERVAL, UnknownTasks(jobs, directory.tasks).look)
+            self._maintenance.every(INTERVAL, self._limited_jobs.mark)
 
     def __repr__(self) -> str:
         return f"<TasksRuntime of process {self.pid}: {self._runner!r}>"
@@ -116,6 +111,8 @@ class TasksRuntime:
         """
         try:
             self._maintenance.heartbeat()
+            # Before the first claim: their jobs count.
+            self._limited_jobs.mark()
             # After an outage the lease is renewed before others count this process as gone.
             self._runner.start(self._maintenance.run_due, self._settings.lease / 3)
             self.webhooks.start()
@@ -156,12 +153,12 @@ class TasksRuntime:
 
     def accept_one(self, new: NewJob, task: Any) -> StoredJob:
         """Accept a job of a task; see `Task.submit`."""
-        if new.callback is not None or task.options.timeout is not None:
+        if new.callback is not None or task.options.timeout is not None or new.priority:
             self._check(new, task)
         job = self._future_of(new.id, new.task)
-        if not self._runner.submit_one(new):
-            raise QueueFull(f"The task {task.name}", task.options.max_queue)
-        return job
+        if self._runner.submit_one(new):
+            return job
+        return self._found([new], [job], [False], task)[0]
 
     def accept(self, new: Sequence[NewJob], task: Any) -> list[StoredJob]:
         """Accept jobs of a task, all with the same callback; see `Task.map`."""
@@ -169,10 +166,33 @@ class TasksRuntime:
             self._check(new[0], task)
         jobs = [self._future_of(one.id, one.task) for one in new]
         accepted = self._runner.submit(new)
-        if not all(accepted):
-            kept = [job for job, is_kept in zip(jobs, accepted, strict=True) if is_kept]
-            raise QueueFull(f"The task {task.name}", task.options.max_queue, kept)
-        return jobs
+        return jobs if all(accepted) else self._found(new, jobs, accepted, task)
+
+    def _found(
+        self,
+        new: Sequence[NewJob],
+        jobs: Sequence[StoredJob],
+        accepted: Sequence[bool],
+        task: Any,
+    ) -> list[StoredJob]:
+        """Return the jobs of a submission, with the existing ones in the place of duplicates.
+
+        Raises:
+            Duplicate: If there are duplicates that the task refuses.
+            QueueFull: If some did not fit.
+        """
+        kept = [job for job, is_kept in zip(jobs, accepted, strict=True) if is_kept]
+        holders = {one.id: self._duplicates.pop(one.id, None) for one in new}
+        for one, is_kept in zip(new, accepted, strict=True):
+            holder = holders[one.id]
+            if holder is not None and one.on_duplicate is not OnDuplicate.RETURN:
+                raise Duplicate(task.name, holder, kept)
+            if holder is None and not is_kept:
+                raise QueueFull(f"The task {task.name}", task.options.max_queue, kept)
+        return [
+            job if holder is None else self.job(holder)
+            for job, holder in zip(jobs, holders.values(), strict=True)
+        ]
 
     def job(self, id: str) -> StoredJob:
         """Return a job; see `Tasks.get`."""
@@ -226,6 +246,10 @@ class TasksRuntime:
             self._check_ability(
                 Ability.TIMEOUT, "Run tasks with a timeout in processes: Tasks(app, processes=2)."
             )
+        if new.priority:
+            self._check_ability(
+                Ability.PRIORITY, "Give urgent jobs a queue of their own: queue='urgent'."
+            )
 
     def _check_ability(self, ability: Ability, repair: str) -> None:
         engine = self._engine
@@ -246,6 +270,26 @@ def _open_pool(settings: TasksSettings) -> TaskPool:
     if settings.processes is not None:
         return TaskPool(processes=settings.processes)
     return TaskPool(threads=settings.threads or _THREADS, thread_name_prefix="dewar-task")
+
+
+def _process_jobs(
+    directory: TaskDirectory,
+    ledger: Ledger,
+    owner: LedgerOwner,
+    settings: TasksSettings,
+    runs_jobs: bool,
+) -> ProcessJobs:
+    return ProcessJobs(
+        ledger=ledger,
+        owner=owner,
+        claimed=ClaimedJobs(_workers(settings), settings.prefetch, runs_jobs),
+        futures=JobFutures(),
+        describe=partial(_describe, directory),
+        clock=time.time,
+        monotonic=time.monotonic,
+        queues=settings.queues,
+        limits=directory.limits,
+    )
 
 
 def _workers(settings: TasksSettings) -> int | None:

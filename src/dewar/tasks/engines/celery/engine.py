@@ -14,7 +14,8 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra("The engine 'celery'", "celery") from error
 
-_ANY_BROKER = frozenset(Ability) - {Ability.SURVIVE_BROKER}
+_ANY_BROKER = frozenset(Ability) - {Ability.PRIORITY, Ability.SURVIVE_BROKER}
+_RABBITMQ = _ANY_BROKER | {Ability.SURVIVE_BROKER}
 
 
 class CeleryEngine:
@@ -37,7 +38,7 @@ class CeleryEngine:
         )
         redis = self._settings.is_redis
         # Dewar cannot know whether Redis stores its queues on a disk.
-        self.abilities: frozenset[Ability] = _ANY_BROKER if redis else frozenset(Ability)
+        self.abilities: frozenset[Ability] = _ANY_BROKER if redis else _RABBITMQ
         self._sessions = PerProcess(lambda: CelerySession(app, self._settings))
 
     def __repr__(self) -> str:

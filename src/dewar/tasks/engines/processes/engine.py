@@ -38,7 +38,7 @@ class ProcessEngine:
     """
 
     name = "processes"
-    abilities = frozenset({Ability.CANCEL_QUEUED, Ability.STOP, Ability.TIMEOUT, Ability.PROGRESS})
+    abilities = frozenset(Ability) - {Ability.SURVIVE_WORKER, Ability.SURVIVE_BROKER}
 
     def __init__(
         self,
