@@ -24,6 +24,7 @@ MORE_PARAMETERS = {
     "EnvironBuilder.__init__",
     "Blueprint.__init__",
     "run_simple",
+    "Tasks.task",
     "TaskPool.__init__",  # concurrent.futures' settings, of both kinds of pool
 }
 

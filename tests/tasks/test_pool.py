@@ -103,7 +103,7 @@ def test_a_limit_needs_an_engine_that_can() -> None:
         with pytest.raises(TaskSetupError):
             pool.with_timeout(timeout=-1)
     with TaskPool(engine=EngineAtOnce()) as pool:
-        assert "1.5 seconds of <TaskPool" in repr(pool.with_timeout(timeout=1.5))
+        assert "<timeout=1.5 of <TaskPool" in repr(pool.with_timeout(timeout=1.5))
 
 
 def test_the_engines_of_other_machines_are_opened_by_url() -> None:

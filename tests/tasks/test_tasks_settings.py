@@ -34,6 +34,11 @@ def test_what_is_given_goes_before_the_configuration() -> None:
         ({}, {"TASKS_SHUTDOWN_TIMEOUT": -1}, "should be a number that is not negative"),
         ({}, {"TASKS_LEASE": "15"}, "lease='15' should be a number"),
         ({"callback_secrets": "whsec_x"}, {}, "lists"),
+        ({"max_jobs_per_worker": 5}, {}, "set processes=2"),
+        ({"threads": 2, "max_memory_per_worker": "200M"}, {}, "set processes=2"),
+        ({"processes": 1, "max_jobs_per_worker": 0}, {}, "greater than 0"),
+        ({"processes": 1, "max_memory_per_worker": "much"}, {}, "such as '200M'"),
+        ({"processes": 1, "max_memory_per_worker": 0}, {}, "bytes above 0"),
     ],
 )
 def test_what_can_not_be_is_refused_with_the_repair(

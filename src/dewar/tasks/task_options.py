@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
 from typing import Any
 
 from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.retry import RetryPolicy
+from dewar.tasks.time_limits import TimeLimits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,27 +16,28 @@ class TaskOptions:
     name: str
     policy: RetryPolicy
     timeout: float | None
+    soft_timeout: float | None = None
     max_queue: int | None
 
     def __post_init__(self) -> None:
         # What a program gives may be of any type.
         name: Any = self.name
-        timeout: Any = self.timeout
         limit = self.max_queue
         if not isinstance(name, str) or not name.isprintable() or not name:
             raise TaskSetupError(
                 f"The name {name!r} of a task should be text that can be printed:"
                 " @tasks.task('resize')."
             )
-        is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-        if timeout is not None and not (is_number and 0 < timeout < inf):
-            raise TaskSetupError(
-                f"timeout={timeout!r} should be a number of seconds above 0, or None for no limit."
-            )
+        TimeLimits(self.timeout, self.soft_timeout)  # a check
         if limit is not None and (type(limit) is not int or limit < 0):
             raise TaskSetupError(
                 f"max_queue={limit!r} should be a whole number from 0 on, or None for no limit."
             )
+
+    @property
+    def has_time_limit(self) -> bool:
+        """Whether its jobs may run for so long, and no longer."""
+        return self.timeout is not None or self.soft_timeout is not None
 
 
 def name_of(function: Callable[..., Any]) -> str:

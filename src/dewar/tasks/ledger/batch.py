@@ -20,9 +20,10 @@ from dewar.tasks.ledger.records import (
     NewJob,
     Outcome,
     ProgressUpdate,
+    StopRequest,
 )
 
-LedgerOperation: TypeAlias = NewJob | AttemptStart | ProgressUpdate | Outcome
+LedgerOperation: TypeAlias = NewJob | AttemptStart | ProgressUpdate | StopRequest | Outcome
 RowValues: TypeAlias = dict[str, object]
 
 #: This fraction of the free places may be filled without counting the queue again: one in 16.
@@ -78,6 +79,8 @@ class Batch:
             self._begin(item)
         elif isinstance(item, Outcome):
             self._end(item)
+        elif isinstance(item, StopRequest):
+            self._stop(item)
         else:
             self._tell(item)
 
@@ -115,6 +118,12 @@ class Batch:
         if snapshot is not None and snapshot.state is JobState.RUNNING:
             message = clean(update.message)
             self._change(update.id, {"fraction": update.fraction, "message": message})
+
+    def _stop(self, request: StopRequest) -> None:
+        snapshot = self.snapshots.get(request.id)
+        if snapshot is not None and snapshot.state is JobState.RUNNING:
+            snapshot.stop_requested = True
+            self._change(request.id, {"stop_requested": 1})
 
     def _end(self, outcome: Outcome) -> None:
         snapshot = self.snapshots.get(outcome.id)
