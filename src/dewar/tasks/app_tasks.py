@@ -8,6 +8,7 @@ import os
 import threading
 
 from dewar.tasks.directory import TaskDirectory
+from dewar.tasks.progress import shielded
 from dewar.tasks.runtime.runtime import TasksRuntime
 from dewar.tasks.runtime.shared_ledger import Runtimes
 
@@ -36,6 +37,10 @@ class AppTasks:
         runtime = self._runtime
         if runtime is not None and not runtime.has_ended and runtime.pid == os.getpid():
             return runtime
+        return self._begun()
+
+    @shielded
+    def _begun(self) -> TasksRuntime:
         with self._lock:
             runtime = self._runtime
             if runtime is None or not runtime.is_running:

@@ -87,7 +87,7 @@ class JobTimeout(TasksError, TimeoutError):  # noqa: N818  # as the TimeoutError
         self.seconds = seconds
 
 
-class SoftTimeLimitExceeded(TasksError):  # noqa: N818  # the name that Celery's users know
+class SoftTimeLimitExceeded(TasksError, RuntimeError):  # noqa: N818  # Celery's name
     """Raised in the function of a job after its soft timeout, so that it can clean up and end.
 
     It has the `name` of the task or function and its soft timeout in `seconds`. In a function on a

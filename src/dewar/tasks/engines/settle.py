@@ -51,15 +51,20 @@ def call_name(call: JobCall) -> str:
 def run_here(job: Job, call: JobCall, soft_limits: SoftLimits) -> None:
     """Run the call in this thread and set the job's outcome, unless the job was cancelled."""
     # Before it is running, because others may stop it from then on.
-    interruptible = job.interruptible = Interruptible(call_name(call), call.soft_timeout)
+    name = call_name(call)
+    interruptible = job.interruptible = Interruptible(name, call.soft_timeout)
     if not job.set_running_or_notify_cancel():
         return
     report = partial(set_progress, ref(job))
-    token = running.set(RunningJob("", call_name(call), 1, interruptible, report))
+    token = running.set(RunningJob("", name, 1, interruptible, report))
     try:
         run = call_without_app if call.context is None else call.context.run
-        with soft_limits.watching(interruptible):
-            result = run(guarded(call, interruptible), call.args, call.kwargs)
+        function = guarded(call, interruptible)
+        if call.soft_timeout is None:
+            result = run(function, call.args, call.kwargs)
+        else:
+            with soft_limits.watching(interruptible):
+                result = run(function, call.args, call.kwargs)
     except BaseException as error:  # noqa: BLE001  # whatever it is, it is the job's outcome
         job.set_exception(error)
         # The error's traceback holds this frame, which would hold the error through the job.

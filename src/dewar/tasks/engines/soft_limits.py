@@ -41,10 +41,8 @@ class SoftLimits:
         Raises:
             RuntimeError: If the system starts no thread.
         """
-        if function.soft_timeout is None:
-            yield
-            return
-        self._add(function, self._clock() + function.soft_timeout)
+        if function.soft_timeout is not None:
+            self._add(function, self._clock() + function.soft_timeout)
         try:
             yield
         finally:

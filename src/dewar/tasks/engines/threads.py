@@ -121,8 +121,7 @@ class ThreadEngine:
                 with suppress(TimeoutError, CancelledError):
                     Future.exception(job, _RECHECK)
         finally:
-            with self._lock:
-                self._blocked.pop(thread, None)
+            self._note_free(thread)
 
     def _note_blocked(self, thread: Thread, job: Job) -> bool:
         """Note what a worker waits for; return whether no worker is left.
@@ -138,6 +137,10 @@ class ThreadEngine:
             if is_full:
                 del self._blocked[thread]
             return is_full
+
+    def _note_free(self, thread: Thread) -> None:
+        with self._lock:
+            self._blocked.pop(thread, None)
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
         """Take no more jobs; with `wait`, wait until the threads have ended."""
@@ -233,6 +236,9 @@ class ThreadEngine:
                 # Otherwise the arguments and the result would live until the next job.
                 del item
                 worker.finished += 1
+                if worker.thread in self._blocked:
+                    # A soft limit has ended its wait before it was noted.
+                    self._note_free(worker.thread)
                 if len(self._workers) < self._max_workers:
                     self._note_idle()
             elif self._released or self._state is not EngineState.OPEN:
