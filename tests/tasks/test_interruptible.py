@@ -13,6 +13,8 @@ from dewar.tasks.errors import SoftTimeLimitExceeded
 from dewar.tasks.interruptible import Interruptible
 from dewar.tasks.progress import RunningJob, running, shielded
 from dewar.tasks.raisers import SignalRaiser, ThreadRaiser
+from dewar.tasks.swallowed import SwallowedErrors
+from polling import eventually
 
 #: How many jobs meet their limit at their end in each run of a race.
 _RACES = 400
@@ -202,6 +204,54 @@ def test_a_job_without_a_limit_is_only_called(raiser: RaiserInSteps) -> None:
     job = Interruptible("resize", None, lambda: raiser)
     assert job.guard(lambda: job.interrupt() or 3)() == 3
     assert raiser.asked == []
+
+
+class _Finalized:
+    """Is interrupted as it is freed."""
+
+    def __init__(self, job: Interruptible) -> None:
+        self.job = job
+
+    def __del__(self) -> None:
+        self.job.interrupt()
+        _spin(1000)
+        _spin(1000)
+
+
+@pytest.mark.parametrize("make_raiser", [ThreadRaiser, SignalRaiser])
+def test_a_limit_that_a_finalizer_swallows_is_raised_again(make_raiser: Any) -> None:
+    """Python drops what is raised there, and says so to nobody but a hook. It is not reported."""
+    job = Interruptible("resize", 1.0, make_raiser)
+
+    def work() -> None:
+        _Finalized(job)
+        eventually(lambda: False, "the limit")
+
+    with pytest.raises(SoftTimeLimitExceeded):
+        job.guard(work)()
+    # The next job of the thread has none, also if it is raised late.
+    assert Interruptible("next", 1.0, make_raiser).guard(_spin)(1000) == 1000
+
+
+def test_other_errors_of_finalizers_are_reported_as_before() -> None:
+    """The hook that was there gets them, also while a job runs."""
+    seen: list[Any] = []
+
+    class Failing:
+        def __del__(self) -> None:
+            raise ValueError("in a finalizer")
+
+    before = sys.unraisablehook
+    sys.unraisablehook = seen.append
+    try:
+        job = Interruptible("resize", 1.0)
+        job.guard(lambda: Failing() and None)()
+        assert isinstance(sys.unraisablehook, SwallowedErrors)
+        Failing()
+        assert [one.exc_type for one in seen] == [ValueError, ValueError]
+        assert "of 0 threads" in repr(sys.unraisablehook)
+    finally:
+        sys.unraisablehook = before
 
 
 def _spin(turns: int) -> int:

@@ -10,7 +10,7 @@ Invariants:
    which others look at it.
 2. Closing the window takes back what was sent and not raised. So it never reaches the code behind
    the function, or the next job of the thread.
-3. It is raised once at most.
+3. It is raised once, unless Python drops it in a finalizer; see `dewar.tasks.swallowed`.
 """
 
 import threading
@@ -25,8 +25,13 @@ from typing import Any, TypeVar
 from dewar.tasks.errors import SoftTimeLimitExceeded
 from dewar.tasks.interruptible_task import InterruptibleTask
 from dewar.tasks.raisers import Raiser, ThreadRaiser
+from dewar.tasks.swallowed import swallowed_errors
 
 R = TypeVar("R")
+
+
+# The seconds after which it is raised again if it was dropped.
+_AGAIN = 0.01
 
 
 class SoftLimit(Enum):
@@ -70,22 +75,18 @@ class Interruptible:
     def cancel(self) -> None:
         """Tell the function that the job is to be cancelled: once, so that it can clean up."""
         with self._lock:
-            if not self.is_cancelled and self._task is not None:
-                self._task.cancel()
+            if self.is_cancelled:
+                return
+            # First: the coroutine may look as soon as it is cancelled.
             self.is_cancelled = True
+            if self._task is not None:
+                self._task.cancel()
 
     def interrupt(self) -> None:
         """Raise `SoftTimeLimitExceeded` in the function, as soon as its own code runs."""
         with self._lock:
-            if self._limit is not SoftLimit.AHEAD:
-                return
-            self._limit = SoftLimit.DUE
-            if self._task is not None:
-                self._limit = SoftLimit.TOLD
-                self._task.interrupt()
-            elif self._is_open and self._raiser is not None:
-                self._limit = SoftLimit.TOLD
-                self._raiser.send()
+            if self._limit is SoftLimit.AHEAD:
+                self._tell()
 
     def guard(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that calls the job's, which the others reach then.
@@ -116,6 +117,27 @@ class Interruptible:
         finally:
             self._open()
 
+    def _tell(self) -> None:
+        """Raise it now if that is possible, and else later. The caller holds the lock."""
+        self._limit = SoftLimit.DUE
+        if self._task is not None:
+            self._limit = SoftLimit.TOLD
+            self._task.interrupt()
+        elif self._is_open and self._raiser is not None:
+            self._limit = SoftLimit.TOLD
+            self._raiser.send()
+
+    def _tell_again(self) -> None:
+        with self._lock:
+            self._tell()
+
+    def _on_swallowed(self) -> None:
+        # Not at once: what runs here is a finalizer still. And without the lock, which this thread
+        # may hold.
+        timer = threading.Timer(_AGAIN, self._tell_again)
+        timer.daemon = True
+        timer.start()
+
     def _run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         if self.soft_timeout is None:
             result = function(*args, **kwargs)
@@ -126,6 +148,8 @@ class Interruptible:
 
     def _run_in_window(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         self._raiser, self._ident = self._make_raiser(), threading.get_ident()
+        swallowed = swallowed_errors()
+        swallowed.watch(self._on_swallowed)
         try:
             try:
                 self._open()
@@ -137,6 +161,8 @@ class Interruptible:
             self._end()
             self._complete(error)
             raise
+        finally:
+            swallowed.forget()
 
     def _open(self) -> None:
         with self._lock:
