@@ -131,7 +131,6 @@ async def later(value):
 
 @tasks.task()
 def return_lock():
-    import threading
 
     return {"rows": [1, threading.Lock()]}
 

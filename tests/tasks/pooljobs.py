@@ -76,7 +76,7 @@ async def wait_in_coroutine(path: str) -> None:
     """Clean up when it is cancelled, and end with that."""
     Path(f"{path}.began").touch()
     try:
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
     finally:
         Path(f"{path}.cleaned").touch()
 
@@ -105,14 +105,17 @@ def clean_up_at_limit() -> str:
 async def wait_for_limit_soon() -> None:
     """Wait in a group, whose task is cancelled with it."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(asyncio.sleep(30))
+        group.create_task(_wait())
+
+
+async def _wait() -> None:
+    await asyncio.Event().wait()
 
 
 async def clean_up_at_limit_soon() -> str:
     try:
         await wait_for_limit_soon()
     except SoftTimeLimitExceeded as error:
-        await asyncio.sleep(0)
         return error.name
     return "not limited"
 
