@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from dewar.tasks.interruptible import Interruptible
-from dewar.tasks.progress import Progress
+from dewar.tasks.progress import Progress, shielded
 
 # The logger of concurrent.futures, which logs the other errors of callbacks.
 _log = logging.getLogger("concurrent.futures")
@@ -52,6 +52,7 @@ class Job(Future[Any]):
         """
         super().add_done_callback(fn if self.done() else partial(_call, fn))
 
+    @shielded
     def stop(self) -> bool:
         """Cancel the job, or ask its function to end if it runs; return whether that was possible.
 
