@@ -113,7 +113,8 @@ def show_command(ctx: click.Context, id: str, follow: bool, as_json: bool) -> No
 def cancel_command(ctx: click.Context, ids: Sequence[str], running: bool) -> None:
     """Cancel jobs that wait; with --running also running ones.
 
-    The process that runs a job stops it soon. If its engine cannot, the job continues.
+    The process that runs a job soon asks it to end, or stops it. If its engine can do neither, the
+    job continues.
     """
     from dewar.tasks.runtime.outcomes import describe_outcome
 

@@ -15,6 +15,7 @@ except ModuleNotFoundError as error:
     raise MissingExtra("The ledger of tasks", "tasks") from error
 
 from dewar.tasks.directory import TaskDirectory
+from dewar.tasks.progress import shielded
 from dewar.tasks.runtime.runtime import TasksRuntime
 from dewar.tasks.runtime.shared_ledger import Runtimes
 
@@ -43,6 +44,10 @@ class AppTasks:
         runtime = self._runtime
         if runtime is not None and not runtime.has_ended and runtime.pid == os.getpid():
             return runtime
+        return self._begun()
+
+    @shielded
+    def _begun(self) -> TasksRuntime:
         with self._lock:
             runtime = self._runtime
             if runtime is None or not runtime.is_running:

@@ -105,6 +105,27 @@ class JobTimeout(TasksError, TimeoutError):  # noqa: N818  # as the TimeoutError
         self.seconds = seconds
 
 
+class SoftTimeLimitExceeded(TasksError, RuntimeError):  # noqa: N818  # Celery's name
+    """Raised in the function of a job after its soft timeout, so that it can clean up and end.
+
+    It has the `name` of the task or function and its soft timeout in `seconds`. In a function on a
+    thread it has neither before it leaves the function. It is no `TimeoutError`: that is an
+    `OSError`, which libraries catch to try again.
+    """
+
+    def __init__(self, name: str = "The job", seconds: float = 0.0) -> None:
+        limit = f" of {seconds:g} seconds" if seconds else ""
+        super().__init__(
+            f"{name} has exceeded its soft timeout{limit}. Let it catch this exception to clean up,"
+            " or allow it more: soft_timeout=..."
+        )
+        self.name = name
+        self.seconds = seconds
+
+    def __reduce__(self) -> tuple[type["SoftTimeLimitExceeded"], tuple[str, float]]:
+        return type(self), (self.name, self.seconds)
+
+
 class PoolExhausted(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened
     """Raised by ``result()`` in a job if its pool has no worker left to run what it waits for.
 

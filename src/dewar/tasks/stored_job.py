@@ -79,10 +79,12 @@ class StoredJob(Job):
         return self._backend.cancel(self.id, False)
 
     def stop(self) -> bool:
-        """Cancel the job even if it runs; return whether it will not run to its end.
+        """Cancel the job, or ask its function to end if it runs; return whether that was possible.
+
+        It never runs again then, also if its process dies. See `Job.stop`.
 
         Raises:
-            NotSupported: If it runs already and its engine cannot stop it.
+            NotSupported: If it runs already and its engine cannot ask it or stop it.
         """
         if self.done():
             return self.cancelled()

@@ -102,10 +102,9 @@ class Task(Generic[P, R]):
         """What writes and reads arguments and results."""
         return self._directory().json
 
-    @property
-    def sync_function(self) -> Callable[..., Any]:
-        """The function, to be called without ``await``."""
-        return self._directory().ensure_sync(self.function)
+    def sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that can be called without ``await``, as the app makes it."""
+        return self._directory().ensure_sync(function)
 
     def submit(self, *args: Any, callback: str | None = None, **kwargs: Any) -> StoredJob:
         """Accept a job that runs the function as soon as possible. It is in the ledger then.

@@ -131,6 +131,7 @@ class Tasks:
         retries: int = 0,
         backoff: BackoffRule = 1.0,
         timeout: float | None = None,
+        soft_timeout: float | None = None,
         idempotent: bool = True,
         max_queue: int | None = _MAX_QUEUE,
         queue: str = DEFAULT_QUEUE,
@@ -149,6 +150,7 @@ class Tasks:
             backoff: The seconds before the next attempt: a number that doubles each time, a list,
                 or a function of the failed attempt's number (1 for the first).
             timeout: The seconds after which a job is stopped; not on threads.
+            soft_timeout: The seconds after which its function gets a `SoftTimeLimitExceeded`.
             idempotent: Whether a job may run again if its process died while it was running. If
                 not, it becomes lost.
             max_queue: How many jobs of the task may wait; None for any number.
@@ -174,6 +176,7 @@ class Tasks:
                 name=own_name if name is None else name,
                 policy=policy,
                 timeout=timeout,
+                soft_timeout=soft_timeout,
                 max_queue=max_queue,
                 queue=queue,
                 priority=priority,
@@ -225,15 +228,15 @@ class Tasks:
         return JobStatus.of(record, self.json.loads)
 
     def cancel(self, id: str, *, running: bool = False) -> bool:
-        """Cancel a job, whichever process runs it; return whether it will not run to its end.
+        """Cancel a job, whichever process has it; return whether that was possible.
 
         Args:
             id: The job's id.
-            running: Whether to stop it if it has begun.
+            running: Whether to ask it to end, or stop it, if it has begun; see `Job.stop`.
 
         Raises:
             UnknownJob: If the ledger has none.
-            NotSupported: If it runs and the engine cannot stop it.
+            NotSupported: If it runs and the engine can do neither.
         """
         return self.runtime.cancel(id, running)
 

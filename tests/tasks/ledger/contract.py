@@ -37,7 +37,14 @@ from dewar.tasks.errors import JobLost, LedgerError, TaskSetupError
 from dewar.tasks.ledger.interruption import lost_error
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
-from dewar.tasks.ledger.records import AttemptStart, BatchResult, JobState, Outcome, ProgressUpdate
+from dewar.tasks.ledger.records import (
+    AttemptStart,
+    BatchResult,
+    JobState,
+    Outcome,
+    ProgressUpdate,
+    StopRequest,
+)
 from dewar.tasks.serialization.failures import make_error
 from dewar.tasks.serialization.values import pack, unpack
 from exactvalues import EXACT, assert_same
@@ -368,6 +375,17 @@ class LedgerContract:
         assert ledger.write([end(job, JobState.QUEUED, error="{}")], tell) == NOTHING
         assert (state_of(ledger, job), record(ledger, job).finished) == (JobState.CANCELLED, 3.0)
         assert outbox(ledger)[0].body == f'["{job.id}", "cancelled"]'
+
+    def test_an_owner_writes_that_its_job_is_to_end(self, ledger: Ledger) -> None:
+        """After its begin, which may be in the same batch. If the owner dies, it is cancelled."""
+        job, waiting = new(owner=HERE.id), new(owner=HERE.id)
+        ledger.write([job, waiting])
+        ledger.write([start(job), StopRequest(id=job.id), StopRequest(id=waiting.id)])
+        assert ledger.stop_requests(HERE.id) == [job.id]
+        ledger.write([end(job, JobState.QUEUED)])
+        assert state_of(ledger, job) is JobState.CANCELLED
+        assert state_of(ledger, waiting) is JobState.QUEUED
+        assert ledger.stop_requests(HERE.id) == []
 
     @pytest.mark.parametrize("state", [JobState.FAILED, JobState.LOST, JobState.CANCELLED])
     def test_what_ended_badly_is_repeated_by_hand(self, ledger: Ledger, state: JobState) -> None:

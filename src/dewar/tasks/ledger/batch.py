@@ -24,10 +24,11 @@ from dewar.tasks.ledger.records import (
     NewJob,
     Outcome,
     ProgressUpdate,
+    StopRequest,
 )
 from dewar.tasks.placement import OnDuplicate
 
-LedgerOperation: TypeAlias = NewJob | AttemptStart | ProgressUpdate | Outcome
+LedgerOperation: TypeAlias = NewJob | AttemptStart | ProgressUpdate | StopRequest | Outcome
 RowValues: TypeAlias = dict[str, object]
 #: A task and the key of one of its jobs.
 UniqueKey: TypeAlias = tuple[str, str]
@@ -91,6 +92,8 @@ class Batch:
             self._begin(item)
         elif isinstance(item, Outcome):
             self._end(item)
+        elif isinstance(item, StopRequest):
+            self._stop(item)
         else:
             self._tell(item)
 
@@ -165,6 +168,12 @@ class Batch:
         if snapshot is not None and snapshot.state is JobState.RUNNING:
             message = clean(update.message)
             self._change(update.id, {"fraction": update.fraction, "message": message})
+
+    def _stop(self, request: StopRequest) -> None:
+        snapshot = self.snapshots.get(request.id)
+        if snapshot is not None and snapshot.state is JobState.RUNNING:
+            snapshot.stop_requested = True
+            self._change(request.id, {"stop_requested": 1})
 
     def _end(self, outcome: Outcome) -> None:
         snapshot = self.snapshots.get(outcome.id)

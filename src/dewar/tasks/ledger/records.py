@@ -102,6 +102,13 @@ class ProgressUpdate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StopRequest:
+    """A running job is to end. It never runs again, whatever becomes of its process."""
+
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
     """The end of an attempt. It counts only if the job is still this owner's, at this attempt.
 

@@ -39,7 +39,7 @@ class JobCancellation:
         """Cancel a job that this process has; return None if it does not have it.
 
         Raises:
-            NotSupported: If the job runs, `running` is true and the engine cannot stop it.
+            NotSupported: If the job runs, `running` is true and the engine cannot ask or stop it.
         """
         attempt = self._jobs.claimed.find(id)
         if attempt is None:

@@ -154,6 +154,19 @@ class ClaimedJobs:
         """Return all attempts."""
         return list(self.attempts.values())
 
+    def recall(self, waited: float, patience: float) -> None:
+        """Recall all attempts, wait for them, and name those that are left in the log.
+
+        Args:
+            waited: How long they have had to end, in seconds.
+            patience: How long to wait, in seconds.
+        """
+        for attempt in self.all():
+            attempt.recall()
+        if not self.wait_empty(patience):
+            for attempt in self.all():
+                attempt.log_left(waited)
+
     def wait_empty(self, timeout: float | None) -> bool:
         """Wait until no attempt is left; return whether that is so within `timeout` seconds.
 

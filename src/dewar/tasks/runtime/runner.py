@@ -25,7 +25,14 @@ from typing import Any, cast
 
 from dewar.tasks.engines.interface import EngineClosed, JobEngine
 from dewar.tasks.errors import LedgerError, QueueFull, TasksError, ThreadRefused
-from dewar.tasks.ledger.records import AttemptStart, JobRecord, JobState, NewJob, Outcome
+from dewar.tasks.ledger.records import (
+    AttemptStart,
+    JobRecord,
+    JobState,
+    NewJob,
+    Outcome,
+    StopRequest,
+)
 from dewar.tasks.progress import Progress
 from dewar.tasks.runtime.attempt import Attempt, Dispatch
 from dewar.tasks.runtime.cancellation import JobCancellation
@@ -104,16 +111,17 @@ class JobRunner:
         """Have `on_idle` called soon."""
         self._writer.wake()
 
+    def note_stopping(self, id: str) -> None:
+        """Have it written that a job is to end, if it runs here; see `StopRequest`."""
+        attempt = self._claimed.find(id)
+        if attempt is not None and attempt.running():
+            self._writer.put(StopRequest(id=id))
+
     def stop(self, timeout: float) -> bool:
-        """Give back what has not begun, and wait for what runs; call `finish` next.
+        """Give back what has not begun, and wait `timeout` seconds for what runs.
 
-        What still runs then is stopped, if the engine can do that, and given back as well.
-
-        Args:
-            timeout: In seconds.
-
-        Returns:
-            Whether nothing is left running here.
+        What still runs then is asked to end, or stopped, and given back as well. Return whether
+        nothing is left; call `finish` next.
         """
         self._claimed.close()
         try:
@@ -121,9 +129,7 @@ class JobRunner:
         except LedgerError as error:
             _logger.warning("Some jobs wait until this process has ended: %s", error)
         if not self._claimed.wait_empty(timeout):
-            for attempt in self._claimed.all():
-                attempt.recall(timeout)
-            self._claimed.wait_empty(_FINAL_WAIT)
+            self._claimed.recall(timeout, _FINAL_WAIT)
         return self.is_idle
 
     @property

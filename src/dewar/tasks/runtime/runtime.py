@@ -22,7 +22,7 @@ from dewar.tasks.ledger.owners import LedgerOwner, this_owner
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob
 from dewar.tasks.placement import OnDuplicate
 from dewar.tasks.pool import TaskPool
-from dewar.tasks.progress import running
+from dewar.tasks.progress import running, shielded
 from dewar.tasks.runtime.blocked_workers import BlockedWorkers
 from dewar.tasks.runtime.cancellation import JobCancellation
 from dewar.tasks.runtime.claimed import ClaimedJobs
@@ -151,15 +151,19 @@ class TasksRuntime:
         self.ledger.close()
         atexit.unregister(self._finish)
 
+    # A job may call what follows, and its soft limit must not end a write half-way.
+
+    @shielded
     def accept_one(self, new: NewJob, task: Any) -> StoredJob:
         """Accept a job of a task; see `Task.submit`."""
-        if new.callback is not None or task.options.timeout is not None or new.priority:
+        if new.callback is not None or task.options.has_time_limit or new.priority:
             self._check(new, task)
         job = self._future_of(new.id, new.task)
         if self._runner.submit_one(new):
             return job
         return self._found([new], [job], [False], task)[0]
 
+    @shielded
     def accept(self, new: Sequence[NewJob], task: Any) -> list[StoredJob]:
         """Accept jobs of a task, all with the same callback; see `Task.map`."""
         if new:
@@ -194,6 +198,7 @@ class TasksRuntime:
             for job, holder in zip(jobs, holders.values(), strict=True)
         ]
 
+    @shielded
     def job(self, id: str) -> StoredJob:
         """Return a job; see `Tasks.get`."""
         record = self._record(id)
@@ -202,12 +207,17 @@ class TasksRuntime:
         self._futures.resolve([self._record(id)])
         return job
 
+    @shielded
     def status(self, id: str) -> JobStatus:
         """Return what the ledger knows of a job; see `Tasks.status`."""
         return JobStatus.of(self._record(id), self.directory.json.loads)
 
+    @shielded
     def cancel(self, id: str, running: bool) -> bool:
         """Cancel a job; see `Tasks.cancel`."""
+        if running and self._can_stop:
+            # Before: its outcome, which may be another attempt, is written after this.
+            self._runner.note_stopping(id)
         here = self._cancellation.cancel_claimed(id, running)
         if here is not None:
             return self._woken(here)
@@ -216,7 +226,8 @@ class TasksRuntime:
             return self._woken(True)
         if record.state.is_final or not running:
             return self._record(id).state is JobState.CANCELLED
-        self._check_ability(Ability.STOP, "Wait for it, or let it look at a flag now and then.")
+        if not self._can_stop:
+            self._check_ability(Ability.STOP, "Wait for it, or use threads or processes.")
         return self.ledger.cancel_running(id)
 
     def _wait_for(self, job: Job) -> None:
@@ -246,10 +257,18 @@ class TasksRuntime:
             self._check_ability(
                 Ability.TIMEOUT, "Run tasks with a timeout in processes: Tasks(app, processes=2)."
             )
+        if task.options.soft_timeout is not None:
+            self._check_ability(Ability.SOFT_TIMEOUT, "Run the task in threads or processes.")
         if new.priority:
             self._check_ability(
                 Ability.PRIORITY, "Give urgent jobs a queue of their own: queue='urgent'."
             )
+
+    @property
+    def _can_stop(self) -> bool:
+        """Whether a running job can be asked to end, or stopped; of others' jobs nobody knows."""
+        engine = self._engine
+        return engine is None or bool({Ability.ASK_TO_STOP, Ability.STOP} & engine.abilities)
 
     def _check_ability(self, ability: Ability, repair: str) -> None:
         engine = self._engine
@@ -268,7 +287,11 @@ def _open_pool(settings: TasksSettings) -> TaskPool:
     if settings.engine is not None:
         return TaskPool(engine=settings.engine)
     if settings.processes is not None:
-        return TaskPool(processes=settings.processes)
+        return TaskPool(
+            processes=settings.processes,
+            max_jobs_per_worker=settings.max_jobs_per_worker,
+            max_memory_per_worker=settings.max_memory_per_worker,
+        )
     return TaskPool(threads=settings.threads or _THREADS, thread_name_prefix="dewar-task")
 
 
