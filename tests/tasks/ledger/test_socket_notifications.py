@@ -5,6 +5,7 @@ import signal
 import socket
 import stat
 import threading
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,8 @@ from dewar.tasks.ledger.socket_notifications import SocketNotifications
 def bound(folder: Path, name: str) -> socket.socket:
     """Return a socket with a name that nobody reads."""
     unread = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    before = Path.cwd()
-    os.chdir(folder)  # the path may be too long
-    try:
+    with chdir(folder):  # the path may be too long
         unread.bind(name)
-    finally:
-        os.chdir(before)
     return unread
 
 
@@ -41,9 +38,9 @@ class TestSocketNotifications(NotificationsContract):
         return lambda: SocketNotifications(folder)
 
     def send_garbage(self, message: bytes) -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, chdir(self.path):
             for entry in self.path.iterdir():
-                sender.sendto(message, str(entry))
+                sender.sendto(message, entry.name)  # its path may be too long
 
     def test_the_folder_is_private(self, make: Make, folder: Path) -> None:
         """Whatever the umask is, and also if somebody has opened it to others."""

@@ -79,3 +79,19 @@ def test_who_waits_for_the_last_job_is_told() -> None:
     claimed.take("a")
     waiting.join(30)
     assert not waiting.is_alive()
+
+
+def test_jobs_that_have_ended_are_no_backlog() -> None:
+    """Though they are here until that is written."""
+    claimed = ClaimedJobs(workers=2, prefetch=100)
+    for id in "abc":
+        claimed.attempts[id] = attempt(id)
+    assert claimed.has_backlog
+    claimed.note_finished("a")
+    assert not claimed.has_backlog
+    claimed.attempts["d"] = attempt("d")
+    assert claimed.has_backlog
+    claimed.take("a")
+    assert claimed.has_backlog
+    claimed.take("b")
+    assert not claimed.has_backlog

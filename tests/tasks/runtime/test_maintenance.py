@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.tasks.ledger.ledgertools import end, new, record, start, state_of
 
+from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.owners import LedgerOwner
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob
@@ -235,3 +236,78 @@ def test_a_clock_that_is_set_back_holds_no_job_up(
     late.go_on(0.25)
     assert late.dispatched == [second.id]
     assert record(one.ledger, later).owner is None
+
+
+def test_what_is_left_during_a_look_leads_to_another(
+    make: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the query and its result another process commits a job, and says so."""
+    here = make("here")
+    here.go_on(0.0)
+    claim, late = here.ledger.claim, new(at=here.wall)
+
+    def claim_and_miss(*given: Any) -> list[JobRecord]:
+        found = claim(*given)
+        monkeypatch.setattr(here.ledger, "claim", claim)
+        here.ledger.write([late])
+        here.jobs.claimed.may_have_jobs = True
+        return found
+
+    monkeypatch.setattr(here.ledger, "claim", claim_and_miss)
+    here.jobs.claimed.may_have_jobs = True
+    here.go_on(0.0)
+    assert here.dispatched == []
+    assert here.jobs.claimed.wants_jobs
+    here.go_on(0.0)
+    assert here.dispatched == [late.id]
+
+
+def test_a_look_that_fails_is_made_again(
+    make: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The notice that it was for does not come again."""
+    here = make("here")
+    here.go_on(0.0)
+
+    def fail(*_given: Any) -> list[JobRecord]:
+        raise LedgerError("jobs.sqlite3", "it is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(here.ledger, "claim", fail)
+        here.jobs.claimed.may_have_jobs = True
+        with pytest.raises(LedgerError):
+            here.go_on(0.0)
+    job = new(at=here.wall)
+    here.ledger.write([job])
+    here.go_on(0.0)
+    assert here.dispatched == [job.id]
+
+
+def test_a_job_for_later_is_claimed_when_it_is_due(make: Callable[..., Process]) -> None:
+    """Neither later, as with the next poll, nor with looks in between."""
+    here = make("here", poll=1000.0)
+    here.go_on(0.0)
+    job = new(at=here.wall, due=here.wall + 3.0)
+    here.ledger.write([job])
+    here.jobs.claimed.may_have_jobs = True
+    assert here.go_on(0.0) <= 3.0
+    assert here.dispatched == []
+    here.go_on(2.9)
+    assert here.dispatched == []
+    here.go_on(0.2)
+    assert here.dispatched == [job.id]
+
+
+def test_who_is_told_does_not_look_often(
+    make: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shortly after a job, one that nobody tells does."""
+    here = make("here", poll=1000.0)
+    here.go_on(0.0)
+    here.jobs.claimed.active_at = here.monotonic
+    assert here.go_on(0.0) < 0.1
+    monkeypatch.setattr(type(here.ledger.notifications), "is_listening", True)
+    told = make("told", poll=1000.0)
+    told.go_on(0.0)
+    told.jobs.claimed.active_at = told.monotonic
+    assert told.go_on(0.0) > 1.0

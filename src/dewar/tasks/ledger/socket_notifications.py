@@ -161,7 +161,7 @@ class SocketNotifications:
     def _list_peers(self, version: Version | None) -> None:
         """Connect to the sockets that are new, and forget those that are gone."""
         if version is None:
-            self._drop_peers()
+            self._listed = None  # those that are known hear all the same
             return
         is_recent = abs(time.time_ns() - version[2]) < _COARSE
         self._listed = None if is_recent else version

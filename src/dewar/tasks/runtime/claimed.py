@@ -3,6 +3,7 @@
 import threading
 from math import inf
 
+from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.runtime.attempt import Attempt
 
 # A process claims what it will run within this time, in seconds: with more, other processes would
@@ -45,6 +46,9 @@ class ClaimedJobs:
         self._since: float | None = None
         self._changing = threading.Lock()
         self._emptied = threading.Condition()
+        self._workers = prefetch if workers is None else workers
+        # The jobs that have ended, and whose outcomes are not written.
+        self._finished: set[str] = set()
         self.limit = self._minimum
         self.claims_from = 0.0 if runs_jobs else inf
         self.may_have_jobs = True
@@ -71,6 +75,11 @@ class ClaimedJobs:
     def wants_jobs(self) -> bool:
         """Whether the ledger may have a job to claim, and it is time to."""
         return self.may_have_jobs and self.is_running_low
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether more jobs are here, and have not ended, than run at a time."""
+        return len(self.attempts) - len(self._finished) > self._workers
 
     def is_active(self, now: float) -> bool:
         """Whether it is worth while to look at the ledger often, at a monotonic time."""
@@ -107,6 +116,7 @@ class ClaimedJobs:
     def take(self, id: str) -> Attempt | None:
         """Remove the attempt at a job and return it; None for every caller but the first."""
         attempt = self.attempts.pop(id, None)
+        self._finished.discard(id)
         if not self.attempts:
             with self._emptied:
                 self._emptied.notify_all()
@@ -120,6 +130,14 @@ class ClaimedJobs:
             if attempt.cancel() and self.take(attempt.record.id) is not None
         ]
 
+    def drop_cancelled(self, record: JobRecord) -> bool:
+        """Cancel and remove the attempt at a cancelled job, if it has not begun; return whether."""
+        attempt = self.find(record.id)
+        if attempt is None or record.state is not JobState.CANCELLED or not attempt.cancel():
+            return False
+        self.take(record.id)
+        return True
+
     def all(self) -> list[Attempt]:
         """Return all attempts."""
         return list(self.attempts.values())
@@ -131,6 +149,10 @@ class ClaimedJobs:
         """
         with self._emptied:
             return self._emptied.wait_for(lambda: not self.attempts, timeout)
+
+    def note_finished(self, id: str) -> None:
+        """Note that a job has ended, whose outcome is to be written next."""
+        self._finished.add(id)
 
     def note_ended(self, count: int, now: float) -> None:
         """Update the limit after some jobs have ended.

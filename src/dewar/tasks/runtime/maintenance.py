@@ -8,9 +8,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from math import inf
 
-from dewar.tasks.errors import NotSupported
+from dewar.tasks.errors import LedgerError, NotSupported
+from dewar.tasks.ledger.notifications import JOBS, Topic
 from dewar.tasks.ledger.owner_watch import OwnerWatch
-from dewar.tasks.ledger.records import JobRecord, JobState
+from dewar.tasks.ledger.records import JobRecord
 from dewar.tasks.ledger.recovery import bring_forward
 from dewar.tasks.runtime.cancellation import JobCancellation
 from dewar.tasks.runtime.clock_steps import ClockSteps
@@ -119,23 +120,31 @@ class LedgerMaintenance:
 
     def run_due(self) -> float:
         """Do what is due; return the seconds until something is due again."""
-        if self._claimed.wants_jobs:
+        claimed = self._claimed
+        if claimed.wants_jobs or (claimed.is_running_low and self._next_due_in() <= 0):
             self._claim()
         now = self._jobs.monotonic()
         due_in = self._timers.run(now)
-        if self._claimed.attempts:
+        if (next_due_in := self._next_due_in()) > 0:
+            due_in = min(due_in, next_due_in)
+        if claimed.attempts or self._ledger.notifications.is_listening:
             return due_in
-        # This process has nothing to do, or waits for others. A share of the time that has passed:
-        # the next job of a series is found at once, the end of a long one soon enough, and a quiet
-        # process looks as seldom as it may. Looks that take long are rare too.
+        # This process has nothing to do, or waits for others, and nobody tells it. A share of the
+        # time that has passed: the next job of a series is found at once, the end of a long one
+        # soon enough, and a quiet process looks as seldom as it may. Looks that take long are rare.
         quiet = now - self._claimed.active_at
         pause = max(_SHORTEST_POLL, quiet / 4, 4 * self._poll_took)
         self._timers.make_due(self._poll, now + pause)
         return min(due_in, pause)
 
+    def _next_due_in(self) -> float:
+        """Return the seconds until the ledger has a job to claim, as far as is known."""
+        return self._claimed.next_due - self._jobs.clock()
+
     def heartbeat(self) -> None:
         """Renew the lease of this process, and recover the jobs of processes that have died."""
         now = self._jobs.clock()
+        self._ledger.notifications.maintain()
         if not self._ledger.beat(self._jobs.owner, now + self._lease):
             self._note_forgotten()
         recovered = self._ledger.recover(now, self._watch.gone, self._jobs.describe)
@@ -157,6 +166,7 @@ class LedgerMaintenance:
                 "The clock was set back. Jobs that were due before, and are now: %d", count
             )
             self._claimed.may_have_jobs = True
+            self._ledger.notifications.notify(JOBS)
 
     def _note_forgotten(self) -> None:
         """Let go of the jobs that others have taken over, if there are any.
@@ -196,14 +206,21 @@ class LedgerMaintenance:
         room = claimed.room
         if not room or self._jobs.monotonic() < claimed.claims_from:
             return
-        records = self._ledger.claim(self._jobs.owner.id, room, now, self._tasks)
-        claimed.may_have_jobs = len(records) == room
-        if not claimed.may_have_jobs:
-            claimed.next_due = self._ledger.next_due(self._tasks) or inf
+        # Before the look: what is left meanwhile may be missed by it.
+        claimed.may_have_jobs = False
+        try:
+            records = self._ledger.claim(self._jobs.owner.id, room, now, self._tasks)
+        except LedgerError:
+            claimed.may_have_jobs = True
+            raise
         if records:
             claimed.active_at = self._jobs.monotonic()
         for record in records:
             self._dispatch(record)
+        if len(records) == room:
+            claimed.may_have_jobs = True
+        else:
+            claimed.next_due = self._ledger.next_due(self._tasks) or inf
 
     def _apply_stop_requests(self) -> None:
         """Stop the jobs that another process was asked to stop."""
@@ -223,6 +240,7 @@ class LedgerMaintenance:
         away = [id for id in self._futures.ids() if self._claimed.find(id) is None]
         if not away:
             return
+        self._ledger.notifications.add_topic(Topic.ENDED)
         # The oldest first, and the others in turn: there may be thousands.
         first = self._lookup_start = (
             self._lookup_start + _LOOKUP_LIMIT
@@ -236,12 +254,9 @@ class LedgerMaintenance:
         """Drop the attempts that have not begun and whose jobs another process has cancelled."""
         waiting = [a for a in self._claimed.all() if not a.running() and not a.done()]
         for start in range(0, len(waiting), _LOOKUP_LIMIT):
-            some = {
-                attempt.record.id: attempt for attempt in waiting[start : start + _LOOKUP_LIMIT]
-            }
-            for record in self._ledger.get_many(list(some)).values():
-                if record.state is JobState.CANCELLED and some[record.id].cancel():
-                    self._claimed.take(record.id)
+            some = [attempt.record.id for attempt in waiting[start : start + _LOOKUP_LIMIT]]
+            for record in self._ledger.get_many(some).values():
+                if self._claimed.drop_cancelled(record):
                     self._futures.resolve([record])
 
     def _purge_ended(self) -> None:

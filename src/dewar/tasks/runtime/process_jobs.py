@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from dewar.tasks.ledger.ledger import Ledger
+from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.owners import LedgerOwner
 from dewar.tasks.ledger.records import JobRecord, NewJob
+from dewar.tasks.runtime.attempt import Attempt
 from dewar.tasks.runtime.claimed import ClaimedJobs
 from dewar.tasks.stored_job import JobFutures
 
@@ -25,13 +26,23 @@ class ProcessJobs:
         monotonic: A clock in seconds that nobody sets, for everything that lasts or is repeated.
     """
 
-    ledger: Ledger
+    ledger: NotifyingLedger
     owner: LedgerOwner
     claimed: ClaimedJobs
     futures: JobFutures
     describe: Callable[[JobRecord], str]
     clock: Callable[[], float]
     monotonic: Callable[[], float]
+
+    def is_urgent(self, attempt: Attempt) -> bool:
+        """Return whether to write at once that an attempt has ended.
+
+        Somebody may wait for it: here, or in the process that has accepted it. PERF: with a
+        backlog, many outcomes are written together instead.
+        """
+        if self.claimed.has_backlog:
+            return False
+        return attempt.was_claimed or self.futures.is_awaited(attempt.record.id)
 
     def claimed_at_once(self, new: NewJob) -> NewJob:
         """Return a new job, with this process as its owner if it can run it at once."""

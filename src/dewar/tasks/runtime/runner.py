@@ -59,6 +59,9 @@ class JobRunner:
         source: What they run.
         cancellation: What is cancelled meanwhile.
         on_callback: Called when a job with a callback has ended.
+
+    Attributes:
+        wake, flush: See `LedgerWriter`.
     """
 
     def __init__(
@@ -79,7 +82,8 @@ class JobRunner:
         self._on_callback = on_callback
         self._progress = LatestProgress()
         self._returned = ReturnedJobs(jobs.ledger, self._owner)
-        self._writer = LedgerWriter(self._write, self._write_new)
+        self._writer = writer = LedgerWriter(self._write, self._write_new)
+        self.wake, self.flush = writer.wake, writer.flush
 
     def __repr__(self) -> str:
         return f"<JobRunner {self._owner} {self._claimed!r} {self._writer!r}>"
@@ -106,10 +110,6 @@ class JobRunner:
         """
         return self._writer.write_all(self._jobs.all_claimed_at_once(jobs))
 
-    def wake(self) -> None:
-        """Have `on_idle` called soon."""
-        self._writer.wake()
-
     def stop(self, timeout: float) -> bool:
         """Give back what has not begun, and wait for what runs; call `finish` next.
 
@@ -130,11 +130,6 @@ class JobRunner:
             for attempt in self._claimed.all():
                 attempt.recall(timeout)
             self._claimed.wait_empty(_FINAL_WAIT)
-        return self.is_idle
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no job belongs to this process."""
         return not self._claimed.attempts
 
     def give_back_waiting(self) -> None:
@@ -193,7 +188,9 @@ class JobRunner:
         self._put_progress(record.id)
         source = self._source
         policy = source.policy(record.task)
-        self._writer.put(outcome_of(attempt, policy, self._owner, self._clock(), source.json))
+        outcome = outcome_of(attempt, policy, self._owner, self._clock(), source.json)
+        self._claimed.note_finished(record.id)
+        self._writer.put(outcome, self._jobs.is_urgent(attempt))
 
     # The thread that writes.
 
@@ -253,7 +250,9 @@ class JobRunner:
 
     def dispatch_claimed(self, record: JobRecord) -> None:
         """Give a job that this process has claimed to the engine."""
-        self._dispatch(self._hold(record))
+        attempt = self._hold(record)
+        attempt.was_claimed = True
+        self._dispatch(attempt)
 
     def _hold(self, record: JobRecord) -> Attempt:
         attempt = Attempt(record, self, None if self._engine is None else self._engine.stop)

@@ -16,7 +16,6 @@ from dewar.tasks.engines.execution import is_remote
 from dewar.tasks.engines.interface import Ability
 from dewar.tasks.errors import NotSupported, QueueFull, UnknownJob
 from dewar.tasks.job import Job
-from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.outbox_insert import describe_record
 from dewar.tasks.ledger.owners import this_owner
@@ -27,6 +26,7 @@ from dewar.tasks.runtime.blocked_workers import BlockedWorkers
 from dewar.tasks.runtime.cancellation import JobCancellation
 from dewar.tasks.runtime.claimed import ClaimedJobs
 from dewar.tasks.runtime.job_source import JobSource
+from dewar.tasks.runtime.ledger_listener import LedgerListener
 from dewar.tasks.runtime.maintenance import LedgerMaintenance
 from dewar.tasks.runtime.outcomes import describe_outcome
 from dewar.tasks.runtime.process_jobs import ProcessJobs
@@ -66,19 +66,12 @@ class TasksRuntime:
         self._pool = _open_pool(settings) if runs_jobs else None
         engine = None if self._pool is None else self._pool.engine
         self._engine = engine
-        self.ledger: Ledger = open_ledger(directory.ledger_location(), durable=settings.durable)
+        self.ledger = open_ledger(directory.ledger_location(), durable=settings.durable)
         owner = this_owner(time.time())
         self.webhooks = Webhooks(self.ledger, settings, owner.id)
         self._callback_queue = CallQueue("dewar-tasks-callbacks")
         self._futures = JobFutures()
-        self._backend = JobBackend(
-            directory=directory,
-            futures=self._futures,
-            status=self.status,
-            cancel=self.cancel,
-            call_soon=self._callback_queue.call_soon,
-            wait_for=self._wait_for if hasattr(engine, "wait_for") else _wait_as_running,
-        )
+        self._backend = self._make_backend(waits=hasattr(engine, "wait_for"))
         jobs = ProcessJobs(
             ledger=self.ledger,
             owner=owner,
@@ -88,6 +81,7 @@ class TasksRuntime:
             clock=time.time,
             monotonic=time.monotonic,
         )
+        self._claimed = jobs.claimed
         self.source = JobSource(directory, engine is not None and engine.name == "threads")
         self._cancellation = JobCancellation(jobs, self.webhooks.wake)
         self._runner = JobRunner(jobs, engine, self.source, self._cancellation, self.webhooks.wake)
@@ -95,6 +89,7 @@ class TasksRuntime:
         self._maintenance = LedgerMaintenance(
             jobs, settings, directory.tasks, self._runner.dispatch_claimed, self._cancellation
         )
+        self._listener = LedgerListener(jobs, self._maintenance.poll_soon, self._runner.wake)
         self._maintenance.every(_PROGRESS_INTERVAL, self._runner.write_progress)
         if runs_jobs:
             self._maintenance.every(INTERVAL, UnknownTasks(jobs, directory.tasks).look)
@@ -116,6 +111,7 @@ class TasksRuntime:
         """
         try:
             self._maintenance.heartbeat()
+            self._listener.start(runs_jobs=self._pool is not None)
             # After an outage the lease is renewed before others count this process as gone.
             self._runner.start(self._maintenance.run_due, self._settings.lease / 3)
             self.webhooks.start()
@@ -128,7 +124,7 @@ class TasksRuntime:
     def stop(self, timeout: float | None = None) -> bool:
         """End; see `Tasks.stop`."""
         atexit.unregister(self.stop)
-        if self.pid != os.getpid() or (self.has_ended and self._runner.is_idle):
+        if self.pid != os.getpid() or (self.has_ended and not self._claimed.attempts):
             return True
         self.has_ended = True
         shutdown_timeout = self._settings.shutdown_timeout if timeout is None else timeout
@@ -161,6 +157,8 @@ class TasksRuntime:
         job = self._future_of(new.id, new.task)
         if not self._runner.submit_one(new):
             raise QueueFull(f"The task {task.name}", task.options.max_queue)
+        if not self._listener.hears_ends and not self._is_here(job):
+            self._listener.hear_ends()
         return job
 
     def accept(self, new: Sequence[NewJob], task: Any) -> list[StoredJob]:
@@ -172,12 +170,16 @@ class TasksRuntime:
         if not all(accepted):
             kept = [job for job, is_kept in zip(jobs, accepted, strict=True) if is_kept]
             raise QueueFull(f"The task {task.name}", task.options.max_queue, kept)
+        if not self._listener.hears_ends and not all(map(self._is_here, jobs)):
+            self._listener.hear_ends()
         return jobs
 
     def job(self, id: str) -> StoredJob:
         """Return a job; see `Tasks.get`."""
         record = self._record(id)
         job = self._future_of(id, record.task)
+        if not record.state.is_final and not self._is_here(job):
+            self._listener.hear_ends()
         # Looked up again: it may have ended before its Future was there.
         self._futures.resolve([self._record(id)])
         return job
@@ -199,6 +201,22 @@ class TasksRuntime:
         self._check_ability(Ability.STOP, "Wait for it, or let it look at a flag now and then.")
         return self.ledger.cancel_running(id)
 
+    def _make_backend(self, *, waits: bool) -> JobBackend:
+        return JobBackend(
+            directory=self.directory,
+            futures=self._futures,
+            status=self.status,
+            cancel=self.cancel,
+            call_soon=self._callback_queue.call_soon,
+            note_wait=self._note_wait,
+            wait_for=self._wait_for if waits else _wait_as_running,
+        )
+
+    def _note_wait(self) -> None:
+        """Have the work that somebody waits for done at once, unless there is much of it."""
+        if not self._claimed.has_backlog:
+            self._runner.flush()
+
     def _wait_for(self, job: Job) -> None:
         engine: Any = self._engine
         engine.wait_for(job, self._blocked_workers.give_way)
@@ -212,6 +230,10 @@ class TasksRuntime:
 
     def _future_of(self, id: str, task: str) -> StoredJob:
         return self._futures.add(id, partial(StoredJob, id, task, self._backend))
+
+    def _is_here(self, job: StoredJob) -> bool:
+        """Return whether a job's end is known here, or will be without a notice of others."""
+        return self._claimed.find(job.id) is not None or job.done()
 
     def _record(self, id: str) -> JobRecord:
         record = self.ledger.get(id)
