@@ -18,6 +18,8 @@ _BUFFER = 1 << 16
 #: The pause between two notices, in seconds. Those that come meanwhile are told together.
 #: PERF: otherwise each commit of a busy process would interrupt the threads of all others.
 _PAUSE = 0.001
+#: How long a close waits for a function that is called, in seconds.
+_FINAL_WAIT = 5.0
 _QUEUE_SETTING = "/proc/sys/net/unix/max_dgram_qlen"
 
 
@@ -84,7 +86,7 @@ class SocketListener:
             self._bell.setblocking(False)
             with suppress(OSError):  # its queue is full, so the thread does not wait
                 self._bell.send(b"")
-            thread.join()
+            thread.join(_FINAL_WAIT)
         self.forget()
 
     def forget(self) -> None:

@@ -61,7 +61,7 @@ class SocketNotifications:
         #: The version of the folder when the peers were listed; None to list them again.
         self._listed: Version | None = None
         self._listener: SocketListener | None = None
-        self._owner = ""
+        self._owner = self._complaint = ""
         self._topics: frozenset[Topic] = frozenset()
         self._tell: Tell | None = None
         _fork_reset.add(self)
@@ -148,15 +148,21 @@ class SocketNotifications:
             self._folder.open()
             listener = SocketListener(self._folder, self._owner, self._topics)
         except OSError as error:
-            _logger.info("Other processes are not heard, and polled: %s", error)
+            self._complain(error)
             return
         try:
             listener.start(self._tell)
         except RuntimeError as error:
-            _logger.info("Other processes are not heard, and polled: %s", error)
+            self._complain(error)
             listener.forget()
             return
-        self._listener = listener
+        self._listener, self._complaint = listener, ""
+
+    def _complain(self, error: Exception) -> None:
+        """Log why there is no listener, unless it is the same reason as before."""
+        if str(error) != self._complaint:
+            self._complaint = str(error)
+            _logger.info("Other processes are not heard, and polled: %s", error)
 
     def _list_peers(self, version: Version | None) -> None:
         """Connect to the sockets that are new, and forget those that are gone."""
