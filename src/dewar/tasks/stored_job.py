@@ -151,7 +151,7 @@ class StoredJob(Job):
         self._backend.note_wait()
 
     def _read(self, timeout: float | None) -> "_Outcome":
-        if not self.done():
+        if self._record is None and not self.done():
             self._note_wait()
         super().exception(timeout)
         record, known = self._record, vars(self)

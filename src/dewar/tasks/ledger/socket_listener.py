@@ -16,8 +16,8 @@ _logger = logging.getLogger("dewar.tasks")
 #: More than the longest message.
 _BUFFER = 1 << 16
 #: The pause between two notices, in seconds. Those that come meanwhile are told together.
-#: PERF: otherwise each commit of a busy process would interrupt the threads of all others.
-_PAUSE = 0.001
+#: PERF: without it each commit of a busy process would interrupt the threads of all others.
+_PAUSE = 0.0003
 #: How long a close waits for a function that is called, in seconds.
 _FINAL_WAIT = 5.0
 _QUEUE_SETTING = "/proc/sys/net/unix/max_dgram_qlen"
