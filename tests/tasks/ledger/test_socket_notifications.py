@@ -12,7 +12,7 @@ import pytest
 from tests.tasks.ledger.notificationcontract import Make, NotificationsContract
 from tests.tasks.ledger.notificationtools import Ear, listen, of, wants_jobs
 
-from dewar.tasks.ledger import sqlite
+from dewar.tasks.ledger import socket_listener, sqlite
 from dewar.tasks.ledger.notifications import JOBS, NoNotifications, Notice, Topic
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.socket_folder import SocketFolder
@@ -206,6 +206,32 @@ class TestSocketNotifications(NotificationsContract):
         assert threading.active_count() == threads
         other.notify(JOBS)
         ear.wait_for(lambda notice: notice == JOBS)
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+    def test_a_listener_whose_thread_has_failed_is_replaced(
+        self, make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Otherwise others would go on to tell nobody."""
+        one, other = make(), make()
+        ear = listen(one, "one", Topic.JOBS)
+        listener = one._listener  # type: ignore[attr-defined]
+
+        def fail(message: bytes) -> Notice:
+            raise MemoryError(message)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(socket_listener, "decode", fail)
+            other.notify(JOBS)
+            ear.wait_for(wants_jobs)  # it has waited with the function of before
+            other.notify(JOBS)
+            listener._thread.join(20)
+        assert not listener.is_alive
+        one.maintain()
+        assert one.is_listening
+        assert ear.wait_for(wants_jobs).is_partial
+        other.notify(JOBS)
+        assert ear.wait_for(wants_jobs) == JOBS
+        assert len(list(folder.iterdir())) == 1
 
     def test_who_could_not_listen_does_so_later(self, make: Make, folder: Path) -> None:
         """When what was in the way is gone."""

@@ -59,6 +59,11 @@ class SocketListener:
     def __repr__(self) -> str:
         return f"<SocketListener {self.name}>"
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
     def start(self, tell: Tell) -> None:
         """Begin to call a function with notices.
 

@@ -107,11 +107,14 @@ class SocketNotifications:
             return
         with self._lock:
             listener = self._listener
-            if listener is not None and os.path.lexists(self._path / listener.name):
+            if listener is not None and self._is_reached(listener):
                 return
             self._listener = None
             self._begin()
             has_begun = self._listener is not None
+            if listener is not None:
+                with suppress(OSError):
+                    self._folder.remove(listener.name)
         if listener is not None:
             listener.close()
         if has_begun:
@@ -163,6 +166,10 @@ class SocketNotifications:
         if str(error) != self._complaint:
             self._complaint = str(error)
             _logger.info("Other processes are not heard, and polled: %s", error)
+
+    def _is_reached(self, listener: SocketListener) -> bool:
+        """Return whether others find this process, and are heard."""
+        return listener.is_alive and os.path.lexists(self._path / listener.name)
 
     def _list_peers(self, version: Version | None) -> None:
         """Connect to the sockets that are new, and forget those that are gone."""
