@@ -311,3 +311,29 @@ def test_who_is_told_does_not_look_often(
     told.go_on(0.0)
     told.jobs.claimed.active_at = told.monotonic
     assert told.go_on(0.0) > 1.0
+
+
+def test_who_finds_a_dead_process_learns_how_its_jobs_ended(make: Callable[..., Process]) -> None:
+    """At once: a process does not tell itself."""
+    here, gone = make("here", poll=1000.0), make("gone")
+    job = new(owner="gone", idempotent=False)
+    for process in (here, gone):
+        process.go_on(0.0)
+    gone.ledger.write([job, start(job, "gone")])
+    future = Awaited(job.id)
+    here.jobs.futures.add(job.id, lambda: future)  # type: ignore[arg-type,return-value]
+    for _ in range(4):
+        here.go_on(5.0)
+    assert state_of(here.ledger, job) is JobState.LOST
+    assert [found.state for found in future.records] == [JobState.LOST]
+
+
+class Awaited:
+    """Stands for a job that somebody waits for."""
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        self.records: list[JobRecord] = []
+
+    def resolve(self, record: JobRecord) -> None:
+        self.records.append(record)

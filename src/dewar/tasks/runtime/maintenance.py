@@ -154,7 +154,8 @@ class LedgerMaintenance:
                 len(recovered.requeued),
                 len(recovered.lost),
             )
-            self._claimed.may_have_jobs = True
+        if recovered.requeued or recovered.lost or recovered.cancelled:
+            self.poll_soon()  # others are told, and this process may run or await them too
         if self._clock_steps.take_step_back():
             self._bring_forward(now)
 
@@ -165,7 +166,7 @@ class LedgerMaintenance:
             _logger.warning(
                 "The clock was set back. Jobs that were due before, and are now: %d", count
             )
-            self._claimed.may_have_jobs = True
+            self.poll_soon()
             self._ledger.notifications.notify(JOBS)
 
     def _note_forgotten(self) -> None:
