@@ -147,6 +147,16 @@ class Bench:
         self._tasks.stop()
         return spent / (each * threads) * 1e6
 
+    def one_at_a_time(self, jobs: int) -> float:
+        """Submit jobs from one thread, and wait for each result before the next."""
+        self._task.submit().result()
+        began = time.perf_counter()
+        for _ in range(jobs):
+            self._task.submit().result()
+        spent = time.perf_counter() - began
+        self._tasks.stop()
+        return spent / jobs * 1e6
+
     def status(self, jobs: int) -> float:
         """Read ended jobs at random positions."""
         began = time.perf_counter()
@@ -196,6 +206,7 @@ CASES: dict[str, Callable[[Bench, int], float]] = {
     "fifty at a time, in one write": Bench.folded,
     "a whole job, submitted by one thread": Bench.whole,
     "a whole job, submitted by eight": Bench.whole_by_eight,
+    "a whole job, one at a time": Bench.one_at_a_time,
     "status": Bench.status,
     "claim, fifty at a time": Bench.claiming,
 }

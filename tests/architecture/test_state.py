@@ -32,6 +32,10 @@ PROCESS_WIDE = {
         "process_hooks",
     ): "pools, to be told of a fork and the interpreter's end",
     (
+        "tasks/ledger/socket_notifications.py",
+        "_fork_reset",
+    ): "sockets, to be closed in a fork: Python keeps one list",
+    (
         "tasks/ledger/sqlite.py",
         "_fork_barrier",
     ): "ledgers, to be told of a fork: Python keeps one list",

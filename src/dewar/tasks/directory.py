@@ -11,7 +11,7 @@ from dewar.contexts.current import maybe_current
 from dewar.support.redaction import IsSecret, secret_names
 from dewar.tasks.errors import TaskSetupError, UnknownTask
 from dewar.tasks.interface import TasksApp
-from dewar.tasks.ledger.ledger import Ledger
+from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.limits import TaskLimits
 from dewar.tasks.serialization.task_address import TaskAddress, app_path
@@ -73,7 +73,7 @@ class TaskDirectory:
         text = os.fspath(where)
         return text if "://" in text else str(Path(text).absolute())
 
-    def open_ledger(self) -> Ledger:
+    def open_ledger(self) -> NotifyingLedger:
         """Return the ledger; see `dewar.tasks.ledger.opening.open_ledger`."""
         return open_ledger(self.ledger_location(), durable=self.settings().durable)
 

@@ -5,9 +5,8 @@ from typing import Any, ParamSpec, TypeVar
 from weakref import WeakSet
 
 from dewar.contexts.current import contexts
-from dewar.tasks.app_tasks import AppTasks
+from dewar.tasks.app_tasks import PART, AppTasks
 from dewar.tasks.directory import LINKS, TaskDirectory
-from dewar.tasks.error_answers import register_answers
 from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.interface import TasksApp
 from dewar.tasks.ledger.ids import IdGenerator
@@ -30,8 +29,6 @@ R = TypeVar("R")
 # How many jobs of a task may wait by default: some minutes' work, and no more than fits on a disk.
 _MAX_QUEUE = 10_000
 _runtimes = Runtimes()
-# Where an app has its `AppTasks`, among its extensions.
-_PART = f"{EXTENSION}.app"
 
 
 class Tasks:
@@ -108,10 +105,7 @@ class Tasks:
             self._all.add(latest)
             self._has_many = True
         app.extensions[EXTENSION] = self
-        app.extensions[_PART] = latest
-        register_answers(app)  # first: it says if it is too late
-        app._dewar_lifespan.begin_functions.append(latest.serve)
-        app._dewar_lifespan.end_functions.append(latest.stop)
+        latest.attach(app)
 
     @property
     def _here(self) -> AppTasks:
@@ -120,7 +114,7 @@ class Tasks:
         if self._has_many and (state := contexts.reader(None)) and state[0]:
             extensions = state[0].app.extensions
             if extensions.get(EXTENSION) is self:
-                part: AppTasks = extensions[_PART]
+                part: AppTasks = extensions[PART]
                 return part
         return self._latest
 

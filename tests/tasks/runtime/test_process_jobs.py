@@ -62,9 +62,10 @@ def test_a_job_in_another_queue_is_left_to_others(
 def test_a_job_does_not_pass_those_of_a_higher_priority() -> None:
     """Unless nothing waits in the ledger; one of the same or a higher priority may."""
     jobs = jobs_of()
-    jobs.claimed.note_left(5, 1.0)
+    jobs.claimed.note_left(5)
     for priority, owner in ((4, None), (5, HERE.id), (6, HERE.id)):
         assert owners_of(jobs, new(priority=priority)) == {owner}
+    jobs.claimed.begin_look()
     jobs.claimed.note_claimed([], room=3)
     assert owners_of(jobs, replace(new(), priority=-100)) == {HERE.id}
 

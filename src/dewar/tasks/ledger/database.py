@@ -32,6 +32,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dewar.support.per_process import PerProcess
 from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.batch import RowValues
+from dewar.tasks.ledger.notifications import Notifications
 
 Statement: TypeAlias = Select[Any] | Insert | Update | Delete | TextClause
 
@@ -185,6 +186,10 @@ class Database:
 
     def changes(self) -> int:
         """Return a number that is different after each commit by anybody."""
+        raise NotImplementedError
+
+    def notifications(self) -> Notifications:
+        """Return how the processes that use the database tell one another of changes."""
         raise NotImplementedError
 
     def close(self) -> None:

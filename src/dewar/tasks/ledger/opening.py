@@ -15,8 +15,8 @@ except ModuleNotFoundError as error:
     raise MissingExtra("The ledger", "tasks") from error
 
 from dewar.tasks.ledger.database import Database
-from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.migrations import FIRST, LATEST, missing_steps
+from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.postgresql import PostgreSQLDatabase
 from dewar.tasks.ledger.schema import VERSION, meta, metadata
 from dewar.tasks.ledger.sqlite import SQLiteDatabase
@@ -27,7 +27,7 @@ _WHERE = (
 )
 
 
-def open_ledger(where: str | PathLike[str], *, durable: bool = False) -> Ledger:
+def open_ledger(where: str | PathLike[str], *, durable: bool = False) -> NotifyingLedger:
     """Return the ledger at a path or URL; create it if it does not exist.
 
     Any number of processes may open it at once. It has no connection until it is used, so it may
@@ -53,7 +53,7 @@ def open_ledger(where: str | PathLike[str], *, durable: bool = False) -> Ledger:
         ) from error
     finally:
         database.close()
-    return Ledger(database)
+    return NotifyingLedger(database, database.notifications())
 
 
 def _database(where: str | PathLike[str], *, durable: bool) -> Database:

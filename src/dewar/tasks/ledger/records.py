@@ -125,6 +125,8 @@ class Outcome:
     #: ``{"type", "text", "traceback", "args"}`` as JSON, if FAILED, LOST or a retry.
     error: str | None = None
     due: float | None = None
+    #: Whether the job's task has limits, so that the end of this attempt may let another begin.
+    limited: bool = False
     #: The body of the callback, if the job has one; None to have the ledger make it.
     callback_body: str | None = None
 

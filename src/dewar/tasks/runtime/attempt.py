@@ -55,6 +55,8 @@ class Attempt(Job):
         self.is_requeued = False
         #: Set if it cannot begin, and only its outcome is to be written.
         self.cannot_start = False
+        #: Whether it was claimed in the ledger, so that another process may wait for it.
+        self.was_claimed = False
         self._listener = listener
         self._progress: Progress | None = None
 

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from math import inf
 
 from dewar.tasks.ledger.claiming import Outlook
+from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.runtime.attempt import Attempt
 
 # A process claims what it will run within this time, in seconds: with more, other processes would
 # be idle while its jobs wait; with less, its own workers would wait for the database.
 _HORIZON = 0.5
-# How long after a job was left to others no look at the ledger needs to be hurried, in seconds.
-_SOON = 0.1
+# A process that has left no job to others for this time looks at once after the next, in seconds.
+_QUIET_TIME = 0.1
 # How long it is likely that another process has the next job of a series, in seconds.
 _ACTIVE = 1.0
 # Less than any priority.
@@ -50,6 +51,9 @@ class ClaimedJobs:
         self._since: float | None = None
         self._changing = threading.Lock()
         self._emptied = threading.Condition()
+        self._workers = prefetch if workers is None else workers
+        # The jobs that have ended, and whose outcomes are not written.
+        self._finished: set[str] = set()
         self.limit = self._minimum
         self.claims_from = 0.0 if runs_jobs else inf
         self.may_have_jobs = True
@@ -89,6 +93,11 @@ class ClaimedJobs:
         """Whether the ledger may have a job to claim, and it is time to."""
         return self.may_have_jobs and self.is_running_low
 
+    @property
+    def has_backlog(self) -> bool:
+        """Whether more jobs are here, and have not ended, than run at a time."""
+        return len(self.attempts) - len(self._finished) > self._workers
+
     def is_active(self, now: float) -> bool:
         """Whether it is worth while to look at the ledger often, at a monotonic time."""
         return now - self.active_at < _ACTIVE
@@ -103,32 +112,51 @@ class ClaimedJobs:
         with self._changing:
             self.claims_from = inf
 
+    def begin_look(self) -> None:
+        """Begin a look at the ledger. What is noted during it is not forgotten after it."""
+        self.may_have_jobs = False
+        self.waiting_priority = _LEAST_PRIORITY
+        self.next_due = inf
+
     def note_claimed(self, priorities: Sequence[int], room: int) -> None:
         """Note the priorities of the jobs that were claimed, for which there was some room."""
-        self.may_have_jobs = len(priorities) == room
+        if len(priorities) == room:
+            self.may_have_jobs = True
         # Those that are left have no higher one, except for jobs that came since.
-        self.waiting_priority = max(priorities, default=_LEAST_PRIORITY)
+        self.waiting_priority = max(self.waiting_priority, *priorities, _LEAST_PRIORITY)
 
     def note_outlook(self, outlook: Outlook) -> None:
         """Note when the ledger has the next job to claim."""
-        self.next_due = outlook.next_due
+        self.note_queued(outlook.next_due)
         self._waits_for_end = outlook.is_blocked
 
-    def note_left(self, priority: int, now: float) -> bool:
-        """Note a job that others may run; return whether a look at the ledger is not due soon.
+    def note_time(self, now: float) -> None:
+        """Note that a job for later may be due by now, in seconds since the epoch."""
+        if self.next_due <= now:
+            self.may_have_jobs = True
+
+    def note_left(self, priority: int) -> bool:
+        """Note a job that others may run; return whether no look at the ledger is to come yet."""
+        is_news = not self.may_have_jobs
+        self.waiting_priority = max(self.waiting_priority, priority)
+        self.may_have_jobs = True
+        return is_news
+
+    def note_activity(self, now: float) -> bool:
+        """Note that others may do something for this process; return whether it was quiet before.
 
         Args:
-            priority: Its priority.
             now: A monotonic clock in seconds.
         """
-        self.may_have_jobs = True
-        self.waiting_priority = max(self.waiting_priority, priority)
         quiet, self.active_at = now - self.active_at, now
-        return quiet > _SOON
+        return quiet > _QUIET_TIME
 
-    def note_queued(self, due: float) -> None:
-        """Note that the ledger has a job to claim from a time on."""
-        self.next_due = min(self.next_due, due)
+    def note_queued(self, due: float) -> bool:
+        """Note that the ledger has a job to claim from a time on; return whether that is news."""
+        is_news = due < self.next_due
+        if is_news:
+            self.next_due = due
+        return is_news
 
     def find(self, id: str) -> Attempt | None:
         """Return the attempt at a job, if it is here."""
@@ -137,6 +165,7 @@ class ClaimedJobs:
     def take(self, id: str) -> Attempt | None:
         """Remove the attempt at a job and return it; None for every caller but the first."""
         attempt = self.attempts.pop(id, None)
+        self._finished.discard(id)
         if not self.attempts:
             with self._emptied:
                 self._emptied.notify_all()
@@ -149,6 +178,14 @@ class ClaimedJobs:
             for attempt in self.all()
             if attempt.cancel() and self.take(attempt.record.id) is not None
         ]
+
+    def drop_cancelled(self, record: JobRecord) -> bool:
+        """Cancel and remove the attempt at a cancelled job, if it has not begun; return whether."""
+        attempt = self.find(record.id)
+        if attempt is None or record.state is not JobState.CANCELLED or not attempt.cancel():
+            return False
+        self.take(record.id)
+        return True
 
     def all(self) -> list[Attempt]:
         """Return all attempts."""
@@ -174,6 +211,10 @@ class ClaimedJobs:
         """
         with self._emptied:
             return self._emptied.wait_for(lambda: not self.attempts, timeout)
+
+    def note_finished(self, id: str) -> None:
+        """Note that a job has ended, whose outcome is to be written next."""
+        self._finished.add(id)
 
     def note_ended(self, count: int, now: float) -> None:
         """Update the limit after some jobs have ended.

@@ -60,6 +60,9 @@ class JobRunner:
         source: What they run.
         cancellation: What is cancelled meanwhile.
         on_callback: Called when a job with a callback has ended.
+
+    Attributes:
+        wake, flush: See `LedgerWriter`.
     """
 
     def __init__(
@@ -80,7 +83,8 @@ class JobRunner:
         self._on_callback = on_callback
         self._progress = LatestProgress()
         self._returned = ReturnedJobs(jobs.ledger, self._owner)
-        self._writer = LedgerWriter(self._write, self._write_new)
+        self._writer = writer = LedgerWriter(self._write, self._write_new)
+        self.wake, self.flush = writer.wake, writer.flush
 
     def __repr__(self) -> str:
         return f"<JobRunner {self._owner} {self._claimed!r} {self._writer!r}>"
@@ -107,10 +111,6 @@ class JobRunner:
         """
         return self._writer.write_all(self._jobs.all_claimed_at_once(jobs))
 
-    def wake(self) -> None:
-        """Have `on_idle` called soon."""
-        self._writer.wake()
-
     def note_stopping(self, id: str) -> None:
         """Have it written that a job is to end, if it runs here; see `StopRequest`."""
         attempt = self._claimed.find(id)
@@ -125,27 +125,12 @@ class JobRunner:
         """
         self._claimed.close()
         try:
-            self.give_back_waiting()
+            self._jobs.give_back_waiting()
         except LedgerError as error:
             _logger.warning("Some jobs wait until this process has ended: %s", error)
         if not self._claimed.wait_empty(timeout):
             self._claimed.recall(timeout, _FINAL_WAIT)
-        return self.is_idle
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no job belongs to this process."""
         return not self._claimed.attempts
-
-    def give_back_waiting(self) -> None:
-        """Give back to the ledger what has not begun.
-
-        Raises:
-            LedgerError: If that cannot be written; the jobs wait until this process has ended.
-        """
-        back = self._claimed.drop_waiting()
-        if back:
-            self._ledger.release(self._owner, back)
 
     def finish(self, timeout: float | None) -> bool:
         """Wait for the outcomes of what still runs, write them, and leave the ledger.
@@ -193,7 +178,9 @@ class JobRunner:
         self._put_progress(record.id)
         source = self._source
         policy = source.policy(record.task)
-        self._writer.put(outcome_of(attempt, policy, self._owner, self._clock(), source.json))
+        outcome = outcome_of(attempt, policy, self._owner, self._clock(), source.json)
+        self._claimed.note_finished(record.id)
+        self._writer.put(outcome, self._jobs.is_urgent(attempt))
 
     # The thread that writes.
 
@@ -246,7 +233,7 @@ class JobRunner:
 
     def _on_accepted(self, new: NewJob) -> None:
         if new.owner is None:
-            if self._claimed.note_left(new.priority, self._monotonic()):
+            if self._jobs.note_left(new):
                 self._writer.wake()
             return
         attempt = self._hold(JobRecord.of(new))
@@ -257,7 +244,9 @@ class JobRunner:
 
     def dispatch_claimed(self, record: JobRecord) -> None:
         """Give a job that this process has claimed to the engine."""
-        self._dispatch(self._hold(record))
+        attempt = self._hold(record)
+        attempt.was_claimed = True
+        self._dispatch(attempt)
 
     def _hold(self, record: JobRecord) -> Attempt:
         attempt = Attempt(record, self, None if self._engine is None else self._engine.stop)
@@ -296,7 +285,8 @@ class JobRunner:
         """Drop a job whose outcome is written, and resolve its Future."""
         attempt = self._claimed.take(outcome.id)
         if outcome.state is JobState.QUEUED:
-            self._claimed.note_queued(outcome.due or outcome.at)
+            if self._claimed.note_queued(outcome.due or outcome.at):
+                self._writer.wake()
         elif counts and attempt is not None:
             self._jobs.futures.resolve([attempt.record.ended(outcome)])
             if attempt.record.callback is not None:
