@@ -8,9 +8,11 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from dewar.tasks.ledger.records import AttemptStart, JobState, NewJob, Outcome, 
 from dewar.tasks.serialization.task_address import EXTENSION
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.webhooks.outbox import Outbox
+from polling import eventually
 
 Run = Callable[..., Result]
 ERROR = json.dumps({"type": "shop:NoInk", "text": "no ink", "traceback": "Traceback: line 7"})
@@ -399,6 +402,28 @@ def test_a_process_works_until_it_is_told_to_stop(
     assert tasks.asked == ["start", "stop"]
     assert signal.getsignal(number) is before
     assert app.config["TASKS_RUN_JOBS"] is True
+
+
+WAITS = ["wait", "wait", "work_command"]
+
+
+def callers(frame: FrameType | None) -> list[str]:
+    """Return the names of the functions that run, the innermost first."""
+    return [] if frame is None else [frame.f_code.co_name, *callers(frame.f_back)]
+
+
+def test_a_signal_that_another_thread_gets_stops_it_too(run: Run, tasks: StoredTasks) -> None:
+    """The system chooses the thread, and the main one waits at that time."""
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def signal_here() -> None:
+        eventually(lambda: callers(sys._current_frames()[main])[:3] == WAITS)
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    tasks.start = lambda: threading.Thread(target=signal_here).start()  # type: ignore[method-assign]
+    result = run("work")
+    assert (result.exit_code, result.stderr) == (0, "")
 
 
 def test_who_gives_jobs_up_says_so(

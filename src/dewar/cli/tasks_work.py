@@ -14,6 +14,10 @@ import click
 from dewar.cli.group import command_app
 from dewar.cli.tasks_interface import tasks_of
 
+# How often the main thread looks for signals, in seconds. The system may have given one to another
+# thread, as it does when a stopped process is continued; that wakes no wait without an end.
+_RECHECK = 0.5
+
 
 @click.command("work", short_help="Run jobs until a signal stops it.")
 @click.pass_context
@@ -36,7 +40,8 @@ def work_command(ctx: click.Context) -> None:
     with until_stop_signal() as stop_requested:
         tasks.start()
         click.echo(f"Process {os.getpid()} runs jobs of {', '.join(sorted(tasks.names()))}.")
-        stop_requested.wait()
+        while not stop_requested.wait(_RECHECK):
+            pass
         if not tasks.stop():
             click.echo(
                 "Error: Some jobs ran too long to wait for, and cannot be stopped.", err=True
