@@ -160,7 +160,8 @@ def test_what_was_said_of_proxy_connections_does_not_end_ours() -> None:
 def test_reading_is_linear(data: bytes) -> None:
     """Eight times the bytes, one by one or at once, cost about that; 64 would be quadratic."""
     part = min(_seconds(data[: len(data) // 8]) for _ in range(3))
-    assert _seconds(data) < 24 * part + 0.02
+    # Busy neighbours on the same core make a run dearer, and none cheaper.
+    assert any(_seconds(data) < 24 * part + 0.02 for _ in range(3))
 
 
 def _seconds(data: bytes) -> float:
