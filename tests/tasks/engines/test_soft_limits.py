@@ -32,13 +32,15 @@ def is_running(limits: SoftLimits) -> bool:
 
 
 def test_those_whose_time_is_over_are_due_once(now: list[float]) -> None:
-    """In virtual time; the thread does nothing, because for it no time passes."""
+    """In virtual time; the thread does nothing, because it waits in real time."""
     limits = SoftLimits(lambda: now[0])
     functions = [Noted(5.0), Noted(50.0), Noted(20.0)]
     with ExitStack() as blocks:
         for function in functions:
             blocks.enter_context(limits.watching(function))
         assert limits.take_due() == []
+        # A thread that begins later would find some of them due.
+        eventually(lambda: limits._next_look == 105.0, "the thread waits")
         now[0] = 120.0
         assert limits.take_due() == [functions[0], functions[2]]
         assert limits.take_due() == []
