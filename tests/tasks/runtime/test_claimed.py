@@ -124,3 +124,27 @@ def test_jobs_that_have_ended_are_no_backlog() -> None:
     assert claimed.has_backlog
     claimed.take("b")
     assert not claimed.has_backlog
+
+
+def test_what_is_noted_during_a_look_stays_noted() -> None:
+    """Another thread writes a job that the look may have missed: one to claim, or one for later."""
+    claimed = ClaimedJobs(workers=2, prefetch=100)
+    claimed.begin_look()
+    assert claimed.note_left(7)
+    assert claimed.note_queued(5.0)
+    claimed.note_claimed([3], room=4)
+    claimed.note_outlook(Outlook(next_due=9.0, is_blocked=False))
+    assert (claimed.may_have_jobs, claimed.waiting_priority) == (True, 7)
+    assert claimed.next_due == 5.0
+
+
+def test_a_job_for_later_is_one_to_claim_at_its_time() -> None:
+    """It is news if it is the first one."""
+    claimed = ClaimedJobs(workers=2, prefetch=100)
+    claimed.begin_look()
+    assert claimed.note_queued(5.0)
+    assert not claimed.note_queued(6.0)
+    claimed.note_time(4.9)
+    assert not claimed.wants_jobs
+    claimed.note_time(5.0)
+    assert claimed.wants_jobs

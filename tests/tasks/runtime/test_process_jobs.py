@@ -80,3 +80,19 @@ def test_half_of_the_room_is_for_jobs_that_wait() -> None:
     jobs.claimed.may_have_jobs = False
     assert owners_of(jobs, new()) == {HERE.id}
     assert [job.owner for job in jobs.all_claimed_at_once(many)] == [HERE.id] * 2 + [None] * 2
+
+
+def test_a_job_that_is_left_leads_to_a_look_at_once() -> None:
+    """Unless one is to come; in another queue, only to one for its end after a quiet time."""
+    now = [10.0]
+    jobs = jobs_of(queues=["mail"], monotonic=lambda: now[0])
+    assert jobs.note_left(new(queue="mail"))
+    assert not jobs.note_left(new(queue="mail"))
+    jobs.claimed.begin_look()
+    assert not jobs.note_left(new(queue="other"))
+    assert not jobs.claimed.may_have_jobs
+    assert jobs.note_left(new(queue="mail"))
+    jobs.claimed.begin_look()
+    now[0] += 1.0
+    assert jobs.note_left(new(queue="other"))
+    assert not jobs.claimed.may_have_jobs
