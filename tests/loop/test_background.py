@@ -7,6 +7,7 @@ from typing import Any
 
 from dewar.loop.background import BackgroundWork
 from dewar.loop.call_queue import CallQueue
+from dewar.loop.process_loop import process_loop
 from dewar.loop.suspended import OFF_LOOP, ON_LOOP
 
 _seen: ContextVar[list[str]] = ContextVar("seen")
@@ -66,6 +67,30 @@ def test_it_can_be_cancelled_where_it_waits() -> None:
     one.cancel()
     assert one.wait(30)
     assert found == ["hand"]
+
+
+def test_it_can_be_cancelled_before_it_waits() -> None:
+    """It is told where it would wait, so that it cleans up there, too."""
+    gate = threading.Event()
+    found: list[str] = []
+
+    async def steps() -> None:
+        gate.wait(30)
+        await ON_LOOP
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            found.append(where())
+
+    one = item(steps)
+    one.begin(lambda: None)
+    one.cancel()
+    done = threading.Event()
+    process_loop.call_soon(done.set)
+    assert done.wait(30)  # the loop has seen the cancellation
+    gate.set()
+    assert one.wait(30)
+    assert found == ["dewar"]
 
 
 def test_nothing_of_it_runs_before_its_begin() -> None:

@@ -36,6 +36,8 @@ class BackgroundWork:
         self._context = context
         self._calls = calls
         self._task: asyncio.Task[None] | None = None
+        # Cancelled before its step on the loop; only the loop's thread uses it.
+        self._is_cancelled = False
         self._ended = threading.Event()
         self._on_end: Callable[[], object] | None = None
 
@@ -53,7 +55,7 @@ class BackgroundWork:
         return self._ended.wait(timeout)
 
     def cancel(self) -> None:
-        """Cancel the step on the loop. A step on a thread goes on."""
+        """Cancel the step on the loop, or the next one there. A step on a thread goes on."""
         process_loop.call_soon(self._cancel)
 
     def _resume_on_thread(self) -> None:
@@ -82,10 +84,16 @@ class BackgroundWork:
         self._task = asyncio.Task(self._resume_on_loop(), loop=loop, context=self._context)
         # In another context: only one caller at a time can be in a context.
         self._task.add_done_callback(lambda _: self._schedule(), context=Context())
+        if self._is_cancelled:
+            # A task that is cancelled before it begins never takes the step that would clean up.
+            loop.call_soon(self._task.cancel)
+            self._is_cancelled = False
 
     async def _resume_on_loop(self) -> None:
         await self._suspended
 
     def _cancel(self) -> None:
-        if self._task is not None:
+        if self._task is None:
+            self._is_cancelled = True
+        else:
             self._task.cancel()
