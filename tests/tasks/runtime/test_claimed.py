@@ -142,6 +142,7 @@ def test_a_job_for_later_is_one_to_claim_at_its_time() -> None:
     """It is news if it is the first one."""
     claimed = ClaimedJobs(workers=2, prefetch=100)
     claimed.begin_look()
+    claimed.note_claimed([], room=4)
     assert claimed.note_queued(5.0)
     assert not claimed.note_queued(6.0)
     claimed.note_time(4.9)

@@ -337,11 +337,11 @@ def test_what_is_left_during_a_look_leads_to_another(
         found = claim(*given)
         monkeypatch.setattr(here.ledger, "claim", claim)
         here.ledger.write([late])
-        here.jobs.claimed.may_have_jobs = True
+        here.jobs.claimed.note_jobs()
         return found
 
     monkeypatch.setattr(here.ledger, "claim", claim_and_miss)
-    here.jobs.claimed.may_have_jobs = True
+    here.jobs.claimed.note_jobs()
     here.go_on(0.0)
     assert here.dispatched == []
     assert here.jobs.claimed.wants_jobs
@@ -361,7 +361,7 @@ def test_a_look_that_fails_is_made_again(
 
     with monkeypatch.context() as patched:
         patched.setattr(here.ledger, "claim", fail)
-        here.jobs.claimed.may_have_jobs = True
+        here.jobs.claimed.note_jobs()
         with pytest.raises(LedgerError):
             here.go_on(0.0)
     job = new(at=here.wall)
@@ -376,7 +376,7 @@ def test_a_job_for_later_is_claimed_when_it_is_due(make: Callable[..., Process])
     here.go_on(0.0)
     job = new(at=here.wall, due=here.wall + 3.0)
     here.ledger.write([job])
-    here.jobs.claimed.may_have_jobs = True
+    here.jobs.claimed.note_jobs()
     assert here.go_on(0.0) <= 3.0
     assert here.dispatched == []
     here.go_on(2.9)

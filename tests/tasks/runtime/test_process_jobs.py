@@ -89,10 +89,24 @@ def test_a_job_that_is_left_leads_to_a_look_at_once() -> None:
     assert jobs.note_left(new(queue="mail"))
     assert not jobs.note_left(new(queue="mail"))
     jobs.claimed.begin_look()
+    jobs.claimed.note_claimed([], room=4)
     assert not jobs.note_left(new(queue="other"))
     assert not jobs.claimed.may_have_jobs
     assert jobs.note_left(new(queue="mail"))
     jobs.claimed.begin_look()
+    jobs.claimed.note_claimed([], room=4)
     now[0] += 1.0
     assert jobs.note_left(new(queue="other"))
     assert not jobs.claimed.may_have_jobs
+
+
+def test_during_a_look_no_new_job_passes_those_that_wait() -> None:
+    """The jobs that the look is for are not claimed yet, and half of the room is theirs."""
+    jobs = jobs_of(claimed=ClaimedJobs(2, 4))
+    jobs.claimed.note_left(5)
+    jobs.claimed.begin_look()
+    assert owners_of(jobs, new(priority=4)) == {None}
+    assert jobs.claimed.room_at_once == 2
+    jobs.claimed.note_claimed([], room=4)
+    assert owners_of(jobs, new(priority=4)) == {HERE.id}
+    assert jobs.claimed.room_at_once == 4

@@ -59,6 +59,8 @@ class ClaimedJobs:
         self.may_have_jobs = True
         self.waiting_priority = _LEAST_PRIORITY
         self._waits_for_end = False
+        # What was noted since the latest look began: whether there are jobs, and their priority.
+        self._is_noted, self._noted_priority = True, _LEAST_PRIORITY
         self.next_due = 0.0
         self.active_at = -inf
 
@@ -113,17 +115,27 @@ class ClaimedJobs:
             self.claims_from = inf
 
     def begin_look(self) -> None:
-        """Begin a look at the ledger. What is noted during it is not forgotten after it."""
-        self.may_have_jobs = False
-        self.waiting_priority = _LEAST_PRIORITY
+        """Begin a look at the ledger. What is noted during it is not forgotten after it.
+
+        Until it has ended, the jobs that it is for wait: new ones must not pass them.
+        """
+        self._is_noted = False
+        self._noted_priority = _LEAST_PRIORITY
         self.next_due = inf
+
+    def note_jobs(self) -> None:
+        """Note that the ledger may have a job to claim."""
+        # In this order, because `note_claimed` has the opposite one.
+        self._is_noted = True
+        self.may_have_jobs = True
 
     def note_claimed(self, priorities: Sequence[int], room: int) -> None:
         """Note the priorities of the jobs that were claimed, for which there was some room."""
-        if len(priorities) == room:
+        self.may_have_jobs = False
+        if len(priorities) == room or self._is_noted:
             self.may_have_jobs = True
         # Those that are left have no higher one, except for jobs that came since.
-        self.waiting_priority = max(self.waiting_priority, *priorities, _LEAST_PRIORITY)
+        self.waiting_priority = max((self._noted_priority, *priorities))
 
     def note_outlook(self, outlook: Outlook) -> None:
         """Note when the ledger has the next job to claim."""
@@ -133,13 +145,14 @@ class ClaimedJobs:
     def note_time(self, now: float) -> None:
         """Note that a job for later may be due by now, in seconds since the epoch."""
         if self.next_due <= now:
-            self.may_have_jobs = True
+            self.note_jobs()
 
     def note_left(self, priority: int) -> bool:
         """Note a job that others may run; return whether no look at the ledger is to come yet."""
-        is_news = not self.may_have_jobs
+        is_news = not self._is_noted
+        self._noted_priority = max(self._noted_priority, priority)
         self.waiting_priority = max(self.waiting_priority, priority)
-        self.may_have_jobs = True
+        self.note_jobs()
         return is_news
 
     def note_activity(self, now: float) -> bool:
@@ -225,7 +238,8 @@ class ClaimedJobs:
         """
         self._ended += count
         # One of a task with a limit may have ended, so that another may run.
-        self.may_have_jobs |= self._waits_for_end
+        if self._waits_for_end:
+            self.note_jobs()
         if self._since is None:
             self._since = now
         elapsed = now - self._since

@@ -50,7 +50,7 @@ class LedgerListener:
             self._look_soon()
         elif notice.jobs:
             claimed = self._jobs.claimed
-            claimed.may_have_jobs = True
+            claimed.note_jobs()
             # Otherwise the next job that ends leads to a look.
             if claimed.wants_jobs:
                 self._wake()

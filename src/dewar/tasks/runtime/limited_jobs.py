@@ -29,4 +29,4 @@ class LimitedJobs:
         count = mark_limited(self._jobs.ledger.database, limits)
         if count:
             _logger.info("The limits of their tasks now apply to %d older jobs", count)
-            self._jobs.claimed.may_have_jobs = True
+            self._jobs.claimed.note_jobs()

@@ -118,7 +118,7 @@ class LedgerMaintenance:
 
     def poll_soon(self) -> None:
         """Make the look at the ledger due at once."""
-        self._claimed.may_have_jobs = True
+        self._claimed.note_jobs()
         self._timers.make_due(self._poll)
 
     def run_due(self) -> float:
@@ -227,7 +227,7 @@ class LedgerMaintenance:
             if len(records) < room:
                 claimed.note_outlook(self._ledger.outlook(self._tasks, rules))
         except LedgerError:
-            claimed.may_have_jobs = True
+            claimed.note_jobs()
             raise
         return records
 
