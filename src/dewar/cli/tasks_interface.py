@@ -19,12 +19,7 @@ class JobStore(Protocol):
         """Return a job."""
 
     def list(
-        self,
-        state: JobState | None = None,
-        task: str | None = None,
-        limit: int = 50,
-        *,
-        queue: str | None = None,
+        self, state: JobState | None = None, task: str | None = None, limit: int = 50
     ) -> Sequence[JobRecord]:
         """Return jobs, the newest first."""
 

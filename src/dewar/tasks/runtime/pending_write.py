@@ -2,13 +2,7 @@
 
 import threading
 
-from dewar.tasks.ledger.records import (
-    AttemptStart,
-    NewJob,
-    Outcome,
-    ProgressUpdate,
-    StopRequest,
-)
+from dewar.tasks.ledger.records import AttemptStart, NewJob, Outcome, ProgressUpdate
 from dewar.tasks.runtime.attempt import Dispatch
 
 
@@ -51,6 +45,6 @@ class PendingWrite:
 
 #: What a thread waits for.
 AwaitedOperation = NewJob | AttemptStart
-Operation = AwaitedOperation | ProgressUpdate | StopRequest | Outcome | Dispatch
+Operation = AwaitedOperation | ProgressUpdate | Outcome | Dispatch
 #: An operation, with what a thread waits on if one does.
 Entry = tuple[Operation, PendingWrite | None]

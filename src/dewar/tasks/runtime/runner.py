@@ -31,7 +31,6 @@ from dewar.tasks.ledger.records import (
     JobState,
     NewJob,
     Outcome,
-    StopRequest,
 )
 from dewar.tasks.progress import Progress
 from dewar.tasks.runtime.attempt import Attempt, Dispatch
@@ -60,9 +59,6 @@ class JobRunner:
         source: What they run.
         cancellation: What is cancelled meanwhile.
         on_callback: Called when a job with a callback has ended.
-
-    Attributes:
-        wake, flush: See `LedgerWriter`.
     """
 
     def __init__(
@@ -83,8 +79,7 @@ class JobRunner:
         self._on_callback = on_callback
         self._progress = LatestProgress()
         self._returned = ReturnedJobs(jobs.ledger, self._owner)
-        self._writer = writer = LedgerWriter(self._write, self._write_new)
-        self.wake, self.flush = writer.wake, writer.flush
+        self._writer = LedgerWriter(self._write, self._write_new)
 
     def __repr__(self) -> str:
         return f"<JobRunner {self._owner} {self._claimed!r} {self._writer!r}>"
@@ -111,26 +106,46 @@ class JobRunner:
         """
         return self._writer.write_all(self._jobs.all_claimed_at_once(jobs))
 
-    def note_stopping(self, id: str) -> None:
-        """Have it written that a job is to end, if it runs here; see `StopRequest`."""
-        attempt = self._claimed.find(id)
-        if attempt is not None and attempt.running():
-            self._writer.put(StopRequest(id=id))
+    def wake(self) -> None:
+        """Have `on_idle` called soon."""
+        self._writer.wake()
 
     def stop(self, timeout: float) -> bool:
-        """Give back what has not begun, and wait `timeout` seconds for what runs.
+        """Give back what has not begun, and wait for what runs; call `finish` next.
 
-        What still runs then is asked to end, or stopped, and given back as well. Return whether
-        nothing is left; call `finish` next.
+        What still runs then is stopped, if the engine can do that, and given back as well.
+
+        Args:
+            timeout: In seconds.
+
+        Returns:
+            Whether nothing is left running here.
         """
         self._claimed.close()
         try:
-            self._jobs.give_back_waiting()
+            self.give_back_waiting()
         except LedgerError as error:
             _logger.warning("Some jobs wait until this process has ended: %s", error)
         if not self._claimed.wait_empty(timeout):
-            self._claimed.recall(timeout, _FINAL_WAIT)
+            for attempt in self._claimed.all():
+                attempt.recall(timeout)
+            self._claimed.wait_empty(_FINAL_WAIT)
+        return self.is_idle
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job belongs to this process."""
         return not self._claimed.attempts
+
+    def give_back_waiting(self) -> None:
+        """Give back to the ledger what has not begun.
+
+        Raises:
+            LedgerError: If that cannot be written; the jobs wait until this process has ended.
+        """
+        back = self._claimed.drop_waiting()
+        if back:
+            self._ledger.release(self._owner, back)
 
     def finish(self, timeout: float | None) -> bool:
         """Wait for the outcomes of what still runs, write them, and leave the ledger.
@@ -178,17 +193,13 @@ class JobRunner:
         self._put_progress(record.id)
         source = self._source
         policy = source.policy(record.task)
-        outcome = outcome_of(attempt, policy, self._owner, self._clock(), source.json)
-        self._claimed.note_finished(record.id)
-        self._writer.put(outcome, self._jobs.is_urgent(attempt))
+        self._writer.put(outcome_of(attempt, policy, self._owner, self._clock(), source.json))
 
     # The thread that writes.
 
     def _write_new(self, new: NewJob) -> bool:
         """Write a new job that came alone; return whether it was accepted."""
-        written = self._ledger.write((new,), self._jobs.describe)
-        self._cancellation.note_written(written)
-        if written.refused or written.duplicates:
+        if self._ledger.write((new,), self._jobs.describe).refused:
             return False
         self._follow(new)
         return True
@@ -197,9 +208,7 @@ class JobRunner:
         """Write entries in one transaction. After it, nothing is raised."""
         kept = [op for op, _ in entries if not isinstance(op, Dispatch)]
         written = self._ledger.write(kept, self._jobs.describe)
-        self._cancellation.note_written(written)
         void = {id(operation) for operation in (*written.refused, *written.fenced)}
-        void.update(id(one) for one in kept if one.id in written.duplicates)
         ended = 0
         for operation, ticket in entries:
             counts = id(operation) not in void
@@ -233,7 +242,7 @@ class JobRunner:
 
     def _on_accepted(self, new: NewJob) -> None:
         if new.owner is None:
-            if self._jobs.note_left(new):
+            if self._claimed.note_left(self._monotonic()):
                 self._writer.wake()
             return
         attempt = self._hold(JobRecord.of(new))
@@ -244,9 +253,7 @@ class JobRunner:
 
     def dispatch_claimed(self, record: JobRecord) -> None:
         """Give a job that this process has claimed to the engine."""
-        attempt = self._hold(record)
-        attempt.was_claimed = True
-        self._dispatch(attempt)
+        self._dispatch(self._hold(record))
 
     def _hold(self, record: JobRecord) -> Attempt:
         attempt = Attempt(record, self, None if self._engine is None else self._engine.stop)
@@ -285,8 +292,7 @@ class JobRunner:
         """Drop a job whose outcome is written, and resolve its Future."""
         attempt = self._claimed.take(outcome.id)
         if outcome.state is JobState.QUEUED:
-            if self._claimed.note_queued(outcome.due or outcome.at):
-                self._writer.wake()
+            self._claimed.note_queued(outcome.due or outcome.at)
         elif counts and attempt is not None:
             self._jobs.futures.resolve([attempt.record.ended(outcome)])
             if attempt.record.callback is not None:
