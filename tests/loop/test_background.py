@@ -93,6 +93,34 @@ def test_it_can_be_cancelled_before_it_waits() -> None:
     assert found == ["dewar"]
 
 
+def test_it_can_be_cancelled_between_two_waits() -> None:
+    """A step on a thread goes on, and the next one on the loop is told."""
+    began, gate = threading.Event(), threading.Event()
+    found: list[str] = []
+
+    async def steps() -> None:
+        await ON_LOOP
+        await OFF_LOOP
+        began.set()
+        gate.wait(30)
+        await ON_LOOP
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            found.append(where())
+
+    one = item(steps)
+    one.begin(lambda: None)
+    assert began.wait(30)
+    one.cancel()
+    done = threading.Event()
+    process_loop.call_soon(done.set)
+    assert done.wait(30)  # the loop has seen the cancellation
+    gate.set()
+    assert one.wait(30)
+    assert found == ["dewar"]
+
+
 def test_nothing_of_it_runs_before_its_begin() -> None:
     """So one that never begins leaves no coroutine behind."""
     one = item(lambda: 1 / 0)

@@ -36,7 +36,7 @@ class BackgroundWork:
         self._context = context
         self._calls = calls
         self._task: asyncio.Task[None] | None = None
-        # Cancelled before its step on the loop; only the loop's thread uses it.
+        # Cancelled while no step is on the loop; only the loop's thread uses it.
         self._is_cancelled = False
         self._ended = threading.Event()
         self._on_end: Callable[[], object] | None = None
@@ -93,7 +93,7 @@ class BackgroundWork:
         await self._suspended
 
     def _cancel(self) -> None:
-        if self._task is None:
+        if self._task is None or self._task.done():
             self._is_cancelled = True
         else:
             self._task.cancel()
