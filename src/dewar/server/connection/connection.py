@@ -137,7 +137,8 @@ class Connection(BaseConnection):
         try:
             suspended = ask(exchange.environ, exchange.start_response)
         except BaseException as error:  # noqa: BLE001  # answered where the app is called
-            return self._server_context.warn_of_question("begin_on_loop", error)
+            self._server_context.warn_of_question("begin_on_loop", error)
+            return False
         if suspended is None:
             return False
         completed.pop(0)

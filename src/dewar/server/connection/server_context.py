@@ -146,14 +146,9 @@ class ServerContext:
         self.shared_values = SharedValues()
         self.now = clock()
 
-    def warn_of_question(self, method: str, error: BaseException) -> bool:
-        """Log that a method of the application has failed to say what a call would do.
-
-        Returns:
-            False: it has said nothing.
-        """
+    def warn_of_question(self, method: str, error: BaseException) -> None:
+        """Log that a method of the application has failed to say what a call would do."""
         warn_of_question(self.bounded_log, self._app, method, error)
-        return False
 
     def begin(self) -> None:
         """Tell the application that this process begins to serve it; its errors are raised."""
