@@ -24,6 +24,8 @@ MORE_PARAMETERS = {
     "EnvironBuilder.__init__",
     "Blueprint.__init__",
     "run_simple",
+    "Tasks.task",  # one for each option of a task
+    "list_command",  # one for each option of the command
     "TaskPool.__init__",  # concurrent.futures' settings, of both kinds of pool
 }
 

@@ -32,6 +32,10 @@ PROCESS_WIDE = {
         "process_hooks",
     ): "pools, to be told of a fork and the interpreter's end",
     (
+        "tasks/ledger/socket_notifications.py",
+        "_fork_reset",
+    ): "sockets, to be closed in a fork: Python keeps one list",
+    (
         "tasks/ledger/sqlite.py",
         "_fork_barrier",
     ): "ledgers, to be told of a fork: Python keeps one list",
@@ -85,6 +89,7 @@ CACHES = {
     ("server/connection/thread_bound.py", "_role"): "a word for each of 512 types",
     ("compat/historic.py", "_stack"): "two, made when an older program asks for them",
     ("support/redaction.py", "_compiled"): "a function for each list of names; an app has one",
+    ("tasks/ledger/claim_statements.py", "levels_of"): "a statement for each number of queues",
     ("tasks/ledger/statements.py", "change_of"): "a statement for each set of columns",
 }
 #: Modules that act on the process when they are imported, which is what they are for.

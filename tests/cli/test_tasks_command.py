@@ -438,6 +438,56 @@ def test_who_gives_jobs_up_says_so(
     assert (result.exit_code, "ran too long" in result.stderr) == (1, True)
 
 
+def test_a_process_serves_the_queues_that_it_is_told(
+    run: Run, app: Dewar, tasks: StoredTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Instead of those of the configuration; a name that is none is refused."""
+    tasks.start = lambda: os.kill(os.getpid(), signal.SIGTERM)  # type: ignore[method-assign]
+    app.config["TASKS_QUEUES"] = ["other"]
+    monkeypatch.setattr(
+        tasks,
+        "settings",
+        lambda: TasksSettings.of({}, {"TASKS_QUEUES": app.config["TASKS_QUEUES"]}),
+    )
+    result = run("work", "--queues", "mail, default")
+    assert (result.exit_code, app.config["TASKS_QUEUES"]) == (0, ["mail", "default"])
+    refused = run("work", "--queues", "mail,,")
+    assert refused.exit_code == 1
+    assert "queue=''" in refused.stderr
+
+
+def test_queues_that_the_code_names_are_not_overridden(
+    run: Run, tasks: StoredTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command says where to set them."""
+    monkeypatch.setattr(tasks, "settings", lambda: TasksSettings(queues=["bulk"]))
+    result = run("work", "--queues", "mail")
+    assert result.exit_code == 1
+    assert "TASKS_QUEUES = [...]" in result.stderr
+    assert "start" not in tasks.asked
+
+
+def test_the_jobs_of_a_queue_are_listed(run: Run, tasks: StoredTasks) -> None:
+    """With the queue of each job."""
+    mail, plain = tasks.put(queue="mail"), tasks.put()
+    result = run("list", "--queue", "mail")
+    assert mail in result.stdout
+    assert plain not in result.stdout
+    assert run("list").stdout.split().count("default") == 1
+    assert json.loads(run("list", "--queue", "default", "--json").stdout)["queue"] == "default"
+
+
+def test_a_job_is_not_repeated_beside_one_with_its_key(run: Run, tasks: StoredTasks) -> None:
+    """The others of the call are."""
+    failed = tasks.put(state=JobState.FAILED, unique_key="k")
+    other = tasks.put(state=JobState.FAILED)
+    tasks.put(unique_key="k")
+    result = run("retry", failed, other)
+    assert result.exit_code == 1
+    assert "with the same key has not ended" in result.stderr
+    assert (tasks.state(failed), tasks.state(other)) == (JobState.FAILED, JobState.QUEUED)
+
+
 def test_tasks_that_never_work_are_told_so(run: Run, tasks: StoredTasks) -> None:
     """The configuration can be overridden, what the code says cannot."""
     tasks.settings = lambda: TasksSettings(run_jobs=False)  # type: ignore[method-assign]

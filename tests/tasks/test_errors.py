@@ -10,6 +10,7 @@ from dewar.contexts.unavailable import SessionSentError
 from dewar.errors import DewarError
 from dewar.tasks.errors import (
     CallbackRefused,
+    Duplicate,
     EngineUnreachable,
     JobFailed,
     JobLost,
@@ -19,6 +20,7 @@ from dewar.tasks.errors import (
     NotSupported,
     PoolExhausted,
     QueueFull,
+    SoftTimeLimitExceeded,
     TasksError,
     TaskSetupError,
     ThreadRefused,
@@ -33,6 +35,7 @@ from dewar.tasks.serialization.failures import describe_error, make_error
 
 ERRORS = [
     CallbackRefused("no"),
+    Duplicate("resize", "abc"),
     EngineUnreachable("celery", "redis://host", OSError("refused")),
     JobFailed("m:Error", "text", "traceback"),
     JobLost("gone"),
@@ -42,6 +45,7 @@ ERRORS = [
     NotSupported("threads", "stop a job that runs", "Use processes."),
     PoolExhausted("a pool", 2),
     QueueFull("The task resize", 3),
+    SoftTimeLimitExceeded("resize", 2.5),
     TaskSetupError("no"),
     ThreadRefused("a pool", RuntimeError("no thread")),
     UnknownJob("abc"),

@@ -106,6 +106,21 @@ def test_a_running_job_is_stopped(tmp_path: Path) -> None:
     assert job.status().state is JobState.CANCELLED
 
 
+def test_a_running_job_is_asked_first(tmp_path: Path) -> None:
+    """It ends as cancelled if it says so, and otherwise with its result."""
+    for name, state in (("cancelled", JobState.CANCELLED), ("done", JobState.DONE)):
+        job = taskapp.end_when_told.submit(str(tmp_path / name))
+        eventually((tmp_path / f"{name}.began").exists)
+        assert tasks.cancel(job.id, running=True)
+        eventually(job.done)
+        assert job.status().state is state
+
+
+def test_a_soft_limit_ends_a_call_that_waits() -> None:
+    """Also a system call. An attempt that it ends is followed by the next, as after any error."""
+    assert taskapp.clean_up_at_limit.submit().result(_SOON) == 2
+
+
 def test_a_job_whose_worker_dies_is_run_again(tmp_path: Path) -> None:
     """At least once: the second attempt has the result."""
     assert taskapp.die_once.submit(str(tmp_path / "died")).result(_SOON) == 2

@@ -28,7 +28,15 @@ COLORS = MappingProxyType(
     }
 )
 
-_COLUMNS = (("ID", 36), ("STATE", 9), ("PROGRESS", 8), ("TRIES", 5), ("CREATED", 20), ("TASK", 0))
+_COLUMNS = (
+    ("ID", 36),
+    ("STATE", 9),
+    ("PROGRESS", 8),
+    ("TRIES", 5),
+    ("CREATED", 20),
+    ("QUEUE", 8),
+    ("TASK", 0),
+)
 # The fields of a record that are JSON.
 _JSON = ("arguments", "result", "error")
 _TIMES = ("created", "due", "started", "finished")
@@ -47,8 +55,8 @@ def job_line(job: JobRecord, *, is_known: bool = True) -> str:
         is_known: Whether the app has its task; if not, no process of this version runs it.
     """
     cells = (job.id, job.state.value, progress(job), str(job.attempts), _time(job.created))
-    task = printable(job.task)
-    line = _line((*cells, task if is_known else f"{task} (unknown task)"))
+    queue, task = printable(job.queue), printable(job.task)
+    line = _line((*cells, queue, task if is_known else f"{task} (unknown task)"))
     state = job.state.value
     return line.replace(state, click.style(state, fg=COLORS[job.state]), 1)
 
@@ -79,6 +87,9 @@ def details(job: JobRecord, callbacks: Iterable[Delivery] = ()) -> str:
         "id": job.id,
         "task": job.task,
         "state": job.state.value,
+        "queue": job.queue,
+        "priority": str(job.priority) if job.priority else None,
+        "unique key": job.unique_key,
         "progress": f"{progress(job)} {job.message or ''}" if job.fraction is not None else None,
         "tries": str(job.attempts),
         "repeatable": "yes" if job.idempotent else "no",

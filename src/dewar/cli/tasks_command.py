@@ -14,7 +14,7 @@ from dewar.cli.moments import MomentType
 from dewar.cli.tasks_interface import JobStore, open_store, tasks_of
 from dewar.cli.tasks_work import work_command
 from dewar.errors import DewarError
-from dewar.tasks.errors import UnknownJob
+from dewar.tasks.errors import Duplicate, UnknownJob
 from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.webhooks.records import Delivery
 
@@ -46,6 +46,7 @@ _ids_argument = click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @click.command("list", short_help="Show the newest jobs.")
 @click.option("--state", type=click.Choice([state.value for state in JobState]), help="Only these.")
 @click.option("--task", metavar="NAME", help="Only jobs of this task.")
+@click.option("--queue", metavar="NAME", help="Only jobs in this queue.")
 @click.option("--limit", "-n", type=click.IntRange(1), default=50, help="How many; 50 by default.")
 @click.option("--watch", "watches", is_flag=True, help="Keep running and show changes.")
 @_json_option
@@ -54,6 +55,7 @@ def list_command(
     ctx: click.Context,
     state: str | None,
     task: str | None,
+    queue: str | None,
     limit: int,
     watches: bool,
     as_json: bool,
@@ -63,7 +65,7 @@ def list_command(
     wanted = None if state is None else JobState(state)
 
     def read() -> Jobs:
-        return store.list(state=wanted, task=task, limit=limit)
+        return store.list(state=wanted, task=task, limit=limit, queue=queue)
 
     text = _text(ctx, as_json)
     if watches:
@@ -111,7 +113,8 @@ def show_command(ctx: click.Context, id: str, follow: bool, as_json: bool) -> No
 def cancel_command(ctx: click.Context, ids: Sequence[str], running: bool) -> None:
     """Cancel jobs that wait; with --running also running ones.
 
-    The process that runs a job stops it soon. If its engine cannot, the job continues.
+    The process that runs a job soon asks it to end, or stops it. If its engine can do neither, the
+    job continues.
     """
     from dewar.tasks.runtime.outcomes import describe_outcome
 
@@ -184,7 +187,7 @@ def _for_each(ctx: click.Context, ids: Sequence[str], act: Callable[[str], str])
     for id in ids:
         try:
             click.echo(act(id))
-        except (click.ClickException, UnknownJob) as error:
+        except (click.ClickException, Duplicate, UnknownJob) as error:
             click.echo(f"Error: {error}", err=True)
             refused = True
     if refused:

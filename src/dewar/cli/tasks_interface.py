@@ -19,7 +19,12 @@ class JobStore(Protocol):
         """Return a job."""
 
     def list(
-        self, state: JobState | None = None, task: str | None = None, limit: int = 50
+        self,
+        state: JobState | None = None,
+        task: str | None = None,
+        limit: int = 50,
+        *,
+        queue: str | None = None,
     ) -> Sequence[JobRecord]:
         """Return jobs, the newest first."""
 

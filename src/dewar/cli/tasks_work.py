@@ -5,14 +5,18 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
 
 from dewar.cli.group import command_app
-from dewar.cli.tasks_interface import tasks_of
+from dewar.cli.tasks_interface import CommandTasks, tasks_of
+
+# How often the main thread looks for signals, in seconds. The system may have given one to another
+# thread, as it does when a stopped process is continued; that wakes no wait without an end.
+_RECHECK = 0.5
 
 # How often the main thread looks for signals, in seconds. The system may have given one to another
 # thread, as it does when a stopped process is continued; that wakes no wait without an end.
@@ -20,9 +24,12 @@ _RECHECK = 0.5
 
 
 @click.command("work", short_help="Run jobs until a signal stops it.")
+@click.option("--queues", metavar="NAME,...", help="Only jobs in these queues; all by default.")
 @click.pass_context
-def work_command(ctx: click.Context) -> None:
+def work_command(ctx: click.Context, queues: str | None) -> None:
     """Run jobs in this process, without serving, until SIGTERM or SIGINT.
+
+    With --queues it serves these in turn, whatever their order.
 
     Running jobs then get TASKS_SHUTDOWN_TIMEOUT seconds to end. After that the process ends with 1:
     the jobs that it leaves are in the log, and run again elsewhere, or are lost if they may not be
@@ -37,6 +44,8 @@ def work_command(ctx: click.Context) -> None:
             "These tasks were made with run_jobs=False, so no process runs them. Set it in the"
             " configuration, which this command overrides: TASKS_RUN_JOBS = False."
         )
+    if queues is not None:
+        _serve_only(app, tasks, [name.strip() for name in queues.split(",")])
     with until_stop_signal() as stop_requested:
         tasks.start()
         click.echo(f"Process {os.getpid()} runs jobs of {', '.join(sorted(tasks.names()))}.")
@@ -47,6 +56,16 @@ def work_command(ctx: click.Context) -> None:
                 "Error: Some jobs ran too long to wait for, and cannot be stopped.", err=True
             )
             end_at_once(1)
+
+
+def _serve_only(app: Any, tasks: CommandTasks, queues: Sequence[str]) -> None:
+    """Have this process run jobs of some queues only."""
+    app.config["TASKS_QUEUES"] = queues
+    if tasks.settings().queues != queues:
+        raise click.ClickException(
+            "These tasks were made with queues=[...], so this command cannot choose others. Set"
+            " them in the configuration, which it overrides: TASKS_QUEUES = [...]."
+        )
 
 
 def end_at_once(status: int) -> None:

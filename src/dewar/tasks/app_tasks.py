@@ -15,8 +15,15 @@ except ModuleNotFoundError as error:
     raise MissingExtra("The ledger of tasks", "tasks") from error
 
 from dewar.tasks.directory import TaskDirectory
+from dewar.tasks.error_answers import register_answers
+from dewar.tasks.interface import TasksApp
+from dewar.tasks.progress import shielded
 from dewar.tasks.runtime.runtime import TasksRuntime
 from dewar.tasks.runtime.shared_ledger import Runtimes
+from dewar.tasks.serialization.task_address import EXTENSION
+
+#: Where an app has its `AppTasks`, among its extensions.
+PART = f"{EXTENSION}.app"
 
 
 class AppTasks:
@@ -43,6 +50,10 @@ class AppTasks:
         runtime = self._runtime
         if runtime is not None and not runtime.has_ended and runtime.pid == os.getpid():
             return runtime
+        return self._begun()
+
+    @shielded
+    def _begun(self) -> TasksRuntime:
         with self._lock:
             runtime = self._runtime
             if runtime is None or not runtime.is_running:
@@ -53,6 +64,13 @@ class AppTasks:
                 # Not before: a start that fails is tried again by the next submission.
                 self._runtime = runtime
             return runtime
+
+    def attach(self, app: TasksApp) -> None:
+        """Have an app serve with these tasks, and answer their errors."""
+        app.extensions[PART] = self
+        register_answers(app)  # first: it says if it is too late
+        app._dewar_lifespan.begin_functions.append(self.serve)
+        app._dewar_lifespan.end_functions.append(self.stop)
 
     def serve(self) -> None:
         """Begin to run jobs, because the app is served."""

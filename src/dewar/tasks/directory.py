@@ -11,6 +11,9 @@ from dewar.contexts.current import maybe_current
 from dewar.support.redaction import IsSecret, secret_names
 from dewar.tasks.errors import TaskSetupError, UnknownTask
 from dewar.tasks.interface import TasksApp
+from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
+from dewar.tasks.ledger.opening import open_ledger
+from dewar.tasks.limits import TaskLimits
 from dewar.tasks.serialization.task_address import TaskAddress, app_path
 from dewar.tasks.settings import TasksSettings
 
@@ -70,12 +73,35 @@ class TaskDirectory:
         text = os.fspath(where)
         return text if "://" in text else str(Path(text).absolute())
 
+    def open_ledger(self) -> NotifyingLedger:
+        """Return the ledger; see `dewar.tasks.ledger.opening.open_ledger`."""
+        return open_ledger(self.ledger_location(), durable=self.settings().durable)
+
+    def add(self, task: Any) -> None:
+        """Add a task.
+
+        Raises:
+            TaskSetupError: If another one has its name.
+        """
+        if task.name in self.tasks:
+            raise TaskSetupError(
+                f"There is a task {task.name!r} already. Name this one:"
+                " @tasks.task('another name')."
+            )
+        self.tasks[task.name] = task
+
     def find(self, name: str) -> Any:
         """Return a task; see `Tasks.find`."""
         task = self.tasks.get(name)
         if task is None:
             raise UnknownTask(f"There is no task {name!r} here, but {', '.join(self.tasks)}.")
         return task
+
+    def limits(self) -> dict[str, TaskLimits]:
+        """Return the limits of the tasks that have any."""
+        # A copy: another thread may declare a task.
+        tasks = self.tasks.copy()
+        return {name: task.options.limits for name, task in tasks.items() if task.options.limits}
 
     def links(self, id: str) -> Mapping[str, str]:
         """Return the URLs of a job: ``self``, ``events`` and ``cancel``.

@@ -43,6 +43,24 @@ class QueueFull(TasksError, RuntimeError):  # noqa: N818  # as queue.Full and as
         self.accepted = accepted
 
 
+class Duplicate(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened
+    """Raised if a job with the same key has not ended, and the task refuses a second one.
+
+    `task` is the name of the task, `id` the id of the job that has the key (empty if it is not
+    known), and `accepted` has the jobs of the same call that were accepted.
+    """
+
+    def __init__(self, task: str, id: str = "", accepted: Sequence[object] = ()) -> None:
+        which = f" It is {id}." if id else ""
+        super().__init__(
+            f"A job of {task} with the same key has not ended.{which} Wait for its end, or take"
+            " that job instead: on_duplicate='return'."
+        )
+        self.task = task
+        self.id = id
+        self.accepted = accepted
+
+
 class EngineUnreachable(TasksError, ConnectionError):  # noqa: N818  # as the ConnectionError it is
     """Raised if a job cannot be sent because the broker or scheduler does not answer.
 
@@ -85,6 +103,27 @@ class JobTimeout(TasksError, TimeoutError):  # noqa: N818  # as the TimeoutError
             " timeout=..."
         )
         self.seconds = seconds
+
+
+class SoftTimeLimitExceeded(TasksError, RuntimeError):  # noqa: N818  # Celery's name
+    """Raised in the function of a job after its soft timeout, so that it can clean up and end.
+
+    It has the `name` of the task or function and its soft timeout in `seconds`. In a function on a
+    thread it has neither before it leaves the function. It is no `TimeoutError`: that is an
+    `OSError`, which libraries catch to try again.
+    """
+
+    def __init__(self, name: str = "The job", seconds: float = 0.0) -> None:
+        limit = f" of {seconds:g} seconds" if seconds else ""
+        super().__init__(
+            f"{name} has exceeded its soft timeout{limit}. Let it catch this exception to clean up,"
+            " or allow it more: soft_timeout=..."
+        )
+        self.name = name
+        self.seconds = seconds
+
+    def __reduce__(self) -> tuple[type["SoftTimeLimitExceeded"], tuple[str, float]]:
+        return type(self), (self.name, self.seconds)
 
 
 class PoolExhausted(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened

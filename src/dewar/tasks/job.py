@@ -6,7 +6,8 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from dewar.tasks.progress import Progress
+from dewar.tasks.interruptible import Interruptible
+from dewar.tasks.progress import Progress, shielded
 
 # The logger of concurrent.futures, which logs the other errors of callbacks.
 _log = logging.getLogger("concurrent.futures")
@@ -19,7 +20,9 @@ class Job(Future[Any]):
     """
 
     progress: Progress | None = None
-    _stop: Callable[["Job"], bool] | None = None
+    #: The function, once it runs on a thread of this process.
+    interruptible: Interruptible | None = None
+    _stop: Callable[..., bool] | None = None
     #: Waits for the job in a worker's thread; returns at once in another.
     _wait: Callable[["Job"], None] | None = None
 
@@ -49,13 +52,16 @@ class Job(Future[Any]):
         """
         super().add_done_callback(fn if self.done() else partial(_call, fn))
 
+    @shielded
     def stop(self) -> bool:
-        """Cancel the job even if it runs; return whether it will not finish by itself.
+        """Cancel the job, or ask its function to end if it runs; return whether that was possible.
 
-        A job that was running ends with a `concurrent.futures.CancelledError`.
+        The function learns it by ``current_job.is_cancelled``, a coroutine by a cancellation. If it
+        ends with a `CancelledError`, the job has that as its exception; if it returns, its result.
+        Threads run until their function ends; a process is killed after some seconds.
 
         Raises:
-            NotSupported: If the job runs already and its engine cannot stop it.
+            NotSupported: If the job runs already and its engine cannot ask it or stop it.
         """
         if self.cancel():
             return True

@@ -15,8 +15,10 @@ from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.interface import TasksApp
 from dewar.tasks.ledger.records import NewJob
+from dewar.tasks.placement import checked_priority, checked_queue
+from dewar.tasks.serialization.argument_key import argument_key, given_key
 from dewar.tasks.serialization.task_address import find_task
-from dewar.tasks.serialization.values import ordered_dumps, pack_arguments
+from dewar.tasks.serialization.values import Dumps, ordered_dumps, pack_arguments
 from dewar.tasks.settings import seconds
 from dewar.tasks.stored_job import StoredJob
 from dewar.tasks.task_options import TaskOptions
@@ -36,10 +38,16 @@ class Submission:
     Attributes:
         due: The earliest time to run, in seconds since the epoch; None for now.
         callback: The URL that gets the outcome of the job.
+        queue: Its queue; None for that of the task.
+        priority: Its priority; None for that of the task.
+        unique_key: Its key; None for that of the task, if it has one.
     """
 
     due: float | None = None
     callback: str | None = None
+    queue: str | None = None
+    priority: int | None = None
+    unique_key: str | None = None
 
 
 class Task(Generic[P, R]):
@@ -94,10 +102,9 @@ class Task(Generic[P, R]):
         """What writes and reads arguments and results."""
         return self._directory().json
 
-    @property
-    def sync_function(self) -> Callable[..., Any]:
-        """The function, to be called without ``await``."""
-        return self._directory().ensure_sync(self.function)
+    def sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that can be called without ``await``, as the app makes it."""
+        return self._directory().ensure_sync(function)
 
     def submit(self, *args: Any, callback: str | None = None, **kwargs: Any) -> StoredJob:
         """Accept a job that runs the function as soon as possible. It is in the ledger then.
@@ -146,7 +153,8 @@ class Task(Generic[P, R]):
                 f"{self.name} has a parameter named {name}, which submit_later takes for itself."
                 f" Write: {self.name}.options_for({name}=...).submit(...)"
             )
-        return self.options_for(delay=delay, at=at, callback=callback).submit(*args, **kwargs)
+        submission = Submission(due=_due(delay, at), callback=callback)
+        return self._submit(args, kwargs, submission)
 
     def map(self, *iterables: Iterable[Any], callback: str | None = None) -> list[StoredJob]:
         """Accept a job for each set of arguments, many in one transaction; return the jobs.
@@ -170,13 +178,31 @@ class Task(Generic[P, R]):
         delay: _Delay | None = None,
         at: datetime | None = None,
         callback: str | None = None,
+        queue: str | None = None,
+        priority: int | None = None,
+        unique_key: str | int | None = None,
     ) -> "PreparedSubmission":
-        """Return an object that submits jobs of this task at another time and with a callback.
+        """Return an object that submits jobs of this task with other options than the task's.
+
+        Args:
+            delay: As in `submit_later`; without `delay` and `at` a job runs as soon as possible.
+            at: As in `submit_later`.
+            callback: As in `submit`.
+            queue: The queue of the jobs.
+            priority: Their priority.
+            unique_key: Their key. While a job of the task has it, another one is a duplicate.
 
         Raises:
-            TaskSetupError: If neither or both of `delay` and `at` are given.
+            TaskSetupError: For values that are not possible, or both of `delay` and `at`.
         """
-        return PreparedSubmission(self._submit, Submission(due=_due(delay, at), callback=callback))
+        submission = Submission(
+            due=None if delay is None and at is None else _due(delay, at),
+            callback=callback,
+            queue=None if queue is None else checked_queue(queue),
+            priority=None if priority is None else checked_priority(priority),
+            unique_key=given_key(unique_key),
+        )
+        return PreparedSubmission(self._submit, submission)
 
     def job_maker(
         self, submission: Submission, new_id: Callable[[float], str]
@@ -194,6 +220,10 @@ class Task(Generic[P, R]):
         due = now if submission.due is None else submission.due
         # A job that is to run later takes no place in the queue before.
         max_queue = options.max_queue if due <= now else None
+        queue = options.queue if submission.queue is None else submission.queue
+        priority = options.priority if submission.priority is None else submission.priority
+        limited = bool(options.limits)
+        is_unique = bool(options.unique) and submission.unique_key is None
 
         def make(args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob:
             return NewJob(
@@ -206,9 +236,21 @@ class Task(Generic[P, R]):
                 idempotent=options.policy.idempotent,
                 max_queue=max_queue,
                 callback=submission.callback,
+                queue=queue,
+                priority=priority,
+                limited=limited,
+                unique_key=self._key(args, kwargs, dumps) if is_unique else submission.unique_key,
+                on_duplicate=options.on_duplicate,
             )
 
         return make
+
+    def _key(self, args: Sequence[Any], kwargs: Mapping[str, Any], dumps: Dumps) -> str | None:
+        """Return the key of a job that the task's own rule gives."""
+        rule = self.options.unique
+        if callable(rule):
+            return given_key(rule(*args, **kwargs))
+        return argument_key(self._signature, args, kwargs, dumps)
 
     def _submit(self, args: Any, kwargs: Any, submission: Submission) -> StoredJob:
         self._signature.bind(*args, **kwargs)

@@ -5,14 +5,14 @@ from typing import Any, ParamSpec, TypeVar
 from weakref import WeakSet
 
 from dewar.contexts.current import contexts
-from dewar.tasks.app_tasks import AppTasks
+from dewar.tasks.app_tasks import PART, AppTasks
 from dewar.tasks.directory import LINKS, TaskDirectory
-from dewar.tasks.errors import QueueFull, TaskSetupError
+from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.interface import TasksApp
 from dewar.tasks.ledger.ids import IdGenerator
 from dewar.tasks.ledger.ledger import Ledger
-from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import JobRecord
+from dewar.tasks.placement import DEFAULT_QUEUE, checked_policy
 from dewar.tasks.retry import BackoffRule, RetryPolicy
 from dewar.tasks.runtime.runtime import TasksRuntime
 from dewar.tasks.runtime.shared_ledger import Runtimes
@@ -21,7 +21,7 @@ from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
 from dewar.tasks.stored_job import StoredJob
 from dewar.tasks.task import Arguments, Submission, Task
-from dewar.tasks.task_options import TaskOptions, name_of
+from dewar.tasks.task_options import TaskOptions, UniqueRule, limits_of, name_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,8 +29,6 @@ R = TypeVar("R")
 # How many jobs of a task may wait by default: some minutes' work, and no more than fits on a disk.
 _MAX_QUEUE = 10_000
 _runtimes = Runtimes()
-# Where an app has its `AppTasks`, among its extensions.
-_PART = f"{EXTENSION}.app"
 
 
 class Tasks:
@@ -107,10 +105,7 @@ class Tasks:
             self._all.add(latest)
             self._has_many = True
         app.extensions[EXTENSION] = self
-        app.extensions[_PART] = latest
-        app.register_error_handler(QueueFull, _busy)  # first: it says if it is too late
-        app._dewar_lifespan.begin_functions.append(latest.serve)
-        app._dewar_lifespan.end_functions.append(latest.stop)
+        latest.attach(app)
 
     @property
     def _here(self) -> AppTasks:
@@ -119,11 +114,9 @@ class Tasks:
         if self._has_many and (state := contexts.reader(None)) and state[0]:
             extensions = state[0].app.extensions
             if extensions.get(EXTENSION) is self:
-                part: AppTasks = extensions[_PART]
+                part: AppTasks = extensions[PART]
                 return part
         return self._latest
-
-    # Declaring.
 
     def task(
         self,
@@ -132,8 +125,15 @@ class Tasks:
         retries: int = 0,
         backoff: BackoffRule = 1.0,
         timeout: float | None = None,
+        soft_timeout: float | None = None,
         idempotent: bool = True,
         max_queue: int | None = _MAX_QUEUE,
+        queue: str = DEFAULT_QUEUE,
+        priority: int = 0,
+        rate: str | None = None,
+        max_running: int | None = None,
+        unique: UniqueRule = False,
+        on_duplicate: str = "return",
     ) -> Callable[[Callable[P, R]], Task[P, R]]:
         """Make a task of the decorated function. It can still be called; `submit` accepts a job.
 
@@ -144,9 +144,18 @@ class Tasks:
             backoff: The seconds before the next attempt: a number that doubles each time, a list,
                 or a function of the failed attempt's number (1 for the first).
             timeout: The seconds after which a job is stopped; not on threads.
+            soft_timeout: The seconds after which its function gets a `SoftTimeLimitExceeded`.
             idempotent: Whether a job may run again if its process died while it was running. If
                 not, it becomes lost.
             max_queue: How many jobs of the task may wait; None for any number.
+            queue: The queue of its jobs. A process may serve some queues only.
+            priority: From -100 to 100. Jobs with a higher one go first.
+            rate: How many may begin in a second, minute, hour or day, over all processes: ``10/m``.
+            max_running: How many of its jobs may run at a time, over all processes.
+            unique: Whether one job at most has the same arguments; or a function of them that
+                returns what has to be different.
+            on_duplicate: What `submit` does with another one: ``return`` the job that is there,
+                ``refuse`` it with a `Duplicate`, or ``replace`` the job that waits.
 
         Raises:
             TaskSetupError: If another task has the name, or a value is not possible.
@@ -154,7 +163,6 @@ class Tasks:
         if callable(name):
             raise TaskSetupError("Write the parentheses: @tasks.task(), or @tasks.task(retries=3).")
         policy = RetryPolicy(retries, backoff, idempotent)
-        tasks = self._latest.directory.tasks
 
         def declare(function: Callable[P, R]) -> Task[P, R]:
             own_name = name_of(function)  # also a check
@@ -162,15 +170,16 @@ class Tasks:
                 name=own_name if name is None else name,
                 policy=policy,
                 timeout=timeout,
+                soft_timeout=soft_timeout,
                 max_queue=max_queue,
+                queue=queue,
+                priority=priority,
+                limits=limits_of(rate, max_running),
+                unique=unique,
+                on_duplicate=checked_policy(on_duplicate),
             )
-            if options.name in tasks:
-                raise TaskSetupError(
-                    f"There is a task {options.name!r} already. Name this one:"
-                    " @tasks.task('another name')."
-                )
             task = Task(function, options, self._directory, self._submit, self._submit_all)
-            tasks[options.name] = task
+            self._latest.directory.add(task)
             return task
 
         return declare
@@ -191,8 +200,6 @@ class Tasks:
         """
         task: Task[Any, Any] = self._latest.directory.find(name)
         return task
-
-    # Jobs.
 
     def get(self, id: str) -> StoredJob:
         """Return a job by its id, whichever process accepted it. Its `result` can be waited for.
@@ -215,15 +222,15 @@ class Tasks:
         return JobStatus.of(record, self.json.loads)
 
     def cancel(self, id: str, *, running: bool = False) -> bool:
-        """Cancel a job, whichever process runs it; return whether it will not run to its end.
+        """Cancel a job, whichever process has it; return whether that was possible.
 
         Args:
             id: The job's id.
-            running: Whether to stop it if it has begun.
+            running: Whether to ask it to end, or stop it, if it has begun; see `Job.stop`.
 
         Raises:
             UnknownJob: If the ledger has none.
-            NotSupported: If it runs and the engine cannot stop it.
+            NotSupported: If it runs and the engine can do neither.
         """
         return self.runtime.cancel(id, running)
 
@@ -249,8 +256,6 @@ class Tasks:
         make = task.job_maker(submission, self._ids.new)
         return self.runtime.accept([make(args, kwargs) for args, kwargs in calls], task)
 
-    # This process.
-
     @property
     def runtime(self) -> TasksRuntime:
         """This process's part in the jobs; it begins if it has not yet."""
@@ -268,22 +273,19 @@ class Tasks:
             TaskSetupError: If the settings name no possible ledger.
             MissingExtra: If its libraries are not installed.
         """
-        directory = self._directory()
-        location, durable = directory.ledger_location(), directory.settings().durable
-        return open_ledger(location, durable=durable)
+        return self._directory().open_ledger()
 
     def start(self) -> None:
         """Begin to run jobs in this process, as serving the app and the first job do."""
         _ = self.runtime
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Stop running jobs of all apps: give back what has not begun, and wait for the others.
+        """Stop running jobs of all apps; return whether nothing is left running here.
+
+        What has not begun is given back, and the others are waited for.
 
         Args:
             timeout: In seconds; ``TASKS_SHUTDOWN_TIMEOUT`` by default.
-
-        Returns:
-            Whether nothing is left running here.
         """
         ended = {part.stop(timeout) for part in list(self._all)}
         return False not in ended
@@ -303,8 +305,3 @@ class Tasks:
 
     def _directory(self) -> TaskDirectory:
         return self._here.directory
-
-
-def _busy(error: QueueFull) -> tuple[dict[str, str], int, dict[str, str]]:
-    """Answer a client whose job was not accepted (RFC 9110, 15.6.4)."""
-    return {"error": f"{error.what} has too many jobs waiting."}, 503, {"Retry-After": "5"}

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 from tests.tasks.ledger.ledgertools import (
     HERE,
     THERE,
@@ -17,6 +18,7 @@ from tests.tasks.ledger.ledgertools import (
     alive,
     dead,
     end,
+    explained,
     ids,
     in_child,
     new,
@@ -35,7 +37,14 @@ from dewar.tasks.errors import JobLost, LedgerError, TaskSetupError
 from dewar.tasks.ledger.interruption import lost_error
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
-from dewar.tasks.ledger.records import AttemptStart, BatchResult, JobState, Outcome, ProgressUpdate
+from dewar.tasks.ledger.records import (
+    AttemptStart,
+    BatchResult,
+    JobState,
+    Outcome,
+    ProgressUpdate,
+    StopRequest,
+)
 from dewar.tasks.serialization.failures import make_error
 from dewar.tasks.serialization.values import pack, unpack
 from exactvalues import EXACT, assert_same
@@ -46,9 +55,6 @@ TASKS = ["resize"]
 
 class LedgerContract:
     """Inherited by the tests of each database, which say where it is."""
-
-    #: What has the database tell its plan for a statement.
-    EXPLAIN = "EXPLAIN"
 
     @pytest.fixture
     def where(self) -> str:
@@ -263,15 +269,15 @@ class LedgerContract:
         late, early, future = new(due=5.0), new(due=4.0), new(due=50.0)
         owned, foreign = new(owner=THERE.id), new(task="foreign")
         ledger.write([late, early, future, owned, foreign])
-        assert ledger.next_due(["foreign"]) == 1.0
-        assert ledger.next_due(TASKS) == 4.0
+        assert ledger.outlook(["foreign"]).next_due == 1.0
+        assert ledger.outlook(TASKS).next_due == 4.0
         assert ids(ledger.claim(HERE.id, 1, 10.0, TASKS)) == [early.id]
         [claimed] = ledger.claim(HERE.id, 5, 10.0, TASKS)
         assert (claimed.id, claimed.owner, claimed.state) == (late.id, HERE.id, JobState.QUEUED)
         assert ledger.claim(HERE.id, 5, 10.0, TASKS) == []
         assert ledger.claim(HERE.id, 5, 100.0, []) == []
-        assert ledger.next_due(TASKS) == 50.0
-        assert ledger.next_due([]) is None
+        assert ledger.outlook(TASKS).next_due == 50.0
+        assert ledger.outlook([]).next_due == inf
 
     def test_what_is_released_is_anybodys_again(self, ledger: Ledger) -> None:
         """An owner gives back its own jobs that have not begun."""
@@ -369,6 +375,17 @@ class LedgerContract:
         assert ledger.write([end(job, JobState.QUEUED, error="{}")], tell) == NOTHING
         assert (state_of(ledger, job), record(ledger, job).finished) == (JobState.CANCELLED, 3.0)
         assert outbox(ledger)[0].body == f'["{job.id}", "cancelled"]'
+
+    def test_an_owner_writes_that_its_job_is_to_end(self, ledger: Ledger) -> None:
+        """After its begin, which may be in the same batch. If the owner dies, it is cancelled."""
+        job, waiting = new(owner=HERE.id), new(owner=HERE.id)
+        ledger.write([job, waiting])
+        ledger.write([start(job), StopRequest(id=job.id), StopRequest(id=waiting.id)])
+        assert ledger.stop_requests(HERE.id) == [job.id]
+        ledger.write([end(job, JobState.QUEUED)])
+        assert state_of(ledger, job) is JobState.CANCELLED
+        assert state_of(ledger, waiting) is JobState.QUEUED
+        assert ledger.stop_requests(HERE.id) == []
 
     @pytest.mark.parametrize("state", [JobState.FAILED, JobState.LOST, JobState.CANCELLED])
     def test_what_ended_badly_is_repeated_by_hand(self, ledger: Ledger, state: JobState) -> None:
@@ -613,33 +630,11 @@ class LedgerContract:
 
     # Speed.
 
-    def explained(self, ledger: Ledger, call: Callable[[Ledger], object]) -> list[str]:
-        """Return the plans of the statements of a call, among a thousand jobs that are done."""
-        said: list[tuple[str, Any]] = []
-        engines = ledger.database.connections()
-
-        def note(*seen: Any) -> None:
-            if not seen[2].startswith(("BEGIN", "SELECT pg_advisory")):
-                said.append((seen[2], seen[3]))
-
-        for engine in {engines.reader, engines.writer}:
-            event.listen(engine, "before_cursor_execute", note)
-        call(ledger)
-        for engine in {engines.reader, engines.writer}:
-            event.remove(engine, "before_cursor_execute", note)
-        with ledger.database.reading() as connection:
-            return [
-                "\n".join(
-                    str(row) for row in connection.exec_driver_sql(f"{self.EXPLAIN} {sql}", given)
-                )
-                for sql, given in said
-            ]
-
     @pytest.mark.parametrize(
         ("index", "call"),
         [
-            ("waiting", lambda ledger: ledger.next_due(TASKS)),
-            ("waiting", lambda ledger: ledger.claim(HERE.id, 5, 50.0, TASKS)),
+            ("claimable", lambda ledger: ledger.outlook(TASKS)),
+            ("claimable", lambda ledger: ledger.claim(HERE.id, 5, 50.0, TASKS)),
             ("queued", queued),
             ("stopping", lambda ledger: ledger.stop_requests(HERE.id)),
             ("active", lambda ledger: release_all(ledger, THERE.id)),
@@ -656,7 +651,7 @@ class LedgerContract:
         ledger.write([new() for _ in range(5)])
         with ledger.database.writing() as connection:
             connection.execute(text("ANALYZE"))
-        for plan in self.explained(ledger, call):
+        for plan in explained(ledger, call):
             assert f"dewar_jobs_{index}" in plan
             assert "Seq Scan on dewar_jobs" not in plan
             assert "SCAN dewar_jobs'" not in plan

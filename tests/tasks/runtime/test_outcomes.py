@@ -39,6 +39,7 @@ def record(**changes: Any) -> JobRecord:
     values: dict[str, Any] = dict.fromkeys(JobRecord.__dataclass_fields__)
     values |= {"id": "j1", "task": "add", "state": JobState.QUEUED, "arguments": "[]"}
     values |= {"attempts": 0, "idempotent": True, "created": 0.0, "due": 0.0}
+    values |= {"limited": False}
     return JobRecord(**{**values, **changes})
 
 

@@ -16,14 +16,25 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, CursorResult, Delete, Dialect, Engine, Insert, Select, Update
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Delete,
+    Dialect,
+    Engine,
+    Insert,
+    Select,
+    TextClause,
+    Update,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from dewar.support.per_process import PerProcess
 from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.batch import RowValues
+from dewar.tasks.ledger.notifications import Notifications
 
-Statement: TypeAlias = Select[Any] | Insert | Update | Delete
+Statement: TypeAlias = Select[Any] | Insert | Update | Delete | TextClause
 
 #: The errors of PEP 249 that values cause, by their names: each driver has its own classes.
 _REFUSALS = frozenset({"DataError", "IntegrityError", "ProgrammingError"})
@@ -177,6 +188,10 @@ class Database:
         """Return a number that is different after each commit by anybody."""
         raise NotImplementedError
 
+    def notifications(self) -> Notifications:
+        """Return how the processes that use the database tell one another of changes."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """Close idle connections; they are opened again when needed."""
         connections = self._per_process.maybe_get()
@@ -191,6 +206,13 @@ class Database:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
+
+
+def is_conflict(error: LedgerError) -> bool:
+    """Return whether a row was refused: another one has its id or key, or it lacks a value."""
+    cause = error.__cause__
+    names = {cls.__name__ for cls in type(getattr(cause, "orig", None) or cause).__mro__}
+    return "IntegrityError" in names
 
 
 def _itself(row: RowValues) -> RowValues:

@@ -9,13 +9,14 @@ from pathlib import Path
 from dewar.tasks.errors import LedgerError, MissingExtra, TaskSetupError
 
 try:
-    from sqlalchemy import URL, make_url
+    from sqlalchemy import URL, Connection, make_url
     from sqlalchemy.exc import ArgumentError
 except ModuleNotFoundError as error:
     raise MissingExtra("The ledger", "tasks") from error
 
 from dewar.tasks.ledger.database import Database
-from dewar.tasks.ledger.ledger import Ledger
+from dewar.tasks.ledger.migrations import FIRST, LATEST, missing_steps
+from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.postgresql import PostgreSQLDatabase
 from dewar.tasks.ledger.schema import VERSION, meta, metadata
 from dewar.tasks.ledger.sqlite import SQLiteDatabase
@@ -26,7 +27,7 @@ _WHERE = (
 )
 
 
-def open_ledger(where: str | PathLike[str], *, durable: bool = False) -> Ledger:
+def open_ledger(where: str | PathLike[str], *, durable: bool = False) -> NotifyingLedger:
     """Return the ledger at a path or URL; create it if it does not exist.
 
     Any number of processes may open it at once. It has no connection until it is used, so it may
@@ -52,7 +53,7 @@ def open_ledger(where: str | PathLike[str], *, durable: bool = False) -> Ledger:
         ) from error
     finally:
         database.close()
-    return Ledger(database)
+    return NotifyingLedger(database, database.notifications())
 
 
 def _database(where: str | PathLike[str], *, durable: bool) -> Database:
@@ -83,17 +84,41 @@ def _url(text: str) -> URL:
 
 
 def _create_tables(database: Database) -> None:
-    """Create the tables, or check the version of existing ones."""
+    """Create the tables, or do the steps that existing ones lack.
+
+    Raises:
+        TaskSetupError: If a newer Dewar has made them, and this one cannot use them.
+    """
     with database.writing() as connection:
         database.advisory_lock(connection, "schema")
         meta.create(connection, checkfirst=True)
-        version = connection.execute(meta.select().where(meta.c.name == "version")).one_or_none()
+        known = {row.name: int(row.value) for row in connection.execute(meta.select())}
+        version = known.get("version")
         if version is None:
             metadata.create_all(connection)
-            connection.execute(meta.insert(), {"name": "version", "value": str(VERSION)})
-        elif int(version.value) > VERSION:
+            _note(connection, version=VERSION, schema=LATEST)
+        elif version > VERSION:
             raise TaskSetupError(
                 f"The ledger {database.name} was made by a newer Dewar (its version is"
-                f" {version.value}, and this Dewar knows {VERSION}). Upgrade this Dewar, or use"
+                f" {version}, and this Dewar knows {VERSION}). Upgrade this Dewar, or use"
                 " another ledger."
             )
+        else:
+            _migrate(connection, known.get("schema", FIRST))
+
+
+def _migrate(connection: Connection, schema: int) -> None:
+    """Do the steps that tables with a number of the schema lack."""
+    steps = missing_steps(schema)
+    if not steps:
+        return
+    for step in steps:
+        for statement in step.statements:
+            connection.exec_driver_sql(statement)
+    connection.execute(meta.delete().where(meta.c.name == "schema"))
+    _note(connection, schema=LATEST)
+
+
+def _note(connection: Connection, **numbers: int) -> None:
+    rows = [{"name": name, "value": str(number)} for name, number in numbers.items()]
+    connection.execute(meta.insert(), rows)

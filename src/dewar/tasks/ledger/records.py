@@ -12,9 +12,12 @@ A QUEUED job may already have an owner: the process that will run it. Only `retr
 line changes a job in a final state.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Self
+
+from dewar.tasks.placement import DEFAULT_QUEUE, OnDuplicate
 
 
 class JobState(Enum):
@@ -67,6 +70,15 @@ class NewJob:
     #: The most due jobs of this task that may wait; None for no limit, or if this one is not due.
     max_queue: int | None = None
     callback: str | None = None
+    queue: str = DEFAULT_QUEUE
+    #: Higher ones go first.
+    priority: int = 0
+    #: Whether its task has a rate or a most that may run.
+    limited: bool = False
+    #: Of the jobs of a task with the same key, one at most has not ended; None for any number.
+    unique_key: str | None = None
+    #: What is done if another job has the key.
+    on_duplicate: OnDuplicate = OnDuplicate.RETURN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,6 +102,13 @@ class ProgressUpdate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StopRequest:
+    """A running job is to end. It never runs again, whatever becomes of its process."""
+
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
     """The end of an attempt. It counts only if the job is still this owner's, at this attempt.
 
@@ -106,18 +125,27 @@ class Outcome:
     #: ``{"type", "text", "traceback", "args"}`` as JSON, if FAILED, LOST or a retry.
     error: str | None = None
     due: float | None = None
+    #: Whether the job's task has limits, so that the end of this attempt may let another begin.
+    limited: bool = False
     #: The body of the callback, if the job has one; None to have the ledger make it.
     callback_body: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BatchResult:
-    """The operations of a batch without effect. All others took effect."""
+    """The operations of a batch without effect. All others took effect.
+
+    `replaced` is what else they did.
+    """
 
     #: New jobs of tasks whose queue was full.
     refused: tuple[NewJob, ...]
     #: The job was not this owner's at this attempt, or had ended.
     fenced: tuple[AttemptStart | Outcome, ...]
+    #: New jobs whose key another job has: their ids, and that of the other.
+    duplicates: Mapping[str, str] = field(default_factory=dict)
+    #: The ids of the waiting jobs that were cancelled for new ones with their keys.
+    replaced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,6 +197,10 @@ class JobRecord:
     result: str | None
     error: str | None
     callback: str | None
+    queue: str = DEFAULT_QUEUE
+    priority: int = 0
+    limited: bool = False
+    unique_key: str | None = None
 
     @classmethod
     def of(cls, new: NewJob) -> Self:
@@ -191,6 +223,10 @@ class JobRecord:
             result=None,
             error=None,
             callback=new.callback,
+            queue=new.queue,
+            priority=new.priority,
+            limited=new.limited,
+            unique_key=new.unique_key,
         )
 
     def ended(self, outcome: Outcome) -> Self:

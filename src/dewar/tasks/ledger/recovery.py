@@ -7,7 +7,9 @@ from typing import TypeAlias
 from sqlalchemy import Connection, RowMapping
 
 from dewar.tasks.ledger.batch import RowValues, ended_at, waiting_again
+from dewar.tasks.ledger.claim_statements import BRING_ARRIVALS_FORWARD, OTHER_TASKS
 from dewar.tasks.ledger.database import Database
+from dewar.tasks.ledger.due_column import SHIFTS
 from dewar.tasks.ledger.interruption import lost_error, state_after
 from dewar.tasks.ledger.outbox_insert import Describe, insert_described
 from dewar.tasks.ledger.owners import OwnerRecord
@@ -60,7 +62,15 @@ def bring_forward(database: Database, now: float) -> int:
     """
     with database.writing() as connection:
         database.advisory_lock(connection, "recover")
-        return connection.execute(BRING_FORWARD, {"now": now}).rowcount
+        connection.execute(BRING_ARRIVALS_FORWARD, {"now": now})
+        return sum(
+            connection.execute(
+                BRING_FORWARD,
+                {"of_task": task, "first": now + shift, "end": end, "shift": shift},
+            ).rowcount
+            for task in connection.execute(OTHER_TASKS, {"tasks": []}).scalars().all()
+            for shift, end in SHIFTS
+        )
 
 
 def _owners(connection: Connection) -> Sequence[OwnerRecord]:

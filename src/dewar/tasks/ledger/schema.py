@@ -7,19 +7,22 @@ Two rules:
   query states its condition with the literals used here: with a bound parameter no planner can
   know that the index applies.
 - Columns are text, integers and doubles, which both databases store unchanged. A flag is 0 or 1.
-  Times are seconds since the epoch, given by the caller: the ledger reads no clock.
+  Times are seconds since the epoch, given by the caller: the ledger reads no clock. The column
+  ``due`` may be shifted: see `dewar.tasks.ledger.due_column`.
 
 The names begin with ``dewar_``, because a PostgreSQL database may have tables of the app too.
 """
 
 from sqlalchemy import Column, Double, Index, Integer, MetaData, Table, Text, text
 
-#: The version of the tables. A newer Dewar has made a ledger with a higher one.
+#: The oldest Dewar that can use the tables, by the version that it knows. It grows only if an older
+#: one would do harm, because a deployment has processes of two versions at work for some time.
 VERSION = 1
 
 metadata = MetaData()
 
-#: One row, ``("version", "1")``.
+#: Two rows: "version", which is `VERSION`, and "schema", the last step of
+#: `dewar.tasks.ledger.migrations` that is done; without it only the first is.
 meta = Table(
     "dewar_meta",
     metadata,
@@ -49,6 +52,23 @@ jobs = Table(
     Column("result", Text),
     Column("error", Text),
     Column("callback", Text),
+    # What has a default on the server was added later: an older process leaves it out.
+    Column("queue", Text, nullable=False, server_default="default"),
+    Column("priority", Integer, nullable=False, server_default=text("0")),
+    Column("limited", Integer, nullable=False, server_default=text("0")),
+    Column("unique_key", Text),
+)
+
+#: The columns that most jobs have at their defaults.
+PLACEMENT = ("queue", "priority", "limited", "unique_key")
+
+#: When each task with a rate may run next; see `dewar.tasks.limits`.
+rates = Table(
+    "dewar_rates",
+    metadata,
+    Column("task", Text, primary_key=True),
+    Column("arrival", Double, nullable=False),
+    Column("ahead", Double, nullable=False),
 )
 
 #: The processes that have jobs, each with a lease to renew.
@@ -91,15 +111,45 @@ disabled_urls = Table(
 )
 
 
-def _partial(name: str, where: str, *columns: Column[object]) -> Index:
+def _partial(name: str, where: str, *columns: Column[object], unique: bool = False) -> Index:
     """Index only the rows that meet a condition."""
     condition = text(where)
-    return Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
+    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
 
 
-#: Jobs to claim, the oldest due first; with the task, so that only matching rows are read.
+#: Jobs to claim, in their levels (see `dewar.tasks.ledger.claim_plan`), the oldest due first; with
+#: the task, so that only matching rows are read. Those of tasks with limits are apart, by task.
 _partial(
-    "dewar_jobs_waiting", "state = 'queued' AND owner IS NULL", jobs.c.due, jobs.c.id, jobs.c.task
+    "dewar_jobs_claimable",
+    "state = 'queued' AND owner IS NULL AND limited = 0",
+    jobs.c.queue,
+    jobs.c.priority,
+    jobs.c.due,
+    jobs.c.id,
+    jobs.c.task,
+)
+_partial(
+    "dewar_jobs_limited",
+    "state = 'queued' AND owner IS NULL AND limited = 1",
+    jobs.c.queue,
+    jobs.c.task,
+    jobs.c.priority,
+    jobs.c.due,
+    jobs.c.id,
+)
+#: The jobs of a task with limits that are claimed or run.
+_partial(
+    "dewar_jobs_limited_active",
+    "limited = 1 AND owner IS NOT NULL AND finished IS NULL",
+    jobs.c.task,
+)
+#: Of the jobs of a task with the same key, one at most has not ended.
+_partial(
+    "dewar_jobs_unique",
+    "finished IS NULL AND unique_key IS NOT NULL",
+    jobs.c.task,
+    jobs.c.unique_key,
+    unique=True,
 )
 #: The waiting jobs of a task, to be counted up to a time.
 _partial("dewar_jobs_queued", "state = 'queued'", jobs.c.task, jobs.c.due)

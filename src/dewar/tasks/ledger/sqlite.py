@@ -38,6 +38,8 @@ from dewar.tasks.ledger.database import (
     Database,
     Statement,
 )
+from dewar.tasks.ledger.notifications import NoNotifications, Notifications
+from dewar.tasks.ledger.socket_notifications import HAS_SOCKETS, SocketNotifications
 from dewar.tasks.ledger.sqlite_connections import (
     FILE,
     check_file,
@@ -186,6 +188,12 @@ class SQLiteDatabase(Database):
 
     def advisory_lock(self, connection: Connection, name: str) -> None:
         """Do nothing: SQLite has one writer at a time."""
+
+    def notifications(self) -> Notifications:
+        """See `Database.notifications`."""
+        if not HAS_SOCKETS:
+            return NoNotifications()
+        return SocketNotifications(self._path.with_name(f"{self._path.name}-sockets"))
 
     def changes(self) -> int:
         """Return the version of the data that the change connection sees."""

@@ -6,6 +6,7 @@ has one writer at a time.
 """
 
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -18,16 +19,15 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    literal_column,
     select,
     text,
     update,
 )
 
+from dewar.tasks.ledger.due_column import SHIFT, due_ranges
 from dewar.tasks.ledger.records import JobState
-from dewar.tasks.ledger.schema import deliveries, jobs, owners
+from dewar.tasks.ledger.schema import PLACEMENT, deliveries, jobs, owners
 
-_IS_WAITING = text("state = 'queued' AND owner IS NULL")
 _IS_QUEUED = text("state = 'queued'")
 _IS_RUNNING = text("state = 'running'")
 IS_ACTIVE = text("finished IS NULL")
@@ -35,8 +35,6 @@ _ENDED_BADLY = text("state IN ('cancelled', 'failed', 'lost')")
 _BAD = ("cancelled", "failed", "lost")
 _THIS = jobs.c.id == bindparam("job")
 _THESE = jobs.c.id.in_(bindparam("ids", expanding=True))
-# An expression, so that no planner finds jobs by their task and then has to sort them by time.
-_OF_TASKS = jobs.c.task.concat(literal_column("''")).in_(bindparam("tasks", expanding=True))
 _ITS_OWNER = jobs.c.owner == bindparam("holder")
 
 
@@ -45,6 +43,10 @@ def _count(*conditions: ColumnElement[bool] | TextClause) -> ScalarSelect[int]:
 
 
 INSERT = jobs.insert()
+#: PERF: those of most jobs, whose other columns have the defaults of the server.
+INSERT_PLAIN = jobs.insert().values(
+    {column.name: bindparam(column.name) for column in jobs.c if column.name not in PLACEMENT}
+)
 JOB = select(jobs).where(_THIS)
 JOBS = select(jobs).where(_THESE)
 
@@ -58,6 +60,7 @@ _JOB_SNAPSHOT = (
         jobs.c.attempts,
         jobs.c.callback,
         jobs.c.stop_requested,
+        jobs.c.due,
     )
     .order_by(jobs.c.id)
     .with_for_update()
@@ -65,49 +68,40 @@ _JOB_SNAPSHOT = (
 SNAPSHOT = _JOB_SNAPSHOT.where(_THIS)
 SNAPSHOTS = _JOB_SNAPSHOT.where(_THESE)
 
-#: The number of jobs of a task that wait and are due.
-QUEUED = (
-    select(func.count())
-    .select_from(jobs)
-    .where(
-        _IS_QUEUED,
-        jobs.c.task == bindparam("task", type_=jobs.c.task.type),
-        jobs.c.due <= bindparam("now", type_=jobs.c.due.type),
-    )
+#: The jobs of a task with some keys that have not ended.
+HOLDERS = select(jobs.c.id, jobs.c.unique_key).where(
+    IS_ACTIVE,
+    text("unique_key IS NOT NULL"),
+    jobs.c.task == bindparam("of_task"),
+    jobs.c.unique_key.in_(bindparam("keys", expanding=True)),
 )
 
-_CLAIMABLE = (
-    select(jobs.c.id)
-    .where(_IS_WAITING, _OF_TASKS, jobs.c.due <= bindparam("now"))
-    .order_by(jobs.c.due, jobs.c.id)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-    .correlate(None)
-)
-CLAIM = (
-    update(jobs)
-    .where(jobs.c.id.in_(_CLAIMABLE))
-    .values(owner=bindparam("holder"))
-    .returning(*jobs.c)
-)
-#: Jobs that were due at once, and are not: the clock was set back since. `created` keeps its time.
+_OF_TASK = jobs.c.task == bindparam("task", type_=jobs.c.task.type)
+_NOW = bindparam("now", type_=jobs.c.due.type)
+
+
+def _count_due(*conditions: ColumnElement[bool] | TextClause) -> Select[Any]:
+    first, *others = (_count(_IS_QUEUED, _OF_TASK, *conditions, due) for due in due_ranges(_NOW))
+    return select(sum(others, start=first.label("due")))
+
+
+#: The number of jobs of a task that wait and are due, and of those without an owner.
+QUEUED = _count_due()
+UNCLAIMED = _count_due(jobs.c.owner.is_(None))
+
+#: Jobs of a task that were due at once, and are not: the clock was set back since. `created` keeps
+#: its time. Those with one shift of their time are updated together.
 BRING_FORWARD = (
     update(jobs)
-    .where(_IS_WAITING, jobs.c.due > bindparam("now"), jobs.c.due <= jobs.c.created)
-    .values(due=bindparam("now"))
-)
-#: When the first job of some tasks is due.
-NEXT_DUE = select(func.min(jobs.c.due)).where(_IS_WAITING, _OF_TASKS)
-
-#: The tasks of due jobs without an owner that are not among some tasks, and how many jobs each has.
-UNKNOWN = (
-    select(jobs.c.task, func.count())
     .where(
-        _IS_WAITING,
-        jobs.c.due <= bindparam("before"),
-        jobs.c.task.not_in(bindparam("tasks", expanding=True)),
+        _IS_QUEUED,
+        jobs.c.task == bindparam("of_task"),
+        jobs.c.due > bindparam("first"),
+        jobs.c.due < bindparam("end"),
+        jobs.c.owner.is_(None),
+        jobs.c.due <= jobs.c.created + bindparam("shift"),
     )
-    .group_by(jobs.c.task)
+    .values(due=bindparam("first"))
 )
 
 #: The jobs of an owner that have not begun; locked in order, as `SNAPSHOTS` are.
@@ -128,7 +122,7 @@ RETRY = (
     .values(
         state="queued",
         owner=None,
-        due=bindparam("now"),
+        due=bindparam("now") + SHIFT,
         started=None,
         finished=None,
         fraction=None,
@@ -199,9 +193,13 @@ def change_of(columns: tuple[str, ...]) -> Update:
     return update(jobs).where(_THIS).values({name: bindparam(name) for name in columns})
 
 
-def page(state: JobState | None, task: str | None, before: str | None) -> Select[tuple[object]]:
+def page(
+    state: JobState | None, task: str | None, before: str | None, queue: str | None = None
+) -> Select[tuple[object]]:
     """Return the statement that lists jobs, the newest first, up to ``most``."""
     found = select(jobs)
+    if queue is not None:
+        found = found.where(jobs.c.queue == queue)
     if state is not None:
         found = found.where(_among(state))
     if task is not None:

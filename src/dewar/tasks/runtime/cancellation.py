@@ -1,10 +1,11 @@
 """`JobCancellation`: cancels jobs from any thread, while the writer's thread may claim them."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from dewar.tasks.errors import LedgerError
-from dewar.tasks.ledger.records import JobState
+from dewar.tasks.ledger.records import BatchResult, JobState
 from dewar.tasks.runtime.process_jobs import ProcessJobs
 
 # How many cancellations are remembered, for jobs that are being claimed meanwhile.
@@ -38,7 +39,7 @@ class JobCancellation:
         """Cancel a job that this process has; return None if it does not have it.
 
         Raises:
-            NotSupported: If the job runs, `running` is true and the engine cannot stop it.
+            NotSupported: If the job runs, `running` is true and the engine cannot ask or stop it.
         """
         attempt = self._jobs.claimed.find(id)
         if attempt is None:
@@ -66,6 +67,27 @@ class JobCancellation:
             jobs.claimed.take(id)
         self._on_callback()
         return True
+
+    def note_written(self, written: BatchResult) -> None:
+        """Note what became of new jobs whose keys other jobs have, and of these others."""
+        if written.duplicates:
+            self._jobs.duplicates.update(written.duplicates)
+        if written.replaced:
+            self._drop(written.replaced)
+
+    def _drop(self, ids: Sequence[str]) -> None:
+        """Drop jobs that new ones have replaced: the ledger has cancelled them.
+
+        One that has just begun goes on, and its outcome does not count.
+        """
+        jobs = self._jobs
+        for id in ids:
+            attempt = jobs.claimed.find(id)
+            if attempt is not None and attempt.cancel():
+                jobs.claimed.take(id)
+        with suppress(LedgerError):  # the next look at the ledger resolves them
+            jobs.futures.resolve(jobs.ledger.get_many(ids).values())
+        self._on_callback()
 
     def look_up(self, id: str) -> bool:
         """Return whether a job is cancelled that this process was to cancel.

@@ -73,6 +73,7 @@ class JobSource:
             kwargs={},
             context=context,
             timeout=task.options.timeout,
+            soft_timeout=task.options.soft_timeout,
             repeatable=record.idempotent,
             described=(record.id, record.task, attempt),
         )

@@ -48,6 +48,7 @@ def outcome_of(
         result=result,
         error=None if error is None else json.dumps(error),
         due=None if pause is None else now + pause,
+        limited=record.limited,
         callback_body=body,
     )
 

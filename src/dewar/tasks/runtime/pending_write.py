@@ -2,7 +2,13 @@
 
 import threading
 
-from dewar.tasks.ledger.records import AttemptStart, NewJob, Outcome, ProgressUpdate
+from dewar.tasks.ledger.records import (
+    AttemptStart,
+    NewJob,
+    Outcome,
+    ProgressUpdate,
+    StopRequest,
+)
 from dewar.tasks.runtime.attempt import Dispatch
 
 
@@ -45,6 +51,6 @@ class PendingWrite:
 
 #: What a thread waits for.
 AwaitedOperation = NewJob | AttemptStart
-Operation = AwaitedOperation | ProgressUpdate | Outcome | Dispatch
+Operation = AwaitedOperation | ProgressUpdate | StopRequest | Outcome | Dispatch
 #: An operation, with what a thread waits on if one does.
 Entry = tuple[Operation, PendingWrite | None]

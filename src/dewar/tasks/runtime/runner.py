@@ -31,6 +31,7 @@ from dewar.tasks.ledger.records import (
     JobState,
     NewJob,
     Outcome,
+    StopRequest,
 )
 from dewar.tasks.progress import Progress
 from dewar.tasks.runtime.attempt import Attempt, Dispatch
@@ -59,6 +60,9 @@ class JobRunner:
         source: What they run.
         cancellation: What is cancelled meanwhile.
         on_callback: Called when a job with a callback has ended.
+
+    Attributes:
+        wake, flush: See `LedgerWriter`.
     """
 
     def __init__(
@@ -79,7 +83,8 @@ class JobRunner:
         self._on_callback = on_callback
         self._progress = LatestProgress()
         self._returned = ReturnedJobs(jobs.ledger, self._owner)
-        self._writer = LedgerWriter(self._write, self._write_new)
+        self._writer = writer = LedgerWriter(self._write, self._write_new)
+        self.wake, self.flush = writer.wake, writer.flush
 
     def __repr__(self) -> str:
         return f"<JobRunner {self._owner} {self._claimed!r} {self._writer!r}>"
@@ -106,46 +111,26 @@ class JobRunner:
         """
         return self._writer.write_all(self._jobs.all_claimed_at_once(jobs))
 
-    def wake(self) -> None:
-        """Have `on_idle` called soon."""
-        self._writer.wake()
+    def note_stopping(self, id: str) -> None:
+        """Have it written that a job is to end, if it runs here; see `StopRequest`."""
+        attempt = self._claimed.find(id)
+        if attempt is not None and attempt.running():
+            self._writer.put(StopRequest(id=id))
 
     def stop(self, timeout: float) -> bool:
-        """Give back what has not begun, and wait for what runs; call `finish` next.
+        """Give back what has not begun, and wait `timeout` seconds for what runs.
 
-        What still runs then is stopped, if the engine can do that, and given back as well.
-
-        Args:
-            timeout: In seconds.
-
-        Returns:
-            Whether nothing is left running here.
+        What still runs then is asked to end, or stopped, and given back as well. Return whether
+        nothing is left; call `finish` next.
         """
         self._claimed.close()
         try:
-            self.give_back_waiting()
+            self._jobs.give_back_waiting()
         except LedgerError as error:
             _logger.warning("Some jobs wait until this process has ended: %s", error)
         if not self._claimed.wait_empty(timeout):
-            for attempt in self._claimed.all():
-                attempt.recall(timeout)
-            self._claimed.wait_empty(_FINAL_WAIT)
-        return self.is_idle
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no job belongs to this process."""
+            self._claimed.recall(timeout, _FINAL_WAIT)
         return not self._claimed.attempts
-
-    def give_back_waiting(self) -> None:
-        """Give back to the ledger what has not begun.
-
-        Raises:
-            LedgerError: If that cannot be written; the jobs wait until this process has ended.
-        """
-        back = self._claimed.drop_waiting()
-        if back:
-            self._ledger.release(self._owner, back)
 
     def finish(self, timeout: float | None) -> bool:
         """Wait for the outcomes of what still runs, write them, and leave the ledger.
@@ -193,13 +178,17 @@ class JobRunner:
         self._put_progress(record.id)
         source = self._source
         policy = source.policy(record.task)
-        self._writer.put(outcome_of(attempt, policy, self._owner, self._clock(), source.json))
+        outcome = outcome_of(attempt, policy, self._owner, self._clock(), source.json)
+        self._claimed.note_finished(record.id)
+        self._writer.put(outcome, self._jobs.is_urgent(attempt))
 
     # The thread that writes.
 
     def _write_new(self, new: NewJob) -> bool:
         """Write a new job that came alone; return whether it was accepted."""
-        if self._ledger.write((new,), self._jobs.describe).refused:
+        written = self._ledger.write((new,), self._jobs.describe)
+        self._cancellation.note_written(written)
+        if written.refused or written.duplicates:
             return False
         self._follow(new)
         return True
@@ -208,7 +197,9 @@ class JobRunner:
         """Write entries in one transaction. After it, nothing is raised."""
         kept = [op for op, _ in entries if not isinstance(op, Dispatch)]
         written = self._ledger.write(kept, self._jobs.describe)
+        self._cancellation.note_written(written)
         void = {id(operation) for operation in (*written.refused, *written.fenced)}
+        void.update(id(one) for one in kept if one.id in written.duplicates)
         ended = 0
         for operation, ticket in entries:
             counts = id(operation) not in void
@@ -242,7 +233,7 @@ class JobRunner:
 
     def _on_accepted(self, new: NewJob) -> None:
         if new.owner is None:
-            if self._claimed.note_left(self._monotonic()):
+            if self._jobs.note_left(new):
                 self._writer.wake()
             return
         attempt = self._hold(JobRecord.of(new))
@@ -253,7 +244,9 @@ class JobRunner:
 
     def dispatch_claimed(self, record: JobRecord) -> None:
         """Give a job that this process has claimed to the engine."""
-        self._dispatch(self._hold(record))
+        attempt = self._hold(record)
+        attempt.was_claimed = True
+        self._dispatch(attempt)
 
     def _hold(self, record: JobRecord) -> Attempt:
         attempt = Attempt(record, self, None if self._engine is None else self._engine.stop)
@@ -292,7 +285,8 @@ class JobRunner:
         """Drop a job whose outcome is written, and resolve its Future."""
         attempt = self._claimed.take(outcome.id)
         if outcome.state is JobState.QUEUED:
-            self._claimed.note_queued(outcome.due or outcome.at)
+            if self._claimed.note_queued(outcome.due or outcome.at):
+                self._writer.wake()
         elif counts and attempt is not None:
             self._jobs.futures.resolve([attempt.record.ended(outcome)])
             if attempt.record.callback is not None:

@@ -81,6 +81,7 @@ _SEQUENCES: Mapping[type, str] = MappingProxyType(
     {tuple: "$tuple", set: "$set", frozenset: "$frozenset"}
 )
 _DICTS: Mapping[type, str] = MappingProxyType({OrderedDict: "$ordereddict", Counter: "$counter"})
+_UNORDERED = frozenset({"$set", "$frozenset", "$dict", "$counter"})
 #: An instance of a subclass of these would come back as one of these.
 _BASES = (
     *(str, int, float, complex, list, dict, tuple, set, frozenset, deque),
@@ -135,6 +136,11 @@ def _tagged_other(value: Any, kind: type, depth: int) -> Any:
         items = {name: tagged(item, depth) for name, item in fields_of(value).items()}
         return {"$dataclass": [class_name(kind), items]}
     return value
+
+
+def looks_unordered(written: Mapping[str, Any]) -> bool:
+    """Return whether the order of the parts in a tagged value means nothing."""
+    return len(written) == 1 and not _UNORDERED.isdisjoint(written)
 
 
 def _is_named_tuple(kind: Any) -> TypeGuard[type[NamedTuple]]:
