@@ -10,6 +10,7 @@
 import ctypes
 import signal
 import threading
+from contextlib import suppress
 from typing import Protocol
 
 from dewar.tasks.errors import SoftTimeLimitExceeded
@@ -34,6 +35,10 @@ class Raiser(Protocol):
         """Take back what was sent and is not raised yet. Only the thread itself calls this."""
 
 
+class TakenBackError(Exception):
+    """Takes the place of what is taken back. Nobody but `ThreadRaiser` sees it."""
+
+
 class ThreadRaiser:
     """Raises it in the thread that makes this object."""
 
@@ -50,7 +55,12 @@ class ThreadRaiser:
 
     def clear(self) -> None:
         """See `Raiser`."""
-        _set_asynchronous(self._ident, None)
+        # Another error takes its place and is raised here. The interpreter can also forget the
+        # first one, but not its note that a thread has one: up to CPython 3.12 the whole process
+        # is slower then, and in 3.11 the next function that is traced never begins.
+        with suppress(TakenBackError):
+            _set_asynchronous(self._ident, TakenBackError)
+            _do_nothing()
 
     def __repr__(self) -> str:
         return f"<ThreadRaiser {self._ident}>"
@@ -98,7 +108,6 @@ def _do_nothing() -> None:
     """Be called."""
 
 
-def _set_asynchronous(ident: int, error: type[BaseException] | None) -> None:
-    """Have the interpreter raise an exception in a thread; None takes back the last one."""
-    what = None if error is None else ctypes.py_object(error)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), what)
+def _set_asynchronous(ident: int, error: type[BaseException]) -> None:
+    """Have the interpreter raise an exception in a thread, in the place of the last one."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(error))

@@ -11,10 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from dewar.tasks.errors import SoftTimeLimitExceeded
+from dewar.tasks.raisers import TakenBackError
 
 
 class SwallowedErrors:
     """The hook: it passes on everything but the soft limits of threads that are watched.
+
+    And what takes the place of one that is taken back.
 
     Args:
         before: The hook that was there before.
@@ -29,7 +32,7 @@ class SwallowedErrors:
         call = self._calls.get(threading.get_ident())
         if call is not None and unraisable.exc_type is SoftTimeLimitExceeded:
             call()
-        else:
+        elif unraisable.exc_type is not TakenBackError:
             self._before(unraisable)
 
     def watch(self, call: Callable[[], object]) -> None:
