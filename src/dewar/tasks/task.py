@@ -1,53 +1,25 @@
 """`Task`: a function that can be called directly or run in the background."""
 
 import inspect
-import json
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from dewar.contexts.current import contexts
-from dewar.support.redaction import IsSecret
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import TaskSetupError
-from dewar.tasks.interface import TasksApp
-from dewar.tasks.ledger.records import NewJob
 from dewar.tasks.placement import checked_priority, checked_queue
-from dewar.tasks.serialization.argument_key import argument_key, given_key
+from dewar.tasks.serialization.argument_key import given_key
 from dewar.tasks.serialization.task_address import find_task
-from dewar.tasks.serialization.values import Dumps, ordered_dumps, pack_arguments
-from dewar.tasks.settings import seconds
 from dewar.tasks.stored_job import StoredJob
+from dewar.tasks.submission import Delay, PreparedSubmission, Submission, due_time
 from dewar.tasks.task_options import TaskOptions
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_Delay = float | timedelta
 #: The positional and the named arguments of one call.
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Submission:
-    """The options of one job.
-
-    Attributes:
-        due: The earliest time to run, in seconds since the epoch; None for now.
-        callback: The URL that gets the outcome of the job.
-        queue: Its queue; None for that of the task.
-        priority: Its priority; None for that of the task.
-        unique_key: Its key; None for that of the task, if it has one.
-    """
-
-    due: float | None = None
-    callback: str | None = None
-    queue: str | None = None
-    priority: int | None = None
-    unique_key: str | None = None
 
 
 class Task(Generic[P, R]):
@@ -76,11 +48,11 @@ class Task(Generic[P, R]):
         self.options = options
         #: What the ledger, the command line and the log call it.
         self.name = options.name
-        self._directory = directory
+        self.directory = directory
         self._submit_one = submit
         self._submit_all = submit_all
-        self._signature = inspect.signature(function)
-        if "callback" in self._signature.parameters:
+        self.signature = inspect.signature(function)
+        if "callback" in self.signature.parameters:
             raise TaskSetupError(
                 f"{options.name} has a parameter named callback, which submit(callback=url) takes"
                 " for itself. Give the parameter another name."
@@ -95,16 +67,16 @@ class Task(Generic[P, R]):
 
     def __reduce__(self) -> Any:
         # Another process imports the app and finds its own.
-        return find_task, (self._directory().address_of(self),)
+        return find_task, (self.directory().address_of(self),)
 
     @property
     def json(self) -> Any:
         """What writes and reads arguments and results."""
-        return self._directory().json
+        return self.directory().json
 
     def sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that can be called without ``await``, as the app makes it."""
-        return self._directory().ensure_sync(function)
+        return self.directory().ensure_sync(function)
 
     def submit(self, *args: Any, callback: str | None = None, **kwargs: Any) -> StoredJob:
         """Accept a job that runs the function as soon as possible. It is in the ledger then.
@@ -122,13 +94,13 @@ class Task(Generic[P, R]):
             LedgerError: If the job cannot be written; it is not accepted then.
         """
         # A call that cannot work is the caller's mistake, and raises here.
-        self._signature.bind(*args, **kwargs)
+        self.signature.bind(*args, **kwargs)
         return self._submit_one(self, args, kwargs, Submission(callback=callback))
 
     def submit_later(
         self,
         *args: Any,
-        delay: _Delay | None = None,
+        delay: Delay | None = None,
         at: datetime | None = None,
         callback: str | None = None,
         **kwargs: Any,
@@ -146,14 +118,14 @@ class Task(Generic[P, R]):
         Raises:
             TaskSetupError: If neither or both of `delay` and `at` are given.
         """
-        taken = {"delay", "at"} & self._signature.parameters.keys()
+        taken = {"delay", "at"} & self.signature.parameters.keys()
         if taken:
             name = min(taken)
             raise TaskSetupError(
                 f"{self.name} has a parameter named {name}, which submit_later takes for itself."
                 f" Write: {self.name}.options_for({name}=...).submit(...)"
             )
-        submission = Submission(due=_due(delay, at), callback=callback)
+        submission = Submission(due=due_time(delay, at), callback=callback)
         return self._submit(args, kwargs, submission)
 
     def map(self, *iterables: Iterable[Any], callback: str | None = None) -> list[StoredJob]:
@@ -169,19 +141,19 @@ class Task(Generic[P, R]):
         """
         calls: list[Arguments] = [(args, {}) for args in zip(*iterables, strict=False)]
         for args, _ in calls:
-            self._signature.bind(*args)
+            self.signature.bind(*args)
         return self._submit_all(self, calls, Submission(callback=callback))
 
     def options_for(
         self,
         *,
-        delay: _Delay | None = None,
+        delay: Delay | None = None,
         at: datetime | None = None,
         callback: str | None = None,
         queue: str | None = None,
         priority: int | None = None,
         unique_key: str | int | None = None,
-    ) -> "PreparedSubmission":
+    ) -> PreparedSubmission:
         """Return an object that submits jobs of this task with other options than the task's.
 
         Args:
@@ -196,7 +168,7 @@ class Task(Generic[P, R]):
             TaskSetupError: For values that are not possible, or both of `delay` and `at`.
         """
         submission = Submission(
-            due=None if delay is None and at is None else _due(delay, at),
+            due=None if delay is None and at is None else due_time(delay, at),
             callback=callback,
             queue=None if queue is None else checked_queue(queue),
             priority=None if priority is None else checked_priority(priority),
@@ -204,105 +176,10 @@ class Task(Generic[P, R]):
         )
         return PreparedSubmission(self._submit, submission)
 
-    def job_maker(
-        self, submission: Submission, new_id: Callable[[float], str]
-    ) -> Callable[[Sequence[Any], Mapping[str, Any]], NewJob]:
-        """Return a function that makes a new job of the arguments of a call.
-
-        Args:
-            submission: The options of the jobs.
-            new_id: Makes an id for a time in seconds since the epoch.
-        """
-        directory, now, options = self._directory(), time.time(), self.options
-        app = directory.app
-        dumps = ordered_dumps(json if app is None else app.json)
-        context = None if app is None else _stored_context(app, directory.secret_names)
-        due = now if submission.due is None else submission.due
-        # A job that is to run later takes no place in the queue before.
-        max_queue = options.max_queue if due <= now else None
-        queue = options.queue if submission.queue is None else submission.queue
-        priority = options.priority if submission.priority is None else submission.priority
-        limited = bool(options.limits)
-        is_unique = bool(options.unique) and submission.unique_key is None
-
-        def make(args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob:
-            return NewJob(
-                id=new_id(now),
-                task=options.name,
-                arguments=pack_arguments(args, kwargs, dumps),
-                context=context,
-                created=now,
-                due=due,
-                idempotent=options.policy.idempotent,
-                max_queue=max_queue,
-                callback=submission.callback,
-                queue=queue,
-                priority=priority,
-                limited=limited,
-                unique_key=self._key(args, kwargs, dumps) if is_unique else submission.unique_key,
-                on_duplicate=options.on_duplicate,
-            )
-
-        return make
-
-    def _key(self, args: Sequence[Any], kwargs: Mapping[str, Any], dumps: Dumps) -> str | None:
-        """Return the key of a job that the task's own rule gives."""
-        rule = self.options.unique
-        if callable(rule):
-            return given_key(rule(*args, **kwargs))
-        return argument_key(self._signature, args, kwargs, dumps)
-
     def _submit(self, args: Any, kwargs: Any, submission: Submission) -> StoredJob:
-        self._signature.bind(*args, **kwargs)
+        self.signature.bind(*args, **kwargs)
         return self._submit_one(self, args, kwargs, submission)
 
 
 SubmitOne = Callable[[Task[Any, Any], Sequence[Any], Mapping[str, Any], Submission], StoredJob]
 SubmitAll = Callable[[Task[Any, Any], Sequence[Arguments], Submission], list[StoredJob]]
-
-
-class PreparedSubmission:
-    """Submits jobs of one task with the same options; see `Task.options_for`."""
-
-    def __init__(
-        self, submit: Callable[[Any, Any, Submission], StoredJob], submission: Submission
-    ) -> None:
-        self._submit = submit
-        self._submission = submission
-
-    def submit(self, *args: Any, **kwargs: Any) -> StoredJob:
-        """Accept a job; all arguments are for the function."""
-        return self._submit(args, kwargs, self._submission)
-
-
-def _due(delay: _Delay | None, at: datetime | None) -> float:
-    if (delay is None) == (at is None):
-        raise TaskSetupError(
-            "Give one of delay and at: submit_later(..., delay=60), or submit_later(..., at=time)."
-        )
-    try:
-        if at is None:
-            due = datetime.now(UTC).timestamp() + seconds(delay or 0.0)
-        else:
-            due = (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
-        datetime.fromtimestamp(due, UTC)
-    except (ValueError, TypeError, AttributeError, ArithmeticError, OSError) as error:
-        given = f"delay={delay!r}" if at is None else f"at={at!r}"
-        raise TaskSetupError(
-            f"{given} is no time of the calendar ({error}). Give a delay as a number of seconds or"
-            " a timedelta, or a datetime, that ends before the year 10000."
-        ) from error
-    return due
-
-
-def _stored_context(app: TasksApp, secret_names: Callable[[], IsSecret]) -> str | None:
-    """Return the current context as JSON; None if it has nothing but the app, or another app."""
-    # PERF: as `maybe_current`, without a call.
-    state = contexts.reader(None)
-    context = state and state[0]
-    if context is None or context.app is not app:
-        return None
-    # PERF: a job without a stored context gets a new app context, which is the same.
-    if context._dewar_request_context is None and not vars(context.g):
-        return None
-    return json.dumps(context._dewar_snapshot().portable(secret_names()))

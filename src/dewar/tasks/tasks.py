@@ -2,25 +2,23 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
-from weakref import WeakSet
 
-from dewar.contexts.current import contexts
-from dewar.tasks.app_tasks import PART, AppTasks
+from dewar.tasks.attached_apps import AttachedApps
 from dewar.tasks.directory import LINKS, TaskDirectory
 from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.interface import TasksApp
+from dewar.tasks.job_maker import job_maker
 from dewar.tasks.ledger.ids import IdGenerator
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.records import JobRecord
 from dewar.tasks.placement import DEFAULT_QUEUE, checked_policy
 from dewar.tasks.retry import BackoffRule, RetryPolicy
 from dewar.tasks.runtime.runtime import TasksRuntime
-from dewar.tasks.runtime.shared_ledger import Runtimes
-from dewar.tasks.serialization.task_address import EXTENSION
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
 from dewar.tasks.stored_job import StoredJob
-from dewar.tasks.task import Arguments, Submission, Task
+from dewar.tasks.submission import Submission
+from dewar.tasks.task import Arguments, Task
 from dewar.tasks.task_options import TaskOptions, UniqueRule, limits_of, name_of
 
 P = ParamSpec("P")
@@ -28,7 +26,6 @@ R = TypeVar("R")
 
 # How many jobs of a task may wait by default: some minutes' work, and no more than fits on a disk.
 _MAX_QUEUE = 10_000
-_runtimes = Runtimes()
 
 
 class Tasks:
@@ -60,23 +57,21 @@ class Tasks:
         # The setting `app` is a path, so an object of that name is the app.
         if app is None and not isinstance(settings.get("app"), str | None):
             app = settings.pop("app")
-        self._given = settings
         self._ids = IdGenerator()
-        self._latest = AppTasks(TaskDirectory(settings), _runtimes)
-        # Those of all apps that somebody uses.
-        self._all: WeakSet[AppTasks] = WeakSet([self._latest])
-        self._has_many = False
+        self._apps = AttachedApps(settings)
+        #: The tasks by name, the same for all apps.
+        self._tasks = self._apps.here.directory.tasks
         if app is not None:
             self.init_app(app)
 
     def __repr__(self) -> str:
-        app, names = self.app, ", ".join(sorted(self._latest.directory.tasks))
+        app, names = self.app, ", ".join(sorted(self._tasks))
         return f"<Tasks of {'no app' if app is None else app.name}: {names or 'none'}>"
 
     @property
     def app(self) -> TasksApp | None:
         """The app that the tasks belong to: the current one, or the one that was attached last."""
-        return self._here.directory.app
+        return self._apps.here.directory.app
 
     def init_app(self, app: TasksApp) -> None:
         """Attach the tasks to an app: jobs run in its context, in the processes that serve it.
@@ -89,34 +84,7 @@ class Tasks:
         Raises:
             TaskSetupError: If the app has tasks already.
         """
-        if EXTENSION in app.extensions:
-            raise TaskSetupError(
-                f"{self!r} cannot be attached to {app.name!r}, which has"
-                f" {app.extensions[EXTENSION]!r}: an app has one Tasks. Declare all its tasks with"
-                " the same object, and attach it once."
-            )
-        latest = self._latest
-        if latest.directory.app is None:
-            latest.directory.app = app
-        else:
-            tasks = latest.directory.tasks
-            latest = self._latest = AppTasks(TaskDirectory(self._given, tasks), _runtimes)
-            latest.directory.app = app
-            self._all.add(latest)
-            self._has_many = True
-        app.extensions[EXTENSION] = self
-        latest.attach(app)
-
-    @property
-    def _here(self) -> AppTasks:
-        """The part of the current app if it has one, else of the app that was attached last."""
-        # PERF: as `maybe_current`, without a call. Most processes have one app.
-        if self._has_many and (state := contexts.reader(None)) and state[0]:
-            extensions = state[0].app.extensions
-            if extensions.get(EXTENSION) is self:
-                part: AppTasks = extensions[PART]
-                return part
-        return self._latest
+        self._apps.attach(app, self)
 
     def task(
         self,
@@ -179,18 +147,18 @@ class Tasks:
                 on_duplicate=checked_policy(on_duplicate),
             )
             task = Task(function, options, self._directory, self._submit, self._submit_all)
-            self._latest.directory.add(task)
+            self._apps.here.directory.add(task)
             return task
 
         return declare
 
     def names(self) -> list[str]:
         """Return the names of the tasks."""
-        return list(self._latest.directory.tasks)
+        return list(self._tasks)
 
     def maybe_task(self, name: str) -> Task[Any, Any] | None:
         """Return the task with a name, if there is one."""
-        return self._latest.directory.tasks.get(name)
+        return self._tasks.get(name)
 
     def find(self, name: str) -> Task[Any, Any]:
         """Return the task with a name.
@@ -198,7 +166,7 @@ class Tasks:
         Raises:
             UnknownTask: If there is none.
         """
-        task: Task[Any, Any] = self._latest.directory.find(name)
+        task: Task[Any, Any] = self._apps.here.directory.find(name)
         return task
 
     def get(self, id: str) -> StoredJob:
@@ -246,20 +214,20 @@ class Tasks:
         submission: Submission,
     ) -> StoredJob:
         """Accept a job; see `Task.submit`."""
-        new = task.job_maker(submission, self._ids.new)(args, kwargs)
-        return self._here.runtime.accept_one(new, task)
+        new = job_maker(task, submission, self._ids.new)(args, kwargs)
+        return self._apps.here.runtime.accept_one(new, task)
 
     def _submit_all(
         self, task: Task[Any, Any], calls: Sequence[Arguments], submission: Submission
     ) -> list[StoredJob]:
         """Accept a job for each call; see `Task.map`."""
-        make = task.job_maker(submission, self._ids.new)
+        make = job_maker(task, submission, self._ids.new)
         return self.runtime.accept([make(args, kwargs) for args, kwargs in calls], task)
 
     @property
     def runtime(self) -> TasksRuntime:
         """This process's part in the jobs; it begins if it has not yet."""
-        return self._here.runtime
+        return self._apps.here.runtime
 
     @property
     def ledger(self) -> Ledger:
@@ -287,8 +255,7 @@ class Tasks:
         Args:
             timeout: In seconds; ``TASKS_SHUTDOWN_TIMEOUT`` by default.
         """
-        ended = {part.stop(timeout) for part in list(self._all)}
-        return False not in ended
+        return self._apps.stop(timeout)
 
     def settings(self) -> TasksSettings:
         """Return the settings: those given here, and the others from the app's configuration.
@@ -304,4 +271,4 @@ class Tasks:
         return self._directory().json
 
     def _directory(self) -> TaskDirectory:
-        return self._here.directory
+        return self._apps.here.directory
