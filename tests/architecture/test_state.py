@@ -40,7 +40,7 @@ PROCESS_WIDE = {
         "_fork_barrier",
     ): "ledgers, to be told of a fork: Python keeps one list",
     ("tasks/progress.py", "running"): "the current job, for each thread and task",
-    ("tasks/tasks.py", "_runtimes"): "Tasks that must not take each other's jobs",
+    ("tasks/attached_apps.py", "_runtimes"): "Tasks that must not take each other's jobs",
 }
 #: What Flask has on its modules and classes, where programs look for it.
 AS_FLASK = {
