@@ -69,6 +69,15 @@ def test_every_eighth_job_is_the_oldest() -> None:
         assert abs(low - claimed // OLDEST_EVERY) <= 1
 
 
+@given(st.permutations(["", "", "mail", "paced"]), st.integers(1, 12))
+def test_it_does_not_matter_in_which_order_levels_are_read(tasks: list[str], most: int) -> None:
+    """Also of those that are due at the same time."""
+    levels = [Level("q", number % 2, 1.0, task or None) for number, task in enumerate(tasks)]
+    levels = list(dict.fromkeys(levels))
+    plans = [run({one: [1.0] * 3 for one in order}, most) for order in (levels, levels[::-1])]
+    assert plans[0] == plans[1]
+
+
 def test_queues_take_turns() -> None:
     """Each has the same share, however long it is, and what one has left the others use."""
     waiting = waits("a", 0, [1.0] * 1000) | waits("b", 9, [2.0] * 1000) | waits("c", 0, [3.0] * 2)

@@ -88,7 +88,7 @@ def plan_claim(
     """
     left = dict(allowed)
     queues: dict[str, list[Level]] = {}
-    for level in sorted(levels, key=lambda level: (-level.priority, level.due)):
+    for level in sorted(levels, key=_order):
         queues.setdefault(level.queue, []).append(level)
     while most and queues:
         for queue, share in turns.shares(list(queues), most):
@@ -97,6 +97,11 @@ def plan_claim(
             most -= found
             if found < share:
                 del queues[queue]
+
+
+def _order(level: Level) -> tuple[int, float, str]:
+    # The task, so that it does not matter in which order they were read.
+    return -level.priority, level.due, level.task or ""
 
 
 def _claim_of(
