@@ -112,7 +112,7 @@ OPEN_ONES = (
 )
 
 WORKFLOW = select(workflows).where(workflows.c.id == bindparam("of_workflow"))
-STATES = select(jobs.c.state).where(jobs.c.id.in_(_IDS))
+STATES = select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(_IDS))
 #: The numbers of a workflow's jobs by state, and how far the running ones are together.
 WORKFLOW_COUNTS = (
     select(

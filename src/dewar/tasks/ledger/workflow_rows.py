@@ -111,6 +111,12 @@ class LedgerWorkflows:
         with self._database.reading() as connection:
             return list(connection.execute(sql.WORKFLOW_RUNNING, {"of_workflow": id}).scalars())
 
+    def missing(self, ids: Sequence[str]) -> list[str]:
+        """Return those of some ids that no job has."""
+        with self._database.reading() as connection:
+            known = {row.id for row in rows_of(connection, sql.STATES, sorted(set(ids)))}
+        return [id for id in ids if id not in known]
+
     def cancel(self, id: str, now: float, describe: Describe) -> Cancelled:
         """Cancel all jobs of a workflow that have not begun."""
         with self._database.writing() as connection:
