@@ -15,7 +15,7 @@ from dewar.tasks.stored_job import StoredJob
 from dewar.tasks.submission import Delay, PreparedSubmission, Submission, due_time
 from dewar.tasks.task_options import TaskOptions
 from dewar.tasks.workflows.awaited import awaited_ids
-from dewar.tasks.workflows.steps import Signature, Step, checked_on_failure
+from dewar.tasks.workflows.steps import Signature, WorkflowStep, checked_on_failure
 from dewar.tasks.workflows.workflow import Workflow
 
 P = ParamSpec("P")
@@ -211,5 +211,5 @@ class Task(Generic[P, R]):
 
 
 SubmitOne = Callable[[Task[Any, Any], Sequence[Any], Mapping[str, Any], Submission], StoredJob]
-SubmitWorkflow = Callable[[Step], Workflow]
+SubmitWorkflow = Callable[[WorkflowStep], Workflow]
 SubmitAll = Callable[[Task[Any, Any], Sequence[Arguments], Submission], list[StoredJob]]

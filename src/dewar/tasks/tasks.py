@@ -1,6 +1,5 @@
 """`Tasks`: the background tasks of an app, and their jobs."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
@@ -23,7 +22,7 @@ from dewar.tasks.submission import Submission
 from dewar.tasks.task import Arguments, Task
 from dewar.tasks.task_options import TaskOptions, UniqueRule, limits_of, name_of
 from dewar.tasks.workflows.plan import planned
-from dewar.tasks.workflows.steps import Step
+from dewar.tasks.workflows.steps import WorkflowStep
 from dewar.tasks.workflows.workflow import Workflow
 from dewar.tasks.workflows.workflow_status import WorkflowStatus
 
@@ -244,20 +243,11 @@ class Tasks:
             runtime.workflows.check_known(new.after)
         return runtime.accept_one(new, task)
 
-    def _submit_workflow(self, step: Step) -> Workflow:
-        """Accept the jobs of a workflow; see `Step.submit`."""
-        plan, runtime = planned(step, self._ids.new), self._apps.here.runtime
-        tasks = [self._own(one.task) for one in plan.jobs]
-        runtime.accept_workflow(plan.id, json.dumps(plan.ends), jobs_of(plan), tasks)
+    def _submit_workflow(self, step: WorkflowStep) -> Workflow:
+        """Accept the jobs of a workflow; see `WorkflowStep.submit`."""
+        plan, runtime = planned(step, self._ids.new, self._tasks), self._apps.here.runtime
+        runtime.accept_workflow(plan, jobs_of(plan))
         return Workflow(plan.id, plan.ends, runtime)
-
-    def _own(self, task: Task[Any, Any]) -> Task[Any, Any]:
-        if self._tasks.get(task.name) is not task:
-            raise TaskSetupError(
-                f"{task.name} was declared with another Tasks object. Declare all tasks of a"
-                " workflow with the same one."
-            )
-        return task
 
     def _submit_all(
         self, task: Task[Any, Any], calls: Sequence[Arguments], submission: Submission

@@ -42,12 +42,12 @@ class LedgerListener:
         """Hear of jobs that end in other processes from now on."""
         self.hears_ends = True
         if self._notifications.add_topic(Topic.ENDED):
-            self.look_soon()  # one may have ended before
+            self._look_soon()  # one may have ended before
 
     def on_notice(self, notice: Notice) -> None:
         """Do what a notice calls for."""
         if notice.is_partial or self._jobs.owner.id in notice.owners:
-            self.look_soon()
+            self._look_soon()
         elif notice.jobs:
             claimed = self._jobs.claimed
             claimed.note_jobs()
@@ -67,9 +67,8 @@ class LedgerListener:
                 claimed.drop_cancelled(record)
                 futures.resolve([record])
         except LedgerError:
-            self.look_soon()
+            self._look_soon()
 
-    def look_soon(self) -> None:
-        """Have everything looked at in the ledger at once."""
+    def _look_soon(self) -> None:
         self._poll_soon()
         self._wake()

@@ -1,6 +1,7 @@
 """`TasksRuntime`: what one process has for an app's tasks: ledger, pool, job runner, webhooks."""
 
 import atexit
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -80,7 +81,7 @@ class TasksRuntime:
         )
         self._listener = LedgerListener(jobs, self._maintenance.poll_soon, self._runner.wake)
         self._maintenance.every(_PROGRESS_INTERVAL, self._runner.write_progress)
-        self.workflows = WorkflowJobs(jobs, self._cancellation, self._listener.look_soon)
+        self.workflows = WorkflowJobs(jobs, self._cancellation, self._runner.wake)
         self.ledger.on_settled = self.workflows.note_settled
         if runs_jobs:
             self._maintenance.every(INTERVAL, UnknownTasks(jobs, directory.tasks).look)
@@ -222,13 +223,11 @@ class TasksRuntime:
         return jobs
 
     @shielded
-    def accept_workflow(
-        self, id: str, ends: str, new: Sequence[NewJob], tasks: Sequence[Any]
-    ) -> None:
-        """Accept all jobs of a workflow, or none; see `WorkflowJobs.accept`."""
-        for one, task in zip(new, tasks, strict=True):
-            self._check(one, task)
-        self.workflows.accept(id, ends, new)
+    def accept_workflow(self, plan: Any, new: Sequence[NewJob]) -> None:
+        """Accept all jobs of a `WorkflowPlan`, or none; see `WorkflowJobs.accept`."""
+        for one, planned in zip(new, plan.jobs, strict=True):
+            self._check(one, planned.task)
+        self.workflows.accept(plan.id, json.dumps(plan.ends), new)
 
     @shielded
     def cancel_workflow(self, id: str, running: bool) -> bool:

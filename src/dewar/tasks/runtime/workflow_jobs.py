@@ -20,19 +20,19 @@ class WorkflowJobs:
     Args:
         jobs: The jobs of this process.
         cancellation: Resolves the jobs that are cancelled.
-        look_soon: Has the ledger looked at at once.
+        wake: Has the writer's thread do what is due.
     """
 
     def __init__(
         self,
         jobs: ProcessJobs,
         cancellation: JobCancellation,
-        look_soon: Callable[[], object],
+        wake: Callable[[], object],
     ) -> None:
         self._jobs = jobs
         self._workflows = jobs.ledger.workflows
         self._cancellation = cancellation
-        self._look_soon = look_soon
+        self._wake = wake
 
     def __repr__(self) -> str:
         return f"<WorkflowJobs of {self._jobs.owner.id}>"
@@ -51,7 +51,7 @@ class WorkflowJobs:
             task = next(one.task for one in new if one.id == duplicate)
             raise Duplicate(task, holder)
         self._jobs.ledger.notifications.notify(JOBS)
-        self._look_soon()
+        self._claim_soon()
 
     def find(self, id: str) -> WorkflowRecord:
         """Return a workflow.
@@ -88,10 +88,16 @@ class WorkflowJobs:
         try:
             self._cancellation.note_settled(settled)
             if settled.released:
-                self._look_soon()
+                self._claim_soon()
         except Exception:  # it comes after a commit, which must not seem to have failed
             _logger.exception("After jobs had ended, this failed")
 
     def settle_missed(self) -> None:
         """Look for jobs that an older process has ended. The writer's own thread calls it."""
         self._workflows.settle_missed(self._jobs.clock(), self._jobs.describe)
+
+    def _claim_soon(self) -> None:
+        claimed = self._jobs.claimed
+        claimed.note_jobs()
+        if claimed.wants_jobs:
+            self._wake()

@@ -1,14 +1,14 @@
 """`WorkflowPlan`: which jobs a workflow has, and which of them wait for which."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.ledger.workflow_rows import ids_in, new_workflow_id
 from dewar.tasks.serialization.job_results import JobOutcome, JobResult
-from dewar.tasks.workflows.steps import Chain, Signature, Step
+from dewar.tasks.workflows.steps import Chain, Signature, WorkflowStep
 
 #: The id of a job whose result is that of a step, or a list of such.
 Ends: TypeAlias = Any
@@ -42,7 +42,7 @@ class WorkflowPlan:
         TaskSetupError: If too many jobs wait for too many, or a call has the wrong arguments.
     """
 
-    def __init__(self, workflow: str, ids: Sequence[str], step: Step) -> None:
+    def __init__(self, workflow: str, ids: Sequence[str], step: WorkflowStep) -> None:
         self.id = workflow
         self._ids = iter(ids)
         self._count = 0
@@ -52,12 +52,12 @@ class WorkflowPlan:
     def __repr__(self) -> str:
         return f"<WorkflowPlan {self.id}, {len(self.jobs)} jobs>"
 
-    def _add(self, step: Step, before: Ends | None, continues: bool) -> Ends:
+    def _add(self, step: WorkflowStep, before: Ends | None, continues: bool) -> Ends:
         """Add the jobs of a step after those of another one; return its own ends."""
         continues = continues if step.continues is None else step.continues
         if isinstance(step, Signature):
             return self._add_job(step, before, continues)
-        steps: Sequence[Step] = step.steps  # type: ignore[attr-defined]  # a chain or a group
+        steps: Sequence[WorkflowStep] = step.steps  # type: ignore[attr-defined]  # a chain or a group
         if not isinstance(step, Chain):
             return [self._add(one, before, continues) for one in steps]
         for one in steps:
@@ -85,17 +85,28 @@ class WorkflowPlan:
         return id
 
 
-def planned(step: Step, new_id: Callable[[float], str]) -> WorkflowPlan:
+def planned(
+    step: WorkflowStep, new_id: Callable[[float], str], tasks: Mapping[str, Any]
+) -> WorkflowPlan:
     """Return the jobs of a workflow that is to be accepted now.
 
     Args:
         step: All of it.
         new_id: Makes an id for a time in seconds since the epoch.
+        tasks: The tasks that its jobs may be of, by name.
+
+    Raises:
+        TaskSetupError: If it has another one, or is not possible.
     """
-    now = time.time()
-    count = sum(1 for _ in step.signatures())
+    now, calls = time.time(), list(step.signatures())
+    for call in calls:
+        if tasks.get(call.task.name) is not call.task:
+            raise TaskSetupError(
+                f"{call.task.name} was declared with another Tasks object. Declare all tasks of a"
+                " workflow with the same one."
+            )
     # Those of one moment are random, so they are sorted.
-    return WorkflowPlan(new_workflow_id(now), sorted(new_id(now) for _ in range(count)), step)
+    return WorkflowPlan(new_workflow_id(now), sorted(new_id(now) for _ in calls), step)
 
 
 def _results(ends: Ends, kind: type[JobResult | JobOutcome]) -> Any:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from dewar.tasks.workflows.workflow import Workflow
 
 
-class Step:
+class WorkflowStep:
     """A part of a workflow, or all of it.
 
     Attributes:
@@ -37,7 +37,7 @@ class Step:
         raise NotImplementedError
 
 
-class Signature(Step):
+class Signature(WorkflowStep):
     """A call of a task that is not submitted; see `Task.s`.
 
     Args:
@@ -74,13 +74,13 @@ class Signature(Step):
         yield self
 
 
-class _Steps(Step):
-    def __init__(self, steps: Sequence[Step], continues: bool | None = None) -> None:
+class _Steps(WorkflowStep):
+    def __init__(self, steps: Sequence[WorkflowStep], continues: bool | None = None) -> None:
         kind = type(self).__name__.lower()
         if not steps:
             raise TaskSetupError(f"A {kind} needs a step: {kind}(task.s(1), ...).")
         for step in steps:
-            if not isinstance(step, Step):
+            if not isinstance(step, WorkflowStep):
                 raise TaskSetupError(
                     f"{step!r} is no step of a {kind}. Write a call of a task that is not"
                     f" submitted: task.s(1), and not task(1) or task.submit(1)."
@@ -151,7 +151,7 @@ def chord(header: Any, body: Any, *, on_failure: str | None = None) -> Chain:
     Raises:
         TaskSetupError: As in `chain`.
     """
-    before = header if isinstance(header, Step) else group(header)
+    before = header if isinstance(header, WorkflowStep) else group(header)
     return chain(before, body, on_failure=on_failure)
 
 
@@ -170,6 +170,10 @@ def checked_on_failure(on_failure: Any) -> bool | None:
 
 
 def _given(steps: Sequence[Any]) -> Sequence[Any]:
-    if len(steps) == 1 and not isinstance(steps[0], Step) and isinstance(steps[0], Iterable):
+    if (
+        len(steps) == 1
+        and not isinstance(steps[0], WorkflowStep)
+        and isinstance(steps[0], Iterable)
+    ):
         return list(steps[0])
     return steps
