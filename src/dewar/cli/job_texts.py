@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from dewar.support.printable import printable
-from dewar.tasks.ledger.records import JobRecord, JobState
+from dewar.tasks.ledger.records import JobRecord, JobState, WorkflowRecord
 from dewar.tasks.status import time_of
 from dewar.tasks.webhooks.records import Delivery
 
@@ -86,7 +86,8 @@ def details(job: JobRecord, callbacks: Iterable[Delivery] = ()) -> str:
     fields = {
         "id": job.id,
         "task": job.task,
-        "state": job.state.value,
+        "state": f"{job.state.value}{' (waits for other jobs)' if job.is_blocked else ''}",
+        "workflow": job.workflow,
         "queue": job.queue,
         "priority": str(job.priority) if job.priority else None,
         "unique key": job.unique_key,
@@ -107,6 +108,12 @@ def details(job: JobRecord, callbacks: Iterable[Delivery] = ()) -> str:
     lines += [f"{'posted':10} {printable(_posted(callback))}" for callback in callbacks]
     traceback = "\n".join(printable(line) for line in error.get("traceback", "").splitlines())
     return "\n".join([*lines, *(["", traceback] if traceback else [])])
+
+
+def workflow_text(workflow: WorkflowRecord) -> str:
+    """Return a workflow as one line: its id, its state, and the numbers of its jobs."""
+    counts = counts_text(workflow.counts)
+    return f"{workflow.id}  {workflow.state.value}  {workflow.fraction:.0%}  ({counts})"
 
 
 def progress(job: JobRecord) -> str:

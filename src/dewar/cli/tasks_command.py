@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from dewar.cli.job_texts import JobFormatter, counts_text, details, header, job_json, job_line
+from dewar.cli.job_texts import (
+    JobFormatter,
+    counts_text,
+    details,
+    header,
+    job_json,
+    job_line,
+    workflow_text,
+)
 from dewar.cli.job_watching import Jobs, looks, until_final, watch
 from dewar.cli.moments import MomentType
 from dewar.cli.tasks_interface import JobStore, open_store, tasks_of
@@ -90,9 +98,17 @@ def list_command(
 def show_command(ctx: click.Context, id: str, follow: bool, as_json: bool) -> None:
     """Show everything about a job: its arguments, its result, and the traceback of its error.
 
+    With the id of a workflow, show how far it is, and each of its jobs on a line.
+
     With --follow the exit code is 0 if the job is done, and 1 if it ended otherwise.
     """
     store = open_store(ctx)
+    workflow = store.workflows.find(id)
+    if workflow is not None:
+        click.echo(workflow_text(workflow))
+        for one in store.workflows.jobs(id):
+            click.echo(_text(ctx, as_json)(one))
+        return
     job = _known(store, id)
     if follow:
         looked = _looks(ctx, store, lambda: [_known(store, id)])
@@ -124,6 +140,13 @@ def cancel_command(ctx: click.Context, ids: Sequence[str], running: bool) -> Non
         return describe_outcome(record, record.state, None, None, provider)
 
     def cancel(id: str) -> str:
+        if store.workflows.find(id) is not None:
+            cancelled = store.cancel_workflow(id, time.time(), describe)
+            left = store.workflows.running(id)
+            told = [store.cancel_running(one) for one in left] if running else []
+            return (
+                f"Cancelled {len(cancelled)} jobs of {id}; told {sum(told)} of {len(left)} to stop."
+            )
         if store.cancel(id, time.time(), describe):
             return f"Cancelled {id}."
         job = _known(store, id)

@@ -14,6 +14,8 @@ class JobStore(Protocol):
     """A ledger. It is a Protocol, because to import the ledger itself needs the extra libraries."""
 
     database: Any
+    #: Its workflows; see `dewar.tasks.ledger.workflow_rows.LedgerWorkflows`.
+    workflows: Any
 
     def get(self, id: str) -> JobRecord | None:
         """Return a job."""
@@ -33,6 +35,11 @@ class JobStore(Protocol):
 
     def cancel(self, id: str, now: float, describe: Callable[[JobRecord], str]) -> bool:
         """Cancel a job that waits."""
+
+    def cancel_workflow(
+        self, id: str, now: float, describe: Callable[[JobRecord], str]
+    ) -> Sequence[str]:
+        """Cancel the jobs of a workflow that wait; return their ids."""
 
     def cancel_running(self, id: str) -> bool:
         """Ask the process that runs a job to stop it."""

@@ -167,6 +167,22 @@ class JobLost(TasksError, RuntimeError):  # noqa: N818  # what it says is what h
     """The outcome of a job that must not be repeated and whose process died while it ran."""
 
 
+class DependencyFailed(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened
+    """The error of a job that was cancelled, because a job before it did not end well.
+
+    `id` is that of the job that did not, and `state` how it ended.
+    """
+
+    def __init__(self, id: str, state: str) -> None:  # as everywhere
+        super().__init__(
+            f"It does not run, because the job {id} before it ended as {state}. To run that job"
+            f" again, and then this one: dewar tasks retry {id}. To run it all the same the next"
+            " time: on_failure='continue'."
+        )
+        self.id = id
+        self.state = state
+
+
 class UnknownJob(TasksError, KeyError):  # noqa: N818  # as the KeyError it is
     """Raised if the ledger has no job with an id: there never was one, or it was purged."""
 

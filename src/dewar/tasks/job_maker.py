@@ -13,6 +13,8 @@ from dewar.tasks.serialization.argument_key import argument_key, given_key
 from dewar.tasks.serialization.values import Dumps, ordered_dumps, pack_arguments
 from dewar.tasks.submission import Submission
 from dewar.tasks.task import Task
+from dewar.tasks.workflows.awaited import with_results
+from dewar.tasks.workflows.plan import PlannedJob, WorkflowPlan
 
 
 def job_maker(
@@ -31,13 +33,20 @@ def job_maker(
     context = None if app is None else _stored_context(app, directory.secret_names)
     due = now if submission.due is None else submission.due
     # A job that is to run later takes no place in the queue before.
-    max_queue = options.max_queue if due <= now else None
+    max_queue = options.max_queue if due <= now and not submission.after else None
     queue = options.queue if submission.queue is None else submission.queue
     priority = options.priority if submission.priority is None else submission.priority
-    limited = bool(options.limits)
+    # Those that wait for others are claimed in the same way.
+    limited = bool(options.limits or submission.after)
     is_unique = bool(options.unique) and submission.unique_key is None
 
+    continues = bool(submission.continues)
+
     def make(args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob:
+        after = submission.after
+        if after:
+            args, kwargs, found = with_results(args, kwargs, continues=continues)
+            after = (*after, *found)
         return NewJob(
             id=new_id(now),
             task=options.name,
@@ -53,9 +62,21 @@ def job_maker(
             limited=limited,
             unique_key=_key(task, args, kwargs, dumps) if is_unique else submission.unique_key,
             on_duplicate=options.on_duplicate,
+            after=after,
+            continues=continues,
+            workflow=submission.workflow,
         )
 
     return make
+
+
+def jobs_of(plan: WorkflowPlan) -> list[NewJob]:
+    """Return the new jobs of a workflow, in its order."""
+
+    def made(one: PlannedJob) -> NewJob:
+        return job_maker(one.task, one.submission, lambda _: one.id)(one.args, one.kwargs)
+
+    return [made(one) for one in plan.jobs]
 
 
 def _key(

@@ -8,6 +8,7 @@ from typing import Any
 from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.settings import seconds
 from dewar.tasks.stored_job import StoredJob
+from dewar.tasks.workflows.steps import Signature
 
 #: Seconds, or a `~datetime.timedelta`.
 Delay = float | timedelta
@@ -23,6 +24,9 @@ class Submission:
         queue: Its queue; None for that of the task.
         priority: Its priority; None for that of the task.
         unique_key: Its key; None for that of the task, if it has one.
+        after: The ids of the jobs that it waits for.
+        continues: Whether it runs too if one of them does not end well; None for no.
+        workflow: The workflow that it is a part of.
     """
 
     due: float | None = None
@@ -30,20 +34,35 @@ class Submission:
     queue: str | None = None
     priority: int | None = None
     unique_key: str | None = None
+    after: tuple[str, ...] = ()
+    continues: bool | None = None
+    workflow: str | None = None
 
 
 class PreparedSubmission:
     """Submits jobs of one task with the same options; see `Task.options_for`."""
 
     def __init__(
-        self, submit: Callable[[Any, Any, Submission], StoredJob], submission: Submission
+        self, submit: Callable[[Any, Any, Submission], StoredJob], submission: Submission, task: Any
     ) -> None:
         self._submit = submit
         self._submission = submission
+        self._task = task
 
     def submit(self, *args: Any, **kwargs: Any) -> StoredJob:
-        """Accept a job; all arguments are for the function."""
+        """Accept a job; all arguments are for the function.
+
+        After other jobs, a job or a workflow among the arguments stands for its result.
+        """
         return self._submit(args, kwargs, self._submission)
+
+    def s(self, *args: Any, **kwargs: Any) -> Signature:
+        """Return a call of the task with these options; see `Task.s`."""
+        return Signature(self._task, args, kwargs, self._submission)
+
+    def si(self, *args: Any, **kwargs: Any) -> Signature:
+        """Return a call of the task with these options; see `Task.si`."""
+        return Signature(self._task, args, kwargs, self._submission, is_immutable=True)
 
 
 def due_time(delay: Delay | None, at: datetime | None) -> float:

@@ -14,6 +14,9 @@ from dewar.tasks.serialization.task_address import find_task
 from dewar.tasks.stored_job import StoredJob
 from dewar.tasks.submission import Delay, PreparedSubmission, Submission, due_time
 from dewar.tasks.task_options import TaskOptions
+from dewar.tasks.workflows.awaited import awaited_ids
+from dewar.tasks.workflows.steps import Signature, WorkflowStep, checked_on_failure
+from dewar.tasks.workflows.workflow import Workflow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +36,7 @@ class Task(Generic[P, R]):
         directory: Returns the tasks that it belongs to, with the app that is current.
         submit: Accepts a job.
         submit_all: Accepts a job for each call.
+        submit_workflow: Accepts the jobs of a workflow.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class Task(Generic[P, R]):
         directory: Callable[[], TaskDirectory],
         submit: "SubmitOne",
         submit_all: "SubmitAll",
+        submit_workflow: "SubmitWorkflow",
     ) -> None:
         update_wrapper(self, function)
         self.function = function
@@ -51,6 +56,7 @@ class Task(Generic[P, R]):
         self.directory = directory
         self._submit_one = submit
         self._submit_all = submit_all
+        self.submit_workflow = submit_workflow
         self.signature = inspect.signature(function)
         if "callback" in self.signature.parameters:
             raise TaskSetupError(
@@ -153,6 +159,8 @@ class Task(Generic[P, R]):
         queue: str | None = None,
         priority: int | None = None,
         unique_key: str | int | None = None,
+        after: Any = None,
+        on_failure: str | None = None,
     ) -> PreparedSubmission:
         """Return an object that submits jobs of this task with other options than the task's.
 
@@ -163,6 +171,10 @@ class Task(Generic[P, R]):
             queue: The queue of the jobs.
             priority: Their priority.
             unique_key: Their key. While a job of the task has it, another one is a duplicate.
+            after: The jobs or workflows that they wait for. One of these among the arguments stands
+                for its result, and is waited for too.
+            on_failure: What becomes of them if one before them does not end well: ``stop`` cancels
+                them, ``continue`` runs them, with a `JobFailed` in the place of the result.
 
         Raises:
             TaskSetupError: For values that are not possible, or both of `delay` and `at`.
@@ -173,8 +185,25 @@ class Task(Generic[P, R]):
             queue=None if queue is None else checked_queue(queue),
             priority=None if priority is None else checked_priority(priority),
             unique_key=given_key(unique_key),
+            after=awaited_ids(after),
+            continues=checked_on_failure(on_failure),
         )
-        return PreparedSubmission(self._submit, submission)
+        return PreparedSubmission(self._submit, submission, self)
+
+    def s(self, *args: Any, **kwargs: Any) -> Signature:
+        """Return a call that is not submitted, for a `chain` or a `group`.
+
+        After another step it gets the result of that one before these arguments.
+
+        Args:
+            args: For the function.
+            kwargs: For the function.
+        """
+        return Signature(self, args, kwargs, Submission())
+
+    def si(self, *args: Any, **kwargs: Any) -> Signature:
+        """Return a call as `s` does, which gets no result of the step before (*immutable*)."""
+        return Signature(self, args, kwargs, Submission(), is_immutable=True)
 
     def _submit(self, args: Any, kwargs: Any, submission: Submission) -> StoredJob:
         self.signature.bind(*args, **kwargs)
@@ -182,4 +211,5 @@ class Task(Generic[P, R]):
 
 
 SubmitOne = Callable[[Task[Any, Any], Sequence[Any], Mapping[str, Any], Submission], StoredJob]
+SubmitWorkflow = Callable[[WorkflowStep], Workflow]
 SubmitAll = Callable[[Task[Any, Any], Sequence[Arguments], Submission], list[StoredJob]]

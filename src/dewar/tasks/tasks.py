@@ -7,10 +7,11 @@ from dewar.tasks.attached_apps import AttachedApps
 from dewar.tasks.directory import LINKS, TaskDirectory
 from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.interface import TasksApp
-from dewar.tasks.job_maker import job_maker
+from dewar.tasks.job_maker import job_maker, jobs_of
 from dewar.tasks.ledger.ids import IdGenerator
 from dewar.tasks.ledger.ledger import Ledger
-from dewar.tasks.ledger.records import JobRecord
+from dewar.tasks.ledger.records import JobRecord, WorkflowRecord
+from dewar.tasks.ledger.workflow_rows import is_workflow
 from dewar.tasks.placement import DEFAULT_QUEUE, checked_policy
 from dewar.tasks.retry import BackoffRule, RetryPolicy
 from dewar.tasks.runtime.runtime import TasksRuntime
@@ -20,6 +21,10 @@ from dewar.tasks.stored_job import StoredJob
 from dewar.tasks.submission import Submission
 from dewar.tasks.task import Arguments, Task
 from dewar.tasks.task_options import TaskOptions, UniqueRule, limits_of, name_of
+from dewar.tasks.workflows.plan import planned
+from dewar.tasks.workflows.steps import WorkflowStep
+from dewar.tasks.workflows.workflow import Workflow
+from dewar.tasks.workflows.workflow_status import WorkflowStatus
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -146,7 +151,14 @@ class Tasks:
                 unique=unique,
                 on_duplicate=checked_policy(on_duplicate),
             )
-            task = Task(function, options, self._directory, self._submit, self._submit_all)
+            task = Task(
+                function,
+                options,
+                self._directory,
+                self._submit,
+                self._submit_all,
+                self._submit_workflow,
+            )
             self._apps.here.directory.add(task)
             return task
 
@@ -177,30 +189,41 @@ class Tasks:
         """
         return self.runtime.job(id)
 
+    def get_workflow(self, id: str) -> Workflow:
+        """Return a workflow by its id, whichever process accepted it.
+
+        Raises:
+            UnknownJob: If the ledger has none.
+        """
+        return Workflow.find(id, self.runtime)
+
     def status(self, id: str) -> JobStatus:
-        """Return the status of a job in the ledger.
+        """Return the status of a job, or of a workflow, in the ledger.
 
         Raises:
             UnknownJob: If it has none.
         """
-        return self.runtime.status(id)
+        return self.get_workflow(id).status() if is_workflow(id) else self.runtime.status(id)
 
-    def status_of(self, record: JobRecord) -> JobStatus:
+    def status_of(self, record: JobRecord | WorkflowRecord) -> JobStatus:
         """Return the status that a record of the ledger describes."""
+        if isinstance(record, WorkflowRecord):
+            return WorkflowStatus.of_workflow(record, self.json.loads)
         return JobStatus.of(record, self.json.loads)
 
     def cancel(self, id: str, *, running: bool = False) -> bool:
-        """Cancel a job, whichever process has it; return whether that was possible.
+        """Cancel a job or a workflow, whoever has it; return whether that was possible.
 
         Args:
-            id: The job's id.
+            id: The id.
             running: Whether to ask it to end, or stop it, if it has begun; see `Job.stop`.
 
         Raises:
             UnknownJob: If the ledger has none.
             NotSupported: If it runs and the engine can do neither.
         """
-        return self.runtime.cancel(id, running)
+        cancel = self.runtime.cancel_workflow if is_workflow(id) else self.runtime.cancel
+        return cancel(id, running)
 
     def set_links(self, app: TasksApp, links: Callable[[str], Mapping[str, str]]) -> None:
         """Set the function that returns the URLs of a job in an app. A blueprint calls this."""
@@ -215,7 +238,16 @@ class Tasks:
     ) -> StoredJob:
         """Accept a job; see `Task.submit`."""
         new = job_maker(task, submission, self._ids.new)(args, kwargs)
-        return self._apps.here.runtime.accept_one(new, task)
+        runtime = self._apps.here.runtime
+        if new.after:
+            runtime.workflows.check_known(new.after)
+        return runtime.accept_one(new, task)
+
+    def _submit_workflow(self, step: WorkflowStep) -> Workflow:
+        """Accept the jobs of a workflow; see `WorkflowStep.submit`."""
+        plan, runtime = planned(step, self._ids.new, self._tasks), self._apps.here.runtime
+        runtime.accept_workflow(plan, jobs_of(plan))
+        return Workflow(plan.id, plan.ends, runtime)
 
     def _submit_all(
         self, task: Task[Any, Any], calls: Sequence[Arguments], submission: Submission

@@ -17,6 +17,9 @@ Access: TypeAlias = Callable[[JobStatus, Action], object]
 class WatchedLedger(Protocol):
     """What the pages ask of a ledger."""
 
+    #: The workflows; its `find` returns the record of one, or None.
+    workflows: Any
+
     def changes(self) -> object:
         """Return a value that changes when anything is committed."""
 

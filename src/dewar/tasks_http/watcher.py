@@ -19,6 +19,7 @@ from typing import Any
 
 from dewar.support.background_thread import BackgroundThread
 from dewar.tasks.errors import TasksError
+from dewar.tasks.ledger.workflow_rows import is_workflow
 from dewar.tasks_http.interface import ServedTasks, WatchedLedger
 
 _logger = logging.getLogger("dewar.tasks")
@@ -93,7 +94,7 @@ class Watcher:
                 ledger = ledger or self._tasks.ledger
                 changes = ledger.changes()
                 asked, known = (new if changes == known else everybody), changes
-                self._tell(asked, ledger.get_many(sorted({one.id for one in asked})))
+                self._tell(asked, _records(ledger, sorted({one.id for one in asked})))
             except TasksError as error:
                 _logger.info("The streams of events end early: %s", error)
                 self._tell(everybody, {})
@@ -119,3 +120,14 @@ class Watcher:
             if record is None or record != subscriber.seen:
                 subscriber.seen = record
                 subscriber.tell(record)
+
+
+def _records(ledger: WatchedLedger, ids: Sequence[str]) -> Mapping[str, Any]:
+    """Return the records of jobs and workflows that exist, by id."""
+    jobs = [id for id in ids if not is_workflow(id)]
+    found = dict(ledger.get_many(jobs)) if jobs else {}
+    for id in ids:
+        record = ledger.workflows.find(id) if is_workflow(id) else None
+        if record is not None:
+            found[id] = record
+    return found

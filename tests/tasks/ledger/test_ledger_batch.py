@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.tasks.ledger.ledgertools import URL, end, new, queued, start
 
-from dewar.tasks.ledger.batch import Batch, JobSnapshot, clean
+from dewar.tasks.ledger.batch import Batch, JobSnapshot
+from dewar.tasks.ledger.columns import clean
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.outbox_insert import describe_record
 from dewar.tasks.ledger.queue_allowance import QueueAllowance

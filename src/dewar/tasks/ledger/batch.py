@@ -15,6 +15,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from dewar.tasks.ledger.columns import (
+    PLACED,
+    RowValues,
+    clean,
+    ended_at,
+    maybe_clean,
+    row_of,
+    waiting_again,
+)
 from dewar.tasks.ledger.due_column import shift_of, stored_due
 from dewar.tasks.ledger.records import (
     MOVES,
@@ -29,7 +38,6 @@ from dewar.tasks.ledger.records import (
 from dewar.tasks.placement import OnDuplicate
 
 LedgerOperation: TypeAlias = NewJob | AttemptStart | ProgressUpdate | StopRequest | Outcome
-RowValues: TypeAlias = dict[str, object]
 #: A task and the key of one of its jobs.
 UniqueKey: TypeAlias = tuple[str, str]
 
@@ -46,6 +54,8 @@ class JobSnapshot:
     stop_requested: bool = False
     #: As in `dewar.tasks.ledger.due_column`.
     shift: float = 0.0
+    #: Whether other jobs have waited for it.
+    followed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,11 @@ class Batch:
     duplicates: dict[str, str] = field(default_factory=dict)
     #: The ids of the waiting jobs that were cancelled for a new one.
     replaced: list[str] = field(default_factory=list)
+    #: The rows that say which new jobs wait for which others.
+    dependencies: list[RowValues] = field(default_factory=list)
+    #: The states of jobs that have ended and for which others may wait, and when that was found.
+    ended: dict[str, JobState] = field(default_factory=dict)
+    ended_at: float = 0.0
 
     def judge(self, item: LedgerOperation) -> None:
         """Apply one operation, unless it does not count."""
@@ -119,15 +134,42 @@ class Batch:
             return
         if holder is not None:
             self._replace(holder, new)
-        if new.due <= new.created:
+        if new.due <= new.created and not new.after:
             self._count(new.task, 1)
-        shift = shift_of(new.queue, limited=new.limited)
+        shift = shift_of(new.queue, limited=new.limited or bool(new.after))
         self.snapshots[new.id] = JobSnapshot(
             new.task, JobState.QUEUED, new.owner, 0, new.callback, False, shift
         )
         self.inserts[new.id] = row_of(new, shift)
         if new.unique_key is not None:
             self.holders[new.task, new.unique_key] = new.id
+        if new.after:
+            self._wait_for_others(new)
+
+    def _wait_for_others(self, new: NewJob) -> None:
+        for id in dict.fromkeys(new.after):
+            row = {"job_id": new.id, "after_id": id, "stops": int(not new.continues)}
+            self.dependencies.append({**row, "state": "open"})
+            before = self.snapshots.get(id)
+            if before is None:
+                self._note_ended(id, JobState.LOST, new.created)  # it was purged
+                continue
+            if before.state.is_final:
+                self._note_ended(id, before.state, new.created)
+            if not before.followed:
+                before.followed = True
+                self._note_followed(id)
+
+    def _note_followed(self, id: str) -> None:
+        row = self.inserts.get(id)
+        if row is None:
+            self._change(id, {"followed": 1})
+        else:
+            self.inserts[id] = {**PLACED, **row, "followed": 1}
+
+    def _note_ended(self, id: str, state: JobState, at: float) -> None:
+        self.ended[id] = state
+        self.ended_at = max(self.ended_at, at)
 
     def _holder_of(self, new: NewJob) -> str | None:
         """Return the job that has the key of a new one and has not ended."""
@@ -142,6 +184,8 @@ class Batch:
         snapshot = self.snapshots[holder]
         snapshot.state = JobState.CANCELLED
         self._change(holder, ended_at(new.created, JobState.CANCELLED))
+        if snapshot.followed:
+            self._note_ended(holder, JobState.CANCELLED, new.created)
         if snapshot.callback is not None:
             self.outbox.append(OutboxEntry(holder, new.created, snapshot.callback))
         self.replaced.append(holder)
@@ -195,14 +239,16 @@ class Batch:
         snapshot.state, snapshot.owner = JobState.QUEUED, None
         due = outcome.at if outcome.due is None else outcome.due
         stored = stored_due(due, snapshot.shift)
-        self._change(outcome.id, {**waiting_again(stored), "error": _maybe_clean(outcome.error)})
+        self._change(outcome.id, {**waiting_again(stored), "error": maybe_clean(outcome.error)})
 
     def _finish(self, outcome: Outcome, snapshot: JobSnapshot) -> None:
         is_stopped = outcome.state is JobState.QUEUED
         state = JobState.CANCELLED if is_stopped else outcome.state
         snapshot.state = state
-        ended = {"result": _maybe_clean(outcome.result), "error": _maybe_clean(outcome.error)}
+        ended = {"result": maybe_clean(outcome.result), "error": maybe_clean(outcome.error)}
         self._change(outcome.id, {**ended_at(outcome.at, state), **ended})
+        if snapshot.followed:
+            self._note_ended(outcome.id, state, outcome.at)
         if snapshot.callback is not None:
             body = outcome.callback_body
             self.outbox.append(OutboxEntry(outcome.id, outcome.at, snapshot.callback, body))
@@ -216,81 +262,3 @@ class Batch:
         if row is None:
             row = self.changes.setdefault(id, {})
         row.update(columns)
-
-
-def waiting_again(due: float) -> RowValues:
-    """Return the columns of a job that has run and waits to be claimed again.
-
-    Args:
-        due: As it is stored.
-    """
-    return {
-        "state": JobState.QUEUED.value,
-        "owner": None,
-        "due": due,
-        "started": None,
-        "fraction": None,
-        "message": None,
-        "stop_requested": 0,
-    }
-
-
-def ended_at(now: float, state: JobState) -> RowValues:
-    """Return the columns of a job that has ended."""
-    return {"state": state.value, "finished": now, "stop_requested": 0}
-
-
-def row_of(new: NewJob, shift: float) -> RowValues:
-    """Return the columns of an accepted job, without those that are at their defaults.
-
-    Args:
-        new: The job.
-        shift: The shift of its time.
-    """
-    arguments, context = new.arguments, new.context
-    # PERF: one check for both. JSON is ASCII unless an app's provider writes it otherwise.
-    both = arguments if context is None else arguments + context
-    if not both.isascii() or "\0" in both:
-        arguments, context = clean(arguments), _maybe_clean(context)
-    row: RowValues = {
-        "id": new.id,
-        "task": new.task,
-        "state": JobState.QUEUED.value,
-        "arguments": arguments,
-        "context": context,
-        "owner": new.owner,
-        "attempts": 0,
-        "idempotent": int(new.idempotent),
-        "stop_requested": 0,
-        "created": new.created,
-        "due": stored_due(new.due, shift) if shift else new.due,
-        "started": None,
-        "finished": None,
-        "fraction": None,
-        "message": None,
-        "result": None,
-        "error": None,
-        "callback": new.callback,
-    }
-    if shift or new.priority or new.unique_key is not None:
-        row |= {
-            "queue": new.queue,
-            "priority": new.priority,
-            "limited": int(new.limited),
-            "unique_key": new.unique_key,
-        }
-    return row
-
-
-def _maybe_clean(text: str | None) -> str | None:
-    return None if text is None else clean(text)
-
-
-def clean(text: str) -> str:
-    """Return a text without NUL, which PostgreSQL refuses, and lone surrogates, which UTF-8 lacks.
-
-    A single refused text would fail the whole batch.
-    """
-    if text.isascii() and "\0" not in text:
-        return text
-    return text.replace("\0", "").encode("utf-8", "replace").decode()

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from dewar.tasks.ledger import claim_statements as sql
-from dewar.tasks.ledger.batch import RowValues
 from dewar.tasks.ledger.claim_plan import Level, Plan, Take, Turns, plan_claim
+from dewar.tasks.ledger.columns import RowValues
 from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.due_column import due_of, shift_of
 from dewar.tasks.ledger.records import JobRecord

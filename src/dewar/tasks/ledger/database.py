@@ -31,7 +31,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dewar.support.per_process import PerProcess
 from dewar.tasks.errors import LedgerError
-from dewar.tasks.ledger.batch import RowValues
+from dewar.tasks.ledger.columns import RowValues
 from dewar.tasks.ledger.notifications import Notifications
 
 Statement: TypeAlias = Select[Any] | Insert | Update | Delete | TextClause
@@ -213,6 +213,12 @@ def is_conflict(error: LedgerError) -> bool:
     cause = error.__cause__
     names = {cls.__name__ for cls in type(getattr(cause, "orig", None) or cause).__mro__}
     return "IntegrityError" in names
+
+
+def may_work_again(error: LedgerError) -> bool:
+    """Return whether a transaction may succeed the next time: a conflict, or a deadlock."""
+    cause = error.__cause__
+    return is_conflict(error) or type(getattr(cause, "orig", None)).__name__ == "DeadlockDetected"
 
 
 def _itself(row: RowValues) -> RowValues:

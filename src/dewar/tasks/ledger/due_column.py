@@ -3,6 +3,9 @@
 A process of schema 1 claims each job of a task that it knows once the job is due. It knows neither
 queues nor limits. So for it, jobs that it must not claim are due after the end of the calendar:
 their time is shifted by a constant, which also tells them apart within the index of their task.
+
+A job that waits for others is a limited one, and is shifted further. So nobody claims it, until it
+is released: the further shift is taken away then.
 """
 
 from math import inf
@@ -15,11 +18,18 @@ from dewar.tasks.placement import DEFAULT_QUEUE
 #: The shift of jobs in other queues, and of limited jobs: more than the year 9999 in seconds.
 _QUEUED_SHIFT, LIMITED_SHIFT = 2.0**38, 2.0**39
 
+#: What is added for a job that waits for others.
+BLOCK = 2.0**40
+
 #: The shifts, each with the end of the times that have it.
 SHIFTS = ((0.0, _QUEUED_SHIFT), (_QUEUED_SHIFT, LIMITED_SHIFT), (LIMITED_SHIFT, inf))
 
 _Q: ColumnElement[float] = literal_column(f"{_QUEUED_SHIFT:.1f}")
 _L: ColumnElement[float] = literal_column(f"{LIMITED_SHIFT:.1f}")
+_B: ColumnElement[float] = literal_column(f"{BLOCK:.1f}")
+#: Whether a job waits for others, and the time of one that does or does not from now on.
+IS_BLOCKED = jobs.c.due >= _B
+TO_BLOCKED, TO_RELEASED = jobs.c.due + _B, jobs.c.due - _B
 #: The shift of a row.
 SHIFT: ColumnElement[float] = case(
     (jobs.c.due >= _L, _L), (jobs.c.due >= _Q, _Q), else_=literal_column("0.0")

@@ -8,7 +8,7 @@ Rules for the file:
 - No lock is held here while the database works, so any thread may call any method at any time.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 
 from dewar.tasks.errors import Duplicate, LedgerError
@@ -17,6 +17,7 @@ from dewar.tasks.ledger.batch import LedgerOperation
 from dewar.tasks.ledger.batch_writing import BatchWriter
 from dewar.tasks.ledger.claiming import ANY_JOB, ClaimRules, JobClaims, Outlook
 from dewar.tasks.ledger.database import Database, is_conflict
+from dewar.tasks.ledger.dependencies import settle, wait_again
 from dewar.tasks.ledger.outbox_insert import (
     Describe,
     describe_record,
@@ -30,10 +31,12 @@ from dewar.tasks.ledger.records import (
     JobState,
     LedgerStatistics,
     RecoveryResult,
+    Settled,
 )
 from dewar.tasks.ledger.recovery import FindGone, recover_jobs
 from dewar.tasks.ledger.rows import chunks, counts_of, record_of, rows_of
 from dewar.tasks.ledger.schema import owners
+from dewar.tasks.ledger.workflow_rows import LedgerWorkflows
 
 
 class Ledger:
@@ -45,7 +48,10 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._writer = BatchWriter(database)
+        #: Called after a commit with what became of jobs that waited for others. It must not raise.
+        self.on_settled: Callable[[Settled], object] = bool
+        self._writer = BatchWriter(database, self._note_settled)
+        self.workflows = LedgerWorkflows(database, self._writer, self._note_settled)
         self._claims = JobClaims(database)
         self._claimed = self._recovered = 0
         self._purged_up_to = ""
@@ -133,9 +139,13 @@ class Ledger:
             describe: Makes the body of its callback.
         """
         with self.database.writing() as connection:
-            did = connection.execute(sql.CANCEL, {"job": id, "now": now}).rowcount == 1
-            insert_described(connection, [id] if did else [], describe)
-        return did
+            rows = connection.execute(sql.CANCEL, {"job": id, "now": now}).all()
+            is_followed = any(row.followed for row in rows)
+            ended = {id: JobState.CANCELLED} if is_followed else {}
+            settled = settle(connection, ended, now, describe)
+            insert_described(connection, [id] if rows else [], describe)
+        self._note_settled(settled)
+        return bool(rows)
 
     def cancel_running(self, id: str) -> bool:
         """Mark a running job to be stopped; return whether it is running. It never runs again."""
@@ -150,14 +160,18 @@ class Ledger:
     def retry(self, id: str, now: float) -> bool:
         """Queue a failed, cancelled or lost job again; return whether it was one.
 
-        It keeps the count of its attempts, so late reports on an earlier attempt are fenced.
+        It keeps the count of its attempts, so late reports on an earlier attempt are fenced. Jobs
+        that did not run because of it wait for it again.
 
         Raises:
             Duplicate: If another job with its key has not ended.
         """
         try:
             with self.database.writing() as connection:
-                return connection.execute(sql.RETRY, {"job": id, "now": now}).rowcount == 1
+                did = connection.execute(sql.RETRY, {"job": id, "now": now}).rowcount == 1
+                if did:
+                    wait_again(connection, id)
+                return did
         except LedgerError as error:
             job = self.get(id) if is_conflict(error) else None
             if job is None or job.unique_key is None:
@@ -225,6 +239,7 @@ class Ledger:
             self.database.advisory_lock(connection, "recover")
             result = recover_jobs(connection, now, find_gone, describe)
         self._recovered += len(result.requeued) + len(result.lost)
+        self._note_settled(result.settled)
         return result
 
     def changes(self) -> int:
@@ -270,6 +285,10 @@ class Ledger:
     def close(self) -> None:
         """Close the idle connections of this process; a later call opens them again."""
         self.database.close()
+
+    def _note_settled(self, settled: Settled) -> None:
+        if settled:
+            self.on_settled(settled)
 
     def __repr__(self) -> str:
         writer = self._writer

@@ -48,6 +48,23 @@ STEPS = (
             WHERE finished IS NULL AND unique_key IS NOT NULL""",
         ),
     ),
+    # Jobs that wait for others, and workflows.
+    Step(
+        4,
+        (
+            "ALTER TABLE dewar_jobs ADD COLUMN followed INTEGER NOT NULL DEFAULT 0",
+            "ALTER TABLE dewar_jobs ADD COLUMN workflow TEXT",
+            """CREATE TABLE dewar_dependencies (job_id TEXT NOT NULL, after_id TEXT NOT NULL,
+            stops INTEGER NOT NULL, state TEXT NOT NULL, PRIMARY KEY (job_id, after_id))""",
+            """CREATE TABLE dewar_workflows (id TEXT NOT NULL PRIMARY KEY,
+            created DOUBLE PRECISION NOT NULL, ends TEXT NOT NULL)""",
+            """CREATE INDEX dewar_jobs_workflow ON dewar_jobs (workflow, finished)
+            WHERE workflow IS NOT NULL""",
+            "CREATE INDEX dewar_dependencies_after ON dewar_dependencies (after_id)",
+            """CREATE INDEX dewar_dependencies_open ON dewar_dependencies (job_id, after_id)
+            WHERE state = 'open'""",
+        ),
+    ),
 )
 
 #: The number of the tables of `dewar.tasks.ledger.schema`.

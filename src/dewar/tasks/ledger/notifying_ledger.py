@@ -13,7 +13,14 @@ from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.notifications import JOBS, PARTIAL, Notice, Notifications
 from dewar.tasks.ledger.outbox_insert import Describe, describe_record
 from dewar.tasks.ledger.owners import OwnerRecord
-from dewar.tasks.ledger.records import BatchResult, JobState, NewJob, Outcome, RecoveryResult
+from dewar.tasks.ledger.records import (
+    BatchResult,
+    JobState,
+    NewJob,
+    Outcome,
+    RecoveryResult,
+    Settled,
+)
 from dewar.tasks.ledger.recovery import FindGone
 
 
@@ -93,6 +100,20 @@ class NotifyingLedger(Ledger):
         if gone:
             self.notifications.notify(Notice(jobs=True, ended=(*result.lost, *result.cancelled)))
         return result
+
+    def cancel_workflow(self, id: str, now: float, describe: Describe) -> Sequence[str]:
+        """Cancel what waits of a workflow, and return the ids; see `LedgerWorkflows.cancel`."""
+        done = self.workflows.cancel(id, now, describe)
+        notice = Notice(jobs=bool(done.owners), ended=tuple(done.ids), owners=tuple(done.owners))
+        if notice:
+            self.notifications.notify(notice)
+        return done.ids
+
+    def _note_settled(self, settled: Settled) -> None:
+        super()._note_settled(settled)
+        if settled:
+            notice = Notice(jobs=bool(settled.released), ended=tuple(settled.stopped))
+            self.notifications.notify(notice)
 
     def close(self) -> None:
         """Close the idle connections of this process, and listen no more; see `Ledger.close`."""

@@ -12,7 +12,7 @@ A QUEUED job may already have an owner: the process that will run it. Only `retr
 line changes a job in a final state.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Self
@@ -79,6 +79,12 @@ class NewJob:
     unique_key: str | None = None
     #: What is done if another job has the key.
     on_duplicate: OnDuplicate = OnDuplicate.RETURN
+    #: The jobs that it waits for.
+    after: Sequence[str] = ()
+    #: Whether it runs too if one of them does not end well. If not, it is cancelled then.
+    continues: bool = False
+    #: The workflow that it is a part of.
+    workflow: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,6 +154,19 @@ class BatchResult:
     replaced: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What the ends of jobs have done to those that waited for them."""
+
+    #: The ids of the jobs that may be claimed now.
+    released: Sequence[str] = ()
+    #: The ids of the jobs that are cancelled, because one before them did not end well.
+    stopped: Sequence[str] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.released or self.stopped)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecoveryResult:
     """The former running jobs of dead processes."""
@@ -158,6 +177,8 @@ class RecoveryResult:
     lost: tuple[str, ...]
     #: The ids of the jobs that had been asked to stop.
     cancelled: tuple[str, ...]
+    #: What became of the jobs that waited for these.
+    settled: Settled = field(default_factory=Settled)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -201,6 +222,9 @@ class JobRecord:
     priority: int = 0
     limited: bool = False
     unique_key: str | None = None
+    workflow: str | None = None
+    #: Whether it waits for other jobs.
+    is_blocked: bool = False
 
     @classmethod
     def of(cls, new: NewJob) -> Self:
@@ -227,6 +251,8 @@ class JobRecord:
             priority=new.priority,
             limited=new.limited,
             unique_key=new.unique_key,
+            workflow=new.workflow,
+            is_blocked=bool(new.after),
         )
 
     def ended(self, outcome: Outcome) -> Self:
@@ -238,3 +264,40 @@ class JobRecord:
             error=outcome.error,
             finished=outcome.at,
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkflowRecord:
+    """A workflow in the ledger, and what its jobs are together. Times are seconds since the epoch.
+
+    Attributes:
+        ends: The id of the job whose result is that of the workflow, or a list of such.
+        counts: The number of its jobs in each state.
+        fraction: How far the workflow is, from 0 to 1.
+        has_result: Whether all of the `ends` are done.
+        last: The job whose result is that of the workflow, if it is one and has ended.
+        failed: The job that failed first.
+    """
+
+    id: str
+    created: float
+    ends: str
+    counts: Mapping[JobState, int]
+    fraction: float
+    started: float | None
+    finished: float | None
+    has_result: bool
+    last: JobRecord | None = None
+    failed: JobRecord | None = None
+
+    @property
+    def state(self) -> JobState:
+        """What its jobs are together: it has ended if all of them have."""
+        counts = self.counts
+        if counts[JobState.QUEUED] or counts[JobState.RUNNING]:
+            is_new = counts[JobState.QUEUED] == sum(counts.values())
+            return JobState.QUEUED if is_new else JobState.RUNNING
+        if self.has_result:
+            return JobState.DONE
+        badly = (JobState.FAILED, JobState.LOST, JobState.CANCELLED)
+        return next((state for state in badly if counts[state]), JobState.LOST)

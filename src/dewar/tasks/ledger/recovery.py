@@ -6,9 +6,10 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, RowMapping
 
-from dewar.tasks.ledger.batch import RowValues, ended_at, waiting_again
 from dewar.tasks.ledger.claim_statements import BRING_ARRIVALS_FORWARD, OTHER_TASKS
+from dewar.tasks.ledger.columns import RowValues, ended_at, waiting_again
 from dewar.tasks.ledger.database import Database
+from dewar.tasks.ledger.dependencies import settle
 from dewar.tasks.ledger.due_column import SHIFTS
 from dewar.tasks.ledger.interruption import lost_error, state_after
 from dewar.tasks.ledger.outbox_insert import Describe, insert_described
@@ -36,6 +37,7 @@ def recover_jobs(
 ) -> RecoveryResult:
     """Recover in the connection's transaction; no other may recover at the same time."""
     found: dict[JobState, list[str]] = {state: [] for state in JobState}
+    ended: dict[str, JobState] = {}
     for holder in find_gone(_owners(connection)):
         for job in connection.execute(HELD, {"holder": holder}).mappings().all():
             state = state_after(
@@ -43,15 +45,19 @@ def recover_jobs(
             )
             _change(connection, job["id"], _columns(job, state, now))
             found[state].append(job["id"])
+            if job["followed"] and state.is_final:
+                ended[job["id"]] = state
         # Jobs that have not begun only lose their owner.
         connection.execute(RELEASE_ALL, {"holder": holder})
         connection.execute(UNSENT, {"holder": holder, "now": now})
         connection.execute(FORGET_OWNER, {"holder": holder})
+    settled = settle(connection, ended, now, describe)
     insert_described(connection, [*found[JobState.LOST], *found[JobState.CANCELLED]], describe)
     return RecoveryResult(
         requeued=tuple(found[JobState.QUEUED]),
         lost=tuple(found[JobState.LOST]),
         cancelled=tuple(found[JobState.CANCELLED]),
+        settled=settled,
     )
 
 

@@ -5,21 +5,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable, Row, RowMapping
 
-from dewar.tasks.ledger.batch import (
-    Batch,
-    JobSnapshot,
-    LedgerOperation,
-    RowValues,
-    UniqueKey,
-)
+from dewar.tasks.ledger.batch import Batch, JobSnapshot, LedgerOperation, UniqueKey
+from dewar.tasks.ledger.columns import RowValues
 from dewar.tasks.ledger.database import Database
-from dewar.tasks.ledger.due_column import due_of, shift_in
+from dewar.tasks.ledger.due_column import BLOCK, due_of, shift_in
 from dewar.tasks.ledger.owners import OwnerRecord
 from dewar.tasks.ledger.queue_allowance import QueueAllowance
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob
 from dewar.tasks.ledger.statements import (
     HOLDERS,
     INSERT,
+    INSERT_DEPENDENCIES,
     INSERT_PLAIN,
     QUEUED,
     SNAPSHOT,
@@ -54,7 +50,8 @@ def record_of(row: Row[Any]) -> JobRecord:
     found: Any = row
     id, task, state, arguments, context, owner, attempts, idempotent, _, created, due, *rest = found
     started, finished, fraction, message, result, error, callback, *placed = rest
-    queue, priority, limited, unique_key = placed
+    queue, priority, limited, unique_key, _, workflow = placed
+    is_blocked = due >= BLOCK
     return JobRecord(
         id=id,
         task=task,
@@ -65,7 +62,7 @@ def record_of(row: Row[Any]) -> JobRecord:
         attempts=attempts,
         idempotent=bool(idempotent),
         created=created,
-        due=due_of(due),
+        due=due_of(due - BLOCK if is_blocked else due),
         started=started,
         finished=finished,
         fraction=fraction,
@@ -77,6 +74,8 @@ def record_of(row: Row[Any]) -> JobRecord:
         priority=priority,
         limited=bool(limited),
         unique_key=unique_key,
+        workflow=workflow,
+        is_blocked=is_blocked,
     )
 
 
@@ -90,6 +89,7 @@ def snapshot_of(row: Row[Any]) -> JobSnapshot:
         row.callback,
         bool(row.stop_requested),
         shift_in(row.due),
+        bool(row.followed),
     )
 
 
@@ -134,6 +134,9 @@ def write_batch(
         # A unique job that is there already must not count as a duplicate.
         known -= {item.id for item in items if isinstance(item, NewJob) and item.unique_key is None}
     known.update(holders.values())
+    awaited = {id for item in items if isinstance(item, NewJob) for id in item.after}
+    if awaited:
+        known |= awaited - {item.id for item in items if isinstance(item, NewJob)}
     batch = Batch(
         _snapshots(database, connection, known),
         _waiting(database, connection, items, allowance),
@@ -145,6 +148,8 @@ def write_batch(
     _change(database, connection, batch)
     if batch.inserts:
         _insert(database, connection, list(batch.inserts.values()))
+    if batch.dependencies:
+        database.change(connection, INSERT_DEPENDENCIES, batch.dependencies)
     return batch
 
 

@@ -57,10 +57,35 @@ jobs = Table(
     Column("priority", Integer, nullable=False, server_default=text("0")),
     Column("limited", Integer, nullable=False, server_default=text("0")),
     Column("unique_key", Text),
+    # Whether a job waits for its end, or has waited.
+    Column("followed", Integer, nullable=False, server_default=text("0")),
+    Column("workflow", Text),
 )
 
 #: The columns that most jobs have at their defaults.
-PLACEMENT = ("queue", "priority", "limited", "unique_key")
+PLACEMENT = ("queue", "priority", "limited", "unique_key", "followed", "workflow")
+
+#: Which jobs wait for which others, and what has become of these.
+dependencies = Table(
+    "dewar_dependencies",
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("after_id", Text, primary_key=True),
+    #: Whether the job does not run if the other one does not end well.
+    Column("stops", Integer, nullable=False),
+    #: open, met or failed.
+    Column("state", Text, nullable=False),
+)
+
+#: The workflows. Their jobs have their ids in the column ``workflow``.
+workflows = Table(
+    "dewar_workflows",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("created", Double, nullable=False),
+    #: The ids of the jobs whose results are that of the workflow, as JSON: one, or a list.
+    Column("ends", Text, nullable=False),
+)
 
 #: When each task with a rate may run next; see `dewar.tasks.limits`.
 rates = Table(
@@ -160,6 +185,14 @@ _partial("dewar_jobs_stopping", "stop_requested = 1", jobs.c.owner)
 #: Jobs that did not end well, which are few and often listed.
 _partial(
     "dewar_jobs_ended_badly", "state IN ('cancelled', 'failed', 'lost')", jobs.c.state, jobs.c.id
+)
+#: The jobs of a workflow, and those that have not ended or ended last.
+_partial("dewar_jobs_workflow", "workflow IS NOT NULL", jobs.c.workflow, jobs.c.finished)
+#: The jobs that wait for a job.
+Index("dewar_dependencies_after", dependencies.c.after_id)
+#: What a job still waits for.
+_partial(
+    "dewar_dependencies_open", "state = 'open'", dependencies.c.job_id, dependencies.c.after_id
 )
 #: Callbacks to send, the oldest due first.
 _partial("dewar_deliveries_pending", "state = 'pending'", deliveries.c.due)

@@ -30,7 +30,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from dewar.tasks.errors import LedgerError
-from dewar.tasks.ledger.batch import RowValues
+from dewar.tasks.ledger.columns import RowValues
 from dewar.tasks.ledger.database import (
     BUSY_TIMEOUT,
     READERS,

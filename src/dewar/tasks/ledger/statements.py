@@ -19,6 +19,7 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    or_,
     select,
     text,
     update,
@@ -26,7 +27,14 @@ from sqlalchemy import (
 
 from dewar.tasks.ledger.due_column import SHIFT, due_ranges
 from dewar.tasks.ledger.records import JobState
-from dewar.tasks.ledger.schema import PLACEMENT, deliveries, jobs, owners
+from dewar.tasks.ledger.schema import (
+    PLACEMENT,
+    deliveries,
+    dependencies,
+    jobs,
+    owners,
+    workflows,
+)
 
 _IS_QUEUED = text("state = 'queued'")
 _IS_RUNNING = text("state = 'running'")
@@ -47,6 +55,7 @@ INSERT = jobs.insert()
 INSERT_PLAIN = jobs.insert().values(
     {column.name: bindparam(column.name) for column in jobs.c if column.name not in PLACEMENT}
 )
+INSERT_DEPENDENCIES = dependencies.insert()
 JOB = select(jobs).where(_THIS)
 JOBS = select(jobs).where(_THESE)
 
@@ -61,6 +70,7 @@ _JOB_SNAPSHOT = (
         jobs.c.callback,
         jobs.c.stop_requested,
         jobs.c.due,
+        jobs.c.followed,
     )
     .order_by(jobs.c.id)
     .with_for_update()
@@ -115,7 +125,12 @@ _UNSTARTED = (
 RELEASE_ALL = update(jobs).where(jobs.c.id.in_(_UNSTARTED)).values(owner=None)
 RELEASE = update(jobs).where(jobs.c.id.in_(_UNSTARTED.where(_THESE))).values(owner=None)
 
-CANCEL = update(jobs).where(_THIS, _IS_QUEUED).values(state="cancelled", finished=bindparam("now"))
+CANCEL = (
+    update(jobs)
+    .where(_THIS, _IS_QUEUED)
+    .values(state="cancelled", finished=bindparam("now"))
+    .returning(jobs.c.followed)
+)
 RETRY = (
     update(jobs)
     .where(_THIS, _ENDED_BADLY)
@@ -143,12 +158,30 @@ COUNTS = select(
     _count().label("all"),
 )
 
-#: The jobs that ended before a time, of those with ids in a range.
+_followers, _mates = jobs.alias("followers"), jobs.alias("mates")
+_OF_WORKFLOW = (text("mates.workflow IS NOT NULL"), _mates.c.workflow == jobs.c.workflow)
+#: The jobs that ended before a time, of those with ids in a range. What others have waited for is
+#: kept until these have ended, and a workflow until all of it may be deleted.
 _ENDED_BEFORE = (
-    select(jobs.c.id)
+    select(jobs.c.id, jobs.c.workflow)
     .where(
         jobs.c.finished < bindparam("before"),
         ~exists().where(deliveries.c.job_id == jobs.c.id, deliveries.c.state == "pending"),
+        or_(
+            jobs.c.followed == 0,
+            ~exists().where(
+                dependencies.c.after_id == jobs.c.id,
+                _followers.c.id == dependencies.c.job_id,
+                _followers.c.finished.is_(None),
+            ),
+        ),
+        or_(
+            jobs.c.workflow.is_(None),
+            and_(
+                ~exists().where(*_OF_WORKFLOW, _mates.c.finished.is_(None)),
+                ~exists().where(*_OF_WORKFLOW, _mates.c.finished >= bindparam("before")),
+            ),
+        ),
     )
     .order_by(jobs.c.id)
 )
@@ -161,6 +194,14 @@ DROP_JOBS = delete(jobs).where(_THESE)
 DROP_DELIVERIES = delete(deliveries).where(
     deliveries.c.job_id.in_(bindparam("ids", expanding=True))
 )
+DROP_DEPENDENCIES = tuple(
+    delete(dependencies).where(column.in_(bindparam("ids", expanding=True)))
+    for column in (dependencies.c.job_id, dependencies.c.after_id)
+)
+DROP_WORKFLOWS = delete(workflows).where(
+    workflows.c.id.in_(bindparam("ids", expanding=True)),
+    ~exists().where(text("workflow IS NOT NULL"), jobs.c.workflow == workflows.c.id),
+)
 
 RENEW = (
     update(owners).where(owners.c.id == bindparam("holder")).values(lease_until=bindparam("until"))
@@ -168,7 +209,14 @@ RENEW = (
 OWNERS = owners.select().order_by(owners.c.id)
 #: The running jobs of an owner, and the owners that the ledger does not know.
 HELD = (
-    select(jobs.c.id, jobs.c.task, jobs.c.due, jobs.c.idempotent, jobs.c.stop_requested)
+    select(
+        jobs.c.id,
+        jobs.c.task,
+        jobs.c.due,
+        jobs.c.idempotent,
+        jobs.c.stop_requested,
+        jobs.c.followed,
+    )
     .where(IS_ACTIVE, _IS_RUNNING, _ITS_OWNER)
     .order_by(jobs.c.id)
     .with_for_update()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from dewar.tasks.errors import LedgerError
-from dewar.tasks.ledger.records import BatchResult, JobState
+from dewar.tasks.ledger.records import BatchResult, JobRecord, JobState, Settled
 from dewar.tasks.runtime.process_jobs import ProcessJobs
 
 # How many cancellations are remembered, for jobs that are being claimed meanwhile.
@@ -56,9 +56,7 @@ class JobCancellation:
         """
         jobs = self._jobs
         with self._lock:
-            self.ids[id] = None
-            if len(self.ids) > _MAX_REMEMBERED:
-                del self.ids[next(iter(self.ids))]
+            self._remember(id)
             attempt = jobs.claimed.find(id)
             if attempt is not None and not attempt.cancel():
                 return False
@@ -68,6 +66,29 @@ class JobCancellation:
         self._on_callback()
         return True
 
+    def cancel_workflow(self, id: str) -> Sequence[str]:
+        """Cancel the jobs of a workflow that have not begun; return their ids."""
+        jobs = self._jobs
+        with self._lock:
+            self._remember(id)
+            ids = jobs.ledger.cancel_workflow(id, jobs.clock(), jobs.describe)
+        self._drop(ids)
+        return ids
+
+    def note_settled(self, settled: Settled) -> None:
+        """Resolve the jobs that were stopped by others. It never fails."""
+        known = [id for id in settled.stopped if id in self._jobs.futures]
+        with suppress(LedgerError):  # the next look at the ledger resolves them
+            if known:
+                self._jobs.futures.resolve(self._jobs.ledger.get_many(known).values())
+        if settled.stopped:
+            self._on_callback()
+
+    def _remember(self, id: str) -> None:
+        self.ids[id] = None
+        if len(self.ids) > _MAX_REMEMBERED:
+            del self.ids[next(iter(self.ids))]
+
     def note_written(self, written: BatchResult) -> None:
         """Note what became of new jobs whose keys other jobs have, and of these others."""
         if written.duplicates:
@@ -76,7 +97,7 @@ class JobCancellation:
             self._drop(written.replaced)
 
     def _drop(self, ids: Sequence[str]) -> None:
-        """Drop jobs that new ones have replaced: the ledger has cancelled them.
+        """Drop jobs that the ledger has cancelled, as those that new ones have replaced.
 
         One that has just begun goes on, and its outcome does not count.
         """
@@ -85,21 +106,22 @@ class JobCancellation:
             attempt = jobs.claimed.find(id)
             if attempt is not None and attempt.cancel():
                 jobs.claimed.take(id)
+        known = [id for id in ids if id in jobs.futures]
         with suppress(LedgerError):  # the next look at the ledger resolves them
-            jobs.futures.resolve(jobs.ledger.get_many(ids).values())
+            jobs.futures.resolve(jobs.ledger.get_many(known).values())
         self._on_callback()
 
-    def look_up(self, id: str) -> bool:
+    def look_up(self, claimed: JobRecord) -> bool:
         """Return whether a job is cancelled that this process was to cancel.
 
         It waits for a cancellation that is in progress. If the ledger cannot be read, the answer is
         no: the start of a cancelled job has no effect there.
         """
-        if id not in self.ids:
+        if claimed.id not in self.ids and claimed.workflow not in self.ids:
             return False
         try:
             with self._lock:
-                record = self._jobs.ledger.get(id)
+                record = self._jobs.ledger.get(claimed.id)
         except LedgerError:
             return False
         return record is not None and record.state is JobState.CANCELLED

@@ -9,6 +9,7 @@ from dewar.tasks.engines.execution import perform, perform_remote
 from dewar.tasks.engines.interface import JobCall
 from dewar.tasks.ledger.records import JobRecord
 from dewar.tasks.retry import RetryPolicy
+from dewar.tasks.runtime.stored_results import StoredResults
 from dewar.tasks.serialization.context_transfer import CapturedContext
 
 
@@ -18,10 +19,12 @@ class JobSource:
     Args:
         directory: The tasks.
         is_local: Whether jobs run on threads of this process.
+        results: The results of other jobs that are arguments of some.
     """
 
-    def __init__(self, directory: TaskDirectory, is_local: bool) -> None:
+    def __init__(self, directory: TaskDirectory, is_local: bool, results: StoredResults) -> None:
         self._directory = directory
+        self._results = results
         self._is_local = is_local
         self._perform: Callable[..., list[str]] = perform if is_local else perform_remote
         # PERF: where another process finds the app and its tasks. To find it out took nearly 40 µs
@@ -54,6 +57,7 @@ class JobSource:
 
         Raises:
             UnknownTask: If this process does not have the task.
+            TasksError: If a result that is an argument is not there.
         """
         # PERF: no call for a task that is there.
         task = self._directory.tasks.get(record.task)
@@ -62,11 +66,14 @@ class JobSource:
         context = self._plain_context
         if record.context is not None or context is None:
             context = self._make_context(record.context)
+        arguments = record.arguments
+        if record.limited:  # PERF: as all are that have waited for others
+            arguments = self._results.fill(arguments)
         return JobCall(
             function=self._perform,
             args=(
                 task if self._is_local else self._address_of(task),
-                record.arguments,
+                arguments,
                 record.id,
                 attempt,
             ),

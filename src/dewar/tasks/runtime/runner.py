@@ -258,14 +258,15 @@ class JobRunner:
         """Give an attempt to the engine, or its job back to the ledger."""
         record, claimed = attempt.record, self._claimed
         try:
-            if self._cancellation.look_up(record.id):
+            if self._cancellation.look_up(record):
                 attempt.cancel()
                 claimed.take(record.id)
                 return
             if self._engine is not None and self._monotonic() >= claimed.claims_from:
                 self._engine.submit(attempt, self._source.call(record, attempt.number))
                 return
-        except (QueueFull, ThreadRefused, ConnectionError) as error:
+        # The ledger, because it may have arguments of the job.
+        except (QueueFull, ThreadRefused, ConnectionError, LedgerError) as error:
             self._returned.bounded_log.warn("Jobs have to wait: %s", error)
             claimed.pause(self._monotonic() + _REFUSAL_PAUSE)
         except EngineClosed:

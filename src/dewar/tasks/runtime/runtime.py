@@ -1,6 +1,7 @@
 """`TasksRuntime`: what one process has for an app's tasks: ledger, pool, job runner, webhooks."""
 
 import atexit
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -27,7 +28,9 @@ from dewar.tasks.runtime.limited_jobs import LimitedJobs
 from dewar.tasks.runtime.maintenance import LedgerMaintenance
 from dewar.tasks.runtime.runner import JobRunner
 from dewar.tasks.runtime.runtime_parts import open_pool, process_jobs, wait_as_running
+from dewar.tasks.runtime.stored_results import StoredResults
 from dewar.tasks.runtime.unknown_tasks import INTERVAL, UnknownTasks
+from dewar.tasks.runtime.workflow_jobs import MISSED_INTERVAL, WorkflowJobs
 from dewar.tasks.status import JobStatus
 from dewar.tasks.stored_job import JobBackend, StoredJob
 from dewar.tasks.webhooks.webhooks import Webhooks
@@ -68,7 +71,8 @@ class TasksRuntime:
         self._callback_queue = CallQueue("dewar-tasks-callbacks")
         self._backend = self._make_backend(waits=hasattr(engine, "wait_for"))
         self._claimed = jobs.claimed
-        self.source = JobSource(directory, engine is not None and engine.name == "threads")
+        is_local = engine is not None and engine.name == "threads"
+        self.source = JobSource(directory, is_local, StoredResults(self.ledger))
         self._cancellation = JobCancellation(jobs, self.webhooks.wake)
         self._runner = JobRunner(jobs, engine, self.source, self._cancellation, self.webhooks.wake)
         self._blocked_workers = BlockedWorkers(jobs, engine)
@@ -77,9 +81,12 @@ class TasksRuntime:
         )
         self._listener = LedgerListener(jobs, self._maintenance.poll_soon, self._runner.wake)
         self._maintenance.every(_PROGRESS_INTERVAL, self._runner.write_progress)
+        self.workflows = WorkflowJobs(jobs, self._cancellation, self._runner.wake)
+        self.ledger.on_settled = self.workflows.note_settled
         if runs_jobs:
             self._maintenance.every(INTERVAL, UnknownTasks(jobs, directory.tasks).look)
             self._maintenance.every(INTERVAL, self._limited_jobs.mark)
+            self._maintenance.every(MISSED_INTERVAL, self.workflows.settle_missed)
 
     def __repr__(self) -> str:
         return f"<TasksRuntime of process {self.pid}: {self._runner!r}>"
@@ -202,6 +209,35 @@ class TasksRuntime:
         # Looked up again: it may have ended before its Future was there.
         self._futures.resolve([self._record(id)])
         return job
+
+    @shielded
+    def jobs(self, ids: Sequence[str]) -> list[StoredJob]:
+        """Return many jobs at once, as `job` does."""
+        records = self.ledger.get_many(ids)
+        missing = next((id for id in ids if id not in records), None)
+        if missing is not None:
+            raise UnknownJob(missing)
+        jobs = [self._future_of(id, records[id].task) for id in ids]
+        self._listener.hear_ends()
+        self._futures.resolve(self.ledger.get_many(ids).values())
+        return jobs
+
+    @shielded
+    def accept_workflow(self, plan: Any, new: Sequence[NewJob]) -> None:
+        """Accept all jobs of a `WorkflowPlan`, or none; see `WorkflowJobs.accept`."""
+        for one, planned in zip(new, plan.jobs, strict=True):
+            self._check(one, planned.task)
+        self.workflows.accept(plan.id, json.dumps(plan.ends), new)
+
+    @shielded
+    def cancel_workflow(self, id: str, running: bool) -> bool:
+        """Cancel what waits of a workflow, and stop what runs; return whether there was any."""
+        self.workflows.find(id)
+        did = bool(self._cancellation.cancel_workflow(id))
+        if running:
+            for job in self.ledger.workflows.running(id):
+                did |= self.cancel(job, True)
+        return self._woken(did)
 
     @shielded
     def status(self, id: str) -> JobStatus:
