@@ -23,6 +23,7 @@ class Submission:
         queue: Its queue; None for that of the task.
         priority: Its priority; None for that of the task.
         unique_key: Its key; None for that of the task, if it has one.
+        connection: A connection or session of SQLAlchemy, in whose transaction it is accepted.
     """
 
     due: float | None = None
@@ -30,6 +31,7 @@ class Submission:
     queue: str | None = None
     priority: int | None = None
     unique_key: str | None = None
+    connection: Any = None
 
 
 class PreparedSubmission:

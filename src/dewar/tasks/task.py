@@ -20,6 +20,8 @@ R = TypeVar("R")
 
 #: The positional and the named arguments of one call.
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]
+#: Told apart from None, which a function may take as its own ``connection``.
+_NONE: Any = object()
 
 
 class Task(Generic[P, R]):
@@ -78,12 +80,17 @@ class Task(Generic[P, R]):
         """Return a function that can be called without ``await``, as the app makes it."""
         return self.directory().ensure_sync(function)
 
-    def submit(self, *args: Any, callback: str | None = None, **kwargs: Any) -> StoredJob:
+    def submit(
+        self, *args: Any, callback: str | None = None, connection: Any = _NONE, **kwargs: Any
+    ) -> StoredJob:
         """Accept a job that runs the function as soon as possible. It is in the ledger then.
 
         Args:
             args: For the function. They travel as JSON: see `dewar.tasks.serialization.values`.
             callback: A URL that gets the outcome, signed by the rules of Standard Webhooks.
+            connection: A connection or session of SQLAlchemy to the database of the ledger. The job
+                is written in its transaction: with what else it writes, or not at all. If the
+                function has a parameter of this name, use ``task.options_for(connection=...)``.
             kwargs: For the function.
 
         Raises:
@@ -94,6 +101,12 @@ class Task(Generic[P, R]):
             LedgerError: If the job cannot be written; it is not accepted then.
         """
         # A call that cannot work is the caller's mistake, and raises here.
+        if connection is not _NONE:
+            if "connection" in self.signature.parameters:
+                kwargs["connection"] = connection
+            else:
+                submission = Submission(callback=callback, connection=connection)
+                return self._submit(args, kwargs, submission)
         self.signature.bind(*args, **kwargs)
         return self._submit_one(self, args, kwargs, Submission(callback=callback))
 
@@ -153,6 +166,7 @@ class Task(Generic[P, R]):
         queue: str | None = None,
         priority: int | None = None,
         unique_key: str | int | None = None,
+        connection: Any = None,
     ) -> PreparedSubmission:
         """Return an object that submits jobs of this task with other options than the task's.
 
@@ -163,6 +177,7 @@ class Task(Generic[P, R]):
             queue: The queue of the jobs.
             priority: Their priority.
             unique_key: Their key. While a job of the task has it, another one is a duplicate.
+            connection: As in `submit`: a connection or session whose transaction they are part of.
 
         Raises:
             TaskSetupError: For values that are not possible, or both of `delay` and `at`.
@@ -173,6 +188,7 @@ class Task(Generic[P, R]):
             queue=None if queue is None else checked_queue(queue),
             priority=None if priority is None else checked_priority(priority),
             unique_key=given_key(unique_key),
+            connection=connection,
         )
         return PreparedSubmission(self._submit, submission)
 

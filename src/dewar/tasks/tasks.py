@@ -215,6 +215,8 @@ class Tasks:
     ) -> StoredJob:
         """Accept a job; see `Task.submit`."""
         new = job_maker(task, submission, self._ids.new)(args, kwargs)
+        if submission.connection is not None:
+            return self._apps.here.accept_in(submission.connection, new, task)
         return self._apps.here.runtime.accept_one(new, task)
 
     def _submit_all(

@@ -13,8 +13,8 @@ from dewar.tasks.ledger.rows import write_batch
 from dewar.tasks.ledger.statements import INSERT, INSERT_PLAIN
 
 _ALL_APPLIED = BatchResult(refused=(), fenced=())
-#: How often a batch with a conflict is written again.
-_CONFLICTS = 10
+#: How often what has a conflict is written again.
+CONFLICTS = 10
 
 
 class BatchWriter:
@@ -71,7 +71,7 @@ class BatchWriter:
         If the id is, writing it succeeded earlier, but seemed to fail. If the key is, another
         process has just accepted a job with it, and may do so again after each look.
         """
-        for _ in range(_CONFLICTS):
+        for _ in range(CONFLICTS):
             try:
                 return self._write(items, describe, is_again=True)
             except LedgerError as error:

@@ -56,6 +56,14 @@ def open_ledger(where: str | PathLike[str], *, durable: bool = False) -> Notifyi
     return NotifyingLedger(database, database.notifications())
 
 
+def maybe_path(where: str) -> Path | None:
+    """Return the path of a ledger's file, by its path or URL; None for a server's database."""
+    if "://" not in where:
+        return Path(where)
+    url = _url(where)
+    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+
+
 def _database(where: str | PathLike[str], *, durable: bool) -> Database:
     text = fspath(where)
     if "://" not in text:

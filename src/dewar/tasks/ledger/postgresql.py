@@ -1,5 +1,6 @@
 """`PostgreSQLDatabase`: a ledger that several hosts share."""
 
+from contextlib import AbstractContextManager
 from functools import partial
 from types import MappingProxyType
 
@@ -8,7 +9,9 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from dewar.tasks.errors import MissingExtra
 from dewar.tasks.ledger.database import BUSY_TIMEOUT, Connections, Database
-from dewar.tasks.ledger.notifications import Notifications
+from dewar.tasks.ledger.notifications import Notice, Notifications, Tell
+from dewar.tasks.ledger.postgresql_exchange import NOTIFY, send
+from dewar.tasks.ledger.postgresql_joining import join_postgresql
 from dewar.tasks.ledger.postgresql_notifications import PostgreSQLNotifications
 
 #: For each new connection, unless the URL has another value (libpq, "Parameter Key Words"). They
@@ -47,6 +50,14 @@ class PostgreSQLDatabase(Database):
     def advisory_lock(self, connection: Connection, name: str) -> None:
         """Take a lock of the database, which is released at the end of the transaction."""
         connection.execute(_EXCLUDE, {"name": f"dewar {name}"})
+
+    def joining(self, connection: Connection) -> AbstractContextManager[None]:
+        """See `Database.joining`."""
+        return join_postgresql(connection, self)
+
+    def tell_at_commit(self, connection: Connection, notice: Notice, tell: Tell) -> None:  # noqa: ARG002  # as the others
+        """See `Database.tell_at_commit`. The server sends the notice with the commit."""
+        send(connection, notice, NOTIFY)
 
     def notifications(self) -> Notifications:
         """See `Database.notifications`."""

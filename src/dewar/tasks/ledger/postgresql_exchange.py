@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, text
+from sqlalchemy import Connection, Select, bindparam, func, select, text
 
 from dewar.support.background_thread import BackgroundThread
 from dewar.support.backoff import doubled
@@ -34,10 +34,9 @@ _FINAL_WAIT = 5.0
 #: The channels, by what is told there. The last one is for some owners only.
 _JOBS, _ENDED, _OWNERS = "dewar_jobs", "dewar_ended", "dewar_owners"
 _CHANNELS = {Topic.JOBS: _JOBS, Topic.ENDED: _ENDED}
-_SEND = select(
-    func.set_config("synchronous_commit", "off", True),
-    func.pg_notify(bindparam("channel"), bindparam("message")),
-)
+#: As part of a transaction that is about something else.
+NOTIFY = select(func.pg_notify(bindparam("channel"), bindparam("message")))
+_SEND = NOTIFY.add_columns(func.set_config("synchronous_commit", "off", True))
 
 
 class NoticeExchange:
@@ -190,8 +189,8 @@ class NoticeExchange:
             _logger.exception("After the notice %r this failed", notice)
 
 
-def send(connection: Connection, notice: Notice) -> None:
-    """Send a notice through a connection that commits each statement."""
+def send(connection: Connection, notice: Notice, statement: Select[Any] = _SEND) -> None:
+    """Send a notice through a connection that commits each statement, or with `NOTIFY`."""
     parts = {
         _JOBS: Notice(jobs=notice.jobs, is_partial=notice.is_partial),
         _ENDED: Notice(ended=notice.ended, is_partial=notice.is_partial),
@@ -200,7 +199,7 @@ def send(connection: Connection, notice: Notice) -> None:
     for channel, part in parts.items():
         if part:
             given = {"channel": channel, "message": encode(part, _MAX_IDS).decode()}
-            connection.execute(_SEND, given)
+            connection.execute(statement, given)
 
 
 def _read(driver: Any) -> None:
