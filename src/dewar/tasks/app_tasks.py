@@ -15,6 +15,7 @@ try:  # `Tasks` imports this module first, and what is below it needs the librar
 except ModuleNotFoundError as error:
     raise MissingExtra("The ledger of tasks", "tasks") from error
 
+import dewar.tasks.ledger.inherited_connections  # noqa: F401  # for the program's own pools
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.error_answers import register_answers
 from dewar.tasks.interface import TasksApp

@@ -201,6 +201,9 @@ class Database:
         """Keep all other transactions out of the lock of this name until this one ends."""
         raise NotImplementedError
 
+    def create_schema(self, connection: Connection) -> None:
+        """Create the schema of the tables, if there is none yet and the database has schemas."""
+
     def joining(self, connection: Connection) -> AbstractContextManager[None]:
         """Provide a SAVEPOINT in a transaction of the program, in which statements find the tables.
 

@@ -27,7 +27,9 @@ _WHERE = (
 )
 
 
-def open_ledger(where: str | PathLike[str], *, durable: bool = False) -> NotifyingLedger:
+def open_ledger(
+    where: str | PathLike[str], *, durable: bool = False, schema: str | None = None
+) -> NotifyingLedger:
     """Return the ledger at a path or URL; create it if it does not exist.
 
     Any number of processes may open it at once. It has no connection until it is used, so it may
@@ -39,12 +41,14 @@ def open_ledger(where: str | PathLike[str], *, durable: bool = False) -> Notifyi
         durable: For SQLite, whether commits survive a loss of power, at the cost of one fsync per
             transaction. They always survive the end of a process. The settings of a PostgreSQL
             server decide it there.
+        schema: For PostgreSQL, the schema of the tables, which is created if it does not exist. By
+            default it is the first one of the search path. Each schema has a ledger of its own.
 
     Raises:
         TaskSetupError: If the ledger cannot be created, or a newer Dewar has made it.
         MissingExtra: If psycopg is missing for a PostgreSQL URL.
     """
-    database = _database(where, durable=durable)
+    database = _database(where, durable=durable, schema=schema)
     try:
         _create_tables(database)
     except LedgerError as error:
@@ -61,24 +65,27 @@ def maybe_path(where: str) -> Path | None:
     if "://" not in where:
         return Path(where)
     url = _url(where)
-    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+    return Path(url.database or ":memory:") if url.get_backend_name() == "sqlite" else None
 
 
-def _database(where: str | PathLike[str], *, durable: bool) -> Database:
-    text = fspath(where)
-    if "://" not in text:
-        return _sqlite(text, durable=durable)
-    url = _url(text)
+def _database(where: str | PathLike[str], *, durable: bool, schema: str | None = None) -> Database:
+    path = maybe_path(fspath(where))
+    if path is not None:
+        if schema is not None:
+            raise TaskSetupError(
+                f"The ledger {path} is a file, and SQLite has no schemas (schema={schema!r}). Give"
+                " each app a file of its own, or use PostgreSQL."
+            )
+        return _sqlite(str(path), durable=durable)
+    url = _url(fspath(where))
     backend = url.get_backend_name()
     if backend in {"postgresql", "postgres"}:
-        return PostgreSQLDatabase(url)
-    if backend == "sqlite":
-        return _sqlite(url.database or "", durable=durable)
+        return PostgreSQLDatabase(url, schema)
     raise TaskSetupError(f"A ledger cannot be kept in {backend}.{_WHERE}")
 
 
 def _sqlite(path: str, *, durable: bool) -> Database:
-    if path in {"", ":memory:"}:
+    if path in {".", ":memory:"}:
         raise TaskSetupError(f"A ledger outlives the process: it cannot be in memory.{_WHERE}")
     return SQLiteDatabase(Path(path), durable=durable)
 
@@ -99,6 +106,7 @@ def _create_tables(database: Database) -> None:
     """
     with database.writing() as connection:
         database.advisory_lock(connection, "schema")
+        database.create_schema(connection)
         meta.create(connection, checkfirst=True)
         known = {row.name: int(row.value) for row in connection.execute(meta.select())}
         version = known.get("version")
