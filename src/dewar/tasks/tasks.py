@@ -245,6 +245,10 @@ class Tasks:
         """
         return self._directory().open_ledger()
 
+    def ledger_location(self) -> str:
+        """Return where the ledger is: an absolute path, or a URL."""
+        return self._directory().ledger_location()
+
     def start(self) -> None:
         """Begin to run jobs in this process, as serving the app and the first job do."""
         _ = self.runtime

@@ -15,6 +15,7 @@ except ModuleNotFoundError as error:
     raise MissingExtra("The ledger", "tasks") from error
 
 from dewar.tasks.ledger.database import Database
+from dewar.tasks.ledger.marks import MOVED, check_marks, marks_of, set_mark
 from dewar.tasks.ledger.migrations import FIRST, LATEST, missing_steps
 from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.postgresql import PostgreSQLDatabase
@@ -48,16 +49,35 @@ def open_ledger(
         TaskSetupError: If the ledger cannot be created, or a newer Dewar has made it.
         MissingExtra: If psycopg is missing for a PostgreSQL URL.
     """
+    database = open_database(where, durable=durable, schema=schema)
+    return NotifyingLedger(database, database.notifications())
+
+
+def open_database(
+    where: str | PathLike[str],
+    *,
+    durable: bool = False,
+    schema: str | None = None,
+    is_moving: bool = False,
+) -> Database:
+    """Return the database of a ledger, with the tables; the arguments are as in `open_ledger`.
+
+    Args:
+        where: Its path or URL.
+        durable: Whether commits survive a loss of power.
+        schema: The schema of the tables.
+        is_moving: Whether to open it although it is moved, or incomplete because of that.
+    """
     database = _database(where, durable=durable, schema=schema)
     try:
-        _create_tables(database)
+        _create_tables(database, is_moving=is_moving)
     except LedgerError as error:
         raise TaskSetupError(
             f"The ledger cannot be created in {database.name}: {error.reason}"
         ) from error
     finally:
         database.close()
-    return NotifyingLedger(database, database.notifications())
+    return database
 
 
 def maybe_path(where: str) -> Path | None:
@@ -98,21 +118,25 @@ def _url(text: str) -> URL:
         raise TaskSetupError(f"The URL of the ledger cannot be read.{_WHERE}") from error
 
 
-def _create_tables(database: Database) -> None:
+def _create_tables(database: Database, *, is_moving: bool) -> None:
     """Create the tables, or do the steps that existing ones lack.
 
     Raises:
-        TaskSetupError: If a newer Dewar has made them, and this one cannot use them.
+        TaskSetupError: If a newer Dewar has made them, and this one cannot use them; or if they
+            are moved.
     """
     with database.writing() as connection:
         database.advisory_lock(connection, "schema")
         database.create_schema(connection)
         meta.create(connection, checkfirst=True)
-        known = {row.name: int(row.value) for row in connection.execute(meta.select())}
-        version = known.get("version")
+        known = marks_of(connection)
+        if not is_moving:
+            check_marks(database.name, known)
+        version = VERSION if MOVED in known else known.get("version")
         if version is None:
             metadata.create_all(connection)
-            _note(connection, version=VERSION, schema=LATEST)
+            set_mark(connection, "version", VERSION)
+            set_mark(connection, "schema", LATEST)
         elif version > VERSION:
             raise TaskSetupError(
                 f"The ledger {database.name} was made by a newer Dewar (its version is"
@@ -131,10 +155,4 @@ def _migrate(connection: Connection, schema: int) -> None:
     for step in steps:
         for statement in step.statements:
             connection.exec_driver_sql(statement)
-    connection.execute(meta.delete().where(meta.c.name == "schema"))
-    _note(connection, schema=LATEST)
-
-
-def _note(connection: Connection, **numbers: int) -> None:
-    rows = [{"name": name, "value": str(number)} for name, number in numbers.items()]
-    connection.execute(meta.insert(), rows)
+    set_mark(connection, "schema", LATEST)
