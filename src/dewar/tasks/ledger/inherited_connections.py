@@ -32,18 +32,18 @@ def _note_process(_driver: DBAPIConnection, record: ConnectionPoolEntry) -> None
 
 
 def _check_process(driver: DBAPIConnection, record: Any, proxy: Any) -> None:
-    if record.info.setdefault(_PID, _FIRST) == os.getpid() or _is_in_memory(driver):
+    if record.info.setdefault(_PID, _FIRST) == os.getpid():
+        return
+    if isinstance(driver, sqlite3.Connection) and not any(_files_of(driver)):
         return
     _inherited.append(driver)
     record.dbapi_connection = proxy.dbapi_connection = None
     raise DisconnectionError("The connection belongs to the parent of this process.")
 
 
-def _is_in_memory(driver: DBAPIConnection) -> bool:
-    if not isinstance(driver, sqlite3.Connection):
-        return False
-    files = driver.execute("PRAGMA database_list").fetchall()
-    return not any(file for _, _, file in files)
+def _files_of(driver: sqlite3.Connection) -> list[str]:
+    """Return the paths of the databases of a connection; that of one in memory is empty."""
+    return [path for _, _, path in driver.execute("PRAGMA database_list")]
 
 
 # Once for all pools of the process, whenever they are made.

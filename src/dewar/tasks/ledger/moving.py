@@ -118,7 +118,8 @@ def _mark_target(target: Database, number: int) -> bool:
         if marks.get(COMPLETE) == number:
             return False
         incoming = marks.get(INCOMING)
-        if MOVED in marks or (incoming is None and _has_jobs(connection)):
+        first = connection.execute(select(jobs.c.id).limit(1)).first()
+        if MOVED in marks or (incoming is None and first is not None):
             raise TaskSetupError(
                 f"The ledger {target.name} has jobs of its own. Move to a database without, or to"
                 " another schema of it: --schema NAME."
@@ -128,10 +129,6 @@ def _mark_target(target: Database, number: int) -> bool:
                 connection.execute(table.delete())
         set_mark(connection, INCOMING, number)
     return True
-
-
-def _has_jobs(connection: Connection) -> bool:
-    return connection.execute(select(jobs.c.id).limit(1)).first() is not None
 
 
 def _copy(table: Table, source: Database, target: Database, note: Note | None) -> None:
