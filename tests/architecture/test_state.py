@@ -32,6 +32,10 @@ PROCESS_WIDE = {
         "process_hooks",
     ): "pools, to be told of a fork and the interpreter's end",
     (
+        "tasks/ledger/inherited_connections.py",
+        "_inherited",
+    ): "connections of the parent, which its drivers would close",
+    (
         "tasks/ledger/socket_notifications.py",
         "_fork_reset",
     ): "sockets, to be closed in a fork: Python keeps one list",

@@ -73,6 +73,9 @@ class CommandTasks(Protocol):
     def open_ledger(self) -> JobStore:
         """Return the ledger without beginning to run jobs."""
 
+    def ledger_location(self) -> str:
+        """Return where the ledger is."""
+
     def start(self) -> None:
         """Begin to run jobs in this process."""
 

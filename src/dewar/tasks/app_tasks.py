@@ -6,21 +6,28 @@ test. Each app has its own configuration, ledger and runtime; the declared tasks
 
 import os
 import threading
+from typing import Any
 
-from dewar.tasks.errors import MissingExtra
+from dewar.tasks.errors import MissingExtra, TaskSetupError
 
 try:  # `Tasks` imports this module first, and what is below it needs the library everywhere
     import sqlalchemy  # noqa: F401
 except ModuleNotFoundError as error:
     raise MissingExtra("The ledger of tasks", "tasks") from error
 
+import dewar.tasks.ledger.inherited_connections  # noqa: F401  # for the program's own pools
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.error_answers import register_answers
 from dewar.tasks.interface import TasksApp
+from dewar.tasks.ledger.app_transactions import connection_of
+from dewar.tasks.ledger.opening import maybe_path
+from dewar.tasks.ledger.records import NewJob
+from dewar.tasks.ledger.sqlite_joining import holds_lock, reaches_file
 from dewar.tasks.progress import shielded
 from dewar.tasks.runtime.runtime import TasksRuntime
 from dewar.tasks.runtime.shared_ledger import Runtimes
 from dewar.tasks.serialization.task_address import EXTENSION
+from dewar.tasks.stored_job import StoredJob
 
 #: Where an app has its `AppTasks`, among its extensions.
 PART = f"{EXTENSION}.app"
@@ -64,6 +71,23 @@ class AppTasks:
                 # Not before: a start that fails is tried again by the next submission.
                 self._runtime = runtime
             return runtime
+
+    def accept_in(self, given: Any, new: NewJob, task: Any) -> StoredJob:
+        """Accept a job in a transaction of the program; see `Task.submit`.
+
+        Raises:
+            TaskSetupError: If the tasks have not begun, and cannot begin before its end.
+        """
+        connection, runtime = connection_of(given), self._runtime
+        if (runtime is None or not runtime.is_running) and holds_lock(connection):
+            path = maybe_path(self.directory.ledger_location())
+            if path is not None and reaches_file(connection, path):
+                raise TaskSetupError(
+                    "The tasks have not begun in this process. They begin with a write to the"
+                    " ledger, which would wait for the end of this transaction on its file. Call"
+                    " tasks.start() before the transaction; serving the app does."
+                )
+        return self.runtime.accept_in(connection, new, task)
 
     def attach(self, app: TasksApp) -> None:
         """Have an app serve with these tasks, and answer their errors."""

@@ -75,7 +75,8 @@ class TaskDirectory:
 
     def open_ledger(self) -> NotifyingLedger:
         """Return the ledger; see `dewar.tasks.ledger.opening.open_ledger`."""
-        return open_ledger(self.ledger_location(), durable=self.settings().durable)
+        settings = self.settings()
+        return open_ledger(self.ledger_location(), durable=settings.durable, schema=settings.schema)
 
     def add(self, task: Any) -> None:
         """Add a task.

@@ -31,6 +31,8 @@ class TasksSettings:
     #: Where jobs are stored: a file for SQLite, or a URL, ``postgresql://host/name``. By default
     #: ``<name of the app>.tasks.sqlite3`` in the instance folder.
     ledger: str | Path | None = None
+    #: The schema of the ledger in PostgreSQL, so that several apps may have one database.
+    schema: str | None = None
     #: Whether the disk confirms each job, so that jobs survive a loss of power as well.
     durable: bool = False
     #: Where jobs run, as `TaskPool` takes it: ``dask://...``, ``celery+redis://...``.

@@ -27,6 +27,7 @@ class Submission:
         after: The ids of the jobs that it waits for.
         continues: Whether it runs too if one of them does not end well; None for no.
         workflow: The workflow that it is a part of.
+        connection: A connection or session of SQLAlchemy, in whose transaction it is accepted.
     """
 
     due: float | None = None
@@ -37,6 +38,7 @@ class Submission:
     after: tuple[str, ...] = ()
     continues: bool | None = None
     workflow: str | None = None
+    connection: Any = None
 
 
 class PreparedSubmission:

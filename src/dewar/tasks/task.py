@@ -23,6 +23,8 @@ R = TypeVar("R")
 
 #: The positional and the named arguments of one call.
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]
+#: Told apart from None, which a function may take as its own ``connection``.
+_NONE: Any = object()
 
 
 class Task(Generic[P, R]):
@@ -84,12 +86,17 @@ class Task(Generic[P, R]):
         """Return a function that can be called without ``await``, as the app makes it."""
         return self.directory().ensure_sync(function)
 
-    def submit(self, *args: Any, callback: str | None = None, **kwargs: Any) -> StoredJob:
+    def submit(
+        self, *args: Any, callback: str | None = None, connection: Any = _NONE, **kwargs: Any
+    ) -> StoredJob:
         """Accept a job that runs the function as soon as possible. It is in the ledger then.
 
         Args:
             args: For the function. They travel as JSON: see `dewar.tasks.serialization.values`.
             callback: A URL that gets the outcome, signed by the rules of Standard Webhooks.
+            connection: A connection or session of SQLAlchemy to the database of the ledger. The job
+                is written in its transaction: with what else it writes, or not at all. If the
+                function has a parameter of this name, use ``task.options_for(connection=...)``.
             kwargs: For the function.
 
         Raises:
@@ -100,6 +107,12 @@ class Task(Generic[P, R]):
             LedgerError: If the job cannot be written; it is not accepted then.
         """
         # A call that cannot work is the caller's mistake, and raises here.
+        if connection is not _NONE:
+            if "connection" in self.signature.parameters:
+                kwargs["connection"] = connection
+            else:
+                submission = Submission(callback=callback, connection=connection)
+                return self._submit(args, kwargs, submission)
         self.signature.bind(*args, **kwargs)
         return self._submit_one(self, args, kwargs, Submission(callback=callback))
 
@@ -161,6 +174,7 @@ class Task(Generic[P, R]):
         unique_key: str | int | None = None,
         after: Any = None,
         on_failure: str | None = None,
+        connection: Any = None,
     ) -> PreparedSubmission:
         """Return an object that submits jobs of this task with other options than the task's.
 
@@ -175,6 +189,7 @@ class Task(Generic[P, R]):
                 for its result, and is waited for too.
             on_failure: What becomes of them if one before them does not end well: ``stop`` cancels
                 them, ``continue`` runs them, with a `JobFailed` in the place of the result.
+            connection: As in `submit`: a connection or session whose transaction they are part of.
 
         Raises:
             TaskSetupError: For values that are not possible, or both of `delay` and `at`.
@@ -187,6 +202,7 @@ class Task(Generic[P, R]):
             unique_key=given_key(unique_key),
             after=awaited_ids(after),
             continues=checked_on_failure(on_failure),
+            connection=connection,
         )
         return PreparedSubmission(self._submit, submission, self)
 

@@ -238,10 +238,12 @@ class Tasks:
     ) -> StoredJob:
         """Accept a job; see `Task.submit`."""
         new = job_maker(task, submission, self._ids.new)(args, kwargs)
-        runtime = self._apps.here.runtime
+        here = self._apps.here
         if new.after:
-            runtime.workflows.check_known(new.after)
-        return runtime.accept_one(new, task)
+            here.runtime.workflows.check_known(new.after)
+        if submission.connection is not None:
+            return here.accept_in(submission.connection, new, task)
+        return here.runtime.accept_one(new, task)
 
     def _submit_workflow(self, step: WorkflowStep) -> Workflow:
         """Accept the jobs of a workflow; see `WorkflowStep.submit`."""
@@ -274,6 +276,10 @@ class Tasks:
             MissingExtra: If its libraries are not installed.
         """
         return self._directory().open_ledger()
+
+    def ledger_location(self) -> str:
+        """Return where the ledger is: an absolute path, or a URL."""
+        return self._directory().ledger_location()
 
     def start(self) -> None:
         """Begin to run jobs in this process, as serving the app and the first job do."""

@@ -17,8 +17,8 @@ from dewar.tasks.ledger.rows import write_batch
 from dewar.tasks.ledger.statements import INSERT, INSERT_PLAIN
 
 _ALL_APPLIED = BatchResult(refused=(), fenced=())
-#: How often a batch with a conflict is written again.
-_CONFLICTS = 10
+#: How often what has a conflict is written again.
+CONFLICTS = 10
 
 
 class _RefusedError(Exception):
@@ -116,7 +116,7 @@ class BatchWriter:
         If the id is, writing it succeeded earlier, but seemed to fail. If the key is, another
         process has just accepted a job with it, and may do so again after each look.
         """
-        for _ in range(_CONFLICTS):
+        for _ in range(CONFLICTS):
             try:
                 return self._write(items, describe, note, is_again=True)
             except LedgerError as error:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, text
+from sqlalchemy import Connection, Select, bindparam, func, select, text
 
 from dewar.support.background_thread import BackgroundThread
 from dewar.support.backoff import doubled
@@ -34,10 +34,9 @@ _FINAL_WAIT = 5.0
 #: The channels, by what is told there. The last one is for some owners only.
 _JOBS, _ENDED, _OWNERS = "dewar_jobs", "dewar_ended", "dewar_owners"
 _CHANNELS = {Topic.JOBS: _JOBS, Topic.ENDED: _ENDED}
-_SEND = select(
-    func.set_config("synchronous_commit", "off", True),
-    func.pg_notify(bindparam("channel"), bindparam("message")),
-)
+#: As part of a transaction that is about something else.
+NOTIFY = select(func.pg_notify(bindparam("channel"), bindparam("message")))
+_SEND = NOTIFY.add_columns(func.set_config("synchronous_commit", "off", True))
 
 
 class NoticeExchange:
@@ -48,6 +47,7 @@ class NoticeExchange:
         name: The id of this process as an owner.
         topics: What it wants to hear of.
         tell: Called with the notices of others, on this thread.
+        schema: As in `channel_of`.
 
     Attributes:
         pid: The process that has the thread.
@@ -56,7 +56,12 @@ class NoticeExchange:
     """
 
     def __init__(
-        self, connect: Callable[[], Connection], name: str, topics: Collection[Topic], tell: Tell
+        self,
+        connect: Callable[[], Connection],
+        name: str,
+        topics: Collection[Topic],
+        tell: Tell,
+        schema: str | None = None,
     ) -> None:
         self.pid = os.getpid()
         self.is_listening = False
@@ -64,6 +69,7 @@ class NoticeExchange:
         self._name = name
         self._topics = frozenset(topics)
         self._tell = tell
+        self._schema = schema
         self._lock = threading.Lock()
         self._unsent = Notice()
         self._received = Notice()
@@ -148,9 +154,10 @@ class NoticeExchange:
         if not wanted:
             return
         for channel in sorted(wanted):
-            connection.execute(text(f"LISTEN {channel}"))
+            connection.execute(text(f"LISTEN {channel_of(channel, self._schema)}"))
         if not channels:
-            given = {"channel": _OWNERS, "message": encode(Notice(owners=(self._name,))).decode()}
+            owners = channel_of(_OWNERS, self._schema)
+            given = {"channel": owners, "message": encode(Notice(owners=(self._name,))).decode()}
             connection.execute(_SEND, given)
         channels |= wanted
         self._failures = 0
@@ -168,7 +175,7 @@ class NoticeExchange:
             self._unsent = Notice()
         self._send_from = now + _INTERVAL
         try:
-            send(connection, notice)
+            send(connection, notice, self._schema)
         except BaseException:
             self.put(notice)
             raise
@@ -190,8 +197,18 @@ class NoticeExchange:
             _logger.exception("After the notice %r this failed", notice)
 
 
-def send(connection: Connection, notice: Notice) -> None:
-    """Send a notice through a connection that commits each statement."""
+def channel_of(name: str, schema: str | None) -> str:
+    """Return the name of a channel: with the schema of the ledger, if it is one of several."""
+    return name if schema is None else f"{name}_{schema}"
+
+
+def send(
+    connection: Connection,
+    notice: Notice,
+    schema: str | None,
+    statement: Select[Any] = _SEND,
+) -> None:
+    """Send a notice through a connection that commits each statement, or with `NOTIFY`."""
     parts = {
         _JOBS: Notice(jobs=notice.jobs, is_partial=notice.is_partial),
         _ENDED: Notice(ended=notice.ended, is_partial=notice.is_partial),
@@ -199,8 +216,9 @@ def send(connection: Connection, notice: Notice) -> None:
     }
     for channel, part in parts.items():
         if part:
-            given = {"channel": channel, "message": encode(part, _MAX_IDS).decode()}
-            connection.execute(_SEND, given)
+            message = encode(part, _MAX_IDS).decode()
+            given = {"channel": channel_of(channel, schema), "message": message}
+            connection.execute(statement, given)
 
 
 def _read(driver: Any) -> None:

@@ -20,10 +20,12 @@ class PostgreSQLNotifications:
 
     Args:
         database: The database. Its connections are used for notices until this process listens.
+        schema: The schema of the ledger, if it is one of several.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, schema: str | None = None) -> None:
         self._database = database
+        self._schema = schema
         self._started: NoticeExchange | None = None
 
     def __repr__(self) -> str:
@@ -42,11 +44,11 @@ class PostgreSQLNotifications:
             exchange.put(notice)
             return
         with suppress(LedgerError), self._database.reading() as connection:
-            send(connection, notice)
+            send(connection, notice, self._schema)
 
     def listen(self, name: str, topics: Collection[Topic], tell: Tell) -> None:
         """See `Notifications`."""
-        exchange = NoticeExchange(self._connect, name, topics, tell)
+        exchange = NoticeExchange(self._connect, name, topics, tell, self._schema)
         try:
             exchange.start()
         except RuntimeError as error:

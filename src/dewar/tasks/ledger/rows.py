@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Executable, Row, RowMapping
 
 from dewar.tasks.ledger.batch import Batch, JobSnapshot, LedgerOperation, UniqueKey
 from dewar.tasks.ledger.columns import RowValues
-from dewar.tasks.ledger.database import Database
+from dewar.tasks.ledger.database import StatementRunner
 from dewar.tasks.ledger.due_column import BLOCK, due_of, shift_in
 from dewar.tasks.ledger.owners import OwnerRecord
 from dewar.tasks.ledger.queue_allowance import QueueAllowance
@@ -112,7 +112,7 @@ def owners_of(connection: Connection, statement: Executable) -> list[OwnerRecord
 
 
 def write_batch(
-    database: Database,
+    database: StatementRunner,
     connection: Connection,
     items: Sequence[LedgerOperation],
     allowance: QueueAllowance,
@@ -122,7 +122,7 @@ def write_batch(
     """Judge and write a batch in the connection's transaction; return it.
 
     Args:
-        database: The database of the connection.
+        database: Executes the statements.
         connection: A connection in a transaction.
         items: The operations, in order.
         allowance: The jobs that may be accepted without counting.
@@ -153,7 +153,7 @@ def write_batch(
     return batch
 
 
-def _insert(database: Database, connection: Connection, rows: Sequence[RowValues]) -> None:
+def _insert(database: StatementRunner, connection: Connection, rows: Sequence[RowValues]) -> None:
     plain = [row for row in rows if "queue" not in row]
     if plain:
         database.change(connection, INSERT_PLAIN, plain)
@@ -183,7 +183,7 @@ def _holders(connection: Connection, items: Sequence[LedgerOperation]) -> dict[U
 
 
 def _snapshots(
-    database: Database, connection: Connection, known: Collection[str]
+    database: StatementRunner, connection: Connection, known: Collection[str]
 ) -> dict[str, JobSnapshot]:
     if not known:
         return {}
@@ -196,7 +196,7 @@ def _snapshots(
 
 
 def _waiting(
-    database: Database,
+    database: StatementRunner,
     connection: Connection,
     items: Sequence[LedgerOperation],
     allowance: QueueAllowance,
@@ -219,7 +219,7 @@ def _waiting(
     return waiting
 
 
-def _change(database: Database, connection: Connection, batch: Batch) -> None:
+def _change(database: StatementRunner, connection: Connection, batch: Batch) -> None:
     """Set the changed columns, together for all jobs in which the same ones change."""
     alike: dict[tuple[str, ...], list[RowValues]] = {}
     for job, columns in batch.changes.items():

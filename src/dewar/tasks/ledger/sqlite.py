@@ -19,7 +19,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Lock, get_ident
@@ -38,7 +38,7 @@ from dewar.tasks.ledger.database import (
     Database,
     Statement,
 )
-from dewar.tasks.ledger.notifications import NoNotifications, Notifications
+from dewar.tasks.ledger.notifications import NoNotifications, Notice, Notifications, Tell
 from dewar.tasks.ledger.socket_notifications import HAS_SOCKETS, SocketNotifications
 from dewar.tasks.ledger.sqlite_connections import (
     FILE,
@@ -52,6 +52,7 @@ from dewar.tasks.ledger.sqlite_connections import (
     repair_of,
 )
 from dewar.tasks.ledger.sqlite_file import prepare_file
+from dewar.tasks.ledger.sqlite_joining import CommitWatch, join_sqlite
 
 #: How long a fork waits for threads that use ledgers, in seconds.
 _FORK_WAIT = 5.0
@@ -76,6 +77,7 @@ class SQLiteDatabase(Database):
         super().__init__(str(path), make)
         self._generations = itertools.count(1)
         self._base = 0
+        self._commits = CommitWatch(self.writing)
         _fork_barrier.add(self)
         # A fork waits for this as well.
         with self._entered().reader_slots:
@@ -149,6 +151,7 @@ class SQLiteDatabase(Database):
 
     def close(self) -> None:
         """Close idle connections; they are opened again when needed."""
+        self._commits.close()
         connections = self._per_process.maybe_get()
         if connections is None:
             return
@@ -188,6 +191,14 @@ class SQLiteDatabase(Database):
 
     def advisory_lock(self, connection: Connection, name: str) -> None:
         """Do nothing: SQLite has one writer at a time."""
+
+    def joining(self, connection: Connection) -> AbstractContextManager[None]:
+        """See `Database.joining`."""
+        return join_sqlite(connection, self._path)
+
+    def tell_at_commit(self, connection: Connection, notice: Notice, tell: Tell) -> None:
+        """See `Database.tell_at_commit`."""
+        self._commits.watch(connection, notice, tell)
 
     def notifications(self) -> Notifications:
         """See `Database.notifications`."""

@@ -44,6 +44,11 @@ class LedgerListener:
         if self._notifications.add_topic(Topic.ENDED):
             self._look_soon()  # one may have ended before
 
+    def tell_all(self, notice: Notice) -> None:
+        """Do what a notice calls for, and tell the other processes."""
+        self._notifications.notify(notice)
+        self.on_notice(notice)
+
     def on_notice(self, notice: Notice) -> None:
         """Do what a notice calls for."""
         if notice.is_partial or self._jobs.owner.id in notice.owners:

@@ -32,13 +32,17 @@ class Runtimes:
         with self._lock:
             others = [runtime.directory for runtime in self._known if runtime.is_running]
         for other in others:
-            if other is not new and other.ledger_location() == new.ledger_location():
+            if other is not new and _ledger_of(other) == _ledger_of(new):
                 _check(new, other)
 
     def add(self, runtime: TasksRuntime) -> None:
         """Check others against a runtime from now on."""
         with self._lock:
             self._known.add(runtime)
+
+
+def _ledger_of(directory: TaskDirectory) -> tuple[str, str | None]:
+    return directory.ledger_location(), directory.settings().schema
 
 
 def _check(new: TaskDirectory, other: TaskDirectory) -> None:
@@ -52,7 +56,8 @@ def _check(new: TaskDirectory, other: TaskDirectory) -> None:
         raise TaskSetupError(
             f"The apps {new.app.name!r} and {other.app.name!r} both have a task {shared[0]!r}, and"
             " one ledger, so each would run the other's jobs. Give one app its own ledger,"
-            " app.config['TASKS_LEDGER'] = 'instance/other.sqlite3', or name the task differently:"
+            " app.config['TASKS_LEDGER'] = 'instance/other.sqlite3', or in PostgreSQL its own"
+            " schema, app.config['TASKS_SCHEMA'] = 'other', or name the task differently:"
             f" @tasks.task({f'other {shared[0]}'!r})."
         )
 
