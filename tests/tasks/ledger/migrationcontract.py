@@ -160,7 +160,7 @@ class MigrationContract:
         """The ledger is of the first schema still, and the next start does all steps."""
         make_older_ledger(where)
         older = older_of(where)
-        (step,) = STEPS
+        step = STEPS[0]
         broken = Step(2, (*step.statements[:6], "SELECT no_such_thing"))
         with monkeypatch.context() as patched:
             patched.setattr(opening, "missing_steps", lambda schema: [broken])
