@@ -20,6 +20,7 @@ from dewar.tasks.interface import TasksApp
 from dewar.tasks.progress import shielded
 from dewar.tasks.runtime.runtime import TasksRuntime
 from dewar.tasks.runtime.shared_ledger import Runtimes
+from dewar.tasks.scheduled_job import scheduled_job
 from dewar.tasks.serialization.task_address import EXTENSION
 
 #: Where an app has its `AppTasks`, among its extensions.
@@ -58,7 +59,7 @@ class AppTasks:
             runtime = self._runtime
             if runtime is None or not runtime.is_running:
                 self._runtimes.check(self.directory)
-                runtime = TasksRuntime(self.directory)
+                runtime = TasksRuntime(self.directory, scheduled_job)
                 runtime.start()
                 self._runtimes.add(runtime)
                 # Not before: a start that fails is tried again by the next submission.
