@@ -7,9 +7,11 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.tasks.ledger.firingprocesses import check_each_once
 from tests.tasks.ledger.ledgertools import ids, in_child, new, start
 
 from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
@@ -244,3 +246,10 @@ class ScheduleContract:
         assert ledger.list() == []
         assert ledger.fire(ROW, MOVED, [new()], str) is not None
         assert len(ledger.list()) == 1
+
+    @pytest.mark.skipif(os.name != "posix", reason="sessions are POSIX's")
+    def test_each_due_time_fires_once_while_processes_are_killed(
+        self, where: str, tmp_path: Path
+    ) -> None:
+        """Of three processes that fire the same schedule; none is left out, none has two jobs."""
+        check_each_once(tmp_path, where, threads=2)
