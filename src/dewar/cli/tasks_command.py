@@ -21,6 +21,7 @@ from dewar.cli.job_watching import Jobs, looks, until_final, watch
 from dewar.cli.moments import MomentType
 from dewar.cli.tasks_interface import JobStore, open_store, tasks_of
 from dewar.cli.tasks_move import move_command
+from dewar.cli.tasks_schedules import schedules_command
 from dewar.cli.tasks_work import work_command
 from dewar.errors import DewarError
 from dewar.tasks.errors import Duplicate, UnknownJob
@@ -201,6 +202,7 @@ for _command in (
     retry_command,
     purge_command,
     move_command,
+    schedules_command,
     work_command,
 ):
     tasks_group.add_command(_command)

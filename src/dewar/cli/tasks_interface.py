@@ -1,6 +1,6 @@
 """`CommandTasks` and `JobStore`: what ``dewar tasks`` asks of an app's tasks and their ledger."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import click
@@ -66,6 +66,9 @@ class CommandTasks(Protocol):
 
     def names(self) -> Sequence[str]:
         """Return the names of the tasks."""
+
+    def schedules(self) -> Mapping[str, Any]:
+        """Return the schedules of the tasks that have one, by the names of the tasks."""
 
     def settings(self) -> Any:
         """Return the settings."""

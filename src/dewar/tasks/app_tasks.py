@@ -26,6 +26,7 @@ from dewar.tasks.ledger.sqlite_joining import holds_lock, reaches_file
 from dewar.tasks.progress import shielded
 from dewar.tasks.runtime.runtime import TasksRuntime
 from dewar.tasks.runtime.shared_ledger import Runtimes
+from dewar.tasks.scheduled_job import scheduled_job
 from dewar.tasks.serialization.task_address import EXTENSION
 from dewar.tasks.stored_job import StoredJob
 
@@ -65,7 +66,7 @@ class AppTasks:
             runtime = self._runtime
             if runtime is None or not runtime.is_running:
                 self._runtimes.check(self.directory)
-                runtime = TasksRuntime(self.directory)
+                runtime = TasksRuntime(self.directory, scheduled_job)
                 runtime.start()
                 self._runtimes.add(runtime)
                 # Not before: a start that fails is tried again by the next submission.

@@ -14,6 +14,7 @@ from dewar.tasks.interface import TasksApp
 from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.limits import TaskLimits
+from dewar.tasks.schedules.task_schedule import TaskSchedule
 from dewar.tasks.serialization.task_address import TaskAddress, app_path
 from dewar.tasks.settings import TasksSettings
 
@@ -103,6 +104,12 @@ class TaskDirectory:
         # A copy: another thread may declare a task.
         tasks = self.tasks.copy()
         return {name: task.options.limits for name, task in tasks.items() if task.options.limits}
+
+    def schedules(self) -> dict[str, TaskSchedule]:
+        """Return the schedules of the tasks that have one."""
+        tasks = self.tasks.copy()
+        found = {name: task.options.schedule for name, task in tasks.items()}
+        return {name: schedule for name, schedule in found.items() if schedule is not None}
 
     def links(self, id: str) -> Mapping[str, str]:
         """Return the URLs of a job: ``self``, ``events`` and ``cancel``.

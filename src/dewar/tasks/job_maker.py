@@ -18,7 +18,10 @@ from dewar.tasks.workflows.plan import PlannedJob, WorkflowPlan
 
 
 def job_maker(
-    task: Task[Any, Any], submission: Submission, new_id: Callable[[float], str]
+    task: Task[Any, Any],
+    submission: Submission,
+    new_id: Callable[[float], str],
+    now: float | None = None,
 ) -> Callable[[Sequence[Any], Mapping[str, Any]], NewJob]:
     """Return a function that makes a new job of a task of the arguments of a call.
 
@@ -26,8 +29,10 @@ def job_maker(
         task: The task.
         submission: The options of the jobs.
         new_id: Makes an id for a time in seconds since the epoch.
+        now: That time; None for what the clock says.
     """
-    directory, now, options = task.directory(), time.time(), task.options
+    directory, options = task.directory(), task.options
+    now = time.time() if now is None else now
     app = directory.app
     dumps = ordered_dumps(json if app is None else app.json)
     context = None if app is None else _stored_context(app, directory.secret_names)

@@ -8,6 +8,7 @@ from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.limits import NO_LIMITS, Rate, TaskLimits
 from dewar.tasks.placement import DEFAULT_QUEUE, OnDuplicate, checked_priority, checked_queue
 from dewar.tasks.retry import RetryPolicy
+from dewar.tasks.schedules.task_schedule import TaskSchedule
 from dewar.tasks.time_limits import TimeLimits
 
 #: Whether one job at most has the same arguments, or a function of them that returns the key.
@@ -28,6 +29,7 @@ class TaskOptions:
     limits: TaskLimits = NO_LIMITS
     unique: UniqueRule = False
     on_duplicate: OnDuplicate = OnDuplicate.RETURN
+    schedule: TaskSchedule | None = None
 
     def __post_init__(self) -> None:
         # What a program gives may be of any type.

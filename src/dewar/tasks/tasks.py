@@ -15,10 +15,12 @@ from dewar.tasks.ledger.workflow_rows import is_workflow
 from dewar.tasks.placement import DEFAULT_QUEUE, checked_policy
 from dewar.tasks.retry import BackoffRule, RetryPolicy
 from dewar.tasks.runtime.runtime import TasksRuntime
+from dewar.tasks.scheduled_job import check_scheduled
+from dewar.tasks.schedules.task_schedule import TaskSchedule, schedule_of
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
 from dewar.tasks.stored_job import StoredJob
-from dewar.tasks.submission import Submission
+from dewar.tasks.submission import Delay, Submission
 from dewar.tasks.task import Arguments, Task
 from dewar.tasks.task_options import TaskOptions, UniqueRule, limits_of, name_of
 from dewar.tasks.workflows.plan import planned
@@ -107,6 +109,10 @@ class Tasks:
         max_running: int | None = None,
         unique: UniqueRule = False,
         on_duplicate: str = "return",
+        every: Delay | None = None,
+        cron: str | None = None,
+        time_zone: str | None = None,
+        missed: str | None = None,
     ) -> Callable[[Callable[P, R]], Task[P, R]]:
         """Make a task of the decorated function. It can still be called; `submit` accepts a job.
 
@@ -129,6 +135,12 @@ class Tasks:
                 returns what has to be different.
             on_duplicate: What `submit` does with another one: ``return`` the job that is there,
                 ``refuse`` it with a `Duplicate`, or ``replace`` the job that waits.
+            every: The seconds, or the `~datetime.timedelta`, after which one job of it is due each
+                time, over all processes: at the multiples of it since 1970 in UTC.
+            cron: The due times as a cron expression instead: ``30 3 * * MON-FRI``.
+            time_zone: The zone of `cron`, as ``Europe/Berlin``; UTC by default.
+            missed: What becomes of due times at which no process ran: ``skip`` them, one job
+                ``once`` for all of them, which is the default, or one for ``all``, for each.
 
         Raises:
             TaskSetupError: If another task has the name, or a value is not possible.
@@ -136,6 +148,7 @@ class Tasks:
         if callable(name):
             raise TaskSetupError("Write the parentheses: @tasks.task(), or @tasks.task(retries=3).")
         policy = RetryPolicy(retries, backoff, idempotent)
+        schedule = schedule_of(every, cron, time_zone, missed)
 
         def declare(function: Callable[P, R]) -> Task[P, R]:
             own_name = name_of(function)  # also a check
@@ -150,6 +163,7 @@ class Tasks:
                 limits=limits_of(rate, max_running),
                 unique=unique,
                 on_duplicate=checked_policy(on_duplicate),
+                schedule=schedule,
             )
             task = Task(
                 function,
@@ -159,6 +173,7 @@ class Tasks:
                 self._submit_all,
                 self._submit_workflow,
             )
+            check_scheduled(task)
             self._apps.here.directory.add(task)
             return task
 
@@ -167,6 +182,10 @@ class Tasks:
     def names(self) -> list[str]:
         """Return the names of the tasks."""
         return list(self._tasks)
+
+    def schedules(self) -> dict[str, TaskSchedule]:
+        """Return the schedules of the tasks that have one, by the names of the tasks."""
+        return self._directory().schedules()
 
     def maybe_task(self, name: str) -> Task[Any, Any] | None:
         """Return the task with a name, if there is one."""

@@ -48,6 +48,16 @@ STEPS = (
             WHERE finished IS NULL AND unique_key IS NOT NULL""",
         ),
     ),
+    # Schedules.
+    Step(
+        3,
+        (
+            """CREATE TABLE dewar_schedules (name TEXT NOT NULL PRIMARY KEY, rule TEXT NOT NULL,
+            next_due DOUBLE PRECISION NOT NULL, last_due DOUBLE PRECISION,
+            moved DOUBLE PRECISION NOT NULL, paused INTEGER NOT NULL,
+            declared DOUBLE PRECISION NOT NULL, renewed DOUBLE PRECISION NOT NULL)""",
+        ),
+    ),
     # Jobs that wait for others, and workflows.
     Step(
         4,

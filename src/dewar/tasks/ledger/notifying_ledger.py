@@ -22,6 +22,7 @@ from dewar.tasks.ledger.records import (
     Settled,
 )
 from dewar.tasks.ledger.recovery import FindGone
+from dewar.tasks.ledger.schedule_table import ScheduleRow, ScheduleTable
 
 
 class NotifyingLedger(Ledger):
@@ -45,12 +46,24 @@ class NotifyingLedger(Ledger):
         is_single = len(batch) == 1 and not written.replaced
         if is_single and isinstance(batch[0], NewJob) and batch[0].owner is not None:
             return written
+        self._tell(batch, written)
+        return written
+
+    def fire(
+        self, seen: ScheduleRow, moved: ScheduleRow, jobs: Sequence[NewJob], describe: Describe
+    ) -> BatchResult | None:
+        """See `dewar.tasks.ledger.schedule_table.ScheduleTable.fire`."""
+        written = ScheduleTable(self.database).fire(seen, moved, jobs, describe)
+        if written is not None:
+            self._tell(jobs, written)
+        return written
+
+    def _tell(self, batch: Sequence[LedgerOperation], written: BatchResult) -> None:
         notice = notice_of(batch, written)
         if written.replaced:
             notice = notice.joined(self._notice_of_cancelled(written.replaced))
         if notice:
             self.notifications.notify(notice)
-        return written
 
     def release(self, owner: str, ids: Sequence[str]) -> int:
         """See `Ledger.release`."""

@@ -135,6 +135,20 @@ disabled_urls = Table(
     Column("since", Double, nullable=False),
 )
 
+#: The schedules, one for each task that has one; see `dewar.tasks.ledger.schedule_table`.
+schedules = Table(
+    "dewar_schedules",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("next_due", Double, nullable=False),
+    Column("last_due", Double),
+    Column("moved", Double, nullable=False),
+    Column("paused", Integer, nullable=False),
+    Column("declared", Double, nullable=False),
+    Column("renewed", Double, nullable=False),
+)
+
 
 def _partial(name: str, where: str, *columns: Column[object], unique: bool = False) -> Index:
     """Index only the rows that meet a condition."""

@@ -116,6 +116,10 @@ class LedgerMaintenance:
         """Have a function called every *interval* seconds. Call it before the writer starts."""
         self._timers.add(interval, do)
 
+    def hasten(self, do: Callable[[], object], seconds: float) -> None:
+        """Have such a function called in a number of seconds, if it is due later."""
+        self._timers.make_due(do, self._jobs.monotonic() + seconds)
+
     def poll_soon(self) -> None:
         """Make the look at the ledger due at once."""
         self._claimed.note_jobs()

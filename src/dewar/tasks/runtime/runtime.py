@@ -4,7 +4,7 @@ import atexit
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from dewar.tasks.placement import OnDuplicate
 from dewar.tasks.progress import shielded
 from dewar.tasks.runtime.blocked_workers import BlockedWorkers
 from dewar.tasks.runtime.cancellation import JobCancellation
+from dewar.tasks.runtime.declarations import INTERVAL as LOOK_INTERVAL
 from dewar.tasks.runtime.engine_abilities import EngineAbilities
 from dewar.tasks.runtime.job_source import JobSource
 from dewar.tasks.runtime.ledger_listener import LedgerListener
@@ -31,6 +32,7 @@ from dewar.tasks.runtime.limited_jobs import LimitedJobs
 from dewar.tasks.runtime.maintenance import LedgerMaintenance
 from dewar.tasks.runtime.runner import JobRunner
 from dewar.tasks.runtime.runtime_parts import open_pool, process_jobs, wait_as_running
+from dewar.tasks.runtime.scheduler import Scheduler
 from dewar.tasks.runtime.stored_results import StoredResults
 from dewar.tasks.runtime.unknown_tasks import INTERVAL, UnknownTasks
 from dewar.tasks.runtime.workflow_jobs import MISSED_INTERVAL, WorkflowJobs
@@ -52,9 +54,12 @@ class TasksRuntime:
 
     Args:
         directory: The tasks, their app and their settings.
+        new_scheduled: Makes the job of a task for a due time, at a time.
     """
 
-    def __init__(self, directory: TaskDirectory) -> None:
+    def __init__(
+        self, directory: TaskDirectory, new_scheduled: Callable[[Any, float, float], NewJob]
+    ) -> None:
         self.directory = directory
         #: The process that it was made in: a fork inherits it, and must not use it.
         self.pid = os.getpid()
@@ -90,6 +95,15 @@ class TasksRuntime:
         self.workflows = WorkflowJobs(jobs, self._cancellation, self._runner.wake)
         self.ledger.on_settled = self.workflows.note_settled
         if runs_jobs:
+            scheduler = Scheduler(
+                jobs,
+                directory,
+                new_scheduled,
+                self._abilities.check,
+                self._cancellation.note_written,
+                self._maintenance.hasten,
+            )
+            self._maintenance.every(LOOK_INTERVAL, scheduler.look)
             self._maintenance.every(INTERVAL, UnknownTasks(jobs, directory.tasks).look)
             self._maintenance.every(INTERVAL, self._limited_jobs.mark)
             self._maintenance.every(MISSED_INTERVAL, self.workflows.settle_missed)
