@@ -8,7 +8,7 @@ import os
 import threading
 from typing import Any
 
-from dewar.tasks.errors import MissingExtra, TaskSetupError
+from dewar.tasks.errors import MissingExtra
 
 try:  # `Tasks` imports this module first, and what is below it needs the library everywhere
     import sqlalchemy  # noqa: F401
@@ -26,6 +26,7 @@ from dewar.tasks.ledger.sqlite_joining import holds_lock, reaches_file
 from dewar.tasks.progress import shielded
 from dewar.tasks.runtime.runtime import TasksRuntime
 from dewar.tasks.runtime.shared_ledger import Runtimes
+from dewar.tasks.runtime.transaction_jobs import accept_early
 from dewar.tasks.scheduled_job import scheduled_job
 from dewar.tasks.serialization.task_address import EXTENSION
 from dewar.tasks.stored_job import StoredJob
@@ -74,21 +75,15 @@ class AppTasks:
             return runtime
 
     def accept_in(self, given: Any, new: NewJob, task: Any) -> StoredJob:
-        """Accept a job in a transaction of the program; see `Task.submit`.
-
-        Raises:
-            TaskSetupError: If the tasks have not begun, and cannot begin before its end.
-        """
+        """Accept a job in a transaction of the program; see `Task.submit`."""
         connection, runtime = connection_of(given), self._runtime
         if (runtime is None or not runtime.is_running) and holds_lock(connection):
             path = maybe_path(self.directory.ledger_location())
             if path is not None and reaches_file(connection, path):
-                raise TaskSetupError(
-                    "The tasks have not begun in this process. They begin with a write to the"
-                    " ledger, which would wait for the end of this transaction on its file. Call"
-                    " tasks.start() before the transaction; serving the app does."
+                return accept_early(
+                    connection, path, new, task, self.directory, lambda: self.runtime
                 )
-        return self.runtime.accept_in(connection, new, task)
+        return self.runtime.transaction_jobs.accept(connection, new, task)
 
     def attach(self, app: TasksApp) -> None:
         """Have an app serve with these tasks, and answer their errors."""

@@ -9,7 +9,7 @@ from typing import Any, Self
 from dewar.support.near_match import did_you_mean, maybe_near
 from dewar.support.setting_values import maybe_expected
 from dewar.support.units import parse_size
-from dewar.tasks.errors import TaskSetupError
+from dewar.tasks.errors import NotSupported, TaskSetupError
 from dewar.tasks.placement import checked_queue
 
 #: What the settings' names begin with in an app's configuration.
@@ -80,6 +80,14 @@ class TasksSettings:
                 f"Jobs run in one way, but {' and '.join(ways)} are given. Leave out all but one."
             )
         limits = (self.max_jobs_per_worker, self.max_memory_per_worker)
+        if self.engine is not None and limits != (None, None):
+            raise NotSupported(
+                self.engine.partition("://")[0],
+                "replace workers",
+                "Set max_jobs_per_worker and max_memory_per_worker where the workers start: celery"
+                " worker --max-tasks-per-child=100 --max-memory-per-child=200000, or dask worker"
+                " --lifetime 1h --lifetime-restart.",
+            )
         if self.processes is None and limits != (None, None):
             raise TaskSetupError(
                 "max_jobs_per_worker and max_memory_per_worker are for processes, which can be"

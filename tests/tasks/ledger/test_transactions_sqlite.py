@@ -1,5 +1,6 @@
 """Jobs in a transaction of the program on the file that has the ledger."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from tests.tasks.ledger.transactioncontract import SOON, Shop, TransactionContract
 
 from dewar.tasks.errors import TaskSetupError
+from dewar.tasks.ledger.records import JobState
 
 
 class TestSQLiteTransactions(TransactionContract):
@@ -16,19 +18,37 @@ class TestSQLiteTransactions(TransactionContract):
     def url(self, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'shop.sqlite3'}"
 
-    def test_the_tasks_begin_before_the_transaction(self, url: str) -> None:
-        """A transaction that has written would wait for itself, which is said at once."""
+    @pytest.mark.parametrize("is_ledger", [False, True])
+    def test_the_commit_begins_the_tasks(self, url: str, is_ledger: bool) -> None:
+        """If they have not begun, and would wait for the transaction; also in a new file."""
+        shop = Shop(url)
+        if is_ledger:
+            shop.tasks.open_ledger().close()
+        with shop.engine.connect() as connection:
+            shop.order(connection, 1)
+            shop.ship.submit(1, connection=connection)
+            connection.rollback()
+            shop.order(connection, 2)
+            jobs = [shop.ship.submit(number, connection=connection) for number in (2, 3)]
+            ended: list[object] = []
+            done = threading.Event()
+            jobs[0].add_done_callback(lambda job: (ended.append(job.result()), done.set()))
+            connection.commit()
+        assert [job.result(SOON) for job in jobs] == [2, 3]
+        assert done.wait(SOON)
+        assert ended == [2]
+        assert jobs[1].status().state is JobState.DONE
+        assert (shop.ordered(), sorted(shop.shipped)) == ([2], [2, 3])
+        shop.close()
+
+    def test_a_callback_needs_tasks_that_have_begun(self, url: str) -> None:
+        """Only they can check its URL."""
         shop = Shop(url)
         with shop.engine.connect() as connection:
-            # The file is a ledger already: otherwise it is another one.
-            shop.tasks.open_ledger().close()
             shop.order(connection, 1)
             with pytest.raises(TaskSetupError, match=r"tasks\.start\(\)"):
-                shop.ship.submit(1, connection=connection)
+                shop.ship.submit(1, connection=connection, callback="https://example.org/hook")
             connection.rollback()
-            job = shop.ship.submit(2, connection=connection)
-            connection.commit()
-        assert job.result(SOON) == 2
         shop.close()
 
     def test_an_engine_may_begin_transactions_itself(self, make_shop: Callable[..., Shop]) -> None:

@@ -70,7 +70,8 @@ def open_database(
     """
     database = _database(where, durable=durable, schema=schema)
     try:
-        _create_tables(database, is_moving=is_moving)
+        with database.writing() as connection:
+            prepare_tables(database, connection, is_moving=is_moving)
     except LedgerError as error:
         raise TaskSetupError(
             f"The ledger cannot be created in {database.name}: {error.reason}"
@@ -118,33 +119,37 @@ def _url(text: str) -> URL:
         raise TaskSetupError(f"The URL of the ledger cannot be read.{_WHERE}") from error
 
 
-def _create_tables(database: Database, *, is_moving: bool) -> None:
-    """Create the tables, or do the steps that existing ones lack.
+def prepare_tables(database: Database, connection: Connection, *, is_moving: bool = False) -> None:
+    """Create the tables in the transaction of a connection, or do the steps that they lack.
+
+    Args:
+        database: The database of the ledger.
+        connection: The connection.
+        is_moving: As for `open_database`.
 
     Raises:
         TaskSetupError: If a newer Dewar has made them, and this one cannot use them; or if they
             are moved.
     """
-    with database.writing() as connection:
-        database.advisory_lock(connection, "schema")
-        database.create_schema(connection)
-        meta.create(connection, checkfirst=True)
-        known = marks_of(connection)
-        if not is_moving:
-            check_marks(database.name, known)
-        version = VERSION if MOVED in known else known.get("version")
-        if version is None:
-            metadata.create_all(connection)
-            set_mark(connection, "version", VERSION)
-            set_mark(connection, "schema", LATEST)
-        elif version > VERSION:
-            raise TaskSetupError(
-                f"The ledger {database.name} was made by a newer Dewar (its version is"
-                f" {version}, and this Dewar knows {VERSION}). Upgrade this Dewar, or use"
-                " another ledger."
-            )
-        else:
-            _migrate(connection, known.get("schema", FIRST))
+    database.advisory_lock(connection, "schema")
+    database.create_schema(connection)
+    meta.create(connection, checkfirst=True)
+    known = marks_of(connection)
+    if not is_moving:
+        check_marks(database.name, known)
+    version = VERSION if MOVED in known else known.get("version")
+    if version is None:
+        metadata.create_all(connection)
+        set_mark(connection, "version", VERSION)
+        set_mark(connection, "schema", LATEST)
+    elif version > VERSION:
+        raise TaskSetupError(
+            f"The ledger {database.name} was made by a newer Dewar (its version is"
+            f" {version}, and this Dewar knows {VERSION}). Upgrade this Dewar, or use"
+            " another ledger."
+        )
+    else:
+        _migrate(connection, known.get("schema", FIRST))
 
 
 def _migrate(connection: Connection, schema: int) -> None:

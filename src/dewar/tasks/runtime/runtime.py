@@ -9,15 +9,12 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection
-
 from dewar.loop.call_queue import CallQueue
 from dewar.support.background_thread import BackgroundThread
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.engines.execution import is_remote
 from dewar.tasks.errors import Duplicate, QueueFull, UnknownJob
 from dewar.tasks.job import Job
-from dewar.tasks.ledger.app_transactions import AppTransactions
 from dewar.tasks.ledger.owners import this_owner
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob
 from dewar.tasks.placement import OnDuplicate
@@ -34,6 +31,7 @@ from dewar.tasks.runtime.runner import JobRunner
 from dewar.tasks.runtime.runtime_parts import open_pool, process_jobs, wait_as_running
 from dewar.tasks.runtime.scheduler import Scheduler
 from dewar.tasks.runtime.stored_results import StoredResults
+from dewar.tasks.runtime.transaction_jobs import TransactionJobs
 from dewar.tasks.runtime.unknown_tasks import INTERVAL, UnknownTasks
 from dewar.tasks.runtime.workflow_jobs import MISSED_INTERVAL, WorkflowJobs
 from dewar.tasks.status import JobStatus
@@ -88,9 +86,7 @@ class TasksRuntime:
             jobs, settings, directory.tasks, self._runner.dispatch_claimed, self._cancellation
         )
         self._listener = LedgerListener(jobs, self._maintenance.poll_soon, self._runner.wake)
-        self._transactions = AppTransactions(
-            self.ledger.database, jobs.describe, self._listener.tell_all
-        )
+        self.transaction_jobs = TransactionJobs(jobs, self._listener, self._check, self._future_of)
         self._maintenance.every(_PROGRESS_INTERVAL, self._runner.write_progress)
         self.workflows = WorkflowJobs(jobs, self._cancellation, self._runner.wake)
         self.ledger.on_settled = self.workflows.note_settled
@@ -192,22 +188,6 @@ class TasksRuntime:
         if not self._listener.hears_ends and not all(map(self._is_here, jobs)):
             self._listener.hear_ends()
         return jobs
-
-    @shielded
-    def accept_in(self, connection: Connection, new: NewJob, task: Any) -> StoredJob:
-        """Accept a job in a transaction of the program, which others see after its commit."""
-        self._check(new, task)
-        written = self._transactions.write(connection, new)
-        if written.refused:
-            raise QueueFull(f"The task {task.name}", task.options.max_queue)
-        holder = written.duplicates.get(new.id)
-        if holder is not None and new.on_duplicate is not OnDuplicate.RETURN:
-            raise Duplicate(task.name, holder)
-        job = self._future_of(holder or new.id, new.task)
-        self._listener.hear_ends()
-        if holder is not None:  # it may have ended before its Future was there
-            self._futures.resolve(self.ledger.get_many([holder]).values())
-        return job
 
     def _found(
         self,
