@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
+from weakref import ref
 
 from dewar.tasks.attached_apps import AttachedApps
 from dewar.tasks.directory import LINKS, TaskDirectory
@@ -59,6 +60,7 @@ class Tasks:
             app = settings.pop("app")
         self._ids = IdGenerator()
         self._apps = AttachedApps(settings)
+        self._apps.here.directory.declared_in = ref(self)
         #: The tasks by name, the same for all apps.
         self._tasks = self._apps.here.directory.tasks
         if app is not None:

@@ -46,6 +46,7 @@ class JobCancellation:
             return None
         if attempt.cancel():
             return self.cancel_waiting(id)
+        attempt.is_stopping |= running
         return running and not attempt.done() and attempt.stop()
 
     def cancel_waiting(self, id: str) -> bool:
@@ -65,6 +66,7 @@ class JobCancellation:
             if not jobs.ledger.cancel(id, jobs.clock(), jobs.describe):
                 return False
             jobs.claimed.take(id)
+        jobs.moments.changed([id])
         self._on_callback()
         return True
 
@@ -87,6 +89,7 @@ class JobCancellation:
                 jobs.claimed.take(id)
         with suppress(LedgerError):  # the next look at the ledger resolves them
             jobs.futures.resolve(jobs.ledger.get_many(ids).values())
+        jobs.moments.changed(ids)
         self._on_callback()
 
     def look_up(self, id: str) -> bool:

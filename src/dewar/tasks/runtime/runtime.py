@@ -75,6 +75,7 @@ class TasksRuntime:
         self._maintenance = LedgerMaintenance(
             jobs, settings, directory.tasks, self._runner.dispatch_claimed, self._cancellation
         )
+        self._moments = jobs.moments
         self._listener = LedgerListener(jobs, self._maintenance.poll_soon, self._runner.wake)
         self._maintenance.every(_PROGRESS_INTERVAL, self._runner.write_progress)
         if runs_jobs:
@@ -133,6 +134,7 @@ class TasksRuntime:
             return
         is_empty = self._runner.finish(timeout)
         self._callback_queue.close(_FINAL_WAIT)
+        self._moments.close(_FINAL_WAIT)
         self.webhooks.stop(_FINAL_WAIT)
         if self._pool is not None:
             self._pool.shutdown(wait=is_empty, cancel_futures=True)
