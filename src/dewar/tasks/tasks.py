@@ -11,6 +11,7 @@ from dewar.tasks.interface import TasksApp
 from dewar.tasks.job_maker import job_maker
 from dewar.tasks.ledger.ids import IdGenerator
 from dewar.tasks.ledger.ledger import Ledger
+from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.records import JobRecord
 from dewar.tasks.placement import DEFAULT_QUEUE, checked_policy
 from dewar.tasks.retry import BackoffRule, RetryPolicy
@@ -232,7 +233,7 @@ class Tasks:
         return self._apps.here.runtime
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> NotifyingLedger:
         """The ledger of this process, which begins its part if it has not yet."""
         return self.runtime.ledger
 
