@@ -238,3 +238,26 @@ class JobRecord:
             error=outcome.error,
             finished=outcome.at,
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueOverview:
+    """The jobs of one task in one queue that have not ended. Times are seconds since the epoch.
+
+    Attributes:
+        queue: The queue.
+        task: The task.
+        waiting: How many wait and may run now.
+        later: How many are due later, or wait for something else.
+        running: How many run.
+        oldest_due: Since when the oldest of those that wait is due; None if none waits.
+        next_due: When the next of the later ones is due; None if none has such a time.
+    """
+
+    queue: str
+    task: str
+    waiting: int
+    later: int
+    running: int
+    oldest_due: float | None
+    next_due: float | None
