@@ -5,6 +5,7 @@ from dewar.support.metric_family import (
     from_json,
     labelled,
     lines_of,
+    merged,
     summed,
     to_json,
 )
@@ -23,7 +24,7 @@ def test_parts_are_added_up() -> None:
 
 def test_of_what_all_processes_read_the_latest_counts() -> None:
     """It is the same thing for all of them, so it is not added up."""
-    assert summed([family(2.0, a=1), family(3.0, a=5), family(1.0, a=9)])["jobs"].samples == {
+    assert merged([family(2.0, a=1), family(3.0, a=5), family(1.0, a=9)])["jobs"].samples == {
         '{task="a"}': 5
     }
 

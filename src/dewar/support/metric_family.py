@@ -5,7 +5,7 @@ a family is plain JSON, and two are added without knowing what they are about.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 
@@ -43,15 +43,16 @@ def escaped_label(value: str) -> str:
 
 
 def summed(families: Iterable[MetricFamily]) -> dict[str, MetricFamily]:
-    """Return families by their names. Of those with one name, parts are added up.
+    """Return families by their names; those with one name are added up."""
+    return _by_name(families, _added)
 
-    Of what all processes read, the latest counts.
+
+def merged(families: Iterable[MetricFamily]) -> dict[str, MetricFamily]:
+    """Return the families of several processes by their names.
+
+    Parts are added up. Of what all processes read, the latest counts.
     """
-    found: dict[str, MetricFamily] = {}
-    for family in families:
-        known = found.get(family.name)
-        found[family.name] = family if known is None else _joined(known, family)
-    return found
+    return _by_name(families, _latest_or_added)
 
 
 def lines_of(families: Iterable[MetricFamily]) -> Iterator[str]:
@@ -74,10 +75,25 @@ def from_json(text: bytes) -> list[MetricFamily]:
     return [MetricFamily(**family) for family in json.loads(text or b"[]")]
 
 
-def _joined(one: MetricFamily, other: MetricFamily) -> MetricFamily:
-    if one.read_at is not None and other.read_at is not None:
-        return max(one, other, key=lambda family: family.read_at or 0.0)
+_Join = Callable[[MetricFamily, MetricFamily], MetricFamily]
+
+
+def _by_name(families: Iterable[MetricFamily], join: _Join) -> dict[str, MetricFamily]:
+    found: dict[str, MetricFamily] = {}
+    for family in families:
+        known = found.get(family.name)
+        found[family.name] = family if known is None else join(known, family)
+    return found
+
+
+def _added(one: MetricFamily, other: MetricFamily) -> MetricFamily:
     samples = dict(one.samples)
     for sample, value in other.samples.items():
         samples[sample] = samples.get(sample, 0) + value
     return replace(one, samples=samples)
+
+
+def _latest_or_added(one: MetricFamily, other: MetricFamily) -> MetricFamily:
+    if one.read_at is None or other.read_at is None:
+        return _added(one, other)
+    return max(one, other, key=lambda family: family.read_at or 0.0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from dewar.support.metric_family import MetricFamily
+from dewar.support.metric_family import MetricFamily, summed
 
 #: Returns what this process has counted.
 ReadFamilies = Callable[[], Iterable[MetricFamily]]
@@ -28,9 +28,14 @@ class MetricSources:
         """Read a source from now on."""
         self._sources[source] = None
 
+    def remove(self, source: ReadFamilies) -> None:
+        """Read a source no more; it may be none."""
+        self._sources.pop(source, None)
+
     def families(self) -> list[MetricFamily]:
-        """Return what all sources tell."""
-        return [family for source in self._sources.copy() for family in source()]
+        """Return what all sources tell, added up."""
+        told = [family for source in self._sources.copy() for family in source()]
+        return list(summed(told).values())
 
 
 metric_sources = MetricSources()
