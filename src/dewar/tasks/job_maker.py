@@ -13,6 +13,7 @@ from dewar.tasks.serialization.argument_key import argument_key, given_key
 from dewar.tasks.serialization.values import Dumps, ordered_dumps, pack_arguments
 from dewar.tasks.submission import Submission
 from dewar.tasks.task import Task
+from dewar.tasks.tracing import is_tracing, traced_context
 
 
 def job_maker(
@@ -35,14 +36,16 @@ def job_maker(
     queue = options.queue if submission.queue is None else submission.queue
     priority = options.priority if submission.priority is None else submission.priority
     limited = bool(options.limits)
+    traces = is_tracing()
     is_unique = bool(options.unique) and submission.unique_key is None
 
     def make(args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob:
+        id = new_id(now)
         return NewJob(
-            id=new_id(now),
+            id=id,
             task=options.name,
             arguments=pack_arguments(args, kwargs, dumps),
-            context=context,
+            context=traced_context(context, options.name, queue, id) if traces else context,
             created=now,
             due=due,
             idempotent=options.policy.idempotent,
