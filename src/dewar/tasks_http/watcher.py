@@ -19,6 +19,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache, partial
 from typing import Any
 
 from dewar.support.background_thread import BackgroundThread
@@ -104,29 +105,33 @@ class Watcher:
             self._woken.set()
 
     def _run(self) -> None:
-        poll = self._tasks.settings().poll
         with ExitStack() as watched:
-            known: object = None
-            ledger: WatchedLedger | None = None
-            while (turn := self._turn()) is not None:
-                everybody, new = turn
-                # First: what comes from now on leads to another look.
-                self._woken.clear()
-                try:
-                    # Once: if the tasks have stopped, to ask again would start them again.
-                    if ledger is None:
-                        ledger = self._tasks.ledger
-                        watched.enter_context(ledger.watched(self._note))
-                    known = self._look(ledger, known, everybody, new)
-                except TasksError as error:
-                    _logger.info("The streams of events end early: %s", error)
-                    self._tell(everybody, {})
-                except Exception:
-                    _logger.exception("The streams of events end early")
-                    self._tell(everybody, {})
-                self._over.wait(_PAUSE)
-                is_told = ledger is not None and ledger.is_listening
-                self._woken.wait(max(poll, _SELDOM) if is_told else poll)
+            # Once: if the tasks have stopped, to ask again would start them again.
+            self._watch(cache(partial(self._open, watched)))
+
+    def _open(self, watched: ExitStack) -> WatchedLedger:
+        ledger = self._tasks.ledger
+        watched.enter_context(ledger.watched(self._note))
+        return ledger
+
+    def _watch(self, ledger: Callable[[], WatchedLedger]) -> None:
+        known: object = None
+        poll = self._tasks.settings().poll
+        while (turn := self._turn()) is not None:
+            # First: what comes from now on leads to another look.
+            self._woken.clear()
+            is_told = False
+            try:
+                known = self._look(ledger(), known, *turn)
+                is_told = ledger().is_listening
+            except TasksError as error:
+                _logger.info("The streams of events end early: %s", error)
+                self._tell(turn[0], {})
+            except Exception:
+                _logger.exception("The streams of events end early")
+                self._tell(turn[0], {})
+            self._over.wait(_PAUSE)
+            self._woken.wait(max(poll, _SELDOM) if is_told else poll)
 
     def _look(
         self,
