@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType, SimpleNamespace
 from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 from click.testing import CliRunner, Result
@@ -448,6 +451,28 @@ def test_who_gives_jobs_up_says_so(
     assert (result.exit_code, "ran too long" in result.stderr) == (1, True)
 
 
+def test_a_process_that_works_serves_its_metrics(run: Run, tasks: StoredTasks) -> None:
+    """At the address that it is told, while it works; one that cannot be is refused."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    pages: list[bytes] = []
+
+    def scrape() -> None:
+        with urlopen(f"http://{address}/metrics") as answer:
+            pages.append(answer.read())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    tasks.start = scrape  # type: ignore[method-assign]
+    result = run("work", "--metrics", address)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert b"dewar_build_info" in pages[0]
+    with pytest.raises(URLError):
+        urlopen(f"http://{address}/metrics")
+    refused = run("work", "--metrics", "nowhere")
+    assert refused.exit_code == 1
+    assert "nowhere" in refused.stderr
+
+
 def test_a_process_serves_the_queues_that_it_is_told(
     run: Run, app: Dewar, tasks: StoredTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -682,6 +707,21 @@ def test_jobs_are_named_or_described(run: Run, args: list[str]) -> None:
     result = run("retry", *args)
     assert result.exit_code == 2
     assert "either their ids, or --state" in result.stderr
+
+
+def test_queues_are_shown_again_and_again(
+    run: Run, tasks: StoredTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until Ctrl-C, after each wait for a change."""
+    waits: list[Callable[[], object]] = [lambda: tasks.put("send"), interrupt]
+    monkeypatch.setattr(
+        "dewar.cli.tasks_queues.change_waiter", lambda ctx, store: lambda: waits.pop(0)()
+    )
+    tasks.put("resize")
+    result = run("queues", "--watch", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    shown = [json.loads(line)["task"] for line in result.stdout.splitlines()]
+    assert shown == ["resize", "resize", "send"]
 
 
 def test_queues_are_shown_with_what_waits_and_runs(run: Run, tasks: StoredTasks) -> None:
