@@ -44,6 +44,8 @@ PROCESS_WIDE = {
         "_fork_barrier",
     ): "ledgers, to be told of a fork: Python keeps one list",
     ("tasks/progress.py", "running"): "the current job, for each thread and task",
+    ("support/metric_sources.py", "metric_sources"): "who counts something here: a scrape asks all",
+    ("tasks/metrics.py", "job_counts"): "the counts of this process, which go on in the next app",
     ("tasks/attached_apps.py", "_runtimes"): "Tasks that must not take each other's jobs",
 }
 #: What Flask has on its modules and classes, where programs look for it.
@@ -69,6 +71,10 @@ AS_FLASK = {
             "signals",
             "template_rendered",
         )
+    },
+    **{
+        ("tasks/signals.py", f"job_{name}"): "as the others"
+        for name in ("accepted", "ended", "progressed", "retried", "started")
     },
 }
 #: Objects that could be changed, and are not.

@@ -50,10 +50,11 @@ FAILED = replace(
 
 
 def test_a_line_has_columns_without_spaces() -> None:
-    """``awk`` and ``cut`` find what they look for; the name of the task comes last."""
+    """``awk`` and ``cut`` find what they look for; the task and its arguments come last."""
     cells = click.unstyle(job_line(FAILED)).split()
     assert cells == [ID, "failed", "40%", "2", "1970-01-01T00:00:00Z", "default", "resize"]
-    assert header().split() == ["ID", "STATE", "PROGRESS", "TRIES", "CREATED", "QUEUE", "TASK"]
+    names = ["ID", "STATE", "PROGRESS", "TRIES", "CREATED", "QUEUE", "TASK", "ARGUMENTS"]
+    assert header().split() == names
 
 
 @pytest.mark.parametrize("state", JobState)

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from dewar.support.printable import printable
-from dewar.tasks.ledger.records import JobRecord, JobState, WorkflowRecord
+from dewar.tasks.ledger.records import JobRecord, JobState
+from dewar.tasks.ledger.workflow_record import WorkflowRecord
 from dewar.tasks.status import time_of
 from dewar.tasks.webhooks.records import Delivery
 
@@ -35,7 +36,8 @@ _COLUMNS = (
     ("TRIES", 5),
     ("CREATED", 20),
     ("QUEUE", 8),
-    ("TASK", 0),
+    ("TASK", 16),
+    ("ARGUMENTS", 0),
 )
 # The fields of a record that are JSON.
 _JSON = ("arguments", "result", "error")
@@ -47,16 +49,17 @@ def header() -> str:
     return _line(name for name, _ in _COLUMNS)
 
 
-def job_line(job: JobRecord, *, is_known: bool = True) -> str:
-    """Return a job as one line of columns. Only the last may contain spaces.
+def job_line(job: JobRecord, arguments: str = "", *, is_known: bool = True) -> str:
+    """Return a job as one line of columns. Only the last two may contain spaces.
 
     Args:
         job: The job.
+        arguments: Its arguments, shortened.
         is_known: Whether the app has its task; if not, no process of this version runs it.
     """
     cells = (job.id, job.state.value, progress(job), str(job.attempts), _time(job.created))
     queue, task = printable(job.queue), printable(job.task)
-    line = _line((*cells, queue, task if is_known else f"{task} (unknown task)"))
+    line = _line((*cells, queue, task if is_known else f"{task} (unknown task)", arguments))
     state = job.state.value
     return line.replace(state, click.style(state, fg=COLORS[job.state]), 1)
 

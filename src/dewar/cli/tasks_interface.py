@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import click
 
 from dewar.cli.group import command_app
+from dewar.tasks.errors import UnknownJob
 from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.serialization.task_address import EXTENSION
 
@@ -16,19 +17,16 @@ class JobStore(Protocol):
     database: Any
     #: Its workflows; see `dewar.tasks.ledger.workflow_rows.LedgerWorkflows`.
     workflows: Any
+    notifications: Any
 
     def get(self, id: str) -> JobRecord | None:
         """Return a job."""
 
-    def list(
-        self,
-        state: JobState | None = None,
-        task: str | None = None,
-        limit: int = 50,
-        *,
-        queue: str | None = None,
-    ) -> Sequence[JobRecord]:
-        """Return jobs, the newest first."""
+    def find(self, wanted: Any, limit: int = 50) -> Sequence[JobRecord]:
+        """Return the jobs that meet a `JobFilter`, the newest first."""
+
+    def count(self, wanted: Any) -> int:
+        """Return how many jobs meet a `JobFilter`."""
 
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state."""
@@ -70,6 +68,9 @@ class CommandTasks(Protocol):
     def schedules(self) -> Mapping[str, Any]:
         """Return the schedules of the tasks that have one, by the names of the tasks."""
 
+    def maybe_task(self, name: str) -> Any:
+        """Return a task, or None."""
+
     def settings(self) -> Any:
         """Return the settings."""
 
@@ -104,3 +105,15 @@ def open_store(ctx: click.Context) -> JobStore:
     store = tasks_of(ctx).open_ledger()
     ctx.call_on_close(store.close)
     return store
+
+
+def known_job(store: JobStore, id: str) -> JobRecord:
+    """Return a job.
+
+    Raises:
+        UnknownJob: If the ledger has none with the id.
+    """
+    job = store.get(id)
+    if job is None:
+        raise UnknownJob(id)
+    return job

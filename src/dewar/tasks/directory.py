@@ -37,6 +37,7 @@ class TaskDirectory:
     Attributes:
         tasks: The tasks by name.
         app: The app, or None.
+        declared_in: Returns the `Tasks`, the sender of signals if there is no app.
         is_served: Whether this process serves the app now.
     """
 
@@ -45,6 +46,7 @@ class TaskDirectory:
         self._given = given
         self.tasks: dict[str, Any] = {} if tasks is None else tasks
         self.app: TasksApp | None = None
+        self.declared_in: Callable[[], object] = lambda: None
         self.is_served = False
 
     def __repr__(self) -> str:

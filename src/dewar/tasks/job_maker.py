@@ -13,6 +13,7 @@ from dewar.tasks.serialization.argument_key import argument_key, given_key
 from dewar.tasks.serialization.values import Dumps, ordered_dumps, pack_arguments
 from dewar.tasks.submission import Submission
 from dewar.tasks.task import Task
+from dewar.tasks.tracing import is_tracing, traced_context
 from dewar.tasks.workflows.awaited import with_results
 from dewar.tasks.workflows.plan import PlannedJob, WorkflowPlan
 
@@ -43,6 +44,7 @@ def job_maker(
     priority = options.priority if submission.priority is None else submission.priority
     # Those that wait for others are claimed in the same way.
     limited = bool(options.limits or submission.after)
+    traces = is_tracing()
     is_unique = bool(options.unique) and submission.unique_key is None
 
     continues = bool(submission.continues)
@@ -52,11 +54,12 @@ def job_maker(
         if after:
             args, kwargs, found = with_results(args, kwargs, continues=continues)
             after = (*after, *found)
+        id = new_id(now)
         return NewJob(
-            id=new_id(now),
+            id=id,
             task=options.name,
             arguments=pack_arguments(args, kwargs, dumps),
-            context=context,
+            context=traced_context(context, options.name, queue, id) if traces else context,
             created=now,
             due=due,
             idempotent=options.policy.idempotent,

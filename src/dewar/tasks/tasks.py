@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
+from weakref import ref
 
 from dewar.tasks.attached_apps import AttachedApps
 from dewar.tasks.directory import LINKS, TaskDirectory
@@ -10,7 +11,9 @@ from dewar.tasks.interface import TasksApp
 from dewar.tasks.job_maker import job_maker, jobs_of
 from dewar.tasks.ledger.ids import IdGenerator
 from dewar.tasks.ledger.ledger import Ledger
-from dewar.tasks.ledger.records import JobRecord, WorkflowRecord
+from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
+from dewar.tasks.ledger.records import JobRecord
+from dewar.tasks.ledger.workflow_record import WorkflowRecord
 from dewar.tasks.ledger.workflow_rows import is_workflow
 from dewar.tasks.placement import DEFAULT_QUEUE, checked_policy
 from dewar.tasks.retry import BackoffRule, RetryPolicy
@@ -66,6 +69,7 @@ class Tasks:
             app = settings.pop("app")
         self._ids = IdGenerator()
         self._apps = AttachedApps(settings)
+        self._apps.here.directory.declared_in = ref(self)
         #: The tasks by name, the same for all apps.
         self._tasks = self._apps.here.directory.tasks
         if app is not None:
@@ -283,7 +287,7 @@ class Tasks:
         return self._apps.here.runtime
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> NotifyingLedger:
         """The ledger of this process, which begins its part if it has not yet."""
         return self.runtime.ledger
 

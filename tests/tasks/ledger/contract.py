@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from math import inf
 from typing import Any
@@ -35,8 +35,10 @@ from tests.tasks.ledger.ledgertools import (
 
 from dewar.tasks.errors import JobLost, LedgerError, TaskSetupError
 from dewar.tasks.ledger.interruption import lost_error
+from dewar.tasks.ledger.job_filter import JobFilter
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
+from dewar.tasks.ledger.queue_overview import read_queues
 from dewar.tasks.ledger.records import (
     AttemptStart,
     BatchResult,
@@ -421,6 +423,40 @@ class LedgerContract:
         assert ledger.list(JobState.RUNNING) == []
         assert ledger.list(task="other") == []
         assert ids(ledger.list(task="resize", limit=1)) == newest[:1]
+
+    def test_jobs_are_found_by_time_and_error(self, ledger: Ledger) -> None:
+        """The error is searched as a text, in which no character stands for others."""
+        old, young = new(1.0, owner=HERE.id), new(5.0, owner=HERE.id)
+        ledger.write([old, young, start(old)])
+        error = json.dumps({"type": "shop:NoInk", "text": "50% of the é ink", "traceback": ""})
+        ledger.write([replace(end(old, JobState.FAILED), error=error)])
+
+        def found(**given: Any) -> list[str]:
+            wanted = JobFilter(**given)
+            jobs = ledger.find(wanted)
+            assert ledger.count(wanted) == len(jobs)
+            return ids(jobs)
+
+        assert found(since=2.0) == [young.id]
+        assert found(until=2.0) == [old.id]
+        assert found(error="noink") == found(error="50% OF THE é") == [old.id]
+        assert found(error="50_ of") == found(error="zz", state=JobState.FAILED) == []
+
+    def test_queues_are_counted_by_task(self, ledger: Ledger) -> None:
+        """What is due, what comes later or waits for something else, and what runs."""
+        running, hidden = new(3.0, owner=HERE.id), new(1.0, due=1e13)
+        ledger.write(
+            [
+                new(2.0), new(4.0), new(1.0, due=50.0), hidden, running, start(running),
+                new(1.0, due=7.0, queue="mail", limited=True), new(1.0, due=99.0, queue="mail"),
+            ]
+        )  # fmt: skip
+        default = {"queue": "default", "task": "resize", "running": 1}
+        mail = {"queue": "mail", "task": "resize", "running": 0}
+        assert [asdict(one) for one in read_queues(ledger.database, 10.0)] == [
+            {**default, "waiting": 2, "later": 2, "oldest_due": 2.0, "next_due": 50.0},
+            {**mail, "waiting": 1, "later": 1, "oldest_due": 7.0, "next_due": 99.0},
+        ]
 
     def test_jobs_are_counted_by_state(self, ledger: Ledger) -> None:
         """Each state has a number, and each job is in one."""

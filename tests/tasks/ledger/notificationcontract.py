@@ -54,6 +54,15 @@ class NotificationsContract:
         other.notify(JOBS)
         assert ear.wait_for(wants_jobs) == JOBS
 
+    def test_a_change_is_heard_by_who_watches(self, make: Make) -> None:
+        """Those that wait for ends are not told of it."""
+        watching, waiting = listen(make(), "one", Topic.CHANGED), listen(make(), "two", Topic.ENDED)
+        other = make()
+        other.notify(Notice(changed=("a", "b")))
+        other.notify(Notice(ended=("c",)))
+        assert watching.wait_for(lambda notice: notice.changed).changed == ("a", "b")
+        assert waiting.wait_for(of("c")) == Notice(ended=("c",))
+
     def test_all_listeners_hear_the_same(self, make: Make) -> None:
         """Each notice goes to all that want it."""
         ears = [listen(make(), f"p{number}", Topic.ENDED) for number in range(5)]

@@ -13,7 +13,7 @@ from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.notifications import JOBS, PARTIAL, NoNotifications, Notice
 from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.opening import open_ledger
-from dewar.tasks.ledger.records import JobState
+from dewar.tasks.ledger.records import JobState, ProgressUpdate
 from dewar.tasks.placement import OnDuplicate
 
 
@@ -23,9 +23,15 @@ class Told(NoNotifications):
     def __init__(self, database: Database) -> None:
         self.notices: list[Notice] = []
         self.counts: list[dict[JobState, int]] = []
+        #: What only those who watch are told.
+        self.changed: tuple[str, ...] = ()
         self._other = open_ledger(database.name)
 
     def notify(self, notice: Notice) -> None:
+        self.changed += notice.changed
+        notice = replace(notice, changed=())
+        if not notice:
+            return
         self.notices.append(notice)
         self.counts.append(self._other.counts())
 
@@ -199,3 +205,19 @@ def test_what_is_committed_has_not_failed(
         assert ledger.cancel_running(running.id)
     assert told.take() == [PARTIAL, PARTIAL]
     assert ledger.counts()[JobState.CANCELLED] == 1
+
+
+def test_starts_and_progress_are_told_to_who_watches(ledger: NotifyingLedger, told: Told) -> None:
+    """Not those of a job that ends in the same batch; here they are told as well."""
+    heard: list[Notice] = []
+    one, two = new(owner=HERE.id), new(owner=HERE.id)
+    ledger.write([one, two])
+    with ledger.watched(heard.append):
+        ledger.write([start(one), start(two), end(two)])
+        ledger.write([ProgressUpdate(id=one.id, fraction=0.5, message="")])
+    ledger.write([ProgressUpdate(id=one.id, fraction=0.6, message="")])
+    assert told.changed == (one.id,) * 3
+    assert [(notice.changed, notice.ended) for notice in heard] == [
+        ((one.id,), (two.id,)),
+        ((one.id,), ()),
+    ]

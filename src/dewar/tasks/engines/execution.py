@@ -12,6 +12,7 @@ from dewar.tasks.serialization.context_transfer import call_without_app
 from dewar.tasks.serialization.failures import describe_error
 from dewar.tasks.serialization.task_address import TaskAddress, find_task
 from dewar.tasks.serialization.values import ordered_dumps, pack, unpack_arguments
+from dewar.tasks.tracing import job_span
 
 #: How a function ends: it returns or it raises.
 DONE, FAILED = "done", "failed"
@@ -20,7 +21,9 @@ DONE, FAILED = "done", "failed"
 is_remote: ContextVar[bool] = ContextVar("dewar.tasks.is_remote", default=False)
 
 
-def perform(task: Any, arguments: str, id: str, attempt: int) -> list[str]:
+def perform(
+    task: Any, arguments: str, id: str, attempt: int, span: Mapping[str, Any] | None = None
+) -> list[str]:
     """Run a task's function; return how it ended, and its packed result or its error as JSON.
 
     An exception of the function is an outcome. It is not raised here, except for the one of a job
@@ -31,10 +34,21 @@ def perform(task: Any, arguments: str, id: str, attempt: int) -> list[str]:
         arguments: The text from `dewar.tasks.serialization.values.pack_arguments`.
         id: The job's id.
         attempt: The number of the attempt, from 1 on.
+        span: What `dewar.tasks.tracing.span_of` has returned of the job.
 
     Raises:
         CancelledError: If the function was asked to end, and has raised this.
     """
+    if span is None:
+        return _perform(task, arguments, id, attempt)
+    with job_span(span, task.name, id, attempt) as note_error:
+        outcome = _perform(task, arguments, id, attempt)
+        if outcome[0] == FAILED:
+            note_error(json.loads(outcome[1]))
+        return outcome
+
+
+def _perform(task: Any, arguments: str, id: str, attempt: int) -> list[str]:
     outer = running.get(None)
     report, wait_for = (_forget, None) if outer is None else (outer.report, outer.wait_for)
     inner = Interruptible(task.name) if outer is None else outer.interruptible
@@ -57,6 +71,7 @@ def perform_remote(
     arguments: str,
     id: str,
     attempt: int,
+    span: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """Do the same as `perform` in a remote process, which finds the task by its address."""
     token = is_remote.set(True)
@@ -65,7 +80,7 @@ def perform_remote(
             task = find_task(TaskAddress(**address))
         except Exception as error:  # noqa: BLE001  # as above: it is the job's outcome
             return [FAILED, json.dumps(describe_error(error))]
-        return perform(task, arguments, id, attempt)
+        return perform(task, arguments, id, attempt, span)
     finally:
         is_remote.reset(token)
 

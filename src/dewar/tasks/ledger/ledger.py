@@ -18,6 +18,7 @@ from dewar.tasks.ledger.batch_writing import BatchWriter
 from dewar.tasks.ledger.claiming import ANY_JOB, ClaimRules, JobClaims, Outlook
 from dewar.tasks.ledger.database import Database, is_conflict
 from dewar.tasks.ledger.dependencies import settle, wait_again
+from dewar.tasks.ledger.job_filter import JobFilter
 from dewar.tasks.ledger.outbox_insert import (
     Describe,
     describe_record,
@@ -249,6 +250,18 @@ class Ledger:
         """
         return self.database.changes()
 
+    def find(self, wanted: JobFilter, limit: int = 50) -> list[JobRecord]:
+        """Return the jobs that meet conditions, the newest first, up to a number."""
+        with self.database.reading() as connection:
+            rows = connection.execute(wanted.page(), {"most": limit})
+            return [record_of(row) for row in rows]
+
+    def count(self, wanted: JobFilter) -> int:
+        """Return how many jobs meet conditions."""
+        with self.database.reading() as connection:
+            count: int = connection.execute(wanted.count()).scalar_one()
+        return count
+
     def list(
         self,
         state: JobState | None = None,
@@ -266,9 +279,8 @@ class Ledger:
             before: The id of the last job of the page before; None for the first page.
             queue: Only jobs of this queue, at the same cost as those of a task.
         """
-        with self.database.reading() as connection:
-            rows = connection.execute(sql.page(state, task, before, queue), {"most": limit})
-            return [record_of(row) for row in rows]
+        wanted = JobFilter(state=state, task=task, before=before, queue=queue)
+        return self.find(wanted, limit)
 
     def statistics(self) -> LedgerStatistics:
         """Return the counts of this process."""

@@ -23,6 +23,8 @@ class Topic(Enum):
 
     JOBS = "j"
     ENDED = "e"
+    #: What only somebody who watches wants to know: starts, and progress.
+    CHANGED = "c"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +35,23 @@ class Notice:
     jobs: bool = False
     #: The ids of jobs that have ended.
     ended: tuple[str, ...] = ()
+    #: The ids of jobs that have begun, or have new progress, and have not ended.
+    changed: tuple[str, ...] = ()
     #: The ids of owners that have a job to stop or to drop.
     owners: tuple[str, ...] = ()
     #: Whether more has changed than is named: the listener looks at everything.
     is_partial: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.jobs or self.ended or self.owners or self.is_partial)
+        told = (self.jobs, self.ended, self.changed, self.owners, self.is_partial)
+        return any(told)
 
     def joined(self, other: "Notice") -> "Notice":
         """Return both in one."""
         return Notice(
             jobs=self.jobs or other.jobs,
             ended=(*self.ended, *other.ended),
+            changed=(*self.changed, *other.changed),
             owners=(*self.owners, *other.owners),
             is_partial=self.is_partial or other.is_partial,
         )
@@ -61,6 +67,7 @@ class Notice:
             self.is_partial
             or (self.jobs and Topic.JOBS in topics)
             or (bool(self.ended) and Topic.ENDED in topics)
+            or (bool(self.changed) and Topic.CHANGED in topics)
             or name in self.owners
         )
 
@@ -134,10 +141,12 @@ class NoNotifications:
 
 def encode(notice: Notice, max_ids: int = MAX_IDS) -> bytes:
     """Return a notice as a message; with more ids than fit, it becomes partial."""
-    if notice.is_partial or len(notice.ended) + len(notice.owners) > max_ids:
+    count = len(notice.ended) + len(notice.changed) + len(notice.owners)
+    if notice.is_partial or count > max_ids:
         return b"*"
     parts = [Topic.JOBS.value] if notice.jobs else []
     parts += [f"{Topic.ENDED.value}{id}" for id in notice.ended]
+    parts += [f"{Topic.CHANGED.value}{id}" for id in notice.changed]
     parts += [f"o{id}" for id in notice.owners]
     return " ".join(parts).encode()
 
@@ -148,6 +157,7 @@ def decode(message: bytes) -> Notice:
     return Notice(
         jobs=Topic.JOBS.value in parts,
         ended=tuple(part[1:] for part in parts if part[:1] == Topic.ENDED.value),
+        changed=tuple(part[1:] for part in parts if part[:1] == Topic.CHANGED.value),
         owners=tuple(part[1:] for part in parts if part[:1] == "o"),
         is_partial="*" in parts,
     )

@@ -4,20 +4,24 @@ They are told after the commit. A notice that says too much costs them a look, s
 what was given and returned, and never costs the writer a query of its own for each job.
 """
 
-from collections.abc import Collection, Sequence
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.batch import LedgerOperation
 from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.ledger import Ledger
-from dewar.tasks.ledger.notifications import JOBS, PARTIAL, Notice, Notifications
+from dewar.tasks.ledger.notifications import JOBS, PARTIAL, Notice, Notifications, Tell, Topic
 from dewar.tasks.ledger.outbox_insert import Describe, describe_record
 from dewar.tasks.ledger.owners import OwnerRecord
 from dewar.tasks.ledger.records import (
+    AttemptStart,
     BatchResult,
     JobState,
     NewJob,
     Outcome,
+    ProgressUpdate,
     RecoveryResult,
     Settled,
 )
@@ -36,6 +40,40 @@ class NotifyingLedger(Ledger):
     def __init__(self, database: Database, notifications: Notifications) -> None:
         super().__init__(database)
         self.notifications = notifications
+        self._changing = threading.Lock()
+        #: Who watches here. PERF: a tuple, which is read without the lock.
+        self._watchers: tuple[Tell, ...] = ()
+
+    @contextmanager
+    def watched(self, tell: Tell) -> Iterator[None]:
+        """Call a function with what changes, during a ``with`` block.
+
+        It is called after each commit of this process, and with what others tell if this process
+        listens at all. It must return at once, and raise nothing.
+        """
+        with self._changing:
+            self._watchers = (*self._watchers, tell)
+        for topic in (Topic.ENDED, Topic.CHANGED):
+            self.notifications.add_topic(topic)
+        try:
+            yield
+        finally:
+            with self._changing:
+                self._watchers = tuple(one for one in self._watchers if one is not tell)
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether this process hears what others commit, so that it need not poll."""
+        return self.notifications.is_listening
+
+    def tell_watchers(self, notice: Notice) -> None:
+        """Tell those who watch in this process what has changed."""
+        for tell in self._watchers:
+            tell(notice)
+
+    def _notify(self, notice: Notice) -> None:
+        self.tell_watchers(notice)
+        self.notifications.notify(notice)
 
     def write(
         self, batch: Sequence[LedgerOperation], describe: Describe = describe_record
@@ -63,40 +101,40 @@ class NotifyingLedger(Ledger):
         if written.replaced:
             notice = notice.joined(self._notice_of_cancelled(written.replaced))
         if notice:
-            self.notifications.notify(notice)
+            self._notify(notice)
 
     def release(self, owner: str, ids: Sequence[str]) -> int:
         """See `Ledger.release`."""
         count = super().release(owner, ids)
         if count:
-            self.notifications.notify(JOBS)
+            self._notify(JOBS)
         return count
 
     def cancel(self, id: str, now: float, describe: Describe = describe_record) -> bool:
         """See `Ledger.cancel`."""
         did = super().cancel(id, now, describe)
         if did:
-            self.notifications.notify(self._notice_of_cancelled([id]))
+            self._notify(self._notice_of_cancelled([id]))
         return did
 
     def cancel_running(self, id: str) -> bool:
         """See `Ledger.cancel_running`."""
         did = super().cancel_running(id)
         if did:
-            self.notifications.notify(self._notice_of_stopped(id))
+            self._notify(self._notice_of_stopped(id))
         return did
 
     def retry(self, id: str, now: float) -> bool:
         """See `Ledger.retry`."""
         did = super().retry(id, now)
         if did:
-            self.notifications.notify(JOBS)
+            self._notify(JOBS)
         return did
 
     def leave(self, owner: str) -> None:
         """See `Ledger.leave`."""
         super().leave(owner)
-        self.notifications.notify(JOBS)
+        self._notify(JOBS)
 
     def recover(
         self, now: float, find_gone: FindGone, describe: Describe = describe_record
@@ -111,7 +149,7 @@ class NotifyingLedger(Ledger):
 
         result = super().recover(now, find, describe)
         if gone:
-            self.notifications.notify(Notice(jobs=True, ended=(*result.lost, *result.cancelled)))
+            self._notify(Notice(jobs=True, ended=(*result.lost, *result.cancelled)))
         return result
 
     def cancel_workflow(self, id: str, now: float, describe: Describe) -> Sequence[str]:
@@ -119,14 +157,14 @@ class NotifyingLedger(Ledger):
         done = self.workflows.cancel(id, now, describe)
         notice = Notice(jobs=bool(done.owners), ended=tuple(done.ids), owners=tuple(done.owners))
         if notice:
-            self.notifications.notify(notice)
+            self._notify(notice)
         return done.ids
 
     def _note_settled(self, settled: Settled) -> None:
         super()._note_settled(settled)
         if settled:
             notice = Notice(jobs=bool(settled.released), ended=tuple(settled.stopped))
-            self.notifications.notify(notice)
+            self._notify(notice)
 
     def close(self) -> None:
         """Close the idle connections of this process, and listen no more; see `Ledger.close`."""
@@ -162,7 +200,7 @@ def notice_of(batch: Sequence[LedgerOperation], written: BatchResult) -> Notice:
     """Return what others may want to know of a batch that is written."""
     void = {id(operation) for operation in (*written.refused, *written.fenced)}
     void.update(id(one) for one in batch if one.id in written.duplicates)
-    jobs, ended = False, []
+    jobs, ended, changed = False, [], set[str]()
     for operation in batch:
         if id(operation) in void:
             continue
@@ -173,4 +211,7 @@ def notice_of(batch: Sequence[LedgerOperation], written: BatchResult) -> Notice:
             # lets another of its task run.
             jobs |= operation.limited or operation.state is JobState.QUEUED
             ended.append(operation.id)
-    return Notice(jobs=jobs, ended=tuple(ended))
+            changed.discard(operation.id)
+        elif isinstance(operation, AttemptStart | ProgressUpdate):
+            changed.add(operation.id)
+    return Notice(jobs=jobs, ended=tuple(ended), changed=tuple(changed))

@@ -32,8 +32,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 #: How long a stop waits for the thread, which may be connecting, in seconds.
 _FINAL_WAIT = 5.0
 #: The channels, by what is told there. The last one is for some owners only.
-_JOBS, _ENDED, _OWNERS = "dewar_jobs", "dewar_ended", "dewar_owners"
-_CHANNELS = {Topic.JOBS: _JOBS, Topic.ENDED: _ENDED}
+_JOBS, _ENDED, _CHANGED, _OWNERS = "dewar_jobs", "dewar_ended", "dewar_changed", "dewar_owners"
+_CHANNELS = {Topic.JOBS: _JOBS, Topic.ENDED: _ENDED, Topic.CHANGED: _CHANGED}
 #: As part of a transaction that is about something else.
 NOTIFY = select(func.pg_notify(bindparam("channel"), bindparam("message")))
 _SEND = NOTIFY.add_columns(func.set_config("synchronous_commit", "off", True))
@@ -95,7 +95,8 @@ class NoticeExchange:
         with self._lock:
             unsent = self._unsent.joined(notice)
             # While there is no connection, it does not grow for ever.
-            self._unsent = PARTIAL if len(unsent.ended) > MAX_IDS else unsent
+            is_long = len(unsent.ended) + len(unsent.changed) > MAX_IDS
+            self._unsent = PARTIAL if is_long else unsent
         self._waker.wake()
 
     def add_topic(self, topic: Topic) -> bool:
@@ -213,6 +214,7 @@ def send(
         _JOBS: Notice(jobs=notice.jobs, is_partial=notice.is_partial),
         _ENDED: Notice(ended=notice.ended, is_partial=notice.is_partial),
         _OWNERS: Notice(owners=notice.owners, is_partial=notice.is_partial),
+        _CHANGED: Notice(changed=notice.changed, is_partial=notice.is_partial),
     }
     for channel, part in parts.items():
         if part:

@@ -241,23 +241,7 @@ def change_of(columns: tuple[str, ...]) -> Update:
     return update(jobs).where(_THIS).values({name: bindparam(name) for name in columns})
 
 
-def page(
-    state: JobState | None, task: str | None, before: str | None, queue: str | None = None
-) -> Select[tuple[object]]:
-    """Return the statement that lists jobs, the newest first, up to ``most``."""
-    found = select(jobs)
-    if queue is not None:
-        found = found.where(jobs.c.queue == queue)
-    if state is not None:
-        found = found.where(_among(state))
-    if task is not None:
-        found = found.where(jobs.c.task == task)
-    if before is not None:
-        found = found.where(jobs.c.id < before)
-    return found.order_by(jobs.c.id.desc()).limit(bindparam("most"))
-
-
-def _among(state: JobState) -> ColumnElement[bool]:
+def among(state: JobState) -> ColumnElement[bool]:
     """Return the condition on the state, for which no job that ended well is read."""
     this: ColumnElement[bool] = jobs.c.state == state.value
     if state is JobState.DONE:

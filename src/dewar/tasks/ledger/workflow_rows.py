@@ -19,11 +19,11 @@ from dewar.tasks.ledger.records import (
     JobState,
     NewJob,
     Settled,
-    WorkflowRecord,
 )
 from dewar.tasks.ledger.rows import record_of, rows_of
 from dewar.tasks.ledger.schema import workflows
 from dewar.tasks.ledger.statements import JOBS
+from dewar.tasks.ledger.workflow_record import WorkflowRecord
 
 #: What the id of a workflow begins with, and that of no job does.
 PREFIX = "w_"

@@ -57,6 +57,10 @@ class Attempt(Job):
         self.cannot_start = False
         #: Whether it was claimed in the ledger, so that another process may wait for it.
         self.was_claimed = False
+        #: Whether it was asked to end, or stopped.
+        self.is_stopping = False
+        #: When it began, in seconds since the epoch.
+        self.began_at: float | None = None
         self._listener = listener
         self._progress: Progress | None = None
 

@@ -46,6 +46,7 @@ class JobCancellation:
             return None
         if attempt.cancel():
             return self.cancel_waiting(id)
+        attempt.is_stopping |= running
         return running and not attempt.done() and attempt.stop()
 
     def cancel_waiting(self, id: str) -> bool:
@@ -63,6 +64,7 @@ class JobCancellation:
             if not jobs.ledger.cancel(id, jobs.clock(), jobs.describe):
                 return False
             jobs.claimed.take(id)
+        jobs.moments.changed([id])
         self._on_callback()
         return True
 
@@ -109,6 +111,7 @@ class JobCancellation:
         known = [id for id in ids if id in jobs.futures]
         with suppress(LedgerError):  # the next look at the ledger resolves them
             jobs.futures.resolve(jobs.ledger.get_many(known).values())
+        jobs.moments.changed(ids)
         self._on_callback()
 
     def look_up(self, claimed: JobRecord) -> bool:

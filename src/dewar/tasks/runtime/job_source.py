@@ -11,6 +11,7 @@ from dewar.tasks.ledger.records import JobRecord
 from dewar.tasks.retry import RetryPolicy
 from dewar.tasks.runtime.stored_results import StoredResults
 from dewar.tasks.serialization.context_transfer import CapturedContext
+from dewar.tasks.tracing import span_of
 
 
 class JobSource:
@@ -63,9 +64,11 @@ class JobSource:
         task = self._directory.tasks.get(record.task)
         if task is None:
             task = self._directory.find(record.task)
+        stored = None if record.context is None else json.loads(record.context)
         context = self._plain_context
-        if record.context is not None or context is None:
-            context = self._make_context(record.context)
+        if stored is not None or context is None:
+            context = self._make_context(stored)
+        span = span_of(stored, record.queue)
         arguments = record.arguments
         if record.limited:  # PERF: as all are that have waited for others
             arguments = self._results.fill(arguments)
@@ -77,7 +80,7 @@ class JobSource:
                 record.id,
                 attempt,
             ),
-            kwargs={},
+            kwargs={} if span is None else {"span": span},
             context=context,
             timeout=task.options.timeout,
             soft_timeout=task.options.soft_timeout,
@@ -85,12 +88,12 @@ class JobSource:
             described=(record.id, record.task, attempt),
         )
 
-    def _make_context(self, stored: str | None) -> CapturedContext | None:
+    def _make_context(self, stored: dict[str, Any] | None) -> CapturedContext | None:
         app = self._directory.app
         if app is None:
             return None
         if stored is not None:
-            return CapturedContext(app, self._path_of_app, json.loads(stored))
+            return CapturedContext(app, self._path_of_app, stored)
         self._plain_context = CapturedContext(app, self._path_of_app, None)
         return self._plain_context
 

@@ -51,6 +51,7 @@ class LedgerListener:
 
     def on_notice(self, notice: Notice) -> None:
         """Do what a notice calls for."""
+        self._jobs.ledger.tell_watchers(notice)
         if notice.is_partial or self._jobs.owner.id in notice.owners:
             self._look_soon()
         elif notice.jobs:

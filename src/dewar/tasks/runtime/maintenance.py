@@ -162,6 +162,7 @@ class LedgerMaintenance:
             )
         if recovered.requeued or recovered.lost or recovered.cancelled:
             self.poll_soon()  # others are told, and this process may run or await them too
+        self._jobs.moments.changed([*recovered.requeued, *recovered.lost, *recovered.cancelled])
         self._retention.observe()
         if self._clock_steps.take_step_back():
             self._bring_forward(now)

@@ -10,6 +10,7 @@ from dewar.tasks.ledger.records import JobRecord, NewJob
 from dewar.tasks.limits import TaskLimits
 from dewar.tasks.runtime.attempt import Attempt
 from dewar.tasks.runtime.claimed import ClaimedJobs
+from dewar.tasks.runtime.job_moments import JobMoments
 from dewar.tasks.stored_job import JobFutures
 
 
@@ -30,6 +31,7 @@ class ProcessJobs:
         limits: Returns the limits of the tasks that have any.
         duplicates: The ids of new jobs that were not accepted, because another job has the key,
             and of these others. The thread that submits a job removes it.
+        moments: Tells signals and metrics what becomes of the jobs.
     """
 
     ledger: NotifyingLedger
@@ -42,6 +44,7 @@ class ProcessJobs:
     queues: Sequence[str] | None = None
     limits: Callable[[], Mapping[str, TaskLimits]] = dict
     duplicates: dict[str, str] = field(default_factory=dict)
+    moments: JobMoments = field(default_factory=JobMoments)
 
     def rules(self) -> ClaimRules:
         """Return what this process claims."""

@@ -75,7 +75,7 @@ class JobRunner:
     ) -> None:
         self._jobs = jobs
         self._ledger, self._claimed = jobs.ledger, jobs.claimed
-        self._clock, self._monotonic = jobs.clock, jobs.monotonic
+        self._clock, self._monotonic, self._moments = jobs.clock, jobs.monotonic, jobs.moments
         self._owner = jobs.owner.id
         self._engine = engine
         self._source = source
@@ -153,9 +153,8 @@ class JobRunner:
     def note_begin(self, attempt: Attempt) -> bool:
         """See `dewar.tasks.runtime.attempt.AttemptListener`."""
         record = attempt.record
-        start = AttemptStart(
-            id=record.id, owner=self._owner, attempt=attempt.number, at=self._clock()
-        )
+        attempt.began_at = now = self._clock()
+        start = AttemptStart(id=record.id, owner=self._owner, attempt=attempt.number, at=now)
         # An attempt that cannot start is noted by the thread that writes, which must not wait for
         # itself.
         if record.idempotent or attempt.cannot_start:
@@ -228,10 +227,13 @@ class JobRunner:
                 self._dispatch(operation.attempt)
             elif isinstance(operation, AttemptStart) and not counts:
                 self._claimed.take(operation.id)
+            elif counts:
+                self._moments.went_on(operation, self._claimed.find(operation.id))
         except Exception:
             _logger.exception("After %r was written, this failed", operation)
 
     def _on_accepted(self, new: NewJob) -> None:
+        self._moments.accepted(new)
         if new.owner is None:
             if self._jobs.note_left(new):
                 self._writer.wake()
@@ -285,6 +287,8 @@ class JobRunner:
     def _close(self, outcome: Outcome, counts: bool) -> None:
         """Drop a job whose outcome is written, and resolve its Future."""
         attempt = self._claimed.take(outcome.id)
+        if counts and attempt is not None:
+            self._moments.ended(outcome, attempt)
         if outcome.state is JobState.QUEUED:
             if self._claimed.note_queued(outcome.due or outcome.at):
                 self._writer.wake()

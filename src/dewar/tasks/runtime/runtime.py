@@ -11,12 +11,15 @@ from typing import Any
 
 from dewar.loop.call_queue import CallQueue
 from dewar.support.background_thread import BackgroundThread
+from dewar.support.metric_sources import metric_sources
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.engines.execution import is_remote
 from dewar.tasks.errors import Duplicate, QueueFull, UnknownJob
 from dewar.tasks.job import Job
 from dewar.tasks.ledger.owners import this_owner
+from dewar.tasks.ledger.queue_overview import read_queues
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob
+from dewar.tasks.metrics import job_counts
 from dewar.tasks.placement import OnDuplicate
 from dewar.tasks.progress import shielded
 from dewar.tasks.runtime.blocked_workers import BlockedWorkers
@@ -27,6 +30,7 @@ from dewar.tasks.runtime.job_source import JobSource
 from dewar.tasks.runtime.ledger_listener import LedgerListener
 from dewar.tasks.runtime.limited_jobs import LimitedJobs
 from dewar.tasks.runtime.maintenance import LedgerMaintenance
+from dewar.tasks.runtime.queue_metrics import QueueMetrics
 from dewar.tasks.runtime.runner import JobRunner
 from dewar.tasks.runtime.runtime_parts import open_pool, process_jobs, wait_as_running
 from dewar.tasks.runtime.scheduler import Scheduler
@@ -85,6 +89,8 @@ class TasksRuntime:
         self._maintenance = LedgerMaintenance(
             jobs, settings, directory.tasks, self._runner.dispatch_claimed, self._cancellation
         )
+        self._moments = jobs.moments
+        self._queues = QueueMetrics(partial(read_queues, self.ledger.database))
         self._listener = LedgerListener(jobs, self._maintenance.poll_soon, self._runner.wake)
         self.transaction_jobs = TransactionJobs(jobs, self._listener, self._check, self._future_of)
         self._maintenance.every(_PROGRESS_INTERVAL, self._runner.write_progress)
@@ -130,6 +136,8 @@ class TasksRuntime:
         except BaseException:
             self.stop(0.0)
             raise
+        metric_sources.add(job_counts.families)
+        metric_sources.add(self._queues.families)
         # The pool finishes its jobs when the interpreter ends, and the outcomes must be written.
         atexit.register(self.stop)
 
@@ -156,6 +164,9 @@ class TasksRuntime:
             return
         is_empty = self._runner.finish(timeout)
         self._callback_queue.close(_FINAL_WAIT)
+        self._moments.close(_FINAL_WAIT)
+        metric_sources.remove(self._queues.families)
+        self._queues.close(_FINAL_WAIT)
         self.webhooks.stop(_FINAL_WAIT)
         if self._pool is not None:
             self._pool.shutdown(wait=is_empty, cancel_futures=True)

@@ -13,8 +13,10 @@ from dewar.tasks.ledger.records import JobRecord
 from dewar.tasks.pool import TaskPool
 from dewar.tasks.progress import running
 from dewar.tasks.runtime.claimed import ClaimedJobs
+from dewar.tasks.runtime.job_moments import JobMoments
 from dewar.tasks.runtime.outcomes import describe_outcome
 from dewar.tasks.runtime.process_jobs import ProcessJobs
+from dewar.tasks.runtime.signal_sender import SignalSender
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.stored_job import JobFutures
 
@@ -60,6 +62,7 @@ def process_jobs(
         monotonic=time.monotonic,
         queues=settings.queues,
         limits=directory.limits,
+        moments=JobMoments(SignalSender(directory), ledger.get_many),
     )
 
 

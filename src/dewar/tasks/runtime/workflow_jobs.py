@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 
 from dewar.tasks.errors import Duplicate, QueueFull, UnknownJob
 from dewar.tasks.ledger.notifications import JOBS
-from dewar.tasks.ledger.records import JobRecord, NewJob, Settled, WorkflowRecord
+from dewar.tasks.ledger.records import JobRecord, NewJob, Settled
+from dewar.tasks.ledger.workflow_record import WorkflowRecord
 from dewar.tasks.runtime.cancellation import JobCancellation
 from dewar.tasks.runtime.process_jobs import ProcessJobs
 

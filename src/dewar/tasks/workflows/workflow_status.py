@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dewar.tasks.ledger.records import JobState, WorkflowRecord
+from dewar.tasks.ledger.records import JobState
+from dewar.tasks.ledger.workflow_record import WorkflowRecord
 from dewar.tasks.progress import Progress
 from dewar.tasks.serialization.values import Loads
 from dewar.tasks.status import JobStatus, time_of
