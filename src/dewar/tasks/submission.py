@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Generic, ParamSpec
 
 from dewar.tasks.errors import TaskSetupError
+from dewar.tasks.job import R
 from dewar.tasks.settings import seconds
 from dewar.tasks.stored_job import StoredJob
+
+P = ParamSpec("P")
 
 #: Seconds, or a `~datetime.timedelta`.
 Delay = float | timedelta
@@ -32,16 +35,16 @@ class Submission:
     unique_key: str | None = None
 
 
-class PreparedSubmission:
+class PreparedSubmission(Generic[P, R]):
     """Submits jobs of one task with the same options; see `Task.options_for`."""
 
     def __init__(
-        self, submit: Callable[[Any, Any, Submission], StoredJob], submission: Submission
+        self, submit: Callable[[Any, Any, Submission], StoredJob[R]], submission: Submission
     ) -> None:
         self._submit = submit
         self._submission = submission
 
-    def submit(self, *args: Any, **kwargs: Any) -> StoredJob:
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> StoredJob[R]:
         """Accept a job; all arguments are for the function."""
         return self._submit(args, kwargs, self._submission)
 

@@ -1,7 +1,8 @@
 """`Tasks`: the background tasks of an app, and their jobs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar
+from inspect import iscoroutinefunction
+from typing import Any
 
 from dewar.tasks.attached_apps import AttachedApps
 from dewar.tasks.directory import LINKS, TaskDirectory
@@ -18,11 +19,8 @@ from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
 from dewar.tasks.stored_job import StoredJob
 from dewar.tasks.submission import Submission
-from dewar.tasks.task import Arguments, Task
+from dewar.tasks.task import Arguments, AsyncTask, Task, TaskDecorator
 from dewar.tasks.task_options import TaskOptions, UniqueRule, limits_of, name_of
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 # How many jobs of a task may wait by default: some minutes' work, and no more than fits on a disk.
 _MAX_QUEUE = 10_000
@@ -102,7 +100,7 @@ class Tasks:
         max_running: int | None = None,
         unique: UniqueRule = False,
         on_duplicate: str = "return",
-    ) -> Callable[[Callable[P, R]], Task[P, R]]:
+    ) -> TaskDecorator:
         """Make a task of the decorated function. It can still be called; `submit` accepts a job.
 
         Args:
@@ -132,7 +130,7 @@ class Tasks:
             raise TaskSetupError("Write the parentheses: @tasks.task(), or @tasks.task(retries=3).")
         policy = RetryPolicy(retries, backoff, idempotent)
 
-        def declare(function: Callable[P, R]) -> Task[P, R]:
+        def declare(function: Callable[..., Any]) -> Any:
             own_name = name_of(function)  # also a check
             options = TaskOptions(
                 name=own_name if name is None else name,
@@ -146,7 +144,8 @@ class Tasks:
                 unique=unique,
                 on_duplicate=checked_policy(on_duplicate),
             )
-            task = Task(function, options, self._directory, self._submit, self._submit_all)
+            make: type[Task[..., Any]] = AsyncTask if iscoroutinefunction(function) else Task
+            task = make(function, options, self._directory, self._submit, self._submit_all)
             self._apps.here.directory.add(task)
             return task
 
