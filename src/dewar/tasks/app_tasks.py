@@ -6,6 +6,7 @@ test. Each app has its own configuration, ledger and runtime; the declared tasks
 
 import os
 import threading
+from collections.abc import Callable
 
 from dewar.tasks.errors import MissingExtra
 
@@ -19,11 +20,13 @@ from dewar.tasks.error_answers import register_answers
 from dewar.tasks.interface import TasksApp
 from dewar.tasks.progress import shielded
 from dewar.tasks.runtime.runtime import TasksRuntime
-from dewar.tasks.runtime.shared_ledger import Runtimes
 from dewar.tasks.serialization.task_address import EXTENSION
 
 #: Where an app has its `AppTasks`, among its extensions.
 PART = f"{EXTENSION}.app"
+
+
+MakeRuntime = Callable[[TaskDirectory], TasksRuntime]
 
 
 class AppTasks:
@@ -31,12 +34,12 @@ class AppTasks:
 
     Args:
         directory: The tasks, their app and their settings.
-        runtimes: Those of this process, to which this one is added.
+        make: Makes a runtime and begins it.
     """
 
-    def __init__(self, directory: TaskDirectory, runtimes: Runtimes) -> None:
+    def __init__(self, directory: TaskDirectory, make: MakeRuntime) -> None:
         self.directory = directory
-        self._runtimes = runtimes
+        self._make = make
         self._lock = threading.Lock()
         self._runtime: TasksRuntime | None = None
 
@@ -57,13 +60,20 @@ class AppTasks:
         with self._lock:
             runtime = self._runtime
             if runtime is None or not runtime.is_running:
-                self._runtimes.check(self.directory)
-                runtime = TasksRuntime(self.directory)
-                runtime.start()
-                self._runtimes.add(runtime)
                 # Not before: a start that fails is tried again by the next submission.
-                self._runtime = runtime
+                self._runtime = runtime = self._make(self.directory)
             return runtime
+
+    def use(self, make: MakeRuntime, runtime: TasksRuntime | None = None) -> TasksRuntime | None:
+        """Use another runtime from now on; return the one there was, which goes on.
+
+        Args:
+            make: As for the class.
+            runtime: The runtime, if there is one already.
+        """
+        with self._lock:
+            before, self._runtime, self._make = self._runtime, runtime, make
+            return before
 
     def attach(self, app: TasksApp) -> None:
         """Have an app serve with these tasks, and answer their errors."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ class TaskDirectory:
         tasks: The tasks by name.
         app: The app, or None.
         is_served: Whether this process serves the app now.
+        clock: Returns the time in seconds since the epoch; in a test it can be moved.
+        monotonic: The same of a clock that nobody sets.
     """
 
     def __init__(self, given: Mapping[str, Any], tasks: dict[str, Any] | None = None) -> None:
@@ -45,6 +48,8 @@ class TaskDirectory:
         self.tasks: dict[str, Any] = {} if tasks is None else tasks
         self.app: TasksApp | None = None
         self.is_served = False
+        self.clock: Callable[[], float] = time.time
+        self.monotonic: Callable[[], float] = time.monotonic
 
     def __repr__(self) -> str:
         return f"<TaskDirectory of {len(self.tasks)} tasks>"

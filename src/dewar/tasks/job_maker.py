@@ -1,7 +1,6 @@
 """`job_maker`: makes the new jobs of one submission."""
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,7 +24,8 @@ def job_maker(
         submission: The options of the jobs.
         new_id: Makes an id for a time in seconds since the epoch.
     """
-    directory, now, options = task.directory(), time.time(), task.options
+    directory, options = task.directory(), task.options
+    now = directory.clock()
     app = directory.app
     dumps = ordered_dumps(json if app is None else app.json)
     context = None if app is None else _stored_context(app, directory.secret_names)

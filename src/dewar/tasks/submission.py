@@ -49,8 +49,13 @@ class PreparedSubmission(Generic[P, R]):
         return self._submit(args, kwargs, self._submission)
 
 
-def due_time(delay: Delay | None, at: datetime | None) -> float:
+def due_time(delay: Delay | None, at: datetime | None, now: float) -> float:
     """Return the time that a delay or a `~datetime.datetime` means, in seconds since the epoch.
+
+    Args:
+        delay: How much later than now.
+        at: The time, instead of `delay`.
+        now: In seconds since the epoch.
 
     Raises:
         TaskSetupError: If neither or both are given, or it is no time of the calendar.
@@ -61,7 +66,7 @@ def due_time(delay: Delay | None, at: datetime | None) -> float:
         )
     try:
         if at is None:
-            due = datetime.now(UTC).timestamp() + seconds(delay or 0.0)
+            due = now + seconds(delay or 0.0)
         else:
             due = (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
         datetime.fromtimestamp(due, UTC)

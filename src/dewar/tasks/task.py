@@ -135,7 +135,7 @@ class Task(Generic[P, R]):
                 f"{self.name} has a parameter named {name}, which submit_later takes for itself."
                 f" Write: {self.name}.options_for({name}=...).submit(...)"
             )
-        submission = Submission(due=due_time(delay, at), callback=callback)
+        submission = Submission(due=self._due_time(delay, at), callback=callback)
         return self._submit(args, kwargs, submission)
 
     def map(self, *iterables: Iterable[Any], callback: str | None = None) -> list[StoredJob[R]]:
@@ -178,13 +178,16 @@ class Task(Generic[P, R]):
             TaskSetupError: For values that are not possible, or both of `delay` and `at`.
         """
         submission = Submission(
-            due=None if delay is None and at is None else due_time(delay, at),
+            due=None if delay is None and at is None else self._due_time(delay, at),
             callback=callback,
             queue=None if queue is None else checked_queue(queue),
             priority=None if priority is None else checked_priority(priority),
             unique_key=given_key(unique_key),
         )
         return PreparedSubmission(self._submit, submission)
+
+    def _due_time(self, delay: Delay | None, at: datetime | None) -> float:
+        return due_time(delay, at, self.directory().clock())
 
     def _submit(self, args: Any, kwargs: Any, submission: Submission) -> StoredJob[R]:
         self.signature.bind(*args, **kwargs)

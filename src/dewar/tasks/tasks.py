@@ -1,9 +1,12 @@
 """`Tasks`: the background tasks of an app, and their jobs."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any
 
+from dewar.tasks.app_tasks import MakeRuntime
 from dewar.tasks.attached_apps import AttachedApps
 from dewar.tasks.directory import LINKS, TaskDirectory
 from dewar.tasks.errors import TaskSetupError
@@ -255,6 +258,29 @@ class Tasks:
             timeout: In seconds; ``TASKS_SHUTDOWN_TIMEOUT`` by default.
         """
         return self._apps.stop(timeout)
+
+    def immediate(self, *, propagate: bool = False) -> AbstractContextManager[None]:
+        """Return a context manager for tests: in the block, `submit` runs the job and then returns.
+
+        The job runs in the thread that submits it, with its retries but without their pauses, and
+        takes the way of all jobs: through JSON, with the context that travels with it. Nothing is
+        stored, and no callback is sent. It holds for all threads of this process.
+
+        Args:
+            propagate: Whether `submit` raises what a job raises. Otherwise its `result` does.
+        """
+        # Here, because only tests need it.
+        from dewar.tasks.runtime.manual_runtime import ImmediateRuntime
+
+        return self.using(partial(ImmediateRuntime, propagate=propagate))
+
+    def using(self, make: MakeRuntime) -> AbstractContextManager[None]:
+        """Return a context manager in which jobs go to other runtimes. For tools of tests.
+
+        Args:
+            make: Makes the runtime of an app, and begins it.
+        """
+        return self._apps.using(make)
 
     def settings(self) -> TasksSettings:
         """Return the settings: those given here, and the others from the app's configuration.

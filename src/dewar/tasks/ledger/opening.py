@@ -15,6 +15,7 @@ except ModuleNotFoundError as error:
     raise MissingExtra("The ledger", "tasks") from error
 
 from dewar.tasks.ledger.database import Database
+from dewar.tasks.ledger.memory import MemoryDatabase
 from dewar.tasks.ledger.migrations import FIRST, LATEST, missing_steps
 from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.postgresql import PostgreSQLDatabase
@@ -53,6 +54,13 @@ def open_ledger(where: str | PathLike[str], *, durable: bool = False) -> Notifyi
         ) from error
     finally:
         database.close()
+    return NotifyingLedger(database, database.notifications())
+
+
+def open_memory_ledger() -> NotifyingLedger:
+    """Return a new ledger in memory, for tests. Close it at the end: it is lost then."""
+    database = MemoryDatabase()
+    _create_tables(database)
     return NotifyingLedger(database, database.notifications())
 
 

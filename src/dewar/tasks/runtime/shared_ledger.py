@@ -23,6 +23,19 @@ class Runtimes:
     def __repr__(self) -> str:
         return f"<Runtimes {list(self._known)!r}>"
 
+    def begin(self, directory: TaskDirectory) -> TasksRuntime:
+        """Return a new runtime that has begun, and check others against it from now on.
+
+        Raises:
+            TaskSetupError: If another runtime would run its jobs.
+        """
+        self.check(directory)
+        runtime = TasksRuntime(directory)
+        runtime.start()
+        with self._lock:
+            self._known.add(runtime)
+        return runtime
+
     def check(self, new: TaskDirectory) -> None:
         """Check tasks before their runtime is made.
 
@@ -34,11 +47,6 @@ class Runtimes:
         for other in others:
             if other is not new and other.ledger_location() == new.ledger_location():
                 _check(new, other)
-
-    def add(self, runtime: TasksRuntime) -> None:
-        """Check others against a runtime from now on."""
-        with self._lock:
-            self._known.add(runtime)
 
 
 def _check(new: TaskDirectory, other: TaskDirectory) -> None:
