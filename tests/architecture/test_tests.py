@@ -43,6 +43,7 @@ OTHER_FOLDERS = {
     "deployment": "apps behind other servers and proxies",
     "property": "what holds for any input, across folders",
     "server/corpus": "raw messages and what becomes of them",
+    "typing": "what type checkers say of programs",
     "soak": "short forms of what the soaks run for hours",
 }
 

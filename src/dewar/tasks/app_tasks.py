@@ -6,6 +6,7 @@ test. Each app has its own configuration, ledger and runtime; the declared tasks
 
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from dewar.tasks.errors import MissingExtra
@@ -24,8 +25,7 @@ from dewar.tasks.ledger.opening import maybe_path
 from dewar.tasks.ledger.records import NewJob
 from dewar.tasks.ledger.sqlite_joining import holds_lock, reaches_file
 from dewar.tasks.progress import shielded
-from dewar.tasks.runtime.runtime import TasksRuntime
-from dewar.tasks.runtime.shared_ledger import Runtimes
+from dewar.tasks.runtime.runtime import NewScheduled, TasksRuntime
 from dewar.tasks.runtime.transaction_jobs import accept_early
 from dewar.tasks.scheduled_job import scheduled_job
 from dewar.tasks.serialization.task_address import EXTENSION
@@ -35,17 +35,20 @@ from dewar.tasks.stored_job import StoredJob
 PART = f"{EXTENSION}.app"
 
 
+MakeRuntime = Callable[[TaskDirectory, NewScheduled], TasksRuntime]
+
+
 class AppTasks:
     """The tasks of one app, or of no app. Any thread may call any method.
 
     Args:
         directory: The tasks, their app and their settings.
-        runtimes: Those of this process, to which this one is added.
+        make: Makes a runtime and begins it.
     """
 
-    def __init__(self, directory: TaskDirectory, runtimes: Runtimes) -> None:
+    def __init__(self, directory: TaskDirectory, make: MakeRuntime) -> None:
         self.directory = directory
-        self._runtimes = runtimes
+        self._make = make
         self._lock = threading.Lock()
         self._runtime: TasksRuntime | None = None
 
@@ -66,12 +69,8 @@ class AppTasks:
         with self._lock:
             runtime = self._runtime
             if runtime is None or not runtime.is_running:
-                self._runtimes.check(self.directory)
-                runtime = TasksRuntime(self.directory, scheduled_job)
-                runtime.start()
-                self._runtimes.add(runtime)
                 # Not before: a start that fails is tried again by the next submission.
-                self._runtime = runtime
+                self._runtime = runtime = self._make(self.directory, scheduled_job)
             return runtime
 
     def accept_in(self, given: Any, new: NewJob, task: Any) -> StoredJob:
@@ -84,6 +83,17 @@ class AppTasks:
                     connection, path, new, task, self.directory, lambda: self.runtime
                 )
         return self.runtime.transaction_jobs.accept(connection, new, task)
+
+    def use(self, make: MakeRuntime, runtime: TasksRuntime | None = None) -> TasksRuntime | None:
+        """Use another runtime from now on; return the one there was, which goes on.
+
+        Args:
+            make: As for the class.
+            runtime: The runtime, if there is one already.
+        """
+        with self._lock:
+            before, self._runtime, self._make = self._runtime, runtime, make
+            return before
 
     def attach(self, app: TasksApp) -> None:
         """Have an app serve with these tasks, and answer their errors."""

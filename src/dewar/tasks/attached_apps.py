@@ -1,11 +1,12 @@
 """`AttachedApps`: the apps that one `Tasks` object is attached to, and which of them is meant."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakSet
 
 from dewar.contexts.current import contexts
-from dewar.tasks.app_tasks import PART, AppTasks
+from dewar.tasks.app_tasks import PART, AppTasks, MakeRuntime
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.interface import TasksApp
@@ -24,7 +25,8 @@ class AttachedApps:
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self._given = given
-        self._latest = AppTasks(TaskDirectory(given), _runtimes)
+        self._make: MakeRuntime = _runtimes.begin
+        self._latest = AppTasks(TaskDirectory(given), self._make)
         # Those of all apps that somebody uses.
         self._all: WeakSet[AppTasks] = WeakSet([self._latest])
         self._has_many = False
@@ -55,12 +57,30 @@ class AttachedApps:
             latest.directory.app = app
         else:
             directory = TaskDirectory(self._given, latest.directory.tasks)
-            latest = self._latest = AppTasks(directory, _runtimes)
+            latest = self._latest = AppTasks(directory, self._make)
             latest.directory.app = app
             self._all.add(latest)
             self._has_many = True
         app.extensions[EXTENSION] = tasks
         latest.attach(app)
+
+    @contextmanager
+    def using(self, make: MakeRuntime) -> Iterator[None]:
+        """Use new runtimes during a ``with`` block, also for apps that are attached in it.
+
+        Args:
+            make: Makes a runtime and begins it. Those that there were go on, and are used after it.
+        """
+        outer, self._make = self._make, make
+        kept = {part: part.use(make) for part in self._all}
+        try:
+            yield
+        finally:
+            self._make = outer
+            for part in list(self._all):
+                inner = part.use(outer, kept.get(part))
+                if inner is not None:
+                    inner.stop()
 
     def stop(self, timeout: float | None) -> bool:
         """Stop running jobs of all apps; see `Tasks.stop`."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ class TaskDirectory:
         app: The app, or None.
         declared_in: Returns the `Tasks`, the sender of signals if there is no app.
         is_served: Whether this process serves the app now.
+        clock: Returns the time in seconds since the epoch; in a test it can be moved.
+        monotonic: The same of a clock that nobody sets.
     """
 
     def __init__(self, given: Mapping[str, Any], tasks: dict[str, Any] | None = None) -> None:
@@ -48,6 +51,8 @@ class TaskDirectory:
         self.app: TasksApp | None = None
         self.declared_in: Callable[[], object] = lambda: None
         self.is_served = False
+        self.clock: Callable[[], float] = time.time
+        self.monotonic: Callable[[], float] = time.monotonic
 
     def __repr__(self) -> str:
         return f"<TaskDirectory of {len(self.tasks)} tasks>"

@@ -183,6 +183,17 @@ class DependencyFailed(TasksError, RuntimeError):  # noqa: N818  # what it says 
         self.state = state
 
 
+class JobNotRun(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened
+    """Raised in a test for a wait that would not end: the job cannot run now."""
+
+    def __init__(self, task: str) -> None:
+        super().__init__(
+            f"The job of {task} cannot run now, and nothing in this test would make it run later."
+            " It is for a later time, or another job holds it back. Move the time first:"
+            " job_clock.advance(timedelta(minutes=5))."
+        )
+
+
 class UnknownJob(TasksError, KeyError):  # noqa: N818  # as the KeyError it is
     """Raised if the ledger has no job with an id: there never was one, or it was purged."""
 

@@ -4,16 +4,26 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dewar.tasks.interruptible import Interruptible
 from dewar.tasks.progress import Progress, shielded
+
+if TYPE_CHECKING:  # a default is for type checkers alone, before Python 3.13
+    from typing_extensions import TypeVar
+
+    #: What a job returns. ``Job`` alone is a job of any result.
+    R = TypeVar("R", default=Any)
+else:
+    from typing import TypeVar
+
+    R = TypeVar("R")
 
 # The logger of concurrent.futures, which logs the other errors of callbacks.
 _log = logging.getLogger("concurrent.futures")
 
 
-class Job(Future[Any]):
+class Job(Future[R]):
     """The Future that `TaskPool.submit` returns. It adds `stop` and `progress` to a plain one.
 
     `progress` is the latest that the running function reported by ``current_job``, or None.
@@ -26,7 +36,7 @@ class Job(Future[Any]):
     #: Waits for the job in a worker's thread; returns at once in another.
     _wait: Callable[["Job"], None] | None = None
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | None = None) -> R:
         """Return what the function returned; see `concurrent.futures.Future`.
 
         Raises:

@@ -1,7 +1,6 @@
 """`job_maker`: makes the new jobs of one submission."""
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -33,7 +32,7 @@ def job_maker(
         now: That time; None for what the clock says.
     """
     directory, options = task.directory(), task.options
-    now = time.time() if now is None else now
+    now = directory.clock() if now is None else now
     app = directory.app
     dumps = ordered_dumps(json if app is None else app.json)
     context = None if app is None else _stored_context(app, directory.secret_names)

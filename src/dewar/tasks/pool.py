@@ -1,13 +1,13 @@
 """`TaskPool`: a `concurrent.futures.Executor` whose jobs run in the submitter's context."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Executor
 from functools import partial
 from inspect import iscoroutinefunction
 from itertools import islice
 from multiprocessing.context import BaseContext
 from threading import Lock
-from typing import Any
+from typing import Any, ParamSpec, overload
 from weakref import finalize
 
 from dewar.tasks.engines.interface import (
@@ -20,10 +20,12 @@ from dewar.tasks.engines.interface import (
 from dewar.tasks.engines.open import EngineSetup, check_count
 from dewar.tasks.engines.process_hooks import process_hooks
 from dewar.tasks.errors import NotSupported, QueueFull
-from dewar.tasks.job import Job
+from dewar.tasks.job import Job, R
 from dewar.tasks.progress import shielded
 from dewar.tasks.serialization.context_transfer import capture
 from dewar.tasks.time_limits import TimeLimits
+
+P = ParamSpec("P")
 
 Function = Callable[..., Any]
 
@@ -115,6 +117,14 @@ class TaskPool(Executor):
     def engine(self) -> JobEngine:
         """The engine that runs the jobs."""
         return self._engine
+
+    @overload
+    def submit(
+        self, fn: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Job[R]: ...
+
+    @overload
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Job[R]: ...
 
     def submit(self, fn: Function, /, *args: Any, **kwargs: Any) -> Job:
         """Call the function in the background, and return a Future of its result.

@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import JobFailed, JobLost
-from dewar.tasks.job import Job
+from dewar.tasks.job import Job, R
 from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.progress import Progress
 from dewar.tasks.serialization.failures import make_error
@@ -40,7 +40,7 @@ class JobBackend:
     wait_for: Callable[[Job], None] | None = None
 
 
-class StoredJob(Job):
+class StoredJob(Job[R]):
     """A Future of a job in the ledger, whichever process runs it, now or after a restart.
 
     It is resolved when its outcome is in the ledger.
@@ -113,7 +113,7 @@ class StoredJob(Job):
         body = {"id": self.id, "task": self.task, "state": "queued", "links": links}
         return body, 202, {"Location": links["self"]}
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | None = None) -> R:
         """Return what the function returned; see `concurrent.futures.Future`.
 
         Raises:
@@ -121,7 +121,8 @@ class StoredJob(Job):
         """
         value, error = self._read(timeout)
         if error is None:
-            return value
+            result: R = value
+            return result
         try:
             raise error
         finally:
@@ -144,7 +145,7 @@ class StoredJob(Job):
             super().cancel()
             super().set_running_or_notify_cancel()
         elif record.state is JobState.DONE:
-            self.set_result(None)
+            self.set_result(None)  # type: ignore[arg-type]  # `result` reads the record
         else:
             self.set_exception(JobFailed(record.task, record.state.value))
 

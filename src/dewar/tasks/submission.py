@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Generic, ParamSpec
 
 from dewar.tasks.errors import TaskSetupError
+from dewar.tasks.job import R
 from dewar.tasks.settings import seconds
 from dewar.tasks.stored_job import StoredJob
 from dewar.tasks.workflows.steps import Signature
+
+P = ParamSpec("P")
 
 #: Seconds, or a `~datetime.timedelta`.
 Delay = float | timedelta
@@ -41,17 +44,20 @@ class Submission:
     connection: Any = None
 
 
-class PreparedSubmission:
+class PreparedSubmission(Generic[P, R]):
     """Submits jobs of one task with the same options; see `Task.options_for`."""
 
     def __init__(
-        self, submit: Callable[[Any, Any, Submission], StoredJob], submission: Submission, task: Any
+        self,
+        submit: Callable[[Any, Any, Submission], StoredJob[R]],
+        submission: Submission,
+        task: Any,
     ) -> None:
         self._submit = submit
         self._submission = submission
         self._task = task
 
-    def submit(self, *args: Any, **kwargs: Any) -> StoredJob:
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> StoredJob[R]:
         """Accept a job; all arguments are for the function.
 
         After other jobs, a job or a workflow among the arguments stands for its result.
@@ -67,8 +73,13 @@ class PreparedSubmission:
         return Signature(self._task, args, kwargs, self._submission, is_immutable=True)
 
 
-def due_time(delay: Delay | None, at: datetime | None) -> float:
+def due_time(delay: Delay | None, at: datetime | None, now: float) -> float:
     """Return the time that a delay or a `~datetime.datetime` means, in seconds since the epoch.
+
+    Args:
+        delay: How much later than now.
+        at: The time, instead of `delay`.
+        now: In seconds since the epoch.
 
     Raises:
         TaskSetupError: If neither or both are given, or it is no time of the calendar.
@@ -79,7 +90,7 @@ def due_time(delay: Delay | None, at: datetime | None) -> float:
         )
     try:
         if at is None:
-            due = datetime.now(UTC).timestamp() + seconds(delay or 0.0)
+            due = now + seconds(delay or 0.0)
         else:
             due = (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
         datetime.fromtimestamp(due, UTC)

@@ -1,10 +1,10 @@
 """`Task`: a function that can be called directly or run in the background."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import update_wrapper
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import TaskSetupError
@@ -51,7 +51,7 @@ class Task(Generic[P, R]):
         submit_workflow: "SubmitWorkflow",
     ) -> None:
         update_wrapper(self, function)
-        self.function = function
+        self.function: Callable[P, Any] = function
         self.options = options
         #: What the ledger, the command line and the log call it.
         self.name = options.name
@@ -68,7 +68,8 @@ class Task(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function here and now."""
-        return self.function(*args, **kwargs)
+        result: R = self.function(*args, **kwargs)
+        return result
 
     def __repr__(self) -> str:
         return f"<Task {self.name}>"
@@ -86,9 +87,21 @@ class Task(Generic[P, R]):
         """Return a function that can be called without ``await``, as the app makes it."""
         return self.directory().ensure_sync(function)
 
+    @overload
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> StoredJob[R]: ...
+
+    # No type can say "these and a callback". `options_for(callback=url).submit` is checked.
+    @overload
     def submit(
+        self, *args: Any, callback: str | None, connection: Any = _NONE, **kwargs: Any
+    ) -> StoredJob[R]: ...
+
+    @overload
+    def submit(self, *args: Any, connection: Any, **kwargs: Any) -> StoredJob[R]: ...
+
+    def submit(  # type: ignore[misc]  # a function with a parameter named callback is no task
         self, *args: Any, callback: str | None = None, connection: Any = _NONE, **kwargs: Any
-    ) -> StoredJob:
+    ) -> StoredJob[R]:
         """Accept a job that runs the function as soon as possible. It is in the ledger then.
 
         Args:
@@ -123,7 +136,7 @@ class Task(Generic[P, R]):
         at: datetime | None = None,
         callback: str | None = None,
         **kwargs: Any,
-    ) -> StoredJob:
+    ) -> StoredJob[R]:
         """Accept a job that does not run before a time; everything else is as in `submit`.
 
         Args:
@@ -144,10 +157,10 @@ class Task(Generic[P, R]):
                 f"{self.name} has a parameter named {name}, which submit_later takes for itself."
                 f" Write: {self.name}.options_for({name}=...).submit(...)"
             )
-        submission = Submission(due=due_time(delay, at), callback=callback)
+        submission = Submission(due=self._due_time(delay, at), callback=callback)
         return self._submit(args, kwargs, submission)
 
-    def map(self, *iterables: Iterable[Any], callback: str | None = None) -> list[StoredJob]:
+    def map(self, *iterables: Iterable[Any], callback: str | None = None) -> list[StoredJob[R]]:
         """Accept a job for each set of arguments, many in one transaction; return the jobs.
 
         Args:
@@ -175,7 +188,7 @@ class Task(Generic[P, R]):
         after: Any = None,
         on_failure: str | None = None,
         connection: Any = None,
-    ) -> PreparedSubmission:
+    ) -> PreparedSubmission[P, R]:
         """Return an object that submits jobs of this task with other options than the task's.
 
         Args:
@@ -195,7 +208,7 @@ class Task(Generic[P, R]):
             TaskSetupError: For values that are not possible, or both of `delay` and `at`.
         """
         submission = Submission(
-            due=None if delay is None and at is None else due_time(delay, at),
+            due=None if delay is None and at is None else self._due_time(delay, at),
             callback=callback,
             queue=None if queue is None else checked_queue(queue),
             priority=None if priority is None else checked_priority(priority),
@@ -221,9 +234,33 @@ class Task(Generic[P, R]):
         """Return a call as `s` does, which gets no result of the step before (*immutable*)."""
         return Signature(self, args, kwargs, Submission(), is_immutable=True)
 
-    def _submit(self, args: Any, kwargs: Any, submission: Submission) -> StoredJob:
+    def _due_time(self, delay: Delay | None, at: datetime | None) -> float:
+        return due_time(delay, at, self.directory().clock())
+
+    def _submit(self, args: Any, kwargs: Any, submission: Submission) -> StoredJob[R]:
         self.signature.bind(*args, **kwargs)
         return self._submit_one(self, args, kwargs, submission)
+
+
+class AsyncTask(Task[P, R]):
+    """A task whose function is ``async``. A job of it has what the coroutine returns."""
+
+    def __call__(  # type: ignore[override]  # as for all coroutine functions: await what it returns
+        self, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, R]:
+        """Call the function here and now; it begins when it is awaited."""
+        coroutine: Coroutine[Any, Any, R] = self.function(*args, **kwargs)
+        return coroutine
+
+
+class TaskDecorator(Protocol):
+    """What ``@tasks.task()`` returns."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
 
 
 SubmitOne = Callable[[Task[Any, Any], Sequence[Any], Mapping[str, Any], Submission], StoredJob]

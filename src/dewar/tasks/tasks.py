@@ -1,9 +1,13 @@
 """`Tasks`: the background tasks of an app, and their jobs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar
+from contextlib import AbstractContextManager
+from functools import partial
+from inspect import iscoroutinefunction
+from typing import Any
 from weakref import ref
 
+from dewar.tasks.app_tasks import MakeRuntime
 from dewar.tasks.attached_apps import AttachedApps
 from dewar.tasks.directory import LINKS, TaskDirectory
 from dewar.tasks.errors import TaskSetupError
@@ -24,15 +28,12 @@ from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
 from dewar.tasks.stored_job import StoredJob
 from dewar.tasks.submission import Delay, Submission
-from dewar.tasks.task import Arguments, Task
+from dewar.tasks.task import Arguments, AsyncTask, Task, TaskDecorator
 from dewar.tasks.task_options import TaskOptions, UniqueRule, limits_of, name_of
 from dewar.tasks.workflows.plan import planned
 from dewar.tasks.workflows.steps import WorkflowStep
 from dewar.tasks.workflows.workflow import Workflow
 from dewar.tasks.workflows.workflow_status import WorkflowStatus
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 # How many jobs of a task may wait by default: some minutes' work, and no more than fits on a disk.
 _MAX_QUEUE = 10_000
@@ -117,7 +118,7 @@ class Tasks:
         cron: str | None = None,
         time_zone: str | None = None,
         missed: str | None = None,
-    ) -> Callable[[Callable[P, R]], Task[P, R]]:
+    ) -> TaskDecorator:
         """Make a task of the decorated function. It can still be called; `submit` accepts a job.
 
         Args:
@@ -154,7 +155,7 @@ class Tasks:
         policy = RetryPolicy(retries, backoff, idempotent)
         schedule = schedule_of(every, cron, time_zone, missed)
 
-        def declare(function: Callable[P, R]) -> Task[P, R]:
+        def declare(function: Callable[..., Any]) -> Any:
             own_name = name_of(function)  # also a check
             options = TaskOptions(
                 name=own_name if name is None else name,
@@ -169,7 +170,8 @@ class Tasks:
                 on_duplicate=checked_policy(on_duplicate),
                 schedule=schedule,
             )
-            task = Task(
+            make: type[Task[..., Any]] = AsyncTask if iscoroutinefunction(function) else Task
+            task = make(
                 function,
                 options,
                 self._directory,
@@ -317,6 +319,29 @@ class Tasks:
             timeout: In seconds; ``TASKS_SHUTDOWN_TIMEOUT`` by default.
         """
         return self._apps.stop(timeout)
+
+    def immediate(self, *, propagate: bool = False) -> AbstractContextManager[None]:
+        """Return a context manager for tests: in the block, `submit` runs the job and then returns.
+
+        The job runs in the thread that submits it, with its retries but without their pauses, and
+        takes the way of all jobs: through JSON, with the context that travels with it. Nothing is
+        stored, and no callback is sent. It holds for all threads of this process.
+
+        Args:
+            propagate: Whether `submit` raises what a job raises. Otherwise its `result` does.
+        """
+        # Here, because only tests need it.
+        from dewar.tasks.runtime.manual_runtime import ImmediateRuntime
+
+        return self.using(partial(ImmediateRuntime, propagate=propagate))
+
+    def using(self, make: MakeRuntime) -> AbstractContextManager[None]:
+        """Return a context manager in which jobs go to other runtimes. For tools of tests.
+
+        Args:
+            make: Makes the runtime of an app, and begins it.
+        """
+        return self._apps.using(make)
 
     def settings(self) -> TasksSettings:
         """Return the settings: those given here, and the others from the app's configuration.

@@ -16,6 +16,7 @@ except ModuleNotFoundError as error:
 
 from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.marks import MOVED, check_marks, marks_of, set_mark
+from dewar.tasks.ledger.memory import MemoryDatabase
 from dewar.tasks.ledger.migrations import FIRST, LATEST, missing_steps
 from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.postgresql import PostgreSQLDatabase
@@ -79,6 +80,14 @@ def open_database(
     finally:
         database.close()
     return database
+
+
+def open_memory_ledger() -> NotifyingLedger:
+    """Return a new ledger in memory, for tests. Close it at the end: it is lost then."""
+    database = MemoryDatabase()
+    with database.writing() as connection:
+        prepare_tables(database, connection)
+    return NotifyingLedger(database, database.notifications())
 
 
 def maybe_path(where: str) -> Path | None:

@@ -128,9 +128,7 @@ class LedgerMaintenance:
     def run_due(self) -> float:
         """Do what is due; return the seconds until something is due again."""
         claimed = self._claimed
-        claimed.note_time(self._jobs.clock())
-        if claimed.wants_jobs:
-            self._claim()
+        self.claim()
         now = self._jobs.monotonic()
         due_in = self._timers.run(now)
         # A job for later, or the next one of a task with a rate, is claimed at its time.
@@ -146,6 +144,13 @@ class LedgerMaintenance:
         pause = max(_SHORTEST_POLL, quiet / 4, 4 * self._poll_took)
         self._timers.make_due(self._poll, now + pause)
         return min(due_in, pause)
+
+    def claim(self) -> None:
+        """Claim jobs, and give them to the engine, if there are some and it is time to."""
+        claimed = self._claimed
+        claimed.note_time(self._jobs.clock())
+        if claimed.wants_jobs:
+            self._claim()
 
     def heartbeat(self) -> None:
         """Renew the lease of this process, and recover the jobs of processes that have died."""

@@ -40,7 +40,7 @@ from dewar.tasks.runtime.group_commit import LedgerWriter
 from dewar.tasks.runtime.job_source import JobSource
 from dewar.tasks.runtime.latest_progress import LatestProgress
 from dewar.tasks.runtime.outcomes import outcome_of
-from dewar.tasks.runtime.pending_write import Entry, Operation
+from dewar.tasks.runtime.pending_write import Entry, MakeWriter, Operation
 from dewar.tasks.runtime.process_jobs import ProcessJobs
 from dewar.tasks.runtime.returned_jobs import ReturnedJobs
 
@@ -60,6 +60,7 @@ class JobRunner:
         source: What they run.
         cancellation: What is cancelled meanwhile.
         on_callback: Called when a job with a callback has ended.
+        make_writer: Makes what writes.
 
     Attributes:
         wake, flush: See `LedgerWriter`.
@@ -72,6 +73,8 @@ class JobRunner:
         source: JobSource,
         cancellation: JobCancellation,
         on_callback: Callable[[], object],
+        *,
+        make_writer: MakeWriter = LedgerWriter,
     ) -> None:
         self._jobs = jobs
         self._ledger, self._claimed = jobs.ledger, jobs.claimed
@@ -83,7 +86,7 @@ class JobRunner:
         self._on_callback = on_callback
         self._progress = LatestProgress()
         self._returned = ReturnedJobs(jobs.ledger, self._owner)
-        self._writer = writer = LedgerWriter(self._write, self._write_new)
+        self._writer = writer = make_writer(self._write, self._write_new)
         self.wake, self.flush = writer.wake, writer.flush
 
     def __repr__(self) -> str:

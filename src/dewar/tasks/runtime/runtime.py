@@ -3,7 +3,6 @@
 import atexit
 import json
 import os
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -16,20 +15,24 @@ from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.engines.execution import is_remote
 from dewar.tasks.errors import Duplicate, QueueFull, UnknownJob
 from dewar.tasks.job import Job
+from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.owners import this_owner
 from dewar.tasks.ledger.queue_overview import read_queues
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob
 from dewar.tasks.metrics import job_counts
 from dewar.tasks.placement import OnDuplicate
+from dewar.tasks.pool import TaskPool
 from dewar.tasks.progress import shielded
 from dewar.tasks.runtime.blocked_workers import BlockedWorkers
 from dewar.tasks.runtime.cancellation import JobCancellation
 from dewar.tasks.runtime.declarations import INTERVAL as LOOK_INTERVAL
 from dewar.tasks.runtime.engine_abilities import EngineAbilities
+from dewar.tasks.runtime.group_commit import LedgerWriter
 from dewar.tasks.runtime.job_source import JobSource
 from dewar.tasks.runtime.ledger_listener import LedgerListener
 from dewar.tasks.runtime.limited_jobs import LimitedJobs
 from dewar.tasks.runtime.maintenance import LedgerMaintenance
+from dewar.tasks.runtime.pending_write import MakeWriter
 from dewar.tasks.runtime.queue_metrics import QueueMetrics
 from dewar.tasks.runtime.runner import JobRunner
 from dewar.tasks.runtime.runtime_parts import open_pool, process_jobs, wait_as_running
@@ -38,6 +41,7 @@ from dewar.tasks.runtime.stored_results import StoredResults
 from dewar.tasks.runtime.transaction_jobs import TransactionJobs
 from dewar.tasks.runtime.unknown_tasks import INTERVAL, UnknownTasks
 from dewar.tasks.runtime.workflow_jobs import MISSED_INTERVAL, WorkflowJobs
+from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
 from dewar.tasks.stored_job import JobBackend, StoredJob
 from dewar.tasks.webhooks.webhooks import Webhooks
@@ -46,6 +50,9 @@ from dewar.tasks.webhooks.webhooks import Webhooks
 _PROGRESS_INTERVAL = 0.2
 # How long this package's own threads may take to end, in seconds.
 _FINAL_WAIT = 5.0
+
+#: Makes the job of a task for a due time, at a time.
+NewScheduled = Callable[[Any, float, float], NewJob]
 
 
 class TasksRuntime:
@@ -59,21 +66,19 @@ class TasksRuntime:
         new_scheduled: Makes the job of a task for a due time, at a time.
     """
 
-    def __init__(
-        self, directory: TaskDirectory, new_scheduled: Callable[[Any, float, float], NewJob]
-    ) -> None:
+    def __init__(self, directory: TaskDirectory, new_scheduled: NewScheduled) -> None:
         self.directory = directory
         #: The process that it was made in: a fork inherits it, and must not use it.
         self.pid = os.getpid()
         self.has_ended = False
-        self._settings = settings = directory.settings()
+        self._settings = settings = self._make_settings()
         # On the remote side of an engine another process stores the jobs and runs them.
         runs_jobs = settings.run_jobs and not is_remote.get()
-        self._pool = open_pool(settings) if runs_jobs else None
+        self._pool = self._open_pool() if runs_jobs else None
         engine = None if self._pool is None else self._pool.engine
         self._engine, self._abilities = engine, EngineAbilities(engine)
-        self.ledger = directory.open_ledger()
-        owner = this_owner(time.time())
+        self.ledger = self._open_ledger()
+        owner = this_owner(directory.clock())
         jobs = process_jobs(directory, self.ledger, owner, settings, runs_jobs)
         self._futures, self._duplicates = jobs.futures, jobs.duplicates
         self._limited_jobs = LimitedJobs(jobs)
@@ -84,7 +89,14 @@ class TasksRuntime:
         is_local = engine is not None and engine.name == "threads"
         self.source = JobSource(directory, is_local, StoredResults(self.ledger))
         self._cancellation = JobCancellation(jobs, self.webhooks.wake)
-        self._runner = JobRunner(jobs, engine, self.source, self._cancellation, self.webhooks.wake)
+        self._runner = JobRunner(
+            jobs,
+            engine,
+            self.source,
+            self._cancellation,
+            self.webhooks.wake,
+            make_writer=self.make_writer,
+        )
         self._blocked_workers = BlockedWorkers(jobs, engine)
         self._maintenance = LedgerMaintenance(
             jobs, settings, directory.tasks, self._runner.dispatch_claimed, self._cancellation
@@ -112,6 +124,19 @@ class TasksRuntime:
 
     def __repr__(self) -> str:
         return f"<TasksRuntime of process {self.pid}: {self._runner!r}>"
+
+    # What a runtime for tests has in another way.
+
+    make_writer: MakeWriter = LedgerWriter
+
+    def _make_settings(self) -> TasksSettings:
+        return self.directory.settings()
+
+    def _open_pool(self) -> TaskPool:
+        return open_pool(self._settings)
+
+    def _open_ledger(self) -> NotifyingLedger:
+        return self.directory.open_ledger()
 
     @property
     def is_running(self) -> bool:

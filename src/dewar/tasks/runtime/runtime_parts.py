@@ -1,7 +1,6 @@
 """What makes the parts of a process's runtime from its settings: the pool, and its jobs."""
 
 import json
-import time
 from functools import partial
 
 from dewar.tasks.directory import TaskDirectory
@@ -58,8 +57,8 @@ def process_jobs(
         claimed=ClaimedJobs(_workers(settings), settings.prefetch, runs_jobs),
         futures=JobFutures(),
         describe=partial(_describe, directory),
-        clock=time.time,
-        monotonic=time.monotonic,
+        clock=directory.clock,
+        monotonic=directory.monotonic,
         queues=settings.queues,
         limits=directory.limits,
         moments=JobMoments(SignalSender(directory), ledger.get_many),

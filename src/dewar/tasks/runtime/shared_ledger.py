@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import TaskSetupError
-from dewar.tasks.runtime.runtime import TasksRuntime
+from dewar.tasks.runtime.runtime import NewScheduled, TasksRuntime
 
 
 class Runtimes:
@@ -23,6 +23,19 @@ class Runtimes:
     def __repr__(self) -> str:
         return f"<Runtimes {list(self._known)!r}>"
 
+    def begin(self, directory: TaskDirectory, new_scheduled: NewScheduled) -> TasksRuntime:
+        """Return a new runtime that has begun, and check others against it from now on.
+
+        Raises:
+            TaskSetupError: If another runtime would run its jobs.
+        """
+        self.check(directory)
+        runtime = TasksRuntime(directory, new_scheduled)
+        runtime.start()
+        with self._lock:
+            self._known.add(runtime)
+        return runtime
+
     def check(self, new: TaskDirectory) -> None:
         """Check tasks before their runtime is made.
 
@@ -34,11 +47,6 @@ class Runtimes:
         for other in others:
             if other is not new and _ledger_of(other) == _ledger_of(new):
                 _check(new, other)
-
-    def add(self, runtime: TasksRuntime) -> None:
-        """Check others against a runtime from now on."""
-        with self._lock:
-            self._known.add(runtime)
 
 
 def _ledger_of(directory: TaskDirectory) -> tuple[str, str | None]:
