@@ -1,6 +1,6 @@
 """`Tasks`: the background tasks of an app, and their jobs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from inspect import iscoroutinefunction
@@ -12,8 +12,6 @@ from dewar.tasks.attached_apps import AttachedApps
 from dewar.tasks.directory import LINKS, TaskDirectory
 from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.interface import TasksApp
-from dewar.tasks.job_maker import job_maker, jobs_of
-from dewar.tasks.ledger.ids import IdGenerator
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.records import JobRecord
@@ -27,11 +25,10 @@ from dewar.tasks.schedules.task_schedule import TaskSchedule, schedule_of
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
 from dewar.tasks.stored_job import StoredJob
-from dewar.tasks.submission import Delay, Submission
-from dewar.tasks.task import Arguments, AsyncTask, Task, TaskDecorator
+from dewar.tasks.submission import Delay
+from dewar.tasks.submitter import Submitter
+from dewar.tasks.task import AsyncTask, Task, TaskDecorator
 from dewar.tasks.task_options import TaskOptions, UniqueRule, limits_of, name_of
-from dewar.tasks.workflows.plan import planned
-from dewar.tasks.workflows.steps import WorkflowStep
 from dewar.tasks.workflows.workflow import Workflow
 from dewar.tasks.workflows.workflow_status import WorkflowStatus
 
@@ -68,8 +65,8 @@ class Tasks:
         # The setting `app` is a path, so an object of that name is the app.
         if app is None and not isinstance(settings.get("app"), str | None):
             app = settings.pop("app")
-        self._ids = IdGenerator()
         self._apps = AttachedApps(settings)
+        self._submitter = Submitter(self._apps)
         self._apps.here.directory.declared_in = ref(self)
         #: The tasks by name, the same for all apps.
         self._tasks = self._apps.here.directory.tasks
@@ -171,13 +168,14 @@ class Tasks:
                 schedule=schedule,
             )
             make: type[Task[..., Any]] = AsyncTask if iscoroutinefunction(function) else Task
+            submit = self._submitter
             task = make(
                 function,
                 options,
                 self._directory,
-                self._submit,
-                self._submit_all,
-                self._submit_workflow,
+                submit.submit,
+                submit.submit_all,
+                submit.submit_workflow,
             )
             check_scheduled(task)
             self._apps.here.directory.add(task)
@@ -253,35 +251,6 @@ class Tasks:
     def set_links(self, app: TasksApp, links: Callable[[str], Mapping[str, str]]) -> None:
         """Set the function that returns the URLs of a job in an app. A blueprint calls this."""
         app.extensions[LINKS] = links
-
-    def _submit(
-        self,
-        task: Task[Any, Any],
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        submission: Submission,
-    ) -> StoredJob:
-        """Accept a job; see `Task.submit`."""
-        new = job_maker(task, submission, self._ids.new)(args, kwargs)
-        here = self._apps.here
-        if new.after:
-            here.runtime.workflows.check_known(new.after)
-        if submission.connection is not None:
-            return here.accept_in(submission.connection, new, task)
-        return here.runtime.accept_one(new, task)
-
-    def _submit_workflow(self, step: WorkflowStep) -> Workflow:
-        """Accept the jobs of a workflow; see `WorkflowStep.submit`."""
-        plan, runtime = planned(step, self._ids.new, self._tasks), self._apps.here.runtime
-        runtime.accept_workflow(plan, jobs_of(plan))
-        return Workflow(plan.id, plan.ends, runtime)
-
-    def _submit_all(
-        self, task: Task[Any, Any], calls: Sequence[Arguments], submission: Submission
-    ) -> list[StoredJob]:
-        """Accept a job for each call; see `Task.map`."""
-        make = job_maker(task, submission, self._ids.new)
-        return self.runtime.accept([make(args, kwargs) for args, kwargs in calls], task)
 
     @property
     def runtime(self) -> TasksRuntime:
