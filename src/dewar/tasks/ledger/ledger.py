@@ -147,6 +147,12 @@ class Ledger:
         self._note_settled(settled)
         return bool(rows)
 
+    def cancel_workflow(
+        self, id: str, now: float, describe: Describe = describe_record
+    ) -> Sequence[str]:
+        """Cancel the jobs of a workflow that wait; return their ids."""
+        return self.workflows.cancel(id, now, describe).ids
+
     def cancel_running(self, id: str) -> bool:
         """Mark a running job to be stopped; return whether it is running. It never runs again."""
         with self.database.writing() as connection:

@@ -101,8 +101,10 @@ class NotifyingLedger(Ledger):
             self.notifications.notify(Notice(jobs=True, ended=(*result.lost, *result.cancelled)))
         return result
 
-    def cancel_workflow(self, id: str, now: float, describe: Describe) -> Sequence[str]:
-        """Cancel what waits of a workflow, and return the ids; see `LedgerWorkflows.cancel`."""
+    def cancel_workflow(
+        self, id: str, now: float, describe: Describe = describe_record
+    ) -> Sequence[str]:
+        """See `Ledger.cancel_workflow`."""
         done = self.workflows.cancel(id, now, describe)
         notice = Notice(jobs=bool(done.owners), ended=tuple(done.ids), owners=tuple(done.owners))
         if notice:
