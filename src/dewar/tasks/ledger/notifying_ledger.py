@@ -102,10 +102,10 @@ class NotifyingLedger(Ledger):
         return result
 
     def cancel_workflow(
-        self, id: str, now: float, describe: Describe = describe_record
+        self, id: str, now: float, describe: Describe = describe_record, kept: Sequence[str] = ()
     ) -> Sequence[str]:
         """See `Ledger.cancel_workflow`."""
-        done = self.workflows.cancel(id, now, describe)
+        done = self.workflows.cancel(id, now, describe, kept)
         notice = Notice(jobs=bool(done.owners), ended=tuple(done.ids), owners=tuple(done.owners))
         if notice:
             self.notifications.notify(notice)
