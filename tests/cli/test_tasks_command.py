@@ -30,6 +30,7 @@ from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.notifications import NoNotifications
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import AttemptStart, JobState, NewJob, Outcome, ProgressUpdate
+from dewar.tasks.ledger.schema import workflows
 from dewar.tasks.serialization.task_address import EXTENSION
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.webhooks.outbox import Outbox
@@ -306,6 +307,24 @@ def test_each_job_is_dealt_with_though_one_is_refused(run: Run, tasks: StoredTas
     unknown, ended = result.stderr.splitlines()
     assert unknown.startswith("Error: There is no job 'bbbb")
     assert ended == f"Error: The job {done} has ended: it is done."
+
+
+def test_a_workflow_is_shown_and_cancelled(run: Run, tasks: StoredTasks) -> None:
+    """By its id: how far it is, and each of its jobs."""
+    first = tasks.put(state=JobState.RUNNING, workflow="w_1")
+    second = tasks.put(workflow="w_1", after=[first])
+    with tasks.store.database.writing() as connection:
+        row = {"id": "w_1", "created": 1.0, "ends": json.dumps(second)}
+        connection.execute(workflows.insert(), row)
+    shown = run("show", "w_1").stdout.splitlines()
+    assert shown[0] == "w_1  running  0%  (1 queued, 1 running)"
+    assert [line.split()[:2] for line in shown[1:]] == [[first, "running"], [second, "queued"]]
+    assert "state      queued (waits for other jobs)\n" in run("show", second).stdout
+    assert "workflow   w_1\n" in run("show", second).stdout
+    told = run("cancel", "w_1", "--running").stdout
+    assert told == "Cancelled 1 jobs of w_1; told 1 of 1 to stop.\n"
+    assert tasks.state(second) is JobState.CANCELLED
+    assert first in str(tasks.store.stop_requests("me"))
 
 
 def test_the_callback_of_a_cancelled_job_is_made(run: Run, tasks: StoredTasks) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import taskapp
+from dewar import chain, group
 from dewar.tasks.errors import JobLost, JobTimeout, PoolExhausted, Unserializable, WorkerDied
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import JobState
@@ -208,3 +209,13 @@ def test_a_job_whose_process_is_killed_is_run_by_another(
         submitter.kill()
         submitter.communicate()
         other.stop(_SOON)
+
+
+def test_a_workflow_runs_in_other_processes() -> None:
+    """Results are put in the place of arguments here, and failures stop what waits."""
+    workflow = chain(group(taskapp.add.s(1, 2), taskapp.add.s(3, 4)), taskapp.add.s([5])).submit()
+    assert workflow.result(_SOON) == [3, 7, 5]
+    failing = chain(taskapp.fail.s("no"), taskapp.add.s(1)).submit()
+    with pytest.raises(ValueError, match="no"):
+        failing.result(_SOON)
+    assert failing.status().jobs[JobState.CANCELLED] == 1

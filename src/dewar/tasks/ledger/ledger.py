@@ -148,6 +148,12 @@ class Ledger:
         self._note_settled(settled)
         return bool(rows)
 
+    def cancel_workflow(
+        self, id: str, now: float, describe: Describe = describe_record, kept: Sequence[str] = ()
+    ) -> Sequence[str]:
+        """Cancel the jobs of a workflow that wait, but for some; return their ids."""
+        return self.workflows.cancel(id, now, describe, kept).ids
+
     def cancel_running(self, id: str) -> bool:
         """Mark a running job to be stopped; return whether it is running. It never runs again."""
         with self.database.writing() as connection:

@@ -152,9 +152,11 @@ class NotifyingLedger(Ledger):
             self._notify(Notice(jobs=True, ended=(*result.lost, *result.cancelled)))
         return result
 
-    def cancel_workflow(self, id: str, now: float, describe: Describe) -> Sequence[str]:
-        """Cancel what waits of a workflow, and return the ids; see `LedgerWorkflows.cancel`."""
-        done = self.workflows.cancel(id, now, describe)
+    def cancel_workflow(
+        self, id: str, now: float, describe: Describe = describe_record, kept: Sequence[str] = ()
+    ) -> Sequence[str]:
+        """See `Ledger.cancel_workflow`."""
+        done = self.workflows.cancel(id, now, describe, kept)
         notice = Notice(jobs=bool(done.owners), ended=tuple(done.ids), owners=tuple(done.owners))
         if notice:
             self._notify(notice)

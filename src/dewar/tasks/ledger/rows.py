@@ -81,15 +81,17 @@ def record_of(row: Row[Any]) -> JobRecord:
 
 def snapshot_of(row: Row[Any]) -> JobSnapshot:
     """Return the part of a row that decides which operations count."""
+    found: Any = row
+    _, task, state, owner, attempts, callback, flags, due = found
     return JobSnapshot(
-        row.task,
-        _STATES[row.state],
-        row.owner,
-        row.attempts,
-        row.callback,
-        bool(row.stop_requested),
-        shift_in(row.due),
-        bool(row.followed),
+        task,
+        _STATES[state],
+        owner,
+        attempts,
+        callback,
+        bool(flags & 1),
+        shift_in(due),
+        bool(flags & 2),
     )
 
 

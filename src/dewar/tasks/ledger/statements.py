@@ -19,6 +19,7 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    literal_column,
     or_,
     select,
     text,
@@ -68,9 +69,9 @@ _JOB_SNAPSHOT = (
         jobs.c.owner,
         jobs.c.attempts,
         jobs.c.callback,
-        jobs.c.stop_requested,
+        # PERF: in one column, because each costs some microseconds.
+        (jobs.c.stop_requested + literal_column("2") * jobs.c.followed).label("flags"),
         jobs.c.due,
-        jobs.c.followed,
     )
     .order_by(jobs.c.id)
     .with_for_update()

@@ -117,10 +117,13 @@ class LedgerWorkflows:
             known = {row.id for row in rows_of(connection, sql.STATES, sorted(set(ids)))}
         return [id for id in ids if id not in known]
 
-    def cancel(self, id: str, now: float, describe: Describe) -> Cancelled:
-        """Cancel all jobs of a workflow that have not begun."""
+    def cancel(
+        self, id: str, now: float, describe: Describe, kept: Sequence[str] = ()
+    ) -> Cancelled:
+        """Cancel all jobs of a workflow that have not begun, but for those that are kept."""
         with self._database.writing() as connection:
-            ids = list(connection.execute(sql.WORKFLOW_WAITING, {"of_workflow": id}).scalars())
+            waiting = connection.execute(sql.WORKFLOW_WAITING, {"of_workflow": id}).scalars()
+            ids = [one for one in waiting if one not in kept]
             rows = list(rows_of(connection, sql.CANCEL_THESE, ids, now=now))
             followed = {row.id: JobState.CANCELLED for row in rows if row.followed}
             settled = settle(connection, followed, now, describe)

@@ -68,14 +68,21 @@ class JobCancellation:
         self._on_callback()
         return True
 
-    def cancel_workflow(self, id: str) -> Sequence[str]:
-        """Cancel the jobs of a workflow that have not begun; return their ids."""
+    def cancel_workflow(self, id: str) -> tuple[Sequence[str], Sequence[str]]:
+        """Cancel the jobs of a workflow that have not begun.
+
+        Returns:
+            Their ids, and those of the jobs that have begun in this process. The ledger may not
+            know yet that they have.
+        """
         jobs = self._jobs
         with self._lock:
             self._remember(id)
-            ids = jobs.ledger.cancel_workflow(id, jobs.clock(), jobs.describe)
+            attempts = [one for one in jobs.claimed.all() if one.record.workflow == id]
+            begun = [one.record.id for one in attempts if not one.cancel()]
+            ids = jobs.ledger.cancel_workflow(id, jobs.clock(), jobs.describe, begun)
         self._drop(ids)
-        return ids
+        return ids, begun
 
     def note_settled(self, settled: Settled) -> None:
         """Resolve the jobs that were stopped by others. It never fails."""

@@ -285,9 +285,10 @@ class TasksRuntime:
     def cancel_workflow(self, id: str, running: bool) -> bool:
         """Cancel what waits of a workflow, and stop what runs; return whether there was any."""
         self.workflows.find(id)
-        did = bool(self._cancellation.cancel_workflow(id))
+        cancelled, begun = self._cancellation.cancel_workflow(id)
+        did = bool(cancelled)
         if running:
-            for job in self.ledger.workflows.running(id):
+            for job in {*begun, *self.ledger.workflows.running(id)}:
                 did |= self.cancel(job, True)
         return self._woken(did)
 
