@@ -1,7 +1,6 @@
 """An app with a task for each option of tasks, for the workers of each engine."""
 
 import os
-import time
 from pathlib import Path
 
 from dewar import Dewar
@@ -46,7 +45,7 @@ def soft():
 
 @tasks.task(timeout=0.3)
 def hard():
-    time.sleep(30)
+    eventually(lambda: False)
 
 
 @tasks.task()

@@ -42,8 +42,8 @@ class TestPostgreSQLTransactions(TransactionContract):
         engine.dispose()
 
     def test_two_phases_are_a_transaction_too(self, make_shop: Callable[..., Shop]) -> None:
-        """The server has to be set up for them, which is seldom."""
-        shop = make_shop()
+        """The server has to be set up for them, which is seldom. The job is found by a poll."""
+        shop = make_shop(poll=0.05)
         with shop.engine.connect() as connection:
             if connection.execute(text("SHOW max_prepared_transactions")).scalar_one() == "0":
                 pytest.skip("the server has max_prepared_transactions = 0")

@@ -5,7 +5,17 @@ from contextlib import AbstractContextManager
 from functools import partial
 from types import MappingProxyType
 
-from sqlalchemy import URL, Connection, bindparam, create_engine, event, func, select, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    TwoPhaseTransaction,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from dewar.tasks.errors import MissingExtra, TaskSetupError
@@ -83,7 +93,12 @@ class PostgreSQLDatabase(Database):
         return join_postgresql(connection, self)
 
     def tell_at_commit(self, connection: Connection, notice: Notice, tell: Tell) -> None:  # noqa: ARG002  # as the others
-        """See `Database.tell_at_commit`. The server sends the notice with the commit."""
+        """See `Database.tell_at_commit`. The server sends the notice with the commit.
+
+        It refuses to prepare a transaction with a notice, whose jobs are found by the next poll.
+        """
+        if isinstance(connection.get_transaction(), TwoPhaseTransaction):
+            return
         send(connection, notice, self._schema, NOTIFY)
 
     def notifications(self) -> Notifications:
