@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import time
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,6 +228,29 @@ def test_limits_and_unique_keys_hold(tasks):
         assert once.submit(1).result() is True
         with pytest.raises(NotSupported):
             killed.submit()
+
+
+def test_a_soft_limit_does_not_reach_into_another_job(tasks):
+    """It is raised after the job that was submitted has ended, and is recorded."""
+
+    @tasks.task()
+    def inner():
+        until = time.monotonic() + 0.2
+        while time.monotonic() < until:
+            pass
+        return "ended"
+
+    @tasks.task(soft_timeout=0.05)
+    def outer():
+        inner.submit()
+        while True:
+            pass
+
+    with tasks.immediate():
+        job = outer.submit()
+        assert isinstance(job.exception(), SoftTimeLimitExceeded)
+        states = {one.task: one.state for one in tasks.ledger.list()}
+        assert states == {"inner": JobState.DONE, "outer": JobState.FAILED}
 
 
 def test_the_settings_of_the_engine_do_not_matter(app):

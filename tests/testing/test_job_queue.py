@@ -222,6 +222,22 @@ def test_callbacks_wait_in_the_queue(tasks, queue):
         assert [one.url for one in inner.callbacks] == ["https://example.com/done"]
 
 
+def test_tasks_that_stop_begin_again(tasks, queue):
+    """What waited is lost, and the next job is in the queue."""
+
+    @tasks.task()
+    def work(number):
+        return number
+
+    work.submit(1)
+    tasks.stop()
+    assert queue.drain() == 0
+    job = work.submit(2)
+    assert queue.drain() == 1
+    assert job.result() == 2
+    assert queue.callbacks == []
+
+
 def test_apps_share_a_queue(tasks, queue):
     """The tasks of a factory's apps run each in their own app."""
     names = []

@@ -120,7 +120,8 @@ class JobQueue:
     @property
     def callbacks(self) -> list[Delivery]:
         """The callbacks of the jobs that have ended, the oldest first. None is sent."""
-        found = [one for runtime in self._runtimes for one in runtime.webhooks.outbox.list()]
+        running = [runtime for runtime in self._runtimes if runtime.is_running]
+        found = [one for runtime in running for one in runtime.webhooks.outbox.list()]
         return sorted(found, key=lambda one: one.created)
 
 

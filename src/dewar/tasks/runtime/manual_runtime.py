@@ -9,6 +9,7 @@ Invariants:
 1. A job is claimed only in `_claim`, one thread at a time, and runs in the thread that has called
    it.
 2. No lock is held while a function runs, so a job may submit others and wait for them.
+3. What it does for a job that submits or waits is shielded from the soft limit of that job.
 """
 
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.opening import open_memory_ledger
 from dewar.tasks.ledger.records import NewJob
 from dewar.tasks.pool import TaskPool
+from dewar.tasks.progress import shielded
 from dewar.tasks.runtime.direct_writer import DirectWriter
 from dewar.tasks.runtime.job_clock import JobClock
 from dewar.tasks.runtime.runtime import NewScheduled, TasksRuntime
@@ -102,9 +104,12 @@ class ManualRuntime(TasksRuntime):
         with self._accepting:
             return super().accept([self._in_order(one) for one in new], task)
 
+    @shielded
     def run_due(self) -> int:
         """Run what is due, and what that submits, in this thread; return how many attempts."""
         count = 0
+        if self.has_ended:
+            return count
         while self._inline.run_next() or (self._claim() and self._inline.run_next()):
             count += 1
         return count
@@ -168,6 +173,7 @@ class ImmediateRuntime(ManualRuntime):
         super().__init__(directory, new_scheduled, JobClock())
         self._propagate = propagate
 
+    @shielded
     def accept_one(self, new: NewJob, task: Any) -> StoredJob:
         """Accept a job, and run it."""
         with self._accepting:
@@ -175,6 +181,7 @@ class ImmediateRuntime(ManualRuntime):
             self._claim()  # before another thread does
         return self._run([job])[0]
 
+    @shielded
     def accept(self, new: Sequence[NewJob], task: Any) -> list[StoredJob]:
         """Accept jobs, and run them."""
         with self._accepting:
