@@ -1,21 +1,24 @@
-"""`Submitter`: accepts the jobs of tasks, for the app that is current."""
+"""`Submitter`: makes tasks, and accepts their jobs for the app that is current."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from inspect import iscoroutinefunction
 from typing import Any
 
 from dewar.tasks.attached_apps import AttachedApps
 from dewar.tasks.job_maker import job_maker, jobs_of
 from dewar.tasks.ledger.ids import IdGenerator
+from dewar.tasks.scheduled_job import check_scheduled
 from dewar.tasks.stored_job import StoredJob
 from dewar.tasks.submission import Submission
-from dewar.tasks.task import Arguments, Task
+from dewar.tasks.task import Arguments, AsyncTask, Task
+from dewar.tasks.task_options import TaskOptions
 from dewar.tasks.workflows.plan import planned
 from dewar.tasks.workflows.steps import WorkflowStep
 from dewar.tasks.workflows.workflow import Workflow
 
 
 class Submitter:
-    """Accepts jobs.
+    """Makes tasks, and accepts their jobs.
 
     Args:
         apps: The apps of the tasks.
@@ -27,6 +30,15 @@ class Submitter:
 
     def __repr__(self) -> str:
         return f"<Submitter of {self._apps!r}>"
+
+    def make_task(self, function: Callable[..., Any], options: TaskOptions) -> Task[..., Any]:
+        """Declare a task whose jobs it accepts, and return it."""
+        make: type[Task[..., Any]] = AsyncTask if iscoroutinefunction(function) else Task
+        accept = self.submit, self.submit_all, self.submit_workflow
+        task = make(function, options, lambda: self._apps.here.directory, *accept)
+        check_scheduled(task)
+        task.directory().add(task)
+        return task
 
     def submit(
         self,

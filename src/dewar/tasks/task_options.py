@@ -11,6 +11,9 @@ from dewar.tasks.retry import RetryPolicy
 from dewar.tasks.schedules.task_schedule import TaskSchedule
 from dewar.tasks.time_limits import TimeLimits
 
+#: How many jobs of a task may wait by default: some minutes' work, and no more than fits on a disk.
+MAX_QUEUE = 10_000
+
 #: Whether one job at most has the same arguments, or a function of them that returns the key.
 UniqueRule = bool | Callable[..., Any]
 
@@ -72,8 +75,8 @@ def limits_of(rate: Any, max_running: Any) -> TaskLimits:
     return TaskLimits(None if rate is None else Rate.read(rate), max_running)
 
 
-def name_of(function: Callable[..., Any]) -> str:
-    """Return the name of a function that is to be a task.
+def name_of(function: Callable[..., Any], given: str | None) -> str:
+    """Return the name of a function that is to be a task: the given one, if there is one.
 
     Raises:
         TaskSetupError: For a class, a partial or another object, which no other process finds.
@@ -86,4 +89,4 @@ def name_of(function: Callable[..., Any]) -> str:
             " def resize(path): ..."
         )
     name: str = function.__name__
-    return name
+    return name if given is None else given

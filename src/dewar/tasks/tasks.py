@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
-from inspect import iscoroutinefunction
 from typing import Any
 from weakref import ref
 
@@ -20,20 +19,16 @@ from dewar.tasks.ledger.workflow_rows import is_workflow
 from dewar.tasks.placement import DEFAULT_QUEUE, checked_policy
 from dewar.tasks.retry import BackoffRule, RetryPolicy
 from dewar.tasks.runtime.runtime import TasksRuntime
-from dewar.tasks.scheduled_job import check_scheduled
 from dewar.tasks.schedules.task_schedule import TaskSchedule, schedule_of
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
 from dewar.tasks.stored_job import StoredJob
 from dewar.tasks.submission import Delay
 from dewar.tasks.submitter import Submitter
-from dewar.tasks.task import AsyncTask, Task, TaskDecorator
-from dewar.tasks.task_options import TaskOptions, UniqueRule, limits_of, name_of
+from dewar.tasks.task import Task, TaskDecorator
+from dewar.tasks.task_options import MAX_QUEUE, TaskOptions, UniqueRule, limits_of, name_of
 from dewar.tasks.workflows.workflow import Workflow
-from dewar.tasks.workflows.workflow_status import WorkflowStatus
-
-# How many jobs of a task may wait by default: some minutes' work, and no more than fits on a disk.
-_MAX_QUEUE = 10_000
+from dewar.tasks.workflows.workflow_status import status_of
 
 
 class Tasks:
@@ -104,7 +99,7 @@ class Tasks:
         timeout: float | None = None,
         soft_timeout: float | None = None,
         idempotent: bool = True,
-        max_queue: int | None = _MAX_QUEUE,
+        max_queue: int | None = MAX_QUEUE,
         queue: str = DEFAULT_QUEUE,
         priority: int = 0,
         rate: str | None = None,
@@ -153,9 +148,8 @@ class Tasks:
         schedule = schedule_of(every, cron, time_zone, missed)
 
         def declare(function: Callable[..., Any]) -> Any:
-            own_name = name_of(function)  # also a check
             options = TaskOptions(
-                name=own_name if name is None else name,
+                name=name_of(function, name),
                 policy=policy,
                 timeout=timeout,
                 soft_timeout=soft_timeout,
@@ -167,19 +161,7 @@ class Tasks:
                 on_duplicate=checked_policy(on_duplicate),
                 schedule=schedule,
             )
-            make: type[Task[..., Any]] = AsyncTask if iscoroutinefunction(function) else Task
-            submit = self._submitter
-            task = make(
-                function,
-                options,
-                self._directory,
-                submit.submit,
-                submit.submit_all,
-                submit.submit_workflow,
-            )
-            check_scheduled(task)
-            self._apps.here.directory.add(task)
-            return task
+            return self._submitter.make_task(function, options)
 
         return declare
 
@@ -210,7 +192,7 @@ class Tasks:
         Raises:
             UnknownJob: If the ledger has none.
         """
-        return self.runtime.job(id)
+        return self.runtime.lookup.job(id)
 
     def get_workflow(self, id: str) -> Workflow:
         """Return a workflow by its id, whichever process accepted it.
@@ -226,13 +208,11 @@ class Tasks:
         Raises:
             UnknownJob: If it has none.
         """
-        return self.get_workflow(id).status() if is_workflow(id) else self.runtime.status(id)
+        return self.get_workflow(id).status() if is_workflow(id) else self.runtime.lookup.status(id)
 
     def status_of(self, record: JobRecord | WorkflowRecord) -> JobStatus:
         """Return the status that a record of the ledger describes."""
-        if isinstance(record, WorkflowRecord):
-            return WorkflowStatus.of_workflow(record, self.json.loads)
-        return JobStatus.of(record, self.json.loads)
+        return status_of(record, self.json.loads)
 
     def cancel(self, id: str, *, running: bool = False) -> bool:
         """Cancel a job or a workflow, whoever has it; return whether that was possible.

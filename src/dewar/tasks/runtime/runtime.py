@@ -13,14 +13,12 @@ from dewar.support.background_thread import BackgroundThread
 from dewar.support.metric_sources import metric_sources
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.engines.execution import is_remote
-from dewar.tasks.errors import Duplicate, QueueFull, UnknownJob
 from dewar.tasks.job import Job
 from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.owners import this_owner
 from dewar.tasks.ledger.queue_overview import read_queues
-from dewar.tasks.ledger.records import JobRecord, JobState, NewJob
+from dewar.tasks.ledger.records import JobState, NewJob
 from dewar.tasks.metrics import job_counts
-from dewar.tasks.placement import OnDuplicate
 from dewar.tasks.pool import TaskPool
 from dewar.tasks.progress import shielded
 from dewar.tasks.runtime.blocked_workers import BlockedWorkers
@@ -28,6 +26,7 @@ from dewar.tasks.runtime.cancellation import JobCancellation
 from dewar.tasks.runtime.declarations import INTERVAL as LOOK_INTERVAL
 from dewar.tasks.runtime.engine_abilities import EngineAbilities
 from dewar.tasks.runtime.group_commit import LedgerWriter
+from dewar.tasks.runtime.job_lookup import JobLookup
 from dewar.tasks.runtime.job_source import JobSource
 from dewar.tasks.runtime.ledger_listener import LedgerListener
 from dewar.tasks.runtime.limited_jobs import LimitedJobs
@@ -42,7 +41,6 @@ from dewar.tasks.runtime.transaction_jobs import TransactionJobs
 from dewar.tasks.runtime.unknown_tasks import INTERVAL, UnknownTasks
 from dewar.tasks.runtime.workflow_jobs import MISSED_INTERVAL, WorkflowJobs
 from dewar.tasks.settings import TasksSettings
-from dewar.tasks.status import JobStatus
 from dewar.tasks.stored_job import JobBackend, StoredJob
 from dewar.tasks.webhooks.webhooks import Webhooks
 
@@ -84,7 +82,6 @@ class TasksRuntime:
         self._limited_jobs = LimitedJobs(jobs)
         self.webhooks = Webhooks(self.ledger, settings, owner.id)
         self._callback_queue = CallQueue("dewar-tasks-callbacks")
-        self._backend = self._make_backend(waits=hasattr(engine, "wait_for"))
         self._claimed = jobs.claimed
         is_local = engine is not None and engine.name == "threads"
         self.source = JobSource(directory, is_local, StoredResults(self.ledger))
@@ -104,6 +101,8 @@ class TasksRuntime:
         self._moments = jobs.moments
         self._queues = QueueMetrics(partial(read_queues, self.ledger.database))
         self._listener = LedgerListener(jobs, self._maintenance.poll_soon, self._runner.wake)
+        self.lookup = JobLookup(jobs, directory, self._future_of, self._listener.hear_ends)
+        self._backend = self._make_backend(waits=hasattr(engine, "wait_for"))
         self.transaction_jobs = TransactionJobs(jobs, self._listener, self._check, self._future_of)
         self._maintenance.every(_PROGRESS_INTERVAL, self._runner.write_progress)
         self.workflows = WorkflowJobs(jobs, self._cancellation, self._runner.wake)
@@ -207,8 +206,8 @@ class TasksRuntime:
             self._check(new, task)
         job = self._future_of(new.id, new.task)
         if not self._runner.submit_one(new):
-            return self._found([new], [job], [False], task)[0]
-        if not self._listener.hears_ends and not self._is_here(job):
+            return self.lookup.found([new], [job], [False], task)[0]
+        if not self._listener.hears_ends and not self.lookup.is_here(job):
             self._listener.hear_ends()
         return job
 
@@ -220,58 +219,9 @@ class TasksRuntime:
         jobs = [self._future_of(one.id, one.task) for one in new]
         accepted = self._runner.submit(new)
         if not all(accepted):
-            return self._found(new, jobs, accepted, task)
-        if not self._listener.hears_ends and not all(map(self._is_here, jobs)):
+            return self.lookup.found(new, jobs, accepted, task)
+        if not self._listener.hears_ends and not all(map(self.lookup.is_here, jobs)):
             self._listener.hear_ends()
-        return jobs
-
-    def _found(
-        self,
-        new: Sequence[NewJob],
-        jobs: Sequence[StoredJob],
-        accepted: Sequence[bool],
-        task: Any,
-    ) -> list[StoredJob]:
-        """Return the jobs of a submission, with the existing ones in the place of duplicates.
-
-        Raises:
-            Duplicate: If there are duplicates that the task refuses.
-            QueueFull: If some did not fit.
-        """
-        kept = [job for job, is_kept in zip(jobs, accepted, strict=True) if is_kept]
-        holders = {one.id: self._duplicates.pop(one.id, None) for one in new}
-        for one, is_kept in zip(new, accepted, strict=True):
-            holder = holders[one.id]
-            if holder is not None and one.on_duplicate is not OnDuplicate.RETURN:
-                raise Duplicate(task.name, holder, kept)
-            if holder is None and not is_kept:
-                raise QueueFull(f"The task {task.name}", task.options.max_queue, kept)
-        return [
-            job if holder is None else self.job(holder)
-            for job, holder in zip(jobs, holders.values(), strict=True)
-        ]
-
-    @shielded
-    def job(self, id: str) -> StoredJob:
-        """Return a job; see `Tasks.get`."""
-        record = self._record(id)
-        job = self._future_of(id, record.task)
-        if not record.state.is_final and not self._is_here(job):
-            self._listener.hear_ends()
-        # Looked up again: it may have ended before its Future was there.
-        self._futures.resolve([self._record(id)])
-        return job
-
-    @shielded
-    def jobs(self, ids: Sequence[str]) -> list[StoredJob]:
-        """Return many jobs at once, as `job` does."""
-        records = self.ledger.get_many(ids)
-        missing = next((id for id in ids if id not in records), None)
-        if missing is not None:
-            raise UnknownJob(missing)
-        jobs = [self._future_of(id, records[id].task) for id in ids]
-        self._listener.hear_ends()
-        self._futures.resolve(self.ledger.get_many(ids).values())
         return jobs
 
     @shielded
@@ -293,11 +243,6 @@ class TasksRuntime:
         return self._woken(did)
 
     @shielded
-    def status(self, id: str) -> JobStatus:
-        """Return what the ledger knows of a job; see `Tasks.status`."""
-        return JobStatus.of(self._record(id), self.directory.json.loads)
-
-    @shielded
     def cancel(self, id: str, running: bool) -> bool:
         """Cancel a job; see `Tasks.cancel`."""
         if running and self._abilities.can_stop:
@@ -306,11 +251,11 @@ class TasksRuntime:
         here = self._cancellation.cancel_claimed(id, running)
         if here is not None:
             return self._woken(here)
-        record = self._record(id)
+        record = self.lookup.record(id)
         if record.state is JobState.QUEUED and self._cancellation.cancel_waiting(id):
             return self._woken(True)
         if record.state.is_final or not running:
-            return self._record(id).state is JobState.CANCELLED
+            return self.lookup.record(id).state is JobState.CANCELLED
         self._abilities.check_stop()
         return self.ledger.cancel_running(id)
 
@@ -318,7 +263,7 @@ class TasksRuntime:
         return JobBackend(
             directory=self.directory,
             futures=self._futures,
-            status=self.status,
+            status=self.lookup.status,
             cancel=self.cancel,
             call_soon=self._callback_queue.call_soon,
             note_wait=self._note_wait,
@@ -344,16 +289,6 @@ class TasksRuntime:
 
     def _future_of(self, id: str, task: str) -> StoredJob:
         return self._futures.add(id, partial(StoredJob, id, task, self._backend))
-
-    def _is_here(self, job: StoredJob) -> bool:
-        """Return whether a job's end is known here, or will be without a notice of others."""
-        return self._claimed.find(job.id) is not None or job.done()
-
-    def _record(self, id: str) -> JobRecord:
-        record = self.ledger.get(id)
-        if record is None:
-            raise UnknownJob(id)
-        return record
 
     def _check(self, new: NewJob, task: Any) -> None:
         if new.callback is not None:

@@ -42,7 +42,7 @@ class Workflow:
         Raises:
             UnknownJob: If it has been purged.
         """
-        return self._runtime.jobs([job.id for job in self._runtime.workflows.jobs(self.id)])
+        return self._runtime.lookup.jobs([job.id for job in self._runtime.workflows.jobs(self.id)])
 
     def status(self) -> WorkflowStatus:
         """Return what the ledger knows of it.
@@ -83,14 +83,14 @@ class Workflow:
             UnknownJob: If it has been purged.
         """
         until = None if timeout is None else time.monotonic() + timeout
-        jobs = {job.id: job for job in self._runtime.jobs(list(ids_in(self.ends)))}
+        jobs = {job.id: job for job in self._runtime.lookup.jobs(list(ids_in(self.ends)))}
         try:
             return _value(self.ends, jobs, until)
         except CancelledError:
             failed = self._runtime.workflows.find(self.id).failed
             if failed is None:
                 raise
-        (job,) = self._runtime.jobs([failed.id])
+        (job,) = self._runtime.lookup.jobs([failed.id])
         return job.result(timeout)
 
     def add_done_callback(self, fn: Callable[["Workflow"], object]) -> None:

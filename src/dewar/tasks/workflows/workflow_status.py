@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dewar.tasks.ledger.records import JobState
+from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.ledger.workflow_record import WorkflowRecord
 from dewar.tasks.progress import Progress
 from dewar.tasks.serialization.values import Loads
@@ -54,3 +54,10 @@ class WorkflowStatus(JobStatus):
         told = JobStatus.as_dict(self, shows_errors=shows_errors)
         counts = {state.value: count for state, count in self.jobs.items() if count}
         return {**told, "task": None, "jobs": counts}
+
+
+def status_of(record: JobRecord | WorkflowRecord, loads: Loads) -> JobStatus:
+    """Return the status that a record of the ledger describes."""
+    if isinstance(record, WorkflowRecord):
+        return WorkflowStatus.of_workflow(record, loads)
+    return JobStatus.of(record, loads)
