@@ -141,8 +141,7 @@ class Ledger:
         """
         with self.database.writing() as connection:
             rows = connection.execute(sql.CANCEL, {"job": id, "now": now}).all()
-            is_followed = any(row.followed for row in rows)
-            ended = {id: JobState.CANCELLED} if is_followed else {}
+            ended = {id: JobState.CANCELLED} if any(row.followed for row in rows) else {}
             settled = settle(connection, ended, now, describe)
             insert_described(connection, [id] if rows else [], describe)
         self._note_settled(settled)
@@ -259,14 +258,12 @@ class Ledger:
     def find(self, wanted: JobFilter, limit: int = 50) -> list[JobRecord]:
         """Return the jobs that meet conditions, the newest first, up to a number."""
         with self.database.reading() as connection:
-            rows = connection.execute(wanted.page(), {"most": limit})
-            return [record_of(row) for row in rows]
+            return [record_of(row) for row in connection.execute(wanted.page(), {"most": limit})]
 
     def count(self, wanted: JobFilter) -> int:
         """Return how many jobs meet conditions."""
         with self.database.reading() as connection:
-            count: int = connection.execute(wanted.count()).scalar_one()
-        return count
+            return int(connection.execute(wanted.count()).scalar_one())
 
     def list(
         self,

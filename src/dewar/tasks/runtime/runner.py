@@ -36,7 +36,6 @@ from dewar.tasks.ledger.records import (
 from dewar.tasks.progress import Progress
 from dewar.tasks.runtime.attempt import Attempt, Dispatch
 from dewar.tasks.runtime.cancellation import JobCancellation
-from dewar.tasks.runtime.group_commit import LedgerWriter
 from dewar.tasks.runtime.job_source import JobSource
 from dewar.tasks.runtime.latest_progress import LatestProgress
 from dewar.tasks.runtime.outcomes import outcome_of
@@ -61,9 +60,6 @@ class JobRunner:
         cancellation: What is cancelled meanwhile.
         on_callback: Called when a job with a callback has ended.
         make_writer: Makes what writes.
-
-    Attributes:
-        wake, flush: See `LedgerWriter`.
     """
 
     def __init__(
@@ -73,8 +69,7 @@ class JobRunner:
         source: JobSource,
         cancellation: JobCancellation,
         on_callback: Callable[[], object],
-        *,
-        make_writer: MakeWriter = LedgerWriter,
+        make_writer: MakeWriter,
     ) -> None:
         self._jobs = jobs
         self._ledger, self._claimed = jobs.ledger, jobs.claimed
@@ -87,6 +82,7 @@ class JobRunner:
         self._progress = LatestProgress()
         self._returned = ReturnedJobs(jobs.ledger, self._owner)
         self._writer = writer = make_writer(self._write, self._write_new)
+        #: See `LedgerWriter`.
         self.wake, self.flush = writer.wake, writer.flush
 
     def __repr__(self) -> str:

@@ -32,6 +32,7 @@ from dewar.tasks.runtime.ledger_listener import LedgerListener
 from dewar.tasks.runtime.limited_jobs import LimitedJobs
 from dewar.tasks.runtime.maintenance import LedgerMaintenance
 from dewar.tasks.runtime.pending_write import MakeWriter
+from dewar.tasks.runtime.process_jobs import ProcessJobs
 from dewar.tasks.runtime.queue_metrics import QueueMetrics
 from dewar.tasks.runtime.runner import JobRunner
 from dewar.tasks.runtime.runtime_parts import open_pool, process_jobs, wait_as_running
@@ -87,12 +88,7 @@ class TasksRuntime:
         self.source = JobSource(directory, is_local, StoredResults(self.ledger))
         self._cancellation = JobCancellation(jobs, self.webhooks.wake)
         self._runner = JobRunner(
-            jobs,
-            engine,
-            self.source,
-            self._cancellation,
-            self.webhooks.wake,
-            make_writer=self.make_writer,
+            jobs, engine, self.source, self._cancellation, self.webhooks.wake, self.make_writer
         )
         self._blocked_workers = BlockedWorkers(jobs, engine)
         self._maintenance = LedgerMaintenance(
@@ -104,22 +100,26 @@ class TasksRuntime:
         self.lookup = JobLookup(jobs, directory, self._future_of, self._listener.hear_ends)
         self._backend = self._make_backend(waits=hasattr(engine, "wait_for"))
         self.transaction_jobs = TransactionJobs(jobs, self._listener, self._check, self._future_of)
-        self._maintenance.every(_PROGRESS_INTERVAL, self._runner.write_progress)
         self.workflows = WorkflowJobs(jobs, self._cancellation, self._runner.wake)
         self.ledger.on_settled = self.workflows.note_settled
+        self._maintenance.every(_PROGRESS_INTERVAL, self._runner.write_progress)
         if runs_jobs:
-            scheduler = Scheduler(
-                jobs,
-                directory,
-                new_scheduled,
-                self._abilities.check,
-                self._cancellation.note_written,
-                self._maintenance.hasten,
-            )
-            self._maintenance.every(LOOK_INTERVAL, scheduler.look)
-            self._maintenance.every(INTERVAL, UnknownTasks(jobs, directory.tasks).look)
-            self._maintenance.every(INTERVAL, self._limited_jobs.mark)
-            self._maintenance.every(MISSED_INTERVAL, self.workflows.settle_missed)
+            self._add_timers(jobs, new_scheduled)
+
+    def _add_timers(self, jobs: ProcessJobs, new_scheduled: NewScheduled) -> None:
+        """Have done from time to time what a process does that runs jobs."""
+        scheduler = Scheduler(
+            jobs,
+            self.directory,
+            new_scheduled,
+            self._abilities.check,
+            self._cancellation.note_written,
+            self._maintenance.hasten,
+        )
+        self._maintenance.every(LOOK_INTERVAL, scheduler.look)
+        self._maintenance.every(INTERVAL, UnknownTasks(jobs, self.directory.tasks).look)
+        self._maintenance.every(INTERVAL, self._limited_jobs.mark)
+        self._maintenance.every(MISSED_INTERVAL, self.workflows.settle_missed)
 
     def __repr__(self) -> str:
         return f"<TasksRuntime of process {self.pid}: {self._runner!r}>"
