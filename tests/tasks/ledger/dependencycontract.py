@@ -13,7 +13,6 @@ from tests.tasks.ledger.ledgertools import (
     THERE,
     URL,
     end,
-    explained,
     ids,
     new,
     only,
@@ -412,12 +411,6 @@ class DependencyContract:
         assert ledger.purge(400.0) == 0
         assert ledger.purge(501.0) == 2
         assert ledger.workflows.find("w_1") is None
-
-    def test_no_workflow_slows_a_purge_down(self, ledger: Ledger) -> None:
-        """What belongs to a job that may be deleted is found in indexes."""
-        plan = explained(ledger, lambda ledger: ledger.purge(1.0))[-1]
-        assert "dewar_dependencies_after" in plan
-        assert "dewar_jobs_workflow" in plan
 
 
 def _at_once(functions: list[Callable[[], object]]) -> None:
