@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.tasks.ledger.firingprocesses import check_each_once
-from tests.tasks.ledger.ledgertools import ids, in_child, new, start
+from tests.tasks.ledger.ledgertools import HERE, THERE, ids, in_child, new, start
 
 from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.opening import open_ledger
@@ -137,6 +137,17 @@ class ScheduleContract:
         assert table.rows() == {"resize": renewed}
         table.renew([replace(ROW, rule="every 5", renewed=10.0)])
         assert table.rows() == {"resize": renewed}
+
+    def test_the_latest_renewal_counts_if_others_are_there(
+        self, ledger: NotifyingLedger, table: ScheduleTable
+    ) -> None:
+        """After an outage of all processes, nobody else knows the time."""
+        table.add(replace(ROW, name="other", renewed=7.0))
+        assert table.latest_renewal(HERE.id) is None
+        ledger.beat(HERE, 100.0)
+        assert table.latest_renewal(HERE.id) is None
+        ledger.beat(THERE, 100.0)
+        assert table.latest_renewal(HERE.id) == 7.0
 
     def test_one_that_was_renewed_is_not_deleted(self, table: ScheduleTable) -> None:
         """It is declared again."""

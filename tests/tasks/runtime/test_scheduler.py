@@ -64,6 +64,7 @@ class Process:
             monotonic=lambda: host.monotonic,
             queues=queues,
         )
+        self.ledger.beat(self.jobs.owner, 1.0)
         directory: Any = self
         self.scheduler = Scheduler(
             self.jobs, directory, self.new_job, self.check, lambda written: None, self.hasten
@@ -125,6 +126,7 @@ class World:
 
     def kill(self, process: Process) -> None:
         self.processes.remove(process)
+        process.ledger.leave(process.jobs.owner.id)  # as others recover it
 
     def go_on(self, seconds: float) -> None:
         """Let time pass on all hosts, with each process looking when it is due."""
@@ -375,6 +377,22 @@ def test_a_clock_that_was_ahead_by_far_does_not_stop_it(world: World) -> None:
     assert Counter(fired).most_common(1)[0][1] == 1
 
 
+@pytest.mark.parametrize("step", [YEAR, 7200.0, -7200.0, -YEAR])
+def test_a_process_that_begins_while_its_clock_is_wrong_changes_nothing(
+    world: World, step: float
+) -> None:
+    """It goes on from the time of the others, until its clock is set right."""
+    world.start(tick=every(60, "all"))
+    world.go_on(100.0)
+    wrong = Host()
+    wrong.wall = world.host.wall + step
+    world.start(host=wrong, tick=every(60, "all"))
+    world.go_on(HOLD - 2 * INTERVAL)
+    wrong.wall -= step
+    world.go_on(500.0)
+    assert world.fired() == [60.0 * number for number in range(1, 11)]
+
+
 def test_a_process_that_began_with_a_wrong_clock_does_not_hold_the_rule(world: World) -> None:
     """A later version's rule comes, although that one said it began a year later."""
     ahead = Host()
@@ -382,7 +400,7 @@ def test_a_process_that_began_with_a_wrong_clock_does_not_hold_the_rule(world: W
     world.start(host=ahead, tick=every(100))
     world.go_on(10.0)
     world.start(tick=every(70))
-    world.go_on(10.0)
+    world.go_on(HOLD + 3 * INTERVAL)
     assert world.processes[0].row().rule == "every 70"
 
 

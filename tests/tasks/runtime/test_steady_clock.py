@@ -41,6 +41,18 @@ def test_a_step_that_is_taken_back_soon_was_none(step: float) -> None:
 
 
 @pytest.mark.parametrize("step", [YEAR, 60.0, -60.0, -YEAR])
+def test_it_may_begin_with_the_time_of_another_process(step: float) -> None:
+    """If the clock is far from that, until it has stayed there for some time."""
+    clocks = Clocks()
+    clocks.steady.compare(clocks.wall - 15.0)
+    assert clocks.go_on(5.0) == 0.0
+    clocks.steady.compare(clocks.wall + step)
+    assert clocks.go_on(5.0) == pytest.approx(step)
+    assert clocks.go_on(HOLD - 6.0) == pytest.approx(step)
+    assert clocks.go_on(1.0) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("step", [YEAR, 60.0, -60.0, -YEAR])
 def test_a_step_that_stays_is_believed(step: float) -> None:
     """After some time in which the clock was not set again."""
     clocks = Clocks()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, select, text, update
+from sqlalchemy import and_, bindparam, delete, exists, func, select, text, update
 
 from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.batch import RowValues
@@ -17,7 +17,7 @@ from dewar.tasks.ledger.outbox_insert import Describe, insert_entries
 from dewar.tasks.ledger.queue_allowance import QueueAllowance
 from dewar.tasks.ledger.records import BatchResult, NewJob
 from dewar.tasks.ledger.rows import write_batch
-from dewar.tasks.ledger.schema import schedules
+from dewar.tasks.ledger.schema import owners, schedules
 
 #: How often a firing with a conflict is written again.
 _CONFLICTS = 10
@@ -54,6 +54,9 @@ _MOVED: dict[str, Any] = {
     "last_due": bindparam("last"),
 }
 _ALL = select(schedules).order_by(schedules.c.name)
+_LATEST = select(func.max(schedules.c.renewed)).where(
+    exists().where(owners.c.id != bindparam("holder"))
+)
 _INSERT = schedules.insert()
 _RENEW = update(schedules).where(_IS, _HAS_RULE).values(_DECLARED)
 _FIRE = update(schedules).where(_IS_AS_SEEN, schedules.c.paused == text("0")).values(_MOVED)
@@ -89,6 +92,14 @@ class ScheduleTable:
         with self._database.reading() as connection:
             found = self._database.run(connection, _ALL, [{}]).mappings().all()
         return {row["name"]: ScheduleRow(**{**row, "paused": bool(row["paused"])}) for row in found}
+
+    def latest_renewal(self, owner: str) -> float | None:
+        """Return when a schedule was last renewed, if there is a process beside an owner's."""
+        with self._database.reading() as connection:
+            latest: float | None = self._database.run(
+                connection, _LATEST, [{"holder": owner}]
+            ).scalar_one()
+        return latest
 
     def add(self, row: ScheduleRow) -> bool:
         """Add a schedule; return whether there was none."""

@@ -37,12 +37,17 @@ class ScheduleDeclarations:
 
     def __init__(self, jobs: ProcessJobs) -> None:
         self._table = ScheduleTable(jobs.ledger.database)
+        self._owner = jobs.owner.id
         self._began = jobs.clock()
         self._renewals = UnchangedValues(jobs.monotonic, TAKEOVER / 2)
         self._moves = UnchangedValues(jobs.monotonic, TAKEOVER / 2)
 
     def __repr__(self) -> str:
         return f"<ScheduleDeclarations of {self._table!r}>"
+
+    def latest_renewal(self) -> float | None:
+        """Return the time that the other processes have by their clocks, if there are any."""
+        return self._table.latest_renewal(self._owner)
 
     def keep(self, declared: Mapping[str, TaskSchedule], now: float) -> list[ScheduleRow]:
         """Bring the ledger up to date; return the schedules that this process may fire.

@@ -51,12 +51,18 @@ class Scheduler:
         self._hasten = hasten
         self._clock = SteadyClock(jobs.clock, jobs.monotonic)
         self._declarations = ScheduleDeclarations(jobs)
+        self._has_looked = False
 
     def __repr__(self) -> str:
         return f"<Scheduler of {self._jobs.owner.id}>"
 
     def look(self) -> None:
         """Fire what is due, and have this called at the next due time."""
+        if not self._has_looked:
+            other = self._declarations.latest_renewal()
+            if other is not None:
+                self._clock.compare(other)
+            self._has_looked = True
         now = self._clock.now()
         declared = self._declared()
         rows = self._declarations.keep(declared, now)

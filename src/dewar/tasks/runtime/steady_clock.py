@@ -6,6 +6,8 @@ from collections.abc import Callable
 HOLD = 30.0
 # Less is no step: a clock is corrected by some milliseconds all the time, and is followed.
 _LEAST_STEP = 1.0
+# How far another process may be behind, in seconds: its time is some seconds old.
+_MOST_DIFFERENCE = 60.0
 
 
 class SteadyClock:
@@ -27,6 +29,15 @@ class SteadyClock:
 
     def __repr__(self) -> str:
         return f"<SteadyClock at {self._offset}>"
+
+    def compare(self, other: float) -> None:
+        """Begin with the time of another process, unless the clock is near it.
+
+        A clock that was wrong when this process began is set right before it is believed.
+        """
+        if abs(self._clock() - other) >= _MOST_DIFFERENCE:
+            self._since = self._monotonic()
+            self._offset = other - self._since
 
     def now(self) -> float:
         """Return the time in seconds since the epoch."""
