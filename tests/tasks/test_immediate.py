@@ -1,6 +1,7 @@
 """In `Tasks.immediate`, each job runs when it is submitted, and takes the way of all jobs."""
 
 import asyncio
+import json
 import os
 import threading
 import time
@@ -8,10 +9,12 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Barrier, Thread
+from urllib.request import urlopen
 
 import pytest
 
 from dewar import Dewar, Tasks, current_job, request, session, tasks_blueprint
+from dewar.server import Server, Settings
 from dewar.tasks.errors import NotSupported, SoftTimeLimitExceeded, Unserializable
 from dewar.tasks.ledger.records import JobState
 
@@ -335,6 +338,28 @@ def test_it_holds_for_all_threads_each_with_its_own_jobs(tasks):
         for thread in threads:
             thread.join()
     assert sorted(seen) == [(f"t{i}", f"t{i}") for i in range(4)]
+
+
+def test_a_served_app_runs_its_jobs_in_its_own_threads(app, tasks):
+    """The view's thread runs the job; the start and the stop of the server change nothing."""
+
+    @tasks.task()
+    def where():
+        return threading.get_ident()
+
+    @app.get("/")
+    def view():
+        return {"same": where.submit().result() == threading.get_ident()}
+
+    with tasks.immediate():
+        server = Server(app, Settings(bind="127.0.0.1:0", threads=2))
+        server.start()
+        try:
+            with urlopen(server.addresses[0], timeout=30) as answer:
+                assert json.load(answer) == {"same": True}
+        finally:
+            server.stop(20)
+        assert where.submit().result() == threading.get_ident()
 
 
 def test_after_it_everything_is_as_before(tasks, tmp_path):
