@@ -157,8 +157,8 @@ class JobRunner:
             id=record.id, owner=self._owner, attempt=attempt.number, at=self._clock()
         )
         # An attempt that cannot start is noted by the thread that writes, which must not wait for
-        # itself.
-        if record.idempotent or attempt.cannot_start:
+        # itself. After an error it is written first: the attempt may have killed its process.
+        if (record.idempotent and record.error is None) or attempt.cannot_start:
             self._writer.put(start)
             return True
         try:
@@ -297,6 +297,10 @@ class JobRunner:
         self._returned.flush()
         for id in self._progress.ids():
             self._put_progress(id)
+
+    def give_back_stalled(self) -> None:
+        """Give back what waits for jobs that run for long, for a process that is idle."""
+        self._returned.add(*self._claimed.drop_stalled())
 
     def _put_progress(self, id: str) -> None:
         update = self._progress.maybe_update(id)

@@ -20,6 +20,7 @@ from dewar.tasks.placement import OnDuplicate
 from dewar.tasks.progress import shielded
 from dewar.tasks.runtime.blocked_workers import BlockedWorkers
 from dewar.tasks.runtime.cancellation import JobCancellation
+from dewar.tasks.runtime.claimed import STALL_INTERVAL
 from dewar.tasks.runtime.engine_abilities import EngineAbilities
 from dewar.tasks.runtime.job_source import JobSource
 from dewar.tasks.runtime.ledger_listener import LedgerListener
@@ -56,7 +57,7 @@ class TasksRuntime:
         self._settings = settings = directory.settings()
         # On the remote side of an engine another process stores the jobs and runs them.
         runs_jobs = settings.run_jobs and not is_remote.get()
-        self._pool = open_pool(settings) if runs_jobs else None
+        self._pool = open_pool(settings, directory) if runs_jobs else None
         engine = None if self._pool is None else self._pool.engine
         self._engine, self._abilities = engine, EngineAbilities(engine)
         self.ledger = directory.open_ledger()
@@ -78,6 +79,7 @@ class TasksRuntime:
         self._listener = LedgerListener(jobs, self._maintenance.poll_soon, self._runner.wake)
         self._maintenance.every(_PROGRESS_INTERVAL, self._runner.write_progress)
         if runs_jobs:
+            self._maintenance.every(STALL_INTERVAL, self._runner.give_back_stalled)
             self._maintenance.every(INTERVAL, UnknownTasks(jobs, directory.tasks).look)
             self._maintenance.every(INTERVAL, self._limited_jobs.mark)
 
