@@ -16,6 +16,7 @@ from sqlalchemy import (
     Update,
     and_,
     bindparam,
+    case,
     delete,
     exists,
     func,
@@ -113,6 +114,18 @@ _UNSTARTED = (
     .correlate(None)
 )
 RELEASE_ALL = update(jobs).where(jobs.c.id.in_(_UNSTARTED)).values(owner=None)
+#: The same for a process that has died. One of them may have begun, and be the cause.
+RELEASE_DEAD = (
+    update(jobs)
+    .where(jobs.c.id.in_(_UNSTARTED))
+    .values(
+        owner=None,
+        error=case(
+            (and_(jobs.c.error.is_(None), jobs.c.idempotent == 1), bindparam("died")),
+            else_=jobs.c.error,
+        ),
+    )
+)
 RELEASE = update(jobs).where(jobs.c.id.in_(_UNSTARTED.where(_THESE))).values(owner=None)
 
 CANCEL = update(jobs).where(_THIS, _IS_QUEUED).values(state="cancelled", finished=bindparam("now"))
@@ -168,7 +181,14 @@ RENEW = (
 OWNERS = owners.select().order_by(owners.c.id)
 #: The running jobs of an owner, and the owners that the ledger does not know.
 HELD = (
-    select(jobs.c.id, jobs.c.task, jobs.c.due, jobs.c.idempotent, jobs.c.stop_requested)
+    select(
+        jobs.c.id,
+        jobs.c.task,
+        jobs.c.due,
+        jobs.c.idempotent,
+        jobs.c.stop_requested,
+        jobs.c.error,
+    )
     .where(IS_ACTIVE, _IS_RUNNING, _ITS_OWNER)
     .order_by(jobs.c.id)
     .with_for_update()
