@@ -44,6 +44,7 @@ OTHER_FOLDERS = {
     "property": "what holds for any input, across folders",
     "server/corpus": "raw messages and what becomes of them",
     "soak": "short forms of what the soaks run for hours",
+    "tasks/reports": "public reports of problems of other task queues, replayed",
 }
 
 every_file = pytest.mark.parametrize("path", TEST_FILES, ids=name_of)
