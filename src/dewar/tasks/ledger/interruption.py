@@ -14,10 +14,8 @@ from typing import Any, Self
 
 from dewar.tasks.errors import JobLost, WorkerDied
 from dewar.tasks.ledger.records import JobState
+from dewar.tasks.retry import MOST_DEATHS
 from dewar.tasks.serialization.failures import describe_error
-
-#: How often a job runs again although its process died, with no other outcome in between.
-MOST_DEATHS = 3
 
 
 @dataclass(frozen=True, slots=True)
