@@ -20,6 +20,7 @@ from dewar.tasks.retry import RetryPolicy
 from dewar.tasks.runtime.attempt import Attempt
 from dewar.tasks.runtime.outcomes import describe_outcome, outcome_of
 from dewar.tasks.serialization.failures import describe_error, make_error
+from dewar.tasks.status import public_outcome
 
 
 class AttemptListener:
@@ -245,6 +246,14 @@ def test_what_interrupts_a_job_takes_none_of_its_retries() -> None:
     last = judge(again(first.error, failure(), attempts=4), policy)
     assert last.state is JobState.FAILED
     assert "interruptions" not in (last.error or "")
+
+
+def test_a_client_sees_no_error_of_a_job_that_runs_again() -> None:
+    """It has not failed, whatever its last attempt has left."""
+    error = describe_error(ValueError("no"))
+    assert public_outcome(JobState.QUEUED, None, error) == {}
+    assert public_outcome(JobState.RUNNING, None, error) == {}
+    assert public_outcome(JobState.FAILED, None, error)["error"]["message"] == "no"
 
 
 def test_who_asked_for_it_is_told_the_end_and_only_that() -> None:
