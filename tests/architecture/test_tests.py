@@ -45,6 +45,7 @@ OTHER_FOLDERS = {
     "server/corpus": "raw messages and what becomes of them",
     "typing": "what type checkers say of programs",
     "soak": "short forms of what the soaks run for hours",
+    "tasks/reports": "public reports of problems of other task queues, replayed",
 }
 
 every_file = pytest.mark.parametrize("path", TEST_FILES, ids=name_of)

@@ -164,7 +164,10 @@ class JobFailed(TasksError, RuntimeError):  # noqa: N818  # what it says is what
 
 
 class JobLost(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened
-    """The outcome of a job that must not be repeated and whose process died while it ran."""
+    """The outcome of a job whose process died while it ran, and that is not run again.
+
+    It may not be repeated, or four of its processes in a row have died.
+    """
 
 
 class DependencyFailed(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened

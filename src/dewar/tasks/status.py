@@ -97,7 +97,7 @@ def public_outcome(state: JobState, result: Any, error: Mapping[str, Any] | None
     """Return ``result`` or ``error`` of a job as a client may see it; neither before its end."""
     if state is JobState.DONE and error is None:
         return {"result": plain(result, "result")}
-    if error is None:
+    if error is None or not state.is_final:
         return {}
     return {"error": {"type": error["type"], "message": error["text"]}}
 

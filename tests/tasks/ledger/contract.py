@@ -34,7 +34,7 @@ from tests.tasks.ledger.ledgertools import (
 )
 
 from dewar.tasks.errors import JobLost, LedgerError, TaskSetupError
-from dewar.tasks.ledger.interruption import lost_error
+from dewar.tasks.ledger.interruption import Interruptions, lost_error
 from dewar.tasks.ledger.job_filter import JobFilter
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
@@ -532,13 +532,42 @@ class LedgerContract:
         ledger.cancel(waiting.id, 3.0)
         ledger.recover(101.0, dead)
         errors = {job.id: record(ledger, job).error for job in (lost, stopped, repeated, waiting)}
-        assert [id for id, error in errors.items() if error is not None] == [lost.id]
+        assert [id for id, error in errors.items() if error is None] == [stopped.id, waiting.id]
         description = json.loads(errors[lost.id] or "")
         back = make_error(description)
         assert type(back) is JobLost
         assert back.args == (description["text"],)
         assert description["text"] == str(lost_error("resize", lost.id))
         assert back.__cause__ is None
+
+    def test_a_job_whose_processes_die_in_a_row_is_lost(self, ledger: Ledger) -> None:
+        """It may be what kills them. A retry by hand begins to count again."""
+        job = new()
+        ledger.write([job])
+        for attempt in range(1, 6):
+            assert record(ledger, job).state is JobState.QUEUED
+            ledger.claim(HERE.id, 1, 3.0, TASKS)
+            ledger.write([start(job, attempt=attempt)])
+            ledger.recover(4.0, dead)
+            found = record(ledger, job)
+            if found.state is JobState.LOST:
+                assert "died 4 times in a row" in (found.error or "")
+                assert ledger.retry(job.id, 3.0)
+                assert record(ledger, job).error is None
+        assert Interruptions.of(record(ledger, job).error) == Interruptions(1, 1)
+
+    def test_a_job_that_may_have_begun_says_so(self, ledger: Ledger) -> None:
+        """Its start is not recorded when its process dies. An earlier error is kept."""
+        claimed, once = new(owner=HERE.id), new(owner=HERE.id, idempotent=False)
+        failed = new(owner=HERE.id)
+        ledger.write([claimed, once, failed, start(failed)])
+        ledger.write([end(failed, JobState.QUEUED, error='{"text": "own"}')])
+        assert ids(ledger.claim(HERE.id, 1, 300.0, TASKS)) == [failed.id]
+        ledger.recover(301.0, dead)
+        assert Interruptions.of(record(ledger, claimed).error) == Interruptions(deaths=1)
+        assert record(ledger, once).error is None
+        assert record(ledger, failed).error == '{"text": "own"}'
+        assert {record(ledger, job).owner for job in (claimed, once, failed)} == {None}
 
     def test_a_late_outcome_is_fenced(self, ledger: Ledger) -> None:
         """An owner that was wrongly taken for dead cannot end jobs that others have."""

@@ -52,6 +52,36 @@ def test_quick_jobs_are_taken_in_bulk_and_slow_ones_are_not() -> None:
     assert claimed.limit == 500
 
 
+def running_attempt(id: str) -> Any:
+    return SimpleNamespace(
+        record=SimpleNamespace(id=id), running=lambda: True, cancel=lambda: False
+    )
+
+
+def waiting_attempt(id: str) -> Any:
+    return SimpleNamespace(
+        record=SimpleNamespace(id=id), running=lambda: False, cancel=lambda: True
+    )
+
+
+def test_what_waits_for_long_jobs_is_dropped() -> None:
+    """Once the same ones have run between two looks, on all workers; no more are claimed then."""
+    claimed = ClaimedJobs(workers=2, prefetch=100)
+    claimed.attempts |= {"a": running_attempt("a"), "c": waiting_attempt("c")}
+    assert [claimed.drop_stalled() for _ in range(2)] == [[], []]  # a worker is free
+    claimed.attempts["b"] = running_attempt("b")
+    assert claimed.drop_stalled() == []
+    del claimed.attempts["a"]
+    claimed.attempts["d"] = running_attempt("d")
+    assert claimed.drop_stalled() == []  # one has ended, and another has begun
+    claimed.may_have_jobs = False
+    assert claimed.drop_stalled() == ["c"]
+    assert (claimed.room, claimed.may_have_jobs) == (0, True)
+    assert [claimed.drop_stalled() for _ in range(2)] == [[], []]  # nothing waits
+    claimed.take("b")
+    assert claimed.room == 1
+
+
 def test_a_far_engine_gets_the_most_at_once() -> None:
     """Nobody here knows how many workers there are."""
     assert ClaimedJobs(workers=None, prefetch=300).room == 300

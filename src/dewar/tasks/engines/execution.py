@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -83,6 +84,17 @@ def perform_remote(
         return perform(task, arguments, id, attempt, span)
     finally:
         is_remote.reset(token)
+
+
+def preload(address: Mapping[str, Any]) -> None:
+    """Import the app of a task in a remote process, before the time of a job is measured.
+
+    An error is left to the first job, which finds it again and has an outcome to tell it.
+    """
+    token = is_remote.set(True)
+    with suppress(BaseException):  # a module may exit
+        find_task(TaskAddress(**address))
+    is_remote.reset(token)
 
 
 def _forget(progress: Progress) -> None:

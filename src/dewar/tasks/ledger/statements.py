@@ -16,6 +16,7 @@ from sqlalchemy import (
     Update,
     and_,
     bindparam,
+    case,
     delete,
     exists,
     func,
@@ -124,6 +125,18 @@ _UNSTARTED = (
     .correlate(None)
 )
 RELEASE_ALL = update(jobs).where(jobs.c.id.in_(_UNSTARTED)).values(owner=None)
+#: The same for a process that has died. One of them may have begun, and be the cause.
+RELEASE_DEAD = (
+    update(jobs)
+    .where(jobs.c.id.in_(_UNSTARTED))
+    .values(
+        owner=None,
+        error=case(
+            (and_(jobs.c.error.is_(None), jobs.c.idempotent == 1), bindparam("died")),
+            else_=jobs.c.error,
+        ),
+    )
+)
 RELEASE = update(jobs).where(jobs.c.id.in_(_UNSTARTED.where(_THESE))).values(owner=None)
 
 CANCEL = (
@@ -217,6 +230,7 @@ HELD = (
         jobs.c.idempotent,
         jobs.c.stop_requested,
         jobs.c.followed,
+        jobs.c.error,
     )
     .where(IS_ACTIVE, _IS_RUNNING, _ITS_OWNER)
     .order_by(jobs.c.id)

@@ -11,6 +11,8 @@ from dewar.tasks.runtime.attempt import Attempt
 # A process claims what it will run within this time, in seconds: with more, other processes would
 # be idle while its jobs wait; with less, its own workers would wait for the database.
 _HORIZON = 0.5
+#: How long the same jobs have to run until others do not wait for them here, in seconds.
+STALL_INTERVAL = _HORIZON
 # A process that has left no job to others for this time looks at once after the next, in seconds.
 _QUIET_TIME = 0.1
 # How long it is likely that another process has the next job of a series, in seconds.
@@ -54,6 +56,8 @@ class ClaimedJobs:
         self._workers = prefetch if workers is None else workers
         # The jobs that have ended, and whose outcomes are not written.
         self._finished: set[str] = set()
+        # What ran at the last look of `drop_stalled`, if others waited for it.
+        self._running: frozenset[str] = frozenset()
         self.limit = self._minimum
         self.claims_from = 0.0 if runs_jobs else inf
         self.may_have_jobs = True
@@ -191,6 +195,21 @@ class ClaimedJobs:
             for attempt in self.all()
             if attempt.cancel() and self.take(attempt.record.id) is not None
         ]
+
+    def drop_stalled(self) -> list[str]:
+        """Cancel and remove what waits here for jobs that run for long; return the ids.
+
+        Other processes may be idle. Until a job ends, no more are claimed than run at a time. Call
+        it every `STALL_INTERVAL` seconds: nothing begins or ends between two calls then.
+        """
+        waits, before = self.has_backlog, self._running
+        running = frozenset(one.record.id for one in self.all() if waits and one.running())
+        self._running = running
+        if len(running) < self._workers or running != before:
+            return []
+        self.limit = self._workers
+        self.note_jobs()
+        return self.drop_waiting()
 
     def drop_cancelled(self, record: JobRecord) -> bool:
         """Cancel and remove the attempt at a cancelled job, if it has not begun; return whether."""

@@ -71,13 +71,11 @@ class JobRunner:
         on_callback: Callable[[], object],
         make_writer: MakeWriter,
     ) -> None:
-        self._jobs = jobs
+        self._jobs, self._owner = jobs, jobs.owner.id
         self._ledger, self._claimed = jobs.ledger, jobs.claimed
         self._clock, self._monotonic, self._moments = jobs.clock, jobs.monotonic, jobs.moments
-        self._owner = jobs.owner.id
         self._engine = engine
-        self._source = source
-        self._cancellation = cancellation
+        self._source, self._cancellation = source, cancellation
         self._on_callback = on_callback
         self._progress = LatestProgress()
         self._returned = ReturnedJobs(jobs.ledger, self._owner)
@@ -155,8 +153,8 @@ class JobRunner:
         attempt.began_at = now = self._clock()
         start = AttemptStart(id=record.id, owner=self._owner, attempt=attempt.number, at=now)
         # An attempt that cannot start is noted by the thread that writes, which must not wait for
-        # itself.
-        if record.idempotent or attempt.cannot_start:
+        # itself. After an error it is written first: the attempt may have killed its process.
+        if (record.idempotent and record.error is None) or attempt.cannot_start:
             self._writer.put(start)
             return True
         try:
@@ -301,6 +299,10 @@ class JobRunner:
         self._returned.flush()
         for id in self._progress.ids():
             self._put_progress(id)
+
+    def give_back_stalled(self) -> None:
+        """Give back what waits for jobs that run for long, for a process that is idle."""
+        self._returned.add(*self._claimed.drop_stalled())
 
     def _put_progress(self, id: str) -> None:
         update = self._progress.maybe_update(id)

@@ -23,6 +23,7 @@ from dewar.tasks.pool import TaskPool
 from dewar.tasks.progress import shielded
 from dewar.tasks.runtime.blocked_workers import BlockedWorkers
 from dewar.tasks.runtime.cancellation import JobCancellation
+from dewar.tasks.runtime.claimed import STALL_INTERVAL
 from dewar.tasks.runtime.declarations import INTERVAL as LOOK_INTERVAL
 from dewar.tasks.runtime.engine_abilities import EngineAbilities
 from dewar.tasks.runtime.group_commit import LedgerWriter
@@ -120,6 +121,7 @@ class TasksRuntime:
         self._maintenance.every(INTERVAL, UnknownTasks(jobs, self.directory.tasks).look)
         self._maintenance.every(INTERVAL, self._limited_jobs.mark)
         self._maintenance.every(MISSED_INTERVAL, self.workflows.settle_missed)
+        self._maintenance.every(STALL_INTERVAL, self._runner.give_back_stalled)
 
     def __repr__(self) -> str:
         return f"<TasksRuntime of process {self.pid}: {self._runner!r}>"
@@ -132,7 +134,7 @@ class TasksRuntime:
         return self.directory.settings()
 
     def _open_pool(self) -> TaskPool:
-        return open_pool(self._settings)
+        return open_pool(self._settings, self.directory)
 
     def _open_ledger(self) -> NotifyingLedger:
         return self.directory.open_ledger()

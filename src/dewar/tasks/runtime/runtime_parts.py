@@ -1,9 +1,13 @@
 """What makes the parts of a process's runtime from its settings: the pool, and its jobs."""
 
 import json
+from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from dewar.tasks.directory import TaskDirectory
+from dewar.tasks.engines.execution import preload
+from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.job import Job
 from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.outbox_insert import describe_record
@@ -30,17 +34,28 @@ def wait_as_running(job: Job) -> None:
         here.wait_for(job)
 
 
-def open_pool(settings: TasksSettings) -> TaskPool:
+def open_pool(settings: TasksSettings, directory: TaskDirectory) -> TaskPool:
     """Return the pool that runs the jobs of a process."""
     if settings.engine is not None:
         return TaskPool(engine=settings.engine)
     if settings.processes is not None:
+        addresses = _first_address(directory)
         return TaskPool(
             processes=settings.processes,
+            initializer=preload if addresses else None,
+            initargs=addresses,
             max_jobs_per_worker=settings.max_jobs_per_worker,
             max_memory_per_worker=settings.max_memory_per_worker,
         )
     return TaskPool(threads=settings.threads or _THREADS, thread_name_prefix="dewar-task")
+
+
+def _first_address(directory: TaskDirectory) -> tuple[dict[str, Any], ...]:
+    """Return where another process finds one of the tasks; nothing if it cannot."""
+    for task in directory.tasks.copy().values():
+        with suppress(TaskSetupError):  # the job that needs it has the error
+            return (directory.address_of(task).as_dict(),)
+    return ()
 
 
 def process_jobs(

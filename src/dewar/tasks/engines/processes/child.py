@@ -175,9 +175,18 @@ def _outcome(parent: _Parent, payload: bytes) -> tuple[FrameKind, bytes]:
 
 
 def _detach_from_parent() -> None:
-    """Leave the parent's process group and reset the signal handlers."""
+    """Leave the parent's process group, and leave it to the parent when to end."""
     with suppress(OSError):
         os.setpgid(0, 0)
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # systemd, for instance, signals each process of a service. The parent is told as well: its jobs
+    # have time to end. A handler rather than SIG_IGN, which the programs of a job would inherit.
+    signal.signal(signal.SIGTERM, partial(_ignore_stop, os.getpid()))
+
+
+def _ignore_stop(pid: int, number: int, _frame: object) -> None:
+    """Ignore a signal, but for a process that the job has forked: the signal ends that one."""
+    if os.getpid() != pid:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
