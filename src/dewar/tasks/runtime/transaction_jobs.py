@@ -122,7 +122,7 @@ def _backend_of(directory: TaskDirectory, begin: Callable[[], Any]) -> JobBacken
     return JobBackend(
         directory=directory,
         futures=JobFutures(),
-        status=lambda id: begin().status(id),
+        status=lambda id: begin().lookup.status(id),
         cancel=lambda id, running: begin().cancel(id, running),
         call_soon=CallQueue("dewar-tasks-callbacks").call_soon,
         note_wait=lambda: None,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from math import floor
 from typing import Any
 
 from dewar.tasks.errors import TaskSetupError
@@ -46,6 +47,8 @@ class EveryRule:
 
     def after(self, moment: float) -> float:
         """Return the first due time after a moment; both in seconds since the epoch."""
-        # Whole numbers: a quotient that is rounded down could give the same time again.
-        passed = round(moment * _MICROSECOND) // self.interval
-        return (passed + 1) * self.interval / _MICROSECOND
+        number = floor(moment * _MICROSECOND) // self.interval
+        # Compared as they are given: a product that is rounded could give the same time again.
+        while (due := number * self.interval / _MICROSECOND) <= moment:
+            number += 1
+        return due
