@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from dewar import Dewar, Tasks, current_job, request, session, tasks_blueprint
+from dewar import Dewar, Tasks, chain, current_job, request, session, tasks_blueprint
 from dewar.server import Server, Settings
 from dewar.tasks.errors import NotSupported, SoftTimeLimitExceeded, Unserializable
 from dewar.tasks.ledger.records import JobState
@@ -382,3 +382,35 @@ def test_after_it_everything_is_as_before(tasks, tmp_path):
     tasks.stop()
     assert ran == [True, True, False]
     assert Path(tmp_path / "instance" / "other.tasks.sqlite3").exists()
+
+
+def test_a_workflow_has_run_when_it_is_submitted(tasks):
+    """Each step with the results of those before it."""
+
+    @tasks.task()
+    def add(one, other):
+        return one + other
+
+    with tasks.immediate():
+        assert chain(add.s(1, 2), add.s(10), add.s(100)).submit().result() == 113
+        after = add.options_for(after=[first := add.submit(1, 1)]).submit(first, 3)
+        assert after.result() == 5
+
+
+def test_a_workflow_that_fails_says_so_at_once(tasks):
+    """Or where its result is asked for, unless errors are propagated."""
+
+    @tasks.task()
+    def fail():
+        raise LookupError("nothing there")
+
+    @tasks.task()
+    def never(found):
+        raise AssertionError(found)
+
+    with tasks.immediate():
+        workflow = chain(fail.s(), never.s()).submit()
+        with pytest.raises(LookupError, match="nothing there"):
+            workflow.result()
+    with tasks.immediate(propagate=True), pytest.raises(LookupError, match="nothing there"):
+        chain(fail.s(), never.s()).submit()

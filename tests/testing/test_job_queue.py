@@ -2,11 +2,12 @@
 
 import time
 from datetime import timedelta
+from itertools import pairwise
 from threading import Event, Thread
 
 import pytest
 
-from dewar import Dewar, Tasks, current_job
+from dewar import Dewar, Tasks, chord, current_job
 from dewar.tasks.errors import JobNotRun, QueueFull
 from dewar.tasks.ledger.records import JobState
 from dewar.testing.job_queue import hold_jobs
@@ -256,3 +257,39 @@ def test_apps_share_a_queue(tasks, queue):
         note.submit()
     queue.drain()
     assert names == ["other", "other"]
+
+
+def test_a_workflow_runs_in_steps_when_the_queue_is_drained(tasks, queue):
+    """Its jobs are recorded, and a step waits for those before it."""
+
+    @tasks.task()
+    def add(*numbers):
+        return sum(numbers)
+
+    @tasks.task()
+    def total(numbers):
+        return sum(numbers)
+
+    workflow = chord([add.s(1, 2), add.s(3, 4)], total.s()).submit()
+    assert [one.task for one in queue.submitted] == ["add", "add", "total"]
+    assert workflow.status().state is JobState.QUEUED
+    assert queue.drain() == 3
+    assert workflow.result() == 10
+
+
+def test_schedules_fire_when_the_clock_is_moved(tasks, queue):
+    """Each due time once, by the policy for missed ones."""
+    fired = []
+
+    @tasks.task(every=timedelta(minutes=1), missed="all")
+    def report(scheduled_for):
+        fired.append(scheduled_for)
+
+    queue.drain()
+    tasks.start()
+    queue.drain()
+    for _ in range(5):
+        queue.clock.advance(timedelta(minutes=1))
+        queue.drain()
+    assert len(fired) == 5
+    assert [b - a for a, b in pairwise(fired)] == [timedelta(minutes=1)] * 4

@@ -19,10 +19,6 @@ from dewar.support.metric_sources import metric_sources
 # thread, as it does when a stopped process is continued; that wakes no wait without an end.
 _RECHECK = 0.5
 
-# How often the main thread looks for signals, in seconds. The system may have given one to another
-# thread, as it does when a stopped process is continued; that wakes no wait without an end.
-_RECHECK = 0.5
-
 
 @click.command("work", short_help="Run jobs until a signal stops it.")
 @click.option("--queues", metavar="NAME,...", help="Only jobs in these queues; all by default.")

@@ -67,6 +67,7 @@ class Submitter:
     def submit_workflow(self, step: WorkflowStep) -> Workflow:
         """Accept the jobs of a workflow; see `WorkflowStep.submit`."""
         here = self._apps.here
-        plan, runtime = planned(step, self._ids.new, here.directory.tasks), here.runtime
+        runtime, directory = here.runtime, here.directory
+        plan = planned(step, self._ids.new, directory.tasks, directory.clock())
         runtime.accept_workflow(plan, jobs_of(plan))
         return Workflow(plan.id, plan.ends, runtime)

@@ -1,5 +1,6 @@
 """`JobQueue`: the jobs of a test, which run when the test says so."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from dewar.tasks.ledger.records import NewJob
 from dewar.tasks.runtime.job_clock import JobClock
 from dewar.tasks.runtime.manual_runtime import ManualRuntime
 from dewar.tasks.runtime.runtime import NewScheduled
+from dewar.tasks.serialization.job_results import filled
 from dewar.tasks.serialization.values import unpack_arguments
 from dewar.tasks.stored_job import StoredJob
 from dewar.tasks.tasks import Tasks
@@ -50,10 +52,18 @@ class RecordingRuntime(ManualRuntime):
             self._note(one, job)
         return jobs
 
+    def accept_workflow(self, plan: Any, new: Sequence[NewJob]) -> None:
+        """Accept the jobs of a workflow, and record them."""
+        super().accept_workflow(plan, new)
+        for one in new:
+            self._note(one, self.lookup.job(one.id))
+
     def _note(self, new: NewJob, job: StoredJob) -> None:
         if job.id != new.id:
             return  # another one has its key
-        args, kwargs = unpack_arguments(new.arguments, self.directory.json.loads)
+        # What is the result of another job is not there yet: it is recorded as the job's id.
+        arguments = filled(new.arguments, lambda id, _: json.dumps(id))
+        args, kwargs = unpack_arguments(arguments, self.directory.json.loads)
         self._tell(
             SubmittedJob(
                 task=new.task,

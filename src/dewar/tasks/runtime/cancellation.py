@@ -91,6 +91,7 @@ class JobCancellation:
             if known:
                 self._jobs.futures.resolve(self._jobs.ledger.get_many(known).values())
         if settled.stopped:
+            self._jobs.moments.changed(settled.stopped)
             self._on_callback()
 
     def _remember(self, id: str) -> None:

@@ -105,6 +105,11 @@ class ManualRuntime(TasksRuntime):
             return super().accept([self._in_order(one) for one in new], task)
 
     @shielded
+    def accept_workflow(self, plan: Any, new: Sequence[NewJob]) -> None:
+        """Accept the jobs of a workflow; see `TasksRuntime.accept_workflow`."""
+        with self._accepting:
+            super().accept_workflow(plan, [self._in_order(one) for one in new])
+
     def run_due(self) -> int:
         """Run what is due, and what that submits, in this thread; return how many attempts."""
         count = 0
@@ -132,6 +137,8 @@ class ManualRuntime(TasksRuntime):
             claimed.claims_from = 0.0
             try:
                 self._look()
+                if claimed.wants_jobs and not self._inline.has_jobs:
+                    self._look()  # a schedule has fired
             finally:
                 claimed.close()
         return self._inline.has_jobs
@@ -189,6 +196,11 @@ class ImmediateRuntime(ManualRuntime):
             for _ in jobs:
                 self._claim()
         return self._run(jobs)
+
+    def accept_workflow(self, plan: Any, new: Sequence[NewJob]) -> None:
+        """Accept the jobs of a workflow, and run them."""
+        super().accept_workflow(plan, new)
+        self._run(self.lookup.jobs([one.id for one in new]))
 
     def _run(self, jobs: list[StoredJob]) -> list[StoredJob]:
         self.run_all()

@@ -90,8 +90,11 @@ class Scheduler:
             return firing.next_due
         self._log(row.name, written)
         self._note_written(replace(written, duplicates={}))  # nobody waits for these
+        left_out = {one.id for one in written.refused} | written.duplicates.keys()
         for new in jobs:
-            self._jobs.note_left(new)
+            if new.id not in left_out:
+                self._jobs.moments.accepted(new)
+                self._jobs.note_left(new)
         return now  # when the new jobs are claimed, too
 
     def _new_jobs(self, name: str, times: tuple[float, ...]) -> list[NewJob]:

@@ -28,6 +28,7 @@ from dewar.tasks.placement import OnDuplicate
 from dewar.tasks.progress import shielded
 from dewar.tasks.runtime.ledger_listener import LedgerListener
 from dewar.tasks.runtime.process_jobs import ProcessJobs
+from dewar.tasks.status import JobStatus
 from dewar.tasks.stored_job import JobBackend, JobFutures, StoredJob
 
 
@@ -119,10 +120,15 @@ def accept_early(
 
 def _backend_of(directory: TaskDirectory, begin: Callable[[], Any]) -> JobBackend:
     """Return what a job asks the runtime that will have begun when its transaction has ended."""
+
+    def status(id: str) -> JobStatus:
+        found: JobStatus = begin().lookup.status(id)
+        return found
+
     return JobBackend(
         directory=directory,
         futures=JobFutures(),
-        status=lambda id: begin().lookup.status(id),
+        status=status,
         cancel=lambda id, running: begin().cancel(id, running),
         call_soon=CallQueue("dewar-tasks-callbacks").call_soon,
         note_wait=lambda: None,

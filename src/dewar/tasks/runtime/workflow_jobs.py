@@ -51,6 +51,8 @@ class WorkflowJobs:
         for duplicate, holder in written.duplicates.items():
             task = next(one.task for one in new if one.id == duplicate)
             raise Duplicate(task, holder)
+        for one in new:
+            self._jobs.moments.accepted(one)
         self._jobs.ledger.notifications.notify(JOBS)
         self._claim_soon()
 

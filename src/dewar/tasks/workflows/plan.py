@@ -1,6 +1,5 @@
 """`WorkflowPlan`: which jobs a workflow has, and which of them wait for which."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -86,19 +85,20 @@ class WorkflowPlan:
 
 
 def planned(
-    step: WorkflowStep, new_id: Callable[[float], str], tasks: Mapping[str, Any]
+    step: WorkflowStep, new_id: Callable[[float], str], tasks: Mapping[str, Any], now: float
 ) -> WorkflowPlan:
-    """Return the jobs of a workflow that is to be accepted now.
+    """Return the jobs of a workflow that is to be accepted.
 
     Args:
         step: All of it.
         new_id: Makes an id for a time in seconds since the epoch.
         tasks: The tasks that its jobs may be of, by name.
+        now: In seconds since the epoch.
 
     Raises:
         TaskSetupError: If it has another one, or is not possible.
     """
-    now, calls = time.time(), list(step.signatures())
+    calls = list(step.signatures())
     for call in calls:
         if tasks.get(call.task.name) is not call.task:
             raise TaskSetupError(
