@@ -10,10 +10,12 @@ from dewar.contexts.unavailable import SessionSentError
 from dewar.errors import DewarError
 from dewar.tasks.errors import (
     CallbackRefused,
+    DependencyFailed,
     Duplicate,
     EngineUnreachable,
     JobFailed,
     JobLost,
+    JobNotRun,
     JobTimeout,
     LedgerError,
     MissingExtra,
@@ -35,10 +37,12 @@ from dewar.tasks.serialization.failures import describe_error, make_error
 
 ERRORS = [
     CallbackRefused("no"),
+    DependencyFailed("abc", "failed"),
     Duplicate("resize", "abc"),
     EngineUnreachable("celery", "redis://host", OSError("refused")),
     JobFailed("m:Error", "text", "traceback"),
     JobLost("gone"),
+    JobNotRun("resize"),
     JobTimeout("resize", 3.5),
     LedgerError("jobs.sqlite", "disk full"),
     MissingExtra("The ledger", "tasks"),

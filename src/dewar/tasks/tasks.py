@@ -11,11 +11,11 @@ from dewar.tasks.attached_apps import AttachedApps
 from dewar.tasks.directory import LINKS, TaskDirectory
 from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.interface import TasksApp
+from dewar.tasks.ledger.ids import is_workflow
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.records import JobRecord
 from dewar.tasks.ledger.workflow_record import WorkflowRecord
-from dewar.tasks.ledger.workflow_rows import is_workflow
 from dewar.tasks.placement import DEFAULT_QUEUE, checked_policy
 from dewar.tasks.retry import BackoffRule, RetryPolicy
 from dewar.tasks.runtime.runtime import TasksRuntime

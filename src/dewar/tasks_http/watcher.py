@@ -24,8 +24,8 @@ from typing import Any
 
 from dewar.support.background_thread import BackgroundThread
 from dewar.tasks.errors import TasksError
+from dewar.tasks.ledger.ids import is_workflow
 from dewar.tasks.ledger.notifications import Notice
-from dewar.tasks.ledger.workflow_rows import is_workflow
 from dewar.tasks_http.interface import ServedTasks, WatchedLedger
 
 _logger = logging.getLogger("dewar.tasks")

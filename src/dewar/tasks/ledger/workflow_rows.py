@@ -11,7 +11,6 @@ from dewar.tasks.ledger import dependency_statements as sql
 from dewar.tasks.ledger.batch_writing import BatchWriter
 from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.dependencies import MissedEnds, settle
-from dewar.tasks.ledger.ids import new_id
 from dewar.tasks.ledger.outbox_insert import Describe, insert_described
 from dewar.tasks.ledger.records import (
     BatchResult,
@@ -24,19 +23,6 @@ from dewar.tasks.ledger.rows import record_of, rows_of
 from dewar.tasks.ledger.schema import workflows
 from dewar.tasks.ledger.statements import JOBS
 from dewar.tasks.ledger.workflow_record import WorkflowRecord
-
-#: What the id of a workflow begins with, and that of no job does.
-PREFIX = "w_"
-
-
-def new_workflow_id(now: float) -> str:
-    """Return the id of a new workflow; see `dewar.tasks.ledger.ids.new_id`."""
-    return PREFIX + new_id(now)
-
-
-def is_workflow(id: str) -> bool:
-    """Return whether an id is that of a workflow."""
-    return id.startswith(PREFIX)
 
 
 @dataclass(frozen=True, slots=True)

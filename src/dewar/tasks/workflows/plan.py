@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from dewar.tasks.errors import TaskSetupError
-from dewar.tasks.ledger.workflow_rows import ids_in, new_workflow_id
+from dewar.tasks.ledger.ids import new_workflow_id
+from dewar.tasks.ledger.workflow_rows import ids_in
 from dewar.tasks.serialization.job_results import JobOutcome, JobResult
 from dewar.tasks.workflows.steps import Chain, Signature, WorkflowStep
 
