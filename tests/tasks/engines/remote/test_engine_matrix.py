@@ -52,8 +52,6 @@ def table() -> tuple[list[str], dict[str, list[str]]]:
     text = PAGE.read_text(encoding="utf-8")
     begin, end = "## What each engine supports", "## What each option of a task does"
     text = text[text.index(begin) : text.index(end)]
-        )
-    ]
     head = re.search(r"^\| engine \|(.*)\|$", text, re.MULTILINE)
     assert head is not None
     rows = re.findall(r"^\| `([^`]+)` \|(.*)\|$", text, re.MULTILINE)
