@@ -178,6 +178,15 @@ def _seconds(data: bytes) -> float:
     return time.process_time() - began
 
 
+def test_a_known_head_waits_for_the_request_before_it() -> None:
+    """It is not parsed again, and yet there is one request at a time."""
+    read = reader()
+    for _ in range(3):
+        read.feed(GET)
+        assert len(read.completed) == 1
+    assert len(taken(read)) == 3
+
+
 @settings(max_examples=300)
 @given(st.data())
 def test_one_request_is_parsed_at_a_time_wherever_the_pieces_end(data: st.DataObject) -> None:

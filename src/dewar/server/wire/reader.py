@@ -102,7 +102,7 @@ class RequestReader(Generic[R]):
         Feed it when `advance` has returned False; else it holds *data* too. No value of *data*
         makes it raise.
         """
-        if self.phase is _START and not self.received:
+        if self.phase is _START and not self.received and not self.completed:
             environ = self._head_cache.maybe_environ(data)
             if environ is not None:
                 self.completed.append(self._make(environ, True, True, None))
