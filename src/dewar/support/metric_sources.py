@@ -1,6 +1,7 @@
 """`metric_sources`: what this process tells its metrics besides those of the server."""
 
 from collections.abc import Callable, Iterable
+from weakref import WeakMethod
 
 from dewar.support.metric_family import MetricFamily, summed
 
@@ -15,8 +16,9 @@ class MetricSources:
     """
 
     def __init__(self) -> None:
-        # A dict, in which a source is once. Copying it is atomic.
-        self._sources: dict[ReadFamilies, None] = {}
+        # A dict, in which a source is once. Copying it is atomic. Weak: what nobody uses any more,
+        # such as the app of a test, tells nothing and is freed.
+        self._sources: dict[WeakMethod[ReadFamilies], None] = {}
 
     def __repr__(self) -> str:
         return f"<MetricSources {list(self._sources)}>"
@@ -25,16 +27,22 @@ class MetricSources:
         return bool(self._sources)
 
     def add(self, source: ReadFamilies) -> None:
-        """Read a source from now on."""
-        self._sources[source] = None
+        """Read a source from now on: a method of an object that somebody else references."""
+        self._sources[WeakMethod(source)] = None
 
     def remove(self, source: ReadFamilies) -> None:
         """Read a source no more; it may be none."""
-        self._sources.pop(source, None)
+        self._sources.pop(WeakMethod(source), None)
 
     def families(self) -> list[MetricFamily]:
         """Return what all sources tell, added up."""
-        told = [family for source in self._sources.copy() for family in source()]
+        told: list[MetricFamily] = []
+        for known in self._sources.copy():
+            source = known()
+            if source is None:
+                self._sources.pop(known, None)
+            else:
+                told += source()
         return list(summed(told).values())
 
 

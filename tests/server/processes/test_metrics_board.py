@@ -68,6 +68,14 @@ def test_what_does_not_fit_is_left_out(
     assert "too many" in caplog.text
 
 
+class Counted:
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def families(self) -> list[MetricFamily]:
+        return [counter(self.value)]
+
+
 def test_a_worker_publishes_what_its_sources_tell() -> None:
     """The last time at its end; nothing without a source, or without anybody to read it."""
     sources = MetricSources()
@@ -77,8 +85,9 @@ def test_a_worker_publishes_what_its_sources_tell() -> None:
     scoreboard.assign(1, os.getpid())
     MetricsPublisher(slot, sources).finish()
     assert scoreboard.families() == []
-    sources.add(lambda: [counter(2)])
-    sources.add(lambda: [counter(3)])
+    counted = [Counted(2), Counted(3)]
+    for one in counted:
+        sources.add(one.families)
     publisher = MetricsPublisher(slot, sources)
     publisher.maybe_start()
     publisher.finish()
