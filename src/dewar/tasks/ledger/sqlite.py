@@ -19,7 +19,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Lock, get_ident
@@ -192,9 +192,14 @@ class SQLiteDatabase(Database):
     def advisory_lock(self, connection: Connection, name: str) -> None:
         """Do nothing: SQLite has one writer at a time."""
 
-    def joining(self, connection: Connection) -> AbstractContextManager[None]:
+    @contextmanager
+    def joining(self, connection: Connection) -> Iterator[None]:
         """See `Database.joining`."""
-        return join_sqlite(connection, self._path)
+        with join_sqlite(connection, self._path):
+            # Changes nothing, and takes the write lock. If the program has begun with a plain
+            # BEGIN, it could not write any more once another process has, after what is read here.
+            connection.exec_driver_sql("DELETE FROM dewar_meta WHERE 0")
+            yield
 
     def tell_at_commit(self, connection: Connection, notice: Notice, tell: Tell) -> None:
         """See `Database.tell_at_commit`."""

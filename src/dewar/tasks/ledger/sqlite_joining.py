@@ -19,8 +19,6 @@ from dewar.tasks.ledger.notifications import Notice, Tell
 
 #: Where a connection keeps for which ledger it was checked.
 _CHECKED = "dewar.ledger"
-#: Changes nothing, and takes the write lock.
-_TAKE_LOCK = "DELETE FROM dewar_meta WHERE 0"
 #: How long the end of the process waits for the thread, in seconds.
 _FINAL_WAIT = 5.0
 
@@ -50,9 +48,6 @@ def join_sqlite(connection: Connection, path: Path) -> Iterator[None]:
             )
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     with connection.begin_nested():
-        # If the program itself has begun: a transaction that has read cannot write any more after
-        # another one has.
-        connection.exec_driver_sql(_TAKE_LOCK)
         yield
 
 
