@@ -110,6 +110,11 @@ def refuse_large(ledger: str) -> None:
         )
 
 
+def task_threads() -> set[threading.Thread]:
+    """Return the threads that run jobs."""
+    return {one for one in threading.enumerate() if one.name.startswith("dewar-task_")}
+
+
 def test_each_bad_job_ends_and_the_others_go_on(tasks: Tasks) -> None:
     """Under load, with retries and backoffs that fail; no slot and no thread is lost."""
 
@@ -126,6 +131,8 @@ def test_each_bad_job_ends_and_the_others_go_on(tasks: Tasks) -> None:
     def bad_again(name: str) -> Any:
         return _BAD[name]()
 
+    # Those of other tests may end meanwhile, and none of them begins.
+    others = task_threads()
     assert good.submit(0).result(_SOON) == 0
     refuse_large(tasks.ledger.database.name)
     problems: list[object] = []
@@ -152,8 +159,7 @@ def test_each_bad_job_ends_and_the_others_go_on(tasks: Tasks) -> None:
         thread.join(60)
     assert problems == []
     assert good.submit(7).result(_SOON) == 7
-    alive = [one for one in threading.enumerate() if one.name.startswith("dewar-task_")]
-    assert len(alive) == 2
+    assert len(task_threads() - others) == 2
     assert "its outcome: " in str(jobs["too big again"].exception(0))
     assert isinstance(jobs["too big again"].exception(0), TasksError)
 
