@@ -23,8 +23,6 @@ PEERS = (
     "httptools",
     "websockets",
     "wsproto",
-    "huey",
-    "rq",
 )
 _VERSIONS = """
 import importlib.metadata, json, platform, sys

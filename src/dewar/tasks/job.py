@@ -4,39 +4,26 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dewar.tasks.interruptible import Interruptible
-from dewar.tasks.progress import Progress, shielded
-
-if TYPE_CHECKING:  # a default is for type checkers alone, before Python 3.13
-    from typing_extensions import TypeVar
-
-    #: What a job returns. ``Job`` alone is a job of any result.
-    R = TypeVar("R", default=Any)
-else:
-    from typing import TypeVar
-
-    R = TypeVar("R")
+from dewar.tasks.progress import Progress
 
 # The logger of concurrent.futures, which logs the other errors of callbacks.
 _log = logging.getLogger("concurrent.futures")
 
 
-class Job(Future[R]):
+class Job(Future[Any]):
     """The Future that `TaskPool.submit` returns. It adds `stop` and `progress` to a plain one.
 
     `progress` is the latest that the running function reported by ``current_job``, or None.
     """
 
     progress: Progress | None = None
-    #: The function, once it runs on a thread of this process.
-    interruptible: Interruptible | None = None
-    _stop: Callable[..., bool] | None = None
+    _stop: Callable[["Job"], bool] | None = None
     #: Waits for the job in a worker's thread; returns at once in another.
     _wait: Callable[["Job"], None] | None = None
 
-    def result(self, timeout: float | None = None) -> R:
+    def result(self, timeout: float | None = None) -> Any:
         """Return what the function returned; see `concurrent.futures.Future`.
 
         Raises:
@@ -62,16 +49,13 @@ class Job(Future[R]):
         """
         super().add_done_callback(fn if self.done() else partial(_call, fn))
 
-    @shielded
     def stop(self) -> bool:
-        """Cancel the job, or ask its function to end if it runs; return whether that was possible.
+        """Cancel the job even if it runs; return whether it will not finish by itself.
 
-        The function learns it by ``current_job.is_cancelled``, a coroutine by a cancellation. If it
-        ends with a `CancelledError`, the job has that as its exception; if it returns, its result.
-        Threads run until their function ends; a process is killed after some seconds.
+        A job that was running ends with a `concurrent.futures.CancelledError`.
 
         Raises:
-            NotSupported: If the job runs already and its engine cannot ask it or stop it.
+            NotSupported: If the job runs already and its engine cannot stop it.
         """
         if self.cancel():
             return True

@@ -141,8 +141,7 @@ class Supervisor:
             return None
         scoreboard = self._scoreboard
         endpoint = make_endpoint(
-            lambda: {str(worker.number): worker.pool for worker in scoreboard.workers()},
-            scoreboard.families,
+            lambda: {str(worker.number): worker.pool for worker in scoreboard.workers()}
         )
         title = f"dewar: metrics [{self._source.name}]"
         return MetricsProcess(title, endpoint, self._listeners, self._cleanup)

@@ -1,1 +1,0 @@
-"""When the scheduled jobs of tasks are due: pure decisions, for which the caller gives the time."""

@@ -1,1 +1,0 @@
-"""Jobs that wait for jobs: chains, groups and chords, and their handle."""
