@@ -18,10 +18,12 @@ from bench.macro.rounds import Arena, Result, environment
 from bench.micro.rows import (
     LEDGER,
     PROXY,
+    QUEUES,
     REQUEST,
     TASKS,
     ledger_rows,
     proxy_rows,
+    queue_rows,
     request_rows,
     task_rows,
 )
@@ -33,6 +35,8 @@ ROOT = Path(__file__).resolve().parent.parent
 GROUPS = ("proxy", "request", "tasks", "server", "blocking", "processes", "async", "websocket")
 # Only runs with --only, because it takes a minute to fill a ledger.
 LEDGER_GROUP = "ledger"
+# Only runs with --only, because it needs a Redis.
+QUEUES_GROUP = "queues"
 # Only runs with --only, because it does not measure speed.
 STRICTNESS = "strictness"
 # The groups that run in one process: the script, the title, and the rows of its output.
@@ -41,6 +45,11 @@ SCRIPTS: dict[str, tuple[str, str, Callable[[Any], list[Row]]]] = {
     "request": ("in_process", REQUEST, lambda raw: request_rows(raw["figures"], raw["failures"])),
     "tasks": ("tasks", TASKS, lambda raw: task_rows(raw, "ThreadPoolExecutor")),
     LEDGER_GROUP: ("ledger", LEDGER, lambda raw: ledger_rows(raw["figures"], raw["ended"])),
+    QUEUES_GROUP: (
+        "job_queues",
+        QUEUES,
+        lambda raw: queue_rows(raw["figures"], raw["failures"]),
+    ),
 }
 
 
@@ -149,7 +158,7 @@ def _run(bench: Bench, options: argparse.Namespace) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m bench", description=__doc__)
-    groups = (*GROUPS, LEDGER_GROUP, STRICTNESS)
+    groups = (*GROUPS, LEDGER_GROUP, QUEUES_GROUP, STRICTNESS)
     parser.add_argument("--only", action="append", choices=groups, help="one group (repeatable)")
     parser.add_argument("--quick", action="store_true", help="rough figures in 90 seconds")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")

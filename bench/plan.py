@@ -15,6 +15,8 @@ class Plan:
     jobs: int
     ledger_rounds: int
     ended_jobs: int
+    queue_rounds: int
+    queue_jobs: int
     server_rounds: int
     server_seconds: int
     warm_seconds: int
@@ -33,6 +35,7 @@ class Plan:
             "request": (self.request_rounds, "--requests", self.requests),
             "tasks": (self.task_rounds, "--jobs", self.jobs),
             "ledger": (self.ledger_rounds, "--ended", self.ended_jobs),
+            "queues": (self.queue_rounds, "--jobs", self.queue_jobs),
         }[group]
         return ["--rounds", str(rounds), option, str(count)]
 
@@ -47,6 +50,8 @@ FULL = Plan(
     jobs=10_000,
     ledger_rounds=15,
     ended_jobs=1_000_000,
+    queue_rounds=7,
+    queue_jobs=200,
     server_rounds=5,
     server_seconds=2,
     warm_seconds=1,
@@ -65,6 +70,8 @@ QUICK = Plan(
     jobs=3000,
     ledger_rounds=5,
     ended_jobs=100_000,
+    queue_rounds=3,
+    queue_jobs=100,
     server_rounds=2,
     server_seconds=1,
     warm_seconds=0,

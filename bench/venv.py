@@ -23,6 +23,8 @@ PEERS = (
     "httptools",
     "websockets",
     "wsproto",
+    "huey",
+    "rq",
 )
 _VERSIONS = """
 import importlib.metadata, json, platform, sys

@@ -15,10 +15,11 @@ import pytest
 
 import farjobs
 from dewar.tasks.engines.interface import Ability, JobEngine
-from dewar.tasks.errors import JobTimeout, NotSupported, WorkerDied
+from dewar.tasks.errors import JobTimeout, NotSupported, SoftTimeLimitExceeded, WorkerDied
 from dewar.tasks.job import Job
 from dewar.tasks.pool import TaskPool
 from dewar.tasks.serialization.context_transfer import capture
+from dewar.tasks.tasks import Tasks
 from fartools import LIMIT, lines, submit
 from polling import eventually
 
@@ -103,11 +104,44 @@ class EngineContract:
         (tmp_path / "go").touch()
         assert job.result(LIMIT) == 1
 
+    def test_priority(self, engine: Any, tmp_path: Path) -> None:
+        """Jobs begin in the order in which they are given to it; or a priority is refused."""
+        if Ability.PRIORITY not in engine.abilities:
+            # It connects to nothing before its first job.
+            url = "dask://nowhere" if engine.name == "dask" else "celery+redis://nowhere"
+            tasks = Tasks(engine=url, ledger=tmp_path / "jobs.sqlite3")
+            urgent = tasks.task("urgent", priority=5)(farjobs.add)
+            with pytest.raises(NotSupported, match="run jobs by their priority") as caught:
+                urgent.submit(1)
+            assert caught.value.engine == engine.name
+            assert tasks.ledger.list() == []
+            tasks.stop(LIMIT)
+            return
+        holding, path = occupy(engine, tmp_path), tmp_path / "order"
+        go = tmp_path / "second"
+        jobs = [submit(engine, farjobs.hold, str(path), str(go)) for _ in range(SLOTS)]
+        last = submit(engine, farjobs.note, str(tmp_path / "last"))
+        (tmp_path / "go").touch()
+        eventually(lambda: len(lines(path)) == SLOTS, "the jobs that were given first")
+        assert lines(tmp_path / "last") == []
+        go.touch()
+        wait([*holding, *jobs, last], LIMIT)
+        assert len(lines(tmp_path / "last")) == 1
+
     def test_stop(self, engine: Any, tmp_path: Path) -> None:
-        """A running job ends with a CancelledError and does not run again; or stop() is refused."""
+        """A running job ends with a CancelledError and does not run again; or stop() is refused.
+
+        An engine that can only ask leaves a job alone that does not listen.
+        """
         began, go = tmp_path / "began", tmp_path / "go"
         job = submit(engine, farjobs.hold, str(began), str(go))
         eventually(lambda: lines(began))
+        if Ability.STOP not in engine.abilities and Ability.ASK_TO_STOP in engine.abilities:
+            assert job.stop()
+            assert not job.done()
+            go.touch()
+            assert job.result(LIMIT) == 1
+            return
         if Ability.STOP not in engine.abilities:
             with pytest.raises(NotSupported, match="stop a job that runs") as caught:
                 job.stop()
@@ -124,6 +158,33 @@ class EngineContract:
         for _ in range(2 * SLOTS):
             submit(engine, farjobs.add, 1).result(LIMIT)
         assert lines(began) == ["1"]
+
+    def test_ask_to_stop(self, engine: Any, tmp_path: Path) -> None:
+        """A job that looks whether it is to end does so, with its own result."""
+        began, go = tmp_path / "began", tmp_path / "go"
+        if Ability.ASK_TO_STOP not in engine.abilities:
+            job = submit(engine, farjobs.hold_or_end, str(began), str(go))
+            go.touch()
+            assert job.result(LIMIT) == "open"
+            return
+        job = submit(engine, farjobs.hold_or_end, str(began), str(go))
+        eventually(lambda: lines(began))
+        assert job.stop()
+        assert job.result(LIMIT) == "asked"
+        assert not job.stop()
+        assert submit(engine, farjobs.add, 1).result(LIMIT) == 1
+
+    def test_soft_timeout(self, engine: Any, tmp_path: Path) -> None:
+        """A job gets an exception after its soft timeout, and may return or end with it."""
+        assert Ability.SOFT_TIMEOUT in engine.abilities
+        began, go = str(tmp_path / "began"), str(tmp_path / "go")
+        job = submit(engine, farjobs.hold_or_end, began, go, soft_timeout=0.2)
+        assert job.result(LIMIT) == "limited"
+        error = submit(engine, farjobs.hold, began, go, soft_timeout=0.2).exception(LIMIT)
+        assert isinstance(error, SoftTimeLimitExceeded)
+        assert (error.name, error.seconds) == ("hold", 0.2)
+        for number in range(2 * SLOTS):
+            assert submit(engine, farjobs.add, number).result(LIMIT) == number
 
     def test_timeout(self, engine: Any, tmp_path: Path) -> None:
         """A job that takes too long is killed; or a timeout is refused."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dewar import Dewar, request
+from dewar.tasks.errors import SoftTimeLimitExceeded
 from dewar.tasks.progress import current_job
 from polling import LIMIT, eventually
 
@@ -71,6 +72,16 @@ def die(path: str, times: int) -> int:
     if current_job.attempt <= times:
         os.kill(os.getpid(), signal.SIGKILL)
     return int(current_job.attempt)
+
+
+def hold_or_end(began: str, go: str) -> str:
+    """As `hold`, and return how it ended: by the file, because it was asked, or by its limit."""
+    note(began)
+    try:
+        eventually(lambda: Path(go).exists() or current_job.is_cancelled, go)
+    except SoftTimeLimitExceeded:
+        return "limited"
+    return "asked" if current_job.is_cancelled else "open"
 
 
 def hold_out(began: str) -> None:

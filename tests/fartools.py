@@ -25,11 +25,12 @@ ROOT = Path(__file__).parents[1]
 
 
 def submit(engine: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Job:
-    """Hand a call to an engine as a pool does; `timeout` and `context` are the call's."""
+    """Hand a call to an engine as a pool does; its timeouts and `context` are the call's."""
     job = Job()
     job._stop = engine.stop
-    timeout, context = kwargs.pop("timeout", None), kwargs.pop("context", None)
-    engine.submit(job, JobCall(function, args, kwargs, context, timeout))
+    context, hard = kwargs.pop("context", None), kwargs.pop("timeout", None)
+    soft = kwargs.pop("soft_timeout", None)
+    engine.submit(job, JobCall(function, args, kwargs, context, hard, soft))
     return job
 
 

@@ -1,6 +1,7 @@
 """Jobs that are what a test says they are, for the pages that show them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +27,13 @@ class Recorded:
 
     def changes(self) -> int:
         return self.count
+
+    @property
+    def is_listening(self) -> bool:
+        return False
+
+    def watched(self, tell: Callable[[Any], object]) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def get_many(self, ids: Sequence[str]) -> dict[str, JobStatus]:
         self.asked.append(len(ids))

@@ -3,7 +3,9 @@
 import re
 from dataclasses import dataclass, field
 
-_SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (-?[0-9]+(?:\.[0-9]+)?)")
+_SAMPLE = re.compile(
+    r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (-?[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?)"
+)
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)')
 _ESCAPES = {"\\\\": "\\", '\\"': '"', "\\n": "\n"}
 
@@ -33,7 +35,7 @@ def parse(page: str) -> dict[str, Family]:
             typed, _, kind = line.removeprefix("# TYPE ").partition(" ")
             assert typed == name
             assert not families[name].samples
-            assert kind in ("counter", "gauge")
+            assert kind in ("counter", "gauge", "histogram")
             families[name].type = kind
         else:
             _read_sample(line, name, families[name])
@@ -44,8 +46,11 @@ def parse(page: str) -> dict[str, Family]:
 def _read_sample(line: str, name: str, family: Family) -> None:
     match = _SAMPLE.fullmatch(line)
     assert match is not None, line
-    assert match[1] == name, "samples of one metric stand together"
+    ends = ("_bucket", "_sum", "_count") if family.type == "histogram" else ("",)
+    assert match[1] in {f"{name}{end}" for end in ends}, "samples of one metric stand together"
     labels, rest = [], match[2] or ""
+    if family.type == "histogram":
+        labels.append(("__name__", match[1]))
     while rest:
         label = _LABEL.match(rest)
         assert label is not None, rest

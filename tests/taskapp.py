@@ -2,10 +2,12 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
 from dewar import Dewar, current_app, g, request, session
+from dewar.tasks.errors import SoftTimeLimitExceeded
 from dewar.tasks.progress import current_job
 from dewar.tasks.tasks import Tasks
 from polling import eventually
@@ -63,6 +65,32 @@ def fail_until(attempt):
     return current_job.attempt
 
 
+@tasks.task()
+def end_when_told(path):
+    """End when it is to: as cancelled if the name of the path begins with c, or else as done."""
+    Path(path + ".began").touch()
+    eventually(lambda: current_job.is_cancelled)
+    if Path(path).name.startswith("c"):
+        current_job.raise_if_cancelled()
+    return "told"
+
+
+@tasks.task(soft_timeout=0.2, timeout=60, retries=1, backoff=0)
+def clean_up_at_limit():
+    """Fail at the first attempt, as who does not catch it."""
+    try:
+        time.sleep(30)
+    except SoftTimeLimitExceeded:
+        if current_job.attempt == 1:
+            raise
+    return current_job.attempt
+
+
+@tasks.task()
+def own_pid():
+    return os.getpid()
+
+
 @tasks.task(timeout=0.3)
 def sleep(seconds):
     time.sleep(seconds)
@@ -104,7 +132,6 @@ async def later(value):
 
 @tasks.task()
 def return_lock():
-    import threading
 
     return {"rows": [1, threading.Lock()]}
 

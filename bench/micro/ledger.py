@@ -3,7 +3,9 @@
 Prints the µs of every round:
 ``{"figures": {case: {"empty": [µs, …], "full": [µs, …]}}, "ended": n}``.
 The two ledgers take turns. By default they are files in a temporary folder. With ``--where``, one
-ledger at another place, such as a PostgreSQL database, is measured under the name "empty".
+ledger at another place, such as a PostgreSQL database, is measured under the name "empty". With
+``--waiting``, there is a third one, "waiting", which has so many jobs that wait: a third each for
+later, in another queue, and of a task that has reached its limit.
 """
 
 import argparse
@@ -19,10 +21,13 @@ from typing import Any
 
 from sqlalchemy import text
 
+from dewar.tasks.ledger.claiming import ClaimRules
+from dewar.tasks.ledger.due_column import shift_of
 from dewar.tasks.ledger.ids import new_id
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.owners import this_owner
 from dewar.tasks.ledger.records import AttemptStart, JobState, NewJob, Outcome
+from dewar.tasks.limits import TaskLimits
 from dewar.tasks.tasks import Tasks
 
 # The size of a batch when jobs arrive quickly.
@@ -39,6 +44,19 @@ _FILL = text(
     " SELECT substr('000000000000000000000000000000000000' || n, length('' || n) + 1), 'bench',"
     " 'done', :arguments, 'gone', 1, 1, 0, n, n, n, n, :result FROM numbers"
 )
+_WAIT = text(
+    "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :jobs)"
+    " INSERT INTO dewar_jobs (id, task, state, arguments, attempts, idempotent, stop_requested,"
+    " created, due, queue, limited) SELECT :kind || n, :task, 'queued', :arguments, 0, 1, 0, 1.0,"
+    " :due + n, :queue, :limited FROM numbers"
+)
+#: The kinds of jobs that wait: their task, queue, due, and whether they are limited.
+WAITING = (
+    ("bench", "default", 1e10, False),
+    ("bench", "other", 1.0, False),
+    ("blocked", "default", 1.0, True),
+)
+RULES = ClaimRules(queues=["default"], limits={"blocked": TaskLimits(max_running=1)})
 
 
 def nothing() -> None:
@@ -63,6 +81,22 @@ class Bench:
             given = {"jobs": jobs, "arguments": ARGUMENTS, "result": RESULT}
             connection.execute(_FILL, given)
         self._past = [f"{random.randint(1, jobs):036d}" for _ in range(ASKED)]
+
+    def fill_waiting(self, jobs: int) -> None:
+        """Add a number of waiting jobs, none of which can be claimed."""
+        with self.ledger.database.writing() as connection:
+            for number, (task, queue, due, limited) in enumerate(WAITING):
+                given = {
+                    "jobs": jobs // len(WAITING),
+                    "kind": f"waiting{number}",
+                    "task": task,
+                    "arguments": ARGUMENTS,
+                    "due": due + shift_of(queue, limited=limited),
+                    "queue": queue,
+                    "limited": int(limited),
+                }
+                connection.execute(_WAIT, given)
+        self.ledger.claim(self._owner, 1, time.time(), ["blocked"], RULES)
 
     def single(self, jobs: int) -> float:
         """Accept jobs one by one, and begin and end each."""
@@ -113,6 +147,16 @@ class Bench:
         self._tasks.stop()
         return spent / (each * threads) * 1e6
 
+    def one_at_a_time(self, jobs: int) -> float:
+        """Submit jobs from one thread, and wait for each result before the next."""
+        self._task.submit().result()
+        began = time.perf_counter()
+        for _ in range(jobs):
+            self._task.submit().result()
+        spent = time.perf_counter() - began
+        self._tasks.stop()
+        return spent / jobs * 1e6
+
     def status(self, jobs: int) -> float:
         """Read ended jobs at random positions."""
         began = time.perf_counter()
@@ -124,7 +168,9 @@ class Bench:
         """Claim waiting jobs, fifty at a time."""
         self.ledger.write([self._new_waiting() for _ in range(jobs // BATCH * BATCH)])
         began, taken = time.perf_counter(), []
-        while found := self.ledger.claim(self._owner, BATCH, time.time(), ["bench"]):
+        while found := self.ledger.claim(
+            self._owner, BATCH, time.time(), ["bench", "blocked"], RULES
+        ):
             taken += found
         spent = time.perf_counter() - began
         self.ledger.write([*map(self._start, taken), *map(self._end, taken)])
@@ -160,6 +206,7 @@ CASES: dict[str, Callable[[Bench, int], float]] = {
     "fifty at a time, in one write": Bench.folded,
     "a whole job, submitted by one thread": Bench.whole,
     "a whole job, submitted by eight": Bench.whole_by_eight,
+    "a whole job, one at a time": Bench.one_at_a_time,
     "status": Bench.status,
     "claim, fifty at a time": Bench.claiming,
 }
@@ -185,16 +232,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--jobs", type=int, default=500, help=f"jobs per round, at least {BATCH}")
     parser.add_argument("--ended", type=int, default=1_000_000, help="jobs in the full ledger")
+    parser.add_argument("--waiting", type=int, default=0, help="jobs in the third ledger")
     parser.add_argument("--where", help="the one ledger to measure instead")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         if options.where is None:
-            places = {name: str(Path(folder) / name) for name in ("empty", "full")}
+            names = ("empty", "full", "waiting") if options.waiting else ("empty", "full")
+            places = {name: str(Path(folder) / name) for name in names}
         else:
             places = {"empty": options.where}
         benches = {name: Bench(place) for name, place in places.items()}
         for name, bench in benches.items():
             bench.fill(options.ended if name == "full" else ASKED)
+            if name == "waiting":
+                bench.fill_waiting(options.waiting)
         figures = measure(benches, options.rounds, options.jobs)
         for bench in benches.values():
             bench.ledger.close()

@@ -9,6 +9,7 @@ PROXY = "proxy and stack"
 REQUEST = "one request in process"
 TASKS = "one job on a pool of one thread"
 LEDGER = "a job in the ledger"
+QUEUES = "a job from one process to another"
 
 Cases = Mapping[str, Mapping[str, float]]
 Figures = Mapping[str, Mapping[str, Sequence[float]]]
@@ -81,6 +82,28 @@ def task_rows(figures: Figures, baseline: str) -> list[Row]:
                 )
             )
     return rows
+
+
+def queue_rows(figures: Figures, failures: Mapping[str, str]) -> list[Row]:
+    """Return a row for each case and queue, as a multiple of Dewar in the same round."""
+    rows: list[Row] = []
+    for case, queues in figures.items():
+        ours = next((rounds for name, rounds in queues.items() if name.startswith("Dewar")), [])
+        for name, rounds in queues.items():
+            is_ours = name.startswith("Dewar")
+            shares = [ratio(took, base) for took, base in zip(rounds, ours, strict=False)]
+            known = [share for share in shares if share]
+            rows.append(
+                Row(
+                    group=QUEUES,
+                    what=f"{case}, {name}",
+                    figure=median(rounds),
+                    unit="µs",
+                    ratio=None if is_ours or not known else median(known),
+                    baseline="Dewar",
+                )
+            )
+    return [*rows, *(failed(QUEUES, name, reason) for name, reason in failures.items())]
 
 
 def ledger_rows(figures: Figures, ended: int) -> list[Row]:

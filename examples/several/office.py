@@ -1,10 +1,9 @@
 """The back office: changes prices. It has its own session, with the same keys as the shop's."""
 
-import os
-import secrets
 from typing import Any
 
 from dewar import Dewar, redirect, render_template_string, request, session, url_for
+from examples.secret_key import secret_key
 from examples.several.stock import Stock
 
 _PAGE = """<!doctype html>
@@ -23,7 +22,7 @@ _PAGE = """<!doctype html>
 def create_office(stock: Stock) -> Dewar:
     """Return the app for the staff. A real app would require a login."""
     app = Dewar("office", static_folder=None)
-    app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_hex()
+    app.secret_key = secret_key(app.instance_path)
     app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
 
     @app.get("/")

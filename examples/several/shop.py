@@ -1,10 +1,9 @@
 """The shop: shows prices and counts each visitor's visits."""
 
-import os
-import secrets
 from typing import Any
 
 from dewar import Dewar, render_template_string, session
+from examples.secret_key import secret_key
 from examples.several.stock import Stock
 
 _PAGE = """<!doctype html>
@@ -20,7 +19,7 @@ _PAGE = """<!doctype html>
 def create_shop(stock: Stock) -> Dewar:
     """Return the app for customers."""
     app = Dewar("shop", static_folder=None)
-    app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_hex()
+    app.secret_key = secret_key(app.instance_path)
 
     @app.get("/")
     def index() -> Any:

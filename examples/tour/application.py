@@ -1,7 +1,6 @@
 """The app object, its settings and its request hooks."""
 
 import asyncio
-import os
 import secrets
 import threading
 import time
@@ -10,14 +9,14 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 from dewar import Dewar, current_app, g
+from examples.secret_key import secret_key
 from examples.tour.pages import PAGES
 from examples.tour.source import source_of
 
 app = Dewar(__name__)
 app.config.from_mapping(
-    # Without SECRET_KEY in the environment, each start makes a new key. Sessions signed with the
-    # old key are then rejected.
-    SECRET_KEY=os.environ.get("SECRET_KEY") or secrets.token_hex(),
+    # The same for all processes, and after a restart: sessions stay valid.
+    SECRET_KEY=secret_key(app.instance_path),
     SESSION_COOKIE_SAMESITE="Lax",
     # The longest note is far below this limit. A longer body is answered with 413.
     MAX_CONTENT_LENGTH=16 * 1024,

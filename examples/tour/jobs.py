@@ -61,6 +61,7 @@ def count_words(name: str, text: str) -> dict[str, Any]:
         part = lines[step * len(lines) // STEPS : (step + 1) * len(lines) // STEPS]
         words.update(word.strip(".,;:!?()\"'").lower() for line in part for word in line.split())
         pause(0.4)
+        current_job.raise_if_cancelled()
         current_job.progress((step + 1) / STEPS, f"{words.total()} words so far")
     return {"name": name, "words": words.total(), "most_common": words.most_common(5)}
 

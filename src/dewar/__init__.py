@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from dewar.tasks.pool import TaskPool
     from dewar.tasks.progress import current_job
     from dewar.tasks.tasks import Tasks
+    from dewar.tasks.workflows.steps import chain, chord, group
     from dewar.tasks_http.blueprint import tasks_blueprint
     from dewar.websocket.errors import WebSocketClosedError
     from dewar.websocket.websocket import WebSocket
@@ -73,8 +74,11 @@ else:
             "Tasks": "dewar.tasks.tasks",
             "WebSocket": "dewar.websocket.websocket",
             "WebSocketClosedError": "dewar.websocket.errors",
+            "chain": "dewar.tasks.workflows.steps",
+            "chord": "dewar.tasks.workflows.steps",
             "current_job": "dewar.tasks.progress",
             "event_stream": "dewar.events.stream",
+            "group": "dewar.tasks.workflows.steps",
             "tasks_blueprint": "dewar.tasks_http.blueprint",
             # Modules that a program can use after ``import dewar``.
             "running": "dewar.running",
@@ -105,6 +109,8 @@ __all__ = [
     "appcontext_pushed",
     "appcontext_tearing_down",
     "before_render_template",
+    "chain",
+    "chord",
     "copy_current_request_context",
     "current_app",
     "current_job",
@@ -114,6 +120,7 @@ __all__ = [
     "get_flashed_messages",
     "get_template_attribute",
     "got_request_exception",
+    "group",
     "has_app_context",
     "has_request_context",
     "json",

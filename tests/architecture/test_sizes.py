@@ -24,6 +24,9 @@ MORE_PARAMETERS = {
     "EnvironBuilder.__init__",
     "Blueprint.__init__",
     "run_simple",
+    "Tasks.task",  # one for each option of a task
+    "Task.options_for",  # one for each option of a job
+    "list_command",  # one for each option of the command
     "TaskPool.__init__",  # concurrent.futures' settings, of both kinds of pool
 }
 

@@ -32,11 +32,21 @@ PROCESS_WIDE = {
         "process_hooks",
     ): "pools, to be told of a fork and the interpreter's end",
     (
+        "tasks/ledger/inherited_connections.py",
+        "_inherited",
+    ): "connections of the parent, which its drivers would close",
+    (
+        "tasks/ledger/socket_notifications.py",
+        "_fork_reset",
+    ): "sockets, to be closed in a fork: Python keeps one list",
+    (
         "tasks/ledger/sqlite.py",
         "_fork_barrier",
     ): "ledgers, to be told of a fork: Python keeps one list",
     ("tasks/progress.py", "running"): "the current job, for each thread and task",
-    ("tasks/tasks.py", "_runtimes"): "Tasks that must not take each other's jobs",
+    ("support/metric_sources.py", "metric_sources"): "who counts something here: a scrape asks all",
+    ("tasks/metrics.py", "job_counts"): "the counts of this process, which go on in the next app",
+    ("tasks/attached_apps.py", "_runtimes"): "Tasks that must not take each other's jobs",
 }
 #: What Flask has on its modules and classes, where programs look for it.
 AS_FLASK = {
@@ -62,6 +72,10 @@ AS_FLASK = {
             "template_rendered",
         )
     },
+    **{
+        ("tasks/signals.py", f"job_{name}"): "as the others"
+        for name in ("accepted", "ended", "progressed", "retried", "started")
+    },
 }
 #: Objects that could be changed, and are not.
 NEVER_CHANGED = {
@@ -85,6 +99,7 @@ CACHES = {
     ("server/connection/thread_bound.py", "_role"): "a word for each of 512 types",
     ("compat/historic.py", "_stack"): "two, made when an older program asks for them",
     ("support/redaction.py", "_compiled"): "a function for each list of names; an app has one",
+    ("tasks/ledger/claim_statements.py", "levels_of"): "a statement for each number of queues",
     ("tasks/ledger/statements.py", "change_of"): "a statement for each set of columns",
 }
 #: Modules that act on the process when they are imported, which is what they are for.

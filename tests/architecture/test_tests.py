@@ -25,7 +25,10 @@ MAY_SLEEP = {
         "mine": "gives the other threads their turn between setting and reading",
     },
     "farjobs.py": {"hold_out": "is a job that runs until it is killed"},
-    "taskapp.py": {"sleep": "is a job that takes longer than its timeout"},
+    "taskapp.py": {
+        "sleep": "is a job that takes longer than its timeout",
+        "clean_up_at_limit": "is a job with a call that takes longer than its soft timeout",
+    },
     "tasks/pooljobs.py": {"say": "is a job that still runs when the interpreter ends"},
     "tasks/webhooks/test_webhook_client.py": {"drip": "is a receiver that answers too slowly"},
     "soak/chaotic.py": {"work": "is a job that takes so long that kills meet it"},
@@ -40,7 +43,9 @@ OTHER_FOLDERS = {
     "deployment": "apps behind other servers and proxies",
     "property": "what holds for any input, across folders",
     "server/corpus": "raw messages and what becomes of them",
+    "typing": "what type checkers say of programs",
     "soak": "short forms of what the soaks run for hours",
+    "tasks/reports": "public reports of problems of other task queues, replayed",
 }
 
 every_file = pytest.mark.parametrize("path", TEST_FILES, ids=name_of)

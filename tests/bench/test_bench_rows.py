@@ -95,3 +95,12 @@ def test_task_pools_are_multiples_of_the_executor_in_the_same_round():
     baseline, ours = rows.task_rows(figures, "ThreadPoolExecutor")
     assert (baseline.figure, baseline.ratio) == (10.0, None)
     assert (ours.figure, round(ours.ratio, 2), ours.baseline) == (30.0, 1.2, "ThreadPoolExecutor")
+
+
+def test_queues_are_multiples_of_dewar_in_the_same_round():
+    """One that is not installed is a failed row, and the others have their figures."""
+    figures = {"one by one": {"Dewar, SQLite": [1.0, 2.0, 4.0], "RQ, Redis": [3.0, 6.0, 8.0]}}
+    ours, theirs, missing = rows.queue_rows(figures, {"Huey, SQLite": "No module named 'huey'"})
+    assert (ours.figure, ours.ratio) == (2.0, None)
+    assert (theirs.figure, theirs.ratio, theirs.baseline) == (6.0, 3.0, "Dewar")
+    assert missing.note == "failed: No module named 'huey'"

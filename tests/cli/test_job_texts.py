@@ -50,10 +50,11 @@ FAILED = replace(
 
 
 def test_a_line_has_columns_without_spaces() -> None:
-    """``awk`` and ``cut`` find what they look for; the name of the task comes last."""
+    """``awk`` and ``cut`` find what they look for; the task and its arguments come last."""
     cells = click.unstyle(job_line(FAILED)).split()
-    assert cells == [ID, "failed", "40%", "2", "1970-01-01T00:00:00Z", "resize"]
-    assert header().split() == ["ID", "STATE", "PROGRESS", "TRIES", "CREATED", "TASK"]
+    assert cells == [ID, "failed", "40%", "2", "1970-01-01T00:00:00Z", "default", "resize"]
+    names = ["ID", "STATE", "PROGRESS", "TRIES", "CREATED", "QUEUE", "TASK", "ARGUMENTS"]
+    assert header().split() == names
 
 
 @pytest.mark.parametrize("state", JobState)
@@ -83,6 +84,7 @@ def test_all_there_is_of_a_job_is_shown() -> None:
             f"id         {ID}",
             "task       resize",
             "state      queued",
+            "queue      default",
             "tries      0",
             "repeatable yes",
             "created    1970-01-01T00:00:00Z",
@@ -90,6 +92,15 @@ def test_all_there_is_of_a_job_is_shown() -> None:
             'arguments  [["a.png"], {"width": 800}]',
         ]
     )
+
+
+def test_the_place_of_a_job_is_shown() -> None:
+    """Its queue, its priority and its key, on lines and in JSON."""
+    job = replace(JOB, queue="mail", priority=-5, unique_key="user/7")
+    assert "queue      mail\npriority   -5\nunique key user/7\n" in details(job)
+    assert click.unstyle(job_line(job)).split()[-2:] == ["mail", "resize"]
+    shown = json.loads(job_json(job))
+    assert (shown["queue"], shown["priority"], shown["unique_key"]) == ("mail", -5, "user/7")
 
 
 def test_an_error_is_shown_with_its_traceback() -> None:

@@ -1,19 +1,23 @@
 """``dewar tasks``: jobs in a real ledger, from a terminal."""
 
 import contextlib
+import inspect
 import json
 import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 from click.testing import CliRunner, Result
@@ -23,8 +27,10 @@ from dewar.cli.group import ScriptInfo
 from dewar.cli.tasks_command import tasks_group
 from dewar.tasks.ledger.ids import new_id
 from dewar.tasks.ledger.ledger import Ledger
+from dewar.tasks.ledger.notifications import NoNotifications
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import AttemptStart, JobState, NewJob, Outcome, ProgressUpdate
+from dewar.tasks.ledger.schema import workflows
 from dewar.tasks.serialization.task_address import EXTENSION
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.webhooks.outbox import Outbox
@@ -51,6 +57,12 @@ class StoredTasks:
     def names(self) -> list[str]:
         return ["send", "resize"]
 
+    def maybe_task(self, name: str) -> Any:
+        def send(user: str, password: str = "", **more: object) -> None: ...
+
+        signature = inspect.signature(send)
+        return SimpleNamespace(signature=signature) if name in self.names() else None
+
     def settings(self) -> TasksSettings:
         return TasksSettings(poll=0.001)
 
@@ -58,6 +70,8 @@ class StoredTasks:
         tasks = self
 
         class Store(Ledger):
+            notifications = NoNotifications()
+
             def changes(self) -> int:
                 if tasks.story:
                     tasks.story.pop(0)()
@@ -207,7 +221,7 @@ def test_what_changes_is_shown_until_it_is_interrupted(run: Run, tasks: StoredTa
     result = run("list", "--watch")
     assert (result.exit_code, result.stderr) == (0, "")
     lines = [line.split() for line in result.stdout.splitlines()]
-    assert [(line[1], line[-1]) for line in lines] == [
+    assert [(line[1], line[-2]) for line in lines] == [
         ("queued", "resize"),
         ("running", "resize"),
         ("queued", "send"),
@@ -293,6 +307,24 @@ def test_each_job_is_dealt_with_though_one_is_refused(run: Run, tasks: StoredTas
     unknown, ended = result.stderr.splitlines()
     assert unknown.startswith("Error: There is no job 'bbbb")
     assert ended == f"Error: The job {done} has ended: it is done."
+
+
+def test_a_workflow_is_shown_and_cancelled(run: Run, tasks: StoredTasks) -> None:
+    """By its id: how far it is, and each of its jobs."""
+    first = tasks.put(state=JobState.RUNNING, workflow="w_1")
+    second = tasks.put(workflow="w_1", after=[first])
+    with tasks.store.database.writing() as connection:
+        row = {"id": "w_1", "created": 1.0, "ends": json.dumps(second)}
+        connection.execute(workflows.insert(), row)
+    shown = run("show", "w_1").stdout.splitlines()
+    assert shown[0] == "w_1  running  0%  (1 queued, 1 running)"
+    assert [line.split()[:2] for line in shown[1:]] == [[first, "running"], [second, "queued"]]
+    assert "state      queued (waits for other jobs)\n" in run("show", second).stdout
+    assert "workflow   w_1\n" in run("show", second).stdout
+    told = run("cancel", "w_1", "--running").stdout
+    assert told == "Cancelled 1 jobs of w_1; told 1 of 1 to stop.\n"
+    assert tasks.state(second) is JobState.CANCELLED
+    assert first in str(tasks.store.stop_requests("me"))
 
 
 def test_the_callback_of_a_cancelled_job_is_made(run: Run, tasks: StoredTasks) -> None:
@@ -438,6 +470,78 @@ def test_who_gives_jobs_up_says_so(
     assert (result.exit_code, "ran too long" in result.stderr) == (1, True)
 
 
+def test_a_process_that_works_serves_its_metrics(run: Run, tasks: StoredTasks) -> None:
+    """At the address that it is told, while it works; one that cannot be is refused."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    pages: list[bytes] = []
+
+    def scrape() -> None:
+        with urlopen(f"http://{address}/metrics") as answer:
+            pages.append(answer.read())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    tasks.start = scrape  # type: ignore[method-assign]
+    result = run("work", "--metrics", address)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert b"dewar_build_info" in pages[0]
+    with pytest.raises(URLError):
+        urlopen(f"http://{address}/metrics")
+    refused = run("work", "--metrics", "nowhere")
+    assert refused.exit_code == 1
+    assert "nowhere" in refused.stderr
+
+
+def test_a_process_serves_the_queues_that_it_is_told(
+    run: Run, app: Dewar, tasks: StoredTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Instead of those of the configuration; a name that is none is refused."""
+    tasks.start = lambda: os.kill(os.getpid(), signal.SIGTERM)  # type: ignore[method-assign]
+    app.config["TASKS_QUEUES"] = ["other"]
+    monkeypatch.setattr(
+        tasks,
+        "settings",
+        lambda: TasksSettings.of({}, {"TASKS_QUEUES": app.config["TASKS_QUEUES"]}),
+    )
+    result = run("work", "--queues", "mail, default")
+    assert (result.exit_code, app.config["TASKS_QUEUES"]) == (0, ["mail", "default"])
+    refused = run("work", "--queues", "mail,,")
+    assert refused.exit_code == 1
+    assert "queue=''" in refused.stderr
+
+
+def test_queues_that_the_code_names_are_not_overridden(
+    run: Run, tasks: StoredTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command says where to set them."""
+    monkeypatch.setattr(tasks, "settings", lambda: TasksSettings(queues=["bulk"]))
+    result = run("work", "--queues", "mail")
+    assert result.exit_code == 1
+    assert "TASKS_QUEUES = [...]" in result.stderr
+    assert "start" not in tasks.asked
+
+
+def test_the_jobs_of_a_queue_are_listed(run: Run, tasks: StoredTasks) -> None:
+    """With the queue of each job."""
+    mail, plain = tasks.put(queue="mail"), tasks.put()
+    result = run("list", "--queue", "mail")
+    assert mail in result.stdout
+    assert plain not in result.stdout
+    assert run("list").stdout.split().count("default") == 1
+    assert json.loads(run("list", "--queue", "default", "--json").stdout)["queue"] == "default"
+
+
+def test_a_job_is_not_repeated_beside_one_with_its_key(run: Run, tasks: StoredTasks) -> None:
+    """The others of the call are."""
+    failed = tasks.put(state=JobState.FAILED, unique_key="k")
+    other = tasks.put(state=JobState.FAILED)
+    tasks.put(unique_key="k")
+    result = run("retry", failed, other)
+    assert result.exit_code == 1
+    assert "with the same key has not ended" in result.stderr
+    assert (tasks.state(failed), tasks.state(other)) == (JobState.FAILED, JobState.QUEUED)
+
+
 def test_tasks_that_never_work_are_told_so(run: Run, tasks: StoredTasks) -> None:
     """The configuration can be overridden, what the code says cannot."""
     tasks.settings = lambda: TasksSettings(run_jobs=False)  # type: ignore[method-assign]
@@ -566,3 +670,101 @@ def test_a_second_signal_ends_at_once(folder: Path) -> None:
             assert process.wait(30) == -signal.SIGTERM
         finally:
             process.kill()
+
+
+def test_a_list_shows_arguments_shortened_and_without_credentials(
+    run: Run, tasks: StoredTasks
+) -> None:
+    """By the names of parameters, also of those that were given by place."""
+    arguments = json.dumps([["ann", "hunter2"], {"token": "t", "text": "x" * 200}])
+    now = time.time()
+    tasks.store.write(
+        [NewJob(id=new_id(now), task="send", arguments=arguments, created=now, due=now)]
+    )
+    line = run("list").stdout.splitlines()[1]
+    assert line.endswith("…")
+    assert 'send              ("ann", ***, token=***, text="xxx' in line
+    assert len(line) < 200
+
+
+def test_jobs_are_found_by_time_and_error(run: Run, tasks: StoredTasks) -> None:
+    """Since a time and before one, and by a part of the error in any case."""
+    old = tasks.put(at=time.time() - 7200)
+    failed = tasks.put(state=JobState.FAILED)
+
+    def found(*args: str) -> list[str]:
+        shown = run("list", "--json", *args).stdout.splitlines()
+        return [json.loads(line)["id"] for line in shown]
+
+    assert found("--since", "1h") == [failed]
+    assert found("--until", "1h") == [old]
+    assert found("--error", "NO INK") == [failed]
+    assert found("--error", "no%ink") == []
+
+
+def test_many_jobs_run_again_after_a_question(run: Run, tasks: StoredTasks) -> None:
+    """Those that are meant, however many; failed ones if no state is named."""
+    failed = [tasks.put(state=JobState.FAILED) for _ in range(3)]
+    other = tasks.put("send", state=JobState.FAILED)
+    asked = run("retry", "--task", "resize", input="n\n")
+    assert asked.exit_code == 1
+    assert "Run 3 failed jobs again?" in asked.stderr
+    assert tasks.state(failed[0]) is JobState.FAILED
+    result = run("retry", "--task", "resize", "--yes", "--json")
+    assert result.exit_code == 0
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {line["id"] for line in told} == set(failed)
+    assert all(line["retried"] for line in told)
+    assert {tasks.state(id) for id in failed} == {JobState.QUEUED}
+    assert tasks.state(other) is JobState.FAILED
+    assert "no such jobs" in run("retry", "--state", "lost", "--yes").stderr
+
+
+@pytest.mark.parametrize("args", [[], ["some-id", "--task", "resize"]])
+def test_jobs_are_named_or_described(run: Run, args: list[str]) -> None:
+    """Neither all jobs by mistake, nor two ways at once."""
+    result = run("retry", *args)
+    assert result.exit_code == 2
+    assert "either their ids, or --state" in result.stderr
+
+
+def test_queues_are_shown_again_and_again(
+    run: Run, tasks: StoredTasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until Ctrl-C, after each wait for a change."""
+    waits: list[Callable[[], object]] = [lambda: tasks.put("send"), interrupt]
+    monkeypatch.setattr(
+        "dewar.cli.tasks_queues.change_waiter", lambda ctx, store: lambda: waits.pop(0)()
+    )
+    tasks.put("resize")
+    result = run("queues", "--watch", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    shown = [json.loads(line)["task"] for line in result.stdout.splitlines()]
+    assert shown == ["resize", "resize", "send"]
+
+
+def test_queues_are_shown_with_what_waits_and_runs(run: Run, tasks: StoredTasks) -> None:
+    """By queue and task: how many, how old the oldest is, and when the next is due."""
+    assert "No jobs wait or run" in run("queues").stderr
+    now = time.time()
+    tasks.put(at=now - 90)
+    tasks.put(state=JobState.DONE)
+    tasks.store.write(
+        [
+            NewJob(id=new_id(now), task="send", arguments="[[],{}]", created=now, due=now + 3600,
+                   queue="mail", limited=True)
+        ]
+    )  # fmt: skip
+    head, first, second = run("queues").stdout.splitlines()
+    assert head.split() == ["WAITING", "LATER", "RUNNING", "OLDEST", "NEXT", "QUEUE", "TASK"]
+    assert first.split()[:3] == ["1", "0", "0"]
+    assert first.split()[3].startswith("1m3")
+    assert first.split()[-2:] == ["default", "resize"]
+    assert second.split()[:4] == ["0", "1", "0", "-"]
+    assert second.split()[-2:] == ["mail", "send"]
+    shown = [json.loads(line) for line in run("queues", "--json").stdout.splitlines()]
+    assert [(one["queue"], one["waiting"], one["later"]) for one in shown] == [
+        ("default", 1, 0),
+        ("mail", 0, 1),
+    ]
+    assert 89 < shown[0]["oldest_seconds"] < 120

@@ -186,7 +186,7 @@ def test_a_ledger_keeps_no_credentials(tmp_path: Path, sent: dict[str, Any], how
         return "ok"
 
     ask(app, **sent)
-    text = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    text = b"".join(file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
     tasks.stop()
     assert b"InTheSession" in text
     assert b"InG" in text

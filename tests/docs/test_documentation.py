@@ -4,7 +4,8 @@ What the word after ```` ```python ```` says about a block:
 
 - nothing: it is executed, after the blocks above it on the page and in the same namespace;
 - ``file=name``: it is written to a file of that name (blocks in any language may have it), and a
-  Python file is then imported, and its functions named ``test_…`` are called;
+  Python file is then imported, and its functions named ``test_…`` are called, by pytest if
+  they take fixtures;
 - ``no-run``: it is only compiled, because it would not come back, or needs what is not there.
 
 The working directory is a temporary one.
@@ -12,7 +13,10 @@ The working directory is a temporary one.
 
 import dataclasses
 import importlib
+import inspect
+import os
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -92,9 +96,20 @@ def import_anew(name: str) -> ModuleType:
 def run_file(name: str) -> None:
     """Import a file of the working directory and call its tests."""
     module = import_anew(Path(name).stem)
-    for attribute, value in list(vars(module).items()):
-        if attribute.startswith("test_"):
-            value()
+    tests = [value for key, value in list(vars(module).items()) if key.startswith("test_")]
+    if any(inspect.signature(test).parameters for test in tests):
+        run_pytest(name)
+    else:
+        for test in tests:
+            test()
+
+
+def run_pytest(name: str) -> None:
+    """Run a file of tests that need fixtures, as a reader does."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "pytest_dewar", "-W", "error", name]
+    environ = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -6,6 +7,7 @@ from typing import Any
 import pytest
 
 sys.path.append(str(Path(__file__).parents[2]))  # where the package `examples` is
+os.environ.setdefault("SECRET_KEY", "that of the tests")  # so that importing them keeps none
 
 from examples.tour import app as tour
 from examples.tour.notes import Notes

@@ -94,3 +94,26 @@ def test_served_the_tour_hears_of_its_own_job(app, client, ledger):
         assert client.get(callback).json["state"] == "done"
     finally:
         server.stop(SOON)
+
+
+def test_a_running_job_is_cancelled(app, client, ledger, hold):
+    """It learns of it between two of its steps, and ends."""
+    runs, cancelled = threading.Event(), threading.Event()
+
+    def wait(_):
+        runs.set()
+        assert cancelled.wait(SOON)
+
+    hold(wait)
+    location = upload(client).headers["Location"]
+    assert runs.wait(SOON)
+    assert client.delete(location).status_code == 202
+    cancelled.set()
+    eventually(lambda: client.get(location).json["state"] == "cancelled")
+
+
+def test_what_is_hidden_is_not_shown(client):
+    """The button for cancelling has a style of its own, which must not show it."""
+    assert 'id="cancel" hidden' in client.get("/jobs").text
+    with client.get("/static/tour.css") as style:
+        assert "[hidden] { display: none !important; }" in style.text

@@ -26,6 +26,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from chaostools import ChaosWorker, Database, PrivatePostgreSQL, SmallDisk, last
+from dewar import chain, group
 from dewar.tasks.ledger.records import JobState
 from polling import eventually
 
@@ -127,13 +128,20 @@ class Chaos:
             name, argument = "poison", poisons[number // 20 % len(poisons)]
         elif number % 50 == 1:
             name = "retried"
+        task = getattr(chaotic, name)
         try:
-            job = getattr(chaotic, name).submit(argument)
+            if number % 10 == 3:
+                # Each step gets the result before, and none may be missing or fail.
+                steps = chain(task.s(argument), group(task.s(), task.s()), task.s())
+                jobs = steps.submit().jobs
+            else:
+                jobs = [task.submit(argument)]
         except Exception as error:
             self.refused[type(error).__name__] += 1
             last(0.05)
             return False
-        self.accepted[job.id] = name
+        self.accepted.update((job.id, name) for job in jobs)
+        self.happened["chains"] += len(jobs) > 1
         if len(self.accepted) % 50 == 0:
             last(self.seconds * 50 / self.jobs / 2)  # to last as long as what goes wrong
         return True

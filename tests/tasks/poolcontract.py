@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dewar import g, session
-from dewar.tasks.errors import QueueFull
+from dewar.tasks.errors import QueueFull, SoftTimeLimitExceeded
 from dewar.tasks.pool import TaskPool
 from dewar.tasks.progress import Progress
 from polling import eventually
@@ -21,12 +21,20 @@ from tasks.pooljobs import (
     add,
     add_soon,
     app,
+    clean_up_at_limit,
+    clean_up_at_limit_soon,
+    end_when_told,
     fail,
     half,
     is_outside,
+    return_when_cancelled,
     seen,
     seen_soon,
     wait_for,
+    wait_for_limit,
+    wait_for_limit_soon,
+    wait_in_coroutine,
+    wait_to_be_told,
     wait_until_open,
 )
 
@@ -200,6 +208,52 @@ class PoolContract:
         gate.open()
         for job in running:
             job.result(30)
+
+    def test_a_job_is_asked_to_end(self, pool: TaskPool, gate: Gate) -> None:
+        """It looks, and returns or raises a CancelledError: that is its outcome."""
+        job = pool.submit(wait_to_be_told, gate.path)
+        gate.wait_begun()
+        assert job.stop()
+        assert job.result(30) == "told"
+        job = pool.submit(end_when_told, f"{gate.path}2")
+        eventually(job.running)
+        assert job.stop()
+        error = job.exception(30)
+        assert isinstance(error, CancelledError)
+        assert "end_when_told was cancelled" in str(error)
+        assert pool.submit(add, 1).result(30) == 2
+
+    def test_a_coroutine_is_cancelled(self, pool: TaskPool, gate: Gate) -> None:
+        """It cleans up. If it returns all the same, it has its result."""
+        job = pool.submit(wait_in_coroutine, gate.path)
+        gate.wait_begun()
+        assert job.stop()
+        assert isinstance(job.exception(30), CancelledError)
+        assert Path(f"{gate.path}.cleaned").exists()
+        with app.app_context():
+            job = pool.submit(return_when_cancelled, f"{gate.path}2")
+        eventually(Path(f"{gate.path}2.began").exists)
+        assert job.stop()
+        assert job.result(30)
+
+    def test_a_soft_limit_is_raised_in_the_function(self, pool: TaskPool) -> None:
+        """It may clean up and return, or end with it; the next jobs have nothing of it."""
+        limited = pool.with_timeout(soft_timeout=0.05)
+        assert limited.submit(clean_up_at_limit).result(30) == "cleaned up"
+        error = limited.submit(wait_for_limit).exception(30)
+        assert isinstance(error, SoftTimeLimitExceeded)
+        assert (error.name, error.seconds) == ("wait_for_limit", 0.05)
+        assert [pool.submit(add, number).result(30) for number in range(4)] == [1, 2, 3, 4]
+
+    def test_a_soft_limit_is_thrown_into_a_coroutine(self, pool: TaskPool) -> None:
+        """As a cancellation, for the tasks that it waits for; outside it is the error."""
+        limited = pool.with_timeout(soft_timeout=0.05)
+        assert limited.submit(clean_up_at_limit_soon).result(30) == "clean_up_at_limit_soon"
+        with app.app_context():
+            job = limited.submit(wait_for_limit_soon)
+        error = job.exception(30)
+        assert type(error) is SoftTimeLimitExceeded
+        assert error.seconds == 0.05
 
     def test_pending_work_is_finished_when_the_interpreter_ends(self, tmp_path: Any) -> None:
         """Without a shutdown, a hang or a word on stderr."""

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-LIBRARIES = ["celery", "distributed", "psycopg", "rich", "sqlalchemy", "urllib3"]
+LIBRARIES = ["celery", "cronsim", "distributed", "psycopg", "rich", "sqlalchemy", "urllib3"]
 # A name of None in `sys.modules` is one that cannot be imported.
 WITHOUT = f"import sys; sys.modules.update(dict.fromkeys({LIBRARIES})); "
 

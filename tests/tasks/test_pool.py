@@ -59,6 +59,17 @@ class EngineAtOnce:
         ({"processes": 1, "timeout": math.nan}, TaskSetupError, "above 0"),
         ({"engine": "nowhere://x"}, TaskSetupError, "names no engine"),
         ({"engine": "dask"}, TaskSetupError, "names no engine"),
+        ({"threads": 1, "soft_timeout": 0}, TaskSetupError, "soft_timeout=0"),
+        ({"processes": 1, "timeout": 3, "soft_timeout": 3}, TaskSetupError, "less than timeout=3"),
+        ({"threads": 1, "max_jobs_per_worker": 3}, TaskSetupError, "is for processes"),
+        ({"threads": 1, "max_memory_per_worker": "1G"}, TaskSetupError, "is for processes"),
+        ({"processes": 1, "max_memory_per_worker": "1 apple"}, TaskSetupError, "such as '200M'"),
+        ({"processes": 1, "max_memory_per_worker": True}, TaskSetupError, "bytes above 0"),
+        (
+            {"processes": 1, "max_jobs_per_worker": 3, "max_tasks_per_child": 3},
+            TaskSetupError,
+            "one of them",
+        ),
         ({"threads": 1, "timeout": 3}, NotSupported, r"TaskPool\(processes=..., timeout=...\)"),
     ],
 )
@@ -90,6 +101,8 @@ def test_an_engine_that_is_given_is_used_and_shut_down_with_the_pool() -> None:
         assert pool.submit(divmod, 7, 2).result() == (3, 1)
         assert pool.with_timeout(timeout=2).submit(abs, -1).result() == 1
         assert [call.timeout for call in engine.calls] == [7, 2]
+        with pytest.raises(NotSupported, match="after a soft timeout"):
+            pool.with_timeout(soft_timeout=1)
         assert pool.statistics().finished == 2
     pool.with_timeout(timeout=1).shutdown(wait=False, cancel_futures=True)
     assert engine.ended == [(True, False), (False, True)]
@@ -103,7 +116,7 @@ def test_a_limit_needs_an_engine_that_can() -> None:
         with pytest.raises(TaskSetupError):
             pool.with_timeout(timeout=-1)
     with TaskPool(engine=EngineAtOnce()) as pool:
-        assert "1.5 seconds of <TaskPool" in repr(pool.with_timeout(timeout=1.5))
+        assert "<timeout=1.5 of <TaskPool" in repr(pool.with_timeout(timeout=1.5))
 
 
 def test_the_engines_of_other_machines_are_opened_by_url() -> None:

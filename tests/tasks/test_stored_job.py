@@ -23,6 +23,7 @@ BACKEND = JobBackend(
     status=pytest.fail,
     cancel=lambda id, _running: pytest.fail(id),
     call_soon=lambda _function, argument: pytest.fail(repr(argument)),
+    note_wait=lambda: None,
 )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import taskapp
+from dewar import chain, group
 from dewar.tasks.errors import JobLost, JobTimeout, PoolExhausted, Unserializable, WorkerDied
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import JobState
@@ -106,6 +107,21 @@ def test_a_running_job_is_stopped(tmp_path: Path) -> None:
     assert job.status().state is JobState.CANCELLED
 
 
+def test_a_running_job_is_asked_first(tmp_path: Path) -> None:
+    """It ends as cancelled if it says so, and otherwise with its result."""
+    for name, state in (("cancelled", JobState.CANCELLED), ("done", JobState.DONE)):
+        job = taskapp.end_when_told.submit(str(tmp_path / name))
+        eventually((tmp_path / f"{name}.began").exists)
+        assert tasks.cancel(job.id, running=True)
+        eventually(job.done)
+        assert job.status().state is state
+
+
+def test_a_soft_limit_ends_a_call_that_waits() -> None:
+    """Also a system call. An attempt that it ends is followed by the next, as after any error."""
+    assert taskapp.clean_up_at_limit.submit().result(_SOON) == 2
+
+
 def test_a_job_whose_worker_dies_is_run_again(tmp_path: Path) -> None:
     """At least once: the second attempt has the result."""
     assert taskapp.die_once.submit(str(tmp_path / "died")).result(_SOON) == 2
@@ -193,3 +209,13 @@ def test_a_job_whose_process_is_killed_is_run_by_another(
         submitter.kill()
         submitter.communicate()
         other.stop(_SOON)
+
+
+def test_a_workflow_runs_in_other_processes() -> None:
+    """Results are put in the place of arguments here, and failures stop what waits."""
+    workflow = chain(group(taskapp.add.s(1, 2), taskapp.add.s(3, 4)), taskapp.add.s([5])).submit()
+    assert workflow.result(_SOON) == [3, 7, 5]
+    failing = chain(taskapp.fail.s("no"), taskapp.add.s(1)).submit()
+    with pytest.raises(ValueError, match="no"):
+        failing.result(_SOON)
+    assert failing.status().jobs[JobState.CANCELLED] == 1

@@ -1,11 +1,15 @@
 """How an app's tasks are run and kept."""
 
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dewar.tasks.engines.processes.worker_limits import WorkerLimits
 from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.settings import TasksSettings
+from dewar.tasks.tasks import Tasks
 
 
 def test_what_is_given_goes_before_the_configuration() -> None:
@@ -34,6 +38,11 @@ def test_what_is_given_goes_before_the_configuration() -> None:
         ({}, {"TASKS_SHUTDOWN_TIMEOUT": -1}, "should be a number that is not negative"),
         ({}, {"TASKS_LEASE": "15"}, "lease='15' should be a number"),
         ({"callback_secrets": "whsec_x"}, {}, "lists"),
+        ({"max_jobs_per_worker": 5}, {}, "set processes=2"),
+        ({"threads": 2, "max_memory_per_worker": "200M"}, {}, "set processes=2"),
+        ({"processes": 1, "max_jobs_per_worker": 0}, {}, "greater than 0"),
+        ({"processes": 1, "max_memory_per_worker": "much"}, {}, "such as '200M'"),
+        ({"processes": 1, "max_memory_per_worker": 0}, {}, "bytes above 0"),
     ],
 )
 def test_what_can_not_be_is_refused_with_the_repair(
@@ -49,3 +58,14 @@ def test_credentials_are_a_list_of_names() -> None:
     """A text would be a list of letters."""
     with pytest.raises(TaskSetupError, match=r"credentials=\[\*CREDENTIALS, 'x-tenant'\]"):
         TasksSettings(credentials="x-tenant")
+
+
+def test_the_limits_of_workers_reach_their_engine(tmp_path: Path) -> None:
+    """A size may be a text."""
+    limits = {"max_jobs_per_worker": 500, "max_memory_per_worker": "200M"}
+    tasks = Tasks(ledger=tmp_path / "jobs.sqlite3", processes=1, **limits)
+    try:
+        engine: Any = tasks.runtime._engine
+        assert engine._limits == WorkerLimits(max_jobs=500, max_memory=200 << 20)
+    finally:
+        tasks.stop(20.0)

@@ -2,13 +2,15 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
 from dewar.tasks.errors import LedgerError
+from dewar.tasks.ledger.notifications import Notice
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks_http.watcher import Subscriber, Watcher
@@ -205,3 +207,54 @@ def test_a_change_during_a_look_is_told(jobs: Stepped) -> None:
     with Watcher(jobs).subscribed(subscriber := Heard()):
         assert subscriber.next().state is JobState.QUEUED
         assert subscriber.next().state is JobState.DONE
+
+
+class Telling(Stepped):
+    """Jobs of a ledger that says what changes, and that nobody needs to poll."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tell: Callable[[Notice], object] | None = None
+        ledger: Any = self.ledger
+        ledger.watched = self.watched
+        kind = type("TellingLedger", (type(ledger),), {"is_listening": True})
+        ledger.__class__ = kind
+
+    @contextmanager
+    def watched(self, tell: Callable[[Notice], object]) -> Iterator[None]:
+        self.tell = tell
+        yield
+        self.tell = None
+
+    def settings(self) -> TasksSettings:
+        return TasksSettings(poll=3600.0)
+
+
+def test_a_change_is_told_without_a_poll() -> None:
+    """A notice about the job, or one that leaves something out, leads to a look; others do not."""
+    jobs = Telling()
+    jobs.put()
+    with Watcher(jobs).subscribed(subscriber := Heard()):
+        assert subscriber.next().state is JobState.QUEUED
+        assert jobs.tell is not None
+        jobs.put(state=JobState.RUNNING)
+        jobs.tell(Notice(changed=(ID,)))
+        assert subscriber.next().state is JobState.RUNNING
+        looks = len(jobs.ledger.asked)
+        jobs.tell(Notice(jobs=True, ended=("another",)))
+        jobs.put(state=JobState.DONE)
+        jobs.tell(Notice(is_partial=True))
+        assert subscriber.next().state is JobState.DONE
+        assert len(jobs.ledger.asked) == looks + 1
+    assert gone(lambda: jobs.tell is None)
+
+
+def test_who_comes_later_waits_for_no_poll() -> None:
+    """The first record is told at once, while others follow already."""
+    jobs = Telling()
+    jobs.put()
+    watcher = Watcher(jobs)
+    with watcher.subscribed(first := Heard()):
+        assert first.next().id == ID
+        with watcher.subscribed(second := Heard()):
+            assert second.next().id == ID

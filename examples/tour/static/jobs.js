@@ -39,6 +39,12 @@ function follow(job) {
     for (const name of ["state", "progress"]) {
       events.addEventListener(name, (event) => show(JSON.parse(event.data)));
     }
+    events.onerror = () => {
+      // After a restart of the server the browser connects again, unless the answer was an error.
+      if (events.readyState !== EventSource.CLOSED) return;
+      result.textContent = "The server does not know this job any more.";
+      resolve();
+    };
     for (const name of ["done", "failed", "cancelled", "lost"]) events.addEventListener(name, end);
   });
 }

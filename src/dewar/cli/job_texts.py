@@ -10,6 +10,7 @@ import click
 
 from dewar.support.printable import printable
 from dewar.tasks.ledger.records import JobRecord, JobState
+from dewar.tasks.ledger.workflow_record import WorkflowRecord
 from dewar.tasks.status import time_of
 from dewar.tasks.webhooks.records import Delivery
 
@@ -28,7 +29,16 @@ COLORS = MappingProxyType(
     }
 )
 
-_COLUMNS = (("ID", 36), ("STATE", 9), ("PROGRESS", 8), ("TRIES", 5), ("CREATED", 20), ("TASK", 0))
+_COLUMNS = (
+    ("ID", 36),
+    ("STATE", 9),
+    ("PROGRESS", 8),
+    ("TRIES", 5),
+    ("CREATED", 20),
+    ("QUEUE", 8),
+    ("TASK", 16),
+    ("ARGUMENTS", 0),
+)
 # The fields of a record that are JSON.
 _JSON = ("arguments", "result", "error")
 _TIMES = ("created", "due", "started", "finished")
@@ -39,16 +49,17 @@ def header() -> str:
     return _line(name for name, _ in _COLUMNS)
 
 
-def job_line(job: JobRecord, *, is_known: bool = True) -> str:
-    """Return a job as one line of columns. Only the last may contain spaces.
+def job_line(job: JobRecord, arguments: str = "", *, is_known: bool = True) -> str:
+    """Return a job as one line of columns. Only the last two may contain spaces.
 
     Args:
         job: The job.
+        arguments: Its arguments, shortened.
         is_known: Whether the app has its task; if not, no process of this version runs it.
     """
     cells = (job.id, job.state.value, progress(job), str(job.attempts), _time(job.created))
-    task = printable(job.task)
-    line = _line((*cells, task if is_known else f"{task} (unknown task)"))
+    queue, task = printable(job.queue), printable(job.task)
+    line = _line((*cells, queue, task if is_known else f"{task} (unknown task)", arguments))
     state = job.state.value
     return line.replace(state, click.style(state, fg=COLORS[job.state]), 1)
 
@@ -78,7 +89,11 @@ def details(job: JobRecord, callbacks: Iterable[Delivery] = ()) -> str:
     fields = {
         "id": job.id,
         "task": job.task,
-        "state": job.state.value,
+        "state": f"{job.state.value}{' (waits for other jobs)' if job.is_blocked else ''}",
+        "workflow": job.workflow,
+        "queue": job.queue,
+        "priority": str(job.priority) if job.priority else None,
+        "unique key": job.unique_key,
         "progress": f"{progress(job)} {job.message or ''}" if job.fraction is not None else None,
         "tries": str(job.attempts),
         "repeatable": "yes" if job.idempotent else "no",
@@ -96,6 +111,12 @@ def details(job: JobRecord, callbacks: Iterable[Delivery] = ()) -> str:
     lines += [f"{'posted':10} {printable(_posted(callback))}" for callback in callbacks]
     traceback = "\n".join(printable(line) for line in error.get("traceback", "").splitlines())
     return "\n".join([*lines, *(["", traceback] if traceback else [])])
+
+
+def workflow_text(workflow: WorkflowRecord) -> str:
+    """Return a workflow as one line: its id, its state, and the numbers of its jobs."""
+    counts = counts_text(workflow.counts)
+    return f"{workflow.id}  {workflow.state.value}  {workflow.fraction:.0%}  ({counts})"
 
 
 def progress(job: JobRecord) -> str:

@@ -1,12 +1,19 @@
 """Watching jobs: their changes, line by line or as a table that is redrawn."""
 
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import click
 
 from dewar.cli.job_texts import JobFormatter
+from dewar.cli.tasks_interface import tasks_of
 from dewar.tasks.ledger.records import JobRecord
+
+# The longest wait for a notice, and the least seconds between two looks.
+_SELDOM, _PAUSE = 1.0, 0.05
 
 #: The jobs to show, at one moment.
 Jobs = Sequence[JobRecord]
@@ -29,6 +36,27 @@ def looks(
             known = number
             yield read()
         pause()
+
+
+def change_waiter(ctx: click.Context, store: Any) -> Callable[[], object]:
+    """Return a function that waits until the jobs of a ledger may have changed.
+
+    Processes that work with the ledger tell this one. If they cannot be heard, it waits for the
+    seconds of TASKS_POLL; otherwise for one second at most, because a notice may be lost.
+    """
+    from dewar.tasks.ledger.notifications import Topic
+    from dewar.tasks.ledger.owners import this_owner
+
+    poll, changed = tasks_of(ctx).settings().poll, threading.Event()
+    notifications = store.notifications
+    notifications.listen(this_owner(time.time()).id, set(Topic), lambda _: changed.set())
+
+    def wait() -> None:
+        time.sleep(min(_PAUSE, poll))
+        changed.wait(max(poll, _SELDOM) if notifications.is_listening else poll)
+        changed.clear()
+
+    return wait
 
 
 def until_final(looked: Iterable[Jobs]) -> Iterator[Jobs]:

@@ -11,7 +11,7 @@ from dewar.server.settings.kinds import Size, Switch
 from dewar.server.settings.setting import NONE, Setting
 from dewar.server.settings.settings import SETTINGS
 from dewar.server.settings.sources import GivenValue, SettingSource, SourceValues
-from dewar.server.settings.units import format_size
+from dewar.support.units import format_size
 
 F = TypeVar("F", bound=Callable[..., object])
 

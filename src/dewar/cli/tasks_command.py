@@ -8,13 +8,28 @@ from typing import Any
 
 import click
 
-from dewar.cli.job_texts import JobFormatter, counts_text, details, header, job_json, job_line
-from dewar.cli.job_watching import Jobs, looks, until_final, watch
+from dewar.cli.job_arguments import shown_arguments
+from dewar.cli.job_options import filter_options, json_option, state_option
+from dewar.cli.job_texts import (
+    JobFormatter,
+    counts_text,
+    details,
+    header,
+    job_json,
+    job_line,
+    workflow_text,
+)
+from dewar.cli.job_watching import Jobs, change_waiter, looks, until_final, watch
 from dewar.cli.moments import MomentType
-from dewar.cli.tasks_interface import JobStore, open_store, tasks_of
+from dewar.cli.tasks_interface import JobStore, known_job, open_store, tasks_of
+from dewar.cli.tasks_move import move_command
+from dewar.cli.tasks_queues import queues_command
+from dewar.cli.tasks_retry import retry_command
+from dewar.cli.tasks_schedules import schedules_command
 from dewar.cli.tasks_work import work_command
 from dewar.errors import DewarError
-from dewar.tasks.errors import UnknownJob
+from dewar.support.redaction import secret_names
+from dewar.tasks.errors import Duplicate, UnknownJob
 from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.webhooks.records import Delivery
 
@@ -39,31 +54,33 @@ def tasks_group() -> None:
     """Show and manage the jobs of an app. Only 'work' runs jobs in this process."""
 
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 _ids_argument = click.argument("ids", metavar="ID...", nargs=-1, required=True)
 
 
 @click.command("list", short_help="Show the newest jobs.")
-@click.option("--state", type=click.Choice([state.value for state in JobState]), help="Only these.")
-@click.option("--task", metavar="NAME", help="Only jobs of this task.")
+@state_option(*JobState)
+@filter_options
 @click.option("--limit", "-n", type=click.IntRange(1), default=50, help="How many; 50 by default.")
 @click.option("--watch", "watches", is_flag=True, help="Keep running and show changes.")
-@_json_option
+@json_option
 @click.pass_context
 def list_command(
     ctx: click.Context,
+    /,
     state: str | None,
-    task: str | None,
     limit: int,
     watches: bool,
     as_json: bool,
+    **wanted: Any,
 ) -> None:
     """Show jobs, the newest first. With --watch, show changes until Ctrl-C."""
+    from dewar.tasks.ledger.job_filter import JobFilter
+
     store = open_store(ctx)
-    wanted = None if state is None else JobState(state)
+    meant = JobFilter(state=None if state is None else JobState(state), **wanted)
 
     def read() -> Jobs:
-        return store.list(state=wanted, task=task, limit=limit)
+        return store.find(meant, limit)
 
     text = _text(ctx, as_json)
     if watches:
@@ -83,19 +100,27 @@ def list_command(
 @click.command("show", short_help="Show everything about a job.")
 @click.argument("id")
 @click.option("--follow", "-f", is_flag=True, help="Wait until it ends; exit with 0 if done.")
-@_json_option
+@json_option
 @click.pass_context
 def show_command(ctx: click.Context, id: str, follow: bool, as_json: bool) -> None:
     """Show everything about a job: its arguments, its result, and the traceback of its error.
 
+    With the id of a workflow, show how far it is, and each of its jobs on a line.
+
     With --follow the exit code is 0 if the job is done, and 1 if it ended otherwise.
     """
     store = open_store(ctx)
-    job = _known(store, id)
+    workflow = store.workflows.find(id)
+    if workflow is not None:
+        click.echo(workflow_text(workflow))
+        for one in store.workflows.jobs(id):
+            click.echo(_text(ctx, as_json)(one))
+        return
+    job = known_job(store, id)
     if follow:
-        looked = _looks(ctx, store, lambda: [_known(store, id)])
+        looked = _looks(ctx, store, lambda: [known_job(store, id)])
         watch(until_final(looked), _text(ctx, as_json), is_plain=as_json, title=str)
-        job = _known(store, id)
+        job = known_job(store, id)
     if not as_json:
         click.echo(details(job, _callbacks(store, job)))
     elif not follow:
@@ -111,7 +136,8 @@ def show_command(ctx: click.Context, id: str, follow: bool, as_json: bool) -> No
 def cancel_command(ctx: click.Context, ids: Sequence[str], running: bool) -> None:
     """Cancel jobs that wait; with --running also running ones.
 
-    The process that runs a job stops it soon. If its engine cannot, the job continues.
+    The process that runs a job soon asks it to end, or stops it. If its engine can do neither, the
+    job continues.
     """
     from dewar.tasks.runtime.outcomes import describe_outcome
 
@@ -121,9 +147,16 @@ def cancel_command(ctx: click.Context, ids: Sequence[str], running: bool) -> Non
         return describe_outcome(record, record.state, None, None, provider)
 
     def cancel(id: str) -> str:
+        if store.workflows.find(id) is not None:
+            cancelled = store.cancel_workflow(id, time.time(), describe)
+            left = store.workflows.running(id)
+            told = [store.cancel_running(one) for one in left] if running else []
+            return (
+                f"Cancelled {len(cancelled)} jobs of {id}; told {sum(told)} of {len(left)} to stop."
+            )
         if store.cancel(id, time.time(), describe):
             return f"Cancelled {id}."
-        job = _known(store, id)
+        job = known_job(store, id)
         if job.state is JobState.RUNNING and running and store.cancel_running(id):
             return f"Told the process that runs {id} to stop it."
         if job.state is JobState.RUNNING:
@@ -131,24 +164,6 @@ def cancel_command(ctx: click.Context, ids: Sequence[str], running: bool) -> Non
         raise click.ClickException(f"The job {id} has ended: it is {job.state.value}.")
 
     _for_each(ctx, ids, cancel)
-
-
-@click.command("retry", short_help="Run failed jobs again.")
-@_ids_argument
-@click.pass_context
-def retry_command(ctx: click.Context, ids: Sequence[str]) -> None:
-    """Run jobs again that failed, were cancelled or are lost."""
-    store = open_store(ctx)
-
-    def retry(id: str) -> str:
-        if store.retry(id, time.time()):
-            return f"{id} waits to run again."
-        state = _known(store, id).state.value
-        raise click.ClickException(
-            f"The job {id} is {state}. Only jobs that failed, were cancelled or are lost run again."
-        )
-
-    _for_each(ctx, ids, retry)
 
 
 @click.command("purge", short_help="Delete jobs that ended long ago.")
@@ -172,7 +187,10 @@ for _command in (
     show_command,
     cancel_command,
     retry_command,
+    queues_command,
     purge_command,
+    move_command,
+    schedules_command,
     work_command,
 ):
     tasks_group.add_command(_command)
@@ -184,18 +202,11 @@ def _for_each(ctx: click.Context, ids: Sequence[str], act: Callable[[str], str])
     for id in ids:
         try:
             click.echo(act(id))
-        except (click.ClickException, UnknownJob) as error:
+        except (click.ClickException, Duplicate, UnknownJob) as error:
             click.echo(f"Error: {error}", err=True)
             refused = True
     if refused:
         ctx.exit(1)
-
-
-def _known(store: JobStore, id: str) -> JobRecord:
-    job = store.get(id)
-    if job is None:
-        raise UnknownJob(id)
-    return job
 
 
 def _callbacks(store: JobStore, job: JobRecord) -> Sequence[Delivery]:
@@ -208,12 +219,18 @@ def _callbacks(store: JobStore, job: JobRecord) -> Sequence[Delivery]:
 
 def _text(ctx: click.Context, as_json: bool) -> JobFormatter:
     tasks = tasks_of(ctx)
-    loads, known = tasks.json.loads, set(tasks.names())
+    loads, is_secret = tasks.json.loads, secret_names(tasks.settings().credentials)
     if as_json:
         return lambda job: job_json(job, loads)
-    return lambda job: job_line(job, is_known=job.task in known)
+
+    def line(job: JobRecord) -> str:
+        task = tasks.maybe_task(job.task)
+        names = () if task is None else tuple(task.signature.parameters)
+        arguments = shown_arguments(job.arguments, names, is_secret)
+        return job_line(job, arguments, is_known=task is not None)
+
+    return line
 
 
 def _looks(ctx: click.Context, store: JobStore, read: Callable[[], Jobs]) -> Iterator[Jobs]:
-    poll = tasks_of(ctx).settings().poll
-    return looks(read, store.changes, lambda: time.sleep(poll))
+    return looks(read, store.changes, change_waiter(ctx, store))

@@ -1,11 +1,12 @@
 """`CommandTasks` and `JobStore`: what ``dewar tasks`` asks of an app's tasks and their ledger."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import click
 
 from dewar.cli.group import command_app
+from dewar.tasks.errors import UnknownJob
 from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.serialization.task_address import EXTENSION
 
@@ -14,20 +15,29 @@ class JobStore(Protocol):
     """A ledger. It is a Protocol, because to import the ledger itself needs the extra libraries."""
 
     database: Any
+    #: Its workflows; see `dewar.tasks.ledger.workflow_rows.LedgerWorkflows`.
+    workflows: Any
+    notifications: Any
 
     def get(self, id: str) -> JobRecord | None:
         """Return a job."""
 
-    def list(
-        self, state: JobState | None = None, task: str | None = None, limit: int = 50
-    ) -> Sequence[JobRecord]:
-        """Return jobs, the newest first."""
+    def find(self, wanted: Any, limit: int = 50) -> Sequence[JobRecord]:
+        """Return the jobs that meet a `JobFilter`, the newest first."""
+
+    def count(self, wanted: Any) -> int:
+        """Return how many jobs meet a `JobFilter`."""
 
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs are in each state."""
 
     def cancel(self, id: str, now: float, describe: Callable[[JobRecord], str]) -> bool:
         """Cancel a job that waits."""
+
+    def cancel_workflow(
+        self, id: str, now: float, describe: Callable[[JobRecord], str]
+    ) -> Sequence[str]:
+        """Cancel the jobs of a workflow that wait; return their ids."""
 
     def cancel_running(self, id: str) -> bool:
         """Ask the process that runs a job to stop it."""
@@ -55,11 +65,20 @@ class CommandTasks(Protocol):
     def names(self) -> Sequence[str]:
         """Return the names of the tasks."""
 
+    def schedules(self) -> Mapping[str, Any]:
+        """Return the schedules of the tasks that have one, by the names of the tasks."""
+
+    def maybe_task(self, name: str) -> Any:
+        """Return a task, or None."""
+
     def settings(self) -> Any:
         """Return the settings."""
 
     def open_ledger(self) -> JobStore:
         """Return the ledger without beginning to run jobs."""
+
+    def ledger_location(self) -> str:
+        """Return where the ledger is."""
 
     def start(self) -> None:
         """Begin to run jobs in this process."""
@@ -86,3 +105,15 @@ def open_store(ctx: click.Context) -> JobStore:
     store = tasks_of(ctx).open_ledger()
     ctx.call_on_close(store.close)
     return store
+
+
+def known_job(store: JobStore, id: str) -> JobRecord:
+    """Return a job.
+
+    Raises:
+        UnknownJob: If the ledger has none with the id.
+    """
+    job = store.get(id)
+    if job is None:
+        raise UnknownJob(id)
+    return job

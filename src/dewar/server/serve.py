@@ -159,7 +159,7 @@ def _serve_processes(source: AppSource, settings: Settings, hooks: ServerHooks) 
     """Supervise workers until a signal stops them; return the exit status."""
     listeners = bind_listeners(settings.bind, settings.unix_mode, ipv6_only=settings.ipv6_only)
     addresses = tuple(url_of(listener, settings.scheme) for listener in listeners)
-    scoreboard = make_scoreboard(settings.processes)
+    scoreboard = make_scoreboard(settings.processes, has_metrics=settings.metrics is not None)
     links = SupervisorLinks(
         status_listener=ConsoleStatus(banner(source.name, addresses, settings)),
         endpoint=maybe_metrics_server(settings),

@@ -17,6 +17,7 @@ from dewar.server.processes.background_supervisor import BackgroundSupervisor
 from dewar.server.settings.settings import Settings
 from dewar.server.threads.backend import ThreadBackend
 from dewar.support.background_thread import BackgroundThread
+from dewar.support.metric_sources import ReadFamilies, metric_sources
 
 
 class ServerPhase(Enum):
@@ -98,7 +99,7 @@ class Server:
             )
             self._backend = backend = ThreadBackend(server_context)
             if make_metrics is not None:
-                self._metrics = make_metrics(backend.pools)
+                self._metrics = make_metrics(backend.pools, metric_sources.families)
 
     def __repr__(self) -> str:
         where = ", ".join(self.addresses) or self.settings.bind
@@ -194,12 +195,18 @@ class Server:
             self._backend.reopen_logs()
 
 
-def maybe_metrics_server(settings: Settings) -> Callable[[ReadStatistics], Server] | None:
+def maybe_metrics_server(
+    settings: Settings,
+) -> Callable[[ReadStatistics, ReadFamilies], Server] | None:
     """Return a function that makes the server for the metrics; None if they have no address."""
     address = settings.metrics
     if address is None:
         return None
-    return lambda statistics: Server(MetricsApp(address, statistics), metrics_settings(address))
+
+    def make(statistics: ReadStatistics, families: ReadFamilies) -> Server:
+        return Server(MetricsApp(address, statistics, families), metrics_settings(address))
+
+    return make
 
 
 def describe(app: object) -> str:

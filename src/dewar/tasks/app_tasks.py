@@ -6,6 +6,8 @@ test. Each app has its own configuration, ledger and runtime; the declared tasks
 
 import os
 import threading
+from collections.abc import Callable
+from typing import Any
 
 from dewar.tasks.errors import MissingExtra
 
@@ -14,9 +16,26 @@ try:  # `Tasks` imports this module first, and what is below it needs the librar
 except ModuleNotFoundError as error:
     raise MissingExtra("The ledger of tasks", "tasks") from error
 
+import dewar.tasks.ledger.inherited_connections  # noqa: F401  # for the program's own pools
 from dewar.tasks.directory import TaskDirectory
-from dewar.tasks.runtime.runtime import TasksRuntime
-from dewar.tasks.runtime.shared_ledger import Runtimes
+from dewar.tasks.error_answers import register_answers
+from dewar.tasks.interface import TasksApp
+from dewar.tasks.ledger.app_transactions import connection_of
+from dewar.tasks.ledger.opening import maybe_path
+from dewar.tasks.ledger.records import NewJob
+from dewar.tasks.ledger.sqlite_joining import holds_lock, reaches_file
+from dewar.tasks.progress import shielded
+from dewar.tasks.runtime.runtime import NewScheduled, TasksRuntime
+from dewar.tasks.runtime.transaction_jobs import accept_early
+from dewar.tasks.scheduled_job import scheduled_job
+from dewar.tasks.serialization.task_address import EXTENSION
+from dewar.tasks.stored_job import StoredJob
+
+#: Where an app has its `AppTasks`, among its extensions.
+PART = f"{EXTENSION}.app"
+
+
+MakeRuntime = Callable[[TaskDirectory, NewScheduled], TasksRuntime]
 
 
 class AppTasks:
@@ -24,12 +43,12 @@ class AppTasks:
 
     Args:
         directory: The tasks, their app and their settings.
-        runtimes: Those of this process, to which this one is added.
+        make: Makes a runtime and begins it.
     """
 
-    def __init__(self, directory: TaskDirectory, runtimes: Runtimes) -> None:
+    def __init__(self, directory: TaskDirectory, make: MakeRuntime) -> None:
         self.directory = directory
-        self._runtimes = runtimes
+        self._make = make
         self._lock = threading.Lock()
         self._runtime: TasksRuntime | None = None
 
@@ -43,16 +62,45 @@ class AppTasks:
         runtime = self._runtime
         if runtime is not None and not runtime.has_ended and runtime.pid == os.getpid():
             return runtime
+        return self._begun()
+
+    @shielded
+    def _begun(self) -> TasksRuntime:
         with self._lock:
             runtime = self._runtime
             if runtime is None or not runtime.is_running:
-                self._runtimes.check(self.directory)
-                runtime = TasksRuntime(self.directory)
-                runtime.start()
-                self._runtimes.add(runtime)
                 # Not before: a start that fails is tried again by the next submission.
-                self._runtime = runtime
+                self._runtime = runtime = self._make(self.directory, scheduled_job)
             return runtime
+
+    def accept_in(self, given: Any, new: NewJob, task: Any) -> StoredJob:
+        """Accept a job in a transaction of the program; see `Task.submit`."""
+        connection, runtime = connection_of(given), self._runtime
+        if (runtime is None or not runtime.is_running) and holds_lock(connection):
+            path = maybe_path(self.directory.ledger_location())
+            if path is not None and reaches_file(connection, path):
+                return accept_early(
+                    connection, path, new, task, self.directory, lambda: self.runtime
+                )
+        return self.runtime.transaction_jobs.accept(connection, new, task)
+
+    def use(self, make: MakeRuntime, runtime: TasksRuntime | None = None) -> TasksRuntime | None:
+        """Use another runtime from now on; return the one there was, which goes on.
+
+        Args:
+            make: As for the class.
+            runtime: The runtime, if there is one already.
+        """
+        with self._lock:
+            before, self._runtime, self._make = self._runtime, runtime, make
+            return before
+
+    def attach(self, app: TasksApp) -> None:
+        """Have an app serve with these tasks, and answer their errors."""
+        app.extensions[PART] = self
+        register_answers(app)  # first: it says if it is too late
+        app._dewar_lifespan.begin_functions.append(self.serve)
+        app._dewar_lifespan.end_functions.append(self.stop)
 
     def serve(self) -> None:
         """Begin to run jobs, because the app is served."""

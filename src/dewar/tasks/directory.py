@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ from dewar.contexts.current import maybe_current
 from dewar.support.redaction import IsSecret, secret_names
 from dewar.tasks.errors import TaskSetupError, UnknownTask
 from dewar.tasks.interface import TasksApp
+from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
+from dewar.tasks.ledger.opening import open_ledger
+from dewar.tasks.limits import TaskLimits
+from dewar.tasks.schedules.task_schedule import TaskSchedule
 from dewar.tasks.serialization.task_address import TaskAddress, app_path
 from dewar.tasks.settings import TasksSettings
 
@@ -33,7 +38,10 @@ class TaskDirectory:
     Attributes:
         tasks: The tasks by name.
         app: The app, or None.
+        declared_in: Returns the `Tasks`, the sender of signals if there is no app.
         is_served: Whether this process serves the app now.
+        clock: Returns the time in seconds since the epoch; in a test it can be moved.
+        monotonic: The same of a clock that nobody sets.
     """
 
     def __init__(self, given: Mapping[str, Any], tasks: dict[str, Any] | None = None) -> None:
@@ -41,7 +49,10 @@ class TaskDirectory:
         self._given = given
         self.tasks: dict[str, Any] = {} if tasks is None else tasks
         self.app: TasksApp | None = None
+        self.declared_in: Callable[[], object] = lambda: None
         self.is_served = False
+        self.clock: Callable[[], float] = time.time
+        self.monotonic: Callable[[], float] = time.monotonic
 
     def __repr__(self) -> str:
         return f"<TaskDirectory of {len(self.tasks)} tasks>"
@@ -70,12 +81,42 @@ class TaskDirectory:
         text = os.fspath(where)
         return text if "://" in text else str(Path(text).absolute())
 
+    def open_ledger(self) -> NotifyingLedger:
+        """Return the ledger; see `dewar.tasks.ledger.opening.open_ledger`."""
+        settings = self.settings()
+        return open_ledger(self.ledger_location(), durable=settings.durable, schema=settings.schema)
+
+    def add(self, task: Any) -> None:
+        """Add a task.
+
+        Raises:
+            TaskSetupError: If another one has its name.
+        """
+        if task.name in self.tasks:
+            raise TaskSetupError(
+                f"There is a task {task.name!r} already. Name this one:"
+                " @tasks.task('another name')."
+            )
+        self.tasks[task.name] = task
+
     def find(self, name: str) -> Any:
         """Return a task; see `Tasks.find`."""
         task = self.tasks.get(name)
         if task is None:
             raise UnknownTask(f"There is no task {name!r} here, but {', '.join(self.tasks)}.")
         return task
+
+    def limits(self) -> dict[str, TaskLimits]:
+        """Return the limits of the tasks that have any."""
+        # A copy: another thread may declare a task.
+        tasks = self.tasks.copy()
+        return {name: task.options.limits for name, task in tasks.items() if task.options.limits}
+
+    def schedules(self) -> dict[str, TaskSchedule]:
+        """Return the schedules of the tasks that have one."""
+        tasks = self.tasks.copy()
+        found = {name: task.options.schedule for name, task in tasks.items()}
+        return {name: schedule for name, schedule in found.items() if schedule is not None}
 
     def links(self, id: str) -> Mapping[str, str]:
         """Return the URLs of a job: ``self``, ``events`` and ``cancel``.

@@ -43,6 +43,24 @@ class QueueFull(TasksError, RuntimeError):  # noqa: N818  # as queue.Full and as
         self.accepted = accepted
 
 
+class Duplicate(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened
+    """Raised if a job with the same key has not ended, and the task refuses a second one.
+
+    `task` is the name of the task, `id` the id of the job that has the key (empty if it is not
+    known), and `accepted` has the jobs of the same call that were accepted.
+    """
+
+    def __init__(self, task: str, id: str = "", accepted: Sequence[object] = ()) -> None:
+        which = f" It is {id}." if id else ""
+        super().__init__(
+            f"A job of {task} with the same key has not ended.{which} Wait for its end, or take"
+            " that job instead: on_duplicate='return'."
+        )
+        self.task = task
+        self.id = id
+        self.accepted = accepted
+
+
 class EngineUnreachable(TasksError, ConnectionError):  # noqa: N818  # as the ConnectionError it is
     """Raised if a job cannot be sent because the broker or scheduler does not answer.
 
@@ -87,6 +105,27 @@ class JobTimeout(TasksError, TimeoutError):  # noqa: N818  # as the TimeoutError
         self.seconds = seconds
 
 
+class SoftTimeLimitExceeded(TasksError, RuntimeError):  # noqa: N818  # Celery's name
+    """Raised in the function of a job after its soft timeout, so that it can clean up and end.
+
+    It has the `name` of the task or function and its soft timeout in `seconds`. In a function on a
+    thread it has neither before it leaves the function. It is no `TimeoutError`: that is an
+    `OSError`, which libraries catch to try again.
+    """
+
+    def __init__(self, name: str = "The job", seconds: float = 0.0) -> None:
+        limit = f" of {seconds:g} seconds" if seconds else ""
+        super().__init__(
+            f"{name} has exceeded its soft timeout{limit}. Let it catch this exception to clean up,"
+            " or allow it more: soft_timeout=..."
+        )
+        self.name = name
+        self.seconds = seconds
+
+    def __reduce__(self) -> tuple[type["SoftTimeLimitExceeded"], tuple[str, float]]:
+        return type(self), (self.name, self.seconds)
+
+
 class PoolExhausted(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened
     """Raised by ``result()`` in a job if its pool has no worker left to run what it waits for.
 
@@ -125,7 +164,37 @@ class JobFailed(TasksError, RuntimeError):  # noqa: N818  # what it says is what
 
 
 class JobLost(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened
-    """The outcome of a job that must not be repeated and whose process died while it ran."""
+    """The outcome of a job whose process died while it ran, and that is not run again.
+
+    It may not be repeated, or four of its processes in a row have died.
+    """
+
+
+class DependencyFailed(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened
+    """The error of a job that was cancelled, because a job before it did not end well.
+
+    `id` is that of the job that did not, and `state` how it ended.
+    """
+
+    def __init__(self, id: str, state: str) -> None:  # as everywhere
+        super().__init__(
+            f"It does not run, because the job {id} before it ended as {state}. To run that job"
+            f" again, and then this one: dewar tasks retry {id}. To run it all the same the next"
+            " time: on_failure='continue'."
+        )
+        self.id = id
+        self.state = state
+
+
+class JobNotRun(TasksError, RuntimeError):  # noqa: N818  # what it says is what happened
+    """Raised in a test for a wait that would not end: the job cannot run now."""
+
+    def __init__(self, task: str) -> None:
+        super().__init__(
+            f"The job of {task} cannot run now, and nothing in this test would make it run later."
+            " It is for a later time, or another job holds it back. Move the time first:"
+            " job_clock.advance(timedelta(minutes=5))."
+        )
 
 
 class UnknownJob(TasksError, KeyError):  # noqa: N818  # as the KeyError it is

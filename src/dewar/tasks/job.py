@@ -4,26 +4,39 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dewar.tasks.progress import Progress
+from dewar.tasks.interruptible import Interruptible
+from dewar.tasks.progress import Progress, shielded
+
+if TYPE_CHECKING:  # a default is for type checkers alone, before Python 3.13
+    from typing_extensions import TypeVar
+
+    #: What a job returns. ``Job`` alone is a job of any result.
+    R = TypeVar("R", default=Any)
+else:
+    from typing import TypeVar
+
+    R = TypeVar("R")
 
 # The logger of concurrent.futures, which logs the other errors of callbacks.
 _log = logging.getLogger("concurrent.futures")
 
 
-class Job(Future[Any]):
+class Job(Future[R]):
     """The Future that `TaskPool.submit` returns. It adds `stop` and `progress` to a plain one.
 
     `progress` is the latest that the running function reported by ``current_job``, or None.
     """
 
     progress: Progress | None = None
-    _stop: Callable[["Job"], bool] | None = None
+    #: The function, once it runs on a thread of this process.
+    interruptible: Interruptible | None = None
+    _stop: Callable[..., bool] | None = None
     #: Waits for the job in a worker's thread; returns at once in another.
     _wait: Callable[["Job"], None] | None = None
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | None = None) -> R:
         """Return what the function returned; see `concurrent.futures.Future`.
 
         Raises:
@@ -49,13 +62,16 @@ class Job(Future[Any]):
         """
         super().add_done_callback(fn if self.done() else partial(_call, fn))
 
+    @shielded
     def stop(self) -> bool:
-        """Cancel the job even if it runs; return whether it will not finish by itself.
+        """Cancel the job, or ask its function to end if it runs; return whether that was possible.
 
-        A job that was running ends with a `concurrent.futures.CancelledError`.
+        The function learns it by ``current_job.is_cancelled``, a coroutine by a cancellation. If it
+        ends with a `CancelledError`, the job has that as its exception; if it returns, its result.
+        Threads run until their function ends; a process is killed after some seconds.
 
         Raises:
-            NotSupported: If the job runs already and its engine cannot stop it.
+            NotSupported: If the job runs already and its engine cannot ask it or stop it.
         """
         if self.cancel():
             return True

@@ -16,9 +16,9 @@ BackoffRule = float | Sequence[float] | Callable[[int], float]
 _MAX_PAUSE = 3600.0
 # The longest pause that a list or a function may give: a later time may not be in the calendar.
 _MAX_GIVEN = 366 * 86_400.0
-# How often a job begins again after its worker died. Without a limit, a job that kills its worker
-# would run for ever.
-_MAX_WORKER_DEATHS = 3
+#: How often a job begins again after its worker died, with no other outcome in between. Without a
+#: limit, a job that kills its worker would run for ever.
+MOST_DEATHS = 3
 # It keeps jobs that failed together from running again together.
 _JITTER = 0.25
 
@@ -75,11 +75,11 @@ class RetryPolicy:
         """Return the same for a job that was stopped after its timeout."""
         return self.after_error(attempt) if self.idempotent else None
 
-    def after_death(self, attempt: int) -> float | None:
-        """Return the same for a job whose worker died."""
-        if not self.idempotent or attempt > max(self.retries, _MAX_WORKER_DEATHS):
+    def after_death(self, deaths: int) -> float | None:
+        """Return the same for a job of which so many workers have died in a row."""
+        if not self.idempotent or deaths > max(self.retries, MOST_DEATHS):
             return None
-        return self._pause(attempt) if attempt > 1 else 0.0
+        return self._pause(deaths) if deaths > 1 else 0.0
 
     def _pause(self, attempt: int) -> float:
         backoff = self.backoff

@@ -8,7 +8,9 @@ from typing import Any, Self
 
 from dewar.support.near_match import did_you_mean, maybe_near
 from dewar.support.setting_values import maybe_expected
-from dewar.tasks.errors import TaskSetupError
+from dewar.support.units import parse_size
+from dewar.tasks.errors import NotSupported, TaskSetupError
+from dewar.tasks.placement import checked_queue
 
 #: What the settings' names begin with in an app's configuration.
 PREFIX = "TASKS_"
@@ -16,7 +18,7 @@ PREFIX = "TASKS_"
 _Seconds = float | timedelta
 _KINDS = {
     "durable": bool, "run_jobs": bool, "show_errors": bool,
-    "threads": int, "processes": int, "prefetch": int,
+    "threads": int, "processes": int, "prefetch": int, "max_jobs_per_worker": int,
     "poll": float, "lease": float, "retention": float, "shutdown_timeout": float,
 }  # fmt: skip
 _MAY_BE_ZERO = frozenset({"retention", "shutdown_timeout"})
@@ -29,6 +31,8 @@ class TasksSettings:
     #: Where jobs are stored: a file for SQLite, or a URL, ``postgresql://host/name``. By default
     #: ``<name of the app>.tasks.sqlite3`` in the instance folder.
     ledger: str | Path | None = None
+    #: The schema of the ledger in PostgreSQL, so that several apps may have one database.
+    schema: str | None = None
     #: Whether the disk confirms each job, so that jobs survive a loss of power as well.
     durable: bool = False
     #: Where jobs run, as `TaskPool` takes it: ``dask://...``, ``celery+redis://...``.
@@ -37,10 +41,17 @@ class TasksSettings:
     threads: int | None = None
     #: How many processes run jobs.
     processes: int | None = None
+    #: After how many jobs a process that runs jobs is replaced.
+    max_jobs_per_worker: int | None = None
+    #: How much memory such a process may have after a job before it is replaced: a number of bytes,
+    #: or a text such as ``200M``.
+    max_memory_per_worker: int | str | None = None
     #: Where another process finds the app, as ``module:app``; by default in the app's module.
     app: str | None = None
     #: Whether this process runs jobs; if not, it only accepts them.
     run_jobs: bool = True
+    #: The queues whose jobs this process runs; None for all.
+    queues: Sequence[str] | None = None
     #: The most jobs that one process claims before they can run.
     prefetch: int = 1000
     #: The seconds between two looks at what other processes left in the ledger.
@@ -68,6 +79,21 @@ class TasksSettings:
             raise TaskSetupError(
                 f"Jobs run in one way, but {' and '.join(ways)} are given. Leave out all but one."
             )
+        limits = (self.max_jobs_per_worker, self.max_memory_per_worker)
+        if self.engine is not None and limits != (None, None):
+            raise NotSupported(
+                self.engine.partition("://")[0],
+                "replace workers",
+                "Set max_jobs_per_worker and max_memory_per_worker where the workers start: celery"
+                " worker --max-tasks-per-child=100 --max-memory-per-child=200000, or dask worker"
+                " --lifetime 1h --lifetime-restart.",
+            )
+        if self.processes is None and limits != (None, None):
+            raise TaskSetupError(
+                "max_jobs_per_worker and max_memory_per_worker are for processes, which can be"
+                " replaced: set processes=2 as well."
+            )
+        maybe_size("max_memory_per_worker", self.max_memory_per_worker)  # a check
         for name, kind in _KINDS.items():
             value = getattr(self, name)
             if value is None or (name == "retention" and isinstance(value, timedelta)):
@@ -80,11 +106,24 @@ class TasksSettings:
                 "callback_secrets and callback_allow are lists, so that secrets can be changed:"
                 " callback_secrets=['whsec_...']."
             )
+        self._check_queues()
         if isinstance(self.credentials, str):
             raise TaskSetupError(
                 "credentials is a list of names: credentials=[*CREDENTIALS, 'x-tenant'], with"
                 " 'from dewar.support.redaction import CREDENTIALS'."
             )
+
+    def _check_queues(self) -> None:
+        queues = self.queues
+        if queues is None:
+            return
+        if isinstance(queues, str) or not queues:
+            raise TaskSetupError(
+                f"queues={queues!r} should be a list of names: queues=['mail', 'default']. To run"
+                " no jobs in this process: run_jobs=False."
+            )
+        for queue in queues:
+            checked_queue(queue)
 
     @classmethod
     def of(cls, given: Mapping[str, Any], config: Mapping[str, Any]) -> Self:
@@ -111,6 +150,27 @@ class TasksSettings:
     def retention_seconds(self) -> float | None:
         """The retention in seconds."""
         return seconds(self.retention) if self.retention is not None else None
+
+
+def maybe_size(name: str, value: int | str | None) -> int | None:
+    """Return the bytes of a setting, which may be a text such as ``200M``; None for None.
+
+    Raises:
+        TaskSetupError: If it is no size, or 0.
+    """
+    size: Any = value
+    if isinstance(size, str):
+        try:
+            size = parse_size(size)
+        except ValueError:
+            size = 0
+    if size is None or (isinstance(size, int) and not isinstance(size, bool) and size > 0):
+        found: int | None = size
+        return found
+    raise TaskSetupError(
+        f"{name}={value!r} should be a number of bytes above 0, or a text such as '200M', in which"
+        " K, M and G stand for 1024, 1024 * 1024 and so on."
+    )
 
 
 def seconds(value: _Seconds) -> float:

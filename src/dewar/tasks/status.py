@@ -8,6 +8,7 @@ from typing import Any
 
 from dewar.tasks.errors import Unreadable
 from dewar.tasks.ledger.records import JobRecord, JobState
+from dewar.tasks.placement import DEFAULT_QUEUE
 from dewar.tasks.progress import Progress
 from dewar.tasks.serialization.failures import describe_error
 from dewar.tasks.serialization.values import Loads, plain, unpack
@@ -31,6 +32,8 @@ class JobStatus:
     state: JobState
     progress: Progress | None
     attempts: int
+    queue: str = DEFAULT_QUEUE
+    priority: int = 0
     created: datetime
     due: datetime
     started: datetime | None
@@ -54,6 +57,8 @@ class JobStatus:
             state=record.state,
             progress=Progress(record.fraction or 0.0, record.message or "") if told else None,
             attempts=record.attempts,
+            queue=record.queue,
+            priority=record.priority,
             created=time_of(record.created),
             due=time_of(record.due),
             started=None if record.started is None else time_of(record.started),
@@ -92,7 +97,7 @@ def public_outcome(state: JobState, result: Any, error: Mapping[str, Any] | None
     """Return ``result`` or ``error`` of a job as a client may see it; neither before its end."""
     if state is JobState.DONE and error is None:
         return {"result": plain(result, "result")}
-    if error is None:
+    if error is None or not state.is_final:
         return {}
     return {"error": {"type": error["type"], "message": error["text"]}}
 

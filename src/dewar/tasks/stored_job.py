@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import JobFailed, JobLost
-from dewar.tasks.job import Job
+from dewar.tasks.job import Job, R
 from dewar.tasks.ledger.records import JobRecord, JobState
 from dewar.tasks.progress import Progress
 from dewar.tasks.serialization.failures import make_error
@@ -27,6 +27,7 @@ class JobBackend:
         status: Returns what the ledger knows of a job.
         cancel: Cancels a job; the second argument is whether to stop it if it runs.
         call_soon: Has a function called on a thread for such functions.
+        note_wait: Called before a thread begins to wait for a job.
         wait_for: Waits for a job in a thread that runs jobs; see `Job`.
     """
 
@@ -35,10 +36,11 @@ class JobBackend:
     status: Callable[[str], JobStatus]
     cancel: Callable[[str, bool], bool]
     call_soon: Callable[[Callable[[Any], object], Any], None]
+    note_wait: Callable[[], object]
     wait_for: Callable[[Job], None] | None = None
 
 
-class StoredJob(Job):
+class StoredJob(Job[R]):
     """A Future of a job in the ledger, whichever process runs it, now or after a restart.
 
     It is resolved when its outcome is in the ledger.
@@ -56,6 +58,8 @@ class StoredJob(Job):
         self.task = task
         self._backend = backend
         self._record: JobRecord | None = None
+        #: Whether somebody waits for the outcome.
+        self.is_awaited = False
 
     def __repr__(self) -> str:
         return f"<StoredJob {self.task} {self.id}{' done' if self.done() else ''}>"
@@ -79,10 +83,12 @@ class StoredJob(Job):
         return self._backend.cancel(self.id, False)
 
     def stop(self) -> bool:
-        """Cancel the job even if it runs; return whether it will not run to its end.
+        """Cancel the job, or ask its function to end if it runs; return whether that was possible.
+
+        It never runs again then, also if its process dies. See `Job.stop`.
 
         Raises:
-            NotSupported: If it runs already and its engine cannot stop it.
+            NotSupported: If it runs already and its engine cannot ask it or stop it.
         """
         if self.done():
             return self.cancelled()
@@ -95,6 +101,7 @@ class StoredJob(Job):
         else:
             super().add_done_callback(partial(self._backend.call_soon, fn))
             self._backend.futures.hold(self)
+            self._note_wait()
 
     def accepted(self) -> tuple[dict[str, Any], int, dict[str, str]]:
         """Return the answer of a view: 202 Accepted with ``Location`` (RFC 9110, 15.3.3).
@@ -106,7 +113,7 @@ class StoredJob(Job):
         body = {"id": self.id, "task": self.task, "state": "queued", "links": links}
         return body, 202, {"Location": links["self"]}
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | None = None) -> R:
         """Return what the function returned; see `concurrent.futures.Future`.
 
         Raises:
@@ -114,7 +121,8 @@ class StoredJob(Job):
         """
         value, error = self._read(timeout)
         if error is None:
-            return value
+            result: R = value
+            return result
         try:
             raise error
         finally:
@@ -137,11 +145,17 @@ class StoredJob(Job):
             super().cancel()
             super().set_running_or_notify_cancel()
         elif record.state is JobState.DONE:
-            self.set_result(None)
+            self.set_result(None)  # type: ignore[arg-type]  # `result` reads the record
         else:
             self.set_exception(JobFailed(record.task, record.state.value))
 
+    def _note_wait(self) -> None:
+        self.is_awaited = True
+        self._backend.note_wait()
+
     def _read(self, timeout: float | None) -> "_Outcome":
+        if self._record is None and not self.done():
+            self._note_wait()
         super().exception(timeout)
         record, known = self._record, vars(self)
         if record is not None and "_outcome" not in known:
@@ -201,6 +215,14 @@ class JobFutures:
         with self._lock:
             if job.id in self._jobs:
                 self._held[job.id] = job
+
+    def is_awaited(self, id: str) -> bool:
+        """Return whether somebody in this process waits for a job."""
+        job = self._jobs.get(id)
+        return job is not None and job.is_awaited
+
+    def __contains__(self, id: str) -> bool:
+        return id in self._jobs
 
     def ids(self) -> Sequence[str]:
         """Return the ids of the jobs that are not resolved."""

@@ -1,45 +1,30 @@
 """`Task`: a function that can be called directly or run in the background."""
 
 import inspect
-import json
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import update_wrapper
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
-from dewar.contexts.current import contexts
-from dewar.support.redaction import IsSecret
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import TaskSetupError
-from dewar.tasks.interface import TasksApp
-from dewar.tasks.ledger.records import NewJob
+from dewar.tasks.placement import checked_priority, checked_queue
+from dewar.tasks.serialization.argument_key import given_key
 from dewar.tasks.serialization.task_address import find_task
-from dewar.tasks.serialization.values import ordered_dumps, pack_arguments
-from dewar.tasks.settings import seconds
 from dewar.tasks.stored_job import StoredJob
+from dewar.tasks.submission import Delay, PreparedSubmission, Submission, due_time
 from dewar.tasks.task_options import TaskOptions
+from dewar.tasks.workflows.awaited import awaited_ids
+from dewar.tasks.workflows.steps import Signature, WorkflowStep, checked_on_failure
+from dewar.tasks.workflows.workflow import Workflow
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_Delay = float | timedelta
 #: The positional and the named arguments of one call.
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Submission:
-    """The options of one job.
-
-    Attributes:
-        due: The earliest time to run, in seconds since the epoch; None for now.
-        callback: The URL that gets the outcome of the job.
-    """
-
-    due: float | None = None
-    callback: str | None = None
+#: Told apart from None, which a function may take as its own ``connection``.
+_NONE: Any = object()
 
 
 class Task(Generic[P, R]):
@@ -53,6 +38,7 @@ class Task(Generic[P, R]):
         directory: Returns the tasks that it belongs to, with the app that is current.
         submit: Accepts a job.
         submit_all: Accepts a job for each call.
+        submit_workflow: Accepts the jobs of a workflow.
     """
 
     def __init__(
@@ -62,17 +48,19 @@ class Task(Generic[P, R]):
         directory: Callable[[], TaskDirectory],
         submit: "SubmitOne",
         submit_all: "SubmitAll",
+        submit_workflow: "SubmitWorkflow",
     ) -> None:
         update_wrapper(self, function)
-        self.function = function
+        self.function: Callable[P, Any] = function
         self.options = options
         #: What the ledger, the command line and the log call it.
         self.name = options.name
-        self._directory = directory
+        self.directory = directory
         self._submit_one = submit
         self._submit_all = submit_all
-        self._signature = inspect.signature(function)
-        if "callback" in self._signature.parameters:
+        self.submit_workflow = submit_workflow
+        self.signature = inspect.signature(function)
+        if "callback" in self.signature.parameters:
             raise TaskSetupError(
                 f"{options.name} has a parameter named callback, which submit(callback=url) takes"
                 " for itself. Give the parameter another name."
@@ -80,31 +68,48 @@ class Task(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function here and now."""
-        return self.function(*args, **kwargs)
+        result: R = self.function(*args, **kwargs)
+        return result
 
     def __repr__(self) -> str:
         return f"<Task {self.name}>"
 
     def __reduce__(self) -> Any:
         # Another process imports the app and finds its own.
-        return find_task, (self._directory().address_of(self),)
+        return find_task, (self.directory().address_of(self),)
 
     @property
     def json(self) -> Any:
         """What writes and reads arguments and results."""
-        return self._directory().json
+        return self.directory().json
 
-    @property
-    def sync_function(self) -> Callable[..., Any]:
-        """The function, to be called without ``await``."""
-        return self._directory().ensure_sync(self.function)
+    def sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that can be called without ``await``, as the app makes it."""
+        return self.directory().ensure_sync(function)
 
-    def submit(self, *args: Any, callback: str | None = None, **kwargs: Any) -> StoredJob:
+    @overload
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> StoredJob[R]: ...
+
+    # No type can say "these and a callback". `options_for(callback=url).submit` is checked.
+    @overload
+    def submit(
+        self, *args: Any, callback: str | None, connection: Any = _NONE, **kwargs: Any
+    ) -> StoredJob[R]: ...
+
+    @overload
+    def submit(self, *args: Any, connection: Any, **kwargs: Any) -> StoredJob[R]: ...
+
+    def submit(  # type: ignore[misc]  # a function with a parameter named callback is no task
+        self, *args: Any, callback: str | None = None, connection: Any = _NONE, **kwargs: Any
+    ) -> StoredJob[R]:
         """Accept a job that runs the function as soon as possible. It is in the ledger then.
 
         Args:
             args: For the function. They travel as JSON: see `dewar.tasks.serialization.values`.
             callback: A URL that gets the outcome, signed by the rules of Standard Webhooks.
+            connection: A connection or session of SQLAlchemy to the database of the ledger. The job
+                is written in its transaction: with what else it writes, or not at all. If the
+                function has a parameter of this name, use ``task.options_for(connection=...)``.
             kwargs: For the function.
 
         Raises:
@@ -115,17 +120,23 @@ class Task(Generic[P, R]):
             LedgerError: If the job cannot be written; it is not accepted then.
         """
         # A call that cannot work is the caller's mistake, and raises here.
-        self._signature.bind(*args, **kwargs)
+        if connection is not _NONE:
+            if "connection" in self.signature.parameters:
+                kwargs["connection"] = connection
+            else:
+                submission = Submission(callback=callback, connection=connection)
+                return self._submit(args, kwargs, submission)
+        self.signature.bind(*args, **kwargs)
         return self._submit_one(self, args, kwargs, Submission(callback=callback))
 
     def submit_later(
         self,
         *args: Any,
-        delay: _Delay | None = None,
+        delay: Delay | None = None,
         at: datetime | None = None,
         callback: str | None = None,
         **kwargs: Any,
-    ) -> StoredJob:
+    ) -> StoredJob[R]:
         """Accept a job that does not run before a time; everything else is as in `submit`.
 
         Args:
@@ -139,16 +150,17 @@ class Task(Generic[P, R]):
         Raises:
             TaskSetupError: If neither or both of `delay` and `at` are given.
         """
-        taken = {"delay", "at"} & self._signature.parameters.keys()
+        taken = {"delay", "at"} & self.signature.parameters.keys()
         if taken:
             name = min(taken)
             raise TaskSetupError(
                 f"{self.name} has a parameter named {name}, which submit_later takes for itself."
                 f" Write: {self.name}.options_for({name}=...).submit(...)"
             )
-        return self.options_for(delay=delay, at=at, callback=callback).submit(*args, **kwargs)
+        submission = Submission(due=self._due_time(delay, at), callback=callback)
+        return self._submit(args, kwargs, submission)
 
-    def map(self, *iterables: Iterable[Any], callback: str | None = None) -> list[StoredJob]:
+    def map(self, *iterables: Iterable[Any], callback: str | None = None) -> list[StoredJob[R]]:
         """Accept a job for each set of arguments, many in one transaction; return the jobs.
 
         Args:
@@ -161,106 +173,96 @@ class Task(Generic[P, R]):
         """
         calls: list[Arguments] = [(args, {}) for args in zip(*iterables, strict=False)]
         for args, _ in calls:
-            self._signature.bind(*args)
+            self.signature.bind(*args)
         return self._submit_all(self, calls, Submission(callback=callback))
 
     def options_for(
         self,
         *,
-        delay: _Delay | None = None,
+        delay: Delay | None = None,
         at: datetime | None = None,
         callback: str | None = None,
-    ) -> "PreparedSubmission":
-        """Return an object that submits jobs of this task at another time and with a callback.
-
-        Raises:
-            TaskSetupError: If neither or both of `delay` and `at` are given.
-        """
-        return PreparedSubmission(self._submit, Submission(due=_due(delay, at), callback=callback))
-
-    def job_maker(
-        self, submission: Submission, new_id: Callable[[float], str]
-    ) -> Callable[[Sequence[Any], Mapping[str, Any]], NewJob]:
-        """Return a function that makes a new job of the arguments of a call.
+        queue: str | None = None,
+        priority: int | None = None,
+        unique_key: str | int | None = None,
+        after: Any = None,
+        on_failure: str | None = None,
+        connection: Any = None,
+    ) -> PreparedSubmission[P, R]:
+        """Return an object that submits jobs of this task with other options than the task's.
 
         Args:
-            submission: The options of the jobs.
-            new_id: Makes an id for a time in seconds since the epoch.
+            delay: As in `submit_later`; without `delay` and `at` a job runs as soon as possible.
+            at: As in `submit_later`.
+            callback: As in `submit`.
+            queue: The queue of the jobs.
+            priority: Their priority.
+            unique_key: Their key. While a job of the task has it, another one is a duplicate.
+            after: The jobs or workflows that they wait for. One of these among the arguments stands
+                for its result, and is waited for too.
+            on_failure: What becomes of them if one before them does not end well: ``stop`` cancels
+                them, ``continue`` runs them, with a `JobFailed` in the place of the result.
+            connection: As in `submit`: a connection or session whose transaction they are part of.
+
+        Raises:
+            TaskSetupError: For values that are not possible, or both of `delay` and `at`.
         """
-        directory, now, options = self._directory(), time.time(), self.options
-        app = directory.app
-        dumps = ordered_dumps(json if app is None else app.json)
-        context = None if app is None else _stored_context(app, directory.secret_names)
-        due = now if submission.due is None else submission.due
-        # A job that is to run later takes no place in the queue before.
-        max_queue = options.max_queue if due <= now else None
+        submission = Submission(
+            due=None if delay is None and at is None else self._due_time(delay, at),
+            callback=callback,
+            queue=None if queue is None else checked_queue(queue),
+            priority=None if priority is None else checked_priority(priority),
+            unique_key=given_key(unique_key),
+            after=awaited_ids(after),
+            continues=checked_on_failure(on_failure),
+            connection=connection,
+        )
+        return PreparedSubmission(self._submit, submission, self)
 
-        def make(args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob:
-            return NewJob(
-                id=new_id(now),
-                task=options.name,
-                arguments=pack_arguments(args, kwargs, dumps),
-                context=context,
-                created=now,
-                due=due,
-                idempotent=options.policy.idempotent,
-                max_queue=max_queue,
-                callback=submission.callback,
-            )
+    def s(self, *args: Any, **kwargs: Any) -> Signature:
+        """Return a call that is not submitted, for a `chain` or a `group`.
 
-        return make
+        After another step it gets the result of that one before these arguments.
 
-    def _submit(self, args: Any, kwargs: Any, submission: Submission) -> StoredJob:
-        self._signature.bind(*args, **kwargs)
+        Args:
+            args: For the function.
+            kwargs: For the function.
+        """
+        return Signature(self, args, kwargs, Submission())
+
+    def si(self, *args: Any, **kwargs: Any) -> Signature:
+        """Return a call as `s` does, which gets no result of the step before (*immutable*)."""
+        return Signature(self, args, kwargs, Submission(), is_immutable=True)
+
+    def _due_time(self, delay: Delay | None, at: datetime | None) -> float:
+        return due_time(delay, at, self.directory().clock())
+
+    def _submit(self, args: Any, kwargs: Any, submission: Submission) -> StoredJob[R]:
+        self.signature.bind(*args, **kwargs)
         return self._submit_one(self, args, kwargs, submission)
 
 
+class AsyncTask(Task[P, R]):
+    """A task whose function is ``async``. A job of it has what the coroutine returns."""
+
+    def __call__(  # type: ignore[override]  # as for all coroutine functions: await what it returns
+        self, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, R]:
+        """Call the function here and now; it begins when it is awaited."""
+        coroutine: Coroutine[Any, Any, R] = self.function(*args, **kwargs)
+        return coroutine
+
+
+class TaskDecorator(Protocol):
+    """What ``@tasks.task()`` returns."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
 SubmitOne = Callable[[Task[Any, Any], Sequence[Any], Mapping[str, Any], Submission], StoredJob]
+SubmitWorkflow = Callable[[WorkflowStep], Workflow]
 SubmitAll = Callable[[Task[Any, Any], Sequence[Arguments], Submission], list[StoredJob]]
-
-
-class PreparedSubmission:
-    """Submits jobs of one task with the same options; see `Task.options_for`."""
-
-    def __init__(
-        self, submit: Callable[[Any, Any, Submission], StoredJob], submission: Submission
-    ) -> None:
-        self._submit = submit
-        self._submission = submission
-
-    def submit(self, *args: Any, **kwargs: Any) -> StoredJob:
-        """Accept a job; all arguments are for the function."""
-        return self._submit(args, kwargs, self._submission)
-
-
-def _due(delay: _Delay | None, at: datetime | None) -> float:
-    if (delay is None) == (at is None):
-        raise TaskSetupError(
-            "Give one of delay and at: submit_later(..., delay=60), or submit_later(..., at=time)."
-        )
-    try:
-        if at is None:
-            due = datetime.now(UTC).timestamp() + seconds(delay or 0.0)
-        else:
-            due = (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
-        datetime.fromtimestamp(due, UTC)
-    except (ValueError, TypeError, AttributeError, ArithmeticError, OSError) as error:
-        given = f"delay={delay!r}" if at is None else f"at={at!r}"
-        raise TaskSetupError(
-            f"{given} is no time of the calendar ({error}). Give a delay as a number of seconds or"
-            " a timedelta, or a datetime, that ends before the year 10000."
-        ) from error
-    return due
-
-
-def _stored_context(app: TasksApp, secret_names: Callable[[], IsSecret]) -> str | None:
-    """Return the current context as JSON; None if it has nothing but the app, or another app."""
-    # PERF: as `maybe_current`, without a call.
-    state = contexts.reader(None)
-    context = state and state[0]
-    if context is None or context.app is not app:
-        return None
-    # PERF: a job without a stored context gets a new app context, which is the same.
-    if context._dewar_request_context is None and not vars(context.g):
-        return None
-    return json.dumps(context._dewar_snapshot().portable(secret_names()))

@@ -1,36 +1,34 @@
 """`Tasks`: the background tasks of an app, and their jobs."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar
-from weakref import WeakSet
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+from weakref import ref
 
-from dewar.contexts.current import contexts
-from dewar.tasks.app_tasks import AppTasks
+from dewar.tasks.app_tasks import MakeRuntime
+from dewar.tasks.attached_apps import AttachedApps
 from dewar.tasks.directory import LINKS, TaskDirectory
-from dewar.tasks.errors import QueueFull, TaskSetupError
+from dewar.tasks.errors import TaskSetupError
 from dewar.tasks.interface import TasksApp
-from dewar.tasks.ledger.ids import IdGenerator
+from dewar.tasks.ledger.ids import is_workflow
 from dewar.tasks.ledger.ledger import Ledger
-from dewar.tasks.ledger.opening import open_ledger
+from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.records import JobRecord
+from dewar.tasks.ledger.workflow_record import WorkflowRecord
+from dewar.tasks.placement import DEFAULT_QUEUE, checked_policy
 from dewar.tasks.retry import BackoffRule, RetryPolicy
 from dewar.tasks.runtime.runtime import TasksRuntime
-from dewar.tasks.runtime.shared_ledger import Runtimes
-from dewar.tasks.serialization.task_address import EXTENSION
+from dewar.tasks.schedules.task_schedule import TaskSchedule, schedule_of
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.status import JobStatus
 from dewar.tasks.stored_job import StoredJob
-from dewar.tasks.task import Arguments, Submission, Task
-from dewar.tasks.task_options import TaskOptions, name_of
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-# How many jobs of a task may wait by default: some minutes' work, and no more than fits on a disk.
-_MAX_QUEUE = 10_000
-_runtimes = Runtimes()
-# Where an app has its `AppTasks`, among its extensions.
-_PART = f"{EXTENSION}.app"
+from dewar.tasks.submission import Delay
+from dewar.tasks.submitter import Submitter
+from dewar.tasks.task import Task, TaskDecorator
+from dewar.tasks.task_options import MAX_QUEUE, TaskOptions, UniqueRule, limits_of, name_of
+from dewar.tasks.workflows.workflow import Workflow
+from dewar.tasks.workflows.workflow_status import status_of
 
 
 class Tasks:
@@ -62,23 +60,22 @@ class Tasks:
         # The setting `app` is a path, so an object of that name is the app.
         if app is None and not isinstance(settings.get("app"), str | None):
             app = settings.pop("app")
-        self._given = settings
-        self._ids = IdGenerator()
-        self._latest = AppTasks(TaskDirectory(settings), _runtimes)
-        # Those of all apps that somebody uses.
-        self._all: WeakSet[AppTasks] = WeakSet([self._latest])
-        self._has_many = False
+        self._apps = AttachedApps(settings)
+        self._submitter = Submitter(self._apps)
+        self._apps.here.directory.declared_in = ref(self)
+        #: The tasks by name, the same for all apps.
+        self._tasks = self._apps.here.directory.tasks
         if app is not None:
             self.init_app(app)
 
     def __repr__(self) -> str:
-        app, names = self.app, ", ".join(sorted(self._latest.directory.tasks))
+        app, names = self.app, ", ".join(sorted(self._tasks))
         return f"<Tasks of {'no app' if app is None else app.name}: {names or 'none'}>"
 
     @property
     def app(self) -> TasksApp | None:
         """The app that the tasks belong to: the current one, or the one that was attached last."""
-        return self._here.directory.app
+        return self._apps.here.directory.app
 
     def init_app(self, app: TasksApp) -> None:
         """Attach the tasks to an app: jobs run in its context, in the processes that serve it.
@@ -91,39 +88,7 @@ class Tasks:
         Raises:
             TaskSetupError: If the app has tasks already.
         """
-        if EXTENSION in app.extensions:
-            raise TaskSetupError(
-                f"{self!r} cannot be attached to {app.name!r}, which has"
-                f" {app.extensions[EXTENSION]!r}: an app has one Tasks. Declare all its tasks with"
-                " the same object, and attach it once."
-            )
-        latest = self._latest
-        if latest.directory.app is None:
-            latest.directory.app = app
-        else:
-            tasks = latest.directory.tasks
-            latest = self._latest = AppTasks(TaskDirectory(self._given, tasks), _runtimes)
-            latest.directory.app = app
-            self._all.add(latest)
-            self._has_many = True
-        app.extensions[EXTENSION] = self
-        app.extensions[_PART] = latest
-        app.register_error_handler(QueueFull, _busy)  # first: it says if it is too late
-        app._dewar_lifespan.begin_functions.append(latest.serve)
-        app._dewar_lifespan.end_functions.append(latest.stop)
-
-    @property
-    def _here(self) -> AppTasks:
-        """The part of the current app if it has one, else of the app that was attached last."""
-        # PERF: as `maybe_current`, without a call. Most processes have one app.
-        if self._has_many and (state := contexts.reader(None)) and state[0]:
-            extensions = state[0].app.extensions
-            if extensions.get(EXTENSION) is self:
-                part: AppTasks = extensions[_PART]
-                return part
-        return self._latest
-
-    # Declaring.
+        self._apps.attach(app, self)
 
     def task(
         self,
@@ -132,9 +97,20 @@ class Tasks:
         retries: int = 0,
         backoff: BackoffRule = 1.0,
         timeout: float | None = None,
+        soft_timeout: float | None = None,
         idempotent: bool = True,
-        max_queue: int | None = _MAX_QUEUE,
-    ) -> Callable[[Callable[P, R]], Task[P, R]]:
+        max_queue: int | None = MAX_QUEUE,
+        queue: str = DEFAULT_QUEUE,
+        priority: int = 0,
+        rate: str | None = None,
+        max_running: int | None = None,
+        unique: UniqueRule = False,
+        on_duplicate: str = "return",
+        every: Delay | None = None,
+        cron: str | None = None,
+        time_zone: str | None = None,
+        missed: str | None = None,
+    ) -> TaskDecorator:
         """Make a task of the decorated function. It can still be called; `submit` accepts a job.
 
         Args:
@@ -144,9 +120,24 @@ class Tasks:
             backoff: The seconds before the next attempt: a number that doubles each time, a list,
                 or a function of the failed attempt's number (1 for the first).
             timeout: The seconds after which a job is stopped; not on threads.
+            soft_timeout: The seconds after which its function gets a `SoftTimeLimitExceeded`.
             idempotent: Whether a job may run again if its process died while it was running. If
                 not, it becomes lost.
             max_queue: How many jobs of the task may wait; None for any number.
+            queue: The queue of its jobs. A process may serve some queues only.
+            priority: From -100 to 100. Jobs with a higher one go first.
+            rate: How many may begin in a second, minute, hour or day, over all processes: ``10/m``.
+            max_running: How many of its jobs may run at a time, over all processes.
+            unique: Whether one job at most has the same arguments; or a function of them that
+                returns what has to be different.
+            on_duplicate: What `submit` does with another one: ``return`` the job that is there,
+                ``refuse`` it with a `Duplicate`, or ``replace`` the job that waits.
+            every: The seconds, or the `~datetime.timedelta`, after which one job of it is due each
+                time, over all processes: at the multiples of it since 1970 in UTC.
+            cron: The due times as a cron expression instead: ``30 3 * * MON-FRI``.
+            time_zone: The zone of `cron`, as ``Europe/Berlin``; UTC by default.
+            missed: What becomes of due times at which no process ran: ``skip`` them, one job
+                ``once`` for all of them, which is the default, or one for ``all``, for each.
 
         Raises:
             TaskSetupError: If another task has the name, or a value is not possible.
@@ -154,34 +145,37 @@ class Tasks:
         if callable(name):
             raise TaskSetupError("Write the parentheses: @tasks.task(), or @tasks.task(retries=3).")
         policy = RetryPolicy(retries, backoff, idempotent)
-        tasks = self._latest.directory.tasks
+        schedule = schedule_of(every, cron, time_zone, missed)
 
-        def declare(function: Callable[P, R]) -> Task[P, R]:
-            own_name = name_of(function)  # also a check
+        def declare(function: Callable[..., Any]) -> Any:
             options = TaskOptions(
-                name=own_name if name is None else name,
+                name=name_of(function, name),
                 policy=policy,
                 timeout=timeout,
+                soft_timeout=soft_timeout,
                 max_queue=max_queue,
+                queue=queue,
+                priority=priority,
+                limits=limits_of(rate, max_running),
+                unique=unique,
+                on_duplicate=checked_policy(on_duplicate),
+                schedule=schedule,
             )
-            if options.name in tasks:
-                raise TaskSetupError(
-                    f"There is a task {options.name!r} already. Name this one:"
-                    " @tasks.task('another name')."
-                )
-            task = Task(function, options, self._directory, self._submit, self._submit_all)
-            tasks[options.name] = task
-            return task
+            return self._submitter.make_task(function, options)
 
         return declare
 
     def names(self) -> list[str]:
         """Return the names of the tasks."""
-        return list(self._latest.directory.tasks)
+        return list(self._tasks)
+
+    def schedules(self) -> dict[str, TaskSchedule]:
+        """Return the schedules of the tasks that have one, by the names of the tasks."""
+        return self._directory().schedules()
 
     def maybe_task(self, name: str) -> Task[Any, Any] | None:
         """Return the task with a name, if there is one."""
-        return self._latest.directory.tasks.get(name)
+        return self._tasks.get(name)
 
     def find(self, name: str) -> Task[Any, Any]:
         """Return the task with a name.
@@ -189,10 +183,8 @@ class Tasks:
         Raises:
             UnknownTask: If there is none.
         """
-        task: Task[Any, Any] = self._latest.directory.find(name)
+        task: Task[Any, Any] = self._apps.here.directory.find(name)
         return task
-
-    # Jobs.
 
     def get(self, id: str) -> StoredJob:
         """Return a job by its id, whichever process accepted it. Its `result` can be waited for.
@@ -200,64 +192,53 @@ class Tasks:
         Raises:
             UnknownJob: If the ledger has none.
         """
-        return self.runtime.job(id)
+        return self.runtime.lookup.job(id)
+
+    def get_workflow(self, id: str) -> Workflow:
+        """Return a workflow by its id, whichever process accepted it.
+
+        Raises:
+            UnknownJob: If the ledger has none.
+        """
+        return Workflow.find(id, self.runtime)
 
     def status(self, id: str) -> JobStatus:
-        """Return the status of a job in the ledger.
+        """Return the status of a job, or of a workflow, in the ledger.
 
         Raises:
             UnknownJob: If it has none.
         """
-        return self.runtime.status(id)
+        return self.get_workflow(id).status() if is_workflow(id) else self.runtime.lookup.status(id)
 
-    def status_of(self, record: JobRecord) -> JobStatus:
+    def status_of(self, record: JobRecord | WorkflowRecord) -> JobStatus:
         """Return the status that a record of the ledger describes."""
-        return JobStatus.of(record, self.json.loads)
+        return status_of(record, self.json.loads)
 
     def cancel(self, id: str, *, running: bool = False) -> bool:
-        """Cancel a job, whichever process runs it; return whether it will not run to its end.
+        """Cancel a job or a workflow, whoever has it; return whether that was possible.
 
         Args:
-            id: The job's id.
-            running: Whether to stop it if it has begun.
+            id: The id.
+            running: Whether to ask it to end, or stop it, if it has begun; see `Job.stop`.
 
         Raises:
             UnknownJob: If the ledger has none.
-            NotSupported: If it runs and the engine cannot stop it.
+            NotSupported: If it runs and the engine can do neither.
         """
-        return self.runtime.cancel(id, running)
+        cancel = self.runtime.cancel_workflow if is_workflow(id) else self.runtime.cancel
+        return cancel(id, running)
 
     def set_links(self, app: TasksApp, links: Callable[[str], Mapping[str, str]]) -> None:
         """Set the function that returns the URLs of a job in an app. A blueprint calls this."""
         app.extensions[LINKS] = links
 
-    def _submit(
-        self,
-        task: Task[Any, Any],
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        submission: Submission,
-    ) -> StoredJob:
-        """Accept a job; see `Task.submit`."""
-        new = task.job_maker(submission, self._ids.new)(args, kwargs)
-        return self._here.runtime.accept_one(new, task)
-
-    def _submit_all(
-        self, task: Task[Any, Any], calls: Sequence[Arguments], submission: Submission
-    ) -> list[StoredJob]:
-        """Accept a job for each call; see `Task.map`."""
-        make = task.job_maker(submission, self._ids.new)
-        return self.runtime.accept([make(args, kwargs) for args, kwargs in calls], task)
-
-    # This process.
-
     @property
     def runtime(self) -> TasksRuntime:
         """This process's part in the jobs; it begins if it has not yet."""
-        return self._here.runtime
+        return self._apps.here.runtime
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> NotifyingLedger:
         """The ledger of this process, which begins its part if it has not yet."""
         return self.runtime.ledger
 
@@ -268,25 +249,48 @@ class Tasks:
             TaskSetupError: If the settings name no possible ledger.
             MissingExtra: If its libraries are not installed.
         """
-        directory = self._directory()
-        location, durable = directory.ledger_location(), directory.settings().durable
-        return open_ledger(location, durable=durable)
+        return self._directory().open_ledger()
+
+    def ledger_location(self) -> str:
+        """Return where the ledger is: an absolute path, or a URL."""
+        return self._directory().ledger_location()
 
     def start(self) -> None:
         """Begin to run jobs in this process, as serving the app and the first job do."""
         _ = self.runtime
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Stop running jobs of all apps: give back what has not begun, and wait for the others.
+        """Stop running jobs of all apps; return whether nothing is left running here.
+
+        What has not begun is given back, and the others are waited for.
 
         Args:
             timeout: In seconds; ``TASKS_SHUTDOWN_TIMEOUT`` by default.
-
-        Returns:
-            Whether nothing is left running here.
         """
-        ended = {part.stop(timeout) for part in list(self._all)}
-        return False not in ended
+        return self._apps.stop(timeout)
+
+    def immediate(self, *, propagate: bool = False) -> AbstractContextManager[None]:
+        """Return a context manager for tests: in the block, `submit` runs the job and then returns.
+
+        The job runs in the thread that submits it, with its retries but without their pauses, and
+        takes the way of all jobs: through JSON, with the context that travels with it. Nothing is
+        stored, and no callback is sent. It holds for all threads of this process.
+
+        Args:
+            propagate: Whether `submit` raises what a job raises. Otherwise its `result` does.
+        """
+        # Here, because only tests need it.
+        from dewar.tasks.runtime.manual_runtime import ImmediateRuntime
+
+        return self.using(partial(ImmediateRuntime, propagate=propagate))
+
+    def using(self, make: MakeRuntime) -> AbstractContextManager[None]:
+        """Return a context manager in which jobs go to other runtimes. For tools of tests.
+
+        Args:
+            make: Makes the runtime of an app, and begins it.
+        """
+        return self._apps.using(make)
 
     def settings(self) -> TasksSettings:
         """Return the settings: those given here, and the others from the app's configuration.
@@ -302,9 +306,4 @@ class Tasks:
         return self._directory().json
 
     def _directory(self) -> TaskDirectory:
-        return self._here.directory
-
-
-def _busy(error: QueueFull) -> tuple[dict[str, str], int, dict[str, str]]:
-    """Answer a client whose job was not accepted (RFC 9110, 15.6.4)."""
-    return {"error": f"{error.what} has too many jobs waiting."}, 503, {"Retry-After": "5"}
+        return self._apps.here.directory

@@ -32,12 +32,14 @@ def tasks_blueprint(
         app.register_blueprint(tasks_blueprint(tasks, access=may))
 
     Once it is registered, ``job.accepted()`` points to it: ``GET /tasks/<id>`` and
-    ``GET /tasks/<id>/events`` show the job, ``DELETE /tasks/<id>`` cancels it.
+    ``GET /tasks/<id>/events`` show the job, ``DELETE /tasks/<id>`` cancels it. The same URLs, with
+    the id of a workflow, are those of all its jobs together.
 
     Args:
         tasks: The tasks whose jobs are shown.
         access: Returns whether the client may do something with a job. It is called in the
-            request, with the `JobStatus` and ``"see"`` or ``"cancel"``. If it returns false, the
+            request, with the `JobStatus` (of a workflow the `WorkflowStatus`, whose ``task`` is
+            empty) and ``"see"`` or ``"cancel"``. If it returns false, the
             answer is the same as for a job that does not exist. ``lambda job, action: True``
             allows it to everybody who has the id, which cannot be guessed.
         name: The blueprint's name.

@@ -1,6 +1,7 @@
 """What the pages ask of the `dewar.tasks.tasks.Tasks` whose jobs they show."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol, TypeAlias
 
 from dewar.tasks.interface import TasksApp
@@ -17,8 +18,18 @@ Access: TypeAlias = Callable[[JobStatus, Action], object]
 class WatchedLedger(Protocol):
     """What the pages ask of a ledger."""
 
+    #: The workflows; its `find` returns the record of one, or None.
+    workflows: Any
+
     def changes(self) -> object:
         """Return a value that changes when anything is committed."""
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether other processes tell of their changes, so that the ledger need not be polled."""
+
+    def watched(self, tell: Callable[[Any], object]) -> AbstractContextManager[None]:
+        """Call a function with notices of changes, on any thread, during a ``with`` block."""
 
     def get_many(self, ids: Sequence[str]) -> Mapping[str, Any]:
         """Return the records of the jobs that exist, by id."""

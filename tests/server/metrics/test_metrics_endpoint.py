@@ -153,7 +153,7 @@ def test_an_address_that_others_reach_is_warned_of(
     """The numbers are not for everybody."""
     make = maybe_metrics_server(Settings(metrics=address))
     assert make is not None
-    endpoint = make(dict)
+    endpoint = make(dict, list)
     with caplog.at_level(logging.WARNING, "dewar.server"):
         endpoint.start()
     try:

@@ -27,7 +27,7 @@ from dewar.server.processes.supervisor import Supervisor
 from dewar.server.settings.settings import Settings
 
 class Endpoint:
-    def __init__(self, statistics):
+    def __init__(self, statistics, families):
         self.statistics = statistics
     def start(self):
         if sys.argv[2] == "broken":

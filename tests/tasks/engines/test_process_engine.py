@@ -4,6 +4,7 @@ import gc
 import multiprocessing
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,13 @@ from typing import Any
 import pytest
 
 from dewar import Dewar, g
-from dewar.tasks.errors import JobFailed, JobTimeout, TaskSetupError, WorkerDied
+from dewar.tasks.errors import (
+    JobFailed,
+    JobTimeout,
+    SoftTimeLimitExceeded,
+    TaskSetupError,
+    WorkerDied,
+)
 from dewar.tasks.pool import TaskPool
 from faulttools import is_alive
 from polling import eventually
@@ -266,6 +273,58 @@ def test_a_process_is_replaced_after_so_many_jobs() -> None:
         pids = [pool.submit(os.getpid).result(30) for _ in range(5)]
         assert len(set(pids)) == 3
         assert pool.statistics().replaced == 0
+
+
+def test_a_process_is_replaced_although_jobs_wait() -> None:
+    """None runs more than it may, and each job has its result."""
+    with TaskPool(processes=2, max_jobs_per_worker=3) as pool:
+        pids = [job.result(60) for job in [pool.submit(os.getpid) for _ in range(14)]]
+    assert max(pids.count(pid) for pid in pids) <= 3
+    assert len(set(pids)) >= 5
+
+
+_kept: list[bytes] = []
+
+
+def keep(size: int) -> int:
+    """Lose memory."""
+    _kept.append(b"x" * size)
+    return os.getpid()
+
+
+def test_a_process_that_has_grown_is_replaced(caplog: pytest.LogCaptureFixture) -> None:
+    """After the job that made it grow, which has its result. The log has the figure."""
+    with TaskPool(processes=1, max_memory_per_worker="300M") as pool:
+        first = pool.submit(keep, 1).result(30)
+        assert pool.submit(keep, 400 << 20).result(30) == first
+        assert pool.submit(keep, 1).result(30) != first
+    (line,) = [one.getMessage() for one in caplog.records if one.name == "dewar.tasks"]
+    assert re.search(r"after 2 jobs: it has [45]\d\d\.\d MiB of memory.*=300M", line)
+
+
+def spin(turns: int) -> str:
+    try:
+        for _ in range(turns):
+            pass
+    except SoftTimeLimitExceeded:
+        return "limited"
+    return "done"
+
+
+def test_soft_limits_at_the_ends_of_jobs_hit_no_other_job(shared: TaskPool) -> None:
+    """They fall due before, at and after the end; every other job has no limit at all."""
+    limited = shared.with_timeout(soft_timeout=0.0005)
+    jobs = []
+    for number in range(300):
+        jobs.append(limited.submit(spin, 500 * (number % 40)))
+        jobs.append(shared.submit(spin, 2000))
+    for number, job in enumerate(jobs):
+        error = job.exception(60)
+        if number % 2:
+            assert error is None
+            assert job.result() == "done"
+        else:
+            assert error is None or isinstance(error, SoftTimeLimitExceeded)
 
 
 def test_a_pool_nobody_has_ends_its_processes() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from dewar import Dewar, copy_current_request_context, current_app, request
 from dewar.tasks.engines.threads import ThreadEngine
-from dewar.tasks.errors import NotSupported, PoolExhausted, ThreadRefused
+from dewar.tasks.errors import PoolExhausted, ThreadRefused
 from dewar.tasks.pool import TaskPool
 from dewar.tasks.progress import current_job
 from tasks.poolcontract import PoolContract
@@ -29,20 +29,24 @@ class TestThreads(PoolContract):
     options = {"threads": 2}
 
 
-def test_a_running_job_cannot_be_stopped() -> None:
-    """The error says what to do instead."""
+def test_a_job_that_does_not_listen_has_its_result() -> None:
+    """A thread can be asked to end, and not be stopped. The next job knows nothing of it."""
     began, go = threading.Event(), threading.Event()
 
-    def work() -> None:
+    def work() -> str:
         began.set()
         go.wait(30)
+        return "done"
 
     with TaskPool(threads=1) as pool:
         job = pool.submit(work)
         assert began.wait(30)
-        with pytest.raises(NotSupported, match=r"TaskPool\(processes=...\)"):
-            job.stop()
+        assert job.stop()
+        assert not job.done()
         go.set()
+        assert job.result(30) == "done"
+        assert not job.stop()
+        assert not pool.submit(lambda: current_job.is_cancelled).result(30)
 
 
 def test_threads_are_started_as_needed_and_used_again() -> None:

@@ -4,12 +4,13 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
+from math import inf
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 from tests.tasks.ledger.ledgertools import (
     HERE,
     THERE,
@@ -17,6 +18,7 @@ from tests.tasks.ledger.ledgertools import (
     alive,
     dead,
     end,
+    explained,
     ids,
     in_child,
     new,
@@ -32,10 +34,19 @@ from tests.tasks.ledger.ledgertools import (
 )
 
 from dewar.tasks.errors import JobLost, LedgerError, TaskSetupError
-from dewar.tasks.ledger.interruption import lost_error
+from dewar.tasks.ledger.interruption import Interruptions, lost_error
+from dewar.tasks.ledger.job_filter import JobFilter
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
-from dewar.tasks.ledger.records import AttemptStart, BatchResult, JobState, Outcome, ProgressUpdate
+from dewar.tasks.ledger.queue_overview import read_queues
+from dewar.tasks.ledger.records import (
+    AttemptStart,
+    BatchResult,
+    JobState,
+    Outcome,
+    ProgressUpdate,
+    StopRequest,
+)
 from dewar.tasks.serialization.failures import make_error
 from dewar.tasks.serialization.values import pack, unpack
 from exactvalues import EXACT, assert_same
@@ -46,9 +57,6 @@ TASKS = ["resize"]
 
 class LedgerContract:
     """Inherited by the tests of each database, which say where it is."""
-
-    #: What has the database tell its plan for a statement.
-    EXPLAIN = "EXPLAIN"
 
     @pytest.fixture
     def where(self) -> str:
@@ -263,15 +271,15 @@ class LedgerContract:
         late, early, future = new(due=5.0), new(due=4.0), new(due=50.0)
         owned, foreign = new(owner=THERE.id), new(task="foreign")
         ledger.write([late, early, future, owned, foreign])
-        assert ledger.next_due(["foreign"]) == 1.0
-        assert ledger.next_due(TASKS) == 4.0
+        assert ledger.outlook(["foreign"]).next_due == 1.0
+        assert ledger.outlook(TASKS).next_due == 4.0
         assert ids(ledger.claim(HERE.id, 1, 10.0, TASKS)) == [early.id]
         [claimed] = ledger.claim(HERE.id, 5, 10.0, TASKS)
         assert (claimed.id, claimed.owner, claimed.state) == (late.id, HERE.id, JobState.QUEUED)
         assert ledger.claim(HERE.id, 5, 10.0, TASKS) == []
         assert ledger.claim(HERE.id, 5, 100.0, []) == []
-        assert ledger.next_due(TASKS) == 50.0
-        assert ledger.next_due([]) is None
+        assert ledger.outlook(TASKS).next_due == 50.0
+        assert ledger.outlook([]).next_due == inf
 
     def test_what_is_released_is_anybodys_again(self, ledger: Ledger) -> None:
         """An owner gives back its own jobs that have not begun."""
@@ -370,6 +378,17 @@ class LedgerContract:
         assert (state_of(ledger, job), record(ledger, job).finished) == (JobState.CANCELLED, 3.0)
         assert outbox(ledger)[0].body == f'["{job.id}", "cancelled"]'
 
+    def test_an_owner_writes_that_its_job_is_to_end(self, ledger: Ledger) -> None:
+        """After its begin, which may be in the same batch. If the owner dies, it is cancelled."""
+        job, waiting = new(owner=HERE.id), new(owner=HERE.id)
+        ledger.write([job, waiting])
+        ledger.write([start(job), StopRequest(id=job.id), StopRequest(id=waiting.id)])
+        assert ledger.stop_requests(HERE.id) == [job.id]
+        ledger.write([end(job, JobState.QUEUED)])
+        assert state_of(ledger, job) is JobState.CANCELLED
+        assert state_of(ledger, waiting) is JobState.QUEUED
+        assert ledger.stop_requests(HERE.id) == []
+
     @pytest.mark.parametrize("state", [JobState.FAILED, JobState.LOST, JobState.CANCELLED])
     def test_what_ended_badly_is_repeated_by_hand(self, ledger: Ledger, state: JobState) -> None:
         """It waits as if it were new, but an old attempt's outcome is still fenced."""
@@ -404,6 +423,40 @@ class LedgerContract:
         assert ledger.list(JobState.RUNNING) == []
         assert ledger.list(task="other") == []
         assert ids(ledger.list(task="resize", limit=1)) == newest[:1]
+
+    def test_jobs_are_found_by_time_and_error(self, ledger: Ledger) -> None:
+        """The error is searched as a text, in which no character stands for others."""
+        old, young = new(1.0, owner=HERE.id), new(5.0, owner=HERE.id)
+        ledger.write([old, young, start(old)])
+        error = json.dumps({"type": "shop:NoInk", "text": "50% of the é ink", "traceback": ""})
+        ledger.write([replace(end(old, JobState.FAILED), error=error)])
+
+        def found(**given: Any) -> list[str]:
+            wanted = JobFilter(**given)
+            jobs = ledger.find(wanted)
+            assert ledger.count(wanted) == len(jobs)
+            return ids(jobs)
+
+        assert found(since=2.0) == [young.id]
+        assert found(until=2.0) == [old.id]
+        assert found(error="noink") == found(error="50% OF THE é") == [old.id]
+        assert found(error="50_ of") == found(error="zz", state=JobState.FAILED) == []
+
+    def test_queues_are_counted_by_task(self, ledger: Ledger) -> None:
+        """What is due, what comes later or waits for something else, and what runs."""
+        running, hidden = new(3.0, owner=HERE.id), new(1.0, due=1e13)
+        ledger.write(
+            [
+                new(2.0), new(4.0), new(1.0, due=50.0), hidden, running, start(running),
+                new(1.0, due=7.0, queue="mail", limited=True), new(1.0, due=99.0, queue="mail"),
+            ]
+        )  # fmt: skip
+        default = {"queue": "default", "task": "resize", "running": 1}
+        mail = {"queue": "mail", "task": "resize", "running": 0}
+        assert [asdict(one) for one in read_queues(ledger.database, 10.0)] == [
+            {**default, "waiting": 2, "later": 2, "oldest_due": 2.0, "next_due": 50.0},
+            {**mail, "waiting": 1, "later": 1, "oldest_due": 7.0, "next_due": 99.0},
+        ]
 
     def test_jobs_are_counted_by_state(self, ledger: Ledger) -> None:
         """Each state has a number, and each job is in one."""
@@ -479,13 +532,42 @@ class LedgerContract:
         ledger.cancel(waiting.id, 3.0)
         ledger.recover(101.0, dead)
         errors = {job.id: record(ledger, job).error for job in (lost, stopped, repeated, waiting)}
-        assert [id for id, error in errors.items() if error is not None] == [lost.id]
+        assert [id for id, error in errors.items() if error is None] == [stopped.id, waiting.id]
         description = json.loads(errors[lost.id] or "")
         back = make_error(description)
         assert type(back) is JobLost
         assert back.args == (description["text"],)
         assert description["text"] == str(lost_error("resize", lost.id))
         assert back.__cause__ is None
+
+    def test_a_job_whose_processes_die_in_a_row_is_lost(self, ledger: Ledger) -> None:
+        """It may be what kills them. A retry by hand begins to count again."""
+        job = new()
+        ledger.write([job])
+        for attempt in range(1, 6):
+            assert record(ledger, job).state is JobState.QUEUED
+            ledger.claim(HERE.id, 1, 3.0, TASKS)
+            ledger.write([start(job, attempt=attempt)])
+            ledger.recover(4.0, dead)
+            found = record(ledger, job)
+            if found.state is JobState.LOST:
+                assert "died 4 times in a row" in (found.error or "")
+                assert ledger.retry(job.id, 3.0)
+                assert record(ledger, job).error is None
+        assert Interruptions.of(record(ledger, job).error) == Interruptions(1, 1)
+
+    def test_a_job_that_may_have_begun_says_so(self, ledger: Ledger) -> None:
+        """Its start is not recorded when its process dies. An earlier error is kept."""
+        claimed, once = new(owner=HERE.id), new(owner=HERE.id, idempotent=False)
+        failed = new(owner=HERE.id)
+        ledger.write([claimed, once, failed, start(failed)])
+        ledger.write([end(failed, JobState.QUEUED, error='{"text": "own"}')])
+        assert ids(ledger.claim(HERE.id, 1, 300.0, TASKS)) == [failed.id]
+        ledger.recover(301.0, dead)
+        assert Interruptions.of(record(ledger, claimed).error) == Interruptions(deaths=1)
+        assert record(ledger, once).error is None
+        assert record(ledger, failed).error == '{"text": "own"}'
+        assert {record(ledger, job).owner for job in (claimed, once, failed)} == {None}
 
     def test_a_late_outcome_is_fenced(self, ledger: Ledger) -> None:
         """An owner that was wrongly taken for dead cannot end jobs that others have."""
@@ -613,33 +695,11 @@ class LedgerContract:
 
     # Speed.
 
-    def explained(self, ledger: Ledger, call: Callable[[Ledger], object]) -> list[str]:
-        """Return the plans of the statements of a call, among a thousand jobs that are done."""
-        said: list[tuple[str, Any]] = []
-        engines = ledger.database.connections()
-
-        def note(*seen: Any) -> None:
-            if not seen[2].startswith(("BEGIN", "SELECT pg_advisory")):
-                said.append((seen[2], seen[3]))
-
-        for engine in {engines.reader, engines.writer}:
-            event.listen(engine, "before_cursor_execute", note)
-        call(ledger)
-        for engine in {engines.reader, engines.writer}:
-            event.remove(engine, "before_cursor_execute", note)
-        with ledger.database.reading() as connection:
-            return [
-                "\n".join(
-                    str(row) for row in connection.exec_driver_sql(f"{self.EXPLAIN} {sql}", given)
-                )
-                for sql, given in said
-            ]
-
     @pytest.mark.parametrize(
         ("index", "call"),
         [
-            ("waiting", lambda ledger: ledger.next_due(TASKS)),
-            ("waiting", lambda ledger: ledger.claim(HERE.id, 5, 50.0, TASKS)),
+            ("claimable", lambda ledger: ledger.outlook(TASKS)),
+            ("claimable", lambda ledger: ledger.claim(HERE.id, 5, 50.0, TASKS)),
             ("queued", queued),
             ("stopping", lambda ledger: ledger.stop_requests(HERE.id)),
             ("active", lambda ledger: release_all(ledger, THERE.id)),
@@ -656,7 +716,7 @@ class LedgerContract:
         ledger.write([new() for _ in range(5)])
         with ledger.database.writing() as connection:
             connection.execute(text("ANALYZE"))
-        for plan in self.explained(ledger, call):
+        for plan in explained(ledger, call):
             assert f"dewar_jobs_{index}" in plan
             assert "Seq Scan on dewar_jobs" not in plan
             assert "SCAN dewar_jobs'" not in plan

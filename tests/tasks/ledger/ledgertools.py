@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, event
 
 from dewar.tasks.ledger.ids import new_id
 from dewar.tasks.ledger.ledger import Ledger
@@ -109,3 +109,25 @@ def in_child(function: Callable[[], int]) -> int:
             # Nothing of the test runner's may run here.
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def explained(ledger: Ledger, call: Callable[[Ledger], object]) -> list[str]:
+    """Return the plans of the statements of a call, as the database tells them."""
+    said: list[tuple[str, Any]] = []
+    engines = ledger.database.connections()
+
+    def note(*seen: Any) -> None:
+        if not seen[2].startswith(("BEGIN", "SELECT pg_advisory")):
+            said.append((seen[2], seen[3]))
+
+    for engine in {engines.reader, engines.writer}:
+        event.listen(engine, "before_cursor_execute", note)
+    call(ledger)
+    for engine in {engines.reader, engines.writer}:
+        event.remove(engine, "before_cursor_execute", note)
+    with ledger.database.reading() as connection:
+        kind = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
+        return [
+            "\n".join(str(row) for row in connection.exec_driver_sql(f"{kind} {sql}", given))
+            for sql, given in said
+        ]

@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.tasks.ledger.ledgertools import URL, end, new, queued, start
 
-from dewar.tasks.ledger.batch import Batch, JobSnapshot, QueueAllowance, clean
+from dewar.tasks.ledger.batch import Batch, JobSnapshot
+from dewar.tasks.ledger.columns import clean
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.outbox_insert import describe_record
+from dewar.tasks.ledger.queue_allowance import QueueAllowance
 from dewar.tasks.ledger.records import (
     MOVES,
     AttemptStart,
@@ -16,6 +18,7 @@ from dewar.tasks.ledger.records import (
     JobState,
     Outcome,
     ProgressUpdate,
+    StopRequest,
 )
 
 STATES = st.sampled_from(JobState)
@@ -26,6 +29,7 @@ OUTCOMES = st.builds(
     Outcome, id=st.just("job"), owner=OWNERS, attempt=ATTEMPTS, state=STATES, at=st.just(2.0)
 )
 UPDATES = st.just(ProgressUpdate(id="job", fraction=0.5, message=""))
+REQUESTS = st.just(StopRequest(id="job"))
 STANDINGS = st.builds(
     JobSnapshot,
     st.just("task"),
@@ -37,7 +41,7 @@ STANDINGS = st.builds(
 )
 
 
-@given(STANDINGS, STARTS | OUTCOMES | UPDATES)
+@given(STANDINGS, STARTS | OUTCOMES | UPDATES | REQUESTS)
 def test_a_job_moves_only_as_the_table_says(
     snapshot: JobSnapshot, item: AttemptStart | Outcome
 ) -> None:
@@ -53,7 +57,7 @@ def test_a_job_moves_only_as_the_table_says(
     )
 
 
-@given(STANDINGS, st.lists(STARTS | OUTCOMES | UPDATES))
+@given(STANDINGS, st.lists(STARTS | OUTCOMES | UPDATES | REQUESTS))
 def test_each_item_counts_or_is_fenced(
     snapshot: JobSnapshot, items: list[AttemptStart | Outcome]
 ) -> None:
@@ -67,6 +71,18 @@ def test_each_item_counts_or_is_fenced(
         outcomes += snapshot.state.is_final and not before.is_final
     assert outcomes <= 1
     assert len(batch.outbox) <= outcomes
+
+
+@given(STANDINGS, OUTCOMES)
+def test_a_job_that_is_to_end_does_not_wait_again(snapshot: JobSnapshot, item: Outcome) -> None:
+    """Whatever its attempt comes to. Only a running job can be asked."""
+    was_running = snapshot.state is JobState.RUNNING
+    batch = Batch({"job": snapshot}, {})
+    batch.judge(StopRequest(id="job"))
+    batch.judge(StopRequest(id="unknown"))
+    assert ("stop_requested" in batch.changes.get("job", {})) == was_running
+    batch.judge(item)
+    assert not was_running or snapshot.state is not JobState.QUEUED
 
 
 def test_a_life_in_one_batch_is_one_row() -> None:

@@ -3,8 +3,10 @@
 import shutil
 import tempfile
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -17,12 +19,23 @@ from hypothesis.stateful import (
 )
 from tests.tasks.ledger.ledgertools import URL, end, new, outbox, release_all, start
 
+from dewar.tasks.errors import Duplicate
+from dewar.tasks.ledger.claim_plan import Level, Turns, plan_claim
+from dewar.tasks.ledger.claiming import ClaimRules
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.owners import LedgerOwner, OwnerRecord
 from dewar.tasks.ledger.records import MOVES, JobState, NewJob
+from dewar.tasks.limits import TaskLimits
+from dewar.tasks.placement import OnDuplicate
 
 OWNERS = st.sampled_from(["a", "b"])
 LEASE = 5.0
+TASKS = ["resize", "paced"]
+RULES = ClaimRules(limits={"paced": TaskLimits(max_running=2)})
+#: The places of jobs: the queue, the priority, and whether their task is the one with the limit.
+PLACES = st.sampled_from(
+    [("default", 0, False), ("default", 5, False), ("mail", 0, False), ("default", 0, True)]
+)
 
 
 class Known:
@@ -36,6 +49,11 @@ class Known:
         self.due = job.due
         self.stops = False
         self.outcomes = 0
+
+    @property
+    def level(self) -> tuple[str, int, str | None]:
+        """What it waits in."""
+        return self.job.queue, self.job.priority, self.job.task if self.job.limited else None
 
     def go(self, state: JobState) -> None:
         assert state in MOVES[self.state]
@@ -59,6 +77,7 @@ class LedgerAndModel(RuleBasedStateMachine):
         self.ledger = self.ledgers["a"]
         self.known: dict[str, Known] = {}
         self.leases: dict[str, float] = {}
+        self.turns = {name: Turns() for name in "ab"}
         self.now = 1.0
 
     def teardown(self) -> None:
@@ -74,6 +93,41 @@ class LedgerAndModel(RuleBasedStateMachine):
         self.ledger.write([job])
         self.known[job.id] = Known(job)
         return job.id
+
+    @rule(target=jobs, place=PLACES, wait=st.sampled_from([0, 3]))
+    def submit_elsewhere(self, place: tuple[str, int, bool], wait: float) -> str:
+        queue, priority, limited = place
+        task = "paced" if limited else "resize"
+        where = {"queue": queue, "priority": priority, "limited": limited, "task": task}
+        job = new(self.now, due=self.now + wait, callback=URL, **where)
+        self.ledger.write([job])
+        self.known[job.id] = Known(job)
+        return job.id
+
+    @rule(target=jobs, key=st.sampled_from("kl"), policy=st.sampled_from(OnDuplicate))
+    def submit_unique(self, key: str, policy: OnDuplicate) -> str:
+        """A duplicate is not accepted; the result is the job that has the key then."""
+        job = new(self.now, unique_key=key, on_duplicate=policy, callback=URL)
+        written = self.ledger.write([job])
+        holder = self._holder(key)
+        if holder is not None:
+            may = holder.state is JobState.QUEUED and policy is OnDuplicate.REPLACE
+            assert written.replaced == ((holder.job.id,) if may else ())
+            assert written.duplicates == ({} if may else {job.id: holder.job.id})
+            if not may:
+                return holder.job.id
+            holder.go(JobState.CANCELLED)
+        self.known[job.id] = Known(job)
+        return job.id
+
+    def _holder(self, key: str | None) -> Known | None:
+        holders = [
+            known
+            for known in self.known.values()
+            if key is not None and known.job.unique_key == key and not known.state.is_final
+        ]
+        assert len(holders) <= 1
+        return holders[0] if holders else None
 
     @rule(name=jobs, owner=OWNERS)
     def begin(self, name: str, owner: str) -> None:
@@ -105,16 +159,45 @@ class LedgerAndModel(RuleBasedStateMachine):
     @rule(owner=OWNERS, limit=st.integers(1, 3))
     def claim(self, owner: str, limit: int) -> None:
         self.beat(owner)
-        waiting = [
-            known
-            for known in self.known.values()
-            if known.state is JobState.QUEUED and known.owner is None and known.due <= self.now
-        ]
-        waiting.sort(key=lambda known: (known.due, known.job.id))
-        claimed = self.ledgers[owner].claim(owner, limit, self.now, ["resize"])
-        assert [job.id for job in claimed] == [known.job.id for known in waiting[:limit]]
-        for known in waiting[:limit]:
+        expected = self._expected(owner, limit)
+        claimed = self.ledgers[owner].claim(owner, limit, self.now, TASKS, RULES)
+        order = sorted(expected, key=lambda one: (-one.job.priority, one.due, one.job.id))
+        assert [job.id for job in claimed] == [known.job.id for known in order]
+        for known in expected:
             known.owner = owner
+
+    def _expected(self, owner: str, limit: int) -> list[Known]:
+        """Carry out the plan of a claim on the model."""
+        levels: dict[tuple[str, int, str | None], list[Known]] = {}
+        for known in sorted(self.known.values(), key=lambda one: (one.due, one.job.id)):
+            is_waiting = known.state is JobState.QUEUED and known.owner is None
+            if is_waiting and known.due <= self.now:
+                levels.setdefault(known.level, []).append(known)
+        allowed = {"paced": 2 - self._running()}
+        if allowed["paced"] <= 0:
+            levels = {level: jobs for level, jobs in levels.items() if level[2] is None}
+        heads = [
+            Level(queue, priority, jobs[0].due, task)
+            for (queue, priority, task), jobs in levels.items()
+        ]
+        found: list[Known] = []
+        plan = plan_claim(heads, limit, allowed, self.turns[owner])
+        take = next(plan, None)
+        while take is not None:
+            jobs = levels[take.level.queue, take.level.priority, take.level.task]
+            taken, jobs[:] = jobs[: take.count], jobs[take.count :]
+            found += taken
+            try:
+                take = plan.send(len(taken))
+            except StopIteration:
+                take = None
+        return found
+
+    def _running(self) -> int:
+        return sum(
+            known.job.limited and known.owner is not None and not known.state.is_final
+            for known in self.known.values()
+        )
 
     @rule(owner=OWNERS)
     def release(self, owner: str) -> None:
@@ -143,6 +226,10 @@ class LedgerAndModel(RuleBasedStateMachine):
     def retry(self, name: str) -> None:
         known = self.known[name]
         can = known.state.is_final and known.state is not JobState.DONE
+        if can and self._holder(known.job.unique_key) is not None:
+            with pytest.raises(Duplicate):
+                self.ledger.retry(name, self.now)
+            return
         assert self.ledger.retry(name, self.now) == can
         if can:
             known.go(JobState.QUEUED)
@@ -236,13 +323,17 @@ class LedgerAndModel(RuleBasedStateMachine):
         counts = self.ledger.counts()
         states = [known.state for known in self.known.values()]
         assert counts == {state: states.count(state) for state in JobState}
+        is_blocked = self._running() >= 2
         waiting = [
-            known.due
+            known
             for known in self.known.values()
             if known.state is JobState.QUEUED and known.owner is None
         ]
-        assert self.ledger.next_due(["resize"]) == min(waiting, default=None)
+        free = [known.due for known in waiting if not (is_blocked and known.job.limited)]
+        outlook = self.ledger.outlook(TASKS, RULES)
+        assert outlook.next_due == min(free, default=inf)
+        assert outlook.is_blocked == (len(free) < len(waiting))
 
 
 TestLedgerAndModel = LedgerAndModel.TestCase
-TestLedgerAndModel.settings = settings(max_examples=25, stateful_step_count=30)
+TestLedgerAndModel.settings = settings(max_examples=40, stateful_step_count=30)

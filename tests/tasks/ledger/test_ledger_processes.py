@@ -14,12 +14,16 @@ from typing import TextIO
 
 import pytest
 from tests.tasks.ledger.ledgertools import URL, end, new, outbox, owners, start
+from tests.tasks.ledger.older import make_older_ledger
 
+from dewar.tasks.ledger.claim_statements import RUNNING
+from dewar.tasks.ledger.claiming import ClaimRules
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.owner_watch import OwnerWatch
 from dewar.tasks.ledger.owners import this_owner
 from dewar.tasks.ledger.records import JobRecord, JobState
+from dewar.tasks.limits import TaskLimits
 from polling import eventually
 
 Say = Callable[[str], object]
@@ -101,9 +105,13 @@ def run_job(ledger: Ledger, owner: str, job: JobRecord, say: Say) -> None:
         ledger.write([end(job, attempt=attempt, owner=owner)])
 
 
-def test_ten_processes_open_at_once(run: Run, tmp_path: Path) -> None:
-    """One lays out the tables, none fails, and each has written its job."""
+@pytest.mark.parametrize("is_older", [False, True])
+def test_ten_processes_open_at_once(run: Run, tmp_path: Path, is_older: bool) -> None:
+    """One lays out the tables or migrates older ones, none fails, and each has written its job."""
     where = tmp_path / "new" / "jobs.sqlite"
+    if is_older:
+        where = tmp_path / "older.sqlite"
+        make_older_ledger(str(where), rows=False)
     waiting, gate = os.pipe()
 
     def open_and_write(say: Say) -> None:
@@ -157,6 +165,53 @@ def test_no_job_vanishes_with_a_process_that_is_killed(run: Run, tmp_path: Path)
         assert begun[job.id] >= 1 or state is JobState.LOST
     assert Counter(row.job_id for row in outbox(ledger)) == Counter(list(found))
     assert owners(ledger) == []
+    ledger.close()
+
+
+def test_limits_and_keys_hold_while_processes_are_killed(run: Run, tmp_path: Path) -> None:
+    """No more jobs of a task are claimed than may run, no key is twice, and all jobs end."""
+    ledger = open_ledger(tmp_path / "jobs.sqlite")
+    jobs = [new(limited=True, unique_key=f"key {number}") for number in range(60)]
+    ledger.write(jobs)
+    parent, rules = os.getpid(), ClaimRules(limits={"resize": TaskLimits(max_running=2)})
+
+    def work_within_limits(say: Say) -> None:
+        me, watch = this_owner(time.time()), OwnerWatch(60.0, time.monotonic)
+
+        def run_some() -> bool:
+            ledger.beat(me, time.time() + 60)
+            ledger.recover(time.time(), watch.gone)
+            claimed = ledger.claim(me.id, 3, time.time(), ["resize"], rules)
+            for job in claimed:
+                with ledger.database.reading() as connection:
+                    say(f"{connection.execute(RUNNING, {'of_task': 'resize'}).scalar_one()}")
+                # A second one with its key is never accepted, whoever runs the first.
+                again = new(unique_key=job.unique_key)
+                say("no" if ledger.write([again]).duplicates == {again.id: job.id} else "accepted")
+                attempt = job.attempts + 1
+                ledger.write([start(job, me.id, attempt), end(job, attempt=attempt, owner=me.id)])
+            counts = ledger.counts()
+            is_over = not counts[JobState.QUEUED] and not counts[JobState.RUNNING]
+            return is_over or os.getppid() != parent
+
+        eventually(run_some, "all jobs have ended", limit=120)
+        ledger.leave(me.id)
+
+    workers = [run(work_within_limits) for _ in range(3)]
+    said: list[str] = []
+    for number in range(6):
+        victim = workers.pop(0)
+        said += [victim.lines.readline() for _ in range(2 * number + 3)]
+        os.kill(victim.pid, signal.SIGKILL)
+        assert victim.end() in {0, -signal.SIGKILL}
+        said += victim.lines.readlines()
+        workers.append(run(work_within_limits))
+    assert [worker.end() for worker in workers] == [0] * 3
+    for worker in workers:
+        said += worker.lines.readlines()
+    assert {line.strip() for line in said} <= {"1", "2", "no", ""}
+    assert len(said) >= 2 * len(jobs)
+    assert ledger.counts()[JobState.DONE] == len(jobs)
     ledger.close()
 
 

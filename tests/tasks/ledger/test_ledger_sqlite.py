@@ -64,8 +64,6 @@ def can_be_written(ledger: Ledger) -> bool:
 
 
 class TestSQLiteLedger(LedgerContract):
-    EXPLAIN = "EXPLAIN QUERY PLAN"
-
     @pytest.fixture
     def where(self, tmp_path: Path) -> str:
         return str(tmp_path / "instance" / "jobs.sqlite")
@@ -184,7 +182,7 @@ class TestSQLiteLedger(LedgerContract):
             connection.execute(text("DELETE FROM dewar_jobs"))
             assert ledger.get(job.id) is not None
             assert ledger.counts()[JobState.QUEUED] == 1
-            assert ledger.next_due(["resize"]) == 1.0
+            assert ledger.outlook(["resize"]).next_due == 1.0
 
     def test_a_lock_that_stays_is_an_error(
         self, where: str, monkeypatch: pytest.MonkeyPatch

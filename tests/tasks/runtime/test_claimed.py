@@ -5,6 +5,7 @@ from math import inf
 from types import SimpleNamespace
 from typing import Any
 
+from dewar.tasks.ledger.claiming import Outlook
 from dewar.tasks.runtime.claimed import ClaimedJobs
 
 
@@ -51,6 +52,36 @@ def test_quick_jobs_are_taken_in_bulk_and_slow_ones_are_not() -> None:
     assert claimed.limit == 500
 
 
+def running_attempt(id: str) -> Any:
+    return SimpleNamespace(
+        record=SimpleNamespace(id=id), running=lambda: True, cancel=lambda: False
+    )
+
+
+def waiting_attempt(id: str) -> Any:
+    return SimpleNamespace(
+        record=SimpleNamespace(id=id), running=lambda: False, cancel=lambda: True
+    )
+
+
+def test_what_waits_for_long_jobs_is_dropped() -> None:
+    """Once the same ones have run between two looks, on all workers; no more are claimed then."""
+    claimed = ClaimedJobs(workers=2, prefetch=100)
+    claimed.attempts |= {"a": running_attempt("a"), "c": waiting_attempt("c")}
+    assert [claimed.drop_stalled() for _ in range(2)] == [[], []]  # a worker is free
+    claimed.attempts["b"] = running_attempt("b")
+    assert claimed.drop_stalled() == []
+    del claimed.attempts["a"]
+    claimed.attempts["d"] = running_attempt("d")
+    assert claimed.drop_stalled() == []  # one has ended, and another has begun
+    claimed.may_have_jobs = False
+    assert claimed.drop_stalled() == ["c"]
+    assert (claimed.room, claimed.may_have_jobs) == (0, True)
+    assert [claimed.drop_stalled() for _ in range(2)] == [[], []]  # nothing waits
+    claimed.take("b")
+    assert claimed.room == 1
+
+
 def test_a_far_engine_gets_the_most_at_once() -> None:
     """Nobody here knows how many workers there are."""
     assert ClaimedJobs(workers=None, prefetch=300).room == 300
@@ -79,3 +110,72 @@ def test_who_waits_for_the_last_job_is_told() -> None:
     claimed.take("a")
     waiting.join(30)
     assert not waiting.is_alive()
+
+
+def test_a_blocked_job_is_looked_for_when_another_has_ended() -> None:
+    """Its task has a limit, and nothing else says when it may run."""
+    claimed = ClaimedJobs(workers=2, prefetch=100)
+    claimed.begin_look()
+    claimed.note_claimed([], room=4)
+    claimed.note_outlook(Outlook(next_due=inf, is_blocked=True))
+    assert not claimed.wants_jobs
+    claimed.note_ended(1, 1.0)
+    assert claimed.wants_jobs
+    claimed.begin_look()
+    claimed.note_claimed([0], room=4)
+    claimed.note_outlook(Outlook(next_due=7.0, is_blocked=False))
+    claimed.note_ended(1, 2.0)
+    assert (claimed.wants_jobs, claimed.next_due) == (False, 7.0)
+
+
+def test_the_highest_priority_that_may_wait_is_known() -> None:
+    """That of what was claimed last, and of what was left since."""
+    claimed = ClaimedJobs(workers=2, prefetch=100)
+    claimed.note_claimed([5, -5], room=2)
+    assert (claimed.may_have_jobs, claimed.waiting_priority) == (True, 5)
+    claimed.note_left(7)
+    assert claimed.waiting_priority == 7
+    claimed.begin_look()
+    claimed.note_claimed([-5, -5], room=2)
+    assert claimed.waiting_priority == -5
+
+
+def test_jobs_that_have_ended_are_no_backlog() -> None:
+    """Though they are here until that is written."""
+    claimed = ClaimedJobs(workers=2, prefetch=100)
+    for id in "abc":
+        claimed.attempts[id] = attempt(id)
+    assert claimed.has_backlog
+    claimed.note_finished("a")
+    assert not claimed.has_backlog
+    claimed.attempts["d"] = attempt("d")
+    assert claimed.has_backlog
+    claimed.take("a")
+    assert claimed.has_backlog
+    claimed.take("b")
+    assert not claimed.has_backlog
+
+
+def test_what_is_noted_during_a_look_stays_noted() -> None:
+    """Another thread writes a job that the look may have missed: one to claim, or one for later."""
+    claimed = ClaimedJobs(workers=2, prefetch=100)
+    claimed.begin_look()
+    assert claimed.note_left(7)
+    assert claimed.note_queued(5.0)
+    claimed.note_claimed([3], room=4)
+    claimed.note_outlook(Outlook(next_due=9.0, is_blocked=False))
+    assert (claimed.may_have_jobs, claimed.waiting_priority) == (True, 7)
+    assert claimed.next_due == 5.0
+
+
+def test_a_job_for_later_is_one_to_claim_at_its_time() -> None:
+    """It is news if it is the first one."""
+    claimed = ClaimedJobs(workers=2, prefetch=100)
+    claimed.begin_look()
+    claimed.note_claimed([], room=4)
+    assert claimed.note_queued(5.0)
+    assert not claimed.note_queued(6.0)
+    claimed.note_time(4.9)
+    assert not claimed.wants_jobs
+    claimed.note_time(5.0)
+    assert claimed.wants_jobs

@@ -122,9 +122,9 @@ def test_what_comes_during_a_lone_write_is_not_left_behind(
 
 
 def test_a_new_job_goes_with_lazy_things_that_are_due(book: Book) -> None:
-    """What was put off long enough is written in the same transaction."""
+    """What is urgent, or was put off long enough, is written in the same transaction."""
     writer = LedgerWriter(book.write, book.write_new)
-    writer.put(lazy("a"))
+    writer.put(lazy("a"), is_due=True)
     assert writer.write(new("b"))
     assert book.batches == [["b", "a"]]
     assert book.alone == []

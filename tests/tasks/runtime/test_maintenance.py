@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from tests.tasks.ledger.ledgertools import end, new, record, start, state_of
 
+from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.owners import LedgerOwner
 from dewar.tasks.ledger.records import JobRecord, JobState, NewJob
+from dewar.tasks.limits import Rate, TaskLimits
 from dewar.tasks.progress import Progress
 from dewar.tasks.runtime.attempt import Attempt
 from dewar.tasks.runtime.cancellation import JobCancellation
@@ -75,11 +77,12 @@ class Process:
             describe=str,
             clock=lambda: self.wall,
             monotonic=lambda: self.monotonic,
+            limits=lambda: {"paced": TaskLimits(Rate.read("10/m"), max_running=3)},
         )
         self.maintenance = LedgerMaintenance(
             self.jobs,
-            TasksSettings(lease=15.0, **settings),
-            ["resize"],
+            TasksSettings(**{"lease": 15.0, **settings}),
+            ["resize", "paced"],
             lambda record: self.dispatched.append(record.id),
             JobCancellation(self.jobs, lambda: None),
         )
@@ -237,7 +240,7 @@ def test_who_runs_a_job_looks_no_more_often(make: Callable[..., Process]) -> Non
     one = make("one", poll=0.25)
     one.go_on(0.0)
     one.hold(new(owner="one"))
-    one.jobs.claimed.note_left(one.monotonic)
+    one.jobs.claimed.note_activity(one.monotonic)
     assert [one.go_on(0.25), one.go_on(0.25)] == pytest.approx([0.25, 0.25])
 
 
@@ -245,8 +248,8 @@ def test_who_leaves_a_job_to_others_looks_for_its_end(make: Callable[..., Proces
     """The first one hurries the next look, and those that follow closely need not."""
     one = make("one", poll=0.25)
     one.go_on(0.0)
-    assert one.jobs.claimed.note_left(one.monotonic)
-    assert not one.jobs.claimed.note_left(one.monotonic + 0.01)
+    assert one.jobs.claimed.note_activity(one.monotonic)
+    assert not one.jobs.claimed.note_activity(one.monotonic + 0.01)
     assert one.go_on(0.01) == pytest.approx(0.005)
 
 
@@ -271,3 +274,153 @@ def test_a_clock_that_is_set_back_holds_no_job_up(
     late.go_on(0.25)
     assert late.dispatched == [second.id]
     assert record(one.ledger, later).owner is None
+
+
+def test_a_job_for_later_is_claimed_at_its_time(make: Callable[..., Process]) -> None:
+    """Not at the next look after it; one without room looks when a job of its own has ended."""
+    one = make("one", poll=5.0)
+    one.ledger.write([new(1e9, due=1e9 + 1.5)])
+    assert one.go_on(0.0) == pytest.approx(1.5)
+    assert one.go_on(1.5) > 0.0
+    assert len(one.dispatched) == 1
+    one.ledger.write([new(1e9, due=1e9 + 3.0)])
+    for _ in range(10):
+        one.hold(new(1e9, owner="one"))
+    one.jobs.claimed.next_due = 1e9 + 3.0
+    assert one.go_on(0.1) == pytest.approx(1.4)
+    assert one.go_on(1.4) > 1.0
+    assert len(one.dispatched) == 1
+    one.jobs.claimed.attempts.clear()
+    assert one.jobs.claimed.wants_jobs
+    one.go_on(0.0)
+    assert len(one.dispatched) == 2
+
+
+def test_jobs_of_a_rate_are_claimed_at_its_pace(make: Callable[..., Process]) -> None:
+    """The process wakes up for each, and for nothing in between."""
+    one = make("one", poll=30.0, lease=90.0)
+    one.go_on(0.0)
+    one.ledger.write([new(1e9, task="paced", limited=True) for _ in range(3)])
+    one.hold(new(1e9, owner="one"))  # a process that runs nothing looks more often
+    one.jobs.claimed.limit = 10
+    one.maintenance.poll_soon()
+    pauses = [one.go_on(0.0), one.go_on(6.0), one.go_on(6.0)]
+    assert len(one.dispatched) == 3
+    assert pauses[:2] == pytest.approx([6.0, 6.0], abs=0.01)
+    assert pauses[2] > 6.0
+
+
+def test_a_job_that_waits_for_another_wakes_nobody(make: Callable[..., Process]) -> None:
+    """The end of the other one is a change of the ledger, which each look finds."""
+    one, there = make("one", poll=5.0), make("there", poll=5.0)
+    jobs = [new(1e9 - 100, task="paced", limited=True, owner="there") for _ in range(3)]
+    waiting = new(1e9 - 50, task="paced", limited=True)
+    there.ledger.write([*jobs, waiting])
+    there.ledger.write([start(job, "there") for job in jobs])
+    one.jobs.claimed.active_at = -1e9
+    assert one.go_on(0.0) == pytest.approx(5.0)
+    assert one.dispatched == []
+    there.ledger.write([end(jobs[0], owner="there")])
+    one.go_on(5.0)
+    assert one.dispatched == [waiting.id]
+
+
+def test_what_is_left_during_a_look_leads_to_another(
+    make: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the query and its result another process commits a job, and says so."""
+    here = make("here")
+    here.go_on(0.0)
+    claim, late = here.ledger.claim, new(at=here.wall)
+
+    def claim_and_miss(*given: Any) -> list[JobRecord]:
+        found = claim(*given)
+        monkeypatch.setattr(here.ledger, "claim", claim)
+        here.ledger.write([late])
+        here.jobs.claimed.note_jobs()
+        return found
+
+    monkeypatch.setattr(here.ledger, "claim", claim_and_miss)
+    here.jobs.claimed.note_jobs()
+    here.go_on(0.0)
+    assert here.dispatched == []
+    assert here.jobs.claimed.wants_jobs
+    here.go_on(0.0)
+    assert here.dispatched == [late.id]
+
+
+def test_a_look_that_fails_is_made_again(
+    make: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The notice that it was for does not come again."""
+    here = make("here")
+    here.go_on(0.0)
+
+    def fail(*_given: Any) -> list[JobRecord]:
+        raise LedgerError("jobs.sqlite3", "it is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(here.ledger, "claim", fail)
+        here.jobs.claimed.note_jobs()
+        with pytest.raises(LedgerError):
+            here.go_on(0.0)
+    job = new(at=here.wall)
+    here.ledger.write([job])
+    here.go_on(0.0)
+    assert here.dispatched == [job.id]
+
+
+def test_a_job_for_later_is_claimed_when_it_is_due(make: Callable[..., Process]) -> None:
+    """Neither later, as with the next poll, nor with looks in between."""
+    here = make("here", poll=1000.0)
+    here.go_on(0.0)
+    job = new(at=here.wall, due=here.wall + 3.0)
+    here.ledger.write([job])
+    here.jobs.claimed.note_jobs()
+    assert here.go_on(0.0) <= 3.0
+    assert here.dispatched == []
+    here.go_on(2.9)
+    assert here.dispatched == []
+    here.go_on(0.2)
+    assert here.dispatched == [job.id]
+
+
+def test_who_is_told_does_not_look_often(
+    make: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shortly after a job, one that nobody tells does."""
+    here = make("here", poll=1000.0)
+    here.go_on(0.0)
+    here.jobs.claimed.active_at = here.monotonic
+    assert here.go_on(0.0) < 0.1
+    monkeypatch.setattr(type(here.ledger.notifications), "is_listening", True)
+    told = make("told", poll=1000.0)
+    told.go_on(0.0)
+    told.jobs.claimed.active_at = told.monotonic
+    assert told.go_on(0.0) > 1.0
+
+
+def test_who_finds_a_dead_process_learns_how_its_jobs_ended(make: Callable[..., Process]) -> None:
+    """At once: a process does not tell itself."""
+    here, gone = make("here", poll=1000.0), make("gone")
+    job = new(owner="gone", idempotent=False)
+    for process in (here, gone):
+        process.go_on(0.0)
+    gone.ledger.write([job, start(job, "gone")])
+    future = Awaited(job.id)
+    here.jobs.futures.add(job.id, lambda: future)  # type: ignore[arg-type,return-value]
+    for _ in range(4):
+        here.go_on(5.0)
+    assert state_of(here.ledger, job) is JobState.LOST
+    assert [found.state for found in future.records] == [JobState.LOST]
+
+
+class Awaited:
+    """Stands for a job that somebody waits for."""
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        self.records: list[JobRecord] = []
+
+    def resolve(self, record: JobRecord) -> None:
+        self.records.append(record)

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,13 +13,14 @@ from dewar.tasks.engines.interface import JobCall
 from dewar.tasks.engines.remote.in_flight import InFlightJobs
 from dewar.tasks.errors import JobLost, JobTimeout, NotSupported, Unserializable, WorkerDied
 from dewar.tasks.job import Job
-from dewar.tasks.ledger.interruption import state_after
+from dewar.tasks.ledger.interruption import Interruptions, state_after
 from dewar.tasks.ledger.records import JobRecord, JobState, Outcome
 from dewar.tasks.progress import Progress
 from dewar.tasks.retry import RetryPolicy
 from dewar.tasks.runtime.attempt import Attempt
 from dewar.tasks.runtime.outcomes import describe_outcome, outcome_of
 from dewar.tasks.serialization.failures import describe_error, make_error
+from dewar.tasks.status import public_outcome
 
 
 class AttemptListener:
@@ -39,6 +41,7 @@ def record(**changes: Any) -> JobRecord:
     values: dict[str, Any] = dict.fromkeys(JobRecord.__dataclass_fields__)
     values |= {"id": "j1", "task": "add", "state": JobState.QUEUED, "arguments": "[]"}
     values |= {"attempts": 0, "idempotent": True, "created": 0.0, "due": 0.0}
+    values |= {"limited": False}
     return JobRecord(**{**values, **changes})
 
 
@@ -49,6 +52,13 @@ def ended(result: Any = None, error: BaseException | None = None, **changes: Any
         attempt.set_result(result)
     else:
         attempt.set_exception(error)
+    return attempt
+
+
+def again(said: str | None, *args: Any, **changes: Any) -> Attempt:
+    """Return an ended attempt at a job with the error of its last one."""
+    attempt = ended(*args, **changes)
+    attempt.record = replace(attempt.record, error=said)
     return attempt
 
 
@@ -109,9 +119,7 @@ def test_what_the_engine_says_decides(
     attempt.is_requeued = recalled
     outcome = judge(attempt, policy)
     assert outcome.state is state
-    assert (outcome.error is None) == (
-        isinstance(error, CancelledError | JobLost) and state is not JobState.LOST
-    )
+    assert (outcome.error is None) == (state is JobState.CANCELLED)
 
 
 def test_a_timeout_names_the_task_and_a_loss_the_repair() -> None:
@@ -215,10 +223,37 @@ def test_what_fails_while_an_outcome_is_made_is_the_outcome() -> None:
 
 def test_a_job_that_kills_each_worker_is_given_up() -> None:
     """After three more attempts it has failed."""
-    states = [
-        judge(ended(error=WorkerDied("killed"), attempts=attempts)).state for attempts in range(4)
-    ]
+    states, said = [], None
+    for attempts in range(4):
+        outcome = judge(again(said, error=WorkerDied("killed"), attempts=attempts))
+        said = outcome.error
+        states.append(outcome.state)
     assert states == [JobState.QUEUED] * 3 + [JobState.FAILED]
+
+
+def test_what_interrupts_a_job_takes_none_of_its_retries() -> None:
+    """A stop, a death and another stop; only its own errors count, and end a row of deaths."""
+    policy, said = RetryPolicy(retries=1, backoff=0.0), None
+    errors = [CancelledError(), WorkerDied("killed"), CancelledError()]
+    for attempts, error in enumerate(errors):
+        attempt = again(said, error=error, attempts=attempts)
+        attempt.is_requeued = True
+        said = judge(attempt, policy).error
+    assert Interruptions.of(said) == Interruptions(deaths=1, interruptions=3)
+    first = judge(again(said, failure(), attempts=3), policy)
+    assert first.state is JobState.QUEUED
+    assert Interruptions.of(first.error) == Interruptions(deaths=0, interruptions=3)
+    last = judge(again(first.error, failure(), attempts=4), policy)
+    assert last.state is JobState.FAILED
+    assert "interruptions" not in (last.error or "")
+
+
+def test_a_client_sees_no_error_of_a_job_that_runs_again() -> None:
+    """It has not failed, whatever its last attempt has left."""
+    error = describe_error(ValueError("no"))
+    assert public_outcome(JobState.QUEUED, None, error) == {}
+    assert public_outcome(JobState.RUNNING, None, error) == {}
+    assert public_outcome(JobState.FAILED, None, error)["error"]["message"] == "no"
 
 
 def test_who_asked_for_it_is_told_the_end_and_only_that() -> None:

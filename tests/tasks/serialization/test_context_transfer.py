@@ -11,6 +11,7 @@ import pytest
 
 from dewar import Dewar, current_app, g, has_app_context, has_request_context, request
 from dewar.tasks.errors import TaskSetupError
+from dewar.tasks.interruptible import Interruptible
 from dewar.tasks.progress import RunningJob, current_job, running
 from dewar.tasks.serialization.context_transfer import (
     CapturedContext,
@@ -59,7 +60,8 @@ def test_a_call_sees_the_submitters_variables_and_keeps_its_own(app: Dewar) -> N
 
 def test_the_running_job_is_the_engines(app: Dewar) -> None:
     """A job that is submitted by a job is not taken for that one."""
-    outer, inner = (RunningJob(name, "task", 1, lambda progress: None) for name in "oi")
+    job = Interruptible("task")
+    outer, inner = (RunningJob(name, "task", 1, job, lambda progress: None) for name in "oi")
     with app.app_context():
 
         def submit() -> Any:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from dewar import Dewar
 from dewar.tasks.errors import Unreadable, Unserializable
-from dewar.tasks.ledger.batch import clean
+from dewar.tasks.ledger.columns import clean
 from dewar.tasks.serialization.json_types import MAX_DEPTH
 from dewar.tasks.serialization.values import pack, pack_arguments, plain, unpack, unpack_arguments
 from exactvalues import EXACT, assert_same

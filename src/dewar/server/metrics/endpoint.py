@@ -8,6 +8,7 @@ from dewar.server.metrics.exposition import CONTENT_TYPE, exposition
 from dewar.server.metrics.statistics import ReadStatistics
 from dewar.server.settings.settings import Settings
 from dewar.server.system.inet_address import is_loopback
+from dewar.support.metric_sources import ReadFamilies
 
 _logger = logging.getLogger("dewar.server")
 
@@ -40,11 +41,13 @@ class MetricsApp:
     Args:
         address: Where its server listens.
         statistics: Returns the statistics; called for each request.
+        families: Returns the metrics of other parts, in the same way.
     """
 
-    def __init__(self, address: str, statistics: ReadStatistics) -> None:
+    def __init__(self, address: str, statistics: ReadStatistics, families: ReadFamilies) -> None:
         self._address = address
         self._statistics = statistics
+        self._families = families
 
     def __repr__(self) -> str:
         return f"<MetricsApp for {self._address}>"
@@ -66,7 +69,7 @@ class MetricsApp:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             fields.append(("Allow", "GET, HEAD"))
             return _respond(start_response, "405 Method Not Allowed", "GET it.\n", fields)
-        page = exposition(self._statistics())
+        page = exposition(self._statistics(), self._families())
         return _respond(start_response, "200 OK", page, fields, CONTENT_TYPE)
 
 

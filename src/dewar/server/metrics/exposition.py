@@ -3,10 +3,11 @@
 https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from dewar.server.metrics.statistics import PoolStatistics
+from dewar.support.metric_family import MetricFamily, escaped_label, lines_of
 from dewar.version import __version__
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -69,27 +70,25 @@ METRICS = (
 )
 
 
-def exposition(workers: Mapping[str, PoolStatistics]) -> str:
+def exposition(workers: Mapping[str, PoolStatistics], families: Iterable[MetricFamily] = ()) -> str:
     """Return the page that Prometheus scrapes.
 
     Args:
         workers: The statistics of each process, by its label ``worker``. A successor gets the
             same label, which keeps the number of series bounded.
+        families: The metrics of other parts, each added up over the processes.
     """
-    return "".join(f"{line}\n" for line in _lines(workers))
+    lines = [*_lines(workers), *lines_of(families)]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _lines(workers: Mapping[str, PoolStatistics]) -> Iterator[str]:
     yield "# HELP dewar_build_info The version of the server."
     yield "# TYPE dewar_build_info gauge"
-    yield f'dewar_build_info{{version="{_escaped(__version__)}"}} 1'
+    yield f'dewar_build_info{{version="{escaped_label(__version__)}"}} 1'
     for metric in METRICS:
         yield f"# HELP {metric.name} {metric.help}"
         yield f"# TYPE {metric.name} {metric.type}"
         for worker, statistics in workers.items():
             value = int(getattr(statistics, metric.field))
-            yield f'{metric.name}{{worker="{_escaped(worker)}"}} {value}'
-
-
-def _escaped(label: str) -> str:
-    return label.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+            yield f'{metric.name}{{worker="{escaped_label(worker)}"}} {value}'

@@ -55,7 +55,9 @@ class BackgroundSupervisor:
         self._endpoint = endpoint
         self._settings = settings
         self._source = source
-        self._scoreboard: Scoreboard = make_scoreboard(settings.processes)
+        self._scoreboard: Scoreboard = make_scoreboard(
+            settings.processes, has_metrics=endpoint is not None
+        )
         self._sock: socket.socket | None = None
         self._pid = 0
         self._status: int | None = None

@@ -1,6 +1,7 @@
 """The messages between a supervisor and a worker, over a pair of sockets.
 
-A message is one letter; that of a failure is followed by the reason, to the end of the data. A
+A message is one letter; that of a failure is followed by the reason, to the end of the data, and
+that of a secret by the digits of its hash. A
 signal that is passed on is its number, with the highest bit set. If
 either side ends in any way, the other finds the channel closed. This is how a worker notices that
 its supervisor has died.
@@ -12,6 +13,8 @@ from signal import Signals
 
 _MOST = 4096
 _SIGNAL = 0x80
+#: The hexadecimal digits after the letter of `Report.SECRET`.
+HASH_LENGTH = 32
 
 
 class Command(Enum):
@@ -29,6 +32,7 @@ class Report(Enum):
     WANTS_REPLACEMENT = b"O"
     STOP_ALL = b"S"
     FAILED = b"F"
+    SECRET = b"K"
 
 
 class ControlChannel:
@@ -77,7 +81,9 @@ class ControlChannel:
             if word is Report.FAILED:
                 found.append((word, data.decode(errors="replace")))
                 break
-            found.append((word, ""))
+            length = HASH_LENGTH if word is Report.SECRET else 0
+            found.append((word, data[:length].decode()))
+            data = data[length:]
         return found
 
     def close(self) -> None:

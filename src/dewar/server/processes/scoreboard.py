@@ -8,7 +8,7 @@ reader that needs several together checks that the worker has not written in bet
 import mmap
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 
 from dewar.server.metrics.statistics import (
@@ -18,7 +18,9 @@ from dewar.server.metrics.statistics import (
     numbers_of,
     pool_from,
 )
+from dewar.server.processes.metrics_board import MetricsBoard
 from dewar.server.processes.worker_state import Heartbeat, WorkerState
+from dewar.support.metric_family import MetricFamily
 
 _STATES = tuple(WorkerState)
 _TRIES = 100
@@ -51,9 +53,15 @@ _KEPT = [POOL_FIELDS.index(name) for name in _COUNTERS]
 _SPARE = 64
 
 
-def make_scoreboard(processes: int) -> "Scoreboard":
-    """Return a scoreboard with room for all workers that *processes* can lead to."""
-    return Scoreboard(processes * 4 + _SPARE)
+def make_scoreboard(processes: int, *, has_metrics: bool = False) -> "Scoreboard":
+    """Return a scoreboard with room for all workers that *processes* can lead to.
+
+    Args:
+        processes: How many workers serve.
+        has_metrics: Whether the workers publish metrics of other parts, too.
+    """
+    capacity = processes * 4 + _SPARE
+    return Scoreboard(capacity, MetricsBoard(capacity) if has_metrics else None)
 
 
 class Scoreboard:
@@ -64,10 +72,12 @@ class Scoreboard:
 
     Args:
         capacity: How many workers there can be at a time, with those that retire.
+        metrics: Where workers publish metrics of other parts; None for nowhere.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, metrics: MetricsBoard | None = None) -> None:
         self.capacity = capacity
+        self._metrics = metrics
         # Slot 0 is the supervisor's: the failures of workers, the highest number in use, and the
         # sums of workers that have ended.
         self._memory = mmap.mmap(-1, (capacity + 1) * _SLOT * 8)
@@ -82,6 +92,8 @@ class Scoreboard:
         self._cells.release()
         self._view.release()
         self._memory.close()
+        if self._metrics is not None:
+            self._metrics.close()
 
     # The supervisor's side.
 
@@ -95,6 +107,8 @@ class Scoreboard:
     def reserve(self, number: int, generation: int, now: float) -> None:
         """Clear a slot for a worker that is about to be forked."""
         base = number * _SLOT
+        if self._metrics is not None:
+            self._metrics.clear(number)
         for index in range(base, base + _SLOT):
             self._cells[index] = 0
         self._cells[base + _Cell.GENERATION] = generation
@@ -117,6 +131,8 @@ class Scoreboard:
     def release(self, number: int) -> None:
         """Free the slot of a worker that has ended, and keep what it had counted."""
         base = number * _SLOT
+        if self._metrics is not None:
+            self._metrics.keep(number)
         for index in _KEPT:
             self._cells[_Cell.POOL + index] += self._cells[base + _Cell.POOL + index]
         self._cells[base + _PID] = 0
@@ -150,6 +166,10 @@ class Scoreboard:
                 sums[index] += value
         return pool_from(sums)
 
+    def families(self) -> list[MetricFamily]:
+        """Return the metrics of other parts that the workers publish, added up."""
+        return [] if self._metrics is None else self._metrics.families(self._taken())
+
     @property
     def worker_failures(self) -> int:
         """How many workers have ended or hung unasked."""
@@ -159,7 +179,7 @@ class Scoreboard:
 
     def slot(self, number: int) -> "WorkerSlot":
         """Return the part of the scoreboard that worker *number* writes."""
-        return WorkerSlot(self._cells, number)
+        return WorkerSlot(self._cells, number, self._metrics)
 
     def _taken(self) -> Iterator[int]:
         cells = self._cells
@@ -192,8 +212,11 @@ class Scoreboard:
 class WorkerSlot:
     """The part of the scoreboard that one worker writes; it reads the other slots."""
 
-    def __init__(self, cells: "memoryview[int]", number: int) -> None:
+    def __init__(
+        self, cells: "memoryview[int]", number: int, metrics: MetricsBoard | None = None
+    ) -> None:
         self._cells = cells
+        self._metrics = metrics
         self._base = number * _SLOT
         self.number = number
 
@@ -210,6 +233,16 @@ class WorkerSlot:
         cells[base + _OPEN] = pool.connections
         cells[base + _BEAT] = round(now * _SECOND)
         cells[base + _VERSION] += 1
+
+    @property
+    def has_metrics(self) -> bool:
+        """Whether somebody reads what is published."""
+        return self._metrics is not None
+
+    def publish(self, families: Iterable[MetricFamily]) -> None:
+        """Publish the metrics of other parts of this worker, for the process that serves them."""
+        if self._metrics is not None:
+            self._metrics.publish(self.number, families)
 
     def note_open(self, count: int) -> None:
         """Write how many connections are open."""

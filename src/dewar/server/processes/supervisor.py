@@ -141,7 +141,8 @@ class Supervisor:
             return None
         scoreboard = self._scoreboard
         endpoint = make_endpoint(
-            lambda: {str(worker.number): worker.pool for worker in scoreboard.workers()}
+            lambda: {str(worker.number): worker.pool for worker in scoreboard.workers()},
+            scoreboard.families,
         )
         title = f"dewar: metrics [{self._source.name}]"
         return MetricsProcess(title, endpoint, self._listeners, self._cleanup)

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from dewar.server.metrics.statistics import ReadStatistics
 from dewar.server.processes.hooks import ServerHooks
 from dewar.server.processes.metrics_process import StatisticsEndpoint
+from dewar.support.metric_sources import ReadFamilies
 
 #: What a supervisor sends to its parent when all workers serve; else it sends why they do not.
 READY = b"R"
 #: The longest message between a supervisor and its parent, in bytes.
 MAX_MESSAGE = 4096
 
-MakeEndpoint = Callable[[ReadStatistics], StatisticsEndpoint]
+MakeEndpoint = Callable[[ReadStatistics, ReadFamilies], StatisticsEndpoint]
 
 
 class StatusListener:

@@ -22,6 +22,7 @@ from dewar.server.processes.balancing import LeastConnections
 from dewar.server.processes.control_channel import Command, ControlChannel, Report
 from dewar.server.processes.fork import EXIT_LOAD
 from dewar.server.processes.hooks import ServerHooks, call_logged
+from dewar.server.processes.metrics_publisher import MetricsPublisher
 from dewar.server.processes.scoreboard import WorkerSlot
 from dewar.server.settings.settings import Settings
 from dewar.server.system.arrived_signals import ArrivedSignals
@@ -69,12 +70,12 @@ class WorkerProcess:
         self._settings = assignment.settings
         self._server_context: ServerContext | None = None
         self._pool: Pool | None = None
+        self._publisher = MetricsPublisher(assignment.slot)
         self._deadline: float | None = None
         self._max_requests = _draw_max_requests(self._settings)
         self._wants_replacement = False
         self._stop_signals: set[str] = set()
-        self._status = 0
-        self._has_raised = False
+        self._status, self._has_raised = 0, False
 
     def __repr__(self) -> str:
         return (
@@ -103,6 +104,7 @@ class WorkerProcess:
             pool.join(_LEAVE)
             self._beat()
             server_context.end(self._time_left() - _LEAVE)
+            self._publisher.finish()
             server_context.close_logs()
             # Here, where signals to the whole group still do not end this process.
             return self._leave(self._time_left(), self._status)
@@ -162,6 +164,7 @@ class WorkerProcess:
         pool = self._pool
         if pool is not None:
             self._assignment.slot.beat(time.monotonic(), pool.stuck_since(), pool.statistics())
+            self._publisher.maybe_start()
 
     def _serve_until_stopped(self, pool: Pool, inbox: SignalInbox) -> None:
         """Handle commands and signals until the pool has ended."""
@@ -304,5 +307,4 @@ def _draw_max_requests(settings: Settings) -> int:
     if not settings.max_requests:
         return 0
     # Not the random module's own generator: an application's seed makes it the same in all workers.
-    jitter = random.SystemRandom().randint(0, settings.max_requests_jitter)
-    return settings.max_requests + jitter
+    return settings.max_requests + random.SystemRandom().randint(0, settings.max_requests_jitter)

@@ -21,6 +21,7 @@ from dewar.server.processes.fork import EXIT_LOAD, ChildCleanup, fork
 from dewar.server.processes.hooks import ServerHooks
 from dewar.server.processes.policy import SupervisorPolicy
 from dewar.server.processes.scoreboard import Scoreboard
+from dewar.server.processes.worker_agreement import WorkerAgreement
 from dewar.server.processes.worker_process import Assignment, WorkerProcess
 from dewar.server.processes.worker_state import WorkerState
 from dewar.server.settings.settings import Settings
@@ -59,6 +60,7 @@ class WorkerHandle:
     number: int
     pid: int
     channel: ControlChannel
+    generation: int
 
 
 class WorkerSet:
@@ -79,6 +81,7 @@ class WorkerSet:
         self._policy = policy
         self._scoreboard = scoreboard
         self._handles: dict[int, WorkerHandle] = {}
+        self._agreement = WorkerAgreement()
         self._log = BoundedLog(_logger, time.monotonic)
         self.failure = ""
         self.is_stop_requested = False
@@ -131,6 +134,8 @@ class WorkerSet:
                 self._policy.note_wants_replacement(number)
             elif report is Report.STOP_ALL:
                 self.is_stop_requested = True
+            elif report is Report.SECRET:
+                self._agreement.compare(self._handles[number].generation, text)
             else:
                 self.failure = text
 
@@ -178,7 +183,8 @@ class WorkerSet:
         if number is None:
             self._policy.note_no_fork(now)
             return
-        self._scoreboard.reserve(number, self._policy.generation, now)
+        generation = self._policy.generation
+        self._scoreboard.reserve(number, generation, now)
         self._spec.hooks.forking(number)
         ours, theirs = open_control_channel()
         try:
@@ -191,7 +197,7 @@ class WorkerSet:
             return
         theirs.close()
         self._scoreboard.assign(number, pid)
-        self._handles[number] = WorkerHandle(number, pid, ours)
+        self._handles[number] = WorkerHandle(number, pid, ours, generation)
         self._policy.note_forked(number, now)
         self._spec.hooks.forked(number, pid)
 
@@ -204,7 +210,7 @@ class WorkerSet:
         return WorkerProcess(
             Assignment(
                 settings=spec.settings,
-                source=spec.source,
+                source=self._agreement.telling(spec.source, theirs),
                 listeners=list(spec.listeners),
                 slot=self._scoreboard.slot(number),
                 channel=theirs,

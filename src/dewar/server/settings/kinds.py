@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Sequence
 
-from dewar.server.settings.units import parse_duration, parse_size
+from dewar.support.units import parse_duration, parse_size
 
 _ON = frozenset({"1", "true", "yes", "on"})
 _OFF = frozenset({"0", "false", "no", "off"})

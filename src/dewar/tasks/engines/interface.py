@@ -7,14 +7,20 @@ from typing import Any, Protocol
 
 from dewar.tasks.job import Job
 
+#: How long a job may run on that was asked to end, in seconds, before it is stopped.
+STOP_GRACE = 3.0
+
 
 class Ability(Enum):
     """What only some engines can do. The value completes "the engine cannot ..."."""
 
     CANCEL_QUEUED = "cancel a job that waits"
+    ASK_TO_STOP = "ask a job that runs to end"
     STOP = "stop a job that runs"
+    SOFT_TIMEOUT = "end a job after a soft timeout"
     TIMEOUT = "stop a job after a timeout"
     PROGRESS = "report progress"
+    PRIORITY = "run jobs by their priority"
     SURVIVE_WORKER = "run a job again whose worker died"
     SURVIVE_BROKER = "keep jobs over a restart of the broker"
 
@@ -47,6 +53,8 @@ class JobCall:
     context: JobContext | None = None
     #: In seconds from its begin; None for no limit.
     timeout: float | None = None
+    #: The same, for the time after which `SoftTimeLimitExceeded` is raised in it.
+    soft_timeout: float | None = None
     #: Whether it may begin again if its worker dies. Otherwise it is lost then.
     repeatable: bool = True
     #: Id, task and number of the attempt, for `current_job` on a remote worker. None if the job is
@@ -81,13 +89,18 @@ class JobEngine(Protocol):
         returns false, it drops the job.
         """
 
-    def stop(self, job: Job) -> bool:
-        """Stop a running job; return whether it was running here.
+    def stop(self, job: Job, grace: float = STOP_GRACE) -> bool:
+        """Ask a running job to end, and stop it if it does not; return whether it was running here.
 
-        The job ends with a `CancelledError` as its exception.
+        A job that is stopped ends with a `CancelledError` as its exception.
+
+        Args:
+            job: The job.
+            grace: How long a job that was asked may run on, in seconds. An engine that can only ask
+                or only stop does not need it.
 
         Raises:
-            NotSupported: If the engine cannot stop it.
+            NotSupported: If the engine can do neither.
         """
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:

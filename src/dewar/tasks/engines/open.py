@@ -11,6 +11,7 @@ from typing import Any
 from dewar.tasks.engines.interface import JobEngine
 from dewar.tasks.engines.threads import ThreadEngine
 from dewar.tasks.errors import TaskSetupError
+from dewar.tasks.settings import maybe_size
 
 #: The kinds of pools that each setting is for.
 _GOES_WITH = {
@@ -18,6 +19,8 @@ _GOES_WITH = {
     "initializer": ("threads", "processes"),
     "mp_context": ("processes",),
     "max_tasks_per_child": ("processes",),
+    "max_jobs_per_worker": ("processes",),
+    "max_memory_per_worker": ("processes",),
 }
 
 
@@ -39,6 +42,8 @@ class EngineSetup:
     thread_name_prefix: str = ""
     mp_context: BaseContext | None = None
     max_tasks_per_child: int | None = None
+    max_jobs_per_worker: int | None = None
+    max_memory_per_worker: int | str | None = None
 
     def __post_init__(self) -> None:
         modes = [name for name in ("threads", "processes", "engine") if self._has(name)]
@@ -53,8 +58,14 @@ class EngineSetup:
                 raise TaskSetupError(
                     f"{name} is for {' and '.join(places)}; it does not apply to {mode}."
                 )
-        for name in ("threads", "processes", "max_tasks_per_child"):
+        if self._has("max_tasks_per_child") and self._has("max_jobs_per_worker"):
+            raise TaskSetupError(
+                "max_tasks_per_child is the name of max_jobs_per_worker in concurrent.futures. Give"
+                " one of them."
+            )
+        for name in ("threads", "processes", "max_tasks_per_child", "max_jobs_per_worker"):
             check_count(name, getattr(self, name))
+        maybe_size("max_memory_per_worker", self.max_memory_per_worker)  # a check
         if self.initializer is not None and not callable(self.initializer):
             raise TypeError(f"initializer must be a callable, and {self.initializer!r} is not.")
 
@@ -81,14 +92,13 @@ class EngineSetup:
             )
         # Not at the top: it imports modules that only UNIX has.
         from dewar.tasks.engines.processes.engine import ProcessEngine
+        from dewar.tasks.engines.processes.worker_limits import WorkerLimits
 
-        return ProcessEngine(
-            processes,
-            self.mp_context,
-            self.initializer,
-            self.initargs,
-            self.max_tasks_per_child,
+        limits = WorkerLimits(
+            max_jobs=self.max_jobs_per_worker or self.max_tasks_per_child,
+            max_memory=maybe_size("max_memory_per_worker", self.max_memory_per_worker),
         )
+        return ProcessEngine(processes, self.mp_context, self.initializer, self.initargs, limits)
 
     def _has(self, name: str) -> bool:
         value = getattr(self, name)

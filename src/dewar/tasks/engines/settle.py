@@ -9,7 +9,9 @@ from weakref import ref
 
 from dewar.tasks.engines.interface import EngineClosed, JobCall
 from dewar.tasks.engines.process_hooks import process_hooks
+from dewar.tasks.engines.soft_limits import SoftLimits
 from dewar.tasks.errors import ThreadRefused
+from dewar.tasks.interruptible import Interruptible
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress, RunningJob, running
 from dewar.tasks.serialization.context_transfer import call_without_app
@@ -46,14 +48,23 @@ def call_name(call: JobCall) -> str:
     return function_name(call.function) if call.described is None else call.described[1]
 
 
-def run_here(job: Job, call: JobCall) -> None:
+def run_here(job: Job, call: JobCall, soft_limits: SoftLimits) -> None:
     """Run the call in this thread and set the job's outcome, unless the job was cancelled."""
+    # Before it is running, because others may stop it from then on.
+    name = call_name(call)
+    interruptible = job.interruptible = Interruptible(name, call.soft_timeout)
     if not job.set_running_or_notify_cancel():
         return
-    token = running.set(RunningJob("", call_name(call), 1, partial(set_progress, ref(job))))
+    report = partial(set_progress, ref(job))
+    token = running.set(RunningJob("", name, 1, interruptible, report))
     try:
         run = call_without_app if call.context is None else call.context.run
-        result = run(call.function, call.args, call.kwargs)
+        function = guarded(call, interruptible)
+        if call.soft_timeout is None:
+            result = run(function, call.args, call.kwargs)
+        else:
+            with soft_limits.watching(interruptible):
+                result = run(function, call.args, call.kwargs)
     except BaseException as error:  # noqa: BLE001  # whatever it is, it is the job's outcome
         job.set_exception(error)
         # The error's traceback holds this frame, which would hold the error through the job.
@@ -62,6 +73,15 @@ def run_here(job: Job, call: JobCall) -> None:
         job.set_result(result)
     finally:
         running.reset(token)
+
+
+def guarded(call: JobCall, interruptible: Interruptible) -> Callable[..., Any]:
+    """Return the function of a call, which others reach through the `interruptible`.
+
+    A task's own function is guarded where it is called, by `dewar.tasks.engines.execution`: what
+    surrounds it must not be interrupted.
+    """
+    return interruptible.guard(call.function) if call.described is None else call.function
 
 
 def start_thread(thread: Thread, what: str) -> None:

@@ -16,10 +16,11 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread, current_thread
 from typing import Any, NoReturn
 
-from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
+from dewar.tasks.engines.interface import STOP_GRACE, Ability, EngineStatistics, JobCall
 from dewar.tasks.engines.process_hooks import process_hooks
 from dewar.tasks.engines.settle import EngineState, drop, fail, refusal, run_here, start_thread
-from dewar.tasks.errors import NotSupported, PoolExhausted, ThreadRefused
+from dewar.tasks.engines.soft_limits import SoftLimits
+from dewar.tasks.errors import PoolExhausted, ThreadRefused
 from dewar.tasks.job import Job
 
 # The logger of concurrent.futures, whose users expect these messages there.
@@ -51,7 +52,15 @@ class ThreadEngine:
     """
 
     name = "threads"
-    abilities = frozenset({Ability.CANCEL_QUEUED, Ability.PROGRESS})
+    abilities = frozenset(
+        {
+            Ability.CANCEL_QUEUED,
+            Ability.ASK_TO_STOP,
+            Ability.SOFT_TIMEOUT,
+            Ability.PROGRESS,
+            Ability.PRIORITY,
+        }
+    )
 
     def __init__(
         self,
@@ -91,20 +100,12 @@ class ThreadEngine:
             self._accepted += 1
             self._queue.put((job, call))
 
-    def stop(self, job: Job) -> bool:
-        """Refuse.
-
-        Raises:
-            NotSupported: Always, unless the job has ended.
-        """
-        if job.done():
+    def stop(self, job: Job, grace: float = STOP_GRACE) -> bool:  # noqa: ARG002  # the interface's
+        """Ask the function of a running job to end. A thread cannot be stopped."""
+        if job.interruptible is None or job.done():
             return False
-        raise NotSupported(
-            self.name,
-            Ability.STOP.value,
-            "Python cannot end a thread from outside. Let the function check a flag regularly,"
-            " or use processes: TaskPool(processes=...).",
-        )
+        job.interruptible.cancel()
+        return True
 
     def wait_for(self, job: Job, give_way: Callable[[], bool] | None = None) -> None:
         """Wait for a job if this thread is a worker; otherwise return at once.
@@ -126,8 +127,7 @@ class ThreadEngine:
                 with suppress(TimeoutError, CancelledError):
                     Future.exception(job, _RECHECK)
         finally:
-            with self._lock:
-                self._blocked.pop(thread, None)
+            self._note_free(thread)
 
     def _note_blocked(self, thread: Thread, job: Job) -> bool:
         """Note what a worker waits for; return whether no worker is left.
@@ -143,6 +143,10 @@ class ThreadEngine:
             if is_full:
                 del self._blocked[thread]
             return is_full
+
+    def _note_free(self, thread: Thread) -> None:
+        with self._lock:
+            self._blocked.pop(thread, None)
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
         """Take no more jobs; with `wait`, wait until the threads have ended."""
@@ -189,6 +193,7 @@ class ThreadEngine:
     def _reset(self) -> None:
         self._lock = Lock()
         self._queue: SimpleQueue[tuple[Job, JobCall] | None] = SimpleQueue()
+        self._soft_limits = SoftLimits()
         self._workers: list[_Worker] = []
         self._idle: list[None] = []
         self._accepted = self._dropped = 0
@@ -229,7 +234,7 @@ class ThreadEngine:
             item = queue.get()
             if item is not None:
                 try:
-                    run_here(*item)
+                    run_here(*item, self._soft_limits)
                 except BaseException as error:  # noqa: BLE001  # logged, and its job's
                     # Whatever a callback of the job raises, the thread goes on.
                     _log.critical("Exception in a thread of a TaskPool:", exc_info=True)
@@ -237,6 +242,9 @@ class ThreadEngine:
                 # Otherwise the arguments and the result would live until the next job.
                 del item
                 worker.finished += 1
+                if worker.thread in self._blocked:
+                    # A soft limit has ended its wait before it was noted.
+                    self._note_free(worker.thread)
                 if len(self._workers) < self._max_workers:
                     self._note_idle()
             elif self._released or self._state is not EngineState.OPEN:

@@ -7,26 +7,39 @@ batch then holds the rows to insert and the columns to change, one for each job.
 - An `Outcome` counts if the job runs, for this owner, at this attempt. So each attempt has at most
   one outcome, and none if another process or a cancellation was first.
 - If a job has to stop, its retry becomes its cancellation.
+- A new job with the key of one that has not ended is a duplicate. It replaces that one if it is to
+  and the other waits, which is cancelled then; a running job is never replaced.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from dewar.tasks.ledger.columns import (
+    PLACED,
+    RowValues,
+    clean,
+    ended_at,
+    maybe_clean,
+    row_of,
+    waiting_again,
+)
+from dewar.tasks.ledger.due_column import shift_of, stored_due
 from dewar.tasks.ledger.records import (
     MOVES,
     AttemptStart,
+    BatchResult,
     JobState,
     NewJob,
     Outcome,
     ProgressUpdate,
+    StopRequest,
 )
+from dewar.tasks.placement import OnDuplicate
 
-LedgerOperation: TypeAlias = NewJob | AttemptStart | ProgressUpdate | Outcome
-RowValues: TypeAlias = dict[str, object]
-
-#: This fraction of the free places may be filled without counting the queue again: one in 16.
-_SHARE = 16
+LedgerOperation: TypeAlias = NewJob | AttemptStart | ProgressUpdate | StopRequest | Outcome
+#: A task and the key of one of its jobs.
+UniqueKey: TypeAlias = tuple[str, str]
 
 
 @dataclass(slots=True)
@@ -39,6 +52,10 @@ class JobSnapshot:
     attempts: int
     callback: str | None
     stop_requested: bool = False
+    #: As in `dewar.tasks.ledger.due_column`.
+    shift: float = 0.0
+    #: Whether other jobs have waited for it.
+    followed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +75,13 @@ class Batch:
     Args:
         snapshots: The existing jobs of the operations, by id.
         waiting: The number of waiting jobs, for each task with a limit that has to be checked.
+        holders: The jobs that have the keys of new ones, by task and key. They are among the
+            snapshots.
     """
 
     snapshots: dict[str, JobSnapshot]
     waiting: dict[str, int]
+    holders: dict[UniqueKey, str] = field(default_factory=dict)
     #: The rows of new jobs as they are after the whole batch, by id.
     inserts: dict[str, RowValues] = field(default_factory=dict)
     #: The changed columns of other jobs, by id.
@@ -69,6 +89,15 @@ class Batch:
     outbox: list[OutboxEntry] = field(default_factory=list)
     refused: list[NewJob] = field(default_factory=list)
     fenced: list[AttemptStart | Outcome] = field(default_factory=list)
+    #: The ids of duplicates, and of the jobs that have their keys.
+    duplicates: dict[str, str] = field(default_factory=dict)
+    #: The ids of the waiting jobs that were cancelled for a new one.
+    replaced: list[str] = field(default_factory=list)
+    #: The rows that say which new jobs wait for which others.
+    dependencies: list[RowValues] = field(default_factory=list)
+    #: The states of jobs that have ended and for which others may wait, and when that was found.
+    ended: dict[str, JobState] = field(default_factory=dict)
+    ended_at: float = 0.0
 
     def judge(self, item: LedgerOperation) -> None:
         """Apply one operation, unless it does not count."""
@@ -78,20 +107,88 @@ class Batch:
             self._begin(item)
         elif isinstance(item, Outcome):
             self._end(item)
+        elif isinstance(item, StopRequest):
+            self._stop(item)
         else:
             self._tell(item)
+
+    def result(self) -> BatchResult:
+        """Return the operations without effect, and what new jobs have replaced."""
+        return BatchResult(
+            refused=tuple(self.refused),
+            fenced=tuple(self.fenced),
+            duplicates=self.duplicates,
+            replaced=tuple(self.replaced),
+        )
 
     def _accept(self, new: NewJob) -> None:
         if new.id in self.snapshots:
             return  # it was accepted before, and may have begun since
+        holder = None if new.unique_key is None else self._holder_of(new)
+        if holder is not None and not self._may_replace(holder, new):
+            self.duplicates[new.id] = holder
+            return
         waiting = self.waiting.get(new.task, 0)
         if new.max_queue is not None and waiting >= new.max_queue:
             self.refused.append(new)
             return
-        if new.due <= new.created:
+        if holder is not None:
+            self._replace(holder, new)
+        if new.due <= new.created and not new.after:
             self._count(new.task, 1)
-        self.snapshots[new.id] = JobSnapshot(new.task, JobState.QUEUED, new.owner, 0, new.callback)
-        self.inserts[new.id] = row_of(new)
+        shift = shift_of(new.queue, limited=new.limited or bool(new.after))
+        self.snapshots[new.id] = JobSnapshot(
+            new.task, JobState.QUEUED, new.owner, 0, new.callback, False, shift
+        )
+        self.inserts[new.id] = row_of(new, shift)
+        if new.unique_key is not None:
+            self.holders[new.task, new.unique_key] = new.id
+        if new.after:
+            self._wait_for_others(new)
+
+    def _wait_for_others(self, new: NewJob) -> None:
+        for id in dict.fromkeys(new.after):
+            row = {"job_id": new.id, "after_id": id, "stops": int(not new.continues)}
+            self.dependencies.append({**row, "state": "open"})
+            before = self.snapshots.get(id)
+            if before is None:
+                self._note_ended(id, JobState.LOST, new.created)  # it was purged
+                continue
+            if before.state.is_final:
+                self._note_ended(id, before.state, new.created)
+            if not before.followed:
+                before.followed = True
+                self._note_followed(id)
+
+    def _note_followed(self, id: str) -> None:
+        row = self.inserts.get(id)
+        if row is None:
+            self._change(id, {"followed": 1})
+        else:
+            self.inserts[id] = {**PLACED, **row, "followed": 1}
+
+    def _note_ended(self, id: str, state: JobState, at: float) -> None:
+        self.ended[id] = state
+        self.ended_at = max(self.ended_at, at)
+
+    def _holder_of(self, new: NewJob) -> str | None:
+        """Return the job that has the key of a new one and has not ended."""
+        holder = self.holders.get((new.task, new.unique_key or ""))
+        return None if holder is None or self.snapshots[holder].state.is_final else holder
+
+    def _may_replace(self, holder: str, new: NewJob) -> bool:
+        is_waiting = self.snapshots[holder].state is JobState.QUEUED
+        return is_waiting and new.on_duplicate is OnDuplicate.REPLACE
+
+    def _replace(self, holder: str, new: NewJob) -> None:
+        snapshot = self.snapshots[holder]
+        snapshot.state = JobState.CANCELLED
+        self._change(holder, ended_at(new.created, JobState.CANCELLED))
+        if snapshot.followed:
+            self._note_ended(holder, JobState.CANCELLED, new.created)
+        if snapshot.callback is not None:
+            self.outbox.append(OutboxEntry(holder, new.created, snapshot.callback))
+        self.replaced.append(holder)
 
     def _begin(self, start: AttemptStart) -> None:
         snapshot = self.snapshots.get(start.id)
@@ -116,6 +213,12 @@ class Batch:
             message = clean(update.message)
             self._change(update.id, {"fraction": update.fraction, "message": message})
 
+    def _stop(self, request: StopRequest) -> None:
+        snapshot = self.snapshots.get(request.id)
+        if snapshot is not None and snapshot.state is JobState.RUNNING:
+            snapshot.stop_requested = True
+            self._change(request.id, {"stop_requested": 1})
+
     def _end(self, outcome: Outcome) -> None:
         snapshot = self.snapshots.get(outcome.id)
         if (
@@ -135,14 +238,17 @@ class Batch:
         self._count(snapshot.task, 1)
         snapshot.state, snapshot.owner = JobState.QUEUED, None
         due = outcome.at if outcome.due is None else outcome.due
-        self._change(outcome.id, {**waiting_again(due), "error": _maybe_clean(outcome.error)})
+        stored = stored_due(due, snapshot.shift)
+        self._change(outcome.id, {**waiting_again(stored), "error": maybe_clean(outcome.error)})
 
     def _finish(self, outcome: Outcome, snapshot: JobSnapshot) -> None:
         is_stopped = outcome.state is JobState.QUEUED
         state = JobState.CANCELLED if is_stopped else outcome.state
         snapshot.state = state
-        ended = {"result": _maybe_clean(outcome.result), "error": _maybe_clean(outcome.error)}
+        ended = {"result": maybe_clean(outcome.result), "error": maybe_clean(outcome.error)}
         self._change(outcome.id, {**ended_at(outcome.at, state), **ended})
+        if snapshot.followed:
+            self._note_ended(outcome.id, state, outcome.at)
         if snapshot.callback is not None:
             body = outcome.callback_body
             self.outbox.append(OutboxEntry(outcome.id, outcome.at, snapshot.callback, body))
@@ -156,93 +262,3 @@ class Batch:
         if row is None:
             row = self.changes.setdefault(id, {})
         row.update(columns)
-
-
-class QueueAllowance:
-    """The number of jobs of each task that this process may accept without counting the queue.
-
-    PERF: counting is the greatest cost of a submit, and grows with the queue. Near the limit, and
-    with limits below sixteen, the queue is counted for each job.
-
-    The limit is exact if one process accepts jobs and none is given back. Each other process may
-    exceed it by a sixteenth, with the places that it has found free earlier.
-    """
-
-    def __init__(self) -> None:
-        self._left: dict[str, int] = {}
-
-    def __repr__(self) -> str:
-        return f"<QueueAllowance {self._left}>"
-
-    def take(self, task: str, wanted: int) -> bool:
-        """Take a number of places; return whether there were as many without counting."""
-        left = self._left.get(task, 0) - wanted
-        if left < 0:
-            return False
-        self._left[task] = left
-        return True
-
-    def note(self, task: str, waiting: int, limit: int) -> None:
-        """Note the result of a count: the waiting jobs, and the limit."""
-        self._left[task] = max(0, limit - waiting) // _SHARE
-
-
-def waiting_again(due: float) -> RowValues:
-    """Return the columns of a job that has run and waits to be claimed again."""
-    return {
-        "state": JobState.QUEUED.value,
-        "owner": None,
-        "due": due,
-        "started": None,
-        "fraction": None,
-        "message": None,
-        "stop_requested": 0,
-    }
-
-
-def ended_at(now: float, state: JobState) -> RowValues:
-    """Return the columns of a job that has ended."""
-    return {"state": state.value, "finished": now, "stop_requested": 0}
-
-
-def row_of(new: NewJob) -> RowValues:
-    """Return the columns of an accepted job."""
-    arguments, context = new.arguments, new.context
-    # PERF: one check for both. JSON is ASCII unless an app's provider writes it otherwise.
-    both = arguments if context is None else arguments + context
-    if not both.isascii() or "\0" in both:
-        arguments, context = clean(arguments), _maybe_clean(context)
-    return {
-        "id": new.id,
-        "task": new.task,
-        "state": JobState.QUEUED.value,
-        "arguments": arguments,
-        "context": context,
-        "owner": new.owner,
-        "attempts": 0,
-        "idempotent": int(new.idempotent),
-        "stop_requested": 0,
-        "created": new.created,
-        "due": new.due,
-        "started": None,
-        "finished": None,
-        "fraction": None,
-        "message": None,
-        "result": None,
-        "error": None,
-        "callback": new.callback,
-    }
-
-
-def _maybe_clean(text: str | None) -> str | None:
-    return None if text is None else clean(text)
-
-
-def clean(text: str) -> str:
-    """Return a text without NUL, which PostgreSQL refuses, and lone surrogates, which UTF-8 lacks.
-
-    A single refused text would fail the whole batch.
-    """
-    if text.isascii() and "\0" not in text:
-        return text
-    return text.replace("\0", "").encode("utf-8", "replace").decode()

@@ -11,19 +11,30 @@ Rules for the file:
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from sqlalchemy import Connection, CursorResult, Delete, Dialect, Engine, Insert, Select, Update
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Delete,
+    Dialect,
+    Engine,
+    Insert,
+    Select,
+    TextClause,
+    Update,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from dewar.support.per_process import PerProcess
 from dewar.tasks.errors import LedgerError
-from dewar.tasks.ledger.batch import RowValues
+from dewar.tasks.ledger.columns import RowValues
+from dewar.tasks.ledger.notifications import Notice, Notifications, Tell
 
-Statement: TypeAlias = Select[Any] | Insert | Update | Delete
+Statement: TypeAlias = Select[Any] | Insert | Update | Delete | TextClause
 
 #: The errors of PEP 249 that values cause, by their names: each driver has its own classes.
 _REFUSALS = frozenset({"DataError", "IntegrityError", "ProgrammingError"})
@@ -78,6 +89,23 @@ class CompiledStatement:
         self.parameters: Callable[[RowValues], Any] = (
             _itself if names is None else _getter_of(names)
         )
+
+
+class StatementRunner(Protocol):
+    """Executes statements on a connection that somebody has."""
+
+    def run(
+        self, connection: Connection, statement: Statement, rows: Sequence[RowValues]
+    ) -> CursorResult[Any]:
+        """See `Database.run`."""
+
+    def change(
+        self, connection: Connection, statement: Statement, rows: Sequence[RowValues]
+    ) -> None:
+        """See `Database.change`."""
+
+    def advisory_lock(self, connection: Connection, name: str) -> None:
+        """See `Database.advisory_lock`."""
 
 
 class Database:
@@ -173,8 +201,33 @@ class Database:
         """Keep all other transactions out of the lock of this name until this one ends."""
         raise NotImplementedError
 
+    def create_schema(self, connection: Connection) -> None:
+        """Create the schema of the tables, if there is none yet and the database has schemas."""
+
+    def joining(self, connection: Connection) -> AbstractContextManager[None]:
+        """Provide a SAVEPOINT in a transaction of the program, in which statements find the tables.
+
+        Raises:
+            TaskSetupError: If the connection is not to this database, or has no transaction.
+        """
+        raise NotImplementedError
+
+    def tell_at_commit(self, connection: Connection, notice: Notice, tell: Tell) -> None:
+        """Have others told when the transaction of a connection has been committed.
+
+        Args:
+            connection: A connection of the program.
+            notice: What to tell.
+            tell: Called with the notice then, unless the database tells all processes.
+        """
+        raise NotImplementedError
+
     def changes(self) -> int:
         """Return a number that is different after each commit by anybody."""
+        raise NotImplementedError
+
+    def notifications(self) -> Notifications:
+        """Return how the processes that use the database tell one another of changes."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -191,6 +244,19 @@ class Database:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
+
+
+def is_conflict(error: LedgerError) -> bool:
+    """Return whether a row was refused: another one has its id or key, or it lacks a value."""
+    cause = error.__cause__
+    names = {cls.__name__ for cls in type(getattr(cause, "orig", None) or cause).__mro__}
+    return "IntegrityError" in names
+
+
+def may_work_again(error: LedgerError) -> bool:
+    """Return whether a transaction may succeed the next time: a conflict, or a deadlock."""
+    cause = error.__cause__
+    return is_conflict(error) or type(getattr(cause, "orig", None)).__name__ == "DeadlockDetected"
 
 
 def _itself(row: RowValues) -> RowValues:

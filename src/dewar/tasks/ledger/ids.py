@@ -17,6 +17,8 @@ _RANDOM_LENGTH = 26
 _FIRST_MASK = 7
 #: The letter for the lower five bits of each byte.
 _LETTER_OF_BYTE = (_LETTERS * 8).encode()
+#: What the id of a workflow begins with, and that of no job does.
+_WORKFLOW = "w_"
 # How many ids each request for random bytes is for.
 _ENTROPY_BATCH = 64
 
@@ -76,3 +78,13 @@ def _random_parts(count: int) -> Sequence[str]:
         _LETTERS[random[start] & _FIRST_MASK] + letters[start + 1 : start + _RANDOM_LENGTH]
         for start in range(0, len(random), _RANDOM_LENGTH)
     ]
+
+
+def new_workflow_id(now: float) -> str:
+    """Return the id of a new workflow; see `new_id`."""
+    return _WORKFLOW + new_id(now)
+
+
+def is_workflow(id: str) -> bool:
+    """Return whether an id is that of a workflow."""
+    return id.startswith(_WORKFLOW)

@@ -8,21 +8,21 @@ Rules for the file:
 - No lock is held here while the database works, so any thread may call any method at any time.
 """
 
-import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 
-from sqlalchemy.exc import IntegrityError
-
-from dewar.tasks.errors import LedgerError
+from dewar.tasks.errors import Duplicate, LedgerError
 from dewar.tasks.ledger import statements as sql
-from dewar.tasks.ledger.batch import Batch, LedgerOperation, QueueAllowance, row_of
-from dewar.tasks.ledger.database import Database
+from dewar.tasks.ledger.batch import LedgerOperation
+from dewar.tasks.ledger.batch_writing import BatchWriter
+from dewar.tasks.ledger.claiming import ANY_JOB, ClaimRules, JobClaims, Outlook
+from dewar.tasks.ledger.database import Database, is_conflict
+from dewar.tasks.ledger.dependencies import settle, wait_again
+from dewar.tasks.ledger.job_filter import JobFilter
 from dewar.tasks.ledger.outbox_insert import (
     Describe,
     describe_record,
     insert_described,
-    insert_entries,
 )
 from dewar.tasks.ledger.owners import LedgerOwner
 from dewar.tasks.ledger.purging import drop_ended, ended_before
@@ -31,15 +31,13 @@ from dewar.tasks.ledger.records import (
     JobRecord,
     JobState,
     LedgerStatistics,
-    NewJob,
     RecoveryResult,
+    Settled,
 )
 from dewar.tasks.ledger.recovery import FindGone, recover_jobs
-from dewar.tasks.ledger.rows import chunks, counts_of, record_of, rows_of, write_batch
+from dewar.tasks.ledger.rows import chunks, counts_of, record_of, rows_of
 from dewar.tasks.ledger.schema import owners
-from dewar.tasks.ledger.statements import INSERT
-
-_ALL_APPLIED = BatchResult(refused=(), fenced=())
+from dewar.tasks.ledger.workflow_rows import LedgerWorkflows
 
 
 class Ledger:
@@ -51,8 +49,11 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._allowance = QueueAllowance()
-        self._batches = self._items = self._refused = self._fenced = 0
+        #: Called after a commit with what became of jobs that waited for others. It must not raise.
+        self.on_settled: Callable[[Settled], object] = bool
+        self._writer = BatchWriter(database, self._note_settled)
+        self.workflows = LedgerWorkflows(database, self._writer, self._note_settled)
+        self._claims = JobClaims(database)
         self._claimed = self._recovered = 0
         self._purged_up_to = ""
 
@@ -69,65 +70,37 @@ class Ledger:
             batch: The operations.
             describe: Makes the callback's body for an outcome without one.
         """
-        if not batch:
-            return _ALL_APPLIED
-        try:
-            if len(batch) == 1 and self._try_write_alone(batch[0]):
-                return _ALL_APPLIED
-            judged = self._write(batch, describe)
-        except LedgerError as error:
-            if not isinstance(error.__cause__, IntegrityError | sqlite3.IntegrityError):
-                raise
-            # A job is already there: writing it succeeded earlier, but seemed to fail.
-            judged = self._write(batch, describe, is_again=True)
-        self._batches += 1
-        self._items += len(batch)
-        self._refused += len(judged.refused)
-        self._fenced += len(judged.fenced)
-        return BatchResult(refused=tuple(judged.refused), fenced=tuple(judged.fenced))
+        return self._writer.write(batch, describe)
 
-    def _try_write_alone(self, new: LedgerOperation) -> bool:
-        """Write a lone new job that needs no check; return whether it was one.
-
-        PERF: most submits are this. A single statement is its own transaction, in half the time.
-        """
-        if not isinstance(new, NewJob):
-            return False
-        if new.max_queue is not None and not self._allowance.take(new.task, 1):
-            return False
-        self.database.write_one(INSERT, row_of(new))
-        self._batches += 1
-        self._items += 1
-        return True
-
-    def _write(
-        self, items: Sequence[LedgerOperation], describe: Describe, *, is_again: bool = False
-    ) -> Batch:
-        with self.database.writing() as connection:
-            judged = write_batch(
-                self.database, connection, items, self._allowance, is_again=is_again
-            )
-            insert_entries(connection, judged.outbox, describe)
-        return judged
-
-    def claim(self, owner: str, limit: int, now: float, tasks: Collection[str]) -> list[JobRecord]:
-        """Take due jobs that nobody owns, the oldest due first, and return them.
+    def claim(
+        self,
+        owner: str,
+        limit: int,
+        now: float,
+        tasks: Collection[str],
+        rules: ClaimRules = ANY_JOB,
+    ) -> list[JobRecord]:
+        """Take due jobs that nobody owns, and return them in the order of their priority and due.
 
         Args:
             owner: The id of the process that will run them.
             limit: The most jobs to take.
             now: Seconds since the epoch.
             tasks: The names of the tasks that the owner knows; jobs of others are left alone.
+            rules: Its queues, and the limits of its tasks.
         """
-        due = self.next_due(tasks)
-        if due is None or due > now:
-            # Most calls find nothing, and need no lock.
-            return []
-        wanted = {"holder": owner, "most": limit, "now": now, "tasks": list(tasks)}
-        with self.database.writing() as connection:
-            rows = connection.execute(sql.CLAIM, wanted).all()
-        self._claimed += len(rows)
-        return sorted((record_of(row) for row in rows), key=lambda job: (job.due, job.id))
+        claimed = self._claims.claim(owner, limit, now, tasks, rules)
+        self._claimed += len(claimed)
+        return claimed
+
+    def outlook(self, tasks: Collection[str], rules: ClaimRules = ANY_JOB) -> Outlook:
+        """Return when the first waiting job without an owner may be claimed.
+
+        Args:
+            tasks: The names of the tasks whose jobs count.
+            rules: As for `claim`.
+        """
+        return self._claims.outlook(tasks, rules)
 
     def release(self, owner: str, ids: Sequence[str]) -> int:
         """Give back jobs that this owner has not begun; return their number."""
@@ -158,17 +131,6 @@ class Ledger:
         with self.database.reading() as connection:
             return counts_of(connection.execute(sql.COUNTS).mappings().one())
 
-    def next_due(self, tasks: Collection[str]) -> float | None:
-        """Return when the first waiting job without an owner is due; None if there is none.
-
-        Args:
-            tasks: The names of the tasks whose jobs count.
-        """
-        names = {"tasks": list(tasks)}
-        with self.database.reading() as connection:
-            due: float | None = connection.execute(sql.NEXT_DUE, names).scalar_one()
-        return due
-
     def cancel(self, id: str, now: float, describe: Describe = describe_record) -> bool:
         """Cancel a waiting job; return whether it was waiting.
 
@@ -178,9 +140,18 @@ class Ledger:
             describe: Makes the body of its callback.
         """
         with self.database.writing() as connection:
-            did = connection.execute(sql.CANCEL, {"job": id, "now": now}).rowcount == 1
-            insert_described(connection, [id] if did else [], describe)
-        return did
+            rows = connection.execute(sql.CANCEL, {"job": id, "now": now}).all()
+            ended = {id: JobState.CANCELLED} if any(row.followed for row in rows) else {}
+            settled = settle(connection, ended, now, describe)
+            insert_described(connection, [id] if rows else [], describe)
+        self._note_settled(settled)
+        return bool(rows)
+
+    def cancel_workflow(
+        self, id: str, now: float, describe: Describe = describe_record, kept: Sequence[str] = ()
+    ) -> Sequence[str]:
+        """Cancel the jobs of a workflow that wait, but for some; return their ids."""
+        return self.workflows.cancel(id, now, describe, kept).ids
 
     def cancel_running(self, id: str) -> bool:
         """Mark a running job to be stopped; return whether it is running. It never runs again."""
@@ -195,10 +166,23 @@ class Ledger:
     def retry(self, id: str, now: float) -> bool:
         """Queue a failed, cancelled or lost job again; return whether it was one.
 
-        It keeps the count of its attempts, so late reports on an earlier attempt are fenced.
+        It keeps the count of its attempts, so late reports on an earlier attempt are fenced. Jobs
+        that did not run because of it wait for it again.
+
+        Raises:
+            Duplicate: If another job with its key has not ended.
         """
-        with self.database.writing() as connection:
-            return connection.execute(sql.RETRY, {"job": id, "now": now}).rowcount == 1
+        try:
+            with self.database.writing() as connection:
+                did = connection.execute(sql.RETRY, {"job": id, "now": now}).rowcount == 1
+                if did:
+                    wait_again(connection, id)
+                return did
+        except LedgerError as error:
+            job = self.get(id) if is_conflict(error) else None
+            if job is None or job.unique_key is None:
+                raise
+            raise Duplicate(job.task) from error
 
     def purge(self, before: float, limit: int = 1000) -> int:
         """Delete jobs that ended before a time; return their number. Call again until it is 0.
@@ -261,6 +245,7 @@ class Ledger:
             self.database.advisory_lock(connection, "recover")
             result = recover_jobs(connection, now, find_gone, describe)
         self._recovered += len(result.requeued) + len(result.lost)
+        self._note_settled(result.settled)
         return result
 
     def changes(self) -> int:
@@ -270,12 +255,23 @@ class Ledger:
         """
         return self.database.changes()
 
+    def find(self, wanted: JobFilter, limit: int = 50) -> list[JobRecord]:
+        """Return the jobs that meet conditions, the newest first, up to a number."""
+        with self.database.reading() as connection:
+            return [record_of(row) for row in connection.execute(wanted.page(), {"most": limit})]
+
+    def count(self, wanted: JobFilter) -> int:
+        """Return how many jobs meet conditions."""
+        with self.database.reading() as connection:
+            return int(connection.execute(wanted.count()).scalar_one())
+
     def list(
         self,
         state: JobState | None = None,
         task: str | None = None,
         limit: int = 50,
         before: str | None = None,
+        queue: str | None = None,
     ) -> list[JobRecord]:
         """Return jobs, the newest first.
 
@@ -284,19 +280,19 @@ class Ledger:
             task: Only jobs of this task; one with few jobs costs a scan of all.
             limit: The most jobs to return.
             before: The id of the last job of the page before; None for the first page.
+            queue: Only jobs of this queue, at the same cost as those of a task.
         """
-        with self.database.reading() as connection:
-            rows = connection.execute(sql.page(state, task, before), {"most": limit})
-            return [record_of(row) for row in rows]
+        wanted = JobFilter(state=state, task=task, before=before, queue=queue)
+        return self.find(wanted, limit)
 
     def statistics(self) -> LedgerStatistics:
         """Return the counts of this process."""
         return LedgerStatistics(
             where=self.database.name,
-            batches=self._batches,
-            items=self._items,
-            refused=self._refused,
-            fenced=self._fenced,
+            batches=self._writer.batches,
+            items=self._writer.items,
+            refused=self._writer.refused,
+            fenced=self._writer.fenced,
             claimed=self._claimed,
             recovered=self._recovered,
         )
@@ -305,5 +301,10 @@ class Ledger:
         """Close the idle connections of this process; a later call opens them again."""
         self.database.close()
 
+    def _note_settled(self, settled: Settled) -> None:
+        if settled:
+            self.on_settled(settled)
+
     def __repr__(self) -> str:
-        return f"<Ledger {self.database.name}, {self._items} items in {self._batches} batches>"
+        writer = self._writer
+        return f"<Ledger {self.database.name}, {writer.items} items in {writer.batches} batches>"

@@ -6,7 +6,8 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection
 
-from dewar.tasks.ledger.batch import OutboxEntry, RowValues, clean
+from dewar.tasks.ledger.batch import OutboxEntry
+from dewar.tasks.ledger.columns import RowValues, clean
 from dewar.tasks.ledger.ids import new_id
 from dewar.tasks.ledger.records import JobRecord
 from dewar.tasks.ledger.rows import record_of, rows_of

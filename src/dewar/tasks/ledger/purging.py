@@ -9,7 +9,14 @@ from sqlalchemy import Connection
 
 from dewar.tasks.ledger.ids import time_prefix
 from dewar.tasks.ledger.rows import chunks, rows_of
-from dewar.tasks.ledger.statements import DROP_DELIVERIES, DROP_JOBS, ENDED_BEFORE, PURGED
+from dewar.tasks.ledger.statements import (
+    DROP_DELIVERIES,
+    DROP_DEPENDENCIES,
+    DROP_JOBS,
+    DROP_WORKFLOWS,
+    ENDED_BEFORE,
+    PURGED,
+)
 
 
 def ended_before(connection: Connection, before: float, limit: int, after: str) -> list[str]:
@@ -23,8 +30,10 @@ def ended_before(connection: Connection, before: float, limit: int, after: str) 
 
 def drop_ended(connection: Connection, ids: Sequence[str], before: float) -> int:
     """Delete those jobs that ended before a time, and their callbacks; return their number."""
-    ended = [row.id for row in rows_of(connection, PURGED, ids, before=before)]
-    for chunk in chunks(ended):
-        connection.execute(DROP_DELIVERIES, {"ids": chunk})
-        connection.execute(DROP_JOBS, {"ids": chunk})
-    return len(ended)
+    rows = list(rows_of(connection, PURGED, ids, before=before))
+    for chunk in chunks([row.id for row in rows]):
+        for statement in (DROP_DELIVERIES, *DROP_DEPENDENCIES, DROP_JOBS):
+            connection.execute(statement, {"ids": chunk})
+    for chunk in chunks(sorted({row.workflow for row in rows if row.workflow is not None})):
+        connection.execute(DROP_WORKFLOWS, {"ids": chunk})
+    return len(rows)

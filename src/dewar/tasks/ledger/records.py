@@ -12,9 +12,12 @@ A QUEUED job may already have an owner: the process that will run it. Only `retr
 line changes a job in a final state.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Self
+
+from dewar.tasks.placement import DEFAULT_QUEUE, OnDuplicate
 
 
 class JobState(Enum):
@@ -67,6 +70,21 @@ class NewJob:
     #: The most due jobs of this task that may wait; None for no limit, or if this one is not due.
     max_queue: int | None = None
     callback: str | None = None
+    queue: str = DEFAULT_QUEUE
+    #: Higher ones go first.
+    priority: int = 0
+    #: Whether its task has a rate or a most that may run.
+    limited: bool = False
+    #: Of the jobs of a task with the same key, one at most has not ended; None for any number.
+    unique_key: str | None = None
+    #: What is done if another job has the key.
+    on_duplicate: OnDuplicate = OnDuplicate.RETURN
+    #: The jobs that it waits for.
+    after: Sequence[str] = ()
+    #: Whether it runs too if one of them does not end well. If not, it is cancelled then.
+    continues: bool = False
+    #: The workflow that it is a part of.
+    workflow: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,6 +108,13 @@ class ProgressUpdate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StopRequest:
+    """A running job is to end. It never runs again, whatever becomes of its process."""
+
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
     """The end of an attempt. It counts only if the job is still this owner's, at this attempt.
 
@@ -106,18 +131,40 @@ class Outcome:
     #: ``{"type", "text", "traceback", "args"}`` as JSON, if FAILED, LOST or a retry.
     error: str | None = None
     due: float | None = None
+    #: Whether the job's task has limits, so that the end of this attempt may let another begin.
+    limited: bool = False
     #: The body of the callback, if the job has one; None to have the ledger make it.
     callback_body: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BatchResult:
-    """The operations of a batch without effect. All others took effect."""
+    """The operations of a batch without effect. All others took effect.
+
+    `replaced` is what else they did.
+    """
 
     #: New jobs of tasks whose queue was full.
     refused: tuple[NewJob, ...]
     #: The job was not this owner's at this attempt, or had ended.
     fenced: tuple[AttemptStart | Outcome, ...]
+    #: New jobs whose key another job has: their ids, and that of the other.
+    duplicates: Mapping[str, str] = field(default_factory=dict)
+    #: The ids of the waiting jobs that were cancelled for new ones with their keys.
+    replaced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What the ends of jobs have done to those that waited for them."""
+
+    #: The ids of the jobs that may be claimed now.
+    released: Sequence[str] = ()
+    #: The ids of the jobs that are cancelled, because one before them did not end well.
+    stopped: Sequence[str] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.released or self.stopped)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,6 +177,8 @@ class RecoveryResult:
     lost: tuple[str, ...]
     #: The ids of the jobs that had been asked to stop.
     cancelled: tuple[str, ...]
+    #: What became of the jobs that waited for these.
+    settled: Settled = field(default_factory=Settled)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,6 +218,13 @@ class JobRecord:
     result: str | None
     error: str | None
     callback: str | None
+    queue: str = DEFAULT_QUEUE
+    priority: int = 0
+    limited: bool = False
+    unique_key: str | None = None
+    workflow: str | None = None
+    #: Whether it waits for other jobs.
+    is_blocked: bool = False
 
     @classmethod
     def of(cls, new: NewJob) -> Self:
@@ -191,6 +247,12 @@ class JobRecord:
             result=None,
             error=None,
             callback=new.callback,
+            queue=new.queue,
+            priority=new.priority,
+            limited=new.limited,
+            unique_key=new.unique_key,
+            workflow=new.workflow,
+            is_blocked=bool(new.after),
         )
 
     def ended(self, outcome: Outcome) -> Self:
@@ -202,3 +264,26 @@ class JobRecord:
             error=outcome.error,
             finished=outcome.at,
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueOverview:
+    """The jobs of one task in one queue that have not ended. Times are seconds since the epoch.
+
+    Attributes:
+        queue: The queue.
+        task: The task.
+        waiting: How many wait and may run now.
+        later: How many are due later, or wait for something else.
+        running: How many run.
+        oldest_due: Since when the oldest of those that wait is due; None if none waits.
+        next_due: When the next of the later ones is due; None if none has such a time.
+    """
+
+    queue: str
+    task: str
+    waiting: int
+    later: int
+    running: int
+    oldest_due: float | None
+    next_due: float | None

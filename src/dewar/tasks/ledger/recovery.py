@@ -6,9 +6,18 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, RowMapping
 
-from dewar.tasks.ledger.batch import RowValues, ended_at, waiting_again
+from dewar.tasks.ledger.claim_statements import BRING_ARRIVALS_FORWARD, OTHER_TASKS
+from dewar.tasks.ledger.columns import RowValues, ended_at, waiting_again
 from dewar.tasks.ledger.database import Database
-from dewar.tasks.ledger.interruption import lost_error, state_after
+from dewar.tasks.ledger.dependencies import settle
+from dewar.tasks.ledger.due_column import SHIFTS
+from dewar.tasks.ledger.interruption import (
+    Interruptions,
+    death_error,
+    lost_error,
+    maybe_begun_error,
+    state_after,
+)
 from dewar.tasks.ledger.outbox_insert import Describe, insert_described
 from dewar.tasks.ledger.owners import OwnerRecord
 from dewar.tasks.ledger.records import JobState, RecoveryResult
@@ -19,7 +28,7 @@ from dewar.tasks.ledger.statements import (
     HELD,
     ORPHANS,
     OWNERS,
-    RELEASE_ALL,
+    RELEASE_DEAD,
     UNSENT,
     change_of,
 )
@@ -34,22 +43,30 @@ def recover_jobs(
 ) -> RecoveryResult:
     """Recover in the connection's transaction; no other may recover at the same time."""
     found: dict[JobState, list[str]] = {state: [] for state in JobState}
+    ended: dict[str, JobState] = {}
     for holder in find_gone(_owners(connection)):
         for job in connection.execute(HELD, {"holder": holder}).mappings().all():
+            before = Interruptions.of(job["error"]).after_death()
             state = state_after(
-                may_repeat=bool(job["idempotent"]), is_stopped=bool(job["stop_requested"])
+                may_repeat=bool(job["idempotent"]),
+                is_stopped=bool(job["stop_requested"]),
+                deaths=before.deaths,
             )
-            _change(connection, job["id"], _columns(job, state, now))
+            _change(connection, job["id"], _columns(job, state, now, before))
             found[state].append(job["id"])
+            if job["followed"] and state.is_final:
+                ended[job["id"]] = state
         # Jobs that have not begun only lose their owner.
-        connection.execute(RELEASE_ALL, {"holder": holder})
+        connection.execute(RELEASE_DEAD, {"holder": holder, "died": maybe_begun_error()})
         connection.execute(UNSENT, {"holder": holder, "now": now})
         connection.execute(FORGET_OWNER, {"holder": holder})
+    settled = settle(connection, ended, now, describe)
     insert_described(connection, [*found[JobState.LOST], *found[JobState.CANCELLED]], describe)
     return RecoveryResult(
         requeued=tuple(found[JobState.QUEUED]),
         lost=tuple(found[JobState.LOST]),
         cancelled=tuple(found[JobState.CANCELLED]),
+        settled=settled,
     )
 
 
@@ -60,7 +77,15 @@ def bring_forward(database: Database, now: float) -> int:
     """
     with database.writing() as connection:
         database.advisory_lock(connection, "recover")
-        return connection.execute(BRING_FORWARD, {"now": now}).rowcount
+        connection.execute(BRING_ARRIVALS_FORWARD, {"now": now})
+        return sum(
+            connection.execute(
+                BRING_FORWARD,
+                {"of_task": task, "first": now + shift, "end": end, "shift": shift},
+            ).rowcount
+            for task in connection.execute(OTHER_TASKS, {"tasks": []}).scalars().all()
+            for shift, end in SHIFTS
+        )
 
 
 def _owners(connection: Connection) -> Sequence[OwnerRecord]:
@@ -76,12 +101,13 @@ def _owners(connection: Connection) -> Sequence[OwnerRecord]:
     ]
 
 
-def _columns(job: RowMapping, state: JobState, now: float) -> RowValues:
+def _columns(job: RowMapping, state: JobState, now: float, before: Interruptions) -> RowValues:
     if state is JobState.QUEUED:
-        return waiting_again(job["due"])
+        return {**waiting_again(job["due"]), "error": death_error(job["task"], before)}
     error = None
     if state is JobState.LOST:
-        error = json.dumps(describe_error(lost_error(job["task"], job["id"])))
+        deaths = before.deaths if job["idempotent"] else 0
+        error = json.dumps(describe_error(lost_error(job["task"], job["id"], deaths)))
     return {**ended_at(now, state), "result": None, "error": error}
 
 

@@ -30,7 +30,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from dewar.tasks.errors import LedgerError
-from dewar.tasks.ledger.batch import RowValues
+from dewar.tasks.ledger.columns import RowValues
 from dewar.tasks.ledger.database import (
     BUSY_TIMEOUT,
     READERS,
@@ -38,6 +38,8 @@ from dewar.tasks.ledger.database import (
     Database,
     Statement,
 )
+from dewar.tasks.ledger.notifications import NoNotifications, Notice, Notifications, Tell
+from dewar.tasks.ledger.socket_notifications import HAS_SOCKETS, SocketNotifications
 from dewar.tasks.ledger.sqlite_connections import (
     FILE,
     check_file,
@@ -50,6 +52,7 @@ from dewar.tasks.ledger.sqlite_connections import (
     repair_of,
 )
 from dewar.tasks.ledger.sqlite_file import prepare_file
+from dewar.tasks.ledger.sqlite_joining import CommitWatch, join_sqlite
 
 #: How long a fork waits for threads that use ledgers, in seconds.
 _FORK_WAIT = 5.0
@@ -74,6 +77,7 @@ class SQLiteDatabase(Database):
         super().__init__(str(path), make)
         self._generations = itertools.count(1)
         self._base = 0
+        self._commits = CommitWatch(self.writing)
         _fork_barrier.add(self)
         # A fork waits for this as well.
         with self._entered().reader_slots:
@@ -147,6 +151,7 @@ class SQLiteDatabase(Database):
 
     def close(self) -> None:
         """Close idle connections; they are opened again when needed."""
+        self._commits.close()
         connections = self._per_process.maybe_get()
         if connections is None:
             return
@@ -186,6 +191,25 @@ class SQLiteDatabase(Database):
 
     def advisory_lock(self, connection: Connection, name: str) -> None:
         """Do nothing: SQLite has one writer at a time."""
+
+    @contextmanager
+    def joining(self, connection: Connection) -> Iterator[None]:
+        """See `Database.joining`."""
+        with join_sqlite(connection, self._path):
+            # Changes nothing, and takes the write lock. If the program has begun with a plain
+            # BEGIN, it could not write any more once another process has, after what is read here.
+            connection.exec_driver_sql("DELETE FROM dewar_meta WHERE 0")
+            yield
+
+    def tell_at_commit(self, connection: Connection, notice: Notice, tell: Tell) -> None:
+        """See `Database.tell_at_commit`."""
+        self._commits.watch(connection, notice, tell)
+
+    def notifications(self) -> Notifications:
+        """See `Database.notifications`."""
+        if not HAS_SOCKETS:
+            return NoNotifications()
+        return SocketNotifications(self._path.with_name(f"{self._path.name}-sockets"))
 
     def changes(self) -> int:
         """Return the version of the data that the change connection sees."""

@@ -6,6 +6,7 @@ has one writer at a time.
 """
 
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -15,19 +16,28 @@ from sqlalchemy import (
     Update,
     and_,
     bindparam,
+    case,
     delete,
     exists,
     func,
     literal_column,
+    or_,
     select,
     text,
     update,
 )
 
+from dewar.tasks.ledger.due_column import SHIFT, due_ranges
 from dewar.tasks.ledger.records import JobState
-from dewar.tasks.ledger.schema import deliveries, jobs, owners
+from dewar.tasks.ledger.schema import (
+    PLACEMENT,
+    deliveries,
+    dependencies,
+    jobs,
+    owners,
+    workflows,
+)
 
-_IS_WAITING = text("state = 'queued' AND owner IS NULL")
 _IS_QUEUED = text("state = 'queued'")
 _IS_RUNNING = text("state = 'running'")
 IS_ACTIVE = text("finished IS NULL")
@@ -35,8 +45,6 @@ _ENDED_BADLY = text("state IN ('cancelled', 'failed', 'lost')")
 _BAD = ("cancelled", "failed", "lost")
 _THIS = jobs.c.id == bindparam("job")
 _THESE = jobs.c.id.in_(bindparam("ids", expanding=True))
-# An expression, so that no planner finds jobs by their task and then has to sort them by time.
-_OF_TASKS = jobs.c.task.concat(literal_column("''")).in_(bindparam("tasks", expanding=True))
 _ITS_OWNER = jobs.c.owner == bindparam("holder")
 
 
@@ -45,6 +53,11 @@ def _count(*conditions: ColumnElement[bool] | TextClause) -> ScalarSelect[int]:
 
 
 INSERT = jobs.insert()
+#: PERF: those of most jobs, whose other columns have the defaults of the server.
+INSERT_PLAIN = jobs.insert().values(
+    {column.name: bindparam(column.name) for column in jobs.c if column.name not in PLACEMENT}
+)
+INSERT_DEPENDENCIES = dependencies.insert()
 JOB = select(jobs).where(_THIS)
 JOBS = select(jobs).where(_THESE)
 
@@ -57,7 +70,9 @@ _JOB_SNAPSHOT = (
         jobs.c.owner,
         jobs.c.attempts,
         jobs.c.callback,
-        jobs.c.stop_requested,
+        # PERF: in one column, because each costs some microseconds.
+        (jobs.c.stop_requested + literal_column("2") * jobs.c.followed).label("flags"),
+        jobs.c.due,
     )
     .order_by(jobs.c.id)
     .with_for_update()
@@ -65,49 +80,40 @@ _JOB_SNAPSHOT = (
 SNAPSHOT = _JOB_SNAPSHOT.where(_THIS)
 SNAPSHOTS = _JOB_SNAPSHOT.where(_THESE)
 
-#: The number of jobs of a task that wait and are due.
-QUEUED = (
-    select(func.count())
-    .select_from(jobs)
-    .where(
-        _IS_QUEUED,
-        jobs.c.task == bindparam("task", type_=jobs.c.task.type),
-        jobs.c.due <= bindparam("now", type_=jobs.c.due.type),
-    )
+#: The jobs of a task with some keys that have not ended.
+HOLDERS = select(jobs.c.id, jobs.c.unique_key).where(
+    IS_ACTIVE,
+    text("unique_key IS NOT NULL"),
+    jobs.c.task == bindparam("of_task"),
+    jobs.c.unique_key.in_(bindparam("keys", expanding=True)),
 )
 
-_CLAIMABLE = (
-    select(jobs.c.id)
-    .where(_IS_WAITING, _OF_TASKS, jobs.c.due <= bindparam("now"))
-    .order_by(jobs.c.due, jobs.c.id)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-    .correlate(None)
-)
-CLAIM = (
-    update(jobs)
-    .where(jobs.c.id.in_(_CLAIMABLE))
-    .values(owner=bindparam("holder"))
-    .returning(*jobs.c)
-)
-#: Jobs that were due at once, and are not: the clock was set back since. `created` keeps its time.
+_OF_TASK = jobs.c.task == bindparam("task", type_=jobs.c.task.type)
+_NOW = bindparam("now", type_=jobs.c.due.type)
+
+
+def _count_due(*conditions: ColumnElement[bool] | TextClause) -> Select[Any]:
+    first, *others = (_count(_IS_QUEUED, _OF_TASK, *conditions, due) for due in due_ranges(_NOW))
+    return select(sum(others, start=first.label("due")))
+
+
+#: The number of jobs of a task that wait and are due, and of those without an owner.
+QUEUED = _count_due()
+UNCLAIMED = _count_due(jobs.c.owner.is_(None))
+
+#: Jobs of a task that were due at once, and are not: the clock was set back since. `created` keeps
+#: its time. Those with one shift of their time are updated together.
 BRING_FORWARD = (
     update(jobs)
-    .where(_IS_WAITING, jobs.c.due > bindparam("now"), jobs.c.due <= jobs.c.created)
-    .values(due=bindparam("now"))
-)
-#: When the first job of some tasks is due.
-NEXT_DUE = select(func.min(jobs.c.due)).where(_IS_WAITING, _OF_TASKS)
-
-#: The tasks of due jobs without an owner that are not among some tasks, and how many jobs each has.
-UNKNOWN = (
-    select(jobs.c.task, func.count())
     .where(
-        _IS_WAITING,
-        jobs.c.due <= bindparam("before"),
-        jobs.c.task.not_in(bindparam("tasks", expanding=True)),
+        _IS_QUEUED,
+        jobs.c.task == bindparam("of_task"),
+        jobs.c.due > bindparam("first"),
+        jobs.c.due < bindparam("end"),
+        jobs.c.owner.is_(None),
+        jobs.c.due <= jobs.c.created + bindparam("shift"),
     )
-    .group_by(jobs.c.task)
+    .values(due=bindparam("first"))
 )
 
 #: The jobs of an owner that have not begun; locked in order, as `SNAPSHOTS` are.
@@ -119,16 +125,33 @@ _UNSTARTED = (
     .correlate(None)
 )
 RELEASE_ALL = update(jobs).where(jobs.c.id.in_(_UNSTARTED)).values(owner=None)
+#: The same for a process that has died. One of them may have begun, and be the cause.
+RELEASE_DEAD = (
+    update(jobs)
+    .where(jobs.c.id.in_(_UNSTARTED))
+    .values(
+        owner=None,
+        error=case(
+            (and_(jobs.c.error.is_(None), jobs.c.idempotent == 1), bindparam("died")),
+            else_=jobs.c.error,
+        ),
+    )
+)
 RELEASE = update(jobs).where(jobs.c.id.in_(_UNSTARTED.where(_THESE))).values(owner=None)
 
-CANCEL = update(jobs).where(_THIS, _IS_QUEUED).values(state="cancelled", finished=bindparam("now"))
+CANCEL = (
+    update(jobs)
+    .where(_THIS, _IS_QUEUED)
+    .values(state="cancelled", finished=bindparam("now"))
+    .returning(jobs.c.followed)
+)
 RETRY = (
     update(jobs)
     .where(_THIS, _ENDED_BADLY)
     .values(
         state="queued",
         owner=None,
-        due=bindparam("now"),
+        due=bindparam("now") + SHIFT,
         started=None,
         finished=None,
         fraction=None,
@@ -149,12 +172,30 @@ COUNTS = select(
     _count().label("all"),
 )
 
-#: The jobs that ended before a time, of those with ids in a range.
+_followers, _mates = jobs.alias("followers"), jobs.alias("mates")
+_OF_WORKFLOW = (text("mates.workflow IS NOT NULL"), _mates.c.workflow == jobs.c.workflow)
+#: The jobs that ended before a time, of those with ids in a range. What others have waited for is
+#: kept until these have ended, and a workflow until all of it may be deleted.
 _ENDED_BEFORE = (
-    select(jobs.c.id)
+    select(jobs.c.id, jobs.c.workflow)
     .where(
         jobs.c.finished < bindparam("before"),
         ~exists().where(deliveries.c.job_id == jobs.c.id, deliveries.c.state == "pending"),
+        or_(
+            jobs.c.followed == 0,
+            ~exists().where(
+                dependencies.c.after_id == jobs.c.id,
+                _followers.c.id == dependencies.c.job_id,
+                _followers.c.finished.is_(None),
+            ),
+        ),
+        or_(
+            jobs.c.workflow.is_(None),
+            and_(
+                ~exists().where(*_OF_WORKFLOW, _mates.c.finished.is_(None)),
+                ~exists().where(*_OF_WORKFLOW, _mates.c.finished >= bindparam("before")),
+            ),
+        ),
     )
     .order_by(jobs.c.id)
 )
@@ -167,6 +208,14 @@ DROP_JOBS = delete(jobs).where(_THESE)
 DROP_DELIVERIES = delete(deliveries).where(
     deliveries.c.job_id.in_(bindparam("ids", expanding=True))
 )
+DROP_DEPENDENCIES = tuple(
+    delete(dependencies).where(column.in_(bindparam("ids", expanding=True)))
+    for column in (dependencies.c.job_id, dependencies.c.after_id)
+)
+DROP_WORKFLOWS = delete(workflows).where(
+    workflows.c.id.in_(bindparam("ids", expanding=True)),
+    ~exists().where(text("workflow IS NOT NULL"), jobs.c.workflow == workflows.c.id),
+)
 
 RENEW = (
     update(owners).where(owners.c.id == bindparam("holder")).values(lease_until=bindparam("until"))
@@ -174,7 +223,15 @@ RENEW = (
 OWNERS = owners.select().order_by(owners.c.id)
 #: The running jobs of an owner, and the owners that the ledger does not know.
 HELD = (
-    select(jobs.c.id, jobs.c.task, jobs.c.due, jobs.c.idempotent, jobs.c.stop_requested)
+    select(
+        jobs.c.id,
+        jobs.c.task,
+        jobs.c.due,
+        jobs.c.idempotent,
+        jobs.c.stop_requested,
+        jobs.c.followed,
+        jobs.c.error,
+    )
     .where(IS_ACTIVE, _IS_RUNNING, _ITS_OWNER)
     .order_by(jobs.c.id)
     .with_for_update()
@@ -199,19 +256,7 @@ def change_of(columns: tuple[str, ...]) -> Update:
     return update(jobs).where(_THIS).values({name: bindparam(name) for name in columns})
 
 
-def page(state: JobState | None, task: str | None, before: str | None) -> Select[tuple[object]]:
-    """Return the statement that lists jobs, the newest first, up to ``most``."""
-    found = select(jobs)
-    if state is not None:
-        found = found.where(_among(state))
-    if task is not None:
-        found = found.where(jobs.c.task == task)
-    if before is not None:
-        found = found.where(jobs.c.id < before)
-    return found.order_by(jobs.c.id.desc()).limit(bindparam("most"))
-
-
-def _among(state: JobState) -> ColumnElement[bool]:
+def among(state: JobState) -> ColumnElement[bool]:
     """Return the condition on the state, for which no job that ended well is read."""
     this: ColumnElement[bool] = jobs.c.state == state.value
     if state is JobState.DONE:

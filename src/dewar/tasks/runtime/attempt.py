@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,14 +37,14 @@ class Attempt(Job):
     Args:
         record: The job, as it was claimed.
         listener: What follows the attempt.
-        stop: Stops the attempt if it runs.
+        stop: Stops the attempt if it runs, as in `dewar.tasks.engines.interface.JobEngine`.
     """
 
     def __init__(
         self,
         record: JobRecord,
         listener: AttemptListener,
-        stop: Callable[[Job], bool] | None = None,
+        stop: Callable[..., bool] | None = None,
     ) -> None:
         super().__init__()
         self._stop = stop
@@ -54,6 +55,12 @@ class Attempt(Job):
         self.is_requeued = False
         #: Set if it cannot begin, and only its outcome is to be written.
         self.cannot_start = False
+        #: Whether it was claimed in the ledger, so that another process may wait for it.
+        self.was_claimed = False
+        #: Whether it was asked to end, or stopped.
+        self.is_stopping = False
+        #: When it began, in seconds since the epoch.
+        self.began_at: float | None = None
         self._listener = listener
         self._progress: Progress | None = None
 
@@ -64,8 +71,16 @@ class Attempt(Job):
         """See `concurrent.futures.Future`; false as well if the listener refuses."""
         return super().set_running_or_notify_cancel() and self._listener.note_begin(self)
 
-    def recall(self, waited: float) -> None:
-        """Stop it, so that another process runs the job again; say so in the log if it cannot be.
+    def recall(self) -> None:
+        """Have it end at once, so that another process runs the job again."""
+        if self.done() or self._stop is None:
+            return
+        self.is_requeued = True
+        with suppress(NotSupported):
+            self._stop(self, 0.0)
+
+    def log_left(self, waited: float) -> None:
+        """Say in the log that the process ends without its outcome.
 
         Args:
             waited: How long it has had to end, in seconds.
@@ -74,19 +89,14 @@ class Attempt(Job):
         if self.done():
             _logger.error("How %s %s ended is not in the ledger yet", record.task, record.id)
             return
-        self.is_requeued = True
-        try:
-            if self._stop is not None:
-                self._stop(self)
-        except NotSupported:
-            _logger.warning(
-                "The job %s of %s still runs after %g seconds. If it ends before this process, its"
-                " outcome is written; otherwise it %s",
-                record.id,
-                record.task,
-                waited,
-                "runs again" if record.idempotent else "is lost",
-            )
+        _logger.warning(
+            "The job %s of %s still runs after %g seconds. If it ends before this process, its"
+            " outcome is written; otherwise it %s",
+            record.id,
+            record.task,
+            waited,
+            "runs again" if record.idempotent else "is lost",
+        )
 
     @property
     def progress(self) -> Progress | None:

@@ -4,7 +4,7 @@ The engine notices it, and asks here. Another process may run the jobs, so this 
 that it has claimed. If nobody takes them, the wait would not end.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import select
 
@@ -28,15 +28,11 @@ class BlockedWorkers:
 
     Args:
         jobs: The jobs of this process.
-        give_back: Gives back the jobs that have not begun.
         engine: Where they run. One of processes asks by itself.
     """
 
-    def __init__(
-        self, jobs: ProcessJobs, give_back: Callable[[], object], engine: JobEngine | None
-    ) -> None:
+    def __init__(self, jobs: ProcessJobs, engine: JobEngine | None) -> None:
         self._jobs = jobs
-        self._give_back = give_back
         # When the workers were first seen blocked, and last.
         self._first = self._last = 0.0
         if engine is not None and hasattr(engine, "give_way"):
@@ -73,5 +69,5 @@ class BlockedWorkers:
             busy = select(table.c.id).where(IS_ACTIVE, table.c.owner != owner).limit(1)
             is_busy = connection.execute(busy).first() is not None
         self._jobs.claimed.pause(now + _PAUSE)
-        self._give_back()
+        self._jobs.give_back_waiting()
         return is_busy or now - self._first < _PATIENCE

@@ -4,9 +4,9 @@
    everything that waits. If another thread is writing already, that one, or the writer's own thread
    after it, writes for both. So twenty submissions at the same time cost one transaction, and a
    single one costs no change of threads.
-2. What nobody waits for (a job begins, ends, reports progress) is lazy: while urgent operations
-   keep coming it is put off for some milliseconds, and the writer's own thread writes it together.
-   The same holds for giving jobs to the engine, which writes nothing.
+2. What nobody waits for (a job begins, ends, reports progress) is lazy: it is put off for some
+   milliseconds, and the writer's own thread writes it together. The same holds for giving jobs to
+   the engine, which writes nothing. It is due at once if somebody waits for a job by now.
    PERF: threads that take turns at every job spend most of the time on the turns.
 3. `write` and `write_new` are called by one thread at a time, which holds `_writing`; `on_idle` by
    the writer's own thread alone. Within one kind, urgent or lazy, operations are written in the
@@ -28,6 +28,7 @@ from dewar.support.backoff import doubled
 from dewar.tasks.engines.settle import start_thread
 from dewar.tasks.errors import LedgerError, TasksError
 from dewar.tasks.ledger.records import NewJob
+from dewar.tasks.runtime.lazy_operations import LazyOperations
 from dewar.tasks.runtime.pending_write import AwaitedOperation, Entry, Operation, PendingWrite
 from dewar.tasks.runtime.separate_writes import SeparateWrites
 from dewar.tasks.runtime.writer_state import MOVES, WriterState
@@ -38,8 +39,8 @@ _OPEN, _STOPPING, _ENDED = WriterState
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 # The most operations in one transaction, because other processes write too.
 _MAX_BATCH = 500
-# How long a lazy operation is put off at most, and how long after an urgent one, in seconds.
-_MAX_DELAY, _QUIET_TIME = 0.02, 0.003
+# Urgent operations that follow each other within this time come closely, in seconds.
+_QUIET_TIME = 0.003
 
 _TOO_LATE = (
     "This process has stopped running tasks, so it accepts no more jobs. Submit before"
@@ -63,9 +64,9 @@ class LedgerWriter:
         self._write_entries = write
         self._write_new = write_new
         self._separate = SeparateWrites(write)
-        self._on_idle: Callable[[], float] = _idle_forever
+        self._on_idle: Callable[[], float] = lambda: _LONGEST_PAUSE
         self._urgent: deque[Entry] = deque()
-        self._lazy: deque[Entry] = deque()
+        self._lazy = LazyOperations(_MAX_BATCH)
         self._writing = threading.Lock()
         self._wakeup = threading.Event()
         self._stop_requested = threading.Event()
@@ -74,8 +75,7 @@ class LedgerWriter:
         self._failures = 0
         self._longest_pause = _LONGEST_PAUSE
         self._idle_error = ""
-        # When an operation of either kind was last written.
-        self._urgent_at = self._lazy_at = 0.0
+        self._urgent_at = 0.0  # when an urgent operation was last written
         #: Any thread may read it.
         self.state = _OPEN
         #: Whether urgent operations follow each other closely. The thread that writes sets it.
@@ -83,8 +83,7 @@ class LedgerWriter:
         self._thread = BackgroundThread("dewar-tasks-writer", self._run)
 
     def __repr__(self) -> str:
-        alive = "running" if self._thread.is_alive() else "not running"
-        return f"<LedgerWriter {self.state.name}, {alive}, {self.waiting} waiting>"
+        return f"<LedgerWriter {self.state.name}, {self._thread!r}, {self.waiting} waiting>"
 
     @property
     def waiting(self) -> int:
@@ -105,12 +104,16 @@ class LedgerWriter:
         self._longest_pause = min(longest_pause, _LONGEST_PAUSE)
         start_thread(self._thread, repr(self))
 
-    def put(self, operation: Operation) -> None:
-        """Have an operation written soon."""
-        self._lazy.append((operation, None))
-        # PERF: if others wait, the thread has a time to wake up already.
-        if len(self._lazy) <= 1 or self.state is not _OPEN:
+    def put(self, operation: Operation, is_due: bool = False) -> None:
+        """Have an operation written soon; if it is due, at once, with all that was put before."""
+        if self._lazy.put(operation, is_due) or self.state is not _OPEN:
             self._wakeup.set()
+
+    def flush(self) -> None:
+        """Have everything written that was put, by this thread if no other one is writing."""
+        if self._lazy and self.state is _OPEN:
+            self._lazy.hurry()
+            self._write_here()
 
     def write(self, new: NewJob) -> bool:
         """Write a new job, with everything that waits; return whether it was accepted.
@@ -148,14 +151,19 @@ class LedgerWriter:
         self._urgent.extend(zip(operations, tickets, strict=True))
         if self.state is _ENDED:
             self._fail_waiting()
-        elif self._writing.acquire(blocking=False):
+        else:
+            self._write_here()
+        return [ticket.wait() for ticket in tickets]
+
+    def _write_here(self) -> None:
+        """Write what is due, unless another thread writes; that one is followed by the writer's."""
+        if self._writing.acquire(blocking=False):
             try:
                 self._write_some(time.monotonic())
             finally:
                 self._release()
         else:
             self._wakeup.set()
-        return [ticket.wait() for ticket in tickets]
 
     def wake(self) -> None:
         """Have `on_idle` called soon."""
@@ -230,17 +238,14 @@ class LedgerWriter:
 
     def _lazy_due(self) -> float:
         """Return when lazy operations are to be written, if nothing urgent comes."""
-        if self.state is not _OPEN or len(self._lazy) >= _MAX_BATCH:
-            return 0.0
-        return min(self._urgent_at + _QUIET_TIME, self._lazy_at + _MAX_DELAY)
+        return self._lazy.due(self._urgent_at) if self.state is _OPEN else 0.0
 
     def _write_some(self, now: float) -> None:
-        entries = _pop_up_to(self._urgent, _MAX_BATCH)
+        entries = [self._urgent.popleft() for _ in range(min(len(self._urgent), _MAX_BATCH))]
         if entries:
             self._note_urgent(now)
         if now >= self._lazy_due():
-            entries += _pop_up_to(self._lazy, _MAX_BATCH)
-            self._lazy_at = now
+            entries += self._lazy.take(now)
         try:
             self._write_entries(entries)
         except Exception as error:  # noqa: BLE001  # raised for the threads that submit new jobs
@@ -271,8 +276,9 @@ class LedgerWriter:
         kept = self._separate.run(entries, error)
         if len(kept) < len(entries):
             self._failures = min(self._failures, 1)  # It works, at least for others.
-        for entry in reversed(kept):
-            (self._lazy if entry[1] is None else self._urgent).appendleft(entry)
+        kept.reverse()
+        self._urgent.extendleft(entry for entry in kept if entry[1] is not None)
+        self._lazy.put_back(entry for entry in kept if entry[1] is None)
 
     def _fail_waiting(self) -> None:
         """Refuse everything that waits, since it will not be written."""
@@ -299,11 +305,3 @@ class LedgerWriter:
             _logger.warning("The ledger can be used again")
             self._idle_error = ""
         return pause
-
-
-def _idle_forever() -> float:
-    return _LONGEST_PAUSE
-
-
-def _pop_up_to(queue: deque[Entry], most: int) -> list[Entry]:
-    return [queue.popleft() for _ in range(min(len(queue), most))]

@@ -9,7 +9,9 @@ from dewar.tasks.engines.execution import perform, perform_remote
 from dewar.tasks.engines.interface import JobCall
 from dewar.tasks.ledger.records import JobRecord
 from dewar.tasks.retry import RetryPolicy
+from dewar.tasks.runtime.stored_results import StoredResults
 from dewar.tasks.serialization.context_transfer import CapturedContext
+from dewar.tasks.tracing import span_of
 
 
 class JobSource:
@@ -18,10 +20,12 @@ class JobSource:
     Args:
         directory: The tasks.
         is_local: Whether jobs run on threads of this process.
+        results: The results of other jobs that are arguments of some.
     """
 
-    def __init__(self, directory: TaskDirectory, is_local: bool) -> None:
+    def __init__(self, directory: TaskDirectory, is_local: bool, results: StoredResults) -> None:
         self._directory = directory
+        self._results = results
         self._is_local = is_local
         self._perform: Callable[..., list[str]] = perform if is_local else perform_remote
         # PERF: where another process finds the app and its tasks. To find it out took nearly 40 µs
@@ -54,35 +58,42 @@ class JobSource:
 
         Raises:
             UnknownTask: If this process does not have the task.
+            TasksError: If a result that is an argument is not there.
         """
         # PERF: no call for a task that is there.
         task = self._directory.tasks.get(record.task)
         if task is None:
             task = self._directory.find(record.task)
+        stored = None if record.context is None else json.loads(record.context)
         context = self._plain_context
-        if record.context is not None or context is None:
-            context = self._make_context(record.context)
+        if stored is not None or context is None:
+            context = self._make_context(stored)
+        span = span_of(stored, record.queue)
+        arguments = record.arguments
+        if record.limited:  # PERF: as all are that have waited for others
+            arguments = self._results.fill(arguments)
         return JobCall(
             function=self._perform,
             args=(
                 task if self._is_local else self._address_of(task),
-                record.arguments,
+                arguments,
                 record.id,
                 attempt,
             ),
-            kwargs={},
+            kwargs={} if span is None else {"span": span},
             context=context,
             timeout=task.options.timeout,
+            soft_timeout=task.options.soft_timeout,
             repeatable=record.idempotent,
             described=(record.id, record.task, attempt),
         )
 
-    def _make_context(self, stored: str | None) -> CapturedContext | None:
+    def _make_context(self, stored: dict[str, Any] | None) -> CapturedContext | None:
         app = self._directory.app
         if app is None:
             return None
         if stored is not None:
-            return CapturedContext(app, self._path_of_app, json.loads(stored))
+            return CapturedContext(app, self._path_of_app, stored)
         self._plain_context = CapturedContext(app, self._path_of_app, None)
         return self._plain_context
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from math import inf
 
-from dewar.tasks.errors import NotSupported
+from dewar.tasks.errors import LedgerError, NotSupported
+from dewar.tasks.ledger.notifications import JOBS, Topic
 from dewar.tasks.ledger.owner_watch import OwnerWatch
-from dewar.tasks.ledger.records import JobRecord, JobState
+from dewar.tasks.ledger.records import JobRecord
 from dewar.tasks.ledger.recovery import bring_forward
 from dewar.tasks.runtime.cancellation import JobCancellation
 from dewar.tasks.runtime.clock_steps import ClockSteps
@@ -115,30 +116,46 @@ class LedgerMaintenance:
         """Have a function called every *interval* seconds. Call it before the writer starts."""
         self._timers.add(interval, do)
 
+    def hasten(self, do: Callable[[], object], seconds: float) -> None:
+        """Have such a function called in a number of seconds, if it is due later."""
+        self._timers.make_due(do, self._jobs.monotonic() + seconds)
+
     def poll_soon(self) -> None:
         """Make the look at the ledger due at once."""
-        self._claimed.may_have_jobs = True
+        self._claimed.note_jobs()
         self._timers.make_due(self._poll)
 
     def run_due(self) -> float:
         """Do what is due; return the seconds until something is due again."""
-        if self._claimed.wants_jobs:
-            self._claim()
+        claimed = self._claimed
+        self.claim()
         now = self._jobs.monotonic()
         due_in = self._timers.run(now)
-        if self._claimed.attempts:
+        # A job for later, or the next one of a task with a rate, is claimed at its time.
+        next_due_in = claimed.next_due - self._jobs.clock()
+        if 0 < next_due_in < due_in:
+            due_in = next_due_in
+        if claimed.attempts or self._ledger.notifications.is_listening:
             return due_in
-        # This process has nothing to do, or waits for others. A share of the time that has passed:
-        # the next job of a series is found at once, the end of a long one soon enough, and a quiet
-        # process looks as seldom as it may. Looks that take long are rare too.
+        # This process has nothing to do, or waits for others, and nobody tells it. A share of the
+        # time that has passed: the next job of a series is found at once, the end of a long one
+        # soon enough, and a quiet process looks as seldom as it may. Looks that take long are rare.
         quiet = now - self._claimed.active_at
         pause = max(_SHORTEST_POLL, quiet / 4, 4 * self._poll_took)
         self._timers.make_due(self._poll, now + pause)
         return min(due_in, pause)
 
+    def claim(self) -> None:
+        """Claim jobs, and give them to the engine, if there are some and it is time to."""
+        claimed = self._claimed
+        claimed.note_time(self._jobs.clock())
+        if claimed.wants_jobs:
+            self._claim()
+
     def heartbeat(self) -> None:
         """Renew the lease of this process, and recover the jobs of processes that have died."""
         now = self._jobs.clock()
+        self._ledger.notifications.maintain()
         if not self._ledger.beat(self._jobs.owner, now + self._lease):
             self._note_forgotten()
         recovered = self._ledger.recover(now, self._watch.gone, self._jobs.describe)
@@ -148,7 +165,9 @@ class LedgerMaintenance:
                 len(recovered.requeued),
                 len(recovered.lost),
             )
-            self._claimed.may_have_jobs = True
+        if recovered.requeued or recovered.lost or recovered.cancelled:
+            self.poll_soon()  # others are told, and this process may run or await them too
+        self._jobs.moments.changed([*recovered.requeued, *recovered.lost, *recovered.cancelled])
         self._retention.observe()
         if self._clock_steps.take_step_back():
             self._bring_forward(now)
@@ -160,7 +179,8 @@ class LedgerMaintenance:
             _logger.warning(
                 "The clock was set back. Jobs that were due before, and are now: %d", count
             )
-            self._claimed.may_have_jobs = True
+            self.poll_soon()
+            self._ledger.notifications.notify(JOBS)
 
     def _note_forgotten(self) -> None:
         """Let go of the jobs that others have taken over, if there are any.
@@ -186,7 +206,8 @@ class LedgerMaintenance:
         began = self._jobs.monotonic()
         claimed, seen = self._claimed, self._ledger.changes()
         changed, self._seen = seen != self._seen, seen
-        if changed or claimed.may_have_jobs or claimed.next_due <= self._jobs.clock():
+        claimed.note_time(self._jobs.clock())
+        if changed or claimed.may_have_jobs:
             self._claim()
         if changed and claimed.attempts:
             self._apply_stop_requests()
@@ -200,14 +221,25 @@ class LedgerMaintenance:
         room = claimed.room
         if not room or self._jobs.monotonic() < claimed.claims_from:
             return
-        records = self._ledger.claim(self._jobs.owner.id, room, now, self._tasks)
-        claimed.may_have_jobs = len(records) == room
-        if not claimed.may_have_jobs:
-            claimed.next_due = self._ledger.next_due(self._tasks) or inf
+        records = self._look(room, now)
         if records:
             claimed.active_at = self._jobs.monotonic()
         for record in records:
             self._dispatch(record)
+
+    def _look(self, room: int, now: float) -> list[JobRecord]:
+        """Claim jobs, and note what is left."""
+        claimed, rules = self._claimed, self._jobs.rules()
+        claimed.begin_look()
+        try:
+            records = self._ledger.claim(self._jobs.owner.id, room, now, self._tasks, rules)
+            claimed.note_claimed([record.priority for record in records], room)
+            if len(records) < room:
+                claimed.note_outlook(self._ledger.outlook(self._tasks, rules))
+        except LedgerError:
+            claimed.note_jobs()
+            raise
+        return records
 
     def _apply_stop_requests(self) -> None:
         """Stop the jobs that another process was asked to stop."""
@@ -227,6 +259,7 @@ class LedgerMaintenance:
         away = [id for id in self._futures.ids() if self._claimed.find(id) is None]
         if not away:
             return
+        self._ledger.notifications.add_topic(Topic.ENDED)
         # The oldest first, and the others in turn: there may be thousands.
         first = self._lookup_start = (
             self._lookup_start + _LOOKUP_LIMIT
@@ -240,12 +273,9 @@ class LedgerMaintenance:
         """Drop the attempts that have not begun and whose jobs another process has cancelled."""
         waiting = [a for a in self._claimed.all() if not a.running() and not a.done()]
         for start in range(0, len(waiting), _LOOKUP_LIMIT):
-            some = {
-                attempt.record.id: attempt for attempt in waiting[start : start + _LOOKUP_LIMIT]
-            }
-            for record in self._ledger.get_many(list(some)).values():
-                if record.state is JobState.CANCELLED and some[record.id].cancel():
-                    self._claimed.take(record.id)
+            some = [attempt.record.id for attempt in waiting[start : start + _LOOKUP_LIMIT]]
+            for record in self._ledger.get_many(some).values():
+                if self._claimed.drop_cancelled(record):
                     self._futures.resolve([record])
 
     def _purge_ended(self) -> None:

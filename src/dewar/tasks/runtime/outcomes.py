@@ -8,7 +8,7 @@ from typing import Any
 
 from dewar.tasks.engines.execution import DONE
 from dewar.tasks.errors import JobLost, JobTimeout, TasksError, TaskSetupError, WorkerDied
-from dewar.tasks.ledger.interruption import lost_error, state_after
+from dewar.tasks.ledger.interruption import Interruptions, lost_error, state_after
 from dewar.tasks.ledger.records import JobRecord, JobState, Outcome
 from dewar.tasks.retry import RetryPolicy
 from dewar.tasks.runtime.attempt import Attempt
@@ -48,6 +48,7 @@ def outcome_of(
         result=result,
         error=None if error is None else json.dumps(error),
         due=None if pause is None else now + pause,
+        limited=record.limited,
         callback_body=body,
     )
 
@@ -71,17 +72,24 @@ def _decide(attempt: Attempt, policy: RetryPolicy) -> _Decision:
         error = describe_error(JobTimeout(attempt.record.task, raised.seconds))
         return _failed(policy.after_timeout, attempt, error)
     if isinstance(raised, WorkerDied) and policy.idempotent:
-        return _failed(policy.after_death, attempt, describe_error(raised))
+        return _failed(policy.after_death, attempt, describe_error(raised), has_died=True)
     if isinstance(raised, CancelledError | JobLost | WorkerDied):
-        return _interrupted(attempt.record, policy)
+        return _interrupted(attempt.record, policy, raised)
     return JobState.FAILED, None, describe_error(raised), None
 
 
 def _failed(
-    pause_after: Callable[[int], float | None], attempt: Attempt, error: Mapping[str, Any]
+    pause_after: Callable[[int], float | None],
+    attempt: Attempt,
+    error: Mapping[str, Any],
+    *,
+    has_died: bool = False,
 ) -> _Decision:
+    before = Interruptions.of(attempt.record.error)
+    after = before.after_death() if has_died else before.after_error()
     try:
-        pause = pause_after(attempt.number)
+        # What a deployment has interrupted is no failure of the job.
+        pause = pause_after(after.deaths if has_died else attempt.number - before.interruptions)
     except BaseException as raised:  # noqa: BLE001  # whatever it is, there is no next attempt
         failure = TaskSetupError(
             f"{attempt.record.task} has failed, {error['type']}: {error['text']}; and there is no"
@@ -90,15 +98,20 @@ def _failed(
         )
         failure.__cause__ = raised
         return JobState.FAILED, None, describe_error(failure), None
-    return (JobState.FAILED if pause is None else JobState.QUEUED), None, error, pause
+    if pause is None:
+        return JobState.FAILED, None, error, None
+    return JobState.QUEUED, None, after.written(error), pause
 
 
-def _interrupted(record: JobRecord, policy: RetryPolicy) -> _Decision:
+def _interrupted(record: JobRecord, policy: RetryPolicy, raised: BaseException) -> _Decision:
     """Return the outcome of an attempt that was interrupted at an unknown point."""
     state = state_after(may_repeat=policy.idempotent)
     if state is JobState.LOST:
         return state, None, describe_error(lost_error(record.task, record.id)), None
-    return state, None, None, 0.0
+    if isinstance(raised, CancelledError):
+        raised = CancelledError(f"The process that ran {record.task} was stopped.")
+    after = Interruptions.of(record.error).after_stop()
+    return state, None, after.written(describe_error(raised)), 0.0
 
 
 def unwritable(outcome: Outcome, error: Exception) -> Outcome:

@@ -1,8 +1,16 @@
 """`PendingWrite`: what a thread waits on, and the operations that a process has for its ledger."""
 
 import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from dewar.tasks.ledger.records import AttemptStart, NewJob, Outcome, ProgressUpdate
+from dewar.tasks.ledger.records import (
+    AttemptStart,
+    NewJob,
+    Outcome,
+    ProgressUpdate,
+    StopRequest,
+)
 from dewar.tasks.runtime.attempt import Dispatch
 
 
@@ -45,6 +53,40 @@ class PendingWrite:
 
 #: What a thread waits for.
 AwaitedOperation = NewJob | AttemptStart
-Operation = AwaitedOperation | ProgressUpdate | Outcome | Dispatch
+Operation = AwaitedOperation | ProgressUpdate | StopRequest | Outcome | Dispatch
 #: An operation, with what a thread waits on if one does.
 Entry = tuple[Operation, PendingWrite | None]
+
+
+class OperationWriter(Protocol):
+    """Writes the operations of a process. Any thread may call any method."""
+
+    #: Whether operations that are waited for follow each other closely.
+    is_busy: bool
+
+    def start(self, on_idle: Callable[[], float], longest_pause: float) -> None:
+        """Begin; see `LedgerWriter.start`."""
+
+    def put(self, operation: Operation, is_due: bool = False) -> None:
+        """Have an operation written soon, or at once."""
+
+    def flush(self) -> None:
+        """Have everything written that was put."""
+
+    def write(self, new: NewJob) -> bool:
+        """Write a new job; return whether it was accepted."""
+
+    def write_all(self, operations: Sequence[AwaitedOperation]) -> list[bool]:
+        """Write operations; return for each whether it took effect."""
+
+    def wake(self) -> None:
+        """Have what is due done soon."""
+
+    def stop(self, timeout: float) -> bool:
+        """Write what waits and end; return whether all was written within `timeout` seconds."""
+
+
+#: Makes a writer of a function that writes entries, and one that writes a new job.
+MakeWriter = Callable[
+    [Callable[[Sequence[Entry]], None], Callable[[NewJob], bool]], OperationWriter
+]

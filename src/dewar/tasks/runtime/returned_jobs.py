@@ -33,9 +33,9 @@ class ReturnedJobs:
     def __repr__(self) -> str:
         return f"<ReturnedJobs, {len(self._ids)} to give back>"
 
-    def add(self, id: str) -> None:
-        """Give a job back."""
-        self._ids.append(id)
+    def add(self, *ids: str) -> None:
+        """Give jobs back."""
+        self._ids.extend(ids)
         self.flush()
 
     def flush(self) -> None:

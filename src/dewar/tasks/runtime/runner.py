@@ -31,15 +31,15 @@ from dewar.tasks.ledger.records import (
     JobState,
     NewJob,
     Outcome,
+    StopRequest,
 )
 from dewar.tasks.progress import Progress
 from dewar.tasks.runtime.attempt import Attempt, Dispatch
 from dewar.tasks.runtime.cancellation import JobCancellation
-from dewar.tasks.runtime.group_commit import LedgerWriter
 from dewar.tasks.runtime.job_source import JobSource
 from dewar.tasks.runtime.latest_progress import LatestProgress
 from dewar.tasks.runtime.outcomes import outcome_of
-from dewar.tasks.runtime.pending_write import Entry, Operation
+from dewar.tasks.runtime.pending_write import Entry, MakeWriter, Operation
 from dewar.tasks.runtime.process_jobs import ProcessJobs
 from dewar.tasks.runtime.returned_jobs import ReturnedJobs
 
@@ -59,6 +59,7 @@ class JobRunner:
         source: What they run.
         cancellation: What is cancelled meanwhile.
         on_callback: Called when a job with a callback has ended.
+        make_writer: Makes what writes.
     """
 
     def __init__(
@@ -68,18 +69,19 @@ class JobRunner:
         source: JobSource,
         cancellation: JobCancellation,
         on_callback: Callable[[], object],
+        make_writer: MakeWriter,
     ) -> None:
-        self._jobs = jobs
+        self._jobs, self._owner = jobs, jobs.owner.id
         self._ledger, self._claimed = jobs.ledger, jobs.claimed
-        self._clock, self._monotonic = jobs.clock, jobs.monotonic
-        self._owner = jobs.owner.id
+        self._clock, self._monotonic, self._moments = jobs.clock, jobs.monotonic, jobs.moments
         self._engine = engine
-        self._source = source
-        self._cancellation = cancellation
+        self._source, self._cancellation = source, cancellation
         self._on_callback = on_callback
         self._progress = LatestProgress()
         self._returned = ReturnedJobs(jobs.ledger, self._owner)
-        self._writer = LedgerWriter(self._write, self._write_new)
+        self._writer = writer = make_writer(self._write, self._write_new)
+        #: See `LedgerWriter`.
+        self.wake, self.flush = writer.wake, writer.flush
 
     def __repr__(self) -> str:
         return f"<JobRunner {self._owner} {self._claimed!r} {self._writer!r}>"
@@ -106,46 +108,26 @@ class JobRunner:
         """
         return self._writer.write_all(self._jobs.all_claimed_at_once(jobs))
 
-    def wake(self) -> None:
-        """Have `on_idle` called soon."""
-        self._writer.wake()
+    def note_stopping(self, id: str) -> None:
+        """Have it written that a job is to end, if it runs here; see `StopRequest`."""
+        attempt = self._claimed.find(id)
+        if attempt is not None and attempt.running():
+            self._writer.put(StopRequest(id=id))
 
     def stop(self, timeout: float) -> bool:
-        """Give back what has not begun, and wait for what runs; call `finish` next.
+        """Give back what has not begun, and wait `timeout` seconds for what runs.
 
-        What still runs then is stopped, if the engine can do that, and given back as well.
-
-        Args:
-            timeout: In seconds.
-
-        Returns:
-            Whether nothing is left running here.
+        What still runs then is asked to end, or stopped, and given back as well. Return whether
+        nothing is left; call `finish` next.
         """
         self._claimed.close()
         try:
-            self.give_back_waiting()
+            self._jobs.give_back_waiting()
         except LedgerError as error:
             _logger.warning("Some jobs wait until this process has ended: %s", error)
         if not self._claimed.wait_empty(timeout):
-            for attempt in self._claimed.all():
-                attempt.recall(timeout)
-            self._claimed.wait_empty(_FINAL_WAIT)
-        return self.is_idle
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no job belongs to this process."""
+            self._claimed.recall(timeout, _FINAL_WAIT)
         return not self._claimed.attempts
-
-    def give_back_waiting(self) -> None:
-        """Give back to the ledger what has not begun.
-
-        Raises:
-            LedgerError: If that cannot be written; the jobs wait until this process has ended.
-        """
-        back = self._claimed.drop_waiting()
-        if back:
-            self._ledger.release(self._owner, back)
 
     def finish(self, timeout: float | None) -> bool:
         """Wait for the outcomes of what still runs, write them, and leave the ledger.
@@ -168,12 +150,11 @@ class JobRunner:
     def note_begin(self, attempt: Attempt) -> bool:
         """See `dewar.tasks.runtime.attempt.AttemptListener`."""
         record = attempt.record
-        start = AttemptStart(
-            id=record.id, owner=self._owner, attempt=attempt.number, at=self._clock()
-        )
+        attempt.began_at = now = self._clock()
+        start = AttemptStart(id=record.id, owner=self._owner, attempt=attempt.number, at=now)
         # An attempt that cannot start is noted by the thread that writes, which must not wait for
-        # itself.
-        if record.idempotent or attempt.cannot_start:
+        # itself. After an error it is written first: the attempt may have killed its process.
+        if (record.idempotent and record.error is None) or attempt.cannot_start:
             self._writer.put(start)
             return True
         try:
@@ -193,13 +174,17 @@ class JobRunner:
         self._put_progress(record.id)
         source = self._source
         policy = source.policy(record.task)
-        self._writer.put(outcome_of(attempt, policy, self._owner, self._clock(), source.json))
+        outcome = outcome_of(attempt, policy, self._owner, self._clock(), source.json)
+        self._claimed.note_finished(record.id)
+        self._writer.put(outcome, self._jobs.is_urgent(attempt))
 
     # The thread that writes.
 
     def _write_new(self, new: NewJob) -> bool:
         """Write a new job that came alone; return whether it was accepted."""
-        if self._ledger.write((new,), self._jobs.describe).refused:
+        written = self._ledger.write((new,), self._jobs.describe)
+        self._cancellation.note_written(written)
+        if written.refused or written.duplicates:
             return False
         self._follow(new)
         return True
@@ -208,7 +193,9 @@ class JobRunner:
         """Write entries in one transaction. After it, nothing is raised."""
         kept = [op for op, _ in entries if not isinstance(op, Dispatch)]
         written = self._ledger.write(kept, self._jobs.describe)
+        self._cancellation.note_written(written)
         void = {id(operation) for operation in (*written.refused, *written.fenced)}
+        void.update(id(one) for one in kept if one.id in written.duplicates)
         ended = 0
         for operation, ticket in entries:
             counts = id(operation) not in void
@@ -237,12 +224,15 @@ class JobRunner:
                 self._dispatch(operation.attempt)
             elif isinstance(operation, AttemptStart) and not counts:
                 self._claimed.take(operation.id)
+            elif counts:
+                self._moments.went_on(operation, self._claimed.find(operation.id))
         except Exception:
             _logger.exception("After %r was written, this failed", operation)
 
     def _on_accepted(self, new: NewJob) -> None:
+        self._moments.accepted(new)
         if new.owner is None:
-            if self._claimed.note_left(self._monotonic()):
+            if self._jobs.note_left(new):
                 self._writer.wake()
             return
         attempt = self._hold(JobRecord.of(new))
@@ -253,7 +243,9 @@ class JobRunner:
 
     def dispatch_claimed(self, record: JobRecord) -> None:
         """Give a job that this process has claimed to the engine."""
-        self._dispatch(self._hold(record))
+        attempt = self._hold(record)
+        attempt.was_claimed = True
+        self._dispatch(attempt)
 
     def _hold(self, record: JobRecord) -> Attempt:
         attempt = Attempt(record, self, None if self._engine is None else self._engine.stop)
@@ -265,14 +257,15 @@ class JobRunner:
         """Give an attempt to the engine, or its job back to the ledger."""
         record, claimed = attempt.record, self._claimed
         try:
-            if self._cancellation.look_up(record.id):
+            if self._cancellation.look_up(record):
                 attempt.cancel()
                 claimed.take(record.id)
                 return
             if self._engine is not None and self._monotonic() >= claimed.claims_from:
                 self._engine.submit(attempt, self._source.call(record, attempt.number))
                 return
-        except (QueueFull, ThreadRefused, ConnectionError) as error:
+        # The ledger, because it may have arguments of the job.
+        except (QueueFull, ThreadRefused, ConnectionError, LedgerError) as error:
             self._returned.bounded_log.warn("Jobs have to wait: %s", error)
             claimed.pause(self._monotonic() + _REFUSAL_PAUSE)
         except EngineClosed:
@@ -291,8 +284,11 @@ class JobRunner:
     def _close(self, outcome: Outcome, counts: bool) -> None:
         """Drop a job whose outcome is written, and resolve its Future."""
         attempt = self._claimed.take(outcome.id)
+        if counts and attempt is not None:
+            self._moments.ended(outcome, attempt)
         if outcome.state is JobState.QUEUED:
-            self._claimed.note_queued(outcome.due or outcome.at)
+            if self._claimed.note_queued(outcome.due or outcome.at):
+                self._writer.wake()
         elif counts and attempt is not None:
             self._jobs.futures.resolve([attempt.record.ended(outcome)])
             if attempt.record.callback is not None:
@@ -303,6 +299,10 @@ class JobRunner:
         self._returned.flush()
         for id in self._progress.ids():
             self._put_progress(id)
+
+    def give_back_stalled(self) -> None:
+        """Give back what waits for jobs that run for long, for a process that is idle."""
+        self._returned.add(*self._claimed.drop_stalled())
 
     def _put_progress(self, id: str) -> None:
         update = self._progress.maybe_update(id)

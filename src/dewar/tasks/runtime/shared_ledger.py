@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import TaskSetupError
-from dewar.tasks.runtime.runtime import TasksRuntime
+from dewar.tasks.runtime.runtime import NewScheduled, TasksRuntime
 
 
 class Runtimes:
@@ -23,6 +23,19 @@ class Runtimes:
     def __repr__(self) -> str:
         return f"<Runtimes {list(self._known)!r}>"
 
+    def begin(self, directory: TaskDirectory, new_scheduled: NewScheduled) -> TasksRuntime:
+        """Return a new runtime that has begun, and check others against it from now on.
+
+        Raises:
+            TaskSetupError: If another runtime would run its jobs.
+        """
+        self.check(directory)
+        runtime = TasksRuntime(directory, new_scheduled)
+        runtime.start()
+        with self._lock:
+            self._known.add(runtime)
+        return runtime
+
     def check(self, new: TaskDirectory) -> None:
         """Check tasks before their runtime is made.
 
@@ -32,13 +45,12 @@ class Runtimes:
         with self._lock:
             others = [runtime.directory for runtime in self._known if runtime.is_running]
         for other in others:
-            if other is not new and other.ledger_location() == new.ledger_location():
+            if other is not new and _ledger_of(other) == _ledger_of(new):
                 _check(new, other)
 
-    def add(self, runtime: TasksRuntime) -> None:
-        """Check others against a runtime from now on."""
-        with self._lock:
-            self._known.add(runtime)
+
+def _ledger_of(directory: TaskDirectory) -> tuple[str, str | None]:
+    return directory.ledger_location(), directory.settings().schema
 
 
 def _check(new: TaskDirectory, other: TaskDirectory) -> None:
@@ -52,7 +64,8 @@ def _check(new: TaskDirectory, other: TaskDirectory) -> None:
         raise TaskSetupError(
             f"The apps {new.app.name!r} and {other.app.name!r} both have a task {shared[0]!r}, and"
             " one ledger, so each would run the other's jobs. Give one app its own ledger,"
-            " app.config['TASKS_LEDGER'] = 'instance/other.sqlite3', or name the task differently:"
+            " app.config['TASKS_LEDGER'] = 'instance/other.sqlite3', or in PostgreSQL its own"
+            " schema, app.config['TASKS_SCHEMA'] = 'other', or name the task differently:"
             f" @tasks.task({f'other {shared[0]}'!r})."
         )
 

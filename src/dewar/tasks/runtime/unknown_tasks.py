@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Collection
 
-from dewar.tasks.ledger.statements import UNKNOWN
+from dewar.tasks.ledger.claim_statements import OTHER_TASKS
+from dewar.tasks.ledger.statements import UNCLAIMED
 from dewar.tasks.runtime.process_jobs import ProcessJobs
 
 _logger = logging.getLogger("dewar.tasks")
@@ -32,10 +33,16 @@ class UnknownTasks:
     def look(self) -> None:
         """Look for such jobs. The writer's own thread calls it."""
         # A copy: another thread may declare a task.
-        known = {"before": self._clock() - _PATIENCE, "tasks": [*self._tasks, *self._told]}
+        known = {"tasks": [*self._tasks, *self._told]}
+        before = self._clock() - _PATIENCE
         with self._ledger.database.reading() as connection:
-            found = connection.execute(UNKNOWN, known).all()
-        for task, count in found:
+            counts = {
+                task: connection.execute(UNCLAIMED, {"task": task, "now": before}).scalar_one()
+                for task in connection.execute(OTHER_TASKS, known).scalars().all()
+            }
+        for task, count in counts.items():
+            if not count:
+                continue
             self._told.add(task)
             _logger.warning(
                 "%d waiting jobs are of the task %r, which this process does not have. They wait"

@@ -21,6 +21,15 @@ from markupsafe import Markup
 
 from dewar.tasks.errors import Unreadable
 from dewar.tasks.serialization.class_names import class_name, find_class, import_class
+from dewar.tasks.serialization.job_results import (
+    ERROR,
+    OUTCOME,
+    RESULT,
+    JobOutcome,
+    JobResult,
+    read_failure,
+    read_unfilled,
+)
 from dewar.tasks.serialization.json_types import MAX_DEPTH, TooDeep, is_json, looks_marked
 from dewar.tasks.serialization.time_forms import (
     Inexact,
@@ -55,6 +64,10 @@ def _text_of(value: bytes) -> str:
     return b64encode(value).decode("ascii")
 
 
+def _id_of(value: JobResult | JobOutcome) -> str:
+    return value.id
+
+
 def _number(value: float) -> float | None:
     return float(value) if isfinite(value) else None  # JSON has no infinity, and no NaN
 
@@ -73,6 +86,8 @@ _FORMS = (
     Form("$decimal", Decimal, str, Decimal, str),
     Form("$path", type(Path()), str, Path, str),
     Form("$markup", Markup, str, Markup, str),
+    Form(RESULT, JobResult, _id_of, read_unfilled, _id_of),
+    Form(OUTCOME, JobOutcome, _id_of, read_unfilled, _id_of),
 )
 _BY_TYPE = MappingProxyType({form.type: form for form in _FORMS})
 
@@ -81,6 +96,7 @@ _SEQUENCES: Mapping[type, str] = MappingProxyType(
     {tuple: "$tuple", set: "$set", frozenset: "$frozenset"}
 )
 _DICTS: Mapping[type, str] = MappingProxyType({OrderedDict: "$ordereddict", Counter: "$counter"})
+_UNORDERED = frozenset({"$set", "$frozenset", "$dict", "$counter"})
 #: An instance of a subclass of these would come back as one of these.
 _BASES = (
     *(str, int, float, complex, list, dict, tuple, set, frozenset, deque),
@@ -135,6 +151,11 @@ def _tagged_other(value: Any, kind: type, depth: int) -> Any:
         items = {name: tagged(item, depth) for name, item in fields_of(value).items()}
         return {"$dataclass": [class_name(kind), items]}
     return value
+
+
+def looks_unordered(written: Mapping[str, Any]) -> bool:
+    """Return whether the order of the parts in a tagged value means nothing."""
+    return len(written) == 1 and not _UNORDERED.isdisjoint(written)
 
 
 def _is_named_tuple(kind: Any) -> TypeGuard[type[NamedTuple]]:
@@ -235,6 +256,7 @@ _READERS = MappingProxyType(
     | {tag: _reader_of(sequence) for sequence, tag in _SEQUENCES.items()}
     | {"$dict": _read_dict, "$enum": _read_enum, "$dataclass": _read_dataclass}
     | {"$namedtuple": _read_named_tuple, "$deque": _read_deque}
+    | {ERROR: read_failure}
     | {"$ordereddict": lambda content: OrderedDict(_read_dict(content))}
     | {"$counter": lambda content: Counter(_read_dict(content))}
 )

@@ -50,9 +50,8 @@ def make(name: str) -> JobEngine:
 def table() -> tuple[list[str], dict[str, list[str]]]:
     """Return the names of the columns, and the cells by engine."""
     text = PAGE.read_text(encoding="utf-8")
-    text = text[
-        text.index("## What each engine supports") : text.index("## What each failure loses")
-    ]
+    begin, end = "## What each engine supports", "## What each option of a task does"
+    text = text[text.index(begin) : text.index(end)]
     head = re.search(r"^\| engine \|(.*)\|$", text, re.MULTILINE)
     assert head is not None
     rows = re.findall(r"^\| `([^`]+)` \|(.*)\|$", text, re.MULTILINE)

@@ -127,5 +127,11 @@ def test_a_worker_is_told_which_job_it_runs() -> None:
         "id": "x",
         "task": "add",
         "attempt": 2,
+        "soft_timeout": None,
     }
-    assert description_of(JobCall(len, (), {})) == {"id": "", "task": "len", "attempt": 1}
+    assert description_of(JobCall(len, (), {}, soft_timeout=2.5)) == {
+        "id": "",
+        "task": "len",
+        "attempt": 1,
+        "soft_timeout": 2.5,
+    }

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import taskapp
+from dewar import chain, group
 from dewar.tasks.errors import JobLost
 from dewar.tasks.ledger.records import JobState
 from exactvalues import EXACT, assert_same
@@ -66,6 +67,16 @@ def test_a_job_sees_its_request_and_tells_its_progress(tasks: Any) -> None:
 def test_values_come_back_as_they_were(tasks: Any) -> None:
     """As an argument and as a result."""
     assert_same(taskapp.later.submit(EXACT).result(LIMIT), EXACT)
+
+
+def test_a_workflow_runs_on_other_machines(tasks: Any) -> None:
+    """Results are arguments there, and what fails stops what waits."""
+    workflow = chain(group(taskapp.add.s(1, 2), taskapp.add.s(3, 4)), taskapp.add.s([5])).submit()
+    assert workflow.result(LIMIT) == [3, 7, 5]
+    failing = chain(taskapp.fail.s("no"), taskapp.add.s(1)).submit()
+    with pytest.raises(ValueError, match="no"):
+        failing.result(LIMIT)
+    assert failing.status().jobs[JobState.CANCELLED] == 1
 
 
 def test_an_error_is_repeated_as_the_task_says(tasks: Any) -> None:

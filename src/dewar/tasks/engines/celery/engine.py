@@ -2,7 +2,7 @@
 
 from dewar.support.per_process import PerProcess
 from dewar.tasks.engines.celery.settings import CelerySettings
-from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
+from dewar.tasks.engines.interface import STOP_GRACE, Ability, EngineStatistics, JobCall
 from dewar.tasks.errors import MissingExtra
 from dewar.tasks.job import Job
 
@@ -14,7 +14,8 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra("The engine 'celery'", "celery") from error
 
-_ANY_BROKER = frozenset(Ability) - {Ability.SURVIVE_BROKER}
+_RABBITMQ = frozenset(Ability) - {Ability.ASK_TO_STOP, Ability.PRIORITY}
+_REDIS = _RABBITMQ - {Ability.SURVIVE_BROKER}
 
 
 class CeleryEngine:
@@ -37,7 +38,7 @@ class CeleryEngine:
         )
         redis = self._settings.is_redis
         # Dewar cannot know whether Redis stores its queues on a disk.
-        self.abilities: frozenset[Ability] = _ANY_BROKER if redis else frozenset(Ability)
+        self.abilities: frozenset[Ability] = _REDIS if redis else _RABBITMQ
         self._sessions = PerProcess(lambda: CelerySession(app, self._settings))
 
     def __repr__(self) -> str:
@@ -54,7 +55,7 @@ class CeleryEngine:
         """
         self._sessions.get().submit(job, call)
 
-    def stop(self, job: Job) -> bool:
+    def stop(self, job: Job, grace: float = STOP_GRACE) -> bool:  # noqa: ARG002  # the interface's
         """See `dewar.tasks.engines.interface.JobEngine.stop`.
 
         Raises:

@@ -11,6 +11,7 @@ from billiard.process import current_process
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from dewar.loop.from_thread import is_gevent_patched
 from dewar.tasks.engines.celery.function_names import (
     STORED_TASK,
     check_app,
@@ -27,9 +28,9 @@ from dewar.tasks.engines.celery.messages import (
     reply_queue,
     send_message,
 )
+from dewar.tasks.engines.remote.worker_call import call_on_worker
 from dewar.tasks.errors import NotSupported
-from dewar.tasks.progress import Progress, RunningJob, running
-from dewar.tasks.serialization.context_transfer import call_in_context
+from dewar.tasks.progress import Progress
 from dewar.tasks.serialization.failures import describe_error
 from dewar.tasks.serialization.values import pack, unpack_arguments
 
@@ -109,6 +110,12 @@ class WorkerJobRunner:
                 "stop a job after a timeout",
                 "This worker runs jobs in threads. Start it with --pool=prefork.",
             )
+        if job["known"].get("soft_timeout") is not None and is_gevent_patched():
+            raise NotSupported(
+                "celery",
+                "end a job after a soft timeout",
+                "This worker runs jobs in greenlets. Start it with --pool=prefork or threads.",
+            )
         context = job["context"]
         check_app(None if context is None else str(context["app"]), self._allowed)
         args, kwargs = unpack_arguments(job["arguments"], self._loads)
@@ -120,10 +127,7 @@ class WorkerJobRunner:
             content = [progress.fraction, progress.message]
             self._say(job["reply"], Message(MessageKind.PROGRESS, id, content))
 
-        known = job["known"]
-        number = known["attempt"] + attempt - 1
-        running.set(RunningJob(known["id"], known["task"], number, tell))
-        return call_in_context(context, function, args, kwargs)
+        return call_on_worker(function, (args, kwargs), context, job["known"], attempt, tell)
 
     def _ask(self, id: str, reply: str) -> int | None:
         """Return the number of the attempt that may begin, or 0; None if there is no answer."""

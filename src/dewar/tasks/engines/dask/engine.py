@@ -2,7 +2,7 @@
 
 from dewar.support.per_process import PerProcess
 from dewar.tasks.engines.dask.settings import DaskSettings
-from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
+from dewar.tasks.engines.interface import STOP_GRACE, Ability, EngineStatistics, JobCall
 from dewar.tasks.errors import MissingExtra, NotSupported
 from dewar.tasks.job import Job
 
@@ -24,7 +24,12 @@ class DaskEngine:
 
     name = "dask"
     abilities: frozenset[Ability] = frozenset(
-        {Ability.CANCEL_QUEUED, Ability.PROGRESS, Ability.SURVIVE_WORKER}
+        {
+            Ability.CANCEL_QUEUED,
+            Ability.SOFT_TIMEOUT,
+            Ability.PROGRESS,
+            Ability.SURVIVE_WORKER,
+        }
     )
 
     def __init__(self, settings: DaskSettings) -> None:
@@ -47,7 +52,7 @@ class DaskEngine:
             raise self._cannot(Ability.TIMEOUT)
         self._sessions.get().submit(job, call)
 
-    def stop(self, job: Job) -> bool:  # noqa: ARG002  # the interface's signature
+    def stop(self, job: Job, grace: float = STOP_GRACE) -> bool:  # noqa: ARG002  # the interface's
         """See `dewar.tasks.engines.interface.JobEngine.stop`.
 
         Raises:

@@ -11,9 +11,9 @@ from uuid import uuid4
 from distributed import Variable, get_client, get_worker
 from distributed.protocol.pickle import dumps, loads
 
+from dewar.tasks.engines.remote.worker_call import call_on_worker
 from dewar.tasks.errors import JobLost
-from dewar.tasks.progress import Progress, RunningJob, running
-from dewar.tasks.serialization.context_transfer import call_in_context
+from dewar.tasks.progress import Progress
 from dewar.tasks.serialization.failures import describe_error
 
 #: How often a worker that waits for an answer looks whether its job is still wanted, in seconds.
@@ -53,16 +53,14 @@ def run_job(id: str, topic: str, reply_timeout: float, payload: Mapping[str, Any
 
 def _call(id: str, topic: str, payload: Mapping[str, Any], attempt: int) -> Any:
     worker = get_worker()
-    known = payload["known"]
 
     def tell(progress: Progress) -> None:
         content = [progress.fraction, progress.message]
         worker.log_event(topic, {"job": id, "kind": "progress", "content": content})
 
-    number = known["attempt"] + attempt - 1
-    running.set(RunningJob(known["id"], known["task"], number, tell))
-    function, args, kwargs = loads(payload["call"])
-    return call_in_context(payload["context"], function, args, kwargs)
+    function, *arguments = loads(payload["call"])
+    context, known = payload["context"], payload["known"]
+    return call_on_worker(function, tuple(arguments), context, known, attempt, tell)
 
 
 def _ask(id: str, topic: str, reply_timeout: float) -> int:

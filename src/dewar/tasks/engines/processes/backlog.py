@@ -21,6 +21,7 @@ class WorkItem:
     name: str
     data: bytes
     timeout: float | None
+    soft_timeout: float | None = None
 
     def set_outcome(self, kind: FrameKind, payload: bytes) -> None:
         """Set the outcome of the job from the message of its process."""

@@ -10,12 +10,18 @@ from threading import Lock, Thread, current_thread
 from types import ModuleType
 from typing import Any
 
-from dewar.tasks.engines.interface import Ability, EngineStatistics, JobCall
+from dewar.tasks.engines.interface import (
+    STOP_GRACE,
+    Ability,
+    EngineStatistics,
+    JobCall,
+)
 from dewar.tasks.engines.process_hooks import process_hooks
 from dewar.tasks.engines.processes.backlog import Backlog, WorkItem
 from dewar.tasks.engines.processes.manager import ProcessManager
 from dewar.tasks.engines.processes.messages import pack_call
 from dewar.tasks.engines.processes.worker import ProcessWorker
+from dewar.tasks.engines.processes.worker_limits import WorkerLimits
 from dewar.tasks.engines.settle import call_name, drop, fail, start_thread
 from dewar.tasks.errors import TaskSetupError, ThreadRefused
 from dewar.tasks.job import Job
@@ -31,14 +37,14 @@ class ProcessEngine:
         context: How they are started; None for "spawn".
         initializer: Called in each process before its first job.
         initargs: The arguments of the initializer.
-        max_jobs: After how many jobs a process is replaced; None for never.
+        limits: After how much work a process is replaced.
 
     Raises:
-        TaskSetupError: (a `ValueError`) for `max_jobs` with processes that are forked.
+        TaskSetupError: (a `ValueError`) for a limit with processes that are forked.
     """
 
     name = "processes"
-    abilities = frozenset({Ability.CANCEL_QUEUED, Ability.STOP, Ability.TIMEOUT, Ability.PROGRESS})
+    abilities = frozenset(Ability) - {Ability.SURVIVE_WORKER, Ability.SURVIVE_BROKER}
 
     def __init__(
         self,
@@ -46,17 +52,18 @@ class ProcessEngine:
         context: BaseContext | None = None,
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
-        max_jobs: int | None = None,
+        limits: WorkerLimits = WorkerLimits(),  # noqa: B008  # frozen
     ) -> None:
         self._max_workers = processes
         self._context = context or get_context("spawn")
         self._initializer = initializer
         self._initargs = initargs
-        self._max_jobs = max_jobs
-        if max_jobs is not None and self._context.get_start_method() == "fork":
+        self._limits = limits
+        if limits != WorkerLimits() and self._context.get_start_method() == "fork":
             raise TaskSetupError(
-                "max_tasks_per_child does not work with forked processes: a fork while threads run"
-                ' may hang. Use mp_context=multiprocessing.get_context("spawn").'
+                "max_jobs_per_worker and max_memory_per_worker do not work with forked processes: a"
+                " fork while threads run may hang. Use"
+                ' mp_context=multiprocessing.get_context("spawn").'
             )
         #: See `ProcessManager`. Set before the first job.
         self.give_way: Callable[[list[str]], bool] = bool
@@ -77,7 +84,7 @@ class ProcessEngine:
         """
         portable = None if call.context is None else call.context.portable()
         try:
-            data = pack_call(call.function, call.args, call.kwargs, portable)
+            data = pack_call(call, portable)
         except Exception as error:  # noqa: BLE001  # pickling a value may raise anything
             self._backlog.check()
             # Its traceback holds this frame, and so the job.
@@ -86,15 +93,16 @@ class ProcessEngine:
         self._backlog.check()
         # Before the job is in the backlog: without a thread, nobody would take it from there.
         manager = self._running_manager()
-        self._backlog.put(WorkItem(job, call_name(call), data, call.timeout))
+        item = WorkItem(job, call_name(call), data, call.timeout, call.soft_timeout)
+        self._backlog.put(item)
         manager.wake()
 
-    def stop(self, job: Job) -> bool:
-        """Kill the process that runs the job."""
+    def stop(self, job: Job, grace: float = STOP_GRACE) -> bool:
+        """Ask the job to end, and kill its process after some seconds."""
         manager = self._manager
         if manager is None or not job.running():
             return False
-        manager.ask_to_stop(job)
+        manager.ask_to_stop(job, grace)
         return True
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
@@ -154,9 +162,14 @@ class ProcessEngine:
                 # Not a bound method: it would make a cycle, and the initializer's objects would
                 # not be freed with the engine at once.
                 make = partial(
-                    _make, self._main_file, self._context, self._initializer, self._initargs
+                    _make,
+                    self._main_file,
+                    self._context,
+                    self._limits.max_memory is not None,
+                    self._initializer,
+                    self._initargs,
                 )
-                manager = ProcessManager(self._backlog, self._max_workers, make, self._max_jobs)
+                manager = ProcessManager(self._backlog, self._max_workers, make, self._limits)
                 manager.give_way = self.give_way
                 # The target holds the engine, so that `process_hooks`, which is weak, can end it.
                 thread = Thread(

@@ -12,29 +12,24 @@ import selectors
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import partial
 
-from dewar.support.backoff import Backoff
 from dewar.support.bounded_log import BoundedLog
 from dewar.support.waker import Waker
 from dewar.tasks.engines.processes.backlog import Backlog
-from dewar.tasks.engines.processes.messages import FrameKind
-from dewar.tasks.engines.processes.startup import (
-    MAX_STARTUP_FAILURES,
-    SHORTAGE_PAUSE,
-    is_shortage,
-    startup_pause,
-)
+from dewar.tasks.engines.processes.messages import FrameKind, unpack_number
+from dewar.tasks.engines.processes.startup import Startups
 from dewar.tasks.engines.processes.worker import ProcessWorker, ProcessWorkerState
+from dewar.tasks.engines.processes.worker_limits import WorkerLimits
 from dewar.tasks.engines.settle import EngineState, fail
-from dewar.tasks.errors import JobTimeout, PoolExhausted
+from dewar.tasks.errors import PoolExhausted
 from dewar.tasks.job import Job
 from dewar.tasks.progress import Progress
 
 _log = logging.getLogger("concurrent.futures")
+_logger = logging.getLogger("dewar.tasks")
 #: How long a process may take to exit before it is killed, in seconds.
 _GRACE = 10.0
 # How often to look whether all processes still wait for jobs of the pool, in seconds.
@@ -48,7 +43,7 @@ class ProcessManager:
         backlog: The jobs that wait.
         max_workers: How many processes there may be.
         make: Makes a process.
-        max_jobs: After how many jobs a process is replaced; None for never.
+        limits: After how much work a process is replaced.
         clock: A monotonic clock, in seconds.
     """
 
@@ -57,7 +52,7 @@ class ProcessManager:
         backlog: Backlog,
         max_workers: int,
         make: Callable[[], ProcessWorker],
-        max_jobs: int | None = None,
+        limits: WorkerLimits = WorkerLimits(),  # noqa: B008  # frozen
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.workers: list[ProcessWorker] = []
@@ -65,11 +60,11 @@ class ProcessManager:
         self._backlog = backlog
         self._max_workers = max_workers
         self._make = make
-        self._max_jobs = max_jobs
+        self._limits = limits
         self._clock = clock
-        self._backoff = Backoff(startup_pause)
-        self._bounded_log = BoundedLog(_log, clock)
-        self._stop_requests: deque[Job] = deque()
+        self._startups = Startups(clock, self._break)
+        self._bounded_log = BoundedLog(_logger, clock)
+        self._stop_requests: deque[tuple[Job, float]] = deque()
         self._selector = selectors.DefaultSelector()
         self._waker = Waker()
         self._selector.register(self._waker.fd, selectors.EVENT_READ, self._waker.clear)
@@ -79,9 +74,9 @@ class ProcessManager:
         #: Wake the manager's thread. Any thread, and a finalizer, may call it.
         self.wake = self._waker.wake
 
-    def ask_to_stop(self, job: Job) -> None:
-        """Kill the process that runs a job, soon. Any thread may call it."""
-        self._stop_requests.append(job)
+    def ask_to_stop(self, job: Job, grace: float) -> None:
+        """Ask a job to end, and kill its process after so many seconds. Any thread may call it."""
+        self._stop_requests.append((job, grace))
         self.wake()
 
     def run(self) -> None:
@@ -107,6 +102,7 @@ class ProcessManager:
     def _step(self) -> None:
         self._handle_events()
         self._stop_requested()
+        self._tell_soft_limits()
         self._stop_overdue()
         self._end_blocked()
         self._assign()
@@ -120,12 +116,14 @@ class ProcessManager:
     def _poll_timeout(self) -> float | None:
         """Return the seconds until the next deadline; None if there is none."""
         now = self._clock()
-        times = [worker.deadline for worker in self.workers if worker.deadline is not None]
-        if len(self._backlog) and self._backoff.until > now:
-            times.append(self._backoff.until)
+        times = [worker.deadline for worker in self.workers]
+        times += [worker.soft_deadline for worker in self.workers]
+        if len(self._backlog):
+            times.append(self._startups.next_try)
         if self._is_blocked:
             times.append(now + _RECHECK)
-        return max(0.0, min(times) - now) if times else None
+        first = min((time for time in times if time is not None), default=None)
+        return None if first is None else max(0.0, first - now)
 
     @property
     def _is_blocked(self) -> bool:
@@ -140,26 +138,35 @@ class ProcessManager:
 
     def _stop_requested(self) -> None:
         while self._stop_requests:
-            job = self._stop_requests.popleft()
+            job, grace = self._stop_requests.popleft()
             for worker in self.workers:
                 if worker.item is not None and worker.item.job is job:
-                    worker.kill(CancelledError())
+                    worker.cancel(self._clock() + grace)
+
+    def _tell_soft_limits(self) -> None:
+        now = self._clock()
+        for worker in self.workers:
+            if worker.soft_deadline is not None and worker.soft_deadline <= now:
+                worker.soft_deadline = None
+                worker.tell(FrameKind.SOFT_TIMEOUT)
 
     def _stop_overdue(self) -> None:
         now = self._clock()
         for worker in self.workers:
-            if worker.deadline is None or worker.deadline > now:
-                continue
-            item = worker.item
-            worker.kill(None if item is None else JobTimeout(item.name, item.timeout or 0.0))
+            if worker.deadline is not None and worker.deadline <= now:
+                worker.kill(worker.deadline_outcome)
 
     def _assign(self) -> None:
+        # One that leaves and its successor are two processes, and only one of them may have a job.
+        free = self._max_workers - sum(worker.item is not None for worker in self.workers)
         for worker in self.workers:
-            if worker.state is not ProcessWorkerState.IDLE:
+            if worker.state is not ProcessWorkerState.IDLE or free <= 0:
                 continue
             item = self._backlog.take()
             if item is None:
                 return
+            free -= 1
+            worker.is_leaving = self._limits.is_last_job(worker.jobs_done)
             worker.assign(item, self._clock())
             if worker.wants_to_write:
                 self._update_interest(worker)
@@ -170,11 +177,14 @@ class ProcessManager:
         self._selector.modify(worker.connection, events, partial(self._on_io, worker))
 
     def _start_missing(self) -> None:
+        """Start processes for the jobs that wait, also in the places of those that leave."""
         if self._backlog.state is EngineState.BROKEN:
             return
-        starting = sum(worker.state is ProcessWorkerState.STARTING for worker in self.workers)
-        for _ in range(min(len(self._backlog) - starting, self._max_workers - len(self.workers))):
-            if self._backoff.until > self._clock():
+        ready = {ProcessWorkerState.STARTING, ProcessWorkerState.IDLE}
+        coming = sum(worker.state in ready for worker in self.workers)
+        staying = sum(not worker.is_leaving for worker in self.workers)
+        for _ in range(min(len(self._backlog) - coming, self._max_workers - staying)):
+            if self._startups.next_try is not None:
                 return
             self._start()
 
@@ -187,33 +197,19 @@ class ProcessManager:
             worker.start()
         except Exception as error:  # noqa: BLE001  # pickling the initializer may raise anything
             self.workers[:] = before
-            self._note_not_started(error)
+            self._startups.note_error(error)
             return
         self._selector.register(
             worker.connection, selectors.EVENT_READ, partial(self._on_io, worker)
         )
         self._selector.register(worker.exit_fd, selectors.EVENT_READ, partial(self._reap, worker))
 
-    def _note_not_started(self, error: Exception) -> None:
-        now = self._clock()
-        if is_shortage(error):
-            # No fault of the pool's: the jobs wait until the system has what they need.
-            self._bounded_log.warn("The jobs of a TaskPool wait for a process: %s", error)
-            self._backoff.hold(now, SHORTAGE_PAUSE)
-        elif isinstance(error, OSError):
-            self._note_startup_failure(f"it cannot be started: {error}")
-        else:
-            self._break(f"A process cannot be started: {error!r}", error)
-
     def _retire_idle(self) -> None:
-        """End idle processes: all of them at the end, others after their last job."""
-        at_end = self._backlog.is_ending and not len(self._backlog)
+        """End the idle processes at the end."""
+        if len(self._backlog) or not self._backlog.is_ending:
+            return
         for worker in self.workers:
-            worn = self._max_jobs is not None and worker.jobs_done >= self._max_jobs
-            idle = worker.state is ProcessWorkerState.IDLE
-            if (idle and (worn or at_end)) or (
-                at_end and worker.state is ProcessWorkerState.STARTING
-            ):
+            if worker.state in {ProcessWorkerState.IDLE, ProcessWorkerState.STARTING}:
                 self._retire(worker)
 
     def _retire(self, worker: ProcessWorker) -> None:
@@ -243,7 +239,7 @@ class ProcessManager:
 
     def _on_message(self, worker: ProcessWorker, kind: FrameKind, payload: bytes) -> None:
         if kind is FrameKind.READY:
-            self._backoff.note_success()
+            self._startups.note_ready()
             if worker.state is ProcessWorkerState.STARTING:
                 worker.state = ProcessWorkerState.IDLE
         elif kind is FrameKind.BROKEN:
@@ -254,11 +250,23 @@ class ProcessManager:
                 worker.item.job.progress = Progress(*json.loads(payload))
         elif kind is FrameKind.WAIT:
             worker.awaits = payload.decode()
+        elif kind is FrameKind.MEMORY:
+            worker.memory = unpack_number(payload)
         else:
             item = worker.finish()
             self._backlog.note_finished()
+            self._retire_worn(worker)
             if item is not None:
                 item.set_outcome(kind, payload)
+
+    def _retire_worn(self, worker: ProcessWorker) -> None:
+        """End a process after its last job, before it gets another."""
+        if self._limits.is_too_large(worker.memory):
+            worker.is_leaving = True
+            text = "A process of a TaskPool is replaced after %d jobs: %s"
+            self._bounded_log.warn(text, worker.jobs_done, self._limits.excess(worker.memory))
+        if worker.is_leaving and worker.state is ProcessWorkerState.IDLE:
+            self._retire(worker)
 
     def _reap(self, worker: ProcessWorker) -> None:
         """Settle the job of a process that has ended, and decide what follows."""
@@ -279,18 +287,9 @@ class ProcessManager:
         if worker.startup_error is not None:
             self._break(worker.startup_error)
         elif was is ProcessWorkerState.STARTING:
-            self._note_startup_failure(f"it ended with exit code {code}")
+            self._startups.note_death(code)
         elif was is not ProcessWorkerState.RETIRING:
             self.replaced += 1
-
-    def _note_startup_failure(self, what: str) -> None:
-        self._backoff.note_failure(self._clock())
-        if self._backoff.failures >= MAX_STARTUP_FAILURES:
-            self._break(
-                f"No process of the pool was ready for its first job ({what}). Importing the main"
-                ' module must not start any work: put that under if __name__ == "__main__". See'
-                " the stderr of the process for details."
-            )
 
     def _break(self, why: str, cause: BaseException | None = None) -> None:
         self._backlog.mark_broken(why)

@@ -8,12 +8,14 @@ failure of its own job and of no other.
 """
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import IntEnum
 from multiprocessing.reduction import ForkingPickler
 from struct import Struct
 from typing import Any
 
+from dewar.tasks.engines.interface import JobCall
+from dewar.tasks.engines.settle import call_name
 from dewar.tasks.errors import JobFailed
 from dewar.tasks.serialization.class_names import class_name
 from dewar.tasks.serialization.error_text import text_of, traceback_of
@@ -36,6 +38,12 @@ class FrameKind(IntEnum):
     WAIT = 7
     #: The initializer failed; the payload is the traceback.
     BROKEN = 6
+    #: The memory of the process after its job, in bytes.
+    MEMORY = 8
+    #: To the child, on its second connection, which it reads while a job runs. The payload is the
+    #: number of the job, from 1 on: a late message must not reach the next one.
+    CANCEL = 9
+    SOFT_TIMEOUT = 10
 
 
 def frame(kind: FrameKind, payload: bytes | memoryview = b"") -> bytes:
@@ -67,18 +75,28 @@ class Frames:
         return f"<Frames, {len(self._data)} bytes of the next>"
 
 
-def pack_call(
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    portable: Mapping[str, Any] | None,
-) -> bytes:
-    """Return a call as bytes.
+_NUMBER = Struct("!Q")
+
+
+def pack_number(number: int) -> bytes:
+    """Return a number as bytes."""
+    return _NUMBER.pack(number)
+
+
+def unpack_number(data: bytes) -> int:
+    """Return the number that `pack_number` has packed."""
+    number: int = _NUMBER.unpack(data)[0]
+    return number
+
+
+def pack_call(call: JobCall, portable: Mapping[str, Any] | None) -> bytes:
+    """Return a call as bytes, with its context as plain JSON.
 
     Raises:
         Exception: Any error of pickling.
     """
-    return _dumps((function, args, dict(kwargs), portable))
+    known = (call_name(call), call.soft_timeout, call.described is not None)
+    return _dumps((call.function, call.args, dict(call.kwargs), portable, known))
 
 
 def pack_result(name: str, result: object) -> bytes:

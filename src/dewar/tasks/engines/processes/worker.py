@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from enum import Enum
 from multiprocessing.context import BaseContext
@@ -10,7 +11,8 @@ from typing import Any
 
 from dewar.tasks.engines.processes.backlog import WorkItem
 from dewar.tasks.engines.processes.child import serve
-from dewar.tasks.engines.processes.messages import FrameKind, Frames, frame
+from dewar.tasks.engines.processes.messages import FrameKind, Frames, frame, pack_number
+from dewar.tasks.errors import JobTimeout
 
 _PIECE = 1 << 20
 
@@ -34,6 +36,7 @@ class ProcessWorker:
 
     Args:
         context: How it is started.
+        reports_memory: Whether it says after each job how much memory it has.
         initializer: Called in it before its first job.
         initargs: The arguments of the initializer.
     """
@@ -41,6 +44,7 @@ class ProcessWorker:
     def __init__(
         self,
         context: BaseContext,
+        reports_memory: bool,
         initializer: Callable[..., object] | None,
         initargs: tuple[Any, ...],
     ) -> None:
@@ -49,8 +53,15 @@ class ProcessWorker:
         self.item: WorkItem | None = None
         #: When it is killed, on the manager's clock.
         self.deadline: float | None = None
-        #: The outcome of its job if it dies; None for `WorkerDied`.
+        #: The outcome of its job if it is killed then, or dies; None for `WorkerDied`.
+        self.deadline_outcome: BaseException | None = None
         self.exit_outcome: BaseException | None = None
+        #: When its job is told that its soft limit is over.
+        self.soft_deadline: float | None = None
+        #: Whether it gets no job after the present one, and another takes its place.
+        self.is_leaving = False
+        #: How much it had after its last job, in bytes; 0 if it does not say.
+        self.memory = 0
         #: Why its initializer failed. The pool breaks when the process has exited.
         self.startup_error: str | None = None
         self.jobs_done = 0
@@ -58,9 +69,14 @@ class ProcessWorker:
         self.awaits = ""
         self._frames = Frames()
         self._unsent = memoryview(b"")
-        self._connection, self._child_end = context.Pipe()
+        self._connection, child_end = context.Pipe()
+        # Apart from the other, on which the child reads no message while a job runs.
+        control_end, self._control = context.Pipe(duplex=False)
+        self._child_ends = (child_end, control_end)
         self._process: Any = context.Process(  # type: ignore[attr-defined]  # each context has one
-            target=serve, args=(self._child_end, initializer, initargs), name="dewar-task-worker"
+            target=serve,
+            args=(*self._child_ends, reports_memory, initializer, initargs),
+            name="dewar-task-worker",
         )
         #: Readable when the process has ended.
         self.exit_fd = -1
@@ -79,27 +95,48 @@ class ProcessWorker:
         try:
             self._process.start()
         except BaseException:
-            self._connection.close()
+            self._close_connections()
             raise
         finally:
-            self._child_end.close()
+            for end in self._child_ends:
+                end.close()
         os.set_blocking(self.connection, False)
+        os.set_blocking(self._control.fileno(), False)
         self.exit_fd = _exit_fd_of(self._process)
 
     def assign(self, item: WorkItem, now: float) -> None:
         """Send it a job to run."""
         self.state = ProcessWorkerState.BUSY
         self.item = item
-        self.deadline = None if item.timeout is None else now + item.timeout
+        if item.timeout is not None:
+            self.deadline = now + item.timeout
+            self.deadline_outcome = JobTimeout(item.name, item.timeout)
+        if item.soft_timeout is not None:
+            self.soft_deadline = now + item.soft_timeout
         self._unsent = memoryview(frame(FrameKind.CALL, item.data))
         self.write()
+
+    def tell(self, kind: FrameKind) -> None:
+        """Send a message about its job."""
+        # The job in work is one more than those that are done. A child that reads no messages is
+        # stopped, and its deadline ends it.
+        message = frame(kind, pack_number(self.jobs_done + 1))
+        with suppress(OSError):
+            os.write(self._control.fileno(), message)
+
+    def cancel(self, deadline: float) -> None:
+        """Ask its job to end, and have it killed at a time if it has no earlier deadline."""
+        self.tell(FrameKind.CANCEL)
+        if self.deadline is None or deadline < self.deadline:
+            self.deadline, self.deadline_outcome = deadline, CancelledError()
 
     def finish(self) -> WorkItem | None:
         """Count its job, which has ended; return it."""
         item, self.item, self.awaits = self.item, None, ""
+        self.soft_deadline = None
         if self.state is ProcessWorkerState.BUSY:
             self.state = ProcessWorkerState.IDLE
-            self.deadline = None
+            self.deadline = self.deadline_outcome = None
         self.jobs_done += 1
         return item
 
@@ -131,8 +168,8 @@ class ProcessWorker:
     def retire(self, deadline: float) -> None:
         """Let it exit by itself before the deadline."""
         self.state = ProcessWorkerState.RETIRING
-        self.deadline = deadline
-        self._connection.close()
+        self.deadline, self.deadline_outcome = deadline, None
+        self._close_connections()
 
     def kill(self, exit_outcome: BaseException | None = None) -> None:
         """Kill it and the processes that it has started.
@@ -141,7 +178,7 @@ class ProcessWorker:
             exit_outcome: The outcome of its job; None for `WorkerDied`.
         """
         self.state = ProcessWorkerState.KILLED
-        self.deadline = None
+        self.deadline = self.soft_deadline = None
         self.exit_outcome = exit_outcome
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -156,13 +193,17 @@ class ProcessWorker:
         self._close_exit_fd()
         with suppress(ValueError):  # another thread is waiting for it
             self._process.close()
-        self._connection.close()
+        self._close_connections()
         return code
 
     def close_descriptors(self) -> None:
         """Close the parent's descriptors, in a forked child."""
-        self._connection.close()
+        self._close_connections()
         self._close_exit_fd()
+
+    def _close_connections(self) -> None:
+        self._connection.close()
+        self._control.close()
 
     def _close_exit_fd(self) -> None:
         # The process object closes the sentinel itself.

@@ -92,4 +92,4 @@ class RemoteSession(ABC):
 def description_of(call: JobCall) -> dict[str, Any]:
     """Return what `current_job` shows of a job on its worker, as plain JSON."""
     id, task, attempt = call.described or ("", call_name(call), 1)
-    return {"id": id, "task": task, "attempt": attempt}
+    return {"id": id, "task": task, "attempt": attempt, "soft_timeout": call.soft_timeout}

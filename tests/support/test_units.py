@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dewar.server.settings.units import format_size, parse_duration, parse_size
+from dewar.support.units import format_size, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Jobs that wait for jobs: chains, groups and chords, and their handle."""
