@@ -78,6 +78,14 @@ def test_a_result_is_the_end() -> None:
     )
 
 
+def test_no_job_ends_before_it_was_accepted() -> None:
+    """The clock of its process may be far behind; the result would be old from the beginning."""
+    outcome = judge(ended([DONE, "[]"], created=5e8))
+    assert outcome.at == 5e8
+    policy = RetryPolicy(retries=1, backoff=[2])
+    assert judge(ended(failure(), created=5e8), policy).due == 5e8 + 2.0
+
+
 def test_an_error_is_the_end_or_waits_for_the_next_attempt() -> None:
     """As the task says; the error is kept in both cases."""
     outcome = judge(ended(failure()))

@@ -31,6 +31,8 @@ def outcome_of(
         provider: Writes and reads JSON.
     """
     record = attempt.record
+    # A clock that is set back would make the result old, and another process delete it at once.
+    now = max(now, record.created)
     try:
         decision = _decide(attempt, policy)
         body = _callback_body(record, decision, provider)
