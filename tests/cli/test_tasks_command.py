@@ -105,7 +105,7 @@ class StoredTasks:
 
     def move(self, id: str, state: JobState, at: float = 0.0) -> None:
         """Have a job begin, and end in a state."""
-        at = at or time.time()
+        at = at or max(time.time(), self.last)
         if state is JobState.QUEUED:
             return
         begin = AttemptStart(id=id, owner="me", attempt=1, at=at)

@@ -16,6 +16,7 @@ from dewar.server import Server, Settings
 from dewar.server.errors import BindError, ServerStateError, SettingsError, StartError
 from dewar.server.processes.app_source import AppSource
 from faulttools import is_alive
+from openfiles import open_files
 from polling import eventually
 from servertools import Client
 
@@ -44,7 +45,7 @@ def client_of(server: Server) -> Client:
 
 def test_it_starts_serves_and_stops(server: Server) -> None:
     """Its processes are others than this one, and nothing is left of them."""
-    before = len(list(Path("/proc/self/fd").iterdir())) if sys.platform == "linux" else 0
+    before = open_files()
     server.start()
     client = client_of(server)
     pid = int(client.get()[2])
@@ -58,8 +59,7 @@ def test_it_starts_serves_and_stops(server: Server) -> None:
     assert not any(map(is_alive, workers))
     with pytest.raises(ConnectionRefusedError):
         client_of(server)
-    if before:
-        assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert not open_files() - before
 
 
 def test_its_statistics_are_of_all_workers(server: Server) -> None:

@@ -1,6 +1,5 @@
 """The ledger in a file."""
 
-import contextlib
 import gc
 import os
 import sqlite3
@@ -21,15 +20,12 @@ from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import JobState
+from openfiles import open_files
 
 
 def files_open(where: str) -> list[str]:
     """Return the files of a ledger that this process has open."""
-    found = []
-    for entry in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            found.append(str(entry.readlink()))
-    return [name for name in found if name.startswith(where)]
+    return [name for name in open_files().elements() if name.startswith(where)]
 
 
 def delete(file: Path) -> None:

@@ -17,6 +17,7 @@ from dewar.tasks.ledger.notifications import JOBS, NoNotifications, Notice, Topi
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.socket_folder import SocketFolder
 from dewar.tasks.ledger.socket_notifications import SocketNotifications
+from openfiles import open_files
 
 
 def bound(folder: Path, name: str) -> socket.socket:
@@ -271,14 +272,14 @@ class TestSocketNotifications(NotificationsContract):
 
     def test_nothing_stays_open_or_behind(self, make: Make, folder: Path) -> None:
         """Neither descriptors nor names."""
-        before = len(list(Path("/proc/self/fd").iterdir()))
+        before = open_files()
         one, two = make(), make()
         for notifications, name in ((one, "one"), (two, "two")):
             listen(notifications, name, Topic.JOBS)
         one.notify(JOBS)
         one.close()
         two.close()
-        assert len(list(Path("/proc/self/fd").iterdir())) == before
+        assert not open_files() - before
         assert list(folder.iterdir()) == []
 
 
