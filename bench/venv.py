@@ -25,6 +25,8 @@ PEERS = (
     "wsproto",
     "huey",
     "rq",
+    "celery",
+    "packaging",  # Celery 5.7 needs it and does not say so
 )
 _VERSIONS = """
 import importlib.metadata, json, platform, sys

@@ -2,6 +2,7 @@
 
 import os
 
+from bench.apps.work import work
 from dewar import Dewar, Tasks
 
 app = Dewar("jobs", static_folder=None)
@@ -12,6 +13,6 @@ tasks = Tasks(app)
 
 
 @tasks.task(max_queue=None)
-def echo(number: int) -> int:
-    """Return the number: only the time of the queue is measured."""
-    return number
+def echo(number: int, seconds: float) -> int:
+    """Return the number after some work."""
+    return work(number, seconds)

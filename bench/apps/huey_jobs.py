@@ -5,10 +5,12 @@ import os
 # mypy: allow-untyped-decorators
 from huey import SqliteHuey
 
+from bench.apps.work import work
+
 huey = SqliteHuey(filename=os.environ["BENCH_HUEY"])
 
 
 @huey.task()
-def echo(number: int) -> int:
-    """Return the number: only the time of the queue is measured."""
-    return number
+def echo(number: int, seconds: float) -> int:
+    """Return the number after some work."""
+    return work(number, seconds)

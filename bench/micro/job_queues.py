@@ -1,8 +1,8 @@
-"""The time of a job that one process submits and another one runs: Dewar, Huey and RQ.
+"""The time of a job that one process submits and another one runs: Dewar, Huey, RQ and Celery.
 
 Prints the µs of every round, as ``{"figures": {case: {contestant: [µs, …]}}, "failures": {…}}``.
-The contestants take turns, each with a worker process of its own that is idle meanwhile. Dewar and
-Huey keep their jobs in SQLite, RQ in a Redis of its own; RQ does not fork for each job.
+The contestants take turns, each with a worker of its own that is idle meanwhile. Dewar and Huey
+keep their jobs in SQLite, RQ and Celery in a Redis of their own. RQ does not fork for each job.
 """
 
 import argparse
@@ -16,11 +16,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-#: Submits a job; returns a function that waits for its result.
-Submit = Callable[[int], Callable[[], object]]
+#: Submits a job with a number and its seconds; returns a function that waits for its result.
+Submit = Callable[[int, float], Callable[[], object]]
 # How long a worker may take for a job, or a server to start, in seconds.
 _TIMEOUT = 60.0
 
@@ -44,7 +45,7 @@ def dewar(folder: Path) -> Iterator[Submit]:
     from bench.apps import dewar_jobs
 
     with _running(sys.executable, "-m", "dewar", "--app", dewar_jobs.__name__, "tasks", "work"):
-        yield lambda number: dewar_jobs.echo.submit(number).result
+        yield lambda number, seconds: dewar_jobs.echo.submit(number, seconds).result
         dewar_jobs.tasks.stop()
 
 
@@ -57,38 +58,43 @@ def huey(folder: Path) -> Iterator[Submit]:
     consumer = "huey.bin.huey_consumer"
     with _running(sys.executable, "-m", consumer, "bench.apps.huey_jobs.huey", "-w", "4", "-q"):
 
-        def submit(number: int) -> Callable[[], object]:
-            result: Any = huey_jobs.echo(number)
+        def submit(number: int, seconds: float) -> Callable[[], object]:
+            result: Any = huey_jobs.echo(number, seconds)
             return lambda: result.get(blocking=True, timeout=_TIMEOUT)
 
         yield submit
 
 
 @contextmanager
-def rq(folder: Path) -> Iterator[Submit]:
-    """Start a Redis and a worker of RQ that runs jobs in its own process."""
+def _redis(folder: Path) -> Iterator[int]:
+    """Start a Redis and provide its port."""
     server = shutil.which("redis-server")
     if server is None:
         raise LookupError("redis-server is not installed")
     from redis import ConnectionError as NoConnection
     from redis import Redis
+
+    port = _free_port()
+    where = ["--port", str(port), "--dir", str(folder), "--bind", "127.0.0.1"]
+    with _running(server, *where, "--save", ""):
+        _wait(Redis(port=port).ping, NoConnection)
+        yield port
+
+
+@contextmanager
+def rq(folder: Path) -> Iterator[Submit]:
+    """Start a worker of RQ that runs jobs in its own process."""
+    from redis import Redis
     from rq import Queue
 
-    from bench.apps.rq_jobs import echo
+    from bench.apps.work import work
 
-    port = str(_free_port())
-    url = f"redis://127.0.0.1:{port}"
-    redis = [server, "--port", port, "--dir", str(folder), "--bind", "127.0.0.1"]
-    worker = [sys.executable, "-m", "rq.cli", "worker", "--url", url, "-q"]
-    with ExitStack() as stack:
-        stack.enter_context(_running(*redis))
-        connection = Redis(port=int(port))
-        _wait(connection.ping, NoConnection)
-        stack.enter_context(_running(*worker, "--worker-class", "rq.SimpleWorker"))
-        queue = Queue(connection=connection)
+    worker = [sys.executable, "-m", "rq.cli", "worker", "-q", "--worker-class", "rq.SimpleWorker"]
+    with _redis(folder) as port, _running(*worker, "--url", f"redis://127.0.0.1:{port}"):
+        queue = Queue(connection=Redis(port=port))
 
-        def submit(number: int) -> Callable[[], object]:
-            job = queue.enqueue(echo, number)
+        def submit(number: int, seconds: float) -> Callable[[], object]:
+            job = queue.enqueue(work, number, seconds)
 
             def result() -> object:
                 found: Any = job.latest_result(timeout=int(_TIMEOUT))
@@ -99,22 +105,46 @@ def rq(folder: Path) -> Iterator[Submit]:
         yield submit
 
 
-def one_by_one(submit: Submit, jobs: int) -> None:
+@contextmanager
+def celery(folder: Path) -> Iterator[Submit]:
+    """Start a worker of Celery with two processes, of the kind that it has by default."""
+    with _redis(folder) as port:
+        os.environ["BENCH_REDIS"] = f"redis://127.0.0.1:{port}"
+        from bench.apps import celery_jobs
+
+        worker = [sys.executable, "-m", "celery", "-A", celery_jobs.__name__, "-q", "worker"]
+        with _running(*worker, "-c", "2", "-l", "ERROR", "--without-gossip", "--without-mingle"):
+
+            def submit(number: int, seconds: float) -> Callable[[], object]:
+                result: Any = celery_jobs.echo.delay(number, seconds)
+                return lambda: result.get(timeout=_TIMEOUT)
+
+            yield submit
+
+
+def one_by_one(submit: Submit, jobs: int, seconds: float = 0.0) -> None:
     """Submit a job and wait for its result, one at a time."""
     for number in range(jobs):
-        _check(submit(number)(), number)
+        _check(submit(number, seconds)(), number)
 
 
-def all_at_once(submit: Submit, jobs: int) -> None:
+def all_at_once(submit: Submit, jobs: int, seconds: float = 0.0) -> None:
     """Submit all jobs, then wait for all results."""
-    for number, result in enumerate([submit(number) for number in range(jobs)]):
+    for number, result in enumerate([submit(number, seconds) for number in range(jobs)]):
         _check(result(), number)
 
 
-CONTESTANTS = {"Dewar, SQLite": dewar, "Huey, SQLite": huey, "RQ, Redis": rq}
+CONTESTANTS = {
+    "Dewar, SQLite": dewar,
+    "Huey, SQLite": huey,
+    "RQ, Redis": rq,
+    "Celery, Redis": celery,
+}
 CASES: dict[str, Callable[[Submit, int], None]] = {
     "one by one": one_by_one,
     "all results of a burst": all_at_once,
+    "jobs of 1 ms, one by one": partial(one_by_one, seconds=0.001),
+    "jobs of 1 ms, all results of a burst": partial(all_at_once, seconds=0.001),
 }
 
 
@@ -144,7 +174,7 @@ def main() -> None:
         for name, start in CONTESTANTS.items():
             try:
                 submit = stack.enter_context(start(Path(folder)))
-                _check(submit(1)(), 1)  # its worker has begun
+                _check(submit(1, 0.0)(), 1)  # its worker has begun
                 one_by_one(submit, 20)
             except (ImportError, LookupError) as error:
                 failures[name] = str(error)
