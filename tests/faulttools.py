@@ -286,7 +286,9 @@ def until_refused(address: tuple[str, int]) -> None:
 
     def is_refused() -> bool:
         try:
-            socket.create_connection(address, timeout=10).close()
+            # Short: while the listener is closed the system may drop the first packet of a
+            # connection, and send it again a second later.
+            socket.create_connection(address, timeout=0.2).close()
         except ConnectionRefusedError:
             return True
         except OSError:

@@ -1,6 +1,7 @@
 """A server on a free port, and a client that speaks raw bytes."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import time
@@ -61,8 +62,22 @@ class Client:
         more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
         return self.ask(f"GET {target} HTTP/1.1\r\nHost: x\r\n{more}\r\n".encode())
 
-    def answer(self, head: bool = False) -> tuple[bytes, dict[bytes, bytes], bytes]:
-        """Read one response: status line, fields in lower case, body."""
+    def answer(
+        self, head: bool = False, *, hangs_up: bool = True
+    ) -> tuple[bytes, dict[bytes, bytes], bytes]:
+        """Read one response: status line, fields in lower case, body.
+
+        If it says that the connection ends, this half is ended too, as other clients do it. The
+        server would wait for that, and its stop with it.
+        """
+        status, fields, body = self._answer(head)
+        is_last = hangs_up and fields.get(b"connection") == b"close"
+        if is_last and type(self.sock) is socket.socket:
+            with contextlib.suppress(OSError):
+                self.sock.shutdown(socket.SHUT_WR)
+        return status, fields, body
+
+    def _answer(self, head: bool) -> tuple[bytes, dict[bytes, bytes], bytes]:
         status, *lines = self._until(b"\r\n\r\n").split(b"\r\n")
         fields = {name.lower(): value for name, value in (line.split(b": ", 1) for line in lines)}
         if head or status.split()[1] in (b"204", b"304", b"100"):

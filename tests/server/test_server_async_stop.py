@@ -264,7 +264,7 @@ def held(server: Running, path: Path, count: int) -> list[tuple[int, Client]]:
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
 def test_what_waits_outlives_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     """A reload and a stop wait for it; each is answered by the process that has it."""
-    settings = "processes=2, threads=2, graceful_timeout=30"
+    settings = "processes=2, threads=2, graceful_timeout=30, keep_alive=1"
     with running(settings, ASYNC) as server, gate(tmp_path) as (path, release):
         clients = held(server, path, 12)
         former = set(server.workers())

@@ -34,7 +34,7 @@ def test_each_record_names_its_job_and_its_request(tmp_path: Path, kept: Kept) -
     """In a job the request is the submitter's; outside of both the fields are a dash."""
     app = Dewar("x", instance_path=str(tmp_path))
     tasks = Tasks(app, poll=0.02)
-    logger = logging.getLogger("shop.orders")
+    logger = logging.getLogger(__name__)
     logger.addHandler(kept)
 
     @tasks.task(retries=1, backoff=0)

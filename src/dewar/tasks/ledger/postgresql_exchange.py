@@ -156,13 +156,14 @@ class NoticeExchange:
             return
         for channel in sorted(wanted):
             connection.execute(text(f"LISTEN {channel_of(channel, self._schema)}"))
+        self._received = PARTIAL
+        self._deliver()
         if not channels:
             owners = channel_of(_OWNERS, self._schema)
             given = {"channel": owners, "message": encode(Notice(owners=(self._name,))).decode()}
             connection.execute(_SEND, given)
         channels |= wanted
         self._failures = 0
-        self._received = PARTIAL
 
     def _send(self, connection: Connection, is_last: bool) -> float | None:
         """Send what there is, if it is time; return the seconds until it is time for the rest."""
