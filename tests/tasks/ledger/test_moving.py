@@ -69,7 +69,7 @@ def to(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where the new ledger is to be."""
     if request.param == "file":
         return str(tmp_path / "new.sqlite")
-    return str(request.getfixturevalue("postgresql_url"))
+    return str(request.getfixturevalue("empty_postgresql_url"))
 
 
 def test_every_row_is_there_as_it_was(file: str, to: str) -> None:
@@ -82,14 +82,14 @@ def test_every_row_is_there_as_it_was(file: str, to: str) -> None:
 
 
 def test_it_goes_back_into_a_file_and_into_schemas(
-    file: str, postgresql_url: str, tmp_path: Path
+    file: str, empty_postgresql_url: str, tmp_path: Path
 ) -> None:
     """From PostgreSQL to SQLite, and from one schema to another."""
     before, back = fill(file), str(tmp_path / "back.sqlite")
-    move_ledger(file, postgresql_url, to_schema="shop")
-    move_ledger(postgresql_url, postgresql_url, schema="shop", to_schema="other")
-    assert rows(postgresql_url, "other") == before
-    move_ledger(postgresql_url, back, schema="other")
+    move_ledger(file, empty_postgresql_url, to_schema="shop")
+    move_ledger(empty_postgresql_url, empty_postgresql_url, schema="shop", to_schema="other")
+    assert rows(empty_postgresql_url, "other") == before
+    move_ledger(empty_postgresql_url, back, schema="other")
     assert rows(back) == before
 
 

@@ -20,13 +20,13 @@ MakeApp = Callable[..., Tasks]
 
 
 @pytest.fixture
-def make_app(postgresql_url: str) -> Iterator[MakeApp]:
+def make_app(empty_postgresql_url: str) -> Iterator[MakeApp]:
     """Makes the tasks of an app, one of which returns the name of the app."""
     made: list[Tasks] = []
 
     def make(name: str, **settings: Any) -> Tasks:
         app = Dewar(name)
-        app.config.update(TASKS_LEDGER=postgresql_url, TASKS_POLL=_NEVER)
+        app.config.update(TASKS_LEDGER=empty_postgresql_url, TASKS_POLL=_NEVER)
         tasks = Tasks(app, **{"threads": 1, **settings})
         made.append(tasks)
 
@@ -53,17 +53,17 @@ def test_each_app_runs_its_own_jobs(make_app: MakeApp) -> None:
     repeated.close()
 
 
-def test_the_processes_of_an_app_are_told(make_app: MakeApp, postgresql_url: str) -> None:
+def test_the_processes_of_an_app_are_told(make_app: MakeApp, empty_postgresql_url: str) -> None:
     """And those of other apps are not: a notice has a channel for each schema."""
     sender = make_app("shop", schema="shop_jobs")
     seller = make_app("shop", schema="shop_jobs", run_jobs=False)
-    with psycopg.connect(postgresql_url, autocommit=True) as other:
+    with psycopg.connect(empty_postgresql_url, autocommit=True) as other:
         other.execute("LISTEN dewar_jobs")
         other.execute("LISTEN dewar_ended")
         sender.start()
         job = seller.find("who").submit()
         assert job.result(_SOON) == "shop"
-        engine = create_engine(postgresql_url.replace("://", "+psycopg://"))
+        engine = create_engine(empty_postgresql_url.replace("://", "+psycopg://"))
         with engine.begin() as connection:
             job = seller.find("who").submit(connection=connection)
         engine.dispose()
@@ -78,14 +78,14 @@ def test_apps_of_one_ledger_are_told_of_schemas(make_app: MakeApp) -> None:
         make_app("blog").start()
 
 
-def test_a_schema_may_be_there_already(postgresql_url: str) -> None:
+def test_a_schema_may_be_there_already(empty_postgresql_url: str) -> None:
     """Then a user without the right to create one can use it."""
-    with psycopg.connect(postgresql_url, autocommit=True) as admin:
+    with psycopg.connect(empty_postgresql_url, autocommit=True) as admin:
         admin.execute("DROP ROLE IF EXISTS dewar_test_clerk")
         admin.execute("CREATE ROLE dewar_test_clerk LOGIN")
         admin.execute("CREATE SCHEMA clerks AUTHORIZATION dewar_test_clerk")
         try:
-            url = postgresql_url.replace("postgres@", "dewar_test_clerk@")
+            url = empty_postgresql_url.replace("postgres@", "dewar_test_clerk@")
             open_ledger(url, schema="clerks").close()
             with pytest.raises(TaskSetupError, match="permission denied"):
                 open_ledger(url, schema="others")
@@ -95,10 +95,10 @@ def test_a_schema_may_be_there_already(postgresql_url: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Shop", "a b", "x" * 41, 'a"; DROP TABLE x; --', ""])
-def test_a_name_that_cannot_be_is_refused(postgresql_url: str, name: str) -> None:
+def test_a_name_that_cannot_be_is_refused(empty_postgresql_url: str, name: str) -> None:
     """With one that can."""
     with pytest.raises(TaskSetupError, match="shop_jobs"):
-        open_ledger(postgresql_url, schema=name)
+        open_ledger(empty_postgresql_url, schema=name)
 
 
 def test_a_file_has_no_schemas(tmp_path: Path) -> None:
