@@ -15,17 +15,28 @@ from faulttools import is_alive
 from polling import eventually
 from reporttools import SOON, Workers, submitting, wait_run
 
-Pool = tuple[Workers, Any]
+#: The processes, the worker, and its first job.
+Pool = tuple[Workers, Any, Any]
 
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
-    """A worker with one child process. Children are slow to start, so all tests have the same."""
+    """A worker with one child process, which has run a job of `add_quickly`.
+
+    Children are slow to start, so all tests have the same; and its import of the app took longer
+    than that job may take.
+    """
     folder = tmp_path_factory.mktemp("pool")
     with submitting(folder, str(folder / "jobs.sqlite3")) as workers:
         with (folder / "inherited").open("w") as file:
             os.set_inheritable(file.fileno(), True)
-            yield workers, workers.start(processes=1, shutdown_timeout=SOON)
+            worker = workers.start(processes=1, shutdown_timeout=SOON)
+            job = reportapp.add_quickly.submit(1, 2)
+            eventually((folder / "gate.waits").exists)
+            began = time.monotonic()
+            eventually(lambda: time.monotonic() - began > 1.2)  # the limit is 1 second
+            (folder / "gate").touch()
+            yield workers, worker, job
 
 
 def test_the_time_of_a_job_is_not_that_of_its_import(pool: Pool) -> None:
@@ -34,14 +45,7 @@ def test_the_time_of_a_job_is_not_that_of_its_import(pool: Pool) -> None:
     There a child that took long to start was killed, or its first task timed out:
     https://github.com/celery/celery/pull/9168, https://github.com/celery/celery/issues/1811
     """
-    workers, _ = pool
-    job = reportapp.add_quickly.submit(1, 2)
-    gate = Path(workers.ledger).parent / "gate"
-    eventually(Path(f"{gate}.waits").exists)
-    began = time.monotonic()
-    eventually(lambda: time.monotonic() - began > 1.2)  # the limit is 1 second
-    gate.touch()
-    assert job.result(SOON) == 3
+    assert pool[2].result(SOON) == 3
 
 
 def test_a_job_may_have_children(pool: Pool) -> None:
@@ -59,7 +63,7 @@ def test_a_child_shares_no_connection_with_its_parent(pool: Pool) -> None:
     There the connections of the parent were used by all its children, whose messages got mixed:
     https://github.com/celery/celery/issues/1564, https://github.com/wooey/Wooey/issues/31
     """
-    workers, worker = pool
+    workers, worker, _ = pool
     in_parent = {str(one.readlink()) for one in Path(f"/proc/{worker.pid}/fd").iterdir()}
     in_child = reportapp.open_files.submit().result(SOON)
     assert any(name.startswith(workers.ledger) for name in in_parent)
@@ -112,7 +116,7 @@ def test_a_stop_of_the_whole_group_lets_the_job_end(pool: Pool, tmp_path: Path) 
     There the children were ended in the middle of their jobs:
     https://github.com/celery/celery/issues/6541, https://github.com/celery/celery/issues/3631
     """
-    workers, worker = pool
+    workers, worker, _ = pool
     job = reportapp.hold.submit(str(tmp_path / "held"))
     (child,) = wait_run(tmp_path / "held")
     os.kill(child, signal.SIGTERM)
