@@ -20,7 +20,7 @@ class TasksApp(Protocol):
     extensions: dict[str, Any]
 
     @property
-    def name(self) -> str:
+    def name(self) -> Any:  # NOTE: it is text; pyright takes a descriptor for its own type
         """The app's name."""
 
     @property
