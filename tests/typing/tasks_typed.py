@@ -5,6 +5,8 @@ A line that ends in ``# error`` has to be an error; all others must be none.
 
 from typing import assert_type
 
+from flask import Flask
+
 from dewar import Dewar, TaskPool, Tasks, current_job
 from dewar.tasks.job import Job
 from dewar.tasks.stored_job import StoredJob
@@ -12,6 +14,7 @@ from dewar.tasks.stored_job import StoredJob
 app = Dewar(__name__)
 tasks = Tasks(app)
 tasks.init_app(app)
+tasks.init_app(Flask(__name__))  # for a program that is run as Flask's
 app.ensure_sync(len)
 
 

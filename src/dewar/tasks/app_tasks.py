@@ -19,7 +19,7 @@ except ModuleNotFoundError as error:
 import dewar.tasks.ledger.inherited_connections  # noqa: F401  # for the program's own pools
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.error_answers import register_answers
-from dewar.tasks.interface import TasksApp
+from dewar.tasks.interface import TasksApp, lifespan_of
 from dewar.tasks.ledger.app_transactions import connection_of
 from dewar.tasks.ledger.opening import maybe_path
 from dewar.tasks.ledger.records import NewJob
@@ -99,8 +99,9 @@ class AppTasks:
         """Have an app serve with these tasks, and answer their errors."""
         app.extensions[PART] = self
         register_answers(app)  # first: it says if it is too late
-        app._dewar_lifespan.begin_functions.append(self.serve)
-        app._dewar_lifespan.end_functions.append(self.stop)
+        lifespan = lifespan_of(app)
+        lifespan.begin_functions.append(self.serve)
+        lifespan.end_functions.append(self.stop)
 
     def serve(self) -> None:
         """Begin to run jobs, because the app is served."""
