@@ -110,6 +110,11 @@ class ManualRuntime(TasksRuntime):
         with self._accepting:
             super().accept_workflow(plan, [self._in_order(one) for one in new])
 
+    def look_at_schedules(self) -> None:
+        """Have the schedules begin that have not, before the time is moved; run nothing."""
+        with self._accepting:
+            self._scheduler.look()
+
     def run_due(self) -> int:
         """Run what is due, and what that submits, in this thread; return how many attempts."""
         count = 0
@@ -123,7 +128,7 @@ class ManualRuntime(TasksRuntime):
         """Do the same with what waits for its time: the clock moves on, and nobody waits."""
         count = self.run_due()
         while (due := self._claimed.next_due) < inf:
-            self._clock.advance_to(due)
+            self._clock.move_on(due)
             count += self.run_due()
         return count
 
@@ -131,7 +136,7 @@ class ManualRuntime(TasksRuntime):
         """Claim the next job for this thread; return whether it has one to run."""
         claimed = self._claimed
         with self._accepting:
-            self._clock.advance_to(self._last_due)
+            self._clock.move_on(self._last_due)
             # One more than those that wait for others in the threads that call this.
             claimed.limit = max(1, 2 * len(claimed.attempts))
             claimed.claims_from = 0.0
