@@ -49,9 +49,7 @@ class JobClock:
         if at.tzinfo is None:
             raise ValueError(f"advance_to({at!r}): name its zone, as in datetime(..., tzinfo=UTC).")
         if at < self.now():
-            raise ValueError(
-                f"advance_to({at!r}): it is {self.now():%Y-%m-%d %H:%M:%S} UTC."
-            )
+            raise ValueError(f"advance_to({at!r}): it is {self.now():%Y-%m-%d %H:%M:%S} UTC.")
         self._before_move()
         self.move_on(at.timestamp())
 
