@@ -18,9 +18,9 @@ def move_command(ctx: click.Context, to: str, schema: str | None, force: bool) -
 
     After an error the old ledger can be used as before. If the command is killed, repeat it.
     """
+    tasks = tasks_of(ctx)
     from dewar.tasks.ledger.moving import move_ledger
 
-    tasks = tasks_of(ctx)
     said: dict[str, int] = {}
 
     def note(table: str, done: int) -> None:
