@@ -58,6 +58,9 @@ class RecordingRuntime(ManualRuntime):
         for one in new:
             self._note(one, self.lookup.job(one.id))
 
+    def _accept_committed(self, new: NewJob, task: Any) -> None:
+        self.accept_one(new, task)
+
     def _note(self, new: NewJob, job: StoredJob) -> None:
         if job.id != new.id:
             return  # another one has its key
