@@ -5,6 +5,7 @@ fixture of the same name goes before one of these.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,9 +29,10 @@ def tasks(request: pytest.FixtureRequest) -> "Tasks":
     """The `Tasks` of the app that the fixture ``app`` returns."""
     from dewar.tasks.serialization.task_address import EXTENSION
 
-    try:
-        app: Any = request.getfixturevalue("app")
-    except pytest.FixtureLookupError:
+    app: Any = None
+    with suppress(pytest.FixtureLookupError):
+        app = request.getfixturevalue("app")
+    if app is None:
         pytest.fail(f"There is no fixture app, whose tasks are meant. {_REPAIR}", pytrace=False)
     found: Tasks | None = getattr(app, "extensions", {}).get(EXTENSION)
     if found is None:

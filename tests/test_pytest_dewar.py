@@ -127,6 +127,7 @@ def test_what_is_missing_is_explained(run, write):
         status=1,
     )
     assert "There is no fixture app" in out
+    assert "During handling" not in out
     assert "return shop.tasks" in out
     assert "<Dewar 'bare'> has no tasks" in out
 

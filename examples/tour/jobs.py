@@ -3,15 +3,18 @@
 import base64
 import hashlib
 import inspect
-from collections import Counter, deque
+import json
+from collections import Counter
+from pathlib import Path
 from typing import Any
+
+from werkzeug.utils import secure_filename
 
 from dewar import (
     Tasks,
     abort,
     current_app,
     current_job,
-    jsonify,
     render_template,
     request,
     session,
@@ -35,7 +38,6 @@ def callback_secret() -> str:
 
 
 app.config["TASKS_CALLBACK_SECRETS"] = [callback_secret()]
-app.extensions["received"] = deque(maxlen=100)
 
 
 def is_mine(job: JobStatus, action: str) -> bool:  # noqa: ARG001 - the same for all actions
@@ -89,19 +91,33 @@ def receive_callback() -> tuple[str, int]:
         )
     except VerificationError as error:
         abort(400, str(error))
-    current_app.extensions["received"].append(
-        {"webhook_id": request.headers["webhook-id"], "job": event["id"], "state": event["state"]}
-    )
+    keep_callback(event["id"], {"webhook_id": request.headers["webhook-id"], **event})
     return "", 204
 
 
 @app.get("/api/callbacks/<id>")
 def get_callback(id: str) -> Any:
     """Return the callback that was received for a job."""
-    found = [item for item in current_app.extensions["received"] if item["job"] == id]
-    if not found:
+    path = callback_path(id)
+    if not path.exists():
         abort(404, "No callback was received for this job.")
-    return jsonify(found[-1])
+    return json.loads(path.read_bytes())
+
+
+def keep_callback(id: str, event: dict[str, Any]) -> None:
+    """Keep a callback, and the 100 newest ones, in files: each process shows those of all."""
+    path = callback_path(id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(event))
+    part.replace(path)  # whoever reads it finds all of it
+    for old in sorted(path.parent.glob("*.json"))[:-100]:  # ids of later jobs sort after
+        old.unlink(missing_ok=True)
+
+
+def callback_path(id: str) -> Path:
+    """Return where the callback of a job is kept."""
+    return Path(current_app.instance_path) / "callbacks" / f"{secure_filename(id)}.json"
 
 
 def source() -> str:

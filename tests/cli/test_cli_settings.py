@@ -3,6 +3,7 @@
 import os
 import tomllib
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from dewar.cli.run import run_command
 from dewar.cli.setting_options import SettingOption
 from dewar.server.settings.setting import SettingGroup
 from dewar.server.settings.settings import SETTINGS
+from dewar.tasks.settings import TasksSettings
 
 Write = Callable[[str, str], Path]
 Invoke = Callable[..., Result]
@@ -217,7 +219,8 @@ def test_a_misspelt_variable_is_warned_of(
     """What the app may read itself, and what is ours, is not."""
     monkeypatch.setenv("DEWAR_THREAD", "4")
     monkeypatch.setenv("DEWAR_RUN_HOTS", "x")
-    for name in ("SERVER_NAME", "TRUSTED_HOSTS", "PAGE_SIZE", "SKIP_DOTENV"):
+    tasks = [f"TASKS_{one.name.upper()}" for one in fields(TasksSettings)]
+    for name in ("SERVER_NAME", "TRUSTED_HOSTS", "PAGE_SIZE", "SKIP_DOTENV", *tasks):
         monkeypatch.setenv(f"DEWAR_{name}", "1")
     result = invoke("run", "shop:app")
     warnings = [line for line in result.stderr.splitlines() if line.startswith("Warning")]

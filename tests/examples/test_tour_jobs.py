@@ -17,9 +17,9 @@ def ledger(app, monkeypatch, tmp_path):
     """A ledger for the test, and the app's part in it ended afterwards."""
     monkeypatch.setitem(app.config, "TASKS_LEDGER", tmp_path / "jobs.sqlite3")
     monkeypatch.setitem(app.config, "TASKS_POLL", 0.02)
+    monkeypatch.setattr(app, "instance_path", str(tmp_path))
     yield
     jobs.tasks.stop(SOON)
-    app.extensions["received"].clear()
 
 
 def upload(client, text=b"one two two", name="words.txt"):
@@ -76,6 +76,17 @@ def test_a_callback_is_believed_only_with_its_signature(app, client, ledger):
     headers = sign([read_secret(jobs.callback_secret())], "msg_1", int(time.time()), body)
     assert client.post("/api/callbacks", data=body, headers=headers).status_code == 204
     assert client.get("/api/callbacks/1").json["webhook_id"] == "msg_1"
+    assert client.get("/api/callbacks/2").status_code == 404
+    assert client.get("/api/callbacks/..").status_code == 404
+
+
+def test_callbacks_are_kept_where_each_process_finds_them(app, ledger, tmp_path):
+    """Not in memory, so it does not matter which process the server asks; the newest 100."""
+    with app.app_context():
+        for number in range(102):
+            jobs.keep_callback(f"job{number:03}", {"id": number})
+    kept = sorted(path.stem for path in (tmp_path / "callbacks").iterdir())
+    assert kept == [f"job{number:03}" for number in range(2, 102)]
 
 
 def test_served_the_tour_hears_of_its_own_job(app, client, ledger):

@@ -169,3 +169,13 @@ def test_an_app_is_attached_once(shop: Shop, make: MakeApp) -> None:
     for tasks in (shop.tasks, Tasks()):
         with pytest.raises(TaskSetupError, match="an app has one Tasks"):
             tasks.init_app(app)
+
+
+def test_an_app_of_flask_is_refused_with_what_to_do(shop: Shop, make: MakeApp) -> None:
+    """Nothing is attached, and the error says how such a program is run."""
+    from flask import Flask
+
+    app = make("one")
+    with pytest.raises(TaskSetupError, match="dewar run --flask"):
+        shop.tasks.init_app(Flask("shop"))
+    assert shop.tasks.app is app

@@ -3,8 +3,13 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from click import Option
+
+from dewar.cli.tasks_command import tasks_group
 
 LIBRARIES = ["celery", "cronsim", "distributed", "psycopg", "rich", "sqlalchemy", "urllib3"]
 # A name of None in `sys.modules` is one that cannot be imported.
@@ -36,6 +41,20 @@ def test_what_needs_a_library_names_the_extra(statement: str, extra: str) -> Non
     """Whatever a program imports first."""
     error = run_without_libraries(statement)
     assert re.search(rf"MissingExtra: .* pip install 'dewar-web\[{extra}\]'$", error), error
+
+
+@pytest.mark.parametrize("name", sorted(tasks_group.commands))
+def test_each_command_says_that_an_app_has_no_tasks(write: Callable[..., Path], name: str) -> None:
+    """Such an app may well be installed without the libraries."""
+    write("app.py", "from dewar import Dewar\napp = Dewar('bare')\n")
+    command = tasks_group.commands[name]
+    required = [param for param in command.params if param.required]
+    given = [(param.opts[0], "1d") if isinstance(param, Option) else ("x",) for param in required]
+    words = ["dewar", "tasks", name, *(word for words in given for word in words)]
+    if name == "retry":
+        words += ["--task", "x", "--yes"]
+    error = run_without_libraries(f"from dewar.__main__ import main; sys.argv = {words}; main()")
+    assert error == "Error: The app 'bare' has no tasks: tasks = Tasks(app)."
 
 
 @pytest.mark.parametrize(

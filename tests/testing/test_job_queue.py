@@ -1,9 +1,10 @@
 """In a `JobQueue`, jobs wait until the test runs them, and the time is the test's."""
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from threading import Event, Thread
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -204,8 +205,12 @@ def test_assertions_compare_calls_and_say_what_there_was(tasks, queue):
         jobs.assert_submitted(ship, 8)
     with pytest.raises(AssertionError, match=r"no job of ship, but ship\(7, gift=True\)"):
         jobs.assert_not_submitted(ship)
+    with pytest.raises(AssertionError, match=r"no job of ship, but ship\(7, gift=True\)"):
+        jobs.assert_not_submitted("ship")
     with pytest.raises(TypeError):
         jobs.assert_submitted(ship, nonsense=1)
+    with pytest.raises(TypeError, match="give the task itself"):
+        jobs.assert_submitted("ship", 7)
 
 
 def test_callbacks_wait_in_the_queue(tasks, queue):
@@ -277,19 +282,63 @@ def test_a_workflow_runs_in_steps_when_the_queue_is_drained(tasks, queue):
     assert workflow.result() == 10
 
 
-def test_schedules_fire_when_the_clock_is_moved(tasks, queue):
-    """Each due time once, by the policy for missed ones."""
-    fired = []
+@pytest.fixture
+def fired(tasks):
+    """The due times for which the job of a schedule has run."""
+    times = []
 
     @tasks.task(every=timedelta(minutes=1), missed="all")
     def report(scheduled_for):
-        fired.append(scheduled_for)
+        times.append(scheduled_for)
 
-    queue.drain()
-    tasks.start()
-    queue.drain()
+    return times
+
+
+def test_schedules_fire_when_the_clock_is_moved(fired, queue):
+    """Each due time once, and no other job has to begin them."""
     for _ in range(5):
         queue.clock.advance(timedelta(minutes=1))
         queue.drain()
     assert len(fired) == 5
     assert [b - a for a, b in pairwise(fired)] == [timedelta(minutes=1)] * 4
+
+
+def test_a_step_over_due_times_has_missed_them(tasks, fired, queue):
+    """The policy of each schedule decides, as if no process had run meanwhile."""
+    once, skipped = [], []
+
+    @tasks.task(every=timedelta(hours=1))
+    def clean():
+        once.append(1)
+
+    @tasks.task(every=timedelta(hours=1), missed="skip")
+    def ping():
+        skipped.append(1)
+
+    hour = queue.clock.now().replace(minute=30, second=0) + timedelta(hours=2)
+    queue.clock.advance_to(hour)
+    queue.drain()
+    assert (len(once), len(skipped)) == (1, 0)
+    assert len(fired) in range(60, 180)
+
+
+def test_the_time_of_a_due_time_is_reached_exactly(tasks, queue):
+    """Then also a schedule fires that makes up for nothing."""
+    dates = []
+
+    @tasks.task(cron="30 3 24 12 *", time_zone="Europe/Berlin", missed="skip")
+    def wish(scheduled_for):
+        dates.append(scheduled_for)
+
+    zone = ZoneInfo("Europe/Berlin")
+    eve = datetime(queue.clock.now().year + 1, 12, 24, 3, 30, tzinfo=zone)
+    queue.clock.advance_to(eve)
+    assert queue.drain() == 1
+    assert dates == [eve]
+
+
+def test_settings_may_change_until_a_schedule_is_needed(tasks, fired, queue):
+    """The fixture alone begins nothing."""
+    tasks.app.config["TASKS_CREDENTIALS"] = ["pin"]
+    queue.drain()
+    assert tasks.runtime.directory.settings().credentials == ["pin"]

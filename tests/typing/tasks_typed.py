@@ -5,11 +5,17 @@ A line that ends in ``# error`` has to be an error; all others must be none.
 
 from typing import assert_type
 
-from dewar import TaskPool, Tasks
+from flask import Flask
+
+from dewar import Dewar, TaskPool, Tasks, current_job
 from dewar.tasks.job import Job
 from dewar.tasks.stored_job import StoredJob
 
-tasks = Tasks()
+app = Dewar(__name__)
+tasks = Tasks(app)
+tasks.init_app(app)
+tasks.init_app(Flask(__name__))  # for a program that is run as Flask's
+app.ensure_sync(len)
 
 
 @tasks.task(retries=3)
@@ -44,6 +50,16 @@ fetch.submit(b"http://a")  # error
 async def call_it() -> None:
     """Await the function itself."""
     assert_type(await fetch("http://a"), list[int])
+
+
+@tasks.task()
+def report() -> None:
+    """Report the progress of the job that runs."""
+    current_job.progress(0.5, "half")
+    assert_type(current_job.attempt, int)
+    assert_type(current_job.is_cancelled, bool)
+    current_job.progress("half")  # error
+    current_job.meta  # error
 
 
 # With options for the job.

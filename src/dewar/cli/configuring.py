@@ -90,6 +90,7 @@ def warn_of_misspelt_variables(ctx: click.Context) -> None:
     settings += [auto_variable(ctx, param) for param in ctx.command.params]
     # ``app.config.from_prefixed_env()`` reads the application's variables with the same prefix.
     others = [f"DEWAR_{name}" for name in (*_OTHERS, *default_config())]
+    others += [name for name in os.environ if name.startswith("DEWAR_TASKS_")]
     for sentence in misspelt_variables(os.environ, settings, others):
         click.echo(f"Warning: {sentence}", err=True)
 

@@ -74,9 +74,9 @@ def list_command(
     **wanted: Any,
 ) -> None:
     """Show jobs, the newest first. With --watch, show changes until Ctrl-C."""
+    store = open_store(ctx)
     from dewar.tasks.ledger.job_filter import JobFilter
 
-    store = open_store(ctx)
     meant = JobFilter(state=None if state is None else JobState(state), **wanted)
 
     def read() -> Jobs:

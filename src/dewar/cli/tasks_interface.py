@@ -90,6 +90,9 @@ class CommandTasks(Protocol):
 def tasks_of(ctx: click.Context) -> CommandTasks:
     """Return the tasks of the app that a command is for.
 
+    Call it before anything is imported that needs the extra libraries: an app without tasks may be
+    installed without them.
+
     Raises:
         click.ClickException: If the app has none.
     """

@@ -11,16 +11,16 @@ _STEP = 100_000
 @click.command("move", short_help="Move all jobs to another database.")
 @click.option("--to", required=True, help="The URL or the path of the new ledger.")
 @click.option("--schema", help="Its schema in PostgreSQL, as in TASKS_SCHEMA.")
-@click.option("--force", is_flag=True, help="Also if processes seem to use the old one.")
+@click.option("--force", is_flag=True, help="Also if the old one seems in use, or was moved.")
 @click.pass_context
 def move_command(ctx: click.Context, to: str, schema: str | None, force: bool) -> None:
     """Move the ledger: all jobs, callbacks and rates. Stop all processes of the app before.
 
     After an error the old ledger can be used as before. If the command is killed, repeat it.
     """
+    tasks = tasks_of(ctx)
     from dewar.tasks.ledger.moving import move_ledger
 
-    tasks = tasks_of(ctx)
     said: dict[str, int] = {}
 
     def note(table: str, done: int) -> None:

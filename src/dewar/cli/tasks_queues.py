@@ -33,9 +33,8 @@ def queues_command(ctx: click.Context, watches: bool, as_json: bool) -> None:
 
     With --watch, show changes until Ctrl-C.
     """
-    from dewar.tasks.ledger.queue_overview import read_queues
-
     store = open_store(ctx)
+    from dewar.tasks.ledger.queue_overview import read_queues
 
     def show() -> None:
         now = time.time()

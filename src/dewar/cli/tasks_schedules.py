@@ -67,9 +67,10 @@ class _Schedules:
     """The schedules in the ledger, and those that the app declares."""
 
     def __init__(self, ctx: click.Context) -> None:
+        database = open_store(ctx).database
         from dewar.tasks.ledger.schedule_table import ScheduleTable
 
-        self._table = ScheduleTable(open_store(ctx).database)
+        self._table = ScheduleTable(database)
         self._declared = tasks_of(ctx).schedules()
         self._now = time.time()
 

@@ -11,31 +11,32 @@ from dewar.contexts.after_response import AfterResponses
 from dewar.contexts.context import Context
 from dewar.messages.request import Request
 from dewar.messages.response import Response
-from dewar.pipeline.composition import ComposedApp, Composition
+from dewar.pipeline.composition import ComposedApp
 from dewar.registration.hooks import HookTable
-from dewar.support.bounded_log import BoundedLog
 
 
 class PipelineApp(ComposedApp, Protocol):
     """The app as the pipeline sees it; `dewar.Dewar` is one."""
 
     _got_first_request: bool
-    debug: bool
     json: Any
     _dewar_after_responses: AfterResponses
     url_default_functions: HookTable[Callable[..., Any]]
     url_build_error_handlers: list[Callable[..., str | None]]
 
     @property
-    def config(self) -> Any: ...
+    def debug(self) -> bool: ...
     @property
-    def testing(self) -> bool: ...
+    def config(self) -> Any: ...
+    # NOTE: pyright takes a descriptor of the app for its own type, so these are Any.
+    @property
+    def testing(self) -> Any: ...
     @property
     def logger(self) -> Any: ...
     @property
-    def _dewar_bounded_log(self) -> BoundedLog: ...
+    def _dewar_bounded_log(self) -> Any: ...
     @property
-    def _dewar_composition(self) -> Composition: ...
+    def _dewar_composition(self) -> Any: ...
 
     def request_context(self, environ: WSGIEnvironment) -> Context: ...
     def full_dispatch_request(self) -> Response: ...

@@ -23,7 +23,8 @@ class NoResponseReturnedError(DewarError, TypeError):
 def plan_of(app: PipelineApp, context: Context) -> Plan:
     """Return the plan for the rule that a request matched, or for none."""
     rule = context._dewar_url_rule
-    return app._dewar_composition.plan_for(app, None if rule is None else rule.endpoint)
+    plan: Plan = app._dewar_composition.plan_for(app, None if rule is None else rule.endpoint)
+    return plan
 
 
 def full_dispatch(app: PipelineApp) -> Response:

@@ -9,7 +9,7 @@ from dewar.contexts.current import contexts
 from dewar.tasks.app_tasks import PART, AppTasks, MakeRuntime
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import TaskSetupError
-from dewar.tasks.interface import TasksApp
+from dewar.tasks.interface import TasksApp, lifespan_of
 from dewar.tasks.runtime.shared_ledger import Runtimes
 from dewar.tasks.serialization.task_address import EXTENSION
 
@@ -52,6 +52,7 @@ class AttachedApps:
                 f" {app.extensions[EXTENSION]!r}: an app has one Tasks. Declare all its tasks with"
                 " the same object, and attach it once."
             )
+        lifespan_of(app)  # before anything is changed
         latest = self._latest
         if latest.directory.app is None:
             latest.directory.app = app

@@ -6,7 +6,7 @@ from concurrent.futures import CancelledError
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from dewar.isolation.proxy import LocalProxy
 from dewar.tasks.interruptible import Interruptible
@@ -93,12 +93,15 @@ class RunningJob:
 #: The job whose function runs in this thread or task. The code that runs it sets it.
 running: ContextVar[RunningJob] = ContextVar("dewar.tasks.running")
 
-#: The job whose function runs here; false if there is none.
-current_job: Any = LocalProxy(
-    running,
-    unbound_message=(
-        "Working outside of a job. current_job exists in a function that was submitted to a"
-        " TaskPool or is a task; a direct call has none. Check first: if current_job: ..."
+#: The job whose function runs here; false if there is none. To a type checker it is the job.
+current_job = cast(
+    "RunningJob",
+    LocalProxy(
+        running,
+        unbound_message=(
+            "Working outside of a job. current_job exists in a function that was submitted to a"
+            " TaskPool or is a task; a direct call has none. Check first: if current_job: ..."
+        ),
     ),
 )
 

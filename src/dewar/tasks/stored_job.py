@@ -4,13 +4,14 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakValueDictionary
 
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import JobFailed, JobLost
 from dewar.tasks.job import Job, R
 from dewar.tasks.ledger.records import JobRecord, JobState
+from dewar.tasks.other_words import OF_JOBS, explaining
 from dewar.tasks.progress import Progress
 from dewar.tasks.serialization.failures import make_error
 from dewar.tasks.serialization.values import Loads, unpack
@@ -60,6 +61,9 @@ class StoredJob(Job[R]):
         self._record: JobRecord | None = None
         #: Whether somebody waits for the outcome.
         self.is_awaited = False
+
+    if not TYPE_CHECKING:  # a type checker would believe that there is everything
+        __getattr__ = explaining(OF_JOBS)
 
     def __repr__(self) -> str:
         return f"<StoredJob {self.task} {self.id}{' done' if self.done() else ''}>"

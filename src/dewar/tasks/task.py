@@ -4,10 +4,11 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import update_wrapper
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import TaskSetupError
+from dewar.tasks.other_words import OF_TASKS, explained_call, explaining
 from dewar.tasks.placement import checked_priority, checked_queue
 from dewar.tasks.serialization.argument_key import given_key
 from dewar.tasks.serialization.task_address import find_task
@@ -78,6 +79,9 @@ class Task(Generic[P, R]):
         # Another process imports the app and finds its own.
         return find_task, (self.directory().address_of(self),)
 
+    if not TYPE_CHECKING:  # a type checker would believe that there is everything
+        __getattr__ = explaining(OF_TASKS)
+
     @property
     def json(self) -> Any:
         """What writes and reads arguments and results."""
@@ -126,7 +130,7 @@ class Task(Generic[P, R]):
             else:
                 submission = Submission(callback=callback, connection=connection)
                 return self._submit(args, kwargs, submission)
-        self.signature.bind(*args, **kwargs)
+        self._check(args, kwargs)
         return self._submit_one(self, args, kwargs, Submission(callback=callback))
 
     def submit_later(
@@ -173,7 +177,7 @@ class Task(Generic[P, R]):
         """
         calls: list[Arguments] = [(args, {}) for args in zip(*iterables, strict=False)]
         for args, _ in calls:
-            self.signature.bind(*args)
+            self._check(args, {})
         return self._submit_all(self, calls, Submission(callback=callback))
 
     def options_for(
@@ -238,8 +242,14 @@ class Task(Generic[P, R]):
         return due_time(delay, at, self.directory().clock())
 
     def _submit(self, args: Any, kwargs: Any, submission: Submission) -> StoredJob[R]:
-        self.signature.bind(*args, **kwargs)
+        self._check(args, kwargs)
         return self._submit_one(self, args, kwargs, submission)
+
+    def _check(self, args: Any, kwargs: Any) -> None:
+        try:
+            self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise explained_call(error, self.name, kwargs) from None
 
 
 class AsyncTask(Task[P, R]):

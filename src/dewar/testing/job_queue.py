@@ -58,6 +58,9 @@ class RecordingRuntime(ManualRuntime):
         for one in new:
             self._note(one, self.lookup.job(one.id))
 
+    def _accept_committed(self, new: NewJob, task: Any) -> None:
+        self.accept_one(new, task)
+
     def _note(self, new: NewJob, job: StoredJob) -> None:
         if job.id != new.id:
             return  # another one has its key
@@ -81,14 +84,18 @@ class RecordingRuntime(ManualRuntime):
 class JobQueue:
     """The jobs that a test submits. They wait until `drain`; `hold_jobs` makes it.
 
+    Args:
+        tasks: What they are jobs of.
+
     Attributes:
         submitted: What was submitted.
-        clock: The time of the jobs; `advance` it, so that jobs for later are due.
+        clock: The time of the jobs; `advance` it, so that jobs for later and schedules are due.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tasks: Tasks) -> None:
         self.submitted = SubmittedJobs()
-        self.clock = JobClock()
+        self.clock = JobClock(self._begin_schedules)
+        self._tasks = tasks
         self._runtimes: list[RecordingRuntime] = []
         self._reported: set[str] = set()
 
@@ -115,6 +122,7 @@ class JobQueue:
         Returns:
             How many attempts were made.
         """
+        self._begin_schedules()
         count = 0
         while ran := sum(runtime.run_due() for runtime in self._runtimes):
             count += ran
@@ -126,6 +134,14 @@ class JobQueue:
             if error is not None:
                 raise error
         return count
+
+    def _begin_schedules(self) -> None:
+        """Have schedules begin as in a process that runs, also if the test has no other job."""
+        if self._tasks.schedules():
+            self._tasks.start()
+        for runtime in self._runtimes:
+            if runtime.is_running:
+                runtime.look_at_schedules()
 
     @property
     def callbacks(self) -> list[Delivery]:
@@ -141,6 +157,6 @@ def hold_jobs(tasks: Tasks) -> Iterator[JobQueue]:
 
     It holds for all threads of this process.
     """
-    queue = JobQueue()
+    queue = JobQueue(tasks)
     with tasks.using(queue.make_runtime):
         yield queue

@@ -62,8 +62,11 @@ class SubmittedJobs(list[SubmittedJob]):
 
         Raises:
             AssertionError: If there is none. It says what was submitted.
+            TypeError: For a name: the arguments are compared by the parameters of the task.
         """
         __tracebackhide__ = True  # pytest shows the test
+        if not isinstance(task, Task):
+            raise TypeError(f"assert_submitted({task!r}): give the task itself, not its name.")
         provider, bind = task.json, task.signature.bind
         text = pack_arguments(args, kwargs, ordered_dumps(provider))
         wanted_args, wanted_kwargs = unpack_arguments(text, provider.loads)
@@ -75,8 +78,11 @@ class SubmittedJobs(list[SubmittedJob]):
         call = _call(task.name, wanted_args, wanted_kwargs)
         raise AssertionError(f"No job {call} was submitted, but {seen}.")
 
-    def assert_not_submitted(self, task: Task[..., Any]) -> None:
+    def assert_not_submitted(self, task: Task[..., Any] | str) -> None:
         """Check that there is no job of a task.
+
+        Args:
+            task: The task, or its name.
 
         Raises:
             AssertionError: If there is one.
@@ -84,7 +90,8 @@ class SubmittedJobs(list[SubmittedJob]):
         __tracebackhide__ = True
         found = [one.call for one in self.of(task)]
         if found:
-            raise AssertionError(f"There should be no job of {task.name}, but {', '.join(found)}.")
+            name = task if isinstance(task, str) else task.name
+            raise AssertionError(f"There should be no job of {name}, but {', '.join(found)}.")
 
 
 def _call(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:

@@ -2,10 +2,12 @@
 
 import logging
 import sys
+from typing import NamedTuple
 
 import pytest
 
 from deploymenttools import Process, ask, free_port
+from dewar import Dewar
 from dewar.server.processes.control_channel import Report, open_control_channel
 from dewar.server.processes.worker_agreement import WorkerAgreement
 from polling import eventually
@@ -60,6 +62,28 @@ def test_an_application_without_a_key_tells_nothing():
 
     Middleware.app.secret_key = "key"
     assert agreement.hash_of(Middleware()) == agreement.hash_of(App("key"))
+
+
+def test_the_keys_of_mounted_applications_count():
+    """At each depth and in each order; one that is mounted in itself is no endless loop."""
+    agreement = WorkerAgreement()
+
+    def hash_with(inner_key):
+        outer, inner, lowest = (Dewar(name) for name in ("outer", "inner", "lowest"))
+        outer.secret_key, lowest.secret_key = "key", inner_key
+        inner.mount("/lowest", lowest)
+        outer.mount("/inner", inner)
+        return agreement.hash_of(outer)
+
+    assert hash_with("a") == hash_with("a") != hash_with("b")
+
+    class Mount(NamedTuple):
+        app: object
+
+    around = App("key")
+    around.app = lambda environ, start_response: []
+    around.app.entries = (Mount(around),)
+    assert agreement.hash_of(around) == agreement.hash_of(App("key"))
 
 
 def test_a_difference_is_logged_once(caplog):

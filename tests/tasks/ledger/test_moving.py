@@ -19,6 +19,7 @@ from dewar.tasks.errors import LedgerError, TaskSetupError
 from dewar.tasks.ledger import moving
 from dewar.tasks.ledger.database import Database
 from dewar.tasks.ledger.ledger import Ledger
+from dewar.tasks.ledger.marks import COMPLETE, set_mark
 from dewar.tasks.ledger.moving import move_ledger
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.owners import this_owner
@@ -134,6 +135,64 @@ def test_a_second_move_finds_it_done(file: str, to: str) -> None:
     assert rows(to) == before
     with pytest.raises(TaskSetupError, match="moved to another database"):
         open_ledger(file)
+
+
+@pytest.mark.parametrize("is_complete", [False, True])
+def test_a_moved_ledger_goes_nowhere_else(
+    file: str, to: str, tmp_path: Path, is_complete: bool
+) -> None:
+    """Whether the move was killed or has ended: a second copy would run all jobs twice.
+
+    It stays closed. If the new ledger is lost, --force moves it to a third.
+    """
+    before = fill(file)
+    if is_complete:
+        move_ledger(file, to)
+    else:
+        assert in_child(lambda: _killed(file, to)) == -signal.SIGKILL
+    third, used = str(tmp_path / "third.sqlite"), str(tmp_path / "used.sqlite")
+    with opened(used) as ledger:
+        ledger.write([new()])
+    for other in (third, used):
+        with pytest.raises(TaskSetupError, match="was moved to another database"):
+            move_ledger(file, other)
+        with pytest.raises(TaskSetupError, match="was moved to another database"):
+            open_ledger(file)
+    with opened(third) as ledger:
+        assert ledger.list() == []
+    assert move_ledger(file, to)["dewar_jobs"] == 37
+    move_ledger(file, third, force=True)
+    assert rows(third) == before
+
+
+def _killed(file: str, to: str) -> int:
+    """Begin to move, and die."""
+
+    def die(table: str, done: int) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return len(move_ledger(file, to, note=die))
+
+
+def test_what_may_be_complete_keeps_the_old_one_closed(
+    file: str, to: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the last commit fails, nobody knows whether it was made. A repeated move finds out."""
+    before = fill(file)
+
+    def fail(*args: Any) -> None:
+        set_mark(*args)
+        if args[1] == COMPLETE:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(moving, "set_mark", fail)
+    with pytest.raises(KeyboardInterrupt):
+        move_ledger(file, to)
+    monkeypatch.undo()
+    with pytest.raises(TaskSetupError, match="repeat it"):
+        open_ledger(file)
+    move_ledger(file, to)
+    assert rows(to) == before
 
 
 def test_it_is_refused_while_a_process_works(file: str, to: str) -> None:

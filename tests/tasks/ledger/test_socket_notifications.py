@@ -4,6 +4,8 @@ import os
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import threading
 from contextlib import chdir
 from pathlib import Path
@@ -281,6 +283,37 @@ class TestSocketNotifications(NotificationsContract):
         two.close()
         assert not open_files() - before
         assert list(folder.iterdir()) == []
+
+
+_UNDER_GEVENT = """
+from gevent import monkey
+monkey.patch_all()
+
+import sys
+import threading
+from pathlib import Path
+
+from dewar.tasks.ledger.notifications import JOBS, Topic
+from dewar.tasks.ledger.socket_notifications import SocketNotifications
+
+one, other = (SocketNotifications(Path(sys.argv[1])) for _ in range(2))
+heard = threading.Event()
+one.listen("one", [Topic.JOBS], lambda notice: heard.set())
+for _ in range(3):
+    heard.clear()
+    other.notify(JOBS)
+    assert heard.wait(20), "the notice was kept back"
+one.close()
+other.close()
+"""
+
+
+def test_each_notice_is_heard_at_once_under_gevent(tmp_path: Path) -> None:
+    """Its sockets wait whatever the flags say; so the listener must not ask for more by them."""
+    pytest.importorskip("gevent")
+    command = [sys.executable, "-c", _UNDER_GEVENT, str(tmp_path / "sockets")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_system_without_such_sockets_polls(

@@ -276,6 +276,19 @@ def test_a_clock_that_is_set_back_holds_no_job_up(
     assert record(one.ledger, later).owner is None
 
 
+def test_a_job_that_was_just_accepted_is_no_sign_of_a_clock_that_was_set(
+    make: Callable[..., Process], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another process has accepted it since this one, which begins, has read its clock."""
+    one, there = make("one"), make("there")
+    job = new(1e9 + 0.5)
+    there.ledger.write([job])
+    one.go_on(0.0)
+    assert "set back" not in caplog.text
+    one.go_on(0.5)
+    assert one.dispatched == [job.id]
+
+
 def test_a_job_for_later_is_claimed_at_its_time(make: Callable[..., Process]) -> None:
     """Not at the next look after it; one without room looks when a job of its own has ended."""
     one = make("one", poll=5.0)

@@ -31,8 +31,13 @@ def test_an_app_is_found_by_its_module_and_name(module: Any) -> None:
 
 def test_an_app_that_no_name_leads_to_says_what_to_do(module: Any) -> None:
     """An app from a factory needs an explicit path."""
-    with pytest.raises(TaskSetupError, match=r'TaskPool\(..., app="module:create_app\(\)"\)'):
-        app_path(Dewar("findable", static_folder=None))
+    for repair in (
+        r"Tasks\(app, app='module:create_app\(\)'\)",
+        "TASKS_APP",
+        r"TaskPool\(\.\.\., app=",
+    ):
+        with pytest.raises(TaskSetupError, match=repair):
+            app_path(Dewar("findable", static_folder=None))
     with pytest.raises(TaskSetupError, match="cannot be found from another process"):
         app_path(Dewar("not a module", static_folder=None))
 

@@ -9,6 +9,7 @@ random bytes that only this server's processes have, so it says nothing to anybo
 
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import blake2b
 from wsgiref.types import WSGIApplication
@@ -52,12 +53,12 @@ class WorkerAgreement:
         return replace(source, load=load)
 
     def hash_of(self, app: object) -> str:
-        """Return the keyed hash of an application's secret key; empty without a key."""
-        for layer in layers(app):
-            key = _key_of(layer)
-            if key:
-                return blake2b(key, key=self._salt, digest_size=HASH_LENGTH // 2).hexdigest()
-        return ""
+        """Return the keyed hash of an application's secret keys; empty without any."""
+        keys = [key for key in _keys_of(app, frozenset()) if key]
+        text = b"".join(b"%d:%b" % (len(key), key) for key in keys)
+        return (
+            blake2b(text, key=self._salt, digest_size=HASH_LENGTH // 2).hexdigest() if text else ""
+        )
 
     def compare(self, generation: int, told: str) -> None:
         """Compare what a worker has told with the others of its generation; warn once.
@@ -69,6 +70,18 @@ class WorkerAgreement:
         elif generation == self._generation and told != self._hash and not self._has_warned:
             self._has_warned = True
             _logger.warning(_WARNING)
+
+
+def _keys_of(app: object, above: frozenset[int]) -> Iterator[bytes]:
+    """Yield the key of an application, and those of the applications that are mounted in it."""
+    for layer in layers(app):
+        if id(layer) in above:
+            return
+        above |= {id(layer)}
+        yield _key_of(layer)
+        mounts = getattr(layer, "entries", None)
+        for mount in mounts if isinstance(mounts, tuple) else ():
+            yield from _keys_of(getattr(mount, "app", None), above)
 
 
 def _key_of(layer: object) -> bytes:

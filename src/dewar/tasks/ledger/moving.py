@@ -1,13 +1,14 @@
 """`move_ledger`: copies a ledger into another database, completely or not at all.
 
-1. The old ledger is marked, in the transaction that finds no process at work there. No process
-   opens it from then on, so it does not change.
-2. The new ledger is marked, and all tables are copied, some thousand rows in a transaction.
+1. In the transaction that finds no process at work in the old ledger, both are marked with the
+   number of the move, the new one first. No process opens them, so the old one does not change.
+2. All tables are copied, some thousand rows in a transaction.
 3. If both have as many rows, the mark of the new ledger is removed. It can be used.
 
-After an error the mark of the old ledger is removed, so it can be used as before. If the process is
-killed, both keep their marks, with the same number: the next move goes on. With another number the
-old ledger was used in between, and the new one is emptied first.
+After an error before step 3 the mark of the old ledger is removed, so it can be used as before. If
+the process is killed, both keep their marks: the next move finds the same number in both, and goes
+on. If the new one has another number, the move to it was given up, and it is emptied first. If an
+old one that is marked is to go to a third, that is refused: its jobs may be in the second.
 """
 
 import json
@@ -52,54 +53,64 @@ def move_ledger(
         to: Where it is to be. Tables are created there; a ledger with jobs is refused.
         schema: The schema of the ledger.
         to_schema: The schema that it is to have there.
-        force: Whether to move it although processes seem to be at work.
+        force: Whether to move it although processes seem to be at work, or it was moved before.
         note: Told of the progress.
 
     Raises:
-        TaskSetupError: If processes are at work, the new ledger has jobs, or one cannot be opened.
+        TaskSetupError: If processes are at work, the new ledger has jobs, the old one was moved to
+            another, or one cannot be opened.
         LedgerError: If a database fails. The old ledger can be used as before.
     """
     source = open_database(where, schema=schema, is_moving=True)
     target = open_database(to, schema=to_schema, is_moving=True)
     if source.name == target.name:
         raise TaskSetupError(f"The ledger is in {source.name} already. Give another database.")
-    number = _mark_source(source, force=force)
     try:
+        number, is_complete = _begin(source, target, force=force)
         counts = {table.name: _count(table, source) for table in _TABLES}
-        if _mark_target(target, number):
-            for table in _TABLES:
-                _copy(table, source, target, note)
-            _finish(source, target, counts, number)
-    except BaseException:
-        # Not if the process is killed: then the next move goes on.
-        with source.writing() as connection:
-            if marks_of(connection).get(MOVED) == number:
-                mark_moved(connection, None)
-        raise
+        if not is_complete:
+            _copy_all(source, target, counts, number, note)
+            _finish(target, number)
     finally:
         source.close()
         target.close()
     return counts
 
 
-def _mark_source(source: Database, *, force: bool) -> int:
-    """Keep all processes out of the old ledger; return the number of the move."""
+def _begin(source: Database, target: Database, *, force: bool) -> tuple[int, bool]:
+    """Keep all processes out; return the number of the move, and whether it is complete already."""
     with source.writing() as connection:
         source.advisory_lock(connection, "move")
-        number = marks_of(connection).get(MOVED)
-        if number is not None:
-            return number
+        moved = marks_of(connection).get(MOVED)
         busy = [owner for owner in owners_of(connection, OWNERS) if _is_at_work(owner)]
-        if busy and not force:
+        if moved is None and busy and not force:
             names = ", ".join(f"{owner.pid} on {owner.host.split()[0]}" for owner in busy)
             raise TaskSetupError(
                 f"Processes use the ledger {source.name}: {names}. Stop them first; one that was"
                 " killed on another host counts until its lease has run out. If you know that none"
                 " is left: --force."
             )
-        number = time.time_ns()
+        number = moved or time.time_ns()
+        is_again = moved is not None and not force
+        is_complete = _mark_target(target, number, source.name if is_again else None)
         mark_moved(connection, number)
-        return number
+    return number, is_complete
+
+
+def _copy_all(
+    source: Database, target: Database, counts: Mapping[str, int], number: int, note: Note | None
+) -> None:
+    """Copy all rows, and check them. After an error the old ledger can be used as before."""
+    try:
+        for table in _TABLES:
+            _copy(table, source, target, note)
+        _check(source, target, counts, number)
+    except BaseException:
+        # Not if the process is killed: then the next move goes on.
+        with source.writing() as connection:
+            if marks_of(connection).get(MOVED) == number:
+                mark_moved(connection, None)
+        raise
 
 
 def _is_at_work(owner: OwnerRecord) -> bool:
@@ -107,17 +118,28 @@ def _is_at_work(owner: OwnerRecord) -> bool:
     return life is Life.ALIVE or (life is Life.UNKNOWN and owner.lease_until > time.time())
 
 
-def _mark_target(target: Database, number: int) -> bool:
-    """Keep all processes out of the new ledger; return False if it is complete already.
+def _mark_target(target: Database, number: int, moved: str | None) -> bool:
+    """Keep all processes out of the new ledger; return whether it is complete already.
 
     If a move of older rows began, it is emptied.
+
+    Args:
+        target: The new ledger.
+        number: The number of the move.
+        moved: The name of the old one, if its move has begun before: then it began here.
     """
     with target.writing() as connection:
         target.advisory_lock(connection, "move")
         marks = marks_of(connection)
         if marks.get(COMPLETE) == number:
-            return False
+            return True
         incoming = marks.get(INCOMING)
+        if moved is not None and incoming != number:
+            raise TaskSetupError(
+                f"The ledger {moved} was moved to another database, or such a move was"
+                " interrupted. A second copy would run its jobs twice: repeat the move with that"
+                " database. If you know that it is lost: --force."
+            )
         first = connection.execute(select(jobs.c.id).limit(1)).first()
         if MOVED in marks or (incoming is None and first is not None):
             raise TaskSetupError(
@@ -128,7 +150,7 @@ def _mark_target(target: Database, number: int) -> bool:
             for table in reversed(_TABLES):
                 connection.execute(table.delete())
         set_mark(connection, INCOMING, number)
-    return True
+    return False
 
 
 def _copy(table: Table, source: Database, target: Database, note: Note | None) -> None:
@@ -177,8 +199,8 @@ def _count(table: Table, database: Database) -> int:
         return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
 
-def _finish(source: Database, target: Database, counts: dict[str, int], number: int) -> None:
-    """Check what was copied, and let processes use the new ledger."""
+def _check(source: Database, target: Database, counts: Mapping[str, int], number: int) -> None:
+    """Check that all was copied, and that the move still holds."""
     for table in _TABLES:
         found = _count(table, target)
         if found != counts[table.name]:
@@ -192,6 +214,14 @@ def _finish(source: Database, target: Database, counts: dict[str, int], number: 
                 f"Another move of {source.name} has failed, so the ledger may be in use again. Move"
                 " it again."
             )
+
+
+def _finish(target: Database, number: int) -> None:
+    """Let processes use the new ledger.
+
+    After an error nobody knows whether they can, so the old one stays closed. A repeated move
+    finds out.
+    """
     with target.writing() as connection:
         target.advisory_lock(connection, "move")
         set_mark(connection, INCOMING, None)

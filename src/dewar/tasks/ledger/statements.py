@@ -102,13 +102,14 @@ QUEUED = _count_due()
 UNCLAIMED = _count_due(jobs.c.owner.is_(None))
 
 #: Jobs of a task that were due at once, and are not: the clock was set back since. `created` keeps
-#: its time. Those with one shift of their time are updated together.
+#: its time. Those with one shift of their time are updated together. Not those of the next second:
+#: they were accepted after the clock was read, perhaps by a host whose clock is ahead.
 BRING_FORWARD = (
     update(jobs)
     .where(
         _IS_QUEUED,
         jobs.c.task == bindparam("of_task"),
-        jobs.c.due > bindparam("first"),
+        jobs.c.due > bindparam("first") + 1.0,
         jobs.c.due < bindparam("end"),
         jobs.c.owner.is_(None),
         jobs.c.due <= jobs.c.created + bindparam("shift"),

@@ -32,6 +32,7 @@ from dewar.tasks.pool import TaskPool
 from dewar.tasks.progress import shielded
 from dewar.tasks.runtime.direct_writer import DirectWriter
 from dewar.tasks.runtime.job_clock import JobClock
+from dewar.tasks.runtime.manual_transactions import ManualTransactions
 from dewar.tasks.runtime.runtime import NewScheduled, TasksRuntime
 from dewar.tasks.settings import TasksSettings
 from dewar.tasks.stored_job import JobBackend, StoredJob
@@ -69,6 +70,9 @@ class ManualRuntime(TasksRuntime):
         self._last_due = 0.0
         super().__init__(directory, new_scheduled)
         self._claimed.close()
+        self.transaction_jobs = ManualTransactions(  # type: ignore[assignment]  # accepts as well
+            self._check, self._accept_committed, self._run_committed, self._future_of
+        )
         # It begins, and starts nothing that would run on.
         self._maintenance.heartbeat()
         self._limited_jobs.mark()
@@ -110,6 +114,11 @@ class ManualRuntime(TasksRuntime):
         with self._accepting:
             super().accept_workflow(plan, [self._in_order(one) for one in new])
 
+    def look_at_schedules(self) -> None:
+        """Have the schedules begin that have not, before the time is moved; run nothing."""
+        with self._accepting:
+            self._scheduler.look()
+
     def run_due(self) -> int:
         """Run what is due, and what that submits, in this thread; return how many attempts."""
         count = 0
@@ -123,15 +132,21 @@ class ManualRuntime(TasksRuntime):
         """Do the same with what waits for its time: the clock moves on, and nobody waits."""
         count = self.run_due()
         while (due := self._claimed.next_due) < inf:
-            self._clock.advance_to(due)
+            self._clock.move_on(due)
             count += self.run_due()
         return count
+
+    def _accept_committed(self, new: NewJob, task: Any) -> None:
+        ManualRuntime.accept_one(self, new, task)
+
+    def _run_committed(self) -> None:
+        """Do nothing: the jobs of a transaction wait like others."""
 
     def _claim(self) -> bool:
         """Claim the next job for this thread; return whether it has one to run."""
         claimed = self._claimed
         with self._accepting:
-            self._clock.advance_to(self._last_due)
+            self._clock.move_on(self._last_due)
             # One more than those that wait for others in the threads that call this.
             claimed.limit = max(1, 2 * len(claimed.attempts))
             claimed.claims_from = 0.0
@@ -210,6 +225,9 @@ class ImmediateRuntime(ManualRuntime):
             if error is not None:
                 raise error
         return jobs
+
+    def _run_committed(self) -> None:
+        self.run_all()
 
     def _look(self) -> None:
         # Nothing else: what is to be done from time to time has no time here.

@@ -109,7 +109,7 @@ class TasksRuntime:
 
     def _add_timers(self, jobs: ProcessJobs, new_scheduled: NewScheduled) -> None:
         """Have done from time to time what a process does that runs jobs."""
-        scheduler = Scheduler(
+        self._scheduler = Scheduler(
             jobs,
             self.directory,
             new_scheduled,
@@ -117,7 +117,7 @@ class TasksRuntime:
             self._cancellation.note_written,
             self._maintenance.hasten,
         )
-        self._maintenance.every(LOOK_INTERVAL, scheduler.look)
+        self._maintenance.every(LOOK_INTERVAL, self._scheduler.look)
         self._maintenance.every(INTERVAL, UnknownTasks(jobs, self.directory.tasks).look)
         self._maintenance.every(INTERVAL, self._limited_jobs.mark)
         self._maintenance.every(MISSED_INTERVAL, self.workflows.settle_missed)

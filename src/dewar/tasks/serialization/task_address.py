@@ -70,8 +70,9 @@ def app_path(app: Any) -> str:
             return f"{app.import_name}:{name}"
     raise TaskSetupError(
         f"The app {app.name!r} cannot be found from another process: no attribute of the"
-        f" module {app.import_name!r} is the app. Assign it to one (app = create_app()), or give"
-        ' the function that makes it: TaskPool(..., app="module:create_app()")'
+        f" module {app.import_name!r} is the app. Write app = Dewar(__name__) in it, or say where"
+        " the app is, or the function that makes it: Tasks(app, app='module:create_app()'), which"
+        " TASKS_APP sets too, or TaskPool(..., app='module:app')."
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dewar.tasks.errors import TaskSetupError
+from dewar.tasks.other_words import OF_STEPS, explaining
 
 if TYPE_CHECKING:
     from dewar.tasks.workflows.workflow import Workflow
@@ -18,6 +19,9 @@ class WorkflowStep:
     """
 
     continues: bool | None = None
+
+    if not TYPE_CHECKING:  # a type checker would believe that there is everything
+        __getattr__ = explaining(OF_STEPS)
 
     def submit(self) -> "Workflow":
         """Accept all of its jobs, or none, and return them as one.

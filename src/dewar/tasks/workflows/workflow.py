@@ -5,9 +5,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dewar.tasks.ledger.workflow_rows import ids_in
+from dewar.tasks.other_words import OF_JOBS, explaining
 from dewar.tasks.runtime.runtime import TasksRuntime
 from dewar.tasks.stored_job import StoredJob
 from dewar.tasks.workflows.workflow_status import WorkflowStatus
@@ -21,6 +22,9 @@ class Workflow:
         ends: The jobs whose results are that of the workflow: an id, or a list of such.
         runtime: This process's part in the jobs.
     """
+
+    if not TYPE_CHECKING:  # a type checker would believe that there is everything
+        __getattr__ = explaining(OF_JOBS)
 
     def __init__(self, id: str, ends: Any, runtime: TasksRuntime) -> None:
         self.id = id
