@@ -36,6 +36,7 @@ class ChaosWorker:
 
     def __init__(self, env: dict[str, str], clock: Path) -> None:
         library = next((path for path in _FAKETIME if os.path.exists(path)), None)  # noqa: PTH110
+        self.env = env
         self.has_clock = library is not None
         here = Path(__file__).parent
         more = {"PYTHONPATH": f"{here / 'soak'}:{here}", "PYTHONUNBUFFERED": "1"}
