@@ -10,6 +10,7 @@ import pytest
 from distributed import Client
 
 import farjobs
+from deploymenttools import free_port
 from dewar.tasks.engines.dask.engine import DaskEngine
 from dewar.tasks.engines.dask.engine import open as open_dask
 from dewar.tasks.engines.dask.worker_side import run_job
@@ -19,7 +20,6 @@ from fartools import (
     LIMIT,
     dask_cluster,
     dask_scheduler,
-    free_port,
     lines,
     submit,
 )
