@@ -3,7 +3,6 @@
 import os
 import random
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, Self
+
+from deploymenttools import free_port
 
 _FAKETIME = (
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
@@ -36,6 +37,7 @@ class ChaosWorker:
 
     def __init__(self, env: dict[str, str], clock: Path) -> None:
         library = next((path for path in _FAKETIME if os.path.exists(path)), None)  # noqa: PTH110
+        self.env = env
         self.has_clock = library is not None
         here = Path(__file__).parent
         more = {"PYTHONPATH": f"{here / 'soak'}:{here}", "PYTHONUNBUFFERED": "1"}
@@ -166,8 +168,7 @@ class PrivatePostgreSQL:
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -15,6 +16,8 @@ from polling import eventually
 
 # What a server may add or choose by itself; everything else is the app's and must be the same.
 _OWN_FIELDS = {"date", "server", "connection", "keep-alive", "transfer-encoding", "via"}
+# Below those that Linux, macOS and Windows give to clients.
+_PORTS = 15_000, 32_000
 
 
 class Answer(NamedTuple):
@@ -26,10 +29,16 @@ class Answer(NamedTuple):
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on at the moment."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """Return a port that nobody listens on at the moment.
+
+    It is none that the system gives to clients: one of these could take it before the server has
+    it, or while the server is started again, even by connecting to it.
+    """
+    while True:
+        port = random.randrange(*_PORTS)
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 class Process:

@@ -17,11 +17,15 @@ from typing import Any, Self
 
 import pytest
 
+from deploymenttools import free_port
 from dewar.tasks.engines.interface import JobCall
 from dewar.tasks.job import Job
+from faulttools import is_alive
 from polling import LIMIT, eventually
 
 ROOT = Path(__file__).parents[1]
+# Seconds for a broker, a cluster or a worker to start. RabbitMQ takes ten on two idle cores.
+_START = 150.0
 
 
 def submit(engine: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Job:
@@ -36,11 +40,6 @@ def submit(engine: Any, function: Callable[..., Any], *args: Any, **kwargs: Any)
 
 def lines(path: Path) -> list[str]:
     return path.read_text().split() if path.exists() else []
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def answers(port: int) -> bool:
@@ -87,7 +86,7 @@ class Process:
             matches = re.findall(pattern, text)
             return matches if len(matches) >= count else None
 
-        return eventually(found, f"{pattern} in {self.log}")
+        return eventually(found, f"{pattern} in {self.log}", _START)
 
     def kill(self) -> None:
         """Kill it and all its children."""
@@ -123,7 +122,7 @@ class Redis(Process):
         )
         self.port = port
         self.url = f"celery+redis://127.0.0.1:{port}/0"
-        eventually(lambda: answers(port), "Redis")
+        eventually(lambda: answers(port), "Redis", _START)
 
 
 class Rabbit:
@@ -156,17 +155,20 @@ class Rabbit:
             RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+S 1 +sbwt none",
             RABBITMQ_CONFIG_FILE=f"{folder}/rabbitmq.conf",
         )
-        eventually(lambda: (self._folder / "pid").exists(), "RabbitMQ's process")
-        eventually(lambda: answers(self._port), "RabbitMQ")
+        eventually(lambda: (self._folder / "pid").exists(), "RabbitMQ's process", _START)
+        eventually(lambda: answers(self._port), "RabbitMQ", _START)
 
     def kill(self) -> None:
         """Kill it, as a loss of power would."""
         if self._process is not None:
             # The server may be a user's of its own, in a session of its own.
-            pid = self._folder / "pid"
-            if pid.exists():
-                os.kill(int(pid.read_text()), signal.SIGKILL)
-                pid.unlink()
+            file = self._folder / "pid"
+            if file.exists():
+                pid = int(file.read_text())
+                os.kill(pid, signal.SIGKILL)
+                file.unlink()
+                # Until then it has its port, and its name among the nodes of this host.
+                eventually(lambda: not is_alive(pid), "the end of RabbitMQ")
             self._process.kill()
             self._process = None
 

@@ -4,12 +4,13 @@
 its own. Meanwhile workers are killed, stopped and continued, clocks are set, the database is
 restarted or locked, the disk is full, no thread can be had, and jobs return what cannot be kept.
 
-Afterwards each accepted job has ended, none that may not be repeated has begun twice, and no worker
-has ended that was not killed. Run as a script it prints what it counted, and exits with 1 if
-something is amiss.
+Afterwards each accepted job has ended, none that may not be repeated has begun twice, no chain has
+lost a step, no schedule has fired twice for a due time, and no worker has ended that was not
+killed. Run as a script it prints what it counted, and exits with 1 if something is amiss.
 """
 
 import argparse
+import json
 import os
 import random
 import signal
@@ -17,9 +18,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from chaostools import ChaosWorker, Database, PrivatePostgreSQL, SmallDisk, last
 from dewar import chain, group
-from dewar.tasks.ledger.records import JobState
+from dewar.tasks.errors import Duplicate
+from dewar.tasks.ledger.records import JobRecord, JobState
+from dewar.tasks.ledger.schedule_table import ScheduleTable
 from polling import eventually
 
 _SUBMITTERS = 4
-# Of each worker: a kill may lose as many jobs, and nothing else may lose one.
-_THREADS = 4
 # Seconds for everything to be done at the end.
 _PATIENCE = 240.0
 _ENDED = {JobState.DONE, JobState.FAILED, JobState.LOST, JobState.CANCELLED}
@@ -42,6 +44,10 @@ _ENDS = {
     "once": {JobState.DONE, JobState.LOST},
     "poison": {JobState.DONE, JobState.FAILED},
     "retried": {JobState.FAILED},
+    "unique return": {JobState.DONE},
+    "unique refuse": {JobState.DONE},
+    "unique replace": {JobState.DONE, JobState.CANCELLED},
+    "after unique": {JobState.DONE, JobState.CANCELLED},
 }
 
 
@@ -54,10 +60,11 @@ class Chaos:
         database: Where the ledger is.
         folder: For marks and files.
         seed: Of the choices.
+        engine: What workers run jobs on: "threads" or "processes".
     """
 
     def __init__(
-        self, jobs: int, seconds: float, database: Database, folder: Path, seed: int
+        self, jobs: int, seconds: float, database: Database, folder: Path, seed: int, engine: str
     ) -> None:
         self.jobs = jobs
         self.seconds = seconds
@@ -71,13 +78,19 @@ class Chaos:
         self.env = {
             **os.environ,
             "CHAOS_FOLDER": str(folder),
+            "CHAOS_ENGINE": f"TASKS_{engine.upper()}",
             "CHAOS_LEDGER": database.url,
             "CHAOS_MARKS": str(self.marks),
         }
         self.accepted: dict[str, str] = {}
+        # The ids of each chain's steps, in order; those of one group are together.
+        self.chains: list[list[list[str]]] = []
         self.refused: Counter[str] = Counter()
         self.happened: Counter[str] = Counter()
         self.workers: list[ChaosWorker] = []
+        self.started = 0
+        # The numbers of the workers that were killed.
+        self.killed: set[str] = set()
         self.problems: list[str] = []
 
     def run(self) -> list[str]:
@@ -97,9 +110,11 @@ class Chaos:
                 thread.start()
             self.go_wrong(threads)
             self.wait(lambda: not any(thread.is_alive() for thread in threads))
+            self.pause_schedules(chaotic)
             self.wait(lambda: self.active(chaotic.tasks.ledger) == 0)
             self.stop_workers()
-            return self.problems + self.amiss(chaotic.tasks.ledger)
+            ledger = chaotic.tasks.ledger
+            return self.problems + self.amiss(ledger) + self.fired_amiss(ledger, chaotic.SCHEDULED)
         finally:
             for worker in self.workers:
                 worker.kill()
@@ -108,7 +123,9 @@ class Chaos:
 
     def worker(self) -> ChaosWorker:
         """Start a process that runs jobs."""
-        return ChaosWorker({**self.env, "CHAOS_NO_THREADS": str(self.no_threads)}, self.clock)
+        self.started += 1
+        more = {"CHAOS_NO_THREADS": str(self.no_threads), "CHAOS_WORKER": str(self.started)}
+        return ChaosWorker({**self.env, **more}, self.clock)
 
     def submit(self, chaotic: Any, numbers: Any, lock: threading.Lock) -> None:
         """Have each number accepted, as often as it takes."""
@@ -128,23 +145,42 @@ class Chaos:
             name, argument = "poison", poisons[number // 20 % len(poisons)]
         elif number % 50 == 1:
             name = "retried"
-        task = getattr(chaotic, name)
         try:
             if number % 10 == 3:
-                # Each step gets the result before, and none may be missing or fail.
-                steps = chain(task.s(argument), group(task.s(), task.s()), task.s())
-                jobs = steps.submit().jobs
+                self.accept_chain(chaotic, number)
             else:
-                jobs = [task.submit(argument)]
+                unique = chaotic.UNIQUE[number // 10 % 3] if number % 10 == 7 else None
+                task = unique or getattr(chaotic, name)
+                self.accepted[task.submit(argument).id] = task.name
+        except Duplicate as error:
+            self.happened["duplicates"] += 1
+            self.accepted[error.id] = error.task
         except Exception as error:
             self.refused[type(error).__name__] += 1
             last(0.05)
             return False
-        self.accepted.update((job.id, name) for job in jobs)
-        self.happened["chains"] += len(jobs) > 1
         if len(self.accepted) % 50 == 0:
             last(self.seconds * 50 / self.jobs / 2)  # to last as long as what goes wrong
         return True
+
+    def accept_chain(self, chaotic: Any, number: int) -> None:
+        """Submit a chain. Each step gets the result before, and none may be missing or fail.
+
+        The unique job in some may be replaced, before its turn too. That ends the steps after it.
+        """
+        again, unique = chaotic.again, chaotic.UNIQUE[-1]
+        if number % 20 == 3:
+            steps = chain(again.s(number), group(again.s(), again.s()), again.s())
+            names = [["again"], ["again", "again"], ["again"]]
+        else:
+            keyed = unique.options_for(unique_key=chaotic.key_of(number))
+            steps = chain(again.s(number), keyed.s(), again.s())
+            names = [["again"], [unique.name], ["after unique"]]
+        ids = iter([job.id for job in steps.submit().jobs])
+        found = [[(next(ids), name) for name in some] for some in names]
+        self.chains.append([[id for id, _ in some] for some in found])
+        for some in found:
+            self.accepted.update(some)
 
     # What goes wrong.
 
@@ -177,6 +213,7 @@ class Chaos:
         """Kill a worker and start another."""
         index = self.dice.randrange(len(self.workers))
         self.workers[index].kill()
+        self.killed.add(self.workers[index].env["CHAOS_WORKER"])
         self.workers[index] = self.worker()
 
     def stop_and_continue(self) -> None:
@@ -212,6 +249,13 @@ class Chaos:
             self.workers[index] = self.worker()
 
     # The account.
+
+    def pause_schedules(self, chaotic: Any) -> None:
+        """Let no schedule fire any more, so that all jobs may have ended at a moment."""
+        table = ScheduleTable(chaotic.tasks.ledger.database)
+        self.wait(lambda: sum(row.last_due is not None for row in table.rows().values()) == 4)
+        for name in chaotic.SCHEDULED:
+            table.pause(name)
 
     def stop_workers(self) -> None:
         """Stop all workers as a service manager does: they end with 0."""
@@ -251,19 +295,14 @@ class Chaos:
 
     def amiss(self, ledger: Any) -> list[str]:
         """Compare the ledger and the marks with what was accepted."""
-        starts: Counter[str] = Counter()
-        for line in self.marks.read_text().splitlines():
-            id, _, kind = line.partition(" ")
-            if kind == "once":
-                starts[id] += 1
+        begun = self.begun_once()
         found = [
-            f"{id} may not be repeated, and began {n} times" for id, n in starts.items() if n > 1
+            f"{id} may not be repeated, and began {len(workers)} times"
+            for id, workers in begun.items()
+            if len(workers) > 1
         ]
         states: Counter[str] = Counter()
-        ids = list(self.accepted)
-        records: dict[str, Any] = {}
-        for start in range(0, len(ids), 500):
-            records.update(ledger.get_many(ids[start : start + 500]))
+        records = self.records(ledger, list(self.accepted))
         for id, name in self.accepted.items():
             record = records.get(id)
             if record is None:
@@ -272,25 +311,80 @@ class Chaos:
             states[f"{name} {record.state.value}"] += 1
             if record.state not in _ENDS[name]:
                 found.append(f"{id} ({name}) is {record.state.value}: {str(record.error)[:300]}")
-        lost, kills = states["once lost"], self.happened["killed"]
-        if lost > kills * _THREADS:
-            found.append(f"{lost} jobs are lost, and {kills} workers were killed")
+            if record.state is JobState.LOST and not self.killed.issuperset(begun[id]):
+                found.append(f"{id} is lost, and its worker {begun[id]} was not killed")
+        found += self.broken_chains(records)
         print(
             f"{self.database!r}: {len(self.accepted)} accepted: {dict(sorted(states.items()))};"
+            f" {len(self.chains)} chains;"
             f" happened: {dict(sorted(self.happened.items()))}; refused: {dict(self.refused)}",
             flush=True,
         )
         return found
 
+    def begun_once(self) -> dict[str, list[str]]:
+        """Return in which workers each job began that may not be repeated."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for line in self.marks.read_text().splitlines():
+            id, kind, worker = line.split()
+            if kind == "once":
+                found[id].append(worker)
+        return found
 
-def run(jobs: int, seconds: float, kind: str, seed: int) -> list[str]:
+    def records(self, ledger: Any, ids: list[str]) -> dict[str, JobRecord]:
+        """Return many jobs."""
+        found: dict[str, JobRecord] = {}
+        for start in range(0, len(ids), 500):
+            found.update(ledger.get_many(ids[start : start + 500]))
+        return found
+
+    def broken_chains(self, records: dict[str, JobRecord]) -> list[str]:
+        """Return the chains in which a step ran although one before it had not ended well."""
+        found = []
+        for steps in self.chains:
+            well = [all(records[id].state is JobState.DONE for id in some) for some in steps]
+            if well != sorted(well, reverse=True):
+                found.append(f"in a chain the steps {steps} have ended well or not: {well}")
+        return found
+
+    def fired_amiss(self, ledger: Any, names: list[str]) -> list[str]:
+        """Return the due times for which a schedule fired twice, or not although it had to."""
+        found = []
+        for name in names:
+            jobs = jobs_of(ledger, name)
+            times = [json.loads(record.arguments)[1]["scheduled_for"] for record in jobs]
+            twice = [time for time, n in Counter(map(str, times)).items() if n > 1]
+            found += [f"{name} fired more than once for {time}" for time in twice[:5]]
+            found += [
+                f"{record.id} ({name}) is {record.state.value}: {str(record.error)[:300]}"
+                for record in jobs
+                if record.state is not JobState.DONE
+                and not (record.state is JobState.CANCELLED and name == names[-1])
+            ]
+            done = sorted(int(job.result) for job in jobs if job.state is JobState.DONE)
+            gaps = [(before, after) for before, after in pairwise(done) if after > before + 1]
+            if name == "tick all" and gaps:
+                found.append(f"{name} left out what is between {gaps[:5]}")
+            print(f"{name}: {len(jobs)} jobs, {len(gaps)} gaps", flush=True)
+        return found
+
+
+def jobs_of(ledger: Any, task: str) -> list[JobRecord]:
+    """Return all jobs of a task."""
+    found: list[JobRecord] = []
+    while page := ledger.list(task=task, limit=1000, before=found[-1].id if found else None):
+        found += page
+    return found
+
+
+def run(jobs: int, seconds: float, kind: str, seed: int, engine: str) -> list[str]:
     """Do one run in a folder of its own; return what is amiss."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         database: Database = stack.enter_context(
             SmallDisk(folder / "disk") if kind == "sqlite" else PrivatePostgreSQL()
         )
-        return Chaos(jobs, seconds, database, folder, seed).run()
+        return Chaos(jobs, seconds, database, folder, seed, engine).run()
 
 
 def main() -> None:
@@ -299,6 +393,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=10_000, help="for each ledger")
     parser.add_argument("--seconds", type=float, default=60.0, help="for each ledger, at least")
     parser.add_argument("--ledger", choices=["sqlite", "postgresql", "both"], default="both")
+    parser.add_argument("--engine", choices=["threads", "processes"], default="threads")
     parser.add_argument("--seed", type=int, default=None)
     given = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
@@ -312,7 +407,7 @@ def main() -> None:
             continue
         pid = os.fork()  # each run has its own app, and with it its own ledger
         if not pid:
-            found = run(given.jobs, given.seconds, kind, seed)
+            found = run(given.jobs, given.seconds, kind, seed, given.engine)
             print("\n".join(found[:20]), flush=True)
             os._exit(bool(found))
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -1,13 +1,14 @@
 """The app of the chaos run: jobs that note each start, and jobs whose results cannot be kept.
 
-The environment says where its ledger is, where jobs leave their marks, and which file refuses new
-threads while it is there.
+Some have a schedule, and some a key. The environment says where its ledger is, where jobs leave
+their marks, what they run on, and which file refuses new threads while it is there.
 """
 
 import enum
 import os
 import threading
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,12 @@ app = Dewar(__name__, instance_path=os.environ["CHAOS_FOLDER"])
 app.config.update(
     TASKS_LEDGER=os.environ["CHAOS_LEDGER"],
     TASKS_RUN_JOBS=False,  # in the process that submits; `dewar tasks work` overrides it
-    TASKS_THREADS=4,
     TASKS_POLL=0.1,
     TASKS_LEASE=3.0,
     TASKS_PREFETCH=32,
     TASKS_SHUTDOWN_TIMEOUT=20.0,
 )
+app.config[os.environ["CHAOS_ENGINE"]] = 4  # TASKS_THREADS or TASKS_PROCESSES
 tasks = Tasks(app)
 
 
@@ -47,7 +48,7 @@ if "CHAOS_NO_THREADS" in os.environ:
 def mark(kind: str) -> None:
     """Note that this job starts, in one write: processes may be killed at any point."""
     with Path(os.environ["CHAOS_MARKS"]).open("ab", buffering=0) as marks:
-        marks.write(f"{current_job.id} {kind}\n".encode())
+        marks.write(f"{current_job.id} {kind} {os.environ.get('CHAOS_WORKER')}\n".encode())
 
 
 def work() -> None:
@@ -69,6 +70,44 @@ def once(n: int) -> int:
     mark("once")
     work()
     return n
+
+
+def key_of(n: int) -> int:
+    """Return a key that several jobs have at a time."""
+    return n // 10 % 20
+
+
+def unique(n: int) -> int:
+    """May run more than once, but not beside another one with its key."""
+    mark("unique")
+    work()
+    return n
+
+
+#: One task for each way to treat a second job with a key.
+UNIQUE = [
+    tasks.task(f"unique {policy}", max_queue=None, unique=key_of, on_duplicate=policy)(unique)
+    for policy in ("return", "refuse", "replace")
+]
+
+
+def tick(scheduled_for: datetime | None = None) -> int:
+    """Return the due time."""
+    assert scheduled_for is not None
+    return int(scheduled_for.timestamp())
+
+
+#: The names of the tasks with a schedule. Jobs of the last one take each other's place.
+SCHEDULED = ["tick skip", "tick once", "tick all", "tick replace"]
+for name in SCHEDULED[:-1]:
+    tasks.task(name, every=1, missed=name.removeprefix("tick "))(tick)
+tasks.task(
+    SCHEDULED[-1],
+    every=1,
+    missed="all",
+    unique=lambda scheduled_for=None: "latest",
+    on_duplicate="replace",
+)(tick)
 
 
 class Unpacked:

@@ -15,8 +15,8 @@ def test_each_job_is_accounted_for_whatever_goes_wrong() -> None:
         sys.executable,
         "tests/soak/chaos.py",
         "--ledger=sqlite",
-        "--seconds=4",
-        "--jobs=200",
+        "--seconds=3",
+        "--jobs=180",
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-4000:]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dewar import Dewar, Tasks, current_job, tasks_blueprint
+from polling import eventually
 from servertools import Client, Serve, Served
 
 _SOON = 20.0
@@ -105,6 +106,8 @@ def test_a_job_is_cancelled_while_it_waits_and_asked_while_it_runs(
     code, _, job = ask(client, "DELETE", waiting)
     assert (code, job["state"]) == (200, "cancelled")
     assert [name for name, _ in told] == ["cancelled"]
+    # That it has begun is written some milliseconds later, or after other writers.
+    eventually(lambda: ask(client, "GET", running)[2]["state"] == "running")
     code, _, job = ask(client, "DELETE", running)
     assert (code, job["state"]) == (202, "running")
     press.step()

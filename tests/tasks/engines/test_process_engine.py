@@ -364,6 +364,32 @@ def read_n() -> Any:
     return g.n
 
 
+#: Pools that the jobs of forked processes find as the fork has left them.
+forked: list[TaskPool] = []
+
+
+def unfinished_here() -> list[int]:
+    found = [pool.statistics() for pool in forked]
+    return [one.running + one.queued + one.workers for one in found]
+
+
+def test_in_a_forked_process_each_pool_is_empty() -> None:
+    """Also the one that forks it, whose process is not started yet at this moment."""
+    fork = multiprocessing.get_context("fork")
+    gate = threading.Event()
+    try:
+        for options in ({"threads": 1}, {"processes": 1, "mp_context": fork}, {"threads": 1}):
+            forked.append(TaskPool(**options))
+        held = [pool.submit(gate.wait, 30) for pool in (forked[0], forked[2])]
+        assert forked[1].submit(unfinished_here).result(30) == [0, 0, 0]
+        gate.set()
+        assert [job.result(30) for job in held] == [True, True]
+    finally:
+        gate.set()
+        while forked:
+            forked.pop().shutdown()
+
+
 PARENT = """
 import os, sys, time
 from dewar.tasks.pool import TaskPool

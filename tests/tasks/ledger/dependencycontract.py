@@ -191,6 +191,21 @@ class DependencyContract:
         run(ledger, first)
         assert (state_of(ledger, second), claimed(ledger)) == (CANCELLED, [])
 
+    def test_what_has_lost_its_key_does_not_wait_again(self, ledger: Ledger) -> None:
+        """To another job, or to an older one that waits again, too. The retry goes on."""
+        first = new()
+        followers = [after(first, unique_key=key) for key in ("taken", "free", "free")]
+        ledger.write([first])
+        run(ledger, first, FAILED)
+        for follower in followers:
+            ledger.write([follower])
+        ledger.write([new(unique_key="taken")])
+        assert [state_of(ledger, one) for one in followers] == [CANCELLED] * 3
+        assert ledger.retry(first.id, 60.0)
+        taken, *free = followers
+        assert state_of(ledger, taken) is CANCELLED
+        assert sorted(state_of(ledger, one).value for one in free) == ["cancelled", "queued"]
+
     def test_a_retry_by_hand_has_the_others_wait_again(self, ledger: Ledger) -> None:
         """All that the job has stopped, unless another one stops it still."""
         first, other = new(), new()

@@ -16,7 +16,7 @@ from tests.tasks.ledger.ledgertools import HERE, THERE, ids, in_child, new, star
 
 from dewar.tasks.ledger.notifying_ledger import NotifyingLedger
 from dewar.tasks.ledger.opening import open_ledger
-from dewar.tasks.ledger.records import JobState, NewJob
+from dewar.tasks.ledger.records import JobState, NewJob, Settled
 from dewar.tasks.ledger.schedule_table import ScheduleRow, ScheduleTable
 from dewar.tasks.placement import OnDuplicate
 
@@ -192,6 +192,22 @@ class ScheduleContract:
         assert described == [waiting.id]
         assert ids(ledger.list(JobState.QUEUED)) == [latest.id]
 
+    def test_what_waits_for_a_job_that_is_replaced_is_settled_at_once(
+        self, ledger: NotifyingLedger, table: ScheduleTable
+    ) -> None:
+        """It is stopped, or released if it may go on; both in the transaction of the firing."""
+        waiting = new(unique_key="k")
+        stopped, released = (new(after=[waiting.id], continues=one) for one in (False, True))
+        ledger.write([waiting, stopped, released])
+        settled: list[Settled] = []
+        ledger.on_settled = settled.append
+        latest = new(60.0, unique_key="k", on_duplicate=OnDuplicate.REPLACE)
+        assert ledger.fire(ROW, MOVED, [latest], str) is not None
+        assert settled == [Settled(released=(released.id,), stopped=(stopped.id,))]
+        states = {id: found.state for id, found in ledger.get_many([stopped.id]).items()}
+        assert states == {stopped.id: JobState.CANCELLED}
+        assert set(ids(ledger.claim("here", 5, 61.0, ["resize"]))) == {released.id, latest.id}
+
     def test_jobs_are_placed_as_their_task_says(
         self, ledger: NotifyingLedger, table: ScheduleTable
     ) -> None:
@@ -238,15 +254,15 @@ class ScheduleContract:
         self, where: str, ledger: NotifyingLedger, table: ScheduleTable, moment: str
     ) -> None:
         """Neither moved nor accepted anything, and another process does both."""
-        from dewar.tasks.ledger import schedule_table
+        from dewar.tasks.ledger import batch_writing
 
         name = "write_batch" if moment == "after the move" else "insert_entries"
 
         def fire_and_die() -> int:
-            def die(*_given: object) -> None:
+            def die(*_given: object, **_named: object) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-            setattr(schedule_table, name, die)
+            setattr(batch_writing, name, die)
             own = open_ledger(where)
             own.fire(ROW, MOVED, [new()], str)
             return 0

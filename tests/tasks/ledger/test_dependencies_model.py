@@ -9,9 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.tasks.ledger.ledgertools import HERE, end, new, start
 
+from dewar.tasks.errors import Duplicate
+from dewar.tasks.ledger.ids import new_id
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import JobState, NewJob
+from dewar.tasks.placement import OnDuplicate
 
 TASKS = ["resize"]
 ENDS = [JobState.DONE, JobState.FAILED, JobState.LOST]
@@ -23,6 +26,7 @@ class Modelled:
 
     job: NewJob
     continues: bool
+    key: str | None = None
     before: dict[int, str] = field(default_factory=dict)
     state: JobState = JobState.QUEUED
     attempts: int = 0
@@ -39,8 +43,14 @@ class Model:
     def __init__(self) -> None:
         self.jobs: list[Modelled] = []
 
-    def add(self, job: NewJob, after: set[int], continues: bool) -> None:
-        self.jobs.append(Modelled(job, continues, dict.fromkeys(after, "open")))
+    def add(self, job: NewJob, after: set[int]) -> None:
+        holder = self.holder(job.unique_key)
+        if holder is not None:
+            if job.on_duplicate is not OnDuplicate.REPLACE:
+                return
+            self.end(holder, JobState.CANCELLED)
+        before = dict.fromkeys(after, "open")
+        self.jobs.append(Modelled(job, job.continues, job.unique_key, before))
         for number in sorted(after):
             if self.jobs[number].state.is_final:
                 self._tell(number)
@@ -65,15 +75,34 @@ class Model:
         one.state, one.is_stopped = JobState.QUEUED, False
         self._wait_again(number)
 
+    def holder(self, key: str | None) -> int | None:
+        """Return the job that has a key."""
+        if key is None:
+            return None
+        for number, one in enumerate(self.jobs):
+            if one.key == key and not one.state.is_final:
+                return number
+        return None
+
     def _wait_again(self, number: int) -> None:
-        """Have those wait again that were stopped by a job that is run again."""
-        for follower, one in enumerate(self.jobs):
-            if one.before.get(number) != "failed" or not one.is_stopped or one.continues:
-                continue
-            one.before[number] = "open"
-            if "failed" not in one.before.values():
-                one.state, one.is_stopped = JobState.QUEUED, False
-                self._wait_again(follower)
+        """Have those wait again that were stopped by a job that is run again, unless by their key.
+
+        First all that the job has stopped, then all that these have.
+        """
+        todo = [number]
+        while todo:
+            opened = []
+            for follower, one in enumerate(self.jobs):
+                failed = [before for before in todo if one.before.get(before) == "failed"]
+                if failed and one.is_stopped and not one.continues:
+                    one.before.update(dict.fromkeys(failed, "open"))
+                    opened.append(follower)
+            todo = []
+            for follower in sorted(opened, key=lambda number: self.jobs[number].job.id):
+                one = self.jobs[follower]
+                if "failed" not in one.before.values() and self.holder(one.key) is None:
+                    one.state, one.is_stopped = JobState.QUEUED, False
+                    todo.append(follower)
 
 
 @pytest.fixture(scope="module")
@@ -86,17 +115,21 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     ledger.close()
 
 
-def act(ledger: Ledger, model: Model, data: st.DataObject) -> None:
+def act(ledger: Ledger, model: Model, data: st.DataObject, keys: list[str | None]) -> None:
     """Do one thing to both."""
     acts = ["add", "end", "cancel", "retry"] if model.jobs else ["add"]
     what = data.draw(st.sampled_from(acts))
     if what == "add":
         numbers = st.integers(0, max(len(model.jobs) - 1, 0))
         after = data.draw(st.sets(numbers, max_size=3)) if model.jobs else set()
-        continues = data.draw(st.booleans())
-        job = new(after=[model.jobs[one].job.id for one in sorted(after)], continues=continues)
+        job = new(
+            after=[model.jobs[one].job.id for one in sorted(after)],
+            continues=data.draw(st.booleans()),
+            unique_key=data.draw(st.sampled_from(keys)),
+            on_duplicate=data.draw(st.sampled_from(OnDuplicate)),
+        )
         ledger.write([job])
-        model.add(job, after, continues)
+        model.add(job, after)
         return
     number = data.draw(st.integers(0, len(model.jobs) - 1))
     one = model.jobs[number]
@@ -107,6 +140,10 @@ def act(ledger: Ledger, model: Model, data: st.DataObject) -> None:
             model.end(number, JobState.CANCELLED)
     elif what == "retry":
         is_retried = one.state.is_final and one.state is not JobState.DONE
+        if is_retried and model.holder(one.key) is not None:
+            with pytest.raises(Duplicate):
+                ledger.retry(one.job.id, 5.0)
+            return
         assert ledger.retry(one.job.id, 5.0) is is_retried
         if is_retried:
             model.retry(number)
@@ -125,9 +162,9 @@ def act(ledger: Ledger, model: Model, data: st.DataObject) -> None:
 @given(data=st.data(), steps=st.integers(2, 25))
 def test_the_ledger_is_as_the_model(ledger: Ledger, data: st.DataObject, steps: int) -> None:
     """Each job has the same state, and waits for others or not, after each step."""
-    model = Model()
+    model, example = Model(), new_id(1.0)
     for _ in range(steps):
-        act(ledger, model, data)
+        act(ledger, model, data, [None, None, f"{example} a", f"{example} b"])
         found = ledger.get_many([one.job.id for one in model.jobs])
         for one in model.jobs:
             record = found[one.job.id]

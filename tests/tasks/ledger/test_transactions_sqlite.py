@@ -29,7 +29,9 @@ class TestSQLiteTransactions(TransactionContract):
             shop.ship.submit(1, connection=connection)
             connection.rollback()
             shop.order(connection, 2)
-            jobs = [shop.ship.submit(number, connection=connection) for number in (2, 3)]
+            jobs = [shop.ship.submit(2, connection=connection)]
+            after = shop.ship.options_for(after=jobs[0], connection=connection)
+            jobs.append(after.submit(3))
             ended: list[object] = []
             done = threading.Event()
             jobs[0].add_done_callback(lambda job: (ended.append(job.result()), done.set()))

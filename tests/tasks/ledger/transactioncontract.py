@@ -245,6 +245,32 @@ class TransactionContract:
         eventually(first.cancelled)
         assert second.status().state is JobState.QUEUED
 
+    def test_what_waits_for_a_job_that_is_replaced_ends(self, seller: Shop) -> None:
+        """With the commit, and its Future too."""
+        latest = seller.tasks.task("latest", unique=lambda order: "all", on_duplicate="replace")(
+            seller._ship
+        )
+        first = latest.submit(1)
+        after = seller.ship.options_for(after=first).submit(2)
+        with seller.engine.begin() as connection:
+            latest.submit(3, connection=connection)
+        assert after.status().state is JobState.CANCELLED
+        eventually(after.cancelled)
+
+    def test_a_job_waits_for_one_of_the_same_transaction(self, shop: Shop) -> None:
+        """And for one that has ended before; not for one that is nowhere."""
+        done = shop.ship.submit(1)
+        assert done.result(SOON) == 1
+        with shop.engine.begin() as connection:
+            shop.order(connection, 2)
+            first = shop.ship.submit(2, connection=connection)
+            prepared = shop.ship.options_for(after=[first, done], connection=connection)
+            second = prepared.submit(first)
+            with pytest.raises(UnknownJob):
+                shop.ship.options_for(after="nowhere", connection=connection).submit(3)
+        assert second.result(SOON) == 2
+        assert (shop.shipped, shop.ordered()) == ([1, 2, 2], [2])
+
     def test_a_key_is_taken_once(self, make_shop: Callable[..., Shop]) -> None:
         """Many transactions at once submit it: one job is there, and each has its order."""
         shops = [make_shop(run_jobs=False) for _ in range(2)]

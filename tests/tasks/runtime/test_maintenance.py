@@ -62,6 +62,25 @@ def test_one_that_fails_comes_again_at_its_time() -> None:
     assert rounds.run(1.5) == 0.5
 
 
+def test_what_the_database_did_not_allow_is_done_again_soon() -> None:
+    """A schedule, for instance, is not to be late by its whole interval."""
+    rounds = Timers()
+    calls: list[str] = []
+
+    def look() -> None:
+        calls.append("look")
+        if len(calls) == 1:
+            raise LedgerError("jobs.sqlite3", "it is away")
+
+    rounds.add(5.0, look)
+    rounds.add(0.25, lambda: None, due=90.0)
+    with pytest.raises(LedgerError):
+        rounds.run(10.0)
+    assert rounds.run(10.5) == 0.5
+    assert rounds.run(11.0) == 5.0
+    assert calls == ["look", "look"]
+
+
 class Process:
     """The maintenance of a process with a real ledger, in virtual time."""
 

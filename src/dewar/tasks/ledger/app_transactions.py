@@ -15,15 +15,15 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import SQLAlchemyError
 
-from dewar.tasks.errors import LedgerError, TaskSetupError
-from dewar.tasks.ledger.batch_writing import CONFLICTS
+from dewar.tasks.errors import LedgerError, TaskSetupError, UnknownJob
+from dewar.tasks.ledger.batch_writing import CONFLICTS, write_with_effects
 from dewar.tasks.ledger.columns import RowValues
-from dewar.tasks.ledger.database import Database, Statement, is_conflict
+from dewar.tasks.ledger.database import Database, Statement, may_work_again
 from dewar.tasks.ledger.notifications import JOBS, PARTIAL, Notice
-from dewar.tasks.ledger.outbox_insert import Describe, insert_entries
+from dewar.tasks.ledger.outbox_insert import Describe
 from dewar.tasks.ledger.queue_allowance import QueueAllowance
 from dewar.tasks.ledger.records import BatchResult, NewJob
-from dewar.tasks.ledger.rows import write_batch
+from dewar.tasks.ledger.workflow_rows import missing_jobs
 
 
 class AppTransactions:
@@ -57,13 +57,14 @@ class AppTransactions:
         Raises:
             TaskSetupError: If the connection is not to the ledger's database, or commits each
                 statement.
+            UnknownJob: If a job that it waits for is not there.
             LedgerError: If the database fails. The transaction can go on, unless it failed before.
         """
         for _ in range(CONFLICTS):
             try:
                 return self._write_once(connection, new)
             except LedgerError as error:
-                if not is_conflict(error):
+                if not may_work_again(error):
                     raise
             # Another process has just committed a job with its key.
         return self._write_once(connection, new)
@@ -71,10 +72,14 @@ class AppTransactions:
     def _write_once(self, connection: Connection, new: NewJob) -> BatchResult:
         try:
             with self._database.joining(connection):
-                batch = write_batch(_AppStatements(), connection, [new], self._allowance)
-                insert_entries(connection, batch.outbox, self._describe)
+                # With its own eyes: a job before this one may be of the same transaction.
+                for missing in missing_jobs(connection, new.after):
+                    raise UnknownJob(missing)
+                batch, settled = write_with_effects(
+                    _AppStatements(), connection, [new], self._allowance, self._describe
+                )
                 if batch.inserts:
-                    notice = PARTIAL if batch.replaced else JOBS
+                    notice = PARTIAL if batch.replaced or settled.stopped else JOBS
                     self._database.tell_at_commit(connection, notice, self._tell)
                 return batch.result()
         except SQLAlchemyError as error:

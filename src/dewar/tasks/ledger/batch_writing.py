@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.batch import Batch, LedgerOperation
 from dewar.tasks.ledger.columns import row_of
-from dewar.tasks.ledger.database import Database, may_work_again
+from dewar.tasks.ledger.database import Database, StatementRunner, may_work_again
 from dewar.tasks.ledger.dependencies import settle
 from dewar.tasks.ledger.due_column import shift_of
 from dewar.tasks.ledger.outbox_insert import Describe, insert_entries
@@ -19,6 +19,31 @@ from dewar.tasks.ledger.statements import INSERT, INSERT_PLAIN
 _ALL_APPLIED = BatchResult(refused=(), fenced=())
 #: How often what has a conflict is written again.
 CONFLICTS = 10
+
+
+def write_with_effects(
+    database: StatementRunner,
+    connection: Connection,
+    items: Sequence[LedgerOperation],
+    allowance: QueueAllowance,
+    describe: Describe,
+    *,
+    is_again: bool = False,
+) -> tuple[Batch, Settled]:
+    """Write a batch, and what follows from it: callbacks, and the ends of what waits for others.
+
+    Args:
+        database: As the other arguments, as for `dewar.tasks.ledger.rows.write_batch`.
+        connection: A connection in a transaction.
+        items: The operations, in order.
+        allowance: The jobs that may be accepted without counting.
+        describe: Makes the bodies of callbacks.
+        is_again: Whether the new jobs may already be there.
+    """
+    batch = write_batch(database, connection, items, allowance, is_again=is_again)
+    settled = settle(connection, batch.ended, batch.ended_at, describe)
+    insert_entries(connection, batch.outbox, describe)
+    return batch, settled
 
 
 class _RefusedError(Exception):
@@ -133,15 +158,13 @@ class BatchWriter:
         is_again: bool = False,
     ) -> Batch:
         with self._database.writing() as connection:
-            judged = write_batch(
-                self._database, connection, items, self._allowance, is_again=is_again
+            judged, settled = write_with_effects(
+                self._database, connection, items, self._allowance, describe, is_again=is_again
             )
             if note is not None:
                 if judged.refused or judged.duplicates:
                     raise _RefusedError(judged)
                 note(connection)
-            settled = settle(connection, judged.ended, judged.ended_at, describe)
-            insert_entries(connection, judged.outbox, describe)
         if settled:
             self._note_settled(settled)
         return judged

@@ -139,13 +139,17 @@ def _release(connection: Connection, ids: Iterable[str]) -> list[str]:
 def wait_again(connection: Connection, id: str) -> None:
     """Have a job that is retried wait for what has not ended, and those that it stopped for it.
 
-    A job that several have stopped waits again when the last of these is retried.
+    A job that several have stopped waits again when the last of these is retried. One whose key
+    another job has by now stays cancelled, and of several with one key all but the oldest.
     """
     connection.execute(sql.BLOCK_AGAIN, {"job": id})
     todo = [id]
     while todo:
         opened = {row.job_id for row in rows_of(connection, sql.OPEN_AGAIN, todo)}
-        todo = [row.id for row in rows_of(connection, sql.WAIT_AGAIN, sorted(opened))]
+        rows = rows_of(connection, sql.MAY_WAIT_AGAIN, sorted(opened))
+        oldest = {(row.task, row.unique_key or row.id): row.id for row in reversed(list(rows))}
+        again = rows_of(connection, sql.WAIT_AGAIN, sorted(oldest.values()))
+        todo = [row.id for row in again]
 
 
 class MissedEnds:

@@ -88,9 +88,21 @@ OPEN_AGAIN = (
     .values(state="open")
     .returning(dependencies.c.job_id)
 )
+_other = jobs.alias()
+_IS_TAKEN = exists().where(
+    _other.c.task == jobs.c.task,
+    _other.c.unique_key == jobs.c.unique_key,
+    _other.c.finished.is_(None),
+)
+#: Those that may wait again, by age, with their keys; not if another job has the key by now.
+MAY_WAIT_AGAIN = (
+    select(jobs.c.id, jobs.c.task, jobs.c.unique_key)
+    .where(jobs.c.id.in_(_IDS), *_STOPPED, ~_HAS_FAILED, ~_IS_TAKEN)
+    .order_by(jobs.c.id)
+)
 WAIT_AGAIN = (
     update(jobs)
-    .where(jobs.c.id.in_(_IDS), *_STOPPED, ~_HAS_FAILED)
+    .where(jobs.c.id.in_(_IDS))
     .values(state="queued", finished=None, error=None)
     .returning(jobs.c.id)
 )

@@ -91,7 +91,8 @@ class NotifyingLedger(Ledger):
         self, seen: ScheduleRow, moved: ScheduleRow, jobs: Sequence[NewJob], describe: Describe
     ) -> BatchResult | None:
         """See `dewar.tasks.ledger.schedule_table.ScheduleTable.fire`."""
-        written = ScheduleTable(self.database).fire(seen, moved, jobs, describe)
+        table = ScheduleTable(self.database, self._note_settled)
+        written = table.fire(seen, moved, jobs, describe)
         if written is not None:
             self._tell(jobs, written)
         return written

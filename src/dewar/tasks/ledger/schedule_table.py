@@ -4,23 +4,20 @@ A due time belongs to whoever moves the row past it. The jobs of that due time a
 same transaction, so each has its jobs once, over all processes, and whenever one of them dies.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, exists, func, select, text, update
 
 from dewar.tasks.errors import LedgerError
+from dewar.tasks.ledger.batch_writing import CONFLICTS, write_with_effects
 from dewar.tasks.ledger.columns import RowValues
-from dewar.tasks.ledger.database import Database, is_conflict
-from dewar.tasks.ledger.outbox_insert import Describe, insert_entries
+from dewar.tasks.ledger.database import Database, is_conflict, may_work_again
+from dewar.tasks.ledger.outbox_insert import Describe
 from dewar.tasks.ledger.queue_allowance import QueueAllowance
-from dewar.tasks.ledger.records import BatchResult, NewJob
-from dewar.tasks.ledger.rows import write_batch
+from dewar.tasks.ledger.records import BatchResult, NewJob, Settled
 from dewar.tasks.ledger.schema import owners, schedules
-
-#: How often a firing with a conflict is written again.
-_CONFLICTS = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,10 +76,14 @@ class ScheduleTable:
 
     Args:
         database: That of the ledger.
+        note_settled: Called after a firing with what became of jobs that waited for others.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, note_settled: Callable[[Settled], object] = bool
+    ) -> None:
         self._database = database
+        self._note_settled = note_settled
 
     def __repr__(self) -> str:
         return f"<ScheduleTable of {self._database.name}>"
@@ -155,12 +156,12 @@ class ScheduleTable:
         Returns:
             What became of the jobs; None if another process was first, or the schedule is paused.
         """
-        for _ in range(_CONFLICTS):
+        for _ in range(CONFLICTS):
             try:
                 return self._fire(seen, moved, jobs, describe)
             except LedgerError as error:
                 # Another process has just accepted a job with the same key.
-                if not is_conflict(error):
+                if not may_work_again(error):
                     raise
         return self._fire(seen, moved, jobs, describe)
 
@@ -171,8 +172,10 @@ class ScheduleTable:
             if self._database.run(connection, _FIRE, [_change(seen, moved)]).rowcount != 1:
                 return None
             # It counts the queue each time: a schedule is seldom due, and its limit is exact.
-            batch = write_batch(self._database, connection, jobs, QueueAllowance())
-            insert_entries(connection, batch.outbox, describe)
+            batch, settled = write_with_effects(
+                self._database, connection, jobs, QueueAllowance(), describe
+            )
+        self._note_settled(settled)
         return batch.result()
 
 

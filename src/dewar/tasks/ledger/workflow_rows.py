@@ -100,8 +100,7 @@ class LedgerWorkflows:
     def missing(self, ids: Sequence[str]) -> list[str]:
         """Return those of some ids that no job has."""
         with self._database.reading() as connection:
-            known = {row.id for row in rows_of(connection, sql.STATES, sorted(set(ids)))}
-        return [id for id in ids if id not in known]
+            return missing_jobs(connection, ids)
 
     def cancel(
         self, id: str, now: float, describe: Describe, kept: Sequence[str] = ()
@@ -122,6 +121,12 @@ class LedgerWorkflows:
     def settle_missed(self, now: float, describe: Describe) -> None:
         """Do for some jobs what a process of an older Dewar has left out; call it now and then."""
         self._note_settled(self._missed_ends.settle(now, describe))
+
+
+def missing_jobs(connection: Connection, ids: Sequence[str]) -> list[str]:
+    """Return those of some ids that no job has, as a connection sees it."""
+    known = {row.id for row in rows_of(connection, sql.STATES, sorted(set(ids)))}
+    return [id for id in ids if id not in known]
 
 
 def _record(connection: Connection, workflow: Row[Any]) -> WorkflowRecord:

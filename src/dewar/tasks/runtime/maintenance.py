@@ -26,6 +26,8 @@ _PURGE_INTERVAL, _PURGE_LIMIT = 60.0, 1000
 _SHORTEST_POLL = 0.005
 # How many jobs are looked up at a time.
 _LOOKUP_LIMIT = 200
+# After how many seconds at most something is done again that the database has not allowed.
+_RETRY = 1.0
 
 
 @dataclass(slots=True)
@@ -51,12 +53,17 @@ class Timers:
     def run(self, now: float) -> float:
         """Call what is due; return the seconds until something is due again.
 
-        If a function raises, it is due again after its interval, and later ones are not called.
+        If a function raises, it is due again after its interval, and later ones are not called. If
+        the database was away, that is soon.
         """
         for one in self._timers:
             if one.due <= now:
                 one.due = now + one.interval
-                one.do()
+                try:
+                    one.do()
+                except LedgerError:
+                    one.due = min(one.due, now + _RETRY)
+                    raise
         return max(0.0, min(one.due for one in self._timers) - now)
 
     def make_due(self, do: Callable[[], object], at: float = 0.0) -> None:

@@ -19,6 +19,7 @@ from blinker import Signal
 from dewar.loop.call_queue import CallQueue
 from dewar.support.bounded_log import BoundedLog
 from dewar.tasks.directory import TaskDirectory
+from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.records import JobRecord
 from dewar.tasks.status import JobStatus
 
@@ -67,7 +68,12 @@ class SignalSender:
 
     def _send_found(self, find: FindSignals) -> None:
         self._sent += 1
-        for signal, record in find():
+        try:
+            found = find()
+        except LedgerError as error:
+            self._log.warn("Signals of jobs are not sent, because this failed: %s", error)
+            return
+        for signal, record in found:
             self.send(signal, record)
 
     def send(self, signal: Signal, record: JobRecord) -> None:

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from celerycontract import CeleryContract
+from deploymenttools import free_port
 from dewar.tasks.engines.celery.engine import CeleryEngine
 from dewar.tasks.engines.celery.engine import open as open_celery
-from fartools import CeleryWorker, Redis, free_port
+from fartools import CeleryWorker, Redis
 
 
 @pytest.fixture(scope="module")

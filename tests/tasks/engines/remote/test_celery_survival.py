@@ -13,6 +13,7 @@ from kombu import Connection
 
 import farcelery
 import farjobs
+from deploymenttools import free_port
 from dewar.tasks.engines.celery.engine import CeleryEngine
 from dewar.tasks.engines.celery.engine import open as open_celery
 from dewar.tasks.errors import EngineUnreachable, JobLost, NotSupported
@@ -24,7 +25,6 @@ from fartools import (
     Rabbit,
     Redis,
     answers,
-    free_port,
     lines,
     submit,
 )

@@ -1,5 +1,6 @@
 """The Dask engine, on a real cluster."""
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import wait
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from distributed import Client
 
 import farjobs
+from deploymenttools import free_port
 from dewar.tasks.engines.dask.engine import DaskEngine
 from dewar.tasks.engines.dask.engine import open as open_dask
 from dewar.tasks.engines.dask.worker_side import run_job
@@ -19,7 +21,6 @@ from fartools import (
     LIMIT,
     dask_cluster,
     dask_scheduler,
-    free_port,
     lines,
     submit,
 )
@@ -124,6 +125,24 @@ def test_a_worker_does_not_wait_for_the_answer_to_a_job_that_nobody_wants(
         jobs = occupy(engine, tmp_path)
         (tmp_path / "go").touch()
         assert [job.result(LIMIT) for job in jobs] == [1] * SLOTS
+
+
+def test_the_last_progress_of_a_job_comes_before_its_end(
+    engine: DaskEngine, tmp_path: Path
+) -> None:
+    """Also while the thread that answers workers is busy with others."""
+    began, go, gate = tmp_path / "began", tmp_path / "go", threading.Event()
+    job = submit(engine, farjobs.tell_at_end, str(began), str(go))
+    eventually(lambda: lines(began))
+    session: Any = engine._sessions.get()
+    session._answers.call_soon(gate.wait, LIMIT)
+    go.touch()
+    try:
+        job.result(LIMIT)
+        assert job.progress is not None
+        assert job.progress.message == "all"
+    finally:
+        gate.set()
 
 
 def test_without_a_scheduler_nothing_is_accepted() -> None:

@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import create_engine, text
 
 import matrixapp
+from deploymenttools import free_port
 from dewar.tasks.errors import JobTimeout, NotSupported, SoftTimeLimitExceeded, TaskSetupError
 from dewar.tasks.ledger.records import JobState
-from fartools import CeleryWorker, Redis, dask_cluster, free_port, lines
+from fartools import CeleryWorker, Redis, dask_cluster, lines
 from polling import eventually
 
 PAGE = Path(__file__).parents[4] / "docs" / "reference" / "task-engines.md"

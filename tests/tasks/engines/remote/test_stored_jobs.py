@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 import taskapp
+from deploymenttools import free_port
 from dewar import chain, group
 from dewar.tasks.errors import JobLost
 from dewar.tasks.ledger.records import JobState
 from exactvalues import EXACT, assert_same
-from fartools import LIMIT, CeleryWorker, Redis, dask_cluster, free_port
+from fartools import LIMIT, CeleryWorker, Redis, dask_cluster
 from polling import eventually
 
 # A process that accepts a job, prints its id, and waits to be killed.

@@ -112,14 +112,14 @@ class DaskSession(RemoteSession):
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
         """Receive a worker's message; on the client's loop."""
         message, client = event[1], self._client
-        if client is not None:
-            self._answers.call_soon(self._handle, client, message)
-
-    def _handle(self, client: Client, message: dict[str, Any]) -> None:
-        id, content = message["job"], message["content"]
         if message["kind"] == "progress":
-            self._in_flight.set_progress(id, Progress(*content))
-            return
+            # Here and now: the end of the job follows, and no progress counts after it.
+            self._in_flight.set_progress(message["job"], Progress(*message["content"]))
+        elif client is not None:
+            self._answers.call_soon(self._answer, client, message)
+
+    def _answer(self, client: Client, message: dict[str, Any]) -> None:
+        id, content = message["job"], message["content"]
         attempt = self._in_flight.ask(id, content)
         try:
             Variable(f"dewar-{content}", client=client).set(attempt)

@@ -206,8 +206,8 @@ class ProcessWorker:
         self._control.close()
 
     def _close_exit_fd(self) -> None:
-        # The process object closes the sentinel itself.
-        if self.exit_fd not in (-1, self._process.sentinel):
+        # The process object closes the sentinel itself. It has none in a child that is just forked.
+        if self.exit_fd != -1 and self.exit_fd != self._process.sentinel:
             os.close(self.exit_fd)
             self.exit_fd = -1
 
