@@ -118,8 +118,12 @@ def main() -> None:
         request.environ["werkzeug.socket"].sendall(b"taken")
         return wait()
 
+    class Upgraded(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            inside.release()
+
     async def give() -> str:
-        request.environ["dewar.upgrade"](asyncio.Protocol(), lambda: None)
+        request.environ["dewar.upgrade"](Upgraded(), lambda: None)
         return await suspend()
 
     async def suspend() -> str:
@@ -141,7 +145,7 @@ def main() -> None:
         client.sendall(f"GET /{path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
     pool = TaskPool(threads=1)
     jobs = [task.submit(), task.submit(), pool.submit(wait)]
-    for _ in range(6):
+    for _ in range(7):
         inside.acquire()
     found = rings([one for one in gc.get_objects() if is_ours(one)])
     print(json.dumps(sorted(found)))
