@@ -170,7 +170,7 @@ class PlacementContract:
         jobs = [new(100.0, queue="mail"), new(100.0, limited=True), new(100.0)]
         later = new(100.0, queue="mail", due=150.0)
         ledger.write([*jobs, later])
-        assert bring_forward(ledger.database, 50.0) == 3
+        assert bring_forward(ledger.database, lambda: 50.0) == 3
         assert set(ids(ledger.claim(HERE.id, 9, 50.0, TASKS))) == set(ids(jobs))
         assert record(ledger, later).due == 150.0
 
@@ -230,10 +230,10 @@ class PlacementContract:
         assert len(ledger.claim(HERE.id, 9, now, TASKS, PACED)) == 1
         assert len(ledger.claim(HERE.id, 9, now + day, TASKS, PACED)) == 1
         assert ledger.claim(HERE.id, 9, now + 20, TASKS, PACED) == []
-        bring_forward(ledger.database, now + 20)
+        bring_forward(ledger.database, lambda: now + 20)
         assert ledger.claim(HERE.id, 9, now + 25.9, TASKS, PACED) == []
         assert len(ledger.claim(HERE.id, 9, now + 26, TASKS, PACED)) == 1
-        bring_forward(ledger.database, now + 26)
+        bring_forward(ledger.database, lambda: now + 26)
         assert ledger.claim(HERE.id, 9, now + 31.9, TASKS, PACED) == []
 
     def test_a_limited_job_of_a_task_without_limits_runs(self, ledger: Ledger) -> None:
