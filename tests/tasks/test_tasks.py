@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.tasks.ledger.ledgertools import owners
 
-from dewar import Dewar, current_app, g, request, session
+from dewar import Dewar, current_app, g, group, request, session
 from dewar.cli.job_texts import details, job_json, job_line
 from dewar.tasks.errors import (
     JobFailed,
@@ -24,9 +24,10 @@ from dewar.tasks.errors import (
     Unserializable,
 )
 from dewar.tasks.ledger.ids import new_id
-from dewar.tasks.ledger.records import JobState, NewJob
+from dewar.tasks.ledger.records import JobState, NewJob, Outcome
 from dewar.tasks.progress import current_job
 from dewar.tasks.tasks import Tasks
+from dewar.tasks.workflows.workflow import Workflow
 from polling import eventually
 
 MakeTasks = Callable[..., Tasks]
@@ -564,6 +565,37 @@ def test_jobs_that_one_process_accepts_another_runs(app: Dewar, tmp_path: Path) 
     finally:
         front.stop(_SOON)
         back.stop(_SOON)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_job_is_cancelled_as_soon_as_it_waits_for_its_retry(
+    make_tasks: MakeTasks, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    """Alone or in a workflow, also before the process has let go of the attempt that failed."""
+    tasks = make_tasks()
+    fail = tasks.task("fail", retries=9, backoff=600.0)(lambda: 1 / 0)
+    tasks.start()
+    written, gate, write = threading.Event(), threading.Event(), tasks.ledger.write
+
+    def write_slowly(batch: Any, describe: Any) -> Any:
+        result = write(batch, describe)
+        if any(isinstance(one, Outcome) for one in batch):
+            written.set()
+            assert gate.wait(_SOON)
+        return result
+
+    monkeypatch.setattr(tasks.ledger, "write", write_slowly)
+    made = group(fail.s()).submit() if whole else fail.submit()
+    try:
+        assert written.wait(_SOON)
+        assert made.status().state is JobState.QUEUED
+        assert made.cancel()
+    finally:
+        gate.set()
+    job = made.jobs[0] if isinstance(made, Workflow) else made
+    with pytest.raises(CancelledError):
+        job.result(_SOON)
+    assert job.status().state is JobState.CANCELLED
 
 
 def test_a_job_that_waits_in_another_process_is_cancelled(tmp_path: Path) -> None:
