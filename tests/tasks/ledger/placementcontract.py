@@ -465,6 +465,17 @@ class PlacementContract:
         ledger.write([new(float(at)) for at in range(10, 20)])
         self.check_plans(ledger, ClaimRules())
 
+    def test_jobs_in_another_queue_are_not_read_for_unknown_tasks(self, ledger: Ledger) -> None:
+        """Those of the own task, however many, where jobs of another one are the oldest."""
+        ledger.write([new(1.0, task="foreign")])
+        ledger.write([new(float(at), queue="mail") for at in range(3000)])
+        plans = explained(ledger, lambda ledger: ledger.outlook(TASKS))
+        assert re.search(
+            r"due ?<", next(plan for plan in plans if "queued" in plan and "due" in plan)
+        )
+        assert ledger.outlook(TASKS).next_due == 0.0
+        assert ledger.outlook(TASKS, serving("default")).next_due == inf
+
     def test_jobs_for_later_are_not_counted(self, ledger: Ledger) -> None:
         """A queue is counted up to a time, in each of the ranges that times are in."""
         ledger.write([new(1.0, due=5e9 + at, queue="mail") for at in range(3000)])
