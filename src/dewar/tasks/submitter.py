@@ -50,10 +50,10 @@ class Submitter:
         """Accept a job; see `Task.submit`."""
         new = job_maker(task, submission, self._ids.new)(args, kwargs)
         here = self._apps.here
-        if new.after:
-            here.runtime.workflows.check_known(new.after)
         if submission.connection is not None:
             return here.accept_in(submission.connection, new, task)
+        if new.after:
+            here.runtime.workflows.check_known(new.after)
         return here.runtime.accept_one(new, task)
 
     def submit_all(

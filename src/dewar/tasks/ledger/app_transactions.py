@@ -15,10 +15,12 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import SQLAlchemyError
 
-from dewar.tasks.errors import LedgerError, TaskSetupError
+from dewar.tasks.errors import LedgerError, TaskSetupError, UnknownJob
+from dewar.tasks.ledger.batch import Batch
 from dewar.tasks.ledger.batch_writing import CONFLICTS
 from dewar.tasks.ledger.columns import RowValues
 from dewar.tasks.ledger.database import Database, Statement, is_conflict
+from dewar.tasks.ledger.dependencies import settle
 from dewar.tasks.ledger.notifications import JOBS, PARTIAL, Notice
 from dewar.tasks.ledger.outbox_insert import Describe, insert_entries
 from dewar.tasks.ledger.queue_allowance import QueueAllowance
@@ -57,6 +59,7 @@ class AppTransactions:
         Raises:
             TaskSetupError: If the connection is not to the ledger's database, or commits each
                 statement.
+            UnknownJob: If the transaction does not see a job that the new one waits for.
             LedgerError: If the database fails. The transaction can go on, unless it failed before.
         """
         for _ in range(CONFLICTS):
@@ -72,13 +75,21 @@ class AppTransactions:
         try:
             with self._database.joining(connection):
                 batch = write_batch(_AppStatements(), connection, [new], self._allowance)
+                _check_known(new.after, batch)
+                settled = settle(connection, batch.ended, batch.ended_at, self._describe)
                 insert_entries(connection, batch.outbox, self._describe)
                 if batch.inserts:
-                    notice = PARTIAL if batch.replaced else JOBS
+                    notice = PARTIAL if batch.replaced or settled else JOBS
                     self._database.tell_at_commit(connection, notice, self._tell)
                 return batch.result()
         except SQLAlchemyError as error:
             raise self._database.translated(error) from error
+
+
+def _check_known(ids: Sequence[str], batch: Batch) -> None:
+    for id in ids:
+        if id not in batch.snapshots:
+            raise UnknownJob(id)
 
 
 class _AppStatements:
@@ -114,7 +125,7 @@ def connection_of(given: Any) -> Connection:
             " await session.run_sync(lambda session: task.submit(..., connection=session))."
         )
     # A session, also a scoped one. It has the connection of its transaction.
-    found = given.connection() if callable(getattr(given, "connection", None)) else None
+    found = given.connection() if hasattr(given, "get_bind") else None
     if isinstance(found, Connection):
         return found
     raise TaskSetupError(
