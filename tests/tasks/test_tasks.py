@@ -1,5 +1,6 @@
 """Tasks of an app, from the view that submits to the result that any process has."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -364,6 +365,76 @@ def test_a_call_that_does_not_fit_is_the_callers_mistake(make_tasks: MakeTasks) 
     for args, kwargs in (((), {}), ((1, 2), {}), ((1,), {"b": 2})):
         with pytest.raises(TypeError):
             one.submit(*args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda task, _: task.delay(1), r"'Task' .*'delay'\. Write: submit\("),
+        (lambda task, _: task.enqueue(1), r"Write: submit\("),
+        (lambda _, job: job.revoke(), r"'StoredJob' .*'revoke'\. Write: cancel\("),
+        (lambda _, job: job.get(), r"Write: result\(timeout=10\)"),
+        (lambda _, job: job.state, r"Write: status\(\)\.state"),
+        (lambda task, _: task.dely, r"'Task' object has no attribute 'dely'\.$"),
+    ],
+)
+def test_a_word_of_another_library_is_translated(
+    make_tasks: MakeTasks, call: Callable[..., Any], said: str
+) -> None:
+    """The error says what to write here; for any other name it says only that there is none."""
+    task = make_tasks(run_jobs=False).task("resize")(lambda n: n)
+    with pytest.raises(AttributeError, match=said):
+        call(task, task.submit(1))
+
+
+@pytest.mark.parametrize("options", [{"queue": "mail"}, {"delay": 5, "priority": 1}])
+def test_an_option_among_the_arguments_is_told_apart(
+    make_tasks: MakeTasks, options: dict[str, Any]
+) -> None:
+    """The error has the call that takes it; one without options has the name of the task."""
+    task = make_tasks(run_jobs=False).task("resize")(lambda n: n)
+    given = ", ".join(f"{name}=..." for name in options)
+    with pytest.raises(TypeError, match=re.escape(f"resize.options_for({given}).submit(")):
+        task.submit(1, **options)
+    with pytest.raises(TypeError, match=r"resize\.options_for\(connection"):
+        task.submit_later(1, delay=5, connection=None)
+    with pytest.raises(TypeError, match=r"^resize\.submit\(\) missing .* 'n'\.$"):
+        task.submit()
+    with pytest.raises(TypeError, match=r"^resize\.submit\(\) too many"):
+        task.map([1], [2])
+
+
+@pytest.mark.parametrize("name", ["get", "status", "cancel", "get_workflow"])
+def test_a_job_in_the_place_of_its_id_is_refused(make_tasks: MakeTasks, name: str) -> None:
+    """The error says that the id is asked for, and the ledger is not."""
+    tasks = make_tasks(run_jobs=False)
+    job = tasks.task("resize")(lambda: None).submit()
+    for given in (job, None, 5):
+        with pytest.raises(UnknownJob, match=r"tasks\.get\(job\.id\)"):
+            getattr(tasks, name)(given)
+
+
+def test_an_id_in_the_place_of_a_time_is_refused(make_tasks: MakeTasks) -> None:
+    """Who wants to stop one job does not stop all of them."""
+    tasks = make_tasks(run_jobs=False)
+    job = tasks.task("resize")(lambda: None).submit()
+    with pytest.raises(TaskSetupError, match=r"tasks\.cancel\(id, running=True\)"):
+        tasks.stop(job.id)  # type: ignore[arg-type]  # that is the mistake
+    assert tasks.cancel(job.id)
+
+
+def test_many_jobs_are_accepted_with_options(make_tasks: MakeTasks) -> None:
+    """As by `map`, but in another queue, after other jobs, or later."""
+    tasks = make_tasks()
+    double = tasks.task("double")(lambda n: 2 * n)
+    jobs = double.options_for(queue="bulk", priority=3).map(iter([1, 2, 3]))
+    assert [job.result(_SOON) for job in jobs] == [2, 4, 6]
+    assert {(job.status().queue, job.status().priority) for job in jobs} == {("bulk", 3)}
+    after = double.options_for(after=jobs).map(jobs)
+    assert [job.result(_SOON) for job in after] == [4, 8, 12]
+    with pytest.raises(UnknownJob):
+        double.options_for(after="none").map([1])
+    assert double.options_for(queue="bulk").map([]) == []
 
 
 def test_a_job_that_waits_is_cancelled_and_never_runs(make_tasks: MakeTasks) -> None:

@@ -4,13 +4,14 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakValueDictionary
 
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import JobFailed, JobLost
 from dewar.tasks.job import Job, R
 from dewar.tasks.ledger.records import JobRecord, JobState
+from dewar.tasks.other_words import JOB_WORDS, no_attribute
 from dewar.tasks.progress import Progress
 from dewar.tasks.serialization.failures import make_error
 from dewar.tasks.serialization.values import Loads, unpack
@@ -63,6 +64,11 @@ class StoredJob(Job[R]):
 
     def __repr__(self) -> str:
         return f"<StoredJob {self.task} {self.id}{' done' if self.done() else ''}>"
+
+    if not TYPE_CHECKING:  # a type checker would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_attribute(self, name, JOB_WORDS)
 
     def status(self) -> JobStatus:
         """Return the status of the job in the ledger.

@@ -4,10 +4,11 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import update_wrapper
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import TaskSetupError
+from dewar.tasks.other_words import TASK_WORDS, no_attribute, wrong_call
 from dewar.tasks.placement import checked_priority, checked_queue
 from dewar.tasks.serialization.argument_key import given_key
 from dewar.tasks.serialization.task_address import find_task
@@ -74,6 +75,11 @@ class Task(Generic[P, R]):
     def __repr__(self) -> str:
         return f"<Task {self.name}>"
 
+    if not TYPE_CHECKING:  # a type checker would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_attribute(self, name, TASK_WORDS)
+
     def __reduce__(self) -> Any:
         # Another process imports the app and finds its own.
         return find_task, (self.directory().address_of(self),)
@@ -126,7 +132,7 @@ class Task(Generic[P, R]):
             else:
                 submission = Submission(callback=callback, connection=connection)
                 return self._submit(args, kwargs, submission)
-        self.signature.bind(*args, **kwargs)
+        self._check_call(args, kwargs)
         return self._submit_one(self, args, kwargs, Submission(callback=callback))
 
     def submit_later(
@@ -171,10 +177,16 @@ class Task(Generic[P, R]):
             QueueFull: If not all fit into the queue; its `accepted` has those that do.
             TasksError: As in `submit`. Nothing is accepted then, unless the database fails.
         """
+        return self.submit_each(iterables, Submission(callback=callback))
+
+    def submit_each(
+        self, iterables: Iterable[Iterable[Any]], submission: Submission
+    ) -> list[StoredJob[R]]:
+        """Accept a job for each set of arguments, all with the same options; see `map`."""
         calls: list[Arguments] = [(args, {}) for args in zip(*iterables, strict=False)]
-        for args, _ in calls:
-            self.signature.bind(*args)
-        return self._submit_all(self, calls, Submission(callback=callback))
+        for args, kwargs in calls:
+            self._check_call(args, kwargs)
+        return self._submit_all(self, calls, submission)
 
     def options_for(
         self,
@@ -237,8 +249,14 @@ class Task(Generic[P, R]):
     def _due_time(self, delay: Delay | None, at: datetime | None) -> float:
         return due_time(delay, at, self.directory().clock())
 
+    def _check_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        try:
+            self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise wrong_call(self.name, kwargs, error) from None
+
     def _submit(self, args: Any, kwargs: Any, submission: Submission) -> StoredJob[R]:
-        self.signature.bind(*args, **kwargs)
+        self._check_call(args, kwargs)
         return self._submit_one(self, args, kwargs, submission)
 
 

@@ -394,6 +394,17 @@ class TransactionContract:
                 chain(step, seller.ship.s()).submit()
         assert seller.jobs() == []
 
+    def test_many_jobs_are_accepted_with_the_orders(self, shop: Shop) -> None:
+        """All of them after the commit, and none after a rollback."""
+        with shop.engine.connect() as connection:
+            many = shop.ship.options_for(connection=connection)
+            many.map([1, 2])
+            connection.rollback()
+            jobs = many.map([3, 4, 5])
+            connection.commit()
+        assert [job.result(SOON) for job in jobs] == [3, 4, 5]
+        assert sorted(shop.shipped) == [3, 4, 5]
+
     def test_nothing_is_left_of_a_transaction(self, shop: Shop) -> None:
         """A connection that lives long has had a thousand jobs, and keeps nothing of them."""
         with shop.engine.connect() as connection:
