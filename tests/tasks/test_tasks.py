@@ -4,7 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, as_completed, wait
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed, wait
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -636,6 +636,23 @@ def test_jobs_that_one_process_accepts_another_runs(app: Dewar, tmp_path: Path) 
     finally:
         front.stop(_SOON)
         back.stop(_SOON)
+
+
+def test_jobs_that_run_again_at_once_all_end(make_tasks: MakeTasks) -> None:
+    """The next attempt may be claimed while another thread still lets go of the one before."""
+    tasks = make_tasks(threads=4)
+
+    @tasks.task(retries=3, backoff=[0, 0, 0])
+    def insist(n: int) -> int:
+        if current_job.attempt < 4:
+            raise ValueError
+        return n
+
+    def submit(number: int) -> list[int]:
+        return [insist.submit(number).result(_SOON) for _ in range(40)]
+
+    with ThreadPoolExecutor(6) as threads:
+        assert list(threads.map(submit, range(6))) == [[number] * 40 for number in range(6)]
 
 
 @pytest.mark.parametrize("whole", [False, True])
