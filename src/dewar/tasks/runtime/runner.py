@@ -12,8 +12,8 @@ Invariants:
 
 1. A job belongs to the runner from its claim (or its acceptance) until its outcome is written. In
    between it is among the claimed jobs, and nowhere else in memory.
-2. A job that must not be repeated begins only after its start is in the ledger. Any other job may
-   begin before that: if the process dies in between, the job runs again.
+2. A job that must not be repeated, or that a new one may replace, begins only after its start is
+   in the ledger. Any other may begin before that: if the process dies in between, it runs again.
 3. The Future of a job is resolved after the outcome is written, and never before.
 """
 
@@ -152,7 +152,7 @@ class JobRunner:
         start = AttemptStart(id=record.id, owner=self._owner, attempt=attempt.number, at=now)
         # An attempt that cannot start is noted by the thread that writes, which must not wait for
         # itself. After an error it is written first: the attempt may have killed its process.
-        if (record.idempotent and record.error is None) or attempt.cannot_start:
+        if attempt.cannot_start or self._source.may_begin_unwritten(record):
             self._writer.put(start)
             return True
         try:
