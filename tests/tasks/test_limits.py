@@ -61,6 +61,23 @@ def test_no_period_has_more_than_the_rate(text: str, pauses: list[float]) -> Non
         assert len(within) <= rate.count
 
 
+@given(
+    st.sampled_from(["1/s", "5/s", "20/s", "1000/s"]),
+    st.lists(st.floats(0.0, 1.0), min_size=30, max_size=100),
+)
+def test_no_period_has_more_begins_if_some_jobs_begin_late(text: str, delays: list[float]) -> None:
+    """A function that counts its own calls sees no more, though each waits for a worker first."""
+    rate = Rate.read(text)
+    arrival, now, begins = 0.0, 1e9, []
+    for delay in delays:
+        now = max(now, rate.free_at(arrival))
+        arrival = rate.after(arrival, now, 1)
+        begins.append(now + delay * 0.05)
+    for begin in begins:
+        within = [at for at in begins if begin <= at < begin + rate.period - 1e-3]
+        assert len(within) <= rate.count
+
+
 @pytest.mark.parametrize("text", ["10/m", "20/s", "1000/s"])
 def test_a_process_that_looks_in_time_gets_nearly_all(text: str) -> None:
     """At each time that was named, and with a look that comes a little late as well."""
@@ -71,7 +88,7 @@ def test_a_process_that_looks_in_time_gets_nearly_all(text: str) -> None:
         arrival = rate.after(arrival, now, allowed) if allowed else arrival
         count += allowed
         now = max(now + 0.005, rate.free_at(arrival))
-    assert count >= 0.93 * 20 * rate.count
+    assert count >= 0.9 * 20 * rate.count
 
 
 def test_a_clock_that_was_set_forward_gives_no_more_at_once() -> None:

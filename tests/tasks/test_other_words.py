@@ -8,7 +8,7 @@ import pytest
 from dewar import Dewar, Tasks, chain
 from dewar.tasks.other_words import OF_JOBS, OF_STEPS, OF_TASKS
 
-_OWNERS = ("task", "job.")
+_OWNERS = ("task.", "job.")
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -52,7 +52,7 @@ def test_what_is_said_to_write_is_there(resize):
     """No repair names what a later version has not."""
     job = resize.submit("a.png")
     for owner, words in ((resize, OF_TASKS), (job, OF_JOBS)):
-        own = [part for text in words.values() for part in text.split() if part[:4] in _OWNERS]
+        own = [part for text in words.values() for part in text.split() if part.startswith(_OWNERS)]
         names = {part.split(".", 1)[1].partition("(")[0] for part in own}
         assert names
         assert all(hasattr(owner, name) for name in names), names
@@ -60,7 +60,8 @@ def test_what_is_said_to_write_is_there(resize):
 
 
 @pytest.mark.parametrize(
-    ("given", "ours"), [("countdown", "delay"), ("eta", "at"), ("queue", "queue")]
+    ("given", "ours"),
+    [("countdown", "delay"), ("eta", "at"), ("queue", "queue"), ("after", "after")],
 )
 def test_an_option_among_the_arguments_is_told_where_it_goes(resize, given, ours):
     """The error names the task, as that of each call that does not fit does."""

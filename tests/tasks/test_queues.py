@@ -4,6 +4,8 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -365,9 +367,9 @@ def test_a_waiting_job_is_replaced(make_tasks: MakeTasks) -> None:
 
 
 def test_a_running_job_is_not_replaced(make_tasks: MakeTasks) -> None:
-    """The new one is refused, with the id of the one that runs."""
+    """From its first line on the new one is refused, with the id of the one that runs."""
     tasks, gate = make_tasks(), Gate()
-    index = tasks.task("index", unique=True, on_duplicate="replace", idempotent=False)(gate.hold)
+    index = tasks.task("index", unique=True, on_duplicate="replace")(gate.hold)
     first = index.submit()
     gate.wait()
     with pytest.raises(Duplicate) as caught:
@@ -375,6 +377,38 @@ def test_a_running_job_is_not_replaced(make_tasks: MakeTasks) -> None:
     assert caught.value.id == first.id
     gate.open.set()
     assert first.result(_SOON) == "through"
+
+
+def test_of_jobs_that_replace_each_other_one_runs(make_tasks: MakeTasks) -> None:
+    """Whatever two processes submit and run at the same time, none is cancelled and runs."""
+    ran: list[str] = []
+    running: set[int] = set()
+    lock = threading.Lock()
+
+    def save(page: int) -> None:
+        with lock:
+            assert page not in running
+            running.add(page)
+            ran.append(current_job.id)
+        with lock:
+            running.remove(page)
+
+    both = [make_tasks(), make_tasks()]
+    for tasks in both:
+        tasks.task("save", unique=True, on_duplicate="replace")(save)
+        tasks.start()
+
+    def submit(number: int) -> list[Any]:
+        found = []
+        for _ in range(50):
+            with suppress(Duplicate):
+                found.append(both[number % 2].find("save").submit(0))
+        return found
+
+    with ThreadPoolExecutor(4) as threads:
+        jobs = [job for found in threads.map(submit, range(4)) for job in found]
+    wait(jobs, _SOON)
+    assert sorted(ran) == sorted(job.id for job in jobs if not job.cancelled())
 
 
 def test_a_full_queue_is_told_as_before(make_tasks: MakeTasks) -> None:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, as_completed, wait
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed, wait
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.tasks.ledger.ledgertools import owners
 
-from dewar import Dewar, current_app, g, request, session
+from dewar import Dewar, current_app, g, group, request, session
 from dewar.cli.job_texts import details, job_json, job_line
 from dewar.tasks.errors import (
     JobFailed,
@@ -24,9 +24,10 @@ from dewar.tasks.errors import (
     Unserializable,
 )
 from dewar.tasks.ledger.ids import new_id
-from dewar.tasks.ledger.records import JobState, NewJob
+from dewar.tasks.ledger.records import JobState, NewJob, Outcome
 from dewar.tasks.progress import current_job
 from dewar.tasks.tasks import Tasks
+from dewar.tasks.workflows.workflow import Workflow
 from polling import eventually
 
 MakeTasks = Callable[..., Tasks]
@@ -365,6 +366,39 @@ def test_a_call_that_does_not_fit_is_the_callers_mistake(make_tasks: MakeTasks) 
             one.submit(*args, **kwargs)
 
 
+@pytest.mark.parametrize("name", ["get", "status", "cancel", "get_workflow"])
+def test_a_job_in_the_place_of_its_id_is_refused(make_tasks: MakeTasks, name: str) -> None:
+    """The error says that the id is asked for, and the ledger is not."""
+    tasks = make_tasks(run_jobs=False)
+    job = tasks.task("resize")(lambda: None).submit()
+    for given in (job, None, 5):
+        with pytest.raises(UnknownJob, match=r"tasks\.get\(job\.id\)"):
+            getattr(tasks, name)(given)
+
+
+def test_an_id_in_the_place_of_a_time_is_refused(make_tasks: MakeTasks) -> None:
+    """Who wants to stop one job does not stop all of them."""
+    tasks = make_tasks(run_jobs=False)
+    job = tasks.task("resize")(lambda: None).submit()
+    with pytest.raises(TaskSetupError, match=r"tasks\.cancel\(id, running=True\)"):
+        tasks.stop(job.id)  # type: ignore[arg-type]  # that is the mistake
+    assert tasks.cancel(job.id)
+
+
+def test_many_jobs_are_accepted_with_options(make_tasks: MakeTasks) -> None:
+    """As by `map`, but in another queue, after other jobs, or later."""
+    tasks = make_tasks()
+    double = tasks.task("double")(lambda n: 2 * n)
+    jobs = double.options_for(queue="bulk", priority=3).map(iter([1, 2, 3]))
+    assert [job.result(_SOON) for job in jobs] == [2, 4, 6]
+    assert {(job.status().queue, job.status().priority) for job in jobs} == {("bulk", 3)}
+    after = double.options_for(after=jobs).map(jobs)
+    assert [job.result(_SOON) for job in after] == [4, 8, 12]
+    with pytest.raises(UnknownJob):
+        double.options_for(after="none").map([1])
+    assert double.options_for(queue="bulk").map([]) == []
+
+
 def test_a_job_that_waits_is_cancelled_and_never_runs(make_tasks: MakeTasks) -> None:
     """By whoever has the job, or by its id."""
     tasks = make_tasks(threads=1)
@@ -564,6 +598,54 @@ def test_jobs_that_one_process_accepts_another_runs(app: Dewar, tmp_path: Path) 
     finally:
         front.stop(_SOON)
         back.stop(_SOON)
+
+
+def test_jobs_that_run_again_at_once_all_end(make_tasks: MakeTasks) -> None:
+    """The next attempt may be claimed while another thread still lets go of the one before."""
+    tasks = make_tasks(threads=4)
+
+    @tasks.task(retries=3, backoff=[0, 0, 0])
+    def insist(n: int) -> int:
+        if current_job.attempt < 4:
+            raise ValueError
+        return n
+
+    def submit(number: int) -> list[int]:
+        return [insist.submit(number).result(_SOON) for _ in range(40)]
+
+    with ThreadPoolExecutor(6) as threads:
+        assert list(threads.map(submit, range(6))) == [[number] * 40 for number in range(6)]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_job_is_cancelled_as_soon_as_it_waits_for_its_retry(
+    make_tasks: MakeTasks, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    """Alone or in a workflow, also before the process has let go of the attempt that failed."""
+    tasks = make_tasks()
+    fail = tasks.task("fail", retries=9, backoff=600.0)(lambda: 1 / 0)
+    tasks.start()
+    written, gate, write = threading.Event(), threading.Event(), tasks.ledger.write
+
+    def write_slowly(batch: Any, describe: Any) -> Any:
+        result = write(batch, describe)
+        if any(isinstance(one, Outcome) for one in batch):
+            written.set()
+            assert gate.wait(_SOON)
+        return result
+
+    monkeypatch.setattr(tasks.ledger, "write", write_slowly)
+    made = group(fail.s()).submit() if whole else fail.submit()
+    try:
+        assert written.wait(_SOON)
+        assert made.status().state is JobState.QUEUED
+        assert made.cancel()
+    finally:
+        gate.set()
+    job = made.jobs[0] if isinstance(made, Workflow) else made
+    with pytest.raises(CancelledError):
+        job.result(_SOON)
+    assert job.status().state is JobState.CANCELLED
 
 
 def test_a_job_that_waits_in_another_process_is_cancelled(tmp_path: Path) -> None:

@@ -323,3 +323,27 @@ def test_a_killed_jobs_end_is_told(shop: Shop) -> None:
     front.stop(_SOON)
     assert error is not None
     assert job.status().state is JobState.LOST
+
+
+_GREENLETS = """
+from gevent import monkey
+monkey.patch_all()
+import sys
+from dewar import Tasks
+
+front, back = (Tasks(ledger=sys.argv[1], poll=3600.0, run_jobs=runs) for runs in (False, True))
+for tasks in (front, back):
+    tasks.task("double")(lambda n: 2 * n)
+    tasks.start()
+for number in range(20):
+    assert front.find("double").submit(number).result(20) == 2 * number
+assert front.stop(20) and back.stop(20)
+"""
+
+
+def test_notices_wake_greenlets(tmp_path: Path) -> None:
+    """One at a time, and a process with gevent's sockets stops at once and without an error."""
+    pytest.importorskip("gevent")
+    given = [sys.executable, "-c", _GREENLETS, str(tmp_path / "jobs.sqlite3")]
+    done = subprocess.run(given, capture_output=True, text=True, timeout=_SOON, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -68,7 +68,10 @@ assert_type(resize.submit_later("a.png", delay=60).result(), bytes)
 assert_type(resize.map(["a.png", "b.png"]), list[StoredJob[bytes]])
 urgent = resize.options_for(priority=5, callback="https://b")
 assert_type(urgent.submit("a.png").result(), bytes)
+assert_type(urgent.map(["a.png"]), list[StoredJob[bytes]])
 urgent.submit(width="a.png")  # error
+resize.delay("a.png")  # error
+resize.submit("a.png").get()  # error
 resize.options_for(priority="high")  # error
 
 

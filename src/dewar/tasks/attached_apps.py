@@ -85,5 +85,11 @@ class AttachedApps:
 
     def stop(self, timeout: float | None) -> bool:
         """Stop running jobs of all apps; see `Tasks.stop`."""
+        given: Any = timeout  # what a program gives may be of any type
+        if given is not None and not isinstance(given, int | float):
+            raise TaskSetupError(
+                f"stop(timeout={timeout!r}) should be a number of seconds: it stops all jobs in the"
+                " process. To stop one of them: tasks.cancel(id, running=True)."
+            )
         ended = {part.stop(timeout) for part in list(self._all)}
         return False not in ended

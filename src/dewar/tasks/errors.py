@@ -6,6 +6,7 @@ full queue, a job that failed), and what would a user of `concurrent.futures` ca
 
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
+from typing import Any
 
 from dewar.errors import DewarError
 
@@ -201,7 +202,12 @@ class UnknownJob(TasksError, KeyError):  # noqa: N818  # as the KeyError it is
     """Raised if the ledger has no job with an id: there never was one, or it was purged."""
 
     def __init__(self, id: str) -> None:
-        super().__init__(f"There is no job {id!r} in the ledger; it may have been purged.")
+        given: Any = id
+        if isinstance(given, str):
+            text = f"There is no job {id!r} in the ledger; it may have been purged."
+        else:
+            text = f"{id!r} is no id of a job, which is text. Give its id: tasks.get(job.id)."
+        super().__init__(text)
         self.id = id
 
     def __str__(self) -> str:

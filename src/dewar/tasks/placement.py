@@ -28,7 +28,8 @@ def checked_queue(queue: Any) -> str:
     is_text = isinstance(queue, str) and queue.isprintable() and 0 < len(queue) <= _LONGEST_NAME
     if not is_text or not set(queue).isdisjoint(", "):
         raise TaskSetupError(
-            f"queue={queue!r} should be a name without spaces and commas: queue='mail'."
+            f"queue={queue!r} should be a name of up to {_LONGEST_NAME} characters, without spaces"
+            " and commas: queue='mail'."
         )
     name: str = queue
     return name

@@ -1,6 +1,6 @@
 """`Submission`: the options of one job, as its submitter gives them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, ParamSpec
@@ -63,6 +63,16 @@ class PreparedSubmission(Generic[P, R]):
         After other jobs, a job or a workflow among the arguments stands for its result.
         """
         return self._submit(args, kwargs, self._submission)
+
+    def map(self, *iterables: Iterable[Any]) -> list[StoredJob[R]]:
+        """Accept a job for each set of arguments; see `Task.map`.
+
+        With a connection, `QueueFull` and `Duplicate` leave those before in the transaction.
+        """
+        if self._submission.connection is not None:
+            return [self._submit(args, {}, self._submission) for args in zip(*iterables)]  # noqa: B905  # as map
+        jobs: list[StoredJob[R]] = self._task.submit_each(iterables, self._submission)
+        return jobs
 
     def s(self, *args: Any, **kwargs: Any) -> Signature:
         """Return a call of the task with these options; see `Task.s`."""

@@ -62,6 +62,9 @@ class Submitter:
         """Accept a job for each call; see `Task.map`."""
         make = job_maker(task, submission, self._ids.new)
         new = [make(args, kwargs) for args, kwargs in calls]
+        after = {id for one in new for id in one.after}
+        if after:
+            self._apps.here.runtime.workflows.check_known(sorted(after))
         return self._apps.here.runtime.accept(new, task)
 
     def submit_workflow(self, step: WorkflowStep) -> Workflow:

@@ -130,7 +130,7 @@ class Task(Generic[P, R]):
             else:
                 submission = Submission(callback=callback, connection=connection)
                 return self._submit(args, kwargs, submission)
-        self._check(args, kwargs)
+        self._check_call(args, kwargs)
         return self._submit_one(self, args, kwargs, Submission(callback=callback))
 
     def submit_later(
@@ -175,10 +175,16 @@ class Task(Generic[P, R]):
             QueueFull: If not all fit into the queue; its `accepted` has those that do.
             TasksError: As in `submit`. Nothing is accepted then, unless the database fails.
         """
+        return self.submit_each(iterables, Submission(callback=callback))
+
+    def submit_each(
+        self, iterables: Iterable[Iterable[Any]], submission: Submission
+    ) -> list[StoredJob[R]]:
+        """Accept a job for each set of arguments, all with the same options; see `map`."""
         calls: list[Arguments] = [(args, {}) for args in zip(*iterables, strict=False)]
-        for args, _ in calls:
-            self._check(args, {})
-        return self._submit_all(self, calls, Submission(callback=callback))
+        for args, kwargs in calls:
+            self._check_call(args, kwargs)
+        return self._submit_all(self, calls, submission)
 
     def options_for(
         self,
@@ -241,15 +247,15 @@ class Task(Generic[P, R]):
     def _due_time(self, delay: Delay | None, at: datetime | None) -> float:
         return due_time(delay, at, self.directory().clock())
 
-    def _submit(self, args: Any, kwargs: Any, submission: Submission) -> StoredJob[R]:
-        self._check(args, kwargs)
-        return self._submit_one(self, args, kwargs, submission)
-
-    def _check(self, args: Any, kwargs: Any) -> None:
+    def _check_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         try:
             self.signature.bind(*args, **kwargs)
         except TypeError as error:
             raise explained_call(error, self.name, kwargs) from None
+
+    def _submit(self, args: Any, kwargs: Any, submission: Submission) -> StoredJob[R]:
+        self._check_call(args, kwargs)
+        return self._submit_one(self, args, kwargs, submission)
 
 
 class AsyncTask(Task[P, R]):

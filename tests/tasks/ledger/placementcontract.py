@@ -170,7 +170,7 @@ class PlacementContract:
         jobs = [new(100.0, queue="mail"), new(100.0, limited=True), new(100.0)]
         later = new(100.0, queue="mail", due=150.0)
         ledger.write([*jobs, later])
-        assert bring_forward(ledger.database, 50.0) == 3
+        assert bring_forward(ledger.database, lambda: 50.0) == 3
         assert set(ids(ledger.claim(HERE.id, 9, 50.0, TASKS))) == set(ids(jobs))
         assert record(ledger, later).due == 150.0
 
@@ -230,10 +230,10 @@ class PlacementContract:
         assert len(ledger.claim(HERE.id, 9, now, TASKS, PACED)) == 1
         assert len(ledger.claim(HERE.id, 9, now + day, TASKS, PACED)) == 1
         assert ledger.claim(HERE.id, 9, now + 20, TASKS, PACED) == []
-        bring_forward(ledger.database, now + 20)
+        bring_forward(ledger.database, lambda: now + 20)
         assert ledger.claim(HERE.id, 9, now + 25.9, TASKS, PACED) == []
         assert len(ledger.claim(HERE.id, 9, now + 26, TASKS, PACED)) == 1
-        bring_forward(ledger.database, now + 26)
+        bring_forward(ledger.database, lambda: now + 26)
         assert ledger.claim(HERE.id, 9, now + 31.9, TASKS, PACED) == []
 
     def test_a_limited_job_of_a_task_without_limits_runs(self, ledger: Ledger) -> None:
@@ -464,6 +464,17 @@ class PlacementContract:
         ledger.write([new(float(at) / 1000, task="foreign") for at in range(3000)])
         ledger.write([new(float(at)) for at in range(10, 20)])
         self.check_plans(ledger, ClaimRules())
+
+    def test_jobs_in_another_queue_are_not_read_for_unknown_tasks(self, ledger: Ledger) -> None:
+        """Those of the own task, however many, where jobs of another one are the oldest."""
+        ledger.write([new(1.0, task="foreign")])
+        ledger.write([new(float(at), queue="mail") for at in range(3000)])
+        plans = explained(ledger, lambda ledger: ledger.outlook(TASKS))
+        assert re.search(
+            r"due ?<", next(plan for plan in plans if "queued" in plan and "due" in plan)
+        )
+        assert ledger.outlook(TASKS).next_due == 0.0
+        assert ledger.outlook(TASKS, serving("default")).next_due == inf
 
     def test_jobs_for_later_are_not_counted(self, ledger: Ledger) -> None:
         """A queue is counted up to a time, in each of the ranges that times are in."""

@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine, func, select, text
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
+from dewar import chain
 from dewar.tasks.errors import (
     Duplicate,
     LedgerError,
@@ -370,6 +372,64 @@ class TransactionContract:
         """With the right call."""
         with pytest.raises(TaskSetupError, match=r"db\.session\.connection\(\)"):
             seller.ship.submit(1, connection=given)
+
+    def test_a_connection_of_the_driver_is_refused(self, seller: Shop) -> None:
+        """Also as SQLAlchemy's pool gives it."""
+        pooled = seller.engine.raw_connection()
+        for given in (pooled, pooled.driver_connection):
+            with pytest.raises(TaskSetupError, match=r"db\.session\.connection\(\)"):
+                seller.ship.submit(1, connection=given)
+        pooled.close()
+
+    def test_two_jobs_of_a_transaction_are_there_or_neither(self, shop: Shop) -> None:
+        """It gets its result, and both are there after the commit, or neither."""
+        with shop.engine.connect() as connection:
+            options = {"connection": connection}
+            first = shop.ship.submit(1, connection=connection)
+            gone = shop.ship.options_for(after=first, **options).submit(first)
+            connection.rollback()
+            with pytest.raises(UnknownJob):
+                shop.ship.options_for(after=first, **options).submit(2)
+            second = shop.ship.submit(2, connection=connection)
+            third = shop.ship.options_for(after=second, **options).submit(second)
+            assert not second.done()
+            connection.commit()
+        assert third.result(SOON) == 2
+        assert not gone.done()
+        assert shop.shipped == [2, 2]
+
+    def test_a_job_waits_for_one_that_has_ended(self, seller: Shop) -> None:
+        """It runs at once, or not at all, and no other process has to notice it first."""
+        ended = seller.ship.submit(1)
+        assert ended.cancel()
+        with seller.engine.begin() as connection:
+            stopped, _other = (
+                seller.ship.options_for(
+                    after=ended, on_failure=on_failure, connection=connection
+                ).submit(2)
+                for on_failure in ("stop", "continue")
+            )
+        assert stopped.status().state is JobState.CANCELLED
+        assert seller.tasks.ledger.outlook(["ship"]).next_due <= time.time()
+
+    def test_a_workflow_is_no_part_of_a_transaction(self, seller: Shop) -> None:
+        """Its jobs would run although the orders are rolled back, so it is refused."""
+        with seller.engine.connect() as connection:
+            step = seller.ship.options_for(connection=connection).s(1)
+            with pytest.raises(TaskSetupError, match=r"after=first, connection="):
+                chain(step, seller.ship.s()).submit()
+        assert seller.jobs() == []
+
+    def test_many_jobs_are_accepted_with_the_orders(self, shop: Shop) -> None:
+        """All of them after the commit, and none after a rollback."""
+        with shop.engine.connect() as connection:
+            many = shop.ship.options_for(connection=connection)
+            many.map([1, 2])
+            connection.rollback()
+            jobs = many.map([3, 4, 5])
+            connection.commit()
+        assert [job.result(SOON) for job in jobs] == [3, 4, 5]
+        assert sorted(shop.shipped) == [3, 4, 5]
 
     def test_nothing_is_left_of_a_transaction(self, shop: Shop) -> None:
         """A connection that lives long has had a thousand jobs, and keeps nothing of them."""

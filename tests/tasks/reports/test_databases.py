@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import create_engine, text
 
 from dewar import Dewar
 from dewar.tasks.errors import LedgerError, TasksError, TaskSetupError
@@ -68,6 +69,35 @@ def _maybe_submit(tasks: Tasks) -> int | None:
     except TasksError:  # the submission met a cut connection, and was refused
         return None
     return result
+
+
+def test_a_job_does_not_run_before_the_rows_that_it_is_about(
+    postgresql_tasks: Tasks, postgresql_database: str
+) -> None:
+    """It begins after their commit, however early in the transaction it was submitted.
+
+    There it ran at once, and a foreign key failed, because the user was not there yet:
+    https://github.com/openwisp/openwisp-notifications/issues/165,
+    https://github.com/openwisp/openwisp-notifications/issues/178
+    """
+    engine = create_engine(postgresql_database.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE users (id int PRIMARY KEY)"))
+        connection.execute(text("CREATE TABLE settings (id int REFERENCES users)"))
+
+    @postgresql_tasks.task()
+    def add_settings(user: int) -> None:
+        with engine.begin() as connection:
+            connection.execute(text("INSERT INTO settings VALUES (:user)"), {"user": user})
+
+    jobs = []
+    for user in range(20):
+        with engine.begin() as connection:
+            jobs.append(add_settings.submit(user, connection=connection))
+            connection.execute(text("INSERT INTO users VALUES (:user)"), {"user": user})
+    for job in jobs:
+        job.result(SOON)
+    engine.dispose()
 
 
 def test_a_submission_to_a_database_that_is_away_is_refused() -> None:

@@ -308,6 +308,26 @@ def test_a_job_that_was_just_accepted_is_no_sign_of_a_clock_that_was_set(
     assert one.dispatched == [job.id]
 
 
+def test_a_slow_look_is_no_step_of_the_clock(
+    make: Callable[..., Process],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What others accept meanwhile, or by a clock that is a little ahead, is not called late."""
+    one, there = make("one"), make("there")
+    recover = one.ledger.recover
+
+    def slow(*args: Any) -> Any:
+        one.wall += 9.0
+        one.monotonic += 9.0
+        there.ledger.write([new(one.wall), new(one.wall + 0.5)])
+        return recover(*args)
+
+    monkeypatch.setattr(one.ledger, "recover", slow)
+    one.go_on(0.0)
+    assert "The clock was set back" not in caplog.text
+
+
 def test_a_job_for_later_is_claimed_at_its_time(make: Callable[..., Process]) -> None:
     """Not at the next look after it; one without room looks when a job of its own has ended."""
     one = make("one", poll=5.0)

@@ -119,7 +119,7 @@ def connection_of(given: Any) -> Connection:
             " await session.run_sync(lambda session: task.submit(..., connection=session))."
         )
     # A session, also a scoped one. It has the connection of its transaction.
-    found = given.connection() if callable(getattr(given, "connection", None)) else None
+    found = given.connection() if hasattr(given, "get_bind") else None
     if isinstance(found, Connection):
         return found
     raise TaskSetupError(

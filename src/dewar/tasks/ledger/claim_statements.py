@@ -150,7 +150,11 @@ CLAIM_LIMITED = _claim(text(_LIMITED), *_IN_LEVEL, _OF_TASK, order=_IN_ORDER)
 CLAIM_ALONE = _claim(*_ALONE, order=[jobs.c.due])
 
 #: When the first job of one task is due in a level, past those of all other tasks.
-FIRST_OF_TASK = select(jobs.c.due).where(*_ALONE).order_by(jobs.c.due).limit(1)
+#: PERF: the times of a queue end where those with a further shift begin. So no job of the task is
+#: read that is in another queue, if this is the default one.
+FIRST_OF_TASK = (
+    select(jobs.c.due).where(*_ALONE, jobs.c.due < bindparam("end")).order_by(jobs.c.due).limit(1)
+)
 #: How many jobs of a task with limits are claimed or run, and when its next one may.
 RUNNING = select(func.count()).select_from(jobs).where(text(_ACTIVE), _OF_TASK)
 ARRIVAL = select(rates.c.arrival).where(rates.c.task == bindparam("of_task"))

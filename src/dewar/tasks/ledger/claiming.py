@@ -11,7 +11,7 @@ from dewar.tasks.ledger import claim_statements as sql
 from dewar.tasks.ledger.claim_plan import Level, Plan, Take, Turns, plan_claim
 from dewar.tasks.ledger.columns import RowValues
 from dewar.tasks.ledger.database import Database
-from dewar.tasks.ledger.due_column import due_of, shift_of
+from dewar.tasks.ledger.due_column import due_of, end_of, shift_of
 from dewar.tasks.ledger.records import JobRecord
 from dewar.tasks.ledger.rows import record_of
 from dewar.tasks.limits import NO_LIMITS, TaskLimits
@@ -128,7 +128,12 @@ def _found_alone(connection: Connection, row: Row[Any], tasks: Sequence[str]) ->
     PERF: there may be any number of such jobs, if a task was renamed or apps share a ledger.
     """
     for task in connection.execute(sql.PRESENT_TASKS, {"tasks": tasks}).scalars().all():
-        wanted = {"of_queue": row.queue, "of_priority": row.priority, "of_task": task}
+        wanted = {
+            "of_queue": row.queue,
+            "of_priority": row.priority,
+            "of_task": task,
+            "end": end_of(row.queue),
+        }
         first = connection.execute(sql.FIRST_OF_TASK, wanted).scalar_one_or_none()
         if first is not None:
             due = due_of(first)

@@ -47,6 +47,12 @@ def shift_of(queue: str, *, limited: bool) -> float:
     return 0.0 if queue == DEFAULT_QUEUE else _QUEUED_SHIFT
 
 
+def end_of(queue: str) -> float:
+    """Return a time after those of all jobs in a queue that are not limited."""
+    # One in another queue has no shift if a process of schema 1 has made it wait again.
+    return _QUEUED_SHIFT if queue == DEFAULT_QUEUE else LIMITED_SHIFT
+
+
 def shift_in(stored: float) -> float:
     """Return by how much a stored time is shifted."""
     if stored < _QUEUED_SHIFT:

@@ -4,6 +4,7 @@ import os
 import secrets
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 #: base32hex (RFC 4648, section 7): its letters sort as the numbers they stand for.
 _LETTERS = "0123456789abcdefghijklmnopqrstuv"
@@ -87,4 +88,5 @@ def new_workflow_id(now: float) -> str:
 
 def is_workflow(id: str) -> bool:
     """Return whether an id is that of a workflow."""
-    return id.startswith(_WORKFLOW)
+    given: Any = id  # what a program gives may be of any type
+    return isinstance(given, str) and given.startswith(_WORKFLOW)

@@ -26,6 +26,7 @@ from dewar.tasks.ledger.statements import (
     BRING_FORWARD,
     FORGET_OWNER,
     HELD,
+    LEAST_STEP,
     ORPHANS,
     OWNERS,
     RELEASE_DEAD,
@@ -70,18 +71,26 @@ def recover_jobs(
     )
 
 
-def bring_forward(database: Database, now: float) -> int:
-    """Make jobs due that were to run at once and are not due by this clock; return their number.
+def bring_forward(database: Database, clock: Callable[[], float]) -> int:
+    """Make jobs due that were to run at once and are not due by a clock; return their number.
 
     PERF: it reads all jobs for later, so call it only after the clock was set back.
     """
     with database.writing() as connection:
         database.advisory_lock(connection, "recover")
+        # After the wait for the lock: by an older time, what was accepted meanwhile is not due.
+        now = clock()
         connection.execute(BRING_ARRIVALS_FORWARD, {"now": now})
         return sum(
             connection.execute(
                 BRING_FORWARD,
-                {"of_task": task, "first": now + shift, "end": end, "shift": shift},
+                {
+                    "of_task": task,
+                    "first": now + shift,
+                    "late": now + shift + LEAST_STEP,
+                    "end": end,
+                    "shift": shift,
+                },
             ).rowcount
             for task in connection.execute(OTHER_TASKS, {"tasks": []}).scalars().all()
             for shift, end in SHIFTS

@@ -101,6 +101,8 @@ def _count_due(*conditions: ColumnElement[bool] | TextClause) -> Select[Any]:
 QUEUED = _count_due()
 UNCLAIMED = _count_due(jobs.c.owner.is_(None))
 
+#: By less a clock is not set, but corrected, or read a little later than by another process.
+LEAST_STEP = 1.0
 #: Jobs of a task that were due at once, and are not: the clock was set back since. `created` keeps
 #: its time. Those with one shift of their time are updated together. Not those of the next second:
 #: they were accepted after the clock was read, perhaps by a host whose clock is ahead.
@@ -109,7 +111,7 @@ BRING_FORWARD = (
     .where(
         _IS_QUEUED,
         jobs.c.task == bindparam("of_task"),
-        jobs.c.due > bindparam("first") + 1.0,
+        jobs.c.due > bindparam("late"),
         jobs.c.due < bindparam("end"),
         jobs.c.owner.is_(None),
         jobs.c.due <= jobs.c.created + bindparam("shift"),

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from dewar.tasks.errors import LedgerError
 from dewar.tasks.ledger.records import BatchResult, JobRecord, JobState, Settled
+from dewar.tasks.runtime.attempt import Attempt
 from dewar.tasks.runtime.process_jobs import ProcessJobs
 
 # How many cancellations are remembered, for jobs that are being claimed meanwhile.
@@ -42,7 +43,7 @@ class JobCancellation:
             NotSupported: If the job runs, `running` is true and the engine cannot ask or stop it.
         """
         attempt = self._jobs.claimed.find(id)
-        if attempt is None:
+        if attempt is None or self._is_written(attempt):
             return None
         if attempt.cancel():
             return self.cancel_waiting(id)
@@ -59,14 +60,23 @@ class JobCancellation:
         with self._lock:
             self._remember(id)
             attempt = jobs.claimed.find(id)
-            if attempt is not None and not attempt.cancel():
+            is_written = attempt is not None and self._is_written(attempt)
+            if attempt is not None and not is_written and not attempt.cancel():
                 return False
             if not jobs.ledger.cancel(id, jobs.clock(), jobs.describe):
                 return False
-            jobs.claimed.take(id)
+            if not is_written:
+                jobs.claimed.take(id)
         jobs.moments.changed([id])
         self._on_callback()
         return True
+
+    def _is_written(self, attempt: Attempt) -> bool:
+        """Return whether the ledger has the outcome of an attempt, which is dropped next."""
+        if not attempt.done() or attempt.cancelled():
+            return False
+        record = self._jobs.ledger.get(attempt.record.id)
+        return record is None or (record.owner is None and record.attempts >= attempt.number)
 
     def cancel_workflow(self, id: str) -> tuple[Sequence[str], Sequence[str]]:
         """Cancel the jobs of a workflow that have not begun.
@@ -79,7 +89,9 @@ class JobCancellation:
         with self._lock:
             self._remember(id)
             attempts = [one for one in jobs.claimed.all() if one.record.workflow == id]
-            begun = [one.record.id for one in attempts if not one.cancel()]
+            begun = [
+                one.record.id for one in attempts if not self._is_written(one) and not one.cancel()
+            ]
             ids = jobs.ledger.cancel_workflow(id, jobs.clock(), jobs.describe, begun)
         self._drop(ids)
         return ids, begun

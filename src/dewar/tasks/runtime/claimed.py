@@ -188,6 +188,11 @@ class ClaimedJobs:
                 self._emptied.notify_all()
         return attempt
 
+    def take_attempt(self, id: str, number: int) -> Attempt | None:
+        """Remove an attempt as `take` does, but not a later one at the same job."""
+        attempt = self.attempts.get(id)
+        return self.take(id) if attempt is not None and attempt.number == number else None
+
     def drop_waiting(self) -> list[str]:
         """Cancel and remove the attempts that have not begun; return the ids of their jobs."""
         return [

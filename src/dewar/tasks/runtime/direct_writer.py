@@ -52,6 +52,11 @@ class DirectWriter:
     def flush(self) -> None:
         """Do nothing: all is written."""
 
+    def wait_written(self) -> None:
+        """See `LedgerWriter.wait_written`."""
+        with self._writing:
+            pass
+
     def wake(self) -> None:
         """Do nothing: nobody sleeps."""
 

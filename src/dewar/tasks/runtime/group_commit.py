@@ -68,11 +68,9 @@ class LedgerWriter:
         self._urgent: deque[Entry] = deque()
         self._lazy = LazyOperations(_MAX_BATCH)
         self._writing = threading.Lock()
-        self._wakeup = threading.Event()
-        self._stop_requested = threading.Event()
+        self._wakeup, self._stop_requested = threading.Event(), threading.Event()
         self._changing = threading.Lock()
-        self._woken = False
-        self._failures = 0
+        self._woken, self._failures = False, 0
         self._longest_pause = _LONGEST_PAUSE
         self._idle_error = ""
         self._urgent_at = 0.0  # when an urgent operation was last written
@@ -154,6 +152,11 @@ class LedgerWriter:
         else:
             self._write_here()
         return [ticket.wait() for ticket in tickets]
+
+    def wait_written(self) -> None:
+        """Wait for what another thread is writing, and for what follows from it."""
+        with self._writing:
+            pass
 
     def _write_here(self) -> None:
         """Write what is due, unless another thread writes; that one is followed by the writer's."""

@@ -73,7 +73,8 @@ class JobLookup:
         Raises:
             UnknownJob: If the ledger has none.
         """
-        record = self._jobs.ledger.get(id)
+        given: Any = id  # what a program gives may be of any type
+        record = self._jobs.ledger.get(id) if isinstance(given, str) else None
         if record is None:
             raise UnknownJob(id)
         return record

@@ -8,6 +8,7 @@ from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.engines.execution import perform, perform_remote
 from dewar.tasks.engines.interface import JobCall
 from dewar.tasks.ledger.records import JobRecord
+from dewar.tasks.placement import OnDuplicate
 from dewar.tasks.retry import RetryPolicy
 from dewar.tasks.runtime.stored_results import StoredResults
 from dewar.tasks.serialization.context_transfer import CapturedContext
@@ -48,6 +49,18 @@ class JobSource:
         found = self._directory.tasks.get(task)
         policy: RetryPolicy = RetryPolicy() if found is None else found.options.policy
         return policy
+
+    def may_begin_unwritten(self, record: JobRecord) -> bool:
+        """Return whether an attempt at a job may begin before that is in the ledger.
+
+        Not if a new job may take its place until then: both would run.
+        """
+        if not record.idempotent or record.error is not None:
+            return False
+        if record.unique_key is None:
+            return True
+        task = self._directory.tasks.get(record.task)
+        return task is None or task.options.on_duplicate is not OnDuplicate.REPLACE
 
     def call(self, record: JobRecord, attempt: int) -> JobCall:
         """Return what the engine is to run for an attempt at a job.

@@ -177,11 +177,11 @@ class LedgerMaintenance:
         self._jobs.moments.changed([*recovered.requeued, *recovered.lost, *recovered.cancelled])
         self._retention.observe()
         if self._clock_steps.take_step_back():
-            self._bring_forward(now)
+            self._bring_forward()
 
-    def _bring_forward(self, now: float) -> None:
+    def _bring_forward(self) -> None:
         """Let jobs run that were due at once before the clock was set back."""
-        count = bring_forward(self._ledger.database, now)
+        count = bring_forward(self._ledger.database, self._jobs.clock)
         if count:
             _logger.warning(
                 "The clock was set back. Jobs that were due before, and are now: %d", count

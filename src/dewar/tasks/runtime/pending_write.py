@@ -79,6 +79,9 @@ class OperationWriter(Protocol):
     def write_all(self, operations: Sequence[AwaitedOperation]) -> list[bool]:
         """Write operations; return for each whether it took effect."""
 
+    def wait_written(self) -> None:
+        """Wait for what another thread is writing, and for what follows from it."""
+
     def wake(self) -> None:
         """Have what is due done soon."""
 

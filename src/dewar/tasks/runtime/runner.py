@@ -12,8 +12,8 @@ Invariants:
 
 1. A job belongs to the runner from its claim (or its acceptance) until its outcome is written. In
    between it is among the claimed jobs, and nowhere else in memory.
-2. A job that must not be repeated begins only after its start is in the ledger. Any other job may
-   begin before that: if the process dies in between, the job runs again.
+2. A job that must not be repeated, or that a new one may replace, begins only after its start is
+   in the ledger. Any other may begin before that: if the process dies in between, it runs again.
 3. The Future of a job is resolved after the outcome is written, and never before.
 """
 
@@ -74,11 +74,9 @@ class JobRunner:
         self._jobs, self._owner = jobs, jobs.owner.id
         self._ledger, self._claimed = jobs.ledger, jobs.claimed
         self._clock, self._monotonic, self._moments = jobs.clock, jobs.monotonic, jobs.moments
-        self._engine = engine
+        self._engine, self._on_callback = engine, on_callback
         self._source, self._cancellation = source, cancellation
-        self._on_callback = on_callback
-        self._progress = LatestProgress()
-        self._returned = ReturnedJobs(jobs.ledger, self._owner)
+        self._progress, self._returned = LatestProgress(), ReturnedJobs(jobs.ledger, self._owner)
         self._writer = writer = make_writer(self._write, self._write_new)
         #: See `LedgerWriter`.
         self.wake, self.flush = writer.wake, writer.flush
@@ -154,7 +152,7 @@ class JobRunner:
         start = AttemptStart(id=record.id, owner=self._owner, attempt=attempt.number, at=now)
         # An attempt that cannot start is noted by the thread that writes, which must not wait for
         # itself. After an error it is written first: the attempt may have killed its process.
-        if (record.idempotent and record.error is None) or attempt.cannot_start:
+        if attempt.cannot_start or self._source.may_begin_unwritten(record):
             self._writer.put(start)
             return True
         try:
@@ -172,9 +170,8 @@ class JobRunner:
         if future.cancelled() or self._claimed.find(record.id) is not attempt:
             return  # It was given back, cancelled or claimed by another process.
         self._put_progress(record.id)
-        source = self._source
-        policy = source.policy(record.task)
-        outcome = outcome_of(attempt, policy, self._owner, self._clock(), source.json)
+        policy = self._source.policy(record.task)
+        outcome = outcome_of(attempt, policy, self._owner, self._clock(), self._source.json)
         self._claimed.note_finished(record.id)
         self._writer.put(outcome, self._jobs.is_urgent(attempt))
 
@@ -223,7 +220,7 @@ class JobRunner:
             elif isinstance(operation, Dispatch):
                 self._dispatch(operation.attempt)
             elif isinstance(operation, AttemptStart) and not counts:
-                self._claimed.take(operation.id)
+                self._claimed.take_attempt(operation.id, operation.attempt)
             elif counts:
                 self._moments.went_on(operation, self._claimed.find(operation.id))
         except Exception:
@@ -243,6 +240,9 @@ class JobRunner:
 
     def dispatch_claimed(self, record: JobRecord) -> None:
         """Give a job that this process has claimed to the engine."""
+        if self._claimed.find(record.id) is not None:
+            # Another thread has written that it failed, and has yet to let go of that attempt.
+            self._writer.wait_written()
         attempt = self._hold(record)
         attempt.was_claimed = True
         self._dispatch(attempt)
@@ -283,7 +283,7 @@ class JobRunner:
 
     def _close(self, outcome: Outcome, counts: bool) -> None:
         """Drop a job whose outcome is written, and resolve its Future."""
-        attempt = self._claimed.take(outcome.id)
+        attempt = self._claimed.take_attempt(outcome.id, outcome.attempt)
         if counts and attempt is not None:
             self._moments.ended(outcome, attempt)
         if outcome.state is JobState.QUEUED:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from dewar.tasks.errors import Duplicate, QueueFull, UnknownJob
+from dewar.tasks.ledger.ids import is_workflow
 from dewar.tasks.ledger.notifications import JOBS
 from dewar.tasks.ledger.records import JobRecord, NewJob, Settled
 from dewar.tasks.ledger.workflow_record import WorkflowRecord
@@ -62,7 +63,7 @@ class WorkflowJobs:
         Raises:
             UnknownJob: If the ledger has none.
         """
-        found = self._workflows.find(id)
+        found = self._workflows.find(id) if is_workflow(id) else None
         if found is None:
             raise UnknownJob(id)
         return found

@@ -106,6 +106,12 @@ def planned(
                 f"{call.task.name} was declared with another Tasks object. Declare all tasks of a"
                 " workflow with the same one."
             )
+        if call.submission.connection is not None:
+            raise TaskSetupError(
+                "A workflow has a transaction of its own, so its steps take no connection=. For one"
+                " in yours, submit each job: first = task.submit(..., connection=connection), and"
+                " then other.options_for(after=first, connection=connection).submit(first)."
+            )
     # Those of one moment are random, so they are sorted.
     return WorkflowPlan(new_workflow_id(now), sorted(new_id(now) for _ in calls), step)
 
