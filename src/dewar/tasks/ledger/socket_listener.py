@@ -115,13 +115,17 @@ class SocketListener:
         """Wait for a message; return all that have come, as one notice."""
         notice = decode(self._socket.recv(_BUFFER))
         count = 1
+        # Not by MSG_DONTWAIT: under gevent's patches, a socket that blocks waits all the same.
+        self._socket.setblocking(False)
         try:
             while True:
-                more = self._socket.recv(_BUFFER, socket.MSG_DONTWAIT)
+                more = self._socket.recv(_BUFFER)
                 notice, count = notice.joined(decode(more)), count + 1
         except BlockingIOError:
             # A sender does not wait: what it had to say while the queue was full is lost.
             return PARTIAL if count >= self._queue_length else notice
+        finally:
+            self._socket.setblocking(True)
 
 
 def name_of(base: str, topics: Collection[Topic]) -> str:
