@@ -139,8 +139,11 @@ class JobQueue:
 def hold_jobs(tasks: Tasks) -> Iterator[JobQueue]:
     """Have jobs wait in a `JobQueue` during a ``with`` block, in memory.
 
-    It holds for all threads of this process.
+    It holds for all threads of this process. Schedules begin with the block.
     """
     queue = JobQueue()
     with tasks.using(queue.make_runtime):
+        if tasks.schedules():
+            tasks.start()
+            queue.drain()
         yield queue
