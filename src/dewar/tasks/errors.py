@@ -198,10 +198,13 @@ class JobNotRun(TasksError, RuntimeError):  # noqa: N818  # what it says is what
 
 
 class UnknownJob(TasksError, KeyError):  # noqa: N818  # as the KeyError it is
-    """Raised if the ledger has no job with an id: there never was one, or it was purged."""
+    """Raised if the ledger has no job with an id: there never was one, or it was purged.
 
-    def __init__(self, id: str) -> None:
-        super().__init__(f"There is no job {id!r} in the ledger; it may have been purged.")
+    `problem` is what else is wrong with the id.
+    """
+
+    def __init__(self, id: str, problem: str = "it may have been purged.") -> None:
+        super().__init__(f"There is no job {id!r} in the ledger; {problem}")
         self.id = id
 
     def __str__(self) -> str:

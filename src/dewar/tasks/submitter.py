@@ -62,12 +62,21 @@ class Submitter:
         """Accept a job for each call; see `Task.map`."""
         make = job_maker(task, submission, self._ids.new)
         new = [make(args, kwargs) for args, kwargs in calls]
-        return self._apps.here.runtime.accept(new, task)
+        runtime = self._apps.here.runtime
+        awaited = [id for one in new for id in one.after]
+        if awaited:
+            runtime.workflows.check_known(awaited)
+        return runtime.accept(new, task)
 
     def submit_workflow(self, step: WorkflowStep) -> Workflow:
         """Accept the jobs of a workflow; see `WorkflowStep.submit`."""
         here = self._apps.here
         runtime, directory = here.runtime, here.directory
         plan = planned(step, self._ids.new, directory.tasks, directory.clock())
-        runtime.accept_workflow(plan, jobs_of(plan))
+        new = jobs_of(plan)
+        own = {one.id for one in new}
+        awaited = [id for one in new for id in one.after if id not in own]
+        if awaited:
+            runtime.workflows.check_known(awaited)
+        runtime.accept_workflow(plan, new)
         return Workflow(plan.id, plan.ends, runtime)

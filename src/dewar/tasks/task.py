@@ -23,6 +23,10 @@ R = TypeVar("R")
 
 #: The positional and the named arguments of one call.
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]
+#: The options of a job, which `submit` does not take: they could be parameters of the function.
+_OPTIONS = frozenset(
+    {"delay", "at", "queue", "priority", "unique_key", "after", "on_failure", "connection"}
+)
 #: Told apart from None, which a function may take as its own ``connection``.
 _NONE: Any = object()
 
@@ -119,15 +123,13 @@ class Task(Generic[P, R]):
             TypeError: If the function does not take these arguments.
             LedgerError: If the job cannot be written; it is not accepted then.
         """
-        # A call that cannot work is the caller's mistake, and raises here.
         if connection is not _NONE:
             if "connection" in self.signature.parameters:
                 kwargs["connection"] = connection
             else:
                 submission = Submission(callback=callback, connection=connection)
                 return self._submit(args, kwargs, submission)
-        self.signature.bind(*args, **kwargs)
-        return self._submit_one(self, args, kwargs, Submission(callback=callback))
+        return self._submit(args, kwargs, Submission(callback=callback))
 
     def submit_later(
         self,
@@ -173,7 +175,7 @@ class Task(Generic[P, R]):
         """
         calls: list[Arguments] = [(args, {}) for args in zip(*iterables, strict=False)]
         for args, _ in calls:
-            self.signature.bind(*args)
+            self.check_call(args, {})
         return self._submit_all(self, calls, Submission(callback=callback))
 
     def options_for(
@@ -237,8 +239,26 @@ class Task(Generic[P, R]):
     def _due_time(self, delay: Delay | None, at: datetime | None) -> float:
         return due_time(delay, at, self.directory().clock())
 
+    def check_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Check that the function takes these arguments.
+
+        Raises:
+            TypeError: If it does not.
+        """
+        try:
+            self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            option = next((name for name in kwargs if name in _OPTIONS), None)
+            if option is None or option in self.signature.parameters:
+                raise
+            raise TypeError(
+                f"{error}. If the option of the job is meant, write:"
+                f" {self.name}.options_for({option}=...).submit(...)"
+            ) from None
+
     def _submit(self, args: Any, kwargs: Any, submission: Submission) -> StoredJob[R]:
-        self.signature.bind(*args, **kwargs)
+        # A call that cannot work is the caller's mistake, and raises here.
+        self.check_call(args, kwargs)
         return self._submit_one(self, args, kwargs, submission)
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from dewar.tasks.errors import Duplicate, QueueFull, UnknownJob
+from dewar.tasks.ledger.ids import is_workflow
 from dewar.tasks.ledger.notifications import JOBS
 from dewar.tasks.ledger.records import JobRecord, NewJob, Settled
 from dewar.tasks.ledger.workflow_record import WorkflowRecord
@@ -63,6 +64,8 @@ class WorkflowJobs:
             UnknownJob: If the ledger has none.
         """
         found = self._workflows.find(id)
+        if not is_workflow(id):
+            raise UnknownJob(id, "the id of a workflow begins with w_. A job: tasks.get(id).")
         if found is None:
             raise UnknownJob(id)
         return found

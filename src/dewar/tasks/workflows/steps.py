@@ -19,6 +19,10 @@ class WorkflowStep:
 
     continues: bool | None = None
 
+    def __or__(self, following: Any) -> "Chain":
+        """Return a chain of this step and another one: ``a.s(1) | b.s()``."""
+        return chain(self, following)
+
     def submit(self) -> "Workflow":
         """Accept all of its jobs, or none, and return them as one.
 
@@ -78,7 +82,10 @@ class _Steps(WorkflowStep):
     def __init__(self, steps: Sequence[WorkflowStep], continues: bool | None = None) -> None:
         kind = type(self).__name__.lower()
         if not steps:
-            raise TaskSetupError(f"A {kind} needs a step: {kind}(task.s(1), ...).")
+            raise TaskSetupError(
+                f"A {kind} needs a step: {kind}(task.s(1), ...). If there may be none, do not"
+                f" submit it: if steps: {kind}(steps).submit()."
+            )
         for step in steps:
             if not isinstance(step, WorkflowStep):
                 raise TaskSetupError(
@@ -124,7 +131,11 @@ def chain(*steps: Any, on_failure: str | None = None) -> Chain:
     Raises:
         TaskSetupError: If there is no step, or something else among them.
     """
-    return Chain(_given(steps), checked_on_failure(on_failure))
+    given = _given(steps)
+    # A chain that is made of chains, one by one, would be nested as deep as it is long.
+    while given and isinstance(given[0], Chain) and given[0].continues is None:
+        given = [*given[0].steps, *given[1:]]
+    return Chain(given, checked_on_failure(on_failure))
 
 
 def group(*steps: Any, on_failure: str | None = None) -> Group:
