@@ -53,8 +53,8 @@ class Duplicate(TasksError, RuntimeError):  # noqa: N818  # what it says is what
     def __init__(self, task: str, id: str = "", accepted: Sequence[object] = ()) -> None:
         which = f" It is {id}." if id else ""
         super().__init__(
-            f"A job of {task} with the same key has not ended.{which} Wait for its end, or take"
-            " that job instead: on_duplicate='return'."
+            f"A job of {task} with the same key has not ended.{which} Wait for its end, or"
+            " outside of a workflow, take that job instead: on_duplicate='return'."
         )
         self.task = task
         self.id = id

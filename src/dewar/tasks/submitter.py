@@ -50,10 +50,11 @@ class Submitter:
         """Accept a job; see `Task.submit`."""
         new = job_maker(task, submission, self._ids.new)(args, kwargs)
         here = self._apps.here
+        if submission.connection is not None:
+            # What it waits for may be in the same transaction, which only that connection sees.
+            return here.accept_in(submission.connection, new, task)
         if new.after:
             here.runtime.workflows.check_known(new.after)
-        if submission.connection is not None:
-            return here.accept_in(submission.connection, new, task)
         return here.runtime.accept_one(new, task)
 
     def submit_all(

@@ -6,13 +6,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine, func, select, text
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
+from dewar import chain
 from dewar.tasks.errors import (
     Duplicate,
     LedgerError,
@@ -199,6 +200,27 @@ class TransactionContract:
         (record,) = seller.tasks.ledger.list()
         assert (record.id, record.queue, record.priority) == (job.id, "mail", 5)
         assert record.due >= record.created + 59
+
+    def test_a_job_waits_for_one_of_the_same_transaction(self, shop: Shop) -> None:
+        """As an argument or by `after`; one that waits for an unknown job is cancelled."""
+        options = shop.ship.options_for
+        with shop.engine.begin() as connection:
+            shop.order(connection, 1)
+            first = shop.ship.submit(1, connection=connection)
+            second = options(connection=connection).submit(first)
+            third = options(connection=connection, after=[second]).submit(3)
+            lost = options(connection=connection, after=["nothing"]).submit(4)
+        assert [job.result(SOON) for job in (first, second, third)] == [1, 1, 3]
+        with pytest.raises(CancelledError, match="nothing"):
+            lost.result(SOON)
+
+    def test_a_step_of_a_workflow_is_refused(self, seller: Shop) -> None:
+        """The workflow would be accepted whatever becomes of the transaction."""
+        with seller.engine.begin() as connection:
+            steps = chain(seller.ship.options_for(connection=connection).s(1), seller.ship.s())
+            with pytest.raises(TaskSetupError, match=r"ship\.submit\(\.\.\., connection="):
+                steps.submit()
+        assert seller.jobs() == []
 
     def test_a_job_that_is_refused_spoils_nothing(self, seller: Shop) -> None:
         """Neither a duplicate nor a full queue ends the transaction."""

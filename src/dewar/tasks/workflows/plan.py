@@ -101,6 +101,12 @@ def planned(
     """
     calls = list(step.signatures())
     for call in calls:
+        if call.submission.connection is not None:
+            raise TaskSetupError(
+                f"{call!r} has a connection=, and a workflow is accepted in a transaction of its"
+                f" own. Submit one job in yours, and let it submit the workflow when it runs:"
+                f" {call.task.name}.submit(..., connection=connection)."
+            )
         if tasks.get(call.task.name) is not call.task:
             raise TaskSetupError(
                 f"{call.task.name} was declared with another Tasks object. Declare all tasks of a"
