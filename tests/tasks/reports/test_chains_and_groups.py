@@ -52,12 +52,15 @@ def test_the_body_runs_once_after_members_that_were_retried(tasks: Tasks) -> Non
 def test_a_failure_in_a_nested_header_is_heard_of(tasks: Tasks, nested: Any) -> None:
     """What follows is cancelled with a reason, or gets the failure; the workflow raises it.
 
-    There the error callback was not called if the header had a chord, a chain or a group in it:
-    https://github.com/celery/celery/issues/9107
+    There the error callback was not called if the header had a chord, a chain or a group in it,
+    and the chord waited for ever: https://github.com/celery/celery/issues/9107,
+    https://github.com/celery/celery/issues/9674
     """
     failing = tasks.task("failing")(fail)
     same = tasks.task("same")(lambda *given: len(given))
-    inner = chord([failing.s(), same.s()], same.s()) if nested is chord else nested(failing.s())
+    inner = chord([failing.s(), same.s()], same.s())
+    if nested is not chord:
+        inner = nested(failing.s(), same.s())
     workflow = chord([inner, same.s()], same.s()).submit()
     with pytest.raises(OSError, match="away"):
         workflow.result(SOON)
@@ -67,6 +70,27 @@ def test_a_failure_in_a_nested_header_is_heard_of(tasks: Tasks, nested: Any) -> 
     handle = tasks.task("handle")(handled.append)
     chord([inner, same.s()], handle.options_for(on_failure="continue").s()).submit().result(SOON)
     assert "JobFailed" in repr(handled)
+
+
+def test_chords_may_be_in_chains_in_chords(tasks: Tasks) -> None:
+    """Each body runs once, after its header, and gets the results in the order of the calls.
+
+    There the outer body never ran, or the results came in any order:
+    https://github.com/celery/celery/issues/2573, https://github.com/celery/celery/issues/4150
+    """
+    ran: list[Any] = []
+
+    @tasks.task()
+    def step(before: Any, name: str) -> list[Any]:
+        ran.append(name)
+        return [name, before]
+
+    inner = chain(step.s("b"), chord([step.s("c"), step.s("d")], step.s("e")))
+    outer = chain(step.s(0, "a"), chord([step.s("x"), inner], step.s("z")))
+    a = ["a", 0]
+    b = ["b", a]
+    assert outer.submit().result(SOON) == ["z", [["x", a], ["e", [["c", b], ["d", b]]]]]
+    assert sorted(ran) == ["a", "b", "c", "d", "e", "x", "z"]
 
 
 def test_what_waits_for_a_failed_job_does_not_wait_for_ever(tasks: Tasks) -> None:

@@ -42,6 +42,20 @@ def test_a_due_time_exists() -> None:
     assert due_times(rule, "2013-03-09 12:00", 2) == ["03-10 03:00", "03-11 02:00"]
 
 
+def test_every_second_hour_passes_the_hour_that_comes_twice() -> None:
+    """Each due time is later than the one before.
+
+    There the same time was found for ever, and an hourly job left one hour out:
+    https://github.com/agronholm/apscheduler/issues/980,
+    https://github.com/celery/celery/issues/10107
+    """
+    rule = CronRule.read("0 */2 * * *", "Europe/London")
+    assert due_times(rule, "2024-10-27 00:30", 2) == ["10-27 02:00", "10-27 04:00"]
+    rule = CronRule.read("0 * * * *", "US/Pacific")
+    hours = due_times(rule, "2026-11-01 00:30", 3)
+    assert hours == ["11-01 01:00", "11-01 01:00", "11-01 02:00"]
+
+
 @pytest.mark.parametrize(
     ("zone", "days"),
     [
@@ -97,7 +111,7 @@ def test_many_workers_of_a_server_fire_once(world: World) -> None:
     There each worker, or each beat, had its own scheduler, and each sent the job:
     https://github.com/viniciuschiele/flask-apscheduler/issues/13,
     https://github.com/agronholm/apscheduler/issues/766,
-    https://github.com/celery/celery/issues/4041
+    https://github.com/celery/celery/issues/2856
     """
     other = Host()
     workers = [world.start(host, tick=every(60)) for host in (None, None, other, other)]
