@@ -117,6 +117,8 @@ def test_a_chord_runs_its_body_after_the_header(program: Program) -> None:
     header = [add.s(number) for number in range(10)]
     assert chord(header, total.s()).submit().result(_SOON) == 55
     assert chain(group(header), total.s(), add.s(5)).submit().result(_SOON) == 60
+    for alone in (add.s(1), chain(add.s(1)), group(add.s(1))):
+        assert chord(alone, total.s()).submit().result(_SOON) == 2
     wide = chain(add.s(1), group(add.s(1), add.s(2)), group(total.s(), total.s()))
     assert wide.submit().result(_SOON) == [7, 7]
 

@@ -155,14 +155,14 @@ def chord(header: Any, body: Any, *, on_failure: str | None = None) -> Chain:
     """Return a group, and a step that gets the list of its results: ``chain(group(...), body)``.
 
     Args:
-        header: The group, or an iterable of steps.
+        header: The group, or an iterable of steps, or a single one.
         body: The step after it.
         on_failure: As in `chain`.
 
     Raises:
         TaskSetupError: As in `chain`.
     """
-    before = header if isinstance(header, WorkflowStep) else group(header)
+    before = header if isinstance(header, Group) else group(header)
     return chain(before, body, on_failure=on_failure)
 
 
