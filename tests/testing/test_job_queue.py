@@ -285,9 +285,17 @@ def test_schedules_fire_when_the_clock_is_moved(tasks):
     def report(scheduled_for):
         fired.append(scheduled_for)
 
+    @tasks.task(every=timedelta(hours=1))
+    def fail():
+        raise OSError("away")
+
     with hold_jobs(tasks) as queue:
         for _ in range(5):
             queue.clock.advance(timedelta(minutes=1))
             queue.drain()
-    assert len(fired) == 5
-    assert [b - a for a, b in pairwise(fired)] == [timedelta(minutes=1)] * 4
+        assert len(fired) == 5
+        queue.clock.advance(timedelta(hours=1))
+        with pytest.raises(OSError, match="away"):
+            queue.drain(propagate=True)
+        queue.drain(propagate=True)
+    assert [b - a for a, b in pairwise(fired[:5])] == [timedelta(minutes=1)] * 4
