@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from dewar.tasks.errors import (
 )
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.progress import current_job
+from dewar.tasks.submission import Submission
 from dewar.tasks.tasks import Tasks
 from dewar.tasks.workflows import plan
 from polling import eventually
@@ -345,6 +347,30 @@ def test_a_workflow_is_accepted_whole(make_tasks: MakeTasks) -> None:
     group(small.s(1), unique.s(2)).submit()
     # Those that wait for others take no place.
     chain(unique.s(3), small.s(), small.s()).submit()
+
+
+def test_each_option_of_a_step_counts(make_tasks: MakeTasks) -> None:
+    """As for a job that is submitted alone; `connection` is refused."""
+    program = Program(make_tasks(run_jobs=False))
+    before = program.add.submit(1)
+    given = {
+        "delay": 3600,
+        "queue": "mail",
+        "priority": 7,
+        "unique_key": "one",
+        "after": [before],
+        "on_failure": "continue",
+    }
+    (job,) = chain(program.add.options_for(**given).s(1)).submit().jobs
+    record = program.tasks.ledger.get(job.id)
+    assert record is not None
+    assert (record.queue, record.priority, record.unique_key) == ("mail", 7, "one")
+    assert record.due > record.created + 3000
+    assert record.is_blocked
+    known = {field.name for field in fields(Submission)}
+    tested = {"due", "queue", "priority", "unique_key", "after", "continues"}
+    elsewhere = {"callback", "connection", "workflow"}
+    assert known == tested | elsewhere
 
 
 def test_mistakes_are_named(
