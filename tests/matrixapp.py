@@ -1,6 +1,7 @@
 """An app with a task for each option of tasks, for the workers of each engine."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 from dewar import Dewar
@@ -53,6 +54,21 @@ def until_cancelled(gate):
     (Path(gate) / "began").touch()
     eventually(lambda: current_job.is_cancelled)
     return "told"
+
+
+@tasks.task()
+def echo(value):
+    return value
+
+
+@tasks.task(every=timedelta(days=366))
+def leap_yearly(scheduled_for):
+    return scheduled_for
+
+
+@tasks.task(cron="0 0 29 2 *", time_zone="Europe/Berlin")
+def on_leap_days(scheduled_for):
+    return scheduled_for
 
 
 @tasks.task()

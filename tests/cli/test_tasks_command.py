@@ -345,6 +345,18 @@ def test_what_ended_badly_runs_again(run: Run, tasks: StoredTasks, state: JobSta
     assert tasks.state(job) is JobState.QUEUED
 
 
+def test_a_workflow_runs_again_where_it_failed(run: Run, tasks: StoredTasks) -> None:
+    """Its jobs that failed or are lost; what these have stopped waits for them by itself."""
+    states = [JobState.DONE, JobState.FAILED, JobState.LOST, JobState.CANCELLED]
+    jobs = [tasks.put(state=state, workflow="w_1") for state in states]
+    with tasks.store.database.writing() as connection:
+        row = {"id": "w_1", "created": 1.0, "ends": json.dumps(jobs)}
+        connection.execute(workflows.insert(), row)
+    result = run("retry", "w_1")
+    assert sorted(line.split()[0] for line in result.stdout.splitlines()) == sorted(jobs[1:3])
+    assert "No job of the workflow w_1 failed" in run("retry", "w_1").stderr
+
+
 @pytest.mark.parametrize("state", [JobState.DONE, JobState.RUNNING, JobState.QUEUED])
 def test_other_jobs_do_not_run_again(run: Run, tasks: StoredTasks, state: JobState) -> None:
     """What is done stays done."""

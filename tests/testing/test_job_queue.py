@@ -303,6 +303,19 @@ def test_schedules_fire_when_the_clock_is_moved(fired, queue):
     assert [b - a for a, b in pairwise(fired)] == [timedelta(minutes=1)] * 4
 
 
+def test_errors_of_scheduled_jobs_are_raised_too(tasks, queue):
+    """Once, where the test asks for it."""
+
+    @tasks.task(every=timedelta(hours=1))
+    def fail():
+        raise OSError("away")
+
+    queue.clock.advance(timedelta(hours=1))
+    with pytest.raises(OSError, match="away"):
+        queue.drain(propagate=True)
+    queue.drain(propagate=True)
+
+
 def test_a_step_over_due_times_has_missed_them(tasks, fired, queue):
     """The policy of each schedule decides, as if no process had run meanwhile."""
     once, skipped = [], []

@@ -11,6 +11,7 @@ import click
 from dewar.cli.job_options import filter_options, json_option, state_option
 from dewar.cli.tasks_interface import JobStore, known_job, open_store
 from dewar.tasks.errors import Duplicate, UnknownJob
+from dewar.tasks.ledger.ids import is_workflow
 from dewar.tasks.ledger.records import JobState
 
 #: How many jobs are read at a time.
@@ -30,7 +31,8 @@ def retry_command(
     """Run jobs again that failed, were cancelled or are lost.
 
     Either name them, or say which are meant: dewar tasks retry --task send_mail --since 2h. Those
-    that fail again meanwhile are not retried a second time.
+    that fail again meanwhile are not retried a second time. The name of a workflow stands for its
+    jobs that failed or are lost.
     """
     filtered = any(value is not None for value in wanted.values())
     by_state = ctx.get_parameter_source("state") is not click.core.ParameterSource.DEFAULT
@@ -40,7 +42,7 @@ def retry_command(
             " --until or --error."
         )
     store = open_store(ctx)
-    found: Iterator[str] = iter(ids)
+    found = _named(store, ids)
     if not ids:
         found = _found(store, state, wanted, asks=not yes)
     refused = 0
@@ -73,8 +75,21 @@ def _found(store: JobStore, state: str, wanted: dict[str, Any], *, asks: bool) -
         meant = replace(meant, before=page[-1].id)
 
 
+def _named(store: JobStore, ids: Sequence[str]) -> Iterator[str]:
+    """Yield the ids of jobs; of a workflow, those of its jobs that did not end well by themselves.
+
+    The jobs that these have stopped wait for them again.
+    """
+    for id in ids:
+        jobs = store.workflows.jobs(id) if is_workflow(id) else ()
+        ended_badly = [one.id for one in jobs if one.state in (JobState.FAILED, JobState.LOST)]
+        yield from ended_badly or [id]
+
+
 def _retry(store: JobStore, id: str) -> str | None:
     """Have a job run again; return why that is not possible, or None."""
+    if is_workflow(id):
+        return f"No job of the workflow {id} failed or is lost."
     try:
         if store.retry(id, time.time()):
             return None

@@ -54,8 +54,8 @@ class Duplicate(TasksError, RuntimeError):  # noqa: N818  # what it says is what
     def __init__(self, task: str, id: str = "", accepted: Sequence[object] = ()) -> None:
         which = f" It is {id}." if id else ""
         super().__init__(
-            f"A job of {task} with the same key has not ended.{which} Wait for its end, or take"
-            " that job instead: on_duplicate='return'."
+            f"A job of {task} with the same key has not ended.{which} Wait for its end, or"
+            " outside of a workflow, take that job instead: on_duplicate='return'."
         )
         self.task = task
         self.id = id
@@ -199,12 +199,15 @@ class JobNotRun(TasksError, RuntimeError):  # noqa: N818  # what it says is what
 
 
 class UnknownJob(TasksError, KeyError):  # noqa: N818  # as the KeyError it is
-    """Raised if the ledger has no job with an id: there never was one, or it was purged."""
+    """Raised if the ledger has no job with an id: there never was one, or it was purged.
 
-    def __init__(self, id: str) -> None:
+    `problem` is what else is wrong with the id.
+    """
+
+    def __init__(self, id: str, problem: str = "it may have been purged.") -> None:
         given: Any = id
         if isinstance(given, str):
-            text = f"There is no job {id!r} in the ledger; it may have been purged."
+            text = f"There is no job {id!r} in the ledger; {problem}"
         else:
             text = f"{id!r} is no id of a job, which is text. Give its id: tasks.get(job.id)."
         super().__init__(text)

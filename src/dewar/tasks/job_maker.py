@@ -6,6 +6,7 @@ from typing import Any
 
 from dewar.contexts.current import contexts
 from dewar.support.redaction import IsSecret
+from dewar.tasks.errors import Unserializable
 from dewar.tasks.interface import TasksApp
 from dewar.tasks.ledger.records import NewJob
 from dewar.tasks.serialization.argument_key import argument_key, given_key
@@ -38,39 +39,33 @@ def job_maker(
     context = None if app is None else _stored_context(app, directory.secret_names)
     due = now if submission.due is None else submission.due
     # A job that is to run later takes no place in the queue before.
-    max_queue = options.max_queue if due <= now and not submission.after else None
+    max_queue = options.max_queue if due <= now else None
     queue = options.queue if submission.queue is None else submission.queue
     priority = options.priority if submission.priority is None else submission.priority
-    # Those that wait for others are claimed in the same way.
-    limited = bool(options.limits or submission.after)
+    limited = bool(options.limits)
     traces = is_tracing()
     is_unique = bool(options.unique) and submission.unique_key is None
 
-    continues = bool(submission.continues)
-
     def make(args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob:
-        after = submission.after
-        if after:
-            args, kwargs, found = with_results(args, kwargs, continues=continues)
-            after = (*after, *found)
+        packed, args, kwargs, after = _packed(submission, args, kwargs, dumps)
         id = new_id(now)
         return NewJob(
             id=id,
             task=options.name,
-            arguments=pack_arguments(args, kwargs, dumps),
+            arguments=packed,
             context=traced_context(context, options.name, queue, id) if traces else context,
             created=now,
             due=due,
             idempotent=options.policy.idempotent,
-            max_queue=max_queue,
+            max_queue=None if after else max_queue,
             callback=submission.callback,
             queue=queue,
             priority=priority,
-            limited=limited,
+            limited=limited or bool(after),  # claimed in the same way
             unique_key=_key(task, args, kwargs, dumps) if is_unique else submission.unique_key,
             on_duplicate=options.on_duplicate,
             after=after,
-            continues=continues,
+            continues=bool(submission.continues),
             workflow=submission.workflow,
         )
 
@@ -84,6 +79,25 @@ def jobs_of(plan: WorkflowPlan) -> list[NewJob]:
         return job_maker(one.task, one.submission, lambda _: one.id)(one.args, one.kwargs)
 
     return [made(one) for one in plan.jobs]
+
+
+def _packed(
+    submission: Submission, args: Sequence[Any], kwargs: Mapping[str, Any], dumps: Dumps
+) -> tuple[str, Sequence[Any], Mapping[str, Any], tuple[str, ...]]:
+    """Return the text of arguments, and these with results for jobs, and what the job waits for."""
+    found: Sequence[str] = ()
+    continues = bool(submission.continues)
+    if submission.after:
+        args, kwargs, found = with_results(args, kwargs, continues=continues)
+    try:
+        packed = pack_arguments(args, kwargs, dumps)
+    except Unserializable:
+        # PERF: only a call with jobs among its arguments pays for looking for them.
+        args, kwargs, found = with_results(args, kwargs, continues=continues)
+        if not found:
+            raise
+        packed = pack_arguments(args, kwargs, dumps)
+    return packed, args, kwargs, (*submission.after, *found)
 
 
 def _key(

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -160,7 +161,10 @@ class StoredJob(Job[R]):
     def _read(self, timeout: float | None) -> "_Outcome":
         if self._record is None and not self.done():
             self._note_wait()
-        super().exception(timeout)
+        try:
+            super().exception(timeout)
+        except CancelledError:
+            raise self._cancelled() from None
         record, known = self._record, vars(self)
         if record is not None and "_outcome" not in known:
             outcome = _read_record(record, self._backend.directory.json.loads)
@@ -169,6 +173,13 @@ class StoredJob(Job[R]):
             self._record = None
         found: _Outcome = known["_outcome"]
         return found
+
+    def _cancelled(self) -> CancelledError:
+        """Return the error of a job that was cancelled; it says why, if a job before it failed."""
+        record = self._record
+        if record is None or record.error is None:
+            return CancelledError()
+        return CancelledError(self._backend.directory.json.loads(record.error).get("text"))
 
 
 #: The value and the error of a job; one of them is None.

@@ -51,6 +51,7 @@ class Submitter:
         new = job_maker(task, submission, self._ids.new)(args, kwargs)
         here = self._apps.here
         if submission.connection is not None:
+            # What it waits for may be in the same transaction, which only that connection sees.
             return here.accept_in(submission.connection, new, task)
         if new.after:
             here.runtime.workflows.check_known(new.after)
@@ -72,5 +73,10 @@ class Submitter:
         here = self._apps.here
         runtime, directory = here.runtime, here.directory
         plan = planned(step, self._ids.new, directory.tasks, directory.clock())
-        runtime.accept_workflow(plan, jobs_of(plan))
+        new = jobs_of(plan)
+        own = {one.id for one in new}
+        awaited = [id for one in new for id in one.after if id not in own]
+        if awaited:
+            runtime.workflows.check_known(awaited)
+        runtime.accept_workflow(plan, new)
         return Workflow(plan.id, plan.ends, runtime)

@@ -123,15 +123,13 @@ class Task(Generic[P, R]):
             TypeError: If the function does not take these arguments.
             LedgerError: If the job cannot be written; it is not accepted then.
         """
-        # A call that cannot work is the caller's mistake, and raises here.
         if connection is not _NONE:
             if "connection" in self.signature.parameters:
                 kwargs["connection"] = connection
             else:
                 submission = Submission(callback=callback, connection=connection)
                 return self._submit(args, kwargs, submission)
-        self._check_call(args, kwargs)
-        return self._submit_one(self, args, kwargs, Submission(callback=callback))
+        return self._submit(args, kwargs, Submission(callback=callback))
 
     def submit_later(
         self,
@@ -183,7 +181,7 @@ class Task(Generic[P, R]):
         """Accept a job for each set of arguments, all with the same options; see `map`."""
         calls: list[Arguments] = [(args, {}) for args in zip(*iterables, strict=False)]
         for args, kwargs in calls:
-            self._check_call(args, kwargs)
+            self.check_call(args, kwargs)
         return self._submit_all(self, calls, submission)
 
     def options_for(
@@ -247,14 +245,19 @@ class Task(Generic[P, R]):
     def _due_time(self, delay: Delay | None, at: datetime | None) -> float:
         return due_time(delay, at, self.directory().clock())
 
-    def _check_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    def check_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Check that the function takes these arguments.
+
+        Raises:
+            TypeError: If it does not.
+        """
         try:
             self.signature.bind(*args, **kwargs)
         except TypeError as error:
             raise explained_call(error, self.name, kwargs) from None
 
     def _submit(self, args: Any, kwargs: Any, submission: Submission) -> StoredJob[R]:
-        self._check_call(args, kwargs)
+        self.check_call(args, kwargs)
         return self._submit_one(self, args, kwargs, submission)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from datetime import tzinfo
 from functools import partial
 from typing import Any
 from weakref import ref
@@ -108,7 +109,7 @@ class Tasks:
         on_duplicate: str = "return",
         every: Delay | None = None,
         cron: str | None = None,
-        time_zone: str | None = None,
+        time_zone: str | tzinfo | None = None,
         missed: str | None = None,
     ) -> TaskDecorator:
         """Make a task of the decorated function. It can still be called; `submit` accepts a job.
@@ -135,7 +136,7 @@ class Tasks:
             every: The seconds, or the `~datetime.timedelta`, after which one job of it is due each
                 time, over all processes: at the multiples of it since 1970 in UTC.
             cron: The due times as a cron expression instead: ``30 3 * * MON-FRI``.
-            time_zone: The zone of `cron`, as ``Europe/Berlin``; UTC by default.
+            time_zone: The zone of `cron`, or its name: ``Europe/Berlin``; UTC by default.
             missed: What becomes of due times at which no process ran: ``skip`` them, one job
                 ``once`` for all of them, which is the default, or one for ``all``, for each.
 

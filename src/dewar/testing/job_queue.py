@@ -4,10 +4,12 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 from dewar.tasks.directory import TaskDirectory
-from dewar.tasks.ledger.records import NewJob
+from dewar.tasks.errors import JobFailed
+from dewar.tasks.ledger.records import JobState, NewJob
 from dewar.tasks.runtime.job_clock import JobClock
 from dewar.tasks.runtime.manual_runtime import ManualRuntime
 from dewar.tasks.runtime.runtime import NewScheduled
@@ -17,6 +19,9 @@ from dewar.tasks.stored_job import StoredJob
 from dewar.tasks.tasks import Tasks
 from dewar.tasks.webhooks.records import Delivery
 from dewar.testing.submitted_jobs import SubmittedJob, SubmittedJobs
+
+#: More jobs than a test has.
+_ALL = 1_000_000
 
 
 class RecordingRuntime(ManualRuntime):
@@ -126,13 +131,10 @@ class JobQueue:
         count = 0
         while ran := sum(runtime.run_due() for runtime in self._runtimes):
             count += ran
-        ended = [one.job for one in self.submitted if one.job.done()]
-        news = [job for job in ended if job.id not in self._reported]
-        self._reported.update(job.id for job in news)
-        for job in news if propagate else ():
-            error = None if job.cancelled() else job.exception()
-            if error is not None:
-                raise error
+        failed = [job for job in self._failed() if job.id not in self._reported]
+        self._reported.update(job.id for job in failed)
+        for job in failed if propagate else ():
+            raise job.exception() or JobFailed(job.task, "failed")
         return count
 
     def _begin_schedules(self) -> None:
@@ -142,6 +144,15 @@ class JobQueue:
         for runtime in self._runtimes:
             if runtime.is_running:
                 runtime.look_at_schedules()
+
+    def _failed(self) -> list[StoredJob]:
+        """Return the jobs that have failed, also those of schedules, in the order of their ends."""
+        found: list[tuple[float, StoredJob]] = []
+        for runtime in self._runtimes:
+            if runtime.is_running:
+                records = runtime.ledger.list(state=JobState.FAILED, limit=_ALL)
+                found += [(one.finished or 0.0, runtime.lookup.job(one.id)) for one in records]
+        return [job for _, job in sorted(found, key=itemgetter(0))]
 
     @property
     def callbacks(self) -> list[Delivery]:

@@ -202,6 +202,16 @@ class TransactionContract:
         assert (record.id, record.queue, record.priority) == (job.id, "mail", 5)
         assert record.due >= record.created + 59
 
+    def test_a_job_among_the_arguments_is_waited_for(self, shop: Shop) -> None:
+        """With `after` as well, and without."""
+        options = shop.ship.options_for
+        with shop.engine.begin() as connection:
+            shop.order(connection, 1)
+            first = shop.ship.submit(1, connection=connection)
+            second = options(connection=connection).submit(first)
+            third = options(connection=connection, after=[second]).submit(3)
+        assert [job.result(SOON) for job in (first, second, third)] == [1, 1, 3]
+
     def test_a_job_that_is_refused_spoils_nothing(self, seller: Shop) -> None:
         """Neither a duplicate nor a full queue ends the transaction."""
         unique = seller.tasks.task("once", unique=True, on_duplicate="refuse")(seller._ship)

@@ -44,6 +44,8 @@ def test_it_is_due_by_the_clock_of_its_zone() -> None:
     assert rule.after(friday) == moment("Europe/Berlin", 2026, 7, 20, 3, 30)
     assert str(rule) == "cron 30 3 * * MON-FRI Europe/Berlin"
     assert CronRule.read("0 0 * * *", None).after(0.0) == DAY
+    assert CronRule.read("30 3 * * MON-FRI", ZoneInfo("Europe/Berlin")) == rule
+    assert CronRule.read("0 0 * * *", UTC) == CronRule.read("0 0 * * *", "UTC")
 
 
 def test_a_time_that_does_not_exist_is_right_after_the_gap() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from dewar import Dewar
-from dewar.tasks.errors import TaskSetupError
-from dewar.tasks.serialization.task_address import AppFinder, app_path
+from dewar.tasks.errors import TaskSetupError, UnknownTask
+from dewar.tasks.serialization.task_address import AppFinder, TaskAddress, app_path, find_task
+from dewar.tasks.tasks import Tasks
 
 
 @pytest.fixture
@@ -40,6 +41,17 @@ def test_an_app_that_no_name_leads_to_says_what_to_do(module: Any) -> None:
             app_path(Dewar("findable", static_folder=None))
     with pytest.raises(TaskSetupError, match="cannot be found from another process"):
         app_path(Dewar("not a module", static_folder=None))
+
+
+def test_a_task_without_an_app_is_what_has_the_name_of_its_function(module: Any) -> None:
+    """If the function itself has the name there, the error says how to declare the task."""
+    tasks = Tasks(ledger="unused.sqlite")
+    module.named = tasks.task("given")(lambda: 1)
+    module.function = lambda: 1
+    assert find_task(TaskAddress("given", None, "findable", "named")) is module.named
+    for name in ("function", "nothing"):
+        with pytest.raises(UnknownTask, match=r"@tasks\.task\(\) above its function"):
+            find_task(TaskAddress("given", None, "findable", name))
 
 
 def test_a_factory_is_called_once(module: Any) -> None:

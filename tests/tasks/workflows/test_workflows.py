@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from dewar.tasks.errors import (
 )
 from dewar.tasks.ledger.records import JobState
 from dewar.tasks.progress import current_job
+from dewar.tasks.submission import Submission
 from dewar.tasks.tasks import Tasks
 from dewar.tasks.workflows import plan
 from polling import eventually
@@ -33,7 +35,8 @@ def make_tasks(tmp_path: Path) -> Iterator[MakeTasks]:
     made: list[Tasks] = []
 
     def make(**settings: Any) -> Tasks:
-        tasks = Tasks(ledger=tmp_path / "jobs.sqlite", **{"poll": 0.02, "threads": 2, **settings})
+        kept = {"ledger": tmp_path / "jobs.sqlite", "poll": 0.02, "threads": 2}
+        tasks = Tasks(**{**kept, **settings})
         made.append(tasks)
         return tasks
 
@@ -116,6 +119,8 @@ def test_a_chord_runs_its_body_after_the_header(program: Program) -> None:
     header = [add.s(number) for number in range(10)]
     assert chord(header, total.s()).submit().result(_SOON) == 55
     assert chain(group(header), total.s(), add.s(5)).submit().result(_SOON) == 60
+    for alone in (add.s(1), chain(add.s(1)), group(add.s(1))):
+        assert chord(alone, total.s()).submit().result(_SOON) == 2
     wide = chain(add.s(1), group(add.s(1), add.s(2)), group(total.s(), total.s()))
     assert wide.submit().result(_SOON) == [7, 7]
 
@@ -150,6 +155,8 @@ def test_a_failure_stops_the_chain(program: Program) -> None:
     error = last.status().error
     assert error is not None
     assert failed.id in error["text"]
+    with pytest.raises(CancelledError, match=failed.id):
+        last.result(_SOON)
     assert program.calls == []
 
 
@@ -181,6 +188,46 @@ def test_a_job_waits_for_jobs(program: Program) -> None:
     program.open.set()
     assert third.result(_SOON) == 7
     assert program.calls == [(("x",), {})]
+
+
+def test_a_job_among_the_arguments_is_waited_for(program: Program) -> None:
+    """However the job is submitted; a text or a dict that looks like a result is none."""
+    first = program.hold.submit()
+    lookalikes = {"$result": first.id}, f'{{"$result": "{first.id}"}}'
+    jobs = [
+        program.note.submit(first, kept=[first, {"in": first}]),
+        *program.note.map([first], [1]),
+        program.note.submit_later(first, delay=0),
+        program.note.options_for(priority=1).submit(first),
+        chain(program.note.s(first)).submit(),
+        program.note.submit(group(program.add.si(1), program.add.si(2)).submit()),
+        program.note.submit(*lookalikes),
+    ]
+    program.began.acquire()
+    jobs[-1].result(_SOON)
+    assert jobs[0].status().state is JobState.QUEUED
+    program.open.set()
+    for job in jobs:
+        job.result(_SOON)
+    calls = {repr(call) for call in program.calls}
+    assert calls == {
+        repr((("through",), {"kept": ["through", {"in": "through"}]})),
+        repr((("through", 1), {})),
+        repr((("through",), {})),
+        repr((([2, 3],), {})),
+        repr((lookalikes, {})),
+    }
+
+
+def test_a_step_is_followed_by_a_bar(program: Program) -> None:
+    """As in Celery. A chain that grows one by one is as flat as one that is written at once."""
+    steps = program.add.s(0)
+    assert (group(steps, steps) | program.total.s() | program.add.s(5)).submit().result(_SOON) == 7
+    for _ in range(2000):
+        steps = steps | program.add.s()
+    assert len(steps.steps) == 2001
+    failing = chain(program.fail.s(), program.note.s(), on_failure="continue")
+    assert (failing | program.note.s()).submit().result(_SOON) == "noted"
 
 
 def test_a_job_waits_for_a_workflow(program: Program) -> None:
@@ -302,10 +349,36 @@ def test_a_workflow_is_accepted_whole(make_tasks: MakeTasks) -> None:
     chain(unique.s(3), small.s(), small.s()).submit()
 
 
-def test_mistakes_are_named(make_tasks: MakeTasks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_option_of_a_step_counts(make_tasks: MakeTasks) -> None:
+    """As for a job that is submitted alone; `connection` is refused."""
+    program = Program(make_tasks(run_jobs=False))
+    before = program.add.submit(1)
+    given = {
+        "delay": 3600,
+        "queue": "mail",
+        "priority": 7,
+        "unique_key": "one",
+        "after": [before],
+        "on_failure": "continue",
+    }
+    (job,) = chain(program.add.options_for(**given).s(1)).submit().jobs
+    record = program.tasks.ledger.get(job.id)
+    assert record is not None
+    assert (record.queue, record.priority, record.unique_key) == ("mail", 7, "one")
+    assert record.due > record.created + 3000
+    assert record.is_blocked
+    known = {field.name for field in fields(Submission)}
+    tested = {"due", "queue", "priority", "unique_key", "after", "continues"}
+    elsewhere = {"callback", "connection", "workflow"}
+    assert known == tested | elsewhere
+
+
+def test_mistakes_are_named(
+    make_tasks: MakeTasks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """At the call that makes them."""
     program = Program(make_tasks(run_jobs=False))
-    other = Tasks(ledger="elsewhere.sqlite").task("elsewhere")(_echo)
+    other = make_tasks(run_jobs=False, ledger=tmp_path / "other.sqlite").task("elsewhere")(_echo)
     add = program.add
     with pytest.raises(TaskSetupError, match=r"task\.s\(1\)"):
         chain(add.s(1), 2)
@@ -321,6 +394,19 @@ def test_mistakes_are_named(make_tasks: MakeTasks, monkeypatch: pytest.MonkeyPat
         add.options_for(after=[add.s(1)])
     with pytest.raises(UnknownJob):
         add.options_for(after=["nothing"]).submit(1)
+    with pytest.raises(UnknownJob):
+        chain(add.options_for(after=["nothing"]).s(1)).submit()
+    elsewhere = other.submit()
+    with pytest.raises(UnknownJob):
+        add.map([elsewhere], [1])
+    with pytest.raises(TypeError, match=r"add\.options_for\(after=\.\.\.\)\.submit"):
+        add.submit(1, after=[elsewhere])  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"argument 'c'$"):
+        add.submit(1, c=2)  # type: ignore[call-arg]
+    with pytest.raises(UnknownJob, match=r"tasks\.get_workflow\(id\)"):
+        program.tasks.get("w_1")
+    with pytest.raises(UnknownJob, match=r"tasks\.get\(id\)"):
+        program.tasks.get_workflow("1")
     monkeypatch.setattr(plan, "MOST_DEPENDENCIES", 8)
     with pytest.raises(TaskSetupError, match="between two large groups"):
         chain(group(add.s(1) for _ in range(3)), group(add.si(1) for _ in range(3))).submit()

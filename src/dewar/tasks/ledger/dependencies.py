@@ -95,7 +95,8 @@ class _Stops:
     def _followers(self, ids: Sequence[str]) -> list[str]:
         """Return the jobs that some jobs stop, directly or not, and note their causes."""
         edges: dict[str, list[str]] = {}
-        for row in rows_of(self._connection, sql.STOPPED_BY, ids):
+        stopped_by = sql.STOPPED_BY[self._connection.dialect.name]
+        for row in rows_of(self._connection, stopped_by, ids):
             edges.setdefault(row.after_id, []).append(row.job_id)
         found: list[str] = []
         todo = deque(ids)

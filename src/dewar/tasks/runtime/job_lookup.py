@@ -5,6 +5,7 @@ from typing import Any
 
 from dewar.tasks.directory import TaskDirectory
 from dewar.tasks.errors import Duplicate, QueueFull, UnknownJob
+from dewar.tasks.ledger.ids import is_workflow
 from dewar.tasks.ledger.records import JobRecord, NewJob
 from dewar.tasks.placement import OnDuplicate
 from dewar.tasks.progress import shielded
@@ -75,6 +76,8 @@ class JobLookup:
         """
         given: Any = id  # what a program gives may be of any type
         record = self._jobs.ledger.get(id) if isinstance(given, str) else None
+        if record is None and is_workflow(id):
+            raise UnknownJob(id, "it is a workflow: tasks.get_workflow(id).")
         if record is None:
             raise UnknownJob(id)
         return record

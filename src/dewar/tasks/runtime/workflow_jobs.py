@@ -63,7 +63,9 @@ class WorkflowJobs:
         Raises:
             UnknownJob: If the ledger has none.
         """
-        found = self._workflows.find(id) if is_workflow(id) else None
+        if not is_workflow(id):
+            raise UnknownJob(id, "the id of a workflow begins with w_. A job: tasks.get(id).")
+        found = self._workflows.find(id)
         if found is None:
             raise UnknownJob(id)
         return found

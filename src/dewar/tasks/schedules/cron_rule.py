@@ -35,13 +35,14 @@ class CronRule:
 
     @classmethod
     def read(cls, cron: Any, time_zone: Any) -> "CronRule":
-        """Return the rule for an expression and the name of a zone; None for UTC.
+        """Return the rule for an expression and a zone, or the name of one; None for UTC.
 
         Raises:
             TaskSetupError: If one of them cannot be read, or no time matches.
         """
         fields = cron.split() if isinstance(cron, str) else []
-        rule = cls(" ".join(fields), _UTC if time_zone is None else time_zone)
+        key = _UTC if time_zone in (None, UTC) else getattr(time_zone, "key", time_zone)
+        rule = cls(" ".join(fields), key)
         zone_of(rule.time_zone)  # a check
         if len(fields) != _FIELDS:
             raise _unreadable(cron, f"it has {len(fields)} fields")

@@ -49,10 +49,11 @@ def find_task(address: TaskAddress) -> Any:
         for name in address.qualname.split("."):
             found = getattr(found, name, None)
         where = f"{address.module}:{address.qualname}"
-    if found is None:
+    # What has the name there may be the function itself: function, not @tasks.task() function.
+    if getattr(found, "name", None) != address.task:
         raise UnknownTask(
-            f"There is no task {address.task!r} in {where} in this process. It must be declared"
-            " when the module is imported, in this process too."
+            f"There is no task {address.task!r} in {where} in this process. It must be declared by"
+            " @tasks.task() above its function, when the module is imported, in this process too."
         )
     return found
 

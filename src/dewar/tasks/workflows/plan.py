@@ -79,7 +79,7 @@ class WorkflowPlan:
                 " group(...))."
             )
         # A call that cannot work is the caller's mistake, and raises here.
-        call.task.signature.bind(*args, **call.kwargs)
+        call.task.check_call(args, call.kwargs)
         submission = replace(submission, after=tuple(after), continues=continues, workflow=self.id)
         self.jobs.append(PlannedJob(id, call.task, args, dict(call.kwargs), submission))
         return id

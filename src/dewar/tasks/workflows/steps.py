@@ -23,6 +23,10 @@ class WorkflowStep:
     if not TYPE_CHECKING:  # a type checker would believe that there is everything
         __getattr__ = explaining(OF_STEPS)
 
+    def __or__(self, following: Any) -> "Chain":
+        """Return a chain of this step and another one: ``a.s(1) | b.s()``."""
+        return chain(self, following)
+
     def submit(self) -> "Workflow":
         """Accept all of its jobs, or none, and return them as one.
 
@@ -82,7 +86,10 @@ class _Steps(WorkflowStep):
     def __init__(self, steps: Sequence[WorkflowStep], continues: bool | None = None) -> None:
         kind = type(self).__name__.lower()
         if not steps:
-            raise TaskSetupError(f"A {kind} needs a step: {kind}(task.s(1), ...).")
+            raise TaskSetupError(
+                f"A {kind} needs a step: {kind}(task.s(1), ...). If there may be none, do not"
+                f" submit it: if steps: {kind}(steps).submit()."
+            )
         for step in steps:
             if not isinstance(step, WorkflowStep):
                 raise TaskSetupError(
@@ -128,7 +135,11 @@ def chain(*steps: Any, on_failure: str | None = None) -> Chain:
     Raises:
         TaskSetupError: If there is no step, or something else among them.
     """
-    return Chain(_given(steps), checked_on_failure(on_failure))
+    given = _given(steps)
+    # A chain that is made of chains, one by one, would be nested as deep as it is long.
+    while given and isinstance(given[0], Chain) and given[0].continues is None:
+        given = [*given[0].steps, *given[1:]]
+    return Chain(given, checked_on_failure(on_failure))
 
 
 def group(*steps: Any, on_failure: str | None = None) -> Group:
@@ -148,14 +159,14 @@ def chord(header: Any, body: Any, *, on_failure: str | None = None) -> Chain:
     """Return a group, and a step that gets the list of its results: ``chain(group(...), body)``.
 
     Args:
-        header: The group, or an iterable of steps.
+        header: The group, or an iterable of steps, or a single one.
         body: The step after it.
         on_failure: As in `chain`.
 
     Raises:
         TaskSetupError: As in `chain`.
     """
-    before = header if isinstance(header, WorkflowStep) else group(header)
+    before = header if isinstance(header, Group) else group(header)
     return chain(before, body, on_failure=on_failure)
 
 

@@ -13,7 +13,9 @@ from sqlalchemy import create_engine, text
 import matrixapp
 from deploymenttools import free_port
 from dewar.tasks.errors import JobTimeout, NotSupported, SoftTimeLimitExceeded, TaskSetupError
+from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.records import JobState
+from dewar.tasks.ledger.schedule_table import ScheduleRow, ScheduleTable
 from fartools import CeleryWorker, Redis, dask_cluster, lines
 from polling import eventually
 
@@ -156,6 +158,34 @@ def test_option_delay(begin: Begin, is_yes: bool) -> None:
     record = matrixapp.tasks.ledger.get(job.id)
     assert record is not None
     assert (record.started >= record.created + 0.3) is is_yes
+
+
+def test_option_every(begin: Begin, is_yes: bool, tmp_path: Path) -> None:
+    """A due time that was missed, by an interval and by cron, has a job, which gets the time."""
+    ledger = open_ledger(tmp_path / "jobs.sqlite3")
+    schedules = matrixapp.tasks.schedules()
+    for name, schedule in schedules.items():
+        due, rule = schedule.rule.after(0.0), str(schedule.rule)
+        row = ScheduleRow(name=name, rule=rule, next_due=due, moved=due, declared=due, renewed=due)
+        ScheduleTable(ledger.database).add(row)
+    ledger.close()
+    begin()
+    for name, schedule in schedules.items():
+        (record,) = eventually(lambda name=name: matrixapp.tasks.ledger.list(task=name))
+        due_time = matrixapp.tasks.get(record.id).result(LIMIT)
+        assert (schedule.rule.after(due_time.timestamp() - 1) == due_time.timestamp()) is is_yes
+        assert str(due_time.tzinfo) == getattr(schedule.rule, "time_zone", "UTC")
+
+
+def test_option_after(begin: Begin, is_yes: bool, tmp_path: Path) -> None:
+    """It begins after the one before, and gets its result."""
+    begin()
+    first = matrixapp.plain.submit(str(tmp_path), "first")
+    second = matrixapp.echo.submit([first])
+    in_folder(tmp_path, 1)
+    assert second.status().state is JobState.QUEUED
+    (tmp_path / "go").touch()
+    assert (second.result(LIMIT) == ["first"]) is is_yes
 
 
 def test_option_retries(begin: Begin, is_yes: bool) -> None:
