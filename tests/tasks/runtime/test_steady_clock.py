@@ -40,16 +40,36 @@ def test_a_step_that_is_taken_back_soon_was_none(step: float) -> None:
         assert clocks.go_on(5.0) == pytest.approx(0.0)
 
 
-@pytest.mark.parametrize("step", [YEAR, 60.0, -60.0, -YEAR])
-def test_it_may_begin_with_the_time_of_another_process(step: float) -> None:
-    """If the clock is far from that, until it has stayed there for some time."""
+@pytest.mark.parametrize("step", [60.0, YEAR])
+def test_it_begins_with_the_time_of_another_process_that_is_far_earlier(step: float) -> None:
+    """Until the clock has stayed where it is for some time."""
     clocks = Clocks()
-    clocks.steady.compare(clocks.wall - 15.0)
+    clocks.steady.begin(clocks.wall - 15.0)
     assert clocks.go_on(5.0) == 0.0
-    clocks.steady.compare(clocks.wall + step)
-    assert clocks.go_on(5.0) == pytest.approx(step)
-    assert clocks.go_on(HOLD - 6.0) == pytest.approx(step)
+    clocks.steady.begin(clocks.wall - step)
+    assert clocks.go_on(5.0) == pytest.approx(-step)
+    assert clocks.go_on(HOLD - 6.0) == pytest.approx(-step)
     assert clocks.go_on(1.0) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("step", [60.0, YEAR])
+def test_the_time_of_another_process_that_is_ahead_is_not_believed(step: float) -> None:
+    """That one may be wrong, and what has fired for a later time is over."""
+    clocks = Clocks()
+    clocks.steady.begin(clocks.wall + step)
+    assert clocks.go_on(5.0) == 0.0
+
+
+@pytest.mark.parametrize("step", [YEAR, 60.0, -60.0, -YEAR])
+@pytest.mark.parametrize("other", [True, False])
+def test_a_clock_that_is_set_right_before_the_first_look_was_never_wrong(
+    step: float, other: bool
+) -> None:
+    """The database may be away meanwhile, so the first look can be late."""
+    clocks = Clocks()
+    clocks.wall -= step
+    clocks.steady.begin(clocks.wall if other else None)
+    assert clocks.go_on(5.0) == 0.0
 
 
 @pytest.mark.parametrize("step", [YEAR, 60.0, -60.0, -YEAR])

@@ -59,9 +59,7 @@ class Scheduler:
     def look(self) -> None:
         """Fire what is due, and have this called at the next due time."""
         if not self._has_looked:
-            other = self._declarations.latest_renewal()
-            if other is not None:
-                self._clock.compare(other)
+            self._clock.begin(self._declarations.latest_renewal())
             self._has_looked = True
         now = self._clock.now()
         declared = self._declared()

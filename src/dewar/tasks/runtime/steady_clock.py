@@ -30,14 +30,17 @@ class SteadyClock:
     def __repr__(self) -> str:
         return f"<SteadyClock at {self._offset}>"
 
-    def compare(self, other: float) -> None:
-        """Begin with the time of another process, unless the clock is near it.
+    def begin(self, other: float | None) -> None:
+        """Begin with the time of now, or with that of another process, if it is far earlier.
 
-        A clock that was wrong when this process began is set right before it is believed.
+        A clock that was wrong when this process began is set right before it is believed. If the
+        two differ, nobody knows which one is wrong. With the earlier one nothing is fired too soon.
         """
-        if abs(self._clock() - other) >= _MOST_DIFFERENCE:
-            self._since = self._monotonic()
-            self._offset = other - self._since
+        monotonic = self._monotonic()
+        now = self._clock()
+        self._offset = self._new_offset = now - monotonic
+        if other is not None and now - other >= _MOST_DIFFERENCE:
+            self._since, self._offset = monotonic, other - monotonic
 
     def now(self) -> float:
         """Return the time in seconds since the epoch."""
