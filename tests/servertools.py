@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import socket
 import ssl
 import time
@@ -94,6 +95,15 @@ class Client:
             yield self._exactly(size)
             self._exactly(2)
         self._exactly(2)
+
+    def events(self, target: str) -> Iterator[tuple[str, Any]]:
+        """Ask for a stream of events; read their names, and their data, which is JSON."""
+        self.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert b" 200 " in self._until(b"\r\n\r\n")
+        for chunk in self.chunks():
+            fields = dict(line.split(": ", 1) for line in chunk.decode().splitlines() if line)
+            if "event" in fields:
+                yield fields["event"], json.loads(fields["data"])
 
     def rest(self) -> bytes:
         """Read until the server closes."""

@@ -64,22 +64,13 @@ def ask(client: Client, method: str, target: str) -> tuple[int, dict[bytes, byte
     return int(status.split()[1]), fields, json.loads(body)
 
 
-def events(client: Client, target: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    client.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    assert b" 200 " in client._until(b"\r\n\r\n")
-    for chunk in client.chunks():
-        fields = dict(line.split(": ", 1) for line in chunk.decode().splitlines() if line)
-        if "event" in fields:
-            yield fields["event"], json.loads(fields["data"])
-
-
 def test_a_job_is_followed_from_its_submission_to_its_result(served: Served, press: Press) -> None:
     """202, events as they happen, the result at last, and the same on its page."""
     client = served.client()
     code, fields, accepted = ask(client, "POST", "/books/2")
     assert (code, fields[b"location"].decode()) == (202, accepted["links"]["self"])
     assert press.began.acquire(timeout=_SOON)
-    told = events(served.client(), accepted["links"]["events"])
+    told = served.client().events(accepted["links"]["events"])
     name, job = next(told)
     while job["state"] == "queued":
         name, job = next(told)
@@ -101,7 +92,7 @@ def test_a_job_is_cancelled_while_it_waits_and_asked_while_it_runs(
     client = served.client()
     running, waiting = (ask(client, "POST", "/books/0")[2]["links"]["self"] for _ in range(2))
     assert press.began.acquire(timeout=_SOON)
-    told = events(served.client(), f"{waiting}/events")
+    told = served.client().events(f"{waiting}/events")
     assert next(told)[1]["state"] == "queued"
     code, _, job = ask(client, "DELETE", waiting)
     assert (code, job["state"]) == (200, "cancelled")
@@ -111,6 +102,6 @@ def test_a_job_is_cancelled_while_it_waits_and_asked_while_it_runs(
     code, _, job = ask(client, "DELETE", running)
     assert (code, job["state"]) == (202, "running")
     press.step()
-    assert [name for name, _ in events(served.client(), f"{running}/events")][-1] == "done"
+    assert [name for name, _ in served.client().events(f"{running}/events")][-1] == "done"
     code, _, job = ask(client, "DELETE", running)
     assert (code, job["state"]) == (409, "done")

@@ -64,22 +64,13 @@ def ask(client: Client, method: str, target: str) -> tuple[int, Any]:
     return int(status.split()[1]), json.loads(body)
 
 
-def events(client: Client, target: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    client.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    assert b" 200 " in client._until(b"\r\n\r\n")
-    for chunk in client.chunks():
-        fields = dict(line.split(": ", 1) for line in chunk.decode().splitlines() if line)
-        if "event" in fields:
-            yield fields["event"], json.loads(fields["data"])
-
-
 def test_a_workflow_is_followed_to_its_result(served: Served, shop: Shop) -> None:
     """Its page and its events tell how many of its jobs are done, and the last result."""
     client = served.client()
     code, accepted = ask(client, "POST", "/chains")
     assert code == 202
     seen = []
-    for name, told in events(client, accepted["links"]["events"]):
+    for name, told in client.events(accepted["links"]["events"]):
         if told["progress"]["message"] not in seen:
             seen.append(told["progress"]["message"])
             shop.steps.release()
@@ -99,7 +90,7 @@ def test_a_workflow_is_cancelled_by_its_url(served: Served, shop: Shop) -> None:
     assert code in (200, 202)
     assert told["jobs"].get("cancelled", 0) >= 2
     shop.steps.release()
-    for _, told in events(client, accepted["links"]["events"]):
+    for _, told in client.events(accepted["links"]["events"]):
         last = told
     assert last["state"] == "cancelled"
     assert ask(client, "DELETE", url)[0] == 200
@@ -110,7 +101,7 @@ def test_an_error_is_hidden(served: Served, shop: Shop) -> None:
     client = served.client()
     _, accepted = ask(client, "POST", "/groups")
     shop.steps.release(2)
-    *_, (name, told) = events(client, accepted["links"]["events"])
+    *_, (name, told) = client.events(accepted["links"]["events"])
     assert (name, told["jobs"]) == ("failed", {"done": 1, "failed": 1})
     assert told["error"] == {"type": None, "message": "The job ended without a result."}
     assert "result" not in told

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
@@ -15,6 +15,7 @@ from tests.tasks.ledger.ledgertools import (
     HERE,
     THERE,
     URL,
+    LedgerFixtures,
     alive,
     dead,
     end,
@@ -55,21 +56,8 @@ NOTHING = BatchResult(refused=(), fenced=())
 TASKS = ["resize"]
 
 
-class LedgerContract:
+class LedgerContract(LedgerFixtures):
     """Inherited by the tests of each database, which say where it is."""
-
-    @pytest.fixture
-    def where(self) -> str:
-        raise NotImplementedError
-
-    @pytest.fixture
-    def ledger(self, where: str) -> Iterator[Ledger]:
-        """A ledger that is empty but for two owners."""
-        ledger = open_ledger(where)
-        ledger.beat(HERE, until=100.0)
-        ledger.beat(THERE, until=100.0)
-        yield ledger
-        ledger.close()
 
     # Writing.
 

@@ -1,7 +1,7 @@
 """What every ledger does with jobs that wait for other jobs."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
@@ -12,6 +12,7 @@ from tests.tasks.ledger.ledgertools import (
     HERE,
     THERE,
     URL,
+    LedgerFixtures,
     end,
     ids,
     new,
@@ -56,24 +57,11 @@ def error_of(ledger: Ledger, job: NewJob) -> str:
     return "" if found is None else json.loads(found)["text"]
 
 
-class DependencyContract:
+class DependencyContract(LedgerFixtures):
     """Inherited by the tests of each database, which say where it is."""
 
     #: How often what may only fail now and then is tried.
     ROUNDS = 1
-
-    @pytest.fixture
-    def where(self) -> str:
-        raise NotImplementedError
-
-    @pytest.fixture
-    def ledger(self, where: str) -> Iterator[Ledger]:
-        """A ledger that is empty but for two owners."""
-        ledger = open_ledger(where)
-        ledger.beat(HERE, until=100.0)
-        ledger.beat(THERE, until=100.0)
-        yield ledger
-        ledger.close()
 
     def test_a_job_is_claimed_after_those_before_it(self, ledger: Ledger) -> None:
         """When the last of them has ended well, and not earlier."""

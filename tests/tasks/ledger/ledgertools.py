@@ -2,13 +2,15 @@
 
 import json
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
+import pytest
 from sqlalchemy import Row, event
 
 from dewar.tasks.ledger.ids import new_id
 from dewar.tasks.ledger.ledger import Ledger
+from dewar.tasks.ledger.opening import open_ledger
 from dewar.tasks.ledger.owners import LedgerOwner, OwnerRecord
 from dewar.tasks.ledger.records import AttemptStart, JobRecord, JobState, NewJob, Outcome
 from dewar.tasks.ledger.rows import owners_of
@@ -18,6 +20,23 @@ from dewar.tasks.ledger.statements import OWNERS, QUEUED, RELEASE_ALL
 HERE = LedgerOwner(id="here", host="h", pid=1, started=1.0)
 THERE = LedgerOwner(id="there", host="h", pid=2, started=1.0)
 URL = "https://example.org/hook"
+
+
+class LedgerFixtures:
+    """What the contracts of ledgers have in common. A subclass says where the ledger is."""
+
+    @pytest.fixture
+    def where(self) -> str:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def ledger(self, where: str) -> Iterator[Ledger]:
+        """A ledger that is empty but for two owners."""
+        ledger = open_ledger(where)
+        ledger.beat(HERE, until=100.0)
+        ledger.beat(THERE, until=100.0)
+        yield ledger
+        ledger.close()
 
 
 def new(at: float = 1.0, **given: Any) -> NewJob:

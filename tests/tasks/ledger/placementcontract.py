@@ -3,7 +3,7 @@
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from math import inf
@@ -14,6 +14,7 @@ from tests.tasks.ledger.ledgertools import (
     HERE,
     THERE,
     URL,
+    LedgerFixtures,
     dead,
     end,
     explained,
@@ -59,24 +60,11 @@ def at_once(count: int, function: Callable[[int], object]) -> list[object]:
         return list(threads.map(run, range(count)))
 
 
-class PlacementContract:
+class PlacementContract(LedgerFixtures):
     """Inherited by the tests of each database, which say where it is."""
 
     #: How often what may only fail now and then is tried.
     ROUNDS = 1
-
-    @pytest.fixture
-    def where(self) -> str:
-        raise NotImplementedError
-
-    @pytest.fixture
-    def ledger(self, where: str) -> Iterator[Ledger]:
-        """A ledger that is empty but for two owners."""
-        ledger = open_ledger(where)
-        ledger.beat(HERE, until=100.0)
-        ledger.beat(THERE, until=100.0)
-        yield ledger
-        ledger.close()
 
     # Queues and priorities.
 
