@@ -549,8 +549,8 @@ if child == 0:
     assert here.wait(20)
     assert sender.stop(20)
     os._exit(0)
-sender._changed.release()
 _, status = os.waitpid(child, 0)
+sender._changed.release()  # not before: this process would send what the child is to send
 assert sender.stop(20)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
