@@ -15,7 +15,7 @@ A property test holds the two equal on random rules, methods and paths.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from wsgiref.types import WSGIEnvironment
@@ -27,7 +27,6 @@ from werkzeug.routing import (
     Map,
     Rule,
     UUIDConverter,
-    ValidationError,
 )
 
 Match = tuple[Rule, dict[str, Any]]
@@ -40,6 +39,26 @@ _PURE_CONVERTERS = frozenset({FloatConverter, IntegerConverter, UUIDConverter})
 
 _LONGEST_LABEL = 63  # RFC 1035 §2.3.4
 
+# A segment that is not empty matches the regex of any string.
+_TESTS: dict[str, Callable[[str], object]] = {"[^/]{1,}": len, IntegerConverter.regex: str.isdigit}
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A rule that ends at a node."""
+
+    rule: Rule
+    # The name of each variable, and what makes a value of its text; None leaves it as it is.
+    converters: list[tuple[str, Callable[[str], Any] | None]]
+    is_plain: bool
+
+    def allows(self, method: str) -> bool:
+        return self.rule.methods is None or method in self.rule.methods
+
+
+# What a search returns if only the map can tell.
+_UNSURE: Any = object()
+
 
 @dataclass(slots=True)
 class _Node:
@@ -47,9 +66,15 @@ class _Node:
 
     static: dict[str, "_Node"] = field(default_factory=dict)
     variable: "_Variable | None" = None
-    rules: list["_Entry"] = field(default_factory=list)
+    rules: list[_Entry] = field(default_factory=list)
     #: Several variables, or one that spans segments, compete here: the map decides.
     is_contested: bool = False
+    # Worked out when all rules are there: what a search that ends here returns, for the methods of
+    # the rules and for all others; and the node without its static ways, for a search that has
+    # tried them, or None if there is no other way.
+    ends: dict[str, _Entry | None] = field(default_factory=dict)
+    other_end: _Entry | None = None
+    fallback: "_Node | None" = None
 
 
 @dataclass(slots=True)
@@ -59,22 +84,6 @@ class _Variable:
     kind: tuple[str, int]
     matches: Callable[[str], object]
     node: _Node
-
-
-@dataclass(slots=True)
-class _Entry:
-    """A rule that ends at a node."""
-
-    rule: Rule
-    converters: list[tuple[str, Callable[[str], Any]]]
-    is_plain: bool
-
-    def allows(self, method: str) -> bool:
-        return self.rule.methods is None or method in self.rule.methods
-
-
-class _UnsureError(Exception):
-    """Raised to leave the search: only the map can tell."""
 
 
 class RouteIndex:
@@ -91,7 +100,8 @@ class RouteIndex:
     def __init__(self, url_map: Map | None = None, for_websockets: bool = False) -> None:
         # Several threads may set it: any good host will do.
         self._good_host = ""
-        self._root = _Node()
+        # A path begins with an empty segment, before its first slash.
+        self._root = _Node(static={"": _Node()})
         self._static: dict[tuple[str, str], Rule] = {}
         self._websockets: RouteIndex | None = None
         if url_map is None or url_map.host_matching:
@@ -106,7 +116,8 @@ class RouteIndex:
                 self._add(rule, rule.endpoint not in redirecting)
         if not for_websockets and any(rule.websocket for rule in rules):
             self._websockets = RouteIndex(url_map, for_websockets=True)
-        answers = _static_answers("", self._root)
+        _complete(self._root)
+        answers = _static_answers("", self._root.static[""])
         self._static = {key: rule for key, rule in answers if key[1].isascii()}
 
     def match(self, environ: WSGIEnvironment) -> Match | None:
@@ -125,16 +136,20 @@ class RouteIndex:
         rule = self._static.get((method, path))
         if rule is not None:
             return rule, {}
-        segments = path.split("/")
         # The map decodes the path, adds a slash before it, and reads the method in capitals.
-        if segments[0] or not (path.isascii() and method.isupper()):
+        if not (path.isascii() and method.isupper()):
             return None
-        values: list[str] = []
+        raw: list[str] = []
+        entry = _search(self._root, iter(path.split("/")), method, raw)
+        if entry is None or entry is _UNSURE:
+            return None
+        values: dict[str, Any] = {}
         try:
-            entry = _search(self._root, segments, 1, method, values)
-            return None if entry is None else _converted(entry, values)
-        except _UnsureError:
-            return None
+            for (name, convert), text in zip(entry.converters, raw):  # noqa: B905  # PERF: as many by construction
+                values[name] = text if convert is None else convert(text)
+        except ValueError:
+            return None  # a number of too many digits, for instance
+        return entry.rule, values
 
     def _match_upgrade(self, environ: WSGIEnvironment) -> Match | None:
         if self._websockets is None or not _asks_for_websocket(environ):
@@ -144,8 +159,8 @@ class RouteIndex:
         return self._websockets.match(plain)
 
     def _add(self, rule: Rule, is_plain: bool) -> None:
-        node = self._root
-        converters: list[tuple[str, Callable[[str], Any]]] = []
+        node = self._root.static[""]
+        converters: list[tuple[str, Callable[[str], Any] | None]] = []
         if not rule.rule.startswith("/"):
             node.is_contested = True
             return
@@ -158,7 +173,7 @@ class RouteIndex:
             if variable is None or converter is None or not _is_indexable(converter):
                 node.is_contested = True
                 return
-            converters.append((variable[1], converter.to_python))
+            converters.append((variable[1], _conversion(converter)))
             node = _step(node, converter)
         simple = is_plain and not (rule.alias or rule.redirect_to)
         node.rules.append(_Entry(rule, converters, simple and not rule.defaults))
@@ -184,72 +199,82 @@ def _step(node: _Node, converter: BaseConverter) -> _Node:
     """Return the node after a variable; make it, or mark it as ambiguous if there is another."""
     kind, known = (converter.regex, converter.weight), node.variable
     if known is None:
-        known = _Variable(kind, re.compile(converter.regex).fullmatch, _Node())
+        known = _Variable(kind, _test_of(converter.regex), _Node())
         node.variable = known
     elif known.kind != kind:
         node.is_contested = True
     return known.node
 
 
+def _conversion(converter: BaseConverter) -> Callable[[str], Any] | None:
+    """Return what a converter makes a value with; None if it leaves the text as it is."""
+    if type(converter).to_python is BaseConverter.to_python:
+        return None
+    if type(converter) is IntegerConverter and not converter.fixed_digits:
+        return int if converter.min is converter.max is None else converter.to_python
+    return converter.to_python
+
+
+def _test_of(regex: str) -> Callable[[str], object]:
+    """Return what tells whether a segment matches: not empty, and of ASCII characters."""
+    return _TESTS.get(regex) or re.compile(regex).fullmatch
+
+
+def _complete(node: _Node) -> None:
+    """Work out what a search needs from a node on."""
+    for child in node.static.values():
+        _complete(child)
+    if node.variable is not None:
+        _complete(node.variable.node)
+    methods = {method for entry in node.rules for method in entry.rule.methods or ()}
+    node.ends = {method: _end(node, method) for method in methods}
+    node.other_end = _end(node, "")
+    if node.is_contested:
+        node.variable = None
+    if node.variable is not None or node.is_contested:
+        node.fallback = _Node(variable=node.variable, is_contested=node.is_contested)
+
+
 def _static_answers(path: str, node: _Node) -> Iterable[tuple[tuple[str, str], Rule]]:
     """Yield ``(method, path), rule`` for every path without a variable."""
     for segment, child in node.static.items():
         yield from _static_answers(f"{path}/{segment}", child)
-    for method in {method for entry in node.rules for method in entry.rule.methods or ()}:
-        try:
-            entry = _end(node, method)
-        except _UnsureError:
-            continue
-        if entry is not None:
+    for method, entry in node.ends.items():
+        if entry is not None and entry is not _UNSURE:
             yield (method, path), entry.rule
 
 
-def _search(
-    node: _Node, segments: list[str], position: int, method: str, values: list[str]
-) -> _Entry | None:
-    """Find the rule that the map would find, and append the values of its variables."""
-    for position in range(position, len(segments)):  # noqa: B020  # the rest, from here
-        segment = segments[position]
-        child, variable = node.static.get(segment), node.variable
+def _search(node: _Node, segments: Iterator[str], method: str, raw: list[str]) -> _Entry | None:
+    """Find the rule that the map would find, and append the texts of its variables."""
+    for segment in segments:
+        child = node.static.get(segment)
         if child is not None:
-            if variable is None and not node.is_contested:
+            if node.fallback is None:
                 node = child
                 continue
             # Only here are there two ways on; the map tries the static one first.
-            known = len(values)
-            found = _search(child, segments, position + 1, method, values)
+            rest, known = [*segments], len(raw)
+            found = _search(child, iter(rest), method, raw)
             if found is not None:
                 return found
-            del values[known:]
-        if node.is_contested or not segment:
+            del raw[known:]
+            return _search(node.fallback, iter([segment, *rest]), method, raw)
+        variable = node.variable
+        if variable is None or not segment or not variable.matches(segment):
             # An empty segment is a trailing or a doubled slash, which the map may redirect.
-            raise _UnsureError
-        if variable is None or variable.matches(segment) is None:
-            return None
-        values.append(segment)
+            return _UNSURE if node.is_contested or not segment else None
+        raw.append(segment)
         node = variable.node
-    return _end(node, method)
+    return node.ends.get(method, node.other_end)
 
 
 def _end(node: _Node, method: str) -> _Entry | None:
     """Return the one rule that ends here and allows the method."""
     allowed = [entry for entry in node.rules if entry.allows(method)]
     if not allowed:
-        if "" in node.static:
-            # There is a rule with a trailing slash: a redirect, perhaps.
-            raise _UnsureError
-        return None
+        # If there is a rule with a trailing slash, a redirect, perhaps.
+        return _UNSURE if "" in node.static else None
     if len(allowed) > 1 or not allowed[0].is_plain:
         # The map takes the rule that was added first, and only the map knows which one that is.
-        raise _UnsureError
+        return _UNSURE  # type: ignore[no-any-return]  # a marker
     return allowed[0]
-
-
-def _converted(entry: _Entry, raw: list[str]) -> Match:
-    values: dict[str, Any] = {}
-    try:
-        for (name, to_python), value in zip(entry.converters, raw):  # noqa: B905  # PERF: as many by construction
-            values[name] = to_python(value)
-    except ValidationError:
-        raise _UnsureError from None
-    return entry.rule, values
