@@ -23,10 +23,11 @@ _read: Callable[..., Any] = contexts.reader
 
 def _current_request_object() -> Any:
     try:
-        found = _read(None)[1]._dewar_request
+        found = _read(None)[1]
+        request = found._dewar_request
     except (TypeError, AttributeError):
-        found = None
-    return current_request().request if found is None else found
+        return current_request().request  # outside of any
+    return found.request if request is None else request
 
 
 def _current_session() -> Any:

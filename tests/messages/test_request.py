@@ -1,12 +1,14 @@
 """`Request`: Werkzeug's answers, worked out late."""
 
 import io
+import pickle
 from typing import Any
 
 import pytest
 import werkzeug
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from werkzeug.datastructures import MultiDict
 from werkzeug.test import EnvironBuilder
 
 from dewar import Dewar, Request, request
@@ -48,8 +50,59 @@ def test_the_query_string_is_parsed_as_werkzeug_does(query: str) -> None:
     """With and without anything to decode."""
     environ = {"QUERY_STRING": query.encode().decode("latin-1")}
     ours, theirs = Request(dict(environ)), werkzeug.Request(dict(environ))
-    assert list(ours.args.items(multi=True)) == list(theirs.args.items(multi=True))
-    assert type(ours.args) is type(theirs.args)
+    compare_multi_dicts(ours.args, theirs.args)
+
+
+def compare_multi_dicts(ours: Any, theirs: Any) -> None:
+    """Assert that two behave the same."""
+    assert ours == theirs
+    assert repr(ours) == repr(theirs)
+    assert list(ours.items(multi=True)) == list(theirs.items(multi=True))
+    assert isinstance(ours, type(theirs))
+    assert [*pickle.loads(pickle.dumps(ours)).lists()] == [*theirs.lists()]
+    for key in (*theirs, "missing", None):
+        assert ours.get(key) == theirs.get(key)
+        assert ours.getlist(key) == theirs.getlist(key)
+        assert ours.get(key, "other", int) == theirs.get(key, "other", int)
+        assert ours.get(key, type=len) == theirs.get(key, type=len)
+
+
+@settings(max_examples=500)
+@given(st.text(alphabet='abc=; \t"\\1,%é\n', max_size=24))
+def test_cookies_are_parsed_as_werkzeug_does(text: str) -> None:
+    """Plain ones, and those with quotes, odd spaces, other characters or no name."""
+    environ = {"HTTP_COOKIE": text.encode().decode("latin-1")}
+    ours, theirs = Request(dict(environ)), werkzeug.Request(dict(environ))
+    compare_multi_dicts(ours.cookies, theirs.cookies)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["HTTP_ACCEPT", "HTTP_X_A", "CONTENT_TYPE", "CONTENT_LENGTH", "HTTP_HOST"]),
+        st.text(max_size=4),
+    ),
+    st.sampled_from(["accept", "X-A", "x_a", "Content-Type", "content-LENGTH", "Host", "none", 3]),
+)
+def test_header_fields_are_werkzeugs(environ: dict[str, str], name: Any) -> None:
+    """Those that are there, and those that are missing."""
+    ours, theirs = Request(dict(environ)).headers, werkzeug.Request(dict(environ)).headers
+    assert ours.get(name) == theirs.get(name)
+    assert ours.get(name, "other", int) == theirs.get(name, "other", int)
+    assert ours.get(name, type=len) == theirs.get(name, type=len)
+    assert [*ours] == [*theirs]
+    assert repr(ours) == repr(theirs)
+
+
+def test_a_class_with_other_storage_gets_it() -> None:
+    """The classes of a program are used for what is plain, too."""
+
+    class OwnRequest(Request):
+        parameter_storage_class = MultiDict  # type: ignore[assignment]
+        dict_storage_class = MultiDict  # type: ignore[assignment]
+
+    made = OwnRequest({"QUERY_STRING": "a=1", "HTTP_COOKIE": "b=2"})
+    assert (type(made.args), type(made.cookies)) == (MultiDict, MultiDict)
+    assert (made.args, made.cookies) == (MultiDict({"a": "1"}), MultiDict({"b": "2"}))
 
 
 def test_a_request_refers_to_itself_in_its_environ_unless_told_not_to() -> None:

@@ -75,8 +75,8 @@ class Context(ContextState):
 
     def push(self) -> None:
         """Make this the current context of the running thread, greenlet or task."""
-        state = _read(None)
-        if self._dewar_environ is None:
+        state, environ = _read(None), self._dewar_environ
+        if environ is None:
             self._dewar_owns_app_context = True
             _write(with_pushed(state, app=self))
         elif state is None and self._dewar_may_own_app_context:
@@ -89,8 +89,11 @@ class Context(ContextState):
         self._dewar_pushes += 1
         if appcontext_pushed.receivers and self._dewar_owns_app_context:
             appcontext_pushed.send(self.app, _async_wrapper=self.app.ensure_sync)
-        if self._dewar_url_rule is None and self._dewar_environ is not None:
-            self._dewar_begin_request()
+        if environ is not None and self._dewar_url_rule is None:
+            if type(self) is not Context:
+                self._dewar_make_parts()
+            if self._dewar_routing_exception is None:
+                self.match_request()
 
     def pop(self, exc: BaseException | None = _UNGIVEN) -> None:
         """Take this context off, after the teardown functions if it was pushed once.
@@ -244,12 +247,6 @@ class Context(ContextState):
         self._dewar_owns_app_context, self._dewar_outer, self._dewar_carrier = owned, outer, carrier
         self._dewar_may_own_app_context = False
         _write(with_pushed(state, self if owned else None, self))
-
-    def _dewar_begin_request(self) -> None:
-        if type(self) is not Context:
-            self._dewar_make_parts()
-        if self._dewar_routing_exception is None:
-            self.match_request()
 
     def _dewar_make_parts(self) -> None:
         """Make what a program with classes of its own can see, before the rule is looked for."""

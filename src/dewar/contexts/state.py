@@ -53,6 +53,9 @@ class ContextState:
         "flashes",
     )
 
+    #: The request object and the session; None until they are first used.
+    _dewar_request: Request | None
+    _dewar_session: SessionMixin | None
     #: The work after the response, see `dewar.contexts.after_response`. Not a slot: most have none.
     _dewar_background_work: list[Any] | None = None
     #: The 101 of a WebSocket that was accepted; its client can be sent no other response.
@@ -67,12 +70,21 @@ class ContextState:
         request: Request | None = None,
         session: SessionMixin | None = None,
     ) -> None:
+        self._dewar_fill(app, environ)
+        if request is not None:
+            self._dewar_request = request
+        if session is not None:
+            self._dewar_session = session
+
+    def _dewar_fill(self, app: Any, environ: WSGIEnvironment | None) -> None:
+        """Set what a new context has.
+
+        PERF: the pipeline makes an object and calls this. To call the class takes longer.
+        """
         self.app: ContextApp = app
         #: The WSGI environ, or None in an app context.
         self._dewar_environ = environ
-        #: The request object and the session; None until they are first used.
-        self._dewar_request = request
-        self._dewar_session = session
+        self._dewar_request = self._dewar_session = None
         self._dewar_g: Any = None
         #: How often it is pushed.
         self._dewar_pushes = 0

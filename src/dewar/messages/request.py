@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any, Protocol, TypeVar, cast, overload
 from wsgiref.types import WSGIEnvironment
 
-from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from werkzeug.routing import Rule
 from werkzeug.utils import cached_property
@@ -13,7 +12,9 @@ from werkzeug.wsgi import LimitedStream
 
 from dewar import json
 from dewar.contexts.current import maybe_current
+from dewar.messages.environ_headers import EnvironHeaders
 from dewar.messages.errors import DebugFilesKeyError
+from dewar.messages.multi_dict import ImmutableMultiDict
 
 T = TypeVar("T")
 
@@ -30,6 +31,10 @@ class RequestApp(Protocol):
     @property
     def _dewar_composition(self) -> Any:
         """What has the `body_limits` that a server asks for."""
+
+
+# PERF: not through `__dict__`, which is an object of its own from then on.
+_keep = object.__setattr__
 
 
 class _FromEnviron:
@@ -50,7 +55,8 @@ class _FromEnviron:
     def __get__(self, request: "Request | None", owner: type) -> Any:
         if request is None:
             return self
-        value = request.__dict__[self._name] = self._work_out(request.environ)
+        value = self._work_out(request.environ)
+        _keep(request, self._name, value)
         return value
 
 
@@ -85,13 +91,38 @@ class _Args:
         if request is None:
             return self
         query = request.environ.get("QUERY_STRING", "")
-        if "%" in query or "+" in query or not query.isascii():
-            args = _decode_args(request)
+        is_plain = "%" not in query and "+" not in query and query.isascii()
+        if is_plain and request.parameter_storage_class is ImmutableMultiDict:
+            args = ImmutableMultiDict.of_text(query, "&")
         else:
-            pairs = [piece.partition("=") for piece in query.split("&") if piece]
-            args = request.parameter_storage_class([(name, value) for name, _, value in pairs])
-        request.__dict__["args"] = args
+            args = _decode_args(request)
+        _keep(request, "args", args)
         return args
+
+
+_decode_cookies = WerkzeugRequest.cookies.fget  # type: ignore[attr-defined]  # as above
+
+
+class _Cookies:
+    """The cookies, parsed at first use and then kept on the request.
+
+    PERF: as with the query string, what is plain is not Werkzeug's to parse.
+    """
+
+    __slots__ = ()
+
+    def __get__(self, request: "Request | None", owner: type) -> Any:
+        if request is None:
+            return self
+        text = request.environ.get("HTTP_COOKIE", "").replace("; ", ";")
+        is_plain = text.isascii() and not (" " in text or '"' in text or "\t" in text)
+        if is_plain and request.dict_storage_class is ImmutableMultiDict:
+            cookies = ImmutableMultiDict.of_text(text, ";")
+            dict.pop(cookies, "", None)  # a value without a name is no cookie
+        else:
+            cookies = _decode_cookies(request)
+        _keep(request, "cookies", cookies)
+        return cookies
 
 
 class _Limit:
@@ -187,7 +218,6 @@ class Request(WerkzeugRequest):
     # what they want on the request, also as `app`.
     _dewar_app: RequestApp | None = None
 
-    method = _FromEnviron(lambda environ: environ.get("REQUEST_METHOD", "GET").upper())
     scheme = _FromEnviron(lambda environ: environ.get("wsgi.url_scheme", "http"))
     server = _FromEnviron(_server)
     root_path = _FromEnviron(lambda environ: _decoded(environ.get("SCRIPT_NAME") or "").rstrip("/"))
@@ -197,6 +227,10 @@ class Request(WerkzeugRequest):
     remote_addr = _FromEnviron(lambda environ: environ.get("REMOTE_ADDR"))
 
     args = _Args()
+    cookies = _Cookies()
+
+    parameter_storage_class = ImmutableMultiDict
+    dict_storage_class = ImmutableMultiDict
 
     max_content_length = _BodyLimit("MAX_CONTENT_LENGTH")
     max_form_memory_size = _Limit("MAX_FORM_MEMORY_SIZE")
@@ -211,6 +245,8 @@ class Request(WerkzeugRequest):
         # Not super().__init__(): it works out everything at once, see _FromEnviron.
         self.environ = environ
         self.shallow = shallow
+        # PERF: not at first use, because that takes longer.
+        self.method = environ.get("REQUEST_METHOD", "GET").upper()
         if populate_request and not shallow:
             environ["werkzeug.request"] = self
 

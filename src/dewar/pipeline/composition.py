@@ -82,6 +82,7 @@ SEEN_BY_COMPOSITION = frozenset(
         "app_ctx_globals_class",
         "create_url_adapter",
         "request_class",
+        "request_context",
         "response_class",
         "session_interface",
         "subdomain_matching",
@@ -123,6 +124,7 @@ class Composition:
         "body_limits",
         "context_class",
         "has_fast_lane",
+        "has_plain_contexts",
         "has_teardown",
         "index",
     )
@@ -151,15 +153,18 @@ class Composition:
             is_method_stock(app, stock, name) for name in (*_TEARDOWNS, *_UNAWAITED)
         )
         self.context_class = _context_class(app, stock)
+        #: Whether the context of a request is a new `Context`, and nothing more.
+        self.has_plain_contexts = self.context_class is Context and is_method_stock(
+            app, stock, "request_context"
+        )
         self._lanes = Lanes(
             plain=FAST if self.has_fast_lane else FULL,
             coroutine=SUSPENDABLE if is_suspendable else FULL,
             has_loose_coroutines=any(map(iscoroutinefunction, _of_no_endpoint(app))),
             may_be_wholly_async=is_suspendable
-            and is_method_stock(app, stock, "request_context")
+            and self.has_plain_contexts
             # Only the class's methods: middleware on the instance is asked itself.
             and all(getattr(type(app), name) is stock[name] for name in _ENTRANCE)
-            and self.context_class is Context
             and all(map(iscoroutinefunction, app.teardown_appcontext_funcs)),
         )
         # Only the class's methods, as above.

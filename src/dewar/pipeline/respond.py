@@ -16,21 +16,30 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from wsgiref.types import StartResponse, WSGIEnvironment
 
+from dewar.contexts.context import Context
 from dewar.loop.suspended import ON_LOOP, Suspended
 from dewar.messages.response import Response
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.lanes import fast, full, suspendable
 from dewar.pipeline.plan import FAST, FULL, SUSPENDABLE
 
+_new = object.__new__
+
 
 def respond(
     app: PipelineApp, environ: WSGIEnvironment, start_response: StartResponse
 ) -> Iterable[bytes]:
     """Answer one request (PEP 3333) in a new context."""
-    context = app.request_context(environ)
+    composition = app._dewar_composition
+    if composition.has_plain_contexts:
+        context = _new(Context)
+        context._dewar_fill(app, environ)  # noqa: SLF001  # in place of the constructor
+    else:
+        context = app.request_context(environ)
     try:
         context.push()
         rule = context._dewar_url_rule
+        # Not that of before: the first request may have set up the app, as said below.
         plan = app._dewar_composition.plan_for(app, None if rule is None else rule.endpoint)
     except BaseException as error:  # noqa: BLE001  # answered or raised by the lane
         dispatch: Callable[[], Response] = partial(full.fail, error)

@@ -20,6 +20,8 @@ _KEEP = "werkzeug.debug.preserve_context"
 
 Function = Callable[..., Any]
 
+_read, _write = contexts.reader, contexts.writer
+
 
 def end(app: PipelineApp, context: Context, error: BaseException | None) -> None:
     """Take a request's context off, after its teardown functions.
@@ -28,7 +30,7 @@ def end(app: PipelineApp, context: Context, error: BaseException | None) -> None
         ContextOrderError: If the view pushed another context of this request's kinds and did not
             pop it.
     """
-    if error is None and end_unwatched(context):
+    if error is None and end_unwatched(app, context):
         return
     error, forgotten = _prepare(app, context, error)
     context.pop(error)
@@ -36,22 +38,29 @@ def end(app: PipelineApp, context: Context, error: BaseException | None) -> None
         raise forgotten
 
 
-def end_unwatched(context: Context) -> bool:
+def end_unwatched(app: PipelineApp, context: Context) -> bool:
     """Take a context off if its end needs no other step; return whether that was so.
 
     PERF: this is the usual end of a request.
     """
-    state = contexts.reader(None)
-    if state is None or state[0] is not context or context._dewar_pushes != 1:
+    state = _read(None)
+    if (
+        state is None
+        or state[0] is not context
+        or state[2] is not None
+        or state[3] is not None
+        or context._dewar_pushes != 1
+        # The class, because a subclass may have another `pop`.
+        or type(context) is not Context
+        or app._dewar_composition.has_teardown
+        or request_tearing_down.receivers
+        or appcontext_tearing_down.receivers
+        or appcontext_popped.receivers
+        or _KEEP in context._dewar_environ  # type: ignore[operator]  # a request has one
+    ):
         return False
-    if state[2] is not None or state[3] is not None:
-        return False
-    # The class, because a subclass may have another `pop`.
-    if type(context) is not Context or context._dewar_is_watched:
-        return False
-    if _KEEP in context._dewar_environ:  # type: ignore[operator]  # a request has one
-        return False
-    context._dewar_leave(None)
+    _write(None)
+    context._dewar_pushes = 0
     if context._dewar_request is not None:
         context._dewar_close_request()
     return True

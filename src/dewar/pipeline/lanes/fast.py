@@ -57,6 +57,12 @@ def _run_view(app: PipelineApp, context: Context, plan: Plan) -> Any:
             returned = preprocess(plan, context)
             if returned is not None:
                 return returned
+        # PERF: `dispatch` does the same. Nearly all requests have matched, and without a request
+        # object nothing can have changed that.
+        is_matched = context._dewar_request is None and context._dewar_routing_exception is None
+        if is_matched and context._dewar_environ["REQUEST_METHOD"] != "OPTIONS":  # type: ignore[index]  # there is one
+            values = context._dewar_view_args
+            return plan.view(**values) if values else plan.view()
         return dispatch(app, plan, context)
     except Exception as error:  # noqa: BLE001  # the app decides what it becomes
         return app.handle_user_exception(error)
@@ -85,11 +91,14 @@ def plain_body(app: PipelineApp, returned: Any) -> tuple[Header, bytes] | None:
 
 def wants_response(app: PipelineApp, plan: Plan, context: Context) -> bool:
     """Whether a hook, the session or a signal has to see a `Response`."""
-    if plan.after or request_finished.receivers:
-        return True
-    if context._dewar_session is not None or context._dewar_after_functions is not None:
-        return True
-    return has_session_cookie(app, context)
+    return bool(
+        plan.after
+        or request_finished.receivers
+        or context._dewar_session is not None
+        or context._dewar_after_functions is not None
+        # PERF: most clients send none.
+        or ("HTTP_COOKIE" in context._dewar_environ and has_session_cookie(app, context))  # type: ignore[operator]  # there is a request
+    )
 
 
 def send(

@@ -94,7 +94,7 @@ class Suspendable(TaskScope):
             return response(context._dewar_environ, start_response)  # type: ignore[arg-type]  # as above
         finally:
             # PERF: the usual end, without another coroutine.
-            if self or error is not None or not end_unwatched(context):
+            if self or error is not None or not end_unwatched(app, context):
                 await self._end(error)
 
     # The stages.
