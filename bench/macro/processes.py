@@ -5,11 +5,9 @@ needs little of them.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from bench.apps.raw import BODY
 from bench.contestants import Contestants
-from bench.machine import Machine
 from bench.macro.rounds import Arena, Result, Target
 from bench.plan import Plan
 from bench.stats import ratio
@@ -20,7 +18,6 @@ PROCESSES = "1 ms of computing, on all cores"
 
 def measure(arena: Arena, contestants: Contestants, plan: Plan) -> tuple[list[Row], list[Result]]:
     """Measure each server with one process and with two, without pinning."""
-    free = Machine(cores=arena.machine.cores, taskset=None)
     target = Target(
         path="/work",
         expected=BODY,
@@ -29,8 +26,7 @@ def measure(arena: Arena, contestants: Contestants, plan: Plan) -> tuple[list[Ro
         seconds=plan.server_seconds,
         warm_seconds=plan.warm_seconds,
     )
-    everywhere = replace(arena, machine=free, generator=replace(arena.generator, machine=free))
-    results = everywhere.measure(contestants.processes(), target)
+    results = arena.without_pinning().measure(contestants.processes(), target)
     return rows(results), results
 
 
