@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from bench import plan, table
-from bench.macro import blocking, coroutines, processes, strictness, throughput, websockets
+from bench.macro import (
+    blocking,
+    coroutines,
+    processes,
+    strictness,
+    targets,
+    throughput,
+    websockets,
+)
 from bench.macro.rounds import Result
 from bench.micro.rows import (
     LEDGER,
@@ -31,6 +39,8 @@ GROUPS = ("proxy", "request", "tasks", "server", "blocking", "processes", "async
 LEDGER_GROUP = "ledger"
 # Only runs with --only, because it needs a Redis.
 QUEUES_GROUP = "queues"
+# Only runs with --only, because it takes seven minutes.
+TARGETS = "targets"
 # Only runs with --only, because it does not measure speed.
 STRICTNESS = "strictness"
 # The groups that run in one process: the script, the title, and the rows of its output.
@@ -51,6 +61,8 @@ def measure(run: Run, group: str) -> tuple[list[Row], Any]:
     """Return the rows of one group and the raw figures behind them."""
     if group in SCRIPTS:
         return _in_process(run, group)
+    if group == TARGETS:
+        return targets.measure(run)
     if group == STRICTNESS:
         rows, scores = strictness.measure(ROOT, run.contestants)
         return rows, [asdict(score) for score in scores]
@@ -106,7 +118,7 @@ def _run(run: Run, options: argparse.Namespace) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m bench", description=__doc__)
-    groups = (*GROUPS, LEDGER_GROUP, QUEUES_GROUP, STRICTNESS)
+    groups = (*GROUPS, TARGETS, LEDGER_GROUP, QUEUES_GROUP, STRICTNESS)
     parser.add_argument("--only", action="append", choices=groups, help="one group (repeatable)")
     parser.add_argument("--quick", action="store_true", help="rough figures in 90 seconds")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")

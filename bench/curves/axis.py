@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 _STEPS = (1, 2, 5)
-# From this factor on, every power of ten is enough.
+# From this factor on, only powers of ten are round.
 _MANY = 500
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -45,6 +45,8 @@ def vertical(values: Iterable[float], start: float, stop: float) -> Axis:
     low, high = _round(min(known), up=False), _round(max(known), up=True)
     if high == low:
         high = _round(low * 1.5, up=True)
+    if high / low >= _MANY:
+        low, high = 10.0 ** math.floor(math.log10(low)), 10.0 ** math.ceil(math.log10(high))
     ticks = tuple(_ticks(low, high))
     return Axis(low=low, high=high, start=start, stop=stop, ticks=ticks, is_log=True)
 

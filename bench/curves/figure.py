@@ -61,8 +61,7 @@ class Figure:
         return replace(
             self,
             name=f"{self.name}-p99",
-            title=f"{self.title}: 99th percentile",
-            y_label="ms",
+            y_label="99th percentile, ms",
             series=tuple(
                 replace(
                     series,
@@ -117,8 +116,8 @@ def _kinds(point: Point) -> list[str]:
 
 
 def _point(x: int, result: Result) -> Point:
-    if result.rate is None:
-        return _missing(x, result.failure)
+    if result.failure or not result.rate:
+        return _missing(x, result.failure or "no response was complete in time")
     return Point(x=x, y=result.rate, p99_ms=result.p99_ms, note=result.note)
 
 

@@ -62,6 +62,8 @@ def test_results_of_one_server_are_one_series():
     assert series.name == "Dewar"
     assert series.known == [(1, 5.0)]
     assert series.points[1].note == "missing: Too many open files"
+    (idle,) = figure.from_results([(1, [result("waitress", 0.0)])])
+    assert idle.points[0].note == "missing: no response was complete in time"
 
 
 def test_the_median_of_the_rounds_is_a_point():
@@ -104,7 +106,7 @@ def test_the_latencies_are_a_figure_of_their_own():
     """With the same points."""
     series = figure.from_results([(1, [result("Dewar", 5.0)])])
     made = Figure(name="c", title="C", x_label="x", y_label="y", series=series).latencies()
-    assert (made.name, made.y_label) == ("c-p99", "ms")
+    assert (made.name, made.y_label) == ("c-p99", "99th percentile, ms")
     assert made.series[0].known == [(1, 1.5)]
 
 
