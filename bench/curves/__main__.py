@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -40,7 +41,10 @@ def _measure(run: Run, options: argparse.Namespace) -> int:
         if options.only and curve.name not in options.only:
             continue
         print(f"bench: measuring {curve.name} …", file=sys.stderr, flush=True)
-        for figure in curve.figures(run, curve.quick if options.quick else curve.values):
+        began = time.monotonic()
+        figures = curve.figures(run, curve.quick if options.quick else curve.values)
+        print(f"bench: it took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+        for figure in figures:
             again = f"python3 -m bench.curves --only {curve.name}"
             write(options.folder, figure, header, again + " --quick" * options.quick)
     return 1 if problems else 0

@@ -117,7 +117,8 @@ def _kinds(point: Point) -> list[str]:
 
 def _point(x: int, result: Result) -> Point:
     if result.failure or not result.rate:
-        return _missing(x, result.failure or "no response was complete in time")
+        reason = result.failure or result.note or "no response was complete in time"
+        return _missing(x, reason)
     return Point(x=x, y=result.rate, p99_ms=result.p99_ms, note=result.note)
 
 

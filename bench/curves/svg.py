@@ -5,6 +5,8 @@ Each series is named at the end of its line. What is missing or doubtful stands 
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle
 from xml.sax.saxutils import escape
 
 from bench.curves import axis
@@ -33,6 +35,26 @@ _STYLE = """
   .line { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
   .first { stroke-width: 3; }
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pen:
+    """How a series is drawn."""
+
+    colour: str
+    is_dashed: bool
+
+    @property
+    def dashes(self) -> str:
+        """The attribute of a line."""
+        return ' stroke-dasharray="5 4"' if self.is_dashed else ""
+
+    @property
+    def dot(self) -> str:
+        """The attributes of a dot."""
+        if self.is_dashed:
+            return f'class="back" stroke="{self.colour}" stroke-width="1.8"'
+        return f'fill="{self.colour}"'
 
 
 def plot(figure: Figure, footer: Sequence[str]) -> str:
@@ -74,10 +96,10 @@ def _axes_and_lines(figure: Figure) -> Iterator[str]:
         yield _rule((x, _BOTTOM), (x, _BOTTOM + 5))
         yield _text(x, _BOTTOM + 20, axis.label(tick), anchor="middle")
     yield _text((_LEFT + _RIGHT) / 2, _BOTTOM + 42, figure.x_label, "soft", anchor="middle")
-    colours = dict(zip(_in_order(figure.series), _colours(figure.series), strict=True))
+    pens = dict(zip(_in_order(figure.series), _pens(), strict=False))
     for series in reversed(_in_order(figure.series)):
-        yield from _line(series, across, up, colours[series])
-    yield from _names(figure.series, up, colours)
+        yield from _line(series, across, up, pens[series])
+    yield from _names(figure.series, up, pens)
 
 
 def _in_order(series: Sequence[Series]) -> list[Series]:
@@ -85,18 +107,20 @@ def _in_order(series: Sequence[Series]) -> list[Series]:
     return sorted(series, key=lambda one: not one.name.startswith("Dewar"))
 
 
-def _colours(series: Sequence[Series]) -> list[str]:
-    return [_COLOURS[index % len(_COLOURS)] for index in range(len(series))]
+def _pens() -> Iterator[Pen]:
+    """Return a pen for each series; after the last colour, lines are dashed and dots hollow."""
+    yield from (Pen(colour=colour, is_dashed=False) for colour in _COLOURS)
+    yield from (Pen(colour=colour, is_dashed=True) for colour in cycle(_COLOURS[1:]))
 
 
-def _line(series: Series, across: Axis, up: Axis, colour: str) -> Iterator[str]:
+def _line(series: Series, across: Axis, up: Axis, pen: Pen) -> Iterator[str]:
     kind = "line first" if series.name.startswith("Dewar") else "line"
     # A missing point is a gap, not a straight line between its neighbours.
     for piece in _pieces(series):
         where = " ".join(f"{across.at(x):.1f},{up.at(y):.1f}" for x, y in piece)
-        yield f'<polyline class="{kind}" stroke="{colour}" points="{where}"/>'
+        yield f'<polyline class="{kind}" stroke="{pen.colour}"{pen.dashes} points="{where}"/>'
     for x, y in series.known:
-        yield _dot(across.at(x), up.at(y), colour)
+        yield _dot(across.at(x), up.at(y), pen)
 
 
 def _pieces(series: Series) -> Iterator[list[tuple[int, float]]]:
@@ -111,12 +135,12 @@ def _pieces(series: Series) -> Iterator[list[tuple[int, float]]]:
         yield piece
 
 
-def _names(series: Sequence[Series], up: Axis, colours: dict[Series, str]) -> Iterator[str]:
+def _names(series: Sequence[Series], up: Axis, pens: dict[Series, Pen]) -> Iterator[str]:
     """Name each series beside its last point, or at the bottom if it has none."""
     places = {one: up.at(one.known[-1][1]) if one.known else _BOTTOM for one in series}
     wanted = sorted(series, key=places.__getitem__)
     for one, y in zip(wanted, spread([places[one] for one in wanted]), strict=True):
-        yield _dot(_RIGHT + 16, y, colours[one])
+        yield _dot(_RIGHT + 16, y, pens[one])
         name = one.name if one.known else f"{one.name} (missing)"
         yield _text(_RIGHT + 26, y + 4, name)
 
@@ -138,8 +162,8 @@ def _rule(start: tuple[float, float], stop: tuple[float, float]) -> str:
     return f'<line class="grid" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
-def _dot(x: float, y: float, colour: str) -> str:
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>'
+def _dot(x: float, y: float, pen: Pen) -> str:
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" {pen.dot}/>'
 
 
 def _text(x: float, y: float, text: str, kind: str = "", *, anchor: str = "start") -> str:

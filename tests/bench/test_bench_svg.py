@@ -64,6 +64,14 @@ def test_dewar_is_drawn_last_and_thick():
     assert kinds == ["line", "line first"]
 
 
+def test_no_two_series_look_alike():
+    """However many there are."""
+    root = plotted(*(series(f"number {n}", 1.0, 2.0) for n in range(12)))
+    lines = root.iter(f"{SPACE}polyline")
+    pens = [(element.get("stroke"), element.get("stroke-dasharray")) for element in lines]
+    assert len(pens) == len(set(pens)) == 12
+
+
 def test_equal_ratios_are_equal_distances():
     """On a logarithmic axis."""
     made = axis.vertical([1.0, 1000.0], 300.0, 0.0)
