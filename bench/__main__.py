@@ -110,6 +110,10 @@ def _run(run: Run, options: argparse.Namespace) -> int:
         rows += its_rows
     header = [*run.header(), *(("problem", problem) for problem in problems)]
     print((table.markdown if options.markdown else table.text)(header, rows), end="")
+    if options.page is not None:
+        words = [f"--only {group}" for group in options.only or ()] + ["--quick"] * options.quick
+        repeat = " ".join(["python3 -m bench", *words])
+        options.page.write_text(table.page(repeat, header, rows), "utf-8")
     if options.json is not None:
         figures = {"header": dict(header), "rows": [asdict(row) for row in rows], "raw": raw}
         options.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
@@ -122,6 +126,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=groups, help="one group (repeatable)")
     parser.add_argument("--quick", action="store_true", help="rough figures in 90 seconds")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write a page of Markdown too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw figures too")
     parser.add_argument("--load", choices=("auto", "own", "wrk"), default="auto")
     parser.add_argument("--rebuild", action="store_true", help="rebuild .bench-venv")

@@ -71,7 +71,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m bench.curves", description=__doc__)
     names = [curve.name for curve in CURVES]
     parser.add_argument("--only", action="append", choices=names, help="one curve (repeatable)")
-    parser.add_argument("--quick", action="store_true", help="fewer points, in three minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer points, in some three minutes")
     parser.add_argument("--load", choices=("auto", "own", "wrk"), default="auto")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where to write the files")
     return parser.parse_args(arguments)

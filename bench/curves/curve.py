@@ -57,11 +57,13 @@ class InProcess:
         script: The module.
         arguments: Its arguments beside the values and the rounds.
         rounds: Returns how many rounds a plan has.
+        scale: Returns ``y``, by default what the script printed.
     """
 
     script: str
     arguments: tuple[str, ...] = ()
     rounds: Callable[[Plan], int] = lambda plan: plan.curve_rounds
+    scale: Scale = lambda figure, _value: figure
 
     def __call__(self, run: Run, values: Sequence[int]) -> tuple[Series, ...]:
         """Return a series for each contestant."""
@@ -71,7 +73,7 @@ class InProcess:
             raw = run.script(self.script, [*self.arguments, *swept, *rounds])
         except ScriptFailedError as error:
             return (figure.failed("everything", values, str(error)),)
-        return figure.from_rounds(values, raw)
+        return tuple(_scaled(one, self.scale) for one in figure.from_rounds(values, raw))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,9 +144,7 @@ class BesideCrowd:
     def _point(self, run: Run, contestant: Contestant, value: int) -> Point:
         plan = replace(run.plan, crowd=value, crowd_rounds=run.plan.curve_crowd_rounds)
         _, _, beside = coroutines.crowd(run.arena, contestant, plan)
-        if beside.failure:
-            return Point(x=value, y=None, note=f"missing: {beside.failure[:120]}")
-        return Point(x=value, y=beside.p99_ms, note=beside.note)
+        return figure.measured(value, beside.p99_ms, beside)
 
 
 def usual(run: Run) -> Target:

@@ -78,7 +78,7 @@ def from_results(columns: Iterable[tuple[int, Sequence[Result]]]) -> tuple[Serie
     for x, results in columns:
         for result in results:
             name, _, _ = result.name.partition(",")
-            found.setdefault(name, []).append(_point(x, result))
+            found.setdefault(name, []).append(measured(x, result.rate, result))
     return tuple(Series(name=name, points=tuple(points)) for name, points in found.items())
 
 
@@ -105,7 +105,7 @@ def from_rounds(values: Sequence[int], raw: Mapping[str, Any]) -> tuple[Series, 
 
 def failed(name: str, values: Iterable[int], reason: str) -> Series:
     """Return a series without any figure."""
-    return Series(name=name, points=tuple(_missing(x, reason) for x in values))
+    return Series(name=name, points=tuple(missing(x, reason) for x in values))
 
 
 def _kinds(point: Point) -> list[str]:
@@ -115,19 +115,20 @@ def _kinds(point: Point) -> list[str]:
     return [note.partition(": rounds")[0] for note in point.note.split(", ")]
 
 
-def _point(x: int, result: Result) -> Point:
-    if result.failure or not result.rate:
-        reason = result.failure or result.note or "no response was complete in time"
-        return _missing(x, reason)
-    return Point(x=x, y=result.rate, p99_ms=result.p99_ms, note=result.note)
+def measured(x: int, y: float | None, result: Result) -> Point:
+    """Return the point of a result, of which *y* is the rate or another figure."""
+    if result.failure or not y:
+        return missing(x, result.failure or result.note or "no response was complete in time")
+    return Point(x=x, y=y, p99_ms=result.p99_ms, note=result.note)
+
+
+def missing(x: int, reason: str) -> Point:
+    """Return a point without a figure."""
+    return Point(x=x, y=None, note=f"missing: {' '.join(reason.split())[:120]}")
 
 
 def _median(x: int, figures: Mapping[str, Sequence[float]], failures: Mapping[str, str]) -> Point:
     key = str(x)
     if figures.get(key):
         return Point(x=x, y=stats.median(figures[key]))
-    return _missing(x, failures.get(key) or failures.get("") or "not measured")
-
-
-def _missing(x: int, reason: str) -> Point:
-    return Point(x=x, y=None, note=f"missing: {' '.join(reason.split())[:120]}")
+    return missing(x, failures.get(key) or failures.get("") or "not measured")

@@ -13,10 +13,10 @@ from bench.curves import axis
 from bench.curves.axis import Axis
 from bench.curves.figure import Figure, Series
 
-WIDTH = 820
+WIDTH = 880
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70.0, 620.0, 62.0, 372.0
 _LINE = 16
-_NOTE_CHARACTERS = 124
+_NOTE_CHARACTERS = 132
 # No two names of series are nearer than this.
 _APART = 17.0
 # Okabe and Ito's colours, which most colour-blind people can tell apart; each has 3:1 on both

@@ -6,6 +6,7 @@ Prints the µs of every round: ``{"figures": {framework: {size: [µs, …]}}, "f
 """
 
 import argparse
+import gc
 import json
 from typing import Any
 
@@ -29,6 +30,9 @@ def measure(case: str, values: list[int], rounds: int) -> dict[str, Any]:
                 running.append((name, str(value), sized, _requests(sized)))
             except Exception as error:
                 failures.setdefault(name, {})[str(value)] = f"{type(error).__name__}: {error}"
+    # The collection before each turn would look at all applications, for a second or more.
+    gc.collect()
+    gc.freeze()
     figures: dict[str, dict[str, list[float]]] = {}
     for _ in range(rounds):
         for name, size, sized, requests in running:

@@ -66,6 +66,12 @@ def test_results_of_one_server_are_one_series():
     assert idle.points[0].note == "missing: no response was complete in time"
 
 
+def test_a_latency_of_nothing_is_missing():
+    """A view that had no response in time has a 99th percentile of 0."""
+    found = Result(name="Quart", shots=[Shot(rate=0.0, p99_ms=0.0)])
+    assert figure.measured(5000, found.p99_ms, found).y is None
+
+
 def test_the_median_of_the_rounds_is_a_point():
     """Of what a script printed; a value without figures is missing, with the reason if known."""
     raw = {
