@@ -67,7 +67,7 @@ FULL = Plan(
     curve_rounds=15,
     curve_server_rounds=2,
     curve_seconds=2,
-    curve_crowd_rounds=1,
+    curve_crowd_rounds=2,
 )
 QUICK = Plan(
     proxy_rounds=7,

@@ -132,7 +132,7 @@ class BesideCrowd:
     contestants: Callable[[Run], Sequence[Contestant]]
 
     def __call__(self, run: Run, values: Sequence[int]) -> tuple[Series, ...]:
-        """Return a series for each server; the value 0 is the view alone."""
+        """Return a series for each server."""
         return tuple(
             Series(
                 name=contestant.name.partition(",")[0],
@@ -144,7 +144,7 @@ class BesideCrowd:
     def _point(self, run: Run, contestant: Contestant, value: int) -> Point:
         plan = replace(run.plan, crowd=value, crowd_rounds=run.plan.curve_crowd_rounds)
         _, _, beside = coroutines.crowd(run.arena, contestant, plan)
-        return figure.measured(value, beside.p99_ms, beside)
+        return figure.measured(value, beside, [shot.p99_ms for shot in beside.shots])
 
 
 def usual(run: Run) -> Target:
@@ -160,8 +160,11 @@ def usual(run: Run) -> Target:
 
 
 def _scaled(series: Series, scale: Scale) -> Series:
-    points = (
-        point if point.y is None else replace(point, y=scale(point.y, point.x))
-        for point in series.points
-    )
-    return replace(series, points=tuple(points))
+    return replace(series, points=tuple(_scaled_point(point, scale) for point in series.points))
+
+
+def _scaled_point(point: Point, scale: Scale) -> Point:
+    if point.y is None:
+        return point
+    rounds = tuple(scale(one, point.x) for one in point.rounds)
+    return replace(point, y=scale(point.y, point.x), rounds=rounds)

@@ -10,10 +10,15 @@ from bench.macro.rounds import Result
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One measurement. Without ``y``, the note says why there is none."""
+    """One measurement. Without ``y``, the note says why there is none.
+
+    Attributes:
+        rounds: The figures of all rounds, of which ``y`` is the median.
+    """
 
     x: int
     y: float | None
+    rounds: tuple[float, ...] = ()
     p99_ms: float | None = None
     note: str = ""
 
@@ -65,7 +70,9 @@ class Figure:
             series=tuple(
                 replace(
                     series,
-                    points=tuple(replace(point, y=point.p99_ms) for point in series.points),
+                    points=tuple(
+                        replace(point, y=point.p99_ms, rounds=()) for point in series.points
+                    ),
                 )
                 for series in self.series
             ),
@@ -78,7 +85,9 @@ def from_results(columns: Iterable[tuple[int, Sequence[Result]]]) -> tuple[Serie
     for x, results in columns:
         for result in results:
             name, _, _ = result.name.partition(",")
-            found.setdefault(name, []).append(measured(x, result.rate, result))
+            found.setdefault(name, []).append(
+                measured(x, result, [shot.rate for shot in result.shots])
+            )
     return tuple(Series(name=name, points=tuple(points)) for name, points in found.items())
 
 
@@ -115,11 +124,12 @@ def _kinds(point: Point) -> list[str]:
     return [note.partition(": rounds")[0] for note in point.note.split(", ")]
 
 
-def measured(x: int, y: float | None, result: Result) -> Point:
-    """Return the point of a result, of which *y* is the rate or another figure."""
-    if result.failure or not y:
+def measured(x: int, result: Result, rounds: Sequence[float]) -> Point:
+    """Return the point of a result, of which *rounds* are the rates or other figures."""
+    y = stats.median(rounds) if rounds and not result.failure else 0.0
+    if not y:
         return missing(x, result.failure or result.note or "no response was complete in time")
-    return Point(x=x, y=y, p99_ms=result.p99_ms, note=result.note)
+    return Point(x=x, y=y, rounds=tuple(rounds), p99_ms=result.p99_ms, note=result.note)
 
 
 def missing(x: int, reason: str) -> Point:
@@ -130,5 +140,5 @@ def missing(x: int, reason: str) -> Point:
 def _median(x: int, figures: Mapping[str, Sequence[float]], failures: Mapping[str, str]) -> Point:
     key = str(x)
     if figures.get(key):
-        return Point(x=x, y=stats.median(figures[key]))
+        return Point(x=x, y=stats.median(figures[key]), rounds=tuple(figures[key]))
     return missing(x, failures.get(key) or failures.get("") or "not measured")

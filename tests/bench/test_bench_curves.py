@@ -69,7 +69,7 @@ def test_results_of_one_server_are_one_series():
 def test_a_latency_of_nothing_is_missing():
     """A view that had no response in time has a 99th percentile of 0."""
     found = Result(name="Quart", shots=[Shot(rate=0.0, p99_ms=0.0)])
-    assert figure.measured(5000, found.p99_ms, found).y is None
+    assert figure.measured(5000, found, [0.0]).y is None
 
 
 def test_the_median_of_the_rounds_is_a_point():
@@ -125,6 +125,7 @@ def test_a_load_is_measured_at_each_value(run):
     )
     (series,) = measure(run, [1, 10])
     assert (series.name, series.known) == ("Dewar", [(1, 2), (10, 20)])
+    assert series.points[1].rounds == (20,)
 
 
 def test_servers_are_started_for_each_value(run):
