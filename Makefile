@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all second lint types floors suite soak soak-isolation soak-mounts soak-coroutines soak-endurance soak-slow faults crashes chaos fuzz format bench conformance map docs clean
+.PHONY: help run test test-all second lint types floors suite soak soak-isolation soak-mounts soak-coroutines soak-endurance soak-slow faults crashes chaos fuzz format bench curves targets conformance map docs clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -91,9 +91,17 @@ format: $(STAMP)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-## make bench    compare Dewar with other frameworks and servers, and print a table
+## make bench    compare Dewar with other frameworks and servers: a table, then the curves
 bench: $(STAMP)
-	@$(PYTHON) -m bench
+	@$(PYTHON) -m bench; status=$$?; $(PYTHON) -m bench.curves && exit $$status
+
+## make curves   measure only the curves, and plot them to docs/figures (ARGS="--quick")
+curves: $(STAMP)
+	@$(PYTHON) -m bench.curves $(ARGS)
+
+## make targets  measure the ratios that Dewar should reach, and write their page
+targets: $(STAMP)
+	@$(PYTHON) -m bench --only targets --page docs/reference/targets.md $(ARGS)
 
 ## make conformance   run Flask's and its extensions' published tests on Dewar (ARGS="--fast")
 conformance:

@@ -46,6 +46,23 @@ class Contestants:
         options += ["--workers", "1", "--threads", str(threads), "--bind", "127.0.0.1:{port}", app]
         return self._contestant(f"{name}, {_threads(threads)}", "gunicorn", options)
 
+    def granian_asgi(self, app: str, name: str) -> Contestant:
+        """Return granian for ASGI, which has one event loop."""
+        options = ["--interface", "asgi", "--workers", "1", "--http", "1", "--no-ws"]
+        options += ["--host", "127.0.0.1", "--port", "{port}", app]
+        return self._contestant(name, "granian", options)
+
+    def sanic(self, app: str, name: str = "Sanic") -> Contestant:
+        """Return Sanic's own server."""
+        options = ["--host", "127.0.0.1", "--port", "{port}", "--single-process", "--no-motd", app]
+        return self._contestant(name, "sanic", [*options, "--no-access-logs"])
+
+    def robyn(self, module: str, name: str = "Robyn") -> Contestant:
+        """Return Robyn's own server, whose address is in the environment."""
+        address = ("env", "ROBYN_HOST=127.0.0.1", "ROBYN_PORT={port}")
+        options = ("-m", module, "--disable-openapi", "--log-level", "WARN")
+        return Contestant(name=name, command=(*address, str(self.venv.script("python")), *options))
+
     def uvicorn(self, app: str, name: str = "uvicorn", more: Sequence[str] = ()) -> Contestant:
         """Return uvicorn, which serves ASGI on one event loop."""
         options = ["--host", "127.0.0.1", "--port", "{port}", "--no-access-log", app]
@@ -64,8 +81,8 @@ class Contestants:
             self.gunicorn(app, THREADS),
         ]
 
-    def processes(self) -> list[Contestant]:
-        """Return the servers with one process and with two."""
+    def processes(self, counts: Sequence[int] = (1, 2)) -> list[Contestant]:
+        """Return the servers with each of these numbers of processes."""
         app = "bench.apps.raw:app"
         bind = ["--bind", "127.0.0.1:{port}"]
         gunicorn = ["--config", "python:bench.apps.gunicorn_settings", *bind, app]
@@ -74,7 +91,8 @@ class Contestants:
         granian += ["--host", "127.0.0.1", "--blocking-threads", str(THREADS)]
         dewar = ["run", app, *bind, "--threads", str(THREADS)]
         found = []
-        for count, label in (("1", "1 process"), ("2", "2 processes")):
+        for number in counts:
+            count, label = str(number), f"{number} process{'es' if number != 1 else ''}"
             found += [
                 self._contestant(f"Dewar, {label}", "dewar", [*dewar, "--processes", count]),
                 self._contestant(f"granian, {label}", "granian", [*granian, "--workers", count]),
@@ -116,6 +134,43 @@ class Contestants:
             self.fastpysgi(bottle, "Bottle + fastpysgi"),
         ]
 
+    def asynchronous(self) -> list[Contestant]:
+        """Return the frameworks with coroutine views, on the servers that they are deployed on."""
+        modules = {"FastAPI": "fastapi", "BlackSheep": "blacksheep", "Litestar": "litestar"}
+        apps = {name: f"bench.apps.{module}_app:app" for name, module in modules.items()}
+        return [
+            *(self.uvicorn(app, f"{name} + uvicorn") for name, app in apps.items()),
+            *(self.granian_asgi(app, f"{name} + granian") for name, app in apps.items()),
+            self.sanic("bench.apps.sanic_app:app"),
+            self.robyn("bench.apps.robyn_app"),
+        ]
+
+    def bodies(self) -> list[Contestant]:
+        """Return the servers that take and send bodies of any size."""
+        app = "bench.apps.bodies:app"
+        makers = (self.dewar, self.granian, self.waitress, self.gunicorn)
+        return [*(make(app, THREADS) for make in makers), self.fastpysgi(app)]
+
+    def crowded(self) -> list[Contestant]:
+        """Return the servers for raw WSGI, with room for as many connections as Dewar has."""
+        app, room = "bench.apps.raw:app", "16384"
+        granian = ("--backlog", "4096", "--backpressure", room)
+        # Without poll(), waitress has no descriptor above 1,023.
+        waitress = ("--connection-limit", room, "--asyncore-use-poll", "--backlog", "4096")
+        gunicorn = ("--worker-connections", room, "--backlog", "4096")
+        return [
+            self.dewar(app, THREADS),
+            self.granian(app, THREADS).plus(*granian),
+            self.waitress(app, THREADS).plus(*waitress),
+            self.gunicorn(app, THREADS).plus(*gunicorn),
+            self.fastpysgi(app),
+        ]
+
+    def threaded(self, threads: int) -> list[Contestant]:
+        """Return the servers that have threads, with so many of them."""
+        makers = (self.dewar, self.granian, self.waitress, self.gunicorn)
+        return [make("bench.apps.raw:app", threads) for make in makers]
+
     def echoes(self) -> list[Contestant]:
         """Return the servers with WebSockets that send each message back, on asyncio's loop."""
         asgi, loop = "bench.apps.websocket_asgi:app", ["--loop", "asyncio", "--ws"]
@@ -129,9 +184,7 @@ class Contestants:
 
     def sleepers(self) -> list[Contestant]:
         """Return the servers with threads, with 32 of them each."""
-        app = "bench.apps.raw:app"
-        makers = (self.dewar, self.granian, self.waitress, self.gunicorn)
-        return [make(app, 32) for make in makers]
+        return self.threaded(32)
 
     def _contestant(self, name: str, script: str, options: list[str]) -> Contestant:
         return Contestant(name=name, command=(str(self.venv.script(script)), *options))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bench import shot, wrk
 from bench.machine import Machine
@@ -54,7 +55,28 @@ class Generator:
             own = [sys.executable, "-m", "bench.load", "--port", str(port), "--path", path]
             return [*own, "--connections", str(connections), "--seconds", str(seconds)]
         own = [self.wrk, "--latency", "-t1", f"-c{connections}", f"-d{seconds}s"]
-        return [*own, f"http://127.0.0.1:{port}{path}"]
+        # With thousands of connections, a response in order may take more than wrk's two seconds.
+        return [*own, "--timeout", "30s", f"http://127.0.0.1:{port}{path}"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptGenerator(Generator):
+    """Sends the requests that a script of ``bench/lua`` makes. It needs wrk.
+
+    Attributes:
+        script: The name of the file, without its suffix.
+        arguments: What the script gets.
+    """
+
+    script: str
+    arguments: tuple[str, ...] = ()
+
+    def _command(self, port: int, path: str, connections: int, seconds: int) -> list[str]:
+        if self.wrk is None:
+            raise RuntimeError(f"{self.script}.lua needs wrk, which is not installed or not used")
+        command = super()._command(port, path, connections, seconds)
+        file = Path(__file__).parent / "lua" / f"{self.script}.lua"
+        return [*command, "--script", str(file), "--", *self.arguments]
 
 
 @dataclass(frozen=True, kw_only=True)

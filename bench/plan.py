@@ -25,6 +25,10 @@ class Plan:
     crowd: int
     crowd_rounds: int
     crowd_seconds: int
+    curve_rounds: int
+    curve_server_rounds: int
+    curve_seconds: int
+    curve_crowd_rounds: int
     # wrk and `bench.load` both keep one request in progress on each.
     connections: int = 32
 
@@ -60,6 +64,10 @@ FULL = Plan(
     crowd=5000,
     crowd_rounds=3,
     crowd_seconds=4,
+    curve_rounds=15,
+    curve_server_rounds=2,
+    curve_seconds=2,
+    curve_crowd_rounds=2,
 )
 QUICK = Plan(
     proxy_rounds=7,
@@ -80,4 +88,8 @@ QUICK = Plan(
     crowd=1000,
     crowd_rounds=1,
     crowd_seconds=2,
+    curve_rounds=5,
+    curve_server_rounds=1,
+    curve_seconds=1,
+    curve_crowd_rounds=1,
 )

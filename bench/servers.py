@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -28,6 +28,11 @@ class Contestant:
 
     name: str
     command: tuple[str, ...]
+
+    def plus(self, *options: str) -> "Contestant":
+        """Return the same server with more options, before its last argument: the application."""
+        *start, app = self.command
+        return replace(self, command=(*start, *options, app))
 
     def command_on(self, port: int) -> list[str]:
         """Return the command that listens on this port."""

@@ -92,6 +92,14 @@ def markdown(header: Sequence[tuple[str, str]], rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def page(repeat: str, header: Sequence[tuple[str, str]], rows: Sequence[Row]) -> str:
+    """Return a page of the documentation with the table, and how to repeat it."""
+    title = f"# Bench: {' '.join(repeat.split()[3:]).replace('--only ', '')}"
+    says = f"One run of `{repeat}`, which wrote this page. The contestants take turns, and a figure"
+    more = "is the median of the rounds. The ratio is that of the figure and the baseline's."
+    return f"{title}\n\n{says}\n{more}\n\n{markdown(header, rows)}"
+
+
 def _escape(cell: str) -> str:
     # An unescaped "|" would start a column, and "<int>" would be read as HTML.
     return cell.replace("|", "\\|").replace("<", "&lt;")

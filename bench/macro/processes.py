@@ -5,13 +5,12 @@ needs little of them.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from bench.apps.raw import BODY
 from bench.contestants import Contestants
-from bench.machine import Machine
 from bench.macro.rounds import Arena, Result, Target
 from bench.plan import Plan
+from bench.servers import Contestant
 from bench.stats import ratio
 from bench.table import Row, failed
 
@@ -20,7 +19,13 @@ PROCESSES = "1 ms of computing, on all cores"
 
 def measure(arena: Arena, contestants: Contestants, plan: Plan) -> tuple[list[Row], list[Result]]:
     """Measure each server with one process and with two, without pinning."""
-    free = Machine(cores=arena.machine.cores, taskset=None)
+    return measured(arena, contestants.processes(), plan)
+
+
+def measured(
+    arena: Arena, contestants: Sequence[Contestant], plan: Plan
+) -> tuple[list[Row], list[Result]]:
+    """Measure some of these servers."""
     target = Target(
         path="/work",
         expected=BODY,
@@ -29,8 +34,7 @@ def measure(arena: Arena, contestants: Contestants, plan: Plan) -> tuple[list[Ro
         seconds=plan.server_seconds,
         warm_seconds=plan.warm_seconds,
     )
-    everywhere = replace(arena, machine=free, generator=replace(arena.generator, machine=free))
-    results = everywhere.measure(contestants.processes(), target)
+    results = arena.without_pinning().measure(contestants, target)
     return rows(results), results
 
 

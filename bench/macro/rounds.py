@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench import stats
@@ -23,7 +23,11 @@ UNSTEADY = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """The request that every server of a group gets, and the load."""
+    """The request that every server of a group gets, and the load.
+
+    Attributes:
+        generator: Sends the load, if it is not the usual one of the arena.
+    """
 
     path: str
     expected: bytes
@@ -31,6 +35,7 @@ class Target:
     rounds: int
     seconds: int
     warm_seconds: int = 0
+    generator: Generator | None = None
 
 
 @dataclass(kw_only=True)
@@ -72,38 +77,66 @@ class Arena:
     generator: Generator
     root: Path
 
+    def without_pinning(self) -> "Arena":
+        """Return the same arena for servers that use several cores."""
+        free = Machine(cores=self.machine.cores, taskset=None)
+        return replace(self, machine=free, generator=replace(self.generator, machine=free))
+
     def measure(self, contestants: Sequence[Contestant], target: Target) -> list[Result]:
         """Start all servers, measure them in turns, and stop them.
 
         A contestant that fails is not measured further, and its result says why. All servers run
         during all rounds. Between their turns they have no connections and are idle.
         """
-        results = [Result(name=contestant.name) for contestant in contestants]
-        running: list[tuple[Server, Result]] = []
+        return self.sweep(contestants, [target])[0]
+
+    def sweep(
+        self, contestants: Sequence[Contestant], targets: Sequence[Target]
+    ) -> list[list[Result]]:
+        """Start all servers once, and measure them in turns with each target.
+
+        A contestant that fails with one target is tried again with the next.
+        """
         with ExitStack() as stack:
-            for contestant, result in zip(contestants, results, strict=True):
-                try:
-                    server = stack.enter_context(self._server(contestant))
-                    server.check(target.path, target.expected)
-                except ServerFailedError as error:
-                    result.failure = str(error)
-                else:
-                    running.append((server, result))
-            if target.warm_seconds:
-                self._round(running, target, target.warm_seconds, kept=False)
-            for number in range(target.rounds):
-                _say(f"{target.path}, round {number + 1} of {target.rounds}")
-                self._round(running, target, target.seconds, kept=True)
+            started = [self._started(contestant, stack) for contestant in contestants]
+            return [self._measure(started, target) for target in targets]
+
+    def _started(self, contestant: Contestant, stack: ExitStack) -> tuple[str, Server | str]:
+        """Return the name of a contestant, and its server or why there is none."""
+        try:
+            return contestant.name, stack.enter_context(self._server(contestant))
+        except ServerFailedError as error:
+            return contestant.name, str(error)
+
+    def _measure(self, started: Sequence[tuple[str, Server | str]], target: Target) -> list[Result]:
+        results = [Result(name=name) for name, _ in started]
+        running: list[tuple[Server, Result]] = []
+        for (_, server), result in zip(started, results, strict=True):
+            if isinstance(server, str):
+                result.failure = server
+                continue
+            try:
+                server.check(target.path, target.expected)
+            except ServerFailedError as error:
+                result.failure = str(error)
+            else:
+                running.append((server, result))
+        if target.warm_seconds:
+            self._round(running, target, target.warm_seconds, kept=False)
+        for number in range(target.rounds):
+            _say(f"{target.path}, round {number + 1} of {target.rounds}")
+            self._round(running, target, target.seconds, kept=True)
         return results
 
     def _round(
         self, running: list[tuple[Server, Result]], target: Target, seconds: int, *, kept: bool
     ) -> None:
+        generator = target.generator or self.generator
         for server, result in running:
             if result.failure:
                 continue
             try:
-                shot = self.generator.fire(server.port, target.path, target.connections, seconds)
+                shot = generator.fire(server.port, target.path, target.connections, seconds)
             except (RuntimeError, subprocess.TimeoutExpired) as error:
                 result.failure = f"{error}; {server.last_line()}"
                 continue

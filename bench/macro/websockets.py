@@ -29,7 +29,7 @@ def measure(arena: Arena, contestants: Contestants, plan: Plan) -> tuple[list[Ro
     results: list[Result] = []
     for size in SIZES:
         generator = EchoGenerator(machine=arena.machine, size=size)
-        measured = replace(arena, generator=generator).measure(contestants.echoes(), target)
+        measured = arena.measure(contestants.echoes(), replace(target, generator=generator))
         found += rows(GROUP.format(size=size), measured)
         results += measured
     return found, results

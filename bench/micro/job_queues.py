@@ -162,11 +162,26 @@ def measure(submits: dict[str, Submit], rounds: int, jobs: int) -> dict[str, Any
     return figures
 
 
+def sweep(submits: dict[str, Submit], rounds: int, values: list[int]) -> dict[str, Any]:
+    """Measure bursts of several sizes, in turns: ``{contestant: {size: [µs, …]}}``."""
+    figures: dict[str, dict[str, list[float]]] = {
+        name: {str(value): [] for value in values} for name in submits
+    }
+    for _ in range(rounds):
+        for value in values:
+            for name, submit in submits.items():
+                began = time.perf_counter()
+                all_at_once(submit, value)
+                figures[name][str(value)].append((time.perf_counter() - began) / value * 1e6)
+    return figures
+
+
 def main() -> None:
     """Read the command line, measure, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--jobs", type=int, default=300)
+    parser.add_argument("--values", help="sizes of bursts instead, separated by commas")
     options = parser.parse_args()
     submits: dict[str, Submit] = {}
     failures: dict[str, str] = {}
@@ -180,8 +195,18 @@ def main() -> None:
                 failures[name] = str(error)
             else:
                 submits[name] = submit
-        figures = measure(submits, options.rounds, options.jobs)
-    print(json.dumps({"figures": figures, "failures": failures}))
+        if options.values is None:
+            output = {
+                "figures": measure(submits, options.rounds, options.jobs),
+                "failures": failures,
+            }
+        else:
+            values = [int(value) for value in options.values.split(",")]
+            output = {
+                "figures": sweep(submits, options.rounds, values),
+                "failures": {name: {"": why} for name, why in failures.items()},
+            }
+    print(json.dumps(output))
 
 
 def _check(found: object, expected: int) -> None:

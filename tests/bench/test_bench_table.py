@@ -53,3 +53,11 @@ def test_markdown_rows_have_the_same_number_of_cells():
     cells = {line.replace("\\|", "").count("|") for line in lines}
     assert cells == {len(table.COLUMNS) + 1}
     assert "no \\| module &lt;x>" in lines[-1]
+
+
+def test_a_page_says_how_to_repeat_it():
+    """It is a page of the documentation: a title, the command, the table."""
+    page = table.page("python3 -m bench --only targets --quick", HEADER, ROWS)
+    assert page.startswith("# Bench: targets --quick\n")
+    assert "`python3 -m bench --only targets --quick`" in page
+    assert page.endswith(table.markdown(HEADER, ROWS))

@@ -30,6 +30,14 @@ def test_parse_counts_every_kind_of_error():
     assert wrk.parse(OUTPUT.replace("Requests/sec", TROUBLE + "Requests/sec")).errors == 17
 
 
+def test_a_refusal_is_no_part_of_the_rate():
+    """A server that refuses half of the requests has half of the rate."""
+    half = OUTPUT + "  Non-2xx or 3xx responses: 82716\n"
+    assert wrk.parse(half).rate == pytest.approx(82655.13 / 2)
+    every = OUTPUT + "  Non-2xx or 3xx responses: 165432\n"
+    assert wrk.parse(every).rate == 0
+
+
 def test_parse_refuses_output_without_figures():
     """An unreachable server is an error with what wrk said, not a rate of 0."""
     with pytest.raises(ValueError, match="unable to connect"):
