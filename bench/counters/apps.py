@@ -2,58 +2,76 @@
 
 from dewar import Blueprint, Dewar, Response, request, session
 
+#: It has a view for each thing that a view may ask for.
+app = Dewar("bench.counters.apps")
+app.secret_key = "counted"
 
-def make_app() -> Dewar:
-    """Return an app with a view for each thing that a view may ask for."""
-    app = Dewar("bench.counters.apps")
-    app.secret_key = "counted"
 
-    @app.get("/")
-    def hello() -> str:
-        return "Hello, World!"
+@app.get("/")
+def hello() -> str:
+    """Greet."""
+    return "Hello, World!"
 
-    @app.get("/json")
-    def message() -> dict[str, str]:
-        return {"message": "Hello, World!"}
 
-    @app.get("/user/<int:number>")
-    def user(number: int) -> str:
-        return f"{number} {request.method} {request.args.get('q')}"
+@app.get("/json")
+def message() -> dict[str, str]:
+    """Greet in JSON."""
+    return {"message": "Hello, World!"}
 
-    @app.get("/args-missing")
-    def args_missing() -> str:
-        return str(request.args.get("absent"))
 
-    @app.get("/header")
-    def header() -> str:
-        return request.headers.get("User-Agent", "")
+@app.get("/user/<int:number>")
+def user(number: int) -> str:
+    """Use the rule, the method and the query."""
+    return f"{number} {request.method} {request.args.get('q')}"
 
-    @app.get("/cookie")
-    def cookie() -> str:
-        return request.cookies["flavour"]
 
-    @app.post("/posted-json")
-    def posted_json() -> str:
-        return str(request.get_json()["number"])
+@app.get("/args-missing")
+def args_missing() -> str:
+    """Look for an argument that is not there."""
+    return str(request.args.get("absent"))
 
-    @app.post("/posted-form")
-    def posted_form() -> str:
-        return request.form["name"]
 
-    @app.get("/session-read")
-    def session_read() -> str:
-        return str(session["number"])
+@app.get("/header")
+def header() -> str:
+    """Use a field."""
+    return str(request.headers.get("User-Agent"))
 
-    @app.get("/session-write")
-    def session_write() -> str:
-        session["number"] = 42
-        return "written"
 
-    @app.get("/coroutine")
-    async def coroutine() -> str:
-        return "Hello, World!"
+@app.get("/cookie")
+def cookie() -> str:
+    """Use a cookie."""
+    return str(request.cookies["flavour"])
 
-    return app
+
+@app.post("/posted-json")
+def posted_json() -> str:
+    """Use a body in JSON."""
+    return str(request.get_json()["number"])
+
+
+@app.post("/posted-form")
+def posted_form() -> str:
+    """Use a form."""
+    return str(request.form["name"])
+
+
+@app.get("/session-read")
+def session_read() -> str:
+    """Use the session of the client."""
+    return str(session["number"])
+
+
+@app.get("/session-write")
+def session_write() -> str:
+    """Begin a session."""
+    session["number"] = 42
+    return "written"
+
+
+@app.get("/coroutine")
+async def coroutine() -> str:
+    """Greet from a coroutine."""
+    return "Hello, World!"
 
 
 def make_hooked_app() -> Dewar:

@@ -14,7 +14,7 @@ from bench.counters.wire import Wire
 #: Requests before the first that is counted: more than CPython needs to specialise its bytecode.
 WARM_UP = 60
 #: Those that never repeat a field fill the server's caches first.
-_FILL_CACHES = 3000
+_FILL_CACHES = 1000
 
 
 class Path(Protocol):
@@ -41,7 +41,7 @@ def open_paths() -> Iterator[tuple[str, Path]]:
 
 
 def _in_process() -> Iterator[tuple[str, Path]]:
-    app = apps.make_app()
+    app = apps.app
     hello = Request()
     for name, request in _requests(app):
         yield name, InProcess(app, request)
@@ -49,7 +49,7 @@ def _in_process() -> Iterator[tuple[str, Path]]:
     for depth in (1, 5):
         request = Request(path="/inner/")
         yield f"blueprint, {depth} deep", InProcess(apps.make_nested_app(depth), request)
-    for rules in (10, 500):
+    for rules in (10, 200):
         request = Request(path=f"/part{rules // 2}/7")
         yield f"1 of {rules:,} rules", InProcess(apps.make_routed_app(rules), request)
 
@@ -73,7 +73,7 @@ def _requests(app: WSGIApplication) -> Iterator[tuple[str, Request]]:
 
 
 def _wire() -> Iterator[tuple[str, Path]]:
-    app = apps.make_app()
+    app = apps.app
     for name, request in {
         "wire: /": Request(),
         "wire: /user/<int>?q=": Request(path="/user/42", query="q=tea"),

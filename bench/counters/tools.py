@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.counters.program import Windows, cost
@@ -49,7 +50,7 @@ def count_allocations() -> Costs:
 
 def count_system_calls() -> Costs:
     """Return the system calls of a request on each path."""
-    strace = _find("strace")
+    strace = _find("strace", "-o", os.devnull)
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder, "trace")
         windows = _run([strace, "-f", "-qq", "-o", str(trace)], "--mark")
@@ -64,7 +65,7 @@ def count_system_calls() -> Costs:
 
 
 def _callgrind(counter: str, allocator: str, read: Callable[[Path], int]) -> Costs:
-    valgrind, _ = _find("valgrind"), _find("vgdb")
+    valgrind = _find("valgrind", "-q", "--tool=none")
     with tempfile.TemporaryDirectory() as folder:
         command = [
             *([setarch, "-R"] if (setarch := shutil.which("setarch")) else []),
@@ -99,7 +100,7 @@ def _between_marks(counter: str, paths: list[str], counted: list[int]) -> Costs:
     """Return the costs, from the counter before, between and after the marks."""
     inside = counted[1::2]
     if len(counted) % 2 == 0 or len(inside) != 4 * len(paths):
-        raise MissingToolError(f"{len(counted) - 1} marks were seen, of {8 * len(paths)}.")
+        raise ValueError(f"{len(counted) - 1} marks were seen, of {8 * len(paths)}.")
     return {
         path: {counter: cost(*inside[4 * place : 4 * place + 4])}
         for place, path in enumerate(paths)
@@ -121,22 +122,33 @@ def _run(tool: Iterable[str], *options: str, **variables: str) -> dict[str, Wind
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300
     )
     if done.returncode:
-        raise MissingToolError(f"{command[0]} has failed: {done.stderr[-500:]}")
+        raise RuntimeError(f"{command[0]} has failed: {done.stderr[-500:]}")
     windows: dict[str, Windows] = json.loads(done.stdout)
     return windows
 
 
-def _find(name: str) -> str:
+def _find(name: str, *options: str) -> str:
+    """Return the path of a tool that can run a program here."""
     found = shutil.which(name)
     if found is None:
         raise MissingToolError(f"{name} is not installed.")
+    tried = subprocess.run([found, *options, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        raise MissingToolError(f"{name} may not run programs here: {tried.stderr.strip()[-200:]}")
     return found
 
 
-#: What counts, by the tool that it needs.
-TOOLS: dict[str, Callable[[], Costs]] = {
-    "no tool": count_inside,
-    "valgrind": count_instructions,
-    "valgrind, malloc": count_allocations,
-    "strace": count_system_calls,
+@dataclass(frozen=True)
+class Tool:
+    """A way to count: the counters that it gives, and what gives them."""
+
+    counters: tuple[str, ...]
+    count: Callable[[], Costs]
+
+
+TOOLS = {
+    "calls": Tool(("bytecodes", "calls of C", "calls of Python", "garbage"), count_inside),
+    "instructions": Tool(("instructions",), count_instructions),
+    "allocations": Tool(("allocations",), count_allocations),
+    "system calls": Tool(("system calls",), count_system_calls),
 }

@@ -12,7 +12,6 @@ from typing import TypeVar
 from unittest.mock import patch
 from wsgiref.types import WSGIApplication
 
-from bench.counters.requests import Request
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.settings.settings import Settings
 from dewar.server.system.listeners import open_listeners
@@ -120,7 +119,7 @@ class Wire:
 
     def _open_poller(self, waker: Waker) -> Poller:
         poller = open_poller(waker)
-        poller.poll = _after(self._client, poller.poll)  # type: ignore[method-assign]
+        poller.poll = _after(self._client, poller.poll)  # type: ignore[method-assign, assignment]
         return poller
 
 
