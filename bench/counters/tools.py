@@ -68,7 +68,6 @@ def _callgrind(counter: str, allocator: str, read: Callable[[Path], int]) -> Cos
     valgrind = _find("valgrind", "-q", "--tool=none")
     with tempfile.TemporaryDirectory() as folder:
         command = [
-            *([setarch, "-R"] if (setarch := shutil.which("setarch")) else []),
             valgrind,
             "-q",
             "--tool=callgrind",
@@ -119,7 +118,7 @@ def _run(tool: Iterable[str], *options: str, **variables: str) -> dict[str, Wind
     environment = {"PATH": os.environ.get("PATH", ""), "PYTHONHASHSEED": "0"} | variables
     command = [*tool, sys.executable, "-m", "bench.counters.program", *options]
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=900
     )
     if done.returncode:
         raise RuntimeError(f"{command[0]} has failed: {done.stderr[-500:]}")
