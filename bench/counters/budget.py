@@ -17,9 +17,10 @@ BUDGET = Path(__file__).with_name("budget.toml")
 _LIBRARIES = ("werkzeug", "itsdangerous", "httptools", "uvloop")
 #: These depend on how CPython was compiled, and are only compared on the same build.
 OF_A_BUILD = frozenset({"allocations", "instructions"})
-#: Which share of the budget is noise; other counters are exact. Ten runs on one machine differed by
-#: 0.01 %. The rest is for the place of the checkout, the C library and the model of the processor.
-TOLERANCES = {"instructions": 0.01}
+#: Which share of the budget is noise; other counters are exact. Ten runs of the same files differed
+#: by 0.01 %, but any change that moves objects in memory is worth up to 1.2 %: two methods may then
+#: have the same place in CPython's cache of methods, which goes by addresses.
+TOLERANCES = {"instructions": 0.02}
 #: On this path a thread waits for another one. What both do depends on who is quicker, and its
 #: other counters are not compared.
 _TWO_THREADS = "coroutine view"
@@ -95,8 +96,9 @@ class Budget:
 def taken_with() -> dict[str, str]:
     """Return the versions that the counters depend on."""
     options = f"{sysconfig.get_config_var('CONFIG_ARGS')} {sysconfig.get_config_var('PY_CFLAGS')}"
+    minor = ".".join(platform.python_version_tuple()[:2])
     found = {
-        "python": ".".join(platform.python_version_tuple()[:2]),
+        "python": f"{platform.python_implementation()} {minor}, {platform.system()}",
         "build": f"{platform.python_version()}, {platform.python_compiler()},"
         f" {platform.machine()}, {' '.join(platform.libc_ver())},"
         f" {zlib.crc32(options.encode()):08x}",
