@@ -1,10 +1,13 @@
 """Requests to an app without a server."""
 
 from collections.abc import Callable
+from typing import TypeVar
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from bench.counters.requests import Request
 from bench.micro.in_process import Capture, consume
+
+_T = TypeVar("_T")
 
 
 class InProcess:
@@ -34,6 +37,10 @@ class InProcess:
         status, _, body = self.answer()
         if status[:3] not in ("200", "404"):
             raise ValueError(f"{self._request} is answered with {status}: {body[:200]!r}")
+
+    def here(self, function: Callable[[], _T]) -> _T:
+        """Call a function on the thread that sends."""
+        return function()
 
     def prepare(self, count: int) -> Callable[[], None]:
         """Return a function that sends a number of requests."""

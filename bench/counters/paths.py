@@ -2,17 +2,18 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, TypeVar
 from wsgiref.types import WSGIApplication
 
 from bench.apps import raw
 from bench.counters import apps
 from bench.counters.in_process import InProcess
 from bench.counters.requests import Request
-from bench.counters.wire import Wire
+from bench.counters.wire import Wire, WireOnLoop
 
+_T = TypeVar("_T")
 #: Requests before the first that is counted: more than CPython needs to specialise its bytecode.
-WARM_UP = 60
+_WARM_UP = 60
 #: Those that never repeat a field fill the server's caches first.
 _FILL_CACHES = 1000
 
@@ -22,6 +23,9 @@ class Path(Protocol):
 
     def check(self) -> None:
         """Send a request; raise ValueError if the response is not the expected kind."""
+
+    def here(self, function: Callable[[], _T]) -> _T:
+        """Call a function on the thread where requests are served."""
 
     def prepare(self, count: int) -> Callable[[], None]:
         """Return a function that sends a number of requests."""
@@ -34,9 +38,8 @@ def open_paths() -> Iterator[tuple[str, Path]]:
     """Return each path with its name, warm."""
     for name, path in itertools.chain(_in_process(), _wire()):
         path.check()
-        path.prepare(WARM_UP)()
-        if name == "wire: fields that never repeat":
-            path.prepare(_FILL_CACHES)()
+        never_repeats = name == "wire: fields that never repeat"
+        path.here(path.prepare(_FILL_CACHES if never_repeats else _WARM_UP))
         yield name, path
 
 
@@ -69,7 +72,6 @@ def _requests(app: WSGIApplication) -> Iterator[tuple[str, Request]]:
     cookie = {"Cookie": fields["Set-Cookie"].partition(";")[0]}
     yield "session, read", Request(path="/session-read", fields=cookie)
     yield "404", Request(path="/nowhere")
-    yield "coroutine view", Request(path="/coroutine")
 
 
 def _wire() -> Iterator[tuple[str, Path]]:
@@ -81,6 +83,7 @@ def _wire() -> Iterator[tuple[str, Path]]:
         "wire: POST, small JSON": _post("/posted-json", "application/json", b'{"number": 42}'),
     }.items():
         yield name, Wire(app, _repeat(request))
+    yield "wire: coroutine view", WireOnLoop(app, _repeat(Request(path="/coroutine")))
     yield "wire: raw", Wire(raw.app, _repeat(Request()))
     numbers = itertools.count(100_000)
     yield "wire: fields that never repeat", Wire(raw.app, lambda count: _new(numbers, count))

@@ -6,13 +6,13 @@ counters of its windows, or only marks them (``--mark``) for a tool that counts 
 """
 
 import argparse
-import functools
 import gc
 import json
 import os
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 
 from bench.counters.paths import Path, open_paths
 from bench.counters.probes import Bytecodes, Calls, Garbage, Marks, Probe
@@ -27,9 +27,9 @@ def windows(path: Path, probe: Probe) -> Windows:
     """Return the counters of the four windows."""
     found: Windows = {}
     for prepare in (path.prepare, path.prepare_client):
-        prepare(MANY)()  # what other paths have made CPython forget
+        path.here(prepare(MANY))  # what other paths have made CPython forget
         for count in (FEW, MANY):
-            for name, counter in _window(prepare(count), probe).items():
+            for name, counter in path.here(partial(_window, prepare(count), probe)).items():
                 found.setdefault(name, []).append(counter)
     return found
 
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--callgrind", action="store_true")
     options = parser.parse_args()
     # A session is signed with the time: a new second would be a new cookie, and a new head.
-    time.time = functools.partial(float, _NOW)
+    time.time = partial(float, _NOW)
     paths = list(open_paths())
     gc.collect()
     gc.freeze()  # or each of the collections below would look at all apps

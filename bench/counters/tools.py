@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: The function of the C library, and the system call, that `bench.counters.probes.Marks` makes.
 MARK = "getpriority"
 _ALLOCATORS = frozenset({"malloc", "calloc", "realloc", "memalign", "posix_memalign"})
+_CALL = re.compile(r"(\d+) +(\w+)\(")
 #: The figures of a path by counter.
 Costs = dict[str, dict[str, float]]
 
@@ -55,13 +56,22 @@ def count_system_calls() -> Costs:
         trace = Path(folder, "trace")
         windows = _run([strace, "-f", "-qq", "-o", str(trace)], "--mark")
         lines = trace.read_text("utf-8", "replace").splitlines()
-    counted = [0]
-    for line in lines:
-        if f" {MARK}(" in line:
+    return _between_marks("system calls", list(windows), _calls_between_marks(lines))
+
+
+def _calls_between_marks(lines: list[str]) -> list[int]:
+    """Return the calls before, between and after the marks, of the thread that makes them."""
+    # A futex is a lock that another thread holds. None does here while a request is served, but the
+    # thread that waits for the window to end may hold the interpreter's, at its begin.
+    calls = [found.groups() for line in lines if (found := _CALL.match(line))]
+    counted, marked = [0], ""
+    for thread, name in calls:
+        if name == MARK:
             counted.append(0)
-        elif " resumed>" not in line and "(" in line:
+            marked = thread
+        elif thread == marked and name != "futex":
             counted[-1] += 1
-    return _between_marks("system calls", list(windows), counted)
+    return counted
 
 
 def _callgrind(counter: str, allocator: str, read: Callable[[Path], int]) -> Costs:

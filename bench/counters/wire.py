@@ -8,10 +8,12 @@ each poll: it takes the response to its last request and sends the next one.
 import itertools
 import socket
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TypeVar
 from unittest.mock import patch
 from wsgiref.types import WSGIApplication
 
+from dewar.loop.process_loop import process_loop
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.settings.settings import Settings
 from dewar.server.system.listeners import open_listeners
@@ -21,6 +23,7 @@ from dewar.server.threads.pool import Pool
 from dewar.support.waker import Waker
 
 _T = TypeVar("_T")
+_TIMEOUT = 1.0
 
 
 class _AllSentError(Exception):
@@ -90,9 +93,14 @@ class Wire:
         Raises:
             ValueError: If the response is not the expected kind.
         """
-        self.prepare(1)()
+        self.here(self.prepare(1))
+        self._client.sock.setblocking(True)
         if not self._client.response.startswith(b"HTTP/1.1 200 OK\r\n"):
             raise ValueError(f"{self._requests(1)} is answered with {self._client.response!r}")
+
+    def here(self, function: Callable[[], _T]) -> _T:
+        """Call a function on the thread that leads."""
+        return function()
 
     def prepare(self, count: int) -> Callable[[], None]:
         """Return a function that sends a number of requests and serves them."""
@@ -123,10 +131,38 @@ class Wire:
         return poller
 
 
+class WireOnLoop(Wire):
+    """The same where the event loop's thread leads, as it does while views are coroutines."""
+
+    def here(self, function: Callable[[], _T]) -> _T:
+        """See `Wire`."""
+        called: Future[_T] = Future()
+        process_loop.call_soon(_call, function, called)
+        return called.result()
+
+    def _lead(self) -> None:
+        leadership, loop_leader = self._pool._leadership, self._pool._loop_leader
+        while not leadership.loop_score.prefers_loop:
+            leadership.loop_score.note_loop()
+        token = leadership.begin_on_loop()
+        try:
+            while loop_leader._lead_round(token):
+                pass
+        except _AllSentError:
+            return
+
+
+def _call(function: Callable[[], _T], called: "Future[_T]") -> None:
+    try:
+        called.set_result(function())
+    except BaseException as error:
+        called.set_exception(error)
+
+
 def _after(client: Client, poll: Callable[[float], _T]) -> Callable[[float], _T]:
-    def after(timeout: float) -> _T:
+    def after(_timeout: float) -> _T:
         client.turn()
-        return poll(timeout)
+        return poll(_TIMEOUT)  # the loop's thread would not wait for what is on its way
 
     return after
 
