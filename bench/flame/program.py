@@ -1,19 +1,18 @@
 """The program that is sampled: it serves one path of `bench.counters` for some seconds.
 
-It prints the microseconds of a request, without the client's.
+It prints the microseconds of a request, without the client's: those of the shortest of all rounds,
+because what else runs on the machine only adds to them.
 """
 
 import argparse
 import time
 from collections.abc import Callable
-from statistics import median
 
 from bench.counters.paths import open_paths
 
-#: Requests whose time is taken together.
-_BATCH = 200
-#: The same of the client alone, whose responses have to fit into the buffer of a socket.
-_CLIENT, _CLIENT_ROUNDS = 50, 60
+#: Requests whose time is taken together: so few that most rounds are not interrupted, and that the
+#: responses for the client alone fit into the buffer of a socket.
+_ROUND, _CLIENT_ROUNDS = 50, 100
 
 
 def main() -> None:
@@ -23,11 +22,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args()
     path = dict(open_paths())[options.path]
-    client = median(_seconds(path.prepare_client(_CLIENT)) for _ in range(_CLIENT_ROUNDS))
+    client = min(_seconds(path.prepare_client(_ROUND)) for _ in range(_CLIENT_ROUNDS))
     rounds, end = [], time.perf_counter() + options.seconds
     while time.perf_counter() < end:
-        rounds.append(_seconds(path.prepare(_BATCH)))
-    print(f"{(median(rounds) / _BATCH - client / _CLIENT) * 1e6:.2f}")
+        rounds.append(_seconds(path.prepare(_ROUND)))
+    print(f"{(min(rounds) - client) / _ROUND * 1e6:.2f}")
 
 
 def _seconds(run: Callable[[], None]) -> float:
