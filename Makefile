@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all second lint types floors suite soak soak-isolation soak-mounts soak-coroutines soak-endurance soak-slow faults crashes chaos fuzz format bench curves targets conformance map docs clean
+.PHONY: help run test test-all second lint types floors suite soak soak-isolation soak-mounts soak-coroutines soak-endurance soak-slow faults crashes chaos fuzz format bench curves targets counters counters-update flame conformance map docs clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -102,6 +102,18 @@ curves: $(STAMP)
 ## make targets  measure the ratios that Dewar should reach, and write their page
 targets: $(STAMP)
 	@$(PYTHON) -m bench --only targets --page docs/reference/targets.md $(ARGS)
+
+## make counters   count what a request costs on each path, beside the figures of the last landing
+counters: $(STAMP)
+	@$(BIN)/python -m bench.counters $(ARGS)
+
+## make counters-update   take the counters of today as the budget, which the tests compare with
+counters-update: $(STAMP)
+	@$(BIN)/python -m bench.counters --update
+
+## make flame    measure where a request's microseconds go, and draw it (docs/explanation)
+flame: $(STAMP)
+	@$(BIN)/python -m bench.flame $(ARGS)
 
 ## make conformance   run Flask's and its extensions' published tests on Dewar (ARGS="--fast")
 conformance:

@@ -23,6 +23,14 @@ settings.register_profile(
 settings.load_profile("suite")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the notes of tests that have passed."""
+    for report in terminalreporter.getreports("passed"):
+        for name, text in report.user_properties:
+            if name == "note":
+                terminalreporter.line(f"{report.nodeid}: {text}")
+
+
 @pytest.fixture
 def same_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Take back what loading an app does to the environment and to what is imported."""
