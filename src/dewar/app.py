@@ -75,6 +75,9 @@ class Dewar(RequestMethods, ServerMethods, AppParts):
         instance_relative_config: bool = False,
         root_path: str | None = None,
     ) -> None:
+        # PERF: the instance's own, which each request reads several times. No context keeps it,
+        # because a view may still change the app.
+        self._dewar_composed: Composition | None = None
         super().__init__(
             import_name,
             static_url_path,
@@ -195,13 +198,15 @@ class Dewar(RequestMethods, ServerMethods, AppParts):
         """Add what the context processors return to a template's names."""
         update_context(self, context)
 
-    @cached_property
+    @property
     def _dewar_composition(self) -> Composition:
         """What is worked out from the registrations, until the next registration."""
-        # PERF: a plain attribute of the instance, which each request reads several times. It is
-        # not kept by the context, because a view may still change the app. Two threads may both
-        # compose: the compositions are equal, and either may stay.
-        return Composition(self, _STOCK)
+        return self._dewar_composed or self._dewar_compose()
+
+    def _dewar_compose(self) -> Composition:
+        # Two threads may both compose: the compositions are equal, and either may stay.
+        composed = vars(self)["_dewar_composed"] = Composition(self, _STOCK)
+        return composed
 
     @cached_property
     def _dewar_context_class(self) -> type[Context]:
@@ -209,13 +214,13 @@ class Dewar(RequestMethods, ServerMethods, AppParts):
 
     def _dewar_compare_classes(self) -> None:
         """Compose anew if a class has got other methods; the test client calls it."""
-        composition = vars(self).get("_dewar_composition")
+        composition = self._dewar_composed
         if composition is not None and not composition.is_current(self, _STOCK):
             self._dewar_changed()
 
     def _dewar_changed(self) -> None:
         own = vars(self)
-        own.pop("_dewar_composition", None)
+        own["_dewar_composed"] = None
         own.pop("_dewar_context_class", None)
 
     def __setattr__(self, name: str, value: Any) -> None:

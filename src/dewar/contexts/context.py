@@ -167,8 +167,9 @@ class Context(ContextState):
     def match_request(self) -> None:
         """Find the rule for the request; keep a routing error for later."""
         app = self.app
-        found = app._dewar_composition.index.match(self._dewar_environ or {})
-        if found is None or has_trusted_hosts(app.config, app.request_class):
+        composition = app._dewar_composed or app._dewar_compose()
+        found = composition.index.match(self._dewar_environ or {})
+        if found is None or has_trusted_hosts(app.config, composition.request_class):
             adapter = self.url_adapter
             if adapter is None:
                 return
@@ -214,7 +215,7 @@ class Context(ContextState):
     def _dewar_is_watched(self) -> bool:
         """Whether the app or a signal has something to call when the context ends."""
         return (
-            self.app._dewar_composition.has_teardown
+            (self.app._dewar_composed or self.app._dewar_compose()).has_teardown
             or bool(request_tearing_down.receivers)
             or bool(appcontext_tearing_down.receivers)
             or bool(appcontext_popped.receivers)

@@ -16,6 +16,7 @@ class Composed(Protocol):
 
     index: RouteIndex
     has_teardown: bool
+    request_class: type[Request]
 
 
 class ContextApp(Protocol):
@@ -32,9 +33,15 @@ class ContextApp(Protocol):
     def config(self) -> Mapping[str, Any]:
         """The configuration."""
 
+    #: What is worked out from the registrations; None if they have changed since.
+    _dewar_composed: Composed | None
+
     @property
     def _dewar_composition(self) -> Composed:
-        """What is worked out from the registrations."""
+        """The same, worked out again if necessary."""
+
+    def _dewar_compose(self) -> Composed:
+        """Work it out."""
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Return Werkzeug's adapter for a request."""

@@ -127,10 +127,12 @@ class Composition:
         "has_plain_contexts",
         "has_teardown",
         "index",
+        "request_class",
     )
 
     def __init__(self, app: ComposedApp, stock: Mapping[str, object]) -> None:
         self._found = _on_classes(app, stock)
+        self.request_class = app.request_class
         self._plans: dict[str | None, Plan] = {}
         can_index = (
             # Not a subclass: it may bind and match in its own way.

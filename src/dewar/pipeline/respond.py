@@ -30,7 +30,7 @@ def respond(
     app: PipelineApp, environ: WSGIEnvironment, start_response: StartResponse
 ) -> Iterable[bytes]:
     """Answer one request (PEP 3333) in a new context."""
-    composition = app._dewar_composition
+    composition = app._dewar_composed or app._dewar_compose()
     if composition.has_plain_contexts:
         context = _new(Context)
         context._dewar_fill(app, environ)  # noqa: SLF001  # in place of the constructor
@@ -40,7 +40,8 @@ def respond(
         context.push()
         rule = context._dewar_url_rule
         # Not that of before: the first request may have set up the app, as said below.
-        plan = app._dewar_composition.plan_for(app, None if rule is None else rule.endpoint)
+        composition = app._dewar_composed or app._dewar_compose()
+        plan = composition.plan_for(app, None if rule is None else rule.endpoint)
     except BaseException as error:  # noqa: BLE001  # answered or raised by the lane
         dispatch: Callable[[], Response] = partial(full.fail, error)
     else:

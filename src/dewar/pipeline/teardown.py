@@ -52,7 +52,8 @@ def end_unwatched(app: PipelineApp, context: Context) -> bool:
         or context._dewar_pushes != 1
         # The class, because a subclass may have another `pop`.
         or type(context) is not Context
-        or app._dewar_composition.has_teardown
+        or app._dewar_composed is None
+        or app._dewar_composed.has_teardown
         or request_tearing_down.receivers
         or appcontext_tearing_down.receivers
         or appcontext_popped.receivers
