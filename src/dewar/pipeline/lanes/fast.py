@@ -89,7 +89,13 @@ def wants_response(app: PipelineApp, plan: Plan, context: Context) -> bool:
         return True
     if context._dewar_session is not None or context._dewar_after_functions is not None:
         return True
-    return has_session_cookie(app, context)
+    return has_session_cookie(app, context) and _renews_session(app, context)
+
+
+def _renews_session(app: PipelineApp, context: Context) -> bool:
+    """Whether a session that the request has not used is sent again, as it is permanent."""
+    session = context._dewar_open_session()
+    return bool(session) and app.session_interface.should_set_cookie(app, session)  # type: ignore[arg-type]  # the app is wider
 
 
 def send(
