@@ -208,3 +208,86 @@ def test_a_bare_tag_has_everything_to_write(serializer):
     for method in (tag.check, tag.to_json, tag.to_python, tag.tag):
         with pytest.raises(NotImplementedError):
             method(1)
+
+
+def copying_serializer():
+    """One that puts everything into the form that is written, whether it needs a tag or not."""
+    serializer = TaggedJSONSerializer()
+    serializer._dewar_shipped = None
+    return serializer
+
+
+@given(values)
+def test_what_needs_no_tag_is_written_as_it_is(value):
+    """The text is the same as without the short way."""
+    assert TaggedJSONSerializer().dumps(value) == copying_serializer().dumps(value)
+
+
+class Loud(str):
+    """A string of the program, with markup."""
+
+    __slots__ = ()
+
+    def __html__(self):
+        return f"<b>{self}</b>"
+
+
+class TagNumber(JSONTag):
+    """A tag for a type that JSON can write."""
+
+    __slots__ = ()
+    key = " n"
+
+    def check(self, value):
+        return isinstance(value, int)
+
+    def to_json(self, value):
+        return str(value)
+
+    def to_python(self, value):
+        return int(value)
+
+
+@pytest.mark.parametrize("value", [Loud("a"), [Loud("a")], {"a": {"b": Loud("a")}}])
+def test_a_subclass_may_need_a_tag(value):
+    """It is not taken for its base."""
+    assert '{" m":"<b>a</b>"}' in TaggedJSONSerializer().dumps(value)
+
+
+@pytest.mark.parametrize("how", ["register", "order", "class", "tag", "patch"])
+def test_a_tag_for_what_json_can_write_is_used(serializer, monkeypatch, how):
+    """Wherever it is put, also after the serializer has been used."""
+    assert serializer.dumps({"a": 1}) == '{"a":1}'
+    if how == "register":
+        serializer.register(TagNumber, index=0)
+    elif how == "order":
+        serializer.order.insert(0, TagNumber(serializer))
+    elif how == "class":
+        tags = (TagNumber, *TaggedJSONSerializer.default_tags)
+        serializer = type("Own", (TaggedJSONSerializer,), {"default_tags": tags})()
+    else:
+
+        def tag(self, value):
+            return {"a": {" n": "1"}}
+
+        if how == "tag":
+            serializer = type("Own", (TaggedJSONSerializer,), {"tag": tag})()
+        else:
+            monkeypatch.setattr(TaggedJSONSerializer, "tag", tag)
+    assert serializer.dumps({"a": 1}) == '{"a":{" n":"1"}}'
+    assert through(serializer, json).dumps({"a": 1}) == '{"a":{" n":"1"}}'
+
+
+def test_what_is_read_is_not_kept_by_the_reader():
+    """A provider may remember what it has read; it is not changed with the session."""
+
+    class Remembering:
+        kept = json.loads('{"a": {"b": 1}, "c": [2]}')
+
+        def loads(self, text):
+            return self.kept
+
+    read = through(TaggedJSONSerializer(), Remembering()).loads("")
+    assert read == Remembering.kept
+    read["a"]["b"], read["c"][0] = 5, 5
+    assert Remembering.kept == {"a": {"b": 1}, "c": [2]}

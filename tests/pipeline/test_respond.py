@@ -23,6 +23,7 @@ from dewar import (
 )
 from dewar.contexts.current import contexts
 from dewar.errors import ContextOrderError
+from dewar.pipeline import stages
 
 
 @pytest.fixture
@@ -357,3 +358,45 @@ def test_async_views_and_hooks_see_the_request(app: Dewar) -> None:
         return app.test_client().get("/async").text
 
     assert asyncio.run(main()) == "/async pipeline"
+
+
+@pytest.mark.parametrize(
+    ("kept", "refreshes", "sends"),
+    [
+        ({"n": 1}, True, False),
+        ({"n": 1, "_permanent": True}, True, True),
+        ({"n": 1, "_permanent": True}, False, False),
+        ({}, True, False),
+    ],
+)
+def test_a_session_that_is_not_used_is_sent_if_it_is_renewed(
+    app: Dewar,
+    monkeypatch: pytest.MonkeyPatch,
+    kept: dict[str, Any],
+    refreshes: bool,
+    sends: bool,
+) -> None:
+    """Otherwise no response is made for it."""
+    made: list[object] = []
+    make_response = stages.finalize
+    monkeypatch.setattr(stages, "finalize", lambda *args: made.append(args) or make_response(*args))
+    app.config["SESSION_REFRESH_EACH_REQUEST"] = refreshes
+    app.add_url_rule("/", "index", lambda: "seen")
+    signing = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]  # the shipped one
+    client = app.test_client()
+    client.set_cookie("session", signing.dumps(kept))
+    answer = client.get("/")
+    assert answer.text == "seen"
+    assert ("Set-Cookie" in answer.headers) is sends
+    assert ("Vary" in answer.headers) is sends
+    assert bool(made) is sends
+
+
+def test_a_session_that_cannot_be_opened_is_an_error(app: Dewar) -> None:
+    """Also if the view does not use it: it is signed, and no JSON."""
+    app.logger.disabled = True
+    app.add_url_rule("/", "index", lambda: "seen")
+    signing = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]  # the shipped one
+    client = app.test_client()
+    client.set_cookie("session", signing.make_signer().sign(b"bm8").decode())
+    assert client.get("/").status_code == 500

@@ -17,6 +17,7 @@ from werkzeug.http import http_date, parse_date
 
 from dewar import json as current_json
 from dewar.json.errors import TagTakenError
+from dewar.json.plain import needs_tags, untag_all
 
 __all__ = ["JSONTag", "JSONText", "TaggedJSONSerializer", "through"]
 
@@ -204,7 +205,7 @@ class TaggedJSONSerializer:
     converts a value.
     """
 
-    __slots__ = ("_dewar_text", "order", "tags")
+    __slots__ = ("_dewar_shipped", "_dewar_text", "order", "tags")
 
     default_tags: ClassVar[Sequence[type[JSONTag]]] = (
         TagDict,
@@ -224,6 +225,9 @@ class TaggedJSONSerializer:
         self._dewar_text: JSONText = current_json
         for tag_class in self.default_tags:
             self.register(tag_class)
+        # The order of the shipped tags; None if there are others.
+        are_shipped = [*map(type, self.order)] == [*_SHIPPED]
+        self._dewar_shipped = [*self.order] if are_shipped else None
 
     def register(
         self, tag_class: type[JSONTag], force: bool = False, index: int | None = None
@@ -267,14 +271,26 @@ class TaggedJSONSerializer:
         Raises:
             TypeError: If it contains a type that neither the tags nor JSON support.
         """
-        return self._dewar_text.dumps(self.tag(value), separators=(",", ":"))
+        # PERF: what needs no tag is not copied. Only the shipped tags are known to leave it alone.
+        if (
+            self.order != self._dewar_shipped
+            or type(self).tag is not _STOCK_TAG
+            or needs_tags(value, self.tags)
+        ):
+            value = self.tag(value)
+        return self._dewar_text.dumps(value, separators=(",", ":"))
 
     def loads(self, value: str) -> Any:
         """Return the original of a text that `dumps` returned."""
-        return _untag_all(self, self._dewar_text.loads(value))
+        return untag_all(self._dewar_text.loads(value), self.untag)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {sorted(self.tags)}>"
+
+
+_SHIPPED = TaggedJSONSerializer.default_tags
+# As it is at import, for the reason in `dewar.pipeline.composition.stock_methods`.
+_STOCK_TAG = TaggedJSONSerializer.tag
 
 
 def through(serializer: S, text: JSONText) -> S:
@@ -282,14 +298,6 @@ def through(serializer: S, text: JSONText) -> S:
     other = copy.copy(serializer)
     other._dewar_text = text
     return other
-
-
-def _untag_all(serializer: TaggedJSONSerializer, value: Any) -> Any:
-    if isinstance(value, dict):
-        return serializer.untag({key: _untag_all(serializer, item) for key, item in value.items()})
-    if isinstance(value, list):
-        return [_untag_all(serializer, item) for item in value]
-    return value
 
 
 def _key_of(value: dict[str, Any]) -> str:

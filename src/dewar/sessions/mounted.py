@@ -4,8 +4,8 @@ from typing import Any
 from urllib.parse import quote
 
 from dewar.config import Default
-from dewar.contexts.current import maybe_current_request
-from dewar.mounting.location import Location, location_in
+from dewar.contexts.current import contexts
+from dewar.mounting.location import LOCATION, Location, location_in
 from dewar.mounting.paths import from_wsgi
 
 
@@ -16,10 +16,8 @@ def suffix(app: Any) -> str:
     requests. It has only characters that a cookie's name may have (RFC 6265, 4.1.1), and no two
     mounts have the same: ``~admin``, ``~~api.example.com~v1``.
     """
-    if type(app.config["SESSION_COOKIE_NAME"]) is not Default:
-        return ""
     location = _location_of(app)
-    if location is None:
+    if location is None or type(app.config["SESSION_COOKIE_NAME"]) is not Default:
         return ""
     quoted = quote(location.address.encode("latin-1", "replace"))
     return quoted.replace("~", "%7E").replace("/", "~")
@@ -36,7 +34,9 @@ def cookie_path(app: Any) -> str | None:
 def _location_of(app: Any) -> Location | None:
     """Return where the app answers the request that is being handled."""
     # The methods of a session interface have only the app as an argument, as in Flask.
-    carrier = maybe_current_request()
-    if carrier is None or carrier.app is not app:
+    # PERF: without `maybe_current_request` and `location_in`, as each session asks several times.
+    state = contexts.reader(None)
+    carrier = None if state is None else state[1]
+    if carrier is None or carrier.app is not app or LOCATION not in carrier._dewar_environ:
         return None
     return location_in(carrier._dewar_environ)

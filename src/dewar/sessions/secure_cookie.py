@@ -9,14 +9,16 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from itsdangerous import BadSignature, Signer, TimestampSigner, URLSafeTimedSerializer
+from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.sansio.response import Response
 
-from dewar.json.tagged import TaggedJSONSerializer, through
+from dewar.json.tagged import TaggedJSONSerializer
+from dewar.sessions.cookie_fields import add_cookie, read_cookie, vary_by_cookie
 from dewar.sessions.errors import SecretKeyError, SessionUnavailableError
 from dewar.sessions.interface import SessionApp, SessionInterface, SessionRequest
 from dewar.sessions.mounted import suffix
 from dewar.sessions.session import SecureCookieSession, SessionMixin
+from dewar.sessions.signing import make_signing
 
 # How many apps may share an interface before they make each other's serializers anew.
 MAX_KEPT = 8
@@ -26,34 +28,6 @@ def lazy_sha1(string: bytes = b"") -> Any:
     """Return a SHA-1 hash; the function is looked up at the call, as some systems have none."""
     # SECURITY: inside an HMAC, which the collisions of SHA-1 do not weaken.
     return hashlib.sha1(string)  # noqa: S324
-
-
-class _LastingSigner(TimestampSigner):
-    """Derives each secret key once; the keys of a signer never change."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._derived: dict[Any, bytes] = {}
-
-    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
-        derived = self._derived.get(secret_key)
-        if derived is None:
-            derived = self._derived[secret_key] = super().derive_key(secret_key)
-        return derived
-
-
-class _SigningSerializer(URLSafeTimedSerializer):
-    """Keeps its signer, which has no state but its keys, so threads may share it."""
-
-    default_signer: type[TimestampSigner] = _LastingSigner
-
-    @cached_property
-    def _dewar_signer(self) -> Signer:
-        return super().make_signer(self.salt)
-
-    def make_signer(self, salt: str | bytes | None = None) -> Signer:
-        own = salt is None or salt == self.salt
-        return self._dewar_signer if own else super().make_signer(salt)
 
 
 class SecureCookieSessionInterface(SessionInterface):
@@ -107,10 +81,11 @@ class SecureCookieSessionInterface(SessionInterface):
         fallbacks = app.config["SECRET_KEY_FALLBACKS"] or ()
         if isinstance(fallbacks, (str, bytes)):
             raise SecretKeyError
+        # SECURITY: otherwise a renamed cookie would be valid for another mounted app.
+        mount = suffix(app)
         made_from = (
             (*fallbacks, secret_key),
-            # SECURITY: otherwise a renamed cookie would be valid for another mounted app.
-            _salted(self.salt, suffix(app)),
+            _salted(self.salt, mount) if mount else self.salt,
             self.key_derivation,
             self.digest_method,
             self.serializer,
@@ -119,7 +94,7 @@ class SecureCookieSessionInterface(SessionInterface):
         for kept_from, signing in self._dewar_kept:
             if kept_from == made_from:
                 return signing
-        signing = _make_signing(*made_from)
+        signing = make_signing(*made_from)
         self._dewar_kept = ((made_from, signing), *self._dewar_kept[: MAX_KEPT - 1])
         return signing
 
@@ -128,7 +103,7 @@ class SecureCookieSessionInterface(SessionInterface):
         signing = self.get_signing_serializer(app)
         if signing is None:
             return None
-        cookie = request.cookies.get(self.get_cookie_name(app))
+        cookie = read_cookie(request, self.get_cookie_name(app))
         if not cookie:
             return self.session_class()
         max_age = int(app.permanent_session_lifetime.total_seconds())
@@ -144,23 +119,21 @@ class SecureCookieSessionInterface(SessionInterface):
             SessionUnavailableError: (a `RuntimeError`) if there is no secret key any more.
         """
         if session.accessed:
-            response.vary.add("Cookie")
+            vary_by_cookie(response)
         if not session:
             if session.modified:
                 response.delete_cookie(**_cookie(self, app))
-                response.vary.add("Cookie")
+                vary_by_cookie(response)
             return
         if not self.should_set_cookie(app, session):
             return
         signing = self.get_signing_serializer(app)
         if signing is None:
             raise SessionUnavailableError
-        response.set_cookie(
-            value=signing.dumps(dict(session)),
-            expires=self.get_expiration_time(app, session),
-            **_cookie(self, app),
-        )
-        response.vary.add("Cookie")
+        value = signing.dumps(dict(session))
+        expires = self.get_expiration_time(app, session)
+        add_cookie(response, signing, value, expires, _cookie(self, app))
+        vary_by_cookie(response)
 
 
 def _cookie(interface: SessionInterface, app: SessionApp) -> dict[str, Any]:
@@ -178,22 +151,3 @@ def _cookie(interface: SessionInterface, app: SessionApp) -> dict[str, Any]:
 
 def _salted(salt: str | bytes, suffix: str) -> str | bytes:
     return salt + suffix if isinstance(salt, str) else salt + suffix.encode()
-
-
-def _make_signing(
-    secret_keys: tuple[Any, ...],
-    salt: str | bytes,
-    key_derivation: str,
-    digest_method: Callable[..., Any],
-    serializer: Any,
-    json: Any,
-) -> URLSafeTimedSerializer:
-    if isinstance(serializer, TaggedJSONSerializer):
-        serializer = through(serializer, json)
-    # The last key signs; the others only verify.
-    return _SigningSerializer(
-        list(secret_keys),
-        salt=salt,
-        serializer=serializer,
-        signer_kwargs={"key_derivation": key_derivation, "digest_method": digest_method},
-    )

@@ -97,8 +97,18 @@ def wants_response(app: PipelineApp, plan: Plan, context: Context) -> bool:
         or context._dewar_session is not None
         or context._dewar_after_functions is not None
         # PERF: most clients send none.
-        or ("HTTP_COOKIE" in context._dewar_environ and has_session_cookie(app, context))  # type: ignore[operator]  # there is a request
+        or (
+            "HTTP_COOKIE" in context._dewar_environ  # type: ignore[operator]  # there is a request
+            and has_session_cookie(app, context)
+            and _renews_session(app, context)
+        )
     )
+
+
+def _renews_session(app: PipelineApp, context: Context) -> bool:
+    """Whether a session that the request has not used is sent again, as it is permanent."""
+    session = context._dewar_open_session()
+    return bool(session) and app.session_interface.should_set_cookie(app, session)  # type: ignore[arg-type]  # the app is wider
 
 
 def send(
