@@ -4,10 +4,15 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any
 from wsgiref.types import WSGIEnvironment
 
+from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar import json
 from dewar.contexts.current import maybe_current
+from dewar.messages.header_fields import has_field, maybe_fields, to_headers
+
+# As it is at import, for the reason in `dewar.pipeline.composition.stock_methods`.
+_SET_DATA = WerkzeugResponse.set_data
 
 
 class Response(WerkzeugResponse):
@@ -23,6 +28,43 @@ class Response(WerkzeugResponse):
     default_mimetype = "text/html"
     json_module = json
     autocorrect_location_header = False
+
+    def __init__(
+        self,
+        response: Any = None,
+        status: Any = None,
+        headers: Any = None,
+        mimetype: str | None = None,
+        content_type: str | None = None,
+        direct_passthrough: bool = False,
+    ) -> None:
+        # PERF: Werkzeug's constructor, for the usual arguments in a fifth of the time. A subclass
+        # may have other methods, which are called in there.
+        fields = phrase = None
+        if type(self) is Response and Response.set_data is _SET_DATA:
+            code = self.default_status if status is None else status
+            phrase = HTTP_STATUS_CODES.get(code) if type(code) is int else None
+            fields = maybe_fields(headers, mimetype, content_type, self.default_mimetype)
+        if phrase is None or fields is None:
+            super().__init__(response, status, headers, mimetype, content_type, direct_passthrough)
+            return
+        self.headers = to_headers(fields)
+        self._status, self._status_code = f"{code} {phrase.upper()}", code
+        self.direct_passthrough = direct_passthrough
+        self._on_close = []
+        if type(response) is str:
+            response = response.encode()
+        if type(response) is bytes:
+            self.response = [response]
+            if self.automatically_set_content_length:
+                if headers and has_field(fields, "content-length"):
+                    self.headers["Content-Length"] = str(len(response))
+                else:
+                    fields.append(("Content-Length", str(len(response))))
+        elif isinstance(response, (str, bytes, bytearray)):
+            self.set_data(response)  # type: ignore[arg-type]  # Werkzeug takes it as well
+        else:
+            self.response = [] if response is None else response
 
     @property
     def max_cookie_size(self) -> int:  # type: ignore[override]  # an attribute in Werkzeug

@@ -14,6 +14,7 @@ from dewar.contexts.eager import EagerContext, SplitContext
 from dewar.contexts.namespace import AppGlobals
 from dewar.messages.request import Request
 from dewar.messages.response import Response
+from dewar.messages.sending import has_stock_class
 from dewar.pipeline.body_limits import BodyLimits
 from dewar.pipeline.plan import FAST, FULL, SUSPENDABLE, Lanes, Plan, PlannedApp, compose
 from dewar.registration.error_handlers import ErrorHandlers
@@ -142,7 +143,7 @@ class Composition:
         self.index = RouteIndex(app.url_map if can_index else None)
         self.has_fast_lane = (
             app.response_class is Response
-            and Response.default_mimetype == "text/html"
+            and has_stock_class()
             and all(is_method_stock(app, stock, name) for name in _STAGES)
         )
         # A request waits on the event loop without its thread only if no subclass's method is
@@ -246,7 +247,7 @@ def _on_classes(app: ComposedApp, stock: Mapping[str, object]) -> tuple[object, 
         attrgetter(*stock)(type(app)),
         may_open_late(app.session_interface),
         _maybe(_ROUTED_ON_CLASS, app.request_class),
-        Response.default_mimetype,
+        has_stock_class(),
     )
 
 

@@ -33,6 +33,8 @@ def make_response(app: PipelineApp, returned: Any, context: Context | None) -> R
     Raises:
         InvalidReturnError: If the value is not of an allowed kind.
     """
+    if type(returned) is app.response_class:
+        return returned
     body, status, headers = _unpack(returned, context)
     if body is None:
         raise InvalidReturnError(
@@ -43,7 +45,7 @@ def make_response(app: PipelineApp, returned: Any, context: Context | None) -> R
     if isinstance(body, (str, bytes, bytearray, Iterator, AsyncIterator)):
         # Status and headers go to the constructor, because a given Content-Type must replace
         # the default one.
-        return app.response_class(body, status=status, headers=headers)  # type: ignore[arg-type]  # an iterator is iterable
+        return app.response_class(body, status=status, headers=headers)
     response = _from_object(app, body, context)
     if status is not None:
         _set_status(response, status)
