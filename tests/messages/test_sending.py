@@ -189,3 +189,14 @@ def test_a_member_replaced_on_the_class_is_used(
 def sent_by(app: Dewar) -> object:
     response = app.test_client().get("/")
     return response.status, [*response.headers], response.data
+
+
+@given(st.lists(st.sampled_from([b"a", "å"])), st.booleans(), st.sampled_from(["GET", "HEAD"]))
+def test_an_iterator_with_a_length_is_sent_as_werkzeug_sends_it(
+    pieces: list[Any], has_length: bool, method: str
+) -> None:
+    """The page of an error is one."""
+    headers = {"Content-Length": "3"} if has_length else {}
+    assert sent(Response(iter(pieces), headers=headers), method, sending.send) == sent(
+        Reference(iter(pieces), headers=headers), method, by_itself
+    )

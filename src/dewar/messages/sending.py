@@ -26,6 +26,7 @@ _members: Callable[[type], tuple[Any, ...]] = attrgetter(
     "autocorrect_location_header",
     "automatically_set_content_length",
     "close",
+    "force_type",
     "default_mimetype",
     "default_status",
     "get_app_iter",
@@ -40,6 +41,7 @@ _members: Callable[[type], tuple[Any, ...]] = attrgetter(
 # As they are at import, for the reason in `dewar.pipeline.composition.stock_methods`.
 _STOCK = _members(Response)
 _SIZE = len(vars(Response()))
+_LIST_ITERATOR = type(iter([]))
 _URLS = frozenset({"content-location", "location"})
 
 
@@ -93,11 +95,15 @@ def _send_usual(
         is_unusual = True
     if is_unusual:
         return response(environ, start_response)
-    if is_whole and not own["_on_close"] and not own["direct_passthrough"]:
-        has_body = status != 204 and environ["REQUEST_METHOD"] != "HEAD"
-        body: Iterable[bytes] = [pieces[0]] if has_body else []
-    else:
+    body: Iterable[bytes]
+    # The page of an error is an iterator.
+    is_list = is_whole or (has_length and type(pieces) is _LIST_ITERATOR)
+    if not is_list or own["_on_close"] or own["direct_passthrough"]:
         body = response.get_app_iter(environ)
+    elif status == 204 or environ["REQUEST_METHOD"] == "HEAD":
+        body = []
+    else:
+        body = [pieces[0]] if is_whole else [*response.iter_encoded()]
     start_response(own["_status"], fields)
     return body
 
