@@ -51,8 +51,8 @@ def described(response: Any, environ: dict[str, Any], *, is_sent: bool) -> objec
         return started, b"".join(body)
     return (
         type(response), sorted(vars(response)), response.status, response.status_code,
-        [*response.headers], response.is_streamed, response.is_sequence, response.direct_passthrough,
-        len(response._on_close), response.get_data(),
+        [*response.headers], response.is_streamed, response.is_sequence,
+        response.direct_passthrough, len(response._on_close), response.get_data(),
     )  # fmt: skip
 
 
@@ -80,8 +80,8 @@ def test_an_error_with_a_page_of_its_own_is_asked() -> None:
             return Response("own", 404)
 
     changed = NotFound()
-    changed.get_response = lambda environ: Response("own", 404)  # type: ignore[method-assign, assignment, misc]  # as a test does
-    errors: list[Exception] = [Own(), changed, NotFound(response=Response("own", 404))]
+    changed.get_response = lambda environ: Response("own", 404)  # type: ignore[method-assign, assignment]  # as a test does
+    errors: list[HTTPException] = [Own(), changed, NotFound(response=Response("own", 404))]
     app = Dewar("shop")
 
     @app.get("/<int:number>")

@@ -1,6 +1,7 @@
 """A response is made and sent as Werkzeug makes and sends it, whichever way it takes."""
 
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -38,7 +39,9 @@ BODIES = st.sampled_from(
 ARGUMENTS = st.fixed_dictionaries(
     {
         "response": BODIES,
-        "status": st.sampled_from([None, 100, 200, 201, 204, 301, 304, 404, 799, "201 Made", True]),
+        "status": st.sampled_from(
+            [None, 100, 200, 201, 204, 301, 304, 404, 799, HTTPStatus.CREATED, "201 Made"]
+        ),
         "headers": st.one_of(
             st.none(),
             st.dictionaries(NAMES, VALUES, max_size=3),
@@ -122,7 +125,9 @@ def test_each_way_gives_what_werkzeug_gives(
     if isinstance(expected, type):
         return
     results = []
-    for cls, way in ((Reference, by_itself), (Response, by_itself), (Response, sending.send)):
+    ways: list[tuple[Any, Any]]
+    ways = [(Reference, by_itself), (Response, by_itself), (Response, sending.send)]
+    for cls, way in ways:
         response = made(cls, arguments)
         change(response)
         try:

@@ -45,7 +45,11 @@ def page_of(error: HTTPException, environ: WSGIEnvironment) -> Response:
     else:
         response = WerkzeugResponse(body, error.code, headers)
     started: list[Any] = []
-    body = sending.send(response, environ, lambda *args: started.append(args))
+
+    def start_response(*args: Any) -> Any:
+        started.append(args)
+
+    body = sending.send(response, environ, start_response)
     response.headers = to_headers(started[0][1])
     response.response = iter([*body])
     response.__class__ = Response

@@ -1,6 +1,7 @@
 """`Response`: Werkzeug's response with a web page's defaults."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 from wsgiref.types import WSGIEnvironment
 
@@ -31,9 +32,9 @@ class Response(WerkzeugResponse):
 
     def __init__(
         self,
-        response: Any = None,
-        status: Any = None,
-        headers: Any = None,
+        response: Iterable[bytes] | Iterable[str] | bytes | str | None = None,
+        status: int | str | HTTPStatus | None = None,
+        headers: Mapping[str, str | Iterable[str]] | Iterable[tuple[str, str]] | None = None,
         mimetype: str | None = None,
         content_type: str | None = None,
         direct_passthrough: bool = False,
@@ -41,8 +42,10 @@ class Response(WerkzeugResponse):
         # PERF: Werkzeug's constructor, for the usual arguments in a fifth of the time. A subclass
         # may have other methods, which are called in there.
         fields = phrase = None
+        code: Any = self.default_status if status is None else status
+        if type(code) is HTTPStatus:
+            code = code.value
         if type(self) is Response and Response.set_data is _SET_DATA:
-            code = self.default_status if status is None else status
             phrase = HTTP_STATUS_CODES.get(code) if type(code) is int else None
             fields = maybe_fields(headers, mimetype, content_type, self.default_mimetype)
         if phrase is None or fields is None:
@@ -62,7 +65,7 @@ class Response(WerkzeugResponse):
                 else:
                     fields.append(("Content-Length", str(len(response))))
         elif isinstance(response, (str, bytes, bytearray)):
-            self.set_data(response)  # type: ignore[arg-type]  # Werkzeug takes it as well
+            self.set_data(response)
         else:
             self.response = [] if response is None else response
 
@@ -81,11 +84,14 @@ class Response(WerkzeugResponse):
         A body with `__iter__` and `__aiter__` is iterated, as under Flask.
         """
         source: Any = self.response
-        # As for every body: RFC 9110 §6.4.1.
-        has_body = self.status_code >= 200 and self.status_code not in {204, 304}
         # PERF: nearly every body has no `__aiter__`, and is not asked anything else.
         is_async = hasattr(source, "__aiter__") and not hasattr(source, "__iter__")
-        if is_async and has_body and environ["REQUEST_METHOD"] != "HEAD":
+        # As for every body: RFC 9110 §6.4.1.
+        if (
+            is_async
+            and environ["REQUEST_METHOD"] != "HEAD"
+            and (self.status_code >= 200 and self.status_code not in {204, 304})
+        ):
             from dewar.loop.async_body import AsyncBody
 
             return AsyncBody(_encoded(source), self.close)

@@ -41,7 +41,7 @@ _members: Callable[[type], tuple[Any, ...]] = attrgetter(
 # As they are at import, for the reason in `dewar.pipeline.composition.stock_methods`.
 _STOCK = _members(Response)
 _SIZE = len(vars(Response()))
-_LIST_ITERATOR = type(iter([]))
+_LIST_ITERATOR: type = type(iter([]))
 _URLS = frozenset({"content-location", "location"})
 
 

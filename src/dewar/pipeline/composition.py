@@ -124,6 +124,8 @@ class Composition:
         "body_limits",
         "context_class",
         "has_fast_lane",
+        "has_stock_response",
+        "has_stock_teardown",
         "has_teardown",
         "index",
     )
@@ -141,9 +143,10 @@ class Composition:
             and _has_stock_routing(app.request_class)
         )
         self.index = RouteIndex(app.url_map if can_index else None)
+        self.has_stock_response = has_stock_class()
         self.has_fast_lane = (
             app.response_class is Response
-            and has_stock_class()
+            and self.has_stock_response
             and all(is_method_stock(app, stock, name) for name in _STAGES)
         )
         # A request waits on the event loop without its thread only if no subclass's method is
@@ -168,10 +171,11 @@ class Composition:
             is_method_stock(app, stock, name) for name in ("create_url_adapter", "request_context")
         ) and all(getattr(type(app), name) is stock[name] for name in _ENTRANCE)
         self.body_limits = BodyLimits(app.url_map if is_foreseeable else None)
+        self.has_stock_teardown = all(is_method_stock(app, stock, name) for name in _TEARDOWNS)
         self.has_teardown = (
             bool(app.teardown_appcontext_funcs)
             or any(app.teardown_request_funcs.values())
-            or not all(is_method_stock(app, stock, name) for name in _TEARDOWNS)
+            or not self.has_stock_teardown
         )
 
     def is_current(self, app: ComposedApp, stock: Mapping[str, object]) -> bool:

@@ -50,7 +50,7 @@ def make_response(app: PipelineApp, returned: Any, context: Context | None) -> R
     if type(body) not in _OBJECTS and isinstance(body, _BODIES):
         # Status and headers go to the constructor, because a given Content-Type must replace
         # the default one.
-        return app.response_class(body, status=status, headers=headers)
+        return app.response_class(body, status=status, headers=headers)  # type: ignore[arg-type]  # an iterator is iterable
     response = _from_object(app, body, context)
     if status is not None:
         _set_status(response, status)
@@ -105,7 +105,8 @@ def _from_object(app: PipelineApp, body: Any, context: Context | None) -> Respon
         if (
             environ is not None
             and isinstance(body, HTTPException)
-            and app._dewar_composition.has_fast_lane
+            and app.response_class is Response
+            and app._dewar_composition.has_stock_response
             and has_stock_page(body)
         ):
             return page_of(body, environ)
