@@ -157,7 +157,12 @@ def test_a_plain_body_becomes_what_the_constructor_makes(content_type: tuple[str
 def test_a_phrase_that_the_program_has_changed_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Werkzeug looks it up for each response."""
     monkeypatch.setitem(HTTP_STATUS_CODES, 404, "Not here")
+    monkeypatch.setitem(HTTP_STATUS_CODES, 200, "Fine")
     assert Response(status=404).status == "404 NOT HERE"
+    app = Dewar("shop")
+    app.add_url_rule("/", view_func=lambda: "text")
+    app.after_request(lambda response: response)
+    assert app.test_client().get("/").status == "200 FINE"
 
 
 @pytest.mark.parametrize(

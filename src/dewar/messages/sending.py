@@ -11,6 +11,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from werkzeug.datastructures import Headers
+from werkzeug.http import HTTP_STATUS_CODES
 
 from dewar.messages.header_fields import Field, is_ascii_url, to_headers
 from dewar.messages.response import Response
@@ -46,8 +47,8 @@ _URLS = frozenset({"content-location", "location"})
 
 
 def has_stock_class() -> bool:
-    """Whether the class `Response` has the members that it had at import."""
-    return _members(Response) == _STOCK
+    """Whether the class `Response` has the members that it had at import, and 200 is OK."""
+    return _members(Response) == _STOCK and HTTP_STATUS_CODES.get(200) == "OK"
 
 
 def make(content_type: Field, body: bytes) -> Response:
