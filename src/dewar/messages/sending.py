@@ -5,7 +5,7 @@ subclass, with the attributes that its constructor sets and no others, while the
 else is sent by its own methods. A property test compares both ways.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -17,7 +17,7 @@ from dewar.messages.header_fields import Field, is_ascii_url, to_headers
 from dewar.messages.response import Response
 
 # The members of the class that take part in making and sending.
-_members: Callable[[type], tuple[Any, ...]] = attrgetter(
+_MEMBERS = (
     "__call__",
     "__getattribute__",
     "__init__",
@@ -40,7 +40,7 @@ _members: Callable[[type], tuple[Any, ...]] = attrgetter(
     "status_code",
 )
 # As they are at import, for the reason in `dewar.pipeline.composition.stock_methods`.
-_STOCK = _members(Response)
+_STOCK = attrgetter(*_MEMBERS)(Response)
 _SIZE = len(vars(Response()))
 _LIST_ITERATOR: type = type(iter([]))
 _URLS = frozenset({"content-location", "location"})
@@ -48,7 +48,7 @@ _URLS = frozenset({"content-location", "location"})
 
 def has_stock_class() -> bool:
     """Whether the class `Response` has the members that it had at import, and 200 is OK."""
-    return _members(Response) == _STOCK and HTTP_STATUS_CODES.get(200) == "OK"
+    return attrgetter(*_MEMBERS)(Response) == _STOCK and HTTP_STATUS_CODES.get(200) == "OK"
 
 
 def make(content_type: Field, body: bytes) -> Response:
