@@ -39,7 +39,7 @@ class Response(WerkzeugResponse):
         content_type: str | None = None,
         direct_passthrough: bool = False,
     ) -> None:
-        # PERF: Werkzeug's constructor, for the usual arguments in a fifth of the time. A subclass
+        # PERF: Werkzeug's constructor, for the usual arguments in a quarter of the time. A subclass
         # may have other methods, which are called in there.
         fields = phrase = None
         code: Any = self.default_status if status is None else status

