@@ -14,6 +14,7 @@ from dewar.contexts.eager import EagerContext, SplitContext
 from dewar.contexts.namespace import AppGlobals
 from dewar.messages.request import Request
 from dewar.messages.response import Response
+from dewar.messages.sending import has_stock_class
 from dewar.pipeline.body_limits import BodyLimits
 from dewar.pipeline.plan import FAST, FULL, SUSPENDABLE, Lanes, Plan, PlannedApp, compose
 from dewar.registration.error_handlers import ErrorHandlers
@@ -125,6 +126,8 @@ class Composition:
         "context_class",
         "has_fast_lane",
         "has_plain_contexts",
+        "has_stock_response",
+        "has_stock_teardown",
         "has_teardown",
         "index",
         "request_class",
@@ -144,9 +147,10 @@ class Composition:
             and _has_stock_routing(app.request_class)
         )
         self.index = RouteIndex(app.url_map if can_index else None)
+        self.has_stock_response = has_stock_class()
         self.has_fast_lane = (
             app.response_class is Response
-            and Response.default_mimetype == "text/html"
+            and self.has_stock_response
             and all(is_method_stock(app, stock, name) for name in _STAGES)
         )
         # A request waits on the event loop without its thread only if no subclass's method is
@@ -174,10 +178,11 @@ class Composition:
             is_method_stock(app, stock, name) for name in ("create_url_adapter", "request_context")
         ) and all(getattr(type(app), name) is stock[name] for name in _ENTRANCE)
         self.body_limits = BodyLimits(app.url_map if is_foreseeable else None)
+        self.has_stock_teardown = all(is_method_stock(app, stock, name) for name in _TEARDOWNS)
         self.has_teardown = (
             bool(app.teardown_appcontext_funcs)
             or any(app.teardown_request_funcs.values())
-            or not all(is_method_stock(app, stock, name) for name in _TEARDOWNS)
+            or not self.has_stock_teardown
         )
 
     def is_current(self, app: ComposedApp, stock: Mapping[str, object]) -> bool:
@@ -253,7 +258,7 @@ def _on_classes(app: ComposedApp, stock: Mapping[str, object]) -> tuple[object, 
         attrgetter(*stock)(type(app)),
         may_open_late(app.session_interface),
         _maybe(_ROUTED_ON_CLASS, app.request_class),
-        Response.default_mimetype,
+        has_stock_class(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from inspect import iscoroutine
+from types import GeneratorType
 from typing import Any
 
 from werkzeug.datastructures import Headers
@@ -10,9 +11,12 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar.contexts.context import Context
 from dewar.errors import DewarError
+from dewar.messages.error_pages import has_stock_page, page_of
 from dewar.messages.response import Response
 from dewar.pipeline.interface import PipelineApp
 
+_BODIES = (str, bytes, bytearray, GeneratorType, Iterator, AsyncIterator)
+_OBJECTS = (dict, list, Response)
 _ALLOWED = "a str, bytes, dict, list, tuple, iterator, Response or WSGI callable"
 
 
@@ -33,6 +37,8 @@ def make_response(app: PipelineApp, returned: Any, context: Context | None) -> R
     Raises:
         InvalidReturnError: If the value is not of an allowed kind.
     """
+    if type(returned) is app.response_class:
+        return returned
     body, status, headers = _unpack(returned, context)
     if body is None:
         raise InvalidReturnError(
@@ -40,7 +46,8 @@ def make_response(app: PipelineApp, returned: Any, context: Context | None) -> R
             " function either returned None or ended without a return statement."
             f" Return {_ALLOWED}; for an empty answer write: return '', 204.{_hint(context)}"
         )
-    if isinstance(body, (str, bytes, bytearray, Iterator, AsyncIterator)):
+    # PERF: asking for an `Iterator` takes longer than making a small body.
+    if type(body) not in _OBJECTS and isinstance(body, _BODIES):
         # Status and headers go to the constructor, because a given Content-Type must replace
         # the default one.
         return app.response_class(body, status=status, headers=headers)  # type: ignore[arg-type]  # an iterator is iterable
@@ -94,8 +101,16 @@ def _from_object(app: PipelineApp, body: Any, context: Context | None) -> Respon
         response: Response = app.json.response(body)
         return response
     if isinstance(body, WerkzeugResponse) or callable(body):
+        environ = None if context is None else context._dewar_environ
+        if (
+            environ is not None
+            and isinstance(body, HTTPException)
+            and app.response_class is Response
+            and app._dewar_composition.has_stock_response
+            and has_stock_page(body)
+        ):
+            return page_of(body, environ)
         try:
-            environ = None if context is None else context._dewar_environ
             return app.response_class.force_type(body, environ)  # type: ignore[return-value]  # of that class
         except TypeError as error:
             raise InvalidReturnError(f"{error}\n{_invalid(body)}") from error

@@ -12,6 +12,7 @@ from dewar.contexts.context import Context, teardown_errors
 from dewar.contexts.current import contexts, maybe_current
 from dewar.errors import ContextOrderError
 from dewar.pipeline.interface import PipelineApp
+from dewar.pipeline.stages import plan_of
 from dewar.signals import appcontext_popped, appcontext_tearing_down, request_tearing_down
 from dewar.support.first_error import FirstError
 
@@ -30,8 +31,12 @@ def end(app: PipelineApp, context: Context, error: BaseException | None) -> None
         ContextOrderError: If the view pushed another context of this request's kinds and did not
             pop it.
     """
-    if error is None and end_unwatched(app, context):
-        return
+    if error is None:
+        if end_unwatched(app, context):
+            return
+        if _is_alone(context) and _has_functions_only(app):
+            _end_with_functions(app, context)
+            return
     error, forgotten = _prepare(app, context, error)
     context.pop(error)
     if forgotten is not None:
@@ -114,6 +119,39 @@ def tear_down_app_context(app: PipelineApp, error: BaseException | None) -> None
     """Run all teardown functions of an app context, then raise the first error among theirs."""
     functions = map(app.ensure_sync, reversed(app.teardown_appcontext_funcs))
     _run_all(app, _steps(app, functions, appcontext_tearing_down, error))
+
+
+def _is_alone(context: Context) -> bool:
+    """Whether a context can be taken off by setting no context."""
+    state = _read(None)
+    if state is None or state[0] is not context or context._dewar_pushes != 1:
+        return False
+    if state[2] is not None or state[3] is not None:
+        return False
+    # The class, because a subclass may have another `pop`.
+    return type(context) is Context and _KEEP not in context._dewar_environ  # type: ignore[operator]  # a request has one
+
+
+def _has_functions_only(app: PipelineApp) -> bool:
+    """Whether teardown functions are all that has to be called at the end."""
+    return app._dewar_composition.has_stock_teardown and not (
+        request_tearing_down.receivers
+        or appcontext_tearing_down.receivers
+        or appcontext_popped.receivers
+    )
+
+
+def _end_with_functions(app: PipelineApp, context: Context) -> None:
+    """Take off a context that is alone, after its teardown functions."""
+    errors = teardown_errors(app)
+    for function in plan_of(app, context).teardown:
+        errors.run(function, None)
+    if context._dewar_request is not None:
+        errors.run(context._dewar_close_request)
+    for function in reversed(app.teardown_appcontext_funcs):
+        errors.run(app.ensure_sync(function), None)
+    errors.run(context._dewar_leave, None)
+    errors.raise_first()
 
 
 def _steps(

@@ -60,7 +60,8 @@ def find_handler(
     A handler for the status code goes before one for the class alone, the blueprint's (innermost
     first) before the app's, and the nearest class before its parents.
     """
-    error_class, code = class_and_code(type(error))
+    error_class = type(error)
+    code = error_class.code if issubclass(error_class, HTTPException) else None
     names: tuple[str | None, ...] = (*blueprints, None)
     for wanted in (code, None) if code is not None else (None,):
         for name in names:

@@ -6,9 +6,10 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from dewar.contexts.context import Context
 from dewar.json.provider import DefaultJSONProvider, render
+from dewar.messages import sending
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.plan import Plan
-from dewar.pipeline.stages import dispatch, has_session_cookie, preprocess
+from dewar.pipeline.stages import dispatch, finalize_stock, has_session_cookie, preprocess
 from dewar.pipeline.teardown import end
 from dewar.signals import request_finished, request_started
 
@@ -35,14 +36,16 @@ def answer(
             plain = plain_body(app, returned)
             if plain is not None and not wants_response(app, plan, context):
                 return send(plain, environ, start_response)
-            response = app.finalize_request(returned)
+            answered = returned if plain is None else sending.make(*plain)
+            response = finalize_stock(app, context, answered)
         except Exception as failure:  # noqa: BLE001  # every error becomes an answer
             error = failure
             response = app.handle_exception(failure)
         except BaseException as exit_:
             error = exit_
             raise
-        return response(environ, start_response)
+        may_change = app._dewar_composition.has_teardown
+        return sending.send(response, environ, start_response, may_change=may_change)
     finally:
         end(app, context, error)
 

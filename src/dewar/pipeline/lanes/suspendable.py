@@ -14,6 +14,7 @@ from wsgiref.types import StartResponse
 from dewar.contexts.context import Context
 from dewar.loop.suspended import OFF_LOOP, ON_LOOP, SUSPENDS, begin, wait_in_thread
 from dewar.loop.task_scope import TaskScope, current_scope
+from dewar.messages import sending
 from dewar.messages.response import Response
 from dewar.messages.switched_response import SwitchedResponse
 from dewar.pipeline import failures, stages
@@ -84,14 +85,17 @@ class Suspendable(TaskScope):
                 plain = plain_body(app, returned)
                 if plain is not None and not wants_response(app, plan, context):
                     return send(plain, context._dewar_environ, start_response)  # type: ignore[arg-type]  # a request has one
-                response = await self._finalize(returned)
+                answered = returned if plain is None else sending.make(*plain)
+                response = await self._finalize(answered)
             except Exception as failure:  # noqa: BLE001  # every error becomes an answer
                 error = failure
                 response = await self._answer_failure(failure)
             except BaseException as exit_:
                 error = exit_
                 raise
-            return response(context._dewar_environ, start_response)  # type: ignore[arg-type]  # as above
+            may_change = app._dewar_composition.has_teardown
+            environ: Any = context._dewar_environ
+            return sending.send(response, environ, start_response, may_change=may_change)
         finally:
             # PERF: the usual end, without another coroutine.
             if self or error is not None or not end_unwatched(app, context):
