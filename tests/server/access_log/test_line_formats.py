@@ -56,7 +56,9 @@ environs = st.fixed_dictionaries(
 
 
 def line_of(make: Format, environ: dict[str, Any], status: str = "200 OK", sent: int = 3) -> str:
-    request = WireRequest(environ, True, True, None) if "REQUEST_METHOD" in environ else None
+    request = (
+        WireRequest().begin(environ, True, True, None) if "REQUEST_METHOD" in environ else None
+    )
     return make(environ, request, status, sent, 0.0421, NOON)
 
 

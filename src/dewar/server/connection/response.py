@@ -176,14 +176,22 @@ class ResponseWriter(WireRequest):
             self._begin(None if size == 0 else size)
             return
         server_context = self._server_context
-        if self.body is None:
-            # PERF: `_compose` without the call.
-            head, framing, count, self.persists = server_context.writer.compose(
-                self._status, self._headers, self.http11,
-                self.persists and not server_context.draining, size,
-            )  # fmt: skip
-        else:
-            head, framing, count, self.persists = self._compose(size)
+        latest = server_context.writer.latest.get(size)
+        if (
+            latest is not None
+            and latest[0] == self._status
+            and latest[1] == self._headers
+            and self.persists
+            and self.http11
+            and type(self.body) is not ContinueBody
+            and not server_context.draining
+        ):
+            # PERF: what follows would do the same.
+            self._phase = _SENT
+            self._transport.send(latest[2] + body)
+            self._sent = size
+            return
+        head, framing, count, self.persists = self._compose(size)
         self._phase = _SENT
         if count != size:
             body = b"" if framing is Framing.NONE else self._fit(body, count)

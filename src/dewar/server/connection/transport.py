@@ -193,8 +193,9 @@ class Transport:
         """
         start = 0
         if not self._write_buffer.size:
+            send = self._send  # PERF: a call of an attribute that is no method is slower
             try:
-                start = self._send(data)
+                start = send(data)
             except BlockingIOError:
                 pass
             except OSError as error:

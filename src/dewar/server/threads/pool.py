@@ -234,18 +234,18 @@ class Pool:
             events = duties.poll(duties.poll_timeout())
             for fd, mask in events:
                 connection = connections.get(fd)
-                if connection is None and self._handle_other_fd(fd):
-                    return  # to run one of the requests that wait
                 if connection is None:
+                    if self._handle_other_fd(fd):
+                        return  # to run one of the requests that wait
                     continue
                 # PERF: every request runs from here to the end of the loop.
                 try:
                     is_ready = connection.receive() if mask == READ else flush(connection)
                 except Exception as error:  # noqa: BLE001  # an internal error costs one connection
                     is_ready = fail_connection(connection, error)
-                if not is_ready and connection.state is not _IDLE and leave_to_loop(connection):
-                    return
                 if not is_ready:
+                    if connection.state is not _IDLE and leave_to_loop(connection):
+                        return
                     continue
                 if latency.is_slow and leadership.promote(connection):
                     self._runner.run(connection)
