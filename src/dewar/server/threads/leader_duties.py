@@ -135,8 +135,11 @@ class LeaderDuties:
         Args:
             poll_timeout: How long to wait, in seconds; negative without a limit.
         """
+        server_context = self._server_context
+        if server_context.logs_access:
+            server_context.access_log.flush()
         events = self._poller.poll(poll_timeout)
-        now = self._server_context.now = self._server_context.clock()
+        now = server_context.now = server_context.clock()
         if now >= self.next_sweep or self.pool_state is not _SERVING:
             self.sweep(now, events)
         return (
