@@ -123,6 +123,8 @@ class LeaderDuties:
             return _DRAIN_SWEEP
         if self._acceptor.state is _YIELDING:
             return self._acceptor.listen_again(self._server_context.clock(), _SWEEP)
+        if self._connections.open:
+            return _SWEEP  # PERF: `count` takes a lock
         server_context = self._server_context
         is_idle = not self._connections.count and not self._acceptor.is_paused()
         if is_idle and server_context.heartbeat is None:

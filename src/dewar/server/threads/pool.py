@@ -258,14 +258,15 @@ class Pool:
                     connection.run()
                 except Exception as error:  # noqa: BLE001  # as above
                     fail_connection(connection, error)
-                if connection.state is _READY and len(events) == 1 and token:
+                is_done = connection.state is _IDLE and mask == READ
+                if not is_done and connection.state is _READY and len(events) == 1 and token:
                     self._runner.run_alone(connection)
                 try:
                     token.pop()
                 except IndexError:
                     self._runner.give_back(connection)
                     return
-                if (connection.state is not _IDLE or mask != READ) and leave_to_loop(connection):
+                if not is_done and leave_to_loop(connection):
                     return
         duties.finish()
 

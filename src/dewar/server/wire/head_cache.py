@@ -80,13 +80,16 @@ class RequestLineCache:
         """Learn a valid line if it was received before, is short, and is plain."""
         if len(line) > _MEMO_LINE:
             return
-        memo: dict[bytes, Any] = self.known if line in self._once else self._once
-        if len(memo) >= MEMO_SIZE:
-            memo.clear()  # what is common is learned again at once
-        if memo is self._once:
-            memo[line] = None
+        if line not in self._once:
+            _store(self._once, line, None)
         elif _PLAIN_LINE.fullmatch(line):
-            memo[line] = found
+            _store(self.known, line, found)
+
+
+def _store(memo: dict[bytes, Any], line: bytes, value: Line | None) -> None:
+    if len(memo) >= MEMO_SIZE:
+        memo.clear()  # what is common is learned again at once
+    memo[line] = value
 
 
 class HeadCache:
