@@ -5,7 +5,6 @@ import logging
 import select
 import socket
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from dewar.server import Server, Settings
 from dewar.server.access_log.file import LogFile
 from dewar.server.access_log.log import AccessLog
 from dewar.server.errors import BindError, ClientGoneError, LogFileError, Refusal
+from polling import eventually
 from servertools import Serve, Served, wait_in_head
 
 
@@ -88,17 +88,10 @@ def test_a_line_is_written_before_the_server_waits(
     stuck.send(b"GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n")
     assert entered.wait(10)
     quick.get("/quick")
-    wait_for_line(path, "/quick")
+    eventually(lambda: "/quick" in path.read_text(), "the line of the quick one")
     release.set()
     stuck.answer()
-    wait_for_line(path, "/stuck")
-
-
-def wait_for_line(path: Path, part: str) -> None:
-    deadline = time.monotonic() + 10
-    while part not in path.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    eventually(lambda: "/stuck" in path.read_text(), "the line of the stuck one")
 
 
 def test_a_line_says_how_long_the_request_took(

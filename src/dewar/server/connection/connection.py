@@ -85,8 +85,7 @@ class Connection(BaseConnection):
             self._resume_paused(*self.paused)
             return
         server_context, reader = self._server_context, self._reader
-        completed = reader.completed
-        exchange = completed.pop(0)
+        exchange = reader.completed.pop(0)
         # Counted before the response, so that a client that has it finds it counted.
         self.served += 1
         # A fresh context: what a request sets ends with it, on every thread.
@@ -96,7 +95,7 @@ class Connection(BaseConnection):
             return
         if not exchange.persists or self._write_buffer.size or reader.phase is not _START:
             self._follow(exchange)
-        elif completed:
+        elif reader.completed:
             self._move(_READY)  # it was received behind a body that the application read
         else:
             # PERF: in the common case nothing else was received.

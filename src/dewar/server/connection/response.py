@@ -175,22 +175,6 @@ class ResponseWriter(WireRequest):
             # The body may be left out already. Then its size is not that of a GET.
             self._begin(None if size == 0 else size)
             return
-        server_context = self._server_context
-        latest = server_context.writer.latest.get(size)
-        if (
-            latest is not None
-            and latest[0] == self._status
-            and latest[1] == self._headers
-            and self.persists
-            and self.http11
-            and type(self.body) is not ContinueBody
-            and not server_context.draining
-        ):
-            # PERF: what follows would do the same.
-            self._phase = _SENT
-            self._transport.send(latest[2] + body)
-            self._sent = size
-            return
         head, framing, count, self.persists = self._compose(size)
         self._phase = _SENT
         if count != size:

@@ -234,18 +234,18 @@ class Pool:
             events = duties.poll(duties.poll_timeout())
             for fd, mask in events:
                 connection = connections.get(fd)
+                if connection is None and self._handle_other_fd(fd):
+                    return  # to run one of the requests that wait
                 if connection is None:
-                    if self._handle_other_fd(fd):
-                        return  # to run one of the requests that wait
                     continue
                 # PERF: every request runs from here to the end of the loop.
                 try:
                     is_ready = connection.receive() if mask == READ else flush(connection)
                 except Exception as error:  # noqa: BLE001  # an internal error costs one connection
                     is_ready = fail_connection(connection, error)
+                if not is_ready and connection.state is not _IDLE and leave_to_loop(connection):
+                    return
                 if not is_ready:
-                    if connection.state is not _IDLE and leave_to_loop(connection):
-                        return
                     continue
                 if latency.is_slow and leadership.promote(connection):
                     self._runner.run(connection)
@@ -258,15 +258,14 @@ class Pool:
                     connection.run()
                 except Exception as error:  # noqa: BLE001  # as above
                     fail_connection(connection, error)
-                is_done = connection.state is _IDLE and mask == READ
-                if not is_done and connection.state is _READY and len(events) == 1 and token:
+                if connection.state is _READY and len(events) == 1 and token:
                     self._runner.run_alone(connection)
                 try:
                     token.pop()
                 except IndexError:
                     self._runner.give_back(connection)
                     return
-                if not is_done and leave_to_loop(connection):
+                if (connection.state is not _IDLE or mask != READ) and leave_to_loop(connection):
                     return
         duties.finish()
 
