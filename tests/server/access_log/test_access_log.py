@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from dewar.server import Server, Settings
-from dewar.server.errors import BindError, ClientGoneError, LogFileError
+from dewar.server.access_log.file import LogFile
+from dewar.server.access_log.log import AccessLog
+from dewar.server.errors import BindError, ClientGoneError, LogFileError, Refusal
+from polling import eventually
 from servertools import Serve, Served, wait_in_head
 
 
@@ -47,6 +50,48 @@ def test_each_response_is_a_line(serve: Serve, path: Path, as_json: dict[str, An
     assert (first["status"], first["bytes"], first["request_id"]) == (200, 5, "r1")
     assert (first["remote_addr"], first["user_agent"]) == ("127.0.0.1", "test")
     assert (second["method"], second["protocol"], second["bytes"]) == ("HEAD", "HTTP/1.0", 0)
+
+
+def test_lines_of_requests_that_come_together_are_one_write(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait for a flush, or until there are many; closing writes the rest."""
+    writes: list[str] = []
+    monkeypatch.setattr(LogFile, "write", lambda _, text: writes.append(text))
+    log = AccessLog(Settings(access_log=True, access_log_file=str(path)), lambda: 0.0)
+    log.open()
+    for _ in range(3):
+        log.log_refusal({"REMOTE_ADDR": "1.2.3.4"}, Refusal("400 Bad Request", "x"))
+    assert not writes
+    log.flush()
+    log.flush()
+    for _ in range(65):
+        log.log_refusal({}, Refusal("400 Bad Request", "x"))
+    log.close()
+    assert [text.count("\n") + 1 for text in writes] == [3, 64, 1]
+
+
+def test_a_line_is_written_before_the_server_waits(
+    serve: Serve, path: Path, as_json: dict[str, Any]
+) -> None:
+    """By the leader, also if another thread has become one, and by the threads that do not lead."""
+    entered, release = threading.Event(), threading.Event()
+
+    def sometimes_stuck(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/stuck":
+            entered.set()
+            release.wait(10)
+        return hello(environ, start_response)
+
+    served = serve(sometimes_stuck, threads=2, **as_json)
+    stuck, quick = served.client(), served.client()
+    stuck.send(b"GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert entered.wait(10)
+    quick.get("/quick")
+    eventually(lambda: "/quick" in path.read_text(), "the line of the quick one")
+    release.set()
+    stuck.answer()
+    eventually(lambda: "/stuck" in path.read_text(), "the line of the stuck one")
 
 
 def test_a_line_says_how_long_the_request_took(

@@ -56,13 +56,15 @@ environs = st.fixed_dictionaries(
 
 
 def line_of(make: Format, environ: dict[str, Any], status: str = "200 OK", sent: int = 3) -> str:
-    request = WireRequest(environ, True, True, None) if "REQUEST_METHOD" in environ else None
+    request = (
+        WireRequest().begin(environ, True, True, None) if "REQUEST_METHOD" in environ else None
+    )
     return make(environ, request, status, sent, 0.0421, NOON)
 
 
 def test_a_line_in_the_combined_format() -> None:
     """Field for field as Apache's ``LogFormat`` of that name."""
-    line = line_of(CombinedFormat(), ENVIRON, sent=12)
+    line = line_of(CombinedFormat().line, ENVIRON, sent=12)
     found = COMBINED.fullmatch(line)
     assert found is not None
     assert found.groupdict() == {
@@ -79,7 +81,7 @@ def test_a_line_in_the_combined_format() -> None:
 
 def test_a_line_in_json() -> None:
     """Types as they are; the time with milliseconds and zone."""
-    line = line_of(JsonFormat(), ENVIRON, "404 Not Found", 12)
+    line = line_of(JsonFormat().line, ENVIRON, "404 Not Found", 12)
     record = json.loads(line)
     assert datetime.fromisoformat(record.pop("time")).timestamp() == pytest.approx(NOON, abs=1e-3)
     assert record == {
@@ -107,7 +109,7 @@ def test_no_credentials_are_in_a_line(name: str) -> None:
 
 def test_what_is_not_known_is_left_open() -> None:
     """A request that was refused before it was understood, over a UNIX socket."""
-    line = line_of(CombinedFormat(), {"REMOTE_ADDR": ""}, "400 Bad Request", 0)
+    line = line_of(CombinedFormat().line, {"REMOTE_ADDR": ""}, "400 Bad Request", 0)
     found = COMBINED.fullmatch(line)
     assert found is not None
     assert (
@@ -118,7 +120,7 @@ def test_what_is_not_known_is_left_open() -> None:
         == found["sent"]
         == "-"
     )
-    record = json.loads(line_of(JsonFormat(), {"REMOTE_ADDR": ""}, "400 Bad Request", 0))
+    record = json.loads(line_of(JsonFormat().line, {"REMOTE_ADDR": ""}, "400 Bad Request", 0))
     assert [k for k, v in record.items() if v is None] == [
         "remote_addr", "method", "path", "query", "protocol", "referer", "user_agent",
     ]  # fmt: skip
@@ -136,7 +138,7 @@ def test_a_record_is_one_line_of_ascii(name: str, environ: dict[str, Any]) -> No
 @given(environ=environs)
 def test_a_combined_line_can_be_taken_apart(environ: dict[str, Any]) -> None:
     """No client ends a quoted part, so that each part is what it seems to be."""
-    found = COMBINED.fullmatch(line_of(CombinedFormat(), environ))
+    found = COMBINED.fullmatch(line_of(CombinedFormat().line, environ))
     assert found is not None
     agent = environ.get("HTTP_USER_AGENT") or "-"
     assert unescaped(found["agent"]) == agent
@@ -146,7 +148,7 @@ def test_a_combined_line_can_be_taken_apart(environ: dict[str, Any]) -> None:
 @given(environ=environs)
 def test_a_json_line_can_be_taken_apart(environ: dict[str, Any]) -> None:
     """It is one object, and what it holds is what was sent, as UTF-8 where it is that."""
-    record = json.loads(line_of(JsonFormat(), environ))
+    record = json.loads(line_of(JsonFormat().line, environ))
     agent = environ.get("HTTP_USER_AGENT") or ""
     raw = agent.encode("latin-1")
     try:

@@ -71,7 +71,7 @@ class Held:
             return result
 
         environ = {"REQUEST_METHOD": "GET", "REQUEST_URI": "/", "wsgi.input": None}
-        self.exchange = Exchange(environ, True, True, None)
+        self.exchange = Exchange().begin(environ, True, True, None)
         context = Context()
         server_context = ServerContext(app, Settings(), lambda: 0.0)
         context.run(self.exchange.respond, server_context, self.client)  # type: ignore[arg-type]

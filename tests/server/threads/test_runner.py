@@ -30,6 +30,7 @@ class FakeContext:
 
     balancer = None
     begin_on_loop: Any = None
+    logs_access = False
     now = time = 0.0
     settings = Settings()
 

@@ -30,6 +30,8 @@ fields = st.sampled_from(
         b"\r\nHost: x\r\n\r\n", b"\r\nHost: x\r\nAccept: */*\r\n\r\n", b"\r\nHost: y\r\n\r\n",
         b"\r\n\r\n", b"\r\nHost: x\r\nConnection: close\r\n\r\n",
         b"\r\nHost: x\r\nConnection: keep-alive\r\n\r\n",
+        b"\r\nHost: x\r\nConnection: Keep-Alive\r\n\r\n",
+        b"\r\nHost: x\r\nContent-Length: 3\r\nUpgrade: y\r\nConnection: upgrade\r\n\r\na: ",
         b"\r\nHost: x\r\nContent-Length: 0\r\n\r\n", b"\r\nHost: x\r\nContent-Length: 2\r\n\r\nab",
         b"\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
@@ -94,11 +96,34 @@ def test_half_a_message_is_never_taken_for_a_whole_one() -> None:
     assert [request.environ["PATH_INFO"] for request in read.completed] == ["/half"]
 
 
+def test_the_usual_connection_field_is_known_too() -> None:
+    """Browsers send it with each request, and in HTTP/1.1 it says what is so anyway."""
+    read = reader()
+    message = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n"
+    read.feed(message)
+    first = read.completed.pop()
+    read._field_parser = None  # type: ignore[assignment]  # using it would raise
+    read.feed(message)
+    assert read.completed.pop().environ.items() >= first.environ.items()
+
+
+def test_lines_that_are_never_repeated_leave_the_others_their_room() -> None:
+    """A line is learned when it comes for the second time."""
+    memo = RequestLineCache()
+    for _ in range(2):
+        assert memo.maybe_parse(b"GET /usual HTTP/1.1") is not None
+    for number in range(2000):
+        assert memo.maybe_parse(b"GET /%d HTTP/1.1" % number) is not None
+    assert list(memo.known) == [b"GET /usual HTTP/1.1"]
+    assert len(memo._once) <= 512
+
+
 def test_the_memos_are_bounded() -> None:
-    """A client that makes up targets fills the memo once."""
+    """However many targets a client repeats."""
     memo = RequestLineCache()
     for number in range(2000):
-        assert memo.maybe_learn(b"GET /%d HTTP/1.1" % number) is not None
-    assert len(memo.known) == 512
-    assert repr(memo) == "<RequestLineCache 512 of 512 known>"
+        for _ in range(2):
+            assert memo.maybe_parse(b"GET /%d HTTP/1.1" % number) is not None
+        assert len(memo.known) <= 512
+    assert repr(memo) == f"<RequestLineCache {len(memo.known)} of 512 known>"
     assert repr(HeadCache(memo, 8190)) == "<HeadCache of 0 bytes>"

@@ -66,8 +66,9 @@ def test_the_environ_has_what_pep_3333_asks_for() -> None:
     del environ["wsgi.input"]
     assert environ == {
         "SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_METHOD": "POST", "REQUEST_URI": "/p?q",
-        "PATH_INFO": "/p", "QUERY_STRING": "q", "HTTP_HOST": "h:1", "CONTENT_TYPE": "a/b",
-        "CONTENT_LENGTH": "1", "HTTP_X_TWICE": "1, 2", "HTTP_COOKIE": "a=1; b=2",
+        "RAW_URI": "/p?q", "PATH_INFO": "/p", "QUERY_STRING": "q", "HTTP_HOST": "h:1",
+        "CONTENT_TYPE": "a/b", "CONTENT_LENGTH": "1", "HTTP_X_TWICE": "1, 2",
+        "HTTP_COOKIE": "a=1; b=2",
     }  # fmt: skip
 
 
@@ -78,9 +79,41 @@ def test_a_field_with_an_underscore_is_dropped(name: str) -> None:
     """It would fall together with the one that a proxy sets, or that frames the message."""
     environ = environ_of(f"GET / HTTP/1.1\r\nHost: x\r\n{name}: 7\r\n\r\n".encode())
     assert sorted(environ) == [
-        "HTTP_HOST", "PATH_INFO", "QUERY_STRING", "REQUEST_METHOD", "REQUEST_URI",
+        "HTTP_HOST", "PATH_INFO", "QUERY_STRING", "RAW_URI", "REQUEST_METHOD", "REQUEST_URI",
         "SERVER_PROTOCOL",
     ]  # fmt: skip
+
+
+def test_a_small_body_needs_no_new_parser() -> None:
+    """The parser skips it, and expects the next head."""
+    read = reader()
+    parsers = set()
+    for number in range(3):
+        body = b"x" * (number + 1)
+        read.feed(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        request = read.completed.pop()
+        assert request.environ["CONTENT_LENGTH"] == str(len(body))
+        assert request.environ["wsgi.input"].read() == body
+        parsers.add(read._field_parser.parser)
+    assert len(parsers) == 1
+
+
+@pytest.mark.parametrize("coding", [b"Content-Length: 43", b"Transfer-Encoding: chunked"])
+def test_a_body_is_never_taken_for_a_head(coding: bytes) -> None:
+    """Not even behind an offer to leave HTTP, after which llhttp begins anew."""
+    body = b"GET /other HTTP/1.1\r\nHost: y\r\nX-Forged: 1\r\n\r\n"[:43]
+    sent = b"2b\r\n" + body + b"\r\n0\r\n\r\n" if b"chunked" in coding else body
+    read = reader()
+    for _ in range(2):
+        read.feed(
+            b"POST / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+            + coding + b"\r\n\r\n" + sent
+        )  # fmt: skip
+        environ = read.completed.pop().environ
+        assert environ["wsgi.input"].read() == body
+        assert "HTTP_X_FORGED" not in environ
+    read.feed(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert "HTTP_X_FORGED" not in read.completed.pop().environ
 
 
 def test_white_space_around_values_is_not_part_of_them() -> None:

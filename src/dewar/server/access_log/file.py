@@ -17,7 +17,7 @@ _MODE = 0o640
 class LogFile:
     """A file of lines.
 
-    Each line is one ``write`` at the end of the file (``O_APPEND``), so that lines of several
+    Lines are added by one ``write`` at the end of the file (``O_APPEND``), so that those of several
     threads and processes never mix. The descriptor stays the same from start to `close`: `reopen`
     replaces its file in one step (``dup2``), so that no thread finds it closed, or finds another
     file or a socket behind it.
@@ -37,9 +37,12 @@ class LogFile:
     def __repr__(self) -> str:
         return f"<LogFile {self.path}>"
 
-    def write(self, line: str) -> None:
-        """Append *line*. On a failure, such as a full disk, the line is lost; that is logged."""
-        data = line.encode("ascii", "backslashreplace") + b"\n"
+    def write(self, text: str) -> None:
+        """Append one or more lines; the last one has no end.
+
+        On a failure, such as a full disk, they are lost; that is logged.
+        """
+        data = text.encode("ascii", "backslashreplace") + b"\n"
         try:
             written = os.write(self._fd, data)
             if written != len(data):

@@ -7,6 +7,7 @@ affect a terminal (CWE-117). Authorization, Cookie and other fields are never in
 import re
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _json
 
 from dewar.server.wire.request import Environ, WireRequest
@@ -21,24 +22,31 @@ _UNSAFE = re.compile(r'["\\\x00-\x1f\x7f-\U0010ffff]')
 # A value without quotes ends at a space.
 _SAFE_BARE = re.compile(r"[!#-\[\]-~]+").fullmatch
 _UNSAFE_BARE = re.compile(r'["\\\x00-\x20\x7f-\U0010ffff]')
+# PERF: parts that most lines have in common are kept, the latest of each.
+_MEMO_SIZE = 512
+_NO_REQUEST = '"method":null,"path":null,"query":null,"protocol":null'
 # Not from strftime, which uses the locale of the process.
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def line_format(name: str) -> Format:
     """Return the format *name*, ``"combined"`` or ``"json"``."""
-    return JsonFormat() if name == "json" else CombinedFormat()
+    # PERF: a method, because the call of an object takes more time.
+    return JsonFormat().line if name == "json" else CombinedFormat().line
 
 
 class CombinedFormat:
     """Apache's ``%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"``."""
 
-    __slots__ = ("_clock",)
+    __slots__ = ("_clock", "_line", "_quoted", "_word")
 
     def __init__(self) -> None:
         self._clock = LogClock()
+        self._line = lru_cache(_MEMO_SIZE)(_request_line)
+        self._word = lru_cache(_MEMO_SIZE)(_bare)
+        self._quoted = lru_cache(_MEMO_SIZE)(_quotable)
 
-    def __call__(
+    def line(
         self,
         environ: Environ,
         request: WireRequest | None,
@@ -48,28 +56,33 @@ class CombinedFormat:
         now: float,
     ) -> str:
         """Return a line."""
-        get = environ.get
-        line = "-" if request is None else request_line(request)
+        # PERF: a call of an attribute that is no method is slower than one of a local name.
+        get, word, quoted, line_of = environ.get, self._word, self._quoted, self._line
+        line = "-"
+        if request is not None:
+            line = line_of(request.method, request.target, request.http11)
         referer = get("HTTP_REFERER")
         agent = get("HTTP_USER_AGENT")
         user = get("REMOTE_USER")
         return (
-            f"{_bare(get('REMOTE_ADDR'))} - {_bare(user) if user else '-'}"
+            f"{word(str(get('REMOTE_ADDR') or '-'))} - {word(str(user)) if user else '-'}"
             f' [{self._clock.common(now)}] "{line}" {status[:3]} {sent or "-"}'
             f' "{_quotable(without_secrets(str(referer))) if referer else "-"}"'
-            f' "{_quotable(str(agent)) if agent else "-"}"'
+            f' "{quoted(str(agent)) if agent else "-"}"'
         )
 
 
 class JsonFormat:
     """One JSON object per line; unknown values are null."""
 
-    __slots__ = ("_clock",)
+    __slots__ = ("_clock", "_text", "_what")
 
     def __init__(self) -> None:
         self._clock = LogClock()
+        self._what = lru_cache(_MEMO_SIZE)(_request_members)
+        self._text = lru_cache(_MEMO_SIZE)(_text)
 
-    def __call__(
+    def line(
         self,
         environ: Environ,
         request: WireRequest | None,
@@ -79,21 +92,19 @@ class JsonFormat:
         now: float,
     ) -> str:
         """Return a line."""
-        get = environ.get
-        method = path = query = protocol = referer = None
+        get, text, members = environ.get, self._text, self._what  # PERF: as above
+        what = _NO_REQUEST
         if request is not None:
-            method, protocol = request.method, _protocol(request)
-            path, _, query = without_secrets(request.target).partition("?")
-        if get("HTTP_REFERER"):
-            referer = without_secrets(str(get("HTTP_REFERER")))
+            what = members(request.method, request.target, request.http11)
+        referer = get("HTTP_REFERER")
         request_id = get("HTTP_X_REQUEST_ID")
         tail = f',"request_id":{_value(request_id)}' if request_id else ""
         return (
-            f'{{"time":"{self._clock.iso(now)}","remote_addr":{_value(get("REMOTE_ADDR"))}'
-            f',"method":{_value(method)},"path":{_value(path)},"query":{_value(query)}'
-            f',"protocol":{_value(protocol)},"status":{status[:3]}'
-            f',"bytes":{sent},"duration_ms":{duration * 1000:.3f},"referer":{_value(referer)}'
-            f',"user_agent":{_value(get("HTTP_USER_AGENT"))}{tail}}}'
+            f'{{"time":"{self._clock.iso(now)}","remote_addr":{text(str(get("REMOTE_ADDR") or ""))}'
+            f',{what},"status":{status[:3]}'
+            f',"bytes":{sent},"duration_ms":{duration * 1000:.3f}'
+            f',"referer":{_value(without_secrets(str(referer))) if referer else "null"}'
+            f',"user_agent":{text(str(get("HTTP_USER_AGENT") or ""))}{tail}}}'
         )
 
 
@@ -134,11 +145,23 @@ class LogClock:
 
 def request_line(request: WireRequest) -> str:
     """Return the request line for a quoted part of a log line, without secrets."""
-    return _quotable(f"{request.method} {without_secrets(request.target)} {_protocol(request)}")
+    return _request_line(request.method, request.target, request.http11)
 
 
-def _protocol(request: WireRequest) -> str:
-    return "HTTP/1.1" if request.http11 else "HTTP/1.0"
+def _request_line(method: str, target: str, http11: bool) -> str:
+    return _quotable(f"{method} {without_secrets(target)} {_protocol(http11)}")
+
+
+def _request_members(method: str, target: str, http11: bool) -> str:
+    path, _, query = without_secrets(target).partition("?")
+    return (
+        f'"method":{_value(method)},"path":{_value(path)},"query":{_value(query)}'
+        f',"protocol":"{_protocol(http11)}"'
+    )
+
+
+def _protocol(http11: bool) -> str:
+    return "HTTP/1.1" if http11 else "HTTP/1.0"
 
 
 def _quotable(text: str) -> str:
@@ -146,8 +169,7 @@ def _quotable(text: str) -> str:
     return text if _SAFE(text) else _UNSAFE.sub(_escaped, text)
 
 
-def _bare(value: object) -> str:
-    text = str(value or "-")
+def _bare(text: str) -> str:
     return text if _SAFE_BARE(text) else _UNSAFE_BARE.sub(_escaped, text)
 
 
@@ -163,9 +185,12 @@ def _escaped(found: re.Match[str]) -> str:
 
 def _value(value: object) -> str:
     """Return *value* as JSON; "" and None are null."""
-    if not value:
+    return _text(str(value or ""))
+
+
+def _text(text: str) -> str:
+    if not text:
         return "null"
-    text = str(value)
     if not text.isascii():
         text = _decoded(text)
     return _json(text).replace("\x7f", "\\u007f")

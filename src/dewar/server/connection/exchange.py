@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from io import BytesIO
+from typing import Self
 
 from dewar.loop.async_body import AsyncBody
 from dewar.loop.suspended import Suspended
@@ -42,8 +43,8 @@ class Exchange(ResponseWriter):
 
     __slots__ = ("_began",)
 
-    def __init__(self, environ: Environ, http11: bool, keep_alive: bool, body: Body | None) -> None:
-        # PERF: what `WireRequest.__init__` does, without the call.
+    def begin(self, environ: Environ, http11: bool, keep_alive: bool, body: Body | None) -> Self:
+        """See `WireRequest.begin`; PERF: it is repeated here, without the call."""
         self.environ = environ
         self.http11 = http11
         self.keep_alive = self.persists = keep_alive
@@ -52,12 +53,12 @@ class Exchange(ResponseWriter):
             # Its own and not a shared one: an application may set attributes, or replace methods.
             environ["wsgi.input"] = BytesIO()
         self.method = environ["REQUEST_METHOD"]
-        # gunicorn and Werkzeug have the target under both names.
-        self.target = environ["RAW_URI"] = environ["REQUEST_URI"]
+        self.target = environ["REQUEST_URI"]
         self.awaited = None
         self._phase = _FRESH
         self._framing = _NONE
         self._sent = 0
+        return self
 
     def respond(self, server_context: ServerContext, transport: Transport) -> None:
         """Run the application, send its response, and call its ``close``. Never raises.
@@ -73,7 +74,8 @@ class Exchange(ResponseWriter):
         if server_context.logs_access:
             self._began = server_context.clock()
         try:
-            result = server_context.app(self.environ, self.start_response)
+            app = server_context.app  # PERF: a call of an attribute that is no method is slower
+            result = app(self.environ, self.start_response)
             # PERF: a list or tuple has no close().
             if (type(result) is list or type(result) is tuple) and self._phase is _STARTED:
                 self._send_whole(result[0] if len(result) == 1 else b"".join(result))
@@ -145,6 +147,26 @@ class Exchange(ResponseWriter):
             self.body.close()
         if self._server_context.logs_access:
             self._server_context.access_log.log(self, self._status, self._sent, self._began)
+
+    def _send_whole(self, body: bytes) -> None:
+        """Send a response with a complete body. PERF: most have the head of an earlier one."""
+        server_context = self._server_context
+        latest = server_context.writer.latest.get(len(body)) if type(body) is bytes else None
+        if (
+            latest is not None
+            and latest[0] == self._status
+            and latest[1] == self._headers
+            and self.persists
+            and self.http11
+            and self.method != "HEAD"
+            and type(self.body) is not ContinueBody
+            and not server_context.draining
+        ):
+            self._phase = _SENT
+            self._transport.send(latest[2] + body)
+            self._sent = len(body)
+        else:
+            super()._send_whole(body)
 
     def _log_failure(self, error: BaseException, what: str) -> None:
         if isinstance(error, asyncio.CancelledError):

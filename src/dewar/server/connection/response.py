@@ -175,15 +175,7 @@ class ResponseWriter(WireRequest):
             # The body may be left out already. Then its size is not that of a GET.
             self._begin(None if size == 0 else size)
             return
-        server_context = self._server_context
-        if self.body is None:
-            # PERF: `_compose` without the call.
-            head, framing, count, self.persists = server_context.writer.compose(
-                self._status, self._headers, self.http11,
-                self.persists and not server_context.draining, size,
-            )  # fmt: skip
-        else:
-            head, framing, count, self.persists = self._compose(size)
+        head, framing, count, self.persists = self._compose(size)
         self._phase = _SENT
         if count != size:
             body = b"" if framing is Framing.NONE else self._fit(body, count)

@@ -182,8 +182,7 @@ class Transport:
         self.fd = sock.fileno()
         self._send: Callable[[bytes], int] = sock.send
         self._write_buffer = WriteBuffer()
-        # The state to go to when all is sent; None to go on reading.
-        self._end: ConnectionState | None = None
+        self._end: ConnectionState | None = None  # the state after all is sent, if it is an end
 
     def send(self, data: bytes) -> None:
         """Send *data*; keep the part that the client does not take at once.
@@ -193,8 +192,9 @@ class Transport:
         """
         start = 0
         if not self._write_buffer.size:
+            send = self._send  # PERF: a call of an attribute that is no method is slower
             try:
-                start = self._send(data)
+                start = send(data)
             except BlockingIOError:
                 pass
             except OSError as error:

@@ -37,7 +37,7 @@ class UpgradeExchange(Exchange):
     __slots__ = ("_upgrade",)
 
     def __init__(self, environ: Environ, upgrade: Upgrade) -> None:
-        super().__init__(environ, True, True, None)
+        self.begin(environ, True, True, None)
         self._upgrade = upgrade
         if upgrade.has_loop:
             environ[UPGRADE] = upgrade.begin

@@ -123,6 +123,8 @@ class LeaderDuties:
             return _DRAIN_SWEEP
         if self._acceptor.state is _YIELDING:
             return self._acceptor.listen_again(self._server_context.clock(), _SWEEP)
+        if self._connections.open:
+            return _SWEEP  # PERF: `count` takes a lock
         server_context = self._server_context
         is_idle = not self._connections.count and not self._acceptor.is_paused()
         if is_idle and server_context.heartbeat is None:
@@ -135,8 +137,11 @@ class LeaderDuties:
         Args:
             poll_timeout: How long to wait, in seconds; negative without a limit.
         """
+        server_context = self._server_context
+        if server_context.logs_access:
+            server_context.access_log.flush()
         events = self._poller.poll(poll_timeout)
-        now = self._server_context.now = self._server_context.clock()
+        now = server_context.now = server_context.clock()
         if now >= self.next_sweep or self.pool_state is not _SERVING:
             self.sweep(now, events)
         return (

@@ -200,6 +200,8 @@ class RequestRunner:
 
     def give_back(self, connection: Connection) -> None:
         """Give *connection* back to the leader, or finish it if there is none any more."""
+        if self._server_context.logs_access:
+            self._server_context.access_log.flush()
         while not self.connections.take_back(connection):
             self._run_once(connection)
 

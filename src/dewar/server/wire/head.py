@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from dewar.server.errors import Refusal
 from dewar.server.wire import errors
-from dewar.server.wire.head_cache import Line, RequestLineCache
+from dewar.server.wire.head_cache import Line, RequestLineCache, line_environ
 from dewar.server.wire.limits import Limits
 from dewar.server.wire.lines import check_line_text
 
@@ -39,8 +39,8 @@ _ABSOLUTE = re.compile(r"https?://([^/?]+)([^?]*)(?:\?(.*))?", re.IGNORECASE | r
 MEMO_SIZE = 512
 MEMO_NAME = 64
 
-# Method, target as sent, path, query; then the target's authority, and whether the client speaks
-# HTTP/1.1 or a later 1.x, which is treated as 1.1 (RFC 9110 §2.5).
+# What it puts into the environ; the target's authority; and whether the client speaks HTTP/1.1 or a
+# later 1.x, which is treated as 1.1 (RFC 9110 §2.5).
 RequestLine = tuple[Line, str | None, bool]
 Target = tuple[str, str, str | None]
 
@@ -104,7 +104,7 @@ def parse_line(line: bytes) -> RequestLine:
         # Before its target, which has another form (RFC 9112 §3.2.3).
         raise Refusal(errors.NOT_IMPLEMENTED, "This server is not a proxy and has no CONNECT.")
     path, query, authority = split_target(method, target)
-    return (method, target, path, query), authority, http11
+    return line_environ(method, target, path, query), authority, http11
 
 
 def _is_later(version: str) -> bool:

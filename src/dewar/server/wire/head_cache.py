@@ -11,20 +11,21 @@ always parsed.
 """
 
 import re
+from typing import Any
 
 from dewar.server.wire.request import Environ
 
-Line = tuple[str, str, str, str]  # method, target, path, query
+Line = dict[str, str]  # what a request line puts into the environ
 
 # Only characters that have the same meaning in all specifications and applications.
 _PLAIN_LINE = re.compile(
     rb"(GET|HEAD|OPTIONS) "
     rb"((/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*)(?:\?([A-Za-z0-9\-._~!$&'()*+,;=:@/?%]*))?) HTTP/1\.1"
 )
+_PERSISTS = "keep-alive"  # a Connection field without an effect in HTTP/1.1
 _NOT_PLAIN = frozenset(
     {
         "CONTENT_LENGTH",
-        "HTTP_CONNECTION",
         "HTTP_EXPECT",
         "HTTP_TRANSFER_ENCODING",
         "HTTP_UPGRADE",
@@ -37,36 +38,58 @@ _MEMO_LINE = 256
 _LOOK_AGAIN = 8
 
 
-class RequestLineCache:
-    """A bounded memo of plain request lines.
+def line_environ(method: str, target: str, path: str, query: str) -> Line:
+    """Return what a request line puts into the environ."""
+    return {
+        "REQUEST_METHOD": method,
+        "REQUEST_URI": target,
+        "RAW_URI": target,  # gunicorn and Werkzeug have the target under this name
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+    }
 
-    Shared by all threads of a server: its one write is a dict store, and two threads that learn
-    the same line store the same value.
+
+class RequestLineCache:
+    """A bounded memo of plain request lines that were received twice.
+
+    So lines that are never repeated do not take the room of the others. Shared by all threads of a
+    server: each write is a single operation of a dict, and two threads that learn the same line
+    store the same value.
     """
 
-    __slots__ = ("known",)
+    __slots__ = ("_once", "known")
 
     def __init__(self) -> None:
         self.known: dict[bytes, Line] = {}
+        self._once: dict[bytes, None] = {}
 
     def __repr__(self) -> str:
         return f"<RequestLineCache {len(self.known)} of {MEMO_SIZE} known>"
 
-    def maybe_learn(self, line: bytes) -> Line | None:
-        """Return the parts of a plain line, or None for any other."""
+    def maybe_parse(self, line: bytes) -> Line | None:
+        """Return what a plain line puts into the environ, or None for any other."""
         match = _PLAIN_LINE.fullmatch(line)
         if match is None:
             return None
-        method, target, path, query = (part.decode("ascii") for part in match.groups(b""))
-        parts = method, target, path, query
-        if len(self.known) < MEMO_SIZE and len(line) <= _MEMO_LINE:
-            self.known[line] = parts
-        return parts
+        method, target, path, query = match.groups(b"")
+        found = line_environ(method.decode(), target.decode(), path.decode(), query.decode())
+        self.note(line, found)
+        return found
 
-    def remember(self, line: bytes, parts: Line) -> None:
-        """Learn a line that was parsed elsewhere, if it is plain, short, and there is room."""
-        if len(self.known) < MEMO_SIZE and len(line) <= _MEMO_LINE and _PLAIN_LINE.fullmatch(line):
-            self.known[line] = parts
+    def note(self, line: bytes, found: Line) -> None:
+        """Learn a valid line if it was received before, is short, and is plain."""
+        if len(line) > _MEMO_LINE:
+            return
+        if line not in self._once:
+            _store(self._once, line, None)
+        elif _PLAIN_LINE.fullmatch(line):
+            _store(self.known, line, found)
+
+
+def _store(memo: dict[bytes, Any], line: bytes, value: Line | None) -> None:
+    if len(memo) >= MEMO_SIZE:
+        memo.clear()  # what is common is learned again at once
+    memo[line] = value
 
 
 class HeadCache:
@@ -75,18 +98,21 @@ class HeadCache:
     Args:
         lines: The server's memo of request lines.
         max_line: The maximum length of a request line.
+
+    Attributes:
+        message: A complete request with these fields; None before the first.
+        template: The environ of `message`, to be copied.
     """
 
-    __slots__ = ("_fields", "_lines", "_looks", "_max_line", "_message", "_template")
+    __slots__ = ("_fields", "_lines", "_looks", "_max_line", "message", "template")
 
     def __init__(self, lines: RequestLineCache, max_line: int) -> None:
         self._lines = lines
         self._max_line = max_line
         # From the end of the request line to the end of the head; None before the first.
         self._fields: bytes | None = None
-        # A complete message with these fields, and its environ.
-        self._message: bytes | None = None
-        self._template: Environ = {}
+        self.message: bytes | None = None
+        self.template: Environ = {}
         self._looks = 0
 
     def __repr__(self) -> str:
@@ -97,27 +123,21 @@ class HeadCache:
 
         Call it only between two messages.
         """
-        if data == self._message:
-            return self._template.copy()
+        if data == self.message:
+            return self.template.copy()
         fields = self._fields
         if fields is None or not data.endswith(fields):
             return None
         line = data[: -len(fields)]
         parts = self._lines.known.get(line)
         if parts is None:
-            parts = self._lines.maybe_learn(line) if len(line) <= self._max_line else None
+            parts = self._lines.maybe_parse(line) if len(line) <= self._max_line else None
             if parts is None:
                 return None
-        environ = self._template.copy()
-        (
-            environ["REQUEST_METHOD"],
-            environ["REQUEST_URI"],
-            environ["PATH_INFO"],
-            environ["QUERY_STRING"],
-        ) = parts
+        environ = self.template | parts
         self._looks += 1
         if not self._looks % _LOOK_AGAIN:
-            self._message, self._template = data, environ.copy()
+            self.message, self.template = data, environ.copy()
         return environ
 
     def learn(self, head: bytes, line_end: int, environ: Environ) -> None:
@@ -125,6 +145,8 @@ class HeadCache:
         self._looks += 1
         if self._fields is not None and self._looks % _LOOK_AGAIN:
             return
-        if _PLAIN_LINE.fullmatch(head, 0, line_end) and not environ.keys() & _NOT_PLAIN:
-            self._message, self._fields = head, head[line_end:]
-            self._template = environ.copy()
+        if environ.keys() & _NOT_PLAIN or environ.get("HTTP_CONNECTION", _PERSISTS) != _PERSISTS:
+            return
+        if _PLAIN_LINE.fullmatch(head, 0, line_end):
+            self.message, self._fields = head, head[line_end:]
+            self.template = environ.copy()

@@ -56,15 +56,10 @@ class HeadParser:
         parts = self._lines.known.get(line)
         if parts is None:
             parts, authority, http11 = parse_line(line)
-            self._lines.remember(line, parts)
+            self._lines.note(line, parts)
         environ = self._base.copy()
         self._field_parser.parse(environ, data, line_end, end)
-        (
-            environ["REQUEST_METHOD"],
-            environ["REQUEST_URI"],
-            environ["PATH_INFO"],
-            environ["QUERY_STRING"],
-        ) = parts
+        environ.update(parts)
         self.http11 = http11
         host = environ.get("HTTP_HOST")
         if host != self._host or host is None:

@@ -12,10 +12,7 @@ The rules of this file:
 """
 
 import io
-from collections.abc import Callable
 from typing import IO, Generic, TypeVar
-
-import httptools
 
 from dewar.server.errors import Refusal
 from dewar.server.wire.chunks import FramedBody, begin_body, maybe_whole_body
@@ -32,7 +29,6 @@ from dewar.server.wire.request import Environ, WireRequest
 from dewar.server.wire.storage import BodyStorage
 
 R = TypeVar("R", bound=WireRequest)
-MakeRequest = Callable[[Environ, bool, bool, IO[bytes] | None], R]
 
 _CR = 13
 
@@ -71,7 +67,7 @@ class RequestReader(Generic[R]):
     )  # fmt: skip
 
     def __init__(
-        self, base: Environ, names: FieldNames, limits: Limits, make: MakeRequest[R],
+        self, base: Environ, names: FieldNames, limits: Limits, make: type[R],
         storage: BodyStorage | None = None,
     ) -> None:  # fmt: skip
         self._make = make
@@ -96,21 +92,26 @@ class RequestReader(Generic[R]):
     def __repr__(self) -> str:
         return f"<RequestReader {self.phase.name}, {len(self.completed)} complete>"
 
-    def feed(self, data: bytes) -> None:
-        """Take received bytes; look at `completed` and `refusal` afterwards.
+    def feed(self, data: bytes) -> bool:
+        """Take received bytes; return whether a request is `completed`. Else look at `refusal`.
 
         Feed it when `advance` has returned False; else it holds *data* too. No value of *data*
         makes it raise.
         """
         if self.phase is _START and not self.received and not self.completed:
-            environ = self._head_cache.maybe_environ(data)
+            cache = self._head_cache
+            # PERF: the whole request again is found without another call.
+            is_known = data == cache.message
+            environ = cache.template.copy() if is_known else cache.maybe_environ(data)
             if environ is not None:
-                self.completed.append(self._make(environ, True, True, None))
-                return
+                make = self._make  # PERF: a call of an attribute that is no method is slower
+                self.completed.append(make().begin(environ, True, True, None))
+                return True
         if self.phase is _HELD or self.phase is _UPGRADE:
             self._held, self._held_from = self._held[self._held_from :] + data, 0
         else:
             self._parse(data, 0)
+        return bool(self.completed)
 
     def advance(self) -> bool:
         """Go on with bytes that are held; return whether a request is complete.
@@ -126,7 +127,7 @@ class RequestReader(Generic[R]):
             if environ is None:
                 self._parse(data, pos)
             else:
-                self.completed.append(self._make(environ, True, True, None))
+                self.completed.append(self._make().begin(environ, True, True, None))
                 if end < len(data):
                     self.phase, self._held, self._held_from = _HELD, data, end
         return bool(self.completed)
@@ -140,13 +141,13 @@ class RequestReader(Generic[R]):
         if self.body is None or self._taken_before_body or self.completed:
             return None
         self._taken_before_body = True
-        return self._make(self.environ, self._http11, self._keep_alive, None)
+        return self._make().begin(self.environ, self._http11, self._keep_alive, None)
 
     def take_upgrade(self) -> R:
         """Return the request in the phase UPGRADE; then `advance`, or `discard` it."""
         environ, self.environ = self.environ, {}
         self.phase = _HELD
-        return self._make(environ, True, True, None)
+        return self._make().begin(environ, True, True, None)
 
     def held(self) -> bytes:
         """Return what was received behind the request that was taken."""
@@ -214,14 +215,15 @@ class RequestReader(Generic[R]):
         environ = self._head_parser.parse(data, pos, line_end, end)
         http11 = self._http11 = self._head_parser.http11
         end += 4
+        connection = environ.get("HTTP_CONNECTION")
         if (
-            "HTTP_CONNECTION" in environ
+            (connection is not None and not (http11 and connection == "keep-alive"))
             or "CONTENT_LENGTH" in environ
             or "HTTP_TRANSFER_ENCODING" in environ
             or "HTTP_EXPECT" in environ
         ):
             return self._take_rest(environ, data, end)
-        self.completed.append(self._make(environ, http11, http11, None))
+        self.completed.append(self._make().begin(environ, http11, http11, None))
         self.phase = _START if http11 else _ENDED
         if http11:
             self._head_cache.learn(data[pos:end], line_end - pos, environ)
@@ -238,7 +240,7 @@ class RequestReader(Generic[R]):
             self.phase, self.environ = _UPGRADE, environ
             self._held, self._held_from = data[end:], 0
             return len(data)
-        self.completed.append(self._make(environ, http11, keep_alive, None))
+        self.completed.append(self._make().begin(environ, http11, keep_alive, None))
         self.phase = _START if keep_alive else _ENDED
         return end
 
@@ -246,11 +248,9 @@ class RequestReader(Generic[R]):
 
     def _begin_body(self, framing: int, data: bytes, pos: int) -> int:
         """Begin a body; return where it ends if it is complete in *data*, else where it begins."""
-        # llhttp expects the body now, and never gets it. PERF: set here, without a call.
-        fields = self._field_parser
-        fields.parser = httptools.HttpRequestParser(fields)
         limits = self._limits
         found = maybe_whole_body(data, pos, framing, limits)
+        self._field_parser.take_body(found[0] if found is not None and framing > 0 else None)
         if found is not None:  # PERF: nothing to collect
             self.wants_continue = False
             content, pos = found
@@ -287,7 +287,7 @@ class RequestReader(Generic[R]):
         environ = self.environ
         environ["wsgi.input"] = file
         environ["CONTENT_LENGTH"] = str(size)
-        self.completed.append(self._make(environ, self._http11, self._keep_alive, file))
+        self.completed.append(self._make().begin(environ, self._http11, self._keep_alive, file))
         self.environ = {}
         self.phase = _START if self._keep_alive else _ENDED
 

@@ -26,6 +26,8 @@ _MEMO_TEXT = 64
 _FIELDS_SIZE = 2048
 _FIELDS_TEXT = 256
 _HEADS_SIZE = 256
+# Bytes of a body; writing the head of a larger one takes a small part of the time to send it.
+_LATEST_BODY = 16384
 # RFC 9110 §15: a status above 599 is no valid one, clients take it for a 5xx, and programs use it
 # among themselves. It is sent as it is, as gunicorn and waitress do.
 _STATUS = re.compile(r"([2-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
@@ -68,6 +70,10 @@ Field = tuple[str, int, int]
 Head = tuple[bytes, Framing, int, bool]
 
 
+# The status, the fields and the bytes of a head.
+LatestHead = tuple[str, Headers, bytes]
+
+
 class HeadWriter:
     """Turns the arguments of ``start_response`` into bytes.
 
@@ -77,6 +83,11 @@ class HeadWriter:
     Args:
         server: The value of the Server field, or ``None`` for no such field.
         wall: The time of day in seconds since the epoch, for the Date field.
+
+    Attributes:
+        latest: By the size of a small body, the last head in HTTP/1.1 that fits it and lets the
+            connection persist. PERF: most responses of a size have the same head, and to compare
+            its fields takes a tenth of the time of making a key of them.
     """
 
     def __init__(self, server: str | None, wall: float) -> None:
@@ -85,6 +96,7 @@ class HeadWriter:
         self._server = "" if server is None else f"\r\nServer: {server}"
         self._tails: tuple[str, ...] = ()
         self._heads: dict[Hashable, Head] = {}
+        self.latest: dict[int, LatestHead] = {}
         self.refresh(wall)
 
     def __repr__(self) -> str:
@@ -96,7 +108,8 @@ class HeadWriter:
         end = "\r\n\r\n"
         # Indexed by half the bits _DATE | _SERVER of the fields that the application has set.
         self._tails = (self._server + date + end, self._server + end, date + end, end)
-        self._heads = {}  # after the tails, so that no head with the old date gets into it
+        # After the tails, so that no head with the old date gets into them.
+        self._heads, self.latest = {}, {}
 
     def compose(
         self, status: str, headers: Headers, http11: bool, keep_alive: bool, size: int | None
@@ -115,13 +128,17 @@ class HeadWriter:
         """
         # PERF: applications send the same few heads again and again. A head is valid for a second,
         # like its Date.
-        heads = self._heads
+        heads, latest = self._heads, self.latest
         try:
             head = heads.get(key := (status, http11, keep_alive, size, *headers))
             if head is None:
                 head = self._compose(status, headers, http11, keep_alive, size)
                 if len(heads) < _HEADS_SIZE:
                     heads[key] = head
+            data, _, count, persists = head
+            fits = count == size and count <= _LATEST_BODY and len(latest) < _HEADS_SIZE
+            if http11 and persists and fits:
+                latest[count] = status, headers.copy(), data
         except (TypeError, ValueError) as error:
             raise ApplicationError(
                 "The response's fields must be a list of (name, value) tuples of latin-1 str,"
