@@ -90,8 +90,6 @@ NEVER_CHANGED = {
     ("server/settings/settings.py", "_NETWORKS"): "a kind of setting",
     ("server/wire/errors.py", "BODY_TIMEOUT"): "an answer",
     ("server/wire/field_parser.py", "_DETACHED_PARSER"): "stands for no parser",
-    ("sessions/cookie_fields.py", "_COOKIES"): "a member of the class of requests, at import",
-    ("sessions/cookie_fields.py", "_HEADERS"): "another",
     ("sessions/cookie_fields.py", "_VARY"): "a member of the class of responses, at import",
 }
 #: Functions that remember what they returned, each with what bounds it.
@@ -104,7 +102,6 @@ CACHES = {
     ("compat/historic.py", "_stack"): "two, made when an older program asks for them",
     ("support/redaction.py", "_compiled"): "a function for each list of names; an app has one",
     ("sessions/cookie_fields.py", "_compose"): "the attributes of 64 cookies",
-    ("sessions/cookie_fields.py", "_pattern"): "patterns for 64 names of cookies",
     ("sessions/cookie_fields.py", "_write_date"): "the texts of 64 seconds",
     ("tasks/ledger/claim_statements.py", "levels_of"): "a statement for each number of queues",
     ("tasks/ledger/statements.py", "change_of"): "a statement for each set of columns",

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import werkzeug
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import EnvironHeaders, Headers, MultiDict
 from werkzeug.test import EnvironBuilder
 
 from dewar import Dewar, Request, request
@@ -67,13 +67,55 @@ def compare_multi_dicts(ours: Any, theirs: Any) -> None:
         assert ours.get(key, type=len) == theirs.get(key, type=len)
 
 
+cookie_pieces = st.sampled_from(
+    [
+        "session",
+        "session=a.b-c_d",
+        "session =x",
+        "session= y ",
+        "xsession=1",
+        "sessionx=2",
+        "s=a b",
+        "s=",
+        "=s",
+        "session=a=b",
+        'session="q;"',
+        's="; session=2"',
+        "session~admin=3",
+        "a=b=c",
+        "\tsession=t\t",
+        "session=n\n",
+        "\nsession=m",
+        "session=\xc3\xa9",
+        "s(=4",
+        "",
+        " ",
+        '"',
+    ]
+)
+cookie_fields = st.lists(cookie_pieces | st.text("s=; \t\"'\\a", max_size=9), max_size=5).flatmap(
+    lambda some: st.sampled_from(["; ", ";", " ;"]).map(lambda between: between.join(some))
+)
+
+
 @settings(max_examples=500)
-@given(st.text(alphabet='abc=; \t"\\1,%é\n', max_size=24))
+@given(cookie_fields)
+@example("session=1; session=2")
+@example("session=a\x0bb")
 def test_cookies_are_parsed_as_werkzeug_does(text: str) -> None:
     """Plain ones, and those with quotes, odd spaces, other characters or no name."""
     environ = {"HTTP_COOKIE": text.encode().decode("latin-1")}
     ours, theirs = Request(dict(environ)), werkzeug.Request(dict(environ))
     compare_multi_dicts(ours.cookies, theirs.cookies)
+
+
+@pytest.mark.parametrize("kind", [Headers, EnvironHeaders])
+def test_cookies_are_those_of_the_headers(kind: Any) -> None:
+    """Which a program may replace."""
+    field = {"Cookie": "s=own"} if kind is Headers else {"HTTP_COOKIE": "s=own"}
+    made = Request({"HTTP_COOKIE": "s=1"})
+    made.headers = kind(field)
+    assert made.cookies.get("s") == "own"
 
 
 @given(

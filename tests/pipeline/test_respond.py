@@ -23,7 +23,7 @@ from dewar import (
 )
 from dewar.contexts.current import contexts
 from dewar.errors import ContextOrderError
-from dewar.pipeline import stages
+from dewar.messages import sending
 
 
 @pytest.fixture
@@ -378,8 +378,8 @@ def test_a_session_that_is_not_used_is_sent_if_it_is_renewed(
 ) -> None:
     """Otherwise no response is made for it."""
     made: list[object] = []
-    make_response = stages.finalize
-    monkeypatch.setattr(stages, "finalize", lambda *args: made.append(args) or make_response(*args))
+    make = sending.make
+    monkeypatch.setattr(sending, "make", lambda *args: made.append(args) or make(*args))
     app.config["SESSION_REFRESH_EACH_REQUEST"] = refreshes
     app.add_url_rule("/", "index", lambda: "seen")
     signing = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]  # the shipped one

@@ -1,6 +1,6 @@
 """`Request`: Werkzeug's request, whose parts are made when they are first used."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import IO, Any, Protocol, TypeVar, cast, overload
 from wsgiref.types import WSGIEnvironment
 
@@ -12,6 +12,7 @@ from werkzeug.wsgi import LimitedStream
 
 from dewar import json
 from dewar.contexts.current import maybe_current
+from dewar.messages.environ_attributes import Args, Cookies, FromEnviron, decoded, server_in
 from dewar.messages.environ_headers import EnvironHeaders
 from dewar.messages.errors import DebugFilesKeyError
 from dewar.messages.multi_dict import ImmutableMultiDict
@@ -31,98 +32,6 @@ class RequestApp(Protocol):
     @property
     def _dewar_composition(self) -> Any:
         """What has the `body_limits` that a server asks for."""
-
-
-# PERF: not through `__dict__`, which is an object of its own from then on.
-_keep = object.__setattr__
-
-
-class _FromEnviron:
-    """An attribute worked out of the environ at first use and then kept on the request.
-
-    PERF: Werkzeug works all of them out in the constructor, which takes longer than everything
-    else that happens to a request that only looks at one.
-    """
-
-    __slots__ = ("_name", "_work_out")
-
-    def __init__(self, work_out: Callable[[WSGIEnvironment], object]) -> None:
-        self._work_out = work_out
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, request: "Request | None", owner: type) -> Any:
-        if request is None:
-            return self
-        value = self._work_out(request.environ)
-        _keep(request, self._name, value)
-        return value
-
-
-def _decoded(value: str) -> str:
-    # PEP 3333: environ strings carry bytes as latin-1.
-    return value if value.isascii() else value.encode("latin-1").decode(errors="replace")
-
-
-def _server(environ: WSGIEnvironment) -> tuple[str, int | None] | None:
-    name = environ.get("SERVER_NAME")
-    if name is None:
-        return None
-    try:
-        return name, int(environ["SERVER_PORT"])
-    except (KeyError, TypeError, ValueError):
-        return name, None  # a UNIX socket has no port
-
-
-_decode_args = WerkzeugRequest.args.fget  # type: ignore[attr-defined]  # a kind of property
-
-
-class _Args:
-    """The query string, parsed at first use and then kept on the request.
-
-    PERF: a query string with nothing to decode takes half the time here; whatever has to be
-    decoded is Werkzeug's to parse. A property test holds the two equal.
-    """
-
-    __slots__ = ()
-
-    def __get__(self, request: "Request | None", owner: type) -> Any:
-        if request is None:
-            return self
-        query = request.environ.get("QUERY_STRING", "")
-        is_plain = "%" not in query and "+" not in query and query.isascii()
-        if is_plain and request.parameter_storage_class is ImmutableMultiDict:
-            args = ImmutableMultiDict.of_text(query, "&")
-        else:
-            args = _decode_args(request)
-        _keep(request, "args", args)
-        return args
-
-
-_decode_cookies = WerkzeugRequest.cookies.fget  # type: ignore[attr-defined]  # as above
-
-
-class _Cookies:
-    """The cookies, parsed at first use and then kept on the request.
-
-    PERF: as with the query string, what is plain is not Werkzeug's to parse.
-    """
-
-    __slots__ = ()
-
-    def __get__(self, request: "Request | None", owner: type) -> Any:
-        if request is None:
-            return self
-        text = request.environ.get("HTTP_COOKIE", "").replace("; ", ";")
-        is_plain = text.isascii() and not (" " in text or '"' in text or "\t" in text)
-        if is_plain and request.dict_storage_class is ImmutableMultiDict:
-            cookies = ImmutableMultiDict.of_text(text, ";")
-            dict.pop(cookies, "", None)  # a value without a name is no cookie
-        else:
-            cookies = _decode_cookies(request)
-        _keep(request, "cookies", cookies)
-        return cookies
 
 
 class _Limit:
@@ -218,16 +127,16 @@ class Request(WerkzeugRequest):
     # what they want on the request, also as `app`.
     _dewar_app: RequestApp | None = None
 
-    scheme = _FromEnviron(lambda environ: environ.get("wsgi.url_scheme", "http"))
-    server = _FromEnviron(_server)
-    root_path = _FromEnviron(lambda environ: _decoded(environ.get("SCRIPT_NAME") or "").rstrip("/"))
-    path = _FromEnviron(lambda environ: "/" + _decoded(environ.get("PATH_INFO") or "").lstrip("/"))
-    query_string = _FromEnviron(lambda environ: environ.get("QUERY_STRING", "").encode("latin-1"))
-    headers = _FromEnviron(EnvironHeaders)
-    remote_addr = _FromEnviron(lambda environ: environ.get("REMOTE_ADDR"))
+    scheme = FromEnviron(lambda environ: environ.get("wsgi.url_scheme", "http"))
+    server = FromEnviron(server_in)
+    root_path = FromEnviron(lambda environ: decoded(environ.get("SCRIPT_NAME") or "").rstrip("/"))
+    path = FromEnviron(lambda environ: "/" + decoded(environ.get("PATH_INFO") or "").lstrip("/"))
+    query_string = FromEnviron(lambda environ: environ.get("QUERY_STRING", "").encode("latin-1"))
+    headers = FromEnviron(EnvironHeaders)
+    remote_addr = FromEnviron(lambda environ: environ.get("REMOTE_ADDR"))
 
-    args = _Args()
-    cookies = _Cookies()
+    args = Args()
+    cookies = Cookies()
 
     parameter_storage_class = ImmutableMultiDict
     dict_storage_class = ImmutableMultiDict
@@ -242,7 +151,7 @@ class Request(WerkzeugRequest):
         populate_request: bool = True,
         shallow: bool = False,
     ) -> None:
-        # Not super().__init__(): it works out everything at once, see _FromEnviron.
+        # Not super().__init__(): it works out everything at once, see FromEnviron.
         self.environ = environ
         self.shallow = shallow
         # PERF: not at first use, because that takes longer.

@@ -137,16 +137,7 @@ class Composition:
         self._found = _on_classes(app, stock)
         self.request_class = app.request_class
         self._plans: dict[str | None, Plan] = {}
-        can_index = (
-            # Not a subclass: it may bind and match in its own way.
-            type(app.url_map) is RouteMap
-            and not vars(app.url_map).keys() & {"bind", "bind_to_environ"}
-            # The index does not look at the host.
-            and not app.subdomain_matching
-            and is_method_stock(app, stock, "create_url_adapter")
-            and _has_stock_routing(app.request_class)
-        )
-        self.index = RouteIndex(app.url_map if can_index else None)
+        self.index = RouteIndex(app.url_map if _can_index(app, stock) else None)
         self.has_stock_response = has_stock_class()
         self.has_fast_lane = (
             app.response_class is Response
@@ -163,20 +154,20 @@ class Composition:
         self.has_plain_contexts = self.context_class is Context and is_method_stock(
             app, stock, "request_context"
         )
+        # Only the class's methods: middleware on the instance is asked itself.
+        is_entrance_stock = all(getattr(type(app), name) is stock[name] for name in _ENTRANCE)
         self._lanes = Lanes(
             plain=FAST if self.has_fast_lane else FULL,
             coroutine=SUSPENDABLE if is_suspendable else FULL,
             has_loose_coroutines=any(map(iscoroutinefunction, _of_no_endpoint(app))),
             may_be_wholly_async=is_suspendable
             and self.has_plain_contexts
-            # Only the class's methods: middleware on the instance is asked itself.
-            and all(getattr(type(app), name) is stock[name] for name in _ENTRANCE)
+            and is_entrance_stock
             and all(map(iscoroutinefunction, app.teardown_appcontext_funcs)),
         )
-        # Only the class's methods, as above.
-        is_foreseeable = all(
+        is_foreseeable = is_entrance_stock and all(
             is_method_stock(app, stock, name) for name in ("create_url_adapter", "request_context")
-        ) and all(getattr(type(app), name) is stock[name] for name in _ENTRANCE)
+        )
         self.body_limits = BodyLimits(app.url_map if is_foreseeable else None)
         self.has_stock_teardown = all(is_method_stock(app, stock, name) for name in _TEARDOWNS)
         self.has_teardown = (
@@ -212,6 +203,19 @@ class Composition:
             # Two threads may both compose it: the plans are equal, and either may stay.
             plan = self._plans[endpoint] = compose(app, endpoint, self._lanes)
         return plan
+
+
+def _can_index(app: ComposedApp, stock: Mapping[str, object]) -> bool:
+    """Whether the index matches as the app's map does."""
+    return (
+        # Not a subclass: it may bind and match in its own way.
+        type(app.url_map) is RouteMap
+        and not vars(app.url_map).keys() & {"bind", "bind_to_environ"}
+        # The index does not look at the host.
+        and not app.subdomain_matching
+        and is_method_stock(app, stock, "create_url_adapter")
+        and _has_stock_routing(app.request_class)
+    )
 
 
 def _of_no_endpoint(app: ComposedApp) -> Iterator[Callable[..., Any]]:

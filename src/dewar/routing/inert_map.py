@@ -5,11 +5,12 @@ function. Where routing is only a look ahead, without a context and on a thread 
 neither may be called.
 """
 
+from collections.abc import Iterator
 from copy import copy
 
 from werkzeug.routing import BaseConverter, Map, Rule
 from werkzeug.routing.converters import DEFAULT_CONVERTERS
-from werkzeug.routing.matcher import StateMachineMatcher
+from werkzeug.routing.matcher import State, StateMachineMatcher
 
 from dewar.routing.rules import RouteMap
 
@@ -33,11 +34,20 @@ def inert_map(url_map: Map) -> Map | None:
     inert._matcher = matcher = StateMachineMatcher(url_map.merge_slashes)  # noqa: SLF001
     # A default redirect and an alias build a URL, with the converters.
     inert.redirect_defaults = False
-    for rule in url_map.iter_rules():
-        if not rule.build_only:
-            matcher.add(_inert_rule(rule, inert))
+    for rule in _rules_from(url_map._matcher._root):  # noqa: SLF001
+        matcher.add(_inert_rule(rule, inert))
     matcher.update()
     return inert
+
+
+def _rules_from(state: State) -> Iterator[Rule]:
+    """Yield the rules below a state; of those that match the same paths, the first one first.
+
+    `Map.iter_rules` has another order, that of the endpoints.
+    """
+    yield from state.rules
+    for below in (*state.static.values(), *(below for _, below in state.dynamic)):
+        yield from _rules_from(below)
 
 
 def _calls_program(rule: Rule) -> bool:

@@ -1,75 +1,29 @@
-"""The header fields of a session: its cookie in the request and in the response, and ``Vary``.
+"""The header fields that a session adds to the response: its cookie, and ``Vary``.
 
-PERF: Werkzeug parses all cookies, composes a cookie from all its parts, and parses ``Vary`` for
-each value that is added. Here are the usual cases; all others are left to it. Property tests hold
-them equal.
+PERF: Werkzeug composes a cookie from all its parts, and parses ``Vary`` for each value that is
+added. Here are the usual cases; all others are left to it. Property tests hold them equal.
 """
 
 import re
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
-from wsgiref.types import WSGIEnvironment
 
-from werkzeug.datastructures import EnvironHeaders
 from werkzeug.http import dump_cookie, http_date
 from werkzeug.sansio.response import Response
 
-from dewar.messages.request import Request
 from dewar.messages.response import Response as AppResponse
 from dewar.sessions.signing import SigningSerializer
 
 # How many combinations of names and attributes are composed ahead.
 _COMPOSED = 64
 # As they are at import, for the reason in `dewar.pipeline.composition.stock_methods`.
-_COOKIES, _HEADERS = Request.cookies, Request.headers
 _SET_COOKIE, _VARY = AppResponse.set_cookie, AppResponse.vary
 
 _ODD_IN_NAMES = re.compile(r'[^!-~]|[=";]')
 _PLAIN_TYPES = frozenset({str, bool, type(None)})
 # Stands for what differs from cookie to cookie.
 _PLACEHOLDER = "@"
-
-
-def read_cookie(request: Any, name: str) -> str | None:
-    """Return what ``request.cookies.get(name)`` returns."""
-    header = _header_of(request)
-    # The encoding may be wrong, and what is in quotes may look like a cookie.
-    if header is None or not header.isascii() or '"' in header:
-        value: str | None = request.cookies.get(name)
-        return value
-    if name not in header:
-        return None
-    found = _pattern(name).search(header)
-    return None if found is None else found[1] or ""
-
-
-def _header_of(request: Any) -> str | None:
-    """Return the field that the cookies of a request come from; None if they may be others."""
-    if (
-        type(request) is not Request
-        or "cookies" in request.__dict__
-        or Request.cookies is not _COOKIES
-        or Request.headers is not _HEADERS
-    ):
-        return None
-    headers = request.__dict__.get("headers")
-    if headers is not None and type(headers) is not EnvironHeaders:
-        return None
-    environ: WSGIEnvironment = request.environ if headers is None else headers.environ
-    header: str = environ.get("HTTP_COOKIE", "")
-    return header
-
-
-@lru_cache(_COMPOSED)
-def _pattern(name: str) -> re.Pattern[str]:
-    """Return a pattern for the first cookie with a name, in a header without quotes."""
-    if not name or _ODD_IN_NAMES.search(name):
-        return re.compile("(?!)")  # no cookie has such a name
-    spaces = "[ \t]*"
-    return re.compile(
-        f"(?:^|;){spaces}{re.escape(name)}(?:{spaces}={spaces}([^ \t;]*))?{spaces}(?:;|\\Z)"
-    )
 
 
 def add_cookie(

@@ -13,7 +13,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.sansio.response import Response
 
 from dewar.json.tagged import TaggedJSONSerializer
-from dewar.sessions.cookie_fields import add_cookie, read_cookie, vary_by_cookie
+from dewar.sessions.cookie_fields import add_cookie, vary_by_cookie
 from dewar.sessions.errors import SecretKeyError, SessionUnavailableError
 from dewar.sessions.interface import SessionApp, SessionInterface, SessionRequest
 from dewar.sessions.mounted import suffix
@@ -103,7 +103,7 @@ class SecureCookieSessionInterface(SessionInterface):
         signing = self.get_signing_serializer(app)
         if signing is None:
             return None
-        cookie = read_cookie(request, self.get_cookie_name(app))
+        cookie = request.cookies.get(self.get_cookie_name(app))
         if not cookie:
             return self.session_class()
         max_age = int(app.permanent_session_lifetime.total_seconds())
