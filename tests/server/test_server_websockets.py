@@ -22,7 +22,7 @@ HANDSHAKE = (
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: %d\r\n\r\n"
 )
 #: The bytes that an idle WebSocket may take, without those of the system and the interpreter.
-MOST = 9_950
+MOST = 9_700
 #: What the objects of uvloop that watch a socket take more than asyncio's.
 UVLOOP = 700
 CLOSE = b"\x88\x82\x00\x00\x00\x00\x03\xe8"

@@ -154,8 +154,9 @@ class Request(WerkzeugRequest):
         # Not super().__init__(): it works out everything at once, see FromEnviron.
         self.environ = environ
         self.shallow = shallow
-        # PERF: not at first use, because that takes longer.
-        self.method = environ.get("REQUEST_METHOD", "GET").upper()
+        # PERF: not at first use, because that takes longer. Mostly it is the environ's own object.
+        method: str = environ.get("REQUEST_METHOD", "GET")
+        self.method = method if method.isupper() else method.upper()
         if populate_request and not shallow:
             environ["werkzeug.request"] = self
 

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 from wsgiref.util import is_hop_by_hop
 
-from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import BadRequest, Forbidden
 from werkzeug.exceptions import NotImplemented as NotImplementedHere
 from werkzeug.wsgi import get_host
@@ -19,6 +18,7 @@ from werkzeug.wsgi import get_host
 from dewar.contexts.context import Context
 from dewar.loop.process_loop import process_loop
 from dewar.loop.task_scope import current_scope
+from dewar.messages.environ_headers import EnvironHeaders
 from dewar.messages.switched_response import SwitchedResponse
 from dewar.pipeline.failures import maybe_closure
 from dewar.pipeline.interface import PipelineApp

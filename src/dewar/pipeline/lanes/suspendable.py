@@ -85,17 +85,19 @@ class Suspendable(TaskScope):
                 plain = plain_body(app, returned)
                 if plain is not None and not wants_response(app, plan, context):
                     return send(plain, context._dewar_environ, start_response)  # type: ignore[arg-type]  # a request has one
-                answered = returned if plain is None else sending.make(*plain)
-                response = await self._finalize(answered)
+                response = await self._finalize(sending.make(*plain) if plain else returned)
             except Exception as failure:  # noqa: BLE001  # every error becomes an answer
                 error = failure
                 response = await self._answer_failure(failure)
             except BaseException as exit_:
                 error = exit_
                 raise
-            may_change = app._dewar_composition.has_teardown
-            environ: Any = context._dewar_environ
-            return sending.send(response, environ, start_response, may_change=may_change)
+            return sending.send(
+                response,
+                context._dewar_environ,  # type: ignore[arg-type]  # as above
+                start_response,
+                may_change=app._dewar_composition.has_teardown,
+            )
         finally:
             # PERF: the usual end, without another coroutine.
             if self or error is not None or not end_unwatched(app, context):
