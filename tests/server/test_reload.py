@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -272,10 +273,7 @@ def test_the_program_s_handlers_run_in_the_process_that_serves(tmp_path: Path, e
     """Whoever gets the signal is the process that the user has started."""
     (tmp_path / "text.py").write_text("TEXT = 'one'\n")
     (tmp_path / "program.py").write_text(HANDLING)
-    process = subprocess.Popen(
-        [sys.executable, "program.py"], cwd=tmp_path, text=True, stderr=subprocess.PIPE
-    )
-    try:
+    with program("program.py", tmp_path) as process:
         port = port_of(await_line(process, "Dewar serving"))
         for name in ("SIGUSR1", "SIGUSR2", "SIGHUP"):
             process.send_signal(getattr(signal, name))
@@ -284,9 +282,32 @@ def test_the_program_s_handlers_run_in_the_process_that_serves(tmp_path: Path, e
         process.send_signal(getattr(signal, end))
         assert await_line(process, "told") == f"told {end} child\n"
         assert process.wait(30) == 0
+
+
+@contextmanager
+def program(name: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a program; end it, and its child, which has the same pipe, if they take too long.
+
+    Then the pipe has the stack of each of their threads.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-B", "-X", "faulthandler", name],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    limit = threading.Timer(60, os.killpg, (process.pid, signal.SIGABRT))
+    limit.start()
+    try:
+        with process:
+            try:
+                yield process
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
     finally:
-        process.kill()
-        process.communicate()
+        limit.cancel()
 
 
 def port_of(line: str) -> int:
@@ -308,29 +329,21 @@ def ask(port: int) -> tuple[int, str]:
 
 
 def await_line(process: subprocess.Popen[str], text: str) -> str:
+    """Return the next line of the program with that text."""
     assert process.stderr is not None
+    others = []
     for line in process.stderr:
         if text in line:
             return line
-    pytest.fail(f"The program ended without saying {text!r}.")
+        others.append(line)
+    pytest.fail(f"The program ended without saying {text!r}, and said:\n{''.join(others)}")
 
 
 def test_a_running_program_takes_up_its_changes_and_refuses_no_client(tmp_path: Path) -> None:
     """The whole of it: a script, edits, a mistake, and an end that leaves no process behind."""
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "text.py").write_text("TEXT = 'one'")
-    process = subprocess.Popen(
-        [sys.executable, "-B", "script.py"],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stderr is not None
-    # Should it not come to an end, then neither it nor its child holds up the tests.
-    limit = threading.Timer(60, os.killpg, (process.pid, signal.SIGKILL))
-    limit.start()
-    try:
+    with program("script.py", tmp_path) as process:
         port = port_of(await_line(process, "serving"))
         with Load(("127.0.0.1", port), 2, False, "/", ("200", "503")) as load:
             load.wait_until(lambda: load.answers["one"] > 0)
@@ -346,12 +359,9 @@ def test_a_running_program_takes_up_its_changes_and_refuses_no_client(tmp_path: 
             load.wait_until(lambda: load.answers["three"] > 0)
         assert not load.failures
         assert load.answers.keys() == {"one", "two", "503", "three"}
-    finally:
         process.send_signal(signal.SIGTERM)
-        # The child has the same pipe: it ends when both are gone.
-        process.stderr.read()
-        process.stderr.close()
-        limit.cancel()
-    assert process.wait(10) == 0
+        assert process.stderr is not None
+        process.stderr.read()  # the child has the same pipe: it ends when both are gone
+        assert process.wait(10) == 0
     with pytest.raises(ConnectionRefusedError):
         ask(port)

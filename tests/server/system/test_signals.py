@@ -2,6 +2,7 @@
 
 import faulthandler
 import os
+import select
 import signal
 import sys
 import threading
@@ -14,6 +15,7 @@ import pytest
 
 from dewar.server.system.program_handlers import is_programs
 from dewar.server.system.signals import SignalInbox
+from dewar.support.waker import Waker
 
 
 def test_signals_are_taken_in_order_and_handlers_come_back() -> None:
@@ -127,6 +129,31 @@ def test_a_handler_is_due_when_its_signal_was_taken(usr1: Callable[[Any], Any]) 
         assert inbox.call_deferred(all_of_them=True) is None
         assert handler.calls == 3
     assert signal.getsignal(signal.SIGUSR1) is handler
+
+
+@pytest.mark.parametrize("look", [SignalInbox.take, SignalInbox.peek])
+def test_a_signal_that_arrives_during_a_look_wakes_for_its_handler(
+    usr1: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch, look: Callable[[SignalInbox], Any]
+) -> None:
+    """The look takes the wake-up, but not the call."""
+    handler = _Handler()
+    usr1(handler)
+    clear = Waker.clear
+
+    def clear_late(waker: Waker) -> bytes:
+        monkeypatch.setattr(Waker, "clear", clear)
+        signal.raise_signal(signal.SIGUSR1)
+        return clear(waker)
+
+    with SignalInbox([], defers=True) as inbox:
+        assert inbox.sock is not None
+        monkeypatch.setattr(Waker, "clear", clear_late)
+        assert look(inbox) == []
+        assert select.select([inbox.sock], [], [], 0)[0]
+        inbox.wait()
+        inbox.call_deferred()
+        assert handler.calls == 1
+        assert not select.select([inbox.sock], [], [], 0)[0]
 
 
 def test_a_handler_may_call_the_one_it_has_found(usr1: Callable[[Any], Any]) -> None:

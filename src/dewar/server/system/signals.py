@@ -100,8 +100,7 @@ class SignalInbox:
         """Return the names of the signals that have arrived, without waiting."""
         while self._calls:
             self._due.append(self._calls.popleft())
-        if self._waker is not None:
-            self._note(self._waker.clear())
+        self._clear()
         taken = []
         while self._received:
             taken.append(self._received.popleft())
@@ -109,10 +108,9 @@ class SignalInbox:
 
     def peek(self) -> list[str]:
         """Return the names of the signals that have arrived, and leave them to `take`."""
-        if self._waker is not None:
-            self._note(self._waker.clear())
-            if self._received:
-                self._waker.wake()  # for who waits for `sock`
+        self._clear()
+        if self._received and self._waker is not None:
+            self._waker.wake()  # for who waits for `sock`
         return list(self._received)
 
     def wait(self, timeout: float | None = None) -> list[str]:
@@ -245,6 +243,15 @@ class SignalInbox:
         if kept != -1:
             with suppress(ValueError, OSError):  # the program has closed it meanwhile
                 signal.set_wakeup_fd(kept)
+
+    def _clear(self) -> None:
+        """Queue the signals that have arrived, and take the wake-ups back."""
+        if self._waker is None:
+            return
+        self._note(self._waker.clear())
+        if self._calls:
+            # A handler may have been called since `take` looked, and the wake-up was for its call.
+            self._waker.wake()
 
     def _note(self, data: bytes) -> None:
         """Queue the signals among *data*; a zero is a wake-up of `deliver`."""
