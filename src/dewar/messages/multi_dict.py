@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from werkzeug.datastructures import ImmutableMultiDict as WerkzeugImmutableMultiDict
 
-_new, _update = dict.__new__, dict.update
+_new, _set = dict.__new__, dict.__setitem__
 _values_of: Callable[..., list[Any] | None] = dict.get
 
 
@@ -20,16 +20,15 @@ class ImmutableMultiDict(WerkzeugImmutableMultiDict[str, str]):
     def of_text(cls, text: str, separator: str) -> Self:
         """Return the dict of a text such as ``name=value&other=value``, with nothing encoded."""
         # PERF: the constructor asks first what it was given.
-        lists: dict[str, list[str]] = {}
+        made = _new(cls)
         for piece in text.split(separator):
             if piece:
                 name, _, value = piece.partition("=")
-                if name in lists:
-                    lists[name].append(value)
+                values = _values_of(made, name)
+                if values is None:
+                    _set(made, name, [value])
                 else:
-                    lists[name] = [value]
-        made = _new(cls)
-        _update(made, lists)
+                    values.append(value)
         return made
 
     def get(self, key: Any, default: Any = None, type: Callable[[str], Any] | None = None) -> Any:  # type: ignore[override]  # noqa: A002  # Werkzeug's names

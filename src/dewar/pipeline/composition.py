@@ -121,7 +121,6 @@ class Composition:
     __slots__ = (
         "_found",
         "_lanes",
-        "_plans",
         "body_limits",
         "context_class",
         "has_fast_lane",
@@ -130,13 +129,15 @@ class Composition:
         "has_stock_teardown",
         "has_teardown",
         "index",
+        "plans",
         "request_class",
     )
 
     def __init__(self, app: ComposedApp, stock: Mapping[str, object]) -> None:
         self._found = _on_classes(app, stock)
         self.request_class = app.request_class
-        self._plans: dict[str | None, Plan] = {}
+        #: The plans that were made already, by endpoint.
+        self.plans: dict[str | None, Plan] = {}
         self.index = RouteIndex(app.url_map if _can_index(app, stock) else None)
         self.has_stock_response = has_stock_class()
         self.has_fast_lane = (
@@ -198,10 +199,10 @@ class Composition:
     def plan_for(self, app: PlannedApp, endpoint: str | None) -> Plan:
         """Return the plan of an endpoint; None stands for no matching rule."""
         # The app is an argument, because a reference to it would keep an unused app alive.
-        plan = self._plans.get(endpoint)
+        plan = self.plans.get(endpoint)
         if plan is None:
             # Two threads may both compose it: the plans are equal, and either may stay.
-            plan = self._plans[endpoint] = compose(app, endpoint, self._lanes)
+            plan = self.plans[endpoint] = compose(app, endpoint, self._lanes)
         return plan
 
 

@@ -31,17 +31,22 @@ def respond(
 ) -> Iterable[bytes]:
     """Answer one request (PEP 3333) in a new context."""
     composition = app._dewar_composed or app._dewar_compose()
-    if composition.has_plain_contexts:
+    is_plain = composition.has_plain_contexts
+    if is_plain:
         context = _new(Context)
         context._dewar_fill(app, environ)  # noqa: SLF001  # in place of the constructor
     else:
         context = app.request_context(environ)
     try:
-        context.push()
+        if is_plain:
+            context._dewar_begin(composition)
+        else:
+            context.push()
         rule = context._dewar_url_rule
         # Not that of before: the first request may have set up the app, as said below.
         composition = app._dewar_composed or app._dewar_compose()
-        plan = composition.plan_for(app, None if rule is None else rule.endpoint)
+        endpoint = None if rule is None else rule.endpoint
+        plan = composition.plans.get(endpoint) or composition.plan_for(app, endpoint)
     except BaseException as error:  # noqa: BLE001  # answered or raised by the lane
         dispatch: Callable[[], Response] = partial(full.fail, error)
     else:

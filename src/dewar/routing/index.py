@@ -15,7 +15,7 @@ A property test holds the two equal on random rules, methods and paths.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from wsgiref.types import WSGIEnvironment
@@ -86,6 +86,13 @@ class _Variable:
     node: _Node
 
 
+# What a segment that varies has to match, the segments that stand for other rules in its place, the
+# rule, the name of its one variable, and what makes a value of its text.
+_LastSegment = tuple[
+    Callable[[str], object], Container[str], Rule, str, Callable[[str], Any] | None
+]
+
+
 class RouteIndex:
     """Answers most requests without a search through Werkzeug's map.
 
@@ -95,14 +102,16 @@ class RouteIndex:
             of one kind, the map passes over the rules of the other kind.
     """
 
-    __slots__ = ("_good_host", "_root", "_static", "_websockets")
+    __slots__ = ("_good_host", "_quick", "_root", "_websockets")
 
     def __init__(self, url_map: Map | None = None, for_websockets: bool = False) -> None:
         # Several threads may set it: any good host will do.
         self._good_host = ""
         # A path begins with an empty segment, before its first slash.
         self._root = _Node(static={"": _Node()})
-        self._static: dict[tuple[str, str], Rule] = {}
+        # By method: the rules without a variable by path, and those with one at the end by what is
+        # before it.
+        self._quick: dict[str, tuple[dict[str, Rule], dict[str, _LastSegment]]] = {}
         self._websockets: RouteIndex | None = None
         if url_map is None or url_map.host_matching:
             return
@@ -117,14 +126,14 @@ class RouteIndex:
         if not for_websockets and any(rule.websocket for rule in rules):
             self._websockets = RouteIndex(url_map, for_websockets=True)
         _complete(self._root)
-        answers = _static_answers("", self._root.static[""])
-        self._static = {key: rule for key, rule in answers if key[1].isascii()}
+        for path, node in _static_nodes("", self._root.static[""]):
+            self._add_quick(path, node)
 
     def match(self, environ: WSGIEnvironment) -> Match | None:
         """Return the rule and its values, or None if the map has to decide."""
         if "HTTP_UPGRADE" in environ:
             return self._match_upgrade(environ)
-        path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
+        path = environ.get("PATH_INFO", "")
         # As Werkzeug takes it: HTTP/1.0 has no Host, and the server's name stands for it.
         host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
         # PERF: the last good host is most often this one too.
@@ -133,9 +142,26 @@ class RouteIndex:
             if len(host) > _LONGEST_LABEL or ".." in f".{host}" or not host.isascii():
                 return None
             self._good_host = host
-        rule = self._static.get((method, path))
+        method = environ["REQUEST_METHOD"]
+        quick = self._quick.get(method)
+        if quick is None:
+            return self._search(path, method)
+        rule = quick[0].get(path)
         if rule is not None:
             return rule, {}
+        prefix, _, last = path.rpartition("/")
+        found = quick[1].get(prefix)
+        if found is None or not last.isascii():
+            return self._search(path, method)
+        matches, others, rule, name, convert = found
+        if not last or last in others or not matches(last):
+            return self._search(path, method)
+        try:
+            return rule, {name: last if convert is None else convert(last)}
+        except ValueError:
+            return None  # a number of too many digits, for instance
+
+    def _search(self, path: str, method: str) -> Match | None:
         # The map decodes the path, adds a slash before it, and reads the method in capitals.
         if not (path.isascii() and method.isupper()):
             return None
@@ -148,7 +174,7 @@ class RouteIndex:
             for (name, convert), text in zip(entry.converters, raw):  # noqa: B905  # PERF: as many by construction
                 values[name] = text if convert is None else convert(text)
         except ValueError:
-            return None  # a number of too many digits, for instance
+            return None
         return entry.rule, values
 
     def _match_upgrade(self, environ: WSGIEnvironment) -> Match | None:
@@ -157,6 +183,20 @@ class RouteIndex:
         plain = environ.copy()
         del plain["HTTP_UPGRADE"]
         return self._websockets.match(plain)
+
+    def _add_quick(self, path: str, node: _Node) -> None:
+        """Add the rules that end at a node that is reached without a variable, or one behind it."""
+        if not path.isascii():
+            return
+        for method, entry in node.ends.items():
+            if entry is not None and entry is not _UNSURE:
+                self._quick.setdefault(method, ({}, {}))[0][path] = entry.rule
+        variable = node.variable
+        for method, entry in variable.node.ends.items() if variable is not None else ():
+            if entry is not None and entry is not _UNSURE:
+                [(name, convert)] = entry.converters
+                last = variable.matches, node.static, entry.rule, name, convert
+                self._quick.setdefault(method, ({}, {}))[1][path] = last
 
     def _add(self, rule: Rule, is_plain: bool) -> None:
         node = self._root.static[""]
@@ -235,13 +275,11 @@ def _complete(node: _Node) -> None:
         node.fallback = _Node(variable=node.variable, is_contested=node.is_contested)
 
 
-def _static_answers(path: str, node: _Node) -> Iterable[tuple[tuple[str, str], Rule]]:
-    """Yield ``(method, path), rule`` for every path without a variable."""
+def _static_nodes(path: str, node: _Node) -> Iterator[tuple[str, _Node]]:
+    """Yield each node that is reached without a variable, and its path."""
+    yield path, node
     for segment, child in node.static.items():
-        yield from _static_answers(f"{path}/{segment}", child)
-    for method, entry in node.ends.items():
-        if entry is not None and entry is not _UNSURE:
-            yield (method, path), entry.rule
+        yield from _static_nodes(f"{path}/{segment}", child)
 
 
 def _search(node: _Node, segments: Iterator[str], method: str, raw: list[str]) -> _Entry | None:

@@ -10,7 +10,7 @@ from dewar.messages import sending
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.plan import Plan
 from dewar.pipeline.stages import dispatch, finalize_stock, has_session_cookie, preprocess
-from dewar.pipeline.teardown import end
+from dewar.pipeline.teardown import end, end_unwatched
 from dewar.signals import request_finished, request_started
 
 Header = tuple[str, str]
@@ -47,7 +47,9 @@ def answer(
         may_change = app._dewar_composition.has_teardown
         return sending.send(response, environ, start_response, may_change=may_change)
     finally:
-        end(app, context, error)
+        # PERF: the usual end, without another call.
+        if error is not None or not end_unwatched(app, context):
+            end(app, context, error)
 
 
 def _run_view(app: PipelineApp, context: Context, plan: Plan) -> Any:
