@@ -12,7 +12,7 @@ from dewar.contexts.context import Context
 from dewar.contexts.current import contexts, current, current_request
 from dewar.contexts.legacy import app_cell, request_cell
 from dewar.contexts.namespace import AppGlobals
-from dewar.isolation.proxy import LocalProxy
+from dewar.isolation.proxy import LocalProxy, replace_lookup
 from dewar.messages.request import Request
 from dewar.sessions.session import SessionMixin
 
@@ -28,6 +28,21 @@ def _current_request_object() -> Any:
     except (TypeError, AttributeError):
         return current_request().request  # outside of any
     return found.request if request is None else request
+
+
+def _request_attribute(name: str) -> Any:
+    """Return ``request.<name>``."""
+    try:
+        found = _read(None)[1]
+        request = found._dewar_request
+        if request is None:
+            is_plain = type(found) is Context  # PERF: without its property
+            request = found._dewar_make_request() if is_plain else found.request
+    except (TypeError, AttributeError, RuntimeError):
+        return _look_up(name)  # outside of any, or it says so anew
+    if name == "_get_current_object":
+        return _look_up(name)
+    return getattr(request, name)
 
 
 def _current_session() -> Any:
@@ -50,6 +65,9 @@ def _current_namespace() -> Any:
     return current().g if found is None else found
 
 
+# The lookup that `request` had before.
+_look_up: Callable[[str], Any]
+
 if TYPE_CHECKING:
     # To a type checker each proxy is what it stands for.
     current_app = cast("Dewar", None)
@@ -66,6 +84,8 @@ else:
     g = LocalProxy(_current_namespace)
     #: The request that is being handled.
     request = LocalProxy(_current_request_object)
+    # PERF: views ask for several attributes.
+    _look_up = replace_lookup(request, _request_attribute)
     #: The session of the client.
     session = LocalProxy(_current_session)
     #: The context itself.

@@ -8,7 +8,7 @@ import pytest
 import werkzeug
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from werkzeug.datastructures import EnvironHeaders, Headers, MultiDict
+from werkzeug.datastructures import EnvironHeaders, FileStorage, Headers, MultiDict
 from werkzeug.test import EnvironBuilder
 
 from dewar import Dewar, Request, request
@@ -204,3 +204,25 @@ def test_debug_mode_says_what_is_wrong_with_a_form_or_json() -> None:
     assert 'enctype="multipart/form-data"' in str(caught.value)
     answer = client.post("/file", data={"upload": (io.BytesIO(b"x"), "name.txt")})
     assert answer.text == "name.txt"
+
+
+@pytest.mark.parametrize("is_overridden", [False, True])
+def test_files_are_closed_whoever_has_made_them(is_overridden: bool) -> None:
+    """Also a class that parses forms in its own way."""
+
+    class Parsing(Request):
+        def _load_form_data(self) -> None:
+            vars(self)["files"] = MultiDict({"a": file})
+
+    file = FileStorage(io.BytesIO(b"content"), "a.txt")
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\ncontent\r\n--x--\r\n'
+    )
+    builder = EnvironBuilder(
+        method="POST", input_stream=io.BytesIO(body), content_type="multipart/form-data; boundary=x"
+    )
+    made = (Parsing if is_overridden else Request)(builder.get_environ())
+    found = made.files["a"].stream
+    assert not found.closed
+    made.close()
+    assert found.closed

@@ -17,7 +17,7 @@ from dewar.contexts.stacks import State, with_popped, with_pushed
 from dewar.contexts.state import ContextState
 from dewar.errors import ContextOrderError
 from dewar.routing.adapters import has_trusted_hosts
-from dewar.routing.index import Match
+from dewar.routing.segment_tree import Match
 from dewar.signals import (
     appcontext_popped,
     appcontext_pushed,
@@ -96,32 +96,6 @@ class Context(ContextState):
                 self._dewar_make_parts()
             if self._dewar_routing_exception is None:
                 self.match_request()
-
-    def _dewar_begin(self, composition: Composed) -> None:
-        """Do what `push` does with a new context of a request.
-
-        PERF: on a server no other is current.
-        """
-        if _read(None) is not None:
-            self.push()
-            return
-        self._dewar_owns_app_context = True
-        self._dewar_may_own_app_context = False
-        self._dewar_pushes = 1
-        _write((self, self, None, None))
-        app = self.app
-        if appcontext_pushed.receivers:
-            appcontext_pushed.send(app, _async_wrapper=app.ensure_sync)
-            composition = app._dewar_composed or app._dewar_compose()
-        found = composition.index.match(self._dewar_environ)  # type: ignore[arg-type]  # a request has one
-        if (
-            found is None
-            or self._dewar_request is not None
-            or has_trusted_hosts(app.config, composition.request_class)
-        ):
-            self._dewar_match(composition, found)
-        else:
-            self._dewar_url_rule, self._dewar_view_args = found
 
     def pop(self, exc: BaseException | None = _UNGIVEN) -> None:
         """Take this context off, after the teardown functions if it was pushed once.

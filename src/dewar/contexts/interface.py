@@ -15,6 +15,7 @@ class Composed(Protocol):
     """The members of the app's composition that a context uses."""
 
     index: RouteIndex
+    has_plain_requests: bool
     has_teardown: bool
     request_class: type[Request]
 

@@ -152,7 +152,7 @@ def _tear_down(request: Context, error: BaseException | None) -> None:
     contexts.writer(request._dewar_rest_of(contexts.state))
     app_context = request._dewar_app_context
     if app_context is request:
-        was_preserved = request._dewar_may_own_app_context  # noqa: SLF001  # set by the next line
+        was_preserved = request._dewar_may_own_app_context  # set by the next line
         request._dewar_preserve()
         request.push()
         try:

@@ -152,6 +152,13 @@ _set_lookup: Callable[[LocalProxy[Any], Callable[[str], Any]], None] = _slots[
 ].__set__
 
 
+def replace_lookup(proxy: LocalProxy[Any], lookup: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Give a proxy another function for ``proxy.<name>``; return the one that it had."""
+    replaced = cast("Callable[[str], Any]", _slots["__getattribute__"].__get__(proxy))
+    _set_lookup(proxy, lookup)
+    return replaced
+
+
 def _lookup_through(resolve: Resolver, cls: type, local: object) -> Callable[[str], Any]:
     """Return the function that looks up ``proxy.<name>`` for one proxy."""
     unbound_answers = {"__class__": cls, "__doc__": cls.__doc__, "__wrapped__": local}

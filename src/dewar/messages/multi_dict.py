@@ -5,7 +5,8 @@ from typing import Any, Self
 
 from werkzeug.datastructures import ImmutableMultiDict as WerkzeugImmutableMultiDict
 
-_new, _set = dict.__new__, dict.__setitem__
+_new = dict.__new__
+_set: Callable[..., None] = dict.__setitem__
 _values_of: Callable[..., list[Any] | None] = dict.get
 
 

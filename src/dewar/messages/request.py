@@ -135,6 +135,9 @@ class Request(WerkzeugRequest):
     headers = FromEnviron(EnvironHeaders)
     remote_addr = FromEnviron(lambda environ: environ.get("REMOTE_ADDR"))
 
+    # Whether there may be some to close. Nothing else than `_load_form_data` makes them.
+    _dewar_may_have_files = False
+
     args = Args()
     cookies = Cookies()
 
@@ -159,6 +162,11 @@ class Request(WerkzeugRequest):
         self.method = method if method.isupper() else method.upper()
         if populate_request and not shallow:
             environ["werkzeug.request"] = self
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "_load_form_data" in vars(cls):
+            cls._dewar_may_have_files = True
 
     @cached_property
     def stream(self) -> IO[bytes]:
@@ -193,10 +201,11 @@ class Request(WerkzeugRequest):
     def close(self) -> None:
         """Close the files that were uploaded."""
         # PERF: most requests have none, and looking through none of them takes its time too.
-        if "files" in self.__dict__:
+        if self._dewar_may_have_files:
             super().close()
 
     def _load_form_data(self) -> None:
+        self._dewar_may_have_files = True
         super()._load_form_data()
         app = self._dewar_app
         if app is not None and app.debug and self.mimetype != "multipart/form-data":

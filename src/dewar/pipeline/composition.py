@@ -19,8 +19,9 @@ from dewar.pipeline.body_limits import BodyLimits
 from dewar.pipeline.plan import FAST, FULL, SUSPENDABLE, Lanes, Plan, PlannedApp, compose
 from dewar.registration.error_handlers import ErrorHandlers
 from dewar.routing.adapters import has_trusted_hosts
-from dewar.routing.index import Match, RouteIndex
+from dewar.routing.index import RouteIndex
 from dewar.routing.rules import RouteMap
+from dewar.routing.segment_tree import Match
 from dewar.sessions.interface import SessionInterface
 from dewar.sessions.laziness import may_open_late
 from dewar.signals import appcontext_pushed
@@ -125,6 +126,7 @@ class Composition:
         "context_class",
         "has_fast_lane",
         "has_plain_contexts",
+        "has_plain_requests",
         "has_stock_response",
         "has_stock_teardown",
         "has_teardown",
@@ -155,6 +157,8 @@ class Composition:
         self.has_plain_contexts = self.context_class is Context and is_method_stock(
             app, stock, "request_context"
         )
+        #: Whether a request is what `Request` sets on a new object, and nothing more.
+        self.has_plain_requests = _has_stock_routing(app.request_class)
         # Only the class's methods: middleware on the instance is asked itself.
         is_entrance_stock = all(getattr(type(app), name) is stock[name] for name in _ENTRANCE)
         self._lanes = Lanes(

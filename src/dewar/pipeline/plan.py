@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from inspect import iscoroutinefunction
+from types import FunctionType
 from typing import Any, Protocol
 
 from dewar.errors import DewarError
@@ -74,6 +75,8 @@ class Plan:
     after: tuple[Function, ...]
     teardown: tuple[Function, ...]
     lane: Lane
+    #: The view's first parameter, if its argument may be positional; "" if that is not known.
+    first_parameter: str = ""
     #: The same plan with coroutine functions as they were registered, from which those of this
     #: plan are made; None if all functions are synchronous.
     unwrapped: "Plan | None" = None
@@ -111,14 +114,16 @@ def compose(app: PlannedApp, endpoint: str | None, lanes: Lanes) -> Plan:
     )
     sync = app.ensure_sync
     are_all_coroutines = not preprocessors and all(id(f) in coroutines for f in functions)
+    called = sync(view)
     return Plan(
         endpoint=endpoint,
         preprocessors=preprocessors,
         before=tuple(map(sync, before)),
-        view=sync(view),
+        view=called,
         after=tuple(map(sync, after)),
         teardown=tuple(map(sync, teardown)),
         lane=FULL if endpoint is None and lane is FAST else lane,
+        first_parameter=_first_parameter(called),
         unwrapped=unwrapped if has_coroutines else None,
         is_wholly_async=are_all_coroutines and lanes.may_be_wholly_async,
     )
@@ -133,6 +138,13 @@ def _functions(
         # get(): composing must not change the table.
         functions = table.get(name, [])
         yield from reversed(functions) if last_first else functions
+
+
+def _first_parameter(view: Function) -> str:
+    code = view.__code__ if isinstance(view, FunctionType) else None
+    if code is None or not code.co_argcount or code.co_posonlyargcount:
+        return ""
+    return code.co_varnames[0]
 
 
 def _view(app: PlannedApp, endpoint: str | None) -> Function:

@@ -17,6 +17,7 @@ from functools import partial
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from dewar.contexts.context import Context
+from dewar.contexts.first_push import push_first
 from dewar.loop.suspended import ON_LOOP, Suspended
 from dewar.messages.response import Response
 from dewar.pipeline.interface import PipelineApp
@@ -39,7 +40,7 @@ def respond(
         context = app.request_context(environ)
     try:
         if is_plain:
-            context._dewar_begin(composition)
+            push_first(context, composition)
         else:
             context.push()
         rule = context._dewar_url_rule

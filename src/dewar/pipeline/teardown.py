@@ -48,7 +48,7 @@ def end_unwatched(app: PipelineApp, context: Context) -> bool:
 
     PERF: this is the usual end of a request.
     """
-    state = _read(None)
+    state, composition = _read(None), app._dewar_composed
     if (
         state is None
         or state[0] is not context
@@ -57,8 +57,8 @@ def end_unwatched(app: PipelineApp, context: Context) -> bool:
         or context._dewar_pushes != 1
         # The class, because a subclass may have another `pop`.
         or type(context) is not Context
-        or app._dewar_composed is None
-        or app._dewar_composed.has_teardown
+        or composition is None
+        or composition.has_teardown
         or request_tearing_down.receivers
         or appcontext_tearing_down.receivers
         or appcontext_popped.receivers
@@ -67,8 +67,13 @@ def end_unwatched(app: PipelineApp, context: Context) -> bool:
         return False
     _write(None)
     context._dewar_pushes = 0
-    if context._dewar_request is not None:
-        context._dewar_close_request()
+    request = context._dewar_request
+    if request is not None:
+        if composition.has_plain_requests:
+            request.close()
+            request.environ["werkzeug.request"] = None
+        else:
+            context._dewar_close_request()
     return True
 
 

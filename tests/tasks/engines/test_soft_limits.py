@@ -22,6 +22,18 @@ class Noted(Interruptible):
         self.was_told.set()
 
 
+class Held(Noted):
+    """One that holds the thread until it is let go."""
+
+    def __init__(self, soft_timeout: float) -> None:
+        super().__init__(soft_timeout)
+        self.may_end = threading.Event()
+
+    def interrupt(self) -> None:
+        super().interrupt()
+        self.may_end.wait(LIMIT)
+
+
 @pytest.fixture
 def now() -> list[float]:
     return [100.0]
@@ -72,10 +84,11 @@ def test_the_thread_ends_when_nobody_has_a_limit(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module, "_IDLE", 0.001)
     limits = SoftLimits()
     for _ in range(2):
-        function = Noted(0.001)
+        function = Held(0.001)
         with limits.watching(function):
             assert function.was_told.wait(LIMIT)
             assert is_running(limits)
+            function.may_end.set()
         eventually(lambda: not is_running(limits), "the thread ends")
 
 

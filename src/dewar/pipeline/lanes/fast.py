@@ -33,7 +33,9 @@ def answer(
     try:
         try:
             returned = _run_view(app, context, plan)
-            plain = plain_body(app, returned)
+            # PERF: most views return text, for which `plain_body` does the same.
+            is_text = type(returned) is str
+            plain = (_HTML, returned.encode()) if is_text else plain_body(app, returned)
             if plain is not None and not wants_response(app, plan, context):
                 return send(plain, environ, start_response)
             answered = returned if plain is None else sending.make(*plain)
@@ -66,7 +68,10 @@ def _run_view(app: PipelineApp, context: Context, plan: Plan) -> Any:
         # object nothing can have changed that.
         is_matched = context._dewar_request is None and context._dewar_routing_exception is None
         if is_matched and context._dewar_environ["REQUEST_METHOD"] != "OPTIONS":  # type: ignore[index]  # there is one
-            values = context._dewar_view_args
+            values: Any = context._dewar_view_args
+            # PERF: keywords take more than what they say here, the one argument there is.
+            if len(values) == 1 and plan.first_parameter in values:
+                return plan.view(values[plan.first_parameter])
             return plan.view(**values) if values else plan.view()
         return dispatch(app, plan, context)
     except Exception as error:  # noqa: BLE001  # the app decides what it becomes
