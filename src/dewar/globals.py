@@ -31,18 +31,29 @@ def _current_request_object() -> Any:
 
 
 def _request_attribute(name: str) -> Any:
-    """Return ``request.<name>``."""
+    """Return ``request.<name>``, without making the object if it takes none."""
     try:
         found = _read(None)[1]
-        request = found._dewar_request
-        if request is None:
-            is_plain = type(found) is Context  # PERF: without its property
-            request = found._dewar_make_request() if is_plain else found.request
-    except (TypeError, AttributeError, RuntimeError):
-        return _look_up(name)  # outside of any, or it says so anew
-    if name == "_get_current_object":
-        return _look_up(name)
-    return getattr(request, name)
+        request, work_out = found._dewar_request, None
+        # A subclass has an object already, or its own way to it.
+        if request is None and type(found) is Context:
+            composition: Any = found.app._dewar_composed
+            work_out = composition.early_attributes.get(name)
+    except (TypeError, AttributeError):
+        return _look_up(name)  # outside of any, or the app has just been changed
+    if work_out is not None:
+        asked: Any = found._dewar_asked
+        if asked is None:
+            asked = found._dewar_asked = {}
+        elif name in asked:
+            return asked[name]
+        value = work_out(found._dewar_environ)
+        if value is not None:
+            asked[name] = value
+            return value
+    elif request is not None and name != "_get_current_object":
+        return getattr(request, name)
+    return _look_up(name)
 
 
 def _current_session() -> Any:

@@ -61,7 +61,7 @@ class Shown:
         Shown().method,
         partial(first_of_two, other="partial"),
     ],
-    ids=str,
+    ids=lambda view: getattr(view, "__name__", type(view).__name__),
 )
 def test_a_view_gets_the_value_by_its_name(view: Callable[..., Any]) -> None:
     """Whatever its parameters are."""

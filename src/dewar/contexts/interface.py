@@ -15,6 +15,8 @@ class Composed(Protocol):
     """The members of the app's composition that a context uses."""
 
     index: RouteIndex
+    #: What works out attributes of a request without an object, by name.
+    early_attributes: Mapping[str, Callable[[WSGIEnvironment], Any]]
     has_plain_requests: bool
     has_teardown: bool
     request_class: type[Request]

@@ -4,7 +4,8 @@ The request object, the session, `g` and the URL adapter are costly. A request t
 of them pays for none.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Self
 from wsgiref.types import WSGIEnvironment
 
@@ -14,12 +15,15 @@ from werkzeug.routing import MapAdapter, Rule
 from dewar.contexts.current import OUTSIDE_REQUEST, contexts
 from dewar.contexts.interface import ContextApp
 from dewar.errors import UnboundError
+from dewar.messages.environ_attributes import method_in
 from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.sessions.session import SessionMixin
 
 _UNGIVEN: Any = object()
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _new: Any = object.__new__
+_keep: Any = object.__setattr__
 
 
 class ContextState:
@@ -39,6 +43,7 @@ class ContextState:
         "__dict__",
         "__weakref__",
         "_dewar_after_functions",
+        "_dewar_asked",
         "_dewar_environ",
         "_dewar_g",
         "_dewar_may_own_app_context",
@@ -86,6 +91,8 @@ class ContextState:
         #: The WSGI environ, or None in an app context.
         self._dewar_environ = environ
         self._dewar_request = self._dewar_session = None
+        #: The attributes of the request that were asked for before it has an object.
+        self._dewar_asked: dict[str, Any] | None = None
         self._dewar_g: Any = None
         #: How often it is pushed.
         self._dewar_pushes = 0
@@ -231,9 +238,10 @@ class ContextState:
             request: Request = _new(composition.request_class)
             request.environ = environ
             request.shallow = False
-            method = environ.get("REQUEST_METHOD", "GET")
-            request.method = method if method.isupper() else method.upper()
+            request.method = method_in(environ)
             environ["werkzeug.request"] = request
+            for name, value in (self._dewar_asked or _NOTHING).items():
+                _keep(request, name, value)
         else:
             request = app.request_class(environ)
         self._dewar_request = request

@@ -12,7 +12,16 @@ from werkzeug.wsgi import LimitedStream
 
 from dewar import json
 from dewar.contexts.current import maybe_current
-from dewar.messages.environ_attributes import Args, Cookies, FromEnviron, decoded, server_in
+from dewar.messages.environ_attributes import (
+    Args,
+    Cookies,
+    FromEnviron,
+    decoded,
+    method_in,
+    plain_args_in,
+    plain_cookies_in,
+    server_in,
+)
 from dewar.messages.environ_headers import EnvironHeaders
 from dewar.messages.errors import DebugFilesKeyError
 from dewar.messages.multi_dict import ImmutableMultiDict
@@ -138,8 +147,8 @@ class Request(WerkzeugRequest):
     # Whether there may be some to close. Nothing else than `_load_form_data` makes them.
     _dewar_may_have_files = False
 
-    args = Args()
-    cookies = Cookies()
+    args = Args(plain_args_in)
+    cookies = Cookies(plain_cookies_in)
 
     parameter_storage_class = ImmutableMultiDict
     dict_storage_class = ImmutableMultiDict
@@ -157,9 +166,8 @@ class Request(WerkzeugRequest):
         # Not super().__init__(): it works out everything at once, see FromEnviron.
         self.environ = environ
         self.shallow = shallow
-        # PERF: not at first use, because that takes longer. Mostly it is the environ's own object.
-        method: str = environ.get("REQUEST_METHOD", "GET")
-        self.method = method if method.isupper() else method.upper()
+        # PERF: not at first use, because that takes longer.
+        self.method = method_in(environ)
         if populate_request and not shallow:
             environ["werkzeug.request"] = self
 

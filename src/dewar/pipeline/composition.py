@@ -12,6 +12,7 @@ from werkzeug.routing import Map
 from dewar.contexts.context import Context
 from dewar.contexts.eager import EagerContext, SplitContext
 from dewar.contexts.namespace import AppGlobals
+from dewar.messages.environ_attributes import early_attributes
 from dewar.messages.request import Request
 from dewar.messages.response import Response
 from dewar.messages.sending import has_stock_class
@@ -72,7 +73,10 @@ _ROUTED = (
 )
 
 # Those that a class of requests has, and not only its objects.
-_ROUTED_ON_CLASS = tuple(name for name in _ROUTED if hasattr(Request, name))
+_FOUND_ON_CLASS = (
+    *(name for name in _ROUTED if hasattr(Request, name)),
+    *early_attributes(Request).keys() - {"method"},
+)
 
 #: The attributes of an app whose assignment outdates its composition.
 SEEN_BY_COMPOSITION = frozenset(
@@ -124,6 +128,7 @@ class Composition:
         "_lanes",
         "body_limits",
         "context_class",
+        "early_attributes",
         "has_fast_lane",
         "has_plain_contexts",
         "has_plain_requests",
@@ -159,6 +164,8 @@ class Composition:
         )
         #: Whether a request is what `Request` sets on a new object, and nothing more.
         self.has_plain_requests = _has_stock_routing(app.request_class)
+        is_plain = self.has_plain_requests
+        self.early_attributes = early_attributes(app.request_class) if is_plain else {}
         # Only the class's methods: middleware on the instance is asked itself.
         is_entrance_stock = all(getattr(type(app), name) is stock[name] for name in _ENTRANCE)
         self._lanes = Lanes(
@@ -266,7 +273,7 @@ def _on_classes(app: ComposedApp, stock: Mapping[str, object]) -> tuple[object, 
     return (
         attrgetter(*stock)(type(app)),
         may_open_late(app.session_interface),
-        _maybe(_ROUTED_ON_CLASS, app.request_class),
+        _maybe(_FOUND_ON_CLASS, app.request_class),
         has_stock_class(),
     )
 
