@@ -8,9 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from werkzeug.debug import DebuggedApplication
-from werkzeug.middleware.shared_data import SharedDataMiddleware
-
 from dewar.environment import debug_flag, load_dotenv, runs_from_command, skips_dotenv
 from dewar.errors import DewarError
 from dewar.run_options import RunOptions, take_options
@@ -168,8 +165,12 @@ def _serve(
             exclude_patterns=run_options.exclude_patterns,
         )
     if run_options.static_files:
+        from werkzeug.middleware.shared_data import SharedDataMiddleware
+
         app = SharedDataMiddleware(app, run_options.static_files)
     if uses_debugger(run_options.use_debugger, debug=debug, bind=bind):
+        from werkzeug.debug import DebuggedApplication
+
         app = DebuggedApplication(app, evalex=run_options.use_evalex)
     run(app, bind=bind, name=name, **settings)
 
