@@ -10,10 +10,8 @@ from wsgiref.types import WSGIApplication
 
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.errors import ServerStateError
-from dewar.server.metrics.endpoint import MetricsApp, metrics_settings
 from dewar.server.metrics.statistics import ReadStatistics, ServerStatistics
 from dewar.server.processes.app_source import preloaded
-from dewar.server.processes.background_supervisor import BackgroundSupervisor
 from dewar.server.settings.settings import Settings
 from dewar.server.threads.backend import ThreadBackend
 from dewar.support.background_thread import BackgroundThread
@@ -87,6 +85,9 @@ class Server:
         self._metrics: Server | None = None
         make_metrics = maybe_metrics_server(self.settings)
         if self.settings.needs_supervisor:
+            # Here, because a server without processes needs none of their modules.
+            from dewar.server.processes.background_supervisor import BackgroundSupervisor
+
             source = preloaded(app, describe(app))
             self._backend = BackgroundSupervisor(self.settings, source, make_metrics)
         else:
@@ -202,6 +203,7 @@ def maybe_metrics_server(
     address = settings.metrics
     if address is None:
         return None
+    from dewar.server.metrics.endpoint import MetricsApp, metrics_settings
 
     def make(statistics: ReadStatistics, families: ReadFamilies) -> Server:
         return Server(MetricsApp(address, statistics, families), metrics_settings(address))
