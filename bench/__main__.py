@@ -13,6 +13,7 @@ from bench.macro import (
     blocking,
     coroutines,
     processes,
+    startup,
     strictness,
     targets,
     throughput,
@@ -34,7 +35,10 @@ from bench.micro.rows import (
 from bench.run import ROOT, Run, ScriptFailedError, begin
 from bench.table import Row
 
-GROUPS = ("proxy", "request", "tasks", "server", "blocking", "processes", "async", "websocket")
+GROUPS = (
+    *("proxy", "request", "tasks", "server", "blocking", "processes", "async", "websocket"),
+    "startup",
+)
 # Only runs with --only, because it takes a minute to fill a ledger.
 LEDGER_GROUP = "ledger"
 # Only runs with --only, because it needs a Redis.
@@ -66,6 +70,9 @@ def measure(run: Run, group: str) -> tuple[list[Row], Any]:
     if group == STRICTNESS:
         rows, scores = strictness.measure(ROOT, run.contestants)
         return rows, [asdict(score) for score in scores]
+    if group == "startup":
+        rows, starts = startup.measure(run.arena, run.contestants, run.plan)
+        return rows, [asdict(start) for start in starts]
     modules = {
         "server": throughput,
         "blocking": blocking,

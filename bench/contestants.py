@@ -100,6 +100,26 @@ class Contestants:
             ]
         return found
 
+    def started(self) -> list[Contestant]:
+        """Return the servers whose start and memory are measured, with a framework each."""
+        bind = ["--bind", "127.0.0.1:{port}", "--threads", str(THREADS)]
+        dewar = ["run", "bench.apps.dewar_app:app", *bind]
+        gunicorn = ["--config", "python:bench.apps.gunicorn_settings", "bench.apps.flask_app:app"]
+        gunicorn += ["--worker-class", "gthread", *bind]
+        modes = {
+            "1 process": ["1"],
+            "2 processes": ["2"],
+            "4 processes, preloaded": ["4", "--preload"],
+        }
+        found = []
+        for mode, more in modes.items():
+            theirs, name = [*gunicorn, "--workers", *more], "Flask + gunicorn"
+            found += [
+                self._contestant(f"Dewar, {mode}", "dewar", [*dewar, "--processes", *more]),
+                self._contestant(f"{name}, {mode}", "gunicorn", theirs),
+            ]
+        return found
+
     def strict(self) -> list[Contestant]:
         """Return the servers that get the raw requests."""
         app = "bench.apps.seen:app"

@@ -25,6 +25,7 @@ class Plan:
     crowd: int
     crowd_rounds: int
     crowd_seconds: int
+    start_rounds: int
     curve_rounds: int
     curve_server_rounds: int
     curve_seconds: int
@@ -64,6 +65,7 @@ FULL = Plan(
     crowd=5000,
     crowd_rounds=3,
     crowd_seconds=4,
+    start_rounds=15,
     curve_rounds=15,
     curve_server_rounds=2,
     curve_seconds=2,
@@ -88,6 +90,7 @@ QUICK = Plan(
     crowd=1000,
     crowd_rounds=1,
     crowd_seconds=2,
+    start_rounds=5,
     curve_rounds=5,
     curve_server_rounds=1,
     curve_seconds=1,

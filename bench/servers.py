@@ -48,6 +48,8 @@ class Server:
     environment: Mapping[str, str]
     prefix: list[str] = field(default_factory=list)
     port: int = 0
+    # How often it is looked whether it listens, in seconds.
+    look: float = 0.05
     _process: subprocess.Popen[bytes] | None = None
     _log: IO[bytes] | None = None
 
@@ -110,6 +112,11 @@ class Server:
             lines = log.read().decode(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "nothing logged")
 
+    @property
+    def pid(self) -> int:
+        """The process; 0 if it was not started."""
+        return 0 if self._process is None else self._process.pid
+
     def is_alive(self) -> bool:
         """Whether the process is still running."""
         return self._process is not None and self._process.poll() is None
@@ -141,7 +148,7 @@ class Server:
             with suppress(OSError):
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
                 return
-            time.sleep(0.05)
+            time.sleep(self.look)
         raise ServerFailedError(f"not reachable after {START_SECONDS:g} s; {self.last_line()}")
 
 

@@ -4,6 +4,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 from jinja2 import TemplateNotFound
 
@@ -111,6 +112,55 @@ def test_debug_mode_reloads_templates(app: Dewar, tmp_path: Path) -> None:
     assert app.jinja_env.auto_reload is True
     assert app.jinja_env.list_templates() == ["macros.html", "page.html", "plain.txt"]
     assert not request
+
+
+@pytest.mark.parametrize("framework", ["flask", "dewar.compat.flask"])
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("options", [{}, {"auto_reload": False}, {"auto_reload": True}])
+@pytest.mark.parametrize("reload", [None, False, True])
+def test_debug_mode_decides_whether_the_environment_reloads(
+    framework: str, debug: bool, options: dict[str, Any], reload: bool | None
+) -> None:
+    """As on Flask, although Dewar makes the environment later; whatever else is set."""
+    lib = importlib.import_module(framework)
+    app = lib.Flask("reloads", static_folder=None)
+    app.jinja_options = options
+    app.config["TEMPLATES_AUTO_RELOAD"] = reload
+    app.debug = debug
+    assert app.jinja_env.auto_reload is (
+        debug if reload is None else options.get("auto_reload", reload)
+    )
+
+
+@pytest.mark.parametrize("framework", ["flask", "dewar.compat.flask"])
+def test_debug_mode_reaches_an_environment_of_the_program(framework: str) -> None:
+    """Which it makes in a method or a property of its own."""
+    lib = importlib.import_module(framework)
+    made = jinja2.Environment(auto_reload=False)
+    in_method = type("InMethod", (lib.Flask,), {"create_jinja_environment": lambda _: made})
+    app = in_method("method", static_folder=None)
+    app.debug = True
+    assert app.jinja_env is made
+    assert made.auto_reload is True
+    in_property = type("InProperty", (lib.Flask,), {"jinja_env": property(lambda _: made)})
+    in_property("property", static_folder=None).debug = False
+    assert made.auto_reload is False
+
+
+@pytest.mark.parametrize("framework", ["flask", "dewar.compat.flask"])
+def test_the_class_of_the_environment_can_be_read_and_replaced(framework: str) -> None:
+    """On the class of the app, a subclass and the app."""
+    lib = importlib.import_module(framework)
+    stock = lib.Flask.jinja_environment
+    assert issubclass(stock, jinja2.Environment)
+    app = lib.Flask("stock", static_folder=None)
+    assert app.jinja_environment is stock is type(app.jinja_env)
+    own = type("Own", (stock,), {})
+    sub = type("Sub", (lib.Flask,), {"jinja_environment": own})("sub", static_folder=None)
+    assert type(sub.jinja_env) is sub.jinja_environment is own
+    other = lib.Flask("other", static_folder=None)
+    other.jinja_environment = own
+    assert type(other.jinja_env) is own
 
 
 @pytest.mark.parametrize("framework", ["flask", "dewar.compat.flask"])

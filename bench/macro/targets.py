@@ -8,7 +8,7 @@ from bench import table
 from bench.apps.raw import BODY
 from bench.contestants import THREADS, Contestants
 from bench.generator import Generator, ScriptGenerator
-from bench.macro import coroutines, processes, throughput
+from bench.macro import coroutines, processes, startup, throughput
 from bench.macro.rounds import Result, Target
 from bench.micro.rows import request_rows
 from bench.run import Run, ScriptFailedError
@@ -150,7 +150,7 @@ def measure(run: Run) -> tuple[list[Row], Any]:
         rows += throughput.rows(f"{one.title}, one core", results, DEWAR)
         goals += goal_rows(one.title, rates(results), one.goals)
         raw[one.title] = [asdict(result) for result in results]
-    for part in (_in_process, _processes, _beside):
+    for part in (_in_process, _processes, _beside, _startup):
         its_rows, its_goals, its_raw = part(run)
         rows, goals, raw = [*rows, *its_rows], [*goals, *its_goals], {**raw, **its_raw}
     return [*rows, *goals], raw
@@ -211,6 +211,23 @@ def _beside(run: Run) -> Part:
         goal_rows(title, times, (goal,), beside.name),
         {},
     )
+
+
+def _startup(run: Run) -> Part:
+    rows, starts = startup.measure(run.arena, run.contestants, run.plan)
+    imports, servers = starts[:2], starts[2:]
+    figures = {
+        "import": {one.name: one.seconds for one in imports if not one.failure},
+        "first answer": {one.name: one.seconds for one in servers if not one.failure},
+        "memory of a worker": {one.name: one.workers for one in servers if not one.failure},
+    }
+    goals = []
+    for title, rounds in figures.items():
+        for ours in (one.name for one in starts if one.name.startswith(DEWAR)):
+            peer = ours.replace(DEWAR, startup.PEER if "," in ours else "Flask")
+            if ours in rounds:
+                goals += goal_rows(title, rounds, (Goal(peers=(peer,), most=1.0),), ours)
+    return rows, goals, {"startup": [asdict(one) for one in starts]}
 
 
 def rates(results: Iterable[Result]) -> dict[str, list[float]]:

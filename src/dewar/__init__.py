@@ -1,7 +1,7 @@
 """Dewar: Flask's programming model on a core that keeps every request's state to itself.
 
 This module has all public names. Background work and WebSockets (which need more libraries),
-server-sent events and the server are imported on first use.
+templates, server-sent events and the server are imported on first use.
 """
 
 from typing import TYPE_CHECKING
@@ -46,13 +46,6 @@ from dewar.signals import (
     template_rendered,
 )
 from dewar.support.lazy_names import lazy_names
-from dewar.templating import (
-    get_template_attribute,
-    render_template,
-    render_template_string,
-    stream_template,
-    stream_template_string,
-)
 from dewar.version import __version__
 
 if TYPE_CHECKING:
@@ -63,6 +56,13 @@ if TYPE_CHECKING:
     from dewar.tasks.tasks import Tasks
     from dewar.tasks.workflows.steps import chain, chord, group
     from dewar.tasks_http.blueprint import tasks_blueprint
+    from dewar.templating import (
+        get_template_attribute,
+        render_template,
+        render_template_string,
+        stream_template,
+        stream_template_string,
+    )
     from dewar.websocket.errors import WebSocketClosedError
     from dewar.websocket.websocket import WebSocket
 else:
@@ -78,7 +78,12 @@ else:
             "chord": "dewar.tasks.workflows.steps",
             "current_job": "dewar.tasks.progress",
             "event_stream": "dewar.events.stream",
+            "get_template_attribute": "dewar.templating",
             "group": "dewar.tasks.workflows.steps",
+            "render_template": "dewar.templating",
+            "render_template_string": "dewar.templating",
+            "stream_template": "dewar.templating",
+            "stream_template_string": "dewar.templating",
             "tasks_blueprint": "dewar.tasks_http.blueprint",
             # Modules that a program can use after ``import dewar``.
             "running": "dewar.running",

@@ -28,7 +28,7 @@ from dewar.routing import adapters
 from dewar.routing.errors import StaticHostError
 from dewar.routing.rules import RouteMap, watch
 from dewar.sessions.secure_cookie import SecureCookieSessionInterface
-from dewar.templating import update_context
+from dewar.template_names import update_context
 
 if TYPE_CHECKING:
     from dewar.testing.cli_runner import DewarCliRunner

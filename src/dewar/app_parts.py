@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
-from jinja2 import BaseLoader
-from jinja2 import Environment as JinjaEnvironment
 from werkzeug.exceptions import Aborter
 from werkzeug.routing import BuildError, Map, Rule
 from werkzeug.utils import redirect as werkzeug_redirect
@@ -29,13 +27,25 @@ from dewar.routing.rules import RouteMap
 from dewar.sessions.interface import SessionInterface
 from dewar.support.bounded_log import BoundedLog
 from dewar.support.paths import join_path, open_file
-from dewar.template_lookup import TemplatesOfAll
-from dewar.templating import Environment, current_g, make_environment, standard_names
+from dewar.template_names import current_g, standard_names
 
 if TYPE_CHECKING:
+    from jinja2 import BaseLoader
+    from jinja2 import Environment as JinjaEnvironment
+
     from dewar.cli.group import AppGroup
+    from dewar.templating import Environment
     from dewar.testing.cli_runner import DewarCliRunner
     from dewar.testing.client import DewarClient
+
+
+class _StockEnvironment:
+    """The class of the template environment, imported when it is asked for."""
+
+    def __get__(self, app: object, owner: type | None = None) -> "type[Environment]":
+        from dewar.templating import Environment
+
+        return Environment
 
 
 class AppParts(AppRegistrar):
@@ -51,7 +61,8 @@ class AppParts(AppRegistrar):
     request_class: type[Request] = Request
     response_class: type[Response] = Response
     aborter_class: type[Aborter] = Aborter
-    jinja_environment: type[Environment] = Environment
+    # PERF: Jinja is a sixth of what `import dewar` loads, and an API has no templates.
+    jinja_environment: "type[Environment]" = cast("type[Environment]", _StockEnvironment())
     app_ctx_globals_class: type = AppGlobals
     config_class: type[Config] = Config
     json_provider_class: type[JSONProvider] = DefaultJSONProvider
@@ -63,6 +74,8 @@ class AppParts(AppRegistrar):
     session_interface: SessionInterface
     default_config: Mapping[str, Any] = default_config()
     jinja_options: ClassVar[dict[str, Any]] = {}
+    # What `debug` was set to, for a template environment that is made later.
+    _dewar_auto_reload: bool | None = None
 
     testing = ConfigAttribute[bool]("TESTING")
     secret_key = ConfigAttribute[str | bytes | None]("SECRET_KEY")
@@ -127,9 +140,12 @@ class AppParts(AppRegistrar):
         return BoundedLog(self.logger, time.monotonic)
 
     @cached_property
-    def jinja_env(self) -> JinjaEnvironment:  # type: ignore[override]  # cached, and so assignable
+    def jinja_env(self) -> "JinjaEnvironment":  # type: ignore[override]  # cached, and so assignable
         """The template environment."""
-        return self.create_jinja_environment()
+        environment = self.create_jinja_environment()
+        if self._dewar_auto_reload is not None:
+            environment.auto_reload = self._dewar_auto_reload
+        return environment
 
     @property
     def debug(self) -> bool:
@@ -140,7 +156,9 @@ class AppParts(AppRegistrar):
     def debug(self, value: bool) -> None:
         self.config["DEBUG"] = value
         if self.config["TEMPLATES_AUTO_RELOAD"] is None:
-            self.jinja_env.auto_reload = value
+            self._dewar_auto_reload = value
+            if "jinja_env" in vars(self) or type(self).jinja_env is not AppParts.jinja_env:
+                self.jinja_env.auto_reload = value
 
     def make_config(self, instance_relative: bool = False) -> Config:
         """Return the configuration with its defaults."""
@@ -168,8 +186,10 @@ class AppParts(AppRegistrar):
         """Open a file in the instance folder, for writing as well."""
         return open_file(join_path(self.instance_path, resource), mode, encoding)
 
-    def create_jinja_environment(self) -> JinjaEnvironment:
+    def create_jinja_environment(self) -> "JinjaEnvironment":
         """Return the template environment with its options and globals."""
+        from dewar.templating import make_environment
+
         return make_environment(self)
 
     def select_jinja_autoescape(self, filename: str | None) -> bool:
@@ -197,9 +217,11 @@ class AppParts(AppRegistrar):
         """Return a response that sends the client to another URL."""
         return werkzeug_redirect(location, code=code, Response=self.response_class)
 
-    def create_global_jinja_loader(self: Any) -> BaseLoader:
+    def create_global_jinja_loader(self: Any) -> "BaseLoader":
         """Return the loader that finds the templates of the app and its blueprints."""
-        return TemplatesOfAll(self)
+        from dewar.template_loader import global_loader
+
+        return global_loader(self)
 
     def trap_http_exception(self: Any, e: Exception) -> bool:
         """Whether an HTTP error is treated like any other error."""

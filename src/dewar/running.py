@@ -5,15 +5,11 @@ import os
 import ssl
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
-from werkzeug.debug import DebuggedApplication
-from werkzeug.middleware.shared_data import SharedDataMiddleware
 
 from dewar.environment import debug_flag, load_dotenv, runs_from_command, skips_dotenv
 from dewar.errors import DewarError
-from dewar.run_options import RunOptions, take_options
 from dewar.server import run
 from dewar.server.errors import SettingsError
 from dewar.server.reload import (
@@ -25,6 +21,9 @@ from dewar.server.reload import (
 from dewar.server.serve import make_settings
 from dewar.server.system.adhoc_certificate import maybe_adhoc_context
 from dewar.server.system.inet_address import is_loopback
+
+if TYPE_CHECKING:
+    from dewar.run_options import RunOptions
 
 logger = logging.getLogger("dewar")
 
@@ -74,6 +73,8 @@ def run_app(
         defaults = {"use_reloader": app.debug, "use_debugger": app.debug, "threaded": True}
         replaced(host, port, app, **{**defaults, **options})
         return
+    from dewar.run_options import take_options
+
     run_options, settings = take_options(options, "app.run()", stacklevel=3)
     _serve(app, _bind(host, port), run_options, debug=app.debug, name=app.name, **settings)
 
@@ -140,6 +141,8 @@ def run_simple(
         ssl_context=ssl_context,
         **unknown,
     )
+    from dewar.run_options import take_options
+
     run_options, settings = take_options(given, "run_simple()", stacklevel=2)
     named: object = getattr(application, "name", None)
     name = named if isinstance(named, str) else None
@@ -150,7 +153,7 @@ def run_simple(
 def _serve(
     app: WSGIApplication,
     bind: str,
-    run_options: RunOptions,
+    run_options: "RunOptions",
     *,
     debug: bool,
     name: str | None,
@@ -168,8 +171,12 @@ def _serve(
             exclude_patterns=run_options.exclude_patterns,
         )
     if run_options.static_files:
+        from werkzeug.middleware.shared_data import SharedDataMiddleware
+
         app = SharedDataMiddleware(app, run_options.static_files)
     if uses_debugger(run_options.use_debugger, debug=debug, bind=bind):
+        from werkzeug.debug import DebuggedApplication
+
         app = DebuggedApplication(app, evalex=run_options.use_evalex)
     run(app, bind=bind, name=name, **settings)
 

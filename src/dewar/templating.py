@@ -1,4 +1,4 @@
-"""Render Jinja templates with the names of the app."""
+"""Render Jinja templates with the names of the app. An app that has none does not load Jinja."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from jinja2 import Environment as JinjaEnvironment
 from jinja2 import Template
 
-from dewar.contexts.context import Context
 from dewar.contexts.current import current, current_request, maybe_current_request
 from dewar.contexts.streaming import stream_with_context
 from dewar.helpers import get_flashed_messages
 from dewar.isolation.proxy import LocalProxy
 from dewar.signals import before_render_template, template_rendered
 from dewar.template_lookup import TemplatedApp
+from dewar.template_names import current_g
 
 
 class Environment(JinjaEnvironment):
@@ -32,28 +32,6 @@ class Environment(JinjaEnvironment):
 #: A proxy, because only a template that uses the session may count as having accessed it.
 _session: LocalProxy[Any] = LocalProxy(lambda: current_request().session)
 _request: LocalProxy[Any] = LocalProxy(lambda: current_request().request)
-#: A proxy for `g`, also for the shell.
-current_g: LocalProxy[Any] = LocalProxy(lambda: current().g)
-
-
-def standard_names() -> dict[str, Any]:
-    """Return the names that templates have beside the globals: `g`, and in a request `request`."""
-    names = {"g": current().g}
-    request_context: Context | None = maybe_current_request()
-    if request_context is not None:
-        names["request"] = request_context.request
-    return names
-
-
-def update_context(app: TemplatedApp, names: dict[str, Any]) -> None:
-    """Add the names of the context processors, without replacing names that are given."""
-    given = names.copy()
-    request_context: Context | None = maybe_current_request()
-    blueprints = [] if request_context is None else request_context.request.blueprints
-    for name in (None, *reversed(blueprints)):
-        for processor in app.template_context_processors.get(name, ()):
-            names.update(app.ensure_sync(processor)())
-    names.update(given)
 
 
 def make_environment(app: Any) -> JinjaEnvironment:

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2] / "src" / "dewar"
 
 #: How many modules of Dewar ``import dewar`` may load. It loaded 95 when this was written.
-MOST_MODULES = 131
+MOST_MODULES = 126
 
 #: An app that answers one request, as any WSGI server calls it.
 ONE_REQUEST = """
@@ -33,6 +33,32 @@ assert (answer, b"".join(body)) == (["200 OK"], b"GET")
 getattr(body, "close", list)()
 """
 
+#: An app without templates, served by ``dewar run`` as far as the first answer.
+FIRST_ANSWER = """
+import http.client, sys
+import dewar.__main__
+
+app = dewar.Dewar("app")
+
+@app.get("/")
+def index():
+    return {"debug": app.debug}
+
+app.debug = False
+dewar.__main__.cli().main(["run", "--print-settings"], standalone_mode=False)
+
+import dewar.server.serve
+from dewar.server import Server, Settings
+
+server = Server(app, Settings(bind="127.0.0.1:0", threads=2))
+server.start()
+client = http.client.HTTPConnection(server.addresses[0].rpartition("/")[2])
+client.request("GET", "/")
+assert client.getresponse().status == 200
+client.close()
+server.stop()
+"""
+
 #: Importing a folder imports the root as well, and that has the framework's names. This is a root
 #: without names: what is loaded then is what the folder asks for itself.
 WITHOUT_THE_ROOT = f"""
@@ -48,7 +74,7 @@ def loaded_by(source: str) -> set[str]:
     source += "\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout))
+    return set(json.loads(done.stdout.splitlines()[-1]))
 
 
 def below(package: str, modules: set[str]) -> set[str]:
@@ -62,6 +88,24 @@ def test_an_app_loads_neither_the_server_nor_the_tasks(source: str) -> None:
     for folder in ("server", "tasks", "running", "cli", "testing", "events"):
         assert below(f"dewar.{folder}", modules) == set()
     assert modules.isdisjoint({"asyncio", "click", "sqlalchemy", "websockets"})
+
+
+def test_a_server_loads_only_what_it_needs_for_the_first_answer() -> None:
+    """No templates, jobs, other processes or debugger."""
+    modules = loaded_by(FIRST_ANSWER)
+    assert "dewar.server.threads.pool" in modules
+    unused = {"jinja2", "werkzeug.debug", "importlib.metadata"}
+    unused |= {"dewar.tasks", "dewar.templating", "dewar.cli.tasks_command", "dewar.compat.flask"}
+    unused |= {"dewar.contexts.snapshot", "dewar.run_options", "dewar.support.metric_family"}
+    server = ("gunicorn", "connection.handshake", "metrics.statistics", "processes.supervisor")
+    unused |= {f"dewar.server.{name}" for name in (*server, "proxies.forwarded_middleware")}
+    assert modules & unused == set()
+
+
+@pytest.mark.parametrize("name", ["render_template", "stream_template_string"])
+def test_importing_a_template_function_loads_jinja(name: str) -> None:
+    """When the app is loaded, and not during its first request."""
+    assert "jinja2.environment" in loaded_by(f"from dewar import {name}")
 
 
 def test_importing_the_root_loads_few_modules() -> None:

@@ -210,7 +210,7 @@ def test_packages_bring_commands(
         EntryPoint("extra", "plugin_of_ours:extra", "dewar.commands"),
         EntryPoint("bad", "not_installed_at_all:x", "dewar.commands"),
     ]
-    monkeypatch.setattr(cli_main, "entry_points", lambda group: points)
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points)
     monkeypatch.syspath_prepend(str(write("plugin_of_ours.py", "").parent))
     write("plugin_of_ours.py", "import click\nextra = click.Command('x', callback=lambda: 3)")
     assert invoke("extra").exit_code == 0

@@ -138,7 +138,7 @@ def test_the_commands_of_flask_s_extensions_are_there(
     def entry_points(group: str) -> list[EntryPoint]:
         return [EntryPoint(group.replace(".", "-"), "plugin_of_theirs:command", group)]
 
-    monkeypatch.setattr(cli_main, "entry_points", entry_points)
+    monkeypatch.setattr("importlib.metadata.entry_points", entry_points)
     source = "import click\ncommand = click.Command('x', callback=lambda: click.echo('done'))"
     monkeypatch.syspath_prepend(str(write("plugin_of_theirs.py", source).parent))
     assert invoke("flask-commands").output == invoke("dewar-commands").output == "done\n"

@@ -24,7 +24,7 @@ from click.testing import CliRunner, Result
 
 from dewar import Dewar
 from dewar.cli.group import ScriptInfo
-from dewar.cli.tasks_command import tasks_group
+from dewar.cli.tasks_group import tasks_group
 from dewar.tasks.ledger.ids import new_id
 from dewar.tasks.ledger.ledger import Ledger
 from dewar.tasks.ledger.notifications import NoNotifications

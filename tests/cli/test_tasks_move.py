@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 
 from dewar import Dewar, Tasks
 from dewar.cli.group import ScriptInfo
-from dewar.cli.tasks_command import tasks_group
+from dewar.cli.tasks_group import tasks_group
 
 _SOON = 30.0
 

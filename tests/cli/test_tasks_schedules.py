@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from dewar import Dewar
 from dewar.cli.group import ScriptInfo
-from dewar.cli.tasks_command import tasks_group
+from dewar.cli.tasks_group import tasks_group
 from dewar.tasks.ledger.schedule_table import ScheduleRow, ScheduleTable
 from dewar.tasks.tasks import Tasks
 

@@ -18,7 +18,7 @@ from certificates import Certificates
 from dewar.server import Server, Settings
 from dewar.server.connection import transport
 from dewar.server.connection.readiness import wait_ready
-from dewar.server.serve import banner
+from dewar.server.startup_lines import banner
 from servertools import Client, Serve, Served, wait_in_head
 
 NAMES = ("wsgi.url_scheme", "HTTPS", "SERVER_NAME", "REMOTE_ADDR", "PATH_INFO")

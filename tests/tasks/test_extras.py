@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click import Option
 
-from dewar.cli.tasks_command import tasks_group
+from dewar.cli.tasks_command import TASKS_COMMANDS
 
 LIBRARIES = ["celery", "cronsim", "distributed", "psycopg", "rich", "sqlalchemy", "urllib3"]
 # A name of None in `sys.modules` is one that cannot be imported.
@@ -43,11 +43,11 @@ def test_what_needs_a_library_names_the_extra(statement: str, extra: str) -> Non
     assert re.search(rf"MissingExtra: .* pip install 'dewar-web\[{extra}\]'$", error), error
 
 
-@pytest.mark.parametrize("name", sorted(tasks_group.commands))
+@pytest.mark.parametrize("name", sorted(each.name or "" for each in TASKS_COMMANDS))
 def test_each_command_says_that_an_app_has_no_tasks(write: Callable[..., Path], name: str) -> None:
     """Such an app may well be installed without the libraries."""
     write("app.py", "from dewar import Dewar\napp = Dewar('bare')\n")
-    command = tasks_group.commands[name]
+    (command,) = (each for each in TASKS_COMMANDS if each.name == name)
     required = [param for param in command.params if param.required]
     given = [(param.opts[0], "1d") if isinstance(param, Option) else ("x",) for param in required]
     words = ["dewar", "tasks", name, *(word for words in given for word in words)]

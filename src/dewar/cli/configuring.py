@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -11,8 +12,6 @@ from dewar.cli.setting_options import auto_variable, option_layers
 from dewar.config import default_config
 from dewar.environment import debug_flag
 from dewar.server.errors import SettingsError
-from dewar.server.gunicorn.config_file import GunicornFile
-from dewar.server.gunicorn.reading import is_gunicorn_file, read_gunicorn_file
 from dewar.server.settings.settings import SETTINGS
 from dewar.server.settings.sources import (
     Configuration,
@@ -25,13 +24,16 @@ from dewar.server.settings.sources import (
 )
 from dewar.server.settings.toml_file import read_file
 
+if TYPE_CHECKING:
+    from dewar.server.gunicorn.config_file import GunicornFile
+
 _HOST = "127.0.0.1"
 _PORT = 8000
 # Variables that are read elsewhere.
 _OTHERS = ("APP", "CONFIG", "DEBUG", "RELOADED", "RUN_FROM_CLI", "SKIP_DOTENV")
 
 
-def configure(ctx: click.Context, gunicorn: GunicornFile | None = None) -> Configuration:
+def configure(ctx: click.Context, gunicorn: "GunicornFile | None" = None) -> Configuration:
     """Return the settings of a command, from all sources.
 
     Args:
@@ -61,14 +63,18 @@ def configure(ctx: click.Context, gunicorn: GunicornFile | None = None) -> Confi
     return configuration
 
 
-def maybe_gunicorn_file(ctx: click.Context) -> GunicornFile | None:
+def maybe_gunicorn_file(ctx: click.Context) -> "GunicornFile | None":
     """Return the file that ``--config`` names, executed, if it is one of gunicorn.
 
     Raises:
         click.UsageError: If it cannot be executed, or has an invalid setting.
     """
     path: str | None = ctx.params["config"]
-    if path is None or not is_gunicorn_file(path):
+    if path is None:
+        return None
+    from dewar.server.gunicorn.reading import is_gunicorn_file, read_gunicorn_file
+
+    if not is_gunicorn_file(path):
         return None
     try:
         return read_gunicorn_file(path, os.environ)

@@ -3,8 +3,7 @@
 import traceback
 from collections.abc import Callable
 from copy import copy
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
@@ -21,9 +20,12 @@ from dewar.cli.options import (
 from dewar.cli.routes import routes_command
 from dewar.cli.run import run_command
 from dewar.cli.shell import shell_command
-from dewar.cli.tasks_command import tasks_group
+from dewar.cli.tasks_group import tasks_group
 from dewar.contexts.current import maybe_current
 from dewar.environment import note_command
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 _HELP = """\
 Serve, inspect and run commands of a Dewar app.
@@ -162,8 +164,10 @@ class DewarGroup(AppGroup):
     def _dewar_tell_of_missing_app(self, error: AppNotNamedError) -> None:
         """Print above the help that no app was named; here nothing, as none is required."""
 
-    def _dewar_plugins(self) -> dict[str, EntryPoint]:
+    def _dewar_plugins(self) -> "dict[str, EntryPoint]":
         """Return the commands of installed packages, by name and not yet imported."""
+        from importlib.metadata import entry_points  # here, because Dewar's own need no look
+
         return {
             point.name: point
             for group in self._dewar_plugin_groups

@@ -1,7 +1,6 @@
 """The options before any command: the app, the env file, debug mode, the version."""
 
 import platform
-from importlib.metadata import version
 from importlib.util import find_spec
 
 import click
@@ -42,6 +41,8 @@ def _read_env_file(ctx: click.Context, param: click.Parameter, value: str | None
 def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
+    from importlib.metadata import version
+
     click.echo(
         f"Python {platform.python_version()}\nDewar {__version__}\nWerkzeug {version('werkzeug')}",
         color=ctx.color,

@@ -2,13 +2,11 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from wsgiref.types import WSGIApplication
 
 import click
-from werkzeug.debug import DebuggedApplication
 
-from dewar.cli.certificate import adhoc_values
 from dewar.cli.configuring import configure, maybe_gunicorn_file, warn_of_misspelt_variables
 from dewar.cli.group import ScriptInfo, pass_script_info
 from dewar.cli.mounts import MountOption, mount_option, with_mounts
@@ -18,11 +16,13 @@ from dewar.environment import debug_flag
 from dewar.running import ExposedDebuggerError, reloads, uses_debugger
 from dewar.server import run as serve
 from dewar.server.errors import ServerError, StartError
-from dewar.server.gunicorn.config_file import GunicornFile
 from dewar.server.processes.orphans import is_init
 from dewar.server.reload import ReloadUnavailableError, can_reload, run_with_reload
 from dewar.server.settings.settings import SETTINGS, Settings
 from dewar.server.system.working_directory import enter
+
+if TYPE_CHECKING:
+    from dewar.server.gunicorn.config_file import GunicornFile
 
 
 @click.command(
@@ -112,7 +112,7 @@ def _serve(info: ScriptInfo, settings: Settings, load: Callable[[], WSGIApplicat
 
 
 def _serve_as_gunicorn(
-    gunicorn: GunicornFile,
+    gunicorn: "GunicornFile",
     info: ScriptInfo,
     settings: Settings,
     load: Callable[[], WSGIApplication],
@@ -132,7 +132,11 @@ def _serve_as_gunicorn(
 def _values(settings: Settings) -> dict[str, Any]:
     values = {setting.name: getattr(settings, setting.name) for setting in SETTINGS}
     values["chdir"] = None  # done
-    return values | adhoc_values(settings)
+    if settings.certfile is not None:
+        from dewar.cli.certificate import adhoc_values  # here, because most serve without TLS
+
+        values |= adhoc_values(settings)
+    return values
 
 
 def _run_with_reload(settings: Settings, extra_files: Sequence[str]) -> NoReturn:
@@ -157,7 +161,11 @@ def _loader(
 
     def load() -> WSGIApplication:
         app = with_mounts(info.load_app(), mounts, info)
-        return DebuggedApplication(app, evalex=True) if with_debugger else app
+        if not with_debugger:
+            return app
+        from werkzeug.debug import DebuggedApplication  # here: it is for development
+
+        return DebuggedApplication(app, evalex=True)
 
     return load
 

@@ -6,7 +6,6 @@ from typing import TypeVar
 import click
 from click.core import ParameterSource
 
-from dewar.cli.foreign_options import maybe_foreign_hint
 from dewar.server.settings.kinds import Size, Switch
 from dewar.server.settings.setting import NONE, Setting
 from dewar.server.settings.settings import SETTINGS
@@ -92,6 +91,8 @@ class SettingsCommand(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
+            from dewar.cli.foreign_options import maybe_foreign_hint
+
             hint = maybe_foreign_hint(error.option_name)
             if hint is None:
                 raise

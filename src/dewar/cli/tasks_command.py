@@ -1,4 +1,4 @@
-"""``dewar tasks``: shows and manages the jobs of an app in a terminal."""
+"""The commands of ``dewar tasks``: they show and manage the jobs of an app in a terminal."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,6 @@ from dewar.cli.tasks_queues import queues_command
 from dewar.cli.tasks_retry import retry_command
 from dewar.cli.tasks_schedules import schedules_command
 from dewar.cli.tasks_work import work_command
-from dewar.errors import DewarError
 from dewar.support.redaction import secret_names
 from dewar.tasks.errors import Duplicate, UnknownJob
 from dewar.tasks.ledger.records import JobRecord, JobState
@@ -35,23 +34,6 @@ from dewar.tasks.webhooks.records import Delivery
 
 # How many jobs are deleted at a time, because other processes write too.
 _PIECE = 1000
-
-
-class _TasksGroup(click.Group):
-    """A group whose commands end with one line after an error, and not with a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except click.ClickException:
-            raise
-        except DewarError as error:
-            raise click.ClickException(str(error)) from error
-
-
-@click.group("tasks", cls=_TasksGroup, short_help="Show and manage the jobs of an app.")
-def tasks_group() -> None:
-    """Show and manage the jobs of an app. Only 'work' runs jobs in this process."""
 
 
 _ids_argument = click.argument("ids", metavar="ID...", nargs=-1, required=True)
@@ -182,7 +164,8 @@ def purge_command(ctx: click.Context, before: float, yes: bool) -> None:
     click.echo(f"Deleted {count} jobs.")
 
 
-for _command in (
+#: The commands, in the order of the help.
+TASKS_COMMANDS: tuple[click.Command, ...] = (
     list_command,
     show_command,
     cancel_command,
@@ -192,8 +175,7 @@ for _command in (
     move_command,
     schedules_command,
     work_command,
-):
-    tasks_group.add_command(_command)
+)
 
 
 def _for_each(ctx: click.Context, ids: Sequence[str], act: Callable[[str], str]) -> None:

@@ -14,6 +14,8 @@ import werkzeug.serving
 import werkzeug.wsgi
 
 import dewar.compat.flask
+import dewar.registration.template_folder
+import dewar.template_loader  # like the other: imported before its names can be replaced
 from dewar.compat.finder import FlaskFinder
 from dewar.compat.mapped_module import map_modules
 from dewar.compat.version import FLASK_VERSION

@@ -2,15 +2,17 @@
 
 import click
 
-from dewar.cli.flask_group import FlaskGroup
 from dewar.cli.main import DewarGroup
-from dewar.compat.children import carry_to_children
-from dewar.compat.installing import install
 
 
 def _install(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if not value:
         return
+    # Here, because a program that is written for Dewar needs none of it.
+    from dewar.cli.flask_group import FlaskGroup
+    from dewar.compat.children import carry_to_children
+    from dewar.compat.installing import install
+
     install()
     carry_to_children()
     if isinstance(ctx.command, DewarGroup):

@@ -12,15 +12,17 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dewar.contexts.context import Context
-from dewar.contexts.snapshot import Snapshot
 from dewar.loop.background import BackgroundWork
 from dewar.loop.call_queue import CallQueue
 from dewar.loop.process_loop import process_loop
 from dewar.loop.suspended import OFF_LOOP, ON_LOOP
 from dewar.loop.task_scope import TaskScope, current_scope
+
+if TYPE_CHECKING:
+    from dewar.contexts.snapshot import Snapshot
 
 #: The key of the environ for a list that receives the work, for tests.
 BACKGROUND_WORK = "dewar.background_work"
@@ -116,7 +118,7 @@ class _Work:
     _work: Callable[..., Any] | Coroutine[Any, Any, Any]
     _args: Collection[Any]
     _kwargs: Mapping[str, Any]
-    _snapshot: Snapshot
+    _snapshot: "Snapshot"
     _request: str
 
     async def steps(self) -> None:

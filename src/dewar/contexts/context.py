@@ -6,13 +6,12 @@ locked, because nothing here is shared; `Context.copy` makes one for another own
 
 import sys
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from werkzeug.exceptions import HTTPException
 
 from dewar.contexts.current import contexts, maybe_current, maybe_current_request
 from dewar.contexts.interface import Composed
-from dewar.contexts.snapshot import Snapshot
 from dewar.contexts.stacks import State, with_popped, with_pushed
 from dewar.contexts.state import ContextState
 from dewar.errors import ContextOrderError
@@ -25,6 +24,9 @@ from dewar.signals import (
     request_tearing_down,
 )
 from dewar.support.first_error import FirstError
+
+if TYPE_CHECKING:
+    from dewar.contexts.snapshot import Snapshot
 
 _UNGIVEN: Any = object()
 # PERF: the two halves of each push and pop, which happen to every request.
@@ -67,12 +69,16 @@ class Context(ContextState):
         copied._dewar_routing_exception = self._dewar_routing_exception
         return copied
 
-    def _dewar_snapshot(self) -> Snapshot:
+    def _dewar_snapshot(self) -> "Snapshot":
         """Return a copy of this context for a job, which may begin after the context has ended."""
+        from dewar.contexts.snapshot import Snapshot  # here, because most apps have no jobs
+
         return Snapshot.take(self)
 
-    def _dewar_snapshot_from(self, portable: dict[str, Any]) -> Snapshot:
+    def _dewar_snapshot_from(self, portable: dict[str, Any]) -> "Snapshot":
         """Return the snapshot of a plain form (`Snapshot.portable`), for this context's app."""
+        from dewar.contexts.snapshot import Snapshot
+
         return Snapshot.from_portable(self.app, portable)
 
     def push(self) -> None:

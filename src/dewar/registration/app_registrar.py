@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from jinja2 import Environment
 from werkzeug.routing import Map, Rule
 
 from dewar.errors import SetupFinishedError
@@ -12,6 +11,9 @@ from dewar.registration.error_handlers import find_handler
 from dewar.registration.hooks import WatchedList, weakly
 from dewar.registration.registrar import Registrar, named_decorator, setup_method
 from dewar.registration.url_rules import DuplicateEndpointError, endpoint_of, make_rule
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,7 +32,7 @@ class AppRegistrar(Registrar):
     config: Any
     url_map: Map
     url_rule_class: type[Rule]
-    jinja_env: Environment
+    jinja_env: "Environment"
 
     def __init__(
         self,

@@ -5,23 +5,21 @@ from collections.abc import Callable, Collection
 from datetime import timedelta
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import IO, Any, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
-from jinja2 import BaseLoader, FileSystemLoader
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from dewar.contexts.current import current
 from dewar.errors import DewarError
 from dewar.files import open_for_reading, send_from_directory
-from dewar.registration.error_handlers import (
-    ErrorHandlers,
-    class_and_code,
-    new_error_handlers,
-)
+from dewar.registration.error_handlers import ErrorHandlers, class_and_code, new_error_handlers
 from dewar.registration.hooks import HookTable, WatchedDict, weakly
 from dewar.registration.packages import root_path_of
 from dewar.registration.websocket_views import add_websocket_rule, check_rule
 from dewar.support.paths import join_path
+
+if TYPE_CHECKING:
+    from jinja2 import BaseLoader
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -122,11 +120,13 @@ class Registrar:
         self._static_url_path = None if value is None else value.rstrip("/")
 
     @cached_property
-    def jinja_loader(self) -> BaseLoader | None:
+    def jinja_loader(self) -> "BaseLoader | None":
         """The loader for the templates of this app or blueprint, or None."""
         if self.template_folder is None:
             return None
-        return FileSystemLoader(join_path(self.root_path, self.template_folder))
+        from dewar.registration.template_folder import folder_loader  # PERF: it imports Jinja
+
+        return folder_loader(join_path(self.root_path, self.template_folder))
 
     def send_static_file(self, filename: str) -> WerkzeugResponse:
         """Return a file from the static folder."""

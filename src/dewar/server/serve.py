@@ -7,7 +7,6 @@ tells the service manager.
 import ssl
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import fields, replace
 from wsgiref.types import WSGIApplication
 
@@ -15,15 +14,12 @@ from dewar.server.errors import SettingsError
 from dewar.server.processes.app_source import AppSource, preloaded
 from dewar.server.processes.hooks import ServerHooks
 from dewar.server.processes.orphans import is_init
-from dewar.server.processes.scoreboard import make_scoreboard
-from dewar.server.processes.supervisor import Supervisor
-from dewar.server.processes.supervisor_links import StatusListener, SupervisorLinks
 from dewar.server.reload import inherited_bind
-from dewar.server.server import Server, describe, maybe_metrics_server
+from dewar.server.server import Server, describe
 from dewar.server.settings.settings import Settings
 from dewar.server.signal_loop import SignalLoop
+from dewar.server.startup_lines import banner, say
 from dewar.server.system.last_threads import limit_interpreter_exit
-from dewar.server.system.listeners import bind_listeners, url_of
 from dewar.server.system.memory import freeze_heap, limit_arenas
 from dewar.server.system.pid_file import PidFile
 from dewar.server.system.process_title import set_title
@@ -94,7 +90,7 @@ def run(
         pid_file.release()
     if status:
         sys.exit(status)
-    _say("Dewar stopped.")
+    say("Dewar stopped.")
 
 
 def make_settings(**values: float | str | bool | ssl.SSLContext | None) -> Settings:
@@ -112,38 +108,6 @@ def make_settings(**values: float | str | bool | ssl.SSLContext | None) -> Setti
     return Settings(**values)  # type: ignore[arg-type]  # Settings checks each value itself
 
 
-def banner(name: str, addresses: tuple[str, ...], settings: Settings) -> str:
-    """Return the one line that says where a server listens and how it works."""
-    threads, processes = settings.threads, settings.processes
-    mode = "1 thread" if threads == 1 else f"{threads} threads"
-    if processes > 1:
-        mode = f"{processes} processes x {mode}"
-    return f"Dewar serving {name} on {', '.join(addresses)} ({mode}) - Ctrl+C stops"
-
-
-class ConsoleStatus(Notifier, StatusListener):
-    """Tells the terminal and, if there is one, the service manager how the server is.
-
-    Args:
-        line: What to print once when all workers serve.
-    """
-
-    def __init__(self, line: str) -> None:
-        super().__init__()
-        self._line: str | None = line
-
-    def ready(self, status: str) -> None:
-        """Print the line, the first time, and tell the service manager."""
-        line, self._line = self._line, None
-        if line is not None:
-            _say(line)
-        super().ready(status)
-
-    def failed(self, reason: str) -> None:
-        """Print why the server does not start."""
-        _say(f"Dewar could not start. {reason}")
-
-
 def _app_source(
     app: WSGIApplication | None, load: Callable[[], WSGIApplication] | None, name: str | None
 ) -> AppSource:
@@ -157,18 +121,9 @@ def _app_source(
 
 def _serve_processes(source: AppSource, settings: Settings, hooks: ServerHooks) -> int:
     """Supervise workers until a signal stops them; return the exit status."""
-    listeners = bind_listeners(settings.bind, settings.unix_mode, ipv6_only=settings.ipv6_only)
-    addresses = tuple(url_of(listener, settings.scheme) for listener in listeners)
-    scoreboard = make_scoreboard(settings.processes, has_metrics=settings.metrics is not None)
-    links = SupervisorLinks(
-        status_listener=ConsoleStatus(banner(source.name, addresses, settings)),
-        endpoint=maybe_metrics_server(settings),
-        hooks=hooks,
-    )
-    try:
-        return Supervisor(settings, source, listeners, scoreboard, links).run()
-    finally:
-        scoreboard.close()
+    from dewar.server.serve_processes import serve_processes  # PERF: one process needs none of it
+
+    return serve_processes(source, settings, hooks)
 
 
 def _serve_threads(source: AppSource, settings: Settings) -> int:
@@ -186,7 +141,7 @@ def _serve_threads(source: AppSource, settings: Settings) -> int:
     with inbox:
         freeze_heap()
         server.start()
-        _say(banner(source.name, server.addresses, settings))
+        say(banner(source.name, server.addresses, settings))
         notifier.ready(f"{settings.threads} threads serve {source.name}")
         loop = SignalLoop(server, inbox, notifier, terminal)
         try:
@@ -194,9 +149,3 @@ def _serve_threads(source: AppSource, settings: Settings) -> int:
         finally:
             limit_interpreter_exit(loop.time_left())
     return 0
-
-
-def _say(line: str) -> None:
-    """Print *line* to the terminal."""
-    with suppress(OSError, ValueError):  # the terminal is closed; the server goes on
-        print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -5,19 +5,20 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from wsgiref.types import WSGIApplication
 
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.errors import ServerStateError
-from dewar.server.metrics.endpoint import MetricsApp, metrics_settings
-from dewar.server.metrics.statistics import ReadStatistics, ServerStatistics
 from dewar.server.processes.app_source import preloaded
-from dewar.server.processes.background_supervisor import BackgroundSupervisor
 from dewar.server.settings.settings import Settings
 from dewar.server.threads.backend import ThreadBackend
 from dewar.support.background_thread import BackgroundThread
-from dewar.support.metric_sources import ReadFamilies, metric_sources
+from dewar.support.metric_sources import metric_sources
+
+if TYPE_CHECKING:
+    from dewar.server.metrics.statistics import ReadStatistics, ServerStatistics
+    from dewar.support.metric_sources import ReadFamilies
 
 
 class ServerPhase(Enum):
@@ -41,7 +42,7 @@ class ServerBackend(Protocol):
     def stop(self, timeout: float) -> bool:
         """Finish the requests in flight and end; return whether everything has ended."""
 
-    def statistics(self) -> ServerStatistics:
+    def statistics(self) -> "ServerStatistics":
         """Return the statistics."""
 
     def reopen_logs(self) -> None:
@@ -87,6 +88,9 @@ class Server:
         self._metrics: Server | None = None
         make_metrics = maybe_metrics_server(self.settings)
         if self.settings.needs_supervisor:
+            # Here, because a server without processes needs none of their modules.
+            from dewar.server.processes.background_supervisor import BackgroundSupervisor
+
             source = preloaded(app, describe(app))
             self._backend = BackgroundSupervisor(self.settings, source, make_metrics)
         else:
@@ -175,7 +179,7 @@ class Server:
         """Block until the server has stopped; return whether it has within *timeout* seconds."""
         return self._stopped.wait(timeout)
 
-    def statistics(self) -> ServerStatistics:
+    def statistics(self) -> "ServerStatistics":
         """Return the statistics; those of processes are about a second old.
 
         Raises:
@@ -197,13 +201,14 @@ class Server:
 
 def maybe_metrics_server(
     settings: Settings,
-) -> Callable[[ReadStatistics, ReadFamilies], Server] | None:
+) -> "Callable[[ReadStatistics, ReadFamilies], Server] | None":
     """Return a function that makes the server for the metrics; None if they have no address."""
     address = settings.metrics
     if address is None:
         return None
+    from dewar.server.metrics.endpoint import MetricsApp, metrics_settings
 
-    def make(statistics: ReadStatistics, families: ReadFamilies) -> Server:
+    def make(statistics: "ReadStatistics", families: "ReadFamilies") -> Server:
         return Server(MetricsApp(address, statistics, families), metrics_settings(address))
 
     return make

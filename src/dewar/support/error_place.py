@@ -1,13 +1,13 @@
 """Where in a program an error comes from."""
 
-import asyncio
 import os
 from pathlib import Path
 from traceback import extract_tb
 
 # Calls of these folders are between the program's own.
-_BETWEEN = tuple(
-    f"{folder}{os.sep}" for folder in (Path(__file__).parents[1], Path(asyncio.__file__).parent)
+_BETWEEN = (
+    f"{Path(__file__).parents[1]}{os.sep}",
+    f"{Path(os.__file__).with_name('asyncio')}{os.sep}",
 )
 
 

@@ -1,12 +1,14 @@
 """`metric_sources`: what this process tells its metrics besides those of the server."""
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 from weakref import WeakMethod
 
-from dewar.support.metric_family import MetricFamily, summed
+if TYPE_CHECKING:
+    from dewar.support.metric_family import MetricFamily
 
 #: Returns what this process has counted.
-ReadFamilies = Callable[[], Iterable[MetricFamily]]
+ReadFamilies = Callable[[], Iterable["MetricFamily"]]
 
 
 class MetricSources:
@@ -34,8 +36,10 @@ class MetricSources:
         """Read a source no more; it may be none."""
         self._sources.pop(WeakMethod(source), None)
 
-    def families(self) -> list[MetricFamily]:
+    def families(self) -> "list[MetricFamily]":
         """Return what all sources tell, added up."""
+        from dewar.support.metric_family import summed  # PERF: most processes tell nothing
+
         told: list[MetricFamily] = []
         for known in self._sources.copy():
             source = known()

@@ -18,7 +18,8 @@ SCRIPT = (
     COMMON
     + """
 import socket
-from dewar.server.serve import ConsoleStatus, banner
+from dewar.server.serve_processes import ConsoleStatus
+from dewar.server.startup_lines import banner
 from dewar.server.system.listeners import bind_listeners, url_of
 from dewar.server.processes.supervisor_links import SupervisorLinks
 from dewar.server.processes.app_source import preloaded

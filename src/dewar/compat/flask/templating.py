@@ -9,6 +9,7 @@ from dewar.contexts.streaming import stream_with_context
 from dewar.globals import current_app, request
 from dewar.signals import before_render_template, template_rendered
 from dewar.template_lookup import TemplatesOfAll as DispatchingJinjaLoader
+from dewar.template_names import standard_names as _default_template_ctx_processor
 from dewar.templating import (
     Environment,
     _stream,
@@ -18,7 +19,6 @@ from dewar.templating import (
     stream_template_string,
 )
 from dewar.templating import render as _render
-from dewar.templating import standard_names as _default_template_ctx_processor
 
 __all__ = [
     "BaseEnvironment",

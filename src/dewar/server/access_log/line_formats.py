@@ -18,10 +18,11 @@ from dewar.support.redaction import without_secrets
 Format = Callable[[Environ, WireRequest | None, str, int, float, float], str]
 
 _SAFE = re.compile(r"[ !#-\[\]-~]*").fullmatch
-_UNSAFE = re.compile(r'["\\\x00-\x1f\x7f-\U0010ffff]')
+# PERF: all others, which is compiled a hundred times faster than their ranges.
+_UNSAFE = re.compile(r"[^ !#-\[\]-~]")
 # A value without quotes ends at a space.
 _SAFE_BARE = re.compile(r"[!#-\[\]-~]+").fullmatch
-_UNSAFE_BARE = re.compile(r'["\\\x00-\x20\x7f-\U0010ffff]')
+_UNSAFE_BARE = re.compile(r"[^!#-\[\]-~]")
 # PERF: parts that most lines have in common are kept, the latest of each.
 _MEMO_SIZE = 512
 _NO_REQUEST = '"method":null,"path":null,"query":null,"protocol":null'

@@ -4,7 +4,6 @@ import socket
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.environ import connection_environ
-from dewar.server.connection.handshake import Handshake, HandshakeConnection
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.proxies.trusted_hosts import TRUSTS_PEER, TrustedHosts, parse_trusted_hosts
 
@@ -21,6 +20,9 @@ class Admission:
         settings = server_context.settings
         self._trust = parse_trusted_hosts(settings.trusted_hosts) or None
         self._wants_header = settings.proxy_protocol
+        if self._wants_header or server_context.tls is not None:
+            # Before the first client comes; most servers need none of it.
+            import dewar.server.connection.handshake  # noqa: F401
 
     def __repr__(self) -> str:
         first = [
@@ -44,6 +46,8 @@ class Admission:
                 self._refuse(environ["REMOTE_ADDR"], trust)
         if server_context.tls is None and not self._wants_header:
             return Connection(server_context, sock, environ)
+        from dewar.server.connection.handshake import Handshake, HandshakeConnection
+
         header_from = trust if self._wants_header else None
         handshake = Handshake(environ, header_from, server_context.tls, server_context.now)
         return HandshakeConnection(server_context, sock, handshake)

@@ -3,13 +3,15 @@
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from dewar.server.connection.error_stream import ErrorStream
 from dewar.server.connection.file_wrapper import FileWrapper
-from dewar.server.proxies.proxy_protocol import ProxyHeader
 from dewar.server.system.inet_address import unmapped
 from dewar.server.wire.request import Environ
+
+if TYPE_CHECKING:
+    from dewar.server.proxies.proxy_protocol import ProxyHeader
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -80,7 +82,7 @@ def connection_environ(base: Environ, sock: socket.socket, peer: Any) -> Environ
     return environ
 
 
-def proxied_environ(header: ProxyHeader) -> Environ:
+def proxied_environ(header: "ProxyHeader") -> Environ:
     """Return what a PROXY header changes: both addresses, and the scheme if it has one."""
     environ: Environ = {}
     if header.source is not None and header.destination is not None:

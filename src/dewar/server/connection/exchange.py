@@ -7,7 +7,6 @@ If the application returns something that waits on the event loop, `respond` ret
 response, and an `AsyncExchange` does the rest.
 """
 
-import asyncio
 import logging
 from collections.abc import Iterable
 from io import BytesIO
@@ -169,7 +168,9 @@ class Exchange(ResponseWriter):
             super()._send_whole(body)
 
     def _log_failure(self, error: BaseException, what: str) -> None:
-        if isinstance(error, asyncio.CancelledError):
+        from asyncio import CancelledError  # here, because most apps have no coroutines
+
+        if isinstance(error, CancelledError):
             # If the server cancels, the error is another one.
             place = place_of(error)
             _logger.error("%r %s: it was cancelled by the program, in %s", self, what, place)

@@ -111,6 +111,10 @@ class Supervisor:
             handlers = DeferredHandlers(self._inbox, workers.end_all)
             addresses = tuple(url_of(each, self._settings.scheme) for each in self._listeners)
             self._hooks.starting(addresses, self._policy.wanted)
+            # What exists now is exempt from garbage collection: that would write to every page of
+            # memory that the workers share. With preload the application is part of it.
+            gc.collect()
+            gc.freeze()
             with self._inbox:
                 try:
                     status = self._serve(workers, handlers)
@@ -131,10 +135,6 @@ class Supervisor:
     def _preload(self) -> None:
         app = self._source.load()
         self._source = replace(self._source, load=lambda: app, is_loaded=True)
-        # Existing objects are exempt from garbage collection: it would write to every page of
-        # memory that the workers share.
-        gc.collect()
-        gc.freeze()
 
     def _maybe_metrics_process(self, make_endpoint: MakeEndpoint | None) -> MetricsProcess | None:
         if make_endpoint is None:

@@ -1,6 +1,5 @@
 """Settings in a file: ``dewar.toml``, or a table of ``pyproject.toml``."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +54,8 @@ def _read(path: Path, shown: str) -> SourceValues:
 
 
 def _load(path: Path, shown: str) -> dict[str, Any]:
+    import tomllib  # here, because most servers have no file
+
     try:
         with path.open("rb") as file:
             return tomllib.load(file)

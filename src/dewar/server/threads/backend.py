@@ -4,13 +4,16 @@ import threading
 import time
 from contextlib import ExitStack
 from socket import socket
+from typing import TYPE_CHECKING
 
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.errors import ServerStateError
-from dewar.server.metrics.statistics import PoolStatistics, ServerStatistics
 from dewar.server.system.descriptor_limit import raise_descriptor_limit
 from dewar.server.system.listeners import close_listeners, open_listeners, stop_listening, url_of
 from dewar.server.threads.pool import Pool
+
+if TYPE_CHECKING:
+    from dewar.server.metrics.statistics import PoolStatistics, ServerStatistics
 
 # Seconds for a thread to end after its connection was cut. A handler that hangs delays the stop by
 # as much. It does not hang the process: threads are daemons.
@@ -69,12 +72,14 @@ class ThreadBackend:
             self._server_context.close_logs()
         return left
 
-    def pools(self) -> dict[str, PoolStatistics]:
+    def pools(self) -> "dict[str, PoolStatistics]":
         """Return the statistics of the one pool, under the number of its process."""
         return {} if self._pool is None else {"1": self._pool.statistics()}
 
-    def statistics(self) -> ServerStatistics:
+    def statistics(self) -> "ServerStatistics":
         """See `dewar.server.server.ServerBackend`."""
+        from dewar.server.metrics.statistics import ServerStatistics  # PERF: seldom asked for
+
         return ServerStatistics(addresses=self.addresses, pool=self._started().statistics())
 
     def reopen_logs(self) -> None:

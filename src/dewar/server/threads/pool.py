@@ -18,12 +18,12 @@ import logging
 import time
 from collections.abc import Callable
 from socket import socket
+from typing import TYPE_CHECKING
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import ConnectionState
 from dewar.server.errors import StartError
-from dewar.server.metrics.statistics import PoolStatistics
 from dewar.server.system.last_threads import describe_threads
 from dewar.server.threads.acceptor import Acceptor
 from dewar.server.threads.idle_connections import IdleConnections
@@ -37,6 +37,9 @@ from dewar.server.threads.scores import LatencyScore
 from dewar.server.threads.watchdog import Watchdog
 from dewar.server.threads.work_queue import WorkerThread, WorkQueue
 from dewar.support.waker import Waker
+
+if TYPE_CHECKING:
+    from dewar.server.metrics.statistics import PoolStatistics
 
 _IDLE, _READY = ConnectionState.IDLE, ConnectionState.READY
 
@@ -161,8 +164,10 @@ class Pool:
             self._waker.close()
         return is_over
 
-    def statistics(self) -> PoolStatistics:
+    def statistics(self) -> "PoolStatistics":
         """Return what the pool is doing."""
+        from dewar.server.metrics.statistics import PoolStatistics  # PERF: seldom asked for
+
         idle_threads, waiting = self._work_queue.counts()
         return PoolStatistics(
             threads=sum(worker.is_started for worker in self._workers),
