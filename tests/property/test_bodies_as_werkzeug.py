@@ -297,6 +297,7 @@ MEMBERS: dict[str, Any] = {
     "make_form_data_parser": lambda _: FormDataParser(),
     "mimetype": "text/plain",
     "max_content_length": 2,
+    "max_form_memory_size": 2,
     "parameter_storage_class": MultiDict,
     "stream": SimpleNamespace(read=lambda _=-1: b"own=1"),
     "want_form_data_parsed": False,

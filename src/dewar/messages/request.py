@@ -193,8 +193,7 @@ class Request(WerkzeugRequest):
         """Load a plain form, or that of a body that is none; return whether it was one of them."""
         kind, own = self._dewar_plain_type(), self.__dict__
         if kind == bodies.FORM:
-            # Werkzeug 3.1.8 has this limit for such forms, too.
-            body = bodies.maybe_read(self, self._dewar_app, self.max_form_memory_size)
+            body = bodies.maybe_read(self, self._dewar_app, is_form=True)
             if body is None:
                 return False
             own["form"], own["files"] = bodies.parse_form(body), _new(ImmutableMultiDict)
@@ -271,13 +270,14 @@ def _explain_missing_files(request: Request) -> None:
 # What takes part in reading and parsing a body. A program may have its own of each of them.
 _MEMBERS = (
     "__getattribute__", "_get_stream_for_parsing", "environ", "form_data_parser_class", "get_data",
-    "headers", "is_json", "make_form_data_parser", "max_content_length", "mimetype",
-    "parameter_storage_class", "stream", "want_form_data_parsed",
+    "headers", "is_json", "make_form_data_parser", "max_content_length",
+    "max_form_memory_size", "mimetype", "parameter_storage_class", "stream",
+    "want_form_data_parsed",
 )  # fmt: skip
 # Those that a program may set on a request, and what is set on one whose body was read.
 _OWN = frozenset(
     {*_MEMBERS, "_cached_data", "_dewar_read", "form"}
-    - {"environ", "headers", "max_content_length"}
+    - {"environ", "headers", "max_content_length", "max_form_memory_size"}
 )
 # As they are at import, for the reason in `dewar.pipeline.composition.stock_methods`.
 _STOCK = tuple(getattr(Request, name, None) for name in _MEMBERS)
