@@ -84,6 +84,7 @@ NEVER_CHANGED = {
     ("contexts/legacy.py", "app_cell"): "a view of the stack of its kind",
     ("contexts/legacy.py", "request_cell"): "a view of the stack of its kind",
     ("isolation/owner.py", "_modules"): "the interpreter's own, to look into",
+    ("messages/request.py", "_STOCK"): "members of a class, to compare",
     ("messages/sending.py", "_STOCK"): "members of a class, to compare",
     ("server/connection/exchange.py", "_INTERNAL_ERROR"): "an answer",
     ("server/settings/settings.py", "_ADDRESSES"): "a kind of setting",

@@ -11,7 +11,7 @@ from uuid import UUID
 import flask
 import pytest
 from flask.json.provider import DefaultJSONProvider as FlaskProvider
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 from werkzeug.wrappers import Response
@@ -238,6 +238,53 @@ def test_files_are_written_and_read(provider):
     assert provider.load(file) == {"a": 1}
     assert provider.load(io.BytesIO(b'{"a": 1}')) == {"a": 1}
     assert provider.loads(b"1.5", parse_float=Decimal) == Decimal("1.5")
+
+
+encoded = st.tuples(
+    st.lists(
+        st.sampled_from(
+            [
+                "{",
+                "}",
+                "[",
+                "]",
+                '"a"',
+                ":",
+                ",",
+                "1",
+                " ",
+                "\n",
+                "\x0b",
+                "\0",
+                "NaN",
+                '"é',
+                "\ufeff",
+            ]
+        ),
+        max_size=9,
+    ).map("".join)
+    | st.recursive(st.integers() | st.text(), st.lists, max_leaves=4).map(json.dumps),
+    st.sampled_from(["utf-8", "utf-16-le", "utf-16-be", "utf-16", "utf-32-le", "latin-1"]),
+).map(lambda both: both[0].encode(both[1], "ignore"))
+
+
+@settings(max_examples=500)
+@given(encoded | st.binary(max_size=6))
+@example(b"{} \r\n\t")
+@example(b"{}\x0b")
+@example(b"[]x")
+@example(b'["\xed\xa0\x80"]')
+@example(b"{\0x")
+def test_bytes_are_read_as_json_reads_them(data):
+    """With every encoding, with space around the value, and with what is wrong."""
+    assert outcome(DefaultJSONProvider(App()).loads, data) == outcome(json.loads, data)
+
+
+def outcome(loads, data):
+    try:
+        return repr(loads(data))
+    except ValueError as error:
+        return f"{type(error)}: {error}"
 
 
 def test_a_provider_does_not_keep_its_app():

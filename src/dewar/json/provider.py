@@ -24,6 +24,10 @@ from dewar.json.errors import NotSerializableError, ResponseArgumentsError
 # None if the interpreter has no compiled encoder.
 _c_make_encoder: Callable[..., Any] | None = getattr(json.encoder, "c_make_encoder", None)
 
+# What `json.loads` uses without options. Threads may share it, as they share that of `json`.
+_decode = json.JSONDecoder().raw_decode
+_OPENINGS, _SPACE = frozenset({b"{", b"["}), " \t\n\r"
+
 # The three prepared layouts, as arguments of `json.dumps`.
 _SPACED: dict[str, Any] = {}
 _COMPACT: dict[str, Any] = {"separators": (",", ":")}
@@ -210,6 +214,13 @@ class DefaultJSONProvider(JSONProvider):
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
         """Return the value parsed from JSON text or bytes. `kwargs` go to `json.loads`."""
+        # PERF: what begins so is UTF-8 (RFC 8259 §8.1) if no zero byte follows, so that nothing has
+        # to be detected. It takes half the time.
+        if not kwargs and type(s) is bytes and s[:1] in _OPENINGS and s[1:2] != b"\0":
+            text = s.decode("utf-8", "surrogatepass")
+            value, end = _decode(text)
+            if end == len(text) or not text[end:].strip(_SPACE):
+                return value
         return json.loads(s, **kwargs)
 
     def response(self, *args: Any, **kwargs: Any) -> Response:

@@ -1,17 +1,16 @@
 """`Request`: Werkzeug's request, whose parts are made when they are first used."""
 
-from collections.abc import Mapping
-from typing import IO, Any, Protocol, TypeVar, cast, overload
+from typing import IO, Any, TypeVar, cast
 from wsgiref.types import WSGIEnvironment
 
-from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.routing import Rule
 from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wsgi import LimitedStream
 
 from dewar import json
-from dewar.contexts.current import maybe_current
+from dewar.messages import request_body as bodies
 from dewar.messages.environ_attributes import (
     Args,
     Cookies,
@@ -28,87 +27,7 @@ from dewar.messages.multi_dict import ImmutableMultiDict
 
 T = TypeVar("T")
 
-
-class RequestApp(Protocol):
-    """The members of the app that a request uses."""
-
-    debug: bool
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """The configuration, for the limits on forms and bodies."""
-
-    @property
-    def _dewar_composition(self) -> Any:
-        """What has the `body_limits` that a server asks for."""
-
-
-class _Limit:
-    """A limit of the form parser: the request's own value, else the app's configuration."""
-
-    __slots__ = ("_key", "_name")
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    @overload
-    def __get__(self, request: None, owner: type) -> "_Limit": ...
-    @overload
-    def __get__(self, request: "Request", owner: type) -> int | None: ...
-    def __get__(self, request: "Request | None", owner: type) -> "_Limit | int | None":
-        if request is None:
-            return self
-        if self._name in request.__dict__:
-            own: int | None = request.__dict__[self._name]
-            return own
-        app = request._dewar_app  # noqa: SLF001  # a part of the class
-        if app is None:
-            # It was not made by a context: use the current app.
-            context = maybe_current()
-            app = None if context is None else context.app
-        limit: int | None = (
-            getattr(WerkzeugRequest, self._name) if app is None else app.config[self._key]
-        )
-        return limit
-
-    def __set__(self, request: "Request", value: int | None) -> None:
-        request.__dict__[self._name] = value
-
-
-class _BodyLimit(_Limit):
-    """The limit of the body. The app learns which endpoints take more than its configuration."""
-
-    __slots__ = ()
-
-    def __set__(self, request: "Request", value: int | None) -> None:
-        super().__set__(request, value)
-        app = request._dewar_app  # noqa: SLF001  # as above
-        endpoint = request.endpoint
-        if app is not None and endpoint is not None and (value is None or isinstance(value, int)):
-            app._dewar_composition.body_limits.note_raised(endpoint, value)
-
-
-class _LimitedStream(LimitedStream):
-    """A body of unknown length with a limit; one that is longer is a 413, and never cut off.
-
-    Werkzeug's takes a body that was read up to the limit for a whole one, and one of exactly that
-    length, read on, for too long.
-    """
-
-    def on_exhausted(self) -> None:
-        """Raise a 413 if there is more behind the limit."""
-        if self._stream.read(1):
-            raise RequestEntityTooLarge
-
-    def readall(self) -> bytes:
-        """Return all that is left."""
-        data = super().readall()
-        if data and self.is_exhausted:
-            self.on_exhausted()
-        return data
+_new = dict.__new__
 
 
 class Request(WerkzeugRequest):
@@ -134,7 +53,11 @@ class Request(WerkzeugRequest):
 
     # The app, for its limits and debug mode; None for a request made outside of any. Programs keep
     # what they want on the request, also as `app`.
-    _dewar_app: RequestApp | None = None
+    _dewar_app: bodies.RequestApp | None = None
+    # What `read_stream` needs, if the body was read without a stream.
+    _dewar_read: tuple[Any, int, bool, int] | None = None
+    # Werkzeug asks for it as for an attribute that may be missing.
+    _cached_data: bytes | None = None  # type: ignore[assignment]  # None: it was not read
 
     scheme = FromEnviron(lambda environ: environ.get("wsgi.url_scheme", "http"))
     server = FromEnviron(server_in)
@@ -149,13 +72,14 @@ class Request(WerkzeugRequest):
 
     args = Args(plain_args_in)
     cookies = Cookies(plain_cookies_in)
+    form = bodies.FormFields()
 
     parameter_storage_class = ImmutableMultiDict
     dict_storage_class = ImmutableMultiDict
 
-    max_content_length = _BodyLimit("MAX_CONTENT_LENGTH")
-    max_form_memory_size = _Limit("MAX_FORM_MEMORY_SIZE")
-    max_form_parts = _Limit("MAX_FORM_PARTS")  # type: ignore[assignment]  # None: no limit
+    max_content_length = bodies.ContentLimit("MAX_CONTENT_LENGTH")
+    max_form_memory_size = bodies.Limit("MAX_FORM_MEMORY_SIZE")
+    max_form_parts = bodies.Limit("MAX_FORM_PARTS")  # type: ignore[assignment]  # None: no limit
 
     def __init__(
         self,
@@ -179,12 +103,19 @@ class Request(WerkzeugRequest):
     @cached_property
     def stream(self) -> IO[bytes]:
         """The body as a file, up to `max_content_length`; reading on raises a 413."""
+        if self._dewar_read is not None:
+            return cast("IO[bytes]", bodies.read_stream(*self._dewar_read))
         stream: Any = super().stream
         if type(stream) is LimitedStream and "wsgi.input_terminated" in self.environ:
             # The limit is that of the app: the server ends the body itself.
             limit, body = stream.limit, self.environ["wsgi.input"]
-            stream = _LimitedStream(body, limit, is_max=True)
+            stream = bodies.LimitedBody(body, limit, is_max=True)
         return cast("IO[bytes]", stream)
+
+    @property
+    def mimetype(self) -> str:
+        """The type of the body in lower case, without its parameters."""
+        return self._dewar_plain_type() or super().mimetype
 
     @property
     def endpoint(self) -> str | None:
@@ -212,12 +143,109 @@ class Request(WerkzeugRequest):
         if self._dewar_may_have_files:
             super().close()
 
+    def get_data(
+        self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
+    ) -> Any:
+        """Return the body as bytes, or as text.
+
+        Args:
+            cache: Keep it, so that it can be had again, and parsed as a form.
+            as_text: Decode it as UTF-8; what is none is replaced.
+            parse_form_data: Parse a form first; then nothing is left of it.
+        """
+        data = self._cached_data
+        if data is None:
+            if parse_form_data:
+                self._load_form_data()
+            is_plain = self._dewar_plain_type() is not None
+            data = bodies.maybe_read(self, self._dewar_app) if is_plain else None
+            if data is None:
+                data = super().get_data(cache)
+            elif cache:
+                self._cached_data = data
+        return data.decode(errors="replace") if as_text else data
+
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
+        """Return the value of a body in JSON.
+
+        Args:
+            force: Whatever its content type is.
+            silent: Return None instead of an error.
+            cache: Keep the value and the body, so that they can be had again.
+
+        Raises:
+            BadRequest: It is no JSON.
+            UnsupportedMediaType: Its content type is another one.
+        """
+        if cache and self._cached_json[silent] is not ...:
+            return self._cached_json[silent]
+        kind = self._dewar_plain_type()
+        is_json = kind is not None and (force or kind == bodies.JSON or self.is_json)
+        data = bodies.maybe_read(self, self._dewar_app) if is_json else None
+        if data is None:
+            return super().get_json(force, silent, cache)
+        if cache:
+            self._cached_data = data
+        try:
+            value = self.json_module.loads(data)
+        except ValueError as error:
+            value = None if silent else self.on_json_loading_failed(error)
+            kept = self._cached_json
+            kept = (kept[0], value) if silent else (value, kept[1])
+        else:
+            kept = (value, value)
+        if cache:
+            self._cached_json = kept
+        return value
+
     def _load_form_data(self) -> None:
-        self._dewar_may_have_files = True
-        super()._load_form_data()
+        if not self._dewar_try_load_form():
+            self._dewar_may_have_files = True
+            super()._load_form_data()
         app = self._dewar_app
         if app is not None and app.debug and self.mimetype != "multipart/form-data":
             _explain_missing_files(self)
+
+    def _dewar_try_load_form(self) -> bool:
+        """Load a plain form, or that of a body that is none; return whether it was one of them."""
+        kind, own = self._dewar_plain_type(), self.__dict__
+        if kind == bodies.FORM:
+            body = bodies.maybe_read(self, self._dewar_app, is_form=True)
+            if body is None:
+                return False
+            own["form"], own["files"] = bodies.parse_form(body), _new(ImmutableMultiDict)
+        elif kind == bodies.JSON:
+            own["stream"] = self.stream
+            own["form"], own["files"] = _new(ImmutableMultiDict), _new(ImmutableMultiDict)
+        return kind in (bodies.FORM, bodies.JSON)
+
+    def _dewar_plain_type(self) -> str | None:
+        """Return the type of a body that may be read by the shortest way; "" if it is not usual.
+
+        None if something of it was read, or code of the program may take part in reading it.
+        """
+        app, own = self._dewar_app, self.__dict__
+        if (
+            app is None
+            or type(self) is not app._dewar_composition.plain_request_class
+            or not _OWN.isdisjoint(own)
+        ):
+            return None
+        environ, headers = self.environ, own.get("headers")
+        if headers is not None and (
+            type(headers) is not EnvironHeaders or headers.environ is not environ
+        ):
+            return None  # of the program
+        parsed = own.get("_parsed_content_type")
+        if parsed is not None:
+            kind: str = parsed[0]
+            return kind.lower()
+        plain = bodies.PLAIN_TYPES.get(environ.get("CONTENT_TYPE"))
+        if plain is None:
+            return ""
+        kind, parameters = plain
+        own["_parsed_content_type"] = kind, {**parameters}  # what Werkzeug keeps
+        return kind
 
     def on_json_loading_failed(self, e: ValueError | None) -> Any:
         """Answer 400 or 415; in debug mode the answer says what was wrong with the JSON."""
@@ -254,3 +282,24 @@ def _explain_missing_files(request: Request) -> None:
                 raise DebugFilesKeyError(request, key) from None
 
     request.files = ExplainedFiles(request.files)
+
+
+# What takes part in reading and parsing a body. A program may have its own of each of them.
+_MEMBERS = (
+    "__getattribute__", "_get_stream_for_parsing", "environ", "form_data_parser_class", "get_data",
+    "headers", "is_json", "make_form_data_parser", "max_content_length",
+    "max_form_memory_size", "mimetype", "parameter_storage_class", "stream",
+    "want_form_data_parsed",
+)  # fmt: skip
+# Those that a program may set on a request, and what is set on one whose body was read.
+_OWN = frozenset(
+    {*_MEMBERS, "_cached_data", "_dewar_read", "form"}
+    - {"environ", "headers", "max_content_length", "max_form_memory_size"}
+)
+# As they are at import, for the reason in `dewar.pipeline.composition.stock_methods`.
+_STOCK = tuple(getattr(Request, name, None) for name in _MEMBERS)
+
+
+def reads_plainly(request_class: type) -> bool:
+    """Whether a class of requests has nothing of its own that takes part in reading a body."""
+    return tuple(getattr(request_class, name, None) for name in _MEMBERS) == _STOCK

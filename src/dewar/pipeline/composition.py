@@ -13,7 +13,7 @@ from dewar.contexts.context import Context
 from dewar.contexts.eager import EagerContext, SplitContext
 from dewar.contexts.namespace import AppGlobals
 from dewar.messages.environ_attributes import early_attributes
-from dewar.messages.request import Request
+from dewar.messages.request import Request, reads_plainly
 from dewar.messages.response import Response
 from dewar.messages.sending import has_stock_class
 from dewar.pipeline.body_limits import BodyLimits
@@ -136,6 +136,7 @@ class Composition:
         "has_stock_teardown",
         "has_teardown",
         "index",
+        "plain_request_class",
         "plans",
         "request_class",
     )
@@ -143,6 +144,8 @@ class Composition:
     def __init__(self, app: ComposedApp, stock: Mapping[str, object]) -> None:
         self._found = _on_classes(app, stock)
         self.request_class = app.request_class
+        #: The same, if its requests may read a body by the shortest way.
+        self.plain_request_class = app.request_class if reads_plainly(app.request_class) else None
         #: The plans that were made already, by endpoint.
         self.plans: dict[str | None, Plan] = {}
         self.index = RouteIndex(app.url_map if _can_index(app, stock) else None)
@@ -274,6 +277,7 @@ def _on_classes(app: ComposedApp, stock: Mapping[str, object]) -> tuple[object, 
         attrgetter(*stock)(type(app)),
         may_open_late(app.session_interface),
         _maybe(_FOUND_ON_CLASS, app.request_class),
+        reads_plainly(app.request_class),
         has_stock_class(),
     )
 

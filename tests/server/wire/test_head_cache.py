@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,8 @@ lines = st.sampled_from(
         b"GET / HTTP/1.0", b"GET  / HTTP/1.1", b"GET /\xc3\xa9 HTTP/1.1", b"get / HTTP/1.1",
         b"GET /a?b?c HTTP/1.1", b"GET /" + b"a" * 300 + b" HTTP/1.1", b"GET / HTTP/1.1\r\nX: y",
         b"CONNECT / HTTP/1.1", b"GET /\t HTTP/1.1", b"GET / HTTP/2.0", b"BREW / HTTP/1.1",
-        b"GET /" + b"a" * 9000 + b" HTTP/1.1",
+        b"GET /" + b"a" * 9000 + b" HTTP/1.1", b"POST /a HTTP/1.1", b"POST /b?c HTTP/1.1",
+        b"PUT /a HTTP/1.1", b"DELETE /a HTTP/1.1", b"POST http://x/ HTTP/1.1", b"POST / HTTP/1.0",
     ]
 )  # fmt: skip
 fields = st.sampled_from(
@@ -41,10 +43,45 @@ fields = st.sampled_from(
     ]
 )  # fmt: skip
 messages = st.lists(st.tuples(lines, fields).map(b"".join), min_size=1, max_size=12)
+numbers = st.sampled_from(
+    [b"1", b"2", b"3", b"9", b"12", b"0", b"03", b"003", b"", b" 3", b"3 ", b"3\t", b"+3", b"3x",
+     b"3, 3", b"-3", b"\xb2", b"3_", b"100", b"600", b"1" + b"0" * 17,
+     b"1" + b"0" * 18, b"0" * 17 + b"3"]
+)  # fmt: skip
+with_length = st.sampled_from(
+    [
+        b"\r\nHost: x\r\nContent-Length: %b\r\n\r\n", b"\r\ncontent-length:%b\r\nHost: x\r\n\r\n",
+        b"\r\nHost: x\r\nContent-Length: %b\r\nX: y\r\n\r\n",
+        b"\r\nHost: x\r\nContent-Length:  %b\r\nExpect: 100-continue\r\n\r\n",
+        b"\r\nHost: x\r\nContent-Length: %b\r\nConnection: close\r\n\r\n",
+        b"\r\nHost: x\r\nContent-Length: %b\r\nConnection: keep-alive\r\n\r\n",
+        b"\r\nHost: x\r\nContent-Length: %b\r\nContent-Length: 3\r\n\r\n",
+        b"\r\nHost: x\r\nX-Content-Length: 1\r\nContent_Length: 2\r\nContent-Length: %b\r\n\r\n",
+        b"\r\nHost: x\r\nContent-Length: %b\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"\r\nHost: x\r\nContent-Length: %b\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+        b"\r\nHost: x\r\nX: Content-Length: 3\r\nContent-Length: %b\r\n\r\n",
+        b"\r\nHost: y\r\nContent-Length: %b\r\n\r\n", b"\r\nContent-Length: %b\r\n\r\n",
+        b"\r\nHost: x\r\nContent-Length: %b\n\n",
+        b"\r\nHost: x\r\nX: " + b"x" * 210 + b"\r\nContent-Length: %b\r\n\r\n",
+    ]
+)  # fmt: skip
+after = st.sampled_from(
+    [b"", b"a", b"abc", b"abcd", b"abc\r\n", b"abcGET / HTTP/1.1\r\nHost: x\r\n\r\n", b"a" * 700,
+     b"abcPOST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nz", b"\r\n\r\n",
+     b"\r\nHost: x\r\n\r\n"]
+)  # fmt: skip
+with_bodies = st.builds(
+    lambda line, field, number, rest: line + field.replace(b"%b", number) + rest,
+    lines.filter(lambda line: b"\r" not in line) | st.just(b"POST /a HTTP/1.1"),
+    with_length | st.just(b"\r\nHost: x\r\nContent-Length: %b\r\n\r\n"),
+    numbers,
+    after,
+)
+SMALL = Limits(body=550, buffered_body=500, header_bytes=260)
 
 
-def reader() -> RequestReader:
-    return RequestReader(BASE, FieldNames(), Limits(), WireRequest)
+def reader(limits: Limits = Limits()) -> RequestReader:  # noqa: B008  # it cannot be changed
+    return RequestReader(BASE, FieldNames(), limits, WireRequest)
 
 
 def outcome(read: RequestReader) -> Any:
@@ -55,7 +92,8 @@ def outcome(read: RequestReader) -> Any:
         body = None if request.body is None else request.body.read()
         requests.append((environ, request.http11, request.keep_alive, body))
     refusal = None if read.refusal is None else read.refusal.status
-    return requests, refusal, read.phase, read.received
+    awaited = read.wants_continue, read.environ.get("CONTENT_LENGTH") if read.body else None
+    return requests, refusal, read.phase, read.received, awaited
 
 
 @settings(max_examples=500)
@@ -70,6 +108,107 @@ def test_a_connection_reads_each_message_as_a_new_one_would(sent: list[bytes]) -
         assert outcome(old) == outcome(fresh)
         if old.phase is not ReadPhase.START or old.received:
             return
+
+
+@settings(max_examples=800)
+@given(
+    st.lists(with_bodies | st.tuples(lines, fields).map(b"".join), min_size=1, max_size=8),
+    st.lists(st.integers(1, 90), max_size=3),
+    st.sampled_from([Limits(), SMALL]),
+)
+def test_messages_with_bodies_are_read_as_by_a_new_connection(
+    sent: list[bytes], cuts: list[int], limits: Limits
+) -> None:
+    """In one piece or in several, with any number in their Content-Length."""
+    old = reader(limits)
+    for message in sent:
+        fresh = reader(limits)
+        fresh.feed(message)
+        expected = outcome(fresh)
+        begin = 0
+        for end in [*sorted(cuts), len(message)]:
+            if message[begin:end]:
+                old.feed(message[begin:end])
+            begin = max(begin, end)
+        assert outcome(old) == expected
+        if old.phase is not ReadPhase.START or old.received:
+            return
+
+
+POST = b"POST /a HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("limits", "first", "second"),
+    [
+        (
+            Limits(body=5),
+            POST + b"Content-Length: 3\r\n\r\nabc",
+            POST + b"Content-Length: 9\r\n\r\nab",
+        ),
+        (
+            Limits(header_bytes=40),
+            POST + b"Content-Length: 3\r\n\r\nabc",
+            POST + b"Content-Length: 00000000000000003\r\n\r\nabc",
+        ),
+        (
+            Limits(body=None),
+            POST + b"Content-Length: " + b"0" * 18 + b"1\r\n\r\na",
+            POST + b"Content-Length: 1" + b"0" * 18 + b"\r\n\r\na",
+        ),
+        (
+            Limits(),
+            POST + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
+            POST + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+        ),
+        (
+            Limits(),
+            b"POST http://z/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na",
+            POST + b"Content-Length: 1\r\n\r\na",
+        ),
+        (Limits(), POST + b"Content-Length: 3\r\n\r\nabc", POST + b"Content-Length: 2\r\n\r\n"),
+        (Limits(), POST + b"Content-Length: 3\r\n\r\nabc", POST + b"Content-Length: 3\r\n\n"),
+        (Limits(), POST + b"Content-Length: 3\r\n\r\nabc", POST + b"\r\nGET / HTTP/1.1\r\n\r\n"),
+    ],
+    ids=[
+        "too large",
+        "head too large",
+        "overflow",
+        "expects",
+        "other host",
+        "half",
+        "bare LF",
+        "none",
+    ],
+)
+def test_a_head_that_is_nearly_known_is_read_in_full(
+    limits: Limits, first: bytes, second: bytes
+) -> None:
+    """What decides is what is different, or was not plain at first."""
+    old, fresh = reader(limits), reader(limits)
+    old.feed(first)
+    assert outcome(old)[0]
+    old.feed(second)
+    fresh.feed(second)
+    assert outcome(old) == outcome(fresh)
+
+
+def test_a_repeated_head_with_another_length_does_not_reach_the_parser() -> None:
+    """So a body costs no parser, whether it comes with its head or behind it."""
+    read = reader()
+    head = b"POST /%b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nX: y\r\n\r\n"
+    read.feed(head % (b"one", 12) + b"a" * 12)
+    first = read.completed.pop().environ
+    read._field_parser = None  # type: ignore[assignment]  # using it would raise
+    read.feed(head % (b"two", 3) + b"abc")
+    second = read.completed.pop()
+    assert second.body.read() == b"abc"
+    assert (second.environ["PATH_INFO"], second.environ["CONTENT_LENGTH"]) == ("/two", "3")
+    read.feed(head % (b"one", 2))
+    assert not read.completed
+    read.feed(b"zz")
+    assert read.completed.pop().body.read() == b"zz"
+    assert (first["CONTENT_LENGTH"], first["HTTP_X"]) == ("12", "y")
 
 
 def test_a_repeated_request_does_not_reach_the_parser() -> None:
@@ -126,4 +265,4 @@ def test_the_memos_are_bounded() -> None:
             assert memo.maybe_parse(b"GET /%d HTTP/1.1" % number) is not None
         assert len(memo.known) <= 512
     assert repr(memo) == f"<RequestLineCache {len(memo.known)} of 512 known>"
-    assert repr(HeadCache(memo, 8190)) == "<HeadCache of 0 bytes>"
+    assert repr(HeadCache(memo, Limits())) == "<HeadCache of 0 bytes>"

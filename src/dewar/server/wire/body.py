@@ -28,7 +28,8 @@ class BodyBuffer:
     def __init__(self, limits: Limits, storage: BodyStorage) -> None:
         self._limits = limits
         self._storage = storage
-        self._file: MemoryFile | DiskFile = storage.open_memory()
+        # PERF: made when it is needed. Most bodies come in one piece behind their head.
+        self._file: MemoryFile | DiskFile | None = None
         self.size = 0
         self.app_limit: int | None = None
 
@@ -44,12 +45,24 @@ class BodyBuffer:
             OSError: The temporary file cannot be written; the body is lost.
         """
         self.size += len(data)
-        if type(self._file) is MemoryFile:
-            if self.size <= self._limits.buffered_body and self._file.try_append(data):
+        file = self._opened()
+        if type(file) is MemoryFile:
+            if self.size <= self._limits.buffered_body and file.try_append(data):
                 return
-            self._spool(self.size + left)
-        if not self._file.try_append(data):
+            file = self._spooled(file, self.size + left)
+        if not file.try_append(data):
             raise self._storage.refusal(self.size + left)
+
+    def try_fill(self, data: bytes) -> bool:
+        """Take a whole body in one piece that stays in memory; return whether it is one.
+
+        PERF: it is not counted, as it does not wait for anything.
+        """
+        if self.size or len(data) > self._limits.buffered_body:
+            return False
+        self.size = len(data)
+        self._file = io.BytesIO(data)  # type: ignore[assignment]  # it is only read and closed
+        return True
 
     def take(self) -> IO[bytes]:
         """Return the whole body as a file at its start; the caller closes it.
@@ -57,8 +70,9 @@ class BodyBuffer:
         Raises:
             OSError: The last part cannot be written.
         """
-        self._file.seek(0)
-        return self._file
+        file = self._opened()
+        file.seek(0)
+        return file
 
     def peek(self, start: int, count: int) -> bytes:
         """Return at most *count* of the received bytes from *start* on.
@@ -66,22 +80,29 @@ class BodyBuffer:
         Raises:
             OSError: The temporary file cannot be used.
         """
-        self._file.seek(start)
-        data = self._file.read(count)
-        self._file.seek(0, io.SEEK_END)
+        file = self._opened()
+        file.seek(start)
+        data = file.read(count)
+        file.seek(0, io.SEEK_END)
         return data
 
     def discard(self) -> None:
         """Free the memory or the temporary file of a body that nobody will read."""
-        with suppress(OSError):  # closing writes the rest, and the disk may be full
-            self._file.close()
+        if self._file is not None:
+            with suppress(OSError):  # closing writes the rest, and the disk may be full
+                self._file.close()
 
-    def _spool(self, size: int) -> None:
-        content = self._file
-        self._file = self._storage.open_disk(size)
+    def _opened(self) -> MemoryFile | DiskFile:
+        if self._file is None:
+            self._file = self._storage.open_memory()
+        return self._file
+
+    def _spooled(self, content: MemoryFile, size: int) -> DiskFile:
+        file = self._file = self._storage.open_disk(size)
         with content:
-            if not self._file.try_append(content.getvalue()):  # type: ignore[union-attr]  # it was in memory
+            if not file.try_append(content.getvalue()):
                 raise self._storage.refusal(size)
+        return file
 
 
 class LengthBody:
@@ -120,7 +141,8 @@ class LengthBody:
         """
         piece = data[pos : pos + self._left]
         self._left -= len(piece)
-        self.buffer.add(piece, self._left)
+        if self._left or not self.buffer.try_fill(piece):
+            self.buffer.add(piece, self._left)
         return pos + len(piece)
 
 

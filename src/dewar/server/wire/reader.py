@@ -80,7 +80,7 @@ class RequestReader(Generic[R]):
         self._http11 = self._keep_alive = True
         self.body: FramedBody | None = None
         self._taken_before_body = False
-        self._head_cache = HeadCache(names.lines, limits.request_line)
+        self._head_cache = HeadCache(names.lines, limits)
         self._held, self._held_from = b"", 0
         self.completed: list[R] = []
         self.continue_body: IO[bytes] | None = None
@@ -107,6 +107,13 @@ class RequestReader(Generic[R]):
                 make = self._make  # PERF: a call of an attribute that is no method is slower
                 self.completed.append(make().begin(environ, True, True, None))
                 return True
+            if cache.with_body is not None and (known := cache.maybe_with_body(data)):
+                self.environ, size, pos = known
+                self._http11 = self._keep_alive = True
+                pos = self._begin_body(size, data, pos)
+                if pos < len(data):
+                    self._parse(data, pos)
+                return bool(self.completed)
         if self.phase is _HELD or self.phase is _UPGRADE:
             self._held, self._held_from = self._held[self._held_from :] + data, 0
         else:
@@ -222,20 +229,24 @@ class RequestReader(Generic[R]):
             or "HTTP_TRANSFER_ENCODING" in environ
             or "HTTP_EXPECT" in environ
         ):
-            return self._take_rest(environ, data, end)
+            return self._take_rest(environ, data, pos, line_end, end)
         self.completed.append(self._make().begin(environ, http11, http11, None))
         self.phase = _START if http11 else _ENDED
         if http11:
             self._head_cache.learn(data[pos:end], line_end - pos, environ)
         return end
 
-    def _take_rest(self, environ: Environ, data: bytes, end: int) -> int:
+    def _take_rest(self, environ: Environ, data: bytes, pos: int, line_end: int, end: int) -> int:
         """Take a head with fields about the connection or a body; return where its message ends."""
         http11 = self._http11
         keep_alive, upgrades, waits, framing = take_framing(environ, http11, self._limits)
         if framing:
             self.environ, self._keep_alive, self.wants_continue = environ, keep_alive, waits
-            return self._begin_body(framing, data, end)
+            if framing > 0:
+                self._head_cache.learn_with_body(data[pos:end], line_end - pos, environ)
+            pos = self._begin_body(framing, data, end)
+            self._field_parser.take_body(data[end:pos] if framing > 0 and pos > end else None)
+            return pos
         if upgrades:
             self.phase, self.environ = _UPGRADE, environ
             self._held, self._held_from = data[end:], 0
@@ -248,16 +259,12 @@ class RequestReader(Generic[R]):
 
     def _begin_body(self, framing: int, data: bytes, pos: int) -> int:
         """Begin a body; return where it ends if it is complete in *data*, else where it begins."""
-        limits = self._limits
-        found = maybe_whole_body(data, pos, framing, limits)
-        self._field_parser.take_body(found[0] if found is not None and framing > 0 else None)
+        found = maybe_whole_body(data, pos, framing, self._limits)
         if found is not None:  # PERF: nothing to collect
-            self.wants_continue = False
-            content, pos = found
-            self._complete(io.BytesIO(content), len(content))
-            return pos
+            self._deliver_body(io.BytesIO(found[0]), len(found[0]))
+            return found[1]
         self.phase = _BODY
-        self.body = begin_body(framing, limits, self._storage)
+        self.body = begin_body(framing, self._limits, self._storage)
         return pos
 
     def _take_body(self, body: FramedBody, data: bytes, pos: int) -> int:
@@ -274,22 +281,17 @@ class RequestReader(Generic[R]):
         return pos
 
     def _deliver_body(self, file: IO[bytes], size: int) -> None:
-        """Pass on a complete body."""
+        """Pass on a complete body; without the request, if that was taken before."""
+        environ, self.environ = self.environ, {}
+        self.phase = _START if self._keep_alive else _ENDED
+        self.wants_continue = False
         if self._taken_before_body:
             self._taken_before_body = False
-            self.continue_body, self.environ = file, {}
-            self.phase = _START if self._keep_alive else _ENDED
-        else:
-            self._complete(file, size)
-
-    def _complete(self, file: IO[bytes], size: int) -> None:
-        """Put the body and its length into the environ."""
-        environ = self.environ
+            self.continue_body = file
+            return
         environ["wsgi.input"] = file
         environ["CONTENT_LENGTH"] = str(size)
         self.completed.append(self._make().begin(environ, self._http11, self._keep_alive, file))
-        self.environ = {}
-        self.phase = _START if self._keep_alive else _ENDED
 
     # The end.
 
