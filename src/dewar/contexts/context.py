@@ -16,6 +16,7 @@ from dewar.contexts.stacks import State, with_popped, with_pushed
 from dewar.contexts.state import ContextState
 from dewar.errors import ContextOrderError
 from dewar.routing.adapters import has_trusted_hosts
+from dewar.routing.index import RouteIndex
 from dewar.signals import (
     appcontext_popped,
     appcontext_pushed,
@@ -170,6 +171,8 @@ class Context(ContextState):
         composition = app._dewar_composed or app._dewar_compose()
         found = composition.index.match(self._dewar_environ or {})
         if found is None or has_trusted_hosts(app.config, composition.request_class):
+            if found is None and self._dewar_refuse(composition.index):
+                return
             adapter = self.url_adapter
             if adapter is None:
                 return
@@ -182,6 +185,14 @@ class Context(ContextState):
         self._dewar_url_rule, self._dewar_view_args = found
         if self._dewar_request is not None:
             self._dewar_request.url_rule, self._dewar_request.view_args = found
+
+    def _dewar_refuse(self, index: RouteIndex) -> bool:
+        """Keep the error of a request that no rule matches; return whether the index is sure."""
+        refusal = index.refuse(self._dewar_environ or {})
+        if refusal is None or has_trusted_hosts(self.app.config, self.app.request_class):
+            return False
+        self._dewar_fail_routing(refusal)
+        return True
 
     def __enter__(self) -> Self:
         pushes = self._dewar_pushes

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from wsgiref.types import WSGIEnvironment
 
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import (
     BaseConverter,
     FloatConverter,
@@ -28,6 +29,8 @@ from werkzeug.routing import (
     Rule,
     UUIDConverter,
 )
+
+from dewar.routing.refusals import find_refusal
 
 Match = tuple[Rule, dict[str, Any]]
 
@@ -95,7 +98,7 @@ class RouteIndex:
             of one kind, the map passes over the rules of the other kind.
     """
 
-    __slots__ = ("_good_host", "_root", "_static", "_websockets")
+    __slots__ = ("_good_host", "_has_all", "_merges", "_root", "_static", "_websockets")
 
     def __init__(self, url_map: Map | None = None, for_websockets: bool = False) -> None:
         # Several threads may set it: any good host will do.
@@ -104,6 +107,8 @@ class RouteIndex:
         self._root = _Node(static={"": _Node()})
         self._static: dict[tuple[str, str], Rule] = {}
         self._websockets: RouteIndex | None = None
+        # Whether the map has no rule that may match and is not here.
+        self._has_all = self._merges = False
         if url_map is None or url_map.host_matching:
             return
         rules = list(url_map.iter_rules())
@@ -116,6 +121,11 @@ class RouteIndex:
                 self._add(rule, rule.endpoint not in redirecting)
         if not for_websockets and any(rule.websocket for rule in rules):
             self._websockets = RouteIndex(url_map, for_websockets=True)
+        self._merges = url_map.merge_slashes
+        self._has_all = all(
+            rule.build_only or (not rule.websocket and rule.subdomain == url_map.default_subdomain)
+            for rule in rules
+        )
         _complete(self._root)
         answers = _static_answers("", self._root.static[""])
         self._static = {key: rule for key, rule in answers if key[1].isascii()}
@@ -150,6 +160,25 @@ class RouteIndex:
         except ValueError:
             return None  # a number of too many digits, for instance
         return entry.rule, values
+
+    def refuse(self, environ: WSGIEnvironment) -> HTTPException | None:
+        """Return the error that the map raises, or None if that has to decide.
+
+        Call it after `match` has found nothing.
+        """
+        path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
+        host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
+        if (
+            not self._has_all
+            or "HTTP_UPGRADE" in environ
+            or host != self._good_host
+            # A path without its slash, or with two, may be redirected.
+            or path[:1] != "/"
+            or "//" in path
+            or not (path.isascii() and method.isupper())
+        ):
+            return None
+        return find_refusal(self._root, path, method, self._merges)
 
     def _match_upgrade(self, environ: WSGIEnvironment) -> Match | None:
         if self._websockets is None or not _asks_for_websocket(environ):
