@@ -54,6 +54,8 @@ _UNAWAITED = (
     "handle_user_exception",
 )
 _ENTRANCE = ("__call__", "wsgi_app")
+# The methods that could see the routing error of a request that is its own answer.
+_FAILURES = ("handle_http_exception", "handle_user_exception", "raise_routing_exception")
 # What routing asks a request for, or sets on it. The index makes no request, so it answers only if
 # no class of the program has another one.
 _ROUTED = (
@@ -80,6 +82,7 @@ SEEN_BY_COMPOSITION = frozenset(
         *_TABLES,
         *_TEARDOWNS,
         *_UNAWAITED,
+        *_FAILURES,
         "app_ctx_globals_class",
         "create_url_adapter",
         "request_class",
@@ -126,6 +129,7 @@ class Composition:
         "context_class",
         "has_fast_lane",
         "has_plain_contexts",
+        "has_plain_failures",
         "has_stock_response",
         "has_stock_teardown",
         "has_teardown",
@@ -143,6 +147,10 @@ class Composition:
             app.response_class is Response
             and self.has_stock_response
             and all(is_method_stock(app, stock, name) for name in _STAGES)
+        )
+        #: Whether no method of a program sees a routing error if no handler does.
+        self.has_plain_failures = self.has_fast_lane and all(
+            is_method_stock(app, stock, name) for name in _FAILURES
         )
         # A request waits on the event loop without its thread only if no subclass's method is
         # passed by.
@@ -249,6 +257,7 @@ def stock_methods(cls: type) -> Mapping[str, object]:
         *_TEARDOWNS,
         *_UNAWAITED,
         *_ENTRANCE,
+        *_FAILURES,
         "create_url_adapter",
         "request_context",
     )
