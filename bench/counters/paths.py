@@ -1,6 +1,7 @@
 """The paths that are counted, in the order in which the program takes them."""
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 from wsgiref.types import WSGIApplication
@@ -85,6 +86,8 @@ def _wire() -> Iterator[tuple[str, Path]]:
         yield name, Wire(app, _repeat(request))
     yield "wire: coroutine view", WireOnLoop(app, _repeat(Request(path="/coroutine")))
     yield "wire: raw", Wire(raw.app, _repeat(Request()))
+    logged = Wire(raw.app, _repeat(Request()), access_log=True, access_log_file=os.devnull)
+    yield "wire: raw, access log", logged
     numbers = itertools.count(100_000)
     yield "wire: fields that never repeat", Wire(raw.app, lambda count: _new(numbers, count))
 

@@ -9,7 +9,7 @@ import itertools
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 from unittest.mock import patch
 from wsgiref.types import WSGIApplication
 
@@ -73,13 +73,18 @@ class Wire:
     Args:
         app: What is served.
         requests: Returns the messages of a number of requests.
+        settings: Those of the server that are not the default.
     """
 
-    def __init__(self, app: WSGIApplication, requests: Callable[[int], list[bytes]]) -> None:
+    def __init__(
+        self, app: WSGIApplication, requests: Callable[[int], list[bytes]], **settings: Any
+    ) -> None:
         self._requests = requests
         self._client = Client()
         # A clock that stands still: the leader looks at the deadlines once, before all requests.
-        context = ServerContext(app, Settings(bind="127.0.0.1:0"), itertools.repeat(0.0).__next__)
+        clock = itertools.repeat(0.0).__next__
+        context = ServerContext(app, Settings(bind="127.0.0.1:0", **settings), clock)
+        context.open_logs()
         listeners = open_listeners(context.settings.bind, 1)
         address = listeners[0].getsockname()
         with patch.object(pool_module, "open_poller", self._open_poller):

@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from markupsafe import Markup
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, TooManyRequests
+from werkzeug.http import HTTP_STATUS_CODES
 
 from dewar import Dewar, Response
 from dewar.messages.error_pages import has_stock_page, page_of
@@ -37,8 +39,33 @@ class Coded(HTTPException):
         self.code = code
 
 
+class Named(NotFound):
+    """An error with a name of its own."""
+
+    name = "Gone fishing"  # type: ignore[assignment]  # a property
+
+
+class Lazy(str):
+    """Text that another text stands for, as a translation."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "translated"
+
+
+def with_body(description: str) -> NotFound:
+    error = NotFound(description)
+    error.get_body = lambda *_: "own"  # type: ignore[method-assign]  # as a test does
+    return error
+
+
 ERRORS = [
-    NotFound, Untyped, Mapped, lambda: NotFound("why"), lambda: MethodNotAllowed(["GET"]),
+    NotFound, Untyped, Mapped, Named, NotFound, lambda: NotFound("<b>"),
+    lambda: NotFound(Markup("<b>")), lambda: NotFound("<b>"), lambda: NotFound(Lazy("<b>")),
+    lambda: with_body("<b>"), lambda: NotFound("é\n" * 1000), lambda: NotFound(""),
+    lambda: NotFound(7),  # type: ignore[arg-type]  # text is made of it
+ lambda: NotFound("why"), lambda: MethodNotAllowed(["GET"]),
     lambda: TooManyRequests(retry_after=3),
     *[lambda code=code: Coded(code) for code in (400, 404, 503, 799)],
 ]  # fmt: skip
@@ -70,6 +97,29 @@ def test_it_is_what_force_type_returns(make: Any, method: str, *, is_sent: bool)
     )
     page.close()
     assert environ == {"REQUEST_METHOD": method}
+
+
+def test_a_page_that_is_changed_changes_no_other() -> None:
+    """A hook adds a field to its response, which is its own."""
+    environ = {"REQUEST_METHOD": "GET"}
+    first = page_of(NotFound(), environ)
+    first.headers["X-Changed"] = "1"
+    first.set_data("changed")
+    second = page_of(NotFound(), environ)
+    assert "X-Changed" not in second.headers
+    assert "changed" not in second.get_data(as_text=True)
+
+
+def test_a_phrase_that_a_program_has_changed_is_in_the_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its title and its status say what Werkzeug's table says now."""
+    environ = {"REQUEST_METHOD": "GET"}
+    assert page_of(NotFound(), environ).status == "404 NOT FOUND"
+    monkeypatch.setitem(HTTP_STATUS_CODES, 404, "Lost")
+    page = page_of(NotFound(), environ)
+    assert page.status == "404 LOST"
+    assert "<h1>Lost</h1>" in page.get_data(as_text=True)
 
 
 def test_an_error_with_a_page_of_its_own_is_asked() -> None:

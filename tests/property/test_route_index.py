@@ -5,8 +5,8 @@ from typing import Any
 
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import BaseConverter, Map, Rule
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.routing import BaseConverter, Map, MapAdapter, Rule
 from werkzeug.test import EnvironBuilder
 
 from dewar.routing.index import RouteIndex
@@ -108,6 +108,20 @@ def environ_for(path: str, method: str, **more: Any) -> dict[str, Any]:
     return {key: value for key, value in environ.items() if value is not None}
 
 
+def what_is(error: HTTPException | None) -> Any:
+    """Return the class of an error, and the methods that it names, in their order."""
+    return type(error), getattr(error, "valid_methods", None)
+
+
+def answer_of(adapter: MapAdapter) -> Any:
+    """Return the map's rule and values, or what its error is."""
+    try:
+        rule, values = adapter.match(return_rule=True)
+    except HTTPException as error:
+        return what_is(error)
+    return rule, dict(values)
+
+
 def known(
     rules: list[dict[str, Any]],
     paths: list[str],
@@ -153,7 +167,10 @@ def test_the_index_answers_as_the_map_does_or_not_at_all(
     server: str | None,
     upgrade: dict[str, str],
 ) -> None:
-    """For any rules, path, method and host: the map's rule and values, or None to ask the map."""
+    """For any rules, path, method and host.
+
+    That is the map's rule and values, its error, or None to ask the map.
+    """
     url_map = Map(merge_slashes=merge_slashes, converters={"own": Own, "digits": Digits})
     try:
         for arguments in rules:
@@ -166,14 +183,11 @@ def test_the_index_answers_as_the_map_does_or_not_at_all(
     for path in paths:
         environ = environ_for(path, method, HTTP_HOST=host, SERVER_NAME=server, **upgrade)
         found = index.match(environ)
-        if found is None:
+        refusal = index.refuse(environ) if found is None else None
+        if found is None and refusal is None:
             continue
-        try:
-            adapter = url_map.bind_to_environ(environ, subdomain="")
-            rule, values = adapter.match(return_rule=True)
-        except HTTPException as error:
-            raise AssertionError(f"{path}: index found {found}, the map raised {error}") from error
-        assert found == (rule, dict(values))
+        adapter = url_map.bind_to_environ(environ, subdomain="")
+        assert (found or what_is(refusal)) == answer_of(adapter), path
 
 
 def test_the_index_does_answer_the_common_cases() -> None:
@@ -217,6 +231,40 @@ def test_the_index_does_answer_the_common_cases() -> None:
     # So is a host that the map refuses.
     for host in ("a..org", ".org", "a" * 64):
         assert index.match(environ_for("/", "GET", HTTP_HOST=host)) is None
+
+
+def test_the_index_does_refuse_the_common_cases() -> None:
+    """What no rule matches, and what only rules for other methods match, never reach the map."""
+    rules = [
+        Rule("/", endpoint="home", methods=["GET"]),
+        Rule("/about/", endpoint="about", methods=["GET"]),
+        Rule("/user/<int:id>", endpoint="user", methods=["GET"]),
+        Rule("/user/<int:id>", endpoint="change", methods=["PUT"]),
+        Rule("/files/<path:name>", endpoint="file", methods=["GET"]),
+        Rule("/loose", endpoint="loose", methods=["GET"], strict_slashes=False),
+    ]
+    index = RouteIndex(Map([rule.empty() for rule in rules]))
+
+    def refused(path: str, method: str = "GET", index: RouteIndex = index, **more: str) -> Any:
+        environ = environ_for(path, method, **more)
+        assert index.match(environ) is None
+        return index.refuse(environ)
+
+    for path in ("/nowhere", "/about/more", "/user", "/user/x", "/user/7/more", "/wp-login.php"):
+        assert type(refused(path)) is NotFound, path
+    assert {*refused("/", "POST").valid_methods} == {"GET", "HEAD"}
+    assert {*refused("/user/7", "POST").valid_methods} == {"GET", "HEAD", "PUT"}
+    # These are the map's: redirects, a path that spans segments, a slash too many, odd text.
+    for path in ("/about", "//nowhere", "nowhere", "/files/", "/loose/", "/é", "/user/7/"):
+        assert refused(path) is None, path
+    assert refused("/nowhere", "get") is None
+    assert refused("/nowhere", **UPGRADES[0]) is None
+    assert refused("/nowhere", HTTP_HOST="a..org") is None
+    # And all where there are rules of WebSockets or of other hosts.
+    for other in (Rule("/chat", websocket=True), Rule("/", subdomain="<name>")):
+        other.endpoint = "other"
+        assert refused("/nowhere", index=RouteIndex(Map([other, *rules]))) is None
+        rules = [rule.empty() for rule in rules]
 
 
 def test_host_matching_leaves_everything_to_the_map() -> None:

@@ -179,6 +179,12 @@ class Context(ContextState):
 
     def _dewar_match(self, composition: Composed, found: Match | None) -> None:
         """Keep what the index has found; ask the map if that is nothing."""
+        refusal = composition.index.refuse(self._dewar_environ or {}) if found is None else None
+        if refusal is not None and not has_trusted_hosts(
+            self.app.config, composition.request_class
+        ):
+            self._dewar_fail_routing(refusal)
+            return
         if found is None or has_trusted_hosts(self.app.config, composition.request_class):
             adapter = self.url_adapter
             if adapter is None:

@@ -1,6 +1,7 @@
 """`Composition`: what is worked out from an app's registrations, until the next registration."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from inspect import iscoroutinefunction
 from operator import attrgetter
 from types import MappingProxyType
@@ -56,6 +57,8 @@ _UNAWAITED = (
     "handle_user_exception",
 )
 _ENTRANCE = ("__call__", "wsgi_app")
+# The methods that could see the routing error of a request that is its own answer.
+_FAILURES = ("handle_http_exception", "handle_user_exception", "raise_routing_exception")
 # What routing asks a request for, or sets on it. The index makes no request, so it answers only if
 # no class of the program has another one.
 _ROUTED = (
@@ -85,6 +88,7 @@ SEEN_BY_COMPOSITION = frozenset(
         *_TABLES,
         *_TEARDOWNS,
         *_UNAWAITED,
+        *_FAILURES,
         "app_ctx_globals_class",
         "create_url_adapter",
         "request_class",
@@ -131,6 +135,7 @@ class Composition:
         "early_attributes",
         "has_fast_lane",
         "has_plain_contexts",
+        "has_plain_failures",
         "has_plain_requests",
         "has_stock_response",
         "has_stock_teardown",
@@ -142,6 +147,7 @@ class Composition:
     )
 
     def __init__(self, app: ComposedApp, stock: Mapping[str, object]) -> None:
+        are_stock = partial(_are_stock, app, stock)
         self._found = _on_classes(app, stock)
         self.request_class = app.request_class
         #: The same, if its requests may read a body by the shortest way.
@@ -151,20 +157,16 @@ class Composition:
         self.index = RouteIndex(app.url_map if _can_index(app, stock) else None)
         self.has_stock_response = has_stock_class()
         self.has_fast_lane = (
-            app.response_class is Response
-            and self.has_stock_response
-            and all(is_method_stock(app, stock, name) for name in _STAGES)
+            app.response_class is Response and self.has_stock_response and are_stock(*_STAGES)
         )
+        #: Whether no method of a program sees a routing error if no handler does.
+        self.has_plain_failures = self.has_fast_lane and are_stock(*_FAILURES)
         # A request waits on the event loop without its thread only if no subclass's method is
         # passed by.
-        is_suspendable = self.has_fast_lane and all(
-            is_method_stock(app, stock, name) for name in (*_TEARDOWNS, *_UNAWAITED)
-        )
+        is_suspendable = self.has_fast_lane and are_stock(*_TEARDOWNS, *_UNAWAITED)
         self.context_class = _context_class(app, stock)
         #: Whether the context of a request is a new `Context`, and nothing more.
-        self.has_plain_contexts = self.context_class is Context and is_method_stock(
-            app, stock, "request_context"
-        )
+        self.has_plain_contexts = self.context_class is Context and are_stock("request_context")
         #: Whether a request is what `Request` sets on a new object, and nothing more.
         self.has_plain_requests = _has_stock_routing(app.request_class)
         is_plain = self.has_plain_requests
@@ -180,11 +182,9 @@ class Composition:
             and is_entrance_stock
             and all(map(iscoroutinefunction, app.teardown_appcontext_funcs)),
         )
-        is_foreseeable = is_entrance_stock and all(
-            is_method_stock(app, stock, name) for name in ("create_url_adapter", "request_context")
-        )
+        is_foreseeable = is_entrance_stock and are_stock("create_url_adapter", "request_context")
         self.body_limits = BodyLimits(app.url_map if is_foreseeable else None)
-        self.has_stock_teardown = all(is_method_stock(app, stock, name) for name in _TEARDOWNS)
+        self.has_stock_teardown = are_stock(*_TEARDOWNS)
         self.has_teardown = (
             bool(app.teardown_appcontext_funcs)
             or any(app.teardown_request_funcs.values())
@@ -228,7 +228,7 @@ def _can_index(app: ComposedApp, stock: Mapping[str, object]) -> bool:
         and not vars(app.url_map).keys() & {"bind", "bind_to_environ"}
         # The index does not look at the host.
         and not app.subdomain_matching
-        and is_method_stock(app, stock, "create_url_adapter")
+        and _are_stock(app, stock, "create_url_adapter")
         and _has_stock_routing(app.request_class)
     )
 
@@ -243,7 +243,7 @@ def _of_no_endpoint(app: ComposedApp) -> Iterator[Callable[..., Any]]:
 
 def _context_class(app: ComposedApp, stock: Mapping[str, object]) -> type[Context]:
     """Return the class of the contexts of requests."""
-    if not is_method_stock(app, stock, "app_context"):
+    if not _are_stock(app, stock, "app_context"):
         return SplitContext
     is_lazy = (
         may_open_late(app.session_interface)
@@ -264,6 +264,7 @@ def stock_methods(cls: type) -> Mapping[str, object]:
         *_TEARDOWNS,
         *_UNAWAITED,
         *_ENTRANCE,
+        *_FAILURES,
         "create_url_adapter",
         "request_context",
     )
@@ -296,6 +297,7 @@ def _has_stock_routing(request_class: type) -> bool:
     )
 
 
-def is_method_stock(app: object, stock: Mapping[str, object], name: str) -> bool:
-    """Whether an app has the method of `stock_methods`, and no other one."""
-    return name not in vars(app) and getattr(type(app), name) is stock[name]
+def _are_stock(app: object, stock: Mapping[str, object], *names: str) -> bool:
+    """Whether an app has the methods of `stock_methods`, and no others."""
+    own, cls = vars(app), type(app)
+    return all(name not in own and getattr(cls, name) is stock[name] for name in names)

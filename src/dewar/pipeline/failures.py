@@ -36,6 +36,20 @@ def raise_routing_failure(app: PipelineApp, request: Request) -> NoReturn:
     raise error
 
 
+def is_own_answer(app: PipelineApp, context: Context, error: Exception) -> bool:
+    """Whether the routing error of a request becomes its answer, without a handler."""
+    return (
+        isinstance(error, HTTPException)
+        and app._dewar_composition.has_plain_failures
+        and context._dewar_switched is None
+        # Both may become another error.
+        and not isinstance(error, BadRequestKeyError)
+        and not (app.debug and isinstance(error, RequestRedirect))
+        and not app.trap_http_exception(error)
+        and _http_handler(app, context, error) is None
+    )
+
+
 def answer_user_error(app: PipelineApp, context: Context, error: Exception) -> Any:
     """Return the answer to an error that a view or a hook raised.
 

@@ -122,7 +122,7 @@ def compose(app: PlannedApp, endpoint: str | None, lanes: Lanes) -> Plan:
         view=called,
         after=tuple(map(sync, after)),
         teardown=tuple(map(sync, teardown)),
-        lane=FULL if endpoint is None and lane is FAST else lane,
+        lane=lane,
         first_parameter=_first_parameter(called),
         unwrapped=unwrapped if has_coroutines else None,
         is_wholly_async=are_all_coroutines and lanes.may_be_wholly_async,

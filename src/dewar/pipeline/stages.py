@@ -9,6 +9,7 @@ from dewar.contexts.current import current_request
 from dewar.errors import DewarError
 from dewar.messages.response import Response
 from dewar.messages.switched_response import SwitchedResponse
+from dewar.pipeline import failures
 from dewar.pipeline.interface import PipelineApp
 from dewar.pipeline.plan import Plan
 from dewar.pipeline.return_values import make_response
@@ -67,6 +68,11 @@ def dispatch(app: PipelineApp, plan: Plan, context: Context) -> Any:
         error, rule = request.routing_exception, request.url_rule
         values, method = request.view_args, request.method
     if error is not None:
+        if failures.is_own_answer(app, context, error):
+            # PERF: nothing of the program sees that it is not raised. What raised it in the map has
+            # frames that refer to this request.
+            error.__traceback__ = error.__context__ = None
+            return error
         app.raise_routing_exception(context.request)
     if rule is not context._dewar_url_rule:
         plan = app._dewar_composition.plan_for(app, rule.endpoint)  # type: ignore[union-attr]  # no error, so it has one

@@ -16,8 +16,10 @@ A property test holds the two equal on random rules, methods and paths.
 
 from wsgiref.types import WSGIEnvironment
 
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map
 
+from dewar.routing.refusals import find_refusal
 from dewar.routing.segment_tree import Match, SegmentTree
 
 _LONGEST_LABEL = 63  # RFC 1035 §2.3.4
@@ -32,7 +34,7 @@ class RouteIndex:
             of one kind, the map passes over the rules of the other kind.
     """
 
-    __slots__ = ("_good_host", "_quick", "_tree", "_websockets")
+    __slots__ = ("_good_host", "_has_all", "_merges", "_quick", "_tree", "_websockets")
 
     def __init__(self, url_map: Map | None = None, for_websockets: bool = False) -> None:
         # Several threads may set it: any good host will do.
@@ -40,6 +42,8 @@ class RouteIndex:
         self._tree = SegmentTree()
         self._quick = self._tree.quick
         self._websockets: RouteIndex | None = None
+        # Whether the map has no rule that may match and is not here.
+        self._has_all = self._merges = False
         if url_map is None or url_map.host_matching:
             return
         rules = list(url_map.iter_rules())
@@ -52,6 +56,11 @@ class RouteIndex:
                 self._tree.add(rule, rule.endpoint not in redirecting)
         if not for_websockets and any(rule.websocket for rule in rules):
             self._websockets = RouteIndex(url_map, for_websockets=True)
+        self._merges = url_map.merge_slashes
+        self._has_all = all(
+            rule.build_only or (not rule.websocket and rule.subdomain == url_map.default_subdomain)
+            for rule in rules
+        )
         self._tree.complete()
 
     def match(self, environ: WSGIEnvironment) -> Match | None:
@@ -85,6 +94,25 @@ class RouteIndex:
             return rule, {name: last if convert is None else convert(last)}
         except ValueError:
             return None  # a number of too many digits, for instance
+
+    def refuse(self, environ: WSGIEnvironment) -> HTTPException | None:
+        """Return the error that the map raises, or None if that has to decide.
+
+        Call it after `match` has found nothing.
+        """
+        path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
+        host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
+        if (
+            not self._has_all
+            or "HTTP_UPGRADE" in environ
+            or host != self._good_host
+            # A path without its slash, or with two, may be redirected.
+            or path[:1] != "/"
+            or "//" in path
+            or not (path.isascii() and method.isupper())
+        ):
+            return None
+        return find_refusal(self._tree.root, path, method, self._merges)
 
     def _match_upgrade(self, environ: WSGIEnvironment) -> Match | None:
         if self._websockets is None or not _asks_for_websocket(environ):

@@ -77,23 +77,23 @@ class SegmentTree:
     Add all rules, then call `complete`, then search.
     """
 
-    __slots__ = ("_root", "quick")
+    __slots__ = ("quick", "root")
 
     def __init__(self) -> None:
-        # A path begins with an empty segment, before its first slash.
-        self._root = _Node(static={"": _Node()})
+        #: A path begins with an empty segment, before its first slash.
+        self.root = _Node(static={"": _Node()})
         #: By method, what needs no search.
         self.quick: dict[str, QuickAnswers] = {}
 
     def complete(self) -> None:
         """Work out what searches need, when all rules are there."""
-        _complete(self._root)
-        for path, node in _static_nodes("", self._root.static[""]):
+        _complete(self.root)
+        for path, node in _static_nodes("", self.root.static[""]):
             self._add_quick(path, node)
 
     def add(self, rule: Rule, is_plain: bool) -> None:
         """Add a rule; it is plain if its endpoint needs no redirect to another rule."""
-        node = self._root.static[""]
+        node = self.root.static[""]
         converters: list[tuple[str, Callable[[str], Any] | None]] = []
         if not rule.rule.startswith("/"):
             node.is_contested = True
@@ -118,7 +118,7 @@ class SegmentTree:
         if not (path.isascii() and method.isupper()):
             return None
         raw: list[str] = []
-        entry = _search(self._root, iter(path.split("/")), method, raw)
+        entry = _search(self.root, iter(path.split("/")), method, raw)
         if entry is None or entry is _UNSURE:
             return None
         values: dict[str, Any] = {}

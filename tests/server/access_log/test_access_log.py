@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import select
 import socket
 import threading
@@ -286,4 +287,70 @@ def test_what_an_app_does_to_its_environ_ends_no_connection(
     served.stop()
     lines = path.read_text().splitlines()
     assert [line.split()[2:7:4] for line in lines] == [["me", "/empty"], ["me", "/"]]
+    assert "no words" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("REMOTE_ADDR", ["::1"], "['::1']"),
+        ("REMOTE_ADDR", None, "-"),
+        ("REMOTE_USER", 7, "7"),
+        ("REMOTE_USER", {}, "-"),
+        ("HTTP_REFERER", b"/a", "b'/a'"),
+        ("HTTP_USER_AGENT", {1: 2}, "{1: 2}"),
+        ("HTTP_USER_AGENT", 0, "-"),
+    ],
+)
+def test_what_is_no_text_is_logged_as_its_text(
+    path: Path, name: str, value: object, expected: str
+) -> None:
+    """PEP 3333 asks for strings; what else an application sets costs no line."""
+    log = AccessLog(Settings(access_log=True, access_log_file=str(path)), lambda: 0.0)
+    log.open()
+    refusal = Refusal("400 Bad Request", "x")
+    for environ in ({"REMOTE_ADDR": "1.2.3.4"}, {name: value}, {}):
+        log.log_refusal(environ, refusal)
+    log.close()
+    first, second, third = re.sub(r"\[\d.*?\]", "[time]", path.read_text()).splitlines()
+    assert first.startswith("1.2.3.4 - - [time]")
+    assert third.startswith("- - - [time]")
+    assert second == third if expected == "-" else expected in second
+
+
+def test_what_has_a_text_only_in_its_request_is_logged(path: Path) -> None:
+    """A user that is a proxy, of which nothing is left when the line is written."""
+
+    class User:
+        is_here = True
+
+        def __str__(self) -> str:
+            if not self.is_here:
+                raise RuntimeError("Working outside of request context.")
+            return "ada"
+
+    log = AccessLog(Settings(access_log=True, access_log_file=str(path)), lambda: 0.0)
+    log.open()
+    user = User()
+    log.log_refusal({"REMOTE_USER": user}, Refusal("400 Bad Request", "x"))
+    user.is_here = False
+    log.close()
+    assert path.read_text().startswith("- - ada [")
+
+
+def test_a_line_that_can_not_be_made_costs_no_other(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those of the same batch are written."""
+
+    class Wordless:
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    log = AccessLog(Settings(access_log=True, access_log_file=str(path)), lambda: 0.0)
+    log.open()
+    for address in ("1.1.1.1", Wordless(), "2.2.2.2"):
+        log.log_refusal({"REMOTE_ADDR": address}, Refusal("400 Bad Request", "x"))
+    log.close()
+    assert [line.split()[0] for line in path.read_text().splitlines()] == ["1.1.1.1", "2.2.2.2"]
     assert "no words" in caplog.text

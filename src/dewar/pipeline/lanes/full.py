@@ -30,7 +30,7 @@ def answer(
         except BaseException as exit_:
             error = exit_
             raise
-        # PERF: most apps of this lane have the stock class, and so have those that match no rule.
+        # PERF: most apps of this lane have the stock class.
         composition = app._dewar_composition
         if composition.has_stock_response:
             may_change = composition.has_teardown

@@ -6,16 +6,20 @@ affect a terminal (CWE-117). Authorization, Cookie and other fields are never in
 
 import re
 import time
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
 from json.encoder import encode_basestring_ascii as _json
+from typing import Any
 
-from dewar.server.wire.request import Environ, WireRequest
+from dewar.server.wire.request import WireRequest
 from dewar.support.redaction import without_secrets
 
-#: Makes a line from: the environ, the request or None if it could not be parsed, the status line,
-#: the bytes sent, the duration in seconds, the time.
-Format = Callable[[Environ, WireRequest | None, str, int, float, float], str]
+#: What a line is made of: the time; the bytes sent; of the client, the address, user, Referer and
+#: User-Agent; of the request, the method, the target, whether it is HTTP/1.1, and the status line,
+#: all None but the last if it could not be parsed; the duration in seconds and the X-Request-ID,
+#: which only a line in JSON has.
+Record = tuple[float, int, tuple[str, ...], tuple[Any, ...], tuple[float, str]]
+#: Makes lines. Raises an error of any kind if an application has set a value that is no text.
+Format = Callable[[Iterable[Record]], list[str]]
 
 _SAFE = re.compile(r"[ !#-\[\]-~]*").fullmatch
 # PERF: all others, which is compiled a hundred times faster than their ranges.
@@ -23,125 +27,111 @@ _UNSAFE = re.compile(r"[^ !#-\[\]-~]")
 # A value without quotes ends at a space.
 _SAFE_BARE = re.compile(r"[!#-\[\]-~]+").fullmatch
 _UNSAFE_BARE = re.compile(r"[^!#-\[\]-~]")
-# PERF: parts that most lines have in common are kept, the latest of each.
+# PERF: parts that many lines have in common are kept, by what they are made of.
+_Memo = dict[tuple[Any, ...], tuple[str, ...]]
 _MEMO_SIZE = 512
+_LONGEST = 1024
 _NO_REQUEST = '"method":null,"path":null,"query":null,"protocol":null'
 # Not from strftime, which uses the locale of the process.
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def line_format(name: str) -> Format:
-    """Return the format *name*, ``"combined"`` or ``"json"``."""
-    # PERF: a method, because the call of an object takes more time.
-    return JsonFormat().line if name == "json" else CombinedFormat().line
-
-
 class CombinedFormat:
     """Apache's ``%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"``."""
 
-    __slots__ = ("_clock", "_line", "_quoted", "_word")
+    __slots__ = ("_clients", "_clock", "_requests")
 
     def __init__(self) -> None:
         self._clock = LogClock()
-        self._line = lru_cache(_MEMO_SIZE)(_request_line)
-        self._word = lru_cache(_MEMO_SIZE)(_bare)
-        self._quoted = lru_cache(_MEMO_SIZE)(_quotable)
+        self._clients: _Memo = {}
+        self._requests: _Memo = {}
 
-    def line(
-        self,
-        environ: Environ,
-        request: WireRequest | None,
-        status: str,
-        sent: int,
-        _duration: float,
-        now: float,
-    ) -> str:
-        """Return a line."""
-        # PERF: a call of an attribute that is no method is slower than one of a local name.
-        get, word, quoted, line_of = environ.get, self._word, self._quoted, self._line
-        line = "-"
-        if request is not None:
-            line = line_of(request.method, request.target, request.http11)
-        referer = get("HTTP_REFERER")
-        agent = get("HTTP_USER_AGENT")
-        user = get("REMOTE_USER")
-        return (
-            f"{word(str(get('REMOTE_ADDR') or '-'))} - {word(str(user)) if user else '-'}"
-            f' [{self._clock.common(now)}] "{line}" {status[:3]} {sent or "-"}'
-            f' "{_quotable(without_secrets(str(referer))) if referer else "-"}"'
-            f' "{quoted(str(agent)) if agent else "-"}"'
-        )
+    def lines(self, records: Iterable[Record]) -> list[str]:
+        """Return a line for each record."""
+        clients, requests, lines = self._clients, self._requests, []
+        since, until, time_text, _, _ = self._clock.latest
+        for now, sent, client, request, _ in records:
+            begin, end = clients.get(client) or _learn(clients, client, _client_parts)
+            [part] = requests.get(request) or _learn(requests, request, _request_part)
+            if not since <= now < until:
+                since, until, time_text, _, _ = self._clock.at(now)
+            lines.append(f"{begin}{time_text}{part}{sent or '-'}{end}")
+        return lines
 
 
 class JsonFormat:
     """One JSON object per line; unknown values are null."""
 
-    __slots__ = ("_clock", "_text", "_what")
+    __slots__ = ("_clients", "_clock", "_requests")
 
     def __init__(self) -> None:
         self._clock = LogClock()
-        self._what = lru_cache(_MEMO_SIZE)(_request_members)
-        self._text = lru_cache(_MEMO_SIZE)(_text)
+        self._clients: _Memo = {}
+        self._requests: _Memo = {}
 
-    def line(
-        self,
-        environ: Environ,
-        request: WireRequest | None,
-        status: str,
-        sent: int,
-        duration: float,
-        now: float,
-    ) -> str:
-        """Return a line."""
-        get, text, members = environ.get, self._text, self._what  # PERF: as above
-        what = _NO_REQUEST
-        if request is not None:
-            what = members(request.method, request.target, request.http11)
-        referer = get("HTTP_REFERER")
-        request_id = get("HTTP_X_REQUEST_ID")
-        tail = f',"request_id":{_value(request_id)}' if request_id else ""
-        return (
-            f'{{"time":"{self._clock.iso(now)}","remote_addr":{text(str(get("REMOTE_ADDR") or ""))}'
-            f',{what},"status":{status[:3]}'
-            f',"bytes":{sent},"duration_ms":{duration * 1000:.3f}'
-            f',"referer":{_value(without_secrets(str(referer))) if referer else "null"}'
-            f',"user_agent":{text(str(get("HTTP_USER_AGENT") or ""))}{tail}}}'
-        )
+    def lines(self, records: Iterable[Record]) -> list[str]:
+        """Return a line for each record."""
+        clients, requests, lines = self._clients, self._requests, []
+        for now, sent, client, request, (duration, request_id) in records:
+            address, tail = clients.get(client) or _learn(clients, client, _client_members)
+            [members] = requests.get(request) or _learn(requests, request, _request_members)
+            if request_id:
+                tail += f',"request_id":{_value(request_id)}'
+            _, _, _, second, zone = self._clock.at(now)
+            lines.append(
+                f'{{"time":"{second}.{int(now * 1000) % 1000:03d}{zone}","remote_addr":{address}'
+                f',{members},"bytes":{sent},"duration_ms":{duration * 1000:.3f}{tail}}}'
+            )
+        return lines
 
 
 class LogClock:
-    """Formats times, once per second; safe for any thread."""
+    """Formats times, once per second; safe for any thread.
 
-    __slots__ = ("_latest",)
+    Attributes:
+        latest: The latest second, as `at` returns it. PERF: a caller may look here first.
+    """
+
+    __slots__ = ("latest",)
 
     def __init__(self) -> None:
-        # One tuple, so that no thread combines the text of one second with the number of another.
-        self._latest = (-1, "", "", "")
+        # One tuple, so that no thread combines the text of one second with the bounds of another.
+        self.latest = (0.0, 0.0, "", "", "")
 
     def __repr__(self) -> str:
-        return f"<LogClock {self._latest[1]}>"
+        return f"<LogClock {self.latest[2]}>"
 
-    def common(self, now: float) -> str:
-        """Return ``10/Oct/2000:13:55:36 -0700``, the inside of Apache's ``%t``."""
-        latest = self._latest
-        return latest[1] if latest[0] == int(now) else self._at(now)[1]
+    def at(self, now: float) -> tuple[float, float, str, str, str]:
+        """Return the second of a time.
 
-    def iso(self, now: float) -> str:
-        """Return ``2000-10-10T13:55:36.042-07:00`` (ISO 8601)."""
-        _, _, second, offset = self._at(now)
-        return f"{second}.{int(now * 1000) % 1000:03d}{offset}"
-
-    def _at(self, now: float) -> tuple[int, str, str, str]:
-        latest = self._latest
-        if latest[0] == int(now):
+        Returns:
+            Its begin and its end. The inside of Apache's ``%t``, ``10/Oct/2000:13:55:36 -0700``.
+            The two parts of the time in ISO 8601, before and after its fraction:
+            ``2000-10-10T13:55:36`` and ``-07:00``.
+        """
+        latest = self.latest
+        if latest[0] <= now < latest[1]:
             return latest
         local = time.localtime(now)
         zone = time.strftime("%z", local)
         month = _MONTHS[local.tm_mon - 1]
         common = time.strftime(f"%d/{month}/%Y:%H:%M:%S {zone}", local)
-        second = time.strftime("%Y-%m-%dT%H:%M:%S", local)
-        latest = self._latest = (int(now), common, second, f"{zone[:3]}:{zone[3:]}")
+        iso = time.strftime("%Y-%m-%dT%H:%M:%S", local)
+        since = float(now // 1)
+        latest = self.latest = (since, since + 1, common, iso, f"{zone[:3]}:{zone[3:]}")
         return latest
+
+
+def _learn(
+    memo: _Memo, key: tuple[Any, ...], make: Callable[..., tuple[str, ...]]
+) -> tuple[str, ...]:
+    """Return what *make* makes of *key*, and keep it in *memo*; safe for any thread."""
+    made = make(*key)
+    if sum(map(len, made)) <= _LONGEST:
+        if len(memo) >= _MEMO_SIZE:
+            memo.clear()  # what is common is learned again at once
+        memo[key] = made
+    return made
 
 
 def request_line(request: WireRequest) -> str:
@@ -149,16 +139,40 @@ def request_line(request: WireRequest) -> str:
     return _request_line(request.method, request.target, request.http11)
 
 
+def _client_parts(address: str, user: str, referer: str, agent: str) -> tuple[str, str]:
+    """Return the begin of a Combined line, up to its time, and the end, after the size."""
+    return (
+        f"{_bare(address or '-')} - {_bare(user or '-')} [",
+        f' "{_quotable(without_secrets(referer or "-"))}" "{_quotable(agent or "-")}"',
+    )
+
+
+def _request_part(method: str | None, target: str, http11: bool, status: str) -> tuple[str]:
+    """Return what is between the time and the size of a Combined line."""
+    line = "-" if method is None else _request_line(method, target, http11)
+    return (f'] "{line}" {status[:3]} ',)
+
+
+def _client_members(address: str, _user: str, referer: str, agent: str) -> tuple[str, str]:
+    """Return the address in JSON, and the members at the end of a line."""
+    members = f',"referer":{_value(without_secrets(referer))},"user_agent":{_value(agent)}'
+    return _value(address), members
+
+
 def _request_line(method: str, target: str, http11: bool) -> str:
     return _quotable(f"{method} {without_secrets(target)} {_protocol(http11)}")
 
 
-def _request_members(method: str, target: str, http11: bool) -> str:
-    path, _, query = without_secrets(target).partition("?")
-    return (
-        f'"method":{_value(method)},"path":{_value(path)},"query":{_value(query)}'
-        f',"protocol":"{_protocol(http11)}"'
-    )
+def _request_members(method: str | None, target: str, http11: bool, status: str) -> tuple[str]:
+    """Return the members of a JSON line from the method to the status."""
+    what = _NO_REQUEST
+    if method is not None:
+        path, _, query = without_secrets(target).partition("?")
+        what = (
+            f'"method":{_value(method)},"path":{_value(path)},"query":{_value(query)}'
+            f',"protocol":"{_protocol(http11)}"'
+        )
+    return (f'{what},"status":{status[:3]}',)
 
 
 def _protocol(http11: bool) -> str:
@@ -184,12 +198,8 @@ def _escaped(found: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code <= 0xFF else f"\\u{{{code:x}}}"
 
 
-def _value(value: object) -> str:
-    """Return *value* as JSON; "" and None are null."""
-    return _text(str(value or ""))
-
-
-def _text(text: str) -> str:
+def _value(text: str) -> str:
+    """Return *text* as JSON; "" is null."""
     if not text:
         return "null"
     if not text.isascii():

@@ -5,15 +5,17 @@ import threading
 import time
 from collections.abc import Callable
 from logging import LogRecord
+from typing import Any
 
 from dewar.server.access_log.file import LogFile
-from dewar.server.access_log.line_formats import line_format
+from dewar.server.access_log.line_formats import CombinedFormat, Format, JsonFormat, Record
 from dewar.server.errors import Refusal
 from dewar.server.settings.settings import Settings
 from dewar.server.wire.request import Environ, WireRequest
 
 _logger = logging.getLogger("dewar.server.access")
 _faults = logging.getLogger("dewar.server")
+_NO_DETAILS = (0.0, "")
 # So many lines are written at once, also if more requests have arrived together.
 _BATCH = 64
 
@@ -29,20 +31,28 @@ class AccessLog:
     Args:
         settings: Whether and where to write, and in which format.
         clock: A monotonic clock in seconds, for durations.
+
+    Attributes:
+        clock: What says when a request begins. PERF: `float`, which returns 0.0, if no line has a
+            duration.
     """
 
-    __slots__ = ("_changing", "_clock", "_file", "_flushing", "_format", "_lines", "_path")
+    __slots__ = (
+        "_changing", "_file", "_flushing", "_format", "_is_timed", "_path", "_records", "clock"
+    )  # fmt: skip
 
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._format = line_format(settings.access_log_format)
+        self._is_timed = settings.access_log_format == "json"
+        self.clock: Callable[[], float] = clock if self._is_timed else float
+        self._format: Format = (JsonFormat() if self._is_timed else CombinedFormat()).lines
         self._path = settings.access_log_file if settings.access_log else None
         # Held while the file changes, never while a line is written. Re-entrant, because a signal
         # may arrive while it is held.
         self._changing = threading.RLock()
         self._file: LogFile | None = None
-        # Any thread appends; the one that holds the lock takes what is there.
-        self._lines: list[str] = []
+        # Any thread appends; the one that holds the lock takes what is there. PERF: the lines of a
+        # batch are made in one loop, when they are written.
+        self._records: list[Record] = []
         self._flushing = threading.Lock()
 
     def __repr__(self) -> str:
@@ -80,26 +90,60 @@ class AccessLog:
 
     def flush(self) -> None:
         """Write the lines that wait."""
-        lines = self._lines
-        if not lines:
+        records = self._records
+        if not records:
             return
         with self._flushing:
-            file, taken = self._file, lines.copy()
-            del lines[: len(taken)]
+            file, taken = self._file, records.copy()
+            del records[: len(taken)]
             if file is not None and taken:
-                file.write("\n".join(taken))
+                file.write("\n".join(self._lines(taken)))
 
-    def log(self, request: WireRequest, status: str, sent: int, began: float) -> None:
+    def log(
+        self,
+        environ: Environ,
+        request: WireRequest | None,
+        status: str,
+        sent: int,
+        began: float | None = None,
+    ) -> None:
         """Log one response.
 
         Args:
-            request: The request.
+            environ: The environ of the request, or of the connection.
+            request: The request, if it could be parsed.
             status: The status line.
             sent: The bytes of the body.
-            began: When the request began, by the clock.
+            began: When the request began, by the clock; None if the application never had it.
         """
-        clock = self._clock  # PERF: a call of an attribute that is no method is slower
-        self._log(request.environ, request, status, sent, clock() - began)
+        file = self._file
+        if file is None and not _logger.isEnabledFor(logging.INFO):
+            return
+        try:
+            client = (
+                environ.get("REMOTE_ADDR", ""),
+                # One that an application has set may have a text only in its request.
+                str(environ.get("REMOTE_USER") or ""),
+                environ.get("HTTP_REFERER", ""),
+                environ.get("HTTP_USER_AGENT", ""),
+            )
+            what: tuple[Any, ...] = (
+                (None, None, None, status)
+                if request is None
+                else (request.method, request.target, request.http11, status)
+            )
+            details = self._details(environ, began) if self._is_timed else _NO_DETAILS
+            record = time.time(), sent, client, what, details
+            if file is None:
+                self._emit(record)
+            else:
+                self._records.append(record)
+        except Exception:  # noqa: BLE001
+            # A bad value in the environ, or a failing logging filter, must not end a connection
+            # whose response was sent.
+            _faults.exception("%r failed", self)
+        if len(self._records) >= _BATCH:
+            self.flush()
 
     def log_refusal(
         self, environ: Environ, refusal: Refusal, request: WireRequest | None = None
@@ -113,25 +157,30 @@ class AccessLog:
         """
         if request is not None:
             environ = request.environ
-        self._log(environ, request, refusal.status, len(refusal.reason) + 1, 0.0)
+        self.log(environ, request, refusal.status, len(refusal.reason) + 1)
 
-    def _log(
-        self, environ: Environ, request: WireRequest | None, status: str, sent: int, duration: float
-    ) -> None:
-        has_file = self._file is not None
-        if not has_file and not _logger.isEnabledFor(logging.INFO):
-            return
-        make_line = self._format  # PERF: as above
+    def _details(self, environ: Environ, began: float | None) -> tuple[float, str]:
+        duration = 0.0 if began is None else self.clock() - began
+        return duration, environ.get("HTTP_X_REQUEST_ID", "")
+
+    def _emit(self, record: Record) -> None:
+        for line in self._lines([record]):
+            # PERF: two thirds of the time of info(), which looks up the line of its caller.
+            _logger.handle(LogRecord(_logger.name, logging.INFO, __file__, 0, line, None, None))
+
+    def _lines(self, records: list[Record]) -> list[str]:
+        """Return the lines of *records*."""
         try:
-            line = make_line(environ, request, status, sent, duration, time.time())
-            if has_file:
-                self._lines.append(line)
-            else:
-                # PERF: two thirds of the time of info(), which looks up the line of its caller.
-                _logger.handle(LogRecord(_logger.name, logging.INFO, __file__, 0, line, None, None))
-        except Exception:  # noqa: BLE001
-            # A bad value in the environ, or a failing logging filter, must not end a connection
-            # whose response was sent.
+            return self._format(records)
+        except Exception:  # noqa: BLE001  # a value is no text, or has no hash
+            return [line for record in records for line in self._lines_of(record)]
+
+    def _lines_of(self, record: Record) -> list[str]:
+        """Return the line of a record whose values may be anything, or none if that fails."""
+        now, sent, client, what, (duration, request_id) = record
+        try:
+            texts = tuple(str(value or "") for value in client)
+            return self._format([(now, sent, texts, what, (duration, str(request_id or "")))])
+        except Exception:  # noqa: BLE001  # a bad value must not cost the lines of others
             _faults.exception("%r failed", self)
-        if len(self._lines) >= _BATCH:
-            self.flush()
+            return []

@@ -71,7 +71,7 @@ class Exchange(ResponseWriter):
         self._server_context = server_context
         self._transport = transport
         if server_context.logs_access:
-            self._began = server_context.clock()
+            self._began = server_context.access_log.clock()
         try:
             app = server_context.app  # PERF: a call of an attribute that is no method is slower
             result = app(self.environ, self.start_response)
@@ -92,7 +92,7 @@ class Exchange(ResponseWriter):
         if self.body is not None:
             self.body.close()
         if server_context.logs_access:
-            server_context.access_log.log(self, self._status, self._sent, self._began)
+            server_context.access_log.log(self.environ, self, self._status, self._sent, self._began)
 
     def go_on(self) -> None:
         """Send more of the `PiecewiseBody` that is `awaited`. Never raises.
@@ -115,7 +115,7 @@ class Exchange(ResponseWriter):
         self._server_context = server_context
         self._transport = transport
         if server_context.logs_access:
-            self._began = server_context.clock()
+            self._began = server_context.access_log.clock()
         self.awaited = awaited
 
     def fail(self, error: BaseException) -> None:
@@ -145,7 +145,9 @@ class Exchange(ResponseWriter):
         if self.body is not None:
             self.body.close()
         if self._server_context.logs_access:
-            self._server_context.access_log.log(self, self._status, self._sent, self._began)
+            self._server_context.access_log.log(
+                self.environ, self, self._status, self._sent, self._began
+            )
 
     def _send_whole(self, body: bytes) -> None:
         """Send a response with a complete body. PERF: most have the head of an earlier one."""

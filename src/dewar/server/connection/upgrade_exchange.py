@@ -48,7 +48,7 @@ class UpgradeExchange(Exchange):
         self._server_context = server_context
         self._transport = transport
         if server_context.logs_access:
-            self._began = server_context.clock()
+            self._began = server_context.access_log.clock()
         try:
             result = server_context.app(self.environ, self.start_response)
             if type(result) in SUSPENDING and server_context.suspends:
