@@ -4,6 +4,7 @@ The invariant, for any bytes that a client can send, in any pieces:
 
 * The reader returns the same requests, refusal and phase for all pieces: for one piece, for single
   bytes, for random pieces, and for whole messages, which it reads in a faster way.
+* A message that has been read before on the connection is read as it was at first.
 * It never raises, and buffers no more than its limits allow.
 * If no limit is exceeded, the requests, their bodies and the verdict are those of a second, simple
   implementation of RFC 9112 (`fuzz.strict`).
@@ -92,8 +93,19 @@ def check(data: bytes, random_: random.Random) -> None:
         for pieces in _cuts(data, verdict.ends, random_):
             if read(pieces, limits) != whole:
                 raise BrokenError(f"Read as {pieces}: {read(pieces, limits)}, not {whole}.")
+        for begin, end in itertools.pairwise([0, *verdict.ends]):
+            _check_again(data[begin:end], limits)
         if limits is WIDE:
             _compare(whole, verdict)
+
+
+def _check_again(message: bytes, limits: Limits) -> None:
+    """Raise an error if a connection that knows a message reads it in another way."""
+    requests, refusal, phase = read([message], limits)
+    if refusal is None and phase == "START":
+        twice = read([message, message], limits)
+        if twice != (requests * 2, None, phase):
+            raise BrokenError(f"Read again: {twice}, not {requests} twice.")
 
 
 def _compare(outcome: Outcome, verdict: strict.Verdict) -> None:

@@ -29,6 +29,7 @@ class FullRequest(Request):
     _load_form_data = werkzeug.Request._load_form_data
     mimetype = werkzeug.Request.mimetype
     form = werkzeug.Request.form  # type: ignore[assignment]
+    files = werkzeug.Request.files  # type: ignore[assignment]
 
 
 class RawFile(io.RawIOBase):
@@ -207,30 +208,34 @@ def requests(
 limits = st.sampled_from([None, None, None, 0, 4, 5, 100])
 
 
-@settings(max_examples=1500)
-@given(environs(), sequences, limits, limits)
+@settings(max_examples=600)
+@given(environs(), sequences, limits, limits, st.booleans())
 @example(
     ({"CONTENT_TYPE": FORM, "CONTENT_LENGTH": "3"}, io.BytesIO, b"a=1"),
-    ["form", "data"],
+    ["form", "files", "data"],
     None,
     None,
+    True,
 )
-@example(({"CONTENT_TYPE": FORM, "CONTENT_LENGTH": "4"}, io.BytesIO, b"a=1"), ["form"], None, None)
+@example(
+    ({"CONTENT_TYPE": FORM, "CONTENT_LENGTH": "4"}, io.BytesIO, b"a=1"), ["form"], None, None, False
+)
 def test_each_sequence_of_steps_has_werkzeugs_outcomes(
     given_environ: tuple[dict[str, Any], Callable[[bytes], Any], bytes],
     names: list[str],
     limit: int | None,
     form_limit: int | None,
+    debug: bool,
 ) -> None:
-    """Whatever is asked for, in any order, with any limits."""
-    config = {"MAX_CONTENT_LENGTH": limit, "MAX_FORM_MEMORY_SIZE": form_limit}
+    """Whatever is asked for, in any order, with any limits, in debug mode or not."""
+    config = {"MAX_CONTENT_LENGTH": limit, "MAX_FORM_MEMORY_SIZE": form_limit, "DEBUG": debug}
     with requests(*given_environ, config) as (ours, full):
         for name in names:
             step = STEPS.get(name) or CHANGES[name]
             assert outcome(step, ours) == outcome(step, full), name
 
 
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(environs(), sequences)
 def test_without_a_limit_they_are_those_of_werkzeugs_class(
     given_environ: tuple[dict[str, Any], Callable[[bytes], Any], bytes], names: list[str]
@@ -251,7 +256,7 @@ def test_without_a_limit_they_are_those_of_werkzeugs_class(
             ), name
 
 
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(forms | st.binary(max_size=9))
 @example(b"a+b=c+%2B&a=%")
 @example(b"a=\xff&b=1")

@@ -27,8 +27,6 @@ from dewar.messages.multi_dict import ImmutableMultiDict
 
 T = TypeVar("T")
 
-_new = dict.__new__
-
 
 class Request(WerkzeugRequest):
     """The request that the client sent, with what routing found out about it.
@@ -72,7 +70,8 @@ class Request(WerkzeugRequest):
 
     args = Args(plain_args_in)
     cookies = Cookies(plain_cookies_in)
-    form = bodies.FormFields()
+    form = bodies.FormPart()
+    files = bodies.FormPart()
 
     parameter_storage_class = ImmutableMultiDict
     dict_storage_class = ImmutableMultiDict
@@ -204,6 +203,7 @@ class Request(WerkzeugRequest):
             super()._load_form_data()
         app = self._dewar_app
         if app is not None and app.debug and self.mimetype != "multipart/form-data":
+            self.__dict__.setdefault("files", ImmutableMultiDict())
             _explain_missing_files(self)
 
     def _dewar_try_load_form(self) -> bool:
@@ -213,10 +213,9 @@ class Request(WerkzeugRequest):
             body = bodies.maybe_read(self, self._dewar_app, is_form=True)
             if body is None:
                 return False
-            own["form"], own["files"] = bodies.parse_form(body), _new(ImmutableMultiDict)
+            own["form"] = bodies.parse_form(body)
         elif kind == bodies.JSON:
-            own["stream"] = self.stream
-            own["form"], own["files"] = _new(ImmutableMultiDict), _new(ImmutableMultiDict)
+            own["stream"], own["form"] = self.stream, ImmutableMultiDict()
         return kind in (bodies.FORM, bodies.JSON)
 
     def _dewar_plain_type(self) -> str | None:

@@ -129,19 +129,25 @@ class LimitedBody(LimitedStream):
         return data
 
 
-class FormFields:
-    """The fields of a form, loaded at first use and then kept on the request.
+class FormPart:
+    """The fields or the files of a form, loaded at first use and then kept on the request.
 
-    PERF: Werkzeug's property takes as long as loading a small form.
+    PERF: Werkzeug's property takes as long as loading a small form, and makes both.
     """
 
-    __slots__ = ()
+    __slots__ = ("_name",)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
 
     def __get__(self, request: Any, owner: type) -> Any:
         if request is None:
             return self
         request._load_form_data()  # noqa: SLF001  # Werkzeug's name, which programs override
-        return request.__dict__["form"]
+        own = request.__dict__
+        if self._name not in own:
+            own[self._name] = ImmutableMultiDict()
+        return own[self._name]
 
 
 def maybe_read(request: Any, app: Any, is_form: bool = False) -> bytes | None:
