@@ -237,6 +237,73 @@ def test_a_body_that_is_read_in_small_pieces_has_one_deadline(pause: float, stat
     assert bench.sock.sent.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 " + status)
 
 
+def body_of(bench: Bench, size: int) -> bytes:
+    """Begin with a request whose body has a size; return what its reads give, 64 KiB at first."""
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size
+    assert not bench.receive(head)
+    return b"x" * 65536
+
+
+def test_a_large_body_is_received_as_far_as_it_has_arrived() -> None:
+    """One event is enough for it, and what comes behind it is the next request."""
+    bench = Bench(lambda environ, start: [start("200 OK", []), environ["wsgi.input"].read()][1:])
+    first = body_of(bench, 500_000)
+    rest = b"y" * (500_000 - len(first))
+    bench.sock.incoming = [first, rest[:262144], rest[262144:] + b"GET /2 HTTP/1.1\r\nHost: x\r\n"]
+    assert bench.connection.receive()
+    bench.connection.run()
+    assert bench.sock.sent.endswith(first + rest)
+    assert bench.connection.state is ConnectionState.HEAD
+    assert bench.receive(b"\r\n")
+
+
+def test_a_large_body_lets_others_have_their_turn() -> None:
+    """After a mebibyte, though more has arrived."""
+    bench = Bench(max_body=None)
+    bench.sock.incoming = [body_of(bench, 100_000_000), *[bytes(262144)] * 10]
+    assert not bench.connection.receive()
+    assert len(bench.sock.incoming) == 6
+    assert bench.connection.state is ConnectionState.BODY
+    bench.connection.close()
+
+
+@pytest.mark.parametrize("end", [b"", ConnectionResetError()])
+def test_a_client_that_hangs_up_in_a_large_body_is_closed(end: Any) -> None:
+    """At the next event, which the end causes again."""
+    bench = Bench()
+    bench.sock.incoming = [body_of(bench, 500_000), bytes(100), end]
+    assert not bench.connection.receive()
+    assert bench.connection.state is ConnectionState.BODY
+    assert not bench.receive(b"")
+    assert bench.connection.state is ConnectionState.CLOSED
+    bench.connection.close()
+
+
+def test_a_large_body_that_is_refused_is_read_no_further() -> None:
+    """A chunk that is none, among what has arrived."""
+    bench = Bench()
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert not bench.receive(head)
+    chunk = b"%x\r\n" % (65536 - 8) + bytes(65536 - 8) + b"\r\n"
+    bench.sock.incoming = [chunk, b"nonsense\r\n", b"more"]
+    assert len(chunk) == 65536
+    assert not bench.connection.receive()
+    assert bench.sock.sent.startswith(b"HTTP/1.1 400 ")
+    assert bench.sock.incoming == [b"more"]
+    assert bench.connection.state is ConnectionState.LINGERING
+
+
+def test_all_that_is_received_of_a_large_body_counts_for_its_rate() -> None:
+    """A client that is fast is not taken for a slow one."""
+    bench = Bench(body_timeout=10.0, min_rate=20_000)
+    bench.sock.incoming = [body_of(bench, 10_000_000), *[bytes(262144)] * 3]
+    bench.connection.receive()
+    for _ in range(6):
+        bench.receive(b"x")  # 850 KB in the 40 seconds that count, and not 65
+        assert bench.later(8.0) is ConnectionState.BODY
+    bench.connection.close()
+
+
 def test_a_client_for_whom_there_is_no_place_gets_no_longer() -> None:
     """Others need it."""
     bench = Bench()

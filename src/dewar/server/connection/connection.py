@@ -20,6 +20,7 @@ from dewar.server.connection.async_exchange import AsyncExchange
 from dewar.server.connection.base_connection import BaseConnection
 from dewar.server.connection.continue_body import ContinueBody
 from dewar.server.connection.exchange import Exchange
+from dewar.server.connection.large_body import receive_more
 from dewar.server.connection.piecewise_body import PiecewiseBody
 from dewar.server.connection.readiness import READ_SIZE
 from dewar.server.connection.server_context import ServerContext
@@ -237,10 +238,10 @@ class Connection(BaseConnection):
             if self._transfer_rate is not None:
                 self._transfer_rate.advance(count, self._server_context.now)
             return False
-        if self._reader.phase is _BODY and self._begin_before_body():
-            return True
-        self._read_on(count)
-        return False
+        count = receive_more(self._recv, self._reader, count, self._begin_before_body)
+        if not self._reader.completed:
+            self._read_on(count)
+        return bool(self._reader.completed)
 
     def _begin_before_body(self) -> bool:
         """Let a request run before its body is received; return whether there is one that may.
@@ -251,8 +252,7 @@ class Connection(BaseConnection):
         run. For the others the server sends ``100 Continue`` and receives the body before it runs
         them.
         """
-        server_context = self._server_context
-        reader = self._reader
+        server_context, reader = self._server_context, self._reader
         has_place = len(server_context.continue_bodies) < server_context.max_continue_bodies
         is_needed = not self._exceeds_app_limit()
         if is_needed and not (reader.wants_continue and has_place):
