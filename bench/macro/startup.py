@@ -22,7 +22,7 @@ from bench.table import Row, failed
 
 IMPORT = "start-up: import"
 ANSWER = "start-up: from the command to the first answer"
-WORKER = "memory of a worker after 1,000 requests, without what others share"
+WORKER = "memory of the largest worker after 1,000 requests, without what others share"
 ALL = "memory of all processes together"
 PEER = "Flask + gunicorn"
 _MODULES = {"Dewar": "dewar", "Flask": "flask"}
@@ -38,9 +38,9 @@ class Start:
 
     Attributes:
         seconds: Until the first answer, by round.
-        workers: The median worker of each round, in MiB that no other process has.
+        workers: The largest worker of each round, in MiB that no other process has.
         totals: The memory of all processes of each round, in MiB.
-        shown: The memory of a worker of the last round.
+        shown: The memory of that worker in the last round.
         failure: Why there are no figures.
     """
 
@@ -113,8 +113,9 @@ def _ask(port: int) -> None:
 
 def _weigh(start: Start, pid: int) -> None:
     found = {each: footprint(each) for each in family(pid)}
-    workers = sorted((found[each] for each in found if not children(each)), key=lambda one: one.uss)
-    start.shown = workers[len(workers) // 2]
+    # The largest, because with few connections a worker may have answered nothing.
+    workers = (found[each] for each in found if not children(each))
+    start.shown = max(workers, key=lambda one: one.uss)
     start.workers.append(start.shown.uss)
     start.totals.append(sum(one.pss for one in found.values()))
 
