@@ -1,79 +1,70 @@
-"""`select_fairly`: which clients go first if many are ready at once."""
+"""`LeaderDuties`: what a poll gives to the leader, and which connections have a deadline."""
 
 from types import SimpleNamespace
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
-from dewar.server.connection.state import ConnectionState
-from dewar.server.threads.leader_duties import select_fairly
-from dewar.server.threads.poller import READ, WRITE
-
-
-def connections(
-    served: dict[int, int], state: ConnectionState = ConnectionState.IDLE
-) -> dict[int, Any]:
-    """Connections by descriptor that have been served so often."""
-    return {
-        fd: SimpleNamespace(served=count, state=state, since=0.0) for fd, count in served.items()
-    }
+from dewar.server.threads.crowd import CROWDED, CrowdTurns
+from dewar.server.threads.leader_duties import Events, LeaderDuties
+from dewar.server.threads.poller import BATCH, READ
 
 
-def test_clients_that_were_served_go_before_new_ones_and_listeners_come_last() -> None:
-    """So that a flood of new clients does not delay the others."""
-    events = [(fd, READ) for fd in (1, *range(100, 300), 7)]
-    turn = select_fairly(events, connections(dict.fromkeys(range(100, 300), 0) | {7: 3}))
-    assert turn[0] == (7, READ)
-    assert turn[-1] == (1, READ)
-    assert 1 < len(turn) < 100
+class Poller:
+    """Reports so many descriptors, the first of them first."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.limits: list[int] = []
+
+    def poll(self, timeout: float, limit: int = BATCH) -> Events:
+        """See `dewar.server.threads.poller.Poller`."""
+        assert timeout == 0
+        self.limits.append(limit)
+        return [(fd, READ) for fd in range(self.count)][:limit]
 
 
-def test_one_that_asks_often_goes_before_thousands_that_ask_seldom() -> None:
-    """It asks for one thing after the other; they ask all at once."""
-    events = [(fd, READ) for fd in range(5001)]
-    turn = select_fairly(events, connections(dict.fromkeys(range(5000), 2) | {5000: 800}))
-    assert turn[0] == (5000, READ)
-    assert len(turn) < 500
+class Duties(LeaderDuties):
+    """Notes whose deadlines are not looked at."""
+
+    def sweep(self, now: float, events: Events) -> None:
+        """Note the descriptors."""
+        self.swept = {fd for fd, _ in events}
+        self.next_sweep = now + 1.0
 
 
-@given(
-    st.integers(1, 600),
-    st.dictionaries(st.integers(1000, 2000), st.integers(0, 5), max_size=400),
-)
-def test_each_ready_connection_has_its_turn_within_a_few_rounds(
-    count: int, served: dict[int, int]
-) -> None:
-    """The poller reports all of them, each time in the same order, and other clients as well."""
-    waiting = connections(dict.fromkeys(range(count), 9), ConnectionState.READY)
-    events = [*((fd, WRITE) for fd in waiting), *((fd, READ) for fd in served)]
-    had_turn: set[int] = set()
-    for now in range(1, 11):
-        turn = select_fairly(events, waiting | connections(served))
-        chosen = {fd for fd, mask in turn if mask == WRITE}
-        assert not served or len(turn) > len(chosen)
-        for fd in chosen:
-            waiting[fd].since = float(now)
-        had_turn |= chosen
-    assert had_turn == set(waiting)
+def make(count: int) -> tuple[Duties, Poller]:
+    """Return the duties of a leader with so many ready clients."""
+    poller = Poller(count)
+    connections = {fd: SimpleNamespace(served=0) for fd in range(count)}
+    context: Any = SimpleNamespace(logs_access=False, now=0.0, clock=lambda: 100.0)
+    table: Any = SimpleNamespace(open=connections)
+    nothing: Any = None
+    return Duties(context, poller, nothing, nothing, table, nothing), poller  # type: ignore[arg-type]  # it only polls
 
 
-@given(st.dictionaries(st.integers(0, 2000), st.integers(0, 5), max_size=400), st.integers(0, 3))
-def test_no_event_is_lost_or_doubled_and_all_kinds_have_their_turn(
-    served: dict[int, int], others: int
-) -> None:
-    """The poller reports the rest again, and some of each kind are handled."""
-    events = [(fd, READ) for fd in [*served, *range(3000, 3000 + others)]]
-    turn = select_fairly(events, connections(served))
-    assert len(set(turn)) == len(turn)
-    assert set(turn) <= set(events)
-    for kind in (
-        lambda fd: not served.get(fd, 1),
-        lambda fd: served.get(fd),
-        lambda fd: fd >= 3000,
-    ):
-        if any(kind(fd) for fd, _ in events):
-            assert any(kind(fd) for fd, _ in turn)
-    seldom = [event for event in events if served.get(event[0]) == 1]
-    if len(seldom) == 1 and len(events) < 150:
-        assert seldom[0] in turn
+@pytest.mark.parametrize("count", [0, 1, CROWDED - 1])
+def test_a_few_events_are_given_as_they_are(count: int) -> None:
+    """Nobody waits long for them."""
+    duties, _ = make(count)
+    assert duties.poll(0) == [(fd, READ) for fd in range(count)]
+
+
+@pytest.mark.parametrize("count", [CROWDED, 500])
+def test_many_events_are_those_of_a_crowd(count: int) -> None:
+    """And the next poll reports only as many as are handled soon."""
+    duties, poller = make(count)
+    for _ in range(3):
+        turns = duties.poll(0)
+        assert isinstance(turns, CrowdTurns)
+        assert len(list(turns)) == len(turns) >= CROWDED
+    assert max(poller.limits[-1:]) < BATCH
+
+
+def test_a_request_that_waits_in_a_crowd_keeps_its_client_from_being_idle() -> None:
+    """A poll does not report it, so all that is ready is asked for."""
+    duties, _ = make(500)
+    duties.poll(0)
+    duties.next_sweep = 0.0
+    duties.poll(0)
+    assert duties.swept == set(range(500))

@@ -6,15 +6,14 @@ Only the leader calls these, on whichever thread it is; any thread may call what
 
 import threading
 import time
-from collections.abc import Mapping
 from enum import Enum
-from heapq import nlargest, nsmallest
 
 from dewar.server.connection.connection import Connection
 from dewar.server.connection.server_context import ServerContext
 from dewar.server.connection.state import ConnectionState
 from dewar.server.threads.acceptor import Acceptor, AcceptState
 from dewar.server.threads.connections import ConnectionTable
+from dewar.server.threads.crowd import CROWDED, Crowd, CrowdTurns
 from dewar.server.threads.poller import READ, Poller
 from dewar.server.threads.runner import RequestRunner, fail_connection
 from dewar.support.waker import Waker
@@ -23,16 +22,6 @@ _IDLE, _READY = ConnectionState.IDLE, ConnectionState.READY
 _FLUSHING, _UPGRADING = ConnectionState.FLUSHING, ConnectionState.UPGRADING
 _YIELDING = AcceptState.YIELDING
 
-# More events than these are sorted by `select_fairly`. Fewer are handled before any client has
-# waited long.
-_FAIRNESS_THRESHOLD = 64
-# How many events are handled before the poller is asked again: of the clients with the most
-# requests, of others that were served before, of those that have sent several requests without
-# waiting, and of new ones.
-_BUSY = 32
-_KNOWN = 128
-_TURNS = 64
-_FRESH = 32
 # Seconds between two looks at the deadlines, and the same while the pool ends.
 _SWEEP = 1.0
 _DRAIN_SWEEP = 0.05
@@ -91,6 +80,7 @@ class LeaderDuties:
         self._acceptor = acceptor
         self._connections = connections
         self._runner = runner
+        self._crowd = Crowd(connections)
         self.pool_state = PoolState.SERVING
         self.next_sweep = 0.0
         self.linger_until = 0.0
@@ -131,7 +121,7 @@ class LeaderDuties:
             return _SWEEP if server_context.bounded_log.has_more() else -1
         return _SWEEP
 
-    def poll(self, poll_timeout: float) -> Events:
+    def poll(self, poll_timeout: float) -> Events | CrowdTurns:
         """Wait for events; do what else is due; return the events to handle now.
 
         Args:
@@ -140,15 +130,13 @@ class LeaderDuties:
         server_context = self._server_context
         if server_context.logs_access:
             server_context.access_log.flush()
-        events = self._poller.poll(poll_timeout)
+        events = self._poller.poll(poll_timeout, self._crowd.limit)
         now = server_context.now = server_context.clock()
         if now >= self.next_sweep or self.pool_state is not _SERVING:
-            self.sweep(now, events)
-        return (
-            select_fairly(events, self._connections.open)
-            if len(events) > _FAIRNESS_THRESHOLD
-            else events
-        )
+            # A crowd's poll does not report all that is ready.
+            is_all = len(events) < self._crowd.limit
+            self.sweep(now, events if is_all else self._poller.poll(0))
+        return self._crowd.turns(events, now) if len(events) >= CROWDED else events
 
     def maybe_ready(self, fd: int, mask: int) -> Connection | None:
         """Handle an event; return the connection if a request is complete on it."""
@@ -242,39 +230,3 @@ class LeaderDuties:
 
     def _room(self) -> int:
         return self._server_context.settings.max_connections - self._connections.count
-
-
-def select_fairly(events: Events, connections: Mapping[int, Connection]) -> Events:
-    """Return the events to handle now; the poller reports the rest again.
-
-    Clients that were served before go before new ones, and some of those with the most requests go
-    first. So a flood of requests does not delay a client that sends one request after the other.
-    Of the connections that are READY, those that have waited longest are handled: the poller
-    reports them all, each time in the same order. Some of each kind are handled, whatever the
-    others do.
-
-    Args:
-        events: The events of a poll.
-        connections: The open ones by descriptor. Other descriptors, such as listeners, come last.
-    """
-    known: Events = []
-    fresh: Events = []
-    turns: Events = []
-    others: Events = []
-    for event in events:
-        connection = connections.get(event[0])
-        if connection is None:
-            others.append(event)
-        elif connection.state is _READY:
-            turns.append(event)
-        elif connection.served:
-            known.append(event)
-        else:
-            fresh.append(event)
-    if len(known) > _FAIRNESS_THRESHOLD:
-        busy = nlargest(_BUSY, known, key=lambda event: connections[event[0]].served)
-        chosen = set(busy)
-        known = [*busy, *(event for event in known if event not in chosen)][: _BUSY + _KNOWN]
-    if len(turns) > _TURNS:
-        turns = nsmallest(_TURNS, turns, key=lambda event: connections[event[0]].since)
-    return known + turns + fresh[:_FRESH] + others

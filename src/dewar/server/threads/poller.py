@@ -4,6 +4,7 @@ import select
 import selectors
 from collections import deque
 from collections.abc import Callable
+from itertools import count
 from typing import Protocol
 
 from dewar.support.waker import Waker
@@ -12,8 +13,10 @@ READ, WRITE = 1, 4  # EPOLLIN and EPOLLOUT; the portable poller translates
 # EPOLLRDHUP: only that the peer has closed its side. The portable poller never reports it.
 PEER_CLOSED = 0x2000
 
-# Events per poll: all there are, so that the leader can choose which to handle first.
-_BATCH = 8192
+# Events per poll at most: all there are, on most servers.
+BATCH = 8192
+# By how many events the portable poller goes on: at most as many as are handled after a poll.
+_STEP = 32
 
 
 class Poller(Protocol):
@@ -23,8 +26,11 @@ class Poller(Protocol):
     thread changes at that time.
     """
 
-    def poll(self, timeout: float) -> list[tuple[int, int]]:
-        """Return ``(descriptor, READ | WRITE)`` pairs; other bits mean trouble with it."""
+    def poll(self, timeout: float, limit: int = BATCH) -> list[tuple[int, int]]:
+        """Return ``(descriptor, READ | WRITE)`` pairs; other bits mean trouble with it.
+
+        If more than *limit* are ready, the next polls report the others: each has its turn.
+        """
 
     def register(self, fd: int, interest: int) -> None:
         """Report *fd* from now on."""
@@ -55,9 +61,9 @@ class EpollPoller:
     def __repr__(self) -> str:
         return f"<EpollPoller {'closed' if self._epoll.closed else self._epoll.fileno()}>"
 
-    def poll(self, timeout: float) -> list[tuple[int, int]]:
+    def poll(self, timeout: float, limit: int = BATCH) -> list[tuple[int, int]]:
         """See `Poller`."""
-        return self._epoll.poll(timeout, _BATCH)
+        return self._epoll.poll(timeout, limit)
 
     def maybe_fd(self) -> int | None:
         """See `Poller`."""
@@ -78,15 +84,19 @@ class SelectorPoller:
         self._selector = selectors.DefaultSelector()
         self._changes: deque[tuple[int, int]] = deque()
         self._wake = wake
+        # A selector reports in the same order each time. epoll puts last what it has reported.
+        self._firsts = count(step=_STEP)
 
     def __repr__(self) -> str:
         return f"<SelectorPoller {type(self._selector).__name__}>"
 
-    def poll(self, timeout: float) -> list[tuple[int, int]]:
+    def poll(self, timeout: float, limit: int = BATCH) -> list[tuple[int, int]]:
         """See `Poller`."""
         while self._changes:
             self._apply(*self._changes.popleft())
-        return [(key.fd, _interest_of(mask)) for key, mask in self._selector.select(timeout)]
+        ready = [(key.fd, _interest_of(mask)) for key, mask in self._selector.select(timeout)]
+        first = next(self._firsts) % max(1, len(ready))
+        return (ready[first:] + ready[:first])[:limit]
 
     def register(self, fd: int, interest: int) -> None:
         """See `Poller`."""
