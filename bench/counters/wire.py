@@ -18,7 +18,7 @@ from dewar.server.connection.server_context import ServerContext
 from dewar.server.settings.settings import Settings
 from dewar.server.system.listeners import open_listeners
 from dewar.server.threads import pool as pool_module
-from dewar.server.threads.poller import Poller, open_poller
+from dewar.server.threads.poller import BATCH, Poller, open_poller
 from dewar.server.threads.pool import Pool
 from dewar.support.waker import Waker
 
@@ -121,7 +121,7 @@ class Wire:
         for _ in range(count):
             peer.send(self._client.response)
         # A type stands in for the poll: its call is none to a profiler.
-        poll = _after(client, float)
+        poll = _after(client, complex)
         return lambda: _poll_on(poll, peer)
 
     def _lead(self) -> None:
@@ -164,17 +164,17 @@ def _call(function: Callable[[], _T], called: "Future[_T]") -> None:
         called.set_exception(error)
 
 
-def _after(client: Client, poll: Callable[[float], _T]) -> Callable[[float], _T]:
-    def after(_timeout: float) -> _T:
+def _after(client: Client, poll: Callable[[float, int], _T]) -> Callable[[float, int], _T]:
+    def after(_timeout: float, limit: int = BATCH) -> _T:
         client.turn()
-        return poll(_TIMEOUT)  # the loop's thread would not wait for what is on its way
+        return poll(_TIMEOUT, limit)  # the loop's thread would not wait for what is on its way
 
     return after
 
 
-def _poll_on(poll: Callable[[float], object], _peer: socket.socket) -> None:
+def _poll_on(poll: Callable[[float, int], object], _peer: socket.socket) -> None:
     try:
         while True:
-            poll(0.0)
+            poll(0.0, 0)
     except _AllSentError:
         return
