@@ -211,6 +211,17 @@ def test_a_repeated_head_with_another_length_does_not_reach_the_parser() -> None
     assert (first["CONTENT_LENGTH"], first["HTTP_X"]) == ("12", "y")
 
 
+def test_no_request_with_a_body_sees_what_another_has_put_into_its_environ() -> None:
+    """Neither with the same head nor with another number in it."""
+    read = reader()
+    for number in (3, 3, 3, 2, 3):
+        read.feed(POST + b"X: y\r\nContent-Length: %d\r\n\r\n" % number + b"a" * number)
+        environ = read.completed.pop().environ
+        assert environ["HTTP_X"] == "y"
+        assert "own" not in environ
+        environ.update(HTTP_X="changed", own=True)
+
+
 def test_a_repeated_request_does_not_reach_the_parser() -> None:
     """The fields are known, so only the line is looked at."""
     read = reader()

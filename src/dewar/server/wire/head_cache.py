@@ -21,6 +21,9 @@ from dewar.server.wire.request import Environ
 Line = dict[str, str]  # what a request line puts into the environ
 # The environ, the bytes of the body, and where that begins.
 KnownHead = tuple[Environ, int, int]
+# A whole head; its fields before and behind the number of the body's bytes; that number, as text;
+# and the environ.
+BodyHead = tuple[bytes, bytes, bytes, bytes, Environ]
 
 # Only characters that have the same meaning in all specifications and applications.
 _PLAIN_LINE = re.compile(
@@ -109,9 +112,7 @@ class HeadCache:
     Attributes:
         message: A complete request with these fields; None before the first.
         template: The environ of `message`, to be copied.
-        with_body: The fields of a request with a body, but for the number of its bytes: what is
-            before the number, what is behind it, its digits, and the environ. None before the
-            first.
+        with_body: The head of a request with a body, as `BodyHead` says; None before the first.
     """
 
     __slots__ = (
@@ -126,7 +127,7 @@ class HeadCache:
         self._fields: bytes | None = None
         self.message: bytes | None = None
         self.template: Environ = {}
-        self.with_body: tuple[bytes, bytes, int, Environ] | None = None
+        self.with_body: BodyHead | None = None
         self._looks = 0
 
     def __repr__(self) -> str:
@@ -166,10 +167,13 @@ class HeadCache:
 
         Call it only between two messages, and if `with_body` is not None.
         """
-        before, after, digits, template = self.with_body  # type: ignore[misc]  # as above
+        head, before, after, number, template = self.with_body  # type: ignore[misc]  # as above
+        if data.startswith(head):
+            return template.copy(), int(number), len(head)
         line_end = data.find(CRLF)
         begin = line_end + len(before)
-        end = data.find(CRLF, begin, begin + digits + len(CRLF))
+        # With more digits a head might be too large.
+        end = data.find(CRLF, begin, begin + len(number) + len(CRLF))
         number = data[begin:end]
         if (
             not (number.isdigit() and data.startswith(before, line_end))
@@ -191,13 +195,12 @@ class HeadCache:
         found = _LENGTH.search(head, line_end)
         if found is None:
             return
-        begin, end = found.span(1)
-        known = self.with_body
-        # With more digits a head might be too large.
-        if known is not None and end - begin <= known[2] and self._looks % _LOOK_AGAIN:
+        known, number = self.with_body, found[1]
+        if known is not None and len(number) <= len(known[3]) and self._looks % _LOOK_AGAIN:
             return
         if _is_plain(head, line_end, environ):
-            self.with_body = head[line_end:begin], head[end:], end - begin, environ.copy()
+            before, after = head[line_end : found.start(1)], head[found.end(1) :]
+            self.with_body = head, before, after, number, environ.copy()
 
     def _maybe_line(self, line: bytes) -> Line | None:
         return self._lines.maybe_parse(line) if len(line) <= self._max_line else None
