@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all second lint types floors suite soak soak-isolation soak-mounts soak-coroutines soak-endurance soak-slow faults crashes chaos fuzz format bench curves targets counters counters-update flame conformance map docs clean
+.PHONY: help run test test-all second lint types floors suite soak soak-isolation soak-mounts soak-coroutines soak-endurance soak-slow faults crashes chaos fuzz format bench curves targets counters counters-update flame conformance map docs wheels clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -127,6 +127,10 @@ map: $(STAMP)
 docs: $(STAMP)
 	@$(BIN)/python -m pytest -q tests/docs
 
+## make wheels   build the wheel, which is pure Python, in dist
+wheels: $(STAMP)
+	@$(BIN)/python -m hatchling build --target wheel --directory dist
+
 ## make clean    remove everything that the other commands create
 clean:
-	rm -rf $(VENV) .venvs .bench-venv .scratch .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venvs .bench-venv .scratch dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import EntryPoint, version
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from click.testing import CliRunner, Result
 import dewar
 from dewar.cli import main as cli_main
 from dewar.cli.main import DewarGroup
+from dewar.cli.options import build_of
 from dewar.contexts.current import contexts
 
 Write = Callable[[str, str], Path]
@@ -52,12 +54,23 @@ def shop(write: Write) -> Path:
 
 
 def test_the_version_is_told(invoke: Invoke) -> None:
-    """`--version` names Python, Dewar and Werkzeug."""
+    """`--version` names Python, Dewar, how it is built, and Werkzeug."""
     expected = (
         f"Python {platform.python_version()}\n"
-        f"Dewar {dewar.__version__}\nWerkzeug {version('werkzeug')}\n"
+        f"Dewar {dewar.__version__} (pure Python)\nWerkzeug {version('werkzeug')}\n"
     )
     assert invoke("--version").output == expected
+
+
+@pytest.mark.parametrize("suffix", EXTENSION_SUFFIXES)
+def test_one_extension_module_makes_a_build_compiled(tmp_path: Path, suffix: str) -> None:
+    """Python loads it instead of the source beside it, in any folder of the package."""
+    package = tmp_path / "package" / "inner"
+    package.mkdir(parents=True)
+    (package / "reader.py").touch()
+    assert build_of(tmp_path) == "pure Python"
+    (package / f"reader{suffix}").touch()
+    assert build_of(tmp_path) == "compiled"
 
 
 @pytest.mark.usefixtures("folder")

@@ -1,7 +1,9 @@
 """The options before any command: the app, the env file, debug mode, the version."""
 
 import platform
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec
+from pathlib import Path
 
 import click
 
@@ -38,13 +40,23 @@ def _read_env_file(ctx: click.Context, param: click.Parameter, value: str | None
     load_dotenv(value, load_defaults=ctx.ensure_object(ScriptInfo).load_dotenv_defaults)
 
 
+def build_of(package: Path) -> str:
+    """Return how a package is built: "compiled" if any module below its folder is an extension."""
+    suffixes = tuple(EXTENSION_SUFFIXES)
+    is_compiled = any(file.name.endswith(suffixes) for file in package.rglob("*"))
+    return "compiled" if is_compiled else "pure Python"
+
+
 def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
     from importlib.metadata import version
 
+    build = build_of(Path(__file__).parents[1])
     click.echo(
-        f"Python {platform.python_version()}\nDewar {__version__}\nWerkzeug {version('werkzeug')}",
+        f"Python {platform.python_version()}\n"
+        f"Dewar {__version__} ({build})\n"
+        f"Werkzeug {version('werkzeug')}",
         color=ctx.color,
     )
     ctx.exit()
@@ -84,7 +96,7 @@ debug_option = click.Option(
 #: Prints the versions and exits.
 version_option = click.Option(
     ["--version"],
-    help="Show the versions of Python, Dewar and Werkzeug.",
+    help="Show the versions of Python, Dewar and Werkzeug, and how Dewar is built.",
     expose_value=False,
     callback=_show_version,
     is_flag=True,
