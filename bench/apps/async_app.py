@@ -7,6 +7,8 @@ from dewar import Dewar, g
 app = Dewar(__name__)
 
 SLEEP_SECONDS = 1.0
+_gate = asyncio.Event()
+_waiting: set[int] = set()
 
 
 @app.get("/")
@@ -27,3 +29,26 @@ async def sleep(number: int) -> str:
 def beside() -> str:
     """Greet from a thread."""
     return "Hello, World!"
+
+
+@app.get("/wait/<int:number>")
+async def wait(number: int) -> str:
+    """Wait until somebody opens the gate, and return the number."""
+    _waiting.add(number)
+    await _gate.wait()
+    _waiting.discard(number)
+    return str(number)
+
+
+@app.get("/waiting")
+async def waiting() -> str:
+    """Return how many wait."""
+    return str(len(_waiting))
+
+
+@app.get("/open")
+async def open_gate() -> str:
+    """Have all go on that wait."""
+    _gate.set()
+    _gate.clear()
+    return "open"

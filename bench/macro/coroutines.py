@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 
 from bench import shot
@@ -20,6 +21,7 @@ BESIDE = "a synchronous view beside them"
 BODY = b"Hello, World!"
 # The connections to the synchronous view: few, because they are not the load.
 _CONNECTIONS = 2
+_PATIENCE = 60.0
 
 
 def measure(arena: Arena, contestants: Contestants, plan: Plan) -> tuple[list[Row], list[Result]]:
@@ -73,13 +75,61 @@ def crowd(arena: Arena, contestant: Contestant, plan: Plan) -> list[Result]:
     return results
 
 
+def waiting(arena: Arena, contestant: Contestant, plan: Plan) -> list[Result]:
+    """Return the shots of a synchronous view without and with a crowd that does nothing but wait.
+
+    That of `crowd` begins and goes on all the time, which gives the server much to do.
+    """
+    alone, beside = (Result(name=f"{contestant.name}, {part}") for part in ("alone", "beside them"))
+    server = Server(
+        contestant=contestant,
+        folder=arena.root,
+        environment=environment(arena.root),
+        prefix=arena.machine.pin_server(),
+    )
+    try:
+        with server:
+            server.check("/beside", BODY)
+            for _ in range(plan.crowd_rounds):
+                alone.shots.append(_ask_beside(arena, server, plan))
+                with _begun(arena, server, plan.crowd, "/wait/") as process:
+                    _wait_until_waiting(server, plan.crowd)
+                    beside.shots.append(_ask_beside(arena, server, plan))
+                    # Before they have their responses, or there would be another wave.
+                    process.stdin.close()  # type: ignore[union-attr]  # it has one
+                    process.stdin = None
+                    server.check("/open", b"open")
+                    _ended(process, server)
+    except (ServerFailedError, RuntimeError, subprocess.TimeoutExpired) as error:
+        alone.failure = beside.failure = str(error)
+    return [alone, beside]
+
+
+def _wait_until_waiting(server: Server, count: int) -> None:
+    """Wait until all clients of a crowd wait.
+
+    Raises:
+        ServerFailedError: If they do not within a minute.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return server.check("/waiting", str(count).encode())
+        except ServerFailedError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
+
+
 def _ask_beside(arena: Arena, server: Server, plan: Plan) -> shot.Shot:
     return arena.generator.fire(server.port, "/beside", _CONNECTIONS, plan.crowd_seconds)
 
 
-def _begun(arena: Arena, server: Server, count: int) -> "subprocess.Popen[str]":
+def _begun(
+    arena: Arena, server: Server, count: int, path: str = "/sleep/"
+) -> "subprocess.Popen[str]":
     """Start the process of the crowd, and return it when all clients are connected."""
-    command = [sys.executable, "-m", "bench.crowd", "--port", str(server.port)]
+    command = [sys.executable, "-m", "bench.crowd", "--port", str(server.port), "--path", path]
     process = subprocess.Popen(
         # Low priority: the other client shares this core, and its waiting time is measured.
         ["nice", "-n", "15", *arena.machine.pin_load(), *command, "--count", str(count)],

@@ -201,16 +201,24 @@ def _beside(run: Run) -> Part:
     ours = run.contestants.dewar(coroutines.ASYNC, THREADS)
     results = coroutines.crowd(run.arena, ours, run.plan)
     _, alone, beside = results
+    quiet = coroutines.waiting(run.arena, ours, run.plan)
+    count = f"{run.plan.crowd:,}"
+    return (
+        coroutines.crowd_rows(run.plan.crowd, results),
+        [
+            *_p99_rows(f"p99 of a quick view beside {count} waiting coroutines", *quiet),
+            *_p99_rows(f"p99 of a quick view while {count} coroutines go on", alone, beside),
+        ],
+        {},
+    )
+
+
+def _p99_rows(title: str, alone: Result, beside: Result) -> list[Row]:
     times = {} if beside.failure else {
         result.name: [shot.p99_ms for shot in result.shots] for result in (alone, beside)
     }  # fmt: skip
     goal = Goal(peers=(alone.name,), most=2.0)
-    title = f"p99 of a quick view beside {run.plan.crowd:,} waiting coroutines"
-    return (
-        coroutines.crowd_rows(run.plan.crowd, results),
-        goal_rows(title, times, (goal,), beside.name),
-        {},
-    )
+    return goal_rows(title, times, (goal,), beside.name)
 
 
 def _startup(run: Run) -> Part:

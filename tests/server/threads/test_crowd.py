@@ -262,3 +262,11 @@ def test_each_ready_client_has_its_turn_within_a_few_rounds(
         assert set(order) <= set(clients.open)
         had_turn |= set(order)
     assert had_turn == set(clients.open)
+
+
+def test_each_has_its_turn_while_all_rounds_are_slow(clients: Clients) -> None:
+    """Though each of them lasts until the next search is due, and all are ready all the time."""
+    clients.start([0] * COUNT)
+    clients.ask_all()
+    had_turn = {fd for _ in range(20) for fd, _ in clients.poll(SEARCH + 0.01)}
+    assert had_turn == set(clients.open)

@@ -5,16 +5,19 @@ awake, which already has much to do. So a process that has more connections than
 the next client to the others for a moment.
 
 The others may be busy, and clients must not wait for that. If a client is still there after that
-moment, the yield was in vain, and the process accepts one client without asking; two the next
-time, then four, and so on, until another process has accepted one again.
+moment, the yield was in vain, and the process accepts one client without asking; after eight such
+yields two each time, then four, and so on, until another process has accepted one again.
 """
 
 from dewar.server.connection.server_context import Balancer
 
 # Seconds for which a client is left to the other processes: enough to wake an idle one.
 YIELD_TIME = 0.002
-# After so many yields in vain, at most 2 ** 6 clients are accepted without asking.
-_MOST_IN_VAIN = 6
+# After how many yields in vain twice as many clients are accepted without asking, and how often.
+# An idle process on a busy core needs more than one yield to wake: if the number doubled at once,
+# one process would have all of 32 clients after five yields.
+_PATIENCE, _DOUBLINGS = 8, 6
+_MOST_IN_VAIN = _PATIENCE * _DOUBLINGS
 
 
 class YieldPolicy:
@@ -54,7 +57,7 @@ class YieldPolicy:
     def note_return(self, now: float) -> None:
         """Note that this process listens again after a yield."""
         self.returned_at = now
-        self._unasked = 1 << self._in_vain
+        self._unasked = 1 << (self._in_vain // _PATIENCE)
 
     def note_in_vain(self) -> None:
         """Note that the client was still there: no other process accepted it."""
