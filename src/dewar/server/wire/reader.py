@@ -109,7 +109,7 @@ class RequestReader(Generic[R]):
                 return True
             if cache.with_body is not None and (known := cache.maybe_with_body(data)):
                 self.environ, size, pos = known
-                self._http11 = self._keep_alive = True
+                self._http11 = True  # and the connection persists, as it is between two requests
                 pos = self._begin_body(size, data, pos)
                 if pos < len(data):
                     self._parse(data, pos)
