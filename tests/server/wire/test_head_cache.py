@@ -211,6 +211,20 @@ def test_a_repeated_head_with_another_length_does_not_reach_the_parser() -> None
     assert (first["CONTENT_LENGTH"], first["HTTP_X"]) == ("12", "y")
 
 
+def test_a_known_head_is_one_of_http_1_1_after_a_request_of_http_1_0() -> None:
+    """A connection of HTTP/1.0 persists if the client asks for it."""
+    read = reader()
+    known = POST + b"Content-Length: 3\r\n\r\nabc"
+    for message, http11 in (
+        (known, True),
+        (b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", False),
+        (known, True),
+    ):
+        read.feed(message)
+        request = read.completed.pop()
+        assert (request.http11, request.keep_alive) == (http11, True)
+
+
 def test_no_request_with_a_body_sees_what_another_has_put_into_its_environ() -> None:
     """Neither with the same head nor with another number in it."""
     read = reader()

@@ -42,8 +42,6 @@ _NOT_PLAIN = frozenset(
 # A request that is accepted has one such field.
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,18})(?=\r\n)", re.IGNORECASE)
 
-#: What each head that is known is: one of HTTP/1.1, of a connection that persists.
-KNOWN_HEAD = True, True
 MEMO_SIZE = 512
 _MEMO_LINE = 256
 # If the fields or targets of a client keep changing, one request in this many is learned.

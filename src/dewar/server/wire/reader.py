@@ -19,7 +19,7 @@ from dewar.server.wire.chunks import FramedBody, begin_body, maybe_whole_body
 from dewar.server.wire.field_parser import FieldParser
 from dewar.server.wire.framing import take_framing
 from dewar.server.wire.head import FieldNames
-from dewar.server.wire.head_cache import KNOWN_HEAD, HeadCache
+from dewar.server.wire.head_cache import HeadCache
 from dewar.server.wire.head_parser import HeadParser
 from dewar.server.wire.limits import Limits
 from dewar.server.wire.lines import CRLF
@@ -109,7 +109,7 @@ class RequestReader(Generic[R]):
                 return True
             if cache.with_body is not None and (known := cache.maybe_with_body(data)):
                 self.environ, size, pos = known
-                self._http11, self._keep_alive = KNOWN_HEAD
+                self._http11 = True  # and the connection persists, as it is between two requests
                 pos = self._begin_body(size, data, pos)
                 if pos < len(data):
                     self._parse(data, pos)
