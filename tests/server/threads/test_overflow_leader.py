@@ -2,10 +2,14 @@
 
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from dewar.server.threads.acceptor import UNCLAIMED_AFTER
+from dewar.server.threads.leader_duties import PoolState
+from dewar.server.threads.overflow_leader import OverflowLeader
 from dewar.server.threads.pool import Pool
 from polling import eventually
 from servertools import Client, Serve, Served
@@ -161,3 +165,75 @@ def test_a_worker_leads_again_once_it_is_free(serve: Serve, app: Holding, thread
         assert client.get("/")[2] == b"small"
     pool = served.server.statistics().pool
     assert (pool.waiting, pool.early_promotion) == (0, False)
+
+
+class Beside:
+    """What an overflow leader works with: between its polls, threads become free and busy."""
+
+    LONG = 1.0
+
+    def __init__(self, processes: int, are_all_busy: list[bool]) -> None:
+        self._steps = iter(are_all_busy)
+        self._are_all_busy = next(self._steps)
+        self.pool_state = PoolState.SERVING
+        self.calls: list[object] = []
+        self.return_count = 0
+        settings = SimpleNamespace(processes=processes)
+        context: Any = SimpleNamespace(settings=settings, now=0.0)
+        slow: Any = SimpleNamespace(is_slow=True)
+        me: Any = self
+        self.leader = OverflowLeader(context, me, me, me, me, slow)
+
+    def is_exhausted(self) -> bool:
+        """See `WorkQueue`."""
+        return self._are_all_busy
+
+    def poll_timeout(self) -> float:
+        """See `LeaderDuties`."""
+        return self.LONG
+
+    def poll(self, poll_timeout: float) -> list[tuple[int, int]]:
+        """Note the time, and go on to the next step."""
+        self.calls.append(poll_timeout)
+        try:
+            self._are_all_busy = next(self._steps)
+        except StopIteration:
+            self.pool_state = PoolState.ENDED
+        return []
+
+    def leave_to_others(self) -> None:
+        """Note it."""
+        self.calls.append("leave")
+
+    def accept_again(self) -> None:
+        """Note it."""
+        self.calls.append("accept")
+
+    def accept_unclaimed(self) -> None:
+        """Note it."""
+        self.calls.append("unclaimed")
+
+
+def test_clients_are_left_to_other_processes_only_while_all_threads_are_busy() -> None:
+    """While requests are slow it leads on beside idle threads: they would have nothing to do."""
+    beside = Beside(2, [True, True, False, False, True])
+    assert not beside.leader.lead()
+    busy = [UNCLAIMED_AFTER, "unclaimed"]
+    free = [Beside.LONG, Beside.LONG]
+    assert beside.calls == ["leave", *busy, *busy, "accept", *free, "leave", *busy, "accept"]
+
+
+def test_without_other_processes_it_accepts_all() -> None:
+    """Nobody else would."""
+    beside = Beside(1, [True, False, True])
+    assert not beside.leader.lead()
+    assert beside.calls == [Beside.LONG] * 3
+
+
+def test_it_accepts_again_after_an_error() -> None:
+    """The next leader may have free threads."""
+    beside = Beside(2, [True])
+    beside.poll = None  # type: ignore[method-assign,assignment]  # a call of it fails
+    with pytest.raises(TypeError):
+        beside.leader.lead()
+    assert beside.calls == ["leave", "accept"]

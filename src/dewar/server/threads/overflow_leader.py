@@ -40,6 +40,7 @@ class OverflowLeader:
         self._runner = runner
         self._work_queue = work_queue
         self._latency = latency
+        self._leaves_clients = False
         self._last_return_count: tuple[int, float] = (-1, 0.0)
 
     def __repr__(self) -> str:
@@ -47,14 +48,10 @@ class OverflowLeader:
 
     def lead(self) -> bool:
         """Lead until a thread is free to; return whether one leads now. Else the pool has ended."""
-        if self._server_context.settings.processes == 1:
-            worker = self._lead(None)
-        else:
-            self._acceptor.leave_to_others()
-            try:
-                worker = self._lead(UNCLAIMED_AFTER)
-            finally:
-                self._acceptor.accept_again()
+        try:
+            worker = self._lead()
+        finally:
+            self._share_clients(False)
         if worker is None:
             return False
         worker.wake()
@@ -70,10 +67,13 @@ class OverflowLeader:
             return None
         return since
 
-    def _lead(self, poll_timeout: float | None) -> WorkerThread | None:
+    def _lead(self) -> WorkerThread | None:
         duties, work_queue = self._duties, self._work_queue
+        has_others = self._server_context.settings.processes > 1
         while duties.pool_state is not PoolState.ENDED:
-            events = duties.poll(duties.poll_timeout() if poll_timeout is None else poll_timeout)
+            # While requests are slow it leads on beside idle threads, and these can take new ones.
+            self._share_clients(has_others and work_queue.is_exhausted())
+            events = duties.poll(UNCLAIMED_AFTER if self._leaves_clients else duties.poll_timeout())
             # If handlers are slow in general, a leader that runs them would soon be stuck again.
             # Then it is cheaper to stay and to give the requests to free threads.
             if not self._latency.is_slow and (worker := work_queue.maybe_worker()) is not None:
@@ -84,6 +84,15 @@ class OverflowLeader:
                 connection = duties.maybe_ready(fd, mask)
                 if connection is not None:
                     self._runner.begin_or_queue(connection)
-            if poll_timeout is not None:
+            if self._leaves_clients:
                 duties.accept_unclaimed()
         return None
+
+    def _share_clients(self, leaves: bool) -> None:
+        """Leave new clients to the other processes from now on, or accept them again."""
+        if leaves != self._leaves_clients:
+            self._leaves_clients = leaves
+            if leaves:
+                self._acceptor.leave_to_others()
+            else:
+                self._acceptor.accept_again()
