@@ -18,7 +18,7 @@ from dewar.server.connection.server_context import ServerContext
 from dewar.server.settings.settings import Settings
 from dewar.server.system.listeners import open_listeners
 from dewar.server.threads import pool as pool_module
-from dewar.server.threads.poller import Poller, open_poller
+from dewar.server.threads.poller import BATCH, Poller, open_poller
 from dewar.server.threads.pool import Pool
 from dewar.support.waker import Waker
 
@@ -127,7 +127,7 @@ class Wire:
 
     def _open_poller(self, waker: Waker) -> Poller:
         poller = open_poller(waker)
-        poller.poll = _after(self._client, poller.poll)  # type: ignore[method-assign, assignment]
+        poller.poll = _after(self._client, poller.poll)  # type: ignore[method-assign]
         return poller
 
 
@@ -159,8 +159,8 @@ def _call(function: Callable[[], _T], called: "Future[_T]") -> None:
         called.set_exception(error)
 
 
-def _after(client: Client, poll: Callable[[float], _T]) -> Callable[[float], _T]:
-    def after(_timeout: float) -> _T:
+def _after(client: Client, poll: Callable[[float], _T]) -> Callable[..., _T]:
+    def after(_timeout: float, _limit: int = BATCH) -> _T:
         client.turn()
         return poll(_TIMEOUT)  # the loop's thread would not wait for what is on its way
 
