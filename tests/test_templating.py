@@ -138,12 +138,12 @@ def test_debug_mode_reaches_an_environment_of_the_program(framework: str) -> Non
     lib = importlib.import_module(framework)
     made = jinja2.Environment(auto_reload=False)
     in_method = type("InMethod", (lib.Flask,), {"create_jinja_environment": lambda _: made})
-    app = in_method("method", static_folder=None)
+    app = in_method("of_method", static_folder=None)
     app.debug = True
     assert app.jinja_env is made
     assert made.auto_reload is True
     in_property = type("InProperty", (lib.Flask,), {"jinja_env": property(lambda _: made)})
-    in_property("property", static_folder=None).debug = False
+    in_property("of_property", static_folder=None).debug = False
     assert made.auto_reload is False
 
 
