@@ -55,12 +55,7 @@ def crowd(arena: Arena, contestant: Contestant, plan: Plan) -> list[Result]:
     parts = (f"{plan.crowd:,} requests", "alone", "beside them")
     results = [Result(name=f"{contestant.name}, {part}") for part in parts]
     waves, alone, beside = results
-    server = Server(
-        contestant=contestant,
-        folder=arena.root,
-        environment=environment(arena.root),
-        prefix=arena.machine.pin_server(),
-    )
+    server = _server(arena, contestant)
     try:
         with server:
             server.check("/beside", BODY)
@@ -81,12 +76,7 @@ def waiting(arena: Arena, contestant: Contestant, plan: Plan) -> list[Result]:
     That of `crowd` begins and goes on all the time, which gives the server much to do.
     """
     alone, beside = (Result(name=f"{contestant.name}, {part}") for part in ("alone", "beside them"))
-    server = Server(
-        contestant=contestant,
-        folder=arena.root,
-        environment=environment(arena.root),
-        prefix=arena.machine.pin_server(),
-    )
+    server = _server(arena, contestant)
     try:
         with server:
             server.check("/beside", BODY)
@@ -103,6 +93,15 @@ def waiting(arena: Arena, contestant: Contestant, plan: Plan) -> list[Result]:
     except (ServerFailedError, RuntimeError, subprocess.TimeoutExpired) as error:
         alone.failure = beside.failure = str(error)
     return [alone, beside]
+
+
+def _server(arena: Arena, contestant: Contestant) -> Server:
+    return Server(
+        contestant=contestant,
+        folder=arena.root,
+        environment=environment(arena.root),
+        prefix=arena.machine.pin_server(),
+    )
 
 
 def _wait_until_waiting(server: Server, count: int) -> None:

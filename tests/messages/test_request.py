@@ -206,9 +206,9 @@ def test_debug_mode_says_what_is_wrong_with_a_form_or_json() -> None:
     assert answer.text == "name.txt"
 
 
-@pytest.mark.parametrize("is_overridden", [False, True])
-def test_files_are_closed_whoever_has_made_them(is_overridden: bool) -> None:
-    """Also a class that parses forms in its own way."""
+@pytest.mark.parametrize("way", ["parsed", "overridden", "set"])
+def test_files_are_closed_whoever_has_made_them(way: str) -> None:
+    """Also a class that parses forms in its own way, and a program that sets them."""
 
     class Parsing(Request):
         def _load_form_data(self) -> None:
@@ -221,7 +221,9 @@ def test_files_are_closed_whoever_has_made_them(is_overridden: bool) -> None:
     builder = EnvironBuilder(
         method="POST", input_stream=io.BytesIO(body), content_type="multipart/form-data; boundary=x"
     )
-    made = (Parsing if is_overridden else Request)(builder.get_environ())
+    made = (Parsing if way == "overridden" else Request)(builder.get_environ())
+    if way == "set":
+        made.files = MultiDict({"a": file})  # type: ignore[assignment]  # as good
     found = made.files["a"].stream
     assert not found.closed
     made.close()

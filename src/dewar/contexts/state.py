@@ -240,7 +240,8 @@ class ContextState:
             request.shallow = False
             request.method = method_in(environ)
             environ["werkzeug.request"] = request
-            for name, value in (self._dewar_asked or _NOTHING).items():
+            asked, self._dewar_asked = self._dewar_asked, None
+            for name, value in (asked or _NOTHING).items():
                 _keep(request, name, value)
         else:
             request = app.request_class(environ)

@@ -65,9 +65,6 @@ class Request(WerkzeugRequest):
     headers = FromEnviron(EnvironHeaders)
     remote_addr = FromEnviron(lambda environ: environ.get("REMOTE_ADDR"))
 
-    # Whether there may be some to close. Nothing else than `_load_form_data` makes them.
-    _dewar_may_have_files = False
-
     args = Args(plain_args_in)
     cookies = Cookies(plain_cookies_in)
     form = bodies.FormPart()
@@ -93,11 +90,6 @@ class Request(WerkzeugRequest):
         self.method = method_in(environ)
         if populate_request and not shallow:
             environ["werkzeug.request"] = self
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        if "_load_form_data" in vars(cls):
-            cls._dewar_may_have_files = True
 
     @cached_property
     def stream(self) -> IO[bytes]:
@@ -139,7 +131,7 @@ class Request(WerkzeugRequest):
     def close(self) -> None:
         """Close the files that were uploaded."""
         # PERF: most requests have none, and looking through none of them takes its time too.
-        if self._dewar_may_have_files:
+        if self.__dict__.get("files"):
             super().close()
 
     def get_data(
@@ -199,7 +191,6 @@ class Request(WerkzeugRequest):
 
     def _load_form_data(self) -> None:
         if not self._dewar_try_load_form():
-            self._dewar_may_have_files = True
             super()._load_form_data()
         app = self._dewar_app
         if app is not None and app.debug and self.mimetype != "multipart/form-data":

@@ -156,7 +156,7 @@ async def _fields_of_101(app: PipelineApp, context: Context) -> list[Header]:
 
 def _forget_parsed(context: Context) -> None:
     """Let go of what was mostly parsed for the session. It can be parsed again."""
-    request = context._dewar_request
+    request, context._dewar_asked = context._dewar_request, None
     if request is None:
         return
     kept = vars(request)
